@@ -1,0 +1,155 @@
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Response};
+
+use crate::challenge::Challenge;
+use crate::credential::{Credential, Location, RequestHead};
+use crate::error::AuthError;
+use crate::principal::Principal;
+
+/// A provider: it knows where its credential is, and whose it is.
+///
+/// The layer has already read the credential and refused what no provider may see (query
+/// strings, duplicates, malformed headers). Implement this for a kind of credential of
+/// your own and put it behind [`AuthLayer::new`](super::AuthLayer::new):
+///
+/// ```
+/// use tower_mcp_auth::auth::{Accepted, Authenticate, Authentication, AuthLayer};
+/// use tower_mcp_auth::{AuthError, Challenge, Credential, Location, Principal, RequestHead};
+///
+/// #[derive(Clone, Debug)]
+/// struct Badges([Location; 1]);
+///
+/// impl Authenticate for Badges {
+///     fn locations(&self) -> &[Location] {
+///         &self.0
+///     }
+///
+///     fn authenticate(&self, credential: &Credential<'_>, _: RequestHead<'_>) -> Authentication {
+///         Authentication::Ready(match credential.value() {
+///             "badge-17" => Ok(Accepted::new(Principal::builder("badge").subject("alice").build())),
+///             _ => Err(AuthError::invalid("unknown_badge")),
+///         })
+///     }
+///
+///     fn challenges(&self) -> Vec<Challenge> {
+///         vec![Challenge::bearer().with_realm("badges")]
+///     }
+/// }
+///
+/// let layer = AuthLayer::new(Badges([Location::bearer()]));
+/// # let _ = layer;
+/// ```
+pub trait Authenticate: fmt::Debug + Send + Sync + 'static {
+    /// The headers the credential is read from.
+    fn locations(&self) -> &[Location];
+
+    /// Whether a credential is of this provider's kind, judged by its shape alone.
+    ///
+    /// Where several providers stand behind one layer, a credential goes to the first
+    /// that says yes, and to no other.
+    fn accepts(&self, credential: &Credential<'_>) -> bool {
+        self.locations().contains(credential.location())
+    }
+
+    /// Whose credential it is.
+    ///
+    /// All that memory can answer is [`Authentication::Ready`]; the rest is a future that
+    /// owns what it needs.
+    fn authenticate(&self, credential: &Credential<'_>, head: RequestHead<'_>) -> Authentication;
+
+    /// What a refused client is told to present.
+    fn challenges(&self) -> Vec<Challenge>;
+
+    /// A document the provider serves itself, without authentication: protected resource
+    /// metadata, say. `None`, the default, lets the request go on.
+    fn answer(&self, head: RequestHead<'_>) -> Option<Response<Bytes>> {
+        let _ = head;
+        None
+    }
+
+    /// The path of the resource that is protected, which no setting may make public.
+    fn resource_path(&self) -> Option<&str> {
+        None
+    }
+}
+
+impl<P: Authenticate + ?Sized> Authenticate for Arc<P> {
+    fn locations(&self) -> &[Location] {
+        (**self).locations()
+    }
+
+    fn accepts(&self, credential: &Credential<'_>) -> bool {
+        (**self).accepts(credential)
+    }
+
+    fn authenticate(&self, credential: &Credential<'_>, head: RequestHead<'_>) -> Authentication {
+        (**self).authenticate(credential, head)
+    }
+
+    fn challenges(&self) -> Vec<Challenge> {
+        (**self).challenges()
+    }
+
+    fn answer(&self, head: RequestHead<'_>) -> Option<Response<Bytes>> {
+        (**self).answer(head)
+    }
+
+    fn resource_path(&self) -> Option<&str> {
+        (**self).resource_path()
+    }
+}
+
+/// The answer of a provider.
+pub enum Authentication {
+    /// Known at once: no allocation, no await.
+    Ready(Result<Accepted, AuthError>),
+    /// Known later. Dropped with the request, so work that others wait for as well belongs
+    /// in a task of its own.
+    Pending(PendingAuthentication),
+}
+
+/// An answer that needs waiting.
+pub type PendingAuthentication =
+    Pin<Box<dyn Future<Output = Result<Accepted, AuthError>> + Send + 'static>>;
+
+impl fmt::Debug for Authentication {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ready(answer) => f.debug_tuple("Ready").field(answer).finish(),
+            Self::Pending(_) => f.write_str("Pending"),
+        }
+    }
+}
+
+/// A credential that was accepted.
+#[derive(Clone, Debug)]
+pub struct Accepted {
+    pub(super) principal: Principal,
+    pub(super) headers: Option<Box<HeaderMap>>,
+}
+
+impl Accepted {
+    /// Accepts the credential of `principal`.
+    pub fn new(principal: Principal) -> Self {
+        Self {
+            principal,
+            headers: None,
+        }
+    }
+
+    /// Sets a header of the response, whatever the inner service answers.
+    #[must_use]
+    pub fn with_response_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.get_or_insert_default().insert(name, value);
+        self
+    }
+
+    /// Whose credential it is.
+    pub fn principal(&self) -> &Principal {
+        &self.principal
+    }
+}

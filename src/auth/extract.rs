@@ -1,0 +1,60 @@
+use axum_core::body::Body;
+use axum_core::extract::{FromRequestParts, OptionalFromRequestParts};
+use axum_core::response::{IntoResponse, Response};
+use http::request::Parts;
+
+use super::future::refuse;
+use crate::error::AuthError;
+use crate::principal::{Principal, refusal_context};
+use crate::{refusal, telemetry};
+
+/// What a handler that asks for a [`Principal`] answers when there is none.
+///
+/// On a request that an auth layer let through without a credential this is 401 with the
+/// layer's challenge; where no auth layer ran it is a logged 500.
+#[derive(Debug)]
+pub struct PrincipalRejection(Response);
+
+impl IntoResponse for PrincipalRejection {
+    fn into_response(self) -> Response {
+        self.0
+    }
+}
+
+impl PrincipalRejection {
+    fn no_auth_layer() -> Self {
+        telemetry::no_auth_layer("Principal");
+        Self(refusal::no_auth_layer().map(Body::from))
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Principal {
+    type Rejection = PrincipalRejection;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, PrincipalRejection> {
+        if let Some(principal) = parts.extensions.get::<Principal>() {
+            return Ok(principal.clone());
+        }
+        let context =
+            refusal_context(&parts.extensions).ok_or_else(PrincipalRejection::no_auth_layer)?;
+        let response = refuse(AuthError::missing(), context, (&*parts).into());
+        Err(PrincipalRejection(response.map(Body::from)))
+    }
+}
+
+impl<S: Sync> OptionalFromRequestParts<S> for Principal {
+    type Rejection = PrincipalRejection;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        _: &S,
+    ) -> Result<Option<Self>, PrincipalRejection> {
+        if let Some(principal) = parts.extensions.get::<Principal>() {
+            return Ok(Some(principal.clone()));
+        }
+        match refusal_context(&parts.extensions) {
+            Some(_) => Ok(None),
+            None => Err(PrincipalRejection::no_auth_layer()),
+        }
+    }
+}

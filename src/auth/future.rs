@@ -1,0 +1,171 @@
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, Request, Response};
+use pin_project_lite::pin_project;
+use tower_service::Service;
+
+use super::{Accepted, PendingAuthentication, ResponseBody};
+use crate::challenge::RefusalContext;
+use crate::credential::RequestHead;
+use crate::error::AuthError;
+use crate::principal::NoPrincipal;
+use crate::refusal::{self, Form};
+use crate::telemetry;
+
+/// How an accepted request is made ready for the inner service.
+pub(super) struct Admission {
+    pub(super) context: Arc<RefusalContext>,
+    pub(super) header: HeaderName,
+    pub(super) forward_credential: bool,
+}
+
+impl Admission {
+    /// Puts the principal in, takes the credential out, and returns the headers of the
+    /// response.
+    pub(super) fn admit<B>(
+        self,
+        request: &mut Request<B>,
+        accepted: Accepted,
+    ) -> Option<Box<HeaderMap>> {
+        if self.forward_credential {
+            if let Some(value) = request.headers_mut().get_mut(&self.header) {
+                value.set_sensitive(true);
+            }
+        } else {
+            request.headers_mut().remove(&self.header);
+        }
+        let extensions = request.extensions_mut();
+        extensions.remove::<NoPrincipal>();
+        // This replaces the principal of a layer further out.
+        extensions.insert(accepted.principal.with_context(&self.context));
+        accepted.headers
+    }
+}
+
+/// Writes a refusal, and the one event that tells of it.
+pub(super) fn refuse(
+    error: AuthError,
+    context: &RefusalContext,
+    head: RequestHead<'_>,
+) -> Response<Bytes> {
+    telemetry::refused(&error, head.method());
+    let form = Form::of(head.method(), head.version(), head.headers());
+    refusal::respond(error, context, form)
+}
+
+pin_project! {
+    /// The future of an [`AuthService`](super::AuthService).
+    pub struct ResponseFuture<S, ReqBody, F> {
+        #[pin]
+        state: State<S, ReqBody, F>,
+    }
+}
+
+pin_project! {
+    #[project = StateProj]
+    enum State<S, ReqBody, F> {
+        Wait {
+            pending: PendingAuthentication,
+            // Taken together when the answer is there.
+            held: Option<(Admission, S, Request<ReqBody>)>,
+        },
+        Inner {
+            #[pin]
+            future: F,
+            headers: Option<Box<HeaderMap>>,
+        },
+        Respond {
+            response: Option<Response<Bytes>>,
+        },
+    }
+}
+
+impl<S, ReqBody, F> ResponseFuture<S, ReqBody, F> {
+    pub(super) fn wait(
+        admission: Admission,
+        pending: PendingAuthentication,
+        ready_inner: S,
+        request: Request<ReqBody>,
+    ) -> Self {
+        Self {
+            state: State::Wait {
+                pending,
+                held: Some((admission, ready_inner, request)),
+            },
+        }
+    }
+
+    pub(super) fn inner(future: F, headers: Option<Box<HeaderMap>>) -> Self {
+        Self {
+            state: State::Inner { future, headers },
+        }
+    }
+
+    pub(super) fn respond(response: Response<Bytes>) -> Self {
+        Self {
+            state: State::Respond {
+                response: Some(response),
+            },
+        }
+    }
+}
+
+impl<S, ReqBody, ResBody, E> Future for ResponseFuture<S, ReqBody, S::Future>
+where
+    S: Service<Request<ReqBody>, Response = Response<ResBody>, Error = E>,
+{
+    type Output = Result<Response<ResponseBody<ResBody>>, E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut state = self.project().state;
+        loop {
+            let next = match state.as_mut().project() {
+                StateProj::Wait { pending, held } => {
+                    let answer = ready!(pending.as_mut().poll(cx));
+                    let (admission, mut inner, mut request) =
+                        held.take().expect("ResponseFuture polled after completion");
+                    match answer {
+                        Ok(accepted) => {
+                            let headers = admission.admit(&mut request, accepted);
+                            State::Inner {
+                                future: inner.call(request),
+                                headers,
+                            }
+                        }
+                        Err(error) => State::Respond {
+                            response: Some(refuse(
+                                error,
+                                &admission.context,
+                                RequestHead::of(&request),
+                            )),
+                        },
+                    }
+                }
+                StateProj::Inner { future, headers } => {
+                    let mut response = ready!(future.poll(cx))?;
+                    if let Some(headers) = headers.take() {
+                        response.headers_mut().extend(*headers);
+                    }
+                    return Poll::Ready(Ok(response.map(ResponseBody::inner)));
+                }
+                StateProj::Respond { response } => {
+                    let response = response
+                        .take()
+                        .expect("ResponseFuture polled after completion");
+                    return Poll::Ready(Ok(response.map(ResponseBody::own)));
+                }
+            };
+            state.set(next);
+        }
+    }
+}
+
+impl<S, ReqBody, F> fmt::Debug for ResponseFuture<S, ReqBody, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseFuture").finish_non_exhaustive()
+    }
+}

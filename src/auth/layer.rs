@@ -1,0 +1,268 @@
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use tower_layer::Layer;
+
+use super::exempt::{Exemptions, SseEndpoints};
+use super::future::Admission;
+use super::{Accepted, AuthService, Authenticate, Authentication, PendingAuthentication};
+use crate::challenge::RefusalContext;
+use crate::credential::{self, QueryNames, RequestHead};
+use crate::error::{AuthError, ConfigError};
+use crate::telemetry;
+
+/// The layer that puts the provider `P` before a service.
+///
+/// [`ApiKeyLayer`](crate::ApiKeyLayer) and the layers beside it wrap this one and share
+/// its settings; use `AuthLayer::new` for a provider of your own. All clones share one
+/// state. A setter changes the layer it is called on, never an earlier clone.
+///
+/// See the [module docs](crate::auth) for an example.
+#[must_use]
+pub struct AuthLayer<P> {
+    state: Arc<State<P>>,
+}
+
+/// All that a request is judged by.
+#[derive(Clone, Debug)]
+pub(super) struct State<P> {
+    provider: P,
+    exempt: Exemptions,
+    query_names: QueryNames,
+    forward_credential: bool,
+    pub(super) context: Arc<RefusalContext>,
+}
+
+/// What becomes of a request.
+pub(super) enum Decision {
+    /// The provider's own document, or a refusal.
+    Respond(Response<Bytes>),
+    /// On to the inner service, with nobody's name.
+    PassExempt,
+    /// On to the inner service.
+    Admit(Admission, Accepted),
+    /// The provider must wait for its answer.
+    Wait(Admission, PendingAuthentication),
+}
+
+impl<P: Authenticate> AuthLayer<P> {
+    /// A layer with the provider `provider`: every request needs a credential, credentials
+    /// are removed before the inner service sees the request, gRPC requests are refused in
+    /// gRPC's form.
+    pub fn new(provider: P) -> Self {
+        let context = Arc::new(RefusalContext {
+            challenges: provider.challenges(),
+            grpc: true,
+        });
+        Self {
+            state: Arc::new(State {
+                provider,
+                exempt: Exemptions::default(),
+                query_names: QueryNames::default(),
+                forward_credential: false,
+                context,
+            }),
+        }
+    }
+
+    /// The provider.
+    pub fn provider(&self) -> &P {
+        &self.state.provider
+    }
+
+    /// The same layer with its provider's type erased, so that one variable can hold
+    /// whichever provider a configuration names.
+    pub fn boxed(self) -> AuthLayer<Arc<dyn Authenticate>>
+    where
+        P: Clone,
+    {
+        let State {
+            provider,
+            exempt,
+            query_names,
+            forward_credential,
+            context,
+        } = Arc::unwrap_or_clone(self.state);
+        AuthLayer {
+            state: Arc::new(State {
+                provider: Arc::new(provider) as Arc<dyn Authenticate>,
+                exempt,
+                query_names,
+                forward_credential,
+                context,
+            }),
+        }
+    }
+}
+
+impl<P: Authenticate + Clone> AuthLayer<P> {
+    /// Lets `GET` and `HEAD` of exactly this path pass without a credential.
+    ///
+    /// The path compares byte by byte with the path as the layer sees it: axum's `nest` and
+    /// `nest_service` strip their prefix first. Query, fragment, other methods and headers
+    /// change nothing; `//`, `%2e`, `;` or another case is another path. An HTTP/1 request
+    /// with an absolute target (`GET http://host/path`) is never exempt. A credential in
+    /// the query string is refused on public paths as well.
+    ///
+    /// # Errors
+    /// The value is no exact path, is the path of the protected resource, or is `/`: see
+    /// [`dangerously_public_root`](Self::dangerously_public_root).
+    pub fn public_path(mut self, path: &str) -> Result<Self, ConfigError> {
+        let state = Arc::make_mut(&mut self.state);
+        let resource_path = state.provider.resource_path();
+        state.exempt.add_public(path, resource_path)?;
+        Ok(self)
+    }
+
+    /// Lets `GET` and `HEAD` of `/` pass without a credential.
+    ///
+    /// Behind `nest_service("/mcp", …)` the layer sees `/mcp` as `/`: there this opens the
+    /// event stream of the server to everybody.
+    pub fn dangerously_public_root(mut self) -> Self {
+        telemetry::weakened(
+            "dangerously_public_root",
+            "GET and HEAD of / need no credential",
+        );
+        Arc::make_mut(&mut self.state).exempt.add_root();
+        self
+    }
+
+    /// Sets the switches for the two endpoints of the old HTTP+SSE transport, and warns of
+    /// each endpoint they leave open.
+    ///
+    /// # Errors
+    /// A path is no exact path, both paths are the same, or one left open is the path of
+    /// the protected resource.
+    pub fn sse_endpoints(mut self, endpoints: SseEndpoints) -> Result<Self, ConfigError> {
+        for warning in endpoints.warnings() {
+            telemetry::weakened("sse_endpoints", &warning);
+        }
+        let state = Arc::make_mut(&mut self.state);
+        let resource_path = state.provider.resource_path();
+        state.exempt.set_sse(endpoints, resource_path)?;
+        Ok(self)
+    }
+
+    /// Replaces the names of query parameters that are refused with 400, because an
+    /// application may own one of them.
+    ///
+    /// The default is `access_token`, `token`, `authorization`, `api_key` and `x-api-key`;
+    /// the names of the headers the provider reads are always among them. Names compare
+    /// percent-decoded, without regard to ASCII case, `-` and `_`: `apiKey` is `api_key`.
+    ///
+    /// # Errors
+    /// A name is empty, or longer than 64 characters.
+    pub fn forbidden_query_names<I>(mut self, names: I) -> Result<Self, ConfigError>
+    where
+        I: IntoIterator,
+        I::Item: AsRef<str>,
+    {
+        Arc::make_mut(&mut self.state).query_names = QueryNames::new(names)?;
+        Ok(self)
+    }
+
+    /// Whether the inner service gets to see the credential; default false.
+    ///
+    /// MCP forbids passing a client's token on to another service. A forwarded header is
+    /// marked sensitive, which keeps it out of `Debug` output.
+    pub fn forward_credential(mut self, forward: bool) -> Self {
+        Arc::make_mut(&mut self.state).forward_credential = forward;
+        self
+    }
+
+    /// Whether a gRPC or grpc-web request is refused in gRPC's form (HTTP 200 with a
+    /// `grpc-status`); default true. Off, it gets the HTTP form.
+    pub fn grpc_refusals(mut self, grpc: bool) -> Self {
+        let state = Arc::make_mut(&mut self.state);
+        Arc::make_mut(&mut state.context).grpc = grpc;
+        self
+    }
+
+    /// Edits the provider, and what refusals say with it.
+    pub(crate) fn edit_provider(
+        &mut self,
+        edit: impl FnOnce(&mut P) -> Result<(), ConfigError>,
+    ) -> Result<(), ConfigError> {
+        let state = Arc::make_mut(&mut self.state);
+        edit(&mut state.provider)?;
+        Arc::make_mut(&mut state.context).challenges = state.provider.challenges();
+        Ok(())
+    }
+}
+
+impl<P: Authenticate> State<P> {
+    /// Judges a request.
+    pub(super) fn decide(&self, head: RequestHead<'_>) -> Decision {
+        if let Some(document) = self.provider.answer(head) {
+            return Decision::Respond(document);
+        }
+        match self.authenticate(head) {
+            Ok(decision) => decision,
+            Err(error) => Decision::Respond(super::future::refuse(error, &self.context, head)),
+        }
+    }
+
+    fn authenticate(&self, head: RequestHead<'_>) -> Result<Decision, AuthError> {
+        let locations = self.provider.locations();
+        // A credential in a URL has leaked already, into logs and histories, and cannot be
+        // taken out of it here: not even a public path may pass it on.
+        self.query_names.check(head.uri(), locations)?;
+        if self.exempt.cover(head) {
+            return Ok(Decision::PassExempt);
+        }
+        let credential =
+            credential::read(locations, head.headers())?.ok_or_else(AuthError::missing)?;
+        if !self.provider.accepts(&credential) {
+            return Err(AuthError::invalid("unaccepted_credential"));
+        }
+        let admission = Admission {
+            context: Arc::clone(&self.context),
+            header: credential.location().header().clone(),
+            forward_credential: self.forward_credential,
+        };
+        match self.provider.authenticate(&credential, head) {
+            Authentication::Ready(answer) => Ok(Decision::Admit(admission, answer?)),
+            Authentication::Pending(pending) => Ok(Decision::Wait(admission, pending)),
+        }
+    }
+
+    /// Takes out of an exempt request what the inner service must not see.
+    pub(super) fn clean<B>(&self, request: &mut Request<B>) {
+        let locations = self.provider.locations();
+        if self.forward_credential {
+            credential::mark_sensitive(locations, request.headers_mut());
+        } else {
+            credential::strip(locations, request.headers_mut());
+        }
+    }
+}
+
+impl<S, P> Layer<S> for AuthLayer<P> {
+    type Service = AuthService<S, P>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        AuthService {
+            inner,
+            state: Arc::clone(&self.state),
+        }
+    }
+}
+
+// By hand, because a derive would ask for `P: Clone`.
+impl<P> Clone for AuthLayer<P> {
+    fn clone(&self) -> Self {
+        Self {
+            state: Arc::clone(&self.state),
+        }
+    }
+}
+
+impl<P: fmt::Debug> fmt::Debug for AuthLayer<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuthLayer")
+            .field("provider", &self.state.provider)
+            .finish_non_exhaustive()
+    }
+}

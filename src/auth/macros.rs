@@ -1,0 +1,85 @@
+/// The parts every provider's layer has in common with [`AuthLayer`](super::AuthLayer):
+/// its settings under their own names, the conversion into it, and `Layer`.
+macro_rules! auth_layer_newtype {
+    ($layer:ident, $provider:ty) => {
+        impl $layer {
+            /// See [`AuthLayer::public_path`](crate::auth::AuthLayer::public_path): `GET` and
+            /// `HEAD` of exactly this path pass without a credential.
+            ///
+            /// # Errors
+            /// The value is no exact path, is the path of the protected resource, or is `/`.
+            pub fn public_path(self, path: &str) -> Result<Self, crate::ConfigError> {
+                self.0.public_path(path).map(Self)
+            }
+
+            /// See
+            /// [`AuthLayer::dangerously_public_root`](crate::auth::AuthLayer::dangerously_public_root).
+            pub fn dangerously_public_root(self) -> Self {
+                Self(self.0.dangerously_public_root())
+            }
+
+            /// See [`AuthLayer::sse_endpoints`](crate::auth::AuthLayer::sse_endpoints): the
+            /// switches for the two endpoints of the old HTTP+SSE transport.
+            ///
+            /// # Errors
+            /// A path is no exact path, both are the same, or one left open is the path of
+            /// the protected resource.
+            pub fn sse_endpoints(
+                self,
+                endpoints: crate::auth::SseEndpoints,
+            ) -> Result<Self, crate::ConfigError> {
+                self.0.sse_endpoints(endpoints).map(Self)
+            }
+
+            /// See
+            /// [`AuthLayer::forbidden_query_names`](crate::auth::AuthLayer::forbidden_query_names):
+            /// replaces the names of query parameters that are refused.
+            ///
+            /// # Errors
+            /// A name is empty, or longer than 64 characters.
+            pub fn forbidden_query_names<I>(self, names: I) -> Result<Self, crate::ConfigError>
+            where
+                I: IntoIterator,
+                I::Item: AsRef<str>,
+            {
+                self.0.forbidden_query_names(names).map(Self)
+            }
+
+            /// See [`AuthLayer::forward_credential`](crate::auth::AuthLayer::forward_credential):
+            /// whether the inner service sees the credential; default false.
+            pub fn forward_credential(self, forward: bool) -> Self {
+                Self(self.0.forward_credential(forward))
+            }
+
+            /// See [`AuthLayer::grpc_refusals`](crate::auth::AuthLayer::grpc_refusals): whether
+            /// gRPC requests are refused in gRPC's form; default true.
+            pub fn grpc_refusals(self, grpc: bool) -> Self {
+                Self(self.0.grpc_refusals(grpc))
+            }
+
+            /// See [`AuthLayer::boxed`](crate::auth::AuthLayer::boxed): the layer with its
+            /// provider's type erased.
+            pub fn boxed(
+                self,
+            ) -> crate::auth::AuthLayer<std::sync::Arc<dyn crate::auth::Authenticate>> {
+                self.0.boxed()
+            }
+        }
+
+        impl<S> tower_layer::Layer<S> for $layer {
+            type Service = crate::auth::AuthService<S, $provider>;
+
+            fn layer(&self, inner: S) -> Self::Service {
+                self.0.layer(inner)
+            }
+        }
+
+        impl From<$layer> for crate::auth::AuthLayer<$provider> {
+            fn from(layer: $layer) -> Self {
+                layer.0
+            }
+        }
+    };
+}
+
+pub(crate) use auth_layer_newtype;

@@ -1,0 +1,95 @@
+use std::fmt;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use http::{Request, Response};
+use tower_service::Service;
+
+use super::future::ResponseFuture;
+use super::layer::{Decision, State};
+use super::{Authenticate, ResponseBody};
+use crate::credential::RequestHead;
+use crate::principal::{NoPrincipal, Principal};
+
+/// The service made by an [`AuthLayer`](super::AuthLayer).
+///
+/// A refusal is a response, so the error is the inner service's own and unchanged.
+///
+/// See the [module docs](crate::auth) for an example.
+pub struct AuthService<S, P> {
+    pub(super) inner: S,
+    pub(super) state: Arc<State<P>>,
+}
+
+impl<S, P> AuthService<S, P> {
+    /// The inner service.
+    pub fn get_ref(&self) -> &S {
+        &self.inner
+    }
+
+    /// The inner service, to change it.
+    pub fn get_mut(&mut self) -> &mut S {
+        &mut self.inner
+    }
+
+    /// The inner service, taken out.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
+}
+
+impl<S, P, ReqBody, ResBody> Service<Request<ReqBody>> for AuthService<S, P>
+where
+    S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone,
+    P: Authenticate,
+{
+    type Response = Response<ResponseBody<ResBody>>;
+    type Error = S::Error;
+    type Future = ResponseFuture<S, ReqBody, S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
+        match self.state.decide(RequestHead::of(&request)) {
+            Decision::Respond(response) => ResponseFuture::respond(response),
+            Decision::Admit(admission, accepted) => {
+                let headers = admission.admit(&mut request, accepted);
+                ResponseFuture::inner(self.inner.call(request), headers)
+            }
+            Decision::PassExempt => {
+                self.state.clean(&mut request);
+                let extensions = request.extensions_mut();
+                extensions.remove::<Principal>();
+                extensions.insert(NoPrincipal(Arc::clone(&self.state.context)));
+                ResponseFuture::inner(self.inner.call(request), None)
+            }
+            Decision::Wait(admission, pending) => {
+                // The service that was polled ready must be the one that is called:
+                // https://docs.rs/tower/latest/tower/trait.Service.html#be-careful-when-cloning-inner-services
+                let not_ready_inner = self.inner.clone();
+                let ready_inner = std::mem::replace(&mut self.inner, not_ready_inner);
+                ResponseFuture::wait(admission, pending, ready_inner, request)
+            }
+        }
+    }
+}
+
+// By hand, because a derive would ask for `P: Clone`.
+impl<S: Clone, P> Clone for AuthService<S, P> {
+    fn clone(&self) -> Self {
+        Self {
+            inner: self.inner.clone(),
+            state: Arc::clone(&self.state),
+        }
+    }
+}
+
+impl<S: fmt::Debug, P> fmt::Debug for AuthService<S, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuthService")
+            .field("inner", &self.inner)
+            .finish_non_exhaustive()
+    }
+}

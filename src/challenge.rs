@@ -1,0 +1,98 @@
+//! What a server asks of a client that is refused: data only, written by `refusal`.
+
+use std::borrow::Cow;
+
+use crate::scopes::Scopes;
+
+/// One authentication scheme a refused client is told about, in a line of
+/// `WWW-Authenticate` of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Challenge {
+    pub(crate) scheme: Scheme,
+    pub(crate) realm: Option<Cow<'static, str>>,
+    pub(crate) message: Option<Cow<'static, str>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Scheme {
+    Bearer {
+        resource_metadata: Option<Cow<'static, str>>,
+        scopes: Scopes,
+    },
+    ApiKey {
+        header: Cow<'static, str>,
+    },
+}
+
+impl Challenge {
+    /// The `Bearer` scheme of [RFC 6750](https://www.rfc-editor.org/rfc/rfc6750#section-3).
+    pub fn bearer() -> Self {
+        Self {
+            scheme: Scheme::Bearer {
+                resource_metadata: None,
+                scopes: Scopes::default(),
+            },
+            realm: None,
+            message: None,
+        }
+    }
+
+    /// A key in the header `header`, written `ApiKey realm="…", header="…"`.
+    pub fn api_key(header: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            scheme: Scheme::ApiKey {
+                header: header.into(),
+            },
+            realm: None,
+            message: None,
+        }
+    }
+
+    /// Adds a `realm`.
+    #[must_use]
+    pub fn with_realm(mut self, realm: impl Into<Cow<'static, str>>) -> Self {
+        self.realm = Some(realm.into());
+        self
+    }
+
+    /// Adds the URL of the protected resource metadata
+    /// ([RFC 9728 section 5.1](https://www.rfc-editor.org/rfc/rfc9728#section-5.1));
+    /// `Bearer` only.
+    #[must_use]
+    pub fn with_resource_metadata(mut self, url: impl Into<Cow<'static, str>>) -> Self {
+        if let Scheme::Bearer {
+            resource_metadata, ..
+        } = &mut self.scheme
+        {
+            *resource_metadata = Some(url.into());
+        }
+        self
+    }
+
+    /// Adds the scopes to ask for where the refusal itself names none; `Bearer` only.
+    #[must_use]
+    pub fn with_scopes(mut self, needed: Scopes) -> Self {
+        if let Scheme::Bearer { scopes, .. } = &mut self.scheme {
+            *scopes = needed;
+        }
+        self
+    }
+
+    /// Sets the one text the `error` member of the JSON body holds at every 401.
+    ///
+    /// Without it the body holds the error code of RFC 6750 and a description. The first
+    /// challenge of a provider decides.
+    #[must_use]
+    pub fn with_message(mut self, message: impl Into<Cow<'static, str>>) -> Self {
+        self.message = Some(message.into());
+        self
+    }
+}
+
+/// All that the refusals behind one layer need: it travels with the request, so that a
+/// layer further in refuses in the same words.
+#[derive(Clone, Debug)]
+pub(crate) struct RefusalContext {
+    pub(crate) challenges: Vec<Challenge>,
+    pub(crate) grpc: bool,
+}

@@ -1,0 +1,363 @@
+//! The one credential of a request.
+//!
+//! A credential is read from a header and from nowhere else. What makes a request
+//! ambiguous (two credentials, the same header twice) or leaks a credential (a query
+//! string) is refused here, before any provider is asked.
+
+use std::fmt;
+
+use http::header::AUTHORIZATION;
+use http::request::Parts;
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version};
+use percent_encoding::percent_decode;
+
+use crate::error::{AuthError, ConfigError, quoted};
+
+/// Where a provider looks for its credential: a header, and the scheme before the value.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Location {
+    header: HeaderName,
+    scheme: Option<&'static str>,
+}
+
+impl Location {
+    /// `Authorization: Bearer …` ([RFC 6750 section 2.1]).
+    ///
+    /// [RFC 6750 section 2.1]: https://www.rfc-editor.org/rfc/rfc6750#section-2.1
+    pub fn bearer() -> Self {
+        Self::scheme(AUTHORIZATION, "Bearer")
+    }
+
+    /// A header whose value is `scheme`, spaces, and the credential. The scheme matches
+    /// without regard to ASCII case; a value of another scheme is no credential.
+    pub fn scheme(header: HeaderName, scheme: &'static str) -> Self {
+        Self {
+            header,
+            scheme: Some(scheme),
+        }
+    }
+
+    /// A header whose whole value is the credential.
+    pub fn bare(header: HeaderName) -> Self {
+        Self {
+            header,
+            scheme: None,
+        }
+    }
+
+    /// The header.
+    pub fn header(&self) -> &HeaderName {
+        &self.header
+    }
+}
+
+/// A credential as it was presented: syntactically good, and nothing else known of it.
+///
+/// `Debug` does not print it.
+#[derive(Clone, Copy)]
+pub struct Credential<'a> {
+    location: &'a Location,
+    value: &'a str,
+}
+
+impl<'a> Credential<'a> {
+    /// The credential itself: one or more characters of RFC 6750's `b64token`.
+    pub fn value(&self) -> &'a str {
+        self.value
+    }
+
+    /// Where it was found.
+    pub fn location(&self) -> &'a Location {
+        self.location
+    }
+}
+
+impl fmt::Debug for Credential<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Credential")
+            .field("location", &self.location)
+            .finish_non_exhaustive()
+    }
+}
+
+/// All of a request but its body, borrowed.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestHead<'a> {
+    method: &'a Method,
+    uri: &'a Uri,
+    version: Version,
+    headers: &'a HeaderMap,
+    extensions: &'a Extensions,
+}
+
+impl<'a> RequestHead<'a> {
+    /// The head of `request`.
+    pub fn of<B>(request: &'a Request<B>) -> Self {
+        Self {
+            method: request.method(),
+            uri: request.uri(),
+            version: request.version(),
+            headers: request.headers(),
+            extensions: request.extensions(),
+        }
+    }
+
+    /// The method.
+    pub fn method(&self) -> &'a Method {
+        self.method
+    }
+
+    /// The URI, as the layer sees it: a router around it may have stripped a prefix.
+    pub fn uri(&self) -> &'a Uri {
+        self.uri
+    }
+
+    /// The version of HTTP.
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
+    /// The headers.
+    pub fn headers(&self) -> &'a HeaderMap {
+        self.headers
+    }
+
+    /// The extensions.
+    pub fn extensions(&self) -> &'a Extensions {
+        self.extensions
+    }
+}
+
+impl<'a> From<&'a Parts> for RequestHead<'a> {
+    fn from(parts: &'a Parts) -> Self {
+        Self {
+            method: &parts.method,
+            uri: &parts.uri,
+            version: parts.version,
+            headers: &parts.headers,
+            extensions: &parts.extensions,
+        }
+    }
+}
+
+/// The credential in `headers`, or `None` where there is none.
+pub(crate) fn read<'a>(
+    locations: &'a [Location],
+    headers: &'a HeaderMap,
+) -> Result<Option<Credential<'a>>, AuthError> {
+    let mut found: Option<Credential<'a>> = None;
+    for (index, location) in locations.iter().enumerate() {
+        let header = &location.header;
+        if locations[..index].iter().any(|seen| seen.header == *header) {
+            continue;
+        }
+        let mut values = headers.get_all(header).iter();
+        let Some(value) = values.next() else { continue };
+        if values.next().is_some() {
+            return Err(AuthError::malformed("duplicate_credential")
+                .with_description("The request carries a credential header more than once")
+                .with_detail(format!("more than one {header} header")));
+        }
+        for location in locations.iter().filter(|other| other.header == *header) {
+            let Some(value) = parse(value.as_bytes(), location)? else {
+                continue;
+            };
+            if found.is_some() {
+                return Err(AuthError::malformed("multiple_credentials")
+                    .with_description("The request carries more than one credential"));
+            }
+            found = Some(Credential { location, value });
+            break;
+        }
+    }
+    Ok(found)
+}
+
+/// Removes every header that holds a credential for one of `locations`, well-formed or not.
+pub(crate) fn strip(locations: &[Location], headers: &mut HeaderMap) {
+    for location in locations {
+        let ours = |value: &HeaderValue| !matches!(parse(value.as_bytes(), location), Ok(None));
+        if headers.get_all(&location.header).iter().any(ours) {
+            headers.remove(&location.header);
+        }
+    }
+}
+
+/// Marks every header of `locations` as sensitive, so that `Debug` of a header map hides it.
+pub(crate) fn mark_sensitive(locations: &[Location], headers: &mut HeaderMap) {
+    for location in locations {
+        if let http::header::Entry::Occupied(mut entry) = headers.entry(&location.header) {
+            for value in entry.iter_mut() {
+                value.set_sensitive(true);
+            }
+        }
+    }
+}
+
+/// `Ok(None)`: no credential for this location. `Err`: one that cannot be accepted.
+fn parse<'a>(value: &'a [u8], location: &Location) -> Result<Option<&'a str>, AuthError> {
+    // RFC 9110 section 5.5: white space around a field value is no part of it. HTTP/1
+    // parsers remove it, HTTP/2 and tests need not.
+    let value = trim(value);
+    let token = match location.scheme {
+        None => value,
+        Some(scheme) => match after_scheme(value, scheme) {
+            Some(rest) => rest,
+            None => return Ok(None),
+        },
+    };
+    // A bare scheme, with or without the spaces after it, presents nothing.
+    let credential = match (location.scheme, token) {
+        (_, []) => return Ok(None),
+        (None, token) => token,
+        // RFC 9110 section 11.4: exactly spaces, at least one, between scheme and value.
+        (Some(_), [b' ', ..]) => skip_spaces(token),
+        (Some(_), _) => return Err(malformed(&location.header)),
+    };
+    if is_b64token(credential) {
+        Ok(std::str::from_utf8(credential).ok())
+    } else {
+        Err(malformed(&location.header))
+    }
+}
+
+/// What follows `scheme`, if the value is of that scheme.
+fn after_scheme<'a>(value: &'a [u8], scheme: &str) -> Option<&'a [u8]> {
+    let (name, rest) = value.split_at_checked(scheme.len())?;
+    let longer = rest.first().is_some_and(|byte| is_tchar(*byte));
+    (name.eq_ignore_ascii_case(scheme.as_bytes()) && !longer).then_some(rest)
+}
+
+fn malformed(header: &HeaderName) -> AuthError {
+    AuthError::malformed("malformed_credential")
+        .with_description("The credential header is malformed")
+        .with_detail(format!(
+            "the value of {header} is not one b64token of RFC 6750 section 2.1"
+        ))
+}
+
+fn trim(mut value: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {
+        value = rest;
+    }
+    value
+}
+
+fn skip_spaces(mut value: &[u8]) -> &[u8] {
+    while let [b' ', rest @ ..] = value {
+        value = rest;
+    }
+    value
+}
+
+/// RFC 6750 section 2.1: `1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="`.
+pub(crate) fn is_b64token(value: &[u8]) -> bool {
+    let mut body = value;
+    while let [rest @ .., b'='] = body {
+        body = rest;
+    }
+    !body.is_empty()
+        && body.iter().all(|byte| {
+            byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'+' | b'/')
+        })
+}
+
+/// RFC 9110 section 5.6.2.
+fn is_tchar(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+/// The longest name of a query parameter that can be forbidden.
+const LONGEST_NAME: usize = 64;
+
+/// The names a query string must not have. They compare percent-decoded, with ASCII case
+/// and the characters `-` and `_` left out of account.
+#[derive(Clone, Debug)]
+pub(crate) struct QueryNames {
+    folded: Vec<Box<[u8]>>,
+}
+
+impl Default for QueryNames {
+    fn default() -> Self {
+        let names = [
+            "access_token",
+            "token",
+            "authorization",
+            "api_key",
+            "x-api-key",
+        ];
+        Self {
+            folded: names.iter().map(|name| fold(name.as_bytes())).collect(),
+        }
+    }
+}
+
+impl QueryNames {
+    pub(crate) fn new<I>(names: I) -> Result<Self, ConfigError>
+    where
+        I: IntoIterator,
+        I::Item: AsRef<str>,
+    {
+        let mut folded = Vec::new();
+        for name in names {
+            let name = fold(name.as_ref().as_bytes());
+            if name.is_empty() || name.len() > LONGEST_NAME {
+                return Err(ConfigError::new(
+                    "forbidden_query_names",
+                    format!("a name needs 1 to {LONGEST_NAME} characters besides `-` and `_`"),
+                ));
+            }
+            folded.push(name);
+        }
+        Ok(Self { folded })
+    }
+
+    /// Refuses a query that has one of the names, or the name of a header a provider reads.
+    pub(crate) fn check(&self, uri: &Uri, locations: &[Location]) -> Result<(), AuthError> {
+        let Some(query) = uri.query() else {
+            return Ok(());
+        };
+        for pair in query.split('&') {
+            let name = pair.split('=').next().unwrap_or_default();
+            let mut buffer = [0; LONGEST_NAME];
+            let Some(folded) = fold_into(name.as_bytes(), &mut buffer) else {
+                continue;
+            };
+            let forbidden = self.folded.iter().any(|own| **own == *folded)
+                || locations
+                    .iter()
+                    .any(|location| is_folded(location.header.as_str(), folded));
+            if forbidden {
+                return Err(AuthError::malformed("token_in_query")
+                    .with_description(
+                        "Credentials in the query string are not accepted: use a request header",
+                    )
+                    .with_detail(format!("query parameter {}", quoted(name))));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn fold(name: &[u8]) -> Box<[u8]> {
+    name.iter()
+        .filter(|byte| !matches!(byte, b'-' | b'_'))
+        .map(u8::to_ascii_lowercase)
+        .collect()
+}
+
+/// The folded, percent-decoded name; `None` where it is longer than any forbidden one.
+fn fold_into<'b>(name: &[u8], buffer: &'b mut [u8; LONGEST_NAME]) -> Option<&'b [u8]> {
+    let mut length = 0;
+    for byte in percent_decode(name).filter(|byte| !matches!(byte, b'-' | b'_')) {
+        *buffer.get_mut(length)? = byte.to_ascii_lowercase();
+        length += 1;
+    }
+    Some(&buffer[..length])
+}
+
+fn is_folded(name: &str, folded: &[u8]) -> bool {
+    name.bytes()
+        .filter(|byte| !matches!(byte, b'-' | b'_'))
+        .eq(folded.iter().copied())
+}

@@ -1,0 +1,270 @@
+//! The two errors of this crate: [`AuthError`], why a request is refused, and
+//! [`ConfigError`], why a layer cannot be built.
+
+use std::borrow::Cow;
+use std::convert::Infallible;
+use std::error::Error;
+use std::fmt::{self, Write as _};
+use std::time::Duration;
+
+use crate::scopes::Scopes;
+
+/// How many characters of a value sent by a peer reach a trace.
+const TRACED_CHARS: usize = 128;
+
+/// Why a layer, a provider or a setting was refused before serving.
+///
+/// The message names the setting and the fix. It never contains a secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigError {
+    setting: &'static str,
+    message: String,
+}
+
+impl ConfigError {
+    /// An error about `setting`; for implementors of
+    /// [`Authenticate`](crate::auth::Authenticate) whose own settings can be refused.
+    ///
+    /// The message says what is wrong and how to mend it, without repeating a secret.
+    pub fn new(setting: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            setting,
+            message: message.into(),
+        }
+    }
+
+    /// The setting that was refused, by the name of its setter.
+    pub fn setting(&self) -> &'static str {
+        self.setting
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.setting, self.message)
+    }
+}
+
+impl Error for ConfigError {}
+
+/// Lets `impl TryInto<T>` parameters accept the finished type itself.
+impl From<Infallible> for ConfigError {
+    fn from(never: Infallible) -> Self {
+        match never {}
+    }
+}
+
+/// The category of an [`AuthError`]; it decides the status of the response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum AuthErrorKind {
+    /// No credential was presented where one is needed: 401, a challenge without `error`.
+    Missing,
+    /// The request carries its credential in a way that cannot be accepted: 400 `invalid_request`.
+    Malformed,
+    /// The credential is expired, forged, unknown or meant for somebody else: 401 `invalid_token`.
+    Invalid,
+    /// The credential is good and its scopes do not suffice: 403 `insufficient_scope`.
+    InsufficientScope,
+    /// The request is refused whoever sends it (a bad `Host` or `Origin`): 403 without a challenge.
+    Forbidden,
+    /// The session does not exist for this principal: 404.
+    UnknownSession,
+    /// The request is larger than what is inspected: 413.
+    TooLarge,
+    /// The request's media type or encoding cannot be inspected: 415.
+    UnsupportedMedia,
+    /// A mirrored MCP header and the body disagree: 400.
+    HeaderMismatch,
+    /// Our own trouble (an authorization server that is down, a limit that is reached): 503.
+    Unavailable,
+}
+
+/// Why a request was refused.
+///
+/// It carries two texts: a safe [`description`](Self::description) for the client,
+/// which never repeats anything of the credential, and a [`detail`](Self::detail) for
+/// the operator's traces. Every refusal written by this crate has its `AuthError` in
+/// the extensions of the *response*, so that outer layers can count and log it.
+///
+/// Providers outside this crate make their own with the constructors below:
+///
+/// ```
+/// use tower_mcp_auth::{AuthError, AuthErrorKind};
+///
+/// let error = AuthError::invalid("badge_revoked")
+///     .with_description("The badge was revoked")
+///     .with_detail("badge 17 was revoked an hour ago");
+///
+/// assert_eq!(error.kind(), AuthErrorKind::Invalid);
+/// assert_eq!(error.reason(), "badge_revoked");
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct AuthError(Box<Inner>);
+
+#[derive(Clone, PartialEq, Eq)]
+struct Inner {
+    kind: AuthErrorKind,
+    reason: &'static str,
+    description: Cow<'static, str>,
+    detail: Option<Box<str>>,
+    scopes: Scopes,
+    retry_after: Option<Duration>,
+}
+
+impl AuthError {
+    fn new(kind: AuthErrorKind, reason: &'static str, description: &'static str) -> Self {
+        Self(Box::new(Inner {
+            kind,
+            reason,
+            description: Cow::Borrowed(description),
+            detail: None,
+            scopes: Scopes::default(),
+            retry_after: None,
+        }))
+    }
+
+    /// No credential where one is needed.
+    pub fn missing() -> Self {
+        Self::new(
+            AuthErrorKind::Missing,
+            "missing_credential",
+            "Authentication is required",
+        )
+    }
+
+    /// A credential presented in a way that is refused whatever its value.
+    pub fn malformed(reason: &'static str) -> Self {
+        Self::new(
+            AuthErrorKind::Malformed,
+            reason,
+            "The request presents its credential in a way that is not accepted",
+        )
+    }
+
+    /// A credential that is not, or no longer, good.
+    pub fn invalid(reason: &'static str) -> Self {
+        Self::new(
+            AuthErrorKind::Invalid,
+            reason,
+            "The access token is not valid",
+        )
+    }
+
+    /// A good credential that lacks scopes; `needed` are all scopes the operation needs.
+    pub fn insufficient_scope(needed: Scopes) -> Self {
+        let mut error = Self::new(
+            AuthErrorKind::InsufficientScope,
+            "insufficient_scope",
+            "The operation needs scopes that were not granted",
+        );
+        error.0.scopes = needed;
+        error
+    }
+
+    /// A request that is refused whoever sends it.
+    pub fn forbidden(reason: &'static str) -> Self {
+        Self::new(
+            AuthErrorKind::Forbidden,
+            reason,
+            "The request is not allowed",
+        )
+    }
+
+    /// Trouble on our side; `retry_after` is rounded up to whole seconds, at least one.
+    pub fn unavailable(reason: &'static str, retry_after: Duration) -> Self {
+        let mut error = Self::new(
+            AuthErrorKind::Unavailable,
+            reason,
+            "Authentication is temporarily unavailable",
+        );
+        error.0.retry_after = Some(retry_after);
+        error
+    }
+
+    /// Replaces the text the client sees.
+    ///
+    /// It must not repeat anything of the credential. Characters that could break a
+    /// `WWW-Authenticate` header are replaced when the refusal is written.
+    #[must_use]
+    pub fn with_description(mut self, description: impl Into<Cow<'static, str>>) -> Self {
+        self.0.description = description.into();
+        self
+    }
+
+    /// Adds a text for the operator. It reaches traces, never a response.
+    #[must_use]
+    pub fn with_detail(mut self, detail: impl Into<String>) -> Self {
+        self.0.detail = Some(detail.into().into_boxed_str());
+        self
+    }
+
+    /// The category.
+    pub fn kind(&self) -> AuthErrorKind {
+        self.0.kind
+    }
+
+    /// A stable `snake_case` code (`expired`, `audience_mismatch`, `token_in_query`, …),
+    /// fit for metrics.
+    pub fn reason(&self) -> &'static str {
+        self.0.reason
+    }
+
+    /// The text the client sees.
+    pub fn description(&self) -> &str {
+        &self.0.description
+    }
+
+    /// The text for the operator, if there is one.
+    pub fn detail(&self) -> Option<&str> {
+        self.0.detail.as_deref()
+    }
+
+    /// All scopes the operation needs, where scopes were the reason.
+    pub fn scopes(&self) -> &Scopes {
+        &self.0.scopes
+    }
+
+    /// When to try again, where the trouble is ours.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.0.retry_after
+    }
+}
+
+impl fmt::Debug for AuthError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuthError")
+            .field("kind", &self.0.kind)
+            .field("reason", &self.0.reason)
+            .field("detail", &self.0.detail)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for AuthError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.reason)?;
+        match &self.0.detail {
+            Some(detail) => write!(f, ": {detail}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Error for AuthError {}
+
+/// A value sent by a peer, quoted for a trace: escaped, so that it cannot forge a
+/// line of a log, and cut, so that it cannot fill one.
+pub(crate) fn quoted(value: &str) -> String {
+    let mut out = String::with_capacity(value.len().min(TRACED_CHARS) + 2);
+    out.push('"');
+    for (count, character) in value.chars().enumerate() {
+        if count == TRACED_CHARS {
+            out.push('…');
+            break;
+        }
+        let _ = write!(out, "{}", character.escape_debug());
+    }
+    out.push('"');
+    out
+}

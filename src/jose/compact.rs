@@ -1,0 +1,256 @@
+//! The compact serialization (RFC 7515 section 7.1) and the JOSE header.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::de::{Deserializer, MapAccess, Visitor};
+
+use super::algorithm::Algorithm;
+use super::json::{DUPLICATE, Names, Skip, TOO_DEEP, Text};
+use crate::error::AuthError;
+
+/// The longest token, in bytes.
+pub(crate) const MAX_TOKEN: usize = 16 * 1024;
+/// The longest JOSE header, in bytes of JSON.
+pub(crate) const MAX_HEADER: usize = 4 * 1024;
+
+/// A token taken apart: the header is read, nothing is verified.
+pub(crate) struct Compact<'t> {
+    pub(crate) header: Header,
+    /// What was signed: header, dot, payload.
+    signing_input: &'t str,
+    payload: &'t str,
+    signature: &'t str,
+}
+
+/// The members of the JOSE header that mean something here. `jwk`, `jku`, `x5u`, `x5c`,
+/// `x5t` and all others are skipped: a token does not say which key it is checked with.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Header {
+    pub(crate) alg: Alg,
+    pub(crate) kid: Option<Box<str>>,
+    pub(crate) typ: Typ,
+}
+
+/// The `alg` header (RFC 7515 section 4.1.1).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Alg {
+    #[default]
+    Absent,
+    Known(Algorithm),
+    /// `none` among them.
+    Unknown(Box<str>),
+}
+
+/// The `typ` header (RFC 7515 section 4.1.9), as far as an access token can be told by it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Typ {
+    #[default]
+    Absent,
+    /// RFC 9068.
+    AtJwt,
+    Jwt,
+    Other(Box<str>),
+}
+
+impl Typ {
+    fn of(typ: &str) -> Self {
+        // "application/" may be left out where no other slash follows, and media types
+        // compare without regard to case. ASCII only: look-alikes are other types.
+        let short = match typ.split_at_checked("application/".len()) {
+            Some((prefix, rest)) if prefix.eq_ignore_ascii_case("application/") => rest,
+            _ => typ,
+        };
+        if short.eq_ignore_ascii_case("at+jwt") {
+            Self::AtJwt
+        } else if short.eq_ignore_ascii_case("JWT") {
+            Self::Jwt
+        } else {
+            Self::Other(typ.into())
+        }
+    }
+}
+
+impl<'t> Compact<'t> {
+    /// Takes a token apart. Sizes and dots are judged before anything is decoded.
+    pub(crate) fn parse(token: &'t str) -> Result<Self, AuthError> {
+        if token.len() > MAX_TOKEN {
+            return Err(AuthError::invalid("token_too_large")
+                .with_detail(format!("{} bytes, at most {MAX_TOKEN}", token.len())));
+        }
+        let mut parts = token.split('.');
+        let (Some(header), Some(payload), Some(signature), None) =
+            (parts.next(), parts.next(), parts.next(), parts.next())
+        else {
+            return Err(not_compact(token));
+        };
+        if header.len() > MAX_HEADER.div_ceil(3) * 4 {
+            return Err(AuthError::invalid("header_too_large")
+                .with_detail(format!("the JOSE header has more than {MAX_HEADER} bytes")));
+        }
+        let json = decode(header, "header")?;
+        Ok(Self {
+            header: read_header(&json)?,
+            signing_input: &token[..header.len() + 1 + payload.len()],
+            payload,
+            signature,
+        })
+    }
+
+    pub(crate) fn signing_input(&self) -> &'t [u8] {
+        self.signing_input.as_bytes()
+    }
+
+    /// The bytes of the payload.
+    pub(crate) fn payload(&self) -> Result<Vec<u8>, AuthError> {
+        decode(self.payload, "payload")
+    }
+
+    /// The bytes of the signature, in `buffer`: 1024 are an RSA signature of 8192 bits.
+    pub(crate) fn signature<'b>(&self, buffer: &'b mut [u8; 1024]) -> Result<&'b [u8], AuthError> {
+        URL_SAFE_NO_PAD
+            .decode_slice(self.signature, buffer)
+            .map(|length| &buffer[..length])
+            .map_err(|_| not_base64("signature"))
+    }
+}
+
+fn not_compact(token: &str) -> AuthError {
+    match token.bytes().filter(|byte| *byte == b'.').count() {
+        4 => AuthError::invalid("encrypted_token")
+            .with_detail("five parts: encrypted tokens are not accepted"),
+        dots => AuthError::invalid("not_a_jwt")
+            .with_detail(format!("{} parts instead of three", dots + 1)),
+    }
+}
+
+fn decode(part: &str, what: &str) -> Result<Vec<u8>, AuthError> {
+    let mut out = Vec::with_capacity(base64::decoded_len_estimate(part.len()));
+    URL_SAFE_NO_PAD
+        .decode_vec(part, &mut out)
+        .map_err(|_| not_base64(what))?;
+    Ok(out)
+}
+
+fn not_base64(what: &str) -> AuthError {
+    AuthError::invalid("malformed_token").with_detail(format!("the {what} is not base64url"))
+}
+
+/// What went wrong in a JSON text, without repeating any of it.
+pub(super) fn json_error(error: &serde_json::Error, what: &str) -> AuthError {
+    let text = error.to_string();
+    let reason = if text.starts_with(DUPLICATE) {
+        "duplicate_member"
+    } else {
+        "malformed_token"
+    };
+    let known = [DUPLICATE, TOO_DEEP]
+        .into_iter()
+        .find(|known| text.starts_with(known))
+        .or_else(|| {
+            let claim = text.strip_prefix(WRONG_TYPE)?;
+            CHECKED_MEMBERS
+                .iter()
+                .find(|name| claim.starts_with(**name))
+                .copied()
+        });
+    let detail = match known {
+        Some(known) if text.starts_with(WRONG_TYPE) => {
+            format!("{what}: member {known:?} has a value it must not have")
+        }
+        Some(known) => format!("{what}: {known}"),
+        None => format!("{what}: not one JSON object"),
+    };
+    AuthError::invalid(reason).with_detail(detail)
+}
+
+/// The start of the message for a member of the wrong type; its name follows, a space ends it.
+pub(super) const WRONG_TYPE: &str = "wrong type: ";
+
+/// The members whose type is checked.
+const CHECKED_MEMBERS: [&str; 20] = [
+    "alg ",
+    "typ ",
+    "kid ",
+    "crit ",
+    "b64 ",
+    "iss ",
+    "sub ",
+    "aud ",
+    "exp ",
+    "nbf ",
+    "iat ",
+    "scope ",
+    "client_id ",
+    "azp ",
+    "username ",
+    "token_use ",
+    "cnf ",
+    "jkt ",
+    "x5t#S256 ",
+    "scp ",
+];
+
+fn read_header(json: &[u8]) -> Result<Header, AuthError> {
+    let mut deserializer = serde_json::Deserializer::from_slice(json);
+    let (header, refused) = deserializer
+        .deserialize_map(HeaderVisitor)
+        .and_then(|read| deserializer.end().map(|()| read))
+        .map_err(|error| json_error(&error, "header"))?;
+    match refused {
+        Some(reason) => Err(AuthError::invalid(reason)),
+        None => Ok(header),
+    }
+}
+
+struct HeaderVisitor;
+
+impl<'de> Visitor<'de> for HeaderVisitor {
+    type Value = (Header, Option<&'static str>);
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut header = Header::default();
+        let mut refused = None;
+        let mut names = Names::default();
+        while let Some(name) = map.next_key_seed(Text)? {
+            let text = |map: &mut A, name| -> Result<Cow<'de, str>, A::Error> {
+                map.next_value_seed(Text).map_err(|_| wrong_type(name))
+            };
+            match &*name {
+                "alg" => {
+                    let alg = text(&mut map, "alg")?;
+                    header.alg = match Algorithm::from_name(&alg) {
+                        Some(known) => Alg::Known(known),
+                        None => Alg::Unknown(alg.into()),
+                    };
+                }
+                "kid" => header.kid = Some(text(&mut map, "kid")?.into()),
+                "typ" => header.typ = Typ::of(&text(&mut map, "typ")?),
+                // RFC 7515 section 4.1.11: whoever does not understand a critical member
+                // must refuse. This crate understands none, whatever the value.
+                "crit" => {
+                    map.next_value_seed(Skip(1))?;
+                    refused = Some("critical_header");
+                }
+                // RFC 7797: an unencoded payload is no JWT (RFC 7519 section 7.2).
+                "b64" => match map.next_value::<bool>().map_err(|_| wrong_type("b64"))? {
+                    true => {}
+                    false => refused = Some("unencoded_payload"),
+                },
+                _ => map.next_value_seed(Skip(1))?,
+            }
+            names.add(name)?;
+        }
+        Ok((header, refused))
+    }
+}
+
+pub(super) fn wrong_type<E: serde::de::Error>(name: &str) -> E {
+    E::custom(format_args!("{WRONG_TYPE}{name} "))
+}

@@ -1,0 +1,148 @@
+//! Strict JSON: what two parsers could read differently, or what costs more than it may,
+//! is refused. Duplicate members at any depth, and nesting beyond a limit.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+
+/// RFC 8259 sets no limit; a token of real life needs four levels.
+pub(super) const MAX_DEPTH: usize = 32;
+
+/// Names that serde_json gives a meaning of its own when one of its features is on anywhere
+/// in the build. `NUMBER` is how numbers then arrive; an object that uses `RAW_VALUE` would
+/// read one way here and another in `Value`.
+pub(super) const NUMBER: &str = "$serde_json::private::Number";
+const RAW_VALUE: &str = "$serde_json::private::RawValue";
+
+/// A string, borrowed from the input where it has no escapes.
+pub(super) struct Text;
+
+impl<'de> DeserializeSeed<'de> for Text {
+    type Value = Cow<'de, str>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Text {
+    type Value = Cow<'de, str>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Self::Value, E> {
+        Ok(Cow::Borrowed(text))
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(Cow::Owned(text.to_owned()))
+    }
+}
+
+/// The member names of one object, each allowed once.
+#[derive(Default)]
+pub(super) struct Names<'de> {
+    few: Vec<Cow<'de, str>>,
+    many: HashSet<Cow<'de, str>>,
+}
+
+impl<'de> Names<'de> {
+    /// Up to this many names a scan is cheaper than a hash, and beyond it a scan of every
+    /// name for every name would be an attack.
+    const FEW: usize = 24;
+
+    pub(super) fn add<E: Error>(&mut self, name: Cow<'de, str>) -> Result<(), E> {
+        if name == RAW_VALUE {
+            return Err(E::custom("reserved member name"));
+        }
+        let repeated = if self.few.len() < Self::FEW {
+            let repeated = self.few.contains(&name);
+            if self.few.is_empty() {
+                self.few.reserve(Self::FEW);
+            }
+            self.few.push(name);
+            repeated
+        } else {
+            self.few.contains(&name) || !self.many.insert(name)
+        };
+        if repeated {
+            return Err(E::custom(DUPLICATE));
+        }
+        Ok(())
+    }
+}
+
+pub(super) const DUPLICATE: &str = "duplicate member";
+pub(super) const TOO_DEEP: &str = "nested too deeply";
+
+/// Any value, checked and forgotten; holds the depth it stands at.
+pub(super) struct Skip(pub(super) usize);
+
+impl<'de> DeserializeSeed<'de> for Skip {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl Skip {
+    fn inner<E: Error>(&self) -> Result<usize, E> {
+        if self.0 >= MAX_DEPTH {
+            return Err(E::custom(TOO_DEEP));
+        }
+        Ok(self.0 + 1)
+    }
+}
+
+impl<'de> Visitor<'de> for Skip {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        let depth = self.inner()?;
+        while seq.next_element_seed(Skip(depth))?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let depth = self.inner()?;
+        let mut names = Names::default();
+        while let Some(name) = map.next_key_seed(Text)? {
+            names.add(name)?;
+            map.next_value_seed(Skip(depth))?;
+        }
+        Ok(())
+    }
+}

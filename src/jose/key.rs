@@ -1,0 +1,278 @@
+use std::fmt;
+
+use secrecy::{ExposeSecret, SecretSlice};
+use serde_json::{Map, Value};
+
+use super::algorithm::{Algorithm, Family};
+use super::backend::Prepared;
+use super::material::{JwkParts, Material};
+use crate::error::{AuthError, ConfigError, quoted};
+use crate::placeholder::is_placeholder;
+
+/// The secret of HMAC algorithms. It is wiped when dropped, and `Debug` does not print it.
+///
+/// Whoever can verify with it can also sign: share it with nobody but the issuer.
+///
+/// ```
+/// use tower_mcp_auth::jose::Secret;
+///
+/// assert!(Secret::new("secret").is_err());
+/// let secret = Secret::new("jR4v8sQ1xT6yB9kW3nM7pL2dF5hG0cZaVeUoIiSrKtE")?;
+/// assert_eq!(format!("{secret:?}"), "Secret([redacted])");
+/// # Ok::<(), tower_mcp_auth::ConfigError>(())
+/// ```
+#[derive(Clone)]
+pub struct Secret(SecretSlice<u8>);
+
+impl Secret {
+    /// Takes the bytes of a secret as they are; nothing is decoded.
+    ///
+    /// # Errors
+    /// It is shorter than 32 bytes ([RFC 7518 section 3.2] asks for the size of the hash:
+    /// HS384 needs 48 bytes and HS512 needs 64, which the layer checks), or an obvious
+    /// placeholder.
+    ///
+    /// [RFC 7518 section 3.2]: https://www.rfc-editor.org/rfc/rfc7518#section-3.2
+    pub fn new(secret: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
+        let secret = secret.as_ref();
+        if secret.len() < 32 {
+            return Err(ConfigError::new(
+                "secret",
+                format!(
+                    "the secret has {} bytes; HS256 needs at least 32, random ones",
+                    secret.len()
+                ),
+            ));
+        }
+        if is_placeholder(secret) {
+            return Err(ConfigError::new(
+                "secret",
+                "the secret is a placeholder; make a random one",
+            ));
+        }
+        Ok(Self(secret.to_vec().into()))
+    }
+
+    pub(super) fn expose(&self) -> &[u8] {
+        self.0.expose_secret()
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret([redacted])")
+    }
+}
+
+/// A public key that verifies signatures: RSA, P-256, P-384 or Ed25519.
+#[derive(Clone)]
+pub struct PublicKey {
+    pub(super) material: Material,
+    pub(super) kid: Option<Box<str>>,
+    pub(super) alg: Option<Algorithm>,
+}
+
+impl PublicKey {
+    fn new(material: Result<Material, String>) -> Result<Self, ConfigError> {
+        let key = Self {
+            material: material.map_err(|why| ConfigError::new("key", why))?,
+            kid: None,
+            alg: None,
+        };
+        key.check()
+    }
+
+    /// Prepares the key once, so that a point off its curve is found now.
+    fn check(self) -> Result<Self, ConfigError> {
+        let algorithms = [self.default_algorithm()];
+        Prepared::public(&self.material, &algorithms)
+            .map(|_| self)
+            .ok_or_else(|| ConfigError::new("key", "the key is not valid on its curve"))
+    }
+
+    /// Reads a PEM with a `PUBLIC KEY`, `RSA PUBLIC KEY` or `CERTIFICATE`.
+    ///
+    /// # Errors
+    /// It is not one of these, it is a private key, an RSA key is not between 2048 and 8192
+    /// bits, or the key is not valid.
+    pub fn from_pem(pem: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
+        Self::new(Material::from_pem(pem.as_ref()))
+    }
+
+    /// Reads the DER of a `SubjectPublicKeyInfo`, or of a PKCS#1 RSA public key.
+    ///
+    /// # Errors
+    /// As for [`from_pem`](Self::from_pem).
+    pub fn from_der(der: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
+        Self::new(Material::from_der(der.as_ref()))
+    }
+
+    /// Reads a JSON Web Key ([RFC 7517](https://www.rfc-editor.org/rfc/rfc7517)), its `kid`
+    /// and `alg` included.
+    ///
+    /// # Errors
+    /// It is no JSON object, not a public key, not for signatures, of a kind that is not
+    /// supported, or not valid.
+    pub fn from_jwk(json: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
+        let jwk: Map<String, Value> = serde_json::from_slice(json.as_ref())
+            .map_err(|_| ConfigError::new("key", "the JWK is not a JSON object"))?;
+        let parts = JwkParts::read(&jwk)
+            .map_err(|why| ConfigError::new("key", format!("the JWK cannot be used: {why}")))?;
+        Self::from_parts(parts).check()
+    }
+
+    pub(crate) fn from_parts(parts: JwkParts) -> Self {
+        Self {
+            material: parts.material,
+            kid: parts.kid,
+            alg: parts.alg,
+        }
+    }
+
+    /// Sets the key id: with one, the key serves only tokens that name it, or name none;
+    /// without, only tokens that name none.
+    #[must_use]
+    pub fn key_id(mut self, kid: impl Into<Box<str>>) -> Self {
+        self.kid = Some(kid.into());
+        self
+    }
+
+    /// What the key verifies where nobody says otherwise.
+    fn default_algorithm(&self) -> Algorithm {
+        self.alg.unwrap_or(match self.material.family() {
+            Family::P256 => Algorithm::ES256,
+            Family::P384 => Algorithm::ES384,
+            Family::Ed25519 => Algorithm::EdDSA,
+            Family::Rsa | Family::Hmac => Algorithm::RS256,
+        })
+    }
+}
+
+impl fmt::Debug for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PublicKey")
+            .field("family", &self.material.family())
+            .field("kid", &self.kid)
+            .field("alg", &self.alg)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a [`VerifyingKey`] is made from.
+#[derive(Clone, Debug)]
+pub(crate) enum KeySource {
+    Secret(Secret, Option<Box<str>>),
+    Public(PublicKey),
+}
+
+impl KeySource {
+    pub(crate) fn family(&self) -> Family {
+        match self {
+            Self::Secret(..) => Family::Hmac,
+            Self::Public(key) => key.material.family(),
+        }
+    }
+
+    pub(crate) fn default_algorithm(&self) -> Algorithm {
+        match self {
+            Self::Secret(..) => Algorithm::HS256,
+            Self::Public(key) => key.default_algorithm(),
+        }
+    }
+
+    /// The algorithm the key itself insists on (the `alg` of a JWK).
+    pub(crate) fn declared_algorithm(&self) -> Option<Algorithm> {
+        match self {
+            Self::Secret(..) => None,
+            Self::Public(key) => key.alg,
+        }
+    }
+
+    /// The length of a secret, in bytes.
+    pub(crate) fn secret_len(&self) -> Option<usize> {
+        match self {
+            Self::Secret(secret, _) => Some(secret.expose().len()),
+            Self::Public(_) => None,
+        }
+    }
+}
+
+/// A key ready to verify: prepared once, when it arrives, for the algorithms it may serve.
+#[derive(Clone)]
+pub(crate) struct VerifyingKey {
+    kid: Option<Box<str>>,
+    prepared: Prepared,
+}
+
+impl VerifyingKey {
+    /// Prepares a key for those of `algorithms` that fit its family and its own `alg`.
+    /// `None`: none does, or the key is not valid.
+    pub(crate) fn prepare(source: &KeySource, algorithms: &[Algorithm]) -> Option<Self> {
+        let declared = source.declared_algorithm();
+        let fitting: Vec<Algorithm> = algorithms
+            .iter()
+            .copied()
+            .filter(|alg| alg.family() == source.family())
+            .filter(|alg| declared.is_none_or(|declared| declared == *alg))
+            .collect();
+        if fitting.is_empty() {
+            return None;
+        }
+        let (kid, prepared) = match source {
+            KeySource::Secret(secret, kid) => (kid, Prepared::hmac(secret.expose(), &fitting)),
+            KeySource::Public(key) => (&key.kid, Prepared::public(&key.material, &fitting)?),
+        };
+        Some(Self {
+            kid: kid.clone(),
+            prepared,
+        })
+    }
+
+    pub(crate) fn kid(&self) -> Option<&str> {
+        self.kid.as_deref()
+    }
+
+    pub(crate) fn verify(&self, alg: Algorithm, message: &[u8], signature: &[u8]) -> bool {
+        self.prepared.verify(alg, message, signature)
+    }
+}
+
+impl fmt::Debug for VerifyingKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("VerifyingKey")
+            .field("kid", &self.kid)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The one key a token may be checked with: its id matches, and it fits the algorithm.
+///
+/// A token without an id leaves all fitting keys, of which there must be exactly one; a key
+/// without an id serves only tokens without one.
+pub(crate) fn select<'k>(
+    keys: &'k [VerifyingKey],
+    kid: Option<&str>,
+    alg: Algorithm,
+) -> Result<&'k VerifyingKey, AuthError> {
+    let named = |key: &&VerifyingKey| kid.is_none() || key.kid() == kid;
+    let mut candidates = keys
+        .iter()
+        .filter(named)
+        .filter(|key| key.prepared.serves(alg));
+    let found = candidates.next();
+    if candidates.next().is_some() {
+        return Err(AuthError::invalid("ambiguous_key").with_detail(format!(
+            "several keys fit {alg}, and the token names none alone"
+        )));
+    }
+    found.ok_or_else(|| {
+        let named = kid.map_or_else(
+            || "no key id".to_owned(),
+            |kid| format!("key id {}", quoted(kid)),
+        );
+        AuthError::invalid("unknown_key").with_detail(format!(
+            "the token has {named} and alg {alg}; no key of {} fits both",
+            keys.len()
+        ))
+    })
+}

@@ -1,0 +1,194 @@
+//! Public key material, read from PEM, DER or JWK and judged before it verifies anything.
+
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use jsonwebtoken::{AlgorithmFamily, DecodingKey, DecodingKeyKind};
+use serde_json::{Map, Value};
+
+use super::algorithm::{Algorithm, Family};
+
+/// RFC 7518 section 3.3 asks for 2048 bits at least; above 8192 a check takes too long.
+const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
+
+/// A public key in its parts, with nothing more known of it than its form.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Material {
+    /// Modulus and exponent, big-endian, without leading zeros.
+    Rsa {
+        n: Vec<u8>,
+        e: Vec<u8>,
+    },
+    /// An uncompressed point, `04 || x || y`.
+    P256([u8; 65]),
+    P384([u8; 97]),
+    Ed25519([u8; 32]),
+}
+
+impl Material {
+    pub(crate) fn family(&self) -> Family {
+        match self {
+            Self::Rsa { .. } => Family::Rsa,
+            Self::P256(_) => Family::P256,
+            Self::P384(_) => Family::P384,
+            Self::Ed25519(_) => Family::Ed25519,
+        }
+    }
+
+    /// Reads `PUBLIC KEY` (SubjectPublicKeyInfo), `RSA PUBLIC KEY` (PKCS#1) or `CERTIFICATE`.
+    pub(crate) fn from_pem(pem: &[u8]) -> Result<Self, String> {
+        // A private key would be accepted by the readers below, and its owner should know.
+        if String::from_utf8_lossy(pem).contains("PRIVATE KEY") {
+            return Err(
+                "this is a private key; configure the public key, and treat the private one \
+                 as leaked if it was sent here by mistake"
+                    .to_owned(),
+            );
+        }
+        let readers = [
+            DecodingKey::from_rsa_pem,
+            DecodingKey::from_ec_pem,
+            DecodingKey::from_ed_pem,
+        ];
+        let key = readers
+            .into_iter()
+            .find_map(|read| read(pem).ok())
+            .ok_or("this is no PEM of an RSA, EC or Ed25519 public key")?;
+        match (key.family(), key.kind()) {
+            (AlgorithmFamily::Rsa, DecodingKeyKind::SecretOrDer(pkcs1)) => {
+                let (n, e) = super::backend::rsa_components(pkcs1)
+                    .ok_or("the RSA key inside the PEM is malformed")?;
+                Self::rsa(&n, &e)
+            }
+            (AlgorithmFamily::Ec, DecodingKeyKind::SecretOrDer(point)) => Self::ec(point),
+            (AlgorithmFamily::Ed, DecodingKeyKind::SecretOrDer(point)) => Self::ed25519(point),
+            _ => Err("this kind of key is not supported".to_owned()),
+        }
+    }
+
+    /// Reads the DER of a SubjectPublicKeyInfo, or of a PKCS#1 RSA public key.
+    pub(crate) fn from_der(der: &[u8]) -> Result<Self, String> {
+        let armored = |label| {
+            let body = STANDARD.encode(der);
+            format!("-----BEGIN {label}-----\n{body}\n-----END {label}-----\n")
+        };
+        ["PUBLIC KEY", "RSA PUBLIC KEY"]
+            .into_iter()
+            .find_map(|label| Self::from_pem(armored(label).as_bytes()).ok())
+            .ok_or_else(|| "this is no DER of an RSA, EC or Ed25519 public key".to_owned())
+    }
+
+    fn rsa(n: &[u8], e: &[u8]) -> Result<Self, String> {
+        let (n, e) = (without_zeros(n), without_zeros(e));
+        let bits = n
+            .first()
+            .map_or(0, |first| n.len() * 8 - first.leading_zeros() as usize);
+        if !RSA_BITS.contains(&bits) {
+            return Err(format!(
+                "the RSA key has {bits} bits; between {} and {} are accepted",
+                RSA_BITS.start(),
+                RSA_BITS.end()
+            ));
+        }
+        let odd = |number: &[u8]| number.last().is_some_and(|last| last % 2 == 1);
+        // An exponent of 1 makes every message its own signature. Both backends stop at 33
+        // bits, as a larger one only costs time.
+        let exponent_fits = e.len() <= 5 && e != [1] && odd(e);
+        if !exponent_fits || !odd(n) {
+            return Err("the RSA key has an unusable modulus or exponent".to_owned());
+        }
+        Ok(Self::Rsa {
+            n: n.to_vec(),
+            e: e.to_vec(),
+        })
+    }
+
+    fn ec(point: &[u8]) -> Result<Self, String> {
+        if let Ok(point) = <[u8; 65]>::try_from(point) {
+            Ok(Self::P256(point))
+        } else if let Ok(point) = <[u8; 97]>::try_from(point) {
+            Ok(Self::P384(point))
+        } else {
+            Err("the EC key is on neither P-256 nor P-384, or its point is compressed".to_owned())
+        }
+    }
+
+    fn ed25519(point: &[u8]) -> Result<Self, String> {
+        point
+            .try_into()
+            .map(Self::Ed25519)
+            .map_err(|_| "the key is not of Ed25519".to_owned())
+    }
+}
+
+/// A JSON Web Key (RFC 7517) that can verify signatures.
+pub(crate) struct JwkParts {
+    pub(crate) material: Material,
+    pub(crate) kid: Option<Box<str>>,
+    pub(crate) alg: Option<Algorithm>,
+}
+
+/// Members only private keys have (RFC 7518 section 6).
+const PRIVATE: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
+
+impl JwkParts {
+    pub(crate) fn read(jwk: &Map<String, Value>) -> Result<Self, String> {
+        let text = |name: &str| match jwk.get(name) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text.as_str())),
+            Some(_) => Err(format!("`{name}` is not a string")),
+        };
+        let needed = |name: &str| text(name)?.ok_or_else(|| format!("`{name}` is missing"));
+        let bytes = |name: &str| {
+            URL_SAFE_NO_PAD
+                .decode(needed(name)?)
+                .map_err(|_| format!("`{name}` is not base64url"))
+        };
+
+        let kty = needed("kty")?;
+        if kty == "oct" {
+            return Err("a symmetric key has no place among public keys".to_owned());
+        }
+        if PRIVATE.iter().any(|name| jwk.contains_key(*name)) {
+            return Err("it is a private key".to_owned());
+        }
+        if text("use")?.is_some_and(|usage| usage != "sig") {
+            return Err("its `use` is not `sig`".to_owned());
+        }
+        match jwk.get("key_ops") {
+            None => {}
+            Some(Value::Array(operations)) if operations.iter().any(|op| op == "verify") => {}
+            Some(_) => return Err("its `key_ops` do not list `verify`".to_owned()),
+        }
+        let material = match (kty, text("crv")?) {
+            ("RSA", _) => Material::rsa(&bytes("n")?, &bytes("e")?)?,
+            ("EC", Some(crv @ ("P-256" | "P-384"))) => {
+                // RFC 7518 section 6.2.1.2: coordinates have the full length of the field.
+                let size = if crv == "P-256" { 32 } else { 48 };
+                let (x, y) = (bytes("x")?, bytes("y")?);
+                if x.len() != size || y.len() != size {
+                    return Err(format!("a coordinate of {crv} has {size} bytes"));
+                }
+                Material::ec(&[&[4], &x[..], &y[..]].concat())?
+            }
+            ("OKP", Some("Ed25519")) => Material::ed25519(&bytes("x")?)?,
+            _ => return Err("its `kty` and `crv` are none this crate verifies with".to_owned()),
+        };
+        let alg = match text("alg")? {
+            None => None,
+            Some(name) => match Algorithm::from_name(name) {
+                Some(alg) if alg.family() == material.family() => Some(alg),
+                _ => return Err("its `alg` is unknown or does not fit its `kty`".to_owned()),
+            },
+        };
+        Ok(Self {
+            material,
+            kid: text("kid")?.map(Into::into),
+            alg,
+        })
+    }
+}
+
+fn without_zeros(number: &[u8]) -> &[u8] {
+    let start = number.iter().take_while(|byte| **byte == 0).count();
+    &number[start..]
+}

@@ -1,0 +1,35 @@
+//! Verifying one compact JWS ([RFC 7515], [RFC 7519]): keys, algorithms, and the profile a
+//! token must fit.
+//!
+//! Header and claims are read once, by this crate. The backend (feature `aws-lc-rs`, or
+//! `rust-crypto` where that is off) checks signatures and nothing else.
+//!
+//! ```
+//! use tower_mcp_auth::jose::{PublicKey, Secret};
+//!
+//! // A secret and a public key are different types, and neither is guessed from bytes.
+//! assert!(Secret::new("too short").is_err());
+//! assert!(Secret::new(b"\x5c\x1f\x8a\x90\xee\x07\x41\xc3\x9b\x22\x6d\xf4\x38\xa5\x0b\xd7\
+//!                       \x63\xbe\x15\xc8\x72\x2f\x94\xda\x06\x81\xfb\x4e\xa9\x30\xd5\x67").is_ok());
+//! assert!(PublicKey::from_pem("-----BEGIN PUBLIC KEY-----").is_err());
+//! ```
+//!
+//! [RFC 7515]: https://www.rfc-editor.org/rfc/rfc7515
+//! [RFC 7519]: https://www.rfc-editor.org/rfc/rfc7519
+
+mod algorithm;
+mod backend;
+mod claims;
+mod compact;
+mod json;
+mod key;
+mod material;
+mod profile;
+
+pub use self::algorithm::Algorithm;
+pub use self::key::{PublicKey, Secret};
+
+pub(crate) use self::claims::{Claims, ScopeClaim};
+pub(crate) use self::compact::Compact;
+pub(crate) use self::key::{KeySource, VerifyingKey, select};
+pub(crate) use self::profile::{Audience, TokenProfile};

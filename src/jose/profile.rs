@@ -1,0 +1,273 @@
+//! The token profile: what a JWT must be to count as an access token here.
+//!
+//! RFC 9068 is the strict form. Most authorization servers issue something looser, so by
+//! default a missing `typ` passes, and the marks of other kinds of tokens refuse instead.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::algorithm::Algorithm;
+use super::claims::{Claims, ScopeClaim};
+use super::compact::{Alg, Header, Typ};
+use crate::error::{AuthError, quoted};
+use crate::principal::Principal;
+use crate::scopes::Scopes;
+
+/// What tokens of one issuer must satisfy besides their signature.
+#[derive(Clone, Debug)]
+pub(crate) struct TokenProfile {
+    /// `principal.provider()`.
+    pub(crate) provider: &'static str,
+    pub(crate) algorithms: Vec<Algorithm>,
+    pub(crate) require_at_jwt: bool,
+    /// `None` where no issuer is configured.
+    pub(crate) issuer: Option<Arc<str>>,
+    pub(crate) audience: Audience,
+    pub(crate) clock_skew: Duration,
+    pub(crate) scope_claim: ScopeClaim,
+    pub(crate) required_scopes: Scopes,
+    pub(crate) clients_are_principals: bool,
+}
+
+/// Whom a token must be meant for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Audience {
+    /// Any of these, byte by byte.
+    OneOf(Vec<Box<str>>),
+    Unchecked,
+}
+
+impl TokenProfile {
+    /// How far clocks may differ, unless configured.
+    pub(crate) const DEFAULT_SKEW: Duration = Duration::from_secs(60);
+    pub(crate) const MAX_SKEW: Duration = Duration::from_secs(300);
+
+    /// Judges the header; no key is needed for it.
+    pub(crate) fn check_header(&self, header: &Header) -> Result<Algorithm, AuthError> {
+        let accepted = match &header.typ {
+            Typ::AtJwt => true,
+            Typ::Jwt | Typ::Absent => !self.require_at_jwt,
+            Typ::Other(_) => false,
+        };
+        if !accepted {
+            let typ = match &header.typ {
+                Typ::Absent => "absent".to_owned(),
+                Typ::Jwt => "JWT".to_owned(),
+                Typ::AtJwt => "at+jwt".to_owned(),
+                Typ::Other(other) => quoted(other),
+            };
+            return Err(wrong_kind(format!("the header has typ {typ}")));
+        }
+        match &header.alg {
+            Alg::Known(alg) if self.algorithms.contains(alg) => Ok(*alg),
+            Alg::Known(alg) => Err(alg_error(alg.name())),
+            Alg::Unknown(alg) => Err(alg_error(&quoted(alg))),
+            Alg::Absent => Err(alg_error("absent")),
+        }
+    }
+
+    /// Judges the claims, all but the scopes; no key is needed for it.
+    pub(crate) fn check_claims(
+        &self,
+        header: &Header,
+        claims: &Claims<'_>,
+        now: Duration,
+    ) -> Result<(), AuthError> {
+        if let Some(expected) = &self.issuer {
+            check_issuer(expected, claims.iss.as_deref())?;
+        }
+        if header.typ != Typ::AtJwt {
+            check_kind(claims)?;
+        }
+        if let Audience::OneOf(expected) = &self.audience {
+            check_audience(expected, claims)?;
+        }
+        if let Some(confirmation) = &claims.confirmation {
+            // RFC 9449 section 7.2, RFC 8705 section 3: a bound token without its proof is
+            // a stolen one, as far as can be seen. No binding is checked yet.
+            let known = confirmation.jkt.is_some() || confirmation.x5t_s256.is_some();
+            return Err(AuthError::invalid("bound_token").with_detail(if known {
+                "the token is bound to a key (cnf) and came as a plain bearer token"
+            } else {
+                "the token has a cnf without a member that is known"
+            }));
+        }
+        let exp = claims.exp.ok_or_else(|| {
+            AuthError::invalid("missing_exp").with_detail("the token never expires")
+        })?;
+        self.check_times(exp, claims.nbf, claims.iat, now)
+    }
+
+    /// Judges the times by `now`; for a cached token as well.
+    pub(crate) fn check_times(
+        &self,
+        exp: Duration,
+        nbf: Option<Duration>,
+        iat: Option<Duration>,
+        now: Duration,
+    ) -> Result<(), AuthError> {
+        let skew = self.clock_skew;
+        if now >= exp.saturating_add(skew) {
+            return Err(AuthError::invalid("expired")
+                .with_description("The access token expired")
+                .with_detail(format!(
+                    "expired {} s ago, {} s of clock skew allowed",
+                    now.saturating_sub(exp).as_secs(),
+                    skew.as_secs()
+                )));
+        }
+        let ahead = |at: Option<Duration>| at.filter(|at| *at > now.saturating_add(skew));
+        if let Some(nbf) = ahead(nbf) {
+            return Err(AuthError::invalid("not_yet_valid")
+                .with_description("The access token is not valid yet")
+                .with_detail(format!(
+                    "nbf is {} s ahead",
+                    nbf.saturating_sub(now).as_secs()
+                )));
+        }
+        if let Some(iat) = ahead(iat) {
+            return Err(AuthError::invalid("issued_in_the_future")
+                .with_description("The access token is not valid yet")
+                .with_detail(format!(
+                    "iat is {} s ahead: one of the clocks is wrong",
+                    iat.saturating_sub(now).as_secs()
+                )));
+        }
+        Ok(())
+    }
+
+    /// The principal of a token that passed, with all its claims.
+    pub(crate) fn principal(
+        &self,
+        claims: &Claims<'_>,
+        token: &str,
+    ) -> Result<crate::principal::PrincipalBuilder, AuthError> {
+        let scopes: Scopes = match &claims.scope {
+            Some(scope) => scope.parse().map_err(|_| {
+                AuthError::invalid("malformed_token")
+                    .with_detail("a scope has characters no scope may have")
+            })?,
+            None => Scopes::default(),
+        };
+        let mut principal = Principal::builder(self.provider).scopes(scopes);
+        if let Some(issuer) = &self.issuer {
+            principal = principal.issuer(Arc::clone(issuer));
+        } else if let Some(issuer) = &claims.iss {
+            principal = principal.issuer(&**issuer);
+        }
+        if let Some(subject) = &claims.sub {
+            principal = principal.subject(&**subject);
+        }
+        if let Some(username) = &claims.username {
+            principal = principal.username(&**username);
+        }
+        let client = claims.client();
+        if let Some(client) = client {
+            principal = principal.client_id(client);
+        }
+        if let Some(exp) = claims.exp {
+            principal = principal.expires_at(exp);
+        }
+        // Two strangers with the same client are not one principal, unless machines are
+        // all there is.
+        if !(self.clients_are_principals && client.is_some()) {
+            principal = principal.told_apart_by(token.as_bytes());
+        }
+        Ok(principal)
+    }
+
+    /// Judges the scopes; last, because only a good token learns what it lacks.
+    pub(crate) fn check_scopes(&self, granted: &Scopes) -> Result<(), AuthError> {
+        if granted.contains_all(&self.required_scopes) {
+            return Ok(());
+        }
+        Err(
+            AuthError::insufficient_scope(self.required_scopes.clone()).with_detail(format!(
+                "needed \"{}\", granted {}",
+                self.required_scopes,
+                quoted(granted.as_str())
+            )),
+        )
+    }
+}
+
+fn alg_error(alg: &str) -> AuthError {
+    AuthError::invalid("algorithm_not_allowed")
+        .with_detail(format!("alg {alg} is not in the list of algorithms"))
+}
+
+fn wrong_kind(detail: String) -> AuthError {
+    AuthError::invalid("wrong_token_type")
+        .with_description("The token is not an access token")
+        .with_detail(detail)
+}
+
+fn check_issuer(expected: &str, got: Option<&str>) -> Result<(), AuthError> {
+    let Some(got) = got else {
+        return Err(AuthError::invalid("missing_issuer").with_detail("the token has no iss"));
+    };
+    if got == expected {
+        return Ok(());
+    }
+    Err(AuthError::invalid("issuer_mismatch")
+        .with_description("The access token is from another issuer")
+        .with_detail(mismatch(expected, got)))
+}
+
+fn check_audience(expected: &[Box<str>], claims: &Claims<'_>) -> Result<(), AuthError> {
+    let is_ours = |aud: &str| expected.iter().any(|own| **own == *aud);
+    if claims.aud.iter().any(|aud| is_ours(aud)) {
+        return Ok(());
+    }
+    if !claims.has_aud {
+        return Err(AuthError::invalid("missing_audience")
+            .with_description("The access token is not for this resource")
+            .with_detail(
+                "the token has no aud: configure the authorization server to issue tokens for \
+                 this resource",
+            ));
+    }
+    let first = claims.aud.first().map_or("", |aud| &**aud);
+    let own = expected.first().map_or("", |own| &**own);
+    Err(AuthError::invalid("audience_mismatch")
+        .with_description("The access token is not for this resource")
+        .with_detail(mismatch(own, first)))
+}
+
+/// Both values, quoted, and the most common mistake by name.
+pub(crate) fn mismatch(expected: &str, got: &str) -> String {
+    let hint = if got.trim_end_matches('/') == expected.trim_end_matches('/') {
+        " (they differ only by a trailing slash)"
+    } else if got.eq_ignore_ascii_case(expected) {
+        " (they differ only by case)"
+    } else {
+        ""
+    };
+    format!("expected {}, got {}{hint}", quoted(expected), quoted(got))
+}
+
+/// Refuses ID tokens, refresh tokens, logout tokens and session tokens of the same issuer.
+fn check_kind(claims: &Claims<'_>) -> Result<(), AuthError> {
+    if let Some(token_use) = claims.token_use.as_deref()
+        && !matches!(token_use, "access" | "access_token")
+    {
+        return Err(wrong_kind(format!("token_use is {}", quoted(token_use))));
+    }
+    if let Some(typ) = claims.payload_typ.as_deref()
+        && matches!(typ, "ID" | "Refresh" | "Offline" | "Logout")
+    {
+        return Err(wrong_kind(format!("the typ claim is {typ}")));
+    }
+    if let Some(claim) = claims.foreign {
+        return Err(wrong_kind(format!(
+            "the claim {claim} belongs to another kind of token"
+        )));
+    }
+    // Keycloak before 25 puts nonce into access tokens, which then have scopes.
+    if claims.has_nonce && !claims.has_scope {
+        return Err(wrong_kind(
+            "nonce without scope: this is an ID token".to_owned(),
+        ));
+    }
+    Ok(())
+}

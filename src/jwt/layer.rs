@@ -1,0 +1,41 @@
+use std::fmt;
+
+use super::{Jwt, JwtKey, JwtLayerBuilder};
+use crate::auth::{AuthLayer, auth_layer_newtype};
+use crate::error::ConfigError;
+
+/// The layer that asks for a JWT signed with a key of your own.
+///
+/// See the [module docs](crate::jwt) for an example.
+#[derive(Clone)]
+#[must_use]
+pub struct JwtLayer(AuthLayer<Jwt>);
+
+impl JwtLayer {
+    /// A layer with every default: [`JwtLayer::builder`]`(key).build()`.
+    ///
+    /// # Errors
+    /// A public key needs an audience, so this is for secrets: see
+    /// [`JwtLayerBuilder::build`].
+    pub fn new(key: impl Into<JwtKey>) -> Result<Self, ConfigError> {
+        Self::builder(key).build()
+    }
+
+    /// Starts a layer that checks tokens with `key`: a [`Secret`](crate::jose::Secret) or a
+    /// [`PublicKey`](crate::jose::PublicKey).
+    pub fn builder(key: impl Into<JwtKey>) -> JwtLayerBuilder {
+        JwtLayerBuilder::new(key.into())
+    }
+
+    pub(super) fn from_provider(provider: Jwt) -> Self {
+        Self(AuthLayer::new(provider))
+    }
+}
+
+auth_layer_newtype!(JwtLayer, Jwt);
+
+impl fmt::Debug for JwtLayer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("JwtLayer").field(self.0.provider()).finish()
+    }
+}

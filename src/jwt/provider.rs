@@ -1,0 +1,70 @@
+use std::fmt;
+
+use crate::auth::{Accepted, Authenticate, Authentication};
+use crate::challenge::Challenge;
+use crate::clock::Clock;
+use crate::credential::{Credential, Location, RequestHead};
+use crate::error::AuthError;
+use crate::jose::{Claims, Compact, TokenProfile, VerifyingKey, select};
+
+/// The provider of [`JwtLayer`](super::JwtLayer).
+#[derive(Clone)]
+pub struct Jwt {
+    pub(super) key: [VerifyingKey; 1],
+    pub(super) profile: TokenProfile,
+    pub(super) location: [Location; 1],
+    pub(super) realm: Box<str>,
+    pub(super) clock: Clock,
+}
+
+impl Jwt {
+    fn verify(&self, token: &str) -> Result<Accepted, AuthError> {
+        let compact = Compact::parse(token)?;
+        let alg = self.profile.check_header(&compact.header)?;
+        let key = select(&self.key, compact.header.kid.as_deref(), alg)?;
+        let payload = compact.payload()?;
+        let claims = Claims::read(&payload, &self.profile.scope_claim)?;
+        let mut buffer = [0; 1024];
+        let signature = compact.signature(&mut buffer)?;
+        if !key.verify(alg, compact.signing_input(), signature) {
+            return Err(AuthError::invalid("bad_signature")
+                .with_detail(format!("the {alg} signature does not hold")));
+        }
+        self.profile
+            .check_claims(&compact.header, &claims, self.clock.now())?;
+        let principal = self.profile.principal(&claims, token)?;
+        let principal = principal.raw_claims(payload).build();
+        self.profile.check_scopes(principal.scopes())?;
+        Ok(Accepted::new(principal))
+    }
+}
+
+impl Authenticate for Jwt {
+    fn locations(&self) -> &[Location] {
+        &self.location
+    }
+
+    fn authenticate(&self, credential: &Credential<'_>, _: RequestHead<'_>) -> Authentication {
+        Authentication::Ready(self.verify(credential.value()))
+    }
+
+    fn challenges(&self) -> Vec<Challenge> {
+        vec![
+            Challenge::bearer()
+                .with_realm(self.realm.to_string())
+                .with_scopes(self.profile.required_scopes.clone())
+                .with_message("Invalid or expired JWT token"),
+        ]
+    }
+}
+
+impl fmt::Debug for Jwt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Jwt")
+            .field("algorithms", &self.profile.algorithms)
+            .field("issuer", &self.profile.issuer)
+            .field("audience", &self.profile.audience)
+            .field("location", &self.location)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,75 @@
+//! Authentication and authorization for [MCP] servers, as [Tower] layers.
+//!
+//! The crate is the *resource server* side: it checks what a client presents and never
+//! issues a token. Its layers go around any HTTP service: an axum router, a hyper server,
+//! a tonic server, rmcp's `StreamableHttpService`.
+//!
+//! | the client presents | layer |
+//! |---|---|
+//! | an API key, `X-API-Key: …` | [`ApiKeyLayer`] |
+//! | a JWT signed with a key you hold | [`JwtLayer`] |
+//! | an access token of an authorization server | [`OAuthLayer`] |
+//! | something of your own | [`AuthLayer`] around your [`auth::Authenticate`] |
+//!
+//! Every layer refuses credentials in query strings, ambiguous and malformed ones, answers
+//! in the form the client understands (RFC 6750 challenges, JSON, gRPC statuses), takes the
+//! credential out of the request, and puts a [`Principal`] into its extensions.
+//!
+//! # Features
+//!
+//! | feature | what it adds | default |
+//! |---|---|---|
+//! | `oauth` | [`OAuthLayer`], and `jwt` | yes |
+//! | `jwt` | [`JwtLayer`] and [`jose`] | by `oauth` |
+//! | `aws-lc-rs` | signatures checked by aws-lc; wins where both backends are on | yes |
+//! | `rust-crypto` | signatures checked by RustCrypto, for builds without C (RSA up to 4096 bits) | no |
+//! | `axum` | [`Principal`] as an extractor | yes |
+//! | `cors` | a CORS layer that fits browser clients of MCP | no |
+//! | `testing` | a development issuer on loopback | no |
+//! | `metrics`, `redis`, `schema` | nothing yet; the names are taken for metrics, shared stores and configuration schemas | no |
+//!
+//! API keys need no feature. `jwt` and `oauth` need one of the two backends.
+//!
+//! [MCP]: https://modelcontextprotocol.io
+//! [Tower]: https://docs.rs/tower
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+#[cfg(all(
+    feature = "jwt",
+    not(any(feature = "aws-lc-rs", feature = "rust-crypto"))
+))]
+compile_error!(
+    "the features `jwt` and `oauth` need a backend for signatures: turn on `aws-lc-rs` or `rust-crypto`"
+);
+
+pub mod api_key;
+pub mod auth;
+mod challenge;
+mod clock;
+mod credential;
+mod digest;
+mod error;
+mod header_name;
+#[cfg(feature = "jwt")]
+#[cfg_attr(docsrs, doc(cfg(feature = "jwt")))]
+pub mod jose;
+#[cfg(feature = "jwt")]
+#[cfg_attr(docsrs, doc(cfg(feature = "jwt")))]
+pub mod jwt;
+mod placeholder;
+mod principal;
+mod refusal;
+pub mod scopes;
+mod telemetry;
+
+pub use self::api_key::ApiKeyLayer;
+pub use self::auth::AuthLayer;
+pub use self::challenge::Challenge;
+pub use self::clock::Clock;
+pub use self::credential::{Credential, Location, RequestHead};
+pub use self::error::{AuthError, AuthErrorKind, ConfigError};
+#[cfg(feature = "jwt")]
+#[cfg_attr(docsrs, doc(cfg(feature = "jwt")))]
+pub use self::jwt::JwtLayer;
+pub use self::principal::{Principal, PrincipalBuilder, PrincipalId};

@@ -1,0 +1,41 @@
+//! Secrets that were never meant as such.
+
+/// Whether a key or secret is an obvious placeholder: a word from a tutorial, a run of the
+/// keyboard, a few characters over and over.
+pub(crate) fn is_placeholder(secret: &[u8]) -> bool {
+    const WORDS: [&str; 10] = [
+        "changeme",
+        "changethis",
+        "replaceme",
+        "replacethis",
+        "placeholder",
+        "yourapikey",
+        "yoursecret",
+        "apikeyhere",
+        "secrethere",
+        "insertkey",
+    ];
+    const RUNS: [&str; 4] = [
+        "01234567890123456789",
+        "abcdefghijklmnopqrstuvwxyz",
+        "0123456789abcdef",
+        "qwertyuiopasdfghjklzxcvbnm",
+    ];
+    let folded: String = secret
+        .iter()
+        .filter(|byte| byte.is_ascii_alphanumeric())
+        .map(|byte| byte.to_ascii_lowercase() as char)
+        .collect();
+    let mut seen = [false; 256];
+    secret
+        .iter()
+        .for_each(|byte| seen[usize::from(*byte)] = true);
+    let distinct = seen.iter().filter(|seen| **seen).count();
+    let is_run = |run: &str| {
+        let doubled = run.repeat(1 + folded.len() / run.len() + 1);
+        !folded.is_empty() && doubled.contains(&folded)
+    };
+    distinct < 5
+        || WORDS.iter().any(|word| folded.contains(word))
+        || RUNS.iter().any(|run| is_run(run))
+}

@@ -1,0 +1,350 @@
+//! [`Principal`]: who a request comes from, once a layer has accepted its credential.
+
+use std::borrow::Cow;
+use std::fmt::{self, Write as _};
+use std::sync::{Arc, LazyLock, OnceLock};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use http::Extensions;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use crate::challenge::RefusalContext;
+use crate::digest::sha256;
+use crate::scopes::Scopes;
+
+/// Who a request comes from, put into the request's extensions by the layer that
+/// accepted its credential.
+///
+/// Cloning costs a reference count. `Debug` prints the identity and the scopes, never
+/// the claims.
+///
+/// - In axum, take it as an argument of the handler (feature `axum`).
+/// - In an rmcp tool, the request's `http::request::Parts` are in the extensions of the
+///   message: [`Principal::from_extensions`]`(&parts.extensions)`.
+/// - In tonic, `Principal::from_extensions(request.extensions())`.
+#[derive(Clone)]
+pub struct Principal {
+    inner: Arc<Inner>,
+    /// What a refusal further in must say. Kept beside the identity, not in an extension
+    /// of its own: a second insertion would be a fourth allocation per request.
+    context: Option<Arc<RefusalContext>>,
+}
+
+struct Inner {
+    provider: Cow<'static, str>,
+    issuer: Option<Arc<str>>,
+    subject: Option<Box<str>>,
+    username: Option<Box<str>>,
+    client_id: Option<Box<str>>,
+    scopes: Scopes,
+    expires_at: Option<Duration>,
+    stranger: Option<StrangerDigest>,
+    raw_claims: Option<Vec<u8>>,
+    claims: OnceLock<Map<String, Value>>,
+    id: OnceLock<PrincipalId>,
+}
+
+static NO_CLAIMS: LazyLock<Map<String, Value>> = LazyLock::new(Map::new);
+
+impl Principal {
+    /// Starts a principal of the provider `provider`, a short constant name
+    /// (`"api_key"`, `"jwt"`, `"oauth"`, or a name of your own).
+    pub fn builder(provider: impl Into<Cow<'static, str>>) -> PrincipalBuilder {
+        PrincipalBuilder(Inner {
+            provider: provider.into(),
+            issuer: None,
+            subject: None,
+            username: None,
+            client_id: None,
+            scopes: Scopes::default(),
+            expires_at: None,
+            stranger: None,
+            raw_claims: None,
+            claims: OnceLock::new(),
+            id: OnceLock::new(),
+        })
+    }
+
+    /// The principal of a request, for code that holds only the request's extensions:
+    /// rmcp tools, tonic methods, key extractors of rate limiters.
+    ///
+    /// `None` where no auth layer ran, and on requests that needed no credential.
+    pub fn from_extensions(extensions: &Extensions) -> Option<&Self> {
+        extensions.get()
+    }
+
+    /// The identity as one comparable value, for rate limits, sessions and audit logs.
+    pub fn id(&self) -> &PrincipalId {
+        self.inner.id.get_or_init(|| PrincipalId::of(&self.inner))
+    }
+
+    /// The subject: the `sub` claim, or the name of an API key.
+    pub fn subject(&self) -> Option<&str> {
+        self.inner.subject.as_deref()
+    }
+
+    /// The OAuth client that presented the credential (`client_id`, or `azp`).
+    pub fn client_id(&self) -> Option<&str> {
+        self.inner.client_id.as_deref()
+    }
+
+    /// The issuer of the credential, exactly as configured.
+    pub fn issuer(&self) -> Option<&str> {
+        self.inner.issuer.as_deref()
+    }
+
+    /// The scopes granted.
+    pub fn scopes(&self) -> &Scopes {
+        &self.inner.scopes
+    }
+
+    /// When the credential expires, clock skew not included.
+    pub fn expires_at(&self) -> Option<SystemTime> {
+        self.inner
+            .expires_at
+            .and_then(|at| UNIX_EPOCH.checked_add(at))
+    }
+
+    /// All claims, read when first asked for; empty for a credential without claims.
+    pub fn claims(&self) -> &Map<String, Value> {
+        let Some(raw) = &self.inner.raw_claims else {
+            return &NO_CLAIMS;
+        };
+        // The bytes were read once when the credential was accepted, so they parse.
+        self.inner
+            .claims
+            .get_or_init(|| serde_json::from_slice(raw).unwrap_or_default())
+    }
+
+    /// The claims as a type of your own.
+    ///
+    /// ```
+    /// # fn show(principal: &tower_mcp_auth::Principal) -> Result<(), serde_json::Error> {
+    /// #[derive(serde::Deserialize)]
+    /// struct Claims {
+    ///     tenant: String,
+    /// }
+    ///
+    /// let claims: Claims = principal.claims_as()?;
+    /// # let _ = claims.tenant;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// The claims do not have the shape of `T`.
+    pub fn claims_as<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
+        serde_json::from_slice(self.inner.raw_claims.as_deref().unwrap_or(b"{}"))
+    }
+
+    /// The provider that accepted the credential: `"api_key"`, `"jwt"`, `"oauth"`, or the
+    /// name a provider of your own gave.
+    pub fn provider(&self) -> &str {
+        &self.inner.provider
+    }
+
+    pub(crate) fn with_context(mut self, context: &Arc<RefusalContext>) -> Self {
+        self.context = Some(Arc::clone(context));
+        self
+    }
+}
+
+impl fmt::Debug for Principal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Principal")
+            .field("id", &self.id().as_str())
+            .field("scopes", &self.inner.scopes)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Makes a [`Principal`], for providers of your own and for unit tests of handlers.
+///
+/// ```
+/// use tower_mcp_auth::Principal;
+///
+/// let principal = Principal::builder("badge").subject("alice").build();
+/// assert_eq!(principal.subject(), Some("alice"));
+/// assert_eq!(principal.id().to_string(), "badge|sub=alice");
+/// ```
+#[must_use]
+pub struct PrincipalBuilder(Inner);
+
+impl PrincipalBuilder {
+    /// Sets the issuer.
+    pub fn issuer(mut self, issuer: impl Into<Arc<str>>) -> Self {
+        self.0.issuer = Some(issuer.into());
+        self
+    }
+
+    /// Sets the subject.
+    pub fn subject(mut self, subject: impl Into<Box<str>>) -> Self {
+        self.0.subject = Some(subject.into());
+        self
+    }
+
+    /// Sets the name the id falls back to where there is no subject.
+    pub fn username(mut self, username: impl Into<Box<str>>) -> Self {
+        self.0.username = Some(username.into());
+        self
+    }
+
+    /// Sets the OAuth client.
+    pub fn client_id(mut self, client_id: impl Into<Box<str>>) -> Self {
+        self.0.client_id = Some(client_id.into());
+        self
+    }
+
+    /// Sets the scopes.
+    pub fn scopes(mut self, scopes: Scopes) -> Self {
+        self.0.scopes = scopes;
+        self
+    }
+
+    /// Sets the expiry, as time since 1970-01-01 UTC.
+    pub fn expires_at(mut self, since_epoch: Duration) -> Self {
+        self.0.expires_at = Some(since_epoch);
+        self
+    }
+
+    /// Sets the claims.
+    pub fn claims(mut self, claims: &Map<String, Value>) -> Self {
+        self.0.raw_claims = serde_json::to_vec(claims).ok();
+        self
+    }
+
+    /// Sets the claims from a JSON object that was read and found good.
+    #[cfg(feature = "jwt")]
+    pub(crate) fn raw_claims(mut self, json: Vec<u8>) -> Self {
+        self.0.raw_claims = Some(json);
+        self
+    }
+
+    /// Lets a digest of `credential` take part in the id where there is neither a subject
+    /// nor a username: two holders of different credentials are then never one principal.
+    pub fn told_apart_by(self, credential: &[u8]) -> Self {
+        if self.0.subject.is_some() || self.0.username.is_some() {
+            return self;
+        }
+        self.stranger(StrangerDigest::of(credential))
+    }
+
+    pub(crate) fn stranger(mut self, digest: StrangerDigest) -> Self {
+        self.0.stranger = Some(digest);
+        self
+    }
+
+    /// The finished principal.
+    pub fn build(self) -> Principal {
+        Principal {
+            inner: Arc::new(self.0),
+            context: None,
+        }
+    }
+}
+
+impl fmt::Debug for PrincipalBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PrincipalBuilder").finish_non_exhaustive()
+    }
+}
+
+/// The identity of a [`Principal`]: provider, issuer, subject and client.
+///
+/// Two principals have equal ids if, and only if, all of these are equal. The text is
+/// unambiguous (separators inside a part are percent-encoded) and stable across
+/// processes, so it can key a rate limit or be bound to a session.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PrincipalId(Arc<str>);
+
+impl PrincipalId {
+    fn of(inner: &Inner) -> Self {
+        let mut text = String::new();
+        push_escaped(&mut text, &inner.provider);
+        let parts = [
+            ("iss", inner.issuer.as_deref()),
+            ("sub", inner.subject.as_deref()),
+            // A username names somebody only where no subject does.
+            (
+                "username",
+                match inner.subject {
+                    Some(_) => None,
+                    None => inner.username.as_deref(),
+                },
+            ),
+            ("client", inner.client_id.as_deref()),
+        ];
+        for (name, value) in parts {
+            if let Some(value) = value {
+                text.push('|');
+                text.push_str(name);
+                text.push('=');
+                push_escaped(&mut text, value);
+            }
+        }
+        if let Some(StrangerDigest(digest)) = inner.stranger {
+            text.push_str("|credential=");
+            for byte in digest {
+                let _ = write!(text, "{byte:02x}");
+            }
+        }
+        Self(text.into())
+    }
+
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for PrincipalId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for PrincipalId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&*self.0, f)
+    }
+}
+
+/// What tells holders without a name apart. A digest of its own, cut in half: an id is
+/// logged, and must not be the digest a key is stored under.
+#[derive(Clone, Copy)]
+pub(crate) struct StrangerDigest([u8; 16]);
+
+impl StrangerDigest {
+    pub(crate) fn of(credential: &[u8]) -> Self {
+        let digest = sha256(&[b"tower-mcp-auth principal\0", credential]);
+        let mut half = [0; 16];
+        half.copy_from_slice(&digest[..16]);
+        Self(half)
+    }
+}
+
+/// The mark an auth layer leaves on a request it let through without a principal.
+#[derive(Clone, Debug)]
+pub(crate) struct NoPrincipal(pub(crate) Arc<RefusalContext>);
+
+/// What the auth layer that ran on this request says in its refusals; `None` where none ran.
+pub(crate) fn refusal_context(extensions: &Extensions) -> Option<&Arc<RefusalContext>> {
+    match extensions.get::<Principal>() {
+        Some(principal) => principal.context.as_ref(),
+        None => extensions.get::<NoPrincipal>().map(|mark| &mark.0),
+    }
+}
+
+fn push_escaped(text: &mut String, part: &str) {
+    for character in part.chars() {
+        if character.is_control() || matches!(character, '|' | '%') {
+            let mut buffer = [0; 4];
+            for byte in character.encode_utf8(&mut buffer).bytes() {
+                let _ = write!(text, "%{byte:02X}");
+            }
+        } else {
+            text.push(character);
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! The gRPC form of a refusal: HTTP 200, the status in the headers, no body.
+//!
+//! A client of gRPC that gets a bare 401 with a body reports "Internal", so the form
+//! follows the request (<https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md>,
+//! "Trailers-Only").
+
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, Version};
+
+use crate::error::{AuthError, AuthErrorKind};
+
+const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
+
+/// The media type a refusal answers with; grpc-web clients insist on their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Media {
+    Grpc,
+    Web,
+    WebText,
+}
+
+impl Media {
+    pub(super) fn of(method: &Method, version: Version, headers: &HeaderMap) -> Option<Self> {
+        let value = headers.get(CONTENT_TYPE)?.as_bytes();
+        let essence = value
+            .split(|byte| matches!(byte, b';' | b'+' | b' '))
+            .next()?;
+        let media = if essence.eq_ignore_ascii_case(b"application/grpc") {
+            Self::Grpc
+        } else if essence.eq_ignore_ascii_case(b"application/grpc-web") {
+            Self::Web
+        } else if essence.eq_ignore_ascii_case(b"application/grpc-web-text") {
+            Self::WebText
+        } else {
+            return None;
+        };
+        let carries_grpc = media != Self::Grpc || version == Version::HTTP_2;
+        (method == Method::POST && carries_grpc).then_some(media)
+    }
+
+    fn content_type(self) -> HeaderValue {
+        HeaderValue::from_static(match self {
+            Self::Grpc => "application/grpc",
+            Self::Web => "application/grpc-web+proto",
+            Self::WebText => "application/grpc-web-text+proto",
+        })
+    }
+}
+
+pub(super) fn response(error: &AuthError, media: Media) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::new());
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, media.content_type());
+    headers.insert(GRPC_STATUS, HeaderValue::from(status(error.kind())));
+    if let Ok(message) = HeaderValue::from_str(&encode(error.description())) {
+        headers.insert(GRPC_MESSAGE, message);
+    }
+    response
+}
+
+/// <https://grpc.io/docs/guides/status-codes/>
+fn status(kind: AuthErrorKind) -> u16 {
+    match kind {
+        AuthErrorKind::Missing
+        | AuthErrorKind::Malformed
+        | AuthErrorKind::Invalid
+        | AuthErrorKind::HeaderMismatch => 16,
+        AuthErrorKind::InsufficientScope | AuthErrorKind::Forbidden => 7,
+        AuthErrorKind::UnknownSession => 5,
+        AuthErrorKind::TooLarge => 8,
+        AuthErrorKind::UnsupportedMedia => 3,
+        AuthErrorKind::Unavailable => 14,
+    }
+}
+
+/// Percent-encodes all that `grpc-message` must not hold as it is.
+fn encode(message: &str) -> String {
+    use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+
+    const UNSAFE: &AsciiSet = &CONTROLS.add(b'%');
+    utf8_percent_encode(message, UNSAFE).to_string()
+}

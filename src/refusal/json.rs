@@ -1,0 +1,63 @@
+//! The JSON body of a refusal over plain HTTP.
+
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Response};
+use serde::Serialize;
+
+use super::code;
+use crate::challenge::Challenge;
+use crate::error::{AuthError, AuthErrorKind};
+
+pub(super) const APPLICATION_JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// The order of the members is part of the contract.
+#[derive(Serialize)]
+struct Body<'a> {
+    error: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error_description: Option<&'a str>,
+    status: u16,
+    r#type: &'static str,
+}
+
+pub(super) fn response(error: &AuthError, first: Option<&Challenge>) -> Response<Bytes> {
+    let status = error.status();
+    let message = first.and_then(|challenge| challenge.message.as_deref());
+    let (text, error_description) = match (message, error.kind()) {
+        (Some(message), AuthErrorKind::Missing | AuthErrorKind::Invalid) => (message, None),
+        (Some(_), _) => (error.description(), None),
+        (None, kind) => (
+            code(error).unwrap_or(plain_code(kind)),
+            Some(error.description()),
+        ),
+    };
+    let body = Body {
+        error: text,
+        error_description,
+        status: status.as_u16(),
+        r#type: "authentication_error",
+    };
+    // Strings and a number: there is nothing in it that could fail to serialize.
+    let mut response = Response::new(serde_json::to_vec(&body).unwrap_or_default().into());
+    *response.status_mut() = status;
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, APPLICATION_JSON);
+    response
+}
+
+/// What stands for an error code where RFC 6750 has none.
+fn plain_code(kind: AuthErrorKind) -> &'static str {
+    match kind {
+        AuthErrorKind::Missing => "unauthorized",
+        AuthErrorKind::Unavailable => "temporarily_unavailable",
+        AuthErrorKind::UnknownSession => "not_found",
+        AuthErrorKind::TooLarge => "too_large",
+        AuthErrorKind::UnsupportedMedia => "unsupported_media_type",
+        AuthErrorKind::Malformed | AuthErrorKind::HeaderMismatch => "invalid_request",
+        AuthErrorKind::Invalid | AuthErrorKind::InsufficientScope | AuthErrorKind::Forbidden => {
+            "access_denied"
+        }
+    }
+}

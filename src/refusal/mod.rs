@@ -1,0 +1,81 @@
+//! Refusals: the one place where an [`AuthError`] becomes a response.
+
+mod challenge;
+mod grpc;
+mod json;
+
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version};
+
+use crate::challenge::RefusalContext;
+use crate::error::{AuthError, AuthErrorKind};
+
+impl AuthError {
+    /// The status of the response that refuses a request for this reason. A gRPC request
+    /// gets the matching `grpc-status` instead, under status 200.
+    pub fn status(&self) -> StatusCode {
+        match self.kind() {
+            AuthErrorKind::Missing | AuthErrorKind::Invalid => StatusCode::UNAUTHORIZED,
+            AuthErrorKind::Malformed | AuthErrorKind::HeaderMismatch => StatusCode::BAD_REQUEST,
+            AuthErrorKind::InsufficientScope | AuthErrorKind::Forbidden => StatusCode::FORBIDDEN,
+            AuthErrorKind::UnknownSession => StatusCode::NOT_FOUND,
+            AuthErrorKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            AuthErrorKind::UnsupportedMedia => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            AuthErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+}
+
+/// The form a refusal takes: what the client asked with decides it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    Http,
+    Grpc(grpc::Media),
+}
+
+impl Form {
+    pub(crate) fn of(method: &Method, version: Version, headers: &HeaderMap) -> Self {
+        grpc::Media::of(method, version, headers).map_or(Self::Http, Self::Grpc)
+    }
+}
+
+/// Writes the refusal.
+pub(crate) fn respond(error: AuthError, context: &RefusalContext, form: Form) -> Response<Bytes> {
+    let mut response = match form {
+        Form::Grpc(media) if context.grpc => grpc::response(&error, media),
+        _ => json::response(&error, context.challenges.first()),
+    };
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    challenge::write(&error, &context.challenges, headers);
+    if let Some(delay) = error.retry_after() {
+        // Delay-seconds are whole (RFC 9110 section 10.2.3): early would be too early.
+        let seconds = delay.as_secs() + u64::from(delay.subsec_nanos() > 0);
+        headers.insert(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
+    }
+    response.extensions_mut().insert(error);
+    response
+}
+
+/// 500 for a request that reached a piece that needs an auth layer around it, and had none.
+pub(crate) fn no_auth_layer() -> Response<Bytes> {
+    let mut response = Response::new(Bytes::from_static(
+        br#"{"error":"Internal server error","status":500,"type":"server_error"}"#,
+    ));
+    *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, json::APPLICATION_JSON);
+    response
+}
+
+/// The error code of RFC 6750 section 3.1, where it has one.
+fn code(error: &AuthError) -> Option<&'static str> {
+    match error.kind() {
+        AuthErrorKind::Malformed => Some("invalid_request"),
+        AuthErrorKind::Invalid => Some("invalid_token"),
+        AuthErrorKind::InsufficientScope => Some("insufficient_scope"),
+        _ => None,
+    }
+}

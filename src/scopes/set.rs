@@ -1,0 +1,139 @@
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+
+/// A set of OAuth scopes ([RFC 6749 section 3.3]), in the order they were given.
+///
+/// Scopes compare byte by byte: case matters, and no scope implies another.
+///
+/// ```
+/// use tower_mcp_auth::scopes::Scopes;
+///
+/// let scopes: Scopes = "mcp:read mcp:write".parse()?;
+/// assert!(scopes.contains("mcp:read"));
+/// assert!(!scopes.contains("mcp"));
+/// # Ok::<(), tower_mcp_auth::scopes::ScopeError>(())
+/// ```
+///
+/// [RFC 6749 section 3.3]: https://www.rfc-editor.org/rfc/rfc6749#section-3.3
+#[derive(Clone, Default, PartialEq, Eq, Hash)]
+pub struct Scopes {
+    /// Single spaces between scopes, no duplicates; `None` when empty.
+    joined: Option<Arc<str>>,
+}
+
+impl Scopes {
+    /// Collects single scopes. Duplicates are dropped.
+    ///
+    /// # Errors
+    /// A scope is empty or contains a character outside `%x21 / %x23-5B / %x5D-7E`
+    /// (a space, a quote, a backslash, anything that is not ASCII).
+    pub fn from_names<I>(names: I) -> Result<Self, ScopeError>
+    where
+        I: IntoIterator,
+        I::Item: AsRef<str>,
+    {
+        let mut joined = String::new();
+        for name in names {
+            let name = name.as_ref();
+            if name.is_empty() || !name.bytes().all(is_scope_byte) {
+                return Err(ScopeError(()));
+            }
+            push_unique(&mut joined, name);
+        }
+        Ok(Self::from_joined(joined))
+    }
+
+    fn from_joined(joined: String) -> Self {
+        Self {
+            joined: (!joined.is_empty()).then(|| joined.into()),
+        }
+    }
+
+    /// Whether `scope` is one of them.
+    pub fn contains(&self, scope: &str) -> bool {
+        self.iter().any(|own| own == scope)
+    }
+
+    /// Whether every scope of `needed` is one of them.
+    pub fn contains_all(&self, needed: &Scopes) -> bool {
+        needed.iter().all(|scope| self.contains(scope))
+    }
+
+    /// The scopes, in the order they were given.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.as_str().split(' ').filter(|scope| !scope.is_empty())
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.joined.is_none()
+    }
+
+    /// The scopes as one string, separated by single spaces, as in a `scope` parameter.
+    pub fn as_str(&self) -> &str {
+        self.joined.as_deref().unwrap_or_default()
+    }
+}
+
+impl std::str::FromStr for Scopes {
+    type Err = ScopeError;
+
+    /// Reads scopes separated by spaces.
+    fn from_str(joined: &str) -> Result<Self, ScopeError> {
+        // The usual token needs no second copy: already single-spaced, nothing twice.
+        let names = || joined.split(' ').filter(|name| !name.is_empty());
+        if !joined
+            .bytes()
+            .all(|byte| byte == b' ' || is_scope_byte(byte))
+        {
+            return Err(ScopeError(()));
+        }
+        let mut out = String::with_capacity(joined.len());
+        for name in names() {
+            push_unique(&mut out, name);
+        }
+        Ok(Self::from_joined(out))
+    }
+}
+
+impl fmt::Display for Scopes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for Scopes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.iter()).finish()
+    }
+}
+
+/// A scope that [RFC 6749 section 3.3](https://www.rfc-editor.org/rfc/rfc6749#section-3.3)
+/// does not allow.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScopeError(());
+
+impl fmt::Display for ScopeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(
+            "a scope is one or more printable ASCII characters without space, quote and backslash",
+        )
+    }
+}
+
+impl Error for ScopeError {}
+
+fn push_unique(joined: &mut String, name: &str) {
+    if joined.split(' ').any(|own| own == name) {
+        return;
+    }
+    if !joined.is_empty() {
+        joined.push(' ');
+    }
+    joined.push_str(name);
+}
+
+fn is_scope_byte(byte: u8) -> bool {
+    matches!(byte, 0x21 | 0x23..=0x5B | 0x5D..=0x7E)
+}

@@ -1,0 +1,36 @@
+//! What is traced, in one vocabulary. No credential and no claim is ever a field.
+
+use http::Method;
+use tracing::{debug, warn};
+
+use crate::error::{AuthError, AuthErrorKind};
+
+const TARGET: &str = "tower_mcp_auth";
+
+/// One event per refusal. What a stranger can cause at will is `debug`, so that garbage
+/// does not fill a log; what an operator must mend is `warn`.
+pub(crate) fn refused(error: &AuthError, method: &Method) {
+    let (reason, status) = (error.reason(), error.status().as_u16());
+    let detail = error.detail().unwrap_or_default();
+    match error.kind() {
+        AuthErrorKind::Unavailable => {
+            warn!(target: TARGET, reason, status, detail, %method, "request refused");
+        }
+        _ => debug!(target: TARGET, reason, status, detail, %method, "request refused"),
+    }
+}
+
+/// A piece that needs an auth layer around it ran without one.
+#[cfg(feature = "axum")]
+pub(crate) fn no_auth_layer(piece: &'static str) {
+    tracing::error!(
+        target: TARGET,
+        piece,
+        "no auth layer ran on this request: add one outside, and routes before it"
+    );
+}
+
+/// A setting that weakens a server, said once where it is made.
+pub(crate) fn weakened(setting: &'static str, detail: &str) {
+    warn!(target: TARGET, setting, detail, "authentication is weakened by configuration");
+}
