@@ -32,7 +32,7 @@ impl<S: Sync> FromRequestParts<S> for Principal {
     type Rejection = PrincipalRejection;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, PrincipalRejection> {
-        if let Some(principal) = parts.extensions.get::<Principal>() {
+        if let Some(principal) = parts.extensions.get::<Self>() {
             return Ok(principal.clone());
         }
         let context =
@@ -49,7 +49,7 @@ impl<S: Sync> OptionalFromRequestParts<S> for Principal {
         parts: &mut Parts,
         _: &S,
     ) -> Result<Option<Self>, PrincipalRejection> {
-        if let Some(principal) = parts.extensions.get::<Principal>() {
+        if let Some(principal) = parts.extensions.get::<Self>() {
             return Ok(Some(principal.clone()));
         }
         match refusal_context(&parts.extensions) {

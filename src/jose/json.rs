@@ -132,7 +132,7 @@ impl<'de> Visitor<'de> for Skip {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
         let depth = self.inner()?;
-        while seq.next_element_seed(Skip(depth))?.is_some() {}
+        while seq.next_element_seed(Self(depth))?.is_some() {}
         Ok(())
     }
 
@@ -141,7 +141,7 @@ impl<'de> Visitor<'de> for Skip {
         let mut names = Names::default();
         while let Some(name) = map.next_key_seed(Text)? {
             names.add(name)?;
-            map.next_value_seed(Skip(depth))?;
+            map.next_value_seed(Self(depth))?;
         }
         Ok(())
     }

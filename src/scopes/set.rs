@@ -56,7 +56,7 @@ impl Scopes {
     }
 
     /// Whether every scope of `needed` is one of them.
-    pub fn contains_all(&self, needed: &Scopes) -> bool {
+    pub fn contains_all(&self, needed: &Self) -> bool {
         needed.iter().all(|scope| self.contains(scope))
     }
 

@@ -17,6 +17,14 @@ if (!outDir) {
   console.error('usage: node conformance.mjs URL REQUIREMENTS OUTDIR');
   process.exit(2);
 }
+// Against nothing at all the suite still runs to its end, and two such results are equal.
+await fetch(url, { signal: AbortSignal.timeout(5_000) })
+  .then((response) => response.body?.cancel())
+  .catch((error) => {
+    console.error(`conformance: no answer from ${url}: ${error.cause?.message ?? error.message}`);
+    process.exit(1);
+  });
+
 const modules = fileURLToPath(new URL('node_modules/', import.meta.url));
 const raw = join(outDir, 'raw');
 rmSync(raw, { recursive: true, force: true });

@@ -22,7 +22,6 @@ import { parseArgs } from 'node:util';
 import { errors, Provider } from 'oidc-provider';
 
 const ELSEWHERE = 'https://elsewhere.example/mcp';
-
 const KEY_KINDS = {
   RS256: ['rsa', { modulusLength: 2048 }],
   PS256: ['rsa', { modulusLength: 2048 }],

@@ -10,6 +10,7 @@ STATUS is `-` where no answer had come when the script ended.
 import asyncio
 import json
 import sys
+import traceback
 from urllib.parse import parse_qs, urlsplit
 
 import httpx2
@@ -110,10 +111,10 @@ async def dance(url, transport):
         httpx2.AsyncClient(transport=transport, auth=auth, timeout=TIME_LIMIT_S) as http,
         Client(streamable_http_client(url, http_client=http)) as client,
     ):
+        if browser.answer is None:
+            raise RuntimeError("connected without a token: the server is not protected")
         tools = (await client.list_tools()).tools
         result = await client.call_tool("whoami", {})
-    if browser.answer is None:
-        raise RuntimeError("connected without a token: the server is not protected")
     whoami = "".join(part.text for part in result.content)
     if result.is_error:
         raise RuntimeError(f"whoami failed: {whoami}")
@@ -130,8 +131,6 @@ def main():
         sys.exit(f"python_client: not finished within {TIME_LIMIT_S} s; steps: {', '.join(transport.show())}")
     except Exception as error:
         # What matters is often inside an exception group: the traceback shows all of it.
-        import traceback
-
         traceback.print_exception(error)
         sys.exit(f"python_client: {error!r}; steps: {', '.join(transport.show())}")
     print(json.dumps({**answer, "steps": transport.show()}))
