@@ -47,6 +47,9 @@ pub mod api_key;
 pub mod auth;
 mod challenge;
 mod clock;
+#[cfg(feature = "cors")]
+#[cfg_attr(docsrs, doc(cfg(feature = "cors")))]
+pub mod cors;
 mod credential;
 mod digest;
 mod error;
@@ -57,6 +60,9 @@ pub mod jose;
 #[cfg(feature = "jwt")]
 #[cfg_attr(docsrs, doc(cfg(feature = "jwt")))]
 pub mod jwt;
+#[cfg(feature = "oauth")]
+#[cfg_attr(docsrs, doc(cfg(feature = "oauth")))]
+pub mod oauth;
 mod placeholder;
 mod principal;
 mod refusal;
@@ -72,4 +78,7 @@ pub use self::error::{AuthError, AuthErrorKind, ConfigError};
 #[cfg(feature = "jwt")]
 #[cfg_attr(docsrs, doc(cfg(feature = "jwt")))]
 pub use self::jwt::JwtLayer;
+#[cfg(feature = "oauth")]
+#[cfg_attr(docsrs, doc(cfg(feature = "oauth")))]
+pub use self::oauth::OAuthLayer;
 pub use self::principal::{Principal, PrincipalBuilder, PrincipalId};

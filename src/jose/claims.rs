@@ -47,7 +47,7 @@ pub(crate) struct Confirmation<'p> {
 }
 
 /// Which claim holds the scopes.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ScopeClaim {
     pub(crate) name: Cow<'static, str>,
     /// RFC 9068 section 2.2.3 has one string; some servers send an array.

@@ -245,33 +245,34 @@ impl fmt::Debug for VerifyingKey {
     }
 }
 
-/// The one key a token may be checked with: its id matches, and it fits the algorithm.
+/// The reason code where no key fits.
+pub(crate) const UNKNOWN_KEY: &str = "unknown_key";
+
+/// The index of the one key a token may be checked with: its id matches, and it fits the
+/// algorithm.
 ///
 /// A token without an id leaves all fitting keys, of which there must be exactly one; a key
 /// without an id serves only tokens without one.
-pub(crate) fn select<'k>(
-    keys: &'k [VerifyingKey],
+pub(crate) fn select(
+    keys: &[VerifyingKey],
     kid: Option<&str>,
     alg: Algorithm,
-) -> Result<&'k VerifyingKey, AuthError> {
-    let named = |key: &&VerifyingKey| kid.is_none() || key.kid() == kid;
-    let mut candidates = keys
-        .iter()
-        .filter(named)
-        .filter(|key| key.prepared.serves(alg));
+) -> Result<usize, AuthError> {
+    let fits = |key: &VerifyingKey| (kid.is_none() || key.kid() == kid) && key.prepared.serves(alg);
+    let mut candidates = (0..keys.len()).filter(|index| fits(&keys[*index]));
     let found = candidates.next();
     if candidates.next().is_some() {
         return Err(AuthError::invalid("ambiguous_key").with_detail(format!(
-            "several keys fit {alg}, and the token names none alone"
+            "several keys fit {alg}, and the token does not name one alone"
         )));
     }
     found.ok_or_else(|| {
-        let named = kid.map_or_else(
-            || "no key id".to_owned(),
-            |kid| format!("key id {}", quoted(kid)),
-        );
-        AuthError::invalid("unknown_key").with_detail(format!(
-            "the token has {named} and alg {alg}; no key of {} fits both",
+        let named = match kid {
+            Some(kid) => format!("key id {}", quoted(kid)),
+            None => "no key id".to_owned(),
+        };
+        AuthError::invalid(UNKNOWN_KEY).with_detail(format!(
+            "the token has {named} and alg {alg}: none of the {} keys fits both",
             keys.len()
         ))
     })

@@ -29,7 +29,15 @@ mod profile;
 pub use self::algorithm::Algorithm;
 pub use self::key::{PublicKey, Secret};
 
+#[cfg(feature = "oauth")]
+pub(crate) use self::algorithm::Family;
 pub(crate) use self::claims::{Claims, ScopeClaim};
 pub(crate) use self::compact::Compact;
+#[cfg(feature = "oauth")]
+pub(crate) use self::key::UNKNOWN_KEY;
 pub(crate) use self::key::{KeySource, VerifyingKey, select};
-pub(crate) use self::profile::{Audience, TokenProfile};
+#[cfg(feature = "oauth")]
+pub(crate) use self::material::JwkParts;
+#[cfg(feature = "oauth")]
+pub(crate) use self::profile::mismatch;
+pub(crate) use self::profile::{Audience, TokenProfile, check_scopes};

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::algorithm::Algorithm;
 use super::claims::{Claims, ScopeClaim};
 use super::compact::{Alg, Header, Typ};
-use crate::error::{AuthError, quoted};
+use crate::error::{AuthError, ConfigError, quoted};
 use crate::principal::Principal;
 use crate::scopes::Scopes;
 
@@ -25,7 +25,6 @@ pub(crate) struct TokenProfile {
     pub(crate) audience: Audience,
     pub(crate) clock_skew: Duration,
     pub(crate) scope_claim: ScopeClaim,
-    pub(crate) required_scopes: Scopes,
     pub(crate) clients_are_principals: bool,
 }
 
@@ -40,7 +39,21 @@ pub(crate) enum Audience {
 impl TokenProfile {
     /// How far clocks may differ, unless configured.
     pub(crate) const DEFAULT_SKEW: Duration = Duration::from_secs(60);
-    pub(crate) const MAX_SKEW: Duration = Duration::from_secs(300);
+    const MAX_SKEW: Duration = Duration::from_secs(300);
+
+    pub(crate) fn check_skew(skew: Duration) -> Result<(), ConfigError> {
+        if skew > Self::MAX_SKEW {
+            return Err(ConfigError::new(
+                "clock_skew",
+                format!(
+                    "{} s are more than {} s; set the clocks instead",
+                    skew.as_secs(),
+                    Self::MAX_SKEW.as_secs()
+                ),
+            ));
+        }
+        Ok(())
+    }
 
     /// Judges the header; no key is needed for it.
     pub(crate) fn check_header(&self, header: &Header) -> Result<Algorithm, AuthError> {
@@ -175,20 +188,19 @@ impl TokenProfile {
         }
         Ok(principal)
     }
+}
 
-    /// Judges the scopes; last, because only a good token learns what it lacks.
-    pub(crate) fn check_scopes(&self, granted: &Scopes) -> Result<(), AuthError> {
-        if granted.contains_all(&self.required_scopes) {
-            return Ok(());
-        }
-        Err(
-            AuthError::insufficient_scope(self.required_scopes.clone()).with_detail(format!(
-                "needed \"{}\", granted {}",
-                self.required_scopes,
-                quoted(granted.as_str())
-            )),
-        )
+/// Judges the scopes; last, because only a good token learns what it lacks.
+pub(crate) fn check_scopes(required: &Scopes, granted: &Scopes) -> Result<(), AuthError> {
+    if granted.contains_all(required) {
+        return Ok(());
     }
+    Err(
+        AuthError::insufficient_scope(required.clone()).with_detail(format!(
+            "needed \"{required}\", granted {}",
+            quoted(granted.as_str())
+        )),
+    )
 }
 
 fn alg_error(alg: &str) -> AuthError {

@@ -185,15 +185,7 @@ impl JwtLayerBuilder {
     pub fn build(self) -> Result<JwtLayer, ConfigError> {
         let algorithms = self.checked_algorithms()?;
         let audience = self.checked_audience()?;
-        if self.clock_skew > TokenProfile::MAX_SKEW {
-            return Err(ConfigError::new(
-                "clock_skew",
-                format!(
-                    "{} s are more than 300 s; set the clocks instead",
-                    self.clock_skew.as_secs()
-                ),
-            ));
-        }
+        TokenProfile::check_skew(self.clock_skew)?;
         if self.issuer.as_deref() == Some("") {
             return Err(ConfigError::new("issuer", "the issuer is empty"));
         }
@@ -217,9 +209,9 @@ impl JwtLayerBuilder {
                 scope_claim: self
                     .scope_claim
                     .map_or_else(ScopeClaim::default, |name| ScopeClaim { name, array: true }),
-                required_scopes,
                 clients_are_principals: self.clients_are_principals,
             },
+            required_scopes,
             location: [if self.require_bearer {
                 Location::scheme(header, "Bearer")
             } else {

@@ -5,13 +5,15 @@ use crate::challenge::Challenge;
 use crate::clock::Clock;
 use crate::credential::{Credential, Location, RequestHead};
 use crate::error::AuthError;
-use crate::jose::{Claims, Compact, TokenProfile, VerifyingKey, select};
+use crate::jose::{Claims, Compact, TokenProfile, VerifyingKey, check_scopes, select};
+use crate::scopes::Scopes;
 
 /// The provider of [`JwtLayer`](super::JwtLayer).
 #[derive(Clone)]
 pub struct Jwt {
     pub(super) key: [VerifyingKey; 1],
     pub(super) profile: TokenProfile,
+    pub(super) required_scopes: Scopes,
     pub(super) location: [Location; 1],
     pub(super) realm: Box<str>,
     pub(super) clock: Clock,
@@ -21,12 +23,12 @@ impl Jwt {
     fn verify(&self, token: &str) -> Result<Accepted, AuthError> {
         let compact = Compact::parse(token)?;
         let alg = self.profile.check_header(&compact.header)?;
-        let key = select(&self.key, compact.header.kid.as_deref(), alg)?;
+        let index = select(&self.key, compact.header.kid.as_deref(), alg)?;
         let payload = compact.payload()?;
         let claims = Claims::read(&payload, &self.profile.scope_claim)?;
         let mut buffer = [0; 1024];
         let signature = compact.signature(&mut buffer)?;
-        if !key.verify(alg, compact.signing_input(), signature) {
+        if !self.key[index].verify(alg, compact.signing_input(), signature) {
             return Err(AuthError::invalid("bad_signature")
                 .with_detail(format!("the {alg} signature does not hold")));
         }
@@ -34,7 +36,7 @@ impl Jwt {
             .check_claims(&compact.header, &claims, self.clock.now())?;
         let principal = self.profile.principal(&claims, token)?;
         let principal = principal.raw_claims(payload).build();
-        self.profile.check_scopes(principal.scopes())?;
+        check_scopes(&self.required_scopes, principal.scopes())?;
         Ok(Accepted::new(principal))
     }
 }
@@ -52,7 +54,7 @@ impl Authenticate for Jwt {
         vec![
             Challenge::bearer()
                 .with_realm(self.realm.to_string())
-                .with_scopes(self.profile.required_scopes.clone())
+                .with_scopes(self.required_scopes.clone())
                 .with_message("Invalid or expired JWT token"),
         ]
     }

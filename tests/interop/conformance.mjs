@@ -17,6 +17,7 @@ if (!outDir) {
   console.error('usage: node conformance.mjs URL REQUIREMENTS OUTDIR');
   process.exit(2);
 }
+
 // Against nothing at all the suite still runs to its end, and two such results are equal.
 await fetch(url, { signal: AbortSignal.timeout(5_000) })
   .then((response) => response.body?.cancel())

@@ -1,0 +1,155 @@
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::fetch::{Fetch, HttpFetch};
+use super::key_store::{Bounds, KeyStore};
+use super::metadata::MetadataDocument;
+use super::provider::{Inner, OAuth, Server};
+use super::resource::checked_scopes;
+use super::{AuthorizationServer, OAuthLayer, ProtectedResource};
+use crate::clock::Clock;
+use crate::credential::Location;
+use crate::error::ConfigError;
+use crate::jose::{Audience, ScopeClaim, TokenProfile};
+
+/// The settings of an [`OAuthLayer`] before it is built.
+#[derive(Debug)]
+#[must_use]
+pub struct OAuthLayerBuilder {
+    resource: ProtectedResource,
+    servers: Vec<AuthorizationServer>,
+    required_scopes: Vec<String>,
+    clock: Clock,
+    fetch: Arc<dyn Fetch>,
+}
+
+impl OAuthLayerBuilder {
+    pub(super) fn new(resource: ProtectedResource) -> Self {
+        Self {
+            resource,
+            servers: Vec::new(),
+            required_scopes: Vec::new(),
+            clock: Clock::system(),
+            fetch: Arc::new(HttpFetch::new()),
+        }
+    }
+
+    /// Trusts an authorization server; call it again for more. A token's `iss` picks the
+    /// one it is checked by, and all of them stand in the metadata, in this order.
+    ///
+    /// # Errors
+    /// The value is no issuer (see [`AuthorizationServer::new`]), or there already is a
+    /// server with this one.
+    pub fn authorization_server<A>(mut self, server: A) -> Result<Self, ConfigError>
+    where
+        A: TryInto<AuthorizationServer>,
+        ConfigError: From<A::Error>,
+    {
+        let server = server.try_into()?;
+        if self.servers.iter().any(|own| own.issuer == server.issuer) {
+            return Err(ConfigError::new(
+                "authorization_server",
+                format!("there are two servers with the issuer {:?}", server.issuer),
+            ));
+        }
+        self.servers.push(server);
+        Ok(self)
+    }
+
+    /// Requires these scopes of every token: with less, 403 `insufficient_scope`. They stand
+    /// in challenges; what the metadata *advertises* is
+    /// [another setting](ProtectedResource::scopes_supported). Default none.
+    pub fn required_scopes<I>(mut self, scopes: I) -> Self
+    where
+        I: IntoIterator,
+        I::Item: Into<String>,
+    {
+        self.required_scopes = scopes.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Replaces the clock; for tests.
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Replaces the client that calls authorization servers; see [`Fetch`].
+    pub fn fetch(mut self, fetch: impl Fetch) -> Self {
+        self.fetch = Arc::new(fetch);
+        self
+    }
+
+    /// The finished layer. It does no I/O before its first request, or
+    /// [`warm_up`](OAuthLayer::warm_up).
+    ///
+    /// # Errors
+    /// There is no authorization server, or a required scope is not one (`offline_access`
+    /// never is).
+    pub fn build(self) -> Result<OAuthLayer, ConfigError> {
+        if self.servers.is_empty() {
+            return Err(ConfigError::new(
+                "authorization_server",
+                "there is none, so no token could pass; name at least one",
+            ));
+        }
+        let required_scopes = checked_scopes("required_scopes", &self.required_scopes)?;
+        let issuers = self.servers.iter().map(AuthorizationServer::issuer);
+        let document = self.resource.document(issuers);
+        let scope_claim = first_scope_claim(&self.servers);
+        let servers: HashMap<_, _> = self
+            .servers
+            .into_iter()
+            .map(|server| {
+                let profile = profile(&server, &self.resource);
+                let issuer = Arc::clone(&server.issuer);
+                let (fetch, clock) = (Arc::clone(&self.fetch), self.clock.clone());
+                let keys = Arc::new(KeyStore::new(server, fetch, clock, Bounds::default()));
+                (issuer, Server { profile, keys })
+            })
+            .collect();
+        Ok(OAuthLayer::from_provider(OAuth {
+            required_scopes,
+            inner: Arc::new(Inner {
+                metadata: MetadataDocument::new(&self.resource.metadata_path(), document),
+                metadata_url: self.resource.metadata_url().into(),
+                resource: self.resource,
+                location: [Location::bearer()],
+                servers,
+                scope_claim,
+                clock: self.clock,
+            }),
+        }))
+    }
+}
+
+/// What all servers agree on, or else the form no token is refused for at first sight.
+fn first_scope_claim(servers: &[AuthorizationServer]) -> ScopeClaim {
+    let mut claims = servers.iter().map(|server| &server.scope_claim);
+    let first = claims.next().cloned().unwrap_or_default();
+    if claims.all(|claim| *claim == first) {
+        return first;
+    }
+    ScopeClaim {
+        array: true,
+        ..ScopeClaim::default()
+    }
+}
+
+fn profile(server: &AuthorizationServer, resource: &ProtectedResource) -> TokenProfile {
+    let audiences = if server.audiences.is_empty() {
+        vec![resource.resource().into()]
+    } else {
+        server.audiences.clone()
+    };
+    TokenProfile {
+        provider: "oauth",
+        algorithms: server.algorithms.clone(),
+        require_at_jwt: server.require_at_jwt,
+        issuer: Some(Arc::clone(&server.issuer)),
+        audience: Audience::OneOf(audiences),
+        clock_skew: server.clock_skew,
+        scope_claim: server.scope_claim.clone(),
+        clients_are_principals: server.clients_are_principals,
+    }
+}

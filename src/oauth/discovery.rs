@@ -1,0 +1,104 @@
+//! Where an issuer's keys are: RFC 8414 and OpenID Connect Discovery.
+
+use bytes::Bytes;
+use http::{Request, StatusCode};
+use serde::Deserialize;
+
+use super::fetch::Fetch;
+use super::url::{UrlPolicy, Written};
+use crate::error::quoted;
+use crate::jose::mismatch;
+
+/// The largest metadata document, in bytes.
+const MAX_DOCUMENT: usize = 64 * 1024;
+
+/// The members that are needed. Others may be of any type: servers differ.
+#[derive(Deserialize)]
+struct Metadata {
+    issuer: String,
+    jwks_uri: String,
+}
+
+/// The places metadata may be at, in the order they are tried: RFC 8414 section 3.1
+/// (inserted), then the same for OpenID Connect, then OpenID Connect Discovery 1.0 section
+/// 4 (appended), then RFC 8414 appended, which some servers do.
+pub(super) fn places(issuer: &str) -> Vec<String> {
+    let Written { origin, path, .. } = Written::split(issuer);
+    let path = path.strip_suffix('/').unwrap_or(path);
+    let mut places = Vec::with_capacity(4);
+    for place in [
+        format!("{origin}/.well-known/oauth-authorization-server{path}"),
+        format!("{origin}/.well-known/openid-configuration{path}"),
+        format!("{origin}{path}/.well-known/openid-configuration"),
+        format!("{origin}{path}/.well-known/oauth-authorization-server"),
+    ] {
+        if !places.contains(&place) {
+            places.push(place);
+        }
+    }
+    places
+}
+
+/// Finds the URL of the key set. The error tells of every place that was tried.
+pub(super) async fn find_jwks_uri(
+    issuer: &str,
+    policy: &UrlPolicy,
+    fetch: &dyn Fetch,
+) -> Result<Box<str>, String> {
+    let mut attempts = Vec::new();
+    for place in places(issuer) {
+        match read(&place, issuer, policy, fetch).await {
+            Ok(jwks_uri) => return Ok(jwks_uri),
+            Err(why) => attempts.push(format!("{place}: {why}")),
+        }
+    }
+    Err(format!(
+        "discovery found no usable document: {}",
+        attempts.join("; ")
+    ))
+}
+
+async fn read(
+    place: &str,
+    issuer: &str,
+    policy: &UrlPolicy,
+    fetch: &dyn Fetch,
+) -> Result<Box<str>, String> {
+    let document = get(place, MAX_DOCUMENT, fetch).await?.into_body();
+    let metadata: Metadata = serde_json::from_slice(&document)
+        .map_err(|_| "not a JSON object with the strings `issuer` and `jwks_uri`".to_owned())?;
+    // RFC 8414 section 3.3: code point by code point, or the document is not to be used.
+    if metadata.issuer != issuer {
+        return Err(format!(
+            "it is another issuer's: {}",
+            mismatch(issuer, &metadata.issuer)
+        ));
+    }
+    policy
+        .check(&metadata.jwks_uri)
+        .map_err(|why| format!("its jwks_uri is not used: {}", quoted(&why)))?;
+    Ok(metadata.jwks_uri.into())
+}
+
+/// A document, whatever its `Content-Type` says.
+pub(super) async fn get(
+    place: &str,
+    max_bytes: usize,
+    fetch: &dyn Fetch,
+) -> Result<http::Response<Bytes>, String> {
+    let request = Request::get(place)
+        .header(http::header::ACCEPT, "application/json")
+        .body(Bytes::new())
+        .map_err(|_| "not a URL that can be requested".to_owned())?;
+    let response = fetch
+        .fetch(request, max_bytes)
+        .await
+        .map_err(|error| error.to_string())?;
+    if response.status() != StatusCode::OK {
+        return Err(format!("status {}", response.status().as_u16()));
+    }
+    if response.body().len() > max_bytes {
+        return Err(format!("the answer has more than {max_bytes} bytes"));
+    }
+    Ok(response)
+}

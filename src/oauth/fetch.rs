@@ -1,0 +1,124 @@
+//! The one way out: every request of this crate goes through [`Fetch`].
+
+use std::error::Error;
+use std::fmt;
+use std::pin::Pin;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+
+/// Sends a request to an authorization server.
+///
+/// The default is [`HttpFetch`]. Bring your own for a proxy, a private certificate
+/// authority, or a test double. An implementation keeps the limits of a request, follows
+/// no redirect, and returns a response of any status as it is.
+pub trait Fetch: fmt::Debug + Send + Sync + 'static {
+    /// Sends `request` and reads at most `max_bytes` of the answer's body.
+    fn fetch(&self, request: Request<Bytes>, max_bytes: usize) -> Fetching;
+}
+
+/// The future of a fetch.
+pub type Fetching = Pin<Box<dyn Future<Output = Result<Response<Bytes>, FetchError>> + Send>>;
+
+/// Why there is no response.
+#[derive(Debug)]
+pub struct FetchError(Box<str>);
+
+impl FetchError {
+    /// An error with this text, which reaches traces: no secret belongs in it.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into().into())
+    }
+}
+
+impl fmt::Display for FetchError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Error for FetchError {}
+
+/// The default [`Fetch`]: HTTPS with the system's root certificates, no redirects, no
+/// compression, no cookies; 2 s to connect, 5 s in all, the body cut off at its limit.
+///
+/// Proxies are taken from the environment (`HTTPS_PROXY`, `NO_PROXY`).
+#[derive(Debug, Default)]
+pub struct HttpFetch {
+    /// Made at the first request: reading root certificates is no work for a constructor.
+    client: OnceLock<reqwest::Client>,
+}
+
+impl HttpFetch {
+    /// A client with the defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn client(&self) -> Result<&reqwest::Client, FetchError> {
+        if let Some(client) = self.client.get() {
+            return Ok(client);
+        }
+        let client = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .referer(false)
+            .connect_timeout(Duration::from_secs(2))
+            .timeout(Duration::from_secs(5))
+            .user_agent(concat!("tower-mcp-auth/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map_err(|error| FetchError::new(format!("no HTTP client: {}", chain(&error))))?;
+        Ok(self.client.get_or_init(|| client))
+    }
+}
+
+impl Fetch for HttpFetch {
+    fn fetch(&self, request: Request<Bytes>, max_bytes: usize) -> Fetching {
+        let client = self.client().cloned();
+        Box::pin(async move {
+            let request = reqwest::Request::try_from(request).map_err(fetch_error)?;
+            let mut response = client?.execute(request).await.map_err(fetch_error)?;
+            let too_large =
+                || FetchError::new(format!("the answer has more than {max_bytes} bytes"));
+            if response
+                .content_length()
+                .is_some_and(|length| length > max_bytes as u64)
+            {
+                return Err(too_large());
+            }
+            let mut body = Vec::new();
+            while let Some(chunk) = response.chunk().await.map_err(fetch_error)? {
+                if body.len() + chunk.len() > max_bytes {
+                    return Err(too_large());
+                }
+                body.extend_from_slice(&chunk);
+            }
+            let mut answer = Response::new(Bytes::from(body));
+            *answer.status_mut() = response.status();
+            *answer.headers_mut() = std::mem::take(response.headers_mut());
+            Ok(answer)
+        })
+    }
+}
+
+fn fetch_error(error: reqwest::Error) -> FetchError {
+    let what = if error.is_timeout() {
+        "timed out"
+    } else if error.is_connect() {
+        "no connection"
+    } else {
+        "failed"
+    };
+    // The URL is named by the caller, who knows whether it may be.
+    FetchError::new(format!("{what}: {}", chain(&error.without_url())))
+}
+
+/// The innermost cause: reqwest's own text says only that something went wrong.
+fn chain(error: &dyn Error) -> String {
+    let mut cause = error;
+    while let Some(next) = cause.source() {
+        cause = next;
+    }
+    cause.to_string()
+}

@@ -1,0 +1,65 @@
+//! JSON Web Key Sets (RFC 7517 section 5): each key is judged alone.
+
+use serde::Deserialize;
+use serde_json::Value;
+use tracing::debug;
+
+use crate::error::quoted;
+use crate::jose::{Algorithm, JwkParts, KeySource, PublicKey, VerifyingKey};
+
+/// The largest key set, in bytes.
+pub(super) const MAX_SET: usize = 256 * 1024;
+/// The most keys of one set.
+const MAX_KEYS: usize = 100;
+
+#[derive(Deserialize)]
+struct Set {
+    keys: Vec<Value>,
+}
+
+/// The keys of a set that was fetched: a key that cannot be used is skipped, and a set over
+/// the limit is refused whole, because what was cut off could be the key that signs.
+pub(super) fn parse(json: &[u8], algorithms: &[Algorithm]) -> Result<Vec<VerifyingKey>, String> {
+    let prepare = |jwk: &Value| {
+        let key = read(jwk)?;
+        VerifyingKey::prepare(&KeySource::Public(key), algorithms)
+            .ok_or_else(|| "it serves none of the algorithms, or is not valid".to_owned())
+    };
+    let mut usable = Vec::new();
+    for jwk in set(json)? {
+        match prepare(&jwk) {
+            Ok(key) => usable.push(key),
+            Err(why) => {
+                let kid = quoted(jwk["kid"].as_str().unwrap_or_default());
+                debug!(target: "tower_mcp_auth", kid, why, "key skipped");
+            }
+        }
+    }
+    Ok(usable)
+}
+
+/// The keys of a set that was configured: all of them must be usable.
+pub(super) fn parse_static(json: &[u8]) -> Result<Vec<PublicKey>, String> {
+    let mut keys = Vec::new();
+    for (index, jwk) in set(json)?.iter().enumerate() {
+        keys.push(read(jwk).map_err(|why| format!("keys[{index}] cannot be used: {why}"))?);
+    }
+    if keys.is_empty() {
+        return Err("the set has no key, so no token could pass".to_owned());
+    }
+    Ok(keys)
+}
+
+fn set(json: &[u8]) -> Result<Vec<Value>, String> {
+    let Set { keys } = serde_json::from_slice(json)
+        .map_err(|_| "not a JSON object with an array `keys`".to_owned())?;
+    if keys.len() > MAX_KEYS {
+        return Err(format!("{} keys, at most {MAX_KEYS}", keys.len()));
+    }
+    Ok(keys)
+}
+
+fn read(jwk: &Value) -> Result<PublicKey, String> {
+    let members = jwk.as_object().ok_or("it is not an object")?;
+    JwkParts::read(members).map(PublicKey::from_parts)
+}

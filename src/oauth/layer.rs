@@ -1,0 +1,114 @@
+use std::fmt;
+use std::sync::Arc;
+
+use super::{
+    AuthorizationServer, KeyHealth, MetadataService, OAuth, OAuthLayerBuilder, ProtectedResource,
+};
+use crate::auth::{AuthLayer, auth_layer_newtype};
+use crate::error::{AuthError, ConfigError};
+
+/// The layer of an OAuth 2.1 resource server.
+///
+/// See the [module docs](crate::oauth) for an example.
+#[derive(Clone)]
+#[must_use]
+pub struct OAuthLayer(AuthLayer<OAuth>);
+
+impl OAuthLayer {
+    /// A layer from two strings: who we are, and whom we trust.
+    ///
+    /// `resource` is the public URL of the MCP endpoint, `server` the issuer identifier of
+    /// the authorization server. Tokens must be from that issuer and for that resource.
+    ///
+    /// ```
+    /// use tower_mcp_auth::OAuthLayer;
+    ///
+    /// let layer = OAuthLayer::new("https://mcp.example.com/mcp", "https://auth.example.com")?;
+    /// assert!(OAuthLayer::new("https://mcp.example.com/mcp", "http://auth.example.com").is_err());
+    /// # let _ = layer;
+    /// # Ok::<(), tower_mcp_auth::ConfigError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// See [`ProtectedResource::new`] and [`AuthorizationServer::new`].
+    pub fn new<R, A>(resource: R, server: A) -> Result<Self, ConfigError>
+    where
+        R: TryInto<ProtectedResource>,
+        A: TryInto<AuthorizationServer>,
+        ConfigError: From<R::Error> + From<A::Error>,
+    {
+        Self::builder(resource)?
+            .authorization_server(server)?
+            .build()
+    }
+
+    /// Starts a layer for `resource` with settings of its own.
+    ///
+    /// # Errors
+    /// See [`ProtectedResource::new`].
+    pub fn builder<R>(resource: R) -> Result<OAuthLayerBuilder, ConfigError>
+    where
+        R: TryInto<ProtectedResource>,
+        ConfigError: From<R::Error>,
+    {
+        Ok(OAuthLayerBuilder::new(resource.try_into()?))
+    }
+
+    pub(super) fn from_provider(provider: OAuth) -> Self {
+        Self(AuthLayer::new(provider))
+    }
+
+    /// The protected resource.
+    pub fn resource(&self) -> &ProtectedResource {
+        self.0.provider().resource()
+    }
+
+    /// The path to mount [`metadata_service`](Self::metadata_service) at.
+    pub fn metadata_path(&self) -> String {
+        let path = self.resource().metadata_path();
+        path.split('?').next().unwrap_or_default().to_owned()
+    }
+
+    /// The metadata document as a service, to mount outermost at the root where this layer
+    /// does not see its path: inside `nest`, `nest_service`, and `route_layer`.
+    ///
+    /// ```
+    /// # use tower_mcp_auth::OAuthLayer;
+    /// use axum::{Router, routing::post};
+    ///
+    /// # let oauth = OAuthLayer::new("https://mcp.example.com/mcp", "https://auth.example.com")?;
+    /// let app: Router = Router::new()
+    ///     .route_service(&oauth.metadata_path(), oauth.metadata_service())
+    ///     .nest("/mcp", Router::new().route("/", post(|| async {})).layer(oauth));
+    /// # let _ = app;
+    /// # Ok::<(), tower_mcp_auth::ConfigError>(())
+    /// ```
+    pub fn metadata_service(&self) -> MetadataService {
+        MetadataService {
+            document: self.0.provider().inner.metadata.clone(),
+        }
+    }
+
+    /// Fetches all keys now; see [`OAuth::warm_up`].
+    ///
+    /// # Errors
+    /// The keys of a server could not be fetched.
+    pub async fn warm_up(&self) -> Result<(), AuthError> {
+        self.0.provider().warm_up().await
+    }
+
+    /// The state of each issuer's keys; see [`OAuth::health`].
+    pub fn health(&self) -> Vec<(Arc<str>, KeyHealth)> {
+        self.0.provider().health()
+    }
+}
+
+auth_layer_newtype!(OAuthLayer, OAuth);
+
+impl fmt::Debug for OAuthLayer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("OAuthLayer")
+            .field(self.0.provider())
+            .finish()
+    }
+}

@@ -1,0 +1,145 @@
+//! Serving the metadata document: by the layer itself, and as a service of its own.
+
+use std::convert::Infallible;
+use std::future::{Ready, ready};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::header::{
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_MAX_AGE, ALLOW, CACHE_CONTROL, CONTENT_TYPE,
+};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::Full;
+use tower_service::Service;
+
+use super::resource::WELL_KNOWN;
+
+/// A document and the path it is at.
+#[derive(Clone, Debug)]
+pub(super) struct MetadataDocument {
+    /// Without query and without a slash at the end.
+    path: Arc<str>,
+    json: Bytes,
+}
+
+impl MetadataDocument {
+    pub(super) fn new(metadata_path: &str, json: Bytes) -> Self {
+        let path = metadata_path.split('?').next().unwrap_or_default();
+        Self {
+            path: path.strip_suffix('/').unwrap_or(path).into(),
+            json,
+        }
+    }
+
+    /// The answer for a path below the well-known one; `None` for all others.
+    ///
+    /// An unknown path there is 404, never 401: a client that looks for metadata is not to
+    /// be sent looking for metadata.
+    pub(super) fn answer(&self, method: &Method, path: &str) -> Option<Response<Bytes>> {
+        let below = path.strip_prefix(WELL_KNOWN)?;
+        if !(below.is_empty() || below.starts_with('/')) {
+            return None;
+        }
+        if path.strip_suffix('/').unwrap_or(path) != &*self.path {
+            return Some(status(StatusCode::NOT_FOUND));
+        }
+        Some(self.serve(method))
+    }
+
+    fn serve(&self, method: &Method) -> Response<Bytes> {
+        const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
+        let mut response = match *method {
+            Method::GET => Response::new(self.json.clone()),
+            Method::HEAD => {
+                let mut response = status(StatusCode::OK);
+                let length = HeaderValue::from(self.json.len());
+                response
+                    .headers_mut()
+                    .insert(http::header::CONTENT_LENGTH, length);
+                response
+            }
+            Method::OPTIONS => {
+                let mut response = status(StatusCode::NO_CONTENT);
+                let headers = response.headers_mut();
+                headers.insert(ACCESS_CONTROL_ALLOW_METHODS, METHODS);
+                // The `MCP-Protocol-Version` of browser clients forces a preflight.
+                headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("*"));
+                headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("3600"));
+                headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+                return response;
+            }
+            _ => {
+                let mut response = status(StatusCode::METHOD_NOT_ALLOWED);
+                response.headers_mut().insert(ALLOW, METHODS);
+                return response;
+            }
+        };
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(
+            CACHE_CONTROL,
+            HeaderValue::from_static("public, max-age=3600"),
+        );
+        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+        response
+    }
+}
+
+fn status(status: StatusCode) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::new());
+    *response.status_mut() = status;
+    response
+}
+
+/// Serves the metadata document of a resource at whatever path it is mounted on.
+///
+/// Mount it outermost, at [`OAuthLayer::metadata_path`](super::OAuthLayer::metadata_path),
+/// wherever the layer itself does not see that path: inside `nest`, `nest_service` and
+/// `route_layer`.
+#[derive(Clone, Debug)]
+pub struct MetadataService {
+    pub(super) document: MetadataDocument,
+}
+
+impl<B> Service<Request<B>> for MetadataService {
+    type Response = Response<MetadataBody>;
+    type Error = Infallible;
+    type Future = Ready<Result<Self::Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let response = self.document.serve(request.method());
+        ready(Ok(response.map(|bytes| MetadataBody(Full::new(bytes)))))
+    }
+}
+
+/// The body of a [`MetadataService`]'s response.
+#[derive(Clone, Debug)]
+pub struct MetadataBody(Full<Bytes>);
+
+impl Body for MetadataBody {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Pin::new(&mut self.0).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.0.size_hint()
+    }
+}

@@ -1,0 +1,368 @@
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde_json::{Map, Value, json};
+
+use super::url::{self, Written};
+use crate::error::ConfigError;
+use crate::scopes::Scopes;
+use crate::telemetry;
+
+/// Where metadata documents live ([RFC 9728 section 3](https://www.rfc-editor.org/rfc/rfc9728#section-3)).
+pub(super) const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
+
+/// The protected resource: the public URL of an MCP endpoint, and what its metadata
+/// document ([RFC 9728]) says of it.
+///
+/// The URL is the one source of the expected audience, the metadata's place, and the
+/// `resource_metadata` of challenges. It is kept exactly as given, and nothing is ever
+/// derived from a request.
+///
+/// ```
+/// use tower_mcp_auth::oauth::ProtectedResource;
+///
+/// let resource = ProtectedResource::new("https://mcp.example.com/mcp")?
+///     .resource_name("Example tools")
+///     .scopes_supported(["mcp:read"])?;
+/// assert_eq!(
+///     resource.metadata_url(),
+///     "https://mcp.example.com/.well-known/oauth-protected-resource/mcp",
+/// );
+/// assert!(ProtectedResource::new("https://mcp.example.com/mcp#tools").is_err());
+/// # Ok::<(), tower_mcp_auth::ConfigError>(())
+/// ```
+///
+/// [RFC 9728]: https://www.rfc-editor.org/rfc/rfc9728
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct ProtectedResource {
+    resource: Arc<str>,
+    /// Only members that say something (RFC 9728 section 3.2: zero values are omitted).
+    fields: Map<String, Value>,
+}
+
+impl ProtectedResource {
+    /// The resource at this public URL: the one clients are configured with.
+    ///
+    /// Plain `http` is accepted on loopback alone, with a warning. Forms that break some
+    /// clients (a query, a trailing slash after a path, an explicit default port, an
+    /// upper-case host) are accepted with a warning that names these clients.
+    ///
+    /// # Errors
+    /// The value is no absolute https URL, or has a fragment, a user name or a password.
+    pub fn new(resource: impl Into<String>) -> Result<Self, ConfigError> {
+        let resource = resource.into();
+        let parsed = url::parse("resource", &resource)?;
+        match parsed.scheme() {
+            "https" => {}
+            "http" if url::is_loopback(&parsed) => {
+                telemetry::weakened("resource", "the resource is http on loopback");
+            }
+            _ => {
+                return Err(ConfigError::new(
+                    "resource",
+                    format!("{resource:?} is not https, which clients of OAuth insist on"),
+                ));
+            }
+        }
+        for warning in unusual(&resource) {
+            telemetry::weakened("resource", warning);
+        }
+        Ok(Self {
+            resource: resource.into(),
+            fields: Map::new(),
+        })
+    }
+
+    /// The URL, as given.
+    pub fn resource(&self) -> &str {
+        &self.resource
+    }
+
+    /// The path of the metadata document, and the query if the resource has one: inserted
+    /// between host and path ([RFC 9728 section 3.1]).
+    ///
+    /// [RFC 9728 section 3.1]: https://www.rfc-editor.org/rfc/rfc9728#section-3.1
+    pub fn metadata_path(&self) -> String {
+        let Written { path, query, .. } = Written::split(&self.resource);
+        let path = if path == "/" { "" } else { path };
+        format!("{WELL_KNOWN}{path}{query}")
+    }
+
+    /// The URL of the metadata document: what challenges name as `resource_metadata`.
+    pub fn metadata_url(&self) -> String {
+        let Written { origin, .. } = Written::split(&self.resource);
+        format!("{origin}{}", self.metadata_path())
+    }
+
+    /// The path of the resource itself.
+    pub(super) fn path(&self) -> &str {
+        match Written::split(&self.resource).path {
+            "" => "/",
+            path => path,
+        }
+    }
+
+    /// Advertises scopes (`scopes_supported`): the few a client needs for basic use, as
+    /// clients ask for all of them when a challenge names none. Which scopes are *required*
+    /// is [another setting](super::OAuthLayerBuilder::required_scopes).
+    ///
+    /// # Errors
+    /// A scope is not one, or is `offline_access`, which MCP 2026-07-28 keeps out of a
+    /// resource's metadata.
+    pub fn scopes_supported<I>(self, scopes: I) -> Result<Self, ConfigError>
+    where
+        I: IntoIterator,
+        I::Item: AsRef<str>,
+    {
+        let scopes = checked_scopes("scopes_supported", scopes)?;
+        let list: Vec<Value> = scopes.iter().map(Value::from).collect();
+        Ok(self.set("scopes_supported", list))
+    }
+
+    /// Names the resource for people.
+    pub fn resource_name(self, name: &str) -> Self {
+        self.set("resource_name", name)
+    }
+
+    /// Names a page for developers.
+    ///
+    /// # Errors
+    /// The value is no absolute URL.
+    pub fn resource_documentation(self, page: &str) -> Result<Self, ConfigError> {
+        self.set_url("resource_documentation", page)
+    }
+
+    /// Names a page with the policy for clients.
+    ///
+    /// # Errors
+    /// The value is no absolute URL.
+    pub fn resource_policy_uri(self, page: &str) -> Result<Self, ConfigError> {
+        self.set_url("resource_policy_uri", page)
+    }
+
+    /// Names a page with the terms of service.
+    ///
+    /// # Errors
+    /// The value is no absolute URL.
+    pub fn resource_tos_uri(self, page: &str) -> Result<Self, ConfigError> {
+        self.set_url("resource_tos_uri", page)
+    }
+
+    /// Names the resource's own keys, with which it signs its responses.
+    ///
+    /// # Errors
+    /// The value is no https URL.
+    pub fn jwks_uri(self, jwks_uri: &str) -> Result<Self, ConfigError> {
+        if url::parse("jwks_uri", jwks_uri)?.scheme() != "https" {
+            return Err(ConfigError::new("jwks_uri", "the URL is not https"));
+        }
+        Ok(self.set("jwks_uri", jwks_uri))
+    }
+
+    /// Names the algorithms with which the resource signs its responses.
+    ///
+    /// # Errors
+    /// One is `none`.
+    pub fn resource_signing_alg_values_supported<I>(self, algs: I) -> Result<Self, ConfigError>
+    where
+        I: IntoIterator,
+        I::Item: Into<String>,
+    {
+        self.set_algs("resource_signing_alg_values_supported", algs)
+    }
+
+    /// Names the types of authorization details (RFC 9396) understood here.
+    pub fn authorization_details_types_supported<I>(self, types: I) -> Self
+    where
+        I: IntoIterator,
+        I::Item: Into<String>,
+    {
+        self.set("authorization_details_types_supported", strings(types))
+    }
+
+    /// Says whether tokens bound to client certificates (RFC 8705) are supported.
+    pub fn tls_client_certificate_bound_access_tokens(self, supported: bool) -> Self {
+        self.set("tls_client_certificate_bound_access_tokens", supported)
+    }
+
+    /// Names the algorithms of DPoP proofs (RFC 9449).
+    ///
+    /// # Errors
+    /// One is `none`.
+    pub fn dpop_signing_alg_values_supported<I>(self, algs: I) -> Result<Self, ConfigError>
+    where
+        I: IntoIterator,
+        I::Item: Into<String>,
+    {
+        self.set_algs("dpop_signing_alg_values_supported", algs)
+    }
+
+    /// Says whether every token must be bound to a key with DPoP.
+    pub fn dpop_bound_access_tokens_required(self, required: bool) -> Self {
+        self.set("dpop_bound_access_tokens_required", required)
+    }
+
+    /// Adds the same metadata as a signed JWT
+    /// ([RFC 9728 section 2.2](https://www.rfc-editor.org/rfc/rfc9728#section-2.2)).
+    pub fn signed_metadata(self, jwt: &str) -> Self {
+        self.set("signed_metadata", jwt)
+    }
+
+    /// Adds a member of your own, or one in another language (`resource_name#de`).
+    ///
+    /// # Errors
+    /// The member has a setter, or is made by the layer.
+    pub fn member(self, name: &str, value: impl Into<Value>) -> Result<Self, ConfigError> {
+        const OWN: [&str; 14] = [
+            "resource",
+            "authorization_servers",
+            "bearer_methods_supported",
+            "scopes_supported",
+            "resource_name",
+            "resource_documentation",
+            "resource_policy_uri",
+            "resource_tos_uri",
+            "jwks_uri",
+            "resource_signing_alg_values_supported",
+            "tls_client_certificate_bound_access_tokens",
+            "dpop_signing_alg_values_supported",
+            "dpop_bound_access_tokens_required",
+            "signed_metadata",
+        ];
+        if OWN.contains(&name) || name == "authorization_details_types_supported" {
+            return Err(ConfigError::new(
+                "member",
+                format!("{name:?} has a setter of its own, or is made by the layer"),
+            ));
+        }
+        Ok(self.set(name, value))
+    }
+
+    /// The document, for a resource whose tokens come from `issuers`.
+    pub(super) fn document<'i>(&self, issuers: impl Iterator<Item = &'i str>) -> Bytes {
+        let mut document = Map::new();
+        document.insert("resource".to_owned(), json!(&*self.resource));
+        document.insert("authorization_servers".to_owned(), issuers.collect());
+        document.insert("bearer_methods_supported".to_owned(), json!(["header"]));
+        document.extend(self.fields.clone());
+        Value::Object(document).to_string().into()
+    }
+
+    fn set(mut self, name: &str, value: impl Into<Value>) -> Self {
+        let value = value.into();
+        let is_zero = match &value {
+            Value::Null | Value::Bool(false) => true,
+            Value::String(text) => text.is_empty(),
+            Value::Array(list) => list.is_empty(),
+            Value::Object(map) => map.is_empty(),
+            Value::Bool(true) | Value::Number(_) => false,
+        };
+        if is_zero {
+            self.fields.remove(name);
+        } else {
+            self.fields.insert(name.to_owned(), value);
+        }
+        self
+    }
+
+    fn set_url(self, name: &'static str, page: &str) -> Result<Self, ConfigError> {
+        ::url::Url::parse(page)
+            .map_err(|error| ConfigError::new(name, format!("{page:?} is no URL: {error}")))?;
+        Ok(self.set(name, page))
+    }
+
+    fn set_algs<I>(self, name: &'static str, algs: I) -> Result<Self, ConfigError>
+    where
+        I: IntoIterator,
+        I::Item: Into<String>,
+    {
+        let algs = strings(algs);
+        if algs.iter().any(|alg| alg == "none") {
+            return Err(ConfigError::new(
+                name,
+                "`none` is no signature; leave it out",
+            ));
+        }
+        Ok(self.set(name, algs))
+    }
+}
+
+fn strings<I>(list: I) -> Vec<Value>
+where
+    I: IntoIterator,
+    I::Item: Into<String>,
+{
+    list.into_iter().map(|item| item.into().into()).collect()
+}
+
+/// Scopes that may stand in a challenge or in the metadata.
+pub(super) fn checked_scopes<I>(setting: &'static str, scopes: I) -> Result<Scopes, ConfigError>
+where
+    I: IntoIterator,
+    I::Item: AsRef<str>,
+{
+    let scopes =
+        Scopes::from_names(scopes).map_err(|error| ConfigError::new(setting, error.to_string()))?;
+    if scopes.contains("offline_access") {
+        return Err(ConfigError::new(
+            setting,
+            "`offline_access` is a matter between client and authorization server; leave it out",
+        ));
+    }
+    Ok(scopes)
+}
+
+/// What is legal and breaks somebody.
+fn unusual(resource: &str) -> Vec<&'static str> {
+    let Written {
+        origin,
+        path,
+        query,
+    } = Written::split(resource);
+    let mut warnings = Vec::new();
+    if !query.is_empty() {
+        warnings.push("the resource has a query: RFC 9728 advises against it, and clients that compare paths drop it");
+    }
+    if path.len() > 1 && path.ends_with('/') {
+        warnings.push(
+            "the resource ends in a slash: the TypeScript SDK and rmcp refuse it when they were \
+             configured without the slash",
+        );
+    }
+    let default_port = origin.starts_with("https://") && origin.ends_with(":443")
+        || origin.starts_with("http://") && origin.ends_with(":80");
+    if default_port {
+        warnings.push("the resource names the default port: the Python SDK takes it for another host than the one without");
+    }
+    if origin.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        warnings.push(
+            "the resource has an upper-case scheme or host: the Go SDK compares byte by byte",
+        );
+    }
+    warnings
+}
+
+impl TryFrom<&str> for ProtectedResource {
+    type Error = ConfigError;
+
+    fn try_from(resource: &str) -> Result<Self, ConfigError> {
+        Self::new(resource)
+    }
+}
+
+impl TryFrom<String> for ProtectedResource {
+    type Error = ConfigError;
+
+    fn try_from(resource: String) -> Result<Self, ConfigError> {
+        Self::new(resource)
+    }
+}
+
+impl TryFrom<&String> for ProtectedResource {
+    type Error = ConfigError;
+
+    fn try_from(resource: &String) -> Result<Self, ConfigError> {
+        Self::new(resource.as_str())
+    }
+}

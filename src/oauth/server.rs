@@ -1,0 +1,260 @@
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::jwks::parse_static;
+use super::url::{self, UrlPolicy, Written};
+use crate::error::ConfigError;
+use crate::jose::{Algorithm, Family, PublicKey, ScopeClaim, TokenProfile};
+use crate::telemetry;
+
+/// An authorization server that is trusted: its issuer, where its keys are, and what its
+/// tokens must be.
+///
+/// With nothing but the issuer its keys are found by discovery. Every setting replaces a
+/// default; none adds to it.
+///
+/// ```
+/// use tower_mcp_auth::jose::Algorithm;
+/// use tower_mcp_auth::oauth::AuthorizationServer;
+///
+/// let server = AuthorizationServer::new("https://auth.example.com")?
+///     .jwks_uri("https://auth.example.com/keys")?
+///     .algorithms([Algorithm::ES256])?;
+/// # let _ = server;
+/// // A secret shared with an authorization server would let this server issue tokens.
+/// assert!(AuthorizationServer::new("https://auth.example.com")?.algorithms([Algorithm::HS256]).is_err());
+/// # Ok::<(), tower_mcp_auth::ConfigError>(())
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct AuthorizationServer {
+    pub(super) issuer: Arc<str>,
+    pub(super) policy: UrlPolicy,
+    pub(super) keys: KeySource,
+    pub(super) audiences: Vec<Box<str>>,
+    pub(super) algorithms: Vec<Algorithm>,
+    pub(super) clock_skew: Duration,
+    pub(super) scope_claim: ScopeClaim,
+    pub(super) require_at_jwt: bool,
+    pub(super) clients_are_principals: bool,
+}
+
+/// Where the keys of a server come from.
+#[derive(Clone, Debug)]
+pub(super) enum KeySource {
+    Discovery,
+    JwksUri(Box<str>),
+    Static(Vec<PublicKey>),
+}
+
+impl AuthorizationServer {
+    /// The server with this issuer identifier: one exact string, the same as the `iss` of
+    /// its tokens and the `issuer` of its metadata, trailing slash included.
+    ///
+    /// # Errors
+    /// The value is no absolute https URL, or has a query, a fragment, a user name or a
+    /// password ([RFC 8414 section 2](https://www.rfc-editor.org/rfc/rfc8414#section-2)).
+    pub fn new(issuer: impl Into<String>) -> Result<Self, ConfigError> {
+        Self::with_policy(issuer.into(), UrlPolicy::default())
+    }
+
+    /// A server for development, with plain `http` on a loopback address or `localhost`.
+    ///
+    /// # Errors
+    /// As for [`new`](Self::new), and an http URL that is not on loopback.
+    pub fn insecure_http_on_loopback(issuer: impl Into<String>) -> Result<Self, ConfigError> {
+        let policy = UrlPolicy {
+            http_on_loopback: true,
+            http_to: None,
+        };
+        Self::with_policy(issuer.into(), policy)
+    }
+
+    fn with_policy(issuer: String, policy: UrlPolicy) -> Result<Self, ConfigError> {
+        url::parse("issuer", &issuer)?;
+        if !Written::split(&issuer).query.is_empty() {
+            return Err(ConfigError::new("issuer", "an issuer has no query"));
+        }
+        policy
+            .check(&issuer)
+            .map_err(|why| ConfigError::new("issuer", why))?;
+        Ok(Self {
+            issuer: issuer.into(),
+            policy,
+            keys: KeySource::Discovery,
+            audiences: Vec::new(),
+            algorithms: vec![
+                Algorithm::RS256,
+                Algorithm::PS256,
+                Algorithm::ES256,
+                Algorithm::ES384,
+                Algorithm::EdDSA,
+            ],
+            clock_skew: TokenProfile::DEFAULT_SKEW,
+            scope_claim: ScopeClaim::default(),
+            require_at_jwt: false,
+            clients_are_principals: false,
+        })
+    }
+
+    /// The issuer, as given.
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    /// Fetches the keys from here instead of discovering their place.
+    ///
+    /// # Errors
+    /// The URL is not https (or http where this server allows it), or `jwks` was set before.
+    pub fn jwks_uri(mut self, jwks_uri: impl Into<String>) -> Result<Self, ConfigError> {
+        let jwks_uri = jwks_uri.into();
+        url::parse("jwks_uri", &jwks_uri)?;
+        self.policy
+            .check(&jwks_uri)
+            .map_err(|why| ConfigError::new("jwks_uri", why))?;
+        if matches!(self.keys, KeySource::Static(_)) {
+            return Err(ConfigError::new(
+                "jwks_uri",
+                "`jwks` and `jwks_uri` contradict each other: keep one",
+            ));
+        }
+        self.keys = KeySource::JwksUri(jwks_uri.into());
+        Ok(self)
+    }
+
+    /// Uses this JSON Web Key Set and never fetches one.
+    ///
+    /// # Errors
+    /// It is no key set, one of its keys cannot be used (here that is a mistake, not
+    /// something to skip), it has none, or `jwks_uri` was set before.
+    pub fn jwks(mut self, json: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
+        if matches!(self.keys, KeySource::JwksUri(_)) {
+            return Err(ConfigError::new(
+                "jwks",
+                "`jwks_uri` and `jwks` contradict each other: keep one",
+            ));
+        }
+        let keys = parse_static(json.as_ref()).map_err(|why| ConfigError::new("jwks", why))?;
+        self.keys = KeySource::Static(keys);
+        Ok(self)
+    }
+
+    /// Expects this audience instead of the resource; further calls name alternatives.
+    ///
+    /// Use it for servers that issue tokens for another identifier of this very resource.
+    /// An audience shared with other resources lets their tokens in.
+    ///
+    /// # Errors
+    /// The audience is empty.
+    pub fn audience(mut self, audience: impl Into<Box<str>>) -> Result<Self, ConfigError> {
+        let audience = audience.into();
+        if audience.is_empty() {
+            return Err(ConfigError::new("audience", "the audience is empty"));
+        }
+        self.audiences.push(audience);
+        Ok(self)
+    }
+
+    /// Replaces the algorithms tokens may be signed with; default RS256, PS256, ES256,
+    /// ES384 and EdDSA.
+    ///
+    /// # Errors
+    /// The list is empty, or holds an HMAC algorithm.
+    pub fn algorithms(
+        mut self,
+        algorithms: impl IntoIterator<Item = Algorithm>,
+    ) -> Result<Self, ConfigError> {
+        self.algorithms = algorithms.into_iter().collect();
+        if self.algorithms.is_empty() {
+            return Err(ConfigError::new(
+                "algorithms",
+                "the list is empty, so no token could pass",
+            ));
+        }
+        if let Some(alg) = self
+            .algorithms
+            .iter()
+            .find(|alg| alg.family() == Family::Hmac)
+        {
+            return Err(ConfigError::new(
+                "algorithms",
+                format!(
+                    "{alg} needs a secret shared with the authorization server, whose public keys \
+                     could then sign; use JwtLayer for a secret of your own"
+                ),
+            ));
+        }
+        Ok(self)
+    }
+
+    /// How far the clocks of server and resource may differ; default 60 s.
+    ///
+    /// # Errors
+    /// It is over 300 s.
+    pub fn clock_skew(mut self, skew: Duration) -> Result<Self, ConfigError> {
+        TokenProfile::check_skew(skew)?;
+        self.clock_skew = skew;
+        Ok(self)
+    }
+
+    /// Reads the scopes from another claim than `scope`, as a string with spaces or as an
+    /// array of strings (`scp`, `permissions`).
+    pub fn scope_claim(mut self, name: impl Into<Cow<'static, str>>) -> Self {
+        self.scope_claim = ScopeClaim {
+            name: name.into(),
+            array: true,
+        };
+        self
+    }
+
+    /// Requires the header `typ: at+jwt` of
+    /// [RFC 9068](https://www.rfc-editor.org/rfc/rfc9068#section-4). Default: `at+jwt`,
+    /// `JWT` and no `typ` pass, because most servers issue such.
+    pub fn require_at_jwt(mut self) -> Self {
+        self.require_at_jwt = true;
+        self
+    }
+
+    /// Whether a token with neither subject nor username stands for its client; default
+    /// false: it then stands for itself alone, because two users of one client are two.
+    pub fn clients_are_principals(mut self, machines_only: bool) -> Self {
+        self.clients_are_principals = machines_only;
+        self
+    }
+
+    /// Lets plain `http` go to this one host, besides what was allowed before: a server
+    /// that is reached inside a cluster, say.
+    ///
+    /// Whoever can answer for that host can sign tokens.
+    pub fn dangerously_allow_http_to(mut self, host: impl Into<Box<str>>) -> Self {
+        let host = host.into();
+        telemetry::weakened("dangerously_allow_http_to", &host);
+        self.policy.http_to = Some(host);
+        self
+    }
+}
+
+impl TryFrom<&str> for AuthorizationServer {
+    type Error = ConfigError;
+
+    fn try_from(issuer: &str) -> Result<Self, ConfigError> {
+        Self::new(issuer)
+    }
+}
+
+impl TryFrom<String> for AuthorizationServer {
+    type Error = ConfigError;
+
+    fn try_from(issuer: String) -> Result<Self, ConfigError> {
+        Self::new(issuer)
+    }
+}
+
+impl TryFrom<&String> for AuthorizationServer {
+    type Error = ConfigError;
+
+    fn try_from(issuer: &String) -> Result<Self, ConfigError> {
+        Self::new(issuer.as_str())
+    }
+}
