@@ -243,11 +243,8 @@ impl fmt::Debug for AuthError {
 
 impl fmt::Display for AuthError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0.reason)?;
-        match &self.0.detail {
-            Some(detail) => write!(f, ": {detail}"),
-            None => Ok(()),
-        }
+        // The safe text only: an error is easily formatted into a response.
+        write!(f, "{} ({})", self.0.description, self.0.reason)
     }
 }
 

@@ -2,7 +2,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::fetch::{Fetch, HttpFetch};
-use super::key_store::{Bounds, KeyStore};
+use super::keys::{Bounds, KeyStore};
 use super::metadata::MetadataDocument;
 use super::provider::{Inner, OAuth, Server};
 use super::resource::checked_scopes;

@@ -92,7 +92,7 @@ impl OAuthLayer {
     /// Fetches all keys now; see [`OAuth::warm_up`].
     ///
     /// # Errors
-    /// The keys of a server could not be fetched.
+    /// The keys of a server could not be fetched; [`AuthError::detail`] says why.
     pub async fn warm_up(&self) -> Result<(), AuthError> {
         self.0.provider().warm_up().await
     }

@@ -65,9 +65,7 @@
 mod builder;
 mod discovery;
 mod fetch;
-mod freshness;
-mod jwks;
-mod key_store;
+mod keys;
 mod layer;
 mod metadata;
 mod provider;
@@ -77,7 +75,7 @@ mod url;
 
 pub use self::builder::OAuthLayerBuilder;
 pub use self::fetch::{Fetch, FetchError, Fetching, HttpFetch};
-pub use self::key_store::KeyHealth;
+pub use self::keys::KeyHealth;
 pub use self::layer::OAuthLayer;
 pub use self::metadata::{MetadataBody, MetadataService};
 pub use self::provider::OAuth;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::Response;
 
-use super::key_store::{KeyHealth, KeyStore, Lookup, Waiting};
+use super::keys::{KeyHealth, KeyStore, Lookup, Waiting};
 use super::metadata::MetadataDocument;
 use super::resource::ProtectedResource;
 use crate::auth::{Accepted, Authenticate, Authentication};

@@ -2,7 +2,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::jwks::parse_static;
+use super::keys::parse_static;
 use super::url::{self, UrlPolicy, Written};
 use crate::error::ConfigError;
 use crate::jose::{Algorithm, Family, PublicKey, ScopeClaim, TokenProfile};

@@ -36,7 +36,7 @@ impl Media {
         } else {
             return None;
         };
-        let carries_grpc = media != Self::Grpc || version == Version::HTTP_2;
+        let carries_grpc = media != Self::Grpc || version >= Version::HTTP_2;
         (method == Method::POST && carries_grpc).then_some(media)
     }
 

@@ -39,7 +39,7 @@ pub(super) fn parse(json: &[u8], algorithms: &[Algorithm]) -> Result<Vec<Verifyi
 }
 
 /// The keys of a set that was configured: all of them must be usable.
-pub(super) fn parse_static(json: &[u8]) -> Result<Vec<PublicKey>, String> {
+pub(in crate::oauth) fn parse_static(json: &[u8]) -> Result<Vec<PublicKey>, String> {
     let mut keys = Vec::new();
     for (index, jwk) in set(json)?.iter().enumerate() {
         keys.push(read(jwk).map_err(|why| format!("keys[{index}] cannot be used: {why}"))?);

@@ -1,0 +1,319 @@
+//! Whether keys may serve, and whether a fetch may start.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use tokio::sync::watch;
+
+use super::{Bounds, KeyHealth, KeySet};
+use crate::clock::Clock;
+use crate::error::AuthError;
+use crate::jose::{self, Algorithm, VerifyingKey, select};
+use crate::oauth::fetch::Fetch;
+use crate::oauth::server::{AuthorizationServer, KeySource};
+
+/// The keys of one issuer.
+#[derive(Debug)]
+pub(in crate::oauth) struct KeyStore {
+    pub(super) server: AuthorizationServer,
+    pub(super) fetch: Arc<dyn Fetch>,
+    pub(super) clock: Clock,
+    pub(super) bounds: Bounds,
+    pub(super) current: ArcSwapOption<KeySet>,
+    attempts: Mutex<Attempts>,
+    waiting: AtomicUsize,
+}
+
+/// What is known of the fetches so far.
+#[derive(Debug, Default)]
+pub(super) struct Attempts {
+    pub(super) last: Option<Duration>,
+    pub(super) last_success: Option<Duration>,
+    /// Why the last attempt failed; `None` when it succeeded.
+    pub(super) failure: Option<Arc<str>>,
+    pub(super) failures: u32,
+    pub(super) not_before: Duration,
+    pub(super) in_flight: Option<watch::Receiver<()>>,
+    /// Found by discovery, forgotten when a fetch from it fails.
+    pub(super) jwks_uri: Option<Box<str>>,
+}
+
+/// Why a fetch is asked for; it decides how soon after the last one it may be.
+#[derive(Clone, Copy)]
+enum Need {
+    /// There are no keys that may serve: as soon as the backoff allows.
+    Keys,
+    /// A token names a key that is not held: strangers can cause this at will, so once a
+    /// cooldown.
+    UnknownKey,
+    /// The operator asked.
+    Now,
+}
+
+/// What memory can say about a key.
+pub(in crate::oauth) enum Lookup {
+    Found(Arc<KeySet>, usize),
+    /// Ask again when this fetch has ended.
+    Wait(Waiting),
+    Refused(AuthError),
+}
+
+/// The answer to a request that would wait.
+enum Entry<'a> {
+    Waiting(Waiting),
+    /// None is under way, and it is too early for one.
+    TooEarly(MutexGuard<'a, Attempts>),
+    /// Too many wait already.
+    Full(AuthError),
+}
+
+/// A place among those that wait for a fetch; bounded, because each holds a request.
+pub(in crate::oauth) struct Waiting {
+    ended: watch::Receiver<()>,
+    store: Arc<KeyStore>,
+}
+
+impl Waiting {
+    /// Resolves when the fetch has ended, however it did.
+    pub(in crate::oauth) async fn ended(mut self) {
+        // An error means that the sender is gone: the fetch has ended as well.
+        let _ = self.ended.changed().await;
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.store.waiting.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl KeyStore {
+    pub(in crate::oauth) fn new(
+        server: AuthorizationServer,
+        fetch: Arc<dyn Fetch>,
+        clock: Clock,
+        bounds: Bounds,
+    ) -> Self {
+        let current = match &server.keys {
+            KeySource::Static(keys) => Some(Arc::new(KeySet {
+                keys: keys
+                    .iter()
+                    .filter_map(|key| {
+                        let source = jose::KeySource::Public(key.clone());
+                        VerifyingKey::prepare(&source, &server.algorithms)
+                    })
+                    .collect(),
+                refresh_at: Duration::MAX,
+                fresh_until: Duration::MAX,
+                stale_until: Duration::MAX,
+            })),
+            KeySource::Discovery | KeySource::JwksUri(_) => None,
+        };
+        Self {
+            server,
+            fetch,
+            clock,
+            bounds,
+            current: ArcSwapOption::new(current),
+            attempts: Mutex::default(),
+            waiting: AtomicUsize::new(0),
+        }
+    }
+
+    /// The key for a token, or what to do about it.
+    ///
+    /// `waited`: a fetch this request waited for has ended, so the answer is final.
+    pub(in crate::oauth) fn lookup(
+        self: &Arc<Self>,
+        kid: Option<&str>,
+        alg: Algorithm,
+        waited: bool,
+    ) -> Lookup {
+        loop {
+            let held = self.current.load_full();
+            // `None`: a fetch landed in between, and what was judged is no longer held.
+            if let Some(answer) = self.judge(held.as_ref(), kid, alg, waited) {
+                return answer;
+            }
+        }
+    }
+
+    fn judge(
+        self: &Arc<Self>,
+        held: Option<&Arc<KeySet>>,
+        kid: Option<&str>,
+        alg: Algorithm,
+        waited: bool,
+    ) -> Option<Lookup> {
+        let now = self.clock.now();
+        let Some(set) = held.filter(|set| self.may_serve(set, now)) else {
+            return self.wait_or(held, Need::Keys, now, waited, |attempts| {
+                self.no_keys(attempts, now)
+            });
+        };
+        if now >= set.refresh_at {
+            self.refresh_in_background(now);
+        }
+        match select(&set.keys, kid, alg) {
+            Ok(index) => Some(Lookup::Found(Arc::clone(set), index)),
+            Err(error) if error.reason() != jose::UNKNOWN_KEY || self.is_static() => {
+                Some(Lookup::Refused(error))
+            }
+            Err(error) => self.wait_or(held, Need::UnknownKey, now, waited, |attempts| {
+                match attempts.failure {
+                    // The key may be new, which nobody could tell.
+                    Some(_) => self.no_keys(attempts, now),
+                    None => error.clone(),
+                }
+            }),
+        }
+    }
+
+    /// Fetches keys now, unless that is under way, and waits for the end.
+    pub(in crate::oauth) async fn warm_up(self: &Arc<Self>) -> Result<(), AuthError> {
+        if self.is_static() {
+            return Ok(());
+        }
+        let waiting = match self.enter(self.attempts(), Need::Now, self.clock.now()) {
+            Entry::Waiting(waiting) => Some(waiting),
+            Entry::Full(error) => return Err(error),
+            Entry::TooEarly(_) => None,
+        };
+        if let Some(waiting) = waiting {
+            waiting.ended().await;
+        }
+        let attempts = self.attempts();
+        match attempts.failure {
+            Some(_) => Err(self.no_keys(&attempts, self.clock.now())),
+            None => Ok(()),
+        }
+    }
+
+    pub(in crate::oauth) fn health(&self) -> KeyHealth {
+        let now = self.clock.now();
+        let attempts = self.attempts();
+        let set = self.current.load();
+        KeyHealth {
+            keys: set.as_ref().map_or(0, |set| set.keys.len()),
+            age: attempts.last_success.map(|at| now.saturating_sub(at)),
+            last_error: attempts.failure.clone(),
+            next_refresh: set
+                .as_ref()
+                .filter(|set| set.refresh_at != Duration::MAX)
+                .map(|set| set.refresh_at.saturating_sub(now)),
+        }
+    }
+
+    fn is_static(&self) -> bool {
+        matches!(self.server.keys, KeySource::Static(_))
+    }
+
+    /// Whether keys may serve now.
+    fn may_serve(&self, set: &KeySet, now: Duration) -> bool {
+        if now < set.fresh_until {
+            return true;
+        }
+        // Past their lifetime they serve only where it was tried to refresh them, and
+        // failed: keys that merely sat idle may have been withdrawn since.
+        let attempts = self.attempts();
+        let tried = attempts.last.is_some_and(|last| last >= set.refresh_at);
+        tried && attempts.failure.is_some() && now < set.stale_until
+    }
+
+    /// Waits for a fetch, the one under way or a new one; refuses where neither may be.
+    /// `None`: the keys are no longer those that were `held`.
+    fn wait_or(
+        self: &Arc<Self>,
+        held: Option<&Arc<KeySet>>,
+        need: Need,
+        now: Duration,
+        waited: bool,
+        refuse: impl Fn(&Attempts) -> AuthError,
+    ) -> Option<Lookup> {
+        let attempts = self.attempts();
+        // Fetches land under this lock, so what is compared here cannot change below.
+        let current = self.current.load_full();
+        let unchanged = match (held, &current) {
+            (Some(held), Some(current)) => Arc::ptr_eq(held, current),
+            (None, None) => true,
+            _ => false,
+        };
+        if !unchanged {
+            return None;
+        }
+        if waited {
+            return Some(Lookup::Refused(refuse(&attempts)));
+        }
+        Some(match self.enter(attempts, need, now) {
+            Entry::Waiting(waiting) => Lookup::Wait(waiting),
+            Entry::Full(error) => Lookup::Refused(error),
+            Entry::TooEarly(attempts) => Lookup::Refused(refuse(&attempts)),
+        })
+    }
+
+    /// Asks for a place among those that wait for a fetch.
+    fn enter<'a>(
+        self: &Arc<Self>,
+        mut attempts: MutexGuard<'a, Attempts>,
+        need: Need,
+        now: Duration,
+    ) -> Entry<'a> {
+        let cooled = attempts
+            .last
+            .is_none_or(|last| now.saturating_sub(last) >= self.bounds.cooldown);
+        let allowed = match need {
+            Need::Now => true,
+            Need::Keys => now >= attempts.not_before,
+            Need::UnknownKey => now >= attempts.not_before && cooled,
+        };
+        let ended = match &attempts.in_flight {
+            Some(ended) => ended.clone(),
+            None if allowed => {
+                let (ended, launch) = self.start(&mut attempts, now);
+                drop(attempts);
+                launch.launch();
+                ended
+            }
+            None => return Entry::TooEarly(attempts),
+        };
+        if self.waiting.fetch_add(1, Ordering::Relaxed) >= self.bounds.waiting {
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
+            let error = AuthError::unavailable("too_many_waiting", Duration::from_secs(1));
+            return Entry::Full(error.with_detail(format!(
+                "{} requests wait for the keys of {:?} already",
+                self.bounds.waiting, self.server.issuer
+            )));
+        }
+        Entry::Waiting(Waiting {
+            ended,
+            store: Arc::clone(self),
+        })
+    }
+
+    fn refresh_in_background(self: &Arc<Self>, now: Duration) {
+        let mut attempts = self.attempts();
+        if attempts.in_flight.is_none() && now >= attempts.not_before {
+            let (_, launch) = self.start(&mut attempts, now);
+            drop(attempts);
+            launch.launch();
+        }
+    }
+
+    fn no_keys(&self, attempts: &Attempts, now: Duration) -> AuthError {
+        let retry = attempts.not_before.saturating_sub(now);
+        let why = attempts
+            .failure
+            .as_deref()
+            .unwrap_or("no fetch has ended yet");
+        AuthError::unavailable("keys_unavailable", retry)
+            .with_detail(format!("no usable keys of {:?}: {why}", self.server.issuer))
+    }
+
+    /// Nothing panics while it is held; were that to change, a poisoned lock would still
+    /// hold a consistent record.
+    pub(super) fn attempts(&self) -> MutexGuard<'_, Attempts> {
+        self.attempts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
