@@ -1,0 +1,154 @@
+//! What is refused before serving, by the setting that is wrong.
+
+use std::time::Duration;
+
+use tower_mcp_auth::jose::Algorithm;
+use tower_mcp_auth::oauth::{AuthorizationServer, ProtectedResource};
+use tower_mcp_auth::{ConfigError, OAuthLayer};
+
+use crate::support::*;
+
+#[track_caller]
+fn refused<T: std::fmt::Debug>(result: Result<T, ConfigError>, setting: &str) {
+    let error = result.expect_err("accepted");
+    assert_eq!(error.setting(), setting, "{error}");
+}
+
+#[test]
+fn resources_that_are_none() {
+    for resource in [
+        "",
+        "mcp",
+        "/mcp",
+        "mcp.example.com/mcp",
+        "https://",
+        "https:mcp.example.com",
+        "http://mcp.example.com/mcp",
+        "ftp://mcp.example.com",
+        "https://mcp.example.com/mcp#part",
+        "https://mcp.example.com/mcp#",
+        "https://user@mcp.example.com/mcp",
+        "https://user:secret@mcp.example.com/mcp",
+        "https://mcp.example.com/a b",
+        "https://mcp.example.com\\mcp",
+        "https://mcp.exämple.com/mcp",
+        " https://mcp.example.com/mcp",
+    ] {
+        refused(ProtectedResource::new(resource), "resource");
+        refused(OAuthLayer::new(resource, ISSUER), "resource");
+    }
+    for resource in [
+        "https://mcp.example.com",
+        "https://mcp.example.com/",
+        "https://mcp.example.com/mcp/",
+        "https://mcp.example.com:443/mcp",
+        "https://MCP.example.com/mcp",
+        "https://mcp.example.com/mcp?tenant=1",
+        "http://127.0.0.1:3000/mcp",
+        "http://[::1]:3000/mcp",
+        "http://localhost:3000/mcp",
+    ] {
+        assert_eq!(
+            ProtectedResource::new(resource).unwrap().resource(),
+            resource
+        );
+    }
+}
+
+#[test]
+fn issuers_that_are_none() {
+    for issuer in [
+        "",
+        "auth.example.com",
+        "http://auth.example.com",
+        "http://127.0.0.1:9000",
+        "file:///keys",
+        "https://auth.example.com?tenant=1",
+        "https://auth.example.com#x",
+        "https://user@auth.example.com",
+    ] {
+        refused(AuthorizationServer::new(issuer), "issuer");
+        refused(OAuthLayer::new(RESOURCE, issuer), "issuer");
+    }
+    let loopback = AuthorizationServer::insecure_http_on_loopback;
+    for issuer in [
+        "http://127.0.0.1:9000",
+        "http://localhost:9000",
+        "http://[::1]:9000/x",
+    ] {
+        assert!(loopback(issuer).is_ok());
+    }
+    for issuer in [
+        "http://auth.example.com",
+        "http://127.0.0.1.evil.example",
+        "http://localhost.evil.example",
+        "http://10.0.0.1",
+        "http://0.0.0.0",
+    ] {
+        refused(loopback(issuer), "issuer");
+    }
+}
+
+#[test]
+fn settings_that_contradict_or_weaken() {
+    let server = || AuthorizationServer::new(ISSUER).unwrap();
+    let keys = key_set(&[&Key::new("a")]).to_string();
+    refused(
+        server().jwks_uri("http://auth.example.com/keys"),
+        "jwks_uri",
+    );
+    refused(server().jwks_uri("keys"), "jwks_uri");
+    refused(server().jwks(&keys).unwrap().jwks_uri(JWKS), "jwks_uri");
+    refused(server().jwks_uri(JWKS).unwrap().jwks(&keys), "jwks");
+    refused(server().jwks("{\"keys\": []}"), "jwks");
+    refused(
+        server().jwks("{\"keys\": [{\"kty\": \"oct\", \"k\": \"AA\"}]}"),
+        "jwks",
+    );
+    refused(server().jwks("nonsense"), "jwks");
+    refused(server().audience(""), "audience");
+    refused(server().algorithms([]), "algorithms");
+    for alg in [Algorithm::HS256, Algorithm::HS384, Algorithm::HS512] {
+        refused(server().algorithms([Algorithm::RS256, alg]), "algorithms");
+    }
+    refused(server().clock_skew(Duration::from_secs(301)), "clock_skew");
+
+    let builder = || OAuthLayer::builder(RESOURCE).unwrap();
+    refused(builder().build(), "authorization_server");
+    refused(
+        builder()
+            .authorization_server(ISSUER)
+            .unwrap()
+            .authorization_server(ISSUER),
+        "authorization_server",
+    );
+    for scope in ["offline_access", "", "a b", "a\"b"] {
+        let builder = builder().authorization_server(ISSUER).unwrap();
+        refused(builder.required_scopes([scope]).build(), "required_scopes");
+        let resource = ProtectedResource::new(RESOURCE).unwrap();
+        refused(resource.scopes_supported([scope]), "scopes_supported");
+    }
+    let layer = || OAuthLayer::new(RESOURCE, ISSUER).unwrap();
+    refused(layer().public_path("/mcp"), "public_path");
+    let endpoints = tower_mcp_auth::auth::SseEndpoints::new().paths("/mcp", "/messages");
+    refused(layer().sse_endpoints(endpoints), "sse_endpoints");
+}
+
+#[test]
+fn strings_and_finished_types_are_taken_alike() {
+    let resource = String::from(RESOURCE);
+    OAuthLayer::new(&resource, ISSUER).unwrap();
+    OAuthLayer::new(resource, String::from(ISSUER)).unwrap();
+    OAuthLayer::new(
+        ProtectedResource::new(RESOURCE).unwrap(),
+        AuthorizationServer::new(ISSUER).unwrap(),
+    )
+    .unwrap();
+}
+
+#[test]
+fn debug_output_names_what_is_trusted() {
+    let layer = OAuthLayer::new(RESOURCE, ISSUER).unwrap();
+    let text = format!("{layer:?}");
+    assert!(text.contains(RESOURCE) && text.contains(ISSUER), "{text}");
+}

@@ -1,0 +1,12 @@
+//! `OAuthLayer` against a scripted network and a clock that is moved by hand.
+#![cfg(feature = "oauth")]
+// Nothing of a test crate is reachable from outside.
+#![allow(unreachable_pub)]
+
+mod config;
+mod discovery;
+mod keys;
+mod metadata;
+mod outage;
+mod support;
+mod tokens;

@@ -1,0 +1,340 @@
+//! A scripted network, keys to sign with, and a guarded service that counts its calls.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as B64;
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response, StatusCode};
+use http_body_util::Full;
+use serde_json::{Value, json};
+use tokio::sync::watch;
+use tower::{Layer, Service, ServiceExt};
+use tower_mcp_auth::oauth::{AuthorizationServer, Fetch, FetchError, Fetching, OAuth};
+use tower_mcp_auth::{AuthError, AuthLayer, Clock, OAuthLayer, Principal};
+
+pub const RESOURCE: &str = "https://mcp.example.com/mcp";
+pub const ISSUER: &str = "https://auth.example.com";
+pub const JWKS: &str = "https://auth.example.com/keys";
+/// Where the clock of every test starts.
+pub const START: Duration = Duration::from_secs(1_800_000_000);
+
+/// A page of the scripted network.
+#[derive(Clone, Debug)]
+pub enum Page {
+    Json(Value),
+    Raw(Vec<u8>),
+    WithHeader(&'static str, &'static str, Value),
+    Status(u16),
+    NoConnection,
+}
+
+/// The network: pages by URL, a log of what was asked, and a brake.
+#[derive(Clone, Debug)]
+pub struct Web(Arc<WebState>);
+
+#[derive(Debug)]
+struct WebState {
+    pages: Mutex<HashMap<String, Page>>,
+    log: Mutex<Vec<String>>,
+    held: watch::Sender<bool>,
+}
+
+impl Web {
+    pub fn new() -> Self {
+        Self(Arc::new(WebState {
+            pages: Mutex::default(),
+            log: Mutex::default(),
+            held: watch::channel(false).0,
+        }))
+    }
+
+    /// A network on which `ISSUER` publishes `keys`.
+    pub fn with_issuer(keys: &[&Key]) -> Self {
+        let web = Self::new();
+        web.publish_metadata(ISSUER);
+        web.publish_keys(keys);
+        web
+    }
+
+    pub fn publish_metadata(&self, issuer: &str) {
+        let document = json!({"issuer": issuer, "jwks_uri": format!("{issuer}/keys")});
+        let url = format!("{issuer}/.well-known/oauth-authorization-server");
+        self.set(&url, Page::Json(document));
+    }
+
+    pub fn publish_keys(&self, keys: &[&Key]) {
+        self.set(JWKS, Page::Json(key_set(keys)));
+    }
+
+    pub fn set(&self, url: &str, page: Page) {
+        self.0.pages.lock().unwrap().insert(url.to_owned(), page);
+    }
+
+    /// Lets requests hang, or go on.
+    pub fn hold(&self, held: bool) {
+        self.0.held.send_replace(held);
+    }
+
+    /// Every URL that was asked for, in order.
+    pub fn log(&self) -> Vec<String> {
+        self.0.log.lock().unwrap().clone()
+    }
+
+    /// How often `url` was asked for.
+    pub fn count(&self, url: &str) -> usize {
+        self.log().iter().filter(|asked| *asked == url).count()
+    }
+}
+
+impl Fetch for Web {
+    fn fetch(&self, request: Request<Bytes>, max_bytes: usize) -> Fetching {
+        let url = request.uri().to_string();
+        self.0.log.lock().unwrap().push(url.clone());
+        let state = Arc::clone(&self.0);
+        Box::pin(async move {
+            let mut held = state.held.subscribe();
+            held.wait_for(|held| !held).await.unwrap();
+            let page = state.pages.lock().unwrap().get(&url).cloned();
+            let mut headers = HeaderMap::new();
+            let (status, body) = match page.unwrap_or(Page::Status(404)) {
+                Page::Json(json) => (200, json.to_string().into_bytes()),
+                Page::Raw(bytes) => (200, bytes),
+                Page::WithHeader(name, value, json) => {
+                    headers.insert(name, value.parse().unwrap());
+                    (200, json.to_string().into_bytes())
+                }
+                Page::Status(status) => (status, Vec::new()),
+                Page::NoConnection => return Err(FetchError::new("no connection: refused")),
+            };
+            if body.len() > max_bytes {
+                return Err(FetchError::new("the answer is too large"));
+            }
+            let mut response = Response::new(Bytes::from(body));
+            *response.status_mut() = StatusCode::from_u16(status).unwrap();
+            *response.headers_mut() = headers;
+            Ok(response)
+        })
+    }
+}
+
+/// A P-256 key that signs tokens.
+pub struct Key {
+    pub kid: &'static str,
+    pair: EcdsaKeyPair,
+}
+
+impl Key {
+    pub fn new(kid: &'static str) -> Self {
+        let random = SystemRandom::new();
+        let pkcs8 =
+            EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random).unwrap();
+        let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8.as_ref());
+        Self {
+            kid,
+            pair: pair.unwrap(),
+        }
+    }
+
+    pub fn jwk(&self) -> Value {
+        let point = self.pair.public_key().as_ref();
+        json!({
+            "kty": "EC", "crv": "P-256", "use": "sig", "alg": "ES256", "kid": self.kid,
+            "x": B64.encode(&point[1..33]), "y": B64.encode(&point[33..65]),
+        })
+    }
+
+    /// A token that is good at `START` and for an hour, with `changes` made to its claims
+    /// (`null` takes one out).
+    pub fn token(&self, changes: Value) -> String {
+        self.token_with_header(json!({}), changes)
+    }
+
+    pub fn token_with_header(&self, header_changes: Value, changes: Value) -> String {
+        let header = json!({"alg": "ES256", "typ": "at+jwt", "kid": self.kid});
+        let now = START.as_secs();
+        let claims = json!({
+            "iss": ISSUER, "aud": RESOURCE, "sub": "alice", "client_id": "app", "jti": "1",
+            "exp": now + 3600, "iat": now, "scope": "mcp:read",
+        });
+        let input = format!(
+            "{}.{}",
+            B64.encode(changed(header, header_changes).to_string()),
+            B64.encode(changed(claims, changes).to_string()),
+        );
+        let random = SystemRandom::new();
+        let signature = self.pair.sign(&random, input.as_bytes()).unwrap();
+        format!("{input}.{}", B64.encode(signature.as_ref()))
+    }
+}
+
+fn changed(mut base: Value, changes: Value) -> Value {
+    let members = base.as_object_mut().unwrap();
+    for (name, value) in changes.as_object().unwrap() {
+        match value {
+            Value::Null => drop(members.remove(name)),
+            value => drop(members.insert(name.clone(), value.clone())),
+        }
+    }
+    base
+}
+
+pub fn key_set(keys: &[&Key]) -> Value {
+    json!({"keys": keys.iter().map(|key| key.jwk()).collect::<Vec<_>>()})
+}
+
+/// A guarded service, the clock it goes by, and how often its inside was reached.
+#[derive(Clone)]
+pub struct Guarded {
+    pub layer: OAuthLayer,
+    pub clock: Clock,
+    reached: Arc<AtomicUsize>,
+}
+
+/// What a client got.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub error: Option<AuthError>,
+    /// The principal's id, where the inside was reached.
+    pub principal: Option<String>,
+}
+
+impl Answer {
+    pub fn reason(&self) -> &str {
+        self.error.as_ref().map_or("accepted", AuthError::reason)
+    }
+
+    pub fn detail(&self) -> &str {
+        self.error
+            .as_ref()
+            .and_then(|error| error.detail())
+            .unwrap_or_default()
+    }
+
+    pub fn challenge(&self) -> &str {
+        self.headers["www-authenticate"].to_str().unwrap()
+    }
+
+    pub fn retry_after(&self) -> Option<u64> {
+        Some(
+            self.headers
+                .get("retry-after")?
+                .to_str()
+                .unwrap()
+                .parse()
+                .unwrap(),
+        )
+    }
+
+    #[track_caller]
+    pub fn assert(&self, status: u16, reason: &str) {
+        assert_eq!(
+            (self.status.as_u16(), self.reason()),
+            (status, reason),
+            "{self:?}"
+        );
+    }
+}
+
+impl Guarded {
+    /// `OAuthLayer` for `RESOURCE`, trusting `ISSUER` on `web`.
+    pub fn new(web: &Web) -> Self {
+        Self::with_server(web, AuthorizationServer::new(ISSUER).unwrap())
+    }
+
+    pub fn with_server(web: &Web, server: AuthorizationServer) -> Self {
+        Self::with_servers(web, [server])
+    }
+
+    pub fn with_servers(web: &Web, servers: impl IntoIterator<Item = AuthorizationServer>) -> Self {
+        let clock = Clock::manual(START);
+        let mut builder = OAuthLayer::builder(RESOURCE).unwrap();
+        for server in servers {
+            builder = builder.authorization_server(server).unwrap();
+        }
+        let layer = builder
+            .clock(clock.clone())
+            .fetch(web.clone())
+            .build()
+            .unwrap();
+        Self {
+            layer,
+            clock,
+            reached: Arc::default(),
+        }
+    }
+
+    pub fn reached(&self) -> usize {
+        self.reached.load(Ordering::SeqCst)
+    }
+
+    pub fn advance(&self, seconds: u64) {
+        self.clock.advance(Duration::from_secs(seconds));
+    }
+
+    pub async fn bearer(&self, token: &str) -> Answer {
+        let request = Request::post("/mcp").header("authorization", format!("Bearer {token}"));
+        self.ask(request.body(Full::default()).unwrap()).await
+    }
+
+    pub async fn ask(&self, request: Request<Full<Bytes>>) -> Answer {
+        let before = self.reached();
+        let layer: AuthLayer<OAuth> = self.layer.clone().into();
+        let response = layer.layer(self.inner()).oneshot(request).await.unwrap();
+        let principal = response
+            .extensions()
+            .get::<Inside>()
+            .map(|inside| inside.0.clone());
+        let error = response.extensions().get::<AuthError>().cloned();
+        assert!(
+            error.is_none() || principal.is_none(),
+            "refused, and reached the inside"
+        );
+        assert!(self.reached() >= before);
+        Answer {
+            status: response.status(),
+            headers: response.headers().clone(),
+            error,
+            principal,
+        }
+    }
+
+    fn inner(
+        &self,
+    ) -> impl Service<
+        Request<Full<Bytes>>,
+        Response = Response<Full<Bytes>>,
+        Error = Infallible,
+        Future: Send,
+    > + Clone
+    + use<> {
+        let reached = Arc::clone(&self.reached);
+        tower::service_fn(move |request: Request<Full<Bytes>>| {
+            reached.fetch_add(1, Ordering::SeqCst);
+            let id = Principal::from_extensions(request.extensions())
+                .map(|principal| principal.id().to_string())
+                .unwrap_or_default();
+            let mut response = Response::new(Full::default());
+            response.extensions_mut().insert(Inside(id));
+            std::future::ready(Ok(response))
+        })
+    }
+}
+
+#[derive(Clone)]
+struct Inside(String);
+
+/// Lets every task that can run do so.
+pub async fn settle() {
+    for _ in 0..50 {
+        tokio::task::yield_now().await;
+    }
+}
