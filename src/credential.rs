@@ -256,10 +256,16 @@ pub(crate) fn is_b64token(value: &[u8]) -> bool {
     while let [rest @ .., b'='] = body {
         body = rest;
     }
-    !body.is_empty()
-        && body.iter().all(|byte| {
-            byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'+' | b'/')
-        })
+    // Without branches, so that the compiler checks sixteen bytes at a time: this runs over
+    // every token of every request.
+    let all = body.iter().fold(true, |good, byte| {
+        let letter = (byte | 0x20).wrapping_sub(b'a') < 26;
+        let digit = byte.wrapping_sub(b'0') < 10;
+        let mark = (*byte == b'-') | (*byte == b'.') | (*byte == b'_');
+        let rare = (*byte == b'~') | (*byte == b'+') | (*byte == b'/');
+        good & (letter | digit | mark | rare)
+    });
+    !body.is_empty() && all
 }
 
 /// RFC 9110 section 5.6.2.

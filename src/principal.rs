@@ -144,6 +144,12 @@ impl Principal {
         &self.inner.provider
     }
 
+    /// The bytes of its claims.
+    #[cfg(feature = "oauth")]
+    pub(crate) fn claims_len(&self) -> usize {
+        self.inner.raw_claims.as_ref().map_or(0, Vec::len)
+    }
+
     pub(crate) fn with_context(mut self, context: &Arc<RefusalContext>) -> Self {
         self.context = Some(Arc::clone(context));
         self

@@ -89,7 +89,7 @@ impl<'de> Visitor<'de> for ClaimsVisitor<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Claims<'de>, A::Error> {
         let mut claims = Claims::default();
-        let mut names = Names::default();
+        let mut names = Names::new();
         while let Some(name) = map.next_key_seed(Text)? {
             let is_scope = *name == *self.0.name;
             claims.has_scope |= matches!(&*name, "scope" | "scp");
@@ -293,7 +293,7 @@ impl<'de> Visitor<'de> for ConfirmationSeed {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut confirmation = Confirmation::default();
-        let mut names = Names::default();
+        let mut names = Names::new();
         while let Some(name) = map.next_key_seed(Text)? {
             match &*name {
                 "jkt" => confirmation.jkt = Some(map.next_value_seed(Text)?),

@@ -15,10 +15,12 @@ use crate::error::AuthError;
 pub(crate) const MAX_TOKEN: usize = 16 * 1024;
 /// The longest JOSE header, in bytes of JSON.
 pub(crate) const MAX_HEADER: usize = 4 * 1024;
+/// Up to this size a header is decoded on the stack.
+const USUAL_HEADER: usize = 384;
 
 /// A token taken apart: the header is read, nothing is verified.
 pub(crate) struct Compact<'t> {
-    pub(crate) header: Header,
+    header: Header,
     /// What was signed: header, dot, payload.
     signing_input: &'t str,
     payload: &'t str,
@@ -90,13 +92,33 @@ impl<'t> Compact<'t> {
             return Err(AuthError::invalid("header_too_large")
                 .with_detail(format!("the JOSE header has more than {MAX_HEADER} bytes")));
         }
-        let json = decode(header, "header")?;
+        let mut stack = [0; USUAL_HEADER];
+        let heap;
+        let json = if base64::decoded_len_estimate(header.len()) <= USUAL_HEADER {
+            let length = URL_SAFE_NO_PAD
+                .decode_slice(header, &mut stack)
+                .map_err(|_| not_base64("header"))?;
+            &stack[..length]
+        } else {
+            heap = decode(header, "header")?;
+            &heap
+        };
         Ok(Self {
-            header: read_header(&json)?,
+            header: read_header(json)?,
             signing_input: &token[..header.len() + 1 + payload.len()],
             payload,
             signature,
         })
+    }
+
+    pub(crate) fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// The key id the header names.
+    #[cfg(feature = "oauth")]
+    pub(crate) fn into_kid(self) -> Option<Box<str>> {
+        self.header.kid
     }
 
     pub(crate) fn signing_input(&self) -> &'t [u8] {
@@ -217,7 +239,7 @@ impl<'de> Visitor<'de> for HeaderVisitor {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut header = Header::default();
         let mut refused = None;
-        let mut names = Names::default();
+        let mut names = Names::new();
         while let Some(name) = map.next_key_seed(Text)? {
             let text = |map: &mut A, name| -> Result<Cow<'de, str>, A::Error> {
                 map.next_value_seed(Text).map_err(|_| wrong_type(name))

@@ -44,31 +44,37 @@ impl<'de> Visitor<'de> for Text {
 }
 
 /// The member names of one object, each allowed once.
-#[derive(Default)]
 pub(super) struct Names<'de> {
-    few: Vec<Cow<'de, str>>,
+    /// On the stack: few objects have more, and a token should cost no allocation for it.
+    few: [Cow<'de, str>; FEW],
+    len: usize,
     many: HashSet<Cow<'de, str>>,
 }
 
+/// Up to this many names a scan is cheaper than a hash; beyond it, a scan of all names for
+/// every name would be an attack.
+const FEW: usize = 16;
+
 impl<'de> Names<'de> {
-    /// Up to this many names a scan is cheaper than a hash, and beyond it a scan of every
-    /// name for every name would be an attack.
-    const FEW: usize = 24;
+    pub(super) fn new() -> Self {
+        Self {
+            few: [const { Cow::Borrowed("") }; FEW],
+            len: 0,
+            many: HashSet::new(),
+        }
+    }
 
     pub(super) fn add<E: Error>(&mut self, name: Cow<'de, str>) -> Result<(), E> {
         if name == RAW_VALUE {
             return Err(E::custom("reserved member name"));
         }
-        let repeated = if self.few.len() < Self::FEW {
-            let repeated = self.few.contains(&name);
-            if self.few.is_empty() {
-                self.few.reserve(Self::FEW);
-            }
-            self.few.push(name);
-            repeated
+        let mut repeated = self.few[..self.len].contains(&name);
+        if self.len < FEW {
+            self.few[self.len] = name;
+            self.len += 1;
         } else {
-            self.few.contains(&name) || !self.many.insert(name)
-        };
+            repeated |= !self.many.insert(name);
+        }
         if repeated {
             return Err(E::custom(DUPLICATE));
         }
@@ -138,7 +144,7 @@ impl<'de> Visitor<'de> for Skip {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         let depth = self.inner()?;
-        let mut names = Names::default();
+        let mut names = Names::new();
         while let Some(name) = map.next_key_seed(Text)? {
             names.add(name)?;
             map.next_value_seed(Self(depth))?;

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 use super::algorithm::{Algorithm, Family};
 use super::backend::Prepared;
 use super::material::{JwkParts, Material};
+use crate::digest::sha256;
 use crate::error::{AuthError, ConfigError, quoted};
 use crate::placeholder::is_placeholder;
 
@@ -201,8 +202,13 @@ impl KeySource {
 #[derive(Clone)]
 pub(crate) struct VerifyingKey {
     kid: Option<Box<str>>,
+    identity: KeyIdentity,
     prepared: Prepared,
 }
+
+/// Which key this is: its id and its material.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct KeyIdentity([u8; 32]);
 
 impl VerifyingKey {
     /// Prepares a key for those of `algorithms` that fit its family and its own `alg`.
@@ -222,13 +228,26 @@ impl VerifyingKey {
             KeySource::Secret(secret, kid) => (kid, Prepared::hmac(secret.expose(), &fitting)),
             KeySource::Public(key) => (&key.kid, Prepared::public(&key.material, &fitting)?),
         };
+        let material = match source {
+            KeySource::Secret(secret, _) => sha256(&[secret.expose()]),
+            KeySource::Public(key) => key.material.digest(),
+        };
+        // Hashed one after the other: what separates them is the digest's fixed length.
+        let named = kid.as_deref().map_or(&b""[..], str::as_bytes);
+        let has_id = [u8::from(kid.is_some())];
         Some(Self {
+            identity: KeyIdentity(sha256(&[&material, &has_id, named])),
             kid: kid.clone(),
             prepared,
         })
     }
 
-    pub(crate) fn kid(&self) -> Option<&str> {
+    #[cfg(feature = "oauth")]
+    pub(crate) fn identity(&self) -> KeyIdentity {
+        self.identity
+    }
+
+    fn kid(&self) -> Option<&str> {
         self.kid.as_deref()
     }
 

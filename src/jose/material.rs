@@ -6,12 +6,13 @@ use jsonwebtoken::{AlgorithmFamily, DecodingKey, DecodingKeyKind};
 use serde_json::{Map, Value};
 
 use super::algorithm::{Algorithm, Family};
+use crate::digest::sha256;
 
 /// RFC 7518 section 3.3 asks for 2048 bits at least; above 8192 a check takes too long.
 const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
 
 /// A public key in its parts, with nothing more known of it than its form.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone)]
 pub(crate) enum Material {
     /// Modulus and exponent, big-endian, without leading zeros.
     Rsa {
@@ -31,6 +32,16 @@ impl Material {
             Self::P256(_) => Family::P256,
             Self::P384(_) => Family::P384,
             Self::Ed25519(_) => Family::Ed25519,
+        }
+    }
+
+    /// Equal for equal keys, and only for them.
+    pub(crate) fn digest(&self) -> [u8; 32] {
+        match self {
+            Self::Rsa { n, e } => sha256(&[b"rsa", &(n.len() as u64).to_be_bytes(), n, e]),
+            Self::P256(point) => sha256(&[b"p256", point]),
+            Self::P384(point) => sha256(&[b"p384", point]),
+            Self::Ed25519(point) => sha256(&[b"ed25519", point]),
         }
     }
 

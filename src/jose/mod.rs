@@ -34,7 +34,7 @@ pub(crate) use self::algorithm::Family;
 pub(crate) use self::claims::{Claims, ScopeClaim};
 pub(crate) use self::compact::Compact;
 #[cfg(feature = "oauth")]
-pub(crate) use self::key::UNKNOWN_KEY;
+pub(crate) use self::key::{KeyIdentity, UNKNOWN_KEY};
 pub(crate) use self::key::{KeySource, VerifyingKey, select};
 #[cfg(feature = "oauth")]
 pub(crate) use self::material::JwkParts;

@@ -79,13 +79,13 @@ impl TokenProfile {
         }
     }
 
-    /// Judges the claims, all but the scopes; no key is needed for it.
+    /// Judges the claims, all but the scopes, and returns `exp`; no key is needed for it.
     pub(crate) fn check_claims(
         &self,
         header: &Header,
         claims: &Claims<'_>,
         now: Duration,
-    ) -> Result<(), AuthError> {
+    ) -> Result<Duration, AuthError> {
         if let Some(expected) = &self.issuer {
             check_issuer(expected, claims.iss.as_deref())?;
         }
@@ -108,7 +108,8 @@ impl TokenProfile {
         let exp = claims.exp.ok_or_else(|| {
             AuthError::invalid("missing_exp").with_detail("the token never expires")
         })?;
-        self.check_times(exp, claims.nbf, claims.iat, now)
+        self.check_times(exp, claims.nbf, claims.iat, now)?;
+        Ok(exp)
     }
 
     /// Judges the times by `now`; for a cached token as well.

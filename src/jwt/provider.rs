@@ -22,8 +22,8 @@ pub struct Jwt {
 impl Jwt {
     fn verify(&self, token: &str) -> Result<Accepted, AuthError> {
         let compact = Compact::parse(token)?;
-        let alg = self.profile.check_header(&compact.header)?;
-        let index = select(&self.key, compact.header.kid.as_deref(), alg)?;
+        let alg = self.profile.check_header(compact.header())?;
+        let index = select(&self.key, compact.header().kid.as_deref(), alg)?;
         let payload = compact.payload()?;
         let claims = Claims::read(&payload, &self.profile.scope_claim)?;
         let mut buffer = [0; 1024];
@@ -33,7 +33,7 @@ impl Jwt {
                 .with_detail(format!("the {alg} signature does not hold")));
         }
         self.profile
-            .check_claims(&compact.header, &claims, self.clock.now())?;
+            .check_claims(compact.header(), &claims, self.clock.now())?;
         let principal = self.profile.principal(&claims, token)?;
         let principal = principal.raw_claims(payload).build();
         check_scopes(&self.required_scopes, principal.scopes())?;

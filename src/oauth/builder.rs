@@ -6,6 +6,7 @@ use super::keys::{Bounds, KeyStore};
 use super::metadata::MetadataDocument;
 use super::provider::{Inner, OAuth, Server};
 use super::resource::checked_scopes;
+use super::token_cache::{TokenCache, Tokens};
 use super::{AuthorizationServer, OAuthLayer, ProtectedResource};
 use crate::clock::Clock;
 use crate::credential::Location;
@@ -21,6 +22,7 @@ pub struct OAuthLayerBuilder {
     required_scopes: Vec<String>,
     clock: Clock,
     fetch: Arc<dyn Fetch>,
+    token_cache: TokenCache,
 }
 
 impl OAuthLayerBuilder {
@@ -31,6 +33,7 @@ impl OAuthLayerBuilder {
             required_scopes: Vec::new(),
             clock: Clock::system(),
             fetch: Arc::new(HttpFetch::new()),
+            token_cache: TokenCache::new(),
         }
     }
 
@@ -56,6 +59,55 @@ impl OAuthLayerBuilder {
         Ok(self)
     }
 
+    /// Trusts one issuer for each tenant of an allow-list: `template`, with `{tenant}`
+    /// replaced. `server` refines each of them; `Ok` leaves the defaults.
+    ///
+    /// ```
+    /// use tower_mcp_auth::OAuthLayer;
+    ///
+    /// let oauth = OAuthLayer::builder("https://mcp.example.com/mcp")?
+    ///     .trusted_issuers("https://login.example/{tenant}/v2.0", ["contoso", "fabrikam"], Ok)?
+    ///     .build()?;
+    /// # let _ = oauth;
+    /// # Ok::<(), tower_mcp_auth::ConfigError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The template does not hold `{tenant}` exactly once, there are more than 1,000 tenants,
+    /// a tenant is not 1 to 64 of `A-Z a-z 0-9 . _ -` or is dots only, or a resulting issuer
+    /// is refused.
+    pub fn trusted_issuers<I>(
+        mut self,
+        template: &str,
+        tenants: I,
+        server: impl Fn(AuthorizationServer) -> Result<AuthorizationServer, ConfigError>,
+    ) -> Result<Self, ConfigError>
+    where
+        I: IntoIterator,
+        I::Item: AsRef<str>,
+    {
+        let refuse = |why: String| Err(ConfigError::new("trusted_issuers", why));
+        if template.matches("{tenant}").count() != 1 {
+            return refuse(format!(
+                "{template:?} does not hold `{{tenant}}` exactly once"
+            ));
+        }
+        for (index, tenant) in tenants.into_iter().enumerate() {
+            let tenant = tenant.as_ref();
+            if index >= MAX_TENANTS {
+                return refuse(format!("there are more than {MAX_TENANTS} tenants"));
+            }
+            if !is_tenant(tenant) {
+                return refuse(format!(
+                    "{tenant:?} is no tenant: 1 to 64 of A-Z a-z 0-9 . _ - and not dots only"
+                ));
+            }
+            let issuer = AuthorizationServer::new(template.replace("{tenant}", tenant))?;
+            self = self.authorization_server(server(issuer)?)?;
+        }
+        Ok(self)
+    }
+
     /// Requires these scopes of every token: with less, 403 `insufficient_scope`. They stand
     /// in challenges; what the metadata *advertises* is
     /// [another setting](ProtectedResource::scopes_supported). Default none.
@@ -65,6 +117,12 @@ impl OAuthLayerBuilder {
         I::Item: Into<String>,
     {
         self.required_scopes = scopes.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Sets how many verified tokens are kept, and how long; default [`TokenCache::new`].
+    pub fn token_cache(mut self, cache: TokenCache) -> Self {
+        self.token_cache = cache;
         self
     }
 
@@ -105,7 +163,7 @@ impl OAuthLayerBuilder {
                 let issuer = Arc::clone(&server.issuer);
                 let (fetch, clock) = (Arc::clone(&self.fetch), self.clock.clone());
                 let keys = Arc::new(KeyStore::new(server, fetch, clock, Bounds::default()));
-                (issuer, Server { profile, keys })
+                (issuer, Arc::new(Server { profile, keys }))
             })
             .collect();
         Ok(OAuthLayer::from_provider(OAuth {
@@ -117,10 +175,21 @@ impl OAuthLayerBuilder {
                 location: [Location::bearer()],
                 servers,
                 scope_claim,
+                tokens: Tokens::new(&self.token_cache),
                 clock: self.clock,
             }),
         }))
     }
+}
+
+/// The most tenants of one template.
+const MAX_TENANTS: usize = 1000;
+
+fn is_tenant(tenant: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    (1..=64).contains(&tenant.len())
+        && tenant.bytes().all(allowed)
+        && !tenant.bytes().all(|byte| byte == b'.')
 }
 
 /// What all servers agree on, or else the form no token is refused for at first sight.

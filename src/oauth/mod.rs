@@ -71,6 +71,7 @@ mod metadata;
 mod provider;
 mod resource;
 mod server;
+mod token_cache;
 mod url;
 
 pub use self::builder::OAuthLayerBuilder;
@@ -81,3 +82,4 @@ pub use self::metadata::{MetadataBody, MetadataService};
 pub use self::provider::OAuth;
 pub use self::resource::ProtectedResource;
 pub use self::server::AuthorizationServer;
+pub use self::token_cache::TokenCache;

@@ -1,6 +1,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::Response;
@@ -8,12 +9,14 @@ use http::Response;
 use super::keys::{KeyHealth, KeyStore, Lookup, Waiting};
 use super::metadata::MetadataDocument;
 use super::resource::ProtectedResource;
+use super::token_cache::{TokenDigest, TokenKey, Tokens, VerifiedToken};
 use crate::auth::{Accepted, Authenticate, Authentication};
 use crate::challenge::Challenge;
 use crate::clock::Clock;
 use crate::credential::{Credential, Location, RequestHead};
 use crate::error::{AuthError, quoted};
 use crate::jose::{Claims, Compact, ScopeClaim, TokenProfile, check_scopes, mismatch};
+use crate::principal::Principal;
 use crate::scopes::Scopes;
 
 /// The provider of [`OAuthLayer`](super::OAuthLayer). Clones share keys and metadata.
@@ -28,9 +31,10 @@ pub(super) struct Inner {
     pub(super) metadata: MetadataDocument,
     pub(super) metadata_url: Arc<str>,
     pub(super) location: [Location; 1],
-    pub(super) servers: HashMap<Arc<str>, Server>,
+    pub(super) servers: HashMap<Arc<str>, Arc<Server>>,
     /// Where scopes are looked for before it is known whose token it is.
     pub(super) scope_claim: ScopeClaim,
+    pub(super) tokens: Option<Tokens>,
     pub(super) clock: Clock,
 }
 
@@ -44,6 +48,12 @@ pub(super) struct Server {
 enum Verdict {
     Accepted(Accepted),
     /// Ask again when this fetch of keys has ended.
+    Wait(Waiting),
+}
+
+/// The same, before scopes are judged.
+enum Anew {
+    Verified(VerifiedToken),
     Wait(Waiting),
 }
 
@@ -89,9 +99,36 @@ impl OAuth {
         health
     }
 
-    /// Checks a token with what is known now. All that needs no key comes first: a token
-    /// that would be refused anyway causes no fetch.
+    /// Checks a token with what is known now.
     fn verify(&self, token: &str, waited: bool) -> Result<Verdict, AuthError> {
+        let now = self.inner.clock.now();
+        let cache = self.inner.tokens.as_ref();
+        let cache = cache.map(|tokens| (tokens, Tokens::digest(token)));
+        if let Some((tokens, digest)) = &cache
+            && let Some(principal) = recall(tokens, digest, now)?
+        {
+            return self.accept(principal);
+        }
+        let verified = match self.verify_anew(token, now, waited)? {
+            Anew::Verified(verified) => verified,
+            Anew::Wait(waiting) => return Ok(Verdict::Wait(waiting)),
+        };
+        let principal = verified.principal.clone();
+        if let Some((tokens, digest)) = cache {
+            tokens.keep(digest, verified);
+        }
+        self.accept(principal)
+    }
+
+    /// Judges the scopes: last, and anew for each request.
+    fn accept(&self, principal: Principal) -> Result<Verdict, AuthError> {
+        check_scopes(&self.required_scopes, principal.scopes())?;
+        Ok(Verdict::Accepted(Accepted::new(principal)))
+    }
+
+    /// Checks all but the scopes. What needs no key comes first: a token that would be
+    /// refused anyway causes no fetch.
+    fn verify_anew(&self, token: &str, now: Duration, waited: bool) -> Result<Anew, AuthError> {
         let compact = Compact::parse(token)?;
         let payload = compact.payload()?;
         let claims = Claims::read(&payload, &self.inner.scope_claim)?;
@@ -103,15 +140,15 @@ impl OAuth {
             // Whose tokens have their scopes elsewhere is known only now.
             Claims::read(&payload, &profile.scope_claim)?
         };
-        let alg = profile.check_header(&compact.header)?;
-        profile.check_claims(&compact.header, &claims, self.inner.clock.now())?;
+        let header = compact.header();
+        let alg = profile.check_header(header)?;
+        let exp = profile.check_claims(header, &claims, now)?;
         let mut buffer = [0; 1024];
         let signature = compact.signature(&mut buffer)?;
 
-        let kid = compact.header.kid.as_deref();
-        let (set, index) = match server.keys.lookup(kid, alg, waited) {
+        let (set, index) = match server.keys.lookup(header.kid.as_deref(), alg, waited) {
             Lookup::Found(set, index) => (set, index),
-            Lookup::Wait(waiting) => return Ok(Verdict::Wait(waiting)),
+            Lookup::Wait(waiting) => return Ok(Anew::Wait(waiting)),
             Lookup::Refused(error) => return Err(error),
         };
         if !set
@@ -122,13 +159,20 @@ impl OAuth {
                 .with_detail(format!("the {alg} signature does not hold")));
         }
         let principal = profile.principal(&claims, token)?;
-        let principal = principal.raw_claims(payload).build();
-        check_scopes(&self.required_scopes, principal.scopes())?;
-        Ok(Verdict::Accepted(Accepted::new(principal)))
+        let (nbf, iat) = (claims.nbf, claims.iat);
+        Ok(Anew::Verified(VerifiedToken {
+            principal: principal.raw_claims(payload).build(),
+            server: Arc::clone(server),
+            exp,
+            nbf,
+            iat,
+            key: TokenKey::new(&set, index, compact.into_kid(), alg),
+            since: now,
+        }))
     }
 
     /// The server a token comes from, by its `iss`, before any key is touched.
-    fn server(&self, iss: Option<&str>) -> Result<&Server, AuthError> {
+    fn server(&self, iss: Option<&str>) -> Result<&Arc<Server>, AuthError> {
         let servers = &self.inner.servers;
         let Some(iss) = iss else {
             return Err(AuthError::invalid("missing_issuer").with_detail("the token has no iss"));
@@ -144,6 +188,28 @@ impl OAuth {
             .with_description("The access token is from another issuer")
             .with_detail(detail))
     }
+}
+
+/// The principal of a token seen before, if all that was true of it still is. `None`: check
+/// it anew.
+fn recall(
+    tokens: &Tokens,
+    digest: &TokenDigest,
+    now: Duration,
+) -> Result<Option<Principal>, AuthError> {
+    let Some(known) = tokens.get(digest, now) else {
+        return Ok(None);
+    };
+    let Some(keys) = known.server.keys.serving(now) else {
+        return Ok(None);
+    };
+    if !known.key.serves_in(&keys) {
+        tokens.forget(digest);
+        return Ok(None);
+    }
+    let profile = &known.server.profile;
+    profile.check_times(known.exp, known.nbf, known.iat, now)?;
+    Ok(Some(known.principal.clone()))
 }
 
 impl Authenticate for OAuth {
@@ -165,7 +231,7 @@ impl Authenticate for OAuth {
                         // After waiting once the store's answer is final.
                         Verdict::Wait(_) => Err(AuthError::unavailable(
                             "keys_unavailable",
-                            std::time::Duration::from_secs(1),
+                            Duration::from_secs(1),
                         )),
                     }
                 }))

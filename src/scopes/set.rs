@@ -1,3 +1,4 @@
+use std::collections::HashSet;
 use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
@@ -33,20 +34,19 @@ impl Scopes {
         I: IntoIterator,
         I::Item: AsRef<str>,
     {
-        let mut joined = String::new();
-        for name in names {
-            let name = name.as_ref();
-            if name.is_empty() || !name.bytes().all(is_scope_byte) {
-                return Err(ScopeError(()));
-            }
-            push_unique(&mut joined, name);
+        let names: Vec<I::Item> = names.into_iter().collect();
+        let names = || names.iter().map(AsRef::as_ref);
+        if !names().all(|name| !name.is_empty() && name.bytes().all(is_scope_byte)) {
+            return Err(ScopeError(()));
         }
-        Ok(Self::from_joined(joined))
+        Ok(Self::unique(names()))
     }
 
-    fn from_joined(joined: String) -> Self {
+    fn unique<'n>(names: impl Iterator<Item = &'n str>) -> Self {
+        let mut seen = HashSet::new();
+        let unique: Vec<&str> = names.filter(|name| seen.insert(*name)).collect();
         Self {
-            joined: (!joined.is_empty()).then(|| joined.into()),
+            joined: (!unique.is_empty()).then(|| unique.join(" ").into()),
         }
     }
 
@@ -81,19 +81,25 @@ impl std::str::FromStr for Scopes {
 
     /// Reads scopes separated by spaces.
     fn from_str(joined: &str) -> Result<Self, ScopeError> {
-        // The usual token needs no second copy: already single-spaced, nothing twice.
-        let names = || joined.split(' ').filter(|name| !name.is_empty());
         if !joined
             .bytes()
             .all(|byte| byte == b' ' || is_scope_byte(byte))
         {
             return Err(ScopeError(()));
         }
-        let mut out = String::with_capacity(joined.len());
-        for name in names() {
-            push_unique(&mut out, name);
+        // The usual list is one allocation: it is short, and nothing in it is empty or twice.
+        let names = || joined.split(' ').enumerate();
+        let tidy = names().all(|(index, name)| {
+            index < FEW && !name.is_empty() && names().take(index).all(|(_, other)| other != name)
+        });
+        if tidy {
+            return Ok(Self {
+                joined: Some(joined.into()),
+            });
         }
-        Ok(Self::from_joined(out))
+        Ok(Self::unique(
+            joined.split(' ').filter(|name| !name.is_empty()),
+        ))
     }
 }
 
@@ -124,15 +130,8 @@ impl fmt::Display for ScopeError {
 
 impl Error for ScopeError {}
 
-fn push_unique(joined: &mut String, name: &str) {
-    if joined.split(' ').any(|own| own == name) {
-        return;
-    }
-    if !joined.is_empty() {
-        joined.push(' ');
-    }
-    joined.push_str(name);
-}
+/// Up to this many scopes, looking for a duplicate is cheaper without a hash.
+const FEW: usize = 32;
 
 fn is_scope_byte(byte: u8) -> bool {
     matches!(byte, 0x21 | 0x23..=0x5B | 0x5D..=0x7E)

@@ -152,3 +152,45 @@ fn debug_output_names_what_is_trusted() {
     let text = format!("{layer:?}");
     assert!(text.contains(RESOURCE) && text.contains(ISSUER), "{text}");
 }
+
+#[test]
+fn tenants_of_a_template_are_an_allow_list() {
+    let builder = || OAuthLayer::builder(RESOURCE).unwrap();
+    let template = "https://login.example/{tenant}/v2.0";
+    for tenant in [
+        "",
+        ".",
+        "..",
+        "a/b",
+        "a b",
+        "a%2fb",
+        "ä",
+        "a?b",
+        &"x".repeat(65),
+    ] {
+        refused(
+            builder().trusted_issuers(template, [tenant], Ok),
+            "trusted_issuers",
+        );
+    }
+    for template in [
+        "https://login.example/v2.0",
+        "https://login.example/{tenant}/{tenant}",
+    ] {
+        refused(
+            builder().trusted_issuers(template, ["a"], Ok),
+            "trusted_issuers",
+        );
+    }
+    let many: Vec<String> = (0..1001).map(|number| format!("t{number}")).collect();
+    refused(
+        builder().trusted_issuers(template, &many, Ok),
+        "trusted_issuers",
+    );
+    let layer = builder()
+        .trusted_issuers(template, &many[..1000], Ok)
+        .unwrap()
+        .build()
+        .unwrap();
+    assert_eq!(layer.health().len(), 1000);
+}

@@ -3,6 +3,7 @@
 // Nothing of a test crate is reachable from outside.
 #![allow(unreachable_pub)]
 
+mod cache;
 mod config;
 mod discovery;
 mod keys;

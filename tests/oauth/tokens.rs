@@ -288,3 +288,36 @@ async fn the_strict_profile_asks_for_at_jwt() {
         loose.bearer(&token).await.assert(200, "accepted");
     }
 }
+
+#[tokio::test]
+async fn a_token_of_a_tenant_is_checked_by_that_tenants_keys() {
+    let (key, stranger) = (Key::new("a"), Key::new("a"));
+    let web = Web::new();
+    let tenant = |name: &str| format!("https://login.example/{name}/v2.0");
+    let place = "https://login.example/.well-known/oauth-authorization-server/contoso/v2.0";
+    let document = json!({"issuer": tenant("contoso"), "jwks_uri": JWKS});
+    web.set(place, Page::Json(document));
+    web.publish_keys(&[&key]);
+    let mut guarded = Guarded::with_server(&web, AuthorizationServer::new(ISSUER).unwrap());
+    guarded.layer = OAuthLayer::builder(RESOURCE)
+        .unwrap()
+        .trusted_issuers("https://login.example/{tenant}/v2.0", ["contoso"], Ok)
+        .unwrap()
+        .clock(guarded.clock.clone())
+        .fetch(web.clone())
+        .build()
+        .unwrap();
+    let contoso = key.token(json!({"iss": tenant("contoso")}));
+    guarded.bearer(&contoso).await.assert(200, "accepted");
+    let forged = stranger.token(json!({"iss": tenant("contoso")}));
+    guarded.bearer(&forged).await.assert(401, "bad_signature");
+    for iss in [
+        tenant("fabrikam"),
+        tenant("{tenant}"),
+        tenant("contoso/../fabrikam"),
+    ] {
+        let answer = guarded.bearer(&key.token(json!({"iss": iss}))).await;
+        answer.assert(401, "issuer_mismatch");
+    }
+    assert_eq!(web.log(), [place, JWKS]);
+}

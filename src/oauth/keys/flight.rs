@@ -7,10 +7,10 @@ use http::HeaderMap;
 use tokio::sync::watch;
 use tracing::{info, warn};
 
-use super::KeySet;
 use super::freshness::lifetime;
 use super::jwks;
 use super::store::{Attempts, KeyStore};
+use super::{KeySet, Times};
 use crate::jose::VerifyingKey;
 use crate::oauth::discovery;
 use crate::oauth::server::KeySource;
@@ -138,12 +138,13 @@ impl KeyStore {
                     lifetime_s = lifetime.as_secs(),
                     "keys fetched"
                 );
-                self.current.store(Some(Arc::new(KeySet {
-                    keys: loaded.keys,
+                let times = Times {
                     refresh_at: fresh_until.saturating_sub(ahead),
                     fresh_until,
                     stale_until: fresh_until + self.bounds.stale,
-                })));
+                };
+                let set = KeySet::new(loaded.keys, times);
+                self.current.store(Some(Arc::new(set)));
                 attempts.last_success = Some(now);
                 attempts.failure = None;
                 attempts.failures = 0;
@@ -169,7 +170,7 @@ impl KeyStore {
     /// Doubling, with jitter downwards so that replicas do not come back in step.
     fn backoff(&self, failures: u32, now: Duration) -> Duration {
         let held = self.current.load();
-        let holds_keys = held.as_ref().is_some_and(|set| now < set.stale_until);
+        let holds_keys = held.as_ref().is_some_and(|set| now < set.times.stale_until);
         let most = if holds_keys {
             self.bounds.backoff_most
         } else {

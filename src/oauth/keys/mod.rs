@@ -10,12 +10,14 @@ mod jwks;
 mod store;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::jose::VerifyingKey;
+use crate::error::AuthError;
+use crate::jose::{Algorithm, VerifyingKey, select};
 
 pub(in crate::oauth) use self::jwks::parse_static;
-pub(in crate::oauth) use self::store::{KeyStore, Lookup, Waiting};
+pub(in crate::oauth) use self::store::{KeyStore, KeysInUse, Lookup, Waiting};
 
 /// The numbers a key set lives by.
 #[derive(Clone, Debug)]
@@ -50,13 +52,55 @@ impl Default for Bounds {
 /// A key set as it was fetched. Times are those of the clock.
 #[derive(Debug)]
 pub(in crate::oauth) struct KeySet {
+    /// Of all sets of this process, so that two sets are told apart at a glance.
+    generation: u64,
     keys: Vec<VerifyingKey>,
+    times: Times,
+}
+
+/// The stations of a key set's life.
+#[derive(Clone, Copy, Debug)]
+struct Times {
+    /// From here on it is refreshed in the background.
     refresh_at: Duration,
+    /// Until here it serves.
     fresh_until: Duration,
+    /// Until here it serves where a refresh failed.
     stale_until: Duration,
 }
 
+impl Times {
+    /// For keys that were configured.
+    const FOR_EVER: Self = Self {
+        refresh_at: Duration::MAX,
+        fresh_until: Duration::MAX,
+        stale_until: Duration::MAX,
+    };
+}
+
 impl KeySet {
+    fn new(keys: Vec<VerifyingKey>, times: Times) -> Self {
+        static GENERATIONS: AtomicU64 = AtomicU64::new(0);
+        Self {
+            generation: GENERATIONS.fetch_add(1, Ordering::Relaxed),
+            keys,
+            times,
+        }
+    }
+
+    pub(in crate::oauth) fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// The one key for a token.
+    pub(in crate::oauth) fn select(
+        &self,
+        kid: Option<&str>,
+        alg: Algorithm,
+    ) -> Result<usize, AuthError> {
+        select(&self.keys, kid, alg)
+    }
+
     pub(in crate::oauth) fn key(&self, index: usize) -> &VerifyingKey {
         &self.keys[index]
     }

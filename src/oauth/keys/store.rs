@@ -4,13 +4,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use arc_swap::ArcSwapOption;
+use arc_swap::{ArcSwapOption, Guard};
 use tokio::sync::watch;
 
-use super::{Bounds, KeyHealth, KeySet};
+use super::{Bounds, KeyHealth, KeySet, Times};
 use crate::clock::Clock;
 use crate::error::AuthError;
-use crate::jose::{self, Algorithm, VerifyingKey, select};
+use crate::jose::{self, Algorithm, PublicKey, VerifyingKey};
 use crate::oauth::fetch::Fetch;
 use crate::oauth::server::{AuthorizationServer, KeySource};
 
@@ -60,6 +60,15 @@ pub(in crate::oauth) enum Lookup {
     Refused(AuthError),
 }
 
+/// Keys that may serve, for the length of one look.
+pub(in crate::oauth) struct KeysInUse(Guard<Option<Arc<KeySet>>>);
+
+impl KeysInUse {
+    pub(in crate::oauth) fn set(&self) -> &KeySet {
+        self.0.as_ref().expect("`serving` makes it of a set alone")
+    }
+}
+
 /// The answer to a request that would wait.
 enum Entry<'a> {
     Waiting(Waiting),
@@ -97,18 +106,14 @@ impl KeyStore {
         bounds: Bounds,
     ) -> Self {
         let current = match &server.keys {
-            KeySource::Static(keys) => Some(Arc::new(KeySet {
-                keys: keys
-                    .iter()
-                    .filter_map(|key| {
-                        let source = jose::KeySource::Public(key.clone());
-                        VerifyingKey::prepare(&source, &server.algorithms)
-                    })
-                    .collect(),
-                refresh_at: Duration::MAX,
-                fresh_until: Duration::MAX,
-                stale_until: Duration::MAX,
-            })),
+            KeySource::Static(keys) => {
+                let prepare = |key: &PublicKey| {
+                    let source = jose::KeySource::Public(key.clone());
+                    VerifyingKey::prepare(&source, &server.algorithms)
+                };
+                let keys = keys.iter().filter_map(prepare).collect();
+                Some(Arc::new(KeySet::new(keys, Times::FOR_EVER)))
+            }
             KeySource::Discovery | KeySource::JwksUri(_) => None,
         };
         Self {
@@ -140,6 +145,17 @@ impl KeyStore {
         }
     }
 
+    /// The keys, where they may serve as they are, and a refresh in the background where
+    /// one is due. `None`: [`lookup`](Self::lookup) has more to say.
+    pub(in crate::oauth) fn serving(self: &Arc<Self>, now: Duration) -> Option<KeysInUse> {
+        let held = self.current.load();
+        let set = held.as_ref().filter(|set| self.may_serve(set, now))?;
+        if now >= set.times.refresh_at {
+            self.refresh_in_background(now);
+        }
+        Some(KeysInUse(held))
+    }
+
     fn judge(
         self: &Arc<Self>,
         held: Option<&Arc<KeySet>>,
@@ -153,10 +169,10 @@ impl KeyStore {
                 self.no_keys(attempts, now)
             });
         };
-        if now >= set.refresh_at {
+        if now >= set.times.refresh_at {
             self.refresh_in_background(now);
         }
-        match select(&set.keys, kid, alg) {
+        match set.select(kid, alg) {
             Ok(index) => Some(Lookup::Found(Arc::clone(set), index)),
             Err(error) if error.reason() != jose::UNKNOWN_KEY || self.is_static() => {
                 Some(Lookup::Refused(error))
@@ -201,8 +217,8 @@ impl KeyStore {
             last_error: attempts.failure.clone(),
             next_refresh: set
                 .as_ref()
-                .filter(|set| set.refresh_at != Duration::MAX)
-                .map(|set| set.refresh_at.saturating_sub(now)),
+                .filter(|set| set.times.refresh_at != Duration::MAX)
+                .map(|set| set.times.refresh_at.saturating_sub(now)),
         }
     }
 
@@ -212,14 +228,16 @@ impl KeyStore {
 
     /// Whether keys may serve now.
     fn may_serve(&self, set: &KeySet, now: Duration) -> bool {
-        if now < set.fresh_until {
+        if now < set.times.fresh_until {
             return true;
         }
         // Past their lifetime they serve only where it was tried to refresh them, and
         // failed: keys that merely sat idle may have been withdrawn since.
         let attempts = self.attempts();
-        let tried = attempts.last.is_some_and(|last| last >= set.refresh_at);
-        tried && attempts.failure.is_some() && now < set.stale_until
+        let tried = attempts
+            .last
+            .is_some_and(|last| last >= set.times.refresh_at);
+        tried && attempts.failure.is_some() && now < set.times.stale_until
     }
 
     /// Waits for a fetch, the one under way or a new one; refuses where neither may be.

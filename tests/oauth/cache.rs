@@ -1,0 +1,155 @@
+//! Tokens seen before: never answered otherwise than new ones.
+
+use std::time::Duration;
+
+use serde_json::json;
+use tower_mcp_auth::OAuthLayer;
+use tower_mcp_auth::oauth::{AuthorizationServer, TokenCache};
+
+use crate::support::*;
+
+fn guarded(web: &Web, cache: TokenCache) -> Guarded {
+    let mut guarded = Guarded::new(web);
+    guarded.layer = OAuthLayer::builder(RESOURCE)
+        .unwrap()
+        .authorization_server(ISSUER)
+        .unwrap()
+        .token_cache(cache)
+        .clock(guarded.clock.clone())
+        .fetch(web.clone())
+        .build()
+        .unwrap();
+    guarded
+}
+
+#[tokio::test]
+async fn cached_and_uncached_answers_agree_at_every_second() {
+    let (old, new) = (Key::new("old"), Key::new("new"));
+    let web = Web::with_issuer(&[&old]);
+    let cached = guarded(&web, TokenCache::new());
+    let uncached = guarded(&web, TokenCache::disabled());
+    let now = START.as_secs();
+    let tokens = [
+        old.token(json!({"exp": now + 100, "nbf": now + 50})),
+        old.token(json!({"exp": now + 900})),
+        new.token(json!({"exp": now + 900, "iat": now + 70})),
+        new.token(json!({"exp": now + 90_000, "aud": "other"})),
+    ];
+    for second in 0..1000 {
+        if second == 300 {
+            web.publish_keys(&[&old, &new]);
+        }
+        if second == 700 {
+            web.publish_keys(&[&new]);
+        }
+        for token in &tokens {
+            let (one, other) = (cached.bearer(token).await, uncached.bearer(token).await);
+            let answers = [one.reason().to_owned(), other.reason().to_owned()];
+            assert_eq!(answers[0], answers[1], "second {second}");
+            assert_eq!(one.status, other.status);
+        }
+        settle().await;
+        cached.advance(1);
+        uncached.advance(1);
+    }
+}
+
+#[tokio::test]
+async fn an_entry_dies_with_its_key_by_id_and_by_material() {
+    let (old, same_id) = (Key::new("a"), Key::new("a"));
+    let web = Web::with_issuer(&[&old]);
+    let guarded = guarded(&web, TokenCache::new());
+    let token = old.token(json!({}));
+    for (keys, reason) in [
+        (vec![&old], "accepted"),
+        (vec![&same_id], "bad_signature"),
+        (vec![&old], "accepted"),
+        (vec![], "unknown_key"),
+    ] {
+        web.publish_keys(&keys);
+        guarded.layer.warm_up().await.unwrap();
+        guarded
+            .bearer(&token)
+            .await
+            .assert(if reason == "accepted" { 200 } else { 401 }, reason);
+    }
+}
+
+#[tokio::test]
+async fn an_entry_dies_when_its_key_is_no_longer_the_only_one() {
+    let (key, twin) = (Key::new("a"), Key::new("a"));
+    let web = Web::with_issuer(&[&key]);
+    let guarded = guarded(&web, TokenCache::new());
+    let token = key.token(json!({}));
+    guarded.bearer(&token).await.assert(200, "accepted");
+    web.publish_keys(&[&key, &twin]);
+    guarded.layer.warm_up().await.unwrap();
+    guarded.bearer(&token).await.assert(401, "ambiguous_key");
+}
+
+#[tokio::test]
+async fn keys_that_sat_idle_are_refreshed_for_cached_tokens_too() {
+    let (old, new) = (Key::new("old"), Key::new("new"));
+    let web = Web::with_issuer(&[&old]);
+    let guarded = guarded(&web, TokenCache::new().max_life(Duration::from_secs(3600)));
+    let token = old.token(json!({}));
+    guarded.bearer(&token).await.assert(200, "accepted");
+    web.publish_keys(&[&new]);
+    guarded.advance(600);
+    guarded.bearer(&token).await.assert(401, "unknown_key");
+}
+
+#[tokio::test]
+async fn tokens_that_differ_in_the_last_byte_are_two() {
+    let key = Key::new("a");
+    let web = Web::with_issuer(&[&key]);
+    let guarded = guarded(&web, TokenCache::new());
+    let token = key.token(json!({}));
+    guarded.bearer(&token).await.assert(200, "accepted");
+    let last = if token.ends_with('A') { 'Q' } else { 'A' };
+    let other = format!("{}{last}", &token[..token.len() - 1]);
+    guarded.bearer(&other).await.assert(401, "bad_signature");
+}
+
+#[tokio::test]
+async fn scopes_are_judged_at_every_request() {
+    let key = Key::new("a");
+    let web = Web::with_issuer(&[&key]);
+    let layer = |scopes: &[&str]| {
+        OAuthLayer::builder(RESOURCE)
+            .unwrap()
+            .authorization_server(AuthorizationServer::new(ISSUER).unwrap())
+            .unwrap()
+            .required_scopes(scopes.iter().copied())
+    };
+    let mut guarded = Guarded::new(&web);
+    guarded.layer = layer(&["mcp:write"])
+        .clock(guarded.clock.clone())
+        .fetch(web.clone())
+        .build()
+        .unwrap();
+    for _ in 0..3 {
+        guarded
+            .bearer(&key.token(json!({})))
+            .await
+            .assert(403, "insufficient_scope");
+    }
+}
+
+#[tokio::test]
+async fn the_cache_keeps_nothing_past_its_life() {
+    let key = Key::new("a");
+    let web = Web::with_issuer(&[&key]);
+    let guarded = guarded(&web, TokenCache::new().max_life(Duration::from_secs(10)));
+    let token = key.token(json!({}));
+    guarded.bearer(&token).await.assert(200, "accepted");
+    let (input, _) = token.rsplit_once('.').unwrap();
+    guarded.advance(9);
+    guarded.bearer(&token).await.assert(200, "accepted");
+    guarded.advance(1);
+    guarded.bearer(&token).await.assert(200, "accepted");
+    guarded
+        .bearer(&format!("{input}.AAAA"))
+        .await
+        .assert(401, "bad_signature");
+}
