@@ -39,7 +39,7 @@ impl Exemptions {
         &mut self,
         endpoints: SseEndpoints,
         resource_path: Option<&str>,
-    ) -> Result<(), ConfigError> {
+    ) -> Result<&SseEndpoints, ConfigError> {
         check_path("sse_endpoints", &endpoints.sse_path)?;
         check_path("sse_endpoints", &endpoints.messages_path)?;
         if endpoints.sse_path == endpoints.messages_path {
@@ -54,8 +54,7 @@ impl Exemptions {
         if !endpoints.messages {
             check_resource("sse_endpoints", &endpoints.messages_path, resource_path)?;
         }
-        self.sse = Some(endpoints);
-        Ok(())
+        Ok(self.sse.insert(endpoints))
     }
 
     pub(super) fn cover(&self, head: RequestHead<'_>) -> bool {

@@ -136,12 +136,12 @@ impl<P: Authenticate + Clone> AuthLayer<P> {
     /// A path is no exact path, both paths are the same, or one left open is the path of
     /// the protected resource.
     pub fn sse_endpoints(mut self, endpoints: SseEndpoints) -> Result<Self, ConfigError> {
+        let state = Arc::make_mut(&mut self.state);
+        let resource_path = state.provider.resource_path();
+        let endpoints = state.exempt.set_sse(endpoints, resource_path)?;
         for warning in endpoints.warnings() {
             telemetry::weakened("sse_endpoints", &warning);
         }
-        let state = Arc::make_mut(&mut self.state);
-        let resource_path = state.provider.resource_path();
-        state.exempt.set_sse(endpoints, resource_path)?;
         Ok(self)
     }
 
