@@ -293,7 +293,10 @@ impl Default for QueryNames {
             "x-api-key",
         ];
         Self {
-            folded: names.iter().map(|name| fold(name.as_bytes())).collect(),
+            folded: names
+                .iter()
+                .map(|name| fold(name.bytes()).collect())
+                .collect(),
         }
     }
 }
@@ -306,7 +309,7 @@ impl QueryNames {
     {
         let mut folded = Vec::new();
         for name in names {
-            let name = fold(name.as_ref().as_bytes());
+            let name: Box<[u8]> = fold(name.as_ref().bytes()).collect();
             if name.is_empty() || name.len() > LONGEST_NAME {
                 return Err(ConfigError::new(
                     "forbidden_query_names",
@@ -325,14 +328,15 @@ impl QueryNames {
         };
         for pair in query.split('&') {
             let name = pair.split('=').next().unwrap_or_default();
-            let mut buffer = [0; LONGEST_NAME];
-            let Some(folded) = fold_into(name.as_bytes(), &mut buffer) else {
-                continue;
-            };
-            let forbidden = self.folded.iter().any(|own| **own == *folded)
+            // Compared as it is decoded: each comparison ends at the first difference.
+            let asked = || fold(percent_decode(name.as_bytes()));
+            let forbidden = self
+                .folded
+                .iter()
+                .any(|own| asked().eq(own.iter().copied()))
                 || locations
                     .iter()
-                    .any(|location| is_folded(location.header.as_str(), folded));
+                    .any(|location| asked().eq(fold(location.header.as_str().bytes())));
             if forbidden {
                 return Err(AuthError::malformed("token_in_query")
                     .with_description(
@@ -345,25 +349,8 @@ impl QueryNames {
     }
 }
 
-fn fold(name: &[u8]) -> Box<[u8]> {
-    name.iter()
-        .filter(|byte| !matches!(byte, b'-' | b'_'))
-        .map(u8::to_ascii_lowercase)
-        .collect()
-}
-
-/// The folded, percent-decoded name; `None` where it is longer than any forbidden one.
-fn fold_into<'b>(name: &[u8], buffer: &'b mut [u8; LONGEST_NAME]) -> Option<&'b [u8]> {
-    let mut length = 0;
-    for byte in percent_decode(name).filter(|byte| !matches!(byte, b'-' | b'_')) {
-        *buffer.get_mut(length)? = byte.to_ascii_lowercase();
-        length += 1;
-    }
-    Some(&buffer[..length])
-}
-
-fn is_folded(name: &str, folded: &[u8]) -> bool {
-    name.bytes()
-        .filter(|byte| !matches!(byte, b'-' | b'_'))
-        .eq(folded.iter().copied())
+/// A name as it compares: without `-` and `_`, in lower case.
+fn fold(name: impl Iterator<Item = u8>) -> impl Iterator<Item = u8> {
+    name.filter(|byte| !matches!(byte, b'-' | b'_'))
+        .map(|byte| byte.to_ascii_lowercase())
 }

@@ -1,0 +1,96 @@
+//! A provider of the tests' own.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tower_mcp_auth::auth::{Accepted, Authenticate, Authentication};
+use tower_mcp_auth::{AuthError, Challenge, Credential, Location, Principal, RequestHead};
+
+type Answers = dyn Fn(&Credential<'_>) -> Authentication + Send + Sync;
+
+/// Answers what it is told to.
+#[derive(Clone)]
+pub struct Answering {
+    pub locations: Vec<Location>,
+    pub challenges: Vec<Challenge>,
+    pub resource_path: Option<&'static str>,
+    asked: Arc<AtomicUsize>,
+    answers: Arc<Answers>,
+}
+
+impl Answering {
+    pub fn new(
+        answers: impl Fn(&Credential<'_>) -> Authentication + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            locations: vec![Location::bearer()],
+            challenges: vec![Challenge::bearer()],
+            resource_path: None,
+            asked: Arc::default(),
+            answers: Arc::new(answers),
+        }
+    }
+
+    /// Accepts everyone, as the subject `alice`.
+    pub fn accepting() -> Self {
+        Self::new(|_| Authentication::Ready(Ok(alice())))
+    }
+
+    /// Refuses everyone for this reason.
+    pub fn refusing(error: AuthError) -> Self {
+        Self::new(move |_| Authentication::Ready(Err(error.clone())))
+    }
+
+    #[must_use]
+    pub fn locations(mut self, locations: impl IntoIterator<Item = Location>) -> Self {
+        self.locations = locations.into_iter().collect();
+        self
+    }
+
+    #[must_use]
+    pub fn challenges(mut self, challenges: impl IntoIterator<Item = Challenge>) -> Self {
+        self.challenges = challenges.into_iter().collect();
+        self
+    }
+
+    #[must_use]
+    pub fn resource_path(mut self, path: &'static str) -> Self {
+        self.resource_path = Some(path);
+        self
+    }
+
+    /// How often it was asked, by any clone.
+    pub fn asked(&self) -> usize {
+        self.asked.load(Ordering::SeqCst)
+    }
+}
+
+pub fn alice() -> Accepted {
+    Accepted::new(Principal::builder("test").subject("alice").build())
+}
+
+impl fmt::Debug for Answering {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Answering").finish_non_exhaustive()
+    }
+}
+
+impl Authenticate for Answering {
+    fn locations(&self) -> &[Location] {
+        &self.locations
+    }
+
+    fn authenticate(&self, credential: &Credential<'_>, _: RequestHead<'_>) -> Authentication {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        (self.answers)(credential)
+    }
+
+    fn challenges(&self) -> Vec<Challenge> {
+        self.challenges.clone()
+    }
+
+    fn resource_path(&self) -> Option<&str> {
+        self.resource_path
+    }
+}
