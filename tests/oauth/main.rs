@@ -8,6 +8,8 @@ mod config;
 mod discovery;
 mod keys;
 mod metadata;
+mod network;
 mod outage;
+mod seed;
 mod support;
 mod tokens;
