@@ -2,9 +2,9 @@
 //! additive, and turning one on changes nothing for those who did not ask.
 
 #[cfg(feature = "aws-lc-rs")]
-pub(super) use self::aws_lc::{Prepared, rsa_components};
+pub(super) use self::aws_lc::Prepared;
 #[cfg(not(feature = "aws-lc-rs"))]
-pub(super) use self::rust_crypto::{Prepared, rsa_components};
+pub(super) use self::rust_crypto::Prepared;
 
 #[cfg(feature = "aws-lc-rs")]
 mod aws_lc {
@@ -99,15 +99,6 @@ mod aws_lc {
             _ => return None,
         })
     }
-
-    /// Modulus and exponent of a PKCS#1 public key.
-    pub(in super::super) fn rsa_components(pkcs1: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
-        use jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER;
-        (DEFAULT_PROVIDER
-            .key_utils
-            .rsa_pub_components_from_public_key)(pkcs1)
-        .ok()
-    }
 }
 
 #[cfg(not(feature = "aws-lc-rs"))]
@@ -193,13 +184,5 @@ mod rust_crypto {
             Algorithm::ES384 => Theirs::ES384,
             Algorithm::EdDSA => Theirs::EdDSA,
         }
-    }
-
-    /// Modulus and exponent of a PKCS#1 public key.
-    pub(in super::super) fn rsa_components(pkcs1: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
-        (DEFAULT_PROVIDER
-            .key_utils
-            .rsa_pub_components_from_public_key)(pkcs1)
-        .ok()
     }
 }

@@ -66,8 +66,8 @@ impl Material {
             .ok_or("this is no PEM of an RSA, EC or Ed25519 public key")?;
         match (key.family(), key.kind()) {
             (AlgorithmFamily::Rsa, DecodingKeyKind::SecretOrDer(pkcs1)) => {
-                let (n, e) = super::backend::rsa_components(pkcs1)
-                    .ok_or("the RSA key inside the PEM is malformed")?;
+                let (n, e) =
+                    rsa_components(pkcs1).ok_or("the RSA key inside the PEM is malformed")?;
                 Self::rsa(&n, &e)
             }
             (AlgorithmFamily::Ec, DecodingKeyKind::SecretOrDer(point)) => Self::ec(point),
@@ -197,6 +197,21 @@ impl JwkParts {
             alg,
         })
     }
+}
+
+/// Modulus and exponent of a PKCS#1 public key.
+fn rsa_components(pkcs1: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
+    // Named, never jsonwebtoken's process-wide default: that one panics when another crate
+    // of the build turns on the second backend.
+    #[cfg(feature = "aws-lc-rs")]
+    use jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER;
+    #[cfg(not(feature = "aws-lc-rs"))]
+    use jsonwebtoken::crypto::rust_crypto::DEFAULT_PROVIDER;
+
+    (DEFAULT_PROVIDER
+        .key_utils
+        .rsa_pub_components_from_public_key)(pkcs1)
+    .ok()
 }
 
 fn without_zeros(number: &[u8]) -> &[u8] {
