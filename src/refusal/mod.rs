@@ -59,6 +59,7 @@ pub(crate) fn respond(error: AuthError, context: &RefusalContext, form: Form) ->
 }
 
 /// 500 for a request that reached a piece that needs an auth layer around it, and had none.
+#[cfg(feature = "axum")]
 pub(crate) fn no_auth_layer() -> Response<Bytes> {
     let mut response = Response::new(Bytes::from_static(
         br#"{"error":"Internal server error","status":500,"type":"server_error"}"#,
