@@ -8,7 +8,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visi
 
 use super::compact::{json_error, wrong_type};
 use super::json::{NUMBER, Names, Skip, Text};
-use crate::error::AuthError;
+use crate::error::{AuthError, ConfigError};
 
 /// The claims this crate judges, borrowed from the payload. A claim of the wrong type was
 /// refused, so `None` means absent.
@@ -52,6 +52,41 @@ pub(crate) struct ScopeClaim {
     pub(crate) name: Cow<'static, str>,
     /// RFC 9068 section 2.2.3 has one string; some servers send an array.
     pub(crate) array: bool,
+}
+
+impl ScopeClaim {
+    /// The claims that are judged for themselves: read as scopes, they would not be.
+    const JUDGED: [&'static str; 18] = [
+        "iss",
+        "sub",
+        "aud",
+        "exp",
+        "nbf",
+        "iat",
+        "client_id",
+        "azp",
+        "username",
+        "token_use",
+        "typ",
+        "cnf",
+        "nonce",
+        "at_hash",
+        "c_hash",
+        "s_hash",
+        "events",
+        "",
+    ];
+
+    /// A claim of another name, as a string with spaces or as an array of strings.
+    pub(crate) fn named(name: Cow<'static, str>) -> Result<Self, ConfigError> {
+        if Self::JUDGED.contains(&&*name) {
+            return Err(ConfigError::new(
+                "scope_claim",
+                format!("{name:?} cannot hold scopes: it is empty, or has a meaning of its own"),
+            ));
+        }
+        Ok(Self { name, array: true })
+    }
 }
 
 impl Default for ScopeClaim {
