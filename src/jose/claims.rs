@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 use super::compact::{json_error, wrong_type};
-use super::json::{NUMBER, Names, Skip, Text};
+use super::json::{Names, Skip, Text};
 use crate::error::{AuthError, ConfigError};
 
 /// The claims this crate judges, borrowed from the payload. A claim of the wrong type was
@@ -194,7 +194,9 @@ impl<'de> DeserializeSeed<'de> for NumericDate {
     type Value = Duration;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Duration, D::Error> {
-        deserializer.deserialize_any(self)
+        // Not `deserialize_any`: where a build turns on serde_json's `arbitrary_precision`,
+        // that passes numbers as maps, which an object in the token could imitate.
+        deserializer.deserialize_f64(self)
     }
 }
 
@@ -211,21 +213,6 @@ impl<'de> Visitor<'de> for NumericDate {
 
     fn visit_f64<E: Error>(self, seconds: f64) -> Result<Duration, E> {
         Duration::try_from_secs_f64(seconds).map_err(E::custom)
-    }
-
-    /// How a number arrives when a build turns on serde_json's `arbitrary_precision`.
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Duration, A::Error> {
-        let Some(name) = map.next_key_seed(Text)? else {
-            return Err(A::Error::custom("not a number"));
-        };
-        let digits = map.next_value_seed(Text)?;
-        if name != NUMBER {
-            return Err(A::Error::custom("not a number"));
-        }
-        match digits.parse::<u64>() {
-            Ok(seconds) => self.visit_u64(seconds),
-            Err(_) => self.visit_f64(digits.parse().map_err(A::Error::custom)?),
-        }
     }
 }
 
