@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::scopes::Scopes;
 
 /// How many characters of a value sent by a peer reach a trace.
-const TRACED_CHARS: usize = 128;
+pub(crate) const TRACED_CHARS: usize = 128;
 
 /// Why a layer, a provider or a setting was refused before serving.
 ///

@@ -289,7 +289,8 @@ impl PrincipalId {
                 push_escaped(&mut text, value);
             }
         }
-        if let Some(StrangerDigest(digest)) = inner.stranger {
+        let is_stranger = inner.subject.is_none() && inner.username.is_none();
+        if let Some(StrangerDigest(digest)) = inner.stranger.filter(|_| is_stranger) {
             text.push_str("|credential=");
             for byte in digest {
                 let _ = write!(text, "{byte:02x}");

@@ -3,7 +3,7 @@
 use http::Method;
 use tracing::{debug, warn};
 
-use crate::error::{AuthError, AuthErrorKind};
+use crate::error::{AuthError, AuthErrorKind, TRACED_CHARS};
 
 const TARGET: &str = "tower_mcp_auth";
 
@@ -12,11 +12,14 @@ const TARGET: &str = "tower_mcp_auth";
 pub(crate) fn refused(error: &AuthError, method: &Method) {
     let (reason, status) = (error.reason(), error.status().as_u16());
     let detail = error.detail().unwrap_or_default();
+    // A method can be any token, of any length; it is ASCII, so every cut is one.
+    let method = method.as_str();
+    let method = method.get(..TRACED_CHARS).unwrap_or(method);
     match error.kind() {
         AuthErrorKind::Unavailable => {
-            warn!(target: TARGET, reason, status, detail, %method, "request refused");
+            warn!(target: TARGET, reason, status, detail, method, "request refused");
         }
-        _ => debug!(target: TARGET, reason, status, detail, %method, "request refused"),
+        _ => debug!(target: TARGET, reason, status, detail, method, "request refused"),
     }
 }
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 use super::compact::{json_error, wrong_type};
-use super::json::{NUMBER, Names, Skip, Text};
-use crate::error::AuthError;
+use super::json::{Names, Skip, Text};
+use crate::error::{AuthError, ConfigError};
 
 /// The claims this crate judges, borrowed from the payload. A claim of the wrong type was
 /// refused, so `None` means absent.
@@ -52,6 +52,41 @@ pub(crate) struct ScopeClaim {
     pub(crate) name: Cow<'static, str>,
     /// RFC 9068 section 2.2.3 has one string; some servers send an array.
     pub(crate) array: bool,
+}
+
+impl ScopeClaim {
+    /// The claims that are judged for themselves: read as scopes, they would not be.
+    const JUDGED: [&'static str; 18] = [
+        "iss",
+        "sub",
+        "aud",
+        "exp",
+        "nbf",
+        "iat",
+        "client_id",
+        "azp",
+        "username",
+        "token_use",
+        "typ",
+        "cnf",
+        "nonce",
+        "at_hash",
+        "c_hash",
+        "s_hash",
+        "events",
+        "",
+    ];
+
+    /// A claim of another name, as a string with spaces or as an array of strings.
+    pub(crate) fn named(name: Cow<'static, str>) -> Result<Self, ConfigError> {
+        if Self::JUDGED.contains(&&*name) {
+            return Err(ConfigError::new(
+                "scope_claim",
+                format!("{name:?} cannot hold scopes: it is empty, or has a meaning of its own"),
+            ));
+        }
+        Ok(Self { name, array: true })
+    }
 }
 
 impl Default for ScopeClaim {
@@ -159,7 +194,9 @@ impl<'de> DeserializeSeed<'de> for NumericDate {
     type Value = Duration;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Duration, D::Error> {
-        deserializer.deserialize_any(self)
+        // Not `deserialize_any`: where a build turns on serde_json's `arbitrary_precision`,
+        // that passes numbers as maps, which an object in the token could imitate.
+        deserializer.deserialize_f64(self)
     }
 }
 
@@ -176,21 +213,6 @@ impl<'de> Visitor<'de> for NumericDate {
 
     fn visit_f64<E: Error>(self, seconds: f64) -> Result<Duration, E> {
         Duration::try_from_secs_f64(seconds).map_err(E::custom)
-    }
-
-    /// How a number arrives when a build turns on serde_json's `arbitrary_precision`.
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Duration, A::Error> {
-        let Some(name) = map.next_key_seed(Text)? else {
-            return Err(A::Error::custom("not a number"));
-        };
-        let digits = map.next_value_seed(Text)?;
-        if name != NUMBER {
-            return Err(A::Error::custom("not a number"));
-        }
-        match digits.parse::<u64>() {
-            Ok(seconds) => self.visit_u64(seconds),
-            Err(_) => self.visit_f64(digits.parse().map_err(A::Error::custom)?),
-        }
     }
 }
 

@@ -88,7 +88,7 @@ impl<'t> Compact<'t> {
         else {
             return Err(not_compact(token));
         };
-        if header.len() > MAX_HEADER.div_ceil(3) * 4 {
+        if header.len() > (MAX_HEADER * 4).div_ceil(3) {
             return Err(AuthError::invalid("header_too_large")
                 .with_detail(format!("the JOSE header has more than {MAX_HEADER} bytes")));
         }

@@ -10,10 +10,8 @@ use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visi
 /// RFC 8259 sets no limit; a token of real life needs four levels.
 pub(super) const MAX_DEPTH: usize = 32;
 
-/// Names that serde_json gives a meaning of its own when one of its features is on anywhere
-/// in the build. `NUMBER` is how numbers then arrive; an object that uses `RAW_VALUE` would
-/// read one way here and another in `Value`.
-pub(super) const NUMBER: &str = "$serde_json::private::Number";
+/// A name that serde_json gives a meaning of its own: an object that uses it would read one
+/// way here and another in `Value`.
 const RAW_VALUE: &str = "$serde_json::private::RawValue";
 
 /// A string, borrowed from the input where it has no escapes.

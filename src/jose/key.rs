@@ -6,7 +6,6 @@ use serde_json::{Map, Value};
 use super::algorithm::{Algorithm, Family};
 use super::backend::Prepared;
 use super::material::{JwkParts, Material};
-use crate::digest::sha256;
 use crate::error::{AuthError, ConfigError, quoted};
 use crate::placeholder::is_placeholder;
 
@@ -202,11 +201,13 @@ impl KeySource {
 #[derive(Clone)]
 pub(crate) struct VerifyingKey {
     kid: Option<Box<str>>,
+    #[cfg(feature = "oauth")]
     identity: KeyIdentity,
     prepared: Prepared,
 }
 
 /// Which key this is: its id and its material.
+#[cfg(feature = "oauth")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct KeyIdentity([u8; 32]);
 
@@ -228,15 +229,9 @@ impl VerifyingKey {
             KeySource::Secret(secret, kid) => (kid, Prepared::hmac(secret.expose(), &fitting)),
             KeySource::Public(key) => (&key.kid, Prepared::public(&key.material, &fitting)?),
         };
-        let material = match source {
-            KeySource::Secret(secret, _) => sha256(&[secret.expose()]),
-            KeySource::Public(key) => key.material.digest(),
-        };
-        // Hashed one after the other: what separates them is the digest's fixed length.
-        let named = kid.as_deref().map_or(&b""[..], str::as_bytes);
-        let has_id = [u8::from(kid.is_some())];
         Some(Self {
-            identity: KeyIdentity(sha256(&[&material, &has_id, named])),
+            #[cfg(feature = "oauth")]
+            identity: KeyIdentity::of(source, kid.as_deref()),
             kid: kid.clone(),
             prepared,
         })
@@ -253,6 +248,25 @@ impl VerifyingKey {
 
     pub(crate) fn verify(&self, alg: Algorithm, message: &[u8], signature: &[u8]) -> bool {
         self.prepared.verify(alg, message, signature)
+    }
+}
+
+#[cfg(feature = "oauth")]
+impl KeyIdentity {
+    fn of(source: &KeySource, kid: Option<&str>) -> Self {
+        use crate::digest::sha256;
+
+        let material = match source {
+            KeySource::Secret(secret, _) => sha256(&[secret.expose()]),
+            KeySource::Public(key) => key.material.digest(),
+        };
+        // Hashed one after the other: what separates them is the digest's fixed length.
+        let has_id = [u8::from(kid.is_some())];
+        Self(sha256(&[
+            &material,
+            &has_id,
+            kid.unwrap_or_default().as_bytes(),
+        ]))
     }
 }
 

@@ -6,7 +6,6 @@ use jsonwebtoken::{AlgorithmFamily, DecodingKey, DecodingKeyKind};
 use serde_json::{Map, Value};
 
 use super::algorithm::{Algorithm, Family};
-use crate::digest::sha256;
 
 /// RFC 7518 section 3.3 asks for 2048 bits at least; above 8192 a check takes too long.
 const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
@@ -36,7 +35,10 @@ impl Material {
     }
 
     /// Equal for equal keys, and only for them.
+    #[cfg(feature = "oauth")]
     pub(crate) fn digest(&self) -> [u8; 32] {
+        use crate::digest::sha256;
+
         match self {
             Self::Rsa { n, e } => sha256(&[b"rsa", &(n.len() as u64).to_be_bytes(), n, e]),
             Self::P256(point) => sha256(&[b"p256", point]),

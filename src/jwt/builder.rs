@@ -181,7 +181,8 @@ impl JwtLayerBuilder {
     /// - The secret is shorter than the hash of an algorithm (32, 48 or 64 bytes).
     /// - A public key has no audience, and `dangerously_any_audience` was not said; or both
     ///   were.
-    /// - The clock skew is over 300 s; a scope, header name or audience is not one.
+    /// - The clock skew is over 300 s; a scope, header name or audience is not one, or
+    ///   the scope claim is one that is checked for itself.
     pub fn build(self) -> Result<JwtLayer, ConfigError> {
         let algorithms = self.checked_algorithms()?;
         let audience = self.checked_audience()?;
@@ -195,6 +196,10 @@ impl JwtLayerBuilder {
         };
         let required_scopes = Scopes::from_names(&self.required_scopes)
             .map_err(|error| ConfigError::new("required_scopes", error.to_string()))?;
+        let scope_claim = match self.scope_claim {
+            Some(name) => ScopeClaim::named(name)?,
+            None => ScopeClaim::default(),
+        };
         let key = VerifyingKey::prepare(&self.key.0, &algorithms)
             .ok_or_else(|| ConfigError::new("key", "the key is not valid"))?;
         Ok(JwtLayer::from_provider(Jwt {
@@ -206,9 +211,7 @@ impl JwtLayerBuilder {
                 issuer: self.issuer.map(Into::into),
                 audience,
                 clock_skew: self.clock_skew,
-                scope_claim: self
-                    .scope_claim
-                    .map_or_else(ScopeClaim::default, |name| ScopeClaim { name, array: true }),
+                scope_claim,
                 clients_are_principals: self.clients_are_principals,
             },
             required_scopes,

@@ -200,12 +200,12 @@ impl AuthorizationServer {
 
     /// Reads the scopes from another claim than `scope`, as a string with spaces or as an
     /// array of strings (`scp`, `permissions`).
-    pub fn scope_claim(mut self, name: impl Into<Cow<'static, str>>) -> Self {
-        self.scope_claim = ScopeClaim {
-            name: name.into(),
-            array: true,
-        };
-        self
+    ///
+    /// # Errors
+    /// The name is empty, or that of a claim with a meaning of its own.
+    pub fn scope_claim(mut self, name: impl Into<Cow<'static, str>>) -> Result<Self, ConfigError> {
+        self.scope_claim = ScopeClaim::named(name.into())?;
+        Ok(self)
     }
 
     /// Requires the header `typ: at+jwt` of

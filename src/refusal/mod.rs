@@ -5,7 +5,7 @@ mod grpc;
 mod json;
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{CACHE_CONTROL, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version};
 
 use crate::challenge::RefusalContext;
@@ -51,7 +51,9 @@ pub(crate) fn respond(error: AuthError, context: &RefusalContext, form: Form) ->
     challenge::write(&error, &context.challenges, headers);
     if let Some(delay) = error.retry_after() {
         // Delay-seconds are whole (RFC 9110 section 10.2.3): early would be too early.
-        let seconds = delay.as_secs() + u64::from(delay.subsec_nanos() > 0);
+        let seconds = delay
+            .as_secs()
+            .saturating_add(u64::from(delay.subsec_nanos() > 0));
         headers.insert(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
     }
     response.extensions_mut().insert(error);
@@ -67,7 +69,7 @@ pub(crate) fn no_auth_layer() -> Response<Bytes> {
     *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
     response
         .headers_mut()
-        .insert(CONTENT_TYPE, json::APPLICATION_JSON);
+        .insert(http::header::CONTENT_TYPE, json::APPLICATION_JSON);
     response
 }
 

@@ -111,6 +111,7 @@ fn settings_that_contradict_or_weaken() {
     for alg in [Algorithm::HS256, Algorithm::HS384, Algorithm::HS512] {
         refused(server().algorithms([Algorithm::RS256, alg]), "algorithms");
     }
+    refused(server().scope_claim("aud"), "scope_claim");
     refused(server().clock_skew(Duration::from_secs(301)), "clock_skew");
 
     let builder = || OAuthLayer::builder(RESOURCE).unwrap();

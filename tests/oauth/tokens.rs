@@ -187,7 +187,10 @@ async fn scopes_are_read_where_the_server_has_them() {
     web.set(&format!("{one}/keys"), Page::Json(key_set(&[&key])));
     let servers = [
         AuthorizationServer::new(ISSUER).unwrap(),
-        AuthorizationServer::new(one).unwrap().scope_claim("scp"),
+        AuthorizationServer::new(one)
+            .unwrap()
+            .scope_claim("scp")
+            .unwrap(),
     ];
     let mut guarded = Guarded::with_servers(&web, servers.clone());
     let mut builder = OAuthLayer::builder(RESOURCE).unwrap();

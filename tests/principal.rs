@@ -1,0 +1,87 @@
+//! `Principal` as providers of one's own make it.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, UNIX_EPOCH};
+
+use tower_mcp_auth::Principal;
+
+#[test]
+fn a_principal_is_what_its_builder_was_told() {
+    let claims = serde_json::json!({"tenant": 7});
+    let principal = Principal::builder("badge")
+        .issuer("https://idp")
+        .subject("alice")
+        .username("al")
+        .client_id("c1")
+        .scopes("a b".parse().unwrap())
+        .expires_at(Duration::from_secs(5))
+        .claims(claims.as_object().unwrap())
+        .build();
+    assert_eq!(principal.provider(), "badge");
+    assert_eq!(principal.issuer(), Some("https://idp"));
+    assert_eq!(principal.subject(), Some("alice"));
+    assert_eq!(principal.client_id(), Some("c1"));
+    assert_eq!(principal.scopes().as_str(), "a b");
+    assert_eq!(
+        principal.expires_at(),
+        Some(UNIX_EPOCH + Duration::from_secs(5))
+    );
+    assert_eq!(principal.claims()["tenant"], 7);
+    assert_eq!(
+        principal.id().as_str(),
+        "badge|iss=https://idp|sub=alice|client=c1"
+    );
+    assert!(!format!("{principal:?}").contains("tenant"));
+}
+
+#[test]
+fn ids_of_different_parts_differ() {
+    let builders = [
+        Principal::builder("a"),
+        Principal::builder("a|sub=b"),
+        Principal::builder("a").subject("b"),
+        Principal::builder("a").subject("b|client=c"),
+        Principal::builder("a").subject("b").client_id("c"),
+        Principal::builder("a").username("b"),
+        Principal::builder("a").issuer("b"),
+        Principal::builder("a").issuer("b|sub=c"),
+        Principal::builder("a").issuer("b").subject("c"),
+        Principal::builder("a").client_id("b"),
+        Principal::builder("a").subject("%7C"),
+        Principal::builder("a").subject("|"),
+        Principal::builder("a").subject(""),
+        Principal::builder("a").told_apart_by(b"x"),
+        Principal::builder("a").told_apart_by(b"y"),
+    ];
+    let count = builders.len();
+    let ids: BTreeSet<_> = builders.map(|builder| builder.build().id().clone()).into();
+    assert_eq!(ids.len(), count);
+}
+
+#[test]
+fn a_credential_tells_apart_only_those_without_a_name_in_whatever_order_it_is_said() {
+    let plain = Principal::builder("a").subject("alice").build();
+    for builder in [
+        Principal::builder("a")
+            .subject("alice")
+            .told_apart_by(b"token"),
+        Principal::builder("a")
+            .told_apart_by(b"token")
+            .subject("alice"),
+    ] {
+        assert_eq!(builder.build().id(), plain.id());
+    }
+    let named = Principal::builder("a")
+        .told_apart_by(b"token")
+        .username("al")
+        .build();
+    assert_eq!(named.id().as_str(), "a|username=al");
+}
+
+#[test]
+fn the_shape_of_a_principal_is_cheap_to_share() {
+    fn check<T: Clone + Send + Sync + std::fmt::Debug + 'static>() {}
+    check::<Principal>();
+    assert!(std::mem::size_of::<Principal>() <= 2 * std::mem::size_of::<usize>());
+    assert!(Principal::from_extensions(&http::Extensions::new()).is_none());
+}
