@@ -138,9 +138,9 @@ fn settings_that_contradict_or_weaken() {
 #[test]
 fn strings_and_finished_types_are_taken_alike() {
     let resource = String::from(RESOURCE);
-    OAuthLayer::new(&resource, ISSUER).unwrap();
-    OAuthLayer::new(resource, String::from(ISSUER)).unwrap();
-    OAuthLayer::new(
+    let _ = OAuthLayer::new(&resource, ISSUER).unwrap();
+    let _ = OAuthLayer::new(resource, String::from(ISSUER)).unwrap();
+    let _ = OAuthLayer::new(
         ProtectedResource::new(RESOURCE).unwrap(),
         AuthorizationServer::new(ISSUER).unwrap(),
     )

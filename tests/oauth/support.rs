@@ -156,6 +156,8 @@ impl Key {
         self.token_with_header(json!({}), changes)
     }
 
+    // By value, because every caller writes the changes in place.
+    #[allow(clippy::needless_pass_by_value)]
     pub fn token_with_header(&self, header_changes: Value, changes: Value) -> String {
         let header = json!({"alg": "ES256", "typ": "at+jwt", "kid": self.kid});
         let now = START.as_secs();
@@ -165,8 +167,8 @@ impl Key {
         });
         let input = format!(
             "{}.{}",
-            B64.encode(changed(header, header_changes).to_string()),
-            B64.encode(changed(claims, changes).to_string()),
+            B64.encode(changed(header, &header_changes).to_string()),
+            B64.encode(changed(claims, &changes).to_string()),
         );
         let random = SystemRandom::new();
         let signature = self.pair.sign(&random, input.as_bytes()).unwrap();
@@ -174,7 +176,7 @@ impl Key {
     }
 }
 
-fn changed(mut base: Value, changes: Value) -> Value {
+fn changed(mut base: Value, changes: &Value) -> Value {
     let members = base.as_object_mut().unwrap();
     for (name, value) in changes.as_object().unwrap() {
         match value {
