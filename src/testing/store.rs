@@ -1,13 +1,15 @@
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
-/// The most clients, codes and refresh tokens that are kept, of each; the oldest go first.
+/// The most registered clients, codes and refresh tokens that are kept, of each; the oldest go first.
 const LIMIT: usize = 1000;
 
 /// What the issuer remembers.
 pub(super) struct Store {
-    /// By client id.
-    pub(super) clients: Bounded<Client>,
+    /// Clients that were configured, and so are never forgotten.
+    configured: HashMap<String, Client>,
+    /// Clients that registered, by client id.
+    registered: Bounded<Client>,
     /// By code.
     pub(super) codes: Bounded<Code>,
     /// By refresh token.
@@ -44,19 +46,27 @@ pub(super) struct Code {
 
 impl Store {
     pub(super) fn new(clients: Vec<(String, String)>) -> Self {
-        let mut store = Self {
-            clients: Bounded::default(),
-            codes: Bounded::default(),
-            refresh_tokens: Bounded::default(),
-        };
-        for (id, secret) in clients {
+        let configured = clients.into_iter().map(|(id, secret)| {
             let client = Client {
                 secret: Some(secret),
                 redirect_uris: None,
             };
-            store.clients.insert(id, client);
+            (id, client)
+        });
+        Self {
+            configured: configured.collect(),
+            registered: Bounded::default(),
+            codes: Bounded::default(),
+            refresh_tokens: Bounded::default(),
         }
-        store
+    }
+
+    pub(super) fn client(&self, id: &str) -> Option<&Client> {
+        self.configured.get(id).or_else(|| self.registered.get(id))
+    }
+
+    pub(super) fn register(&mut self, id: String, client: Client) {
+        self.registered.insert(id, client);
     }
 }
 

@@ -65,7 +65,7 @@ pub(super) fn answer(
 
 fn redirect_uri(shared: &Shared, client_id: &str, named: Option<&str>) -> Result<Url, OAuthError> {
     let store = shared.store();
-    let client = store.clients.get(client_id);
+    let client = store.client(client_id);
     let registered = client.and_then(|client| client.redirect_uris.as_deref());
     let uri = match (named, registered) {
         (Some(uri), _) => uri,

@@ -47,7 +47,7 @@ pub(super) fn authenticate(
             (named.ok_or(missing)?.to_owned(), posted)
         }
     };
-    let known = shared.store().clients.get(&client_id).cloned();
+    let known = shared.store().client(&client_id).cloned();
     let expected = known.and_then(|client| client.secret);
     let is_good = match (&expected, &secret) {
         (None, None) => true,

@@ -60,7 +60,7 @@ pub(super) fn answer(shared: &Shared, body: &[u8]) -> Result<(StatusCode, Value)
         secret,
         redirect_uris: Some(redirect_uris),
     };
-    shared.store().clients.insert(client_id, client);
+    shared.store().register(client_id, client);
     Ok((StatusCode::CREATED, Value::Object(metadata)))
 }
 
