@@ -1,10 +1,17 @@
 //! The development issuer, as a client sees it.
 #![cfg(feature = "testing")]
 
+#[path = "issuer/clients.rs"]
+mod clients;
 #[path = "issuer/faults.rs"]
 mod faults;
 #[path = "issuer/flows.rs"]
 mod flows;
+#[path = "issuer/foreign_client.rs"]
+mod foreign_client;
+#[cfg(feature = "axum")]
+#[path = "issuer/handlers.rs"]
+mod handlers;
 #[path = "issuer/keys.rs"]
 mod keys;
 #[path = "issuer/metadata.rs"]
@@ -21,13 +28,18 @@ fn quick() -> IssuerBuilder {
     Issuer::builder().algorithms([Algorithm::ES256])
 }
 
-/// A client that shows redirects instead of following them.
-fn http() -> reqwest::Client {
-    reqwest::Client::builder()
+thread_local! {
+    /// One for each test, because it takes a while to make, and each test has its thread.
+    static HTTP: reqwest::Client = reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
         .build()
-        .unwrap()
+        .unwrap();
+}
+
+/// A client that shows redirects instead of following them.
+fn http() -> reqwest::Client {
+    HTTP.with(Clone::clone)
 }
 
 fn part(token: &str, index: usize) -> Value {
