@@ -68,6 +68,9 @@ mod principal;
 mod refusal;
 pub mod scopes;
 mod telemetry;
+#[cfg(feature = "testing")]
+#[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
+pub mod testing;
 
 pub use self::api_key::ApiKeyLayer;
 pub use self::auth::AuthLayer;

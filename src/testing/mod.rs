@@ -1,0 +1,74 @@
+//! For development and tests: an authorization server on a loopback port, and principals
+//! without a layer.
+//!
+//! [`Issuer`] is a real OAuth 2.1 authorization server, as small as it can be: metadata
+//! ([RFC 8414] and OpenID Connect Discovery), a key set, a token endpoint
+//! (`authorization_code` with PKCE, `refresh_token`, `client_credentials`), dynamic client
+//! registration ([RFC 7591]), resource indicators ([RFC 8707]), introspection ([RFC 7662]).
+//! An ordinary MCP client finds its way with it. It makes keys when it starts, and it needs
+//! no network beyond loopback.
+//!
+//! **It is not for production.** It approves every authorization request as the user
+//! `alice`, without asking; a client that nobody registered is a public client. Whoever
+//! reaches its port has a token. So it listens on loopback addresses only, keeps
+//! everything in memory, and forgets the oldest of what it keeps.
+//!
+//! # Tokens, without any dance
+//!
+//! ```
+//! use tower_mcp_auth::testing::{Behaviour, Endpoint, Issuer};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let issuer = Issuer::start().await?;
+//! let token = issuer
+//!     .token()
+//!     .audience("https://mcp.example.com/mcp")
+//!     .scope("mcp:read")
+//!     .sign();
+//! assert_eq!(token.split('.').count(), 3);
+//!
+//! // A lie for every check of yours to find.
+//! let expired = issuer.token().audience("https://mcp.example.com/mcp").expired().sign();
+//! let forged = issuer.token().signed_by_a_stranger().sign();
+//! assert_ne!(expired, forged);
+//!
+//! // Keys come and go.
+//! issuer.rotate();
+//! issuer.withdraw_old_keys();
+//!
+//! // And every server has a bad day.
+//! issuer.set_behaviour(Endpoint::Jwks, Behaviour::Status(503).times(2));
+//! let jwks = reqwest::get(issuer.endpoint(Endpoint::Jwks)).await?;
+//! assert_eq!(jwks.status(), 503);
+//! assert_eq!(issuer.requests(Endpoint::Jwks), 1);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Handlers, without any layer
+//!
+//! [`insert_principal`] puts a principal into a request as a layer would.
+//!
+//! [RFC 7591]: https://www.rfc-editor.org/rfc/rfc7591
+//! [RFC 7662]: https://www.rfc-editor.org/rfc/rfc7662
+//! [RFC 8414]: https://www.rfc-editor.org/rfc/rfc8414
+//! [RFC 8707]: https://www.rfc-editor.org/rfc/rfc8707
+
+mod behaviour;
+mod body;
+mod builder;
+mod endpoints;
+mod issuer;
+mod keys;
+mod principal;
+mod server;
+mod store;
+mod token;
+
+pub use self::behaviour::Behaviour;
+pub use self::builder::IssuerBuilder;
+pub use self::endpoints::Endpoint;
+pub use self::issuer::Issuer;
+pub use self::principal::{insert_anonymous, insert_principal};
+pub use self::token::TokenBuilder;

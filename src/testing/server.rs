@@ -1,0 +1,193 @@
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{self, HeaderName, HeaderValue};
+use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Limited};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+use super::behaviour::Behaviour;
+use super::body::Answer;
+use super::endpoints::{self, Endpoint};
+use super::issuer::Shared;
+
+/// The most connections at once; others wait.
+const MAX_CONNECTIONS: usize = 4096;
+/// The largest request body.
+const MAX_BODY: usize = 64 * 1024;
+/// How long a request may take to arrive.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Accepts connections until it is aborted; the connections end with it.
+pub(super) async fn serve(listener: TcpListener, shared: Arc<Shared>) {
+    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let mut connections = JoinSet::new();
+    while let Ok(place) = Arc::clone(&places).acquire_owned().await {
+        // Out of file descriptors, say: others may be closed meanwhile.
+        let Ok((stream, _)) = listener.accept().await else {
+            sleep(Duration::from_millis(10)).await;
+            continue;
+        };
+        let _ = stream.set_nodelay(true);
+        let shared = Arc::clone(&shared);
+        connections.spawn(async move {
+            let service = service_fn(|request| answer(Arc::clone(&shared), request));
+            // An error here is a client that went away, or a fault that was asked for.
+            let _ = http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(PATIENCE)
+                .serve_connection(TokioIo::new(stream), service)
+                .await;
+            drop(place);
+        });
+        while connections.try_join_next().is_some() {}
+    }
+}
+
+/// A request; an error closes the connection.
+async fn answer(
+    shared: Arc<Shared>,
+    request: Request<Incoming>,
+) -> Result<Response<Answer>, io::Error> {
+    let Some(endpoint) = shared.paths.find(request.uri().path()) else {
+        return Ok(empty(StatusCode::NOT_FOUND).map(Answer::Whole));
+    };
+    if request.method() == Method::OPTIONS {
+        return Ok(preflight(endpoint, request.headers()).map(Answer::Whole));
+    }
+    shared.faults.count(endpoint);
+    let behaviour = shared.faults.next(endpoint).await;
+    let mut response = match behaviour {
+        Behaviour::Disconnect => return Err(io::ErrorKind::ConnectionAborted.into()),
+        Behaviour::Status(status) => match StatusCode::from_u16(status) {
+            Ok(status) => error(status, "temporarily_unavailable").map(Answer::Whole),
+            Err(_) => broken("the status is none").map(Answer::Whole),
+        },
+        Behaviour::Body {
+            content_type,
+            bytes,
+        } => body(&content_type, bytes).map(Answer::Whole),
+        Behaviour::Redirect(url) => redirect(&url).map(Answer::Whole),
+        Behaviour::Delay(delay) => {
+            sleep(delay).await;
+            proper(&shared, endpoint, request).await.map(Answer::Whole)
+        }
+        Behaviour::Drip => proper(&shared, endpoint, request).await.map(Answer::drip),
+        Behaviour::Oversize(total) => proper(&shared, endpoint, request)
+            .await
+            .map(|bytes| Answer::padded(bytes, total)),
+        Behaviour::Headers(headers) => {
+            let response = proper(&shared, endpoint, request).await;
+            with_headers(response, headers).map(Answer::Whole)
+        }
+        Behaviour::Normal | Behaviour::Hang | Behaviour::Times(..) => {
+            proper(&shared, endpoint, request).await.map(Answer::Whole)
+        }
+    };
+    if endpoint.is_for_scripts() {
+        let headers = response.headers_mut();
+        headers.insert(
+            header::ACCESS_CONTROL_ALLOW_ORIGIN,
+            HeaderValue::from_static("*"),
+        );
+    }
+    Ok(response)
+}
+
+async fn proper(
+    shared: &Arc<Shared>,
+    endpoint: Endpoint,
+    request: Request<Incoming>,
+) -> Response<Bytes> {
+    let (parts, body) = request.into_parts();
+    match timeout(PATIENCE, Limited::new(body, MAX_BODY).collect()).await {
+        Ok(Ok(body)) => endpoints::answer(shared, endpoint, &parts, &body.to_bytes()),
+        Ok(Err(_)) => error(StatusCode::PAYLOAD_TOO_LARGE, "invalid_request"),
+        Err(_) => error(StatusCode::REQUEST_TIMEOUT, "invalid_request"),
+    }
+}
+
+/// Browser clients ask first. Their headers are mirrored, because `*` does not cover
+/// `Authorization`.
+fn preflight(endpoint: Endpoint, asked: &HeaderMap) -> Response<Bytes> {
+    let mut response = empty(StatusCode::NO_CONTENT);
+    let headers = response.headers_mut();
+    headers.insert(header::ALLOW, endpoint.methods());
+    if endpoint.is_for_scripts() {
+        headers.insert(
+            header::ACCESS_CONTROL_ALLOW_ORIGIN,
+            HeaderValue::from_static("*"),
+        );
+        headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, endpoint.methods());
+        if let Some(names) = asked.get(header::ACCESS_CONTROL_REQUEST_HEADERS) {
+            headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, names.clone());
+        }
+    }
+    response
+}
+
+fn empty(status: StatusCode) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::new());
+    *response.status_mut() = status;
+    response
+}
+
+fn error(status: StatusCode, code: &str) -> Response<Bytes> {
+    endpoints::json(
+        status,
+        "application/json",
+        &serde_json::json!({ "error": code }),
+    )
+}
+
+/// A [`Behaviour`] that cannot be carried out.
+fn broken(why: &str) -> Response<Bytes> {
+    let text = format!("this behaviour is not possible: {why}\n");
+    let mut response = Response::new(text.into());
+    *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+    response
+}
+
+fn body(content_type: &str, bytes: Vec<u8>) -> Response<Bytes> {
+    let Ok(content_type) = HeaderValue::try_from(content_type) else {
+        return broken("the content type is no header value");
+    };
+    let mut response = Response::new(bytes.into());
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, content_type);
+    response
+}
+
+fn redirect(url: &str) -> Response<Bytes> {
+    let Ok(url) = HeaderValue::try_from(url) else {
+        return broken("the URL is no header value");
+    };
+    let mut response = empty(StatusCode::FOUND);
+    response.headers_mut().insert(header::LOCATION, url);
+    response
+}
+
+fn with_headers(mut response: Response<Bytes>, headers: Vec<(String, String)>) -> Response<Bytes> {
+    let mut parsed = Vec::with_capacity(headers.len());
+    for (name, value) in headers {
+        match (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+            (Ok(name), Ok(value)) => parsed.push((name, value)),
+            _ => return broken("a header has a bad name or value"),
+        }
+    }
+    for (name, _) in &parsed {
+        response.headers_mut().remove(name);
+    }
+    response.headers_mut().extend(parsed);
+    response
+}
