@@ -1,0 +1,9 @@
+//! The layers around axum, hyper, tonic and rmcp, unchanged, over sockets of the loopback.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod axum;
+mod hyper;
+mod rmcp;
+mod tonic;
