@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 use super::compact::{json_error, wrong_type};
-use super::json::{NUMBER, Names, Skip, Text};
+use super::json::{Digits, NUMBER, Names, Skip, Text};
 use crate::error::AuthError;
 
 /// The claims this crate judges, borrowed from the payload. A claim of the wrong type was
@@ -180,13 +180,10 @@ impl<'de> Visitor<'de> for NumericDate {
 
     /// How a number arrives when a build turns on serde_json's `arbitrary_precision`.
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Duration, A::Error> {
-        let Some(name) = map.next_key_seed(Text)? else {
-            return Err(A::Error::custom("not a number"));
-        };
-        let digits = map.next_value_seed(Text)?;
-        if name != NUMBER {
+        if map.next_key_seed(Text)?.as_deref() != Some(NUMBER) {
             return Err(A::Error::custom("not a number"));
         }
+        let digits = map.next_value_seed(Digits)?;
         match digits.parse::<u64>() {
             Ok(seconds) => self.visit_u64(seconds),
             Err(_) => self.visit_f64(digits.parse().map_err(A::Error::custom)?),

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::de::{Deserializer, MapAccess, Visitor};
 
 use super::algorithm::Algorithm;
-use super::json::{DUPLICATE, Names, Skip, TOO_DEEP, Text};
+use super::json::{DUPLICATE, Names, RESERVED, Skip, TOO_DEEP, Text};
 use crate::error::AuthError;
 
 /// The longest token, in bytes.
@@ -147,7 +147,7 @@ pub(super) fn json_error(error: &serde_json::Error, what: &str) -> AuthError {
     } else {
         "malformed_token"
     };
-    let known = [DUPLICATE, TOO_DEEP]
+    let known = [DUPLICATE, TOO_DEEP, RESERVED]
         .into_iter()
         .find(|known| text.starts_with(known))
         .or_else(|| {

@@ -11,8 +11,8 @@ use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visi
 pub(super) const MAX_DEPTH: usize = 32;
 
 /// Names that serde_json gives a meaning of its own when one of its features is on anywhere
-/// in the build. `NUMBER` is how numbers then arrive; an object that uses `RAW_VALUE` would
-/// read one way here and another in `Value`.
+/// in the build: an object that uses one would read one way here and another in `Value`.
+/// Numbers themselves arrive as an object of `NUMBER` then, with [`Digits`] as its value.
 pub(super) const NUMBER: &str = "$serde_json::private::Number";
 const RAW_VALUE: &str = "$serde_json::private::RawValue";
 
@@ -43,6 +43,35 @@ impl<'de> Visitor<'de> for Text {
     }
 }
 
+/// The digits of a number under serde_json's `arbitrary_precision`. They come as a `String`
+/// made for the purpose; what stands in the text itself comes borrowed or copied, and is
+/// refused: `{"$serde_json::private::Number":"1"}` in a token is an object, and no number.
+pub(super) struct Digits;
+
+impl<'de> DeserializeSeed<'de> for Digits {
+    type Value = String;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<String, D::Error> {
+        deserializer.deserialize_string(self)
+    }
+}
+
+impl Visitor<'_> for Digits {
+    type Value = String;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a number")
+    }
+
+    fn visit_str<E: Error>(self, _: &str) -> Result<String, E> {
+        Err(E::custom(RESERVED))
+    }
+
+    fn visit_string<E: Error>(self, digits: String) -> Result<String, E> {
+        Ok(digits)
+    }
+}
+
 /// The member names of one object, each allowed once.
 #[derive(Default)]
 pub(super) struct Names<'de> {
@@ -56,8 +85,8 @@ impl<'de> Names<'de> {
     const FEW: usize = 24;
 
     pub(super) fn add<E: Error>(&mut self, name: Cow<'de, str>) -> Result<(), E> {
-        if name == RAW_VALUE {
-            return Err(E::custom("reserved member name"));
+        if name == RAW_VALUE || name == NUMBER {
+            return Err(E::custom(RESERVED));
         }
         let repeated = if self.few.len() < Self::FEW {
             let repeated = self.few.contains(&name);
@@ -78,6 +107,7 @@ impl<'de> Names<'de> {
 
 pub(super) const DUPLICATE: &str = "duplicate member";
 pub(super) const TOO_DEEP: &str = "nested too deeply";
+pub(super) const RESERVED: &str = "reserved member name";
 
 /// Any value, checked and forgotten; holds the depth it stands at.
 pub(super) struct Skip(pub(super) usize);
@@ -137,11 +167,16 @@ impl<'de> Visitor<'de> for Skip {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let mut next = map.next_key_seed(Text)?;
+        if next.as_deref() == Some(NUMBER) {
+            return map.next_value_seed(Digits).map(drop);
+        }
         let depth = self.inner()?;
         let mut names = Names::default();
-        while let Some(name) = map.next_key_seed(Text)? {
+        while let Some(name) = next {
             names.add(name)?;
             map.next_value_seed(Self(depth))?;
+            next = map.next_key_seed(Text)?;
         }
         Ok(())
     }
