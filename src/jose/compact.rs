@@ -201,7 +201,7 @@ fn read_header(json: &[u8]) -> Result<Header, AuthError> {
         .and_then(|read| deserializer.end().map(|()| read))
         .map_err(|error| json_error(&error, "header"))?;
     match refused {
-        Some(reason) => Err(AuthError::invalid(reason)),
+        Some((reason, detail)) => Err(AuthError::invalid(reason).with_detail(detail)),
         None => Ok(header),
     }
 }
@@ -209,7 +209,7 @@ fn read_header(json: &[u8]) -> Result<Header, AuthError> {
 struct HeaderVisitor;
 
 impl<'de> Visitor<'de> for HeaderVisitor {
-    type Value = (Header, Option<&'static str>);
+    type Value = (Header, Option<(&'static str, &'static str)>);
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a JSON object")
@@ -237,12 +237,12 @@ impl<'de> Visitor<'de> for HeaderVisitor {
                 // must refuse. This crate understands none, whatever the value.
                 "crit" => {
                     map.next_value_seed(Skip(1))?;
-                    refused = Some("critical_header");
+                    refused = Some(("critical_header", "crit: no extension is understood"));
                 }
                 // RFC 7797: an unencoded payload is no JWT (RFC 7519 section 7.2).
                 "b64" => match map.next_value::<bool>().map_err(|_| wrong_type("b64"))? {
                     true => {}
-                    false => refused = Some("unencoded_payload"),
+                    false => refused = Some(("unencoded_payload", "b64 is false")),
                 },
                 _ => map.next_value_seed(Skip(1))?,
             }
@@ -254,4 +254,16 @@ impl<'de> Visitor<'de> for HeaderVisitor {
 
 pub(super) fn wrong_type<E: serde::de::Error>(name: &str) -> E {
     E::custom(format_args!("{WRONG_TYPE}{name} "))
+}
+
+/// Keeps what an object inside was refused for.
+pub(super) fn or_wrong_type<E: serde::de::Error>(error: E, name: &str) -> E {
+    let text = error.to_string();
+    if [DUPLICATE, TOO_DEEP, RESERVED, WRONG_TYPE]
+        .iter()
+        .any(|known| text.starts_with(known))
+    {
+        return error;
+    }
+    wrong_type(name)
 }
