@@ -102,7 +102,7 @@ impl PublicKey {
     ///
     /// # Errors
     /// It is not one of these, it is a private key, an RSA key is not between 2048 and 8192
-    /// bits, or the key is not valid.
+    /// bits (4096 with the backend `rust-crypto`), or the key is not valid.
     pub fn from_pem(pem: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
         Self::new(Material::from_pem(pem.as_ref()))
     }
