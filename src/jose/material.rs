@@ -96,8 +96,9 @@ impl Material {
         }
         let odd = |number: &[u8]| number.last().is_some_and(|last| last % 2 == 1);
         // An exponent of 1 makes every message its own signature. Both backends stop at 33
-        // bits, as a larger one only costs time.
-        let exponent_fits = e.len() <= 5 && e != [1] && odd(e);
+        // bits, as a larger one only costs time, but not both before the first signature.
+        let fits_33_bits = e.len() < 5 || (e.len() == 5 && e[0] == 1);
+        let exponent_fits = fits_33_bits && e != [1] && odd(e);
         if !exponent_fits || !odd(n) {
             return Err("the RSA key has an unusable modulus or exponent".to_owned());
         }
