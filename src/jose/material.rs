@@ -60,7 +60,11 @@ impl Material {
             .ok_or("this is no PEM of an RSA, EC or Ed25519 public key")?;
         match (key.family(), key.kind()) {
             (AlgorithmFamily::Rsa, DecodingKeyKind::SecretOrDer(pkcs1)) => {
-                let (n, e) = super::backend::rsa_components(pkcs1)
+                // A reader may take a SubjectPublicKeyInfo here as well, one that an algorithm
+                // identifier limits to RSASSA-PSS included.
+                let (n, e) = Some(&pkcs1[..])
+                    .filter(|der| starts_with_integer(der))
+                    .and_then(super::backend::rsa_components)
                     .ok_or("the RSA key inside the PEM is malformed")?;
                 Self::rsa(&n, &e)
             }
@@ -192,6 +196,15 @@ impl JwkParts {
             alg,
         })
     }
+}
+
+/// Whether the DER is a SEQUENCE that starts with an INTEGER, as PKCS#1 has it.
+fn starts_with_integer(der: &[u8]) -> bool {
+    let [0x30, length, rest @ ..] = der else {
+        return false;
+    };
+    let more = if *length < 0x80 { 0 } else { length & 0x7f };
+    rest.get(usize::from(more)) == Some(&0x02)
 }
 
 fn without_zeros(number: &[u8]) -> &[u8] {
