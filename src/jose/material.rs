@@ -123,11 +123,42 @@ impl Material {
     }
 
     fn ed25519(point: &[u8]) -> Result<Self, String> {
-        point
+        let point: [u8; 32] = point
             .try_into()
-            .map(Self::Ed25519)
-            .map_err(|_| "the key is not of Ed25519".to_owned())
+            .map_err(|_| "the key is not of Ed25519".to_owned())?;
+        if has_small_order(&point) {
+            return Err("the Ed25519 key is a point of small order".to_owned());
+        }
+        Ok(Self::Ed25519(point))
     }
+}
+
+/// Whether an Ed25519 key is one of the points of order 1, 2, 4 and 8, in any encoding: with
+/// such a key somebody without a private one can sign, as with an RSA exponent of 1. Neither
+/// backend refuses them.
+fn has_small_order(point: &[u8; 32]) -> bool {
+    // The y coordinates of order 8, little-endian; the top bit is the sign of x.
+    const ORDER_8: [[u8; 32]; 2] = [
+        [
+            0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef,
+            0x98, 0xf0, 0xd5, 0xdf, 0xac, 0x05, 0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88,
+            0x6d, 0x53, 0xfc, 0x05,
+        ],
+        [
+            0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10,
+            0x67, 0x0f, 0x2a, 0x20, 0x53, 0xfa, 0x2c, 0x39, 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77,
+            0x92, 0xac, 0x03, 0x7a,
+        ],
+    ];
+    let mut y = *point;
+    y[31] &= 0x7f;
+    let (first, rest) = (y[0], &y[1..]);
+    // 0 and 1; p - 1, and p and p + 1, which stand for 0 and 1.
+    let near_zero = first <= 1 && rest.iter().all(|byte| *byte == 0);
+    let near_p = matches!(first, 0xec..=0xee)
+        && y[31] == 0x7f
+        && rest[..30].iter().all(|byte| *byte == 0xff);
+    near_zero || near_p || ORDER_8.contains(&y)
 }
 
 /// A JSON Web Key (RFC 7517) that can verify signatures.
