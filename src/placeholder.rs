@@ -31,9 +31,11 @@ pub(crate) fn is_placeholder(secret: &[u8]) -> bool {
         .iter()
         .for_each(|byte| seen[usize::from(*byte)] = true);
     let distinct = seen.iter().filter(|seen| **seen).count();
+    // Random bytes have few letters and digits, and one alone is part of every run.
+    let is_text = folded.len() * 2 >= secret.len();
     let is_run = |run: &str| {
         let doubled = run.repeat(1 + folded.len() / run.len() + 1);
-        !folded.is_empty() && doubled.contains(&folded)
+        is_text && doubled.contains(&folded)
     };
     distinct < 5
         || WORDS.iter().any(|word| folded.contains(word))

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-use super::compact::{json_error, wrong_type};
+use super::compact::{json_error, or_wrong_type, wrong_type};
 use super::json::{Names, Skip, Text};
 use crate::error::{AuthError, ConfigError};
 
@@ -154,7 +154,7 @@ impl<'de> Visitor<'de> for ClaimsVisitor<'_> {
                 "cnf" => {
                     claims.confirmation = Some(
                         map.next_value_seed(ConfirmationSeed)
-                            .map_err(|_| wrong_type("cnf"))?,
+                            .map_err(|error| or_wrong_type(error, "cnf"))?,
                     );
                 }
                 "nonce" => {
@@ -318,8 +318,8 @@ impl<'de> Visitor<'de> for ConfirmationSeed {
         let mut names = Names::new();
         while let Some(name) = map.next_key_seed(Text)? {
             match &*name {
-                "jkt" => confirmation.jkt = Some(map.next_value_seed(Text)?),
-                "x5t#S256" => confirmation.x5t_s256 = Some(map.next_value_seed(Text)?),
+                "jkt" => confirmation.jkt = Some(text(&mut map, "jkt")?),
+                "x5t#S256" => confirmation.x5t_s256 = Some(text(&mut map, "x5t#S256")?),
                 // Keycloak adds members; those beside a known one change nothing.
                 _ => map.next_value_seed(Skip(2))?,
             }

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::de::{Deserializer, MapAccess, Visitor};
 
 use super::algorithm::Algorithm;
-use super::json::{DUPLICATE, Names, Skip, TOO_DEEP, Text};
+use super::json::{DUPLICATE, Names, RESERVED, Skip, TOO_DEEP, Text};
 use crate::error::AuthError;
 
 /// The longest token, in bytes.
@@ -88,6 +88,7 @@ impl<'t> Compact<'t> {
         else {
             return Err(not_compact(token));
         };
+        // Without padding: four characters rounded up would let two more bytes through.
         if header.len() > (MAX_HEADER * 4).div_ceil(3) {
             return Err(AuthError::invalid("header_too_large")
                 .with_detail(format!("the JOSE header has more than {MAX_HEADER} bytes")));
@@ -168,7 +169,7 @@ pub(super) fn json_error(error: &serde_json::Error, what: &str) -> AuthError {
     } else {
         "malformed_token"
     };
-    let known = [DUPLICATE, TOO_DEEP]
+    let known = [DUPLICATE, TOO_DEEP, RESERVED]
         .into_iter()
         .find(|known| text.starts_with(known))
         .or_else(|| {
@@ -222,7 +223,7 @@ fn read_header(json: &[u8]) -> Result<Header, AuthError> {
         .and_then(|read| deserializer.end().map(|()| read))
         .map_err(|error| json_error(&error, "header"))?;
     match refused {
-        Some(reason) => Err(AuthError::invalid(reason)),
+        Some((reason, detail)) => Err(AuthError::invalid(reason).with_detail(detail)),
         None => Ok(header),
     }
 }
@@ -230,7 +231,7 @@ fn read_header(json: &[u8]) -> Result<Header, AuthError> {
 struct HeaderVisitor;
 
 impl<'de> Visitor<'de> for HeaderVisitor {
-    type Value = (Header, Option<&'static str>);
+    type Value = (Header, Option<(&'static str, &'static str)>);
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a JSON object")
@@ -258,12 +259,12 @@ impl<'de> Visitor<'de> for HeaderVisitor {
                 // must refuse. This crate understands none, whatever the value.
                 "crit" => {
                     map.next_value_seed(Skip(1))?;
-                    refused = Some("critical_header");
+                    refused = Some(("critical_header", "crit: no extension is understood"));
                 }
                 // RFC 7797: an unencoded payload is no JWT (RFC 7519 section 7.2).
                 "b64" => match map.next_value::<bool>().map_err(|_| wrong_type("b64"))? {
                     true => {}
-                    false => refused = Some("unencoded_payload"),
+                    false => refused = Some(("unencoded_payload", "b64 is false")),
                 },
                 _ => map.next_value_seed(Skip(1))?,
             }
@@ -275,4 +276,16 @@ impl<'de> Visitor<'de> for HeaderVisitor {
 
 pub(super) fn wrong_type<E: serde::de::Error>(name: &str) -> E {
     E::custom(format_args!("{WRONG_TYPE}{name} "))
+}
+
+/// Keeps what an object inside was refused for.
+pub(super) fn or_wrong_type<E: serde::de::Error>(error: E, name: &str) -> E {
+    let text = error.to_string();
+    if [DUPLICATE, TOO_DEEP, RESERVED, WRONG_TYPE]
+        .iter()
+        .any(|known| text.starts_with(known))
+    {
+        return error;
+    }
+    wrong_type(name)
 }

@@ -10,8 +10,10 @@ use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visi
 /// RFC 8259 sets no limit; a token of real life needs four levels.
 pub(super) const MAX_DEPTH: usize = 32;
 
-/// A name that serde_json gives a meaning of its own: an object that uses it would read one
-/// way here and another in `Value`.
+/// Names that serde_json gives a meaning of its own when one of its features is on anywhere
+/// in the build: an object that uses one would read one way here and another in `Value`.
+/// Numbers themselves arrive as an object of `NUMBER` then, with [`Digits`] as its value.
+const NUMBER: &str = "$serde_json::private::Number";
 const RAW_VALUE: &str = "$serde_json::private::RawValue";
 
 /// A string, borrowed from the input where it has no escapes.
@@ -41,6 +43,35 @@ impl<'de> Visitor<'de> for Text {
     }
 }
 
+/// The digits of a number under serde_json's `arbitrary_precision`. They come as a `String`
+/// made for the purpose; what stands in the text itself comes borrowed or copied, and is
+/// refused: `{"$serde_json::private::Number":"1"}` in a token is an object, and no number.
+struct Digits;
+
+impl<'de> DeserializeSeed<'de> for Digits {
+    type Value = String;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<String, D::Error> {
+        deserializer.deserialize_string(self)
+    }
+}
+
+impl Visitor<'_> for Digits {
+    type Value = String;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a number")
+    }
+
+    fn visit_str<E: Error>(self, _: &str) -> Result<String, E> {
+        Err(E::custom(RESERVED))
+    }
+
+    fn visit_string<E: Error>(self, digits: String) -> Result<String, E> {
+        Ok(digits)
+    }
+}
+
 /// The member names of one object, each allowed once.
 pub(super) struct Names<'de> {
     /// On the stack: few objects have more, and a token should cost no allocation for it.
@@ -63,8 +94,8 @@ impl<'de> Names<'de> {
     }
 
     pub(super) fn add<E: Error>(&mut self, name: Cow<'de, str>) -> Result<(), E> {
-        if name == RAW_VALUE {
-            return Err(E::custom("reserved member name"));
+        if name == RAW_VALUE || name == NUMBER {
+            return Err(E::custom(RESERVED));
         }
         let mut repeated = self.few[..self.len].contains(&name);
         if self.len < FEW {
@@ -82,6 +113,7 @@ impl<'de> Names<'de> {
 
 pub(super) const DUPLICATE: &str = "duplicate member";
 pub(super) const TOO_DEEP: &str = "nested too deeply";
+pub(super) const RESERVED: &str = "reserved member name";
 
 /// Any value, checked and forgotten; holds the depth it stands at.
 pub(super) struct Skip(pub(super) usize);
@@ -141,11 +173,16 @@ impl<'de> Visitor<'de> for Skip {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let mut next = map.next_key_seed(Text)?;
+        if next.as_deref() == Some(NUMBER) {
+            return map.next_value_seed(Digits).map(drop);
+        }
         let depth = self.inner()?;
         let mut names = Names::new();
-        while let Some(name) = map.next_key_seed(Text)? {
+        while let Some(name) = next {
             names.add(name)?;
             map.next_value_seed(Self(depth))?;
+            next = map.next_key_seed(Text)?;
         }
         Ok(())
     }

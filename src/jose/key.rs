@@ -53,6 +53,14 @@ impl Secret {
         Ok(Self(secret.to_vec().into()))
     }
 
+    /// Checks a signature over any bytes, on the path tokens take: published vectors sign
+    /// other things than tokens. Not part of the stable interface.
+    #[doc(hidden)]
+    pub fn verify_raw(&self, alg: Algorithm, message: &[u8], signature: &[u8]) -> bool {
+        let source = KeySource::Secret(self.clone(), None);
+        VerifyingKey::verify_raw(&source, alg, message, signature)
+    }
+
     pub(super) fn expose(&self) -> &[u8] {
         self.0.expose_secret()
     }
@@ -94,7 +102,7 @@ impl PublicKey {
     ///
     /// # Errors
     /// It is not one of these, it is a private key, an RSA key is not between 2048 and 8192
-    /// bits, or the key is not valid.
+    /// bits (4096 with the backend `rust-crypto`), or the key is not valid.
     pub fn from_pem(pem: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
         Self::new(Material::from_pem(pem.as_ref()))
     }
@@ -135,6 +143,14 @@ impl PublicKey {
     pub fn key_id(mut self, kid: impl Into<Box<str>>) -> Self {
         self.kid = Some(kid.into());
         self
+    }
+
+    /// Checks a signature over any bytes, on the path tokens take: published vectors sign
+    /// other things than tokens. Not part of the stable interface.
+    #[doc(hidden)]
+    pub fn verify_raw(&self, alg: Algorithm, message: &[u8], signature: &[u8]) -> bool {
+        let source = KeySource::Public(self.clone());
+        VerifyingKey::verify_raw(&source, alg, message, signature)
     }
 
     /// What the key verifies where nobody says otherwise.
@@ -240,6 +256,10 @@ impl VerifyingKey {
     #[cfg(feature = "oauth")]
     pub(crate) fn identity(&self) -> KeyIdentity {
         self.identity
+    }
+
+    fn verify_raw(source: &KeySource, alg: Algorithm, message: &[u8], signature: &[u8]) -> bool {
+        Self::prepare(source, &[alg]).is_some_and(|key| key.verify(alg, message, signature))
     }
 
     fn kid(&self) -> Option<&str> {

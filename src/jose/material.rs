@@ -8,7 +8,12 @@ use serde_json::{Map, Value};
 use super::algorithm::{Algorithm, Family};
 
 /// RFC 7518 section 3.3 asks for 2048 bits at least; above 8192 a check takes too long.
-const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
+/// RustCrypto ends at 4096: a longer key would be taken, and then verify nothing.
+const RSA_BITS: std::ops::RangeInclusive<usize> = if cfg!(feature = "aws-lc-rs") {
+    2048..=8192
+} else {
+    2048..=4096
+};
 
 /// A public key in its parts, with nothing more known of it than its form.
 #[derive(Clone)]
@@ -68,8 +73,12 @@ impl Material {
             .ok_or("this is no PEM of an RSA, EC or Ed25519 public key")?;
         match (key.family(), key.kind()) {
             (AlgorithmFamily::Rsa, DecodingKeyKind::SecretOrDer(pkcs1)) => {
-                let (n, e) =
-                    rsa_components(pkcs1).ok_or("the RSA key inside the PEM is malformed")?;
+                // A reader may take a SubjectPublicKeyInfo here as well, one that an algorithm
+                // identifier limits to RSASSA-PSS included.
+                let (n, e) = Some(&pkcs1[..])
+                    .filter(|der| starts_with_integer(der))
+                    .and_then(rsa_components)
+                    .ok_or("the RSA key inside the PEM is malformed")?;
                 Self::rsa(&n, &e)
             }
             (AlgorithmFamily::Ec, DecodingKeyKind::SecretOrDer(point)) => Self::ec(point),
@@ -104,8 +113,9 @@ impl Material {
         }
         let odd = |number: &[u8]| number.last().is_some_and(|last| last % 2 == 1);
         // An exponent of 1 makes every message its own signature. Both backends stop at 33
-        // bits, as a larger one only costs time.
-        let exponent_fits = e.len() <= 5 && e != [1] && odd(e);
+        // bits, as a larger one only costs time, but not both before the first signature.
+        let fits_33_bits = e.len() < 5 || (e.len() == 5 && e[0] == 1);
+        let exponent_fits = fits_33_bits && e != [1] && odd(e);
         if !exponent_fits || !odd(n) {
             return Err("the RSA key has an unusable modulus or exponent".to_owned());
         }
@@ -126,11 +136,42 @@ impl Material {
     }
 
     fn ed25519(point: &[u8]) -> Result<Self, String> {
-        point
+        let point: [u8; 32] = point
             .try_into()
-            .map(Self::Ed25519)
-            .map_err(|_| "the key is not of Ed25519".to_owned())
+            .map_err(|_| "the key is not of Ed25519".to_owned())?;
+        if has_small_order(&point) {
+            return Err("the Ed25519 key is a point of small order".to_owned());
+        }
+        Ok(Self::Ed25519(point))
     }
+}
+
+/// Whether an Ed25519 key is one of the points of order 1, 2, 4 and 8, in any encoding: with
+/// such a key somebody without a private one can sign, as with an RSA exponent of 1. Neither
+/// backend refuses them.
+fn has_small_order(point: &[u8; 32]) -> bool {
+    // The y coordinates of order 8, little-endian; the top bit is the sign of x.
+    const ORDER_8: [[u8; 32]; 2] = [
+        [
+            0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef,
+            0x98, 0xf0, 0xd5, 0xdf, 0xac, 0x05, 0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88,
+            0x6d, 0x53, 0xfc, 0x05,
+        ],
+        [
+            0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10,
+            0x67, 0x0f, 0x2a, 0x20, 0x53, 0xfa, 0x2c, 0x39, 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77,
+            0x92, 0xac, 0x03, 0x7a,
+        ],
+    ];
+    let mut y = *point;
+    y[31] &= 0x7f;
+    let (first, rest) = (y[0], &y[1..]);
+    // 0 and 1; p - 1, and p and p + 1, which stand for 0 and 1.
+    let near_zero = first <= 1 && rest.iter().all(|byte| *byte == 0);
+    let near_p = matches!(first, 0xec..=0xee)
+        && y[31] == 0x7f
+        && rest[..30].iter().all(|byte| *byte == 0xff);
+    near_zero || near_p || ORDER_8.contains(&y)
 }
 
 /// A JSON Web Key (RFC 7517) that can verify signatures.
@@ -214,6 +255,15 @@ fn rsa_components(pkcs1: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
         .key_utils
         .rsa_pub_components_from_public_key)(pkcs1)
     .ok()
+}
+
+/// Whether the DER is a SEQUENCE that starts with an INTEGER, as PKCS#1 has it.
+fn starts_with_integer(der: &[u8]) -> bool {
+    let [0x30, length, rest @ ..] = der else {
+        return false;
+    };
+    let more = if *length < 0x80 { 0 } else { length & 0x7f };
+    rest.get(usize::from(more)) == Some(&0x02)
 }
 
 fn without_zeros(number: &[u8]) -> &[u8] {
