@@ -50,9 +50,12 @@ fn an_error_says_the_same_everywhere_and_shows_its_detail_to_operators_only() {
     assert_eq!(error.reason(), "revoked");
     assert_eq!(error.description(), "safe");
     assert_eq!(error.detail(), Some("full"));
-    assert_eq!(error.to_string(), "revoked: full");
+    assert_eq!(error.to_string(), "safe (revoked)");
     assert!(format!("{error:?}").contains("full"));
-    assert_eq!(AuthError::missing().to_string(), "missing_credential");
+    assert_eq!(
+        AuthError::missing().to_string(),
+        "Authentication is required (missing_credential)"
+    );
     assert_eq!(error.clone(), error);
 }
 
