@@ -1,0 +1,429 @@
+//! Starts every example as a user would, and asks it what it advertises: the `curl` lines it
+//! prints are taken apart and sent, and the statuses announced above them compared.
+//!
+//! `cargo test` builds the examples; `cargo test --test examples` alone does not.
+
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+
+use http::uri::PathAndQuery;
+use http::{HeaderMap, Method};
+use rmcp::ServiceExt;
+use rmcp::model::CallToolRequestParams;
+use rmcp::transport::StreamableHttpClientTransport;
+use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::net::TcpListener;
+use tokio::process::{Child, ChildStdout, Command};
+use tokio::time::timeout;
+use tonic::Code;
+use tonic_prost::ProstCodec;
+
+/// All of them: `every_example_is_asked` compares with the folder.
+const EXAMPLES: [&str; 7] = [
+    "api_key",
+    "axum",
+    "hyper",
+    "jwt",
+    "quickstart",
+    "rate_limit",
+    "tonic",
+];
+
+/// How long an example may take to start, or to give up.
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// An example that listens. It is killed when dropped, so by a panic as well.
+struct Example {
+    _child: Child,
+    /// Kept open, because writing into a closed pipe would end the example.
+    _stdout: Lines<BufReader<ChildStdout>>,
+    printed: Vec<String>,
+    url: String,
+}
+
+fn command(name: &str) -> Command {
+    let mut path: PathBuf = std::env::current_exe().expect("the path of this test");
+    path.pop();
+    path.pop();
+    path.push("examples");
+    path.push(format!("{name}{}", std::env::consts::EXE_SUFFIX));
+    assert!(
+        path.exists(),
+        "{} is missing: `cargo build --examples` builds it",
+        path.display()
+    );
+    let mut command = Command::new(path);
+    command
+        .env_remove("PORT")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .kill_on_drop(true);
+    command
+}
+
+impl Example {
+    async fn start(name: &str) -> Self {
+        Self::spawn(command(name).arg("127.0.0.1:0")).await
+    }
+
+    /// Reads what the example prints up to the line that says where it listens.
+    async fn spawn(command: &mut Command) -> Self {
+        let mut child = command.spawn().expect("the example starts");
+        let stdout = child.stdout.take().expect("a pipe");
+        let mut stdout = BufReader::new(stdout).lines();
+        let mut printed = Vec::new();
+        let listening = async {
+            while let Some(line) = stdout.next_line().await.expect("lines of text") {
+                match line.strip_prefix("listening on ") {
+                    Some(url) => return url.to_owned(),
+                    None => printed.push(line),
+                }
+            }
+            panic!("the example ended without listening");
+        };
+        let url = timeout(DEADLINE, listening).await.expect("it listens");
+        Self {
+            _child: child,
+            _stdout: stdout,
+            printed,
+            url,
+        }
+    }
+
+    /// What was printed after the words `Bearer` and a space, the first time.
+    fn token(&self) -> &str {
+        let line = self.printed.iter().find_map(|line| {
+            let (_, rest) = line.split_once("Bearer ")?;
+            rest.split('\'').next()
+        });
+        line.expect("a token is printed")
+    }
+
+    /// Sends every request that was printed, in order, and compares the statuses with those
+    /// announced in the comment above it.
+    async fn ask_all(&self) -> Answers {
+        let mut answers = Vec::new();
+        let mut announced = None;
+        for line in &self.printed {
+            if let Some(comment) = line.strip_prefix("# ") {
+                announced = comment.rsplit_once(": ");
+            }
+            let Some((times, curl)) = requests_of(line) else {
+                continue;
+            };
+            let (title, statuses) = announced.take().expect("a comment with statuses");
+            let mut got = Vec::new();
+            for _ in 0..times {
+                let answer = Curl::parse(curl).send(title).await;
+                got.push(answer.status.to_string());
+                answers.push(answer);
+            }
+            assert_eq!(got.join(" "), statuses, "{title}");
+        }
+        assert!(!answers.is_empty(), "the example prints curl lines");
+        Answers(answers)
+    }
+}
+
+/// How often the line asks, and with which command; `None` if it does not.
+fn requests_of(line: &str) -> Option<(usize, &str)> {
+    if line.starts_with("curl ") {
+        return Some((1, line));
+    }
+    let (numbers, rest) = line.strip_prefix("for i in ")?.split_once("; do ")?;
+    Some((
+        numbers.split_whitespace().count(),
+        rest.strip_suffix("; done")?,
+    ))
+}
+
+struct Curl {
+    method: Method,
+    url: String,
+    headers: HeaderMap,
+    body: Option<String>,
+}
+
+impl Curl {
+    fn parse(line: &str) -> Self {
+        let mut curl = Self {
+            method: Method::GET,
+            url: String::new(),
+            headers: HeaderMap::new(),
+            body: None,
+        };
+        let mut words = words(line).into_iter().skip(1);
+        while let Some(word) = words.next() {
+            let mut value = || words.next().expect("a value");
+            match &*word {
+                "-i" => {}
+                "-X" => curl.method = value().parse().expect("a method"),
+                "-H" => {
+                    let header = value();
+                    let (name, value) = header.split_once(": ").expect("a header");
+                    let name: http::HeaderName = name.parse().expect("a name");
+                    curl.headers.append(name, value.parse().expect("a value"));
+                }
+                "-d" => {
+                    curl.method = Method::POST;
+                    curl.body = Some(value());
+                }
+                url if url.starts_with("http://127.0.0.1:") => curl.url = word,
+                other => panic!("unknown argument {other:?} in {line}"),
+            }
+        }
+        curl
+    }
+
+    async fn send(self, title: &str) -> Answer {
+        let mut request = reqwest::Client::new()
+            .request(self.method, self.url)
+            .timeout(DEADLINE)
+            .headers(self.headers);
+        if let Some(body) = self.body {
+            request = request.body(body);
+        }
+        let response = request.send().await.expect("an answer");
+        Answer {
+            title: title.to_owned(),
+            status: response.status().as_u16(),
+            headers: response.headers().clone(),
+            body: response.text().await.expect("a text"),
+        }
+    }
+}
+
+/// The words of a shell command; single quotes are the only quotes the examples print.
+fn words(line: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    for (index, part) in line.split('\'').enumerate() {
+        if index % 2 == 1 {
+            words.push(part.to_owned());
+        } else {
+            words.extend(part.split_whitespace().map(str::to_owned));
+        }
+    }
+    words
+}
+
+struct Answer {
+    title: String,
+    status: u16,
+    headers: HeaderMap,
+    body: String,
+}
+
+struct Answers(Vec<Answer>);
+
+impl Answers {
+    /// The last answer to the request announced with these words.
+    fn to(&self, title: &str) -> &Answer {
+        let answer = self.0.iter().rfind(|answer| answer.title == title);
+        answer.unwrap_or_else(|| panic!("no request is announced as {title:?}"))
+    }
+}
+
+impl Answer {
+    fn challenge(&self) -> &str {
+        let challenge = self.headers.get("www-authenticate").expect("a challenge");
+        challenge.to_str().expect("ASCII")
+    }
+
+    fn assert_refusal(&self, error: &str) {
+        let Self { status, body, .. } = self;
+        let expected =
+            format!(r#"{{"error":"{error}","status":{status},"type":"authentication_error"}}"#);
+        assert_eq!(*body, expected, "{}", self.title);
+    }
+}
+
+const BAD_JWT: &str = "Invalid or expired JWT token";
+const IN_QUERY: &str = "Credentials in the query string are not accepted: use a request header";
+
+#[test]
+fn every_example_is_asked() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/examples");
+    let mut found: Vec<String> = std::fs::read_dir(folder)
+        .expect("the folder of the examples")
+        .map(|entry| entry.expect("an entry").path())
+        .filter(|path| path.is_file())
+        .map(|path| path.file_stem().expect("a name").to_string_lossy().into())
+        .collect();
+    found.sort();
+    assert_eq!(found, EXAMPLES);
+}
+
+#[tokio::test]
+async fn quickstart_answers_as_it_says() {
+    let example = Example::start("quickstart").await;
+    let answers = example.ask_all().await;
+    let tools = &answers.to("with a good token").body;
+    assert!(tools.contains(r#""name":"whoami""#), "{tools}");
+    let call = &answers.to("with a good token, calling a tool").body;
+    assert!(call.contains(r#""text":"alice""#), "{call}");
+
+    let missing = answers.to("without a token");
+    missing.assert_refusal(BAD_JWT);
+    assert_eq!(missing.challenge(), r#"Bearer realm="MCP Server""#);
+    let expired = answers.to("with an expired token");
+    expired.assert_refusal(BAD_JWT);
+    assert!(expired.challenge().contains(r#"error="invalid_token""#));
+    assert!(expired.challenge().contains("expired"));
+}
+
+#[tokio::test]
+async fn quickstart_serves_the_client_of_rmcp() {
+    let example = Example::start("quickstart").await;
+    let url = format!("{}/mcp", example.url);
+
+    let config = StreamableHttpClientTransportConfig::with_uri(&*url).auth_header(example.token());
+    let transport = StreamableHttpClientTransport::from_config(config);
+    let client = ().serve(transport).await.expect("a session");
+    let tools = client.list_all_tools().await.expect("tools");
+    let names: Vec<&str> = tools.iter().map(|tool| &*tool.name).collect();
+    assert_eq!(names, ["add", "whoami"]);
+    let call = CallToolRequestParams::new("whoami");
+    let result = client.call_tool(call).await.expect("a result");
+    let text = result.content[0].as_text().expect("a text");
+    assert_eq!(text.text, "alice");
+    client.cancel().await.expect("the end");
+
+    let anonymous = StreamableHttpClientTransport::from_uri(&*url);
+    let Err(error) = ().serve(anonymous).await else {
+        panic!("a session without a token");
+    };
+    assert!(format!("{error:?}").contains("AuthRequired"), "{error:?}");
+}
+
+#[tokio::test]
+async fn axum_answers_as_it_says() {
+    let answers = Example::start("axum").await.ask_all().await;
+    assert_eq!(answers.to("with a good token").body, "hello alice\n");
+    assert_eq!(answers.to("a public path").body, "well\n");
+    answers.to("without a token").assert_refusal(BAD_JWT);
+    answers
+        .to("with a good token, but in the URL")
+        .assert_refusal(IN_QUERY);
+}
+
+#[tokio::test]
+async fn hyper_answers_as_it_says() {
+    let answers = Example::start("hyper").await.ask_all().await;
+    assert_eq!(answers.to("with a good key").body, "hello alice\n");
+    answers
+        .to("without a key")
+        .assert_refusal("Invalid API key");
+    answers
+        .to("with an unknown key")
+        .assert_refusal("Invalid API key");
+}
+
+#[tokio::test]
+async fn api_key_answers_as_it_says() {
+    let answers = Example::start("api_key").await.ask_all().await;
+    assert_eq!(answers.to("with a good key").body, "hello ci\n");
+    answers
+        .to("with the key in the URL")
+        .assert_refusal(IN_QUERY);
+    let retired = answers.to("with the key that was good before");
+    retired.assert_refusal("Invalid API key");
+    let challenge = r#"ApiKey realm="MCP Server", header="X-API-Key""#;
+    assert_eq!(retired.challenge(), challenge);
+}
+
+#[tokio::test]
+async fn api_key_takes_the_new_key_at_once() {
+    let example = Example::start("api_key").await;
+    let replaced = example.ask_all().await;
+    let key = replaced
+        .to("replacing the key of ci")
+        .body
+        .trim()
+        .to_owned();
+    let line = format!("curl {}/hello -H 'X-API-Key: {key}'", example.url);
+    let answer = Curl::parse(&line).send("with the new key").await;
+    assert_eq!((answer.status, &*answer.body), (200, "hello ci\n"));
+}
+
+#[tokio::test]
+async fn jwt_answers_as_it_says() {
+    let answers = Example::start("jwt").await.ask_all().await;
+    assert_eq!(answers.to("with a good token").body, "acme\n");
+    let narrow = answers.to("with a token of too little scope").challenge();
+    assert!(narrow.contains(r#"error="insufficient_scope", scope="tenant:read""#));
+}
+
+#[tokio::test]
+async fn rate_limit_answers_as_it_says() {
+    let answers = Example::start("rate_limit").await.ask_all().await;
+    let limited = answers.to("alice, one after the other");
+    assert!(limited.headers.contains_key("retry-after"));
+}
+
+#[tokio::test]
+async fn tonic_answers_as_it_says() {
+    let example = Example::start("tonic").await;
+    let endpoint = tonic::transport::Endpoint::from_shared(example.url.clone()).expect("a URL");
+    let channel = endpoint.connect().await.expect("a connection");
+    let call = async |token: Option<&str>| {
+        let mut request = tonic::Request::new(());
+        if let Some(token) = token {
+            let value = format!("Bearer {token}").parse().expect("ASCII");
+            request.metadata_mut().insert("authorization", value);
+        }
+        let mut client = tonic::client::Grpc::new(channel.clone());
+        client.ready().await.expect("a channel");
+        let path = PathAndQuery::from_static("/example.Greeter/Hello");
+        let codec = ProstCodec::<(), String>::default();
+        client.unary(request, path, codec).await
+    };
+
+    let good = call(Some(example.token())).await.expect("an answer");
+    assert_eq!(good.get_ref(), "hello alice");
+    for bad in [None, Some("no.good.token")] {
+        let status = call(bad).await.expect_err("a refusal");
+        assert_eq!(status.code(), Code::Unauthenticated);
+        assert!(status.metadata().contains_key("www-authenticate"));
+    }
+}
+
+#[tokio::test]
+async fn a_port_in_use_is_a_message() {
+    let taken = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = taken.local_addr().expect("an address").to_string();
+    for name in EXAMPLES {
+        let (code, stderr) = fails(command(name).arg(&address)).await;
+        let expected = format!("{address} is in use: ");
+        assert!(stderr.starts_with(&expected), "{name}: {stderr}");
+        assert_eq!((code, stderr.lines().count()), (Some(1), 1), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_bad_address_is_a_message() {
+    let (code, stderr) = fails(command("hyper").arg("localhost")).await;
+    assert_eq!(code, Some(1));
+    let expected = "\"localhost\" is not an address like 127.0.0.1:3000\n";
+    assert_eq!(stderr, expected);
+
+    let (code, stderr) = fails(command("hyper").env("PORT", "http")).await;
+    assert_eq!((code, &*stderr), (Some(1), "PORT=\"http\" is not a port\n"));
+}
+
+#[tokio::test]
+async fn the_port_can_come_from_the_environment() {
+    let example = Example::spawn(command("hyper").env("PORT", "0")).await;
+    assert!(example.url.starts_with("http://127.0.0.1:"));
+    example.ask_all().await;
+}
+
+/// The exit code and what is said on standard error.
+async fn fails(command: &mut Command) -> (Option<i32>, String) {
+    let output = command.stderr(Stdio::piped()).output();
+    let output = timeout(DEADLINE, output).await.expect("it gives up");
+    let output = output.expect("the example starts");
+    let stderr = String::from_utf8(output.stderr).expect("a text");
+    (output.status.code(), stderr)
+}
