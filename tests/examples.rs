@@ -259,18 +259,27 @@ fn every_example_is_asked() {
 async fn quickstart_answers_as_it_says() {
     let example = Example::start("quickstart").await;
     let answers = example.ask_all().await;
-    let tools = &answers.to("with a good token").body;
-    assert!(tools.contains(r#""name":"whoami""#), "{tools}");
-    let call = &answers.to("with a good token, calling a tool").body;
+    let call = &answers.to("with a good token").body;
     assert!(call.contains(r#""text":"alice""#), "{call}");
 
-    let missing = answers.to("without a token");
-    missing.assert_refusal(BAD_JWT);
-    assert_eq!(missing.challenge(), r#"Bearer realm="MCP Server""#);
-    let expired = answers.to("with an expired token");
-    expired.assert_refusal(BAD_JWT);
-    assert!(expired.challenge().contains(r#"error="invalid_token""#));
-    assert!(expired.challenge().contains("expired"));
+    let missing = answers.to("without a token, and told where to get one");
+    let metadata = format!("{}/.well-known/oauth-protected-resource/mcp", example.url);
+    let challenge = format!(r#"Bearer resource_metadata="{metadata}""#);
+    assert_eq!(missing.challenge(), challenge);
+    assert_eq!(missing.headers["access-control-allow-origin"], "*");
+    let metadata = &answers.to("the metadata that the challenge names").body;
+    let metadata: serde_json::Value = serde_json::from_str(metadata).expect("JSON");
+    let url = format!("{}/mcp", example.url);
+    assert_eq!(metadata["resource"], *url);
+    // Alone on a line, to be copied.
+    assert!(example.printed.contains(&url));
+
+    let other = answers.to("with a token for another server").challenge();
+    assert!(other.contains(r#"error="invalid_token""#), "{other}");
+    assert!(other.contains("not for this resource"), "{other}");
+    let expired = answers.to("with an expired token").challenge();
+    assert!(expired.contains(r#"error="invalid_token""#), "{expired}");
+    assert!(expired.contains("expired"), "{expired}");
 }
 
 #[tokio::test]
@@ -351,6 +360,11 @@ async fn api_key_takes_the_new_key_at_once() {
 async fn jwt_answers_as_it_says() {
     let answers = Example::start("jwt").await.ask_all().await;
     assert_eq!(answers.to("with a good token").body, "acme\n");
+    answers.to("without a token").assert_refusal(BAD_JWT);
+    let expired = answers.to("with an expired token");
+    expired.assert_refusal(BAD_JWT);
+    assert!(expired.challenge().contains(r#"error="invalid_token""#));
+    assert!(expired.challenge().contains("expired"));
     let narrow = answers.to("with a token of too little scope").challenge();
     assert!(narrow.contains(r#"error="insufficient_scope", scope="tenant:read""#));
 }
