@@ -3,6 +3,9 @@
 //!
 //! `cargo test` builds the examples; `cargo test --test examples` alone does not.
 
+#[path = "common/rmcp_dance.rs"]
+mod rmcp_dance;
+
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
@@ -10,9 +13,7 @@ use std::time::Duration;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, Method};
 use rmcp::ServiceExt;
-use rmcp::model::CallToolRequestParams;
 use rmcp::transport::StreamableHttpClientTransport;
-use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::net::TcpListener;
 use tokio::process::{Child, ChildStdout, Command};
@@ -287,22 +288,14 @@ async fn quickstart_serves_the_client_of_rmcp() {
     let example = Example::start("quickstart").await;
     let url = format!("{}/mcp", example.url);
 
-    let config = StreamableHttpClientTransportConfig::with_uri(&*url).auth_header(example.token());
-    let transport = StreamableHttpClientTransport::from_config(config);
-    let client = ().serve(transport).await.expect("a session");
-    let tools = client.list_all_tools().await.expect("tools");
-    let names: Vec<&str> = tools.iter().map(|tool| &*tool.name).collect();
-    assert_eq!(names, ["add", "whoami"]);
-    let call = CallToolRequestParams::new("whoami");
-    let result = client.call_tool(call).await.expect("a result");
-    let text = result.content[0].as_text().expect("a text");
-    assert_eq!(text.text, "alice");
+    let client = rmcp_dance::dance(&url, None).await;
+    let (tools, whoami) = rmcp_dance::ask(&client).await;
+    assert_eq!(tools, ["add", "whoami"]);
+    assert_eq!(whoami, "alice");
     client.cancel().await.expect("the end");
 
-    let anonymous = StreamableHttpClientTransport::from_uri(&*url);
-    let Err(error) = ().serve(anonymous).await else {
-        panic!("a session without a token");
-    };
+    let anonymous = ().serve(StreamableHttpClientTransport::from_uri(&*url)).await;
+    let error = anonymous.err().expect("no session without a token");
     assert!(format!("{error:?}").contains("AuthRequired"), "{error:?}");
 }
 

@@ -3,5 +3,6 @@
 //! `tests/interop/README.md`; `cargo test --all-features --test interop -- --ignored` runs
 //! them, after `cargo build --all-features --examples`.
 
+mod clients;
 mod oidc_provider;
 mod programs;

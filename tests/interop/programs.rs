@@ -10,6 +10,8 @@ use tokio::time::timeout;
 
 /// How long a program may take to start, or to answer a command.
 const DEADLINE: Duration = Duration::from_secs(60);
+/// How long one may run to its end: the suite gives itself five minutes.
+const LONG_DEADLINE: Duration = Duration::from_secs(330);
 
 /// Where the scripts are, and what they need is installed: `tests/interop/`, or a copy of it
 /// that the variable `INTEROP_DIR` names.
@@ -33,6 +35,38 @@ pub(crate) fn node(script: &str) -> Command {
     let mut command = Command::new(installed("node_modules/node/bin/node"));
     command.arg(installed(script));
     command
+}
+
+/// A script of the folder, run in its virtual environment.
+pub(crate) fn python(script: &str) -> Command {
+    let mut command = Command::new(installed("venv/bin/python"));
+    command.arg(installed(script));
+    command
+}
+
+/// An example of this crate, as `cargo test` and `cargo build --examples` build it.
+pub(crate) fn example(name: &str) -> Command {
+    let mut path = std::env::current_exe().expect("the path of this test");
+    path.pop();
+    path.pop();
+    path.push("examples");
+    path.push(format!("{name}{}", std::env::consts::EXE_SUFFIX));
+    assert!(
+        path.exists(),
+        "{} is missing: `cargo build --all-features --examples` builds it",
+        path.display()
+    );
+    Command::new(path)
+}
+
+/// Runs a program to its end and returns what it printed.
+pub(crate) async fn run(command: &mut Command) -> String {
+    let output = command.stdin(Stdio::null()).kill_on_drop(true).output();
+    let output = timeout(LONG_DEADLINE, output).await.expect("it ends");
+    let output = output.expect("it starts");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}: {stderr}");
+    String::from_utf8(output.stdout).expect("text")
 }
 
 /// A program that runs as long as this value lives.
