@@ -4,5 +4,7 @@
 //! them, after `cargo build --all-features --examples`.
 
 mod clients;
+mod conformance;
+mod fixture;
 mod oidc_provider;
 mod programs;
