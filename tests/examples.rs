@@ -295,7 +295,7 @@ async fn quickstart_serves_the_client_of_rmcp() {
     client.cancel().await.expect("the end");
 
     let anonymous = ().serve(StreamableHttpClientTransport::from_uri(&*url)).await;
-    let error = anonymous.err().expect("no session without a token");
+    let error = anonymous.expect_err("no session without a token");
     assert!(format!("{error:?}").contains("AuthRequired"), "{error:?}");
 }
 

@@ -39,6 +39,7 @@ fn typed<T: DeserializeOwned>(value: Value) -> Result<T, ErrorData> {
     serde_json::from_value(value).map_err(failed)
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it stands in map_err")]
 fn failed(error: impl ToString) -> ErrorData {
     ErrorData::internal_error(error.to_string(), None)
 }
@@ -282,6 +283,10 @@ fn tools() -> Value {
     json!({ "tools": tools })
 }
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "it becomes part of the result"
+)]
 fn tool(name: &str, schema: Value) -> Value {
     json!({ "name": name, "description": "For the conformance suite", "inputSchema": schema })
 }
