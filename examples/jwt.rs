@@ -50,22 +50,30 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (listener, url) = listen::listen(3000).await;
     // The rest is what the issuer does.
     let key = EncodingKey::from_ed_der(pair.to_pkcs8v1()?.as_ref());
-    let token = |audience: &str, scope: &str| {
+    let token = |audience: &str, scope: &str, exp: u64| {
         let claims = json!({
             "iss": ISSUER, "aud": audience, "sub": "alice", "tenant": "acme",
-            "scope": scope, "exp": token::now() + 3600,
+            "scope": scope, "exp": exp,
         });
         token::sign(Algorithm::EdDSA, &key, &claims)
     };
+    let (later, before) = (token::now() + 3600, token::now() - 3600);
     let cases = [
-        ("with a good token: 200", token(AUDIENCE, "tenant:read")?),
+        (
+            "with a good token: 200",
+            token(AUDIENCE, "tenant:read", later)?,
+        ),
+        (
+            "with an expired token: 401",
+            token(AUDIENCE, "tenant:read", before)?,
+        ),
         (
             "with a token for another server: 401",
-            token("https://files.example.com", "tenant:read")?,
+            token("https://files.example.com", "tenant:read", later)?,
         ),
         (
             "with a token of too little scope: 403",
-            token(AUDIENCE, "tenant:list")?,
+            token(AUDIENCE, "tenant:list", later)?,
         ),
     ];
     println!("# without a token: 401\ncurl -i {url}/tenant\n");

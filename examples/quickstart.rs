@@ -1,4 +1,4 @@
-//! A protected MCP server: rmcp's streamable HTTP service behind a [`JwtLayer`].
+//! A protected MCP server: rmcp's streamable HTTP service behind an [`OAuthLayer`].
 //!
 //! Run with
 //!
@@ -6,73 +6,60 @@
 //! cargo run --example quickstart
 //! ```
 //!
-//! and paste the `curl` lines it prints: they hold tokens made at start.
+//! and paste the `curl` lines it prints: they hold tokens made at start. Or give the URL
+//! `http://127.0.0.1:3000/mcp` to an MCP client, which finds its way to a token by itself.
 //!
-//! ```sh
-//! curl -i http://127.0.0.1:3000/mcp -H 'Authorization: Bearer …' \
-//!   -H 'Content-Type: application/json' -H 'Accept: application/json, text/event-stream' \
-//!   -d '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"whoami"}}'
-//! ```
+//! The authorization server is the development issuer of the feature `testing`: it approves
+//! everything, without asking. Put the URL of yours in its place, and that of your server:
+//! `OAuthLayer::new("https://mcp.example.com/mcp", "https://auth.example.com")`.
 
 #[path = "support/listen.rs"]
 mod listen;
 #[path = "support/mcp.rs"]
 mod mcp;
-#[path = "support/random.rs"]
-mod random;
-#[path = "support/token.rs"]
-mod token;
 
 use axum::Router;
-use jsonwebtoken::{Algorithm, EncodingKey};
-use serde_json::json;
-use tower_mcp_auth::JwtLayer;
-use tower_mcp_auth::jose::Secret;
+use tower_http::cors::AllowOrigin;
+use tower_mcp_auth::oauth::AuthorizationServer;
+use tower_mcp_auth::testing::Issuer;
+use tower_mcp_auth::{OAuthLayer, cors};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (listener, origin) = listen::listen(3000).await;
-    let url = format!("{origin}/mcp");
 
-    // The guard.
-    let secret = random::random()?;
-    let auth = JwtLayer::builder(Secret::new(&secret)?)
-        .audience(&*url)
-        .build()?;
+    // Who we are, and whom we trust.
+    let resource = format!("{origin}/mcp");
+    let issuer = Issuer::start().await?;
+    let server = AuthorizationServer::insecure_http_on_loopback(issuer.url())?;
 
-    // What it guards.
+    // The guard, and outermost what lets clients in a browser see its refusals.
+    let auth = OAuthLayer::new(&resource, server)?;
+    let metadata = format!("{origin}{}", auth.metadata_path());
     let app = Router::new()
         .route_service("/mcp", mcp::service())
-        .layer(auth);
+        .layer(auth)
+        .layer(cors::layer(AllowOrigin::any()));
 
-    let key = EncodingKey::from_secret(secret.as_bytes());
-    let token = |exp: u64| {
-        let claims = json!({ "sub": "alice", "aud": url, "exp": exp });
-        token::sign(Algorithm::HS256, &key, &claims)
-    };
-    print_requests(
-        &url,
-        &token(token::now() + 3600)?,
-        &token(token::now() - 3600)?,
-    );
+    print_requests(&issuer, &resource, &metadata);
     println!("listening on {origin}");
     axum::serve(listener, app).await?;
     Ok(())
 }
 
-fn print_requests(url: &str, good: &str, expired: &str) {
-    let post = |body: &str| {
-        format!(
-            "curl -i {url} -H 'Content-Type: application/json' \
-             -H 'Accept: application/json, text/event-stream' -d '{body}'"
-        )
-    };
-    let list = post(r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#);
-    let call = post(r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"whoami"}}"#);
-    println!("# without a token: 401\n{call}\n");
-    println!("# with a good token: 200\n{list} -H 'Authorization: Bearer {good}'\n");
-    println!(
-        "# with a good token, calling a tool: 200\n{call} -H 'Authorization: Bearer {good}'\n"
+fn print_requests(issuer: &Issuer, resource: &str, metadata: &str) {
+    let call = format!(
+        "curl -i {resource} -H 'Content-Type: application/json' \
+         -H 'Accept: application/json, text/event-stream' \
+         -d '{{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/call\",\"params\":{{\"name\":\"whoami\"}}}}'"
     );
+    let good = issuer.token().audience(resource).sign();
+    let other = issuer.token().audience("https://files.example.com").sign();
+    let expired = issuer.token().audience(resource).expired().sign();
+    println!("# without a token, and told where to get one: 401\n{call}\n");
+    println!("# the metadata that the challenge names: 200\ncurl -i {metadata}\n");
+    println!("# with a good token: 200\n{call} -H 'Authorization: Bearer {good}'\n");
+    println!("# with a token for another server: 401\n{call} -H 'Authorization: Bearer {other}'\n");
     println!("# with an expired token: 401\n{call} -H 'Authorization: Bearer {expired}'\n");
+    println!("# for an MCP client, which needs no token from here\n{resource}\n");
 }

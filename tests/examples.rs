@@ -3,6 +3,9 @@
 //!
 //! `cargo test` builds the examples; `cargo test --test examples` alone does not.
 
+#[path = "common/rmcp_dance.rs"]
+mod rmcp_dance;
+
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
@@ -10,9 +13,7 @@ use std::time::Duration;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, Method};
 use rmcp::ServiceExt;
-use rmcp::model::CallToolRequestParams;
 use rmcp::transport::StreamableHttpClientTransport;
-use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::net::TcpListener;
 use tokio::process::{Child, ChildStdout, Command};
@@ -259,18 +260,27 @@ fn every_example_is_asked() {
 async fn quickstart_answers_as_it_says() {
     let example = Example::start("quickstart").await;
     let answers = example.ask_all().await;
-    let tools = &answers.to("with a good token").body;
-    assert!(tools.contains(r#""name":"whoami""#), "{tools}");
-    let call = &answers.to("with a good token, calling a tool").body;
+    let call = &answers.to("with a good token").body;
     assert!(call.contains(r#""text":"alice""#), "{call}");
 
-    let missing = answers.to("without a token");
-    missing.assert_refusal(BAD_JWT);
-    assert_eq!(missing.challenge(), r#"Bearer realm="MCP Server""#);
-    let expired = answers.to("with an expired token");
-    expired.assert_refusal(BAD_JWT);
-    assert!(expired.challenge().contains(r#"error="invalid_token""#));
-    assert!(expired.challenge().contains("expired"));
+    let missing = answers.to("without a token, and told where to get one");
+    let metadata = format!("{}/.well-known/oauth-protected-resource/mcp", example.url);
+    let challenge = format!(r#"Bearer resource_metadata="{metadata}""#);
+    assert_eq!(missing.challenge(), challenge);
+    assert_eq!(missing.headers["access-control-allow-origin"], "*");
+    let metadata = &answers.to("the metadata that the challenge names").body;
+    let metadata: serde_json::Value = serde_json::from_str(metadata).expect("JSON");
+    let url = format!("{}/mcp", example.url);
+    assert_eq!(metadata["resource"], *url);
+    // Alone on a line, to be copied.
+    assert!(example.printed.contains(&url));
+
+    let other = answers.to("with a token for another server").challenge();
+    assert!(other.contains(r#"error="invalid_token""#), "{other}");
+    assert!(other.contains("not for this resource"), "{other}");
+    let expired = answers.to("with an expired token").challenge();
+    assert!(expired.contains(r#"error="invalid_token""#), "{expired}");
+    assert!(expired.contains("expired"), "{expired}");
 }
 
 #[tokio::test]
@@ -278,22 +288,14 @@ async fn quickstart_serves_the_client_of_rmcp() {
     let example = Example::start("quickstart").await;
     let url = format!("{}/mcp", example.url);
 
-    let config = StreamableHttpClientTransportConfig::with_uri(&*url).auth_header(example.token());
-    let transport = StreamableHttpClientTransport::from_config(config);
-    let client = ().serve(transport).await.expect("a session");
-    let tools = client.list_all_tools().await.expect("tools");
-    let names: Vec<&str> = tools.iter().map(|tool| &*tool.name).collect();
-    assert_eq!(names, ["add", "whoami"]);
-    let call = CallToolRequestParams::new("whoami");
-    let result = client.call_tool(call).await.expect("a result");
-    let text = result.content[0].as_text().expect("a text");
-    assert_eq!(text.text, "alice");
+    let client = rmcp_dance::dance(&url, None).await;
+    let (tools, whoami) = rmcp_dance::ask(&client).await;
+    assert_eq!(tools, ["add", "whoami"]);
+    assert_eq!(whoami, "alice");
     client.cancel().await.expect("the end");
 
-    let anonymous = StreamableHttpClientTransport::from_uri(&*url);
-    let Err(error) = ().serve(anonymous).await else {
-        panic!("a session without a token");
-    };
+    let anonymous = ().serve(StreamableHttpClientTransport::from_uri(&*url)).await;
+    let error = anonymous.expect_err("no session without a token");
     assert!(format!("{error:?}").contains("AuthRequired"), "{error:?}");
 }
 
@@ -351,6 +353,11 @@ async fn api_key_takes_the_new_key_at_once() {
 async fn jwt_answers_as_it_says() {
     let answers = Example::start("jwt").await.ask_all().await;
     assert_eq!(answers.to("with a good token").body, "acme\n");
+    answers.to("without a token").assert_refusal(BAD_JWT);
+    let expired = answers.to("with an expired token");
+    expired.assert_refusal(BAD_JWT);
+    assert!(expired.challenge().contains(r#"error="invalid_token""#));
+    assert!(expired.challenge().contains("expired"));
     let narrow = answers.to("with a token of too little scope").challenge();
     assert!(narrow.contains(r#"error="insufficient_scope", scope="tenant:read""#));
 }

@@ -1,0 +1,60 @@
+//! The client of rmcp finds its way to a token, from nothing but the URL of a server.
+
+use reqwest::redirect::Policy;
+use rmcp::service::{RoleClient, RunningService};
+use rmcp::transport::StreamableHttpClientTransport;
+use rmcp::transport::auth::{AuthClient, AuthorizationRequest, OAuthState};
+use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
+use rmcp::{ServiceExt, model::CallToolRequestParams};
+
+/// Nothing listens there: the code is read from the redirect itself.
+const REDIRECT_URL: &str = "http://127.0.0.1:8976/callback";
+
+/// Discovers, registers, is authorized, and opens a session with its token.
+///
+/// With a challenge the client starts from there; without, it asks the server for one.
+pub(crate) async fn dance(url: &str, challenge: Option<&str>) -> RunningService<RoleClient, ()> {
+    let mut oauth = OAuthState::new(url, None).await.expect("a client");
+    let mut request = AuthorizationRequest::new(REDIRECT_URL).with_client_name("rmcp");
+    if let Some(challenge) = challenge {
+        request = request.with_challenge(challenge);
+    }
+    oauth
+        .start_authorization(request)
+        .await
+        .expect("discovery and registration");
+
+    let page = oauth.get_authorization_url().await.expect("a URL");
+    let callback = redirect_of(&page).await;
+    oauth
+        .handle_callback_url(&callback)
+        .await
+        .expect("a token for the code");
+
+    let manager = oauth.into_authorization_manager().expect("authorized");
+    let client = AuthClient::new(reqwest::Client::new(), manager);
+    let config = StreamableHttpClientTransportConfig::with_uri(url);
+    let transport = StreamableHttpClientTransport::with_client(client, config);
+    ().serve(transport).await.expect("a session")
+}
+
+/// What a browser would do with the authorization endpoint: here it redirects at once.
+async fn redirect_of(page: &str) -> String {
+    let browser = reqwest::Client::builder().redirect(Policy::none());
+    let response = browser.build().expect("a browser").get(page).send();
+    let response = response.await.expect("an answer");
+    let location = response.headers().get("location").expect("a redirect");
+    let location = location.to_str().expect("ASCII").to_owned();
+    assert!(location.starts_with(REDIRECT_URL), "{location}");
+    location
+}
+
+/// The names of the tools, and what `whoami` says.
+pub(crate) async fn ask(client: &RunningService<RoleClient, ()>) -> (Vec<String>, String) {
+    let tools = client.list_all_tools().await.expect("tools");
+    let names = tools.iter().map(|tool| tool.name.to_string()).collect();
+    let call = CallToolRequestParams::new("whoami");
+    let result = client.call_tool(call).await.expect("a result");
+    let text = result.content[0].as_text().expect("a text");
+    (names, text.text.clone())
+}

@@ -1,0 +1,10 @@
+//! Programs no one here wrote, against this crate: clients, an authorization server, and the
+//! conformance suite of MCP. What they are and how to install them is in
+//! `tests/interop/README.md`; `cargo test --all-features --test interop -- --ignored` runs
+//! them, after `cargo build --all-features --examples`.
+
+mod clients;
+mod conformance;
+mod fixture;
+mod oidc_provider;
+mod programs;

@@ -1,0 +1,117 @@
+//! Starting the foreign programs, and never leaving one behind.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::time::timeout;
+
+/// How long a program may take to start, or to answer a command.
+const DEADLINE: Duration = Duration::from_secs(60);
+/// How long one may run to its end: the suite gives itself five minutes.
+const LONG_DEADLINE: Duration = Duration::from_secs(330);
+
+/// Where the scripts are, and what they need is installed: `tests/interop/`, or a copy of it
+/// that the variable `INTEROP_DIR` names.
+fn folder() -> PathBuf {
+    let own = || Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop");
+    std::env::var_os("INTEROP_DIR").map_or_else(own, PathBuf::from)
+}
+
+fn installed(path: &str) -> PathBuf {
+    let program = folder().join(path);
+    assert!(
+        program.exists(),
+        "{} is missing: tests/interop/README.md tells how to install it",
+        program.display()
+    );
+    program
+}
+
+/// A script of the folder, run by the Node that came with it.
+pub(crate) fn node(script: &str) -> Command {
+    let mut command = Command::new(installed("node_modules/node/bin/node"));
+    command.arg(installed(script));
+    command
+}
+
+/// A script of the folder, run in its virtual environment.
+pub(crate) fn python(script: &str) -> Command {
+    let mut command = Command::new(installed("venv/bin/python"));
+    command.arg(installed(script));
+    command
+}
+
+/// An example of this crate, as `cargo test` and `cargo build --examples` build it.
+pub(crate) fn example(name: &str) -> Command {
+    let mut path = std::env::current_exe().expect("the path of this test");
+    path.pop();
+    path.pop();
+    path.push("examples");
+    path.push(format!("{name}{}", std::env::consts::EXE_SUFFIX));
+    assert!(
+        path.exists(),
+        "{} is missing: `cargo build --all-features --examples` builds it",
+        path.display()
+    );
+    Command::new(path)
+}
+
+/// Runs a program to its end and returns what it printed.
+pub(crate) async fn run(command: &mut Command) -> String {
+    let output = command.stdin(Stdio::null()).kill_on_drop(true).output();
+    let output = timeout(LONG_DEADLINE, output).await.expect("it ends");
+    let output = output.expect("it starts");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}: {stderr}");
+    String::from_utf8(output.stdout).expect("text")
+}
+
+/// A program that runs as long as this value lives.
+pub(crate) struct Running {
+    _child: Child,
+    stdin: ChildStdin,
+    stdout: Lines<BufReader<ChildStdout>>,
+}
+
+impl Running {
+    pub(crate) fn start(command: &mut Command) -> Self {
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("it starts");
+        let stdin = child.stdin.take().expect("a pipe");
+        let stdout = child.stdout.take().expect("a pipe");
+        Self {
+            _child: child,
+            stdin,
+            stdout: BufReader::new(stdout).lines(),
+        }
+    }
+
+    /// The rest of the first line from here on that begins so.
+    pub(crate) async fn line(&mut self, beginning: &str) -> String {
+        let line = async {
+            while let Some(line) = self.stdout.next_line().await.expect("lines of text") {
+                if let Some(rest) = line.strip_prefix(beginning) {
+                    return rest.to_owned();
+                }
+            }
+            panic!("it ended without saying {beginning:?}");
+        };
+        timeout(DEADLINE, line).await.expect("a line in time")
+    }
+
+    /// Writes a line and waits for the one that answers it.
+    pub(crate) async fn command(&mut self, command: &str, answer: &str) {
+        let line = format!("{command}\n");
+        self.stdin.write_all(line.as_bytes()).await.expect("a pipe");
+        self.stdin.flush().await.expect("a pipe");
+        let rest = self.line(answer).await;
+        assert_eq!(rest, "", "the answer to {command:?}");
+    }
+}
