@@ -195,7 +195,7 @@ fn claims() -> impl Strategy<Value = String> {
             &issuers,
         ),
         members("aud", &good_audiences, &audiences),
-        members("exp", &[future, "9999999999.5"], &times),
+        members("exp", &[future, "9999999999"], &times),
         prop_oneof![1 => Just(None), 1 => members("nbf", &[past, "0"], &times)].boxed(),
         prop_oneof![1 => Just(None), 1 => members("iat", &[past, "0"], &times)].boxed(),
         members("sub", &["\"alice\"", "\"\"", "\"\\u00fc\""], &ODD),
