@@ -57,6 +57,20 @@ impl Clock {
             Source::Manual(now) => Duration::from_millis(now.load(Ordering::SeqCst)),
         }
     }
+
+    /// Time since some moment before the first call, which no setting of the clock moves:
+    /// what is kept for a while is kept by this.
+    #[cfg(feature = "oauth")]
+    pub(crate) fn monotonic(&self) -> Duration {
+        use std::sync::LazyLock;
+        use std::time::Instant;
+
+        static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+        match &self.0 {
+            Source::System => START.elapsed(),
+            Source::Manual(_) => self.now(),
+        }
+    }
 }
 
 fn millis(duration: Duration) -> u64 {

@@ -81,7 +81,9 @@ impl fmt::Debug for Credential<'_> {
 }
 
 /// All of a request but its body, borrowed.
-#[derive(Clone, Copy, Debug)]
+///
+/// `Debug` prints neither headers nor query: a credential may be in both.
+#[derive(Clone, Copy)]
 pub struct RequestHead<'a> {
     method: &'a Method,
     uri: &'a Uri,
@@ -125,6 +127,16 @@ impl<'a> RequestHead<'a> {
     /// The extensions.
     pub fn extensions(&self) -> &'a Extensions {
         self.extensions
+    }
+}
+
+impl fmt::Debug for RequestHead<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RequestHead")
+            .field("method", &self.method)
+            .field("path", &self.uri.path())
+            .field("version", &self.version)
+            .finish_non_exhaustive()
     }
 }
 

@@ -7,6 +7,8 @@ use std::error::Error;
 use std::fmt::{self, Write as _};
 use std::time::Duration;
 
+use http::StatusCode;
+
 use crate::scopes::Scopes;
 
 /// How many characters of a value sent by a peer reach a trace.
@@ -110,6 +112,8 @@ struct Inner {
     detail: Option<Box<str>>,
     scopes: Scopes,
     retry_after: Option<Duration>,
+    /// An event of its own told the operator already; strangers can repeat this one.
+    reported: bool,
 }
 
 impl AuthError {
@@ -121,6 +125,7 @@ impl AuthError {
             detail: None,
             scopes: Scopes::default(),
             retry_after: None,
+            reported: false,
         }))
     }
 
@@ -199,9 +204,34 @@ impl AuthError {
         self
     }
 
+    /// Says that the trouble behind this was traced when it arose.
+    #[cfg(feature = "oauth")]
+    pub(crate) fn reported(mut self) -> Self {
+        self.0.reported = true;
+        self
+    }
+
+    pub(crate) fn is_reported(&self) -> bool {
+        self.0.reported
+    }
+
     /// The category.
     pub fn kind(&self) -> AuthErrorKind {
         self.0.kind
+    }
+
+    /// The status of the response that refuses a request for this reason. A gRPC request
+    /// gets the matching `grpc-status` instead, under status 200.
+    pub fn status(&self) -> StatusCode {
+        match self.kind() {
+            AuthErrorKind::Missing | AuthErrorKind::Invalid => StatusCode::UNAUTHORIZED,
+            AuthErrorKind::Malformed | AuthErrorKind::HeaderMismatch => StatusCode::BAD_REQUEST,
+            AuthErrorKind::InsufficientScope | AuthErrorKind::Forbidden => StatusCode::FORBIDDEN,
+            AuthErrorKind::UnknownSession => StatusCode::NOT_FOUND,
+            AuthErrorKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            AuthErrorKind::UnsupportedMedia => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            AuthErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        }
     }
 
     /// A stable `snake_case` code (`expired`, `audience_mismatch`, `token_in_query`, …),

@@ -23,9 +23,11 @@ use crate::scopes::Scopes;
 /// - In an rmcp tool, the request's `http::request::Parts` are in the extensions of the
 ///   message: [`Principal::from_extensions`]`(&parts.extensions)`.
 /// - In tonic, `Principal::from_extensions(request.extensions())`.
-#[derive(Clone)]
 pub struct Principal {
     inner: Arc<Inner>,
+    /// Read when first asked for. Not shared with clones: a cache weighs the bytes it keeps,
+    /// and what is read from them can be twenty times as large.
+    claims: OnceLock<Box<Map<String, Value>>>,
     /// What a refusal further in must say. Kept beside the identity, not in an extension
     /// of its own: a second insertion would be a fourth allocation per request.
     context: Option<Arc<RefusalContext>>,
@@ -41,7 +43,6 @@ struct Inner {
     expires_at: Option<Duration>,
     stranger: Option<StrangerDigest>,
     raw_claims: Option<Vec<u8>>,
-    claims: OnceLock<Map<String, Value>>,
     id: OnceLock<PrincipalId>,
 }
 
@@ -61,7 +62,6 @@ impl Principal {
             expires_at: None,
             stranger: None,
             raw_claims: None,
-            claims: OnceLock::new(),
             id: OnceLock::new(),
         })
     }
@@ -112,8 +112,7 @@ impl Principal {
             return &NO_CLAIMS;
         };
         // The bytes were read once when the credential was accepted, so they parse.
-        self.inner
-            .claims
+        self.claims
             .get_or_init(|| serde_json::from_slice(raw).unwrap_or_default())
     }
 
@@ -144,15 +143,29 @@ impl Principal {
         &self.inner.provider
     }
 
-    /// The bytes of its claims.
+    /// The bytes of its claims, and of what was copied from them.
     #[cfg(feature = "oauth")]
-    pub(crate) fn claims_len(&self) -> usize {
-        self.inner.raw_claims.as_ref().map_or(0, Vec::len)
+    pub(crate) fn weight(&self) -> usize {
+        let inner = &*self.inner;
+        let copies = [&inner.subject, &inner.username, &inner.client_id];
+        let copied: usize = copies.into_iter().flatten().map(|copy| copy.len()).sum();
+        let claims = inner.raw_claims.as_ref().map_or(0, Vec::capacity);
+        claims + copied + inner.scopes.as_str().len()
     }
 
     pub(crate) fn with_context(mut self, context: &Arc<RefusalContext>) -> Self {
         self.context = Some(Arc::clone(context));
         self
+    }
+}
+
+impl Clone for Principal {
+    fn clone(&self) -> Self {
+        Self {
+            inner: Arc::clone(&self.inner),
+            claims: OnceLock::new(),
+            context: self.context.clone(),
+        }
     }
 }
 
@@ -184,21 +197,21 @@ impl PrincipalBuilder {
         self
     }
 
-    /// Sets the subject.
+    /// Sets the subject. An empty one is none: it would make one of all who have it.
     pub fn subject(mut self, subject: impl Into<Box<str>>) -> Self {
-        self.0.subject = Some(subject.into());
+        self.0.subject = Some(subject.into()).filter(|subject| !subject.is_empty());
         self
     }
 
     /// Sets the name the id falls back to where there is no subject.
     pub fn username(mut self, username: impl Into<Box<str>>) -> Self {
-        self.0.username = Some(username.into());
+        self.0.username = Some(username.into()).filter(|username| !username.is_empty());
         self
     }
 
     /// Sets the OAuth client.
     pub fn client_id(mut self, client_id: impl Into<Box<str>>) -> Self {
-        self.0.client_id = Some(client_id.into());
+        self.0.client_id = Some(client_id.into()).filter(|client| !client.is_empty());
         self
     }
 
@@ -245,6 +258,7 @@ impl PrincipalBuilder {
     pub fn build(self) -> Principal {
         Principal {
             inner: Arc::new(self.0),
+            claims: OnceLock::new(),
             context: None,
         }
     }
@@ -256,7 +270,8 @@ impl fmt::Debug for PrincipalBuilder {
     }
 }
 
-/// The identity of a [`Principal`]: provider, issuer, subject and client.
+/// The identity of a [`Principal`]: provider, issuer, subject and client; where there is no
+/// subject the username, and where there is neither a digest of the credential.
 ///
 /// Two principals have equal ids if, and only if, all of these are equal. The text is
 /// unambiguous (separators inside a part are percent-encoded) and stable across

@@ -16,7 +16,7 @@ pub(crate) fn refused(error: &AuthError, method: &Method) {
     let method = method.as_str();
     let method = method.get(..TRACED_CHARS).unwrap_or(method);
     match error.kind() {
-        AuthErrorKind::Unavailable => {
+        AuthErrorKind::Unavailable if !error.is_reported() => {
             warn!(target: TARGET, reason, status, detail, method, "request refused");
         }
         _ => debug!(target: TARGET, reason, status, detail, method, "request refused"),

@@ -95,7 +95,7 @@ impl ApiKey {
 
     pub(super) fn into_principal(self) -> Principal {
         let principal = Principal::builder("api_key").scopes(self.scopes);
-        match self.name {
+        match self.name.filter(|name| !name.is_empty()) {
             Some(name) => principal.subject(&*name).build(),
             None => principal.stranger(self.stranger).build(),
         }

@@ -61,7 +61,7 @@ pub trait Authenticate: fmt::Debug + Send + Sync + 'static {
     /// owns what it needs.
     fn authenticate(&self, credential: &Credential<'_>, head: RequestHead<'_>) -> Authentication;
 
-    /// What a refused client is told to present.
+    /// What a refused client is told to present. Asked once, when the layer is made.
     fn challenges(&self) -> Vec<Challenge>;
 
     /// A document the provider serves itself, without authentication: protected resource
@@ -126,7 +126,9 @@ impl fmt::Debug for Authentication {
 }
 
 /// A credential that was accepted.
-#[derive(Clone, Debug)]
+///
+/// `Debug` prints the principal and the names of headers.
+#[derive(Clone)]
 pub struct Accepted {
     pub(super) principal: Principal,
     pub(super) headers: Option<Box<HeaderMap>>,
@@ -151,5 +153,19 @@ impl Accepted {
     /// Whose credential it is.
     pub fn principal(&self) -> &Principal {
         &self.principal
+    }
+}
+
+impl fmt::Debug for Accepted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self
+            .headers
+            .iter()
+            .flat_map(|headers| headers.keys())
+            .collect();
+        f.debug_struct("Accepted")
+            .field("principal", &self.principal)
+            .field("headers", &names)
+            .finish()
     }
 }

@@ -48,6 +48,15 @@ impl Exemptions {
                 "the SSE path and the messages path are the same: give them different paths",
             ));
         }
+        let open_root = !endpoints.sse && &*endpoints.sse_path == "/"
+            || !endpoints.messages && &*endpoints.messages_path == "/";
+        if open_root {
+            return Err(ConfigError::new(
+                "sse_endpoints",
+                "an endpoint without authentication is at `/`, and behind `nest_service` every \
+                 `/mcp` is seen as `/`; give it a path of its own",
+            ));
+        }
         if !endpoints.sse {
             check_resource("sse_endpoints", &endpoints.sse_path, resource_path)?;
         }

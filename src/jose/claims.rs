@@ -26,7 +26,7 @@ pub(crate) struct Claims<'p> {
     pub(crate) username: Option<Cow<'p, str>>,
     /// The configured scope claim, its scopes separated by spaces.
     pub(crate) scope: Option<Cow<'p, str>>,
-    /// Whether `scope` or `scp` is there at all.
+    /// Whether `scope` or `scp` names any.
     pub(crate) has_scope: bool,
     pub(crate) token_use: Option<Cow<'p, str>>,
     /// The `typ` claim of the payload (Keycloak's), where it is a string.
@@ -127,13 +127,20 @@ impl<'de> Visitor<'de> for ClaimsVisitor<'_> {
         let mut names = Names::new();
         while let Some(name) = map.next_key_seed(Text)? {
             let is_scope = *name == *self.0.name;
-            claims.has_scope |= matches!(&*name, "scope" | "scp");
             match &*name {
                 _ if is_scope => {
-                    claims.scope = Some(
-                        map.next_value_seed(SpaceSeparated(self.0.array))
-                            .map_err(|_| wrong_type("scope"))?,
-                    );
+                    let scope = map
+                        .next_value_seed(SpaceSeparated(self.0.array))
+                        .map_err(|_| wrong_type("scope"))?;
+                    claims.has_scope |= !scope.is_empty() && is_scope_name(&name);
+                    claims.scope = Some(scope);
+                }
+                // Not where scopes are read from; that there are some says what the token is.
+                _ if is_scope_name(&name) => {
+                    let scope = map
+                        .next_value_seed(SpaceSeparated(true))
+                        .map_err(|_| wrong_type("scope"))?;
+                    claims.has_scope |= !scope.is_empty();
                 }
                 "iss" => claims.iss = Some(text(&mut map, "iss")?),
                 "sub" => claims.sub = Some(text(&mut map, "sub")?),
@@ -176,6 +183,10 @@ impl<'de> Visitor<'de> for ClaimsVisitor<'_> {
         }
         Ok(claims)
     }
+}
+
+fn is_scope_name(name: &str) -> bool {
+    matches!(name, "scope" | "scp")
 }
 
 fn text<'de, A: MapAccess<'de>>(map: &mut A, name: &str) -> Result<Cow<'de, str>, A::Error> {

@@ -26,6 +26,8 @@ pub(crate) struct TokenProfile {
     pub(crate) clock_skew: Duration,
     pub(crate) scope_claim: ScopeClaim,
     pub(crate) clients_are_principals: bool,
+    /// Whether the issuer signs ID tokens and the like with the same keys.
+    pub(crate) issues_many_kinds: bool,
 }
 
 /// Whom a token must be meant for.
@@ -93,7 +95,14 @@ impl TokenProfile {
             check_kind(claims)?;
         }
         if let Audience::OneOf(expected) = &self.audience {
-            check_audience(expected, claims)?;
+            let audience = check_audience(expected, claims)?;
+            if self.may_be_client(audience, claims) && !has_evidence(header, claims) {
+                return Err(wrong_kind(format!(
+                    "the audience {} may be a client, and nothing says that this is an access \
+                     token: neither typ at+jwt nor token_use nor scopes",
+                    quoted(audience)
+                )));
+            }
         }
         if let Some(confirmation) = &claims.confirmation {
             // RFC 9449 section 7.2, RFC 8705 section 3: a bound token without its proof is
@@ -110,6 +119,19 @@ impl TokenProfile {
         })?;
         self.check_times(exp, claims.nbf, claims.iat, now)?;
         Ok(exp)
+    }
+
+    /// Whether the audience that matched can be a client id, for which ID tokens are issued
+    /// too. An authorization server's client ids are no URIs; the tokens of a key of one's
+    /// own are told by what they say of their client.
+    fn may_be_client(&self, audience: &str, claims: &Claims<'_>) -> bool {
+        let is_uri = audience.contains("://") || audience.starts_with("urn:");
+        let named = [&claims.client_id, &claims.azp];
+        let is_named = named
+            .into_iter()
+            .flatten()
+            .any(|client| *client == audience);
+        is_named || self.issues_many_kinds && !is_uri
     }
 
     /// Judges the times by `now`; for a cached token as well.
@@ -227,10 +249,17 @@ fn check_issuer(expected: &str, got: Option<&str>) -> Result<(), AuthError> {
         .with_detail(mismatch(expected, got)))
 }
 
-fn check_audience(expected: &[Box<str>], claims: &Claims<'_>) -> Result<(), AuthError> {
-    let is_ours = |aud: &str| expected.iter().any(|own| **own == *aud);
-    if claims.aud.iter().any(|aud| is_ours(aud)) {
-        return Ok(());
+/// What only access tokens have.
+fn has_evidence(header: &Header, claims: &Claims<'_>) -> bool {
+    // What `token_use` may be was checked before.
+    header.typ == Typ::AtJwt || claims.token_use.is_some() || claims.has_scope
+}
+
+/// The audience that matched.
+fn check_audience<'e>(expected: &'e [Box<str>], claims: &Claims<'_>) -> Result<&'e str, AuthError> {
+    let is_named = |own: &&Box<str>| claims.aud.iter().any(|aud| ***own == **aud);
+    if let Some(own) = expected.iter().find(is_named) {
+        return Ok(own);
     }
     if !claims.has_aud {
         return Err(AuthError::invalid("missing_audience")

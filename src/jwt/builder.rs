@@ -213,6 +213,7 @@ impl JwtLayerBuilder {
                 clock_skew: self.clock_skew,
                 scope_claim,
                 clients_are_principals: self.clients_are_principals,
+                issues_many_kinds: false,
             },
             required_scopes,
             location: [if self.require_bearer {

@@ -2,11 +2,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::fetch::{Fetch, HttpFetch};
-use super::keys::{Bounds, KeyStore};
+use super::keys::{KeyLimits, KeyStore};
 use super::metadata::MetadataDocument;
-use super::provider::{Inner, OAuth, Server};
+use super::provider::{Inner, OAuth};
 use super::resource::checked_scopes;
 use super::token_cache::{TokenCache, Tokens};
+use super::trusted::TrustedServer;
 use super::{AuthorizationServer, OAuthLayer, ProtectedResource};
 use crate::clock::Clock;
 use crate::credential::Location;
@@ -23,6 +24,7 @@ pub struct OAuthLayerBuilder {
     clock: Clock,
     fetch: Arc<dyn Fetch>,
     token_cache: TokenCache,
+    key_limits: KeyLimits,
 }
 
 impl OAuthLayerBuilder {
@@ -34,6 +36,7 @@ impl OAuthLayerBuilder {
             clock: Clock::system(),
             fetch: Arc::new(HttpFetch::new()),
             token_cache: TokenCache::new(),
+            key_limits: KeyLimits::new(),
         }
     }
 
@@ -49,10 +52,17 @@ impl OAuthLayerBuilder {
         ConfigError: From<A::Error>,
     {
         let server = server.try_into()?;
-        if self.servers.iter().any(|own| own.issuer == server.issuer) {
+        if self
+            .servers
+            .iter()
+            .any(|own| own.issuer() == server.issuer())
+        {
             return Err(ConfigError::new(
                 "authorization_server",
-                format!("there are two servers with the issuer {:?}", server.issuer),
+                format!(
+                    "there are two servers with the issuer {:?}",
+                    server.issuer()
+                ),
             ));
         }
         self.servers.push(server);
@@ -126,6 +136,12 @@ impl OAuthLayerBuilder {
         self
     }
 
+    /// Sets the numbers the keys of every server live by; default [`KeyLimits::new`].
+    pub fn key_limits(mut self, limits: KeyLimits) -> Self {
+        self.key_limits = limits;
+        self
+    }
+
     /// Replaces the clock; for tests.
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
@@ -142,8 +158,8 @@ impl OAuthLayerBuilder {
     /// [`warm_up`](OAuthLayer::warm_up).
     ///
     /// # Errors
-    /// There is no authorization server, or a required scope is not one (`offline_access`
-    /// never is).
+    /// There is no authorization server; a required scope is not one (`offline_access` never
+    /// is); or a key of a static set is not valid, or serves none of the algorithms.
     pub fn build(self) -> Result<OAuthLayer, ConfigError> {
         if self.servers.is_empty() {
             return Err(ConfigError::new(
@@ -155,17 +171,15 @@ impl OAuthLayerBuilder {
         let issuers = self.servers.iter().map(AuthorizationServer::issuer);
         let document = self.resource.document(issuers);
         let scope_claim = first_scope_claim(&self.servers);
-        let servers: HashMap<_, _> = self
-            .servers
-            .into_iter()
-            .map(|server| {
-                let profile = profile(&server, &self.resource);
-                let issuer = Arc::clone(&server.issuer);
-                let (fetch, clock) = (Arc::clone(&self.fetch), self.clock.clone());
-                let keys = Arc::new(KeyStore::new(server, fetch, clock, Bounds::default()));
-                (issuer, Arc::new(Server { profile, keys }))
-            })
-            .collect();
+        let mut servers = HashMap::new();
+        for server in self.servers {
+            let profile = profile(&server, &self.resource);
+            let issuer = Arc::clone(&server.origin.issuer);
+            let (fetch, clock) = (Arc::clone(&self.fetch), self.clock.clone());
+            let keys = KeyStore::new(server.origin, fetch, clock, self.key_limits.clone())?;
+            let keys = Arc::new(keys);
+            servers.insert(issuer, Arc::new(TrustedServer { profile, keys }));
+        }
         Ok(OAuthLayer::from_provider(OAuth {
             required_scopes,
             inner: Arc::new(Inner {
@@ -213,12 +227,13 @@ fn profile(server: &AuthorizationServer, resource: &ProtectedResource) -> TokenP
     };
     TokenProfile {
         provider: "oauth",
-        algorithms: server.algorithms.clone(),
+        algorithms: server.origin.algorithms.clone(),
         require_at_jwt: server.require_at_jwt,
-        issuer: Some(Arc::clone(&server.issuer)),
+        issuer: Some(Arc::clone(&server.origin.issuer)),
         audience: Audience::OneOf(audiences),
         clock_skew: server.clock_skew,
         scope_claim: server.scope_claim.clone(),
         clients_are_principals: server.clients_are_principals,
+        issues_many_kinds: true,
     }
 }

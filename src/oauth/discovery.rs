@@ -1,16 +1,12 @@
 //! Where an issuer's keys are: RFC 8414 and OpenID Connect Discovery.
 
-use bytes::Bytes;
-use http::{Request, StatusCode};
 use serde::Deserialize;
 
-use super::fetch::Fetch;
+use super::fetch::{Fetch, get};
+use super::keys::KeyLimits;
 use super::url::{UrlPolicy, Written};
 use crate::error::quoted;
 use crate::jose::mismatch;
-
-/// The largest metadata document, in bytes.
-const MAX_DOCUMENT: usize = 64 * 1024;
 
 /// The members that are needed. Others may be of any type: servers differ.
 #[derive(Deserialize)]
@@ -42,12 +38,22 @@ pub(super) fn places(issuer: &str) -> Vec<String> {
 /// Finds the URL of the key set. The error tells of every place that was tried.
 pub(super) async fn find_jwks_uri(
     issuer: &str,
+    limits: &KeyLimits,
     policy: &UrlPolicy,
     fetch: &dyn Fetch,
 ) -> Result<Box<str>, String> {
     let mut attempts = Vec::new();
+    let mut left = limits.deadline;
     for place in places(issuer) {
-        match read(&place, issuer, policy, fetch).await {
+        // A place that swallows connections must leave time for those after it, and for the
+        // key set: each gets half of what is left.
+        left /= 2;
+        let outcome =
+            match tokio::time::timeout(left, read(&place, issuer, limits, policy, fetch)).await {
+                Ok(outcome) => outcome,
+                Err(_) => Err(format!("no answer within {} ms", left.as_millis())),
+            };
+        match outcome {
             Ok(jwks_uri) => return Ok(jwks_uri),
             Err(why) => attempts.push(format!("{place}: {why}")),
         }
@@ -61,10 +67,13 @@ pub(super) async fn find_jwks_uri(
 async fn read(
     place: &str,
     issuer: &str,
+    limits: &KeyLimits,
     policy: &UrlPolicy,
     fetch: &dyn Fetch,
 ) -> Result<Box<str>, String> {
-    let document = get(place, MAX_DOCUMENT, fetch).await?.into_body();
+    let document = get(place, limits.max_document_bytes, fetch)
+        .await?
+        .into_body();
     let metadata: Metadata = serde_json::from_slice(&document)
         .map_err(|_| "not a JSON object with the strings `issuer` and `jwks_uri`".to_owned())?;
     // RFC 8414 section 3.3: code point by code point, or the document is not to be used.
@@ -78,27 +87,4 @@ async fn read(
         .check(&metadata.jwks_uri)
         .map_err(|why| format!("its jwks_uri is not used: {}", quoted(&why)))?;
     Ok(metadata.jwks_uri.into())
-}
-
-/// A document, whatever its `Content-Type` says.
-pub(super) async fn get(
-    place: &str,
-    max_bytes: usize,
-    fetch: &dyn Fetch,
-) -> Result<http::Response<Bytes>, String> {
-    let request = Request::get(place)
-        .header(http::header::ACCEPT, "application/json")
-        .body(Bytes::new())
-        .map_err(|_| "not a URL that can be requested".to_owned())?;
-    let response = fetch
-        .fetch(request, max_bytes)
-        .await
-        .map_err(|error| error.to_string())?;
-    if response.status() != StatusCode::OK {
-        return Err(format!("status {}", response.status().as_u16()));
-    }
-    if response.body().len() > max_bytes {
-        return Err(format!("the answer has more than {max_bytes} bytes"));
-    }
-    Ok(response)
 }

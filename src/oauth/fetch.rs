@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 
 /// Sends a request to an authorization server.
 ///
@@ -15,7 +15,8 @@ use http::{Request, Response};
 /// authority, or a test double. An implementation keeps the limits of a request, follows
 /// no redirect, and returns a response of any status as it is.
 pub trait Fetch: fmt::Debug + Send + Sync + 'static {
-    /// Sends `request` and reads at most `max_bytes` of the answer's body.
+    /// Sends `request`. An answer whose body is larger than `max_bytes` is an error, found
+    /// without reading on: a part of a key set is not one.
     fn fetch(&self, request: Request<Bytes>, max_bytes: usize) -> Fetching;
 }
 
@@ -42,7 +43,7 @@ impl fmt::Display for FetchError {
 impl Error for FetchError {}
 
 /// The default [`Fetch`]: HTTPS with the system's root certificates, no redirects, no
-/// compression, no cookies; 2 s to connect, 5 s in all, the body cut off at its limit.
+/// compression, no cookies; 2 s to connect, 5 s in all, and a body over its limit refused whole.
 ///
 /// Proxies are taken from the environment (`HTTPS_PROXY`, `NO_PROXY`).
 #[derive(Debug, Default)]
@@ -100,6 +101,29 @@ impl Fetch for HttpFetch {
             Ok(answer)
         })
     }
+}
+
+/// A document, whatever its `Content-Type` says.
+pub(super) async fn get(
+    place: &str,
+    max_bytes: usize,
+    fetch: &dyn Fetch,
+) -> Result<Response<Bytes>, String> {
+    let request = Request::get(place)
+        .header(http::header::ACCEPT, "application/json")
+        .body(Bytes::new())
+        .map_err(|_| "not a URL that can be requested".to_owned())?;
+    let response = fetch
+        .fetch(request, max_bytes)
+        .await
+        .map_err(|error| error.to_string())?;
+    if response.status() != StatusCode::OK {
+        return Err(format!("status {}", response.status().as_u16()));
+    }
+    if response.body().len() > max_bytes {
+        return Err(format!("the answer has more than {max_bytes} bytes"));
+    }
+    Ok(response)
 }
 
 fn fetch_error(error: reqwest::Error) -> FetchError {

@@ -65,8 +65,7 @@ impl OAuthLayer {
 
     /// The path to mount [`metadata_service`](Self::metadata_service) at.
     pub fn metadata_path(&self) -> String {
-        let path = self.resource().metadata_path();
-        path.split('?').next().unwrap_or_default().to_owned()
+        self.resource().metadata_path()
     }
 
     /// The metadata document as a service, to mount outermost at the root where this layer

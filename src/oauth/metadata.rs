@@ -28,9 +28,8 @@ pub(super) struct MetadataDocument {
 
 impl MetadataDocument {
     pub(super) fn new(metadata_path: &str, json: Bytes) -> Self {
-        let path = metadata_path.split('?').next().unwrap_or_default();
         Self {
-            path: path.strip_suffix('/').unwrap_or(path).into(),
+            path: without_slash(metadata_path).into(),
             json,
         }
     }
@@ -44,8 +43,13 @@ impl MetadataDocument {
         if !(below.is_empty() || below.starts_with('/')) {
             return None;
         }
-        if path.strip_suffix('/').unwrap_or(path) != &*self.path {
-            return Some(status(StatusCode::NOT_FOUND));
+        if without_slash(path) != &*self.path {
+            let mut response = status(StatusCode::NOT_FOUND);
+            // A browser client that tries several places must see the 404.
+            response
+                .headers_mut()
+                .insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+            return Some(response);
         }
         Some(self.serve(method))
     }
@@ -87,6 +91,10 @@ impl MetadataDocument {
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
         response
     }
+}
+
+fn without_slash(path: &str) -> &str {
+    path.strip_suffix('/').unwrap_or(path)
 }
 
 fn status(status: StatusCode) -> Response<Bytes> {

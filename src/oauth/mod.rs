@@ -72,11 +72,12 @@ mod provider;
 mod resource;
 mod server;
 mod token_cache;
+mod trusted;
 mod url;
 
 pub use self::builder::OAuthLayerBuilder;
 pub use self::fetch::{Fetch, FetchError, Fetching, HttpFetch};
-pub use self::keys::KeyHealth;
+pub use self::keys::{KeyHealth, KeyLimits};
 pub use self::layer::OAuthLayer;
 pub use self::metadata::{MetadataBody, MetadataService};
 pub use self::provider::OAuth;

@@ -6,16 +6,17 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::Response;
 
-use super::keys::{KeyHealth, KeyStore, Lookup, Waiting};
+use super::keys::{KeyHealth, Lookup, Waiting};
 use super::metadata::MetadataDocument;
 use super::resource::ProtectedResource;
 use super::token_cache::{TokenDigest, TokenKey, Tokens, VerifiedToken};
+use super::trusted::TrustedServer;
 use crate::auth::{Accepted, Authenticate, Authentication};
 use crate::challenge::Challenge;
 use crate::clock::Clock;
 use crate::credential::{Credential, Location, RequestHead};
 use crate::error::{AuthError, quoted};
-use crate::jose::{Claims, Compact, ScopeClaim, TokenProfile, check_scopes, mismatch};
+use crate::jose::{Claims, Compact, ScopeClaim, check_scopes, mismatch};
 use crate::principal::Principal;
 use crate::scopes::Scopes;
 
@@ -31,17 +32,11 @@ pub(super) struct Inner {
     pub(super) metadata: MetadataDocument,
     pub(super) metadata_url: Arc<str>,
     pub(super) location: [Location; 1],
-    pub(super) servers: HashMap<Arc<str>, Arc<Server>>,
+    pub(super) servers: HashMap<Arc<str>, Arc<TrustedServer>>,
     /// Where scopes are looked for before it is known whose token it is.
     pub(super) scope_claim: ScopeClaim,
     pub(super) tokens: Option<Tokens>,
     pub(super) clock: Clock,
-}
-
-/// One authorization server, ready to check tokens.
-pub(super) struct Server {
-    pub(super) profile: TokenProfile,
-    pub(super) keys: Arc<KeyStore>,
 }
 
 /// What can be said of a token now.
@@ -66,8 +61,11 @@ impl OAuth {
     /// Fetches the keys of every server now, instead of with the first request.
     ///
     /// # Errors
-    /// The keys of a server could not be fetched; the error names it, and the others were
-    /// still fetched. Requests go on trying by themselves.
+    /// The keys of a server could not be fetched: [`AuthError::detail`] names it and says
+    /// why. The others were still fetched, and requests go on trying by themselves.
+    ///
+    /// # Panics
+    /// Outside a Tokio runtime.
     pub async fn warm_up(&self) -> Result<(), AuthError> {
         let fetches: Vec<_> = self
             .inner
@@ -80,8 +78,10 @@ impl OAuth {
             .collect();
         let mut outcome = Ok(());
         for fetch in fetches {
-            // A task that panicked has left its store in the state of a failed attempt.
-            let ended = fetch.await.unwrap_or(Ok(()));
+            let ended = fetch.await.unwrap_or_else(|panic| {
+                let error = AuthError::unavailable("keys_unavailable", Duration::from_secs(1));
+                Err(error.with_detail(panic.to_string()))
+            });
             outcome = outcome.and(ended);
         }
         outcome
@@ -172,7 +172,7 @@ impl OAuth {
     }
 
     /// The server a token comes from, by its `iss`, before any key is touched.
-    fn server(&self, iss: Option<&str>) -> Result<&Arc<Server>, AuthError> {
+    fn server(&self, iss: Option<&str>) -> Result<&Arc<TrustedServer>, AuthError> {
         let servers = &self.inner.servers;
         let Some(iss) = iss else {
             return Err(AuthError::invalid("missing_issuer").with_detail("the token has no iss"));
@@ -200,7 +200,7 @@ fn recall(
     let Some(known) = tokens.get(digest, now) else {
         return Ok(None);
     };
-    let Some(keys) = known.server.keys.serving(now) else {
+    let Some(keys) = known.server.keys.serving() else {
         return Ok(None);
     };
     if !known.key.serves_in(&keys) {

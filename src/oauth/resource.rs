@@ -79,20 +79,21 @@ impl ProtectedResource {
         &self.resource
     }
 
-    /// The path of the metadata document, and the query if the resource has one: inserted
-    /// between host and path ([RFC 9728 section 3.1]).
+    /// The path of the metadata document: that of the resource, behind the well-known one
+    /// ([RFC 9728 section 3.1]).
     ///
     /// [RFC 9728 section 3.1]: https://www.rfc-editor.org/rfc/rfc9728#section-3.1
     pub fn metadata_path(&self) -> String {
-        let Written { path, query, .. } = Written::split(&self.resource);
+        let Written { path, .. } = Written::split(&self.resource);
         let path = if path == "/" { "" } else { path };
-        format!("{WELL_KNOWN}{path}{query}")
+        format!("{WELL_KNOWN}{path}")
     }
 
-    /// The URL of the metadata document: what challenges name as `resource_metadata`.
+    /// The URL of the metadata document, with the query of the resource if it has one: what
+    /// challenges name as `resource_metadata`.
     pub fn metadata_url(&self) -> String {
-        let Written { origin, .. } = Written::split(&self.resource);
-        format!("{origin}{}", self.metadata_path())
+        let Written { origin, query, .. } = Written::split(&self.resource);
+        format!("{origin}{}{query}", self.metadata_path())
     }
 
     /// The path of the resource itself.
@@ -267,9 +268,14 @@ impl ProtectedResource {
     }
 
     fn set_url(self, name: &'static str, page: &str) -> Result<Self, ConfigError> {
-        ::url::Url::parse(page)
-            .map_err(|error| ConfigError::new(name, format!("{page:?} is no URL: {error}")))?;
-        Ok(self.set(name, page))
+        // Clients show these to people, who click on them.
+        match ::url::Url::parse(page) {
+            Ok(url) if matches!(url.scheme(), "https" | "http") => Ok(self.set(name, page)),
+            _ => Err(ConfigError::new(
+                name,
+                format!("{page:?} is no http or https URL"),
+            )),
+        }
     }
 
     fn set_algs<I>(self, name: &'static str, algs: I) -> Result<Self, ConfigError>

@@ -1,11 +1,10 @@
 use std::borrow::Cow;
-use std::sync::Arc;
 use std::time::Duration;
 
-use super::keys::parse_static;
+use super::keys::{Origin, Source, parse_static};
 use super::url::{self, UrlPolicy, Written};
 use crate::error::ConfigError;
-use crate::jose::{Algorithm, Family, PublicKey, ScopeClaim, TokenProfile};
+use crate::jose::{Algorithm, Family, ScopeClaim, TokenProfile};
 use crate::telemetry;
 
 /// An authorization server that is trusted: its issuer, where its keys are, and what its
@@ -29,23 +28,12 @@ use crate::telemetry;
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct AuthorizationServer {
-    pub(super) issuer: Arc<str>,
-    pub(super) policy: UrlPolicy,
-    pub(super) keys: KeySource,
+    pub(super) origin: Origin,
     pub(super) audiences: Vec<Box<str>>,
-    pub(super) algorithms: Vec<Algorithm>,
     pub(super) clock_skew: Duration,
     pub(super) scope_claim: ScopeClaim,
     pub(super) require_at_jwt: bool,
     pub(super) clients_are_principals: bool,
-}
-
-/// Where the keys of a server come from.
-#[derive(Clone, Debug)]
-pub(super) enum KeySource {
-    Discovery,
-    JwksUri(Box<str>),
-    Static(Vec<PublicKey>),
 }
 
 impl AuthorizationServer {
@@ -71,6 +59,24 @@ impl AuthorizationServer {
         Self::with_policy(issuer.into(), policy)
     }
 
+    /// A server that is reached by plain `http` at the host of its issuer, which is not on
+    /// loopback: inside a cluster, say.
+    ///
+    /// Whoever can answer for that host can sign tokens.
+    ///
+    /// # Errors
+    /// As for [`new`](Self::new), but for https.
+    pub fn dangerously_plain_http(issuer: impl Into<String>) -> Result<Self, ConfigError> {
+        let issuer = issuer.into();
+        let host = url::parse("issuer", &issuer)?.host_str().map(Into::into);
+        telemetry::weakened("dangerously_plain_http", &issuer);
+        let policy = UrlPolicy {
+            http_on_loopback: false,
+            http_to: host,
+        };
+        Self::with_policy(issuer, policy)
+    }
+
     fn with_policy(issuer: String, policy: UrlPolicy) -> Result<Self, ConfigError> {
         url::parse("issuer", &issuer)?;
         if !Written::split(&issuer).query.is_empty() {
@@ -80,17 +86,19 @@ impl AuthorizationServer {
             .check(&issuer)
             .map_err(|why| ConfigError::new("issuer", why))?;
         Ok(Self {
-            issuer: issuer.into(),
-            policy,
-            keys: KeySource::Discovery,
+            origin: Origin {
+                issuer: issuer.into(),
+                policy,
+                source: Source::Discovery,
+                algorithms: vec![
+                    Algorithm::RS256,
+                    Algorithm::PS256,
+                    Algorithm::ES256,
+                    Algorithm::ES384,
+                    Algorithm::EdDSA,
+                ],
+            },
             audiences: Vec::new(),
-            algorithms: vec![
-                Algorithm::RS256,
-                Algorithm::PS256,
-                Algorithm::ES256,
-                Algorithm::ES384,
-                Algorithm::EdDSA,
-            ],
             clock_skew: TokenProfile::DEFAULT_SKEW,
             scope_claim: ScopeClaim::default(),
             require_at_jwt: false,
@@ -100,7 +108,7 @@ impl AuthorizationServer {
 
     /// The issuer, as given.
     pub fn issuer(&self) -> &str {
-        &self.issuer
+        &self.origin.issuer
     }
 
     /// Fetches the keys from here instead of discovering their place.
@@ -110,16 +118,17 @@ impl AuthorizationServer {
     pub fn jwks_uri(mut self, jwks_uri: impl Into<String>) -> Result<Self, ConfigError> {
         let jwks_uri = jwks_uri.into();
         url::parse("jwks_uri", &jwks_uri)?;
-        self.policy
+        self.origin
+            .policy
             .check(&jwks_uri)
             .map_err(|why| ConfigError::new("jwks_uri", why))?;
-        if matches!(self.keys, KeySource::Static(_)) {
+        if matches!(self.origin.source, Source::Static(_)) {
             return Err(ConfigError::new(
                 "jwks_uri",
                 "`jwks` and `jwks_uri` contradict each other: keep one",
             ));
         }
-        self.keys = KeySource::JwksUri(jwks_uri.into());
+        self.origin.source = Source::JwksUri(jwks_uri.into());
         Ok(self)
     }
 
@@ -129,14 +138,14 @@ impl AuthorizationServer {
     /// It is no key set, one of its keys cannot be used (here that is a mistake, not
     /// something to skip), it has none, or `jwks_uri` was set before.
     pub fn jwks(mut self, json: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
-        if matches!(self.keys, KeySource::JwksUri(_)) {
+        if matches!(self.origin.source, Source::JwksUri(_)) {
             return Err(ConfigError::new(
                 "jwks",
                 "`jwks_uri` and `jwks` contradict each other: keep one",
             ));
         }
         let keys = parse_static(json.as_ref()).map_err(|why| ConfigError::new("jwks", why))?;
-        self.keys = KeySource::Static(keys);
+        self.origin.source = Source::Static(keys);
         Ok(self)
     }
 
@@ -165,14 +174,15 @@ impl AuthorizationServer {
         mut self,
         algorithms: impl IntoIterator<Item = Algorithm>,
     ) -> Result<Self, ConfigError> {
-        self.algorithms = algorithms.into_iter().collect();
-        if self.algorithms.is_empty() {
+        self.origin.algorithms = algorithms.into_iter().collect();
+        if self.origin.algorithms.is_empty() {
             return Err(ConfigError::new(
                 "algorithms",
                 "the list is empty, so no token could pass",
             ));
         }
         if let Some(alg) = self
+            .origin
             .algorithms
             .iter()
             .find(|alg| alg.family() == Family::Hmac)
@@ -223,15 +233,29 @@ impl AuthorizationServer {
         self
     }
 
-    /// Lets plain `http` go to this one host, besides what was allowed before: a server
-    /// that is reached inside a cluster, say.
+    /// Lets plain `http` go to this one host, besides what was allowed before: a `jwks_uri`
+    /// that is reached inside a cluster, say. Call it before
+    /// [`jwks_uri`](Self::jwks_uri).
     ///
     /// Whoever can answer for that host can sign tokens.
-    pub fn dangerously_allow_http_to(mut self, host: impl Into<Box<str>>) -> Self {
+    ///
+    /// # Errors
+    /// The value is not a host alone, in lower case and without a port: it would never match.
+    pub fn dangerously_allow_http_to(
+        mut self,
+        host: impl Into<Box<str>>,
+    ) -> Result<Self, ConfigError> {
         let host = host.into();
+        let parsed = ::url::Url::parse(&format!("http://{host}/"));
+        if !parsed.is_ok_and(|url| url.host_str() == Some(&host) && url.port().is_none()) {
+            return Err(ConfigError::new(
+                "dangerously_allow_http_to",
+                format!("{host:?} is not a host alone, in lower case and without a port"),
+            ));
+        }
         telemetry::weakened("dangerously_allow_http_to", &host);
-        self.policy.http_to = Some(host);
-        self
+        self.origin.policy.http_to = Some(host);
+        Ok(self)
     }
 }
 

@@ -13,7 +13,7 @@ use moka::Expiry;
 use moka::sync::Cache;
 
 use super::keys::{KeySet, KeysInUse};
-use super::provider::Server;
+use super::trusted::TrustedServer;
 use crate::digest::sha256;
 use crate::jose::{Algorithm, KeyIdentity};
 use crate::principal::Principal;
@@ -88,7 +88,7 @@ pub(super) type TokenDigest = [u8; 32];
 /// A token that was verified.
 pub(super) struct VerifiedToken {
     pub(super) principal: Principal,
-    pub(super) server: Arc<Server>,
+    pub(super) server: Arc<TrustedServer>,
     pub(super) exp: Duration,
     pub(super) nbf: Option<Duration>,
     pub(super) iat: Option<Duration>,
@@ -180,7 +180,7 @@ impl Tokens {
 }
 
 fn weight(token: &VerifiedToken) -> u32 {
-    u32::try_from(1024 + token.principal.claims_len()).unwrap_or(u32::MAX)
+    u32::try_from(1024 + token.principal.weight()).unwrap_or(u32::MAX)
 }
 
 /// Lets moka drop what cannot be used any more; by its own clock, for memory's sake alone.
@@ -191,7 +191,10 @@ struct Hygiene {
 impl Hygiene {
     fn left(&self, token: &VerifiedToken) -> Duration {
         // Past `exp` comes the clock skew, of 300 s at most.
-        let to_exp = token.exp.saturating_sub(token.since) + Duration::from_secs(300);
+        let to_exp = token
+            .exp
+            .saturating_sub(token.since)
+            .saturating_add(Duration::from_secs(300));
         to_exp.min(self.max_life)
     }
 }

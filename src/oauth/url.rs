@@ -64,7 +64,7 @@ impl<'a> Written<'a> {
     pub(crate) fn split(identifier: &'a str) -> Self {
         let authority = identifier.find("://").map_or(0, |at| at + 3);
         let path = identifier[authority..]
-            .find(['/', '?'])
+            .find(['/', '?', '#'])
             .map_or(identifier.len(), |at| authority + at);
         let query = identifier[path..]
             .find('?')
@@ -80,6 +80,10 @@ impl<'a> Written<'a> {
 /// What every identifier must be: an absolute URL without fragment and user.
 pub(crate) fn parse(setting: &'static str, identifier: &str) -> Result<Url, ConfigError> {
     let refuse = |why: String| Err(ConfigError::new(setting, why));
+    // First, because the other refusals repeat the value.
+    if Written::split(identifier).origin.contains('@') {
+        return refuse("the URL has a user name or password; leave them out".to_owned());
+    }
     // `Url` would quietly drop or encode these.
     if !identifier.bytes().all(|byte| byte.is_ascii_graphic()) || identifier.contains('\\') {
         return refuse(format!(
@@ -93,9 +97,6 @@ pub(crate) fn parse(setting: &'static str, identifier: &str) -> Result<Url, Conf
     };
     if identifier.contains('#') {
         return refuse(format!("{identifier:?} has a fragment; leave it out"));
-    }
-    if Written::split(identifier).origin.contains('@') {
-        return refuse("the URL has a user name or password; leave them out".to_owned());
     }
     Ok(url)
 }

@@ -6,26 +6,10 @@ mod json;
 
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, RETRY_AFTER};
-use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version};
+use http::{HeaderMap, HeaderValue, Method, Response, Version};
 
 use crate::challenge::RefusalContext;
 use crate::error::{AuthError, AuthErrorKind};
-
-impl AuthError {
-    /// The status of the response that refuses a request for this reason. A gRPC request
-    /// gets the matching `grpc-status` instead, under status 200.
-    pub fn status(&self) -> StatusCode {
-        match self.kind() {
-            AuthErrorKind::Missing | AuthErrorKind::Invalid => StatusCode::UNAUTHORIZED,
-            AuthErrorKind::Malformed | AuthErrorKind::HeaderMismatch => StatusCode::BAD_REQUEST,
-            AuthErrorKind::InsufficientScope | AuthErrorKind::Forbidden => StatusCode::FORBIDDEN,
-            AuthErrorKind::UnknownSession => StatusCode::NOT_FOUND,
-            AuthErrorKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            AuthErrorKind::UnsupportedMedia => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            AuthErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
-        }
-    }
-}
 
 /// The form a refusal takes: what the client asked with decides it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,7 +50,7 @@ pub(crate) fn no_auth_layer() -> Response<Bytes> {
     let mut response = Response::new(Bytes::from_static(
         br#"{"error":"Internal server error","status":500,"type":"server_error"}"#,
     ));
-    *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+    *response.status_mut() = http::StatusCode::INTERNAL_SERVER_ERROR;
     response
         .headers_mut()
         .insert(http::header::CONTENT_TYPE, json::APPLICATION_JSON);

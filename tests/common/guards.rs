@@ -31,6 +31,8 @@ impl Guard {
         request_to(uri, &[(self.header, &self.good)])
     }
 
+    /// Without a credential.
+    #[expect(clippy::unused_self, reason = "beside `good_request`")]
     pub fn bare_request(&self, uri: &str) -> Request<Full<Bytes>> {
         request_to::<&str>(uri, &[])
     }

@@ -26,6 +26,7 @@ use crate::common::{SECRET, clock, good_token, hs256_layer, token};
 struct Tools;
 
 #[tool_router(server_handler)]
+#[allow(clippy::unused_self)] // the macro calls it as a method
 impl Tools {
     #[tool(description = "who am I")]
     fn whoami(&self, Extension(parts): Extension<Parts>) -> String {

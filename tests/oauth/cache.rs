@@ -56,22 +56,22 @@ async fn cached_and_uncached_answers_agree_at_every_second() {
 
 #[tokio::test]
 async fn an_entry_dies_with_its_key_by_id_and_by_material() {
-    let (old, same_id) = (Key::new("a"), Key::new("a"));
+    let (old, same_id, other) = (Key::new("a"), Key::new("a"), Key::new("b"));
     let web = Web::with_issuer(&[&old]);
     let guarded = guarded(&web, TokenCache::new());
     let token = old.token(json!({}));
-    for (keys, reason) in [
-        (vec![&old], "accepted"),
-        (vec![&same_id], "bad_signature"),
-        (vec![&old], "accepted"),
-        (vec![], "unknown_key"),
+    for (keys, status, reason) in [
+        (vec![&old], 200, "accepted"),
+        (vec![&same_id], 401, "bad_signature"),
+        (vec![&old], 200, "accepted"),
+        (vec![&other], 401, "unknown_key"),
+        (vec![&old], 200, "accepted"),
+        (vec![], 503, "keys_unavailable"),
     ] {
         web.publish_keys(&keys);
-        guarded.layer.warm_up().await.unwrap();
-        guarded
-            .bearer(&token)
-            .await
-            .assert(if reason == "accepted" { 200 } else { 401 }, reason);
+        let warm = guarded.layer.warm_up().await;
+        assert_eq!(warm.is_ok(), !keys.is_empty());
+        guarded.bearer(&token).await.assert(status, reason);
     }
 }
 

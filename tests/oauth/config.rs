@@ -37,6 +37,8 @@ fn resources_that_are_none() {
         refused(ProtectedResource::new(resource), "resource");
         refused(OAuthLayer::new(resource, ISSUER), "resource");
     }
+    let error = ProtectedResource::new("https://user:s3cret@mcp.example.com/#x").unwrap_err();
+    assert!(!error.to_string().contains("s3cret"), "{error}");
     for resource in [
         "https://mcp.example.com",
         "https://mcp.example.com/",
@@ -114,6 +116,31 @@ fn settings_that_contradict_or_weaken() {
     refused(server().scope_claim("aud"), "scope_claim");
     refused(server().clock_skew(Duration::from_secs(301)), "clock_skew");
 
+    let build = |server| {
+        let builder = OAuthLayer::builder(RESOURCE).unwrap();
+        builder
+            .authorization_server::<AuthorizationServer>(server)
+            .unwrap()
+            .build()
+    };
+    let only_rsa = || server().algorithms([Algorithm::RS256]).unwrap();
+    refused(build(only_rsa().jwks(&keys).unwrap()), "jwks");
+    let mut off_curve = key_set(&[&Key::new("a")]);
+    off_curve["keys"][0]["y"] = off_curve["keys"][0]["x"].clone();
+    refused(build(server().jwks(off_curve.to_string()).unwrap()), "jwks");
+    assert!(build(server().jwks(&keys).unwrap()).is_ok());
+    for host in ["Keycloak", "keycloak:8080", "", "a/b", "u@keycloak"] {
+        refused(
+            server().dangerously_allow_http_to(host),
+            "dangerously_allow_http_to",
+        );
+    }
+    let inside = server().dangerously_allow_http_to("keycloak").unwrap();
+    assert!(inside.clone().jwks_uri("http://keycloak:8080/keys").is_ok());
+    refused(inside.jwks_uri("http://other:8080/keys"), "jwks_uri");
+    let plain = AuthorizationServer::dangerously_plain_http("http://keycloak:8080/realms/x");
+    refused(plain.unwrap().jwks_uri("http://other/keys"), "jwks_uri");
+
     let builder = || OAuthLayer::builder(RESOURCE).unwrap();
     refused(builder().build(), "authorization_server");
     refused(
@@ -133,6 +160,11 @@ fn settings_that_contradict_or_weaken() {
     refused(layer().public_path("/mcp"), "public_path");
     let endpoints = tower_mcp_auth::auth::SseEndpoints::new().paths("/mcp", "/messages");
     refused(layer().sse_endpoints(endpoints), "sse_endpoints");
+    let endpoints = tower_mcp_auth::auth::SseEndpoints::new().paths("/", "/messages");
+    refused(layer().sse_endpoints(endpoints), "sse_endpoints");
+    let resource = ProtectedResource::new(RESOURCE).unwrap();
+    let page = resource.resource_documentation("javascript:alert(1)");
+    refused(page, "resource_documentation");
 }
 
 #[test]

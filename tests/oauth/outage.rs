@@ -194,7 +194,11 @@ async fn a_server_that_never_answers_is_503_after_the_deadline() {
     let key = Key::new("a");
     let web = Web::with_issuer(&[&key]);
     web.hold(true);
-    let guarded = Guarded::new(&web);
+    let server = AuthorizationServer::new(ISSUER)
+        .unwrap()
+        .jwks_uri(JWKS)
+        .unwrap();
+    let guarded = Guarded::with_server(&web, server);
     let start = tokio::time::Instant::now();
 
     let answer = guarded.bearer(&key.token(json!({}))).await;
@@ -260,6 +264,116 @@ async fn more_waiting_requests_than_the_limit_are_503() {
     );
     web.hold(false);
     next.await.assert(200, "accepted");
+}
+
+#[tokio::test]
+async fn idle_keys_do_not_serve_while_their_first_refresh_is_under_way() {
+    let (key, unknown) = (Key::new("a"), Key::new("b"));
+    let web = Web::with_issuer(&[&key]);
+    let guarded = Guarded::new(&web);
+    let token = key.token(json!({}));
+    guarded.bearer(&token).await.assert(200, "accepted");
+    // A failure long before the keys were due for a refresh says nothing of that refresh.
+    web.set(JWKS, Page::Status(500));
+    guarded.advance(400);
+    let answer = guarded.bearer(&unknown.token(json!({}))).await;
+    answer.assert(503, "keys_unavailable");
+
+    web.publish_keys(&[&unknown]);
+    web.hold(true);
+    guarded.advance(300);
+    let mut first = Box::pin(guarded.bearer(&token));
+    let mut second = Box::pin(guarded.bearer(&token));
+    assert!(futures_poll(&mut first).is_none());
+    assert!(
+        futures_poll(&mut second).is_none(),
+        "served with keys that were withdrawn"
+    );
+    web.hold(false);
+    first.await.assert(401, "unknown_key");
+    second.await.assert(401, "unknown_key");
+}
+
+#[tokio::test]
+async fn a_key_set_without_a_usable_key_stops_the_old_ones_and_is_503() {
+    let key = Key::new("a");
+    for set in [
+        json!({"keys": []}),
+        json!({"keys": [{"kty": "oct", "k": "AA"}]}),
+    ] {
+        let web = Web::with_issuer(&[&key]);
+        let guarded = Guarded::new(&web);
+        let token = key.token(json!({}));
+        guarded.bearer(&token).await.assert(200, "accepted");
+        web.set(JWKS, Page::Json(set));
+        assert!(guarded.layer.warm_up().await.is_err());
+        guarded.bearer(&token).await.assert(503, "keys_unavailable");
+        let (_, health) = guarded.layer.health().remove(0);
+        assert!(!health.serving && health.last_error.is_some());
+        web.publish_keys(&[&key]);
+        guarded.advance(30);
+        guarded.bearer(&token).await.assert(200, "accepted");
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_key_is_told_when_the_next_fetch_may_be() {
+    let (known, unknown) = (Key::new("known"), Key::new("unknown"));
+    let web = Web::with_issuer(&[&known]);
+    let guarded = Guarded::new(&web);
+    guarded
+        .bearer(&known.token(json!({})))
+        .await
+        .assert(200, "accepted");
+    web.set(JWKS, Page::Status(500));
+    guarded.advance(30);
+    let answer = guarded.bearer(&unknown.token(json!({}))).await;
+    assert_eq!(answer.retry_after(), Some(30));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_place_that_never_answers_leaves_time_for_the_next() {
+    let key = Key::new("a");
+    let web = Web::with_issuer(&[&key]);
+    let first = format!("{ISSUER}/.well-known/oauth-authorization-server");
+    web.set(&first, Page::Hang);
+    let second = format!("{ISSUER}/.well-known/openid-configuration");
+    web.set(
+        &second,
+        Page::Json(json!({"issuer": ISSUER, "jwks_uri": JWKS})),
+    );
+    let guarded = Guarded::new(&web);
+    guarded
+        .bearer(&key.token(json!({})))
+        .await
+        .assert(200, "accepted");
+
+    web.set(&second, Page::Hang);
+    let guarded = Guarded::new(&web);
+    let answer = guarded.bearer(&key.token(json!({}))).await;
+    answer.assert(503, "keys_unavailable");
+    for place in [first, second] {
+        assert!(
+            answer
+                .detail()
+                .contains(&format!("{place}: no answer within")),
+            "{answer:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_a_server_sends_cannot_forge_a_line_of_a_log() {
+    let web = Web::new();
+    let document = json!({"issuer": ISSUER, "jwks_uri": "https://auth.example.com/a\nforged"});
+    web.set(
+        &format!("{ISSUER}/.well-known/oauth-authorization-server"),
+        Page::Json(document),
+    );
+    let guarded = Guarded::new(&web);
+    let answer = guarded.bearer(&Key::new("a").token(json!({}))).await;
+    answer.assert(503, "keys_unavailable");
+    assert!(!answer.detail().contains('\n'), "{answer:?}");
 }
 
 fn futures_poll<F: Future>(future: &mut std::pin::Pin<Box<F>>) -> Option<F::Output> {

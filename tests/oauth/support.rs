@@ -33,6 +33,7 @@ pub enum Page {
     WithHeader(&'static str, &'static str, Value),
     Status(u16),
     NoConnection,
+    Hang,
 }
 
 /// The network: pages by URL, a log of what was asked, and a brake.
@@ -111,6 +112,7 @@ impl Fetch for Web {
                     (200, json.to_string().into_bytes())
                 }
                 Page::Status(status) => (status, Vec::new()),
+                Page::Hang => std::future::pending().await,
                 Page::NoConnection => return Err(FetchError::new("no connection: refused")),
             };
             if body.len() > max_bytes {

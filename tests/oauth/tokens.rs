@@ -324,3 +324,105 @@ async fn a_token_of_a_tenant_is_checked_by_that_tenants_keys() {
     }
     assert_eq!(web.log(), [place, JWKS]);
 }
+
+#[tokio::test]
+async fn a_token_for_a_client_id_must_show_that_it_is_an_access_token() {
+    let key = Key::new("a");
+    let web = Web::with_issuer(&[&key]);
+    let client = "11111111-2222-3333-4444-555555555555";
+    let server = AuthorizationServer::new(ISSUER).unwrap();
+    let server = server
+        .audience(client)
+        .unwrap()
+        .audience("https://app.example")
+        .unwrap();
+    let guarded = Guarded::with_server(&web, server);
+    let jwt = json!({"typ": "JWT"});
+    for (header, claims, accepted) in [
+        // An ID token of the same client, as Entra ID issues it.
+        (
+            &jwt,
+            json!({"aud": client, "scope": null, "client_id": null}),
+            false,
+        ),
+        (&jwt, json!({"aud": client, "scope": ""}), false),
+        (
+            &jwt,
+            json!({"aud": client, "scope": null, "scp": []}),
+            false,
+        ),
+        (&jwt, json!({"aud": client, "scope": "mcp:read"}), true),
+        (
+            &jwt,
+            json!({"aud": client, "scope": null, "scp": "mcp:read"}),
+            true,
+        ),
+        (
+            &jwt,
+            json!({"aud": client, "scope": null, "token_use": "access"}),
+            true,
+        ),
+        (&json!({}), json!({"aud": client, "scope": null}), true),
+        // A URI is no client id, unless the token says it is.
+        (
+            &jwt,
+            json!({"aud": "https://app.example", "scope": null}),
+            true,
+        ),
+        (
+            &jwt,
+            json!({"aud": "https://app.example", "scope": null, "azp": "https://app.example"}),
+            false,
+        ),
+    ] {
+        let token = key.token_with_header(header.clone(), claims.clone());
+        let answer = guarded.bearer(&token).await;
+        let reason = if accepted {
+            "accepted"
+        } else {
+            "wrong_token_type"
+        };
+        assert_eq!(answer.reason(), reason, "{claims}");
+    }
+}
+
+#[tokio::test]
+async fn an_empty_or_mistyped_scope_proves_nothing() {
+    let key = Key::new("a");
+    let web = Web::with_issuer(&[&key]);
+    let guarded = Guarded::new(&web);
+    for (claims, reason) in [
+        (json!({"nonce": "n"}), "accepted"),
+        (json!({"nonce": "n", "scope": ""}), "wrong_token_type"),
+        (
+            json!({"nonce": "n", "scope": null, "scp": ""}),
+            "wrong_token_type",
+        ),
+        (
+            json!({"nonce": "n", "scope": null, "scp": 5}),
+            "malformed_token",
+        ),
+        (
+            json!({"nonce": "n", "scope": null, "scp": ["a", 5]}),
+            "malformed_token",
+        ),
+    ] {
+        let token = key.token_with_header(json!({"typ": "JWT"}), claims.clone());
+        let answer = guarded.bearer(&token).await;
+        assert_eq!(answer.reason(), reason, "{claims}");
+    }
+}
+
+#[tokio::test]
+async fn an_empty_subject_is_none() {
+    let key = Key::new("a");
+    let web = Web::with_issuer(&[&key]);
+    let guarded = Guarded::new(&web);
+    let one = guarded
+        .bearer(&key.token(json!({"sub": "", "jti": "1"})))
+        .await;
+    let two = guarded
+        .bearer(&key.token(json!({"sub": "", "jti": "2"})))
+        .await;
+    assert_ne!(one.principal.unwrap(), two.principal.unwrap());
+}

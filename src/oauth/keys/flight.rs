@@ -10,10 +10,19 @@ use tracing::{info, warn};
 use super::freshness::lifetime;
 use super::jwks;
 use super::store::{Attempts, KeyStore};
-use super::{KeySet, Times};
+use super::{KeyLimits, KeySet, Origin, Source, Times};
 use crate::jose::VerifyingKey;
-use crate::oauth::discovery;
-use crate::oauth::server::KeySource;
+use crate::oauth::discovery::find_jwks_uri;
+use crate::oauth::fetch::get;
+
+/// How much of a failure's text is kept, in characters.
+const MAX_FAILURE: usize = 1024;
+
+/// What there is to trace of a fetch.
+enum Landing {
+    Keys { keys: usize, lifetime: Duration },
+    Failure { why: Arc<str>, retry: Duration },
+}
 
 struct Loaded {
     keys: Vec<VerifyingKey>,
@@ -32,7 +41,7 @@ struct Flight {
 
 impl Flight {
     async fn fly(mut self, known: Option<Box<str>>) {
-        let deadline = self.store.bounds.deadline;
+        let deadline = self.store.limits.deadline;
         let load = self.store.load(known);
         self.outcome = match tokio::time::timeout(deadline, load).await {
             Ok(outcome) => outcome,
@@ -95,11 +104,11 @@ impl KeyStore {
                 return Ok(loaded);
             }
         }
-        let (jwks_uri, discovered) = match &self.server.keys {
-            KeySource::JwksUri(jwks_uri) => (jwks_uri.clone(), false),
-            KeySource::Discovery | KeySource::Static(_) => {
-                let (issuer, policy) = (&self.server.issuer, &self.server.policy);
-                let found = discovery::find_jwks_uri(issuer, policy, &*self.fetch).await?;
+        let (jwks_uri, discovered) = match &self.origin.source {
+            Source::JwksUri(jwks_uri) => (jwks_uri.clone(), false),
+            Source::Discovery | Source::Static(_) => {
+                let Origin { issuer, policy, .. } = &self.origin;
+                let found = find_jwks_uri(issuer, &self.limits, policy, &*self.fetch).await?;
                 (found, true)
             }
         };
@@ -107,11 +116,17 @@ impl KeyStore {
     }
 
     async fn load_from(&self, jwks_uri: Box<str>, discovered: bool) -> Result<Loaded, String> {
+        let KeyLimits {
+            max_set_bytes,
+            max_keys,
+            ..
+        } = self.limits;
         let in_set = |why: String| format!("key set {jwks_uri}: {why}");
-        let response = discovery::get(&jwks_uri, jwks::MAX_SET, &*self.fetch)
+        let response = get(&jwks_uri, max_set_bytes, &*self.fetch)
             .await
             .map_err(in_set)?;
-        let keys = jwks::parse(response.body(), &self.server.algorithms).map_err(in_set)?;
+        let keys =
+            jwks::parse(response.body(), &self.origin.algorithms, max_keys).map_err(in_set)?;
         Ok(Loaded {
             keys,
             headers: response.headers().clone(),
@@ -121,50 +136,77 @@ impl KeyStore {
 
     /// Takes in what a fetch brought.
     fn land(&self, outcome: Result<Loaded, String>) {
-        let now = self.clock.now();
-        let issuer = &*self.server.issuer;
-        let mut attempts = self.attempts();
-        attempts.in_flight = None;
-        match outcome {
-            Ok(loaded) => {
-                let lifetime = lifetime(&loaded.headers, now);
-                let fresh_until = now + lifetime;
-                // At 80 %, and half a minute before the end at least.
-                let ahead = (lifetime / 5).max(Duration::from_secs(30));
-                info!(
-                    target: "tower_mcp_auth",
-                    issuer,
-                    keys = loaded.keys.len(),
-                    lifetime_s = lifetime.as_secs(),
-                    "keys fetched"
-                );
-                let times = Times {
-                    refresh_at: fresh_until.saturating_sub(ahead),
-                    fresh_until,
-                    stale_until: fresh_until + self.bounds.stale,
-                };
-                let set = KeySet::new(loaded.keys, times);
-                self.current.store(Some(Arc::new(set)));
-                attempts.last_success = Some(now);
-                attempts.failure = None;
-                attempts.failures = 0;
-                attempts.not_before = now;
-                attempts.jwks_uri = loaded.jwks_uri;
-            }
-            Err(why) => {
-                let delay = self.backoff(attempts.failures, now);
-                attempts.failures = attempts.failures.saturating_add(1);
-                attempts.not_before = now + delay;
-                warn!(
-                    target: "tower_mcp_auth",
-                    issuer,
-                    why,
-                    retry_ms = delay.as_millis(),
-                    "keys could not be fetched"
-                );
-                attempts.failure = Some(why.into());
-            }
+        let landing = match outcome {
+            Ok(loaded) => self.land_keys(loaded),
+            Err(why) => self.land_failure(&why),
+        };
+        // Traced without the lock: a subscriber may block, or ask for the health.
+        let issuer = &*self.origin.issuer;
+        match landing {
+            Landing::Keys { keys, lifetime } => info!(
+                target: "tower_mcp_auth",
+                issuer,
+                keys,
+                lifetime_s = lifetime.as_secs(),
+                "keys fetched"
+            ),
+            Landing::Failure { why, retry } => warn!(
+                target: "tower_mcp_auth",
+                issuer,
+                why = &*why,
+                retry_ms = retry.as_millis(),
+                "keys could not be fetched"
+            ),
         }
+    }
+
+    fn land_keys(&self, loaded: Loaded) -> Landing {
+        let now = self.clock.monotonic();
+        let lifetime = lifetime(&loaded.headers, self.clock.now(), &self.limits);
+        let fresh_until = now + lifetime;
+        // At 80 %, and half a minute before the end at least.
+        let ahead = (lifetime / 5).max(Duration::from_secs(30));
+        let times = Times {
+            refresh_at: fresh_until.saturating_sub(ahead),
+            fresh_until,
+            stale_until: fresh_until.saturating_add(self.limits.stale),
+        };
+        let keys = loaded.keys.len();
+        let set = KeySet::new(loaded.keys, times);
+
+        let mut attempts = self.attempts();
+        self.current.store(Some(Arc::new(set)));
+        attempts.jwks_uri = loaded.jwks_uri;
+        if keys == 0 {
+            // Keys that were withdrawn stop at once. But a server that can sign nothing is
+            // out of order, and its clients' tokens are not bad: 503, not 401.
+            return self.fail(&mut attempts, "the key set has no usable key", now);
+        }
+        attempts.in_flight = None;
+        attempts.last_success = Some(now);
+        attempts.failure = None;
+        attempts.failed_at = None;
+        attempts.failures = 0;
+        attempts.not_before = now;
+        Landing::Keys { keys, lifetime }
+    }
+
+    fn land_failure(&self, why: &str) -> Landing {
+        // Some of this text is the server's: one line of it, and not for ever.
+        let plain = |c: char| if c.is_control() { '?' } else { c };
+        let why: String = why.chars().map(plain).take(MAX_FAILURE).collect();
+        self.fail(&mut self.attempts(), &why, self.clock.monotonic())
+    }
+
+    fn fail(&self, attempts: &mut Attempts, why: &str, now: Duration) -> Landing {
+        let retry = self.backoff(attempts.failures, now);
+        let why: Arc<str> = why.into();
+        attempts.in_flight = None;
+        attempts.failures = attempts.failures.saturating_add(1);
+        attempts.not_before = now + retry;
+        attempts.failed_at = attempts.last;
+        attempts.failure = Some(Arc::clone(&why));
+        Landing::Failure { why, retry }
     }
 
     /// Doubling, with jitter downwards so that replicas do not come back in step.
@@ -172,13 +214,14 @@ impl KeyStore {
         let held = self.current.load();
         let holds_keys = held.as_ref().is_some_and(|set| now < set.times.stale_until);
         let most = if holds_keys {
-            self.bounds.backoff_most
+            *self.limits.backoff.end()
         } else {
-            self.bounds.backoff_most_cold
+            self.limits.backoff_most_cold
         };
         let full = self
-            .bounds
-            .backoff_first
+            .limits
+            .backoff
+            .start()
             .saturating_mul(1 << failures.min(16))
             .min(most);
         full.mul_f64(0.5 + jitter() / 2.0)

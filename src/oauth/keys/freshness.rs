@@ -5,15 +5,13 @@ use std::time::Duration;
 use http::HeaderMap;
 use http::header::{AGE, CACHE_CONTROL};
 
-/// Where the server says nothing.
-const DEFAULT: Duration = Duration::from_secs(600);
-/// What a server may say: less would be a fetch a request, more would keep withdrawn keys.
-const LEAST: Duration = Duration::from_secs(60);
-const MOST: Duration = Duration::from_secs(3600);
+use super::KeyLimits;
 
 /// The lifetime of a response that arrived at `now`.
-pub(super) fn lifetime(headers: &HeaderMap, now: Duration) -> Duration {
-    said(headers, now).unwrap_or(DEFAULT).clamp(LEAST, MOST)
+pub(super) fn lifetime(headers: &HeaderMap, now: Duration, limits: &KeyLimits) -> Duration {
+    // The limits bind what a server says, not what the operator set.
+    let (least, most) = (*limits.lifetimes.start(), *limits.lifetimes.end());
+    said(headers, now).map_or(limits.lifetime, |said| said.max(least).min(most))
 }
 
 fn said(headers: &HeaderMap, now: Duration) -> Option<Duration> {

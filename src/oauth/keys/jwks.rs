@@ -7,11 +7,6 @@ use tracing::debug;
 use crate::error::quoted;
 use crate::jose::{Algorithm, JwkParts, KeySource, PublicKey, VerifyingKey};
 
-/// The largest key set, in bytes.
-pub(super) const MAX_SET: usize = 256 * 1024;
-/// The most keys of one set.
-const MAX_KEYS: usize = 100;
-
 #[derive(Deserialize)]
 struct Set {
     keys: Vec<Value>,
@@ -19,14 +14,22 @@ struct Set {
 
 /// The keys of a set that was fetched: a key that cannot be used is skipped, and a set over
 /// the limit is refused whole, because what was cut off could be the key that signs.
-pub(super) fn parse(json: &[u8], algorithms: &[Algorithm]) -> Result<Vec<VerifyingKey>, String> {
+pub(super) fn parse(
+    json: &[u8],
+    algorithms: &[Algorithm],
+    max_keys: usize,
+) -> Result<Vec<VerifyingKey>, String> {
     let prepare = |jwk: &Value| {
         let key = read(jwk)?;
         VerifyingKey::prepare(&KeySource::Public(key), algorithms)
             .ok_or_else(|| "it serves none of the algorithms, or is not valid".to_owned())
     };
     let mut usable = Vec::new();
-    for jwk in set(json)? {
+    let Set { keys } = set(json)?;
+    if keys.len() > max_keys {
+        return Err(format!("{} keys, at most {max_keys}", keys.len()));
+    }
+    for jwk in keys {
         match prepare(&jwk) {
             Ok(key) => usable.push(key),
             Err(why) => {
@@ -41,7 +44,7 @@ pub(super) fn parse(json: &[u8], algorithms: &[Algorithm]) -> Result<Vec<Verifyi
 /// The keys of a set that was configured: all of them must be usable.
 pub(in crate::oauth) fn parse_static(json: &[u8]) -> Result<Vec<PublicKey>, String> {
     let mut keys = Vec::new();
-    for (index, jwk) in set(json)?.iter().enumerate() {
+    for (index, jwk) in set(json)?.keys.iter().enumerate() {
         keys.push(read(jwk).map_err(|why| format!("keys[{index}] cannot be used: {why}"))?);
     }
     if keys.is_empty() {
@@ -50,13 +53,8 @@ pub(in crate::oauth) fn parse_static(json: &[u8]) -> Result<Vec<PublicKey>, Stri
     Ok(keys)
 }
 
-fn set(json: &[u8]) -> Result<Vec<Value>, String> {
-    let Set { keys } = serde_json::from_slice(json)
-        .map_err(|_| "not a JSON object with an array `keys`".to_owned())?;
-    if keys.len() > MAX_KEYS {
-        return Err(format!("{} keys, at most {MAX_KEYS}", keys.len()));
-    }
-    Ok(keys)
+fn set(json: &[u8]) -> Result<Set, String> {
+    serde_json::from_slice(json).map_err(|_| "not a JSON object with an array `keys`".to_owned())
 }
 
 fn read(jwk: &Value) -> Result<PublicKey, String> {

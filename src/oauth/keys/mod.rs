@@ -7,6 +7,7 @@
 mod flight;
 mod freshness;
 mod jwks;
+mod limits;
 mod store;
 
 use std::sync::Arc;
@@ -14,39 +15,29 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::error::AuthError;
-use crate::jose::{Algorithm, VerifyingKey, select};
+use crate::jose::{Algorithm, PublicKey, VerifyingKey, select};
+use crate::oauth::url::UrlPolicy;
 
 pub(in crate::oauth) use self::jwks::parse_static;
+pub use self::limits::KeyLimits;
 pub(in crate::oauth) use self::store::{KeyStore, KeysInUse, Lookup, Waiting};
 
-/// The numbers a key set lives by.
+/// Where the keys of an issuer come from.
 #[derive(Clone, Debug)]
-pub(in crate::oauth) struct Bounds {
-    /// Over discovery and key set together.
-    pub(in crate::oauth) deadline: Duration,
-    /// Between a fetch and the next one for an unknown key id.
-    pub(in crate::oauth) cooldown: Duration,
-    /// How long keys serve past their lifetime while the server is down.
-    pub(in crate::oauth) stale: Duration,
-    pub(in crate::oauth) backoff_first: Duration,
-    pub(in crate::oauth) backoff_most: Duration,
-    /// While no keys are held, recovery should not take a minute.
-    pub(in crate::oauth) backoff_most_cold: Duration,
-    pub(in crate::oauth) waiting: usize,
+pub(in crate::oauth) struct Origin {
+    pub(in crate::oauth) issuer: Arc<str>,
+    pub(in crate::oauth) policy: UrlPolicy,
+    pub(in crate::oauth) source: Source,
+    /// What the keys are prepared for.
+    pub(in crate::oauth) algorithms: Vec<Algorithm>,
 }
 
-impl Default for Bounds {
-    fn default() -> Self {
-        Self {
-            deadline: Duration::from_secs(5),
-            cooldown: Duration::from_secs(30),
-            stale: Duration::from_secs(3600),
-            backoff_first: Duration::from_secs(1),
-            backoff_most: Duration::from_secs(60),
-            backoff_most_cold: Duration::from_secs(15),
-            waiting: 16_384,
-        }
-    }
+/// See [`Origin`].
+#[derive(Clone, Debug)]
+pub(in crate::oauth) enum Source {
+    Discovery,
+    JwksUri(Box<str>),
+    Static(Vec<PublicKey>),
 }
 
 /// A key set as it was fetched. Times are those of the clock.
@@ -112,6 +103,8 @@ impl KeySet {
 pub struct KeyHealth {
     /// How many usable keys are held.
     pub keys: usize,
+    /// Whether they may serve now: past their lifetime and the time after it they may not.
+    pub serving: bool,
     /// How long ago keys were fetched, if they ever were.
     pub age: Option<Duration>,
     /// Why the last fetch failed; `None` when it succeeded, or none was made yet.

@@ -7,20 +7,19 @@ use std::time::Duration;
 use arc_swap::{ArcSwapOption, Guard};
 use tokio::sync::watch;
 
-use super::{Bounds, KeyHealth, KeySet, Times};
+use super::{KeyHealth, KeyLimits, KeySet, Origin, Source, Times};
 use crate::clock::Clock;
-use crate::error::AuthError;
-use crate::jose::{self, Algorithm, PublicKey, VerifyingKey};
+use crate::error::{AuthError, ConfigError};
+use crate::jose::{self, Algorithm, VerifyingKey};
 use crate::oauth::fetch::Fetch;
-use crate::oauth::server::{AuthorizationServer, KeySource};
 
 /// The keys of one issuer.
 #[derive(Debug)]
 pub(in crate::oauth) struct KeyStore {
-    pub(super) server: AuthorizationServer,
+    pub(super) origin: Origin,
     pub(super) fetch: Arc<dyn Fetch>,
     pub(super) clock: Clock,
-    pub(super) bounds: Bounds,
+    pub(super) limits: KeyLimits,
     pub(super) current: ArcSwapOption<KeySet>,
     attempts: Mutex<Attempts>,
     waiting: AtomicUsize,
@@ -33,11 +32,22 @@ pub(super) struct Attempts {
     pub(super) last_success: Option<Duration>,
     /// Why the last attempt failed; `None` when it succeeded.
     pub(super) failure: Option<Arc<str>>,
+    /// When that attempt began.
+    pub(super) failed_at: Option<Duration>,
     pub(super) failures: u32,
     pub(super) not_before: Duration,
     pub(super) in_flight: Option<watch::Receiver<()>>,
     /// Found by discovery, forgotten when a fetch from it fails.
     pub(super) jwks_uri: Option<Box<str>>,
+}
+
+impl Attempts {
+    /// Whether keys may serve past their lifetime: only where it was tried to refresh them,
+    /// and failed. Keys that merely sat idle may have been withdrawn since.
+    fn allow(&self, set: &KeySet, now: Duration) -> bool {
+        let failed = self.failed_at.is_some_and(|at| at >= set.times.refresh_at);
+        failed && now < set.times.stale_until
+    }
 }
 
 /// Why a fetch is asked for; it decides how soon after the last one it may be.
@@ -87,8 +97,15 @@ pub(in crate::oauth) struct Waiting {
 impl Waiting {
     /// Resolves when the fetch has ended, however it did.
     pub(in crate::oauth) async fn ended(mut self) {
+        // The fetch ends by itself. It runs where it was started, though, and a runtime that
+        // nobody drives any more must not hold a request for ever.
+        let patience = self
+            .store
+            .limits
+            .deadline
+            .saturating_add(Duration::from_secs(1));
         // An error means that the sender is gone: the fetch has ended as well.
-        let _ = self.ended.changed().await;
+        let _ = tokio::time::timeout(patience, self.ended.changed()).await;
     }
 }
 
@@ -99,32 +116,39 @@ impl Drop for Waiting {
 }
 
 impl KeyStore {
+    /// Fails where a configured key cannot be used: there that is a mistake.
     pub(in crate::oauth) fn new(
-        server: AuthorizationServer,
+        origin: Origin,
         fetch: Arc<dyn Fetch>,
         clock: Clock,
-        bounds: Bounds,
-    ) -> Self {
-        let current = match &server.keys {
-            KeySource::Static(keys) => {
-                let prepare = |key: &PublicKey| {
+        limits: KeyLimits,
+    ) -> Result<Self, ConfigError> {
+        let current = match &origin.source {
+            Source::Static(keys) => {
+                let mut prepared = Vec::new();
+                for (index, key) in keys.iter().enumerate() {
                     let source = jose::KeySource::Public(key.clone());
-                    VerifyingKey::prepare(&source, &server.algorithms)
-                };
-                let keys = keys.iter().filter_map(prepare).collect();
-                Some(Arc::new(KeySet::new(keys, Times::FOR_EVER)))
+                    let key = VerifyingKey::prepare(&source, &origin.algorithms);
+                    prepared.push(key.ok_or_else(|| {
+                        ConfigError::new(
+                            "jwks",
+                            format!("keys[{index}] is not valid, or serves none of `algorithms`"),
+                        )
+                    })?);
+                }
+                Some(Arc::new(KeySet::new(prepared, Times::FOR_EVER)))
             }
-            KeySource::Discovery | KeySource::JwksUri(_) => None,
+            Source::Discovery | Source::JwksUri(_) => None,
         };
-        Self {
-            server,
+        Ok(Self {
+            origin,
             fetch,
             clock,
-            bounds,
+            limits,
             current: ArcSwapOption::new(current),
             attempts: Mutex::default(),
             waiting: AtomicUsize::new(0),
-        }
+        })
     }
 
     /// The key for a token, or what to do about it.
@@ -147,7 +171,8 @@ impl KeyStore {
 
     /// The keys, where they may serve as they are, and a refresh in the background where
     /// one is due. `None`: [`lookup`](Self::lookup) has more to say.
-    pub(in crate::oauth) fn serving(self: &Arc<Self>, now: Duration) -> Option<KeysInUse> {
+    pub(in crate::oauth) fn serving(self: &Arc<Self>) -> Option<KeysInUse> {
+        let now = self.clock.monotonic();
         let held = self.current.load();
         let set = held.as_ref().filter(|set| self.may_serve(set, now))?;
         if now >= set.times.refresh_at {
@@ -163,10 +188,10 @@ impl KeyStore {
         alg: Algorithm,
         waited: bool,
     ) -> Option<Lookup> {
-        let now = self.clock.now();
+        let now = self.clock.monotonic();
         let Some(set) = held.filter(|set| self.may_serve(set, now)) else {
             return self.wait_or(held, Need::Keys, now, waited, |attempts| {
-                self.no_keys(attempts, now)
+                self.no_keys(attempts, Need::Keys, now)
             });
         };
         if now >= set.times.refresh_at {
@@ -180,7 +205,7 @@ impl KeyStore {
             Err(error) => self.wait_or(held, Need::UnknownKey, now, waited, |attempts| {
                 match attempts.failure {
                     // The key may be new, which nobody could tell.
-                    Some(_) => self.no_keys(attempts, now),
+                    Some(_) => self.no_keys(attempts, Need::UnknownKey, now),
                     None => error.clone(),
                 }
             }),
@@ -192,7 +217,7 @@ impl KeyStore {
         if self.is_static() {
             return Ok(());
         }
-        let waiting = match self.enter(self.attempts(), Need::Now, self.clock.now()) {
+        let waiting = match self.enter(self.attempts(), Need::Now, self.clock.monotonic()) {
             Entry::Waiting(waiting) => Some(waiting),
             Entry::Full(error) => return Err(error),
             Entry::TooEarly(_) => None,
@@ -202,17 +227,20 @@ impl KeyStore {
         }
         let attempts = self.attempts();
         match attempts.failure {
-            Some(_) => Err(self.no_keys(&attempts, self.clock.now())),
+            Some(_) => Err(self.no_keys(&attempts, Need::Keys, self.clock.monotonic())),
             None => Ok(()),
         }
     }
 
     pub(in crate::oauth) fn health(&self) -> KeyHealth {
-        let now = self.clock.now();
+        let now = self.clock.monotonic();
         let attempts = self.attempts();
         let set = self.current.load();
         KeyHealth {
             keys: set.as_ref().map_or(0, |set| set.keys.len()),
+            serving: set.as_ref().is_some_and(|set| {
+                !set.keys.is_empty() && (now < set.times.fresh_until || attempts.allow(set, now))
+            }),
             age: attempts.last_success.map(|at| now.saturating_sub(at)),
             last_error: attempts.failure.clone(),
             next_refresh: set
@@ -223,7 +251,7 @@ impl KeyStore {
     }
 
     fn is_static(&self) -> bool {
-        matches!(self.server.keys, KeySource::Static(_))
+        matches!(self.origin.source, Source::Static(_))
     }
 
     /// Whether keys may serve now.
@@ -231,13 +259,7 @@ impl KeyStore {
         if now < set.times.fresh_until {
             return true;
         }
-        // Past their lifetime they serve only where it was tried to refresh them, and
-        // failed: keys that merely sat idle may have been withdrawn since.
-        let attempts = self.attempts();
-        let tried = attempts
-            .last
-            .is_some_and(|last| last >= set.times.refresh_at);
-        tried && attempts.failure.is_some() && now < set.times.stale_until
+        self.attempts().allow(set, now)
     }
 
     /// Waits for a fetch, the one under way or a new one; refuses where neither may be.
@@ -258,7 +280,9 @@ impl KeyStore {
             (None, None) => true,
             _ => false,
         };
-        if !unchanged {
+        // Nor may a refresh have failed in between, after which keys serve that did not.
+        let allowed = |set: &&Arc<KeySet>| attempts.allow(set, now);
+        if !unchanged || matches!(need, Need::Keys) && held.filter(allowed).is_some() {
             return None;
         }
         if waited {
@@ -278,14 +302,7 @@ impl KeyStore {
         need: Need,
         now: Duration,
     ) -> Entry<'a> {
-        let cooled = attempts
-            .last
-            .is_none_or(|last| now.saturating_sub(last) >= self.bounds.cooldown);
-        let allowed = match need {
-            Need::Now => true,
-            Need::Keys => now >= attempts.not_before,
-            Need::UnknownKey => now >= attempts.not_before && cooled,
-        };
+        let allowed = now >= self.next_attempt(&attempts, need);
         let ended = match &attempts.in_flight {
             Some(ended) => ended.clone(),
             None if allowed => {
@@ -296,12 +313,12 @@ impl KeyStore {
             }
             None => return Entry::TooEarly(attempts),
         };
-        if self.waiting.fetch_add(1, Ordering::Relaxed) >= self.bounds.waiting {
+        if self.waiting.fetch_add(1, Ordering::Relaxed) >= self.limits.waiting {
             self.waiting.fetch_sub(1, Ordering::Relaxed);
             let error = AuthError::unavailable("too_many_waiting", Duration::from_secs(1));
             return Entry::Full(error.with_detail(format!(
                 "{} requests wait for the keys of {:?} already",
-                self.bounds.waiting, self.server.issuer
+                self.limits.waiting, self.origin.issuer
             )));
         }
         Entry::Waiting(Waiting {
@@ -319,14 +336,27 @@ impl KeyStore {
         }
     }
 
-    fn no_keys(&self, attempts: &Attempts, now: Duration) -> AuthError {
-        let retry = attempts.not_before.saturating_sub(now);
+    /// When the next fetch for this reason may start.
+    fn next_attempt(&self, attempts: &Attempts, need: Need) -> Duration {
+        let cooled = attempts.last.map_or(Duration::ZERO, |last| {
+            last.saturating_add(self.limits.cooldown)
+        });
+        match need {
+            Need::Now => Duration::ZERO,
+            Need::Keys => attempts.not_before,
+            Need::UnknownKey => attempts.not_before.max(cooled),
+        }
+    }
+
+    fn no_keys(&self, attempts: &Attempts, need: Need, now: Duration) -> AuthError {
+        let retry = self.next_attempt(attempts, need).saturating_sub(now);
         let why = attempts
             .failure
             .as_deref()
             .unwrap_or("no fetch has ended yet");
         AuthError::unavailable("keys_unavailable", retry)
-            .with_detail(format!("no usable keys of {:?}: {why}", self.server.issuer))
+            .with_detail(format!("no usable keys of {:?}: {why}", self.origin.issuer))
+            .reported()
     }
 
     /// Nothing panics while it is held; were that to change, a poisoned lock would still

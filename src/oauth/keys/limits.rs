@@ -1,0 +1,119 @@
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+/// The numbers the keys of an authorization server live by. Each has a default that fits
+/// servers of real life.
+///
+/// ```
+/// use std::time::Duration;
+/// use tower_mcp_auth::oauth::KeyLimits;
+///
+/// let limits = KeyLimits::new()
+///     .stale(Duration::from_secs(600))
+///     .cooldown(Duration::from_secs(10));
+/// # let _ = limits;
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub struct KeyLimits {
+    pub(in crate::oauth) deadline: Duration,
+    pub(super) cooldown: Duration,
+    pub(super) stale: Duration,
+    pub(super) backoff: RangeInclusive<Duration>,
+    /// While no keys are held, recovery should not take a minute.
+    pub(super) backoff_most_cold: Duration,
+    pub(super) lifetime: Duration,
+    pub(super) lifetimes: RangeInclusive<Duration>,
+    pub(super) waiting: usize,
+    pub(in crate::oauth) max_document_bytes: usize,
+    pub(super) max_set_bytes: usize,
+    pub(super) max_keys: usize,
+}
+
+impl Default for KeyLimits {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl KeyLimits {
+    /// The defaults; each setter names its own.
+    pub fn new() -> Self {
+        let seconds = Duration::from_secs;
+        Self {
+            deadline: seconds(5),
+            cooldown: seconds(30),
+            stale: seconds(3600),
+            backoff: seconds(1)..=seconds(60),
+            backoff_most_cold: seconds(15),
+            lifetime: seconds(600),
+            lifetimes: seconds(60)..=seconds(3600),
+            waiting: 16_384,
+            max_document_bytes: 64 * 1024,
+            max_set_bytes: 256 * 1024,
+            max_keys: 100,
+        }
+    }
+
+    /// How long a fetch may take, every place of discovery and the key set together; 5 s.
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = deadline;
+        self
+    }
+
+    /// How long after a fetch the next one for an unknown key id may be; 30 s.
+    pub fn cooldown(mut self, cooldown: Duration) -> Self {
+        self.cooldown = cooldown;
+        self
+    }
+
+    /// How long keys serve past their lifetime while they cannot be refreshed; 1 h.
+    pub fn stale(mut self, stale: Duration) -> Self {
+        self.stale = stale;
+        self
+    }
+
+    /// How long to wait after a failed fetch: at first, and, doubling, at most; 1 s to 60 s,
+    /// and no more than 15 s while no keys are held.
+    pub fn backoff(mut self, backoff: RangeInclusive<Duration>) -> Self {
+        self.backoff_most_cold = self.backoff_most_cold.min(*backoff.end());
+        self.backoff = backoff;
+        self
+    }
+
+    /// How long keys are fresh where the server does not say; 10 min.
+    pub fn lifetime(mut self, lifetime: Duration) -> Self {
+        self.lifetime = lifetime;
+        self
+    }
+
+    /// What a server may say of that, in `Cache-Control` or `Expires`; 1 min to 1 h.
+    pub fn lifetimes(mut self, lifetimes: RangeInclusive<Duration>) -> Self {
+        self.lifetimes = lifetimes;
+        self
+    }
+
+    /// How many requests may wait for the keys of one server; 16,384. More get 503.
+    pub fn waiting(mut self, requests: usize) -> Self {
+        self.waiting = requests;
+        self
+    }
+
+    /// The largest metadata document; 64 KiB.
+    pub fn max_document_bytes(mut self, bytes: usize) -> Self {
+        self.max_document_bytes = bytes;
+        self
+    }
+
+    /// The largest key set, in bytes; 256 KiB.
+    pub fn max_set_bytes(mut self, bytes: usize) -> Self {
+        self.max_set_bytes = bytes;
+        self
+    }
+
+    /// The largest key set, in keys; 100. A larger set is refused whole.
+    pub fn max_keys(mut self, keys: usize) -> Self {
+        self.max_keys = keys;
+        self
+    }
+}
