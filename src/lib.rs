@@ -85,3 +85,7 @@ pub use self::jwt::JwtLayer;
 #[cfg_attr(docsrs, doc(cfg(feature = "oauth")))]
 pub use self::oauth::OAuthLayer;
 pub use self::principal::{Principal, PrincipalBuilder, PrincipalId};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

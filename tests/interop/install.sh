@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# Installs, into this folder, the foreign programs of the interoperability tests. What is
+# there already stays: a second run takes a moment.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+
+missing=()
+command -v npm > /dev/null || missing+=(nodejs npm)
+python3 -c 'import ensurepip, venv' 2> /dev/null || missing+=(python3 python3-venv)
+if ((${#missing[@]})); then
+  as_root=()
+  [[ $(id -u) == 0 ]] || as_root=(sudo)
+  "${as_root[@]}" apt-get update -qq
+  "${as_root[@]}" apt-get install -qq -y --no-install-recommends "${missing[@]}"
+fi
+
+# A copy of the list stands beside what was installed from it, once that is complete.
+if ! cmp -s package-lock.json node_modules/.installed; then
+  npm ci --no-audit --no-fund
+  cp package-lock.json node_modules/.installed
+fi
+if ! { cmp -s requirements.txt venv/.installed && venv/bin/python -c 'import mcp'; }; then
+  python3 -m venv --clear venv
+  venv/bin/pip install --quiet --disable-pip-version-check -r requirements.txt
+  cp requirements.txt venv/.installed
+fi
+
+node_modules/.bin/node --version
+venv/bin/python --version
