@@ -15,6 +15,24 @@
 //! in the form the client understands (RFC 6750 challenges, JSON, gRPC statuses), takes the
 //! credential out of the request, and puts a [`Principal`] into its extensions.
 //!
+//! ```
+//! use axum::{Router, routing::post};
+//! use tower_mcp_auth::{OAuthLayer, Principal};
+//!
+//! // Who we are, and whom we trust.
+//! let oauth = OAuthLayer::new("https://mcp.example.com/mcp", "https://auth.example.com")?;
+//! let app: Router = Router::new().route("/mcp", post(handler)).layer(oauth);
+//!
+//! async fn handler(principal: Principal) -> String {
+//!     format!("hello {}", principal.id())
+//! }
+//! # let _ = app;
+//! # Ok::<(), tower_mcp_auth::ConfigError>(())
+//! ```
+//!
+//! Where to go next: [`oauth`], [`jwt`] and [`api_key`] each open with an example that shows
+//! an accept and a refusal; [`auth`] says what happens to a request, step by step.
+//!
 //! # Features
 //!
 //! | feature | what it adds | default |
@@ -22,7 +40,7 @@
 //! | `oauth` | [`OAuthLayer`], and `jwt` | yes |
 //! | `jwt` | [`JwtLayer`] and [`jose`] | by `oauth` |
 //! | `aws-lc-rs` | signatures checked by aws-lc; wins where both backends are on | yes |
-//! | `rust-crypto` | signatures checked by RustCrypto, for builds without C (RSA up to 4096 bits) | no |
+//! | `rust-crypto` | signatures checked by RustCrypto (RSA up to 4096 bits); with `jwt` alone a build without C. The connections of `oauth` use rustls with aws-lc either way | no |
 //! | `axum` | [`Principal`] as an extractor | yes |
 //! | `cors` | a CORS layer that fits browser clients of MCP | no |
 //! | `testing` | a development issuer on loopback | no |

@@ -175,7 +175,12 @@ impl<'de> Visitor<'de> for Skip {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         let mut next = map.next_key_seed(Text)?;
         if next.as_deref() == Some(NUMBER) {
-            return map.next_value_seed(Digits).map(drop);
+            // Without the feature, serde_json refuses what no f64 holds.
+            let digits = map.next_value_seed(Digits)?;
+            return match digits.parse::<f64>() {
+                Ok(number) if number.is_finite() => Ok(()),
+                _ => Err(A::Error::custom("number out of range")),
+            };
         }
         let depth = self.inner()?;
         let mut names = Names::new();

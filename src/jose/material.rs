@@ -78,7 +78,9 @@ impl Material {
                 let (n, e) = Some(&pkcs1[..])
                     .filter(|der| starts_with_integer(der))
                     .and_then(rsa_components)
-                    .ok_or("the RSA key inside the PEM is malformed")?;
+                    .ok_or(
+                        "the RSA key inside is malformed, or longer than the backend can read",
+                    )?;
                 Self::rsa(&n, &e)
             }
             (AlgorithmFamily::Ec, DecodingKeyKind::SecretOrDer(point)) => Self::ec(point),
