@@ -257,8 +257,8 @@ fn has_evidence(header: &Header, claims: &Claims<'_>) -> bool {
 
 /// The audience that matched.
 fn check_audience<'e>(expected: &'e [Box<str>], claims: &Claims<'_>) -> Result<&'e str, AuthError> {
-    let is_named = |own: &&Box<str>| claims.aud.iter().any(|aud| ***own == **aud);
-    if let Some(own) = expected.iter().find(is_named) {
+    let is_named = |own: &str| claims.aud.iter().any(|aud| *own == **aud);
+    if let Some(own) = expected.iter().map(|own| &**own).find(|own| is_named(own)) {
         return Ok(own);
     }
     if !claims.has_aud {
