@@ -8,10 +8,10 @@ missing=()
 command -v npm > /dev/null || missing+=(nodejs npm)
 python3 -c 'import ensurepip, venv' 2> /dev/null || missing+=(python3 python3-venv)
 if ((${#missing[@]})); then
-  as_root=()
-  [[ $(id -u) == 0 ]] || as_root=(sudo)
+  as_root=(env)
+  [[ $(id -u) == 0 ]] || as_root=(sudo env)
   "${as_root[@]}" apt-get update -qq
-  "${as_root[@]}" apt-get install -qq -y --no-install-recommends "${missing[@]}"
+  "${as_root[@]}" DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "${missing[@]}"
 fi
 
 # A copy of the list stands beside what was installed from it, once that is complete.
