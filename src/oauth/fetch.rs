@@ -3,11 +3,13 @@
 use std::error::Error;
 use std::fmt;
 use std::pin::Pin;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
+
+use super::public_addresses::{PublicAddresses, may_be_public};
 
 /// Sends a request to an authorization server.
 ///
@@ -46,16 +48,53 @@ impl Error for FetchError {}
 /// compression, no cookies; 2 s to connect, 5 s in all, and a body over its limit refused whole.
 ///
 /// Proxies are taken from the environment (`HTTPS_PROXY`, `NO_PROXY`).
-#[derive(Debug, Default)]
+#[derive(Debug)]
+#[must_use]
 pub struct HttpFetch {
+    connect_timeout: Duration,
+    timeout: Duration,
+    public_addresses_only: bool,
     /// Made at the first request: reading root certificates is no work for a constructor.
     client: OnceLock<reqwest::Client>,
+}
+
+impl Default for HttpFetch {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl HttpFetch {
     /// A client with the defaults.
     pub fn new() -> Self {
-        Self::default()
+        Self {
+            connect_timeout: Duration::from_secs(2),
+            timeout: Duration::from_secs(5),
+            public_addresses_only: false,
+            client: OnceLock::new(),
+        }
+    }
+
+    /// How long a connection may take; default 2 s.
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = timeout;
+        self
+    }
+
+    /// How long a request may take, body included; default 5 s.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Refuses addresses that are not public: loopback, private and link-local ones, those
+    /// of cloud metadata services among them. Default off.
+    ///
+    /// Meant for servers whose issuers are configured by tenants. Proxies are not used then,
+    /// because a proxy would do the resolving.
+    pub fn public_addresses_only(mut self) -> Self {
+        self.public_addresses_only = true;
+        self
     }
 
     fn client(&self) -> Result<&reqwest::Client, FetchError> {
@@ -65,9 +104,15 @@ impl HttpFetch {
         let client = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .referer(false)
-            .connect_timeout(Duration::from_secs(2))
-            .timeout(Duration::from_secs(5))
-            .user_agent(concat!("tower-mcp-auth/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(self.connect_timeout)
+            .timeout(self.timeout)
+            .user_agent(concat!("tower-mcp-auth/", env!("CARGO_PKG_VERSION")));
+        let client = if self.public_addresses_only {
+            client.no_proxy().dns_resolver(Arc::new(PublicAddresses))
+        } else {
+            client
+        };
+        let client = client
             .build()
             .map_err(|error| FetchError::new(format!("no HTTP client: {}", chain(&error))))?;
         Ok(self.client.get_or_init(|| client))
@@ -77,8 +122,12 @@ impl HttpFetch {
 impl Fetch for HttpFetch {
     fn fetch(&self, request: Request<Bytes>, max_bytes: usize) -> Fetching {
         let client = self.client().cloned();
+        let public_only = self.public_addresses_only;
         Box::pin(async move {
             let request = reqwest::Request::try_from(request).map_err(fetch_error)?;
+            if public_only && !may_be_public(request.url()) {
+                return Err(FetchError::new("the address is not public"));
+            }
             let mut response = client?.execute(request).await.map_err(fetch_error)?;
             let too_large =
                 || FetchError::new(format!("the answer has more than {max_bytes} bytes"));

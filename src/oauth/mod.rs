@@ -69,6 +69,7 @@ mod keys;
 mod layer;
 mod metadata;
 mod provider;
+mod public_addresses;
 mod resource;
 mod server;
 mod token_cache;

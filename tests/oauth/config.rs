@@ -7,6 +7,7 @@ use tower_mcp_auth::oauth::{AuthorizationServer, ProtectedResource};
 use tower_mcp_auth::{ConfigError, OAuthLayer};
 
 use crate::support::*;
+use crate::trace;
 
 #[track_caller]
 fn refused<T: std::fmt::Debug>(result: Result<T, ConfigError>, setting: &str) {
@@ -55,6 +56,29 @@ fn resources_that_are_none() {
             resource
         );
     }
+}
+
+#[test]
+fn resources_that_break_some_clients_are_taken_with_a_warning_that_names_them() {
+    for (resource, part) in [
+        ("https://mcp.example.com/mcp?tenant=1", "query"),
+        ("https://mcp.example.com/mcp/", "TypeScript SDK and rmcp"),
+        ("https://mcp.example.com:443/mcp", "Python SDK"),
+        ("https://MCP.example.com/mcp", "Go SDK"),
+        ("http://127.0.0.1:3000/mcp", "http on loopback"),
+    ] {
+        trace::start();
+        let _ = ProtectedResource::new(resource).unwrap();
+        let events = trace::take();
+        assert_eq!(events.len(), 1, "{resource}: {events:?}");
+        assert_eq!(events[0].level, tracing::Level::WARN);
+        assert!(events[0].field("detail").contains(part), "{events:?}");
+    }
+    trace::start();
+    for resource in ["https://mcp.example.com", "https://mcp.example.com/mcp"] {
+        let _ = ProtectedResource::new(resource).unwrap();
+    }
+    assert!(trace::take().is_empty());
 }
 
 #[test]

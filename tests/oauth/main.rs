@@ -13,3 +13,5 @@ mod outage;
 mod seed;
 mod support;
 mod tokens;
+#[path = "../common/trace.rs"]
+mod trace;

@@ -176,6 +176,30 @@ async fn an_answer_that_drips_ends_at_the_deadline() {
 }
 
 #[tokio::test]
+async fn the_guard_lets_no_request_go_to_an_address_that_is_not_public() {
+    use tower_mcp_auth::oauth::HttpFetch;
+
+    let key = Key::new("a");
+    let set = key_set(&[&key]).to_string();
+    let head = format!("200 OK\r\nContent-Length: {}", set.len());
+    let wire = Wire::new(response(&head, &set), Then::Close).await;
+    let by_name = wire.url.replace("127.0.0.1", "localhost");
+    for url in [&wire.url, &by_name] {
+        let server = AuthorizationServer::insecure_http_on_loopback("http://127.0.0.1:1").unwrap();
+        let layer = OAuthLayer::builder(RESOURCE)
+            .unwrap()
+            .authorization_server(server.jwks_uri(url.as_str()).unwrap())
+            .unwrap()
+            .fetch(HttpFetch::new().public_addresses_only())
+            .build()
+            .unwrap();
+        let error = layer.warm_up().await.unwrap_err();
+        assert!(error.detail().unwrap().contains("public"), "{error:?}");
+    }
+    assert_eq!(wire.connections(), 0);
+}
+
+#[tokio::test]
 async fn broken_and_refused_connections_are_503() {
     let key = Key::new("a");
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
