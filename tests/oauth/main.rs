@@ -7,6 +7,8 @@ mod cache;
 mod config;
 mod discovery;
 mod keys;
+#[cfg(feature = "testing")]
+mod loopback;
 mod metadata;
 mod network;
 mod outage;
