@@ -1,0 +1,381 @@
+//! What the layers add to a request, beside the floors they cannot go below.
+//!
+//! ```sh
+//! cargo bench --bench overhead                                # criterion, then the table
+//! cargo bench --bench overhead -- --table                     # the table alone
+//! cargo bench --bench overhead -- --criterion "seen before"   # single candidates
+//! cargo bench --bench overhead -- --svg docs/overhead.svg     # the table as a picture
+//! ```
+//!
+//! With `ENFORCE_TARGETS=1` a missed target fails the run.
+//!
+//! All times are CPU time of the thread. Requests are made outside of the measured time, and
+//! their headers are fresh copies, as a server has them from the socket. The candidates of a
+//! comparison take turns; a figure is the median over all rounds.
+
+use std::convert::Infallible;
+use std::hint::black_box;
+use std::process::ExitCode;
+
+use http::header::AUTHORIZATION;
+use http::{HeaderName, Request, Response};
+use tower::{Layer, Service};
+use tower_mcp_auth::ApiKeyLayer;
+use tower_mcp_auth::api_key::ApiKey;
+use tower_mcp_auth::oauth::TokenCache;
+
+use support::drive::{Bare, Body, put_through, request};
+use support::floor::Floor;
+use support::measure::{Candidate, added, take_turns, timed};
+use support::table::{self, Bound, Row};
+use support::tokens::{Key, Signed};
+
+mod support {
+    pub(crate) mod browse;
+    pub(crate) mod drive;
+    pub(crate) mod floor;
+    pub(crate) mod measure;
+    pub(crate) mod picture;
+    pub(crate) mod table;
+    pub(crate) mod tokens;
+}
+
+/// Requests made ahead and measured together, few enough to stay in the nearest caches.
+const BATCH: usize = 64;
+/// Requests over which allocations are counted.
+const COUNTED: usize = 512;
+
+/// How much is done.
+#[derive(Clone, Copy)]
+struct Effort {
+    rounds: usize,
+    /// Requests of a round whose credential is known.
+    known: usize,
+    /// Tokens of a round that were never seen.
+    new: usize,
+    populations: [usize; 3],
+}
+
+impl Effort {
+    const FULL: Self = Self {
+        rounds: 41,
+        known: 2048,
+        new: 128,
+        populations: [10, 1_000, 100_000],
+    };
+    /// To see that it runs: `cargo test --benches`.
+    const SMOKE: Self = Self {
+        rounds: 1,
+        known: BATCH,
+        new: 16,
+        populations: [10, 20, 30],
+    };
+}
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let has = |name: &str| arguments.iter().any(|argument| argument == name);
+    let after = |name: &str| {
+        let at = arguments.iter().position(|argument| argument == name)?;
+        arguments.get(at + 1).filter(|next| *next != "--bench")
+    };
+    // Cargo says `--bench` where it was asked for benches, and nothing where for tests.
+    if !has("--bench") {
+        table::print(&compare(Effort::SMOKE));
+        return ExitCode::SUCCESS;
+    }
+    if !has("--table") && !has("--svg") {
+        support::browse::browse(after("--criterion").map(String::as_str));
+        if has("--criterion") {
+            return ExitCode::SUCCESS;
+        }
+    }
+    let rows = compare(Effort::FULL);
+    let missed = table::print(&rows);
+    if let Some(path) = after("--svg") {
+        let picture = support::picture::draw(&rows);
+        std::fs::write(path, picture).expect("the picture can be written");
+    }
+    if missed && std::env::var_os("ENFORCE_TARGETS").is_some_and(|value| value == "1") {
+        eprintln!("a target was missed");
+        return ExitCode::FAILURE;
+    }
+    ExitCode::SUCCESS
+}
+
+fn compare(effort: Effort) -> Vec<Row> {
+    let mut rows = Vec::new();
+    let (rs256, es256, eddsa) = (Key::rs256(), Key::es256(), Key::eddsa());
+    for population in effort.populations {
+        rows.push(seen_before(&eddsa, population, effort));
+    }
+    for key in [&rs256, &es256] {
+        rows.push(seen_before(key, effort.populations[1], effort));
+    }
+    for (key, most) in [(&rs256, 1.20), (&es256, 1.08), (&eddsa, 1.09)] {
+        rows.push(never_seen(key, most, effort));
+    }
+    rows.push(hs256(effort));
+    for population in effort.populations {
+        rows.push(api_key(population, effort));
+    }
+    rows
+}
+
+/// `tokens` are cached, and every request brings one of them.
+fn seen_before(key: &Key, tokens: usize, effort: Effort) -> Row {
+    let tokens = key.tokens(0, tokens);
+    let values: Vec<String> = tokens.iter().map(|it| format!("Bearer {it}")).collect();
+    let cache = TokenCache::new().max_tokens(200_000).max_bytes(1 << 30);
+    let mut guarded = key.oauth_layer(cache).layer(Bare);
+    let floor = Floor::new();
+    for (token, value) in tokens.iter().zip(&values) {
+        put_through(&mut guarded, request(&AUTHORIZATION, value), 200);
+        floor.insert(Floor::digest(token.as_bytes()));
+    }
+
+    let allocations = {
+        let mut source = scattered(&values);
+        let own = allocations(&mut guarded, &AUTHORIZATION, COUNTED, &mut source);
+        own - allocations(&mut Bare, &AUTHORIZATION, COUNTED, &mut source)
+    };
+    let mut sources = [scattered(&values), scattered(&values), scattered(&values)];
+    let [first, second, third] = &mut sources;
+    let mut candidates = [
+        Candidate::new(|| serve(&mut Bare, &AUTHORIZATION, effort.known, first)),
+        Candidate::new(|| serve(&mut guarded, &AUTHORIZATION, effort.known, second)),
+        Candidate::new(|| {
+            batches(effort.known, |count| {
+                let inputs = third
+                    .take(count)
+                    .map(|value| (value, request(&AUTHORIZATION, value)));
+                timed(inputs.collect(), |(value, request)| {
+                    let digest = Floor::digest(&value.as_bytes()["Bearer ".len()..]);
+                    assert!(black_box(floor.look_up(&digest)).is_some());
+                    put_through(&mut Bare, request, 200);
+                })
+            })
+        }),
+    ];
+    take_turns(&mut candidates, effort.rounds);
+    let [bare, layer, floor] = &candidates;
+    Row {
+        group: "seen before",
+        name: key.alg(),
+        population: Some(tokens.len()),
+        bare: bare.median(),
+        layer: layer.median(),
+        added: added(bare, layer),
+        floor: Some(("SHA-256 + moka look-up", added(bare, floor))),
+        bound: Bound::Ratio(1.25),
+        allocations,
+        most_allocations: Some(3.0),
+    }
+}
+
+/// Every request brings a token of its own; it is verified, and kept.
+fn never_seen(key: &Key, most: f64, effort: Effort) -> Row {
+    let total = effort.new * effort.rounds + 2 * COUNTED;
+    let tokens = key.tokens(0, total);
+    let values: Vec<String> = tokens.iter().map(|it| format!("Bearer {it}")).collect();
+    let signed: Vec<Signed> = tokens.iter().map(|it| Signed::new(it)).collect();
+    let raw = key.raw_check();
+    let mut guarded = key.oauth_layer(TokenCache::new()).layer(Bare);
+
+    // The first of them warm what is made once, and are counted.
+    let mut new = values.iter().map(String::as_str);
+    allocations(&mut guarded, &AUTHORIZATION, COUNTED, &mut new);
+    let own = allocations(&mut guarded, &AUTHORIZATION, COUNTED, &mut new);
+    let bare = allocations(&mut Bare, &AUTHORIZATION, COUNTED, &mut scattered(&values));
+    let allocations = own - bare - moka_allocations(&tokens[..2 * COUNTED]);
+
+    let mut bare_source = scattered(&values);
+    let mut raw_source = signed.iter().skip(2 * COUNTED);
+    let mut candidates = [
+        Candidate::new(|| serve(&mut Bare, &AUTHORIZATION, effort.new, &mut bare_source)),
+        Candidate::new(|| serve(&mut guarded, &AUTHORIZATION, effort.new, &mut new)),
+        Candidate::new(|| {
+            batches(effort.new, |count| {
+                let inputs = raw_source.by_ref().take(count).collect();
+                timed(inputs, |token| assert!(raw.check(token)))
+            })
+        }),
+    ];
+    take_turns(&mut candidates, effort.rounds);
+    let [bare, layer, raw] = &candidates;
+    Row {
+        group: "never seen",
+        name: key.alg(),
+        population: None,
+        bare: bare.median(),
+        layer: layer.median(),
+        added: added(bare, layer),
+        floor: Some(("raw signature check", raw.median())),
+        bound: Bound::Ratio(most),
+        allocations,
+        most_allocations: Some(12.0),
+    }
+}
+
+/// `JwtLayer`, which keeps no tokens.
+fn hs256(effort: Effort) -> Row {
+    let key = Key::Hs256;
+    let tokens = key.tokens(0, 1_000);
+    let values: Vec<String> = tokens.iter().map(|it| format!("Bearer {it}")).collect();
+    let signed: Vec<Signed> = tokens.iter().map(|it| Signed::new(it)).collect();
+    let raw = key.raw_check();
+    let mut guarded = Key::jwt_layer().layer(Bare);
+    let allocations = {
+        let mut source = scattered(&values);
+        let own = allocations(&mut guarded, &AUTHORIZATION, COUNTED, &mut source);
+        own - allocations(&mut Bare, &AUTHORIZATION, COUNTED, &mut source)
+    };
+    let mut sources = [scattered(&values), scattered(&values)];
+    let [first, second] = &mut sources;
+    let mut raw_source = signed.iter().cycle();
+    let mut candidates = [
+        Candidate::new(|| serve(&mut Bare, &AUTHORIZATION, effort.known, first)),
+        Candidate::new(|| serve(&mut guarded, &AUTHORIZATION, effort.known, second)),
+        Candidate::new(|| {
+            batches(effort.known, |count| {
+                let inputs = raw_source.by_ref().take(count).collect();
+                timed(inputs, |token| assert!(raw.check(token)))
+            })
+        }),
+    ];
+    take_turns(&mut candidates, effort.rounds);
+    let [bare, layer, raw] = &candidates;
+    Row {
+        group: "never seen",
+        name: key.alg(),
+        population: None,
+        bare: bare.median(),
+        layer: layer.median(),
+        added: added(bare, layer),
+        floor: Some(("raw signature check", raw.median())),
+        bound: Bound::Nanoseconds(2_500.0),
+        allocations,
+        most_allocations: Some(12.0),
+    }
+}
+
+/// Every request brings one of `keys` keys.
+fn api_key(keys: usize, effort: Effort) -> Row {
+    let header = HeaderName::from_static("x-api-key");
+    let values: Vec<String> = (0..keys)
+        .map(|number| {
+            format!(
+                "mcp_{:039x}",
+                (number as u128 + 1) * 0x9E37_79B9_7F4A_7C15_F39C
+            )
+        })
+        .collect();
+    let entries = values.iter().enumerate().map(|(number, value)| {
+        let key = ApiKey::new(value).unwrap();
+        key.name(format!("client-{number}"))
+    });
+    let mut guarded = ApiKeyLayer::new(entries).unwrap().layer(Bare);
+    let allocations = {
+        let mut source = scattered(&values);
+        let own = allocations(&mut guarded, &header, COUNTED, &mut source);
+        own - allocations(&mut Bare, &header, COUNTED, &mut source)
+    };
+    let mut sources = [scattered(&values), scattered(&values)];
+    let [first, second] = &mut sources;
+    let mut candidates = [
+        Candidate::new(|| serve(&mut Bare, &header, effort.known, first)),
+        Candidate::new(|| serve(&mut guarded, &header, effort.known, second)),
+    ];
+    take_turns(&mut candidates, effort.rounds);
+    let [bare, layer] = &candidates;
+    Row {
+        group: "API key",
+        name: "",
+        population: Some(keys),
+        bare: bare.median(),
+        layer: layer.median(),
+        added: added(bare, layer),
+        floor: None,
+        bound: Bound::Nanoseconds(300.0),
+        allocations,
+        most_allocations: None,
+    }
+}
+
+/// All values again and again, in an order no prefetcher follows.
+fn scattered(values: &[String]) -> impl Iterator<Item = &str> {
+    // A prime that divides no number of values, so that every value has its turn.
+    const STEP: usize = 7_919;
+    assert!(!values.len().is_multiple_of(STEP));
+    (0..).map(|turn: usize| values[turn * STEP % values.len()].as_str())
+}
+
+/// `total` requests in batches; nanoseconds per request.
+fn batches(total: usize, mut batch: impl FnMut(usize) -> f64) -> f64 {
+    let mut sum = 0.0;
+    let mut left = total;
+    while left > 0 {
+        let count = left.min(BATCH);
+        sum += batch(count) * count as f64;
+        left -= count;
+    }
+    sum / total as f64
+}
+
+/// One round of requests that are accepted, nanoseconds per request.
+fn serve<'v, S, B>(
+    service: &mut S,
+    header: &HeaderName,
+    total: usize,
+    values: &mut impl Iterator<Item = &'v str>,
+) -> f64
+where
+    S: Service<Request<Body>, Response = Response<B>, Error = Infallible>,
+{
+    batches(total, |count| {
+        let requests = values.take(count).map(|value| request(header, value));
+        timed(requests.collect(), |request| {
+            put_through(service, request, 200);
+        })
+    })
+}
+
+/// Heap allocations per request, the request's own not included.
+fn allocations<'v, S, B>(
+    service: &mut S,
+    header: &HeaderName,
+    total: usize,
+    values: &mut impl Iterator<Item = &'v str>,
+) -> f64
+where
+    S: Service<Request<Body>, Response = Response<B>, Error = Infallible>,
+{
+    let mut requests: Vec<_> = values
+        .take(total)
+        .map(|value| request(header, value))
+        .collect();
+    let counted = allocation_counter::measure(|| {
+        for request in requests.drain(..) {
+            put_through(service, request, 200);
+        }
+    });
+    counted.count_total as f64 / total as f64
+}
+
+/// What moka allocates for one look-up in vain and one insert.
+fn moka_allocations(tokens: &[String]) -> f64 {
+    let floor = Floor::new();
+    let digests: Vec<_> = tokens
+        .iter()
+        .map(|token| Floor::digest(token.as_bytes()))
+        .collect();
+    let (warm, counted) = digests.split_at(tokens.len() / 2);
+    let insert = |digest: &[u8; 32]| {
+        assert!(floor.look_up(digest).is_none());
+        floor.insert(*digest);
+    };
+    warm.iter().for_each(insert);
+    let info = allocation_counter::measure(|| counted.iter().for_each(insert));
+    // The value's own allocation is not moka's.
+    info.count_total as f64 / counted.len() as f64 - 1.0
+}
