@@ -1,0 +1,115 @@
+//! The comparison as text.
+
+/// One line of the comparison; times in nanoseconds per request.
+pub(crate) struct Row {
+    pub(crate) group: &'static str,
+    pub(crate) name: &'static str,
+    /// Cached tokens, or keys.
+    pub(crate) population: Option<usize>,
+    pub(crate) bare: f64,
+    pub(crate) layer: f64,
+    /// What the layer adds to the bare service.
+    pub(crate) added: f64,
+    /// What it cannot go below, and its cost.
+    pub(crate) floor: Option<(&'static str, f64)>,
+    pub(crate) bound: Bound,
+    pub(crate) allocations: f64,
+    pub(crate) most_allocations: Option<f64>,
+}
+
+/// What is to be reached.
+#[derive(Clone, Copy)]
+pub(crate) enum Bound {
+    /// Times the floor.
+    Ratio(f64),
+    Nanoseconds(f64),
+}
+
+impl Row {
+    pub(crate) fn label(&self) -> String {
+        let population = self.population.map(thousands).unwrap_or_default();
+        match (self.group, self.name) {
+            ("API key", _) => format!("API key, one of {population}"),
+            (group, name) if population.is_empty() => format!("{name}, {group}"),
+            (group, name) => format!("{name}, {group}, {population} cached"),
+        }
+    }
+
+    /// Times the floor.
+    pub(crate) fn ratio(&self) -> Option<f64> {
+        self.floor.map(|(_, floor)| self.added / floor)
+    }
+
+    fn missed(&self) -> bool {
+        let too_slow = match self.bound {
+            Bound::Ratio(most) => self.ratio().is_some_and(|ratio| ratio > most),
+            Bound::Nanoseconds(most) => self.added > most,
+        };
+        // A mean over many requests: now and then moka tidies up.
+        let too_many = self
+            .most_allocations
+            .is_some_and(|most| self.allocations > most + 0.05);
+        too_slow || too_many
+    }
+
+    fn target(&self) -> String {
+        let time = match self.bound {
+            Bound::Ratio(most) => format!("{most:.2} x"),
+            Bound::Nanoseconds(most) => format!("{:.2} us", most / 1000.0),
+        };
+        match self.most_allocations {
+            Some(most) => format!("{time}, {most:.0} allocs"),
+            None => time,
+        }
+    }
+}
+
+/// Prints the table, and whether a target was missed.
+pub(crate) fn print(rows: &[Row]) -> bool {
+    println!(
+        "{:<36} {:>8} {:>8} {:>8} {:>8} {:>7} {:>7}  {:<19}",
+        "CPU time in us; heap allocations",
+        "bare",
+        "layer",
+        "added",
+        "floor",
+        "ratio",
+        "allocs",
+        "at most",
+    );
+    for row in rows {
+        let floor = row.floor.map_or(String::new(), |(_, floor)| micros(floor));
+        let ratio = row
+            .ratio()
+            .map_or(String::new(), |ratio| format!("{ratio:.3}"));
+        println!(
+            "{:<36} {:>8} {:>8} {:>8} {:>8} {:>7} {:>7.2}  {:<19} {}",
+            row.label(),
+            micros(row.bare),
+            micros(row.layer),
+            micros(row.added),
+            floor,
+            ratio,
+            row.allocations,
+            row.target(),
+            if row.missed() { "MISSED" } else { "ok" },
+        );
+    }
+    rows.iter().any(Row::missed)
+}
+
+fn micros(nanoseconds: f64) -> String {
+    format!("{:.3}", nanoseconds / 1000.0)
+}
+
+pub(crate) fn thousands(number: usize) -> String {
+    let digits = number.to_string();
+    let mut out = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
