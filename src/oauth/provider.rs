@@ -58,6 +58,13 @@ enum Anew {
     Ask(Arc<Introspector>),
 }
 
+/// A JWT found good before.
+struct Recalled {
+    principal: Principal,
+    /// Whom else to ask about it.
+    second_opinion: Option<Arc<Introspector>>,
+}
+
 impl OAuth {
     /// The protected resource.
     pub fn resource(&self) -> &ProtectedResource {
@@ -147,9 +154,9 @@ impl OAuth {
         let cache = self.inner.tokens.as_ref();
         let cache = cache.map(|tokens| (tokens, Tokens::digest(token)));
         if let Some((tokens, digest)) = &cache
-            && let Some((principal, second_opinion)) = recall(tokens, digest, now)?
+            && let Some(known) = recall(tokens, digest, now)?
         {
-            return self.confirm(principal, second_opinion.as_ref(), token);
+            return self.confirm(known.principal, known.second_opinion.as_ref(), token);
         }
         if !opaque.is_empty() && !is_jws(token) {
             return self.ask(opaque.server(token)?, token, None);
@@ -298,13 +305,12 @@ impl OAuth {
     }
 }
 
-/// The principal of a token seen before, if all that was true of it still is, and whom else
-/// to ask. `None`: check it anew.
+/// A token seen before, if all that was true of it still is. `None`: check it anew.
 fn recall(
     tokens: &Tokens,
     digest: &TokenDigest,
     now: Duration,
-) -> Result<Option<(Principal, Option<Arc<Introspector>>)>, AuthError> {
+) -> Result<Option<Recalled>, AuthError> {
     let Some(known) = tokens.get(digest, now) else {
         return Ok(None);
     };
@@ -318,7 +324,10 @@ fn recall(
     let profile = &known.server.profile;
     profile.check_times(known.exp, known.nbf, known.iat, now)?;
     let second_opinion = known.server.second_opinion(&known.principal).cloned();
-    Ok(Some((known.principal.clone(), second_opinion)))
+    Ok(Some(Recalled {
+        principal: known.principal.clone(),
+        second_opinion,
+    }))
 }
 
 impl Authenticate for OAuth {

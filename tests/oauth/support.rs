@@ -11,7 +11,7 @@ use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPai
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as B64;
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response, StatusCode};
+use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -34,6 +34,19 @@ pub enum Page {
     Status(u16),
     NoConnection,
     Hang,
+    /// An answer in full: status, headers, body.
+    Answer(u16, Vec<(&'static str, String)>, Vec<u8>),
+    /// What an introspection endpoint says of each token; of others, that it is not active.
+    Tokens(HashMap<String, Value>),
+}
+
+/// A request as it was sent.
+#[derive(Clone, Debug)]
+pub struct Recorded {
+    pub url: String,
+    pub method: Method,
+    pub headers: HeaderMap,
+    pub form: HashMap<String, String>,
 }
 
 /// The network: pages by URL, a log of what was asked, and a brake.
@@ -44,6 +57,7 @@ pub struct Web(Arc<WebState>);
 struct WebState {
     pages: Mutex<HashMap<String, Page>>,
     log: Mutex<Vec<String>>,
+    requests: Mutex<Vec<Recorded>>,
     held: watch::Sender<bool>,
 }
 
@@ -52,6 +66,7 @@ impl Web {
         Self(Arc::new(WebState {
             pages: Mutex::default(),
             log: Mutex::default(),
+            requests: Mutex::default(),
             held: watch::channel(false).0,
         }))
     }
@@ -88,6 +103,13 @@ impl Web {
         self.0.log.lock().unwrap().clone()
     }
 
+    /// The last request to `url`.
+    pub fn last(&self, url: &str) -> Recorded {
+        let requests = self.0.requests.lock().unwrap();
+        let last = requests.iter().rfind(|request| request.url == url);
+        last.expect("it was asked for").clone()
+    }
+
     /// How often `url` was asked for.
     pub fn count(&self, url: &str) -> usize {
         self.log().iter().filter(|asked| *asked == url).count()
@@ -98,6 +120,15 @@ impl Fetch for Web {
     fn fetch(&self, request: Request<Bytes>, max_bytes: usize) -> Fetching {
         let url = request.uri().to_string();
         self.0.log.lock().unwrap().push(url.clone());
+        let form: HashMap<String, String> = url::form_urlencoded::parse(request.body())
+            .into_owned()
+            .collect();
+        self.0.requests.lock().unwrap().push(Recorded {
+            url: url.clone(),
+            method: request.method().clone(),
+            headers: request.headers().clone(),
+            form: form.clone(),
+        });
         let state = Arc::clone(&self.0);
         Box::pin(async move {
             let mut held = state.held.subscribe();
@@ -112,6 +143,18 @@ impl Fetch for Web {
                     (200, json.to_string().into_bytes())
                 }
                 Page::Status(status) => (status, Vec::new()),
+                Page::Answer(status, named, body) => {
+                    for (name, value) in named {
+                        headers.insert(name, value.parse().unwrap());
+                    }
+                    (status, body)
+                }
+                Page::Tokens(tokens) => {
+                    headers.insert("content-type", "application/json".parse().unwrap());
+                    let unknown = json!({"active": false});
+                    let said = tokens.get(&form["token"]).unwrap_or(&unknown);
+                    (200, said.to_string().into_bytes())
+                }
                 Page::Hang => std::future::pending().await,
                 Page::NoConnection => return Err(FetchError::new("no connection: refused")),
             };
@@ -178,7 +221,7 @@ impl Key {
     }
 }
 
-fn changed(mut base: Value, changes: &Value) -> Value {
+pub fn changed(mut base: Value, changes: &Value) -> Value {
     let members = base.as_object_mut().unwrap();
     for (name, value) in changes.as_object().unwrap() {
         match value {
@@ -209,6 +252,8 @@ pub struct Answer {
     pub error: Option<AuthError>,
     /// The principal's id, where the inside was reached.
     pub principal: Option<String>,
+    /// The principal itself.
+    pub who: Option<Principal>,
 }
 
 impl Answer {
@@ -297,6 +342,8 @@ impl Guarded {
             .extensions()
             .get::<Inside>()
             .map(|inside| inside.0.clone());
+        let who = response.extensions().get::<Inside>();
+        let who = who.and_then(|inside| inside.1.clone());
         let error = response.extensions().get::<AuthError>().cloned();
         assert!(
             error.is_none() || principal.is_none(),
@@ -308,6 +355,7 @@ impl Guarded {
             headers: response.headers().clone(),
             error,
             principal,
+            who,
         }
     }
 
@@ -323,18 +371,21 @@ impl Guarded {
         let reached = Arc::clone(&self.reached);
         tower::service_fn(move |request: Request<Full<Bytes>>| {
             reached.fetch_add(1, Ordering::SeqCst);
-            let id = Principal::from_extensions(request.extensions())
-                .map(|principal| principal.id().to_string())
-                .unwrap_or_default();
+            let principal = Principal::from_extensions(request.extensions()).cloned();
+            let id = principal
+                .as_ref()
+                .map(|principal| principal.id().to_string());
             let mut response = Response::new(Full::default());
-            response.extensions_mut().insert(Inside(id));
+            response
+                .extensions_mut()
+                .insert(Inside(id.unwrap_or_default(), principal));
             std::future::ready(Ok(response))
         })
     }
 }
 
 #[derive(Clone)]
-struct Inside(String);
+struct Inside(String, Option<Principal>);
 
 /// Lets every task that can run do so.
 pub async fn settle() {

@@ -34,12 +34,12 @@ pub(super) fn judge(
     // A handler cannot tell where claims come from: `active` is no claim, and some servers
     // write null for what they have not.
     said.retain(|name, value| name != "active" && !value.is_null());
-    let token_type = match said.get("token_type") {
-        Some(Value::String(token_type)) => Some(&**token_type),
-        Some(_) => return Err(Refusal::Answer("token_type is not a string".to_owned())),
-        None => None,
+    let text = |name: &str| match said.get(name) {
+        Some(Value::String(text)) => Ok(Some(&**text)),
+        Some(_) => Err(Refusal::Answer(format!("{name} is not a string"))),
+        None => Ok(None),
     };
-    let mark = check_token_type(token_type).map_err(Refusal::Token)?;
+    let mark = check_types(text("token_type")?, text("typ")?).map_err(Refusal::Token)?;
     let json = serde_json::to_vec(&said)
         .map_err(|_| Refusal::Answer("the claims cannot be written".to_owned()))?;
     let unusable = |error: AuthError| {
@@ -81,7 +81,7 @@ fn check_claims(
 
 /// Refuses what is known to be no access token; a type nobody knows is let through, because
 /// servers name theirs as they like.
-fn check_token_type(token_type: Option<&str>) -> Result<Mark, AuthError> {
+fn check_types(token_type: Option<&str>, typ: Option<&str>) -> Result<Mark, AuthError> {
     const OTHERS: [&str; 12] = [
         "refresh_token",
         "refresh",
@@ -96,13 +96,13 @@ fn check_token_type(token_type: Option<&str>) -> Result<Mark, AuthError> {
         "urn:ietf:params:oauth:token-type:refresh_token",
         "urn:ietf:params:oauth:token-type:id_token",
     ];
-    let Some(token_type) = token_type else {
-        return Ok(Mark::None);
-    };
-    let is = |name: &str| token_type.eq_ignore_ascii_case(name);
-    if OTHERS.into_iter().any(is) {
-        return Err(wrong_kind(format!("token_type is {}", quoted(token_type))));
+    let other = |name: &&str| OTHERS.iter().any(|other| name.eq_ignore_ascii_case(other));
+    for (name, value) in [("token_type", token_type), ("typ", typ)] {
+        if let Some(value) = value.filter(other) {
+            return Err(wrong_kind(format!("{name} is {}", quoted(value))));
+        }
     }
+    let is = |name: &str| token_type.is_some_and(|own| own.eq_ignore_ascii_case(name));
     // RFC 9449 section 6.2: such a token needs a proof, which no plain bearer request has.
     if is("DPoP") {
         return Err(AuthError::invalid("bound_token")

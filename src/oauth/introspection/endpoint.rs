@@ -219,8 +219,9 @@ fn check_status(
             ))
         }
         StatusCode::BAD_REQUEST => IntrospectionError::token_not_supported(
-            "status 400: the server does not introspect this token; some do not introspect JWTs, \
-             which are then checked with keys",
+            "status 400: some servers introspect no JWTs, which are then to be checked with keys; \
+             others answer so where the way this server proves who it is is not the one they ask \
+             for",
         ),
         StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => IntrospectionError::new(
             Kind::Busy(retry_after(headers, now)),

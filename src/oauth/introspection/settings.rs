@@ -314,7 +314,8 @@ impl Introspection {
     }
 
     /// Introspects the server's JWTs and checks no signature: for a server that publishes no
-    /// keys. Which server is asked still depends on the token's `iss`.
+    /// keys (its metadata have no `jwks_uri`). Which server is asked still depends on the
+    /// token's `iss`.
     ///
     /// # Errors
     /// [`introspect_jwts`](Self::introspect_jwts) or

@@ -107,6 +107,8 @@ impl Signed {
 }
 
 /// Why, for the operator.
+// By value, as `map_err` hands it over.
+#[allow(clippy::needless_pass_by_value)]
 fn said(error: AuthError) -> String {
     error.detail().unwrap_or(error.description()).to_owned()
 }

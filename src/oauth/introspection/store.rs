@@ -125,11 +125,14 @@ impl Asked {
             .queue_deadline
             .saturating_add(limits.timeout)
             .saturating_add(Duration::from_secs(1));
-        let ended = self.outcome.wait_for(Option::is_some);
-        let outcome = match tokio::time::timeout(patience, ended).await {
-            Ok(Ok(outcome)) => outcome.clone(),
-            _ => None,
-        };
+        // A call that could not even start has ended; without a runtime there are no timers.
+        let mut outcome = self.outcome.borrow().clone();
+        if outcome.is_none() {
+            let ended = self.outcome.wait_for(Option::is_some);
+            if let Ok(Ok(ended)) = tokio::time::timeout(patience, ended).await {
+                outcome = ended.clone();
+            }
+        }
         match outcome {
             Some(Outcome::Active(principal)) => Ok(principal),
             Some(Outcome::Refused(error)) => Err(error),
