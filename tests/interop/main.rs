@@ -6,5 +6,6 @@
 mod clients;
 mod conformance;
 mod fixture;
+mod introspection;
 mod oidc_provider;
 mod programs;
