@@ -72,6 +72,24 @@ impl Visitor<'_> for Digits {
     }
 }
 
+/// A JSON object as a map, where nothing in it is ambiguous or nested too deeply.
+#[cfg(feature = "oauth")]
+pub(crate) fn object(json: &[u8]) -> Result<serde_json::Map<String, serde_json::Value>, String> {
+    let mut strict = serde_json::Deserializer::from_slice(json);
+    let read = Skip(0)
+        .deserialize(&mut strict)
+        .and_then(|()| strict.end())
+        .and_then(|()| serde_json::from_slice(json));
+    read.map_err(|error| {
+        let text = error.to_string();
+        // What was refused, and nothing of what was sent.
+        let known = [DUPLICATE, TOO_DEEP, RESERVED]
+            .into_iter()
+            .find(|known| text.starts_with(known));
+        known.unwrap_or("not one JSON object").to_owned()
+    })
+}
+
 /// The member names of one object, each allowed once.
 pub(super) struct Names<'de> {
     /// On the stack: few objects have more, and a token should cost no allocation for it.

@@ -25,19 +25,28 @@ mod json;
 mod key;
 mod material;
 mod profile;
+#[cfg(feature = "oauth")]
+mod signing;
 
 pub use self::algorithm::Algorithm;
 pub use self::key::{PublicKey, Secret};
+#[cfg(feature = "oauth")]
+#[cfg_attr(docsrs, doc(cfg(feature = "oauth")))]
+pub use self::signing::SigningKey;
 
 #[cfg(feature = "oauth")]
 pub(crate) use self::algorithm::Family;
 pub(crate) use self::claims::{Claims, ScopeClaim};
 pub(crate) use self::compact::Compact;
 #[cfg(feature = "oauth")]
+pub(crate) use self::compact::{MAX_TOKEN, Typ, is_jws};
+#[cfg(feature = "oauth")]
+pub(crate) use self::json::object;
+#[cfg(feature = "oauth")]
 pub(crate) use self::key::{KeyIdentity, UNKNOWN_KEY};
 pub(crate) use self::key::{KeySource, VerifyingKey, select};
 #[cfg(feature = "oauth")]
 pub(crate) use self::material::JwkParts;
-#[cfg(feature = "oauth")]
-pub(crate) use self::profile::mismatch;
 pub(crate) use self::profile::{Audience, TokenProfile, check_scopes};
+#[cfg(feature = "oauth")]
+pub(crate) use self::profile::{Mark, mismatch, wrong_kind};

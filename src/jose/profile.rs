@@ -30,6 +30,17 @@ pub(crate) struct TokenProfile {
     pub(crate) issues_many_kinds: bool,
 }
 
+/// What marks an access token beside its claims.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mark {
+    None,
+    /// The header `typ: at+jwt`, which no other kind of token has.
+    AtJwt,
+    /// The type an introspection answer gives it.
+    #[cfg(feature = "oauth")]
+    TokenType,
+}
+
 /// Whom a token must be meant for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Audience {
@@ -59,6 +70,12 @@ impl TokenProfile {
 
     /// Judges the header; no key is needed for it.
     pub(crate) fn check_header(&self, header: &Header) -> Result<Algorithm, AuthError> {
+        self.check_type(header)?;
+        self.check_algorithm(header)
+    }
+
+    /// Judges the kind of token the header names.
+    pub(crate) fn check_type(&self, header: &Header) -> Result<(), AuthError> {
         let accepted = match &header.typ {
             Typ::AtJwt => true,
             Typ::Jwt | Typ::Absent => !self.require_at_jwt,
@@ -73,6 +90,10 @@ impl TokenProfile {
             };
             return Err(wrong_kind(format!("the header has typ {typ}")));
         }
+        Ok(())
+    }
+
+    pub(crate) fn check_algorithm(&self, header: &Header) -> Result<Algorithm, AuthError> {
         match &header.alg {
             Alg::Known(alg) if self.algorithms.contains(alg) => Ok(*alg),
             Alg::Known(alg) => Err(alg_error(alg.name())),
@@ -91,15 +112,32 @@ impl TokenProfile {
         if let Some(expected) = &self.issuer {
             check_issuer(expected, claims.iss.as_deref())?;
         }
-        if header.typ != Typ::AtJwt {
+        let mark = match header.typ {
+            Typ::AtJwt => Mark::AtJwt,
+            _ => Mark::None,
+        };
+        self.check_content(mark, claims)?;
+        let exp = claims.exp.ok_or_else(|| {
+            AuthError::invalid("missing_exp").with_detail("the token never expires")
+        })?;
+        self.check_times(exp, claims.nbf, claims.iat, now)?;
+        Ok(exp)
+    }
+
+    /// Judges what the claims say of the token, whoever vouches for them: its kind, whom it
+    /// is for, and that it is not bound to a key.
+    pub(crate) fn check_content(&self, mark: Mark, claims: &Claims<'_>) -> Result<(), AuthError> {
+        if mark != Mark::AtJwt {
             check_kind(claims)?;
         }
         if let Audience::OneOf(expected) = &self.audience {
             let audience = check_audience(expected, claims)?;
-            if self.may_be_client(audience, claims) && !has_evidence(header, claims) {
+            // What `token_use` may be was checked before.
+            let is_access = mark != Mark::None || claims.token_use.is_some() || claims.has_scope;
+            if self.may_be_client(audience, claims) && !is_access {
                 return Err(wrong_kind(format!(
                     "the audience {} may be a client, and nothing says that this is an access \
-                     token: neither typ at+jwt nor token_use nor scopes",
+                     token: neither its type nor token_use nor scopes",
                     quoted(audience)
                 )));
             }
@@ -114,11 +152,7 @@ impl TokenProfile {
                 "the token has a cnf without a member that is known"
             }));
         }
-        let exp = claims.exp.ok_or_else(|| {
-            AuthError::invalid("missing_exp").with_detail("the token never expires")
-        })?;
-        self.check_times(exp, claims.nbf, claims.iat, now)?;
-        Ok(exp)
+        Ok(())
     }
 
     /// Whether the audience that matched can be a client id, for which ID tokens are issued
@@ -231,7 +265,7 @@ fn alg_error(alg: &str) -> AuthError {
         .with_detail(format!("alg {alg} is not in the list of algorithms"))
 }
 
-fn wrong_kind(detail: String) -> AuthError {
+pub(crate) fn wrong_kind(detail: String) -> AuthError {
     AuthError::invalid("wrong_token_type")
         .with_description("The token is not an access token")
         .with_detail(detail)
@@ -247,12 +281,6 @@ fn check_issuer(expected: &str, got: Option<&str>) -> Result<(), AuthError> {
     Err(AuthError::invalid("issuer_mismatch")
         .with_description("The access token is from another issuer")
         .with_detail(mismatch(expected, got)))
-}
-
-/// What only access tokens have.
-fn has_evidence(header: &Header, claims: &Claims<'_>) -> bool {
-    // What `token_use` may be was checked before.
-    header.typ == Typ::AtJwt || claims.token_use.is_some() || claims.has_scope
 }
 
 /// The audience that matched.

@@ -2,12 +2,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::fetch::{Fetch, HttpFetch};
-use super::keys::{KeyLimits, KeyStore};
+use super::introspection::OpaqueRoutes;
+use super::keys::KeyLimits;
 use super::metadata::MetadataDocument;
 use super::provider::{Inner, OAuth};
 use super::resource::checked_scopes;
 use super::token_cache::{TokenCache, Tokens};
-use super::trusted::TrustedServer;
+use super::trusted::{Network, TrustedServer};
 use super::{AuthorizationServer, OAuthLayer, ProtectedResource};
 use crate::clock::Clock;
 use crate::credential::Location;
@@ -159,7 +160,8 @@ impl OAuthLayerBuilder {
     ///
     /// # Errors
     /// There is no authorization server; a required scope is not one (`offline_access` never
-    /// is); or a key of a static set is not valid, or serves none of the algorithms.
+    /// is); a key of a static set is not valid, or serves none of the algorithms; or two
+    /// servers take opaque tokens and nothing tells these apart.
     pub fn build(self) -> Result<OAuthLayer, ConfigError> {
         if self.servers.is_empty() {
             return Err(ConfigError::new(
@@ -172,13 +174,20 @@ impl OAuthLayerBuilder {
         let document = self.resource.document(issuers);
         let scope_claim = first_scope_claim(&self.servers);
         let mut servers = HashMap::new();
+        let mut opaque = OpaqueRoutes::default();
         for server in self.servers {
             let profile = profile(&server, &self.resource);
             let issuer = Arc::clone(&server.origin.issuer);
-            let (fetch, clock) = (Arc::clone(&self.fetch), self.clock.clone());
-            let keys = KeyStore::new(server.origin, fetch, clock, self.key_limits.clone())?;
-            let keys = Arc::new(keys);
-            servers.insert(issuer, Arc::new(TrustedServer { profile, keys }));
+            let network = Network {
+                fetch: Arc::clone(&self.fetch),
+                clock: self.clock.clone(),
+                key_limits: self.key_limits.clone(),
+            };
+            let server = TrustedServer::new(server, profile, &self.resource, network)?;
+            if let Some(introspector) = &server.introspector {
+                opaque.add(introspector)?;
+            }
+            servers.insert(issuer, Arc::new(server));
         }
         Ok(OAuthLayer::from_provider(OAuth {
             required_scopes,
@@ -190,6 +199,7 @@ impl OAuthLayerBuilder {
                 servers,
                 scope_claim,
                 tokens: Tokens::new(&self.token_cache),
+                opaque,
                 clock: self.clock,
             }),
         }))

@@ -1,6 +1,7 @@
 //! Where an issuer's keys are: RFC 8414 and OpenID Connect Discovery.
 
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::fetch::{Fetch, get};
 use super::keys::KeyLimits;
@@ -8,11 +9,28 @@ use super::url::{UrlPolicy, Written};
 use crate::error::quoted;
 use crate::jose::mismatch;
 
+/// What is looked for in metadata.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wanted {
+    JwksUri,
+    IntrospectionEndpoint,
+}
+
+impl Wanted {
+    fn name(self) -> &'static str {
+        match self {
+            Self::JwksUri => "jwks_uri",
+            Self::IntrospectionEndpoint => "introspection_endpoint",
+        }
+    }
+}
+
 /// The members that are needed. Others may be of any type: servers differ.
 #[derive(Deserialize)]
 struct Metadata {
     issuer: String,
-    jwks_uri: String,
+    jwks_uri: Option<Value>,
+    introspection_endpoint: Option<Value>,
 }
 
 /// The places metadata may be at, in the order they are tried: RFC 8414 section 3.1
@@ -35,8 +53,9 @@ pub(super) fn places(issuer: &str) -> Vec<String> {
     places
 }
 
-/// Finds the URL of the key set. The error tells of every place that was tried.
-pub(super) async fn find_jwks_uri(
+/// Finds a URL. The error tells of every place that was tried.
+pub(super) async fn find(
+    wanted: Wanted,
     issuer: &str,
     limits: &KeyLimits,
     policy: &UrlPolicy,
@@ -49,12 +68,14 @@ pub(super) async fn find_jwks_uri(
         // key set: each gets half of what is left.
         left /= 2;
         let outcome =
-            match tokio::time::timeout(left, read(&place, issuer, limits, policy, fetch)).await {
+            match tokio::time::timeout(left, read(wanted, &place, issuer, limits, policy, fetch))
+                .await
+            {
                 Ok(outcome) => outcome,
                 Err(_) => Err(format!("no answer within {} ms", left.as_millis())),
             };
         match outcome {
-            Ok(jwks_uri) => return Ok(jwks_uri),
+            Ok(url) => return Ok(url),
             Err(why) => attempts.push(format!("{place}: {why}")),
         }
     }
@@ -65,17 +86,19 @@ pub(super) async fn find_jwks_uri(
 }
 
 async fn read(
+    wanted: Wanted,
     place: &str,
     issuer: &str,
     limits: &KeyLimits,
     policy: &UrlPolicy,
     fetch: &dyn Fetch,
 ) -> Result<Box<str>, String> {
+    let name = wanted.name();
+    let unusable = || format!("not a JSON object with the strings `issuer` and `{name}`");
     let document = get(place, limits.max_document_bytes, fetch)
         .await?
         .into_body();
-    let metadata: Metadata = serde_json::from_slice(&document)
-        .map_err(|_| "not a JSON object with the strings `issuer` and `jwks_uri`".to_owned())?;
+    let metadata: Metadata = serde_json::from_slice(&document).map_err(|_| unusable())?;
     // RFC 8414 section 3.3: code point by code point, or the document is not to be used.
     if metadata.issuer != issuer {
         return Err(format!(
@@ -83,8 +106,15 @@ async fn read(
             mismatch(issuer, &metadata.issuer)
         ));
     }
+    let url = match wanted {
+        Wanted::JwksUri => metadata.jwks_uri,
+        Wanted::IntrospectionEndpoint => metadata.introspection_endpoint,
+    };
+    let Some(Value::String(url)) = url else {
+        return Err(unusable());
+    };
     policy
-        .check(&metadata.jwks_uri)
-        .map_err(|why| format!("its jwks_uri is not used: {}", quoted(&why)))?;
-    Ok(metadata.jwks_uri.into())
+        .check(&url)
+        .map_err(|why| format!("its {name} is not used: {}", quoted(&why)))?;
+    Ok(url.into())
 }

@@ -96,6 +96,16 @@ impl OAuthLayer {
         self.0.provider().warm_up().await
     }
 
+    /// Drops all that is remembered of a token; see [`OAuth::revoke`].
+    pub fn revoke(&self, token: &str) {
+        self.0.provider().revoke(token);
+    }
+
+    /// Drops all that is remembered of all tokens; see [`OAuth::forget_all`].
+    pub fn forget_all(&self) {
+        self.0.provider().forget_all();
+    }
+
     /// The state of each issuer's keys; see [`OAuth::health`].
     pub fn health(&self) -> Vec<(Arc<str>, KeyHealth)> {
         self.0.provider().health()

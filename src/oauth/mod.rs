@@ -65,6 +65,7 @@
 mod builder;
 mod discovery;
 mod fetch;
+mod introspection;
 mod keys;
 mod layer;
 mod metadata;
@@ -78,6 +79,9 @@ mod url;
 
 pub use self::builder::OAuthLayerBuilder;
 pub use self::fetch::{Fetch, FetchError, Fetching, HttpFetch};
+pub use self::introspection::{
+    Introspect, Introspecting, Introspection, IntrospectionAnswer, IntrospectionError,
+};
 pub use self::keys::{KeyHealth, KeyLimits};
 pub use self::layer::OAuthLayer;
 pub use self::metadata::{MetadataBody, MetadataService};

@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::Response;
 
+use super::introspection::{self, Asked, Introspector, OpaqueRoutes, Vouched};
 use super::keys::{KeyHealth, Lookup, Waiting};
 use super::metadata::MetadataDocument;
 use super::resource::ProtectedResource;
@@ -16,7 +17,7 @@ use crate::challenge::Challenge;
 use crate::clock::Clock;
 use crate::credential::{Credential, Location, RequestHead};
 use crate::error::{AuthError, quoted};
-use crate::jose::{Claims, Compact, ScopeClaim, check_scopes, mismatch};
+use crate::jose::{Claims, Compact, ScopeClaim, check_scopes, is_jws, mismatch};
 use crate::principal::Principal;
 use crate::scopes::Scopes;
 
@@ -36,6 +37,7 @@ pub(super) struct Inner {
     /// Where scopes are looked for before it is known whose token it is.
     pub(super) scope_claim: ScopeClaim,
     pub(super) tokens: Option<Tokens>,
+    pub(super) opaque: OpaqueRoutes,
     pub(super) clock: Clock,
 }
 
@@ -44,12 +46,16 @@ enum Verdict {
     Accepted(Accepted),
     /// Ask again when this fetch of keys has ended.
     Wait(Waiting),
+    /// The authorization server decides; the principal is that of a JWT found good here.
+    Ask(Asked, Option<Principal>),
 }
 
 /// The same, before scopes are judged.
 enum Anew {
     Verified(VerifiedToken),
     Wait(Waiting),
+    /// There are no keys to check it with.
+    Ask(Arc<Introspector>),
 }
 
 impl OAuth {
@@ -58,24 +64,26 @@ impl OAuth {
         &self.inner.resource
     }
 
-    /// Fetches the keys of every server now, instead of with the first request.
+    /// Fetches the keys of every server now, and finds its introspection endpoint, instead of
+    /// with the first request.
     ///
     /// # Errors
-    /// The keys of a server could not be fetched: [`AuthError::detail`] names it and says
-    /// why. The others were still fetched, and requests go on trying by themselves.
+    /// A server could not be reached, or has not what is needed: [`AuthError::detail`] names
+    /// it and says why. The others were still asked, and requests go on trying by themselves.
     ///
     /// # Panics
     /// Outside a Tokio runtime.
     pub async fn warm_up(&self) -> Result<(), AuthError> {
-        let fetches: Vec<_> = self
-            .inner
-            .servers
-            .values()
-            .map(|server| {
+        let mut fetches = Vec::new();
+        for server in self.inner.servers.values() {
+            if server.has_keys() {
                 let keys = Arc::clone(&server.keys);
-                tokio::spawn(async move { keys.warm_up().await })
-            })
-            .collect();
+                fetches.push(tokio::spawn(async move { keys.warm_up().await }));
+            }
+            if let Some(introspector) = server.introspector.clone() {
+                fetches.push(tokio::spawn(async move { introspector.warm_up().await }));
+            }
+        }
         let mut outcome = Ok(());
         for fetch in fetches {
             let ended = fetch.await.unwrap_or_else(|panic| {
@@ -87,37 +95,133 @@ impl OAuth {
         outcome
     }
 
-    /// The state of each issuer's keys, for a readiness probe.
+    /// Drops all that is remembered of a token: the next request that brings it is judged
+    /// anew, an opaque one by asking its authorization server.
+    ///
+    /// Call it when you learn that a token was revoked. It revokes nothing itself: a JWT
+    /// that is not introspected is good until it expires.
+    pub fn revoke(&self, token: &str) {
+        if let Some(tokens) = &self.inner.tokens {
+            tokens.forget(&Tokens::digest(token));
+        }
+        for introspector in self.introspectors() {
+            introspector.forget(token);
+        }
+    }
+
+    /// Drops all that is remembered of all tokens; see [`revoke`](Self::revoke).
+    pub fn forget_all(&self) {
+        if let Some(tokens) = &self.inner.tokens {
+            tokens.forget_all();
+        }
+        self.introspectors()
+            .for_each(|introspector| introspector.forget_all());
+    }
+
+    fn introspectors(&self) -> impl Iterator<Item = &Arc<Introspector>> {
+        let servers = self.inner.servers.values();
+        servers.filter_map(|server| server.introspector.as_ref())
+    }
+
+    /// The state of each issuer's keys, for a readiness probe; of those that have any.
     pub fn health(&self) -> Vec<(Arc<str>, KeyHealth)> {
         let mut health: Vec<_> = self
             .inner
             .servers
             .iter()
+            .filter(|(_, server)| server.has_keys())
             .map(|(issuer, server)| (Arc::clone(issuer), server.keys.health()))
             .collect();
         health.sort_by(|(one, _), (other, _)| one.cmp(other));
         health
     }
 
-    /// Checks a token with what is known now.
+    /// Checks a token with what is known now. Whose it is decides its shape: a token is
+    /// shown to no server it does not belong to.
     fn verify(&self, token: &str, waited: bool) -> Result<Verdict, AuthError> {
+        let opaque = &self.inner.opaque;
+        if !opaque.is_empty() && token.bytes().filter(|byte| *byte == b'.').count() != 2 {
+            return self.ask(opaque.server(token)?, token, None);
+        }
         let now = self.inner.clock.now();
         let cache = self.inner.tokens.as_ref();
         let cache = cache.map(|tokens| (tokens, Tokens::digest(token)));
         if let Some((tokens, digest)) = &cache
-            && let Some(principal) = recall(tokens, digest, now)?
+            && let Some((principal, second_opinion)) = recall(tokens, digest, now)?
         {
-            return self.accept(principal);
+            return self.confirm(principal, second_opinion.as_ref(), token);
+        }
+        if !opaque.is_empty() && !is_jws(token) {
+            return self.ask(opaque.server(token)?, token, None);
         }
         let verified = match self.verify_anew(token, now, waited)? {
             Anew::Verified(verified) => verified,
             Anew::Wait(waiting) => return Ok(Verdict::Wait(waiting)),
+            Anew::Ask(introspector) => return self.ask(&introspector, token, None),
         };
         let principal = verified.principal.clone();
+        let second_opinion = verified.server.second_opinion(&principal).cloned();
         if let Some((tokens, digest)) = cache {
             tokens.keep(digest, verified);
         }
-        self.accept(principal)
+        self.confirm(principal, second_opinion.as_ref(), token)
+    }
+
+    /// Accepts a JWT found good here, where nobody else is to be asked.
+    fn confirm(
+        &self,
+        principal: Principal,
+        second_opinion: Option<&Arc<Introspector>>,
+        token: &str,
+    ) -> Result<Verdict, AuthError> {
+        match second_opinion {
+            Some(introspector) => self.ask(introspector, token, Some(principal)),
+            None => self.accept(principal),
+        }
+    }
+
+    /// What the authorization server says of a token, from memory where that knows.
+    fn ask(
+        &self,
+        introspector: &Arc<Introspector>,
+        token: &str,
+        known: Option<Principal>,
+    ) -> Result<Verdict, AuthError> {
+        let vouched = match known {
+            Some(_) => Vouched::BySignature,
+            None => Vouched::ByNobody,
+        };
+        match introspector.lookup(token, vouched) {
+            introspection::Lookup::Active(said) => self.accept(known.unwrap_or(said)),
+            introspection::Lookup::Refused(error) => Err(error),
+            introspection::Lookup::Wait(asked) => Ok(Verdict::Ask(asked, known)),
+        }
+    }
+
+    /// Follows what is waited for to its end.
+    async fn wait(self, token: String, verdict: Verdict) -> Result<Accepted, AuthError> {
+        let verdict = match verdict {
+            Verdict::Wait(waiting) => {
+                waiting.ended().await;
+                self.verify(&token, true)?
+            }
+            verdict => verdict,
+        };
+        let verdict = match verdict {
+            Verdict::Ask(asked, known) => {
+                let said = asked.answer().await?;
+                self.accept(known.unwrap_or(said))?
+            }
+            verdict => verdict,
+        };
+        match verdict {
+            Verdict::Accepted(accepted) => Ok(accepted),
+            // After waiting once the store's answer is final.
+            Verdict::Wait(_) | Verdict::Ask(..) => Err(AuthError::unavailable(
+                "keys_unavailable",
+                Duration::from_secs(1),
+            )),
+        }
     }
 
     /// Judges the scopes: last, and anew for each request.
@@ -141,6 +245,10 @@ impl OAuth {
             Claims::read(&payload, &profile.scope_claim)?
         };
         let header = compact.header();
+        if let Some(introspector) = server.introspector.as_ref().filter(|_| !server.has_keys()) {
+            profile.check_type(header)?;
+            return Ok(Anew::Ask(Arc::clone(introspector)));
+        }
         let alg = profile.check_header(header)?;
         let exp = profile.check_claims(header, &claims, now)?;
         let mut buffer = [0; 1024];
@@ -190,13 +298,13 @@ impl OAuth {
     }
 }
 
-/// The principal of a token seen before, if all that was true of it still is. `None`: check
-/// it anew.
+/// The principal of a token seen before, if all that was true of it still is, and whom else
+/// to ask. `None`: check it anew.
 fn recall(
     tokens: &Tokens,
     digest: &TokenDigest,
     now: Duration,
-) -> Result<Option<Principal>, AuthError> {
+) -> Result<Option<(Principal, Option<Arc<Introspector>>)>, AuthError> {
     let Some(known) = tokens.get(digest, now) else {
         return Ok(None);
     };
@@ -209,7 +317,8 @@ fn recall(
     }
     let profile = &known.server.profile;
     profile.check_times(known.exp, known.nbf, known.iat, now)?;
-    Ok(Some(known.principal.clone()))
+    let second_opinion = known.server.second_opinion(&known.principal).cloned();
+    Ok(Some((known.principal.clone(), second_opinion)))
 }
 
 impl Authenticate for OAuth {
@@ -222,19 +331,9 @@ impl Authenticate for OAuth {
         match self.verify(token, false) {
             Ok(Verdict::Accepted(accepted)) => Authentication::Ready(Ok(accepted)),
             Err(error) => Authentication::Ready(Err(error)),
-            Ok(Verdict::Wait(waiting)) => {
+            Ok(waits) => {
                 let (provider, token) = (self.clone(), token.to_owned());
-                Authentication::Pending(Box::pin(async move {
-                    waiting.ended().await;
-                    match provider.verify(&token, true)? {
-                        Verdict::Accepted(accepted) => Ok(accepted),
-                        // After waiting once the store's answer is final.
-                        Verdict::Wait(_) => Err(AuthError::unavailable(
-                            "keys_unavailable",
-                            Duration::from_secs(1),
-                        )),
-                    }
-                }))
+                Authentication::Pending(Box::pin(provider.wait(token, waits)))
             }
         }
     }

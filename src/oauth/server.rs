@@ -1,6 +1,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use super::Introspection;
 use super::keys::{Origin, Source, parse_static};
 use super::url::{self, UrlPolicy, Written};
 use crate::error::ConfigError;
@@ -34,6 +35,8 @@ pub struct AuthorizationServer {
     pub(super) scope_claim: ScopeClaim,
     pub(super) require_at_jwt: bool,
     pub(super) clients_are_principals: bool,
+    pub(super) introspection: Option<Introspection>,
+    pub(super) introspection_without_audience: bool,
 }
 
 impl AuthorizationServer {
@@ -103,6 +106,8 @@ impl AuthorizationServer {
             scope_claim: ScopeClaim::default(),
             require_at_jwt: false,
             clients_are_principals: false,
+            introspection: None,
+            introspection_without_audience: false,
         })
     }
 
@@ -233,9 +238,34 @@ impl AuthorizationServer {
         self
     }
 
+    /// Asks the server about its opaque tokens, and, where that is set, about its JWTs.
+    ///
+    /// # Errors
+    /// It was set before; nothing says how this server proves who it is; the endpoint is not
+    /// https (or http where this server allows it), or not on loopback though no credentials
+    /// are set; or two of the settings contradict each other.
+    pub fn introspection(mut self, introspection: Introspection) -> Result<Self, ConfigError> {
+        if self.introspection.is_some() {
+            return Err(ConfigError::new(
+                "introspection",
+                "it was set before; a server has one endpoint",
+            ));
+        }
+        introspection.check(&self.origin.issuer, &self.origin.policy)?;
+        self.introspection = Some(introspection);
+        Ok(self)
+    }
+
+    /// Accepts answers without looking whom their tokens are for: for a server that does not
+    /// say, and issues tokens for this resource alone. Default: an answer needs an `aud`.
+    pub fn introspection_without_audience(mut self) -> Self {
+        self.introspection_without_audience = true;
+        self
+    }
+
     /// Lets plain `http` go to this one host, besides what was allowed before: a `jwks_uri`
     /// that is reached inside a cluster, say. Call it before
-    /// [`jwks_uri`](Self::jwks_uri).
+    /// [`jwks_uri`](Self::jwks_uri) and [`introspection`](Self::introspection).
     ///
     /// Whoever can answer for that host can sign tokens.
     ///

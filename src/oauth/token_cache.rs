@@ -177,6 +177,10 @@ impl Tokens {
     pub(super) fn forget(&self, digest: &TokenDigest) {
         self.kept.invalidate(digest);
     }
+
+    pub(super) fn forget_all(&self) {
+        self.kept.invalidate_all();
+    }
 }
 
 fn weight(token: &VerifiedToken) -> u32 {

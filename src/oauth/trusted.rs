@@ -2,11 +2,92 @@
 
 use std::sync::Arc;
 
-use super::keys::KeyStore;
+use super::fetch::Fetch;
+use super::introspection::{Introspector, JwtIntrospection, Own};
+use super::keys::{KeyLimits, KeyStore};
+use super::{AuthorizationServer, ProtectedResource};
+use crate::clock::Clock;
+use crate::error::ConfigError;
 use crate::jose::TokenProfile;
+use crate::principal::Principal;
 
 /// What tokens of one issuer must be, and the keys they are checked with.
 pub(super) struct TrustedServer {
     pub(super) profile: TokenProfile,
     pub(super) keys: Arc<KeyStore>,
+    pub(super) introspector: Option<Arc<Introspector>>,
+}
+
+/// How a server is reached.
+pub(super) struct Network {
+    pub(super) fetch: Arc<dyn Fetch>,
+    pub(super) clock: Clock,
+    pub(super) key_limits: KeyLimits,
+}
+
+impl TrustedServer {
+    pub(super) fn new(
+        server: AuthorizationServer,
+        profile: TokenProfile,
+        resource: &ProtectedResource,
+        network: Network,
+    ) -> Result<Self, ConfigError> {
+        let AuthorizationServer {
+            origin,
+            introspection,
+            introspection_without_audience: any_audience,
+            ..
+        } = server;
+        let policy = origin.policy.clone();
+        let keys = KeyStore::new(
+            origin,
+            Arc::clone(&network.fetch),
+            network.clock.clone(),
+            network.key_limits.clone(),
+        )?;
+        let keys = Arc::new(keys);
+        let introspector = match introspection {
+            Some(settings) => {
+                let own = Own {
+                    profile: &profile,
+                    keys: &keys,
+                    policy,
+                    resource,
+                };
+                Some(Arc::new(settings.wire(own, any_audience, network)?))
+            }
+            None if any_audience => {
+                return Err(ConfigError::new(
+                    "introspection_without_audience",
+                    "there is no `introspection`",
+                ));
+            }
+            None => None,
+        };
+        Ok(Self {
+            profile,
+            keys,
+            introspector,
+        })
+    }
+
+    /// Whether JWTs of this server are checked with its keys.
+    pub(super) fn has_keys(&self) -> bool {
+        self.introspector
+            .as_ref()
+            .is_none_or(|introspector| *introspector.jwts() != JwtIntrospection::InsteadOfKeys)
+    }
+
+    /// Whom to ask about a JWT of this server that was found good.
+    pub(super) fn second_opinion(&self, principal: &Principal) -> Option<&Arc<Introspector>> {
+        let introspector = self.introspector.as_ref()?;
+        let wanted = match introspector.jwts() {
+            JwtIntrospection::Always => true,
+            JwtIntrospection::WithScope(scopes) => scopes
+                .iter()
+                .any(|scope| principal.scopes().contains(scope)),
+            JwtIntrospection::Never | JwtIntrospection::InsteadOfKeys => false,
+        };
+        wanted.then_some(introspector)
+    }
 }

@@ -12,7 +12,7 @@ use super::jwks;
 use super::store::{Attempts, KeyStore};
 use super::{KeyLimits, KeySet, Origin, Source, Times};
 use crate::jose::VerifyingKey;
-use crate::oauth::discovery::find_jwks_uri;
+use crate::oauth::discovery::{self, Wanted};
 use crate::oauth::fetch::get;
 
 /// How much of a failure's text is kept, in characters.
@@ -108,7 +108,9 @@ impl KeyStore {
             Source::JwksUri(jwks_uri) => (jwks_uri.clone(), false),
             Source::Discovery | Source::Static(_) => {
                 let Origin { issuer, policy, .. } = &self.origin;
-                let found = find_jwks_uri(issuer, &self.limits, policy, &*self.fetch).await?;
+                let found =
+                    discovery::find(Wanted::JwksUri, issuer, &self.limits, policy, &*self.fetch)
+                        .await?;
                 (found, true)
             }
         };
@@ -229,7 +231,7 @@ impl KeyStore {
 }
 
 /// Between 0 and 1. Not for secrets: the standard library's hasher is seeded at random.
-fn jitter() -> f64 {
+pub(in crate::oauth) fn jitter() -> f64 {
     use std::hash::{BuildHasher, RandomState};
     let bits = RandomState::new().hash_one(()) >> 11;
     bits as f64 / (1_u64 << 53) as f64

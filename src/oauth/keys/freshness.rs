@@ -45,7 +45,7 @@ fn said(headers: &HeaderMap, now: Duration) -> Option<Duration> {
 
 /// An IMF-fixdate (RFC 9110 section 5.6.7), `Sun, 06 Nov 1994 08:49:37 GMT`, as time since
 /// 1970. The obsolete forms count as invalid.
-fn http_date(text: &str) -> Option<Duration> {
+pub(in crate::oauth) fn http_date(text: &str) -> Option<Duration> {
     const MONTHS: [&str; 12] = [
         "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
     ];

@@ -18,6 +18,8 @@ use crate::error::AuthError;
 use crate::jose::{Algorithm, PublicKey, VerifyingKey, select};
 use crate::oauth::url::UrlPolicy;
 
+pub(in crate::oauth) use self::flight::jitter;
+pub(in crate::oauth) use self::freshness::http_date;
 pub(in crate::oauth) use self::jwks::parse_static;
 pub use self::limits::KeyLimits;
 pub(in crate::oauth) use self::store::{KeyStore, KeysInUse, Lookup, Waiting};

@@ -1,0 +1,116 @@
+//! What an answer must say for its token to be accepted (RFC 7662 sections 2.2 and 4).
+
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use super::store::Vouched;
+use crate::error::{AuthError, quoted};
+use crate::jose::{Claims, Mark, TokenProfile, mismatch, wrong_kind};
+use crate::principal::Principal;
+
+/// An answer that was found good.
+pub(super) struct Judged {
+    pub(super) principal: Principal,
+    pub(super) exp: Option<Duration>,
+}
+
+/// Why a token is not accepted.
+pub(super) enum Refusal {
+    /// It is not good, or not good here.
+    Token(AuthError),
+    /// Nobody can tell: the answer is not one.
+    Answer(String),
+}
+
+/// Judges what is said of an active token.
+pub(super) fn judge(
+    mut said: Map<String, Value>,
+    token: &str,
+    vouched: Vouched,
+    profile: &TokenProfile,
+    now: Duration,
+) -> Result<Judged, Refusal> {
+    // A handler cannot tell where claims come from: `active` is no claim, and some servers
+    // write null for what they have not.
+    said.retain(|name, value| name != "active" && !value.is_null());
+    let token_type = match said.get("token_type") {
+        Some(Value::String(token_type)) => Some(&**token_type),
+        Some(_) => return Err(Refusal::Answer("token_type is not a string".to_owned())),
+        None => None,
+    };
+    let mark = check_token_type(token_type).map_err(Refusal::Token)?;
+    let json = serde_json::to_vec(&said)
+        .map_err(|_| Refusal::Answer("the claims cannot be written".to_owned()))?;
+    let unusable = |error: AuthError| {
+        Refusal::Answer(error.detail().unwrap_or(error.description()).to_owned())
+    };
+    let claims = Claims::read(&json, &profile.scope_claim).map_err(unusable)?;
+    check_claims(&claims, mark, vouched, profile, now).map_err(Refusal::Token)?;
+    let exp = claims.exp;
+    let principal = profile.principal(&claims, token).map_err(unusable)?;
+    Ok(Judged {
+        principal: principal.raw_claims(json).build(),
+        exp,
+    })
+}
+
+fn check_claims(
+    claims: &Claims<'_>,
+    mark: Mark,
+    vouched: Vouched,
+    profile: &TokenProfile,
+    now: Duration,
+) -> Result<(), AuthError> {
+    // It may be absent, because the endpoint is the issuer's; another one never is right.
+    if let (Some(expected), Some(got)) = (&profile.issuer, claims.iss.as_deref())
+        && **expected != *got
+    {
+        return Err(AuthError::invalid("issuer_mismatch")
+            .with_description("The access token is from another issuer")
+            .with_detail(mismatch(expected, got)));
+    }
+    // What a signature vouches for was judged with it.
+    if vouched == Vouched::ByNobody {
+        profile.check_content(mark, claims)?;
+    }
+    // Without `exp` the life of the answer is the bound.
+    let exp = claims.exp.unwrap_or(Duration::MAX);
+    profile.check_times(exp, claims.nbf, claims.iat, now)
+}
+
+/// Refuses what is known to be no access token; a type nobody knows is let through, because
+/// servers name theirs as they like.
+fn check_token_type(token_type: Option<&str>) -> Result<Mark, AuthError> {
+    const OTHERS: [&str; 12] = [
+        "refresh_token",
+        "refresh",
+        "id_token",
+        "id",
+        "idtoken",
+        "offline",
+        "logout",
+        "logout_token",
+        "authorization_code",
+        "device_code",
+        "urn:ietf:params:oauth:token-type:refresh_token",
+        "urn:ietf:params:oauth:token-type:id_token",
+    ];
+    let Some(token_type) = token_type else {
+        return Ok(Mark::None);
+    };
+    let is = |name: &str| token_type.eq_ignore_ascii_case(name);
+    if OTHERS.into_iter().any(is) {
+        return Err(wrong_kind(format!("token_type is {}", quoted(token_type))));
+    }
+    // RFC 9449 section 6.2: such a token needs a proof, which no plain bearer request has.
+    if is("DPoP") {
+        return Err(AuthError::invalid("bound_token")
+            .with_detail("token_type is DPoP, and the token came as a plain bearer token"));
+    }
+    Ok(if is("Bearer") || is("access_token") {
+        Mark::TokenType
+    } else {
+        Mark::None
+    })
+}

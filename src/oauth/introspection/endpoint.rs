@@ -1,0 +1,266 @@
+//! The introspection endpoint of RFC 7662: where it is, what it is asked, what its answers
+//! mean.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderMap, Request, Response, StatusCode};
+use tokio::sync::Mutex;
+use url::Url;
+use url::form_urlencoded::Serializer;
+
+use super::client_auth::ClientAuth;
+use super::custom::{IntrospectionAnswer, IntrospectionError, Kind};
+use super::signed::Signed;
+use crate::clock::Clock;
+use crate::jose;
+use crate::oauth::discovery::{self, Wanted};
+use crate::oauth::fetch::Fetch;
+use crate::oauth::keys::{KeyLimits, http_date};
+use crate::oauth::url::{UrlPolicy, is_loopback};
+
+/// How long a place found by discovery is used before it is looked up again.
+const PLACE_LIFE: Duration = Duration::from_secs(3600);
+/// How long a failed discovery stands for those that come after it.
+const FAILURE_LIFE: Duration = Duration::from_secs(1);
+
+pub(super) struct Endpoint {
+    pub(super) issuer: Arc<str>,
+    pub(super) policy: UrlPolicy,
+    /// `None`: found by discovery.
+    pub(super) at: Option<Box<str>>,
+    pub(super) client_auth: ClientAuth,
+    pub(super) signed: Option<Signed>,
+    pub(super) max_answer_bytes: usize,
+    pub(super) key_limits: KeyLimits,
+    pub(super) clock: Clock,
+    /// Held while discovery runs, so that it runs once. Only calls wait for it, and each has
+    /// its deadline.
+    pub(super) found: Mutex<Found>,
+}
+
+/// What discovery found, and when.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    place: Option<(Arc<str>, Duration)>,
+    failure: Option<(String, Duration)>,
+}
+
+impl Endpoint {
+    /// Asks about a token.
+    pub(super) async fn ask(
+        &self,
+        token: &str,
+        fetch: &Arc<dyn Fetch>,
+    ) -> Result<IntrospectionAnswer, IntrospectionError> {
+        let place = self.place(fetch).await?;
+        let request = self.request(&place, token)?;
+        let answer = match fetch.fetch(request, self.max_answer_bytes).await {
+            Ok(response) => self.read(&response).await,
+            Err(error) => Err(error.into()),
+        };
+        answer.map_err(|error| {
+            IntrospectionError::new(error.kind, format!("{place}: {}", error.text))
+        })
+    }
+
+    /// Finds the endpoint now, where it is not configured.
+    pub(super) async fn warm_up(&self, fetch: &Arc<dyn Fetch>) -> Result<(), IntrospectionError> {
+        self.place(fetch).await.map(drop)
+    }
+
+    /// Looks for the endpoint anew before the next call: it may have moved.
+    pub(super) async fn forget_place(&self) {
+        if let Some((_, found_at)) = &mut self.found.lock().await.place {
+            *found_at = Duration::ZERO;
+        }
+    }
+
+    async fn place(&self, fetch: &Arc<dyn Fetch>) -> Result<Arc<str>, IntrospectionError> {
+        if let Some(at) = &self.at {
+            return Ok((**at).into());
+        }
+        let mut found = self.found.lock().await;
+        let now = self.clock.monotonic();
+        let young = |at: Duration, life| at != Duration::ZERO && now < at.saturating_add(life);
+        if let Some((place, found_at)) = &found.place
+            && young(*found_at, PLACE_LIFE)
+        {
+            return Ok(Arc::clone(place));
+        }
+        if let Some((failure, failed_at)) = &found.failure
+            && young(*failed_at, FAILURE_LIFE)
+        {
+            return Err(IntrospectionError::new(Kind::Unreachable, failure.clone()));
+        }
+        match self.discover(fetch).await {
+            Ok(place) => {
+                let place: Arc<str> = place.into();
+                *found = Found {
+                    place: Some((Arc::clone(&place), now)),
+                    failure: None,
+                };
+                Ok(place)
+            }
+            Err(failure) => {
+                found.failure = Some((failure.clone(), now));
+                // The last one known may still answer.
+                match &found.place {
+                    Some((place, _)) => Ok(Arc::clone(place)),
+                    None => Err(IntrospectionError::new(Kind::Unreachable, failure)),
+                }
+            }
+        }
+    }
+
+    async fn discover(&self, fetch: &Arc<dyn Fetch>) -> Result<Box<str>, String> {
+        let Self { issuer, policy, .. } = self;
+        let wanted = Wanted::IntrospectionEndpoint;
+        let place = discovery::find(wanted, issuer, &self.key_limits, policy, &**fetch).await?;
+        let (Ok(endpoint), Ok(own)) = (Url::parse(&place), Url::parse(issuer)) else {
+            return Err(format!("{place:?} is no URL"));
+        };
+        // Credentials go there, and a document is not who configured them.
+        if endpoint.origin() != own.origin() {
+            return Err(format!(
+                "the introspection_endpoint {place:?} is not on the origin of the issuer; if it \
+                 is the right one, configure it with `Introspection::at`"
+            ));
+        }
+        let in_the_open = matches!(self.client_auth, ClientAuth::Nothing { anywhere: false });
+        if in_the_open && !is_loopback(&endpoint) {
+            return Err(format!(
+                "{place:?} is not on loopback, and no credentials are configured"
+            ));
+        }
+        Ok(place)
+    }
+
+    fn request(&self, place: &str, token: &str) -> Result<Request<Bytes>, IntrospectionError> {
+        let mut form = Serializer::new(String::new());
+        form.append_pair("token", token);
+        form.append_pair("token_type_hint", "access_token");
+        self.client_auth
+            .add_to(&mut form, &self.issuer, self.clock.now())
+            .map_err(IntrospectionError::failed)?;
+        let accept = match &self.signed {
+            Some(_) => Signed::MEDIA_TYPE,
+            None => "application/json",
+        };
+        let mut request = Request::post(place)
+            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .header(ACCEPT, accept);
+        if let Some(proof) = self.client_auth.header() {
+            request = request.header(AUTHORIZATION, proof);
+        }
+        request
+            .body(form.finish().into())
+            .map_err(|_| IntrospectionError::failed("not a URL that can be requested"))
+    }
+
+    async fn read(
+        &self,
+        response: &Response<Bytes>,
+    ) -> Result<IntrospectionAnswer, IntrospectionError> {
+        let body = response.body();
+        check_status(response.status(), response.headers(), self.clock.now())?;
+        if body.len() > self.max_answer_bytes {
+            return Err(IntrospectionError::failed(format!(
+                "the answer has more than {} bytes",
+                self.max_answer_bytes
+            )));
+        }
+        let expected = match &self.signed {
+            Some(_) => Signed::MEDIA_TYPE,
+            None => "application/json",
+        };
+        check_media_type(response.headers(), expected, self.signed.is_some())?;
+        let said = match &self.signed {
+            Some(signed) => signed.open(body, self.clock.now()).await,
+            None => jose::object(body),
+        };
+        let said = said.map_err(|why| IntrospectionError::failed(format!("the answer: {why}")))?;
+        match said.get("active") {
+            Some(serde_json::Value::Bool(true)) => Ok(IntrospectionAnswer::active(said)),
+            // `"true"` and `1` are not true: a server that is not exact is not to be guessed.
+            Some(_) => Ok(IntrospectionAnswer::inactive()),
+            None => Err(IntrospectionError::failed(
+                "the answer has no `active`: is this an introspection endpoint?",
+            )),
+        }
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Endpoint")
+            .field("issuer", &self.issuer)
+            .field("at", &self.at)
+            .field("client_auth", &self.client_auth)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Everything but 200 is trouble between us and the server, and says nothing of the token.
+fn check_status(
+    status: StatusCode,
+    headers: &HeaderMap,
+    now: Duration,
+) -> Result<(), IntrospectionError> {
+    let code = status.as_u16();
+    Err(match status {
+        StatusCode::OK => return Ok(()),
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+            IntrospectionError::credentials_refused(format!(
+                "status {code}: the credentials of this server are refused"
+            ))
+        }
+        StatusCode::BAD_REQUEST => IntrospectionError::token_not_supported(
+            "status 400: the server does not introspect this token; some do not introspect JWTs, \
+             which are then checked with keys",
+        ),
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => IntrospectionError::new(
+            Kind::Busy(retry_after(headers, now)),
+            format!("status {code}"),
+        ),
+        _ => IntrospectionError::failed(format!("status {code}")),
+    })
+}
+
+/// RFC 9110 section 10.2.3: seconds, or a date.
+fn retry_after(headers: &HeaderMap, now: Duration) -> Option<Duration> {
+    let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    match value.parse() {
+        Ok(seconds) => Some(Duration::from_secs(seconds)),
+        Err(_) => http_date(value).map(|at| at.saturating_sub(now)),
+    }
+}
+
+/// A page that happens to parse is no answer. Without a type the body decides, except where
+/// a signed answer was asked for: there is no way back to an unsigned one.
+fn check_media_type(
+    headers: &HeaderMap,
+    expected: &str,
+    required: bool,
+) -> Result<(), IntrospectionError> {
+    let Some(value) = headers.get(CONTENT_TYPE) else {
+        if required {
+            return Err(IntrospectionError::failed(format!(
+                "the answer has no content type, where {expected} was asked for"
+            )));
+        }
+        return Ok(());
+    };
+    let value = value.to_str().unwrap_or_default();
+    let media_type = value.split(';').next().unwrap_or_default().trim();
+    if media_type.eq_ignore_ascii_case(expected) {
+        return Ok(());
+    }
+    Err(IntrospectionError::failed(format!(
+        "the answer is {}, and not {expected}",
+        crate::error::quoted(media_type)
+    )))
+}

@@ -1,0 +1,74 @@
+//! Which authorization server a token without an issuer belongs to. It is shown to that one
+//! and to no other.
+
+use std::sync::Arc;
+
+use super::store::Introspector;
+use crate::error::{AuthError, ConfigError};
+
+/// The servers that take opaque tokens.
+#[derive(Debug, Default)]
+pub(in crate::oauth) struct OpaqueRoutes {
+    prefixed: Vec<(Box<str>, Arc<Introspector>)>,
+    /// Takes those that begin with none of the prefixes.
+    other: Option<Arc<Introspector>>,
+}
+
+impl OpaqueRoutes {
+    /// Adds a server.
+    pub(in crate::oauth) fn add(&mut self, server: &Arc<Introspector>) -> Result<(), ConfigError> {
+        let Some(prefixes) = server.opaque_prefixes() else {
+            return Ok(());
+        };
+        if prefixes.is_empty() {
+            if let Some(earlier) = &self.other {
+                return Err(ConfigError::new(
+                    "token_prefix",
+                    format!(
+                        "{:?} and {:?} both take opaque tokens of any form, and a token must not \
+                         be shown to a server it is not from: set `token_prefix` on one of them",
+                        earlier.issuer, server.issuer
+                    ),
+                ));
+            }
+            self.other = Some(Arc::clone(server));
+        }
+        for prefix in prefixes {
+            let overlaps = |other: &str| other.starts_with(&**prefix) || prefix.starts_with(other);
+            if let Some((other, _)) = self.prefixed.iter().find(|(other, _)| overlaps(other)) {
+                return Err(ConfigError::new(
+                    "token_prefix",
+                    format!("a token may begin with both {other:?} and {prefix:?}"),
+                ));
+            }
+            self.prefixed.push((prefix.clone(), Arc::clone(server)));
+        }
+        Ok(())
+    }
+
+    /// Whether no server takes any.
+    pub(in crate::oauth) fn is_empty(&self) -> bool {
+        self.prefixed.is_empty() && self.other.is_none()
+    }
+
+    /// The server to ask about `token`; refused, where it can be no token of any.
+    pub(in crate::oauth) fn server(&self, token: &str) -> Result<&Arc<Introspector>, AuthError> {
+        let prefixed = self
+            .prefixed
+            .iter()
+            .find(|(prefix, _)| token.starts_with(&**prefix))
+            .map(|(_, server)| server);
+        let server = prefixed.or(self.other.as_ref()).ok_or_else(|| {
+            AuthError::invalid("unknown_token")
+                .with_detail("no JWT, and it begins like the tokens of no authorization server")
+        })?;
+        if !server.may_be_own(token) {
+            return Err(AuthError::invalid("unknown_token").with_detail(format!(
+                "no JWT, and {} bytes are no length of the tokens of {:?}",
+                token.len(),
+                server.issuer
+            )));
+        }
+        Ok(server)
+    }
+}

@@ -1,0 +1,427 @@
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::client_auth::ClientAuth;
+use super::custom::Introspect;
+use crate::error::ConfigError;
+use crate::jose::{MAX_TOKEN, SigningKey};
+use crate::scopes::Scopes;
+use crate::telemetry;
+
+/// How an authorization server is asked about its tokens
+/// ([RFC 7662](https://www.rfc-editor.org/rfc/rfc7662)): opaque ones, and, where that is
+/// wanted, JWTs as well.
+///
+/// ```
+/// use std::time::Duration;
+/// use tower_mcp_auth::OAuthLayer;
+/// use tower_mcp_auth::oauth::{AuthorizationServer, Introspection};
+///
+/// let introspection = Introspection::discovered()
+///     .client_secret_basic("mcp-server", "kf8Zq-3vT-x0W")?
+///     .positive_life(Duration::from_secs(10));
+/// let server = AuthorizationServer::new("https://auth.example.com")?.introspection(introspection)?;
+/// let layer = OAuthLayer::new("https://mcp.example.com/mcp", server)?;
+/// # let _ = layer;
+///
+/// // Credentials that are not there are found now, not with the first token.
+/// assert!(Introspection::discovered().client_secret_basic("mcp-server", "").is_err());
+/// # Ok::<(), tower_mcp_auth::ConfigError>(())
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Introspection {
+    pub(super) place: Place,
+    pub(super) client_auth: Option<ClientAuth>,
+    pub(super) assertion_audience: Option<Box<str>>,
+    pub(super) audiences: Vec<Box<str>>,
+    pub(super) signed_answers: bool,
+    pub(super) prefixes: Vec<Box<str>>,
+    pub(super) token_lengths: RangeInclusive<usize>,
+    pub(super) jwts: JwtIntrospection,
+    pub(super) opaque_tokens: bool,
+    pub(super) limits: Limits,
+}
+
+/// Where answers come from.
+#[derive(Clone, Debug)]
+pub(super) enum Place {
+    Discovered,
+    At(Box<str>),
+    Custom(Arc<dyn Introspect>),
+}
+
+/// Which JWTs of the server are introspected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::oauth) enum JwtIntrospection {
+    /// None: their signature says all.
+    Never,
+    /// Those with one of these scopes, after they were found good here.
+    WithScope(Scopes),
+    /// All, after they were found good here.
+    Always,
+    /// All, and nothing of them is checked here: the server has no keys.
+    InsteadOfKeys,
+}
+
+impl JwtIntrospection {
+    /// The setter it was made by.
+    fn setting(&self) -> &'static str {
+        match self {
+            Self::Never => "no_opaque_tokens",
+            Self::WithScope(_) => "introspect_jwts_with_scope",
+            Self::Always => "introspect_jwts",
+            Self::InsteadOfKeys => "instead_of_keys",
+        }
+    }
+}
+
+/// The numbers calls and answers live by.
+#[derive(Clone, Debug)]
+pub(super) struct Limits {
+    pub(super) timeout: Duration,
+    pub(super) positive_life: Duration,
+    pub(super) negative_life: Duration,
+    pub(super) max_answers: u64,
+    pub(super) max_answer_bytes: usize,
+    pub(super) concurrent: usize,
+    pub(super) queue: usize,
+    pub(super) queue_deadline: Duration,
+    pub(super) new_tokens_per_second: u32,
+    pub(super) waiting: usize,
+}
+
+impl Introspection {
+    /// The endpoint named in the server's metadata, if it is on the issuer's own origin:
+    /// credentials go there. One on another origin is configured with [`at`](Self::at).
+    pub fn discovered() -> Self {
+        Self::with_place(Place::Discovered)
+    }
+
+    /// The endpoint at this URL.
+    ///
+    /// # Errors
+    /// The value is no absolute URL, or has a fragment or a user name. That it is https is
+    /// judged by [`AuthorizationServer::introspection`](super::super::AuthorizationServer::introspection).
+    pub fn at(endpoint: impl Into<String>) -> Result<Self, ConfigError> {
+        let endpoint = endpoint.into();
+        crate::oauth::url::parse("introspection", &endpoint)?;
+        Ok(Self::with_place(Place::At(endpoint.into())))
+    }
+
+    /// Asks in your own way; see [`Introspect`]. It brings its own credentials.
+    pub fn custom(introspect: impl Introspect) -> Self {
+        Self::with_place(Place::Custom(Arc::new(introspect)))
+    }
+
+    fn with_place(place: Place) -> Self {
+        let seconds = Duration::from_secs;
+        Self {
+            place,
+            client_auth: None,
+            assertion_audience: None,
+            audiences: Vec::new(),
+            signed_answers: false,
+            prefixes: Vec::new(),
+            token_lengths: 16..=MAX_TOKEN,
+            jwts: JwtIntrospection::Never,
+            opaque_tokens: true,
+            limits: Limits {
+                timeout: seconds(5),
+                positive_life: seconds(30),
+                negative_life: seconds(10),
+                max_answers: 10_000,
+                max_answer_bytes: 64 * 1024,
+                concurrent: 32,
+                queue: 1024,
+                queue_deadline: seconds(2),
+                new_tokens_per_second: 500,
+                waiting: 16_384,
+            },
+        }
+    }
+
+    /// Proves who asks with a client id and secret in `Authorization: Basic`, both
+    /// form-encoded first ([RFC 6749 section 2.3.1](https://www.rfc-editor.org/rfc/rfc6749#section-2.3.1)):
+    /// ids with `@` and `:` work.
+    ///
+    /// # Errors
+    /// One of them is empty, or another way was set before.
+    pub fn client_secret_basic(
+        self,
+        client_id: impl Into<Box<str>>,
+        secret: impl AsRef<str>,
+    ) -> Result<Self, ConfigError> {
+        self.client_auth(ClientAuth::basic(client_id.into(), secret.as_ref())?)
+    }
+
+    /// Proves who asks with a client id and secret in the form.
+    ///
+    /// # Errors
+    /// As for [`client_secret_basic`](Self::client_secret_basic).
+    pub fn client_secret_post(
+        self,
+        client_id: impl Into<Box<str>>,
+        secret: impl Into<String>,
+    ) -> Result<Self, ConfigError> {
+        self.client_auth(ClientAuth::post(client_id.into(), secret.into())?)
+    }
+
+    /// Proves who asks by signing
+    /// ([RFC 7523 section 2.2](https://www.rfc-editor.org/rfc/rfc7523#section-2.2)). The
+    /// assertion is for the issuer and good for 60 s.
+    ///
+    /// # Errors
+    /// The id is empty, or another way was set before.
+    pub fn private_key_jwt(
+        self,
+        client_id: impl Into<Box<str>>,
+        key: SigningKey,
+    ) -> Result<Self, ConfigError> {
+        self.client_auth(ClientAuth::private_key_jwt(client_id.into(), key)?)
+    }
+
+    /// Names another audience for the assertion of [`private_key_jwt`](Self::private_key_jwt):
+    /// some servers want the URL of their token endpoint.
+    ///
+    /// # Errors
+    /// The audience is empty.
+    pub fn assertion_audience(
+        mut self,
+        audience: impl Into<Box<str>>,
+    ) -> Result<Self, ConfigError> {
+        self.assertion_audience = Some(not_empty("assertion_audience", audience.into())?);
+        Ok(self)
+    }
+
+    /// Proves who asks with a token in `Authorization: Bearer`.
+    ///
+    /// # Errors
+    /// The token is empty, or another way was set before.
+    pub fn bearer_token(self, token: impl AsRef<str>) -> Result<Self, ConfigError> {
+        self.client_auth(ClientAuth::bearer(token.as_ref())?)
+    }
+
+    /// Proves nothing, which the RFC does not allow: for an endpoint on loopback.
+    ///
+    /// # Errors
+    /// Another way was set before. That the endpoint is on loopback is judged where the
+    /// server is known.
+    pub fn unauthenticated_on_loopback(self) -> Result<Self, ConfigError> {
+        self.client_auth(ClientAuth::Nothing { anywhere: false })
+    }
+
+    /// Proves nothing to an endpoint that is not on loopback: an administrative port inside
+    /// a cluster, say. Whoever reaches that port can try tokens on it.
+    ///
+    /// # Errors
+    /// Another way was set before.
+    pub fn dangerously_unauthenticated(self) -> Result<Self, ConfigError> {
+        telemetry::weakened(
+            "dangerously_unauthenticated",
+            "introspection without credentials",
+        );
+        self.client_auth(ClientAuth::Nothing { anywhere: true })
+    }
+
+    fn client_auth(mut self, auth: ClientAuth) -> Result<Self, ConfigError> {
+        let contradicts = match (&self.client_auth, &self.place) {
+            (Some(earlier), _) => Some(earlier.setting()),
+            (None, Place::Custom(_)) => Some("custom"),
+            (None, _) => None,
+        };
+        if let Some(earlier) = contradicts {
+            let setting = auth.setting();
+            return Err(ConfigError::new(
+                setting,
+                format!("`{earlier}` and `{setting}` contradict each other: keep one"),
+            ));
+        }
+        self.client_auth = Some(auth);
+        Ok(self)
+    }
+
+    /// Expects this audience in answers, instead of the one the server's JWTs must have;
+    /// further calls name alternatives. Some servers answer client ids.
+    ///
+    /// # Errors
+    /// The audience is empty.
+    pub fn audience(mut self, audience: impl Into<Box<str>>) -> Result<Self, ConfigError> {
+        self.audiences.push(not_empty("audience", audience.into())?);
+        Ok(self)
+    }
+
+    /// Asks for signed answers ([RFC 9701](https://www.rfc-editor.org/rfc/rfc9701)) and takes
+    /// no others. They are checked with the issuer's keys and must be for this resource, or
+    /// for the client that asked.
+    pub fn signed_answers(mut self) -> Self {
+        self.signed_answers = true;
+        self
+    }
+
+    /// How opaque tokens of this server begin; further calls name alternatives. All others
+    /// are refused without a call.
+    ///
+    /// # Errors
+    /// The prefix is empty.
+    pub fn token_prefix(mut self, prefix: impl Into<Box<str>>) -> Result<Self, ConfigError> {
+        self.prefixes
+            .push(not_empty("token_prefix", prefix.into())?);
+        Ok(self)
+    }
+
+    /// How long opaque tokens of this server are, in bytes; 16 to 16,384. All others are
+    /// refused without a call.
+    pub fn token_lengths(mut self, lengths: RangeInclusive<usize>) -> Self {
+        self.token_lengths = lengths;
+        self
+    }
+
+    /// Introspects the server's JWTs as well, after they were found good here: a revoked one
+    /// is refused as soon as an opaque one. Default: their signature says all.
+    ///
+    /// # Errors
+    /// [`introspect_jwts_with_scope`](Self::introspect_jwts_with_scope) or
+    /// [`instead_of_keys`](Self::instead_of_keys) was set before.
+    pub fn introspect_jwts(self) -> Result<Self, ConfigError> {
+        self.jwts(JwtIntrospection::Always)
+    }
+
+    /// Introspects those of the server's JWTs that carry this scope, after they were found
+    /// good here; further calls name more.
+    ///
+    /// # Errors
+    /// The value is not one scope, or [`introspect_jwts`](Self::introspect_jwts) or
+    /// [`instead_of_keys`](Self::instead_of_keys) was set before.
+    pub fn introspect_jwts_with_scope(mut self, scope: &str) -> Result<Self, ConfigError> {
+        let mut names = vec![scope];
+        let earlier = match std::mem::replace(&mut self.jwts, JwtIntrospection::Never) {
+            JwtIntrospection::WithScope(scopes) => scopes,
+            other => {
+                self.jwts = other;
+                Scopes::default()
+            }
+        };
+        names.extend(earlier.iter());
+        let scopes = Scopes::from_names(names).map_err(|error| {
+            ConfigError::new(
+                "introspect_jwts_with_scope",
+                format!("{scope:?} is not one scope: {error}"),
+            )
+        })?;
+        self.jwts(JwtIntrospection::WithScope(scopes))
+    }
+
+    /// Introspects the server's JWTs and checks no signature: for a server that publishes no
+    /// keys. Which server is asked still depends on the token's `iss`.
+    ///
+    /// # Errors
+    /// [`introspect_jwts`](Self::introspect_jwts) or
+    /// [`introspect_jwts_with_scope`](Self::introspect_jwts_with_scope) was set before.
+    pub fn instead_of_keys(self) -> Result<Self, ConfigError> {
+        self.jwts(JwtIntrospection::InsteadOfKeys)
+    }
+
+    fn jwts(mut self, jwts: JwtIntrospection) -> Result<Self, ConfigError> {
+        if self.jwts != JwtIntrospection::Never && self.jwts != jwts {
+            let (earlier, later) = (self.jwts.setting(), jwts.setting());
+            return Err(ConfigError::new(
+                later,
+                format!("`{earlier}` and `{later}` contradict each other: keep one"),
+            ));
+        }
+        self.jwts = jwts;
+        Ok(self)
+    }
+
+    /// Takes no opaque tokens: for a server that is asked about its JWTs alone.
+    pub fn no_opaque_tokens(mut self) -> Self {
+        self.opaque_tokens = false;
+        self
+    }
+
+    /// How long an answer "active" is used, and never past `exp`; 30 s. With zero, every
+    /// request asks anew: a revoked token is refused at once.
+    pub fn positive_life(mut self, life: Duration) -> Self {
+        self.limits.positive_life = life;
+        self
+    }
+
+    /// How long a refusal is used; 10 s. With zero, every request asks anew.
+    pub fn negative_life(mut self, life: Duration) -> Self {
+        self.limits.negative_life = life;
+        self
+    }
+
+    /// How many answers are kept, of good tokens and of refused ones each; 10,000.
+    pub fn max_answers(mut self, answers: u64) -> Self {
+        self.limits.max_answers = answers;
+        self
+    }
+
+    /// The largest answer, in bytes; 64 KiB.
+    pub fn max_answer_bytes(mut self, bytes: usize) -> Self {
+        self.limits.max_answer_bytes = bytes;
+        self
+    }
+
+    /// How long a call may take; 5 s.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.limits.timeout = timeout;
+        self
+    }
+
+    /// How many calls may be under way at once; 32. A quarter of them is for tokens that
+    /// were good when last asked about, so that a flood of others does not lock them out.
+    ///
+    /// # Errors
+    /// It is zero.
+    pub fn concurrent_calls(mut self, calls: usize) -> Result<Self, ConfigError> {
+        if calls == 0 {
+            return Err(ConfigError::new(
+                "concurrent_calls",
+                "without a single call no token could pass",
+            ));
+        }
+        self.limits.concurrent = calls;
+        Ok(self)
+    }
+
+    /// How many calls may queue for their turn, and for how long; 1,024 and 2 s. Beyond
+    /// either, 503.
+    pub fn queue(mut self, calls: usize, deadline: Duration) -> Self {
+        self.limits.queue = calls;
+        self.limits.queue_deadline = deadline;
+        self
+    }
+
+    /// How many calls a second there may be about tokens that were not good when last asked
+    /// about; 500. Beyond it, 503.
+    ///
+    /// # Errors
+    /// It is zero.
+    pub fn new_tokens_per_second(mut self, calls: u32) -> Result<Self, ConfigError> {
+        if calls == 0 {
+            return Err(ConfigError::new(
+                "new_tokens_per_second",
+                "without a single call no token could pass",
+            ));
+        }
+        self.limits.new_tokens_per_second = calls;
+        Ok(self)
+    }
+
+    /// How many requests may wait for answers; 16,384. More get 503.
+    pub fn waiting(mut self, requests: usize) -> Self {
+        self.limits.waiting = requests;
+        self
+    }
+}
+
+fn not_empty(setting: &'static str, value: Box<str>) -> Result<Box<str>, ConfigError> {
+    if value.is_empty() {
+        return Err(ConfigError::new(setting, "the value is empty"));
+    }
+    Ok(value)
+}

@@ -1,0 +1,112 @@
+//! Signed answers: RFC 9701.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use crate::error::AuthError;
+use crate::jose::{Claims, Compact, ScopeClaim, TokenProfile, Typ, mismatch, object};
+use crate::oauth::keys::{KeyStore, Lookup};
+
+/// What signed answers must be.
+pub(super) struct Signed {
+    pub(super) keys: Arc<KeyStore>,
+    /// The issuer, its algorithms and the clock skew; what is said of tokens is not for an
+    /// answer.
+    pub(super) profile: TokenProfile,
+    /// What we are called: the resource, and the client that asks.
+    pub(super) audiences: Vec<Box<str>>,
+}
+
+/// An answer is made for one question: an old one is a replay.
+const OLDEST: Duration = Duration::from_secs(300);
+
+impl Signed {
+    pub(super) const MEDIA_TYPE: &'static str = "application/token-introspection+jwt";
+    const TYP: &'static str = "token-introspection+jwt";
+
+    /// The member `token_introspection` of an answer that is signed, fresh and for us.
+    pub(super) async fn open(
+        &self,
+        body: &[u8],
+        now: Duration,
+    ) -> Result<Map<String, Value>, String> {
+        let jwt = std::str::from_utf8(body).map_err(|_| "it is not text".to_owned())?;
+        let compact = Compact::parse(jwt.trim_ascii()).map_err(said)?;
+        let header = compact.header();
+        // The same keys sign access tokens, so the type is all that tells them apart.
+        let is_answer = match &header.typ {
+            Typ::Other(typ) => {
+                let short = typ.split_at_checked("application/".len());
+                let short = short.filter(|(start, _)| start.eq_ignore_ascii_case("application/"));
+                short
+                    .map_or(&**typ, |(_, rest)| rest)
+                    .eq_ignore_ascii_case(Self::TYP)
+            }
+            _ => false,
+        };
+        if !is_answer {
+            return Err(format!("its typ is not {}", Self::TYP));
+        }
+        let alg = self.profile.check_algorithm(header).map_err(said)?;
+        let payload = compact.payload().map_err(said)?;
+        let claims = Claims::read(&payload, &ScopeClaim::default()).map_err(said)?;
+        self.check(&claims, now)?;
+
+        let mut buffer = [0; 1024];
+        let signature = compact.signature(&mut buffer).map_err(said)?;
+        let mut waited = false;
+        let (set, index) = loop {
+            match self.keys.lookup(header.kid.as_deref(), alg, waited) {
+                Lookup::Found(set, index) => break (set, index),
+                Lookup::Wait(waiting) => waiting.ended().await,
+                Lookup::Refused(error) => return Err(said(error)),
+            }
+            waited = true;
+        };
+        if !set
+            .key(index)
+            .verify(alg, compact.signing_input(), signature)
+        {
+            return Err("its signature does not hold".to_owned());
+        }
+        match object(&payload)?.remove("token_introspection") {
+            Some(Value::Object(said)) => Ok(said),
+            _ => Err("it has no object `token_introspection`".to_owned()),
+        }
+    }
+
+    fn check(&self, claims: &Claims<'_>, now: Duration) -> Result<(), String> {
+        let issuer = self.profile.issuer.as_deref().unwrap_or_default();
+        match claims.iss.as_deref() {
+            Some(iss) if iss == issuer => {}
+            iss => {
+                return Err(format!(
+                    "its iss: {}",
+                    mismatch(issuer, iss.unwrap_or_default())
+                ));
+            }
+        }
+        let is_ours = |aud: &str| self.audiences.iter().any(|own| **own == *aud);
+        if !claims.aud.iter().any(|aud| is_ours(aud)) {
+            let first = claims.aud.first().map_or("", |aud| &**aud);
+            let own = self.audiences.first().map_or("", |own| &**own);
+            return Err(format!("its aud: {}", mismatch(own, first)));
+        }
+        let iat = claims.iat.ok_or("it has no iat")?;
+        let skew = self.profile.clock_skew;
+        if now > iat.saturating_add(OLDEST).saturating_add(skew) {
+            return Err(format!("it was made {} s ago", (now - iat).as_secs()));
+        }
+        let exp = claims.exp.unwrap_or(Duration::MAX);
+        self.profile
+            .check_times(exp, claims.nbf, Some(iat), now)
+            .map_err(said)
+    }
+}
+
+/// Why, for the operator.
+fn said(error: AuthError) -> String {
+    error.detail().unwrap_or(error.description()).to_owned()
+}

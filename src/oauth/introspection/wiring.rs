@@ -1,0 +1,182 @@
+//! From settings to what runs: what contradicts is refused, and the rest is put together.
+
+use std::sync::Arc;
+
+use tokio::sync::Mutex;
+use url::Url;
+
+use super::client_auth::ClientAuth;
+use super::endpoint::Endpoint;
+use super::settings::{Introspection, JwtIntrospection, Place};
+use super::signed::Signed;
+use super::store::{Introspector, Source};
+use crate::digest::sha256;
+use crate::error::ConfigError;
+use crate::jose::{Audience, MAX_TOKEN, TokenProfile};
+use crate::oauth::ProtectedResource;
+use crate::oauth::keys::KeyStore;
+use crate::oauth::trusted::Network;
+use crate::oauth::url::{UrlPolicy, is_loopback};
+
+/// The server that is asked, and the resource on whose behalf.
+pub(in crate::oauth) struct Own<'a> {
+    pub(in crate::oauth) profile: &'a TokenProfile,
+    pub(in crate::oauth) keys: &'a Arc<KeyStore>,
+    pub(in crate::oauth) policy: UrlPolicy,
+    pub(in crate::oauth) resource: &'a ProtectedResource,
+}
+
+impl Introspection {
+    /// What cannot be judged before the server is known.
+    pub(in crate::oauth) fn check(
+        &self,
+        issuer: &str,
+        policy: &UrlPolicy,
+    ) -> Result<(), ConfigError> {
+        let refuse = |setting, why: &str| Err(ConfigError::new(setting, why));
+        let is_on_loopback = |url: &str| Url::parse(url).is_ok_and(|url| is_loopback(&url));
+        let endpoint = match &self.place {
+            Place::At(endpoint) => {
+                policy
+                    .check(endpoint)
+                    .map_err(|why| ConfigError::new("introspection", why))?;
+                Some(&**endpoint)
+            }
+            Place::Discovered => Some(issuer),
+            Place::Custom(_) => None,
+        };
+        match (endpoint, &self.client_auth) {
+            (Some(_), None) => {
+                return refuse(
+                    "introspection",
+                    "an authorization server must learn who asks: set `client_secret_basic`, \
+                     `client_secret_post`, `private_key_jwt` or `bearer_token`",
+                );
+            }
+            (Some(endpoint), Some(ClientAuth::Nothing { anywhere: false }))
+                if !is_on_loopback(endpoint) =>
+            {
+                return refuse(
+                    "unauthenticated_on_loopback",
+                    "the endpoint is not on loopback: configure credentials",
+                );
+            }
+            _ => {}
+        }
+        if self.assertion_audience.is_some()
+            && !matches!(self.client_auth, Some(ClientAuth::PrivateKeyJwt { .. }))
+        {
+            return refuse(
+                "assertion_audience",
+                "only `private_key_jwt` makes assertions",
+            );
+        }
+        if self.signed_answers && endpoint.is_none() {
+            return refuse(
+                "signed_answers",
+                "`custom` brings answers of its own: check signatures there",
+            );
+        }
+        if !self.opaque_tokens && self.jwts == JwtIntrospection::Never {
+            return refuse(
+                "no_opaque_tokens",
+                "then nothing is introspected: set `introspect_jwts`, or leave introspection out",
+            );
+        }
+        if !self.opaque_tokens && !self.prefixes.is_empty() {
+            return refuse(
+                "token_prefix",
+                "`no_opaque_tokens` and `token_prefix` contradict each other: keep one",
+            );
+        }
+        if self.token_lengths.is_empty() || *self.token_lengths.end() > MAX_TOKEN {
+            return refuse(
+                "token_lengths",
+                "the range is empty, or ends above 16,384 bytes",
+            );
+        }
+        Ok(())
+    }
+
+    /// What runs. `any_audience`: whom a token is for is not looked at.
+    pub(in crate::oauth) fn wire(
+        self,
+        own: Own<'_>,
+        any_audience: bool,
+        network: Network,
+    ) -> Result<Introspector, ConfigError> {
+        // What answers must fit.
+        let mut profile = own.profile.clone();
+        if any_audience && !self.audiences.is_empty() {
+            return Err(ConfigError::new(
+                "introspection_without_audience",
+                "`audience` of the introspection contradicts it: keep one",
+            ));
+        } else if any_audience {
+            profile.audience = Audience::Unchecked;
+        } else if !self.audiences.is_empty() {
+            profile.audience = Audience::OneOf(self.audiences.clone());
+        }
+        let source = self.source(own, &network);
+        let Network { fetch, clock, .. } = network;
+        Ok(Introspector::new(self, source, profile, fetch, clock))
+    }
+
+    /// Who is asked, with all that needs.
+    fn source(&self, own: Own<'_>, network: &Network) -> Source {
+        let at = match &self.place {
+            Place::Custom(custom) => return Source::Custom(Arc::clone(custom)),
+            Place::At(endpoint) => Some(endpoint.clone()),
+            Place::Discovered => None,
+        };
+        let mut client_auth = self.client_auth.clone().expect("`check` asks for it");
+        client_auth.assert_for(self.assertion_audience.clone());
+        let signed = self.signed_answers.then(|| {
+            let mut audiences = vec![own.resource.resource().into()];
+            audiences.extend(client_auth.client().map(Box::from));
+            Signed {
+                keys: Arc::clone(own.keys),
+                profile: own.profile.clone(),
+                audiences,
+            }
+        });
+        Source::Endpoint(Box::new(Endpoint {
+            issuer: own.profile.issuer.clone().unwrap_or_default(),
+            policy: own.policy,
+            at,
+            client_auth,
+            signed,
+            max_answer_bytes: self.limits.max_answer_bytes,
+            key_limits: network.key_limits.clone(),
+            clock: network.clock.clone(),
+            found: Mutex::default(),
+        }))
+    }
+
+    /// The opaque tokens the server takes: those with one of these prefixes, or, where there
+    /// is none, all that nobody else takes. `None`: it takes none.
+    pub(super) fn opaque_prefixes(&self) -> Option<&[Box<str>]> {
+        self.opaque_tokens.then_some(&*self.prefixes)
+    }
+
+    /// A digest of who is asked and who asks.
+    pub(super) fn binding(&self, issuer: &str) -> [u8; 32] {
+        let place = match &self.place {
+            Place::Discovered => "discovered",
+            Place::At(endpoint) => endpoint,
+            Place::Custom(_) => "custom",
+        };
+        let auth = self.client_auth.as_ref();
+        let method = auth.map_or("", ClientAuth::setting);
+        let client = auth.and_then(ClientAuth::client).unwrap_or_default();
+        let parts = [place, issuer, method, client];
+        // Each with its length before it, so that no two lists of parts read the same.
+        let lengths = parts.map(|part| (part.len() as u64).to_be_bytes());
+        let mut bytes: Vec<&[u8]> = vec![b"tower-mcp-auth introspection\0"];
+        for (length, part) in lengths.iter().zip(parts) {
+            bytes.push(length);
+            bytes.push(part.as_bytes());
+        }
+        sha256(&bytes)
+    }
+}
