@@ -1,37 +1,37 @@
 //! Introspection by two authorization servers, npm `oidc-provider` and PyPI
-//! `django-oauth-toolkit`: what they answer, which is what the layer must cope with.
+//! `django-oauth-toolkit`: what they answer, which `introspected.rs` has the layer cope with.
 
 use std::time::SystemTime;
 
 use base64::Engine;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use reqwest::{RequestBuilder, Response};
 use serde_json::{Value, json};
 use tokio::process::Command;
 
 use crate::programs::{Running, django, node};
 
-const RESOURCE: &str = "https://mcp.example.com/mcp";
+pub(crate) const RESOURCE: &str = "https://mcp.example.com/mcp";
 /// The resource server at both, form-encoded: `mcp@example.com:1` and `s3:cret + 100%`.
 const ID: &str = "mcp%40example.com%3A1";
 const SECRET: &str = "s3%3Acret+%2B+100%25";
-const PLAIN_SECRET: &str = "s3:cret + 100%";
+pub(crate) const PLAIN_SECRET: &str = "s3:cret + 100%";
 
 /// An authorization server with introspection.
-struct Server {
-    program: Running,
-    issuer: String,
+pub(crate) struct Server {
+    pub(crate) program: Running,
+    pub(crate) issuer: String,
     metadata: Value,
 }
 
 impl Server {
-    async fn oidc_provider() -> Self {
+    pub(crate) async fn oidc_provider() -> Self {
         let mut command = node("oidc-provider.mjs");
         command.args(["--port", "0", "--resource", RESOURCE]);
         Self::start(&mut command).await
     }
 
-    async fn django() -> Self {
+    pub(crate) async fn django() -> Self {
         Self::start(django().arg("0")).await
     }
 
@@ -54,7 +54,7 @@ impl Server {
     }
 
     /// A token of the client `interop`.
-    async fn token(&self, more: &[(&str, &str)]) -> String {
+    pub(crate) async fn token(&self, more: &[(&str, &str)]) -> String {
         let form = [
             ("grant_type", "client_credentials"),
             ("scope", "mcp:read mcp:write"),
@@ -82,7 +82,19 @@ impl Server {
         json(response).await
     }
 
-    async fn revoke(&self, token: &str) {
+    /// A token that our resource server may introspect with, at Django.
+    pub(crate) async fn own_token(&self) -> String {
+        let form = [
+            ("grant_type", "client_credentials"),
+            ("scope", "introspection"),
+        ];
+        let request = self.post("token_endpoint", &form);
+        let response = request.basic_auth(ID, Some(SECRET)).send().await;
+        let answer = json(response.expect("an answer")).await;
+        answer["access_token"].as_str().expect("a token").to_owned()
+    }
+
+    pub(crate) async fn revoke(&self, token: &str) {
         let request = self.post("revocation_endpoint", &[("token", token)]);
         let request = request.basic_auth("interop", Some("interop-secret"));
         assert_eq!(request.send().await.expect("an answer").status(), 200);
@@ -172,7 +184,7 @@ const JSON_UTF8: &str = "application/json; charset=utf-8";
 #[tokio::test]
 #[ignore = "needs Node 22 and npm oidc-provider: see tests/interop/README.md"]
 async fn oidc_provider_wants_to_know_who_asks() {
-    let mut server = Server::oidc_provider().await;
+    let server = Server::oidc_provider().await;
     let token = server.token(&[]).await;
     let ask = |more: &[(&str, &str)]| server.introspection(&token, more);
 
@@ -188,49 +200,11 @@ async fn oidc_provider_wants_to_know_who_asks() {
     let posted = [("client_id", "mcp-post"), ("client_secret", PLAIN_SECRET)];
     let response = ask(&posted).send().await.expect("an answer");
     assert_eq!(json(response).await["active"], true);
-
-    let key = server.program.ask("key", "key ").await;
-    let key = STANDARD.decode(key).expect("base64");
-    let request = |jti: &str| {
-        let assertion = assertion(&key, "mcp-key", &server.issuer, jti);
-        server.introspection(
-            &token,
-            &[
-                (
-                    "client_assertion_type",
-                    "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
-                ),
-                ("client_assertion", &assertion),
-            ],
-        )
-    };
-    let response = request("1").send().await.expect("an answer");
-    assert_eq!(json(response).await["active"], true);
-    let expected = refused(401, JSON_UTF8, "invalid_client");
-    assert_eq!(refusal(request("1")).await, expected, "replayed");
 }
 
 fn now() -> u64 {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     now.expect("after 1970").as_secs()
-}
-
-/// `private_key_jwt` (RFC 7523) with ES256.
-fn assertion(pkcs8: &[u8], client_id: &str, audience: &str, jti: &str) -> String {
-    use aws_lc_rs::rand::SystemRandom;
-    use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
-
-    let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8).expect("a key");
-    let now = now();
-    let header = json!({"alg": "ES256", "typ": "JWT"});
-    let claims = json!({
-        "iss": client_id, "sub": client_id, "aud": audience, "jti": jti, "iat": now, "exp": now + 60,
-    });
-    let encode = |part: Value| URL_SAFE_NO_PAD.encode(part.to_string());
-    let input = format!("{}.{}", encode(header), encode(claims));
-    let signature = key.sign(&SystemRandom::new(), input.as_bytes());
-    let signature = URL_SAFE_NO_PAD.encode(signature.expect("a signature"));
-    format!("{input}.{signature}")
 }
 
 /// RFC 9701; `aud` is the client id, not the resource.
@@ -343,14 +317,7 @@ async fn django_wants_to_know_who_asks() {
     let response = ask(&posted).send().await.expect("an answer");
     assert_eq!(json(response).await["active"], true);
 
-    let form = [
-        ("grant_type", "client_credentials"),
-        ("scope", "introspection"),
-    ];
-    let request = server.post("token_endpoint", &form);
-    let response = request.basic_auth(ID, Some(SECRET)).send().await;
-    let own = json(response.expect("an answer")).await;
-    let own = own["access_token"].as_str().expect("a token");
+    let own = server.own_token().await;
     let response = ask(&[]).bearer_auth(own).send().await.expect("an answer");
     assert_eq!(json(response).await["active"], true);
 }
