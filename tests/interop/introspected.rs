@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::StatusCode;
+use serde_json::{Value, json};
 use tower_mcp_auth::jose::{Algorithm, SigningKey};
 use tower_mcp_auth::oauth::{AuthorizationServer, Introspection};
 use tower_mcp_auth::{Clock, ConfigError, OAuthLayer};
@@ -175,7 +178,6 @@ async fn oidc_provider_knows_us_in_other_ways() {
     }
 }
 
-/// It names no keys: all its tokens are opaque.
 #[tokio::test]
 #[ignore = "needs Python and PyPI django-oauth-toolkit: see tests/interop/README.md"]
 async fn django_is_asked_about_opaque_tokens() {
@@ -232,4 +234,32 @@ async fn django_knows_us_in_other_ways() {
         let token = server.token(&[("resource", RESOURCE)]).await;
         assert_eq!(outcome(&layer, &token).await, OK, "{name}");
     }
+}
+
+/// Its metadata name no keys, so that what looks like a JWT of its own is for it to judge.
+#[tokio::test]
+#[ignore = "needs Python and PyPI django-oauth-toolkit: see tests/interop/README.md"]
+async fn django_has_no_keys() {
+    let server = Server::django().await;
+    let clock = clock();
+    let jwt = forged(&server.issuer);
+    let keyless = basic().and_then(Introspection::instead_of_keys);
+    let keyless = layer(&server, &clock, keyless, |server| server);
+    keyless.warm_up().await.expect("the endpoint");
+    assert_eq!(outcome(&keyless, &jwt).await, refused("inactive_token"));
+    let token = server.token(&[("resource", RESOURCE)]).await;
+    assert_eq!(outcome(&keyless, &token).await, OK);
+
+    // Without that setting there should be keys, and without keys nobody can tell.
+    let layer = layer(&server, &clock, basic(), |server| server);
+    let expected = unavailable("keys_unavailable");
+    assert_eq!(outcome(&layer, &jwt).await, expected);
+    assert_eq!(outcome(&layer, &token).await, OK);
+}
+
+fn forged(issuer: &str) -> String {
+    let header = json!({"alg": "RS256", "typ": "at+jwt", "kid": "1"});
+    let claims = json!({"iss": issuer, "aud": RESOURCE, "sub": "alice", "exp": 4_000_000_000_u64});
+    let encode = |part: Value| URL_SAFE_NO_PAD.encode(part.to_string());
+    format!("{}.{}.{}", encode(header), encode(claims), "c2lnbmVk")
 }
