@@ -12,6 +12,8 @@ mod foreign_client;
 #[cfg(feature = "axum")]
 #[path = "issuer/handlers.rs"]
 mod handlers;
+#[path = "issuer/introspection.rs"]
+mod introspection;
 #[path = "issuer/keys.rs"]
 mod keys;
 #[path = "issuer/metadata.rs"]

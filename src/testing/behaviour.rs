@@ -24,6 +24,15 @@ pub enum Behaviour {
         /// The body.
         bytes: Vec<u8>,
     },
+    /// This status with these headers and this body: 429 with `Retry-After`, say.
+    Answer {
+        /// The status.
+        status: u16,
+        /// The headers, any `Content-Type` among them.
+        headers: Vec<(String, String)>,
+        /// The body.
+        bytes: Vec<u8>,
+    },
     /// The proper answer, one byte a second.
     Drip,
     /// The proper answer, filled up with spaces to this many bytes and sent in chunks, so
@@ -47,6 +56,25 @@ impl Behaviour {
         Self::Body {
             content_type: "application/json".to_owned(),
             bytes: document.to_string().into_bytes(),
+        }
+    }
+
+    /// This status with these headers and no body.
+    ///
+    /// ```
+    /// use tower_mcp_auth::testing::Behaviour;
+    ///
+    /// let busy = Behaviour::status_with_headers(429, [("Retry-After", "7")]);
+    /// ```
+    pub fn status_with_headers<'h>(
+        status: u16,
+        headers: impl IntoIterator<Item = (&'h str, &'h str)>,
+    ) -> Self {
+        let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+        Self::Answer {
+            status,
+            headers: headers.into_iter().map(owned).collect(),
+            bytes: Vec::new(),
         }
     }
 

@@ -1,3 +1,4 @@
+use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
@@ -7,8 +8,10 @@ use tokio::net::TcpListener;
 
 use super::behaviour::Faults;
 use super::endpoints::Paths;
+use super::introspection::{Introspection, IntrospectionAuth};
 use super::issuer::{Issuer, Shared};
 use super::keys::KeyRing;
+use super::request::Recorder;
 use super::server;
 use super::store::Store;
 use crate::clock::Clock;
@@ -16,7 +19,7 @@ use crate::jose::Algorithm;
 use crate::scopes::Scopes;
 
 /// Settings of an [`Issuer`].
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[must_use]
 pub struct IssuerBuilder {
     address: SocketAddr,
@@ -26,6 +29,8 @@ pub struct IssuerBuilder {
     scopes_supported: Vec<String>,
     token_lifetime: Duration,
     clients: Vec<(String, String)>,
+    introspection: Introspection,
+    opaque_tokens: Option<String>,
 }
 
 impl IssuerBuilder {
@@ -38,6 +43,8 @@ impl IssuerBuilder {
             scopes_supported: Vec::new(),
             token_lifetime: Duration::from_secs(3600),
             clients: Vec::new(),
+            introspection: Introspection::default(),
+            opaque_tokens: None,
         }
     }
 
@@ -96,12 +103,48 @@ impl IssuerBuilder {
         self
     }
 
+    /// Sets how resource servers prove to the introspection endpoint who they are. The
+    /// default is `client_secret_basic` and `client_secret_post`, by any client with a
+    /// secret.
+    ///
+    /// ```
+    /// use tower_mcp_auth::testing::{IntrospectionAuth, Issuer};
+    ///
+    /// let builder = Issuer::builder()
+    ///     .client("mcp@example.com:1", "s3cret")
+    ///     .introspection_auth([IntrospectionAuth::client_secret_post()]);
+    /// ```
+    pub fn introspection_auth(
+        mut self,
+        methods: impl IntoIterator<Item = IntrospectionAuth>,
+    ) -> Self {
+        self.introspection.auth = methods.into_iter().collect();
+        self
+    }
+
+    /// Signs the answers of introspection for those who ask with
+    /// `Accept: application/token-introspection+jwt`
+    /// ([RFC 9701](https://www.rfc-editor.org/rfc/rfc9701)); `audience` is their `aud`. By
+    /// default nothing is signed, whoever asks.
+    pub fn signed_introspection(mut self, audience: impl Into<String>) -> Self {
+        self.introspection.signed_for = Some(audience.into());
+        self
+    }
+
+    /// Makes the token endpoint issue [opaque](super::TokenBuilder::opaque) access tokens,
+    /// which start with `prefix` (it may be empty). By default they are signed.
+    pub fn opaque_tokens(mut self, prefix: impl Into<String>) -> Self {
+        self.opaque_tokens = Some(prefix.into());
+        self
+    }
+
     /// Makes the keys, opens the port and starts to serve.
     ///
     /// # Errors
     /// [`InvalidInput`](io::ErrorKind::InvalidInput) if the address is not a loopback one,
     /// the path is not one, a scope has characters no scope may have, there is no
-    /// algorithm, or one of HMAC; else the port cannot be opened, or the keys cannot be made.
+    /// algorithm, or one of HMAC, introspection has no way to authenticate or one with an
+    /// empty client id or token; else the port cannot be opened, or the keys cannot be made.
     ///
     /// # Panics
     /// Outside of a Tokio runtime with I/O and time enabled.
@@ -119,9 +162,12 @@ impl IssuerBuilder {
             paths: Paths::new(&origin, &self.path),
             keys,
             faults: Faults::default(),
+            recorder: Recorder::default(),
             clock: self.clock,
             scopes_supported: self.scopes_supported,
             token_lifetime: self.token_lifetime,
+            introspection: self.introspection,
+            opaque_tokens: self.opaque_tokens,
             store: Mutex::new(Store::new(self.clients)),
         });
         let server = tokio::spawn(server::serve(listener, Arc::clone(&shared)));
@@ -153,6 +199,23 @@ impl IssuerBuilder {
         if Scopes::from_names(&self.scopes_supported).is_err() {
             return Err("scopes_supported: a scope has characters no scope may have");
         }
-        Ok(())
+        self.introspection.check()
+    }
+}
+
+impl fmt::Debug for IssuerBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let clients: Vec<&str> = self.clients.iter().map(|(id, _)| id.as_str()).collect();
+        f.debug_struct("IssuerBuilder")
+            .field("address", &self.address)
+            .field("path", &self.path)
+            .field("algorithms", &self.algorithms)
+            .field("clock", &self.clock)
+            .field("scopes_supported", &self.scopes_supported)
+            .field("token_lifetime", &self.token_lifetime)
+            .field("clients", &clients)
+            .field("introspection", &self.introspection)
+            .field("opaque_tokens", &self.opaque_tokens)
+            .finish()
     }
 }

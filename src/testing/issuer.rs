@@ -9,7 +9,9 @@ use tokio::task::AbortHandle;
 use super::behaviour::{Behaviour, Faults};
 use super::builder::IssuerBuilder;
 use super::endpoints::{Endpoint, Paths, metadata};
+use super::introspection::Introspection;
 use super::keys::KeyRing;
+use super::request::{RecordedRequest, Recorder};
 use super::store::Store;
 use super::token::TokenBuilder;
 use crate::clock::Clock;
@@ -38,9 +40,13 @@ pub(super) struct Shared {
     pub(super) paths: Paths,
     pub(super) keys: KeyRing,
     pub(super) faults: Faults,
+    pub(super) recorder: Recorder,
     pub(super) clock: Clock,
     pub(super) scopes_supported: Vec<String>,
     pub(super) token_lifetime: Duration,
+    pub(super) introspection: Introspection,
+    /// The prefix of the tokens that the token endpoint issues, if they are opaque.
+    pub(super) opaque_tokens: Option<String>,
     pub(super) store: Mutex<Store>,
 }
 
@@ -125,8 +131,22 @@ impl Issuer {
         self.shared().keys.withdraw(key_id)
     }
 
+    /// Revokes a token, opaque or signed: from now on introspection answers that it is not
+    /// active. The signature of a signed one stays good, which is the trouble with those.
+    ///
+    /// The last 100,000 revocations are remembered.
+    pub fn revoke(&self, token: &str) {
+        self.shared().store().revoked.insert(token.to_owned(), ());
+    }
+
+    /// The last request that an endpoint received, preflights and bodies over 64 KiB not
+    /// among them; `None` if there was none.
+    pub fn last_request(&self, endpoint: Endpoint) -> Option<RecordedRequest> {
+        self.shared().recorder.last(endpoint)
+    }
+
     /// How many requests an endpoint has received, CORS preflights not among them. A
-    /// request counts when it arrives, whatever the endpoint then does.
+    /// request counts when it has arrived, body included, whatever the endpoint then does.
     pub fn requests(&self, endpoint: Endpoint) -> usize {
         self.shared().faults.requests(endpoint)
     }

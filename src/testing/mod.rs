@@ -46,6 +46,40 @@
 //! # }
 //! ```
 //!
+//! # Tokens that only the issuer can read
+//!
+//! [`TokenBuilder::opaque`] makes a token that is only a name. Whoever wants to know what it
+//! is worth asks the introspection endpoint, which answers for signed tokens as well, and
+//! takes any [`IntrospectionAuth`].
+//!
+//! ```
+//! use tower_mcp_auth::testing::{Endpoint, Issuer};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # use tower_mcp_auth::jose::Algorithm;
+//! # let builder = Issuer::builder().algorithms([Algorithm::ES256]);
+//! let issuer = builder.client("mcp-server", "its secret").start().await?;
+//! let token = issuer.token().audience("https://mcp.example.com/mcp").opaque();
+//! let ask = async || -> reqwest::Result<serde_json::Value> {
+//!     let request = reqwest::Client::new()
+//!         .post(issuer.endpoint(Endpoint::Introspect))
+//!         .basic_auth("mcp-server", Some("its+secret"))
+//!         .form(&[("token", &token)]);
+//!     request.send().await?.json().await
+//! };
+//! assert_eq!(ask().await?["sub"], "alice");
+//!
+//! issuer.revoke(&token);
+//! assert_eq!(ask().await?, serde_json::json!({"active": false}));
+//!
+//! // What was asked, secrets included.
+//! let asked = issuer.last_request(Endpoint::Introspect).expect("a request");
+//! assert_eq!(asked.parameter("token"), Some(&*token));
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # Handlers, without any layer
 //!
 //! [`insert_principal`] puts a principal into a request as a layer would.
@@ -59,9 +93,11 @@ mod behaviour;
 mod body;
 mod builder;
 mod endpoints;
+mod introspection;
 mod issuer;
 mod keys;
 mod principal;
+mod request;
 mod server;
 mod store;
 mod token;
@@ -69,6 +105,8 @@ mod token;
 pub use self::behaviour::Behaviour;
 pub use self::builder::IssuerBuilder;
 pub use self::endpoints::Endpoint;
+pub use self::introspection::IntrospectionAuth;
 pub use self::issuer::Issuer;
 pub use self::principal::{insert_anonymous, insert_principal};
+pub use self::request::RecordedRequest;
 pub use self::token::TokenBuilder;

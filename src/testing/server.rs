@@ -19,6 +19,7 @@ use super::behaviour::Behaviour;
 use super::body::Answer;
 use super::endpoints::{self, Endpoint};
 use super::issuer::Shared;
+use super::request::RecordedRequest;
 
 /// The most connections at once; others wait.
 const MAX_CONNECTIONS: usize = 4096;
@@ -64,7 +65,18 @@ async fn answer(
     if request.method() == Method::OPTIONS {
         return Ok(preflight(endpoint, request.headers()).map(Answer::Whole));
     }
+    let (head, incoming) = request.into_parts();
+    let received = receive(incoming).await;
+    // Without an await between them: whoever sees the request counted sees it recorded.
+    if let Ok(body) = &received {
+        let request = RecordedRequest::new(head.clone(), body.clone());
+        shared.recorder.record(endpoint, request);
+    }
     shared.faults.count(endpoint);
+    let proper = || match received {
+        Ok(body) => endpoints::answer(&shared, endpoint, &head, &body),
+        Err(status) => error(status, "invalid_request"),
+    };
     let behaviour = shared.faults.next(endpoint).await;
     let mut response = match behaviour {
         Behaviour::Disconnect => return Err(io::ErrorKind::ConnectionAborted.into()),
@@ -76,22 +88,27 @@ async fn answer(
             content_type,
             bytes,
         } => body(&content_type, bytes).map(Answer::Whole),
+        Behaviour::Answer {
+            status,
+            headers,
+            bytes,
+        } => match StatusCode::from_u16(status) {
+            Ok(status) => {
+                let mut response = Response::new(bytes.into());
+                *response.status_mut() = status;
+                with_headers(response, headers).map(Answer::Whole)
+            }
+            Err(_) => broken("the status is none").map(Answer::Whole),
+        },
         Behaviour::Redirect(url) => redirect(&url).map(Answer::Whole),
         Behaviour::Delay(delay) => {
             sleep(delay).await;
-            proper(&shared, endpoint, request).await.map(Answer::Whole)
+            proper().map(Answer::Whole)
         }
-        Behaviour::Drip => proper(&shared, endpoint, request).await.map(Answer::drip),
-        Behaviour::Oversize(total) => proper(&shared, endpoint, request)
-            .await
-            .map(|bytes| Answer::padded(bytes, total)),
-        Behaviour::Headers(headers) => {
-            let response = proper(&shared, endpoint, request).await;
-            with_headers(response, headers).map(Answer::Whole)
-        }
-        Behaviour::Normal | Behaviour::Hang | Behaviour::Times(..) => {
-            proper(&shared, endpoint, request).await.map(Answer::Whole)
-        }
+        Behaviour::Drip => proper().map(Answer::drip),
+        Behaviour::Oversize(total) => proper().map(|bytes| Answer::padded(bytes, total)),
+        Behaviour::Headers(headers) => with_headers(proper(), headers).map(Answer::Whole),
+        Behaviour::Normal | Behaviour::Hang | Behaviour::Times(..) => proper().map(Answer::Whole),
     };
     if endpoint.is_for_scripts() {
         let headers = response.headers_mut();
@@ -103,16 +120,12 @@ async fn answer(
     Ok(response)
 }
 
-async fn proper(
-    shared: &Arc<Shared>,
-    endpoint: Endpoint,
-    request: Request<Incoming>,
-) -> Response<Bytes> {
-    let (parts, body) = request.into_parts();
+/// The body of a request; else the status of the refusal.
+async fn receive(body: Incoming) -> Result<Bytes, StatusCode> {
     match timeout(PATIENCE, Limited::new(body, MAX_BODY).collect()).await {
-        Ok(Ok(body)) => endpoints::answer(shared, endpoint, &parts, &body.to_bytes()),
-        Ok(Err(_)) => error(StatusCode::PAYLOAD_TOO_LARGE, "invalid_request"),
-        Err(_) => error(StatusCode::REQUEST_TIMEOUT, "invalid_request"),
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(_)) => Err(StatusCode::PAYLOAD_TOO_LARGE),
+        Err(_) => Err(StatusCode::REQUEST_TIMEOUT),
     }
 }
 

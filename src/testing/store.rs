@@ -1,8 +1,13 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
-/// The most registered clients, codes and refresh tokens that are kept, of each; the oldest go first.
+use serde_json::{Map, Value};
+
+/// The most registered clients, codes, refresh tokens and ids of assertions that are kept,
+/// of each; the oldest go first.
 const LIMIT: usize = 1000;
+/// The most opaque tokens that are kept, and the most revocations; the oldest go first.
+const TOKEN_LIMIT: usize = 100_000;
 
 /// What the issuer remembers.
 pub(super) struct Store {
@@ -14,6 +19,12 @@ pub(super) struct Store {
     pub(super) codes: Bounded<Code>,
     /// By refresh token.
     pub(super) refresh_tokens: Bounded<Grant>,
+    /// The claims, by opaque token.
+    pub(super) opaque_tokens: Bounded<Map<String, Value>>,
+    /// Tokens that were revoked, opaque ones and others.
+    pub(super) revoked: Bounded<()>,
+    /// Assertions that were used, by client id and `jti`.
+    pub(super) assertions: Bounded<()>,
 }
 
 /// A client that registered, or was configured.
@@ -55,9 +66,12 @@ impl Store {
         });
         Self {
             configured: configured.collect(),
-            registered: Bounded::default(),
-            codes: Bounded::default(),
-            refresh_tokens: Bounded::default(),
+            registered: Bounded::new(LIMIT),
+            codes: Bounded::new(LIMIT),
+            refresh_tokens: Bounded::new(LIMIT),
+            opaque_tokens: Bounded::new(TOKEN_LIMIT),
+            revoked: Bounded::new(TOKEN_LIMIT),
+            assertions: Bounded::new(LIMIT),
         }
     }
 
@@ -70,34 +84,46 @@ impl Store {
     }
 }
 
-/// A map that forgets its oldest entry when it is full. It is searched from end to end,
-/// which for this size takes no longer than parsing the request.
-pub(super) struct Bounded<V>(VecDeque<(String, V)>);
-
-impl<V> Default for Bounded<V> {
-    fn default() -> Self {
-        Self(VecDeque::new())
-    }
+/// A map that forgets its oldest entry when it is full.
+pub(super) struct Bounded<V> {
+    limit: usize,
+    entries: HashMap<String, V>,
+    /// The keys of the entries, in order of age.
+    ages: VecDeque<String>,
 }
 
 impl<V> Bounded<V> {
+    fn new(limit: usize) -> Self {
+        Self {
+            limit,
+            entries: HashMap::new(),
+            ages: VecDeque::new(),
+        }
+    }
+
     pub(super) fn insert(&mut self, key: String, value: V) {
         self.remove(&key);
-        if self.0.len() == LIMIT {
-            self.0.pop_front();
+        if self.ages.len() == self.limit
+            && let Some(oldest) = self.ages.pop_front()
+        {
+            self.entries.remove(&oldest);
         }
-        self.0.push_back((key, value));
+        self.ages.push_back(key.clone());
+        self.entries.insert(key, value);
     }
 
     pub(super) fn get(&self, key: &str) -> Option<&V> {
-        self.0
-            .iter()
-            .find(|(own, _)| own == key)
-            .map(|(_, value)| value)
+        self.entries.get(key)
+    }
+
+    pub(super) fn contains(&self, key: &str) -> bool {
+        self.entries.contains_key(key)
     }
 
     pub(super) fn remove(&mut self, key: &str) -> Option<V> {
-        let at = self.0.iter().position(|(own, _)| own == key)?;
-        self.0.remove(at).map(|(_, value)| value)
+        let value = self.entries.remove(key)?;
+        // From end to end, which happens to codes and refresh tokens only.
+        self.ages.retain(|own| own != key);
+        Some(value)
     }
 }

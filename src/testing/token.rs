@@ -185,11 +185,33 @@ impl TokenBuilder {
         self
     }
 
+    /// An opaque token: a random name of 32 characters without a dot, whose claims stay with
+    /// the issuer. [Introspection](super::Endpoint::Introspect) answers with them, until
+    /// `exp` or [`Issuer::revoke`](super::Issuer::revoke).
+    ///
+    /// All claims count, `token_type` (`Bearer` unless set) and even `active` included; what
+    /// concerns headers, signatures and raw texts does not. The last 100,000 opaque tokens
+    /// are remembered.
+    pub fn opaque(self) -> String {
+        self.opaque_with_prefix("")
+    }
+
+    /// An [`opaque`](Self::opaque) token that starts with `prefix`, as some servers mark
+    /// their tokens with: `ops_`, say. It is not checked.
+    pub fn opaque_with_prefix(mut self, prefix: &str) -> String {
+        let token = format!("{prefix}{}", random_name());
+        let claims = self.take_claims();
+        let mut store = self.issuer.store();
+        store.opaque_tokens.insert(token.clone(), claims);
+        token
+    }
+
     /// The token, in the compact serialization.
     ///
     /// # Panics
     /// The backend cannot sign, which happens only where the system has no random numbers.
-    pub fn sign(self) -> String {
+    pub fn sign(mut self) -> String {
+        let claims = self.take_claims();
         let keys = &self.issuer.keys;
         let own = keys.signer(self.algorithm).expect("the issuer has keys");
         let signer = match self.signer {
@@ -211,12 +233,6 @@ impl TokenBuilder {
             .raw_header
             .unwrap_or_else(|| Value::Object(header).to_string());
 
-        let mut claims = self.claims;
-        match <[String; 1]>::try_from(self.audience) {
-            Ok([one]) => claims.insert("aud".to_owned(), one.into()),
-            Err(none) if none.is_empty() => None,
-            Err(several) => claims.insert("aud".to_owned(), several.into()),
-        };
         let payload = self
             .raw_payload
             .unwrap_or_else(|| Value::Object(claims).to_string());
@@ -231,6 +247,16 @@ impl TokenBuilder {
         token.push('.');
         URL_SAFE_NO_PAD.encode_string(signature.unwrap_or_default(), &mut token);
         token
+    }
+
+    fn take_claims(&mut self) -> Map<String, Value> {
+        let mut claims = std::mem::take(&mut self.claims);
+        match <[String; 1]>::try_from(std::mem::take(&mut self.audience)) {
+            Ok([one]) => claims.insert("aud".to_owned(), one.into()),
+            Err(none) if none.is_empty() => None,
+            Err(several) => claims.insert("aud".to_owned(), several.into()),
+        };
+        claims
     }
 }
 

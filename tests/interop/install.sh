@@ -24,6 +24,11 @@ if ! { cmp -s requirements.txt venv/.installed && venv/bin/python -c 'import mcp
   venv/bin/pip install --quiet --disable-pip-version-check -r requirements.txt
   cp requirements.txt venv/.installed
 fi
+if ! { cmp -s django/requirements.txt django/venv/.installed && django/venv/bin/python -c 'import oauth2_provider'; }; then
+  python3 -m venv --clear django/venv
+  django/venv/bin/pip install --quiet --disable-pip-version-check -r django/requirements.txt
+  cp django/requirements.txt django/venv/.installed
+fi
 
 node_modules/.bin/node --version
 venv/bin/python --version

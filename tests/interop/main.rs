@@ -6,5 +6,7 @@
 mod clients;
 mod conformance;
 mod fixture;
+mod introspected;
+mod introspection;
 mod oidc_provider;
 mod programs;

@@ -10,9 +10,17 @@
 // gives an RFC 9068 JWT whose `aud` is that URL. `resource=https://elsewhere.example/mcp` gives a good token for
 // somebody else (wrong audience), any other one `invalid_target`; leaving `resource` out gives an opaque token.
 //
+// Introspection (`/token/introspection`, plain or with `Accept: application/token-introspection+jwt`) is for these:
+//   mcp@example.com:1   secret `s3:cret + 100%`   client_secret_basic, each form-encoded
+//   mcp-post            the same secret           client_secret_post
+//   mcp-key             the key that `key` tells  private_key_jwt, ES256
+// Revocation (`/token/revocation`) is for the client that the token was issued to, `interop`.
+//
 // Commands on standard input, one a line, each answered by one line on stdout:
 //   ttl SECONDS    lifetime of the tokens issued from now on (600 at the start)   answer: ttl SECONDS
 //   alg NAME       their algorithm: RS256 (at the start), PS256, ES256, ES384, EdDSA    answer: alg NAME
+//   format KIND    tokens for a resource: jwt (at the start) or opaque            answer: format KIND
+//   key            the private key of mcp-key, PKCS#8 in DER                      answer: key BASE64
 //   rotate         new keys take the place of the old ones                        answer: rotated
 //   rotate keep    new keys sign, the old ones stay in the key set                answer: rotated
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
@@ -38,8 +46,20 @@ if (!options.port || !options.resource) {
 
 let ttl = 600;
 let alg = 'RS256';
+let format = 'jwt';
 let keys = [];
 let handle;
+
+const ID = 'mcp@example.com:1';
+const SECRET = 's3:cret + 100%';
+const clientKey = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+
+function resourceServer(id, method, more) {
+  return {
+    client_id: id, token_endpoint_auth_method: method, introspection_signed_response_alg: 'ES256',
+    grant_types: [], response_types: [], redirect_uris: [], ...more,
+  };
+}
 
 function newKeys() {
   return Object.entries(KEY_KINDS).map(([name, parameters]) => ({
@@ -57,16 +77,27 @@ function rotate(issuer, kept) {
     clients: [{
       client_id: 'interop', client_secret: 'interop-secret', token_endpoint_auth_method: 'client_secret_basic',
       grant_types: ['client_credentials'], response_types: [], redirect_uris: [],
-    }],
+    },
+    resourceServer(ID, 'client_secret_basic', { client_secret: SECRET }),
+    resourceServer('mcp-post', 'client_secret_post', { client_secret: SECRET }),
+    resourceServer('mcp-key', 'private_key_jwt', {
+      jwks: { keys: [clientKey.publicKey.export({ format: 'jwk' })] }, token_endpoint_auth_signing_alg: 'ES256',
+    })],
     ttl: { ClientCredentials: () => ttl },
     features: {
       devInteractions: { enabled: false },
       clientCredentials: { enabled: true },
+      introspection: { enabled: true },
+      jwtIntrospection: { enabled: true },
+      revocation: { enabled: true },
       resourceIndicators: {
         enabled: true,
         getResourceServerInfo: (_context, resource) => {
           if (resource !== options.resource && resource !== ELSEWHERE) throw new errors.InvalidTarget();
-          return { audience: resource, scope: 'mcp:read mcp:write', accessTokenFormat: 'jwt', jwt: { sign: { alg } } };
+          return {
+            audience: resource, scope: 'mcp:read mcp:write', accessTokenFormat: format,
+            ...(format === 'jwt' && { jwt: { sign: { alg } } }),
+          };
         },
       },
     },
@@ -89,6 +120,11 @@ server.listen(Number(options.port), '127.0.0.1', () => {
     } else if (command === 'alg' && value in KEY_KINDS) {
       alg = value;
       console.log(`alg ${alg}`);
+    } else if (command === 'format' && ['jwt', 'opaque'].includes(value)) {
+      format = value;
+      console.log(`format ${format}`);
+    } else if (command === 'key') {
+      console.log(`key ${clientKey.privateKey.export({ format: 'der', type: 'pkcs8' }).toString('base64')}`);
     } else if (command === 'rotate') {
       rotate(issuer, value === 'keep' ? keys : []);
       console.log('rotated');

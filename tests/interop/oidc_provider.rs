@@ -13,7 +13,7 @@ use tower_mcp_auth::{AuthError, Clock, OAuthLayer, Principal};
 use crate::programs::{Running, node};
 
 const RESOURCE: &str = "https://mcp.example.com/mcp";
-const ELSEWHERE: &str = "https://elsewhere.example/mcp";
+pub(crate) const ELSEWHERE: &str = "https://elsewhere.example/mcp";
 /// More than what must lie between two fetches for an unknown key (30 s).
 const COOLDOWN: Duration = Duration::from_secs(31);
 
@@ -73,13 +73,16 @@ impl Provider {
 }
 
 /// A clock that is moved by hand, and starts a second ahead: `iat` is rounded either way.
-fn clock() -> Clock {
+pub(crate) fn clock() -> Clock {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     Clock::manual(now.expect("after 1970") + Duration::from_secs(1))
 }
 
 /// What the layer makes of a token: who it is, or the status and the reason.
-async fn ask(layer: &OAuthLayer, token: &str) -> Result<Principal, (StatusCode, &'static str)> {
+pub(crate) async fn ask(
+    layer: &OAuthLayer,
+    token: &str,
+) -> Result<Principal, (StatusCode, &'static str)> {
     let inner = service_fn(async |request: Request<Full<Bytes>>| {
         let mut response = Response::new(Full::<Bytes>::default());
         let principal = Principal::from_extensions(request.extensions()).expect("a principal");

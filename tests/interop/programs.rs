@@ -44,6 +44,13 @@ pub(crate) fn python(script: &str) -> Command {
     command
 }
 
+/// The server of the Django project, run in its own virtual environment.
+pub(crate) fn django() -> Command {
+    let mut command = Command::new(installed("django/venv/bin/python"));
+    command.arg(installed("django/server.py"));
+    command
+}
+
 /// An example of this crate, as `cargo test` and `cargo build --examples` build it.
 pub(crate) fn example(name: &str) -> Command {
     let mut path = std::env::current_exe().expect("the path of this test");
@@ -108,10 +115,15 @@ impl Running {
 
     /// Writes a line and waits for the one that answers it.
     pub(crate) async fn command(&mut self, command: &str, answer: &str) {
+        let rest = self.ask(command, answer).await;
+        assert_eq!(rest, "", "the answer to {command:?}");
+    }
+
+    /// Writes a line and returns the rest of the one that answers it.
+    pub(crate) async fn ask(&mut self, command: &str, beginning: &str) -> String {
         let line = format!("{command}\n");
         self.stdin.write_all(line.as_bytes()).await.expect("a pipe");
         self.stdin.flush().await.expect("a pipe");
-        let rest = self.line(answer).await;
-        assert_eq!(rest, "", "the answer to {command:?}");
+        self.line(beginning).await
     }
 }

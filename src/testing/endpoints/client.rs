@@ -12,7 +12,6 @@ use super::form::Form;
 /// Who asks, as far as it was proven.
 pub(super) struct Caller {
     pub(super) client_id: String,
-    pub(super) is_confidential: bool,
 }
 
 /// Authenticates a client by Basic, by the parameters of the body, or takes the word of a
@@ -59,14 +58,11 @@ pub(super) fn authenticate(
             "the client secret is not the right one",
         ));
     }
-    Ok(Caller {
-        client_id,
-        is_confidential: expected.is_some(),
-    })
+    Ok(Caller { client_id })
 }
 
 /// Id and secret, each of them form-encoded (RFC 6749 section 2.3.1).
-fn basic(header: &str) -> Option<(String, String)> {
+pub(super) fn basic(header: &str) -> Option<(String, String)> {
     let (scheme, encoded) = header.split_once(' ')?;
     if !scheme.eq_ignore_ascii_case("Basic") {
         return None;

@@ -2,6 +2,8 @@ use serde_json::{Value, json};
 
 use super::super::issuer::Shared;
 use super::Endpoint;
+use super::assertion::ASSERTION_ALGORITHMS;
+use crate::jose::Algorithm;
 
 /// The metadata (RFC 8414 section 2). The last two members are for clients that read the
 /// document as OpenID Connect Discovery, where they are required; there are no ID tokens.
@@ -26,7 +28,7 @@ pub(in super::super) fn document(shared: &Shared) -> Value {
         "token_endpoint_auth_methods_supported":
             ["none", "client_secret_basic", "client_secret_post"],
         "introspection_endpoint_auth_methods_supported":
-            ["client_secret_basic", "client_secret_post"],
+            shared.introspection.names(),
         "code_challenge_methods_supported": ["S256"],
         "authorization_response_iss_parameter_supported": true,
         "subject_types_supported": ["public"],
@@ -34,6 +36,14 @@ pub(in super::super) fn document(shared: &Shared) -> Value {
     });
     if !shared.scopes_supported.is_empty() {
         document["scopes_supported"] = shared.scopes_supported.clone().into();
+    }
+    if shared.introspection.names().contains(&"private_key_jwt") {
+        document["introspection_endpoint_auth_signing_alg_values_supported"] =
+            ASSERTION_ALGORITHMS.map(Algorithm::name).into();
+    }
+    if shared.introspection.signed_for.is_some() {
+        // RFC 9701 section 7: without it RS256 is meant.
+        document["introspection_signing_alg_values_supported"] = json!([names[0]]);
     }
     document
 }

@@ -1,9 +1,11 @@
 //! What the issuer serves.
 
+mod assertion;
 mod authorize;
 mod client;
 mod form;
 mod introspect;
+mod introspect_client;
 pub(super) mod metadata;
 mod paths;
 mod register;
@@ -43,7 +45,8 @@ pub enum Endpoint {
     Authorize,
     /// Dynamic client registration (RFC 7591).
     Register,
-    /// Token introspection (RFC 7662), for confidential clients.
+    /// Token introspection (RFC 7662), for those whom
+    /// [`introspection_auth`](super::IssuerBuilder::introspection_auth) lets ask.
     Introspect,
 }
 
@@ -134,7 +137,7 @@ pub(super) fn answer(
             authorize::answer(shared, head, body).unwrap_or_else(|error| error.into_response())
         }
         Endpoint::Register => respond(register::answer(shared, body)),
-        Endpoint::Introspect => respond(introspect::answer(shared, head, body)),
+        Endpoint::Introspect => introspect::answer(shared, head, body),
     }
 }
 
@@ -155,16 +158,17 @@ pub(super) fn json(
 /// An answer that carries a secret, so nobody stores it (RFC 6749 section 5.1).
 fn respond(result: Result<(StatusCode, Value), OAuthError>) -> Response<Bytes> {
     match result {
-        Ok((status, body)) => {
-            let mut response = json(status, "application/json", &body);
-            let no_store = HeaderValue::from_static("no-store");
-            response
-                .headers_mut()
-                .insert(header::CACHE_CONTROL, no_store);
-            response
-        }
+        Ok((status, body)) => no_store(json(status, "application/json", &body)),
         Err(error) => error.into_response(),
     }
+}
+
+fn no_store(mut response: Response<Bytes>) -> Response<Bytes> {
+    let no_store = HeaderValue::from_static("no-store");
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, no_store);
+    response
 }
 
 /// An error of an endpoint (RFC 6749 section 5.2).
@@ -195,14 +199,26 @@ impl OAuthError {
         }
     }
 
+    /// For a client that proves itself with a token (RFC 6750 section 3.1).
+    fn invalid_token(description: &'static str) -> Self {
+        Self {
+            code: "invalid_token",
+            ..Self::invalid_client(description)
+        }
+    }
+
     fn into_response(self) -> Response<Bytes> {
         let body = json!({"error": self.code, "error_description": self.description});
-        let mut response = json(self.status, "application/json", &body);
-        let headers = response.headers_mut();
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        let mut response = no_store(json(self.status, "application/json", &body));
         if self.status == StatusCode::UNAUTHORIZED {
-            let basic = HeaderValue::from_static("Basic realm=\"development issuer\"");
-            headers.insert(header::WWW_AUTHENTICATE, basic);
+            let challenge = HeaderValue::from_static(if self.code == "invalid_token" {
+                "Bearer realm=\"development issuer\", error=\"invalid_token\""
+            } else {
+                "Basic realm=\"development issuer\""
+            });
+            response
+                .headers_mut()
+                .insert(header::WWW_AUTHENTICATE, challenge);
         }
         response
     }

@@ -56,8 +56,12 @@ fn issue(shared: &Arc<Shared>, granted: Narrowed, refreshable: bool) -> Result<V
         // RFC 9068 section 3: some default. This one is good for no resource at all.
         builder = builder.audience(&shared.url);
     }
+    let access_token = match &shared.opaque_tokens {
+        Some(prefix) => builder.opaque_with_prefix(prefix),
+        None => builder.sign(),
+    };
     let mut response = json!({
-        "access_token": builder.sign(),
+        "access_token": access_token,
         "token_type": "Bearer",
         "expires_in": shared.token_lifetime.as_secs(),
     });
