@@ -9,8 +9,9 @@ use tracing::{debug, error, warn};
 
 use super::answer::{Refusal, judge};
 use super::brake::Lane;
+use super::calls::{Landed, Outcome};
 use super::custom::{IntrospectionAnswer, IntrospectionError, Kind};
-use super::store::{Introspector, Landed, Outcome, Source, Vouched, unavailable};
+use super::store::{Introspector, Source, Vouched, unavailable};
 use crate::error::AuthError;
 use crate::oauth::keys::jitter;
 use crate::oauth::token_cache::TokenDigest;

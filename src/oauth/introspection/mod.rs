@@ -1,25 +1,28 @@
 //! Asking the authorization server about a token (RFC 7662).
 //!
 //! What memory can answer is answered in `store`, which also decides whether a call may
-//! start; `flight` is one call, detached from the requests that wait for it; `brake` keeps
+//! start (`calls`); `flight` is one call, detached from the requests that wait for it; `brake` keeps
 //! the number of calls in bounds; `routes` knows whose an opaque token is. `endpoint` speaks RFC 7662 (`signed`: RFC 9701) and
 //! `custom` whatever a user's own code speaks; `answer` judges what either of them brings.
 
 mod answer;
 mod brake;
+mod calls;
 mod client_auth;
 mod custom;
 mod endpoint;
 mod flight;
+mod limits;
 mod routes;
 mod settings;
 mod signed;
 mod store;
 mod wiring;
 
+pub(super) use self::calls::Asked;
 pub use self::custom::{Introspect, Introspecting, IntrospectionAnswer, IntrospectionError};
 pub(super) use self::routes::OpaqueRoutes;
 pub use self::settings::Introspection;
 pub(super) use self::settings::JwtIntrospection;
-pub(super) use self::store::{Asked, Introspector, Lookup, Vouched};
+pub(super) use self::store::{Introspector, Lookup, Vouched};
 pub(super) use self::wiring::Own;

@@ -1,6 +1,5 @@
 //! What is known of tokens, and whether a call may start.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::hash::BuildHasherDefault;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -10,11 +9,13 @@ use std::time::Duration;
 use moka::sync::Cache;
 use tokio::sync::watch;
 
-use super::brake::{Lane, Permits, Rate};
+use super::brake::{Lane, Permits};
+use super::calls::{Asked, Calls, Landed, Outcome};
 use super::custom::{Introspect, IntrospectionError};
 use super::endpoint::Endpoint;
 use super::flight::Launch;
-use super::settings::{Introspection, JwtIntrospection, Limits};
+use super::limits::Limits;
+use super::settings::{Introspection, JwtIntrospection};
 use crate::clock::Clock;
 use crate::digest::sha256;
 use crate::error::AuthError;
@@ -46,7 +47,7 @@ pub(in crate::oauth) struct Introspector {
     active: Cache<TokenDigest, Arc<Active>, BuildHasherDefault<DigestHasher>>,
     refused: Cache<TokenDigest, Arc<Refused>>,
     calls: Mutex<Calls>,
-    waiting: AtomicUsize,
+    pub(super) waiting: AtomicUsize,
 }
 
 /// Who is asked.
@@ -76,76 +77,12 @@ pub(super) struct Refused {
     pub(super) until: Duration,
 }
 
-/// What requests learn from a call.
-#[derive(Clone)]
-pub(super) enum Outcome {
-    Active(Principal),
-    Refused(AuthError),
-}
-
-/// What is known of the calls so far.
-pub(super) struct Calls {
-    pub(super) under_way: HashMap<TokenDigest, Call>,
-    pub(super) known: usize,
-    pub(super) unknown: usize,
-    next: u64,
-    rate: Rate,
-    /// No call before this.
-    pub(super) not_before: Duration,
-    /// Why.
-    pub(super) paused_for: Box<str>,
-    pub(super) failures: u32,
-}
-
-pub(super) struct Call {
-    pub(super) number: u64,
-    outcome: watch::Receiver<Option<Outcome>>,
-}
-
 /// What memory can say of a token.
 pub(in crate::oauth) enum Lookup {
     Active(Principal),
     Refused(AuthError),
     /// The answer of the call under way.
     Wait(Asked),
-}
-
-/// A place among those that wait for a call; bounded, because each holds a request.
-pub(in crate::oauth) struct Asked {
-    outcome: watch::Receiver<Option<Outcome>>,
-    store: Arc<Introspector>,
-}
-
-impl Asked {
-    /// What the authorization server says. A call ends by itself; a runtime nobody drives any
-    /// more must not hold a request for ever, though.
-    pub(in crate::oauth) async fn answer(mut self) -> Result<Principal, AuthError> {
-        let limits = &self.store.limits;
-        let patience = limits
-            .queue_deadline
-            .saturating_add(limits.timeout)
-            .saturating_add(Duration::from_secs(1));
-        // A call that could not even start has ended; without a runtime there are no timers.
-        let mut outcome = self.outcome.borrow().clone();
-        if outcome.is_none() {
-            let ended = self.outcome.wait_for(Option::is_some);
-            if let Ok(Ok(ended)) = tokio::time::timeout(patience, ended).await {
-                outcome = ended.clone();
-            }
-        }
-        match outcome {
-            Some(Outcome::Active(principal)) => Ok(principal),
-            Some(Outcome::Refused(error)) => Err(error),
-            None => Err(unavailable("introspection_failed", Duration::ZERO)
-                .with_detail("the call was cut off")),
-        }
-    }
-}
-
-impl Drop for Asked {
-    fn drop(&mut self) {
-        self.store.waiting.fetch_sub(1, Ordering::Relaxed);
-    }
 }
 
 impl Introspector {
@@ -186,16 +123,7 @@ impl Introspector {
                 .max_capacity(limits.max_answers)
                 .time_to_live(limits.negative_life.saturating_add(Duration::from_secs(1)))
                 .build(),
-            calls: Mutex::new(Calls {
-                under_way: HashMap::new(),
-                known: 0,
-                unknown: 0,
-                next: 0,
-                rate: Rate::new(limits.new_tokens_per_second, now),
-                not_before: Duration::ZERO,
-                paused_for: Box::default(),
-                failures: 0,
-            }),
+            calls: Mutex::new(Calls::new(limits.new_tokens_per_second, now)),
             waiting: AtomicUsize::new(0),
             warned: AtomicU64::new(0),
             issuer,
@@ -244,7 +172,7 @@ impl Introspector {
     pub(in crate::oauth) fn forget(&self, token: &str) {
         let digest = self.digest(token);
         let mut calls = self.calls();
-        calls.under_way.remove(&digest);
+        calls.leave(&digest);
         self.active.invalidate(&digest);
         self.refused.invalidate(&digest);
     }
@@ -252,7 +180,7 @@ impl Introspector {
     /// The same for all tokens.
     pub(in crate::oauth) fn forget_all(&self) {
         let mut calls = self.calls();
-        calls.under_way.clear();
+        calls.leave_all();
         self.active.invalidate_all();
         self.refused.invalidate_all();
     }
@@ -295,31 +223,20 @@ impl Introspector {
             )));
         }
         let mut calls = self.calls();
-        let (outcome, launch) = match calls.under_way.get(&digest) {
-            Some(call) => (call.outcome.clone(), None),
+        let (outcome, launch) = match calls.about(&digest) {
+            Some(outcome) => (outcome, None),
             None => {
                 if let Some(error) = self.refuse_call(&mut calls, lane, now) {
                     return Lookup::Refused(error);
                 }
                 let (sender, outcome) = watch::channel(None);
-                let number = calls.next;
-                calls.next += 1;
-                *calls.count(lane) += 1;
-                let call = Call {
-                    number,
-                    outcome: outcome.clone(),
-                };
-                calls.under_way.insert(digest, call);
+                let number = calls.begin(digest, lane, outcome.clone());
                 let store = Arc::clone(self);
                 let launch = Launch::new(store, sender, digest, number, token, vouched, lane);
                 (outcome, Some(launch))
             }
         };
-        self.waiting.fetch_add(1, Ordering::Relaxed);
-        let asked = Asked {
-            outcome,
-            store: Arc::clone(self),
-        };
+        let asked = Asked::join(outcome, self);
         drop(calls);
         // Not under the lock: a runtime that is shutting down lands it at once.
         if let Some(launch) = launch {
@@ -367,14 +284,7 @@ impl Introspector {
     ) -> Outcome {
         let now = self.clock.monotonic();
         let mut calls = self.calls();
-        *calls.count(lane) -= 1;
-        let current = calls
-            .under_way
-            .get(&digest)
-            .is_some_and(|call| call.number == number);
-        if current {
-            calls.under_way.remove(&digest);
-        }
+        let current = calls.end(&digest, number, lane);
         match result {
             Landed::Active { principal, life } => {
                 if current {
@@ -409,28 +319,6 @@ impl Introspector {
     pub(super) fn calls(&self) -> MutexGuard<'_, Calls> {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-impl Calls {
-    fn count(&mut self, lane: Lane) -> &mut usize {
-        match lane {
-            Lane::Known => &mut self.known,
-            Lane::Unknown => &mut self.unknown,
-        }
-    }
-}
-
-/// What a call brought.
-pub(super) enum Landed {
-    /// `life`: what is left until `exp`.
-    Active {
-        principal: Principal,
-        life: Duration,
-    },
-    /// `keep`: it will be refused for the same reason for a while.
-    Refused { error: AuthError, keep: bool },
-    /// Nobody knows.
-    Nothing(AuthError),
 }
 
 /// The operator was told when it happened: strangers can repeat it.

@@ -1,0 +1,165 @@
+//! The calls under way, and what waits for them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::brake::{Lane, Rate};
+use super::store::{Introspector, unavailable};
+use crate::error::AuthError;
+use crate::oauth::token_cache::TokenDigest;
+use crate::principal::Principal;
+
+/// What requests learn from a call.
+#[derive(Clone)]
+pub(super) enum Outcome {
+    Active(Principal),
+    Refused(AuthError),
+}
+
+/// What is known of the calls so far.
+pub(super) struct Calls {
+    under_way: HashMap<TokenDigest, Call>,
+    known: usize,
+    unknown: usize,
+    next: u64,
+    pub(super) rate: Rate,
+    /// No call before this.
+    pub(super) not_before: Duration,
+    /// Why.
+    pub(super) paused_for: Box<str>,
+    /// How many times in a row nobody was reached.
+    pub(super) failures: u32,
+}
+
+struct Call {
+    number: u64,
+    outcome: watch::Receiver<Option<Outcome>>,
+}
+
+impl Calls {
+    pub(super) fn new(new_tokens_per_second: u32, now: Duration) -> Self {
+        Self {
+            under_way: HashMap::new(),
+            known: 0,
+            unknown: 0,
+            next: 0,
+            rate: Rate::new(new_tokens_per_second, now),
+            not_before: Duration::ZERO,
+            paused_for: Box::default(),
+            failures: 0,
+        }
+    }
+
+    /// What the call about a token under way will say.
+    pub(super) fn about(&self, digest: &TokenDigest) -> Option<watch::Receiver<Option<Outcome>>> {
+        self.under_way.get(digest).map(|call| call.outcome.clone())
+    }
+
+    /// Puts a call on record; the number tells it from a later one about the same token.
+    pub(super) fn begin(
+        &mut self,
+        digest: TokenDigest,
+        lane: Lane,
+        outcome: watch::Receiver<Option<Outcome>>,
+    ) -> u64 {
+        let number = self.next;
+        self.next += 1;
+        *self.count(lane) += 1;
+        self.under_way.insert(digest, Call { number, outcome });
+        number
+    }
+
+    /// Takes a call off the record; whether anybody may still use what it says.
+    pub(super) fn end(&mut self, digest: &TokenDigest, number: u64, lane: Lane) -> bool {
+        *self.count(lane) -= 1;
+        let call = self.under_way.get(digest);
+        let current = call.is_some_and(|call| call.number == number);
+        if current {
+            self.under_way.remove(digest);
+        }
+        current
+    }
+
+    /// Leaves a call to those that wait for it: who comes later starts another.
+    pub(super) fn leave(&mut self, digest: &TokenDigest) {
+        self.under_way.remove(digest);
+    }
+
+    pub(super) fn leave_all(&mut self) {
+        self.under_way.clear();
+    }
+
+    /// How many calls of a lane are under way or queued.
+    pub(super) fn count(&mut self, lane: Lane) -> &mut usize {
+        match lane {
+            Lane::Known => &mut self.known,
+            Lane::Unknown => &mut self.unknown,
+        }
+    }
+}
+
+/// What a call brought.
+pub(super) enum Landed {
+    /// `life`: what is left until `exp`.
+    Active {
+        principal: Principal,
+        life: Duration,
+    },
+    /// `keep`: it will be refused for the same reason for a while.
+    Refused { error: AuthError, keep: bool },
+    /// Nobody knows.
+    Nothing(AuthError),
+}
+
+/// A place among those that wait for a call; bounded, because each holds a request.
+pub(in crate::oauth) struct Asked {
+    outcome: watch::Receiver<Option<Outcome>>,
+    store: Arc<Introspector>,
+}
+
+impl Asked {
+    pub(super) fn join(
+        outcome: watch::Receiver<Option<Outcome>>,
+        store: &Arc<Introspector>,
+    ) -> Self {
+        store.waiting.fetch_add(1, Ordering::Relaxed);
+        Self {
+            outcome,
+            store: Arc::clone(store),
+        }
+    }
+
+    /// What the authorization server says. A call ends by itself; a runtime nobody drives any
+    /// more must not hold a request for ever, though.
+    pub(in crate::oauth) async fn answer(mut self) -> Result<Principal, AuthError> {
+        let limits = &self.store.limits;
+        let patience = limits
+            .queue_deadline
+            .saturating_add(limits.timeout)
+            .saturating_add(Duration::from_secs(1));
+        // A call that could not even start has ended; without a runtime there are no timers.
+        let mut outcome = self.outcome.borrow().clone();
+        if outcome.is_none() {
+            let ended = self.outcome.wait_for(Option::is_some);
+            if let Ok(Ok(ended)) = tokio::time::timeout(patience, ended).await {
+                outcome = ended.clone();
+            }
+        }
+        match outcome {
+            Some(Outcome::Active(principal)) => Ok(principal),
+            Some(Outcome::Refused(error)) => Err(error),
+            None => Err(unavailable("introspection_failed", Duration::ZERO)
+                .with_detail("the call was cut off")),
+        }
+    }
+}
+
+impl Drop for Asked {
+    fn drop(&mut self) {
+        self.store.waiting.fetch_sub(1, Ordering::Relaxed);
+    }
+}
