@@ -22,13 +22,15 @@ use tonic::Code;
 use tonic_prost::ProstCodec;
 
 /// All of them: `every_example_is_asked` compares with the folder.
-const EXAMPLES: [&str; 7] = [
+const EXAMPLES: [&str; 9] = [
     "api_key",
     "axum",
     "hyper",
+    "introspection",
     "jwt",
     "quickstart",
     "rate_limit",
+    "token_info",
     "tonic",
 ];
 
@@ -360,6 +362,29 @@ async fn jwt_answers_as_it_says() {
     assert!(expired.challenge().contains("expired"));
     let narrow = answers.to("with a token of too little scope").challenge();
     assert!(narrow.contains(r#"error="insufficient_scope", scope="tenant:read""#));
+}
+
+#[tokio::test]
+async fn introspection_answers_as_it_says() {
+    let answers = Example::start("introspection").await.ask_all().await;
+    let opaque = &answers.to("with an opaque token").body;
+    let jwt = &answers.to("with a JWT").body;
+    assert!(
+        opaque.contains("|sub=") && opaque.ends_with("with mcp:read\n"),
+        "{opaque}"
+    );
+    assert_eq!(opaque, jwt);
+    let revoked = answers
+        .to("with an opaque token that was revoked")
+        .challenge();
+    assert!(revoked.contains("not active"), "{revoked}");
+}
+
+#[tokio::test]
+async fn token_info_answers_as_it_says() {
+    let answers = Example::start("token_info").await.ask_all().await;
+    let known = &answers.to("with a token the server knows").body;
+    assert!(known.ends_with("|sub=alice with mcp:read\n"), "{known}");
 }
 
 #[tokio::test]
