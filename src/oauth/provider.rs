@@ -9,7 +9,7 @@ use http::Response;
 use super::keys::{KeyHealth, Lookup, Waiting};
 use super::metadata::MetadataDocument;
 use super::resource::ProtectedResource;
-use super::token_cache::{TokenDigest, TokenKey, Tokens, VerifiedToken};
+use super::token_cache::{TokenId, TokenKey, Tokens, VerifiedToken};
 use super::trusted::TrustedServer;
 use crate::auth::{Accepted, Authenticate, Authentication};
 use crate::challenge::Challenge;
@@ -100,12 +100,12 @@ impl OAuth {
     }
 
     /// Checks a token with what is known now.
-    fn verify(&self, token: &str, waited: bool) -> Result<Verdict, AuthError> {
+    fn verify(&self, token: &[u8], waited: bool) -> Result<Verdict, AuthError> {
         let now = self.inner.clock.now();
         let cache = self.inner.tokens.as_ref();
-        let cache = cache.map(|tokens| (tokens, Tokens::digest(token)));
-        if let Some((tokens, digest)) = &cache
-            && let Some(principal) = recall(tokens, digest, now)?
+        let cache = cache.map(|tokens| (tokens, TokenId::of(token)));
+        if let Some((tokens, id)) = &cache
+            && let Some(principal) = recall(tokens, id, now)?
         {
             return self.accept(principal);
         }
@@ -113,9 +113,9 @@ impl OAuth {
             Anew::Verified(verified) => verified,
             Anew::Wait(waiting) => return Ok(Verdict::Wait(waiting)),
         };
-        let principal = verified.principal.clone();
-        if let Some((tokens, digest)) = cache {
-            tokens.keep(digest, verified);
+        let principal = verified.identity.principal();
+        if let Some((tokens, id)) = cache {
+            tokens.keep(&id, verified);
         }
         self.accept(principal)
     }
@@ -128,7 +128,7 @@ impl OAuth {
 
     /// Checks all but the scopes. What needs no key comes first: a token that would be
     /// refused anyway causes no fetch.
-    fn verify_anew(&self, token: &str, now: Duration, waited: bool) -> Result<Anew, AuthError> {
+    fn verify_anew(&self, token: &[u8], now: Duration, waited: bool) -> Result<Anew, AuthError> {
         let compact = Compact::parse(token)?;
         let payload = compact.payload()?;
         let claims = Claims::read(&payload, &self.inner.scope_claim)?;
@@ -161,7 +161,7 @@ impl OAuth {
         let principal = profile.principal(&claims, token)?;
         let (nbf, iat) = (claims.nbf, claims.iat);
         Ok(Anew::Verified(VerifiedToken {
-            principal: principal.raw_claims(payload).build(),
+            identity: principal.raw_claims(payload).identity(),
             server: Arc::clone(server),
             exp,
             nbf,
@@ -194,22 +194,22 @@ impl OAuth {
 /// it anew.
 fn recall(
     tokens: &Tokens,
-    digest: &TokenDigest,
+    id: &TokenId<'_>,
     now: Duration,
 ) -> Result<Option<Principal>, AuthError> {
-    let Some(known) = tokens.get(digest, now) else {
+    let Some(known) = tokens.get(id, now) else {
         return Ok(None);
     };
     let Some(keys) = known.server.keys.serving() else {
         return Ok(None);
     };
     if !known.key.serves_in(&keys) {
-        tokens.forget(digest);
+        tokens.forget(id);
         return Ok(None);
     }
     let profile = &known.server.profile;
     profile.check_times(known.exp, known.nbf, known.iat, now)?;
-    Ok(Some(known.principal.clone()))
+    Ok(Some(known.identity.principal()))
 }
 
 impl Authenticate for OAuth {
@@ -218,12 +218,12 @@ impl Authenticate for OAuth {
     }
 
     fn authenticate(&self, credential: &Credential<'_>, _: RequestHead<'_>) -> Authentication {
-        let token = credential.value();
+        let token = credential.as_bytes();
         match self.verify(token, false) {
             Ok(Verdict::Accepted(accepted)) => Authentication::Ready(Ok(accepted)),
             Err(error) => Authentication::Ready(Err(error)),
             Ok(Verdict::Wait(waiting)) => {
-                let (provider, token) = (self.clone(), token.to_owned());
+                let (provider, token) = (self.clone(), token.to_vec());
                 Authentication::Pending(Box::pin(async move {
                     waiting.ended().await;
                     match provider.verify(&token, true)? {
