@@ -46,6 +46,31 @@ struct Inner {
     id: OnceLock<PrincipalId>,
 }
 
+/// Who somebody is, as long as no request is concerned: what stores and caches keep.
+#[derive(Clone)]
+pub(crate) struct Identity(Arc<Inner>);
+
+impl Identity {
+    /// The principal of one request.
+    pub(crate) fn principal(&self) -> Principal {
+        Principal {
+            inner: Arc::clone(&self.0),
+            claims: OnceLock::new(),
+            context: None,
+        }
+    }
+
+    /// The bytes of its claims, and of what was copied from them.
+    #[cfg(feature = "oauth")]
+    pub(crate) fn weight(&self) -> usize {
+        let inner = &*self.0;
+        let copies = [&inner.subject, &inner.username, &inner.client_id];
+        let copied: usize = copies.into_iter().flatten().map(|copy| copy.len()).sum();
+        let claims = inner.raw_claims.as_ref().map_or(0, Vec::capacity);
+        claims + copied + inner.scopes.as_str().len()
+    }
+}
+
 static NO_CLAIMS: LazyLock<Map<String, Value>> = LazyLock::new(Map::new);
 
 impl Principal {
@@ -141,16 +166,6 @@ impl Principal {
     /// name a provider of your own gave.
     pub fn provider(&self) -> &str {
         &self.inner.provider
-    }
-
-    /// The bytes of its claims, and of what was copied from them.
-    #[cfg(feature = "oauth")]
-    pub(crate) fn weight(&self) -> usize {
-        let inner = &*self.inner;
-        let copies = [&inner.subject, &inner.username, &inner.client_id];
-        let copied: usize = copies.into_iter().flatten().map(|copy| copy.len()).sum();
-        let claims = inner.raw_claims.as_ref().map_or(0, Vec::capacity);
-        claims + copied + inner.scopes.as_str().len()
     }
 
     pub(crate) fn with_context(mut self, context: &Arc<RefusalContext>) -> Self {
@@ -256,11 +271,11 @@ impl PrincipalBuilder {
 
     /// The finished principal.
     pub fn build(self) -> Principal {
-        Principal {
-            inner: Arc::new(self.0),
-            claims: OnceLock::new(),
-            context: None,
-        }
+        self.identity().principal()
+    }
+
+    pub(crate) fn identity(self) -> Identity {
+        Identity(Arc::new(self.0))
     }
 }
 

@@ -17,13 +17,40 @@ use crate::refusal::{self, Form};
 use crate::telemetry;
 
 /// How an accepted request is made ready for the inner service.
-pub(super) struct Admission {
-    pub(super) context: Arc<RefusalContext>,
-    pub(super) header: HeaderName,
+#[derive(Clone, Copy)]
+pub(super) struct Admission<'s> {
+    pub(super) context: &'s Arc<RefusalContext>,
+    /// Where the credential is.
+    pub(super) header: &'s HeaderName,
     pub(super) forward_credential: bool,
 }
 
-impl Admission {
+/// The same for a request that waits, and may outlive its service.
+pub(super) struct HeldAdmission {
+    context: Arc<RefusalContext>,
+    header: HeaderName,
+    forward_credential: bool,
+}
+
+impl HeldAdmission {
+    fn admission(&self) -> Admission<'_> {
+        Admission {
+            context: &self.context,
+            header: &self.header,
+            forward_credential: self.forward_credential,
+        }
+    }
+}
+
+impl Admission<'_> {
+    pub(super) fn held(self) -> HeldAdmission {
+        HeldAdmission {
+            context: Arc::clone(self.context),
+            header: self.header.clone(),
+            forward_credential: self.forward_credential,
+        }
+    }
+
     /// Puts the principal in, takes the credential out, and returns the headers of the
     /// response.
     pub(super) fn admit<B>(
@@ -32,16 +59,16 @@ impl Admission {
         accepted: Accepted,
     ) -> Option<Box<HeaderMap>> {
         if self.forward_credential {
-            if let Some(value) = request.headers_mut().get_mut(&self.header) {
+            if let Some(value) = request.headers_mut().get_mut(self.header) {
                 value.set_sensitive(true);
             }
         } else {
-            request.headers_mut().remove(&self.header);
+            request.headers_mut().remove(self.header);
         }
         let extensions = request.extensions_mut();
         extensions.remove::<NoPrincipal>();
         // This replaces the principal of a layer further out.
-        extensions.insert(accepted.principal.with_context(&self.context));
+        extensions.insert(accepted.principal.with_context(self.context));
         accepted.headers
     }
 }
@@ -71,7 +98,7 @@ pin_project! {
         Wait {
             pending: PendingAuthentication,
             // Taken together when the answer is there.
-            held: Option<(Admission, S, Request<ReqBody>)>,
+            held: Option<(HeldAdmission, S, Request<ReqBody>)>,
         },
         Inner {
             #[pin]
@@ -86,7 +113,7 @@ pin_project! {
 
 impl<S, ReqBody, F> ResponseFuture<S, ReqBody, F> {
     pub(super) fn wait(
-        admission: Admission,
+        admission: HeldAdmission,
         pending: PendingAuthentication,
         ready_inner: S,
         request: Request<ReqBody>,
@@ -130,7 +157,7 @@ where
                         held.take().expect("ResponseFuture polled after completion");
                     match answer {
                         Ok(accepted) => {
-                            let headers = admission.admit(&mut request, accepted);
+                            let headers = admission.admission().admit(&mut request, accepted);
                             State::Inner {
                                 future: inner.call(request),
                                 headers,

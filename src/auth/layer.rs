@@ -2,7 +2,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{HeaderName, Request, Response};
 use tower_layer::Layer;
 
 use super::exempt::{Exemptions, SseEndpoints};
@@ -36,15 +36,15 @@ pub(super) struct State<P> {
 }
 
 /// What becomes of a request.
-pub(super) enum Decision {
+pub(super) enum Decision<'s> {
     /// The provider's own document, or a refusal.
     Respond(Response<Bytes>),
     /// On to the inner service, with nobody's name.
     PassExempt,
-    /// On to the inner service.
-    Admit(Admission, Accepted),
+    /// On to the inner service; the credential is in this header.
+    Admit(&'s HeaderName, Accepted),
     /// The provider must wait for its answer.
-    Wait(Admission, PendingAuthentication),
+    Wait(&'s HeaderName, PendingAuthentication),
 }
 
 impl<P: Authenticate> AuthLayer<P> {
@@ -193,7 +193,7 @@ impl<P: Authenticate + Clone> AuthLayer<P> {
 
 impl<P: Authenticate> State<P> {
     /// Judges a request.
-    pub(super) fn decide(&self, head: RequestHead<'_>) -> Decision {
+    pub(super) fn decide(&self, head: RequestHead<'_>) -> Decision<'_> {
         if let Some(document) = self.provider.answer(head) {
             return Decision::Respond(document);
         }
@@ -203,7 +203,7 @@ impl<P: Authenticate> State<P> {
         }
     }
 
-    fn authenticate(&self, head: RequestHead<'_>) -> Result<Decision, AuthError> {
+    fn authenticate(&self, head: RequestHead<'_>) -> Result<Decision<'_>, AuthError> {
         let locations = self.provider.locations();
         // A credential in a URL has leaked already, into logs and histories, and cannot be
         // taken out of it here: not even a public path may pass it on.
@@ -211,19 +211,24 @@ impl<P: Authenticate> State<P> {
         if self.exempt.cover(head) {
             return Ok(Decision::PassExempt);
         }
-        let credential =
+        let (location, credential) =
             credential::read(locations, head.headers())?.ok_or_else(AuthError::missing)?;
         if !self.provider.accepts(&credential) {
             return Err(AuthError::invalid("unaccepted_credential"));
         }
-        let admission = Admission {
-            context: Arc::clone(&self.context),
-            header: credential.location().header().clone(),
-            forward_credential: self.forward_credential,
-        };
+        let header = location.header();
         match self.provider.authenticate(&credential, head) {
-            Authentication::Ready(answer) => Ok(Decision::Admit(admission, answer?)),
-            Authentication::Pending(pending) => Ok(Decision::Wait(admission, pending)),
+            Authentication::Ready(answer) => Ok(Decision::Admit(header, answer?)),
+            Authentication::Pending(pending) => Ok(Decision::Wait(header, pending)),
+        }
+    }
+
+    /// What an accepted request is made ready with.
+    pub(super) fn admission<'s>(&'s self, header: &'s HeaderName) -> Admission<'s> {
+        Admission {
+            context: &self.context,
+            header,
+            forward_credential: self.forward_credential,
         }
     }
 

@@ -54,7 +54,8 @@ where
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
         match self.state.decide(RequestHead::of(&request)) {
             Decision::Respond(response) => ResponseFuture::respond(response),
-            Decision::Admit(admission, accepted) => {
+            Decision::Admit(header, accepted) => {
+                let admission = self.state.admission(header);
                 let headers = admission.admit(&mut request, accepted);
                 ResponseFuture::inner(self.inner.call(request), headers)
             }
@@ -65,12 +66,13 @@ where
                 extensions.insert(NoPrincipal(Arc::clone(&self.state.context)));
                 ResponseFuture::inner(self.inner.call(request), None)
             }
-            Decision::Wait(admission, pending) => {
+            Decision::Wait(header, pending) => {
+                let held = self.state.admission(header).held();
                 // The service that was polled ready must be the one that is called:
                 // https://docs.rs/tower/latest/tower/trait.Service.html#be-careful-when-cloning-inner-services
                 let not_ready_inner = self.inner.clone();
                 let ready_inner = std::mem::replace(&mut self.inner, not_ready_inner);
-                ResponseFuture::wait(admission, pending, ready_inner, request)
+                ResponseFuture::wait(held, pending, ready_inner, request)
             }
         }
     }

@@ -210,7 +210,7 @@ impl TokenProfile {
     pub(crate) fn principal(
         &self,
         claims: &Claims<'_>,
-        token: &str,
+        token: &[u8],
     ) -> Result<crate::principal::PrincipalBuilder, AuthError> {
         let scopes: Scopes = match &claims.scope {
             Some(scope) => scope.parse().map_err(|_| {
@@ -241,7 +241,7 @@ impl TokenProfile {
         // Two strangers with the same client are not one principal, unless machines are
         // all there is.
         if !(self.clients_are_principals && client.is_some()) {
-            principal = principal.told_apart_by(token.as_bytes());
+            principal = principal.told_apart_by(token);
         }
         Ok(principal)
     }

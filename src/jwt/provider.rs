@@ -20,7 +20,7 @@ pub struct Jwt {
 }
 
 impl Jwt {
-    fn verify(&self, token: &str) -> Result<Accepted, AuthError> {
+    fn verify(&self, token: &[u8]) -> Result<Accepted, AuthError> {
         let compact = Compact::parse(token)?;
         let alg = self.profile.check_header(compact.header())?;
         let index = select(&self.key, compact.header().kid.as_deref(), alg)?;
@@ -47,7 +47,7 @@ impl Authenticate for Jwt {
     }
 
     fn authenticate(&self, credential: &Credential<'_>, _: RequestHead<'_>) -> Authentication {
-        Authentication::Ready(self.verify(credential.value()))
+        Authentication::Ready(self.verify(credential.as_bytes()))
     }
 
     fn challenges(&self) -> Vec<Challenge> {

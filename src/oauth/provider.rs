@@ -10,7 +10,7 @@ use super::introspection::{self, Asked, Introspector, OpaqueRoutes, Vouched};
 use super::keys::{KeyHealth, Lookup, Waiting};
 use super::metadata::MetadataDocument;
 use super::resource::ProtectedResource;
-use super::token_cache::{TokenDigest, TokenKey, Tokens, VerifiedToken};
+use super::token_cache::{TokenId, TokenKey, Tokens, VerifiedToken};
 use super::trusted::TrustedServer;
 use crate::auth::{Accepted, Authenticate, Authentication};
 use crate::challenge::Challenge;
@@ -109,10 +109,10 @@ impl OAuth {
     /// that is not introspected is good until it expires.
     pub fn revoke(&self, token: &str) {
         if let Some(tokens) = &self.inner.tokens {
-            tokens.forget(&Tokens::digest(token));
+            tokens.forget(&TokenId::of(token.as_bytes()));
         }
         for introspector in self.introspectors() {
-            introspector.forget(token);
+            introspector.forget(token.as_bytes());
         }
     }
 
@@ -145,16 +145,16 @@ impl OAuth {
 
     /// Checks a token with what is known now. Whose it is decides its shape: a token is
     /// shown to no server it does not belong to.
-    fn verify(&self, token: &str, waited: bool) -> Result<Verdict, AuthError> {
+    fn verify(&self, token: &[u8], waited: bool) -> Result<Verdict, AuthError> {
         let opaque = &self.inner.opaque;
-        if !opaque.is_empty() && token.bytes().filter(|byte| *byte == b'.').count() != 2 {
+        if !opaque.is_empty() && memchr::memchr_iter(b'.', token).count() != 2 {
             return self.ask(opaque.server(token)?, token, None);
         }
         let now = self.inner.clock.now();
         let cache = self.inner.tokens.as_ref();
-        let cache = cache.map(|tokens| (tokens, Tokens::digest(token)));
-        if let Some((tokens, digest)) = &cache
-            && let Some(known) = recall(tokens, digest, now)?
+        let cache = cache.map(|tokens| (tokens, TokenId::of(token)));
+        if let Some((tokens, id)) = &cache
+            && let Some(known) = recall(tokens, id, now)?
         {
             return self.confirm(known.principal, known.second_opinion.as_ref(), token);
         }
@@ -166,10 +166,10 @@ impl OAuth {
             Anew::Wait(waiting) => return Ok(Verdict::Wait(waiting)),
             Anew::Ask(introspector) => return self.ask(&introspector, token, None),
         };
-        let principal = verified.principal.clone();
+        let principal = verified.identity.principal();
         let second_opinion = verified.server.second_opinion(&principal).cloned();
-        if let Some((tokens, digest)) = cache {
-            tokens.keep(digest, verified);
+        if let Some((tokens, id)) = cache {
+            tokens.keep(&id, verified);
         }
         self.confirm(principal, second_opinion.as_ref(), token)
     }
@@ -179,7 +179,7 @@ impl OAuth {
         &self,
         principal: Principal,
         second_opinion: Option<&Arc<Introspector>>,
-        token: &str,
+        token: &[u8],
     ) -> Result<Verdict, AuthError> {
         match second_opinion {
             Some(introspector) => self.ask(introspector, token, Some(principal)),
@@ -191,7 +191,7 @@ impl OAuth {
     fn ask(
         &self,
         introspector: &Arc<Introspector>,
-        token: &str,
+        token: &[u8],
         known: Option<Principal>,
     ) -> Result<Verdict, AuthError> {
         let vouched = match known {
@@ -206,7 +206,7 @@ impl OAuth {
     }
 
     /// Follows what is waited for to its end.
-    async fn wait(self, token: String, verdict: Verdict) -> Result<Accepted, AuthError> {
+    async fn wait(self, token: Vec<u8>, verdict: Verdict) -> Result<Accepted, AuthError> {
         let verdict = match verdict {
             Verdict::Wait(waiting) => {
                 waiting.ended().await;
@@ -239,7 +239,7 @@ impl OAuth {
 
     /// Checks all but the scopes. What needs no key comes first: a token that would be
     /// refused anyway causes no fetch.
-    fn verify_anew(&self, token: &str, now: Duration, waited: bool) -> Result<Anew, AuthError> {
+    fn verify_anew(&self, token: &[u8], now: Duration, waited: bool) -> Result<Anew, AuthError> {
         let compact = Compact::parse(token)?;
         let payload = compact.payload()?;
         let claims = Claims::read(&payload, &self.inner.scope_claim)?;
@@ -276,7 +276,7 @@ impl OAuth {
         let principal = profile.principal(&claims, token)?;
         let (nbf, iat) = (claims.nbf, claims.iat);
         Ok(Anew::Verified(VerifiedToken {
-            principal: principal.raw_claims(payload).build(),
+            identity: principal.raw_claims(payload).identity(),
             server: Arc::clone(server),
             exp,
             nbf,
@@ -306,26 +306,23 @@ impl OAuth {
 }
 
 /// A token seen before, if all that was true of it still is. `None`: check it anew.
-fn recall(
-    tokens: &Tokens,
-    digest: &TokenDigest,
-    now: Duration,
-) -> Result<Option<Recalled>, AuthError> {
-    let Some(known) = tokens.get(digest, now) else {
+fn recall(tokens: &Tokens, id: &TokenId<'_>, now: Duration) -> Result<Option<Recalled>, AuthError> {
+    let Some(known) = tokens.get(id, now) else {
         return Ok(None);
     };
     let Some(keys) = known.server.keys.serving() else {
         return Ok(None);
     };
     if !known.key.serves_in(&keys) {
-        tokens.forget(digest);
+        tokens.forget(id);
         return Ok(None);
     }
     let profile = &known.server.profile;
     profile.check_times(known.exp, known.nbf, known.iat, now)?;
-    let second_opinion = known.server.second_opinion(&known.principal).cloned();
+    let principal = known.identity.principal();
+    let second_opinion = known.server.second_opinion(&principal).cloned();
     Ok(Some(Recalled {
-        principal: known.principal.clone(),
+        principal,
         second_opinion,
     }))
 }
@@ -336,12 +333,12 @@ impl Authenticate for OAuth {
     }
 
     fn authenticate(&self, credential: &Credential<'_>, _: RequestHead<'_>) -> Authentication {
-        let token = credential.value();
+        let token = credential.as_bytes();
         match self.verify(token, false) {
             Ok(Verdict::Accepted(accepted)) => Authentication::Ready(Ok(accepted)),
             Err(error) => Authentication::Ready(Err(error)),
             Ok(waits) => {
-                let (provider, token) = (self.clone(), token.to_owned());
+                let (provider, token) = (self.clone(), token.to_vec());
                 Authentication::Pending(Box::pin(provider.wait(token, waits)))
             }
         }

@@ -57,7 +57,7 @@ impl Scopes {
 
     /// Whether every scope of `needed` is one of them.
     pub fn contains_all(&self, needed: &Self) -> bool {
-        needed.iter().all(|scope| self.contains(scope))
+        needed.is_empty() || needed.iter().all(|scope| self.contains(scope))
     }
 
     /// The scopes, in the order they were given.

@@ -7,11 +7,11 @@ use serde_json::{Map, Value};
 use super::store::Vouched;
 use crate::error::{AuthError, quoted};
 use crate::jose::{Claims, Mark, TokenProfile, mismatch, wrong_kind};
-use crate::principal::Principal;
+use crate::principal::Identity;
 
 /// An answer that was found good.
 pub(super) struct Judged {
-    pub(super) principal: Principal,
+    pub(super) identity: Identity,
     pub(super) exp: Option<Duration>,
 }
 
@@ -48,9 +48,11 @@ pub(super) fn judge(
     let claims = Claims::read(&json, &profile.scope_claim).map_err(unusable)?;
     check_claims(&claims, mark, vouched, profile, now).map_err(Refusal::Token)?;
     let exp = claims.exp;
-    let principal = profile.principal(&claims, token).map_err(unusable)?;
+    let principal = profile
+        .principal(&claims, token.as_bytes())
+        .map_err(unusable)?;
     Ok(Judged {
-        principal: principal.raw_claims(json).build(),
+        identity: principal.raw_claims(json).identity(),
         exp,
     })
 }

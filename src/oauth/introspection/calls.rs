@@ -11,12 +11,12 @@ use super::brake::{Lane, Rate};
 use super::store::{Introspector, unavailable};
 use crate::error::AuthError;
 use crate::oauth::token_cache::TokenDigest;
-use crate::principal::Principal;
+use crate::principal::{Identity, Principal};
 
 /// What requests learn from a call.
 #[derive(Clone)]
 pub(super) enum Outcome {
-    Active(Principal),
+    Active(Identity),
     Refused(AuthError),
 }
 
@@ -105,10 +105,7 @@ impl Calls {
 /// What a call brought.
 pub(super) enum Landed {
     /// `life`: what is left until `exp`.
-    Active {
-        principal: Principal,
-        life: Duration,
-    },
+    Active { identity: Identity, life: Duration },
     /// `keep`: it will be refused for the same reason for a while.
     Refused { error: AuthError, keep: bool },
     /// Nobody knows.
@@ -150,7 +147,7 @@ impl Asked {
             }
         }
         match outcome {
-            Some(Outcome::Active(principal)) => Ok(principal),
+            Some(Outcome::Active(identity)) => Ok(identity.principal()),
             Some(Outcome::Refused(error)) => Err(error),
             None => Err(unavailable("introspection_failed", Duration::ZERO)
                 .with_detail("the call was cut off")),

@@ -52,7 +52,7 @@ impl Launch {
         sender: watch::Sender<Option<Outcome>>,
         digest: TokenDigest,
         number: u64,
-        token: &str,
+        token: Box<str>,
         vouched: Vouched,
         lane: Lane,
     ) -> Self {
@@ -65,7 +65,7 @@ impl Launch {
                 lane,
                 landed: None,
             },
-            token: token.into(),
+            token,
             vouched,
         }
     }
@@ -150,7 +150,7 @@ impl Introspector {
         let now = self.clock.now();
         match judge(said, token, vouched, &self.profile, now) {
             Ok(judged) => Landed::Active {
-                principal: judged.principal,
+                identity: judged.identity,
                 life: judged
                     .exp
                     .map_or(Duration::MAX, |exp| exp.saturating_sub(now)),

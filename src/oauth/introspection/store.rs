@@ -1,7 +1,6 @@
 //! What is known of tokens, and whether a call may start.
 
 use std::fmt;
-use std::hash::BuildHasherDefault;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -17,12 +16,12 @@ use super::flight::Launch;
 use super::limits::Limits;
 use super::settings::{Introspection, JwtIntrospection};
 use crate::clock::Clock;
-use crate::digest::sha256;
+use crate::digest::{ByDigest, sha256};
 use crate::error::AuthError;
 use crate::jose::TokenProfile;
 use crate::oauth::fetch::Fetch;
-use crate::oauth::token_cache::{DigestHasher, TokenDigest};
-use crate::principal::Principal;
+use crate::oauth::token_cache::TokenDigest;
+use crate::principal::{Identity, Principal};
 
 /// How long an answer "active" is remembered past its life. It is not used any more, but its
 /// token is told from those nobody ever called good.
@@ -44,7 +43,7 @@ pub(in crate::oauth) struct Introspector {
     /// A digest of who is asked and who asks: the same token asked about elsewhere, or as
     /// somebody else, is another entry.
     binding: TokenDigest,
-    active: Cache<TokenDigest, Arc<Active>, BuildHasherDefault<DigestHasher>>,
+    active: Cache<TokenDigest, Arc<Active>, ByDigest>,
     refused: Cache<TokenDigest, Arc<Refused>>,
     calls: Mutex<Calls>,
     pub(super) waiting: AtomicUsize,
@@ -67,7 +66,7 @@ pub(in crate::oauth) enum Vouched {
 
 /// An answer that was found good.
 pub(super) struct Active {
-    pub(super) principal: Principal,
+    pub(super) identity: Identity,
     /// By the monotonic clock.
     pub(super) until: Duration,
 }
@@ -101,7 +100,7 @@ impl Introspector {
             .unwrap_or(MAX_BYTES);
         let share = u32::try_from(share).unwrap_or(u32::MAX);
         let weigh = move |_: &TokenDigest, answer: &Arc<Active>| {
-            let bytes = 1024 + answer.principal.weight();
+            let bytes = 1024 + answer.identity.weight();
             u32::try_from(bytes).unwrap_or(u32::MAX).max(share)
         };
         let issuer = profile.issuer.clone().unwrap_or_default();
@@ -118,7 +117,7 @@ impl Introspector {
                 })
                 .weigher(weigh)
                 .time_to_live(life)
-                .build_with_hasher(BuildHasherDefault::default()),
+                .build_with_hasher(ByDigest::default()),
             refused: Cache::builder()
                 .max_capacity(limits.max_answers)
                 .time_to_live(limits.negative_life.saturating_add(Duration::from_secs(1)))
@@ -144,17 +143,17 @@ impl Introspector {
     }
 
     /// Whether an opaque token can be the server's at all.
-    pub(super) fn may_be_own(&self, token: &str) -> bool {
+    pub(super) fn may_be_own(&self, token: &[u8]) -> bool {
         self.settings.token_lengths.contains(&token.len())
     }
 
     /// What is known of a token; where nothing is, the server is asked.
-    pub(in crate::oauth) fn lookup(self: &Arc<Self>, token: &str, vouched: Vouched) -> Lookup {
+    pub(in crate::oauth) fn lookup(self: &Arc<Self>, token: &[u8], vouched: Vouched) -> Lookup {
         let digest = self.digest(token);
         let now = self.clock.monotonic();
         let last = self.active.get(&digest);
         if let Some(active) = last.as_ref().filter(|active| now < active.until) {
-            return Lookup::Active(active.principal.clone());
+            return Lookup::Active(active.identity.principal());
         }
         if let Some(refused) = self.refused.get(&digest)
             && now < refused.until
@@ -169,7 +168,7 @@ impl Introspector {
     }
 
     /// Drops what is known of a token, and what a call under way will say of it.
-    pub(in crate::oauth) fn forget(&self, token: &str) {
+    pub(in crate::oauth) fn forget(&self, token: &[u8]) {
         let digest = self.digest(token);
         let mut calls = self.calls();
         calls.leave(&digest);
@@ -203,19 +202,23 @@ impl Introspector {
         })
     }
 
-    fn digest(&self, token: &str) -> TokenDigest {
-        sha256(&[&self.binding, token.as_bytes()])
+    fn digest(&self, token: &[u8]) -> TokenDigest {
+        sha256(&[&self.binding, token])
     }
 
     /// Joins the call about this token, or starts it.
     fn ask(
         self: &Arc<Self>,
         digest: TokenDigest,
-        token: &str,
+        token: &[u8],
         vouched: Vouched,
         lane: Lane,
         now: Duration,
     ) -> Lookup {
+        // Always so: a credential is ASCII.
+        let Ok(token) = std::str::from_utf8(token) else {
+            return Lookup::Refused(AuthError::invalid("malformed_token"));
+        };
         if self.waiting.load(Ordering::Relaxed) >= self.limits.waiting {
             return Lookup::Refused(self.limited(format!(
                 "{} requests wait for answers of {:?} already",
@@ -232,6 +235,7 @@ impl Introspector {
                 let (sender, outcome) = watch::channel(None);
                 let number = calls.begin(digest, lane, outcome.clone());
                 let store = Arc::clone(self);
+                let token = token.into();
                 let launch = Launch::new(store, sender, digest, number, token, vouched, lane);
                 (outcome, Some(launch))
             }
@@ -286,17 +290,17 @@ impl Introspector {
         let mut calls = self.calls();
         let current = calls.end(&digest, number, lane);
         match result {
-            Landed::Active { principal, life } => {
+            Landed::Active { identity, life } => {
                 if current {
                     let until = now.saturating_add(life.min(self.limits.positive_life));
                     let active = Active {
-                        principal: principal.clone(),
+                        identity: identity.clone(),
                         until,
                     };
                     self.active.insert(digest, Arc::new(active));
                     self.refused.invalidate(&digest);
                 }
-                Outcome::Active(principal)
+                Outcome::Active(identity)
             }
             Landed::Refused { error, keep } => {
                 if current {
