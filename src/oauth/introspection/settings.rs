@@ -14,7 +14,8 @@ use crate::telemetry;
 /// wanted, JWTs as well.
 ///
 /// ```
-/// /// use tower_mcp_auth::OAuthLayer;
+/// use std::time::Duration;
+/// use tower_mcp_auth::OAuthLayer;
 /// use tower_mcp_auth::oauth::{AuthorizationServer, Introspection};
 ///
 /// let introspection = Introspection::discovered()
