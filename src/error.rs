@@ -176,6 +176,16 @@ impl AuthError {
         )
     }
 
+    /// A session that does not exist for this principal, for whatever reason: the client is
+    /// not told which.
+    pub fn unknown_session() -> Self {
+        Self::new(
+            AuthErrorKind::UnknownSession,
+            "unknown_session",
+            "The session is not known",
+        )
+    }
+
     /// Trouble on our side; `retry_after` is rounded up to whole seconds, at least one.
     pub fn unavailable(reason: &'static str, retry_after: Duration) -> Self {
         let mut error = Self::new(

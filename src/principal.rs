@@ -348,16 +348,9 @@ impl StrangerDigest {
 
 /// The mark an auth layer leaves on a request it let through without a principal.
 #[derive(Clone, Debug)]
-pub(crate) struct NoPrincipal(
-    #[cfg_attr(
-        not(feature = "axum"),
-        expect(dead_code, reason = "read by extractors")
-    )]
-    pub(crate) Arc<RefusalContext>,
-);
+pub(crate) struct NoPrincipal(pub(crate) Arc<RefusalContext>);
 
 /// What the auth layer that ran on this request says in its refusals; `None` where none ran.
-#[cfg(feature = "axum")]
 pub(crate) fn refusal_context(extensions: &Extensions) -> Option<&Arc<RefusalContext>> {
     match extensions.get::<Principal>() {
         Some(principal) => principal.context.as_ref(),

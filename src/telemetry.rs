@@ -24,12 +24,20 @@ pub(crate) fn refused(error: &AuthError, method: &Method) {
 }
 
 /// A piece that needs an auth layer around it ran without one.
-#[cfg(feature = "axum")]
 pub(crate) fn no_auth_layer(piece: &'static str) {
     tracing::error!(
         target: TARGET,
         piece,
         "no auth layer ran on this request: add one outside, and routes before it"
+    );
+}
+
+/// The service behind the layer opened a session whose id no client could give back.
+pub(crate) fn unusable_session_id() {
+    tracing::error!(
+        target: TARGET,
+        "the session id of the inner service cannot be bound: it must be one header of 1 to 256 \
+         visible ASCII characters"
     );
 }
 

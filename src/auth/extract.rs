@@ -24,7 +24,7 @@ impl IntoResponse for PrincipalRejection {
 impl PrincipalRejection {
     fn no_auth_layer() -> Self {
         telemetry::no_auth_layer("Principal");
-        Self(refusal::no_auth_layer().map(Body::from))
+        Self(refusal::internal_error().map(Body::from))
     }
 }
 

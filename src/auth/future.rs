@@ -47,7 +47,7 @@ impl Admission {
 }
 
 /// Writes a refusal, and the one event that tells of it.
-pub(super) fn refuse(
+pub(crate) fn refuse(
     error: AuthError,
     context: &RefusalContext,
     head: RequestHead<'_>,

@@ -44,9 +44,8 @@ pub(crate) fn respond(error: AuthError, context: &RefusalContext, form: Form) ->
     response
 }
 
-/// 500 for a request that reached a piece that needs an auth layer around it, and had none.
-#[cfg(feature = "axum")]
-pub(crate) fn no_auth_layer() -> Response<Bytes> {
+/// 500 for what the server itself did wrong: a piece without the auth layer it needs, say.
+pub(crate) fn internal_error() -> Response<Bytes> {
     let mut response = Response::new(Bytes::from_static(
         br#"{"error":"Internal server error","status":500,"type":"server_error"}"#,
     ));
