@@ -71,8 +71,8 @@ pub use self::body::ResponseBody;
 pub use self::exempt::SseEndpoints;
 #[cfg(feature = "axum")]
 pub use self::extract::PrincipalRejection;
-pub(crate) use self::future::refuse;
 pub use self::future::ResponseFuture;
+pub(crate) use self::future::refuse;
 pub use self::layer::AuthLayer;
 pub(crate) use self::macros::auth_layer_newtype;
 pub use self::service::AuthService;

@@ -152,9 +152,7 @@ pub(super) enum Owner<'a> {
 
 impl<'a> Owner<'a> {
     pub(super) fn of(principal: Option<&'a Principal>) -> Self {
-        principal.map_or(Self::Anonymous, |principal| {
-            Self::Principal(principal.id())
-        })
+        principal.map_or(Self::Anonymous, |principal| Self::Principal(principal.id()))
     }
 
     pub(super) fn kind(self) -> &'static [u8] {

@@ -14,7 +14,7 @@ const WHOLE_BYTES: usize = 512;
 const SEAL_BYTES: usize = KEY_ID_BYTES + 32;
 /// A multiple of three encodes without left-over bits: every seal has one spelling.
 const SEAL_CHARS: usize = SEAL_BYTES / 3 * 4;
-const _: () = assert!(SEAL_BYTES % 3 == 0 && INNER_BYTES + 1 + SEAL_CHARS <= WHOLE_BYTES);
+const _: () = assert!(SEAL_BYTES.is_multiple_of(3) && INNER_BYTES + 1 + SEAL_CHARS <= WHOLE_BYTES);
 
 /// The keys, and the server whose sessions they bind.
 #[derive(Clone, Debug)]

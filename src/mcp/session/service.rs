@@ -2,14 +2,14 @@ use std::fmt;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
 use http::{Request, Response};
 use tower_service::Service;
 
 use super::bind::Binder;
 use super::future::{Opened, ResponseFuture};
-use crate::auth::{ResponseBody, refuse};
+use crate::auth::ResponseBody;
 use crate::credential::RequestHead;
+use crate::mcp::refuse;
 use crate::principal::{Principal, refusal_context};
 use crate::{refusal, telemetry};
 
@@ -43,22 +43,6 @@ impl<S> SessionBindingService<S> {
     pub fn into_inner(self) -> S {
         self.inner
     }
-
-    /// Whose session a response may open; or the refusal.
-    fn check<B>(&self, request: &mut Request<B>) -> Result<Opened, Response<Bytes>> {
-        let Some(context) = refusal_context(request.extensions()).cloned() else {
-            telemetry::no_auth_layer("SessionBindingLayer");
-            return Err(refusal::internal_error());
-        };
-        let principal = request.extensions().get::<Principal>().cloned();
-        match self.binder.check(request, principal.as_ref()) {
-            Ok(()) => Ok(Opened {
-                binder: Arc::clone(&self.binder),
-                principal,
-            }),
-            Err(error) => Err(refuse(error, &context, RequestHead::of(request))),
-        }
-    }
 }
 
 impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for SessionBindingService<S>
@@ -74,9 +58,20 @@ where
     }
 
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
-        match self.check(&mut request) {
-            Ok(opened) => ResponseFuture::inner(self.inner.call(request), opened),
-            Err(response) => ResponseFuture::respond(response),
+        if refusal_context(request.extensions()).is_none() {
+            telemetry::no_auth_layer("SessionBindingLayer");
+            return ResponseFuture::respond(refusal::internal_error());
+        }
+        let principal = request.extensions().get::<Principal>().cloned();
+        match self.binder.check(&mut request, principal.as_ref()) {
+            Ok(()) => {
+                let opened = Opened {
+                    binder: Arc::clone(&self.binder),
+                    principal,
+                };
+                ResponseFuture::inner(self.inner.call(request), opened)
+            }
+            Err(error) => ResponseFuture::respond(refuse(error, RequestHead::of(&request))),
         }
     }
 }
