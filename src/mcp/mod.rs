@@ -1,10 +1,12 @@
 //! Layers that know MCP.
 
 mod key;
+pub mod origin;
 pub mod session;
 mod version;
 
 pub use self::key::MacKey;
+pub use self::origin::OriginLayer;
 pub use self::session::SessionBindingLayer;
 
 use bytes::Bytes;
