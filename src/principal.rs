@@ -106,6 +106,10 @@ impl Principal {
             .and_then(|at| UNIX_EPOCH.checked_add(at))
     }
 
+    pub(crate) fn expires_since_epoch(&self) -> Option<Duration> {
+        self.inner.expires_at
+    }
+
     /// All claims, read when first asked for; empty for a credential without claims.
     pub fn claims(&self) -> &Map<String, Value> {
         let Some(raw) = &self.inner.raw_claims else {

@@ -32,6 +32,11 @@ pub(crate) fn no_auth_layer(piece: &'static str) {
     );
 }
 
+/// A streamed response was ended, because the credential of its request has.
+pub(crate) fn stream_ended() {
+    debug!(target: TARGET, "stream ended with its credential");
+}
+
 /// The service behind the layer opened a session whose id no client could give back.
 pub(crate) fn unusable_session_id() {
     tracing::error!(

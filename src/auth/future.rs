@@ -8,6 +8,7 @@ use http::{HeaderMap, HeaderName, Request, Response};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
+use super::lease::{Lease, Streams};
 use super::{Accepted, PendingAuthentication, ResponseBody};
 use crate::challenge::RefusalContext;
 use crate::credential::RequestHead;
@@ -21,16 +22,32 @@ pub(super) struct Admission {
     pub(super) context: Arc<RefusalContext>,
     pub(super) header: HeaderName,
     pub(super) forward_credential: bool,
+    pub(super) streams: Streams,
+}
+
+/// What is done to the response of an accepted request.
+#[derive(Default)]
+pub(super) struct Afterwards {
+    headers: Option<Box<HeaderMap>>,
+    lease: Option<Lease>,
+}
+
+impl Afterwards {
+    fn apply<B>(self, mut response: Response<B>) -> Response<ResponseBody<B>> {
+        if let Some(headers) = self.headers {
+            response.headers_mut().extend(*headers);
+        }
+        let deadline = self
+            .lease
+            .and_then(|lease| lease.deadline(response.headers()));
+        response.map(|body| ResponseBody::until(body, deadline))
+    }
 }
 
 impl Admission {
-    /// Puts the principal in, takes the credential out, and returns the headers of the
-    /// response.
-    pub(super) fn admit<B>(
-        self,
-        request: &mut Request<B>,
-        accepted: Accepted,
-    ) -> Option<Box<HeaderMap>> {
+    /// Puts the principal in, and takes the credential out.
+    pub(super) fn admit<B>(self, request: &mut Request<B>, accepted: Accepted) -> Afterwards {
+        let lease = self.streams.lease(request, accepted.valid_until);
         if self.forward_credential {
             if let Some(value) = request.headers_mut().get_mut(&self.header) {
                 value.set_sensitive(true);
@@ -42,7 +59,10 @@ impl Admission {
         extensions.remove::<NoPrincipal>();
         // This replaces the principal of a layer further out.
         extensions.insert(accepted.principal.with_context(&self.context));
-        accepted.headers
+        Afterwards {
+            headers: accepted.headers,
+            lease,
+        }
     }
 }
 
@@ -76,7 +96,7 @@ pin_project! {
         Inner {
             #[pin]
             future: F,
-            headers: Option<Box<HeaderMap>>,
+            afterwards: Afterwards,
         },
         Respond {
             response: Option<Response<Bytes>>,
@@ -99,9 +119,9 @@ impl<S, ReqBody, F> ResponseFuture<S, ReqBody, F> {
         }
     }
 
-    pub(super) fn inner(future: F, headers: Option<Box<HeaderMap>>) -> Self {
+    pub(super) fn inner(future: F, afterwards: Afterwards) -> Self {
         Self {
-            state: State::Inner { future, headers },
+            state: State::Inner { future, afterwards },
         }
     }
 
@@ -130,10 +150,10 @@ where
                         held.take().expect("ResponseFuture polled after completion");
                     match answer {
                         Ok(accepted) => {
-                            let headers = admission.admit(&mut request, accepted);
+                            let afterwards = admission.admit(&mut request, accepted);
                             State::Inner {
                                 future: inner.call(request),
-                                headers,
+                                afterwards,
                             }
                         }
                         Err(error) => State::Respond {
@@ -145,12 +165,9 @@ where
                         },
                     }
                 }
-                StateProj::Inner { future, headers } => {
-                    let mut response = ready!(future.poll(cx))?;
-                    if let Some(headers) = headers.take() {
-                        response.headers_mut().extend(*headers);
-                    }
-                    return Poll::Ready(Ok(response.map(ResponseBody::inner)));
+                StateProj::Inner { future, afterwards } => {
+                    let response = ready!(future.poll(cx))?;
+                    return Poll::Ready(Ok(std::mem::take(afterwards).apply(response)));
                 }
                 StateProj::Respond { response } => {
                     let response = response

@@ -105,25 +105,27 @@ impl OAuth {
         let cache = self.inner.tokens.as_ref();
         let cache = cache.map(|tokens| (tokens, Tokens::digest(token)));
         if let Some((tokens, digest)) = &cache
-            && let Some(principal) = recall(tokens, digest, now)?
+            && let Some((principal, valid_until)) = recall(tokens, digest, now)?
         {
-            return self.accept(principal);
+            return self.accept(principal, valid_until);
         }
         let verified = match self.verify_anew(token, now, waited)? {
             Anew::Verified(verified) => verified,
             Anew::Wait(waiting) => return Ok(Verdict::Wait(waiting)),
         };
         let principal = verified.principal.clone();
+        let valid_until = verified.server.profile.valid_until(verified.exp);
         if let Some((tokens, digest)) = cache {
             tokens.keep(digest, verified);
         }
-        self.accept(principal)
+        self.accept(principal, valid_until)
     }
 
     /// Judges the scopes: last, and anew for each request.
-    fn accept(&self, principal: Principal) -> Result<Verdict, AuthError> {
+    fn accept(&self, principal: Principal, valid_until: Duration) -> Result<Verdict, AuthError> {
         check_scopes(&self.required_scopes, principal.scopes())?;
-        Ok(Verdict::Accepted(Accepted::new(principal)))
+        let accepted = Accepted::new(principal).valid_until(valid_until);
+        Ok(Verdict::Accepted(accepted))
     }
 
     /// Checks all but the scopes. What needs no key comes first: a token that would be
@@ -190,13 +192,13 @@ impl OAuth {
     }
 }
 
-/// The principal of a token seen before, if all that was true of it still is. `None`: check
-/// it anew.
+/// The principal of a token seen before, and how long it is good, if all that was true of it
+/// still is. `None`: check it anew.
 fn recall(
     tokens: &Tokens,
     digest: &TokenDigest,
     now: Duration,
-) -> Result<Option<Principal>, AuthError> {
+) -> Result<Option<(Principal, Duration)>, AuthError> {
     let Some(known) = tokens.get(digest, now) else {
         return Ok(None);
     };
@@ -209,7 +211,8 @@ fn recall(
     }
     let profile = &known.server.profile;
     profile.check_times(known.exp, known.nbf, known.iat, now)?;
-    Ok(Some(known.principal.clone()))
+    let valid_until = profile.valid_until(known.exp);
+    Ok(Some((known.principal.clone(), valid_until)))
 }
 
 impl Authenticate for OAuth {
@@ -253,6 +256,10 @@ impl Authenticate for OAuth {
 
     fn resource_path(&self) -> Option<&str> {
         Some(self.inner.resource.path())
+    }
+
+    fn clock(&self) -> Clock {
+        self.inner.clock.clone()
     }
 }
 

@@ -7,7 +7,9 @@ mod json;
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Method, Response, Version};
+use http_body::Frame;
 
+pub(crate) use self::grpc::Media;
 use crate::challenge::RefusalContext;
 use crate::error::{AuthError, AuthErrorKind};
 
@@ -42,6 +44,12 @@ pub(crate) fn respond(error: AuthError, context: &RefusalContext, form: Form) ->
     }
     response.extensions_mut().insert(error);
     response
+}
+
+/// What a gRPC stream ends with when its credential does.
+pub(crate) fn grpc_end(media: Media) -> Frame<Bytes> {
+    let error = AuthError::invalid("expired").with_description("The credential expired");
+    grpc::end(&error, media)
 }
 
 /// 500 for what the server itself did wrong: a piece without the auth layer it needs, say.

@@ -9,4 +9,5 @@ mod common;
 
 mod binding;
 mod origin;
+mod streams;
 mod support;
