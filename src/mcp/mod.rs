@@ -2,11 +2,13 @@
 
 mod key;
 pub mod origin;
+mod sealer;
 pub mod session;
 mod version;
 
 pub use self::key::MacKey;
 pub use self::origin::OriginLayer;
+pub use self::sealer::{PrincipalSealer, RequestDigest, SealError};
 pub use self::session::SessionBindingLayer;
 
 use bytes::Bytes;

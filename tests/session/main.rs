@@ -9,5 +9,6 @@ mod common;
 
 mod binding;
 mod origin;
+mod sealer;
 mod streams;
 mod support;
