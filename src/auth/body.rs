@@ -25,13 +25,13 @@ pin_project! {
 }
 
 impl<B> ResponseBody<B> {
-    pub(super) fn inner(body: B) -> Self {
+    pub(crate) fn inner(body: B) -> Self {
         Self {
             kind: Kind::Inner { body },
         }
     }
 
-    pub(super) fn own(bytes: Bytes) -> Self {
+    pub(crate) fn own(bytes: Bytes) -> Self {
         Self {
             kind: Kind::Own {
                 body: Full::new(bytes),
