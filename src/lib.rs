@@ -81,6 +81,7 @@ pub mod jwt;
 #[cfg(feature = "oauth")]
 #[cfg_attr(docsrs, doc(cfg(feature = "oauth")))]
 pub mod oauth;
+pub mod mcp;
 mod placeholder;
 mod principal;
 mod refusal;

@@ -64,7 +64,6 @@ pub use self::handler::{Granted, RequiredScopes};
 pub use self::hierarchy::ScopeHierarchy;
 pub use self::layer::RequireScopesLayer;
 pub use self::needs::Needs;
-pub(crate) use self::needs::Verdict;
 pub use self::service::RequireScopes;
 pub(crate) use self::service::refused;
 pub use self::set::{ScopeError, Scopes};
