@@ -23,6 +23,12 @@ pub(crate) fn refused(error: &AuthError, method: &Method) {
     }
 }
 
+/// A handler found that its principal lacks scopes.
+pub(crate) fn refused_by_handler(error: &AuthError) {
+    let (reason, status) = (error.reason(), error.status().as_u16());
+    debug!(target: TARGET, reason, status, needed = error.scopes().as_str(), "request refused");
+}
+
 /// A piece that needs an auth layer around it ran without one.
 pub(crate) fn no_auth_layer(piece: &'static str) {
     tracing::error!(

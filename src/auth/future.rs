@@ -12,10 +12,8 @@ use super::lease::{Lease, Streams};
 use super::{Accepted, PendingAuthentication, ResponseBody};
 use crate::challenge::RefusalContext;
 use crate::credential::RequestHead;
-use crate::error::AuthError;
 use crate::principal::NoPrincipal;
-use crate::refusal::{self, Form};
-use crate::telemetry;
+use crate::refusal::refuse;
 
 /// How an accepted request is made ready for the inner service.
 pub(super) struct Admission {
@@ -64,17 +62,6 @@ impl Admission {
             lease,
         }
     }
-}
-
-/// Writes a refusal, and the one event that tells of it.
-pub(crate) fn refuse(
-    error: AuthError,
-    context: &RefusalContext,
-    head: RequestHead<'_>,
-) -> Response<Bytes> {
-    telemetry::refused(&error, head.method());
-    let form = Form::of(head.method(), head.version(), head.headers());
-    refusal::respond(error, context, form)
 }
 
 pin_project! {

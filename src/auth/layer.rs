@@ -13,6 +13,7 @@ use super::{Accepted, AuthService, Authenticate, Authentication, PendingAuthenti
 use crate::challenge::RefusalContext;
 use crate::credential::{self, QueryNames, RequestHead};
 use crate::error::{AuthError, ConfigError};
+use crate::refusal::refuse;
 use crate::telemetry;
 
 /// The layer that puts the provider `P` before a service.
@@ -238,7 +239,7 @@ impl<P: Authenticate> State<P> {
         }
         match self.authenticate(head) {
             Ok(decision) => decision,
-            Err(error) => Decision::Respond(super::future::refuse(error, &self.context, head)),
+            Err(error) => Decision::Respond(refuse(error, &self.context, head)),
         }
     }
 

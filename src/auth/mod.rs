@@ -92,7 +92,6 @@ pub use self::exempt::SseEndpoints;
 #[cfg(feature = "axum")]
 pub use self::extract::PrincipalRejection;
 pub use self::future::ResponseFuture;
-pub(crate) use self::future::refuse;
 pub use self::layer::AuthLayer;
 pub(crate) use self::macros::auth_layer_newtype;
 pub use self::service::AuthService;

@@ -1,29 +1,26 @@
-//! Layers that know MCP.
+//! Layers that know MCP: which operation a request asks for, and which scopes it needs; whose
+//! a session is; which hosts and origins a server answers to.
+//!
+//! They go around the MCP endpoint and repeat nothing of the auth layer: what a refusal must
+//! say travels with the request. Where no auth layer ran, the layers that belong inside one
+//! answer a logged 500; a request that was let through without a credential gets 401 where
+//! scopes are needed.
 
+mod body;
+mod headers;
+mod json;
 mod key;
+mod operation;
 pub mod origin;
+mod policy;
+mod scopes;
 mod sealer;
 pub mod session;
-mod version;
 
+pub use self::body::RequestBody;
 pub use self::key::MacKey;
 pub use self::origin::OriginLayer;
+pub use self::policy::{Call, Decision, ScopePolicy, ScopePolicyBuilder, Unlisted};
+pub use self::scopes::{McpScopes, McpScopesLayer, ScopesFuture};
 pub use self::sealer::{PrincipalSealer, RequestDigest, SealError};
 pub use self::session::SessionBindingLayer;
-
-use bytes::Bytes;
-use http::Response;
-
-use crate::auth;
-use crate::credential::RequestHead;
-use crate::error::AuthError;
-use crate::principal::refusal_context;
-use crate::refusal;
-
-/// Refuses a request as the auth layer around would; 500 where there is none.
-fn refuse(error: AuthError, head: RequestHead<'_>) -> Response<Bytes> {
-    match refusal_context(head.extensions()) {
-        Some(context) => auth::refuse(error, context, head),
-        None => refusal::internal_error(),
-    }
-}

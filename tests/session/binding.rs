@@ -285,7 +285,7 @@ async fn headers_that_are_there_twice_are_refused() {
         ),
         (
             &[(VERSION, "2025-11-25"), (VERSION, "2025-11-25")],
-            "duplicate_protocol_version",
+            "protocol_version_twice",
         ),
         (
             &[
@@ -293,7 +293,7 @@ async fn headers_that_are_there_twice_are_refused() {
                 (VERSION, "2026-07-28"),
                 (VERSION, "2025-11-25"),
             ],
-            "duplicate_protocol_version",
+            "protocol_version_twice",
         ),
     ];
     for (headers, reason) in two {

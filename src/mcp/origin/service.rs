@@ -7,8 +7,9 @@ use tower_service::Service;
 
 use super::future::ResponseFuture;
 use super::layer::State;
-use crate::auth::{ResponseBody, refuse};
+use crate::auth::ResponseBody;
 use crate::credential::RequestHead;
+use crate::refusal::refuse;
 
 /// The service made by an [`OriginLayer`](super::OriginLayer).
 ///

@@ -11,13 +11,13 @@ use super::bind::Binder;
 use super::layer::SESSION_ID;
 use crate::auth::ResponseBody;
 use crate::mcp::key::Owner;
-use crate::principal::Principal;
+use crate::principal::Caller;
 use crate::{refusal, telemetry};
 
 /// Whose the session is that a response may name.
 pub(super) struct Opened {
     pub(super) binder: Arc<Binder>,
-    pub(super) principal: Option<Principal>,
+    pub(super) caller: Caller,
 }
 
 impl Opened {
@@ -28,7 +28,7 @@ impl Opened {
         if ids.next().is_some() {
             return false;
         }
-        let owner = Owner::of(self.principal.as_ref());
+        let owner = Owner::of(self.caller.principal.as_ref());
         let Some(mut bound) = self.binder.bind(owner, inner.as_bytes()) else {
             return false;
         };
@@ -90,7 +90,7 @@ where
                     return Poll::Ready(Ok(response.map(ResponseBody::inner)));
                 }
                 telemetry::unusable_session_id();
-                refusal::internal_error()
+                refusal::server_error()
             }
             StateProj::Respond { response } => response
                 .take()

@@ -6,8 +6,8 @@ use tower_layer::Layer;
 use super::SessionBindingService;
 use super::bind::Binder;
 use crate::error::{AuthError, ConfigError, quoted};
+use crate::mcp::headers;
 use crate::mcp::key::{Keyring, MacKey, Owner};
-use crate::mcp::version;
 use crate::principal::Principal;
 
 pub(super) const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
@@ -67,7 +67,7 @@ impl Binder {
         principal: Option<&Principal>,
     ) -> Result<(), AuthError> {
         let headers = request.headers_mut();
-        if !version::has_sessions(headers)? {
+        if !has_sessions(headers::protocol_version(headers)?) {
             headers.remove(&SESSION_ID);
             headers.remove(&LAST_EVENT_ID);
             return Ok(());
@@ -90,6 +90,23 @@ impl Binder {
         headers.insert(SESSION_ID, inner);
         Ok(())
     }
+}
+
+/// The first revision without sessions.
+const SESSIONLESS: &str = "2026-07-28";
+
+/// Whether a request claims a revision that has sessions: none, or a date before 2026-07-28.
+/// Dates of one form compare as their bytes do.
+fn has_sessions(version: Option<&str>) -> bool {
+    let has_form = |(byte, form): (u8, u8)| match form {
+        b'-' => byte == b'-',
+        _ => byte.is_ascii_digit(),
+    };
+    version.is_none_or(|version| {
+        version.len() == SESSIONLESS.len()
+            && version.bytes().zip(SESSIONLESS.bytes()).all(has_form)
+            && version < SESSIONLESS
+    })
 }
 
 /// The one value of a header.

@@ -9,9 +9,9 @@ use super::bind::Binder;
 use super::future::{Opened, ResponseFuture};
 use crate::auth::ResponseBody;
 use crate::credential::RequestHead;
-use crate::mcp::refuse;
-use crate::principal::{Principal, refusal_context};
-use crate::{refusal, telemetry};
+use crate::principal::Caller;
+use crate::refusal::{self, refuse};
+use crate::telemetry;
 
 /// The service made by a [`SessionBindingLayer`](super::SessionBindingLayer).
 ///
@@ -58,21 +58,19 @@ where
     }
 
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
-        if refusal_context(request.extensions()).is_none() {
+        let Some(caller) = Caller::of(request.extensions()) else {
             telemetry::no_auth_layer("SessionBindingLayer");
-            return ResponseFuture::respond(refusal::internal_error());
+            return ResponseFuture::respond(refusal::no_auth_layer());
+        };
+        if let Err(error) = self.binder.check(&mut request, caller.principal.as_ref()) {
+            let head = RequestHead::of(&request);
+            return ResponseFuture::respond(refuse(error, &caller.context, head));
         }
-        let principal = request.extensions().get::<Principal>().cloned();
-        match self.binder.check(&mut request, principal.as_ref()) {
-            Ok(()) => {
-                let opened = Opened {
-                    binder: Arc::clone(&self.binder),
-                    principal,
-                };
-                ResponseFuture::inner(self.inner.call(request), opened)
-            }
-            Err(error) => ResponseFuture::respond(refuse(error, RequestHead::of(&request))),
-        }
+        let opened = Opened {
+            binder: Arc::clone(&self.binder),
+            caller,
+        };
+        ResponseFuture::inner(self.inner.call(request), opened)
     }
 }
 
