@@ -9,6 +9,7 @@ mod common;
 
 mod binding;
 mod origin;
+mod rmcp;
 mod sealer;
 mod streams;
 mod support;
