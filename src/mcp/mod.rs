@@ -16,6 +16,7 @@ mod policy;
 mod scopes;
 mod sealer;
 pub mod session;
+mod stack;
 
 pub use self::body::RequestBody;
 pub use self::key::MacKey;
@@ -24,3 +25,4 @@ pub use self::policy::{Call, Decision, ScopePolicy, ScopePolicyBuilder, Unlisted
 pub use self::scopes::{McpScopes, McpScopesLayer, ScopesFuture};
 pub use self::sealer::{PrincipalSealer, RequestDigest, SealError};
 pub use self::session::SessionBindingLayer;
+pub use self::stack::McpStack;

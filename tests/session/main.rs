@@ -11,5 +11,6 @@ mod binding;
 mod origin;
 mod rmcp;
 mod sealer;
+mod stack;
 mod streams;
 mod support;

@@ -21,7 +21,9 @@
 //!
 //! The layer belongs outside the auth layer, and inside CORS. Its refusals have no challenge,
 //! because no credential would help. `X-Forwarded-Host` and `Forwarded` are not read: a proxy
-//! must pass `Host` on, or send one that you allow.
+//! must pass `Host` on, or send one that you allow. rmcp checks hosts too, and allows none but
+//! loopback unless told otherwise: with this layer outside, its `disable_allowed_hosts()` is
+//! safe.
 //!
 //! # Example
 //!

@@ -28,7 +28,8 @@
 //! request is a logged 500.
 //!
 //! A principal without subject and username is told apart by its credential, so a new token
-//! needs a new session there.
+//! needs a new session there. The HTTP+SSE transport of revision 2024-11-05 names its session
+//! in the URL, which this layer does not read.
 //!
 //! # Changing the key
 //!
