@@ -183,8 +183,10 @@ async fn it_goes_around_a_router() {
     let ask = |ask: Ask| request(ask).map(axum::body::Body::new);
     let response = app.clone().oneshot(ask(Ask::default())).await.unwrap();
     assert_eq!(response.status(), 200);
-    let mut wrong = Ask::default();
-    wrong.no_scope = true;
+    let wrong = Ask {
+        no_scope: true,
+        ..Ask::default()
+    };
     let response = app.oneshot(ask(wrong)).await.unwrap();
     assert_eq!(response.status(), 403);
     assert!(response.headers().contains_key("www-authenticate"));
