@@ -9,11 +9,13 @@ use http::request::Parts;
 use rmcp::ErrorData;
 use rmcp::handler::server::tool::{Extension, RequestState};
 use rmcp::handler::server::wrapper::Parameters;
-use rmcp::model::{CallToolResponse, CallToolResult, ContentBlock, InputRequiredResult};
+use rmcp::model::{
+    CallToolResponse, CallToolResult, ContentBlock, InputRequiredResult, SubscriptionFilter,
+};
 use rmcp::schemars::{self, JsonSchema};
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
-use rmcp::{tool, tool_router};
+use rmcp::{ServerHandler, tool, tool_handler, tool_router};
 use serde_json::json;
 use tower_mcp_auth::mcp::{PrincipalSealer, RequestDigest, ScopePolicy};
 use tower_mcp_auth::scopes::{Needs, ScopeHierarchy};
@@ -69,7 +71,7 @@ struct Deletion {
     confirmation: Option<String>,
 }
 
-#[tool_router(server_handler)]
+#[tool_router]
 impl Notes {
     #[tool(description = "Says who calls")]
     async fn whoami(&self, Extension(parts): Extension<Parts>) -> Result<String, ErrorData> {
@@ -131,6 +133,17 @@ impl Notes {
             return Ok(InputRequiredResult::from_request_state(confirmation).into());
         }
         Ok(text(confirmation))
+    }
+}
+
+#[tool_handler]
+impl ServerHandler for Notes {
+    /// Clients of 2026-07-28 can listen; the stream ends with their token.
+    fn accepted_subscription_filter(
+        &self,
+        requested: &SubscriptionFilter,
+    ) -> Option<SubscriptionFilter> {
+        Some(requested.clone())
     }
 }
 

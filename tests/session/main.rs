@@ -6,11 +6,15 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+#[path = "../../examples/support/notes.rs"]
+mod notes;
 
 mod binding;
+mod client;
 mod origin;
 mod rmcp;
 mod sealer;
 mod stack;
 mod streams;
 mod support;
+mod whole;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::Router;
 use http::request::Parts;
-use reqwest::{Method, RequestBuilder, Response, StatusCode};
+use reqwest::{Method, StatusCode};
 use rmcp::handler::server::tool::Extension;
 use rmcp::model::CallToolRequestParams;
 use rmcp::transport::StreamableHttpClientTransport;
@@ -14,13 +14,14 @@ use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
 use rmcp::{ServiceExt, tool, tool_router};
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::time::timeout;
 use tower_mcp_auth::mcp::{OriginLayer, SessionBindingLayer};
 use tower_mcp_auth::{Clock, JwtLayer, Principal};
 
-use crate::common::{NOW, SECRET, clock, token};
+use crate::client::{Client, WITH_SESSIONS, token_of};
+use crate::common::{SECRET, clock};
 use crate::support::key;
 
 #[derive(Clone)]
@@ -57,105 +58,12 @@ async fn serve(clock: &Clock) -> String {
     uri
 }
 
-fn token_of(subject: &str) -> String {
-    let exp = NOW + 300;
-    token(&format!(r#"{{"sub":"{subject}","exp":{exp}}}"#))
-}
-
-/// A client that writes its requests by hand.
-#[derive(Clone)]
-struct Client {
-    http: reqwest::Client,
-    uri: String,
-    token: String,
-    version: Option<&'static str>,
-    session: Option<String>,
-}
-
-impl Client {
-    fn new(uri: &str, subject: &str) -> Self {
-        Self {
-            http: reqwest::Client::new(),
-            uri: uri.to_owned(),
-            token: token_of(subject),
-            version: None,
-            session: None,
-        }
-    }
-
-    fn request(&self, method: Method) -> RequestBuilder {
-        let mut request = self
-            .http
-            .request(method, &self.uri)
-            .bearer_auth(&self.token)
-            .header("accept", "application/json, text/event-stream");
-        if let Some(version) = self.version {
-            request = request.header("mcp-protocol-version", version);
-        }
-        if let Some(session) = &self.session {
-            request = request.header("mcp-session-id", session);
-        }
-        request
-    }
-
-    async fn post(&self, message: &Value) -> Response {
-        let request = self.request(Method::POST);
-        request.json(message).send().await.unwrap()
-    }
-
-    /// Opens a session in this revision.
-    async fn initialize(&mut self, version: &'static str) {
-        let params = json!({
-            "protocolVersion": version,
-            "capabilities": {},
-            "clientInfo": { "name": "by hand", "version": "1" },
-        });
-        let message =
-            json!({ "jsonrpc": "2.0", "id": 1, "method": "initialize", "params": params });
-        let response = self.post(&message).await;
-        assert_eq!(response.status(), StatusCode::OK);
-        let session = response.headers()["mcp-session-id"].to_str().unwrap();
-        self.session = Some(session.to_owned());
-        let answer = answer_of(response, 1).await;
-        assert_eq!(answer["result"]["protocolVersion"], version);
-        self.version = Some(version);
-        let done = json!({ "jsonrpc": "2.0", "method": "notifications/initialized" });
-        assert_eq!(self.post(&done).await.status(), StatusCode::ACCEPTED);
-    }
-
-    async fn call(&self) -> Response {
-        let params = json!({ "name": "whoami", "arguments": {} });
-        self.post(&json!({ "jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": params }))
-            .await
-    }
-
-    async fn whoami(&self) -> String {
-        let answer = answer_of(self.call().await, 2).await;
-        let text = &answer["result"]["content"][0]["text"];
-        text.as_str().expect("a text").to_owned()
-    }
-}
-
-/// The answer with this id in a body of JSON or of events.
-async fn answer_of(response: Response, id: u64) -> Value {
-    assert_eq!(response.status(), StatusCode::OK);
-    let text = timeout(Duration::from_secs(10), response.text());
-    let text = text.await.expect("an end").unwrap();
-    let mut messages = text
-        .lines()
-        .map(|line| line.strip_prefix("data:").unwrap_or(line))
-        .filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    messages
-        .find(|message| message["id"] == id)
-        .unwrap_or_else(|| panic!("no answer in {text:?}"))
-}
-
 #[tokio::test]
 async fn the_client_of_rmcp_notices_nothing() {
     let uri = serve(&clock()).await;
     for subject in ["alice", "mallory"] {
         let config =
-            StreamableHttpClientTransportConfig::with_uri(&*uri).auth_header(token_of(subject));
+            StreamableHttpClientTransportConfig::with_uri(&*uri).auth_header(token_of(subject, ""));
         let transport = StreamableHttpClientTransport::from_config(config);
         let client = ().serve(transport).await.unwrap();
         assert_eq!(client.list_all_tools().await.unwrap().len(), 1);
@@ -167,13 +75,11 @@ async fn the_client_of_rmcp_notices_nothing() {
     }
 }
 
-const WITH_SESSIONS: [&str; 3] = ["2025-03-26", "2025-06-18", "2025-11-25"];
-
 #[tokio::test]
 async fn the_server_sees_the_ids_it_made() {
     let uri = serve(&clock()).await;
     for version in WITH_SESSIONS {
-        let mut alice = Client::new(&uri, "alice");
+        let mut alice = Client::new(&uri, "alice", "");
         alice.initialize(version).await;
         let bound = alice.session.clone().unwrap();
         let seen = alice.whoami().await;
@@ -186,12 +92,12 @@ async fn the_server_sees_the_ids_it_made() {
 async fn a_stolen_session_is_an_unknown_one() {
     let uri = serve(&clock()).await;
     for version in WITH_SESSIONS {
-        let mut alice = Client::new(&uri, "alice");
+        let mut alice = Client::new(&uri, "alice", "");
         alice.initialize(version).await;
         let bound = alice.session.clone().unwrap();
         let inner = bound.rsplit_once('.').unwrap().0.to_owned();
 
-        let mut mallory = Client::new(&uri, "mallory");
+        let mut mallory = Client::new(&uri, "mallory", "");
         mallory.version = Some(version);
         let mut refusals = Vec::new();
         for stolen in [&bound, &inner, &"never-there".to_owned()] {
@@ -227,36 +133,26 @@ async fn a_stolen_session_is_an_unknown_one() {
 #[tokio::test]
 async fn a_session_that_was_ended_is_over_for_its_owner_too() {
     let uri = serve(&clock()).await;
-    let mut alice = Client::new(&uri, "alice");
+    let mut alice = Client::new(&uri, "alice", "");
     alice.initialize("2025-11-25").await;
     let ended = alice.request(Method::DELETE).send().await.unwrap();
     assert!(ended.status().is_success(), "{ended:?}");
-    assert_eq!(alice.call().await.status(), StatusCode::NOT_FOUND);
+    assert_eq!(
+        alice.call("whoami", &json!({})).await.status(),
+        StatusCode::NOT_FOUND
+    );
 }
 
 #[tokio::test]
 async fn without_sessions_a_stolen_one_is_nothing() {
     let uri = serve(&clock()).await;
-    let mut alice = Client::new(&uri, "alice");
+    let mut alice = Client::new(&uri, "alice", "");
     alice.initialize("2025-11-25").await;
 
-    let mut mallory = Client::new(&uri, "mallory");
+    let mut mallory = Client::new(&uri, "mallory", "");
     mallory.session = alice.session.clone();
     mallory.version = Some("2026-07-28");
-    let meta = json!({
-        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-        "io.modelcontextprotocol/clientInfo": { "name": "by hand", "version": "1" },
-        "io.modelcontextprotocol/clientCapabilities": {},
-    });
-    let params = json!({ "name": "whoami", "arguments": {}, "_meta": meta });
-    let message = json!({ "jsonrpc": "2.0", "id": 4, "method": "tools/call", "params": params });
-    let request = mallory
-        .request(Method::POST)
-        .header("mcp-method", "tools/call")
-        .header("mcp-name", "whoami")
-        .json(&message);
-    let answer = answer_of(request.send().await.unwrap(), 4).await;
-    assert_eq!(answer["result"]["content"][0]["text"], "mallory none");
+    assert_eq!(mallory.whoami().await, "mallory none");
 
     let stream = mallory
         .request(Method::GET)
@@ -271,7 +167,7 @@ async fn without_sessions_a_stolen_one_is_nothing() {
 async fn an_open_stream_ends_with_its_token() {
     let clock = clock();
     let uri = serve(&clock).await;
-    let mut alice = Client::new(&uri, "alice");
+    let mut alice = Client::new(&uri, "alice", "");
     alice.initialize("2025-11-25").await;
     let mut stream = alice.request(Method::GET).send().await.unwrap();
     assert_eq!(stream.status(), StatusCode::OK);
@@ -282,13 +178,16 @@ async fn an_open_stream_ends_with_its_token() {
     clock.advance(Duration::from_secs(360));
     let rest = timeout(Duration::from_secs(10), stream.text()).await;
     rest.expect("an end").expect("a clean one");
-    assert_eq!(alice.call().await.status(), StatusCode::UNAUTHORIZED);
+    assert_eq!(
+        alice.call("whoami", &json!({})).await.status(),
+        StatusCode::UNAUTHORIZED
+    );
 }
 
 #[tokio::test]
 async fn a_rebound_name_and_a_foreign_page_are_refused_before_all_else() {
     let uri = serve(&clock()).await;
-    let alice = Client::new(&uri, "alice");
+    let alice = Client::new(&uri, "alice", "");
     for (header, value) in [
         ("host", "evil.example"),
         ("origin", "https://evil.example"),

@@ -431,7 +431,7 @@ impl Body for Endless {
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.0.clone()
+        self.0
     }
 }
 
@@ -441,7 +441,7 @@ async fn endless(
     header: Option<&'static str>,
 ) -> Pin<Box<ResponseBody<Endless>>> {
     let service = tower::service_fn(move |_: Request<Full<Bytes>>| {
-        let mut response = Response::new(Endless(hint.clone()));
+        let mut response = Response::new(Endless(hint));
         let headers = response.headers_mut();
         headers.insert("content-type", HeaderValue::from_static(SSE));
         if let Some(length) = header {
