@@ -39,8 +39,8 @@ impl<S: Sync> FromRequestParts<S> for Principal {
         if let Some(principal) = parts.extensions.get::<Self>() {
             return Ok(principal.clone());
         }
-        let context =
-            refusal_context(&parts.extensions).ok_or_else(|| PrincipalRejection::no_auth_layer("Principal"))?;
+        let context = refusal_context(&parts.extensions)
+            .ok_or_else(|| PrincipalRejection::no_auth_layer("Principal"))?;
         let response = refuse(AuthError::missing(), context, (&*parts).into());
         Err(PrincipalRejection::new(response))
     }

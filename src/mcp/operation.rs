@@ -101,10 +101,12 @@ impl<'a> Message<'a> {
         while let Some(name) = json.member(&mut members)? {
             match seen.note(&name, &TOP)? {
                 Some(ID) => id = Some(json.skip()?),
-                Some(METHOD) => method = Some(json.string().map_err(|fault| match fault {
-                    Fault::Syntax => confused("method_not_a_string"),
-                    other => other.into(),
-                })?),
+                Some(METHOD) => {
+                    method = Some(json.string().map_err(|fault| match fault {
+                        Fault::Syntax => confused("method_not_a_string"),
+                        other => other.into(),
+                    })?)
+                }
                 Some(PARAMS) => params = Params::read(json)?,
                 _ => {
                     json.skip()?;

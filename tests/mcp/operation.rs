@@ -207,13 +207,33 @@ fn json_string(text: String) -> impl Strategy<Value = String> {
 
 fn names() -> impl Strategy<Value = String> {
     let known = select(vec![
-        "name", "uri", "ref", "arguments", "notifications", "taskId", "_meta", "method", "params",
-        "id", "jsonrpc", "result", "error", "type", "resourceSubscriptions", "Name", "NAME", "URI",
-        "Method", "Params", "param\u{17f}", "ta\u{17f}\u{212a}Id", "METHOD", "iD", "x",
+        "name",
+        "uri",
+        "ref",
+        "arguments",
+        "notifications",
+        "taskId",
+        "_meta",
+        "method",
+        "params",
+        "id",
+        "jsonrpc",
+        "result",
+        "error",
+        "type",
+        "resourceSubscriptions",
+        "Name",
+        "NAME",
+        "URI",
+        "Method",
+        "Params",
+        "param\u{17f}",
+        "ta\u{17f}\u{212a}Id",
+        "METHOD",
+        "iD",
+        "x",
     ]);
-    known
-        .prop_map(str::to_owned)
-        .prop_flat_map(json_string)
+    known.prop_map(str::to_owned).prop_flat_map(json_string)
 }
 
 fn scalars() -> impl Strategy<Value = String> {
@@ -232,7 +252,9 @@ fn scalars() -> impl Strategy<Value = String> {
 }
 
 fn space() -> impl Strategy<Value = &'static str> {
-    select(vec!["", "", "", " ", "\n\t", "\r\n", "\u{a0}", "\u{c}", "/**/"])
+    select(vec![
+        "", "", "", " ", "\n\t", "\r\n", "\u{a0}", "\u{c}", "/**/",
+    ])
 }
 
 fn object(pairs: Vec<(String, String)>, space: &str) -> String {
@@ -246,7 +268,10 @@ fn object(pairs: Vec<(String, String)>, space: &str) -> String {
 fn anything() -> impl Strategy<Value = String> {
     scalars().prop_recursive(6, 48, 6, |inner| {
         prop_oneof![
-            (prop::collection::vec((names(), inner.clone()), 0..6), space())
+            (
+                prop::collection::vec((names(), inner.clone()), 0..6),
+                space()
+            )
                 .prop_map(|(pairs, space)| object(pairs, space)),
             (prop::collection::vec(inner, 0..4), space())
                 .prop_map(|(items, space)| format!("[{}{space}]", items.join(","))),
@@ -403,7 +428,10 @@ fn what_is_acted_on_is_found_by_the_method_wherever_it_stands() {
             r#"{"method":"subscriptions/listen","id":1,"params":{"notifications":{"resourceSubscriptions":["a:b","c:d"]}}}"#,
             "resource a:b resource c:d",
         ),
-        (r#"{"method":"tools/list","id":1,"params":{"name":"rm"}}"#, ""),
+        (
+            r#"{"method":"tools/list","id":1,"params":{"name":"rm"}}"#,
+            "",
+        ),
         (r#"{"method":"ping","id":1,"params":null}"#, ""),
     ] {
         let judged = admitted(body).remove(0);
@@ -428,7 +456,10 @@ fn answers_of_the_client_are_no_operations() {
 #[test]
 fn a_body_that_can_be_read_in_two_ways_is_refused() {
     for (body, reason) in [
-        (r#"{"method":"ping","method":"tools/call","id":1}"#, "member_twice"),
+        (
+            r#"{"method":"ping","method":"tools/call","id":1}"#,
+            "member_twice",
+        ),
         (
             "{\"method\":\"ping\",\"m\\u0065thod\":\"tools/call\",\"id\":1}",
             "member_twice",
@@ -446,7 +477,10 @@ fn a_body_that_can_be_read_in_two_ways_is_refused() {
             "member_twice",
         ),
         (r#"{"method":"ping","id":1,"id":2}"#, "member_twice"),
-        (r#"{"method":"ping","id":1,"Method":"tools/call"}"#, "member_in_other_case"),
+        (
+            r#"{"method":"ping","id":1,"Method":"tools/call"}"#,
+            "member_in_other_case",
+        ),
         (
             r#"{"method":"tools/call","id":1,"params":{"name":"ls","NAME":"rm"}}"#,
             "member_in_other_case",
@@ -455,7 +489,10 @@ fn a_body_that_can_be_read_in_two_ways_is_refused() {
             "{\"method\":\"tools/call\",\"id\":1,\"param\u{17f}\":{\"name\":\"rm\"}}",
             "member_in_other_case",
         ),
-        (r#"{"method":"ping","id":1} {"method":"tools/call"}"#, "body_not_json"),
+        (
+            r#"{"method":"ping","id":1} {"method":"tools/call"}"#,
+            "body_not_json",
+        ),
         (r#"{"method":"ping","id":1}x"#, "body_not_json"),
         (r#"{"method":"ping","id":1,}"#, "body_not_json"),
         (r#"{"method":"ping","id":1"#, "body_not_json"),
@@ -472,10 +509,19 @@ fn a_body_that_can_be_read_in_two_ways_is_refused() {
         ("7", "not_json_rpc"),
         ("[[]]", "not_json_rpc"),
         ("[]", "batch_empty"),
-        (r#"{"method":"tools/call","id":1,"params":["rm"]}"#, "params_not_an_object"),
-        (r#"{"method":"tools/call","id":1,"params":{"name":7}}"#, "target_missing"),
+        (
+            r#"{"method":"tools/call","id":1,"params":["rm"]}"#,
+            "params_not_an_object",
+        ),
+        (
+            r#"{"method":"tools/call","id":1,"params":{"name":7}}"#,
+            "target_missing",
+        ),
         (r#"{"method":"tools/call","id":1}"#, "target_missing"),
-        (r#"{"method":"resources/read","id":1,"params":{}}"#, "target_missing"),
+        (
+            r#"{"method":"resources/read","id":1,"params":{}}"#,
+            "target_missing",
+        ),
         (
             r#"{"method":"resources/x","id":1,"params":{"uri":7}}"#,
             "target_missing",
@@ -533,12 +579,17 @@ fn what_takes_more_memory_than_its_text_is_bounded() {
 #[test]
 fn arguments_are_read_when_asked_for_and_only_in_one_way() {
     let call = |arguments: &str| {
-        format!(r#"{{"method":"tools/call","id":1,"params":{{"name":"x","arguments":{arguments}}}}}"#)
+        format!(
+            r#"{{"method":"tools/call","id":1,"params":{{"name":"x","arguments":{arguments}}}}}"#
+        )
     };
     let twice = call(r#"{"deep":[{"a":1,"\u0061":2}]}"#);
     assert!(judge(twice.as_bytes(), false).1.is_some());
     let (answer, judged) = judge(twice.as_bytes(), true);
-    assert_eq!((judged, answer.error().reason()), (None, "arguments_ambiguous"));
+    assert_eq!(
+        (judged, answer.error().reason()),
+        (None, "arguments_ambiguous")
+    );
     let large = call(&format!("\"{}\"", "a".repeat(1 << 20)));
     assert!(judge(large.as_bytes(), false).1.is_some());
     let (answer, _) = judge(large.as_bytes(), true);

@@ -26,7 +26,9 @@ fn bearer(token: &str) -> Request<Full<bytes::Bytes>> {
 async fn a_layer_admits_whoever_has_the_scopes() {
     let all = RequireScopesLayer::new(["read", "write"]).unwrap();
     let either = RequireScopesLayer::new(Needs::any(["write", "billing"]).unwrap()).unwrap();
-    let under = RequireScopesLayer::new("read").unwrap().hierarchy(hierarchy());
+    let under = RequireScopesLayer::new("read")
+        .unwrap()
+        .hierarchy(hierarchy());
     for (layer, token, admitted) in [
         (&all, "read.write", true),
         (&all, "write.read.more", true),
@@ -195,9 +197,8 @@ fn the_layer_waits_for_the_service_behind_it() {
     let (mock, mut handle) = tower_test::mock::pair::<Request<()>, http::Response<()>>();
     handle.allow(0);
     let mut service = tokio_test::task::spawn(layer.layer(mock));
-    let ready = service.enter(|cx, mut service| {
-        tower::Service::<Request<()>>::poll_ready(&mut *service, cx)
-    });
+    let ready = service
+        .enter(|cx, mut service| tower::Service::<Request<()>>::poll_ready(&mut *service, cx));
     assert!(ready.is_pending());
 }
 
@@ -251,7 +252,10 @@ async fn a_handler_refuses_like_a_layer() {
         match scope {
             Some(scope) => {
                 let challenge = challenge.unwrap().to_str().unwrap();
-                assert!(challenge.contains(&format!("scope=\"{scope}\"")), "{challenge}");
+                assert!(
+                    challenge.contains(&format!("scope=\"{scope}\"")),
+                    "{challenge}"
+                );
                 assert!(challenge.contains(METADATA));
                 assert!(response.extensions().get::<AuthError>().is_some());
             }
