@@ -7,10 +7,12 @@
 mod body;
 mod headers;
 mod json;
+mod lists;
 mod operation;
 mod policy;
 mod scopes;
 
 pub use self::body::RequestBody;
+pub use self::lists::{ListsBody, ListsFuture, McpLists, McpListsLayer};
 pub use self::policy::{Call, Decision, ScopePolicy, ScopePolicyBuilder, Unlisted};
 pub use self::scopes::{McpScopes, McpScopesLayer, ScopesFuture};
