@@ -7,7 +7,9 @@ mod common;
 
 mod bodies;
 mod headers;
+mod lists;
 mod operation;
 mod policy;
 mod require;
+mod rmcp;
 mod support;

@@ -2,10 +2,10 @@
 
 use std::sync::{Arc, Mutex};
 
+use ::rmcp::model::{ClientJsonRpcMessage, ClientNotification, ClientRequest};
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::strategy::ValueTree;
-use rmcp::model::{ClientJsonRpcMessage, ClientNotification, ClientRequest};
 use serde_json::Value;
 use tower_mcp_auth::AuthErrorKind;
 use tower_mcp_auth::mcp::{Decision, ScopePolicy, Unlisted};

@@ -39,6 +39,9 @@ impl Events {
         while let Some((end, next)) = self.line_end() {
             let is_blank = end == self.line || !self.started && self.bytes[self.line..end] == *BOM;
             (self.line, self.searched) = (next, next);
+            if next - start > max {
+                return Err(Unfit::TooLarge);
+            }
             if is_blank {
                 self.event(start..next, &mut out, shows)?;
                 start = next;
