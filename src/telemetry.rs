@@ -52,6 +52,11 @@ pub(crate) fn unusable_session_id() {
     );
 }
 
+/// An answer that might hold a list was kept from the client, because it could not be filtered.
+pub(crate) fn list_withheld(reason: &'static str) {
+    warn!(target: TARGET, reason, "answer withheld: it cannot be filtered");
+}
+
 /// A setting that weakens a server, said once where it is made.
 pub(crate) fn weakened(setting: &'static str, detail: &str) {
     warn!(target: TARGET, setting, detail, "authentication is weakened by configuration");

@@ -72,9 +72,11 @@ impl<B: Body<Data = Bytes>> Body for RequestBody<B> {
             KindProj::Read { read } if !read.data.is_empty() => {
                 Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut read.data)))))
             }
-            KindProj::Read { read } => {
-                Poll::Ready(read.trailers.take().map(|trailers| Ok(Frame::trailers(trailers))))
-            }
+            KindProj::Read { read } => Poll::Ready(
+                read.trailers
+                    .take()
+                    .map(|trailers| Ok(Frame::trailers(trailers))),
+            ),
         }
     }
 

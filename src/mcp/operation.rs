@@ -101,10 +101,10 @@ impl<'a> Message<'a> {
         while let Some(name) = json.member(&mut members)? {
             match seen.note(&name, &TOP)? {
                 Some(ID) => id = Some(json.skip()?),
-                Some(METHOD) => method = Some(json.string().map_err(|fault| match fault {
-                    Fault::Syntax => confused("method_not_a_string"),
-                    other => other.into(),
-                })?),
+                Some(METHOD) => match Field::read(json)? {
+                    Field::String(name) => method = Some(name),
+                    Field::Absent | Field::Other => return Err(confused("method_not_a_string")),
+                },
                 Some(PARAMS) => params = Params::read(json)?,
                 _ => {
                     json.skip()?;
@@ -137,6 +137,16 @@ impl<'a> Message<'a> {
             arguments: params.arguments,
             mirrored: [params.name, params.uri, params.task_id].map(Field::string),
         })
+    }
+}
+
+impl Message<'_> {
+    /// Whether it asks for something whose answer has another shape than a list.
+    pub(super) fn answers_no_list(&self) -> bool {
+        matches!(
+            &*self.method,
+            "tools/call" | "prompts/get" | "resources/read" | "completion/complete"
+        )
     }
 }
 

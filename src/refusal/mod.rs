@@ -5,6 +5,8 @@ mod grpc;
 mod json;
 mod jsonrpc;
 
+pub(crate) use self::jsonrpc::{internal_error, internal_error_response};
+
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Method, Response, Version};

@@ -48,9 +48,7 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         Poll::Ready(match self.project().kind.project() {
-            KindProj::Inner { future } => {
-                Ok(ready!(future.poll(cx))?.map(ResponseBody::inner))
-            }
+            KindProj::Inner { future } => Ok(ready!(future.poll(cx))?.map(ResponseBody::inner)),
             KindProj::Respond { response } => {
                 let response = response
                     .take()

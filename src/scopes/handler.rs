@@ -9,7 +9,7 @@ use super::needs::{Needs, Verdict};
 use super::{ScopeHierarchy, Scopes};
 use crate::challenge::RefusalContext;
 use crate::error::AuthError;
-use crate::principal::{Caller, Principal};
+use crate::principal::Principal;
 use crate::refusal::{self, Form};
 use crate::telemetry;
 
@@ -119,8 +119,9 @@ mod axum {
     use axum_core::response::{IntoResponse, Response};
     use http::request::Parts;
 
-    use super::{Caller, InsufficientScope, Needs, Principal, ScopeHierarchy, fmt};
+    use super::{InsufficientScope, Needs, Principal, ScopeHierarchy, fmt};
     use crate::auth::PrincipalRejection;
+    use crate::principal::Caller;
     use crate::refusal::refuse;
     use crate::scopes::service::refused;
 

@@ -62,7 +62,9 @@ impl Needs {
         I: IntoIterator,
         I::Item: AsRef<str>,
     {
-        Ok(Scopes::from_names(names).map_err(bad_scope)?.into())
+        Ok(Scopes::from_names(names)
+            .map_err(|error| bad_scope(&error))?
+            .into())
     }
 
     /// One scope of `names`, whichever. A refused client is told to ask for the first,
@@ -75,7 +77,7 @@ impl Needs {
         I: IntoIterator,
         I::Item: AsRef<str>,
     {
-        let names = Scopes::from_names(names).map_err(bad_scope)?;
+        let names = Scopes::from_names(names).map_err(|error| bad_scope(&error))?;
         if names.is_empty() {
             return Err(ConfigError::new(
                 "scopes",
@@ -142,7 +144,7 @@ impl Needs {
     }
 }
 
-fn bad_scope(error: super::ScopeError) -> ConfigError {
+fn bad_scope(error: &super::ScopeError) -> ConfigError {
     ConfigError::new("scopes", error.to_string())
 }
 
@@ -159,7 +161,10 @@ impl TryFrom<&str> for Needs {
     type Error = ConfigError;
 
     fn try_from(joined: &str) -> Result<Self, ConfigError> {
-        Ok(joined.parse::<Scopes>().map_err(bad_scope)?.into())
+        Ok(joined
+            .parse::<Scopes>()
+            .map_err(|error| bad_scope(&error))?
+            .into())
     }
 }
 

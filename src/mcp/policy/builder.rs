@@ -252,7 +252,11 @@ impl ScopePolicyBuilder {
         let table = self.table;
         let kinds = [
             ("tools", &table.tools, &["tools/call"][..]),
-            ("prompts", &table.prompts, &["prompts/get", "completion/complete"]),
+            (
+                "prompts",
+                &table.prompts,
+                &["prompts/get", "completion/complete"],
+            ),
             ("resources", &table.resources, &RESOURCE_METHODS),
         ];
         if table.base.is_denied() {

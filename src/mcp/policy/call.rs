@@ -111,11 +111,10 @@ impl fmt::Debug for Call<'_> {
 /// Reads a value in which no object has a member twice.
 fn strict(text: &str) -> Result<Value, AuthError> {
     let mut reader = serde_json::Deserializer::from_str(text);
-    reader
-        .deserialize_any(Strict)
-        .map_err(|_| AuthError::malformed("arguments_ambiguous").with_description(
-            "The arguments of the call cannot be read in one way",
-        ))
+    reader.deserialize_any(Strict).map_err(|_| {
+        AuthError::malformed("arguments_ambiguous")
+            .with_description("The arguments of the call cannot be read in one way")
+    })
 }
 
 struct Strict;

@@ -113,11 +113,7 @@ impl ScopePolicy {
     }
 
     /// Whether `caller` may send these messages, all of them.
-    pub(super) fn judge(
-        &self,
-        caller: &Caller,
-        messages: &[Message<'_>],
-    ) -> Result<(), AuthError> {
+    pub(super) fn judge(&self, caller: &Caller, messages: &[Message<'_>]) -> Result<(), AuthError> {
         let table = &*self.table;
         let mut needed: Vec<&Needs> = Vec::with_capacity(4);
         needed.push(&table.base);

@@ -64,7 +64,8 @@ impl Pattern {
             let Some((variable, after)) = after.split_once('}') else {
                 return refuse("has a `{` that is not closed");
             };
-            let whole = before.ends_with('/') && (after.is_empty() || after.starts_with(['/', '?']));
+            let whole =
+                before.ends_with('/') && (after.is_empty() || after.starts_with(['/', '?']));
             if !whole || variable.contains(['{', '/']) || (after.is_empty() && open) {
                 return refuse("has a variable that is not one whole segment between two `/`");
             }

@@ -11,8 +11,7 @@ use std::borrow::Cow;
 pub(super) fn canonical(uri: &str) -> Option<Cow<'_, str>> {
     // A fragment names a part of the same resource.
     let uri = uri.split_once('#').map_or(uri, |(uri, _)| uri);
-    let unclear =
-        |character: char| character.is_control() || character == '\\' || character == ' ';
+    let unclear = |character: char| character.is_control() || character == '\\' || character == ' ';
     if uri.chars().any(unclear) {
         return None;
     }

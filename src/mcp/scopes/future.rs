@@ -14,6 +14,7 @@ use super::layer::Rule;
 use crate::auth::ResponseBody;
 use crate::mcp::RequestBody;
 use crate::mcp::body::Reading;
+use crate::mcp::lists::NoLists;
 use crate::principal::Caller;
 use crate::refusal::refuse;
 
@@ -101,17 +102,20 @@ where
                 StateProj::Read { reading, held } => {
                     let read = ready!(reading.poll_read(cx));
                     let Held {
-                        parts,
+                        mut parts,
                         caller,
                         mut ready_inner,
                         rule,
                     } = *held.take().expect("ScopesFuture polled after completion");
                     let judged = read.and_then(|read| {
-                        rule.judge_body(&caller, (&parts).into(), &read.data)?;
-                        Ok(read)
+                        let no_lists = rule.judge_body(&caller, (&parts).into(), &read.data)?;
+                        Ok((read, no_lists))
                     });
                     match judged {
-                        Ok(read) => {
+                        Ok((read, no_lists)) => {
+                            if no_lists {
+                                parts.extensions.insert(NoLists);
+                            }
                             let request = Request::from_parts(parts, RequestBody::read(read));
                             State::Inner {
                                 future: ready_inner.call(request),

@@ -14,7 +14,7 @@ use crate::error::AuthError;
 use crate::mcp::RequestBody;
 use crate::mcp::body::Reading;
 use crate::mcp::headers;
-use crate::mcp::operation::Messages;
+use crate::mcp::operation::{Message, Messages};
 use crate::principal::Caller;
 use crate::refusal::{self, refuse};
 use crate::telemetry;
@@ -40,17 +40,18 @@ impl Rule {
         headers::media_type(head.headers())
     }
 
-    /// What its body decides.
+    /// What its body decides; with whether the answer can hold no list.
     pub(super) fn judge_body(
         &self,
         caller: &Caller,
         head: RequestHead<'_>,
         body: &[u8],
-    ) -> Result<(), AuthError> {
+    ) -> Result<bool, AuthError> {
         let messages = Messages::read(body)?;
         let version = headers::protocol_version(head.headers())?;
         headers::check_mirrors(head.headers(), version, &messages)?;
-        self.policy.judge(caller, messages.as_slice())
+        self.policy.judge(caller, messages.as_slice())?;
+        Ok(messages.as_slice().iter().all(Message::answers_no_list))
     }
 }
 
