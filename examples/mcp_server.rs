@@ -19,9 +19,7 @@ use std::time::Duration;
 
 use axum::Router;
 use tower_http::cors::AllowOrigin;
-use tower_mcp_auth::mcp::{
-    MacKey, McpScopesLayer, McpStack, OriginLayer, PrincipalSealer, SessionBindingLayer,
-};
+use tower_mcp_auth::mcp::{MacKey, McpStack, OriginLayer, PrincipalSealer, SessionBindingLayer};
 use tower_mcp_auth::oauth::{AuthorizationServer, ProtectedResource};
 use tower_mcp_auth::testing::Issuer;
 use tower_mcp_auth::{OAuthLayer, cors};
@@ -45,7 +43,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         OAuthLayer::new(about_us, server)?,
     )
     .sessions(SessionBindingLayer::new(key.clone()).server(&*resource))
-    .scopes(McpScopesLayer::new(notes::policy()?));
+    .policy(notes::policy()?);
 
     let sealer = PrincipalSealer::new(key).purpose("confirmation");
     let service = notes::service(sealer, Duration::from_secs(15));

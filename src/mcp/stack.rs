@@ -1,6 +1,8 @@
-use tower_layer::{Identity, Layer};
+use tower_layer::{Identity, Layer, Stack};
 
+use super::lists::McpListsLayer;
 use super::origin::{OriginLayer, OriginService};
+use super::policy::ScopePolicy;
 use super::scopes::McpScopesLayer;
 use super::session::SessionBindingLayer;
 
@@ -17,12 +19,14 @@ use super::session::SessionBindingLayer;
 ///    credential can be asked for.
 /// 4. [`SessionBindingLayer`], if [`sessions`](Self::sessions) says so: needs the principal,
 ///    and reads headers alone.
-/// 5. [`McpScopesLayer`], if [`scopes`](Self::scopes) says so: needs the principal, and reads
+/// 5. [`McpScopesLayer`], if [`policy`](Self::policy) says so: needs the principal, and reads
 ///    the body.
+/// 6. [`McpListsLayer`], likewise: edits the answers of the server itself, before anything
+///    compresses them.
 ///
 /// A rate limit for each principal goes inside the auth layer, one for each address outside.
 ///
-/// Put the stack around the MCP endpoint: with [`scopes`](Self::scopes) a POST that is no
+/// Put the stack around the MCP endpoint: with a [`policy`](Self::policy) a POST that is no
 /// JSON-RPC message is refused. Inside `nest` and `nest_service` it does not see the path of
 /// protected resource metadata; mount
 /// [`metadata_service`](crate::OAuthLayer::metadata_service) there.
@@ -31,17 +35,24 @@ use super::session::SessionBindingLayer;
 /// use axum::Router;
 /// use axum::routing::post;
 /// use tower_mcp_auth::OAuthLayer;
-/// use tower_mcp_auth::mcp::{MacKey, McpStack, OriginLayer, SessionBindingLayer};
+/// use tower_mcp_auth::mcp::{
+///     MacKey, McpStack, OriginLayer, ScopePolicy, SessionBindingLayer,
+/// };
 ///
 /// # async fn mcp_server() {}
 /// let resource = "https://mcp.example.com/mcp";
 /// let key = MacKey::new("R7vJ2nWq9sLx4TzK8mYc3FbHd6GpAeU5")?;
+/// let policy = ScopePolicy::builder()
+///     .tool("get_*", "mcp:read")?
+///     .tool("*", "mcp:write")?
+///     .build()?;
 ///
 /// let stack = McpStack::new(
 ///     OriginLayer::new(resource)?.allow_origin("https://app.example.com")?,
 ///     OAuthLayer::new(resource, "https://auth.example.com")?,
 /// )
-/// .sessions(SessionBindingLayer::new(key).server(resource));
+/// .sessions(SessionBindingLayer::new(key).server(resource))
+/// .policy(policy);
 ///
 /// let app: Router = Router::new().route("/mcp", post(mcp_server)).layer(stack);
 /// # let _ = app;
@@ -49,11 +60,11 @@ use super::session::SessionBindingLayer;
 /// ```
 #[derive(Clone, Debug)]
 #[must_use]
-pub struct McpStack<A, Sessions = Identity, Scopes = Identity> {
+pub struct McpStack<A, Sessions = Identity, Operations = Identity> {
     origin: OriginLayer,
     auth: A,
     sessions: Sessions,
-    scopes: Scopes,
+    operations: Operations,
 }
 
 impl<A> McpStack<A> {
@@ -63,61 +74,60 @@ impl<A> McpStack<A> {
             origin,
             auth,
             sessions: Identity::new(),
-            scopes: Identity::new(),
+            operations: Identity::new(),
         }
     }
 }
 
-impl<A, Scopes> McpStack<A, Identity, Scopes> {
+impl<A, Operations> McpStack<A, Identity, Operations> {
     /// Binds sessions to their principal: for servers of revisions up to 2025-11-25 that have
     /// sessions.
     pub fn sessions(
         self,
         sessions: SessionBindingLayer,
-    ) -> McpStack<A, SessionBindingLayer, Scopes> {
-        let Self {
-            origin,
-            auth,
-            scopes,
-            ..
-        } = self;
+    ) -> McpStack<A, SessionBindingLayer, Operations> {
         McpStack {
-            origin,
-            auth,
+            origin: self.origin,
+            auth: self.auth,
             sessions,
-            scopes,
+            operations: self.operations,
         }
     }
 }
 
 impl<A, Sessions> McpStack<A, Sessions, Identity> {
-    /// Judges each operation by the scopes of its principal.
-    pub fn scopes(self, scopes: McpScopesLayer) -> McpStack<A, Sessions, McpScopesLayer> {
-        let Self {
-            origin,
-            auth,
-            sessions,
-            ..
-        } = self;
+    /// Judges each operation by the scopes of its principal, and shows in lists what they may
+    /// use: both layers with this policy, and with their defaults.
+    pub fn policy(
+        self,
+        policy: ScopePolicy,
+    ) -> McpStack<A, Sessions, Stack<McpListsLayer, McpScopesLayer>> {
+        let lists = McpListsLayer::new(policy.clone());
+        self.operations(Stack::new(lists, McpScopesLayer::new(policy)))
+    }
+
+    /// Judges operations with layers of your own setting: an [`McpScopesLayer`], or a
+    /// [`Stack`] of an [`McpListsLayer`], which is the inner one, and an [`McpScopesLayer`].
+    pub fn operations<L>(self, operations: L) -> McpStack<A, Sessions, L> {
         McpStack {
-            origin,
-            auth,
-            sessions,
-            scopes,
+            origin: self.origin,
+            auth: self.auth,
+            sessions: self.sessions,
+            operations,
         }
     }
 }
 
-impl<S, A, Sessions, Scopes> Layer<S> for McpStack<A, Sessions, Scopes>
+impl<S, A, Sessions, Operations> Layer<S> for McpStack<A, Sessions, Operations>
 where
-    Scopes: Layer<S>,
-    Sessions: Layer<Scopes::Service>,
+    Operations: Layer<S>,
+    Sessions: Layer<Operations::Service>,
     A: Layer<Sessions::Service>,
 {
     type Service = OriginService<A::Service>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        let judged = self.scopes.layer(inner);
+        let judged = self.operations.layer(inner);
         let bound = self.sessions.layer(judged);
         self.origin.layer(self.auth.layer(bound))
     }

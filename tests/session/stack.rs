@@ -24,9 +24,9 @@ fn auth() -> JwtLayer {
     builder.clock(clock()).build().unwrap()
 }
 
-fn scopes() -> McpScopesLayer {
+fn policy() -> ScopePolicy {
     let policy = ScopePolicy::builder().tool("delete", "mcp:write").unwrap();
-    McpScopesLayer::new(policy.build().unwrap())
+    policy.build().unwrap()
 }
 
 /// A request, with what is wrong about it.
@@ -90,7 +90,7 @@ async fn each_layer_comes_before_the_next() {
     let server = Server::opening(&["one"]);
     let stack = McpStack::new(origin(), auth())
         .sessions(SessionBindingLayer::new(key(0)))
-        .scopes(scopes());
+        .policy(policy());
     let service = stack.layer(server.clone());
     // Of all that is wrong the outermost layer speaks first.
     let mut ask = Ask {
@@ -142,9 +142,12 @@ async fn what_is_left_out_is_not_there() {
     let bound = McpStack::new(origin(), auth()).sessions(SessionBindingLayer::new(key(0)));
     let bound = bound.layer(server.clone());
     assert_eq!(send(bound, request(ask)).await, (404, "unknown_session"));
-    let judged = McpStack::new(origin(), auth()).scopes(scopes());
-    let judged = judged.layer(server);
+    let judged = McpStack::new(origin(), auth()).policy(policy());
+    let judged = judged.layer(server.clone());
     assert_eq!(send(judged, request(ask)).await, (415, "content_type"));
+    let own = McpStack::new(origin(), auth()).operations(McpScopesLayer::new(policy()));
+    let own = own.layer(server);
+    assert_eq!(send(own, request(ask)).await, (415, "content_type"));
 }
 
 #[tokio::test]
@@ -153,7 +156,7 @@ async fn metadata_is_there_for_any_page() {
     let path = oauth.metadata_path();
     let stack = McpStack::new(origin(), oauth)
         .sessions(SessionBindingLayer::new(key(0)))
-        .scopes(scopes());
+        .policy(policy());
     let service = stack.layer(Server::default());
     let request = |path: &str| {
         Request::get(path)
@@ -176,7 +179,7 @@ async fn it_goes_around_a_router() {
 
     let stack = McpStack::new(origin(), auth())
         .sessions(SessionBindingLayer::new(key(0)))
-        .scopes(scopes());
+        .policy(policy());
     let app: Router = Router::new()
         .route("/mcp", post(|body: String| async move { body }))
         .layer(stack);

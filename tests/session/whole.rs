@@ -9,9 +9,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::time::timeout;
 use tower_mcp_auth::jose::Secret;
-use tower_mcp_auth::mcp::{
-    McpScopesLayer, McpStack, OriginLayer, PrincipalSealer, SessionBindingLayer,
-};
+use tower_mcp_auth::mcp::{McpStack, OriginLayer, PrincipalSealer, SessionBindingLayer};
 use tower_mcp_auth::{Clock, JwtLayer};
 
 use crate::client::{Client, STATELESS, WITH_SESSIONS, answer_of, message_of, token_of};
@@ -25,7 +23,7 @@ async fn serve(clock: &Clock) -> String {
     let uri = format!("http://{}/mcp", listener.local_addr().unwrap());
     let stack = McpStack::new(OriginLayer::new(&uri).unwrap(), auth.build().unwrap())
         .sessions(SessionBindingLayer::new(key(0)))
-        .scopes(McpScopesLayer::new(notes::policy().unwrap()));
+        .policy(notes::policy().unwrap());
     let sealer = PrincipalSealer::new(key(0)).clock(clock.clone());
     let service = notes::service(sealer, Duration::from_millis(20));
     let app = Router::new().route_service("/mcp", service).layer(stack);
@@ -56,6 +54,7 @@ async fn each_tool_needs_its_scopes_and_a_second_token_has_them() {
         let subject = format!("alice-{version}");
         let mut client = Client::new(&uri, &subject, "");
         client.initialize(version).await;
+        assert_eq!(tools_of(&client).await, ["whoami"]);
         let note = json!({ "text": "buy milk" });
         let deletion = json!({ "containing": "milk" });
 
@@ -65,6 +64,7 @@ async fn each_tool_needs_its_scopes_and_a_second_token_has_them() {
 
         // More scope, and the same session: it is the same principal.
         client.token = token_of(&subject, "notes:read");
+        assert_eq!(tools_of(&client).await, ["list_notes", "whoami"]);
         assert_eq!(client.text("list_notes", &json!({})).await, "");
         let refused = client.call("add_note", &note).await;
         assert_eq!(asked_for(&refused), "notes:write", "{version}");
@@ -75,6 +75,16 @@ async fn each_tool_needs_its_scopes_and_a_second_token_has_them() {
         let refused = client.call("delete_notes", &deletion).await;
         assert_eq!(asked_for(&refused), "notes:admin", "{version}");
     }
+}
+
+/// The tools a client is shown.
+async fn tools_of(client: &Client) -> Vec<String> {
+    let answer = answer_of(client.ask("tools/list", None, json!({})).await, 2).await;
+    let tools = answer["result"]["tools"].as_array().expect("tools");
+    let names = tools.iter().map(|tool| tool["name"].as_str().unwrap());
+    let mut names: Vec<_> = names.map(str::to_owned).collect();
+    names.sort();
+    names
 }
 
 /// Asks to delete notes, and returns what confirms it.
