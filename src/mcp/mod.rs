@@ -21,8 +21,8 @@ mod stack;
 
 pub use self::body::RequestBody;
 pub use self::key::MacKey;
-pub use self::origin::OriginLayer;
 pub use self::lists::{ListsBody, ListsFuture, McpLists, McpListsLayer};
+pub use self::origin::OriginLayer;
 pub use self::policy::{Call, Decision, ScopePolicy, ScopePolicyBuilder, Unlisted};
 pub use self::scopes::{McpScopes, McpScopesLayer, ScopesFuture};
 pub use self::sealer::{PrincipalSealer, RequestDigest, SealError};

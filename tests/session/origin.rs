@@ -1,6 +1,7 @@
 //! `OriginLayer`.
 
 use http::{Method, Request, Version};
+use proptest::prelude::*;
 use tower::{Layer, ServiceExt};
 use tower_mcp_auth::mcp::OriginLayer;
 use tower_mcp_auth::{AuthError, AuthErrorKind};
@@ -421,4 +422,77 @@ async fn a_setting_leaves_earlier_clones_alone() {
     let after = before.clone().allow_host("mcp.internal").unwrap();
     assert!(!host(&before, "mcp.internal").await);
     assert!(host(&after, "mcp.internal").await);
+}
+
+/// Hosts near the allowed one, in the spellings that readers of URLs have fallen for.
+fn near_misses() -> impl Strategy<Value = String> {
+    let piece = prop::sample::select(vec![
+        "mcp.example.com",
+        "MCP.EXAMPLE.COM",
+        "example.com",
+        "evil.example",
+        "localhost",
+        "127.0.0.1",
+        "127.1",
+        "0x7f.1",
+        "[::1]",
+        "[::ffff:7f00:1]",
+        ":443",
+        ":0443",
+        ":8443",
+        ":",
+        ".",
+        "@",
+        "/",
+        "\\",
+        "?",
+        "#",
+        "%2e",
+        "\t",
+        " ",
+        "-",
+        "_",
+        "x",
+        "1",
+    ]);
+    prop::collection::vec(piece, 1..5).prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4096))]
+
+    /// What passes is what a browser would take for the same host, port and origin.
+    #[test]
+    fn nothing_passes_that_a_url_parser_reads_otherwise(text in near_misses()) {
+        let layers = [RESOURCE, "http://127.0.0.1:8080/mcp"].map(layer);
+        for (layer, loopback) in layers.iter().zip([false, true]) {
+            let is_ours = |url: Option<reqwest::Url>, scheme: &str| {
+                url.is_some_and(|url| {
+                    let host = url.host_str().unwrap_or_default();
+                    let ours = if loopback {
+                        ["localhost", "127.0.0.1", "[::1]"].contains(&host)
+                    } else {
+                        host == "mcp.example.com" && url.port_or_known_default() == Some(443)
+                    };
+                    ours && url.scheme() == scheme && url.path() == "/" && url.username().is_empty()
+                })
+            };
+            let passes = |headers: &[(&str, &str)]| {
+                let answer = send(layer, Method::POST, "/mcp", Version::HTTP_11, headers);
+                tokio_test::block_on(answer).is_ok()
+            };
+            let own = if loopback { "localhost" } else { "mcp.example.com" };
+            if http::HeaderValue::from_str(&text).is_ok() {
+                if passes(&[("host", &text)]) {
+                    let url = reqwest::Url::parse(&format!("https://{text}"));
+                    prop_assert!(is_ours(url.ok(), "https"), "host {text:?}");
+                }
+                let origin = format!("https://{text}");
+                if passes(&[("host", own), ("origin", &origin)]) {
+                    let url = reqwest::Url::parse(&origin);
+                    prop_assert!(is_ours(url.ok(), "https"), "origin {origin:?}");
+                }
+            }
+        }
+    }
 }
