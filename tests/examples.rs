@@ -22,12 +22,13 @@ use tonic::Code;
 use tonic_prost::ProstCodec;
 
 /// All of them: `every_example_is_asked` compares with the folder.
-const EXAMPLES: [&str; 9] = [
+const EXAMPLES: [&str; 10] = [
     "api_key",
     "axum",
     "hyper",
     "introspection",
     "jwt",
+    "mcp_server",
     "quickstart",
     "rate_limit",
     "token_info",
@@ -299,6 +300,36 @@ async fn quickstart_serves_the_client_of_rmcp() {
     let anonymous = ().serve(StreamableHttpClientTransport::from_uri(&*url)).await;
     let error = anonymous.expect_err("no session without a token");
     assert!(format!("{error:?}").contains("AuthRequired"), "{error:?}");
+}
+
+#[tokio::test]
+async fn mcp_server_answers_as_it_says() {
+    let example = Example::start("mcp_server").await;
+    let answers = example.ask_all().await;
+    let listed = &answers.to("which includes the smaller one").body;
+    assert!(listed.contains("buy milk"), "{listed}");
+    let needed = answers.to("and not to add; the challenge names what is needed");
+    let challenge = needed.challenge();
+    assert!(challenge.contains(r#"scope="notes:write""#), "{challenge}");
+    assert!(challenge.contains("resource_metadata="), "{challenge}");
+    let lie = &answers
+        .to("a header that says another tool than the body")
+        .body;
+    assert!(lie.contains("-32020"), "{lie}");
+    let session = answers.to("a session, for clients of 2025-11-25");
+    assert!(session.headers.contains_key("mcp-session-id"));
+}
+
+#[tokio::test]
+async fn mcp_server_serves_the_client_of_rmcp() {
+    let example = Example::start("mcp_server").await;
+    let client = rmcp_dance::dance(&format!("{}/mcp", example.url), None).await;
+    let (mut tools, whoami) = rmcp_dance::ask(&client).await;
+    tools.sort();
+    // It asked for what the metadata advertises, and is shown what that is good for.
+    assert_eq!(tools, ["list_notes", "whoami"]);
+    assert_eq!(whoami, "alice");
+    client.cancel().await.expect("the end");
 }
 
 #[tokio::test]

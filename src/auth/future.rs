@@ -8,13 +8,12 @@ use http::{HeaderMap, HeaderName, Request, Response};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
+use super::lease::{Lease, Streams};
 use super::{Accepted, PendingAuthentication, ResponseBody};
 use crate::challenge::RefusalContext;
 use crate::credential::RequestHead;
-use crate::error::AuthError;
 use crate::principal::NoPrincipal;
-use crate::refusal::{self, Form};
-use crate::telemetry;
+use crate::refusal::refuse;
 
 /// How an accepted request is made ready for the inner service.
 #[derive(Clone, Copy)]
@@ -23,6 +22,26 @@ pub(super) struct Admission<'s> {
     /// Where the credential is.
     pub(super) header: &'s HeaderName,
     pub(super) forward_credential: bool,
+    pub(super) streams: &'s Streams,
+}
+
+/// What is done to the response of an accepted request.
+#[derive(Default)]
+pub(super) struct Afterwards {
+    headers: Option<Box<HeaderMap>>,
+    lease: Option<Lease>,
+}
+
+impl Afterwards {
+    fn apply<B>(self, mut response: Response<B>) -> Response<ResponseBody<B>> {
+        if let Some(headers) = self.headers {
+            response.headers_mut().extend(*headers);
+        }
+        let deadline = self
+            .lease
+            .and_then(|lease| lease.deadline(response.headers()));
+        response.map(|body| ResponseBody::until(body, deadline))
+    }
 }
 
 /// The same for a request that waits, and may outlive its service.
@@ -30,6 +49,7 @@ pub(super) struct HeldAdmission {
     context: Arc<RefusalContext>,
     header: HeaderName,
     forward_credential: bool,
+    streams: Streams,
 }
 
 impl HeldAdmission {
@@ -38,6 +58,7 @@ impl HeldAdmission {
             context: &self.context,
             header: &self.header,
             forward_credential: self.forward_credential,
+            streams: &self.streams,
         }
     }
 }
@@ -48,16 +69,13 @@ impl Admission<'_> {
             context: Arc::clone(self.context),
             header: self.header.clone(),
             forward_credential: self.forward_credential,
+            streams: self.streams.clone(),
         }
     }
 
-    /// Puts the principal in, takes the credential out, and returns the headers of the
-    /// response.
-    pub(super) fn admit<B>(
-        self,
-        request: &mut Request<B>,
-        accepted: Accepted,
-    ) -> Option<Box<HeaderMap>> {
+    /// Puts the principal in, and takes the credential out.
+    pub(super) fn admit<B>(self, request: &mut Request<B>, accepted: Accepted) -> Afterwards {
+        let lease = self.streams.lease(request, accepted.valid_until);
         if self.forward_credential {
             if let Some(value) = request.headers_mut().get_mut(self.header) {
                 value.set_sensitive(true);
@@ -69,19 +87,11 @@ impl Admission<'_> {
         extensions.remove::<NoPrincipal>();
         // This replaces the principal of a layer further out.
         extensions.insert(accepted.principal.with_context(self.context));
-        accepted.headers
+        Afterwards {
+            headers: accepted.headers,
+            lease,
+        }
     }
-}
-
-/// Writes a refusal, and the one event that tells of it.
-pub(super) fn refuse(
-    error: AuthError,
-    context: &RefusalContext,
-    head: RequestHead<'_>,
-) -> Response<Bytes> {
-    telemetry::refused(&error, head.method());
-    let form = Form::of(head.method(), head.version(), head.headers());
-    refusal::respond(error, context, form)
 }
 
 pin_project! {
@@ -103,7 +113,7 @@ pin_project! {
         Inner {
             #[pin]
             future: F,
-            headers: Option<Box<HeaderMap>>,
+            afterwards: Afterwards,
         },
         Respond {
             response: Option<Response<Bytes>>,
@@ -126,9 +136,9 @@ impl<S, ReqBody, F> ResponseFuture<S, ReqBody, F> {
         }
     }
 
-    pub(super) fn inner(future: F, headers: Option<Box<HeaderMap>>) -> Self {
+    pub(super) fn inner(future: F, afterwards: Afterwards) -> Self {
         Self {
-            state: State::Inner { future, headers },
+            state: State::Inner { future, afterwards },
         }
     }
 
@@ -157,10 +167,11 @@ where
                         held.take().expect("ResponseFuture polled after completion");
                     match answer {
                         Ok(accepted) => {
-                            let headers = admission.admission().admit(&mut request, accepted);
+                            let admission = admission.admission();
+                            let afterwards = admission.admit(&mut request, accepted);
                             State::Inner {
                                 future: inner.call(request),
-                                headers,
+                                afterwards,
                             }
                         }
                         Err(error) => State::Respond {
@@ -172,12 +183,9 @@ where
                         },
                     }
                 }
-                StateProj::Inner { future, headers } => {
-                    let mut response = ready!(future.poll(cx))?;
-                    if let Some(headers) = headers.take() {
-                        response.headers_mut().extend(*headers);
-                    }
-                    return Poll::Ready(Ok(response.map(ResponseBody::inner)));
+                StateProj::Inner { future, afterwards } => {
+                    let response = ready!(future.poll(cx))?;
+                    return Poll::Ready(Ok(std::mem::take(afterwards).apply(response)));
                 }
                 StateProj::Respond { response } => {
                     let response = response

@@ -1,5 +1,6 @@
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderName, Request, Response};
@@ -7,10 +8,12 @@ use tower_layer::Layer;
 
 use super::exempt::{Exemptions, SseEndpoints};
 use super::future::Admission;
+use super::lease::Streams;
 use super::{Accepted, AuthService, Authenticate, Authentication, PendingAuthentication};
 use crate::challenge::RefusalContext;
 use crate::credential::{self, QueryNames, RequestHead};
 use crate::error::{AuthError, ConfigError};
+use crate::refusal::refuse;
 use crate::telemetry;
 
 /// The layer that puts the provider `P` before a service.
@@ -32,6 +35,7 @@ pub(super) struct State<P> {
     exempt: Exemptions,
     query_names: QueryNames,
     forward_credential: bool,
+    streams: Streams,
     pub(super) context: Arc<RefusalContext>,
 }
 
@@ -58,6 +62,7 @@ impl<P: Authenticate> AuthLayer<P> {
         });
         Self {
             state: Arc::new(State {
+                streams: Streams::new(provider.clock()),
                 provider,
                 exempt: Exemptions::default(),
                 query_names: QueryNames::default(),
@@ -83,6 +88,7 @@ impl<P: Authenticate> AuthLayer<P> {
             exempt,
             query_names,
             forward_credential,
+            streams,
             context,
         } = Arc::unwrap_or_clone(self.state);
         AuthLayer {
@@ -91,6 +97,7 @@ impl<P: Authenticate> AuthLayer<P> {
                 exempt,
                 query_names,
                 forward_credential,
+                streams,
                 context,
             }),
         }
@@ -179,6 +186,38 @@ impl<P: Authenticate + Clone> AuthLayer<P> {
         self
     }
 
+    /// How much longer than its credential an answer may take, where it is no stream that is
+    /// meant to stay open; default 10 minutes. See
+    /// [the end of streams](crate::auth#the-end-of-streams).
+    pub fn stream_grace(mut self, grace: Duration) -> Self {
+        Arc::make_mut(&mut self.state).streams.grace = grace;
+        self
+    }
+
+    /// How long a stream may stay open whose credential does not expire; default without end.
+    /// See [the end of streams](crate::auth#the-end-of-streams).
+    ///
+    /// # Errors
+    /// The time is zero.
+    pub fn stream_max_life(mut self, life: Duration) -> Result<Self, ConfigError> {
+        Arc::make_mut(&mut self.state).streams.set_max_life(life)?;
+        Ok(self)
+    }
+
+    /// Lets streams go on after the credential they were opened with has expired.
+    ///
+    /// Whoever was let in once then hears everything that is said on the stream for as long
+    /// as the connection lives. [`stream_max_life`](Self::stream_max_life) holds for all
+    /// streams instead, if it is set.
+    pub fn dangerously_streams_outlive_credentials(mut self) -> Self {
+        Arc::make_mut(&mut self.state).streams.outlive_credentials = true;
+        telemetry::weakened(
+            "dangerously_streams_outlive_credentials",
+            "streams go on after their credential has expired",
+        );
+        self
+    }
+
     /// Edits the provider, and what refusals say with it.
     pub(crate) fn edit_provider(
         &mut self,
@@ -187,6 +226,7 @@ impl<P: Authenticate + Clone> AuthLayer<P> {
         let state = Arc::make_mut(&mut self.state);
         edit(&mut state.provider)?;
         Arc::make_mut(&mut state.context).challenges = state.provider.challenges();
+        state.streams.clock = state.provider.clock();
         Ok(())
     }
 }
@@ -199,7 +239,7 @@ impl<P: Authenticate> State<P> {
         }
         match self.authenticate(head) {
             Ok(decision) => decision,
-            Err(error) => Decision::Respond(super::future::refuse(error, &self.context, head)),
+            Err(error) => Decision::Respond(refuse(error, &self.context, head)),
         }
     }
 
@@ -229,6 +269,7 @@ impl<P: Authenticate> State<P> {
             context: &self.context,
             header,
             forward_credential: self.forward_credential,
+            streams: &self.streams,
         }
     }
 

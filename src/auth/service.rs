@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 use http::{Request, Response};
 use tower_service::Service;
 
-use super::future::ResponseFuture;
+use super::future::{Afterwards, ResponseFuture};
 use super::layer::{Decision, State};
 use super::{Authenticate, ResponseBody};
 use crate::credential::RequestHead;
@@ -56,15 +56,15 @@ where
             Decision::Respond(response) => ResponseFuture::respond(response),
             Decision::Admit(header, accepted) => {
                 let admission = self.state.admission(header);
-                let headers = admission.admit(&mut request, accepted);
-                ResponseFuture::inner(self.inner.call(request), headers)
+                let afterwards = admission.admit(&mut request, accepted);
+                ResponseFuture::inner(self.inner.call(request), afterwards)
             }
             Decision::PassExempt => {
                 self.state.clean(&mut request);
                 let extensions = request.extensions_mut();
                 extensions.remove::<Principal>();
                 extensions.insert(NoPrincipal(Arc::clone(&self.state.context)));
-                ResponseFuture::inner(self.inner.call(request), None)
+                ResponseFuture::inner(self.inner.call(request), Afterwards::default())
             }
             Decision::Wait(header, pending) => {
                 let held = self.state.admission(header).held();

@@ -177,7 +177,7 @@ impl TokenProfile {
         now: Duration,
     ) -> Result<(), AuthError> {
         let skew = self.clock_skew;
-        if now >= exp.saturating_add(skew) {
+        if now >= self.valid_until(exp) {
             return Err(AuthError::invalid("expired")
                 .with_description("The access token expired")
                 .with_detail(format!(
@@ -204,6 +204,11 @@ impl TokenProfile {
                 )));
         }
         Ok(())
+    }
+
+    /// When a token with this `exp` stops being accepted.
+    pub(crate) fn valid_until(&self, exp: Duration) -> Duration {
+        exp.saturating_add(self.clock_skew)
     }
 
     /// The principal of a token that passed, with all its claims.

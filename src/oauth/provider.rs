@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::Response;
 
-use super::introspection::{self, Asked, Introspector, OpaqueRoutes, Vouched};
+use super::introspection::{self, Asked, Good, Introspector, OpaqueRoutes, Vouched};
 use super::keys::{KeyHealth, Lookup, Waiting};
 use super::metadata::MetadataDocument;
 use super::resource::ProtectedResource;
@@ -18,7 +18,6 @@ use crate::clock::Clock;
 use crate::credential::{Credential, Location, RequestHead};
 use crate::error::{AuthError, quoted};
 use crate::jose::{Claims, Compact, ScopeClaim, check_scopes, is_jws, mismatch};
-use crate::principal::Principal;
 use crate::scopes::Scopes;
 
 /// The provider of [`OAuthLayer`](super::OAuthLayer). Clones share keys and metadata.
@@ -47,7 +46,7 @@ enum Verdict {
     /// Ask again when this fetch of keys has ended.
     Wait(Waiting),
     /// The authorization server decides; the principal is that of a JWT found good here.
-    Ask(Asked, Option<Principal>),
+    Ask(Asked, Option<Good>),
 }
 
 /// The same, before scopes are judged.
@@ -60,7 +59,7 @@ enum Anew {
 
 /// A JWT found good before.
 struct Recalled {
-    principal: Principal,
+    good: Good,
     /// Whom else to ask about it.
     second_opinion: Option<Arc<Introspector>>,
 }
@@ -156,7 +155,7 @@ impl OAuth {
         if let Some((tokens, id)) = &cache
             && let Some(known) = recall(tokens, id, now)?
         {
-            return self.confirm(known.principal, known.second_opinion.as_ref(), token);
+            return self.confirm(known.good, known.second_opinion.as_ref(), token);
         }
         if !opaque.is_empty() && !is_jws(token) {
             return self.ask(opaque.server(token)?, token, None);
@@ -166,24 +165,27 @@ impl OAuth {
             Anew::Wait(waiting) => return Ok(Verdict::Wait(waiting)),
             Anew::Ask(introspector) => return self.ask(&introspector, token, None),
         };
-        let principal = verified.identity.principal();
-        let second_opinion = verified.server.second_opinion(&principal).cloned();
+        let good = Good {
+            principal: verified.identity.principal(),
+            valid_until: Some(verified.server.profile.valid_until(verified.exp)),
+        };
+        let second_opinion = verified.server.second_opinion(&good.principal).cloned();
         if let Some((tokens, id)) = cache {
             tokens.keep(&id, verified);
         }
-        self.confirm(principal, second_opinion.as_ref(), token)
+        self.confirm(good, second_opinion.as_ref(), token)
     }
 
     /// Accepts a JWT found good here, where nobody else is to be asked.
     fn confirm(
         &self,
-        principal: Principal,
+        good: Good,
         second_opinion: Option<&Arc<Introspector>>,
         token: &[u8],
     ) -> Result<Verdict, AuthError> {
         match second_opinion {
-            Some(introspector) => self.ask(introspector, token, Some(principal)),
-            None => self.accept(principal),
+            Some(introspector) => self.ask(introspector, token, Some(good)),
+            None => self.accept(good),
         }
     }
 
@@ -192,7 +194,7 @@ impl OAuth {
         &self,
         introspector: &Arc<Introspector>,
         token: &[u8],
-        known: Option<Principal>,
+        known: Option<Good>,
     ) -> Result<Verdict, AuthError> {
         let vouched = match known {
             Some(_) => Vouched::BySignature,
@@ -232,9 +234,13 @@ impl OAuth {
     }
 
     /// Judges the scopes: last, and anew for each request.
-    fn accept(&self, principal: Principal) -> Result<Verdict, AuthError> {
-        check_scopes(&self.required_scopes, principal.scopes())?;
-        Ok(Verdict::Accepted(Accepted::new(principal)))
+    fn accept(&self, good: Good) -> Result<Verdict, AuthError> {
+        check_scopes(&self.required_scopes, good.principal.scopes())?;
+        let accepted = Accepted::new(good.principal);
+        Ok(Verdict::Accepted(match good.valid_until {
+            Some(valid_until) => accepted.valid_until(valid_until),
+            None => accepted,
+        }))
     }
 
     /// Checks all but the scopes. What needs no key comes first: a token that would be
@@ -319,10 +325,13 @@ fn recall(tokens: &Tokens, id: &TokenId<'_>, now: Duration) -> Result<Option<Rec
     }
     let profile = &known.server.profile;
     profile.check_times(known.exp, known.nbf, known.iat, now)?;
-    let principal = known.identity.principal();
-    let second_opinion = known.server.second_opinion(&principal).cloned();
+    let good = Good {
+        principal: known.identity.principal(),
+        valid_until: Some(profile.valid_until(known.exp)),
+    };
+    let second_opinion = known.server.second_opinion(&good.principal).cloned();
     Ok(Some(Recalled {
-        principal,
+        good,
         second_opinion,
     }))
 }
@@ -358,6 +367,10 @@ impl Authenticate for OAuth {
 
     fn resource_path(&self) -> Option<&str> {
         Some(self.inner.resource.path())
+    }
+
+    fn clock(&self) -> Clock {
+        self.inner.clock.clone()
     }
 }
 

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 /// A set of OAuth scopes ([RFC 6749 section 3.3]), in the order they were given.
 ///
-/// Scopes compare byte by byte: case matters, and no scope implies another.
+/// Scopes compare byte by byte: case matters, and no scope implies another unless a
+/// [`ScopeHierarchy`](crate::scopes::ScopeHierarchy) says so.
 ///
 /// ```
 /// use tower_mcp_auth::scopes::Scopes;
@@ -42,7 +43,18 @@ impl Scopes {
         Ok(Self::unique(names()))
     }
 
-    fn unique<'n>(names: impl Iterator<Item = &'n str>) -> Self {
+    /// The empty set.
+    pub(crate) const fn none() -> Self {
+        Self { joined: None }
+    }
+
+    /// These, and after them those of `other` that are not among these.
+    #[must_use]
+    pub fn union(&self, other: &Self) -> Self {
+        Self::unique(self.iter().chain(other.iter()))
+    }
+
+    pub(crate) fn unique<'n>(names: impl Iterator<Item = &'n str>) -> Self {
         let mut seen = HashSet::new();
         let unique: Vec<&str> = names.filter(|name| seen.insert(*name)).collect();
         Self {

@@ -7,16 +7,16 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::answer::Judged;
 use super::brake::{Lane, Rate};
-use super::store::{Introspector, unavailable};
+use super::store::{Good, Introspector, unavailable};
 use crate::error::AuthError;
 use crate::oauth::token_cache::TokenDigest;
-use crate::principal::{Identity, Principal};
 
 /// What requests learn from a call.
 #[derive(Clone)]
 pub(super) enum Outcome {
-    Active(Identity),
+    Active(Judged),
     Refused(AuthError),
 }
 
@@ -105,7 +105,7 @@ impl Calls {
 /// What a call brought.
 pub(super) enum Landed {
     /// `life`: what is left until `exp`.
-    Active { identity: Identity, life: Duration },
+    Active { judged: Judged, life: Duration },
     /// `keep`: it will be refused for the same reason for a while.
     Refused { error: AuthError, keep: bool },
     /// Nobody knows.
@@ -132,7 +132,7 @@ impl Asked {
 
     /// What the authorization server says. A call ends by itself; a runtime nobody drives any
     /// more must not hold a request for ever, though.
-    pub(in crate::oauth) async fn answer(mut self) -> Result<Principal, AuthError> {
+    pub(in crate::oauth) async fn answer(mut self) -> Result<Good, AuthError> {
         let limits = &self.store.limits;
         let patience = limits
             .queue_deadline
@@ -147,7 +147,7 @@ impl Asked {
             }
         }
         match outcome {
-            Some(Outcome::Active(identity)) => Ok(identity.principal()),
+            Some(Outcome::Active(judged)) => Ok(judged.good()),
             Some(Outcome::Refused(error)) => Err(error),
             None => Err(unavailable("introspection_failed", Duration::ZERO)
                 .with_detail("the call was cut off")),

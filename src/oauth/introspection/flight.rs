@@ -150,10 +150,10 @@ impl Introspector {
         let now = self.clock.now();
         match judge(said, token, vouched, &self.profile, now) {
             Ok(judged) => Landed::Active {
-                identity: judged.identity,
                 life: judged
                     .exp
                     .map_or(Duration::MAX, |exp| exp.saturating_sub(now)),
+                judged,
             },
             // What time will mend must not be kept.
             Err(Refusal::Token(error)) => Landed::Refused {

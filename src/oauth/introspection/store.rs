@@ -8,6 +8,7 @@ use std::time::Duration;
 use moka::sync::Cache;
 use tokio::sync::watch;
 
+use super::answer::Judged;
 use super::brake::{Lane, Permits};
 use super::calls::{Asked, Calls, Landed, Outcome};
 use super::custom::{Introspect, IntrospectionError};
@@ -21,7 +22,7 @@ use crate::error::AuthError;
 use crate::jose::TokenProfile;
 use crate::oauth::fetch::Fetch;
 use crate::oauth::token_cache::TokenDigest;
-use crate::principal::{Identity, Principal};
+use crate::principal::Principal;
 
 /// How long an answer "active" is remembered past its life. It is not used any more, but its
 /// token is told from those nobody ever called good.
@@ -64,9 +65,16 @@ pub(in crate::oauth) enum Vouched {
     BySignature,
 }
 
+/// A token that is good.
+pub(in crate::oauth) struct Good {
+    pub(in crate::oauth) principal: Principal,
+    /// Where it says so.
+    pub(in crate::oauth) valid_until: Option<Duration>,
+}
+
 /// An answer that was found good.
 pub(super) struct Active {
-    pub(super) identity: Identity,
+    judged: Judged,
     /// By the monotonic clock.
     pub(super) until: Duration,
 }
@@ -78,7 +86,7 @@ pub(super) struct Refused {
 
 /// What memory can say of a token.
 pub(in crate::oauth) enum Lookup {
-    Active(Principal),
+    Active(Good),
     Refused(AuthError),
     /// The answer of the call under way.
     Wait(Asked),
@@ -100,7 +108,7 @@ impl Introspector {
             .unwrap_or(MAX_BYTES);
         let share = u32::try_from(share).unwrap_or(u32::MAX);
         let weigh = move |_: &TokenDigest, answer: &Arc<Active>| {
-            let bytes = 1024 + answer.identity.weight();
+            let bytes = 1024 + answer.judged.identity.weight();
             u32::try_from(bytes).unwrap_or(u32::MAX).max(share)
         };
         let issuer = profile.issuer.clone().unwrap_or_default();
@@ -153,7 +161,7 @@ impl Introspector {
         let now = self.clock.monotonic();
         let last = self.active.get(&digest);
         if let Some(active) = last.as_ref().filter(|active| now < active.until) {
-            return Lookup::Active(active.identity.principal());
+            return Lookup::Active(active.judged.good());
         }
         if let Some(refused) = self.refused.get(&digest)
             && now < refused.until
@@ -290,17 +298,17 @@ impl Introspector {
         let mut calls = self.calls();
         let current = calls.end(&digest, number, lane);
         match result {
-            Landed::Active { identity, life } => {
+            Landed::Active { judged, life } => {
                 if current {
                     let until = now.saturating_add(life.min(self.limits.positive_life));
                     let active = Active {
-                        identity: identity.clone(),
+                        judged: judged.clone(),
                         until,
                     };
                     self.active.insert(digest, Arc::new(active));
                     self.refused.invalidate(&digest);
                 }
-                Outcome::Active(identity)
+                Outcome::Active(judged)
             }
             Landed::Refused { error, keep } => {
                 if current {
