@@ -26,6 +26,9 @@ use crate::oauth::url::{UrlPolicy, is_loopback};
 const PLACE_LIFE: Duration = Duration::from_secs(3600);
 /// How long a failed discovery stands for those that come after it.
 const FAILURE_LIFE: Duration = Duration::from_secs(1);
+/// How often, at most, a known place is looked up again: one token that makes the endpoint
+/// fail must not send every call through discovery.
+const LOOK_AGAIN: Duration = Duration::from_secs(30);
 
 pub(super) struct Endpoint {
     pub(super) issuer: Arc<str>,
@@ -47,6 +50,7 @@ pub(super) struct Endpoint {
 pub(super) struct Found {
     place: Option<(Arc<str>, Duration)>,
     failure: Option<(String, Duration)>,
+    forgotten: Option<Duration>,
 }
 
 impl Endpoint {
@@ -74,8 +78,15 @@ impl Endpoint {
 
     /// Looks for the endpoint anew before the next call: it may have moved.
     pub(super) async fn forget_place(&self) {
-        if let Some((_, found_at)) = &mut self.found.lock().await.place {
+        let mut found = self.found.lock().await;
+        let now = self.clock.monotonic();
+        let lately = |at: Duration| now < at.saturating_add(LOOK_AGAIN);
+        if found.forgotten.is_some_and(lately) {
+            return;
+        }
+        if let Some((_, found_at)) = &mut found.place {
             *found_at = Duration::ZERO;
+            found.forgotten = Some(now);
         }
     }
 
@@ -91,23 +102,25 @@ impl Endpoint {
         {
             return Ok(Arc::clone(place));
         }
-        if let Some((failure, failed_at)) = &found.failure
-            && young(*failed_at, FAILURE_LIFE)
-        {
-            return Err(IntrospectionError::new(Kind::Unreachable, failure.clone()));
+        if let Some((failure, failed_at)) = &found.failure {
+            match &found.place {
+                // The last one known may still answer.
+                Some((place, _)) if young(*failed_at, LOOK_AGAIN) => return Ok(Arc::clone(place)),
+                None if young(*failed_at, FAILURE_LIFE) => {
+                    return Err(IntrospectionError::new(Kind::Unreachable, failure.clone()));
+                }
+                _ => {}
+            }
         }
         match self.discover(fetch).await {
             Ok(place) => {
                 let place: Arc<str> = place.into();
-                *found = Found {
-                    place: Some((Arc::clone(&place), now)),
-                    failure: None,
-                };
+                found.place = Some((Arc::clone(&place), now));
+                found.failure = None;
                 Ok(place)
             }
             Err(failure) => {
                 found.failure = Some((failure.clone(), now));
-                // The last one known may still answer.
                 match &found.place {
                     Some((place, _)) => Ok(Arc::clone(place)),
                     None => Err(IntrospectionError::new(Kind::Unreachable, failure)),
