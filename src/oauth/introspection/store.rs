@@ -152,20 +152,25 @@ impl Introspector {
     pub(in crate::oauth) fn lookup(self: &Arc<Self>, token: &str, vouched: Vouched) -> Lookup {
         let digest = self.digest(token);
         let now = self.clock.monotonic();
-        let last = self.active.get(&digest);
+        self.remembered(&digest, now)
+            .unwrap_or_else(|_| self.ask(digest, token, vouched, now))
+    }
+
+    /// What memory says of a token; where it says nothing, the lane of a call about it.
+    fn remembered(&self, digest: &TokenDigest, now: Duration) -> Result<Lookup, Lane> {
+        let last = self.active.get(digest);
         if let Some(active) = last.as_ref().filter(|active| now < active.until) {
-            return Lookup::Active(active.principal.clone());
+            return Ok(Lookup::Active(active.principal.clone()));
         }
-        if let Some(refused) = self.refused.get(&digest)
+        if let Some(refused) = self.refused.get(digest)
             && now < refused.until
         {
-            return Lookup::Refused(refused.error.clone());
+            return Ok(Lookup::Refused(refused.error.clone()));
         }
-        let lane = match last {
+        Err(match last {
             Some(_) => Lane::Known,
             None => Lane::Unknown,
-        };
-        self.ask(digest, token, vouched, lane, now)
+        })
     }
 
     /// Drops what is known of a token, and what a call under way will say of it.
@@ -213,7 +218,6 @@ impl Introspector {
         digest: TokenDigest,
         token: &str,
         vouched: Vouched,
-        lane: Lane,
         now: Duration,
     ) -> Lookup {
         if self.waiting.load(Ordering::Relaxed) >= self.limits.waiting {
@@ -226,6 +230,12 @@ impl Introspector {
         let (outcome, launch) = match calls.about(&digest) {
             Some(outcome) => (outcome, None),
             None => {
+                // A call may have landed since memory was asked; a second one would ask the
+                // same.
+                let lane = match self.remembered(&digest, now) {
+                    Ok(known) => return known,
+                    Err(lane) => lane,
+                };
                 if let Some(error) = self.refuse_call(&mut calls, lane, now) {
                     return Lookup::Refused(error);
                 }
