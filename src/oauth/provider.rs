@@ -105,7 +105,8 @@ impl OAuth {
     /// anew, an opaque one by asking its authorization server.
     ///
     /// Call it when you learn that a token was revoked. It revokes nothing itself: a JWT
-    /// that is not introspected is good until it expires.
+    /// that is not introspected is good until it expires. Requests that already wait for an
+    /// answer still get it; those that come later do not.
     pub fn revoke(&self, token: &str) {
         if let Some(tokens) = &self.inner.tokens {
             tokens.forget(&TokenId::of(token.as_bytes()));

@@ -159,20 +159,32 @@ impl Introspector {
     pub(in crate::oauth) fn lookup(self: &Arc<Self>, token: &[u8], vouched: Vouched) -> Lookup {
         let digest = self.digest(token);
         let now = self.clock.monotonic();
-        let last = self.active.get(&digest);
-        if let Some(active) = last.as_ref().filter(|active| now < active.until) {
-            return Lookup::Active(active.judged.good());
+        self.remembered(&digest, now)
+            .unwrap_or_else(|_| self.ask(digest, token, vouched, now))
+    }
+
+    /// What memory says of a token; where it says nothing, the lane of a call about it.
+    fn remembered(&self, digest: &TokenDigest, now: Duration) -> Result<Lookup, Lane> {
+        let last = self.active.get(digest);
+        // By both clocks: a machine that slept, or a clock that was set, must not make an
+        // answer outlive its token.
+        let expired = |active: &Active| {
+            let exp = active.judged.exp;
+            exp.is_some_and(|exp| self.clock.now() >= exp)
+        };
+        let last_good = last.as_ref().filter(|active| now < active.until);
+        if let Some(active) = last_good.filter(|active| !expired(active)) {
+            return Ok(Lookup::Active(active.judged.good()));
         }
-        if let Some(refused) = self.refused.get(&digest)
+        if let Some(refused) = self.refused.get(digest)
             && now < refused.until
         {
-            return Lookup::Refused(refused.error.clone());
+            return Ok(Lookup::Refused(refused.error.clone()));
         }
-        let lane = match last {
+        Err(match last {
             Some(_) => Lane::Known,
             None => Lane::Unknown,
-        };
-        self.ask(digest, token, vouched, lane, now)
+        })
     }
 
     /// Drops what is known of a token, and what a call under way will say of it.
@@ -220,7 +232,6 @@ impl Introspector {
         digest: TokenDigest,
         token: &[u8],
         vouched: Vouched,
-        lane: Lane,
         now: Duration,
     ) -> Lookup {
         // Always so: a credential is ASCII.
@@ -237,6 +248,12 @@ impl Introspector {
         let (outcome, launch) = match calls.about(&digest) {
             Some(outcome) => (outcome, None),
             None => {
+                // A call may have landed since memory was asked; a second one would ask the
+                // same.
+                let lane = match self.remembered(&digest, now) {
+                    Ok(known) => return known,
+                    Err(lane) => lane,
+                };
                 if let Some(error) = self.refuse_call(&mut calls, lane, now) {
                     return Lookup::Refused(error);
                 }
