@@ -10,11 +10,11 @@ const RIGHT: f64 = 190.0;
 const LINE: f64 = 16.0;
 const GAP: f64 = 8.0;
 
-/// Colours that are readable on light and on dark.
-const STYLE: &str = "text { fill: #24292f } .faint { fill: #6e7781 } .layer { fill: #2f6fb2 } \
-    .floor { fill: #b6bdc6 } .mark { stroke: #c2410c; stroke-width: 2 } \
-    @media (prefers-color-scheme: dark) { text { fill: #e6edf3 } .faint { fill: #9198a1 } \
-    .layer { fill: #58a6ff } .floor { fill: #59636e } .mark { stroke: #fb923c } }";
+/// With a ground of its own: what stands around the picture may be light or dark.
+const STYLE: &str = ".ground { fill: #ffffff } text { fill: #24292f } .faint { fill: #6e7781 } .layer { fill: #2f6fb2 } \
+    .floor { fill: #b6bdc6 } .mark { stroke: #f59e0b; stroke-width: 3 } \
+    @media (prefers-color-scheme: dark) { .ground { fill: #0d1117 } text { fill: #e6edf3 } .faint { fill: #9198a1 } \
+    .layer { fill: #58a6ff } .floor { fill: #59636e } }";
 
 /// Bars: what each layer adds, under it the floor. What is known already and what is new
 /// differ so much that each has a scale of its own.
@@ -35,6 +35,7 @@ pub(crate) fn draw(rows: &[Row]) -> String {
     format!(
         r##"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" font-family="system-ui, sans-serif" font-size="12" role="img" aria-label="CPU time added to a request by the layers, beside its floor">
 <style>{STYLE}</style>
+<rect class="ground" width="{WIDTH}" height="{height}" rx="6"/>
 <text x="16" y="26" font-size="16" font-weight="600">CPU time the layers add to a request, in microseconds</text>
 <text x="16" y="46" class="faint">Blue: added to a bare service. Grey: the floor beneath it. Mark: the target. Tokens of 900 bytes.</text>
 {out}</svg>
@@ -54,13 +55,22 @@ fn panel(out: &mut String, y: &mut f64, rows: &[&Row]) {
             format!(" ({ratio:.2} times the floor)")
         });
         let top = *y + 2.0;
-        bar(out, *y, &row.label(), "layer", row.added, scale, &ratio);
+        let mark = target(row) * scale;
+        bar(
+            out,
+            *y,
+            (&row.label(), "layer"),
+            row.added,
+            scale,
+            mark,
+            &ratio,
+        );
         *y += LINE;
         if let Some((name, floor)) = row.floor {
-            bar(out, *y, name, "floor", floor, scale, "");
+            bar(out, *y, (name, "floor"), floor, scale, 0.0, "");
             *y += LINE;
         }
-        let x = LEFT + target(row) * scale;
+        let x = LEFT + mark;
         let _ = writeln!(
             out,
             r#"<line class="mark" x1="{x:.1}" x2="{x:.1}" y1="{top:.0}" y2="{:.0}"/>"#,
@@ -70,7 +80,16 @@ fn panel(out: &mut String, y: &mut f64, rows: &[&Row]) {
     }
 }
 
-fn bar(out: &mut String, y: f64, label: &str, class: &str, time: f64, scale: f64, note: &str) {
+/// One bar; its figure stands past the bar and past the mark.
+fn bar(
+    out: &mut String,
+    y: f64,
+    (label, class): (&str, &str),
+    time: f64,
+    scale: f64,
+    mark: f64,
+    note: &str,
+) {
     let faint = if class == "floor" {
         r#"class="faint""#
     } else {
@@ -85,7 +104,7 @@ fn bar(out: &mut String, y: f64, label: &str, class: &str, time: f64, scale: f64
         y + 2.0,
     );
     let time = format!("{:.2}{note}", time / 1000.0);
-    text(out, LEFT + width + 6.0, y + 12.0, faint, &time);
+    text(out, LEFT + width.max(mark) + 6.0, y + 12.0, faint, &time);
 }
 
 fn text(out: &mut String, x: f64, y: f64, attributes: &str, text: &str) {
