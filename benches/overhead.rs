@@ -13,7 +13,7 @@
 //! All times are CPU time of the thread. Requests are made outside of the measured time, and
 //! their headers are fresh copies, as a server has them from the socket. The candidates of a
 //! comparison take turns; a figure is the first decile over all rounds, because whatever else
-//! the machine does only ever adds to it. Requests per second of a whole server are by the
+//! the machine does only ever adds to it, and of several passes the quietest counts. Requests per second of a whole server are by the
 //! clock, the median over pairs of rounds.
 
 use std::convert::Infallible;
@@ -33,7 +33,7 @@ use support::measure::{Candidate, added, take_turns, timed};
 use support::memory;
 use support::server;
 use support::table::{self, Bound, Fact, Row};
-use support::tokens::{Key, Signed};
+use support::tokens::{Key, Signed, TokenStore};
 
 mod support {
     pub(crate) mod browse;
@@ -55,6 +55,7 @@ const COUNTED: usize = 512;
 /// How much is done.
 #[derive(Clone, Copy)]
 struct Effort {
+    passes: usize,
     rounds: usize,
     /// Requests of a round whose credential is known.
     known: usize,
@@ -68,6 +69,7 @@ struct Effort {
 
 impl Effort {
     const FULL: Self = Self {
+        passes: 3,
         rounds: 81,
         known: 1024,
         new: 64,
@@ -77,6 +79,7 @@ impl Effort {
     };
     /// To see that it runs: `cargo test --benches`.
     const SMOKE: Self = Self {
+        passes: 1,
         rounds: 1,
         known: BATCH,
         new: 16,
@@ -123,15 +126,28 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
+/// All rows, several times over; of each the one from when the machine was quietest.
 fn compare(effort: Effort) -> Vec<Row> {
+    let keys = [Key::rs256(), Key::es256(), Key::eddsa()].map(TokenStore::new);
+    let mut rows = pass(&keys, effort);
+    for _ in 1..effort.passes {
+        for (row, again) in rows.iter_mut().zip(pass(&keys, effort)) {
+            if again.total() < row.total() {
+                *row = again;
+            }
+        }
+    }
+    rows
+}
+
+fn pass(keys: &[TokenStore; 3], effort: Effort) -> Vec<Row> {
     let mut rows = Vec::new();
-    let (rs256, es256, eddsa) = (Key::rs256(), Key::es256(), Key::eddsa());
-    for key in [&rs256, &es256, &eddsa] {
+    for key in keys {
         for population in effort.populations {
             rows.push(seen_before(key, population, effort));
         }
     }
-    for (key, most) in [(&rs256, 1.20), (&es256, 1.08), (&eddsa, 1.09)] {
+    for (key, most) in keys.iter().zip([1.20, 1.08, 1.09]) {
         rows.push(never_seen(key, most, effort));
     }
     rows.push(hs256(effort));
@@ -150,8 +166,8 @@ fn facts(effort: Effort) -> Vec<Fact> {
 }
 
 /// `tokens` are cached, and every request brings one of them.
-fn seen_before(key: &Key, tokens: usize, effort: Effort) -> Row {
-    let tokens = key.tokens(0, tokens);
+fn seen_before(store: &TokenStore, tokens: usize, effort: Effort) -> Row {
+    let (key, tokens) = (store.key(), store.tokens(tokens));
     let values: Vec<String> = tokens.iter().map(|it| format!("Bearer {it}")).collect();
     let cache = TokenCache::new().max_tokens(200_000).max_bytes(1 << 30);
     let mut guarded = key.oauth_layer(cache).layer(Bare);
@@ -201,9 +217,9 @@ fn seen_before(key: &Key, tokens: usize, effort: Effort) -> Row {
 }
 
 /// Every request brings a token of its own; it is verified, and kept.
-fn never_seen(key: &Key, most: f64, effort: Effort) -> Row {
+fn never_seen(store: &TokenStore, most: f64, effort: Effort) -> Row {
     let total = effort.new * effort.rounds + 2 * COUNTED;
-    let tokens = key.tokens(0, total);
+    let (key, tokens) = (store.key(), store.tokens(total));
     let values: Vec<String> = tokens.iter().map(|it| format!("Bearer {it}")).collect();
     let signed: Vec<Signed> = tokens.iter().map(|it| Signed::new(it)).collect();
     let raw = key.raw_check();

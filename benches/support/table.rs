@@ -40,6 +40,11 @@ impl Row {
         self.floor.map(|(_, floor)| self.added / floor)
     }
 
+    /// What all its candidates took together.
+    pub(crate) fn total(&self) -> f64 {
+        self.bare + self.layer + self.floor.map_or(0.0, |(_, floor)| floor)
+    }
+
     fn missed(&self) -> bool {
         let too_slow = match self.bound {
             Bound::Ratio(most) => self.ratio().is_some_and(|ratio| ratio > most),
