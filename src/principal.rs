@@ -390,6 +390,7 @@ impl Caller {
 }
 
 /// What the auth layer that ran on this request says in its refusals; `None` where none ran.
+#[cfg(feature = "axum")]
 pub(crate) fn refusal_context(extensions: &Extensions) -> Option<&Arc<RefusalContext>> {
     match extensions.get::<Principal>() {
         Some(principal) => principal.context.as_ref(),
