@@ -19,6 +19,12 @@
 //! | each operation of an MCP server | [`mcp::McpScopesLayer`] |
 //! | what its lists show | [`mcp::McpListsLayer`] |
 //!
+//! For MCP there is more to hold together: sessions belong to their principal
+//! ([`mcp::SessionBindingLayer`]), streams end with their token
+//! ([`auth`](auth#the-end-of-streams)), state that clients keep is sealed
+//! ([`mcp::PrincipalSealer`]), foreign hosts and pages are kept out ([`mcp::OriginLayer`]); and
+//! [`mcp::McpStack`] puts the layers in order.
+//!
 //! Every auth layer refuses credentials in query strings, ambiguous and malformed ones, answers
 //! in the form the client understands (RFC 6750 challenges, JSON, gRPC statuses), takes the
 //! credential out of the request, and puts a [`Principal`] into its extensions.
@@ -55,7 +61,8 @@
 //! | `testing` | a development issuer on loopback | no |
 //! | `metrics`, `redis`, `schema` | nothing yet; the names are taken for metrics, shared stores and configuration schemas | no |
 //!
-//! API keys, scopes and the layers for MCP need no feature. `jwt` and `oauth` need one of the two backends.
+//! API keys, scopes and the layers for MCP need no feature. `jwt` and `oauth` need one of the two
+//! backends.
 //!
 //! [MCP]: https://modelcontextprotocol.io
 //! [Tower]: https://docs.rs/tower
