@@ -186,7 +186,7 @@ impl Gathered {
     /// Adds a frame; `exact` is what was still to come with it, if that is known. False where
     /// it would be more than `max`.
     ///
-    /// Never holds more than 1.5 × `max`, old and new together while it grows.
+    /// Never holds more than twice `max`, old and new together while it grows.
     fn add(&mut self, data: Bytes, exact: Option<usize>, max: usize) -> bool {
         let len = self.len();
         if data.len() > max - len {

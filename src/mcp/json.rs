@@ -348,28 +348,33 @@ enum Unit {
 
 /// The offset of the first `"`, `\` or control character.
 fn special(bytes: &[u8]) -> Option<usize> {
-    const ONES: u64 = u64::MAX / 0xFF;
-    const HIGHS: u64 = ONES << 7;
-
-    /// The high bit of each byte that is zero, and perhaps of some after the first such.
-    fn zeros(word: u64) -> u64 {
-        word.wrapping_sub(ONES) & !word & HIGHS
-    }
-
-    let mut offset = 0;
-    let mut words = bytes.chunks_exact(8);
-    for word in &mut words {
-        let word = word.try_into().map_or(0, u64::from_le_bytes);
-        let control = word.wrapping_sub(ONES * 0x20) & !word & HIGHS;
-        let quote = zeros(word ^ (ONES * u64::from(b'"')));
-        let escape = zeros(word ^ (ONES * u64::from(b'\\')));
-        let found = control | quote | escape;
-        if found != 0 {
-            return Some(offset + found.trailing_zeros() as usize / 8);
+    let mut at = 0;
+    // A block without any is passed by in a few vector instructions.
+    while let Some(block) = bytes[at..].first_chunk::<32>() {
+        let any = block.iter().fold(0, |any, &byte| {
+            any | u8::from(byte < 0x20) | u8::from(byte == b'"') | u8::from(byte == b'\\')
+        });
+        if any != 0 {
+            break;
         }
-        offset += 8;
+        at += 32;
+    }
+    while let Some(word) = bytes[at..].first_chunk::<8>() {
+        let found = specials(u64::from_le_bytes(*word));
+        if found != 0 {
+            return Some(at + found.trailing_zeros() as usize / 8);
+        }
+        at += 8;
     }
     let is_special = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..=0x1F);
-    let last = words.remainder().iter().position(is_special)?;
-    Some(offset + last)
+    Some(at + bytes[at..].iter().position(is_special)?)
+}
+
+/// The high bit of the first special byte of eight, and perhaps of some after it.
+fn specials(word: u64) -> u64 {
+    const ONES: u64 = u64::MAX / 0xFF;
+
+    let below = |word: u64, limit: u64| word.wrapping_sub(ONES * limit) & !word;
+    let equal = |byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
+    (below(word, 0x20) | equal(b'"') | equal(b'\\')) & (ONES << 7)
 }

@@ -3,6 +3,10 @@
 use std::borrow::Cow;
 
 use super::json::{Fault, Scanner};
+use super::members::{
+    ARGUMENTS, ERROR, ID, IN_NOTIFICATIONS, IN_PARAMS, IN_REF, METHOD, NAME, NOTIFICATIONS, PARAMS,
+    REF, REF_NAME, REF_TYPE, REF_URI, RESULT, Seen, TASK_ID, TOP, URI,
+};
 use crate::error::AuthError;
 
 /// Members and elements inside one another, the message itself included.
@@ -326,82 +330,8 @@ fn subscriptions<'a>(json: &mut Scanner<'a>) -> Result<Option<Vec<Cow<'a, str>>>
     Ok(uris)
 }
 
-// The members that decide, by level; each may come once, in this spelling alone.
-const TOP: [&str; 6] = ["jsonrpc", "id", "method", "params", "result", "error"];
-const ID: usize = 1;
-const METHOD: usize = 2;
-const PARAMS: usize = 3;
-const RESULT: usize = 4;
-const ERROR: usize = 5;
-
-const IN_PARAMS: [&str; 7] = [
-    "name",
-    "uri",
-    "taskId",
-    "arguments",
-    "ref",
-    "notifications",
-    "_meta",
-];
-const NAME: usize = 0;
-const URI: usize = 1;
-const TASK_ID: usize = 2;
-const ARGUMENTS: usize = 3;
-const REF: usize = 4;
-const NOTIFICATIONS: usize = 5;
-
-const IN_REF: [&str; 3] = ["type", "name", "uri"];
-const REF_TYPE: usize = 0;
-const REF_NAME: usize = 1;
-const REF_URI: usize = 2;
-
-const IN_NOTIFICATIONS: [&str; 1] = ["resourceSubscriptions"];
-
-/// Which of the names of a level were there.
-#[derive(Debug, Default)]
-struct Seen(u8);
-
-impl Seen {
-    /// The index of `name` among `names`. A second of the same is refused, for the first
-    /// counts to some readers and the last to others; so is one that differs in case alone,
-    /// which Go's reader takes for the same.
-    fn note(&mut self, name: &str, names: &[&str]) -> Result<Option<usize>, AuthError> {
-        let Some(index) = names.iter().position(|own| *own == name) else {
-            return match names.iter().any(|own| folds_to(name, own)) {
-                true => Err(confused("member_in_other_case")),
-                false => Ok(None),
-            };
-        };
-        if self.has(index) {
-            return Err(confused("member_twice"));
-        }
-        self.0 |= 1 << index;
-        Ok(Some(index))
-    }
-
-    fn has(&self, index: usize) -> bool {
-        self.0 & 1 << index != 0
-    }
-}
-
-/// Whether two names are the same to a reader without regard to case. Beside ASCII two
-/// letters of Unicode fold into it: U+017F to `s`, U+212A to `k`.
-fn folds_to(name: &str, own: &str) -> bool {
-    if name.is_ascii() {
-        return name.eq_ignore_ascii_case(own);
-    }
-    let fold = |character| match character {
-        '\u{17F}' => 's',
-        '\u{212A}' => 'k',
-        other => other.to_ascii_lowercase(),
-    };
-    name.chars()
-        .map(fold)
-        .eq(own.chars().map(|own| own.to_ascii_lowercase()))
-}
-
 /// A body that two readers could take for two things, or that is no message.
-fn confused(reason: &'static str) -> AuthError {
+pub(super) fn confused(reason: &'static str) -> AuthError {
     AuthError::malformed(reason)
         .with_description("The request body is no JSON-RPC message that can be read in one way")
 }

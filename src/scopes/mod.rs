@@ -3,7 +3,7 @@
 //! [`RequireScopesLayer`] guards a route, [`Principal::require`](crate::Principal::require)
 //! a step inside a handler. Both go inside an auth layer and say in their refusals what that
 //! layer would say. What each operation of an MCP server needs is told by a policy:
-//! `mcp::McpScopesLayer`.
+//! [`mcp::McpScopesLayer`](crate::mcp::McpScopesLayer).
 //!
 //! - Scopes that do not suffice are 403 `insufficient_scope`
 //!   ([RFC 6750 section 3.1](https://www.rfc-editor.org/rfc/rfc6750#section-3.1)), with all

@@ -105,7 +105,7 @@ impl Needs {
 
     /// Whether it is met by no scope at all.
     pub fn is_nothing(&self) -> bool {
-        *self == Self::default()
+        !self.denied && self.all.is_empty() && self.any.is_empty()
     }
 
     pub(crate) fn is_denied(&self) -> bool {

@@ -347,6 +347,17 @@ async fn another_spelling_of_a_uri_is_judged_like_the_plain_one() {
         let answer = send(&policy, "-", &body).await;
         assert_eq!(outcome(&answer), expected, "{uri:?}");
     }
+    for (template, expected) in [
+        ("file:///secret/{x}", "admin"),
+        ("FILE:///%73ecret/{x}", "admin"),
+        ("file:///a/../secret/{x}", "uri_ambiguous"),
+        ("file:///other/{x}", "ok"),
+    ] {
+        let reference = json!({ "type": "ref/resource", "uri": template });
+        let body = request("completion/complete", &json!({ "ref": reference }));
+        let answer = send(&policy, "-", &body).await;
+        assert_eq!(outcome(&answer), expected, "{template:?}");
+    }
 }
 
 #[tokio::test]

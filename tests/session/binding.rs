@@ -130,6 +130,25 @@ async fn nobody_else_uses_it() {
 }
 
 #[tokio::test]
+async fn no_character_moves_from_one_part_to_the_next() {
+    let principal = |subject: &str| {
+        let builder = Principal::builder("oauth").subject(subject.to_owned());
+        Who::Principal(builder.build())
+    };
+    let layer = layer();
+    for [(owner, inner), (other, other_inner)] in [
+        [("alice", "1one"), ("alice1", "one")],
+        [("alice1", "one"), ("alice", "1one")],
+    ] {
+        let bound = open(&layer, &principal(owner), inner).await;
+        let moved = format!("{other_inner}{}", &bound[inner.len()..]);
+        let headers = [(SESSION, &*moved)];
+        let seen = present(&layer, &principal(other), &Method::POST, &headers).await;
+        assert_eq!(seen, Err(UNKNOWN), "{owner} {inner}");
+    }
+}
+
+#[tokio::test]
 async fn what_was_never_bound_is_unknown() {
     let layer = layer();
     let bound = open(&layer, &alice(), "one").await;

@@ -106,6 +106,10 @@ impl ScopePolicyBuilder {
     /// in different ways (dot segments, empty segments, `\`, white space, `%2F`, `%5C`,
     /// `%25`) is refused with 400, unless a rule is for exactly this text.
     ///
+    /// A completion for a URI template needs what every rule needs that a URI of it can fall
+    /// under, unless a rule is written like the template; a list shows it to whoever may use
+    /// one of them.
+    ///
     /// # Errors
     /// As for [`method`](Self::method).
     pub fn resource<N>(mut self, pattern: &str, needs: N) -> Result<Self, ConfigError>

@@ -115,8 +115,7 @@ impl ScopePolicy {
     /// Whether `caller` may send these messages, all of them.
     pub(super) fn judge(&self, caller: &Caller, messages: &[Message<'_>]) -> Result<(), AuthError> {
         let table = &*self.table;
-        let mut needed: Vec<&Needs> = Vec::with_capacity(4);
-        needed.push(&table.base);
+        let mut needed = Needed::new(&table.base);
         for message in messages {
             table.collect(message, &mut needed)?;
         }
@@ -136,8 +135,7 @@ impl ScopePolicy {
                 }
             }
         }
-        let needed = needed.into_iter().chain(&added);
-        self.answer(needed, caller)
+        self.answer(needed.iter().chain(&added), caller)
     }
 
     /// Whether `caller` may use a method of HTTP that carries no message.
@@ -199,10 +197,10 @@ impl ScopePolicy {
                 Found::Unlisted => unlisted,
                 Found::Ambiguous => false,
             },
-            Item::Template => {
-                let (rules, open) = table.resources.find_template(name);
-                rules.into_iter().any(met) || open && unlisted
-            }
+            Item::Template => match table.resources.find_template(name) {
+                Some((rules, open)) => rules.into_iter().any(met) || open && unlisted,
+                None => false,
+            },
         }
     }
 }
@@ -212,14 +210,9 @@ impl Table {
     fn collect<'t>(
         &'t self,
         message: &Message<'_>,
-        needed: &mut Vec<&'t Needs>,
+        needed: &mut Needed<'t>,
     ) -> Result<(), AuthError> {
-        // A batch asks for the same thing many times over.
-        let mut push = |needs: &'t Needs| {
-            if !needed.iter().any(|other| std::ptr::eq(*other, needs)) {
-                needed.push(needs);
-            }
-        };
+        let mut push = |needs| needed.push(needs);
         if message.kind == Kind::Answer {
             push(&self.answers);
             return Ok(());
@@ -238,7 +231,8 @@ impl Table {
             Target::Prompt(name) => push(self.prompts.find(name).unwrap_or(self.unlisted())),
             // What is completed is a template: a completion can tell of every URI of it.
             Target::Resource(uri) if method == "completion/complete" && uri.contains('{') => {
-                let (rules, open) = self.resources.find_template(uri);
+                let found = self.resources.find_template(uri);
+                let (rules, open) = found.ok_or_else(ambiguous)?;
                 rules.into_iter().for_each(&mut push);
                 if open {
                     push(self.unlisted());
@@ -258,8 +252,7 @@ impl Table {
         match self.resources.find_uri(uri) {
             Found::Rule(needs) => Ok(needs),
             Found::Unlisted => Ok(self.unlisted()),
-            Found::Ambiguous => Err(AuthError::malformed("uri_ambiguous")
-                .with_description("The URI of the resource can be read in more than one way")),
+            Found::Ambiguous => Err(ambiguous()),
         }
     }
 
@@ -269,6 +262,42 @@ impl Table {
             Unlisted::Base => &self.base,
         }
     }
+}
+
+/// What a request needs, each rule once: a batch asks for the same thing many times over.
+struct Needed<'t> {
+    /// One message rarely falls under more rules; these need no allocation.
+    few: [Option<&'t Needs>; 4],
+    many: Vec<&'t Needs>,
+}
+
+impl<'t> Needed<'t> {
+    fn new(base: &'t Needs) -> Self {
+        Self {
+            few: [Some(base), None, None, None],
+            many: Vec::new(),
+        }
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &'t Needs> + Clone {
+        let few = self.few.iter().flatten().copied();
+        few.chain(self.many.iter().copied())
+    }
+
+    fn push(&mut self, needs: &'t Needs) {
+        if needs.is_nothing() || self.iter().any(|other| std::ptr::eq(other, needs)) {
+            return;
+        }
+        match self.few.iter_mut().find(|place| place.is_none()) {
+            Some(place) => *place = Some(needs),
+            None => self.many.push(needs),
+        }
+    }
+}
+
+fn ambiguous() -> AuthError {
+    AuthError::malformed("uri_ambiguous")
+        .with_description("The URI of the resource can be read in more than one way")
 }
 
 /// The methods of MCP, all revisions. Those of notifications are not among them.

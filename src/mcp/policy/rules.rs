@@ -82,16 +82,17 @@ impl Rules {
         found.map_or(Found::Unlisted, Found::Rule)
     }
 
-    /// Every rule that some URI of a template falls under, the most specific first, and
-    /// whether a URI of it can fall under none.
-    pub(super) fn find_template(&self, template: &str) -> (Vec<&Needs>, bool) {
+    /// Every rule that some URI of a template falls under, and whether a URI of it can fall
+    /// under none; `None` where its URIs could be other ones to the server.
+    pub(super) fn find_template(&self, template: &str) -> Option<(Vec<&Needs>, bool)> {
+        if self.is_empty() {
+            return Some((Vec::new(), true));
+        }
         if let Some((_, needs)) = self.forms.iter().find(|(form, _)| *form.text == *template) {
-            return (vec![needs], false);
+            return Some((vec![needs], false));
         }
         let head = template.split('{').next().unwrap_or_default();
-        let Some(head) = canonical(head) else {
-            return (Vec::new(), true);
-        };
+        let head = canonical(head)?;
         let meets = |own: &str| own.starts_with(&*head) || head.starts_with(own);
         let exact = self.exact.iter().filter(|(name, _)| meets(name));
         let mut found: Vec<&Needs> = exact.map(|(_, needs)| needs).collect();
@@ -100,10 +101,10 @@ impl Rules {
                 found.push(needs);
             }
             if form.covers(&head) {
-                return (found, false);
+                return Some((found, false));
             }
         }
-        (found, true)
+        Some((found, true))
     }
 
     /// Whether one rule is for all names with this beginning.

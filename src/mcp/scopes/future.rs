@@ -33,7 +33,7 @@ pin_project! {
             #[pin]
             reading: Reading<ReqBody>,
             // Taken together when the body is there.
-            held: Option<Box<Held<S>>>,
+            held: Option<Held<S>>,
         },
         Inner {
             #[pin]
@@ -63,12 +63,12 @@ impl<S, ReqBody, F> ScopesFuture<S, ReqBody, F> {
         Self {
             state: State::Read {
                 reading,
-                held: Some(Box::new(Held {
+                held: Some(Held {
                     parts,
                     caller,
                     ready_inner,
                     rule,
-                })),
+                }),
             },
         }
     }
@@ -106,7 +106,7 @@ where
                         caller,
                         mut ready_inner,
                         rule,
-                    } = *held.take().expect("ScopesFuture polled after completion");
+                    } = held.take().expect("ScopesFuture polled after completion");
                     let judged = read.and_then(|read| {
                         let no_lists = rule.judge_body(&caller, (&parts).into(), &read.data)?;
                         Ok((read, no_lists))

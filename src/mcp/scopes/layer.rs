@@ -43,8 +43,8 @@ impl McpScopesLayer {
 
     /// How long the body of a POST may be, in bytes; 4 MiB by default. A longer one is 413.
     ///
-    /// A body is held in memory once, while it is read up to 1.5 times this limit where its
-    /// length was not given.
+    /// A body is held in memory once; where its length was not given, up to twice this limit
+    /// while it is read.
     ///
     /// # Errors
     /// The limit is 0.
