@@ -348,26 +348,34 @@ enum Unit {
 
 /// The offset of the first `"`, `\` or control character.
 fn special(bytes: &[u8]) -> Option<usize> {
+    /// Names end soon.
+    const NEAR: usize = 16;
+
     let mut at = 0;
-    // A block without any is passed by in a few vector instructions.
-    while let Some(block) = bytes[at..].first_chunk::<32>() {
-        let any = block.iter().fold(0, |any, &byte| {
-            any | u8::from(byte < 0x20) | u8::from(byte == b'"') | u8::from(byte == b'\\')
-        });
-        if any != 0 {
-            break;
-        }
-        at += 32;
-    }
     while let Some(word) = bytes[at..].first_chunk::<8>() {
         let found = specials(u64::from_le_bytes(*word));
         if found != 0 {
             return Some(at + found.trailing_zeros() as usize / 8);
         }
         at += 8;
+        // What does not is text: a block without any is passed by in a few vector
+        // instructions.
+        while at >= NEAR
+            && let Some(block) = bytes[at..].first_chunk::<32>()
+            && is_plain(block)
+        {
+            at += 32;
+        }
     }
     let is_special = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..=0x1F);
     Some(at + bytes[at..].iter().position(is_special)?)
+}
+
+fn is_plain(block: &[u8; 32]) -> bool {
+    let any = block.iter().fold(0, |any, &byte| {
+        any | u8::from(byte < 0x20) | u8::from(byte == b'"') | u8::from(byte == b'\\')
+    });
+    any == 0
 }
 
 /// The high bit of the first special byte of eight, and perhaps of some after it.
