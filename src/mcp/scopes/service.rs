@@ -28,7 +28,7 @@ pub struct McpScopes<S> {
 
 impl Rule {
     /// What the head of a request decides.
-    fn judge_head(&self, caller: &Caller, head: RequestHead<'_>) -> Result<(), AuthError> {
+    fn judge_head(&self, caller: Caller<'_>, head: RequestHead<'_>) -> Result<(), AuthError> {
         headers::protocol_version(head.headers())?;
         if *head.method() != Method::POST {
             return self.policy.judge_http(caller, head.method());
@@ -43,7 +43,7 @@ impl Rule {
     /// What its body decides; with whether the answer can hold no list.
     pub(super) fn judge_body(
         &self,
-        caller: &Caller,
+        caller: Caller<'_>,
         head: RequestHead<'_>,
         body: &[u8],
     ) -> Result<bool, AuthError> {
@@ -74,8 +74,8 @@ where
             telemetry::no_auth_layer("McpScopesLayer");
             return ScopesFuture::respond(refusal::no_auth_layer());
         };
-        if let Err(error) = self.rule.judge_head(&caller, head) {
-            return ScopesFuture::respond(refuse(error, &caller.context, head));
+        if let Err(error) = self.rule.judge_head(caller, head) {
+            return ScopesFuture::respond(refuse(error, caller.context, head));
         }
         if *request.method() != Method::POST {
             return ScopesFuture::inner(self.inner.call(request.map(RequestBody::unread)));
@@ -86,6 +86,6 @@ where
         let ready_inner = std::mem::replace(&mut self.inner, not_ready_inner);
         let (parts, body) = request.into_parts();
         let reading = Reading::new(body, self.rule.max_body_bytes, self.rule.read_timeout);
-        ScopesFuture::read(reading, parts, caller, ready_inner, Arc::clone(&self.rule))
+        ScopesFuture::read(reading, parts, ready_inner, Arc::clone(&self.rule))
     }
 }
