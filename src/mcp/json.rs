@@ -57,11 +57,13 @@ impl<'a> Scanner<'a> {
         self.at
     }
 
+    #[inline]
     fn byte(&self) -> Option<u8> {
         self.text.as_bytes().get(self.at).copied()
     }
 
     /// The next byte that is no white space, left in place.
+    #[inline]
     pub(super) fn peek(&mut self) -> Option<u8> {
         while let Some(byte) = self.byte() {
             if !matches!(byte, b' ' | b'\t' | b'\n' | b'\r') {
@@ -72,6 +74,7 @@ impl<'a> Scanner<'a> {
         None
     }
 
+    #[inline]
     fn expect(&mut self, wanted: u8) -> Result<(), Fault> {
         if self.peek() == Some(wanted) {
             self.at += 1;
@@ -113,6 +116,7 @@ impl<'a> Scanner<'a> {
         self.more(members, b']')
     }
 
+    #[inline]
     fn more(&mut self, members: &mut Members, close: u8) -> Result<bool, Fault> {
         let next = self.peek().ok_or(Fault::Syntax)?;
         if next == close {
@@ -167,6 +171,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Goes on to the next `"` or `\`, and says which.
+    #[inline]
     fn plain(&mut self) -> Result<u8, Fault> {
         let rest = &self.text.as_bytes()[self.at..];
         let offset = special(rest).ok_or(Fault::Syntax)?;

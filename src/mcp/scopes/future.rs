@@ -49,6 +49,7 @@ pin_project! {
 
 struct Held<S> {
     parts: Parts,
+    is_mirrored: bool,
     ready_inner: S,
     rule: Arc<Rule>,
 }
@@ -62,7 +63,9 @@ impl<S> Held<S> {
     ) -> Result<(RequestBody<B>, bool), AuthError> {
         let read = read?;
         let head = RequestHead::from(&self.parts);
-        let no_lists = self.rule.judge_body(caller, head, &read.data)?;
+        let no_lists = self
+            .rule
+            .judge_body(caller, head, self.is_mirrored, &read.data)?;
         Ok((RequestBody::read(read), no_lists))
     }
 }
@@ -71,6 +74,7 @@ impl<S, ReqBody, F> ScopesFuture<S, ReqBody, F> {
     pub(super) fn read(
         reading: Reading<ReqBody>,
         parts: Parts,
+        is_mirrored: bool,
         ready_inner: S,
         rule: Arc<Rule>,
     ) -> Self {
@@ -79,6 +83,7 @@ impl<S, ReqBody, F> ScopesFuture<S, ReqBody, F> {
                 reading,
                 held: Some(Held {
                     parts,
+                    is_mirrored,
                     ready_inner,
                     rule,
                 }),
