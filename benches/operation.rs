@@ -195,14 +195,14 @@ fn times(rounds: usize) -> (f64, f64) {
         })),
         mean(Box::new(move || {
             timed(requests(BATCH), |request| {
-                put_through(&mut guarded, request)
+                put_through(&mut guarded, request);
             })
         })),
         mean(Box::new(move || timed(vec![(); BATCH], |()| read(&body)))),
     ];
     take_turns(&mut candidates, rounds);
     let [bare, guarded, reading] = &candidates;
-    (added(bare, guarded), reading.median())
+    (added(bare, guarded), reading.time())
 }
 
 /// A body whose frames are made when they are asked for.
