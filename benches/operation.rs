@@ -191,11 +191,13 @@ fn times(rounds: usize) -> (f64, f64) {
     };
     let mut candidates = [
         mean(Box::new(move || {
-            timed(requests(BATCH), |request| put_through(&mut bare, request))
+            timed(requests(BATCH), |request| {
+                put_through(&mut bare, request);
+            })
         })),
         mean(Box::new(move || {
             timed(requests(BATCH), |request| {
-                put_through(&mut guarded, request)
+                put_through(&mut guarded, request);
             })
         })),
         mean(Box::new(move || timed(vec![(); BATCH], |()| read(&body)))),
