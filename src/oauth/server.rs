@@ -13,7 +13,11 @@ use crate::telemetry;
 /// tokens must be.
 ///
 /// With nothing but the issuer its keys are found by discovery. Every setting replaces a
-/// default; none adds to it.
+/// default; none adds to it, where it does not say so. For well-known providers there are
+/// [presets](super::presets).
+///
+/// A key of its set that names an `issuer`, a URL, serves that issuer alone: Entra ID publishes
+/// such.
 ///
 /// ```
 /// use tower_mcp_auth::jose::Algorithm;

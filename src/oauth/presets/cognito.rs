@@ -18,15 +18,17 @@
 //!    registration.
 //! 3. Where all clients sign in through the managed login and send `resource`, call
 //!    [`audience_is_the_resource`](WithoutAudience::audience_is_the_resource) instead: tokens
-//!    then have the resource as `aud`. Those of the client-credentials grant never do.
+//!    then have the resource as `aud`. It takes the Essentials or Plus plan, and tokens of the
+//!    client-credentials grant never have it.
 //!
 //! # What is particular
 //! Access tokens have no `aud` by default, and no `typ`; `token_use` must be `access`, and an
 //! ID token's is not. Groups become scopes by `scopes_from_claim(["cognito:groups"], …)`.
 //! There is no introspection endpoint: a revoked token is good until it expires.
 //!
-//! Documentation: [understanding the access token](https://docs.aws.amazon.com/cognito/latest/developerguide/amazon-cognito-user-pools-using-the-access-token.html).
-//! The form of `aud` under resource binding was not found there with an example.
+//! Documentation: [understanding the access token](https://docs.aws.amazon.com/cognito/latest/developerguide/amazon-cognito-user-pools-using-the-access-token.html)
+//! and [resource binding](https://docs.aws.amazon.com/cognito/latest/developerguide/cognito-user-pools-define-resource-servers.html#cognito-user-pools-resource-binding);
+//! no token with an `aud` was found there in full.
 
 use super::WithoutAudience;
 use super::shape::{Shape, segment};

@@ -21,7 +21,8 @@
 //! All MCP servers of a project share its keys, and tell their tokens apart by the issuer.
 //!
 //! Documentation: [discovery endpoints](https://docs.descope.com/agentic-identity-hub/mcp-servers/discovery-url).
-//! It shows no access token; the audience is that of gateways' documentation.
+//! It shows no access token; that the URL of the MCP server is the audience is what Descope's
+//! own [MCP SDK](https://github.com/descope/descope-ai) checks.
 
 use super::shape::{Shape, segment};
 use crate::error::ConfigError;

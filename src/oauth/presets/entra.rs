@@ -49,8 +49,8 @@
 //! Documentation: [access tokens](https://learn.microsoft.com/entra/identity-platform/access-tokens),
 //! [their claims](https://learn.microsoft.com/entra/identity-platform/access-token-claims-reference)
 //! and [those of ID tokens](https://learn.microsoft.com/entra/identity-platform/id-token-claims-reference).
-//! Which MCP clients sign in against the issuer that [`tenants`] publishes could not be found
-//! out.
+//! Which MCP clients sign in against the issuers that [`v1`] and [`tenants`] publish could not
+//! be found out.
 
 use std::borrow::Cow;
 

@@ -22,7 +22,7 @@
 //!
 //! Documentation: [validate access tokens](https://docs.logto.io/authorization/validate-access-tokens)
 //! and [opaque tokens](https://docs.logto.io/concepts/opaque-token). The `typ` of its headers
-//! is not documented.
+//! is not documented; `at+jwt` is what the library it is built on writes, and is not required.
 
 use super::shape::{Shape, host};
 use crate::error::ConfigError;
