@@ -82,7 +82,8 @@ impl Quirks {
         claims.aud.retain(|aud| !is_shared(aud));
         // An empty list stays one: that is not a token without an audience.
         claims.has_aud &= named == 0 || !claims.aud.is_empty();
-        claims.marked = self.marks.iter().any(|mark| all.contains_key(&**mark));
+        let is_there = |name: &str| all.get(name).is_some_and(|value| !value.is_null());
+        claims.marked = self.marks.iter().any(|mark| is_there(mark));
         for required in &self.required {
             let got = text(all, &required.claim)?;
             if claims.unmet.is_none() && !required.is_met_by(got) {

@@ -6,7 +6,7 @@ use tower_mcp_auth::oauth::presets::{
 };
 
 use crate::fixture::{ES384, Provider, RS256};
-use crate::support::RESOURCE;
+use crate::support::{Guarded, Page, RESOURCE};
 
 fn auth0() -> Provider {
     Provider {
@@ -798,4 +798,48 @@ async fn ping_one_tokens_are_for_a_custom_resource() {
             ("other environment", json!({"iss": "https://auth.pingone.eu/11111111-5e6f-4a7b-8c9d-0e1f2a3b4c5d/as"}), "issuer_mismatch"),
         ])
         .await;
+}
+
+#[tokio::test]
+async fn servers_of_ones_own_run_on_loopback_for_development() {
+    let table = [
+        (
+            keycloak(),
+            "https://id.example.com",
+            keycloak::insecure_http_on_loopback("http://localhost:8080", "acme"),
+        ),
+        (
+            authentik(),
+            "https://id.example.com",
+            authentik::insecure_http_on_loopback(
+                "http://localhost:8080",
+                "mcp",
+                "hnNNgTkvRjJ1bPTbz7dY",
+            ),
+        ),
+        (
+            hydra(),
+            "https://id.example.com",
+            hydra::insecure_http_on_loopback("http://localhost:8080"),
+        ),
+    ];
+    for (mut provider, from, server) in table {
+        let local = |value: &str| json!(value.replace(from, "http://localhost:8080"));
+        let place = local(provider.document.0);
+        for name in ["issuer", "jwks_uri"] {
+            let moved = local(provider.document.1[name].as_str().unwrap());
+            provider.document.1[name] = moved;
+        }
+        provider.claims["iss"] = provider.document.1["issuer"].clone();
+        let web = provider.web();
+        let document = Page::Json(provider.document.1.clone());
+        web.set(place.as_str().unwrap(), document);
+        let guarded = Guarded::with_server(&web, server.unwrap());
+        let answer = guarded.bearer(&provider.token(&json!({}))).await;
+        answer.assert(200, "accepted");
+    }
+    let elsewhere = "http://id.example.com";
+    assert!(keycloak::insecure_http_on_loopback(elsewhere, "acme").is_err());
+    assert!(authentik::insecure_http_on_loopback(elsewhere, "mcp", "c").is_err());
+    assert!(hydra::insecure_http_on_loopback(elsewhere).is_err());
 }

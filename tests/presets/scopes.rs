@@ -63,6 +63,11 @@ async fn only_listed_roles_become_scopes() {
         (&nested, json!({"a": {}}), Ok("mcp:read")),
         (&nested, json!({"b": ["editor"]}), Ok("mcp:read")),
         (&nested, json!({"a.b": ["editor"]}), Ok("mcp:read")),
+        (
+            &["a", "scope"],
+            json!({"a": {"scope": "other editor"}}),
+            Ok("mcp:read"),
+        ),
         // Of the wrong type is not the same as absent.
         (&nested, json!({"a": ["b"]}), Err("malformed_token")),
         (&["r"], json!({"r": 5}), Err("malformed_token")),

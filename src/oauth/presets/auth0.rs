@@ -26,7 +26,8 @@
 //! profile: turn that on and call `require_at_jwt`, where you can. Roles of a custom claim, which
 //! has a URL for a name, become scopes by `scopes_from_claim`.
 //!
-//! Documentation: [access token profiles](https://auth0.com/docs/secure/tokens/access-tokens/access-token-profiles).
+//! Documentation: [access token profiles](https://auth0.com/docs/secure/tokens/access-tokens/access-token-profiles)
+//! and [the `resource` parameter](https://auth0.com/ai/docs/mcp/guides/resource-param-compatibility-profile).
 
 use super::shape::{Shape, host};
 use crate::error::ConfigError;

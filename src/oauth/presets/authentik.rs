@@ -49,10 +49,20 @@ pub fn server(
     slug: &str,
     client_id: &str,
 ) -> Result<AuthorizationServer, ConfigError> {
-    let base_url = base("authentik base URL", base_url)?;
-    let slug = segment("authentik slug", slug)?;
+    SHAPE.server(issuer(base_url, slug)?)?.audience(client_id)
+}
+
+/// The same for development, with plain `http` on a loopback address or `localhost`.
+///
+/// # Errors
+/// As for [`server`], and an http URL that is not on loopback.
+pub fn insecure_http_on_loopback(
+    base_url: &str,
+    slug: &str,
+    client_id: &str,
+) -> Result<AuthorizationServer, ConfigError> {
     SHAPE
-        .server(format!("{base_url}/application/o/{slug}/"))?
+        .server_on_loopback(issuer(base_url, slug)?)?
         .audience(client_id)
 }
 
@@ -66,4 +76,10 @@ pub fn introspection(base_url: &str) -> Result<Introspection, ConfigError> {
     let base_url = base("authentik base URL", base_url)?;
     let introspection = Introspection::at(format!("{base_url}/application/o/introspect/"))?;
     Ok(introspection.introspect_jwts()?.no_opaque_tokens())
+}
+
+fn issuer(base_url: &str, slug: &str) -> Result<String, ConfigError> {
+    let base_url = base("authentik base URL", base_url)?;
+    let slug = segment("authentik slug", slug)?;
+    Ok(format!("{base_url}/application/o/{slug}/"))
 }

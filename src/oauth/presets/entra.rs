@@ -18,8 +18,8 @@
 //! 2. Under "Expose an API" set an application id URI and add scopes; under "App roles" add
 //!    roles for applications without a user.
 //! 3. Register each client, and give it the scopes. Entra ID has no dynamic registration, and
-//!    refuses the `resource` parameter of MCP clients that send it with a scope of another
-//!    resource (AADSTS9010010).
+//!    refuses a `resource`, which MCP clients send, that does not match the scopes asked for
+//!    (AADSTS9010010).
 //!
 //! # What is particular
 //! The audience is the application, never the resource: its id in version 2, its id URI in
@@ -110,7 +110,8 @@ pub fn v1(tenant: &str, app_id_uri: &str) -> Result<AuthorizationServer, ConfigE
 
 /// Tokens of version 2 for an application of several tenants, from these tenants alone.
 ///
-/// Each tenant is an issuer of its own, with its own keys: none can sign for another. A
+/// Each tenant is an issuer of its own, with its own keys: none can sign for another. They are
+/// fetched with the tenant's first token; `warm_up` fetches those of all at once. A
 /// principal's id has the tenant in it. The metadata name `…/organizations/v2.0`, which signs
 /// in the users of any tenant, and not the tenants: that list is nobody else's business.
 ///

@@ -51,6 +51,16 @@ pub fn server(issuer: impl Into<String>) -> Result<AuthorizationServer, ConfigEr
     SHAPE.server(issuer.into())
 }
 
+/// The same for development, with plain `http` on a loopback address or `localhost`.
+///
+/// # Errors
+/// As for [`AuthorizationServer::insecure_http_on_loopback`].
+pub fn insecure_http_on_loopback(
+    issuer: impl Into<String>,
+) -> Result<AuthorizationServer, ConfigError> {
+    SHAPE.server_on_loopback(issuer.into())
+}
+
 /// The introspection endpoint of the administrative API at this URL. That API has no
 /// authentication of its own: say so with
 /// [`dangerously_unauthenticated`](Introspection::dangerously_unauthenticated), or add what

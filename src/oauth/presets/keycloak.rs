@@ -35,6 +35,7 @@ use crate::error::ConfigError;
 use crate::oauth::{AuthorizationServer, Introspection};
 
 const SHAPE: Shape = Shape {
+    keys: Some("/protocol/openid-connect/certs"),
     client_claim: "azp",
     shared_audiences: &["account"],
     ..Shape::PLAIN
@@ -46,9 +47,18 @@ const SHAPE: Shape = Shape {
 /// # Errors
 /// The URL is not https, or the realm has characters a URL would have to encode.
 pub fn server(base_url: &str, realm: &str) -> Result<AuthorizationServer, ConfigError> {
-    let issuer = issuer(base_url, realm)?;
-    let keys = format!("{issuer}/protocol/openid-connect/certs");
-    SHAPE.server(issuer)?.jwks_uri(keys)
+    SHAPE.server(issuer(base_url, realm)?)
+}
+
+/// The same for development, with plain `http` on a loopback address or `localhost`.
+///
+/// # Errors
+/// As for [`server`], and an http URL that is not on loopback.
+pub fn insecure_http_on_loopback(
+    base_url: &str,
+    realm: &str,
+) -> Result<AuthorizationServer, ConfigError> {
+    SHAPE.server_on_loopback(issuer(base_url, realm)?)
 }
 
 /// The same, with keys fetched from another URL of the same Keycloak, inside a network. For

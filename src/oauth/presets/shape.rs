@@ -39,9 +39,20 @@ impl Shape {
 
     /// The server with this issuer.
     pub(super) fn server(&self, issuer: String) -> Result<AuthorizationServer, ConfigError> {
-        let keys = self.keys.map(|keys| format!("{issuer}{keys}"));
-        let mut server = AuthorizationServer::new(issuer)?;
-        if let Some(keys) = keys {
+        self.refine(AuthorizationServer::new(issuer)?)
+    }
+
+    /// The server with this issuer, on loopback by plain `http` perhaps.
+    pub(super) fn server_on_loopback(
+        &self,
+        issuer: String,
+    ) -> Result<AuthorizationServer, ConfigError> {
+        self.refine(AuthorizationServer::insecure_http_on_loopback(issuer)?)
+    }
+
+    fn refine(&self, mut server: AuthorizationServer) -> Result<AuthorizationServer, ConfigError> {
+        if let Some(keys) = self.keys {
+            let keys = format!("{}{keys}", server.issuer());
             server = server.jwks_uri(keys)?;
         }
         if !self.algorithms.is_empty() {

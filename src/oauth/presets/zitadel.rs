@@ -28,6 +28,8 @@
 //! Roles are an *object* whose members are named after them. The project's id is in ID tokens
 //! too; these have no `jti`, which is how they are told, where no scope and no `typ` does.
 //!
+//! Access tokens have no scopes, where they are JWTs: let roles give some.
+//!
 //! Documentation: [claims](https://zitadel.com/docs/apis/openidoauth/claims) and
 //! [introspection with Basic](https://zitadel.com/docs/guides/integrate/token-introspection/basic-auth).
 
