@@ -5,7 +5,7 @@ use crate::credential::is_b64token;
 use crate::digest::sha256;
 use crate::error::ConfigError;
 use crate::placeholder::is_placeholder;
-use crate::principal::{Principal, StrangerDigest};
+use crate::principal::{Identity, Principal, StrangerDigest};
 use crate::scopes::Scopes;
 
 /// The shortest and the longest key, in bytes.
@@ -93,11 +93,11 @@ impl ApiKey {
         &self.digest
     }
 
-    pub(super) fn into_principal(self) -> Principal {
+    pub(super) fn into_identity(self) -> Identity {
         let principal = Principal::builder("api_key").scopes(self.scopes);
         match self.name.filter(|name| !name.is_empty()) {
-            Some(name) => principal.subject(&*name).build(),
-            None => principal.stranger(self.stranger).build(),
+            Some(name) => principal.subject(&*name).identity(),
+            None => principal.stranger(self.stranger).identity(),
         }
     }
 }

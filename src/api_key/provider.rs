@@ -10,17 +10,13 @@ use super::key::{ApiKey, LENGTHS};
 use crate::auth::{Accepted, Authenticate, Authentication};
 use crate::challenge::Challenge;
 use crate::credential::{Credential, Location, RequestHead};
+use crate::digest::ByDigest;
 use crate::error::{AuthError, ConfigError};
 use crate::header_name;
-use crate::principal::Principal;
+use crate::principal::{Identity, Principal};
 
-type KeyMap = HashMap<[u8; 32], Entry>;
-
-#[derive(Clone)]
-struct Entry {
-    digest: [u8; 32],
-    principal: Principal,
-}
+/// The operator's keys, by their digests.
+type KeyMap = HashMap<[u8; 32], Identity, ByDigest>;
 
 /// The provider of [`ApiKeyLayer`](super::ApiKeyLayer). Clones share one set of keys.
 #[derive(Clone)]
@@ -72,23 +68,36 @@ impl ApiKeys {
         self.realm = realm.into();
     }
 
-    fn find(&self, key: &str) -> Result<Principal, AuthError> {
+    fn find(&self, key: &[u8]) -> Result<Principal, AuthError> {
         let unknown =
             || AuthError::invalid("unknown_api_key").with_description("The API key is not valid");
         if !LENGTHS.contains(&key.len()) {
             return Err(unknown().with_detail("no key has this length"));
         }
-        let digest = crate::digest::sha256(&[key.as_bytes()]);
+        let digest = crate::digest::sha256(&[key]);
         let keys = self.keys.load();
-        let found = keys.get(&digest);
+        let found = keys.get_key_value(&digest);
         // An unknown key is compared as well, with a digest no key has.
-        let stored = found.map_or(&[0; 32], |entry| &entry.digest);
-        let equal = bool::from(stored.ct_eq(&digest));
+        let stored = found.map_or(&[0; 32], |(stored, _)| stored);
+        let equal = equal(stored, &digest);
         match found {
-            Some(entry) if equal => Ok(entry.principal.clone()),
+            Some((_, identity)) if equal => Ok(identity.principal()),
             _ => Err(unknown()),
         }
     }
+}
+
+/// In a time that does not tell where they differ; a word at a time, not a byte.
+fn equal(one: &[u8; 32], other: &[u8; 32]) -> bool {
+    let word = |digest: &[u8; 32], index: usize| {
+        let mut word = [0; 8];
+        word.copy_from_slice(&digest[index * 8..][..8]);
+        u64::from_ne_bytes(word)
+    };
+    let differ = (0..4).fold(0, |differ, index| {
+        differ | (word(one, index) ^ word(other, index))
+    });
+    bool::from(differ.ct_eq(&0))
 }
 
 fn collect<I>(keys: I) -> Result<KeyMap, ConfigError>
@@ -97,15 +106,11 @@ where
     I::Item: TryInto<ApiKey>,
     ConfigError: From<<I::Item as TryInto<ApiKey>>::Error>,
 {
-    let mut map = KeyMap::new();
+    let mut map = KeyMap::default();
     for key in keys {
         let key: ApiKey = key.try_into()?;
         let digest = *key.digest();
-        let entry = Entry {
-            digest,
-            principal: key.into_principal(),
-        };
-        if map.insert(digest, entry).is_some() {
+        if map.insert(digest, key.into_identity()).is_some() {
             return Err(ConfigError::new("keys", "the same API key is there twice"));
         }
     }
@@ -124,7 +129,7 @@ impl Authenticate for ApiKeys {
     }
 
     fn authenticate(&self, credential: &Credential<'_>, _: RequestHead<'_>) -> Authentication {
-        Authentication::Ready(self.find(credential.value()).map(Accepted::new))
+        Authentication::Ready(self.find(credential.as_bytes()).map(Accepted::new))
     }
 
     fn challenges(&self) -> Vec<Challenge> {

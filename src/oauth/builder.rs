@@ -159,9 +159,9 @@ impl OAuthLayerBuilder {
     /// [`warm_up`](OAuthLayer::warm_up).
     ///
     /// # Errors
-    /// There is no authorization server; a required scope is not one (`offline_access` never
-    /// is); a key of a static set is not valid, or serves none of the algorithms; or two
-    /// servers take opaque tokens and nothing tells these apart.
+    /// There is no authorization server, or two trust the same issuer; a required scope is not
+    /// one (`offline_access` never is); a key of a static set is not valid, or serves none of
+    /// the algorithms; or two servers take opaque tokens and nothing tells these apart.
     pub fn build(self) -> Result<OAuthLayer, ConfigError> {
         if self.servers.is_empty() {
             return Err(ConfigError::new(

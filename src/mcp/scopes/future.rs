@@ -1,0 +1,149 @@
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http::request::Parts;
+use http::{Request, Response};
+use http_body::Body;
+use pin_project_lite::pin_project;
+use tower_service::Service;
+
+use super::layer::Rule;
+use crate::auth::ResponseBody;
+use crate::mcp::RequestBody;
+use crate::mcp::body::Reading;
+use crate::mcp::lists::NoLists;
+use crate::principal::Caller;
+use crate::refusal::refuse;
+
+pin_project! {
+    /// The future of a [`McpScopes`](super::McpScopes).
+    pub struct ScopesFuture<S, ReqBody, F> {
+        #[pin]
+        state: State<S, ReqBody, F>,
+    }
+}
+
+pin_project! {
+    #[project = StateProj]
+    enum State<S, ReqBody, F> {
+        Read {
+            #[pin]
+            reading: Reading<ReqBody>,
+            // Taken together when the body is there.
+            held: Option<Held<S>>,
+        },
+        Inner {
+            #[pin]
+            future: F,
+        },
+        Respond {
+            response: Option<Response<Bytes>>,
+        },
+    }
+}
+
+struct Held<S> {
+    parts: Parts,
+    caller: Caller,
+    ready_inner: S,
+    rule: Arc<Rule>,
+}
+
+impl<S, ReqBody, F> ScopesFuture<S, ReqBody, F> {
+    pub(super) fn read(
+        reading: Reading<ReqBody>,
+        parts: Parts,
+        caller: Caller,
+        ready_inner: S,
+        rule: Arc<Rule>,
+    ) -> Self {
+        Self {
+            state: State::Read {
+                reading,
+                held: Some(Held {
+                    parts,
+                    caller,
+                    ready_inner,
+                    rule,
+                }),
+            },
+        }
+    }
+
+    pub(super) fn inner(future: F) -> Self {
+        Self {
+            state: State::Inner { future },
+        }
+    }
+
+    pub(super) fn respond(response: Response<Bytes>) -> Self {
+        Self {
+            state: State::Respond {
+                response: Some(response),
+            },
+        }
+    }
+}
+
+impl<S, ReqBody, ResBody, E> Future for ScopesFuture<S, ReqBody, S::Future>
+where
+    S: Service<Request<RequestBody<ReqBody>>, Response = Response<ResBody>, Error = E>,
+    ReqBody: Body<Data = Bytes>,
+{
+    type Output = Result<Response<ResponseBody<ResBody>>, E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut state = self.project().state;
+        loop {
+            let next = match state.as_mut().project() {
+                StateProj::Read { reading, held } => {
+                    let read = ready!(reading.poll_read(cx));
+                    let Held {
+                        mut parts,
+                        caller,
+                        mut ready_inner,
+                        rule,
+                    } = held.take().expect("ScopesFuture polled after completion");
+                    let judged = read.and_then(|read| {
+                        let no_lists = rule.judge_body(&caller, (&parts).into(), &read.data)?;
+                        Ok((read, no_lists))
+                    });
+                    match judged {
+                        Ok((read, no_lists)) => {
+                            if no_lists {
+                                parts.extensions.insert(NoLists);
+                            }
+                            let request = Request::from_parts(parts, RequestBody::read(read));
+                            State::Inner {
+                                future: ready_inner.call(request),
+                            }
+                        }
+                        Err(error) => State::Respond {
+                            response: Some(refuse(error, &caller.context, (&parts).into())),
+                        },
+                    }
+                }
+                StateProj::Inner { future } => {
+                    let response = ready!(future.poll(cx))?;
+                    return Poll::Ready(Ok(response.map(ResponseBody::inner)));
+                }
+                StateProj::Respond { response } => {
+                    let response = response
+                        .take()
+                        .expect("ScopesFuture polled after completion");
+                    return Poll::Ready(Ok(response.map(ResponseBody::own)));
+                }
+            };
+            state.set(next);
+        }
+    }
+}
+
+impl<S, ReqBody, F> fmt::Debug for ScopesFuture<S, ReqBody, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ScopesFuture").finish_non_exhaustive()
+    }
+}
