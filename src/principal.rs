@@ -375,32 +375,33 @@ impl StrangerDigest {
 pub(crate) struct NoPrincipal(pub(crate) Arc<RefusalContext>);
 
 /// Whose request it is, as a layer further in sees it.
-pub(crate) struct Caller {
+#[derive(Clone, Copy)]
+pub(crate) struct Caller<'a> {
     /// `None` for a request that was let through without a credential.
-    pub(crate) principal: Option<Principal>,
-    pub(crate) context: Arc<RefusalContext>,
+    pub(crate) principal: Option<&'a Principal>,
+    pub(crate) context: &'a RefusalContext,
 }
 
-impl Caller {
+impl<'a> Caller<'a> {
     /// `None` where no auth layer ran.
-    pub(crate) fn of(extensions: &Extensions) -> Option<Self> {
+    pub(crate) fn of(extensions: &'a Extensions) -> Option<Self> {
         if let Some(principal) = extensions.get::<Principal>() {
             return Some(Self {
-                principal: Some(principal.clone()),
-                context: Arc::clone(principal.context()),
+                principal: Some(principal),
+                context: principal.context(),
             });
         }
         let NoPrincipal(context) = extensions.get()?;
         Some(Self {
             principal: None,
-            context: Arc::clone(context),
+            context,
         })
     }
 
     /// The scopes granted; none to nobody.
-    pub(crate) fn scopes(&self) -> &Scopes {
+    pub(crate) fn scopes(self) -> &'a Scopes {
         static NONE: Scopes = Scopes::none();
-        self.principal.as_ref().map_or(&NONE, Principal::scopes)
+        self.principal.map_or(&NONE, Principal::scopes)
     }
 }
 

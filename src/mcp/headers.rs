@@ -48,6 +48,9 @@ pub(super) fn media_type(headers: &HeaderMap) -> Result<(), AuthError> {
 }
 
 fn is_json(value: &str) -> bool {
+    if value == "application/json" {
+        return true;
+    }
     let mut parts = value.split(';').map(str::trim);
     let essence = parts.next().unwrap_or_default();
     essence.eq_ignore_ascii_case("application/json")
@@ -59,17 +62,15 @@ fn is_json(value: &str) -> bool {
         })
 }
 
-/// MCP 2026-07-28, "Streamable HTTP", Server Validation. Below that revision the headers mean
-/// nothing: they are neither read nor a reason to refuse.
-pub(super) fn check_mirrors(
-    headers: &HeaderMap,
-    version: Option<&str>,
-    messages: &Messages<'_>,
-) -> Result<(), AuthError> {
+/// Whether this revision mirrors the body in headers. Below, such headers mean nothing: they
+/// are neither read nor a reason to refuse.
+pub(super) fn is_mirrored(version: Option<&str>) -> bool {
     // Compared as text, so that what is no date at all has to say what it means.
-    if version.is_none_or(|version| version < MIRRORED) {
-        return Ok(());
-    }
+    version.is_some_and(|version| version >= MIRRORED)
+}
+
+/// MCP 2026-07-28, "Streamable HTTP", Server Validation.
+pub(super) fn check_mirrors(headers: &HeaderMap, messages: &Messages<'_>) -> Result<(), AuthError> {
     match messages {
         Messages::One(message) => check_message(headers, message),
         Messages::Batch(_) => Err(mismatch("batch_with_headers", None)),

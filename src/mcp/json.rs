@@ -57,11 +57,13 @@ impl<'a> Scanner<'a> {
         self.at
     }
 
+    #[inline]
     fn byte(&self) -> Option<u8> {
         self.text.as_bytes().get(self.at).copied()
     }
 
     /// The next byte that is no white space, left in place.
+    #[inline]
     pub(super) fn peek(&mut self) -> Option<u8> {
         while let Some(byte) = self.byte() {
             if !matches!(byte, b' ' | b'\t' | b'\n' | b'\r') {
@@ -72,6 +74,7 @@ impl<'a> Scanner<'a> {
         None
     }
 
+    #[inline]
     fn expect(&mut self, wanted: u8) -> Result<(), Fault> {
         if self.peek() == Some(wanted) {
             self.at += 1;
@@ -113,6 +116,7 @@ impl<'a> Scanner<'a> {
         self.more(members, b']')
     }
 
+    #[inline]
     fn more(&mut self, members: &mut Members, close: u8) -> Result<bool, Fault> {
         let next = self.peek().ok_or(Fault::Syntax)?;
         if next == close {
@@ -167,6 +171,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Goes on to the next `"` or `\`, and says which.
+    #[inline]
     fn plain(&mut self) -> Result<u8, Fault> {
         let rest = &self.text.as_bytes()[self.at..];
         let offset = special(rest).ok_or(Fault::Syntax)?;
@@ -348,26 +353,34 @@ enum Unit {
 
 /// The offset of the first `"`, `\` or control character.
 fn special(bytes: &[u8]) -> Option<usize> {
+    /// Names end soon.
+    const NEAR: usize = 16;
+
     let mut at = 0;
-    // A block without any is passed by in a few vector instructions.
-    while let Some(block) = bytes[at..].first_chunk::<32>() {
-        let any = block.iter().fold(0, |any, &byte| {
-            any | u8::from(byte < 0x20) | u8::from(byte == b'"') | u8::from(byte == b'\\')
-        });
-        if any != 0 {
-            break;
-        }
-        at += 32;
-    }
     while let Some(word) = bytes[at..].first_chunk::<8>() {
         let found = specials(u64::from_le_bytes(*word));
         if found != 0 {
             return Some(at + found.trailing_zeros() as usize / 8);
         }
         at += 8;
+        // What does not is text: a block without any is passed by in a few vector
+        // instructions.
+        while at >= NEAR
+            && let Some(block) = bytes[at..].first_chunk::<32>()
+            && is_plain(block)
+        {
+            at += 32;
+        }
     }
     let is_special = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..=0x1F);
     Some(at + bytes[at..].iter().position(is_special)?)
+}
+
+fn is_plain(block: &[u8; 32]) -> bool {
+    let any = block.iter().fold(0, |any, &byte| {
+        any | u8::from(byte < 0x20) | u8::from(byte == b'"') | u8::from(byte == b'\\')
+    });
+    any == 0
 }
 
 /// The high bit of the first special byte of eight, and perhaps of some after it.

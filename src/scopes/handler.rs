@@ -197,15 +197,15 @@ mod axum {
                 .filter(|needs| !needs.is_nothing())
                 .unwrap_or_else(Needs::nobody);
             let verdict = Needs::judge(std::iter::once(&needs), caller.scopes(), &R::hierarchy());
-            let refusal = refused(verdict, &caller, false);
+            let refusal = refused(verdict, caller, false);
             match (refusal, caller.principal) {
                 (None, Some(principal)) => Ok(Self {
-                    principal,
+                    principal: principal.clone(),
                     required: PhantomData,
                 }),
                 (error, _) => {
                     let error = error.unwrap_or_else(crate::AuthError::missing);
-                    let response = refuse(error, &caller.context, (&*parts).into());
+                    let response = refuse(error, caller.context, (&*parts).into());
                     Err(PrincipalRejection::new(response))
                 }
             }

@@ -123,11 +123,11 @@ impl Needs {
         granted: &Scopes,
         hierarchy: &ScopeHierarchy,
     ) -> Verdict {
-        if needs.clone().any(Self::is_denied) {
-            return Verdict::Denied;
-        }
         if needs.clone().all(|needs| needs.is_met(granted, hierarchy)) {
             return Verdict::Granted;
+        }
+        if needs.clone().any(Self::is_denied) {
+            return Verdict::Denied;
         }
         let mut asked = Scopes::default();
         for needs in needs.clone() {

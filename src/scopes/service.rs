@@ -30,8 +30,8 @@ impl Rule {
         };
         let needs = std::iter::once(&self.needs);
         let verdict = Needs::judge(needs, caller.scopes(), &self.hierarchy);
-        let error = refused(verdict, &caller, self.include_granted)?;
-        Some(refuse(error, &caller.context, head))
+        let error = refused(verdict, caller, self.include_granted)?;
+        Some(refuse(error, caller.context, head))
     }
 }
 
@@ -39,10 +39,10 @@ impl Rule {
 /// scopes in the same challenge.
 pub(crate) fn refused(
     verdict: Verdict,
-    caller: &Caller,
+    caller: Caller<'_>,
     include_granted: bool,
 ) -> Option<AuthError> {
-    match (verdict, &caller.principal) {
+    match (verdict, caller.principal) {
         (Verdict::Granted, _) => None,
         (Verdict::Denied, Some(_)) => Some(
             AuthError::forbidden("operation_denied")

@@ -12,7 +12,7 @@ use http::{HeaderMap, HeaderValue, Request};
 use http_body::{Body, Frame, SizeHint};
 use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_mcp_auth::mcp::{McpScopesLayer, ScopePolicy, Unlisted};
-use tower_mcp_auth::testing::insert_principal;
+use tower_mcp_auth::testing::{insert_anonymous, insert_principal};
 use tower_mcp_auth::{AuthError, AuthErrorKind, Principal};
 
 use crate::common::trace;
@@ -175,6 +175,23 @@ async fn a_body_that_breaks_never_reaches_the_service() {
     body.broken = true;
     let error = ask(&layer(), request(body)).await.unwrap_err();
     assert_eq!(error.reason(), "body_broken");
+}
+
+#[tokio::test]
+async fn the_body_of_nobody_is_not_read_where_everybody_needs_a_scope() {
+    let policy = ScopePolicy::builder()
+        .base("read")
+        .unwrap()
+        .build()
+        .unwrap();
+    let layer = McpScopesLayer::new(policy);
+    let body = Slow::of(&["not even JSON"]);
+    let asked = Arc::clone(&body.asked);
+    let mut request = request(body);
+    insert_anonymous(request.extensions_mut());
+    let error = ask(&layer, request).await.unwrap_err();
+    assert_eq!(error.kind(), AuthErrorKind::Missing);
+    assert_eq!(asked.load(Ordering::SeqCst), 0);
 }
 
 #[tokio::test]

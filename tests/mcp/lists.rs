@@ -286,9 +286,9 @@ async fn an_answer_that_cannot_be_filtered_never_passes() {
     }
 }
 
-const STREAM: &str = "\u{feff}: hello\r\nid: 0\r\nretry: 3000\r\ndata:\r\n\r\nevent: endpoint\ndata: /messages?id=1\n\nid: 1\nevent: message\ndata: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\",\"params\":{\"tools\":[{\"name\":\"delete\"}]}}\n\n:ping\n\nid: 2\ndata: {\"id\":1,\"result\":\ndata: {\"tools\":[{\"name\":\"delete\"},\ndata: {\"name\":\"get_a\"}],\"cacheScope\":\"public\"}}\n\nid: 3\rdata:{\"id\":2,\"result\":{\"prompts\":[{\"name\":\"p\"}]}}\r\rdata: {\"id\":3,\"result\":{\"ok\":true}}\n\n";
+const STREAM: &str = "\u{feff}: hello\r\nid: 0\r\nretry: 3000\r\ndata:\r\n\r\nevent: endpoint\ndata: /messages?id=1\n\nid: 1\nevent: message\ndata: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\",\"params\":{\"tools\":[{\"name\":\"delete\"}]}}\n\n:ping\n\nid: 2\ndata: {\"id\":1,\"result\":\ndata: {\"tools\":[{\"name\":\"delete\"},\ndata: {\"name\":\"get_a\"}],\"cacheScope\":\"public\"}}\n\nid: 3\rdata:{\"id\":2,\"result\":{\"prompts\":[{\"name\":\"p\"}]}}\r\rdata: {\"id\":3,\"result\":{\"ok\":true}}\n\nid: 4\r\ndata: {\"id\":4,\r\ndata: \"result\":{\"tools\":[{\"name\":\"delete\"}]}}\r\n\r\n";
 
-const FILTERED: &str = "\u{feff}: hello\r\nid: 0\r\nretry: 3000\r\ndata:\r\n\r\nevent: endpoint\ndata: /messages?id=1\n\nid: 1\nevent: message\ndata: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\",\"params\":{\"tools\":[{\"name\":\"delete\"}]}}\n\n:ping\n\nid: 2\ndata: {\"id\":1,\"result\":\ndata: {\"tools\":[{\"name\":\"get_a\"}],\"cacheScope\":\"private\"}}\n\nid: 3\ndata: {\"id\":2,\"result\":{\"prompts\":[]}}\n\ndata: {\"id\":3,\"result\":{\"ok\":true}}\n\n";
+const FILTERED: &str = "\u{feff}: hello\r\nid: 0\r\nretry: 3000\r\ndata:\r\n\r\nevent: endpoint\ndata: /messages?id=1\n\nid: 1\nevent: message\ndata: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\",\"params\":{\"tools\":[{\"name\":\"delete\"}]}}\n\n:ping\n\nid: 2\ndata: {\"id\":1,\"result\":\ndata: {\"tools\":[{\"name\":\"get_a\"}],\"cacheScope\":\"private\"}}\n\nid: 3\ndata: {\"id\":2,\"result\":{\"prompts\":[]}}\n\ndata: {\"id\":3,\"result\":{\"ok\":true}}\n\nid: 4\ndata: {\"id\":4,\ndata: \"result\":{\"tools\":[]}}\n\n";
 
 proptest! {
     #[test]

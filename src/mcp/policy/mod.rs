@@ -113,7 +113,11 @@ impl ScopePolicy {
     }
 
     /// Whether `caller` may send these messages, all of them.
-    pub(super) fn judge(&self, caller: &Caller, messages: &[Message<'_>]) -> Result<(), AuthError> {
+    pub(super) fn judge(
+        &self,
+        caller: Caller<'_>,
+        messages: &[Message<'_>],
+    ) -> Result<(), AuthError> {
         let table = &*self.table;
         let mut needed = Needed::new(&table.base);
         for message in messages {
@@ -123,7 +127,7 @@ impl ScopePolicy {
         if let Some(check) = &table.check {
             let asked = messages.iter().filter(|m| m.kind != Kind::Answer);
             for message in asked {
-                let call = TheCall::new(caller.principal.as_ref(), message);
+                let call = TheCall::new(caller.principal, message);
                 let decision = check(&call);
                 if let Some(fault) = call.into_fault() {
                     return Err(fault);
@@ -139,7 +143,7 @@ impl ScopePolicy {
     }
 
     /// Whether `caller` may use a method of HTTP that carries no message.
-    pub(super) fn judge_http(&self, caller: &Caller, method: &Method) -> Result<(), AuthError> {
+    pub(super) fn judge_http(&self, caller: Caller<'_>, method: &Method) -> Result<(), AuthError> {
         let table = &*self.table;
         // A server answers HEAD as it answers GET.
         let method = match *method {
@@ -158,14 +162,14 @@ impl ScopePolicy {
     }
 
     /// Whether the base scopes are there.
-    pub(super) fn judge_base(&self, caller: &Caller) -> Result<(), AuthError> {
+    pub(super) fn judge_base(&self, caller: Caller<'_>) -> Result<(), AuthError> {
         self.answer(std::iter::once(&self.table.base), caller)
     }
 
     fn answer<'n>(
         &self,
         needed: impl Iterator<Item = &'n Needs> + Clone,
-        caller: &Caller,
+        caller: Caller<'_>,
     ) -> Result<(), AuthError> {
         let table = &*self.table;
         let verdict = Needs::judge(needed, caller.scopes(), &table.hierarchy);

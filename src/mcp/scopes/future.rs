@@ -12,8 +12,10 @@ use tower_service::Service;
 
 use super::layer::Rule;
 use crate::auth::ResponseBody;
+use crate::credential::RequestHead;
+use crate::error::AuthError;
 use crate::mcp::RequestBody;
-use crate::mcp::body::Reading;
+use crate::mcp::body::{ReadBody, Reading};
 use crate::mcp::lists::NoLists;
 use crate::principal::Caller;
 use crate::refusal::refuse;
@@ -47,16 +49,32 @@ pin_project! {
 
 struct Held<S> {
     parts: Parts,
-    caller: Caller,
+    is_mirrored: bool,
     ready_inner: S,
     rule: Arc<Rule>,
+}
+
+impl<S> Held<S> {
+    /// The body to hand on, and whether its answer can hold no list.
+    fn judge<B>(
+        &self,
+        caller: Caller<'_>,
+        read: Result<ReadBody, AuthError>,
+    ) -> Result<(RequestBody<B>, bool), AuthError> {
+        let read = read?;
+        let head = RequestHead::from(&self.parts);
+        let no_lists = self
+            .rule
+            .judge_body(caller, head, self.is_mirrored, &read.data)?;
+        Ok((RequestBody::read(read), no_lists))
+    }
 }
 
 impl<S, ReqBody, F> ScopesFuture<S, ReqBody, F> {
     pub(super) fn read(
         reading: Reading<ReqBody>,
         parts: Parts,
-        caller: Caller,
+        is_mirrored: bool,
         ready_inner: S,
         rule: Arc<Rule>,
     ) -> Self {
@@ -65,7 +83,7 @@ impl<S, ReqBody, F> ScopesFuture<S, ReqBody, F> {
                 reading,
                 held: Some(Held {
                     parts,
-                    caller,
+                    is_mirrored,
                     ready_inner,
                     rule,
                 }),
@@ -101,29 +119,27 @@ where
             let next = match state.as_mut().project() {
                 StateProj::Read { reading, held } => {
                     let read = ready!(reading.poll_read(cx));
-                    let Held {
-                        mut parts,
-                        caller,
-                        mut ready_inner,
-                        rule,
-                    } = held.take().expect("ScopesFuture polled after completion");
-                    let judged = read.and_then(|read| {
-                        let no_lists = rule.judge_body(&caller, (&parts).into(), &read.data)?;
-                        Ok((read, no_lists))
-                    });
-                    match judged {
-                        Ok((read, no_lists)) => {
+                    let held = held.take();
+                    let mut held = held.expect("ScopesFuture polled after completion");
+                    // It was there before the body was read, and no one could take it away.
+                    let caller = Caller::of(&held.parts.extensions);
+                    let caller = caller.expect("a request keeps its extensions");
+                    match held.judge(caller, read) {
+                        Ok((body, no_lists)) => {
                             if no_lists {
-                                parts.extensions.insert(NoLists);
+                                held.parts.extensions.insert(NoLists);
                             }
-                            let request = Request::from_parts(parts, RequestBody::read(read));
+                            let request = Request::from_parts(held.parts, body);
                             State::Inner {
-                                future: ready_inner.call(request),
+                                future: held.ready_inner.call(request),
                             }
                         }
-                        Err(error) => State::Respond {
-                            response: Some(refuse(error, &caller.context, (&parts).into())),
-                        },
+                        Err(error) => {
+                            let head = RequestHead::from(&held.parts);
+                            State::Respond {
+                                response: Some(refuse(error, caller.context, head)),
+                            }
+                        }
                     }
                 }
                 StateProj::Inner { future } => {

@@ -27,29 +27,33 @@ pub struct McpScopes<S> {
 }
 
 impl Rule {
-    /// What the head of a request decides.
-    fn judge_head(&self, caller: &Caller, head: RequestHead<'_>) -> Result<(), AuthError> {
-        headers::protocol_version(head.headers())?;
+    /// What the head of a request decides; with whether its headers mirror its body.
+    fn judge_head(&self, caller: Caller<'_>, head: RequestHead<'_>) -> Result<bool, AuthError> {
+        let version = headers::protocol_version(head.headers())?;
         if *head.method() != Method::POST {
-            return self.policy.judge_http(caller, head.method());
+            self.policy.judge_http(caller, head.method())?;
+            return Ok(false);
         }
         // Nobody's body is read before they have said who they are, if they must at all.
         if caller.principal.is_none() {
             self.policy.judge_base(caller)?;
         }
-        headers::media_type(head.headers())
+        headers::media_type(head.headers())?;
+        Ok(headers::is_mirrored(version))
     }
 
     /// What its body decides; with whether the answer can hold no list.
     pub(super) fn judge_body(
         &self,
-        caller: &Caller,
+        caller: Caller<'_>,
         head: RequestHead<'_>,
+        is_mirrored: bool,
         body: &[u8],
     ) -> Result<bool, AuthError> {
         let messages = Messages::read(body)?;
-        let version = headers::protocol_version(head.headers())?;
-        headers::check_mirrors(head.headers(), version, &messages)?;
+        if is_mirrored {
+            headers::check_mirrors(head.headers(), &messages)?;
+        }
         self.policy.judge(caller, messages.as_slice())?;
         Ok(messages.as_slice().iter().all(Message::answers_no_list))
     }
@@ -74,9 +78,10 @@ where
             telemetry::no_auth_layer("McpScopesLayer");
             return ScopesFuture::respond(refusal::no_auth_layer());
         };
-        if let Err(error) = self.rule.judge_head(&caller, head) {
-            return ScopesFuture::respond(refuse(error, &caller.context, head));
-        }
+        let is_mirrored = match self.rule.judge_head(caller, head) {
+            Ok(is_mirrored) => is_mirrored,
+            Err(error) => return ScopesFuture::respond(refuse(error, caller.context, head)),
+        };
         if *request.method() != Method::POST {
             return ScopesFuture::inner(self.inner.call(request.map(RequestBody::unread)));
         }
@@ -86,6 +91,7 @@ where
         let ready_inner = std::mem::replace(&mut self.inner, not_ready_inner);
         let (parts, body) = request.into_parts();
         let reading = Reading::new(body, self.rule.max_body_bytes, self.rule.read_timeout);
-        ScopesFuture::read(reading, parts, caller, ready_inner, Arc::clone(&self.rule))
+        let rule = Arc::clone(&self.rule);
+        ScopesFuture::read(reading, parts, is_mirrored, ready_inner, rule)
     }
 }

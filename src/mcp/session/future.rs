@@ -11,13 +11,14 @@ use super::bind::Binder;
 use super::layer::SESSION_ID;
 use crate::auth::ResponseBody;
 use crate::mcp::key::Owner;
-use crate::principal::Caller;
+use crate::principal::Principal;
 use crate::{refusal, telemetry};
 
 /// Whose the session is that a response may name.
 pub(super) struct Opened {
     pub(super) binder: Arc<Binder>,
-    pub(super) caller: Caller,
+    /// `None`: nobody's in particular.
+    pub(super) principal: Option<Principal>,
 }
 
 impl Opened {
@@ -28,7 +29,7 @@ impl Opened {
         if ids.next().is_some() {
             return false;
         }
-        let owner = Owner::of(self.caller.principal.as_ref());
+        let owner = Owner::of(self.principal.as_ref());
         let Some(mut bound) = self.binder.bind(owner, inner.as_bytes()) else {
             return false;
         };

@@ -62,13 +62,19 @@ where
             telemetry::no_auth_layer("SessionBindingLayer");
             return ResponseFuture::respond(refusal::no_auth_layer());
         };
-        if let Err(error) = self.binder.check(&mut request, caller.principal.as_ref()) {
+        let principal = caller.principal.cloned();
+        if let Err(error) = self.binder.check(&mut request, principal.as_ref()) {
             let head = RequestHead::of(&request);
-            return ResponseFuture::respond(refuse(error, &caller.context, head));
+            // Still there: only headers were changed.
+            let caller = Caller::of(request.extensions());
+            return ResponseFuture::respond(match caller {
+                Some(caller) => refuse(error, caller.context, head),
+                None => refusal::no_auth_layer(),
+            });
         }
         let opened = Opened {
             binder: Arc::clone(&self.binder),
-            caller,
+            principal,
         };
         ResponseFuture::inner(self.inner.call(request), opened)
     }
