@@ -25,10 +25,12 @@ use http::{HeaderName, Request, Response};
 use tower::{Layer, Service};
 use tower_mcp_auth::ApiKeyLayer;
 use tower_mcp_auth::api_key::ApiKey;
-use tower_mcp_auth::oauth::TokenCache;
+use tower_mcp_auth::auth::AuthService;
+use tower_mcp_auth::oauth::{OAuth, TokenCache};
 
 use support::drive::{Bare, Body, put_through, request};
 use support::floor::Floor;
+use support::introspected;
 use support::measure::{Candidate, added, take_turns, timed};
 use support::memory;
 use support::server;
@@ -39,6 +41,7 @@ mod support {
     pub(crate) mod browse;
     pub(crate) mod drive;
     pub(crate) mod floor;
+    pub(crate) mod introspected;
     pub(crate) mod measure;
     pub(crate) mod memory;
     pub(crate) mod picture;
@@ -63,6 +66,8 @@ struct Effort {
     new: usize,
     populations: [usize; 3],
     garbage: usize,
+    /// Requests with one token at once.
+    concurrent: usize,
     /// Rounds of the server, and how often each connection is used in one.
     server: (usize, usize),
 }
@@ -75,6 +80,7 @@ impl Effort {
         new: 64,
         populations: [10, 1_000, 100_000],
         garbage: 1_000_000,
+        concurrent: 10_000,
         server: (301, 10),
     };
     /// To see that it runs: `cargo test --benches`.
@@ -85,6 +91,7 @@ impl Effort {
         new: 16,
         populations: [10, 20, 30],
         garbage: 100,
+        concurrent: 20,
         server: (1, 2),
     };
 }
@@ -147,6 +154,9 @@ fn pass(keys: &[TokenStore; 3], effort: Effort) -> Vec<Row> {
             rows.push(seen_before(key, population, effort));
         }
     }
+    for length in [43, 900] {
+        rows.push(introspected(length, effort));
+    }
     for (key, most) in keys.iter().zip([1.20, 1.08, 1.09]) {
         rows.push(never_seen(key, most, effort));
     }
@@ -161,6 +171,8 @@ fn facts(effort: Effort) -> Vec<Fact> {
     let (rounds, turns) = effort.server;
     let mut facts = vec![memory::per_token(effort.populations[1])];
     facts.extend(memory::after_garbage(effort.garbage));
+    facts.extend(introspected::one_call(effort.concurrent));
+    facts.extend(introspected::flood(effort.garbage));
     facts.extend(server::requests_per_second(rounds, turns));
     facts
 }
@@ -168,12 +180,45 @@ fn facts(effort: Effort) -> Vec<Fact> {
 /// `tokens` are cached, and every request brings one of them.
 fn seen_before(store: &TokenStore, tokens: usize, effort: Effort) -> Row {
     let (key, tokens) = (store.key(), store.tokens(tokens));
-    let values: Vec<String> = tokens.iter().map(|it| format!("Bearer {it}")).collect();
     let cache = TokenCache::new().max_tokens(200_000).max_bytes(1 << 30);
     let mut guarded = key.oauth_layer(cache).layer(Bare);
+    for token in &tokens {
+        let value = format!("Bearer {token}");
+        put_through(&mut guarded, request(&AUTHORIZATION, &value), 200);
+    }
+    repeated("seen before", key.alg(), &tokens, guarded, effort)
+}
+
+/// The same for opaque tokens whose introspection is cached.
+fn introspected(length: usize, effort: Effort) -> Row {
+    let tokens = introspected::tokens(length, effort.populations[1]);
+    let server = introspected::Server::default();
+    let guarded = server.guarded();
+    introspected::ask_all(&guarded, &tokens, 200);
+    let name = match length {
+        900 => "opaque, 900 B",
+        _ => "opaque, 43 B",
+    };
+    let row = repeated("introspected before", name, &tokens, guarded, effort);
+    assert_eq!(
+        server.calls(),
+        tokens.len(),
+        "only what is not known is asked"
+    );
+    row
+}
+
+/// Tokens the layer knows, one after the other.
+fn repeated(
+    group: &'static str,
+    name: &'static str,
+    tokens: &[String],
+    mut guarded: AuthService<Bare, OAuth>,
+    effort: Effort,
+) -> Row {
+    let values: Vec<String> = tokens.iter().map(|it| format!("Bearer {it}")).collect();
     let floor = Floor::new();
-    for (token, value) in tokens.iter().zip(&values) {
-        put_through(&mut guarded, request(&AUTHORIZATION, value), 200);
+    for token in tokens {
         floor.insert(Floor::digest(token.as_bytes()));
     }
 
@@ -203,8 +248,8 @@ fn seen_before(store: &TokenStore, tokens: usize, effort: Effort) -> Row {
     take_turns(&mut candidates, effort.rounds);
     let [bare, layer, floor] = &candidates;
     Row {
-        group: "seen before",
-        name: key.alg(),
+        group,
+        name,
         population: Some(tokens.len()),
         bare: bare.time(),
         layer: layer.time(),

@@ -1,7 +1,9 @@
 //! [`Principal`]: who a request comes from, once a layer has accepted its credential.
 
+mod id;
+
 use std::borrow::Cow;
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::sync::{Arc, LazyLock, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -9,8 +11,9 @@ use http::Extensions;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+pub use self::id::PrincipalId;
+pub(crate) use self::id::StrangerDigest;
 use crate::challenge::RefusalContext;
-use crate::digest::sha256;
 use crate::scopes::Scopes;
 
 /// Who a request comes from, put into the request's extensions by the layer that
@@ -294,82 +297,6 @@ impl fmt::Debug for PrincipalBuilder {
     }
 }
 
-/// The identity of a [`Principal`]: provider, issuer, subject and client; where there is no
-/// subject the username, and where there is neither a digest of the credential.
-///
-/// Two principals have equal ids if, and only if, all of these are equal. The text is
-/// unambiguous (separators inside a part are percent-encoded) and stable across
-/// processes, so it can key a rate limit or be bound to a session.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct PrincipalId(Arc<str>);
-
-impl PrincipalId {
-    fn of(inner: &Inner) -> Self {
-        let mut text = String::new();
-        push_escaped(&mut text, &inner.provider);
-        let parts = [
-            ("iss", inner.issuer.as_deref()),
-            ("sub", inner.subject.as_deref()),
-            // A username names somebody only where no subject does.
-            (
-                "username",
-                match inner.subject {
-                    Some(_) => None,
-                    None => inner.username.as_deref(),
-                },
-            ),
-            ("client", inner.client_id.as_deref()),
-        ];
-        for (name, value) in parts {
-            if let Some(value) = value {
-                text.push('|');
-                text.push_str(name);
-                text.push('=');
-                push_escaped(&mut text, value);
-            }
-        }
-        let is_stranger = inner.subject.is_none() && inner.username.is_none();
-        if let Some(StrangerDigest(digest)) = inner.stranger.filter(|_| is_stranger) {
-            text.push_str("|credential=");
-            for byte in digest {
-                let _ = write!(text, "{byte:02x}");
-            }
-        }
-        Self(text.into())
-    }
-
-    /// The id as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for PrincipalId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl fmt::Debug for PrincipalId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&*self.0, f)
-    }
-}
-
-/// What tells holders without a name apart. A digest of its own, cut in half: an id is
-/// logged, and must not be the digest a key is stored under.
-#[derive(Clone, Copy)]
-pub(crate) struct StrangerDigest([u8; 16]);
-
-impl StrangerDigest {
-    pub(crate) fn of(credential: &[u8]) -> Self {
-        let digest = sha256(&[b"tower-mcp-auth principal\0", credential]);
-        let mut half = [0; 16];
-        half.copy_from_slice(&digest[..16]);
-        Self(half)
-    }
-}
-
 /// The mark an auth layer leaves on a request it let through without a principal.
 #[derive(Clone, Debug)]
 pub(crate) struct NoPrincipal(pub(crate) Arc<RefusalContext>);
@@ -411,18 +338,5 @@ pub(crate) fn refusal_context(extensions: &Extensions) -> Option<&Arc<RefusalCon
     match extensions.get::<Principal>() {
         Some(principal) => principal.context.as_ref(),
         None => extensions.get::<NoPrincipal>().map(|mark| &mark.0),
-    }
-}
-
-fn push_escaped(text: &mut String, part: &str) {
-    for character in part.chars() {
-        if character.is_control() || matches!(character, '|' | '%') {
-            let mut buffer = [0; 4];
-            for byte in character.encode_utf8(&mut buffer).bytes() {
-                let _ = write!(text, "%{byte:02X}");
-            }
-        } else {
-            text.push(character);
-        }
     }
 }

@@ -1,0 +1,94 @@
+use std::fmt::{self, Write as _};
+use std::sync::Arc;
+
+use super::Inner;
+use crate::digest::sha256;
+
+/// The identity of a [`Principal`](super::Principal): provider, issuer, subject and client; where there is no
+/// subject the username, and where there is neither a digest of the credential.
+///
+/// Two principals have equal ids if, and only if, all of these are equal. The text is
+/// unambiguous (separators inside a part are percent-encoded) and stable across
+/// processes, so it can key a rate limit or be bound to a session.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PrincipalId(Arc<str>);
+
+impl PrincipalId {
+    pub(super) fn of(inner: &Inner) -> Self {
+        let mut text = String::new();
+        push_escaped(&mut text, &inner.provider);
+        let parts = [
+            ("iss", inner.issuer.as_deref()),
+            ("sub", inner.subject.as_deref()),
+            // A username names somebody only where no subject does.
+            (
+                "username",
+                match inner.subject {
+                    Some(_) => None,
+                    None => inner.username.as_deref(),
+                },
+            ),
+            ("client", inner.client_id.as_deref()),
+        ];
+        for (name, value) in parts {
+            if let Some(value) = value {
+                text.push('|');
+                text.push_str(name);
+                text.push('=');
+                push_escaped(&mut text, value);
+            }
+        }
+        let is_stranger = inner.subject.is_none() && inner.username.is_none();
+        if let Some(StrangerDigest(digest)) = inner.stranger.filter(|_| is_stranger) {
+            text.push_str("|credential=");
+            for byte in digest {
+                let _ = write!(text, "{byte:02x}");
+            }
+        }
+        Self(text.into())
+    }
+
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for PrincipalId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for PrincipalId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&*self.0, f)
+    }
+}
+
+/// What tells holders without a name apart. A digest of its own, cut in half: an id is
+/// logged, and must not be the digest a key is stored under.
+#[derive(Clone, Copy)]
+pub(crate) struct StrangerDigest([u8; 16]);
+
+impl StrangerDigest {
+    pub(crate) fn of(credential: &[u8]) -> Self {
+        let digest = sha256(&[b"tower-mcp-auth principal\0", credential]);
+        let mut half = [0; 16];
+        half.copy_from_slice(&digest[..16]);
+        Self(half)
+    }
+}
+
+fn push_escaped(text: &mut String, part: &str) {
+    for character in part.chars() {
+        if character.is_control() || matches!(character, '|' | '%') {
+            let mut buffer = [0; 4];
+            for byte in character.encode_utf8(&mut buffer).bytes() {
+                let _ = write!(text, "%{byte:02X}");
+            }
+        } else {
+            text.push(character);
+        }
+    }
+}
