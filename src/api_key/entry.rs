@@ -1,0 +1,144 @@
+//! A key as it is looked up, and what a request hears of it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use subtle::ConstantTimeEq;
+
+use super::digest::DigestKind;
+use super::format::Shape;
+use super::key::ApiKey;
+use crate::error::{AuthError, ConfigError, quoted};
+use crate::principal::Principal;
+
+/// When a key is good.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Validity {
+    pub(super) not_before: Option<Duration>,
+    pub(super) expires_at: Option<Duration>,
+    pub(super) revoked: bool,
+}
+
+impl Validity {
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
+        match (self.not_before, self.expires_at) {
+            (Some(not_before), Some(expires_at)) if expires_at <= not_before => {
+                Err(ConfigError::new(
+                    "expires_at",
+                    "the key is never good: `expires_at` is not after `not_before`",
+                ))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn has_times(&self) -> bool {
+        self.not_before.is_some() || self.expires_at.is_some()
+    }
+
+    /// Why the key is refused at `now`, as a reason code.
+    pub(super) fn fault(&self, now: Duration) -> Option<&'static str> {
+        if self.revoked {
+            return Some("revoked_api_key");
+        }
+        if self.expires_at.is_some_and(|at| at <= now) {
+            return Some("expired_api_key");
+        }
+        if self.not_before.is_some_and(|at| now < at) {
+            return Some("not_yet_valid_api_key");
+        }
+        None
+    }
+}
+
+/// One key, made ready for requests.
+pub(super) struct Entry {
+    digest: [u8; 32],
+    kind: Option<DigestKind>,
+    pub(super) principal: Principal,
+    pub(super) validity: Validity,
+    pub(super) id: Option<Arc<str>>,
+    pub(super) name: Option<Arc<str>>,
+    pub(super) owner: Option<Arc<str>>,
+    /// When its use was last told, in seconds since 1970.
+    told: AtomicU64,
+}
+
+impl Entry {
+    pub(super) fn new(key: &ApiKey) -> Self {
+        Self {
+            digest: key.digest,
+            kind: key.kind,
+            principal: key.to_principal(),
+            validity: key.validity.clone(),
+            id: key.id.clone(),
+            name: key.name.clone(),
+            owner: key.owner.clone(),
+            told: AtomicU64::new(0),
+        }
+    }
+
+    pub(super) fn digest(&self) -> &[u8; 32] {
+        &self.digest
+    }
+
+    pub(super) fn kind(&self) -> Option<DigestKind> {
+        self.kind
+    }
+
+    /// Goes on where an older entry of the same key was.
+    pub(super) fn succeed(&self, older: &Self) {
+        let told = older.told.load(Ordering::Relaxed);
+        self.told.store(told, Ordering::Relaxed);
+    }
+
+    /// Whether the use at `now` is to be told, at most one in `interval`.
+    pub(super) fn is_due(&self, now: Duration, interval: Duration) -> bool {
+        let (now, last) = (now.as_secs(), self.told.load(Ordering::Relaxed));
+        let due = last == 0 || now >= last.saturating_add(interval.as_secs());
+        due && self
+            .told
+            .compare_exchange(last, now.max(1), Ordering::Relaxed, Ordering::Relaxed)
+            .is_ok()
+    }
+}
+
+/// The one comparison of digests; an unknown key is compared as well, with a digest no key
+/// has.
+pub(super) fn is_same(found: Option<&[u8; 32]>, digest: &[u8; 32]) -> bool {
+    bool::from(found.unwrap_or(&[0; 32]).ct_eq(digest))
+}
+
+/// The key is refused. Every reason takes the same work and gives the client the same
+/// answer: that a key was ever good is none of a stranger's business.
+pub(super) fn refused(key: &str, found: Option<&Entry>, fault: Option<&'static str>) -> AuthError {
+    let shape = Shape::of(key);
+    // Of a key that is not known alone; the work is done for all.
+    let mistyped = shape.is_some_and(|shape| !shape.is_whole());
+    let id = shape.map_or("", |shape| shape.id);
+    refused_as(id, mistyped, found, fault)
+}
+
+pub(super) fn refused_as(
+    id: &str,
+    mistyped: bool,
+    found: Option<&Entry>,
+    fault: Option<&'static str>,
+) -> AuthError {
+    let reason = match (found, mistyped) {
+        (Some(_), _) => fault.unwrap_or("unknown_api_key"),
+        (None, true) => "mistyped_api_key",
+        (None, false) => "unknown_api_key",
+    };
+    let own = |text: Option<&Arc<str>>| quoted(text.map_or("", |text| text));
+    AuthError::invalid(reason)
+        .with_description("The API key is not valid")
+        .with_detail(format!(
+            "presented id {}, key {}, name {}, owner {}",
+            quoted(id),
+            own(found.and_then(|entry| entry.id.as_ref())),
+            own(found.and_then(|entry| entry.name.as_ref())),
+            own(found.and_then(|entry| entry.owner.as_ref())),
+        ))
+}

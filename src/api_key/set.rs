@@ -1,0 +1,129 @@
+//! Keys held in memory.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use super::digest::{DigestKind, KeyDigest, Pepper};
+use super::entry::{Entry, is_same, refused};
+use super::format::Shape;
+use super::key::{ApiKey, LENGTHS};
+use crate::clock::Clock;
+use crate::digest::sha256;
+use crate::error::{AuthError, ConfigError};
+
+/// Keys by their digests.
+#[derive(Default)]
+pub(super) struct KeySet {
+    map: HashMap<[u8; 32], Entry>,
+    /// Whether any key has an end or a beginning: the clock is read for all keys, or for
+    /// none.
+    has_times: bool,
+    /// Whether there are foreign keys of which the digest was given.
+    has_foreign: bool,
+}
+
+impl KeySet {
+    pub(super) fn collect<I>(keys: I) -> Result<Self, ConfigError>
+    where
+        I: IntoIterator,
+        I::Item: TryInto<ApiKey>,
+        ConfigError: From<<I::Item as TryInto<ApiKey>>::Error>,
+    {
+        let mut set = Self::default();
+        for key in keys {
+            let key: ApiKey = key.try_into()?;
+            set.has_times |= key.validity.has_times();
+            set.has_foreign |= key.kind == Some(DigestKind::Foreign);
+            if set.map.insert(key.digest, Entry::new(&key)).is_some() {
+                return Err(ConfigError::new("keys", "the same API key is there twice"));
+            }
+        }
+        Ok(set)
+    }
+
+    /// Refuses a set that nobody can use, or that needs a pepper and has none.
+    pub(super) fn check(&self, pepper: Option<&Pepper>) -> Result<(), ConfigError> {
+        if self.map.is_empty() {
+            return Err(ConfigError::new(
+                "keys",
+                "there is no API key, so every request would be refused; give at least one",
+            ));
+        }
+        self.check_pepper(pepper)
+    }
+
+    pub(super) fn check_pepper(&self, pepper: Option<&Pepper>) -> Result<(), ConfigError> {
+        if self.has_foreign && pepper.is_none() {
+            return Err(ConfigError::new(
+                "keys",
+                "there is a digest made with a pepper, and no pepper to compare with; give it",
+            ));
+        }
+        Ok(())
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.map.len()
+    }
+
+    /// Goes on where an older set was.
+    pub(super) fn succeed(&self, older: &Self) {
+        for (digest, entry) in &self.map {
+            if let Some(older) = older.map.get(digest) {
+                entry.succeed(older);
+            }
+        }
+    }
+
+    pub(super) fn find(
+        &self,
+        key: &str,
+        pepper: Option<&Pepper>,
+        clock: &Clock,
+    ) -> Result<&Entry, AuthError> {
+        if !LENGTHS.contains(&key.len()) {
+            return Err(refused(key, None, None));
+        }
+        let digest = sha256(&[key.as_bytes()]);
+        let entry = self.map.get(&digest);
+        let same = is_same(entry.map(Entry::digest), &digest);
+        let found = match entry {
+            Some(entry) => (same && may_be_of(entry, key)).then_some(entry),
+            None => pepper.and_then(|pepper| self.find_foreign(key, pepper)),
+        };
+        // Read for unknown keys as well: they take the same time.
+        let now = if self.has_times {
+            clock.now()
+        } else {
+            Duration::ZERO
+        };
+        let fault = found.and_then(|entry| entry.validity.fault(now));
+        match (found, fault) {
+            (Some(entry), None) => Ok(entry),
+            (found, fault) => Err(refused(key, found, fault)),
+        }
+    }
+
+    fn find_foreign(&self, key: &str, pepper: &Pepper) -> Option<&Entry> {
+        if !self.has_foreign || Shape::of(key).is_some() {
+            return None;
+        }
+        let digest = KeyDigest::foreign(key, pepper).bytes;
+        let found = self.map.get(&digest);
+        // No plain digest is a foreign one.
+        let found = found.filter(|entry| entry.kind() == Some(DigestKind::Foreign));
+        is_same(found.map(Entry::digest), &digest)
+            .then_some(found)
+            .flatten()
+    }
+}
+
+/// A plain digest that was given may only be that of a generated key, so that nobody keeps
+/// foreign keys like that.
+fn may_be_of(entry: &Entry, key: &str) -> bool {
+    match entry.kind() {
+        None => true,
+        Some(DigestKind::Generated) => Shape::of(key).is_some(),
+        Some(DigestKind::Foreign) => false,
+    }
+}
