@@ -147,8 +147,8 @@ impl ApiKeys {
         }
     }
 
-    /// Reads the key file now, whether or not it has changed: for a signal handler, say.
-    /// Without a file there is nothing to do.
+    /// Reads the key file now, whether or not it has changed: for a signal handler, say. The
+    /// thread waits meanwhile. Without a file there is nothing to do.
     ///
     /// # Errors
     /// The file cannot be read, or not understood. The old keys then stay.

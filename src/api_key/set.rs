@@ -87,16 +87,19 @@ impl KeySet {
         let digest = sha256(&[key.as_bytes()]);
         let entry = self.map.get(&digest);
         let same = is_same(entry.map(Entry::digest), &digest);
-        let found = match entry {
-            Some(entry) => (same && may_be_of(entry, key)).then_some(entry),
-            None => pepper.and_then(|pepper| self.find_foreign(key, pepper)),
-        };
+        let own = entry.filter(|entry| same && may_be_of(entry, key));
         // Read for unknown keys as well: they take the same time.
         let now = if self.has_times {
             clock.now()
         } else {
             Duration::ZERO
         };
+        if let Some(entry) = own.filter(|entry| entry.validity.fault(now).is_none()) {
+            return Ok(entry);
+        }
+        // From here on the key is refused, or a foreign one: the work is the same for all.
+        let foreign = pepper.and_then(|pepper| self.find_foreign(key, pepper));
+        let found = own.or(foreign);
         let fault = found.and_then(|entry| entry.validity.fault(now));
         match (found, fault) {
             (Some(entry), None) => Ok(entry),

@@ -11,6 +11,8 @@ use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use tracing::warn;
+
 use super::digest::Pepper;
 use super::provider::Memory;
 use super::set::KeySet;
@@ -18,6 +20,8 @@ use crate::error::ConfigError;
 use crate::telemetry;
 
 pub(super) use self::watch::FileKeys;
+
+const TARGET: &str = "tower_mcp_auth";
 
 /// A file of keys: their digests, and whose they are, what they may do, and when.
 ///
@@ -103,12 +107,10 @@ impl KeyFile {
     pub(super) fn open(self) -> Result<FileKeys, ConfigError> {
         let (bytes, metadata) = self.read().map_err(|why| self.error(&why))?;
         let keys = self.understand(&bytes).map_err(|why| self.error(&why))?;
-        if let Some(others) = open_to_others(&metadata) {
-            telemetry::weakened("key_file", &format!("{:?} {others}", self.path));
-        }
+        self.warn_of_others(&metadata);
         if keys.len() == 0 {
-            let why = format!("{:?} has no keys: every request is refused", self.path);
-            telemetry::weakened("key_file", &why);
+            let path = &self.path;
+            warn!(target: TARGET, ?path, "the API key file has no keys: every request is refused");
         }
         Ok(FileKeys {
             memory: Memory::new(keys, self.pepper.clone()),
@@ -120,6 +122,10 @@ impl KeyFile {
 
     fn read(&self) -> Result<(Vec<u8>, Metadata), String> {
         let failed = |error: std::io::Error| format!("cannot be read: {error}");
+        // Opening a pipe would wait for somebody who writes.
+        if !std::fs::metadata(&self.path).map_err(failed)?.is_file() {
+            return Err("is no regular file".to_owned());
+        }
         let file = File::open(&self.path).map_err(failed)?;
         let metadata = file.metadata().map_err(failed)?;
         let mut bytes = Vec::new();
@@ -139,6 +145,12 @@ impl KeyFile {
         keys.check_pepper(self.pepper.as_ref())
             .map_err(|error| error.to_string())?;
         Ok(keys)
+    }
+
+    fn warn_of_others(&self, metadata: &Metadata) {
+        if let Some(others) = open_to_others(metadata) {
+            telemetry::weakened("key_file", &format!("{:?} {others}", self.path));
+        }
     }
 
     fn error(&self, why: &str) -> ConfigError {

@@ -6,12 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use tracing::{error, info};
 
-use super::KeyFile;
+use super::{KeyFile, TARGET};
 use crate::api_key::provider::Memory;
 use crate::digest::sha256;
 use crate::error::ConfigError;
-
-const TARGET: &str = "tower_mcp_auth";
 
 /// The keys of a file, as they were when it was last good.
 pub(in crate::api_key) struct FileKeys {
@@ -54,8 +52,8 @@ impl FileKeys {
     /// Takes the file as it is now; what it was when last seen is not told again.
     fn poll(&self, anyway: bool) -> Result<(), String> {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let (now, bytes) = match self.file.read() {
-            Ok((bytes, _)) => (Seen::content(&bytes), Ok(bytes)),
+        let (now, read) = match self.file.read() {
+            Ok((bytes, metadata)) => (Seen::content(&bytes), Ok((bytes, metadata))),
             Err(why) => (Seen::Unreadable(why.clone()), Err(why)),
         };
         let changed = *seen != now;
@@ -64,7 +62,10 @@ impl FileKeys {
         }
         *seen = now;
         let path = &self.file.path;
-        let keys = bytes.and_then(|bytes| self.file.understand(&bytes));
+        let keys = read.and_then(|(bytes, metadata)| {
+            self.file.warn_of_others(&metadata);
+            self.file.understand(&bytes)
+        });
         match keys {
             Ok(keys) => {
                 info!(target: TARGET, ?path, keys = keys.len(), "the API key file was read");
