@@ -61,6 +61,8 @@ pub(super) struct Entry {
     pub(super) id: Option<Arc<str>>,
     pub(super) name: Option<Arc<str>>,
     pub(super) owner: Option<Arc<str>>,
+    /// How traces call it, written once: a refusal copies it, as it copies `STRANGER`.
+    label: Box<str>,
     /// When its use was last told, in seconds since 1970.
     told: AtomicU64,
 }
@@ -75,6 +77,7 @@ impl Entry {
             id: key.id.clone(),
             name: key.name.clone(),
             owner: key.owner.clone(),
+            label: label(key),
             told: AtomicU64::new(0),
         }
     }
@@ -131,14 +134,17 @@ pub(super) fn refused_as(
         (None, true) => "mistyped_api_key",
         (None, false) => "unknown_api_key",
     };
-    let own = |text: Option<&Arc<str>>| quoted(text.map_or("", |text| text));
+    let label = found.map_or(STRANGER, |entry| &entry.label);
     AuthError::invalid(reason)
         .with_description("The API key is not valid")
-        .with_detail(format!(
-            "presented id {}, key {}, name {}, owner {}",
-            quoted(id),
-            own(found.and_then(|entry| entry.id.as_ref())),
-            own(found.and_then(|entry| entry.name.as_ref())),
-            own(found.and_then(|entry| entry.owner.as_ref())),
-        ))
+        .with_detail(format!("presented id {}, {label}", quoted(id)))
+}
+
+/// The label of a key nobody knows.
+const STRANGER: &str = "which is the id of no key that is known";
+
+fn label(key: &ApiKey) -> Box<str> {
+    let own = |text: &Option<Arc<str>>| quoted(text.as_deref().unwrap_or_default());
+    let (id, name, owner) = (own(&key.id), own(&key.name), own(&key.owner));
+    format!("key {id}, name {name}, owner {owner}").into()
 }
