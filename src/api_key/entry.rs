@@ -115,8 +115,11 @@ pub(super) fn is_same(found: Option<&[u8; 32]>, digest: &[u8; 32]) -> bool {
 
 /// The key is refused. Every reason takes the same work and gives the client the same
 /// answer: that a key was ever good is none of a stranger's business.
-pub(super) fn refused(key: &str, found: Option<&Entry>, fault: Option<&'static str>) -> AuthError {
-    let shape = Shape::of(key);
+pub(super) fn refused(
+    shape: Option<Shape<'_>>,
+    found: Option<&Entry>,
+    fault: Option<&'static str>,
+) -> AuthError {
     // Of a key that is not known alone; the work is done for all.
     let mistyped = shape.is_some_and(|shape| !shape.is_whole());
     let id = shape.map_or("", |shape| shape.id);

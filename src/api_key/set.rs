@@ -18,7 +18,9 @@ pub(super) struct KeySet {
     /// Whether any key has an end or a beginning: the clock is read for all keys, or for
     /// none.
     has_times: bool,
-    /// Whether there are foreign keys of which the digest was given.
+    /// Whether there are keys of which the digest was given.
+    has_digests: bool,
+    /// Whether one of them is foreign.
     has_foreign: bool,
 }
 
@@ -33,6 +35,7 @@ impl KeySet {
         for key in keys {
             let key: ApiKey = key.try_into()?;
             set.has_times |= key.validity.has_times();
+            set.has_digests |= key.kind.is_some();
             set.has_foreign |= key.kind == Some(DigestKind::Foreign);
             if set.map.insert(key.digest, Entry::new(&key)).is_some() {
                 return Err(ConfigError::new("keys", "the same API key is there twice"));
@@ -82,12 +85,15 @@ impl KeySet {
         clock: &Clock,
     ) -> Result<&Entry, AuthError> {
         if !LENGTHS.contains(&key.len()) {
-            return Err(refused(key, None, None));
+            return Err(refused(Shape::of(key), None, None));
         }
         let digest = sha256(&[key.as_bytes()]);
         let entry = self.map.get(&digest);
         let same = is_same(entry.map(Entry::digest), &digest);
-        let own = entry.filter(|entry| same && may_be_of(entry, key));
+        // Looked at once, for known and unknown keys; for keys given as they are, never.
+        let seen = self.has_digests.then(|| Shape::of(key));
+        let is_generated = seen.flatten().is_some();
+        let own = entry.filter(|entry| same && may_be_of(entry, is_generated));
         // Read for unknown keys as well: they take the same time.
         let now = if self.has_times {
             clock.now()
@@ -98,19 +104,18 @@ impl KeySet {
             return Ok(entry);
         }
         // From here on the key is refused, or a foreign one: the work is the same for all.
+        let shape = seen.unwrap_or_else(|| Shape::of(key));
+        let pepper = pepper.filter(|_| self.has_foreign && shape.is_none());
         let foreign = pepper.and_then(|pepper| self.find_foreign(key, pepper));
         let found = own.or(foreign);
         let fault = found.and_then(|entry| entry.validity.fault(now));
         match (found, fault) {
             (Some(entry), None) => Ok(entry),
-            (found, fault) => Err(refused(key, found, fault)),
+            (found, fault) => Err(refused(shape, found, fault)),
         }
     }
 
     fn find_foreign(&self, key: &str, pepper: &Pepper) -> Option<&Entry> {
-        if !self.has_foreign || Shape::of(key).is_some() {
-            return None;
-        }
         let digest = KeyDigest::foreign(key, pepper).bytes;
         let found = self.map.get(&digest);
         // No plain digest is a foreign one.
@@ -123,10 +128,10 @@ impl KeySet {
 
 /// A plain digest that was given may only be that of a generated key, so that nobody keeps
 /// foreign keys like that.
-fn may_be_of(entry: &Entry, key: &str) -> bool {
+fn may_be_of(entry: &Entry, is_generated: bool) -> bool {
     match entry.kind() {
         None => true,
-        Some(DigestKind::Generated) => Shape::of(key).is_some(),
+        Some(DigestKind::Generated) => is_generated,
         Some(DigestKind::Foreign) => false,
     }
 }

@@ -87,10 +87,12 @@ impl StoreCache {
     pub(in crate::api_key) fn lookup(self: &Arc<Self>, key: &str, clock: &Clock) -> Lookup {
         let shape = Shape::of(key);
         let digest = match (shape, &self.pepper) {
-            _ if !LENGTHS.contains(&key.len()) => return Lookup::Refused(refused(key, None, None)),
+            _ if !LENGTHS.contains(&key.len()) => {
+                return Lookup::Refused(refused(shape, None, None));
+            }
             (Some(_), _) => KeyDigest::generated(key),
             (None, Some(pepper)) => KeyDigest::foreign(key, pepper),
-            (None, None) => return Lookup::Refused(refused(key, None, None)),
+            (None, None) => return Lookup::Refused(refused(shape, None, None)),
         };
         let (now, last) = (clock.monotonic(), self.found.get(&digest.bytes));
         let live = last.as_ref().filter(|found| now < found.until);
@@ -106,10 +108,10 @@ impl StoreCache {
         let absent = absent.is_some_and(|until| now < until);
         let whole = shape.is_none_or(|shape| shape.is_whole());
         if let Some(entry) = entry {
-            return Lookup::Refused(refused(key, Some(entry), fault));
+            return Lookup::Refused(refused(shape, Some(entry), fault));
         }
         if absent || !whole {
-            return Lookup::Refused(refused(key, None, None));
+            return Lookup::Refused(refused(shape, None, None));
         }
         let lane = match last {
             Some(_) => Lane::Known,
