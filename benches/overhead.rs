@@ -3,6 +3,7 @@
 //! ```sh
 //! cargo bench --bench overhead                                # criterion, then the table
 //! cargo bench --bench overhead -- --table                     # the table alone
+//! cargo bench --bench overhead -- --facts                     # memory and a whole server
 //! cargo bench --bench overhead -- --criterion "seen before"   # single candidates
 //! cargo bench --bench overhead -- --svg docs/overhead.svg     # the table as a picture
 //! ```
@@ -11,7 +12,9 @@
 //!
 //! All times are CPU time of the thread. Requests are made outside of the measured time, and
 //! their headers are fresh copies, as a server has them from the socket. The candidates of a
-//! comparison take turns; a figure is the median over all rounds.
+//! comparison take turns; a figure is the first decile over all rounds, because whatever else
+//! the machine does only ever adds to it, and of several passes the quietest counts. Requests per second of a whole server are by the
+//! clock, the median over pairs of rounds.
 
 use std::convert::Infallible;
 use std::hint::black_box;
@@ -27,15 +30,19 @@ use tower_mcp_auth::oauth::TokenCache;
 use support::drive::{Bare, Body, put_through, request};
 use support::floor::Floor;
 use support::measure::{Candidate, added, take_turns, timed};
-use support::table::{self, Bound, Row};
-use support::tokens::{Key, Signed};
+use support::memory;
+use support::server;
+use support::table::{self, Bound, Fact, Row};
+use support::tokens::{Key, Signed, TokenStore};
 
 mod support {
     pub(crate) mod browse;
     pub(crate) mod drive;
     pub(crate) mod floor;
     pub(crate) mod measure;
+    pub(crate) mod memory;
     pub(crate) mod picture;
+    pub(crate) mod server;
     pub(crate) mod table;
     pub(crate) mod tokens;
 }
@@ -48,27 +55,37 @@ const COUNTED: usize = 512;
 /// How much is done.
 #[derive(Clone, Copy)]
 struct Effort {
+    passes: usize,
     rounds: usize,
     /// Requests of a round whose credential is known.
     known: usize,
     /// Tokens of a round that were never seen.
     new: usize,
     populations: [usize; 3],
+    garbage: usize,
+    /// Rounds of the server, and how often each connection is used in one.
+    server: (usize, usize),
 }
 
 impl Effort {
     const FULL: Self = Self {
-        rounds: 41,
-        known: 2048,
-        new: 128,
+        passes: 3,
+        rounds: 81,
+        known: 1024,
+        new: 64,
         populations: [10, 1_000, 100_000],
+        garbage: 1_000_000,
+        server: (301, 10),
     };
     /// To see that it runs: `cargo test --benches`.
     const SMOKE: Self = Self {
+        passes: 1,
         rounds: 1,
         known: BATCH,
         new: 16,
         populations: [10, 20, 30],
+        garbage: 100,
+        server: (1, 2),
     };
 }
 
@@ -82,6 +99,11 @@ fn main() -> ExitCode {
     // Cargo says `--bench` where it was asked for benches, and nothing where for tests.
     if !has("--bench") {
         table::print(&compare(Effort::SMOKE));
+        table::print_facts(&facts(Effort::SMOKE));
+        return ExitCode::SUCCESS;
+    }
+    if has("--facts") {
+        table::print_facts(&facts(Effort::FULL));
         return ExitCode::SUCCESS;
     }
     if !has("--table") && !has("--svg") {
@@ -91,7 +113,8 @@ fn main() -> ExitCode {
         }
     }
     let rows = compare(Effort::FULL);
-    let missed = table::print(&rows);
+    let slow = table::print(&rows);
+    let missed = table::print_facts(&facts(Effort::FULL)) || slow;
     if let Some(path) = after("--svg") {
         let picture = support::picture::draw(&rows);
         std::fs::write(path, picture).expect("the picture can be written");
@@ -103,16 +126,28 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
+/// All rows, several times over; of each the one from when the machine was quietest.
 fn compare(effort: Effort) -> Vec<Row> {
+    let keys = [Key::rs256(), Key::es256(), Key::eddsa()].map(TokenStore::new);
+    let mut rows = pass(&keys, effort);
+    for _ in 1..effort.passes {
+        for (row, again) in rows.iter_mut().zip(pass(&keys, effort)) {
+            if again.total() < row.total() {
+                *row = again;
+            }
+        }
+    }
+    rows
+}
+
+fn pass(keys: &[TokenStore; 3], effort: Effort) -> Vec<Row> {
     let mut rows = Vec::new();
-    let (rs256, es256, eddsa) = (Key::rs256(), Key::es256(), Key::eddsa());
-    for population in effort.populations {
-        rows.push(seen_before(&eddsa, population, effort));
+    for key in keys {
+        for population in effort.populations {
+            rows.push(seen_before(key, population, effort));
+        }
     }
-    for key in [&rs256, &es256] {
-        rows.push(seen_before(key, effort.populations[1], effort));
-    }
-    for (key, most) in [(&rs256, 1.20), (&es256, 1.08), (&eddsa, 1.09)] {
+    for (key, most) in keys.iter().zip([1.20, 1.08, 1.09]) {
         rows.push(never_seen(key, most, effort));
     }
     rows.push(hs256(effort));
@@ -122,9 +157,17 @@ fn compare(effort: Effort) -> Vec<Row> {
     rows
 }
 
+fn facts(effort: Effort) -> Vec<Fact> {
+    let (rounds, turns) = effort.server;
+    let mut facts = vec![memory::per_token(effort.populations[1])];
+    facts.extend(memory::after_garbage(effort.garbage));
+    facts.extend(server::requests_per_second(rounds, turns));
+    facts
+}
+
 /// `tokens` are cached, and every request brings one of them.
-fn seen_before(key: &Key, tokens: usize, effort: Effort) -> Row {
-    let tokens = key.tokens(0, tokens);
+fn seen_before(store: &TokenStore, tokens: usize, effort: Effort) -> Row {
+    let (key, tokens) = (store.key(), store.tokens(tokens));
     let values: Vec<String> = tokens.iter().map(|it| format!("Bearer {it}")).collect();
     let cache = TokenCache::new().max_tokens(200_000).max_bytes(1 << 30);
     let mut guarded = key.oauth_layer(cache).layer(Bare);
@@ -163,8 +206,8 @@ fn seen_before(key: &Key, tokens: usize, effort: Effort) -> Row {
         group: "seen before",
         name: key.alg(),
         population: Some(tokens.len()),
-        bare: bare.median(),
-        layer: layer.median(),
+        bare: bare.time(),
+        layer: layer.time(),
         added: added(bare, layer),
         floor: Some(("SHA-256 + moka look-up", added(bare, floor))),
         bound: Bound::Ratio(1.25),
@@ -174,9 +217,9 @@ fn seen_before(key: &Key, tokens: usize, effort: Effort) -> Row {
 }
 
 /// Every request brings a token of its own; it is verified, and kept.
-fn never_seen(key: &Key, most: f64, effort: Effort) -> Row {
+fn never_seen(store: &TokenStore, most: f64, effort: Effort) -> Row {
     let total = effort.new * effort.rounds + 2 * COUNTED;
-    let tokens = key.tokens(0, total);
+    let (key, tokens) = (store.key(), store.tokens(total));
     let values: Vec<String> = tokens.iter().map(|it| format!("Bearer {it}")).collect();
     let signed: Vec<Signed> = tokens.iter().map(|it| Signed::new(it)).collect();
     let raw = key.raw_check();
@@ -184,7 +227,6 @@ fn never_seen(key: &Key, most: f64, effort: Effort) -> Row {
 
     // The first of them warm what is made once, and are counted.
     let mut new = values.iter().map(String::as_str);
-    allocations(&mut guarded, &AUTHORIZATION, COUNTED, &mut new);
     let own = allocations(&mut guarded, &AUTHORIZATION, COUNTED, &mut new);
     let bare = allocations(&mut Bare, &AUTHORIZATION, COUNTED, &mut scattered(&values));
     let allocations = own - bare - moka_allocations(&tokens[..2 * COUNTED]);
@@ -207,10 +249,10 @@ fn never_seen(key: &Key, most: f64, effort: Effort) -> Row {
         group: "never seen",
         name: key.alg(),
         population: None,
-        bare: bare.median(),
-        layer: layer.median(),
+        bare: bare.time(),
+        layer: layer.time(),
         added: added(bare, layer),
-        floor: Some(("raw signature check", raw.median())),
+        floor: Some(("raw signature check", raw.time())),
         bound: Bound::Ratio(most),
         allocations,
         most_allocations: Some(12.0),
@@ -249,10 +291,10 @@ fn hs256(effort: Effort) -> Row {
         group: "never seen",
         name: key.alg(),
         population: None,
-        bare: bare.median(),
-        layer: layer.median(),
+        bare: bare.time(),
+        layer: layer.time(),
         added: added(bare, layer),
-        floor: Some(("raw signature check", raw.median())),
+        floor: Some(("raw signature check", raw.time())),
         bound: Bound::Nanoseconds(2_500.0),
         allocations,
         most_allocations: Some(12.0),
@@ -292,8 +334,8 @@ fn api_key(keys: usize, effort: Effort) -> Row {
         group: "API key",
         name: "",
         population: Some(keys),
-        bare: bare.median(),
-        layer: layer.median(),
+        bare: bare.time(),
+        layer: layer.time(),
         added: added(bare, layer),
         floor: None,
         bound: Bound::Nanoseconds(300.0),
@@ -340,7 +382,8 @@ where
     })
 }
 
-/// Heap allocations per request, the request's own not included.
+/// Heap allocations per request, the request's own not included; counted once what is
+/// left to do after the inserts (moka does it in batches, by and by) is done.
 fn allocations<'v, S, B>(
     service: &mut S,
     header: &HeaderName,
@@ -350,10 +393,14 @@ fn allocations<'v, S, B>(
 where
     S: Service<Request<Body>, Response = Response<B>, Error = Infallible>,
 {
-    let mut requests: Vec<_> = values
-        .take(total)
-        .map(|value| request(header, value))
-        .collect();
+    let mut made = || -> Vec<_> {
+        let values = values.by_ref().take(total);
+        values.map(|value| request(header, value)).collect()
+    };
+    for request in made() {
+        put_through(service, request, 200);
+    }
+    let mut requests = made();
     let counted = allocation_counter::measure(|| {
         for request in requests.drain(..) {
             put_through(service, request, 200);

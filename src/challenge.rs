@@ -1,6 +1,7 @@
 //! What a server asks of a client that is refused: data only, written by `refusal`.
 
 use std::borrow::Cow;
+use std::sync::{Arc, LazyLock};
 
 use crate::scopes::Scopes;
 
@@ -95,4 +96,17 @@ impl Challenge {
 pub(crate) struct RefusalContext {
     pub(crate) challenges: Vec<Challenge>,
     pub(crate) grpc: bool,
+}
+
+impl RefusalContext {
+    /// For a principal that somebody else than a layer of this crate put into a request.
+    pub(crate) fn bare() -> &'static Arc<Self> {
+        static BARE: LazyLock<Arc<RefusalContext>> = LazyLock::new(|| {
+            Arc::new(RefusalContext {
+                challenges: vec![Challenge::bearer()],
+                grpc: true,
+            })
+        });
+        &BARE
+    }
 }

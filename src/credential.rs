@@ -57,12 +57,18 @@ impl Location {
 #[derive(Clone, Copy)]
 pub struct Credential<'a> {
     location: &'a Location,
-    value: &'a str,
+    /// A `b64token`, and so ASCII.
+    value: &'a [u8],
 }
 
 impl<'a> Credential<'a> {
     /// The credential itself: one or more characters of RFC 6750's `b64token`.
     pub fn value(&self) -> &'a str {
+        std::str::from_utf8(self.value).expect("only ASCII is a b64token")
+    }
+
+    /// The same as bytes: what only hashes it does not need to know that it is text.
+    pub(crate) fn as_bytes(&self) -> &'a [u8] {
         self.value
     }
 
@@ -152,12 +158,12 @@ impl<'a> From<&'a Parts> for RequestHead<'a> {
     }
 }
 
-/// The credential in `headers`, or `None` where there is none.
-pub(crate) fn read<'a>(
-    locations: &'a [Location],
-    headers: &'a HeaderMap,
-) -> Result<Option<Credential<'a>>, AuthError> {
-    let mut found: Option<Credential<'a>> = None;
+/// The credential in `headers` and where it was found, or `None` where there is none.
+pub(crate) fn read<'l: 'h, 'h>(
+    locations: &'l [Location],
+    headers: &'h HeaderMap,
+) -> Result<Option<(&'l Location, Credential<'h>)>, AuthError> {
+    let mut found = None;
     for (index, location) in locations.iter().enumerate() {
         let header = &location.header;
         if locations[..index].iter().any(|seen| seen.header == *header) {
@@ -178,7 +184,7 @@ pub(crate) fn read<'a>(
                 return Err(AuthError::malformed("multiple_credentials")
                     .with_description("The request carries more than one credential"));
             }
-            found = Some(Credential { location, value });
+            found = Some((location, Credential { location, value }));
             break;
         }
     }
@@ -207,7 +213,7 @@ pub(crate) fn mark_sensitive(locations: &[Location], headers: &mut HeaderMap) {
 }
 
 /// `Ok(None)`: no credential for this location. `Err`: one that cannot be accepted.
-fn parse<'a>(value: &'a [u8], location: &Location) -> Result<Option<&'a str>, AuthError> {
+fn parse<'a>(value: &'a [u8], location: &Location) -> Result<Option<&'a [u8]>, AuthError> {
     // RFC 9110 section 5.5: white space around a field value is no part of it. HTTP/1
     // parsers remove it, HTTP/2 and tests need not.
     let value = trim(value);
@@ -227,7 +233,7 @@ fn parse<'a>(value: &'a [u8], location: &Location) -> Result<Option<&'a str>, Au
         (Some(_), _) => return Err(malformed(&location.header)),
     };
     if is_b64token(credential) {
-        Ok(std::str::from_utf8(credential).ok())
+        Ok(Some(credential))
     } else {
         Err(malformed(&location.header))
     }
@@ -268,16 +274,18 @@ pub(crate) fn is_b64token(value: &[u8]) -> bool {
     while let [rest @ .., b'='] = body {
         body = rest;
     }
-    // Without branches, so that the compiler checks sixteen bytes at a time: this runs over
-    // every token of every request.
-    let all = body.iter().fold(true, |good, byte| {
-        let letter = (byte | 0x20).wrapping_sub(b'a') < 26;
-        let digit = byte.wrapping_sub(b'0') < 10;
-        let mark = (*byte == b'-') | (*byte == b'.') | (*byte == b'_');
-        let rare = (*byte == b'~') | (*byte == b'+') | (*byte == b'/');
-        good & (letter | digit | mark | rare)
-    });
-    !body.is_empty() && all
+    // This runs over every token of every request, so it has neither branches nor truth
+    // values, which the compiler could not keep in bytes: zero is a character that belongs,
+    // and sixteen are checked at a time.
+    let distance = |byte: u8| {
+        let letter = (byte | 0x20).wrapping_sub(b'a').saturating_sub(25);
+        // `-`, `.`, `/` and the digits stand side by side.
+        let middle = byte.wrapping_sub(b'-').saturating_sub(b'9' - b'-');
+        let rare = (byte ^ b'_').min(byte ^ b'+').min(byte ^ b'~');
+        letter.min(middle).min(rare)
+    };
+    let all = body.iter().fold(0, |all, byte| all | distance(*byte));
+    !body.is_empty() && all == 0
 }
 
 /// RFC 9110 section 5.6.2.

@@ -176,6 +176,44 @@ impl AuthError {
         )
     }
 
+    /// A session that does not exist for this principal, for whatever reason: the client is
+    /// not told which.
+    pub fn unknown_session() -> Self {
+        Self::new(
+            AuthErrorKind::UnknownSession,
+            "unknown_session",
+            "The session is not known",
+        )
+    }
+
+    /// A request larger than what is inspected.
+    pub fn too_large(reason: &'static str) -> Self {
+        Self::new(
+            AuthErrorKind::TooLarge,
+            reason,
+            "The request is larger than this server inspects",
+        )
+    }
+
+    /// A request whose media type or encoding cannot be inspected.
+    pub fn unsupported_media(reason: &'static str) -> Self {
+        Self::new(
+            AuthErrorKind::UnsupportedMedia,
+            reason,
+            "The request's media type or encoding is not accepted",
+        )
+    }
+
+    /// A request whose mirrored MCP headers and body disagree, or whose headers are missing
+    /// where its protocol version asks for them.
+    pub fn header_mismatch(reason: &'static str) -> Self {
+        Self::new(
+            AuthErrorKind::HeaderMismatch,
+            reason,
+            "Header mismatch: the MCP headers are missing or differ from the body",
+        )
+    }
+
     /// Trouble on our side; `retry_after` is rounded up to whole seconds, at least one.
     pub fn unavailable(reason: &'static str, retry_after: Duration) -> Self {
         let mut error = Self::new(
@@ -201,6 +239,12 @@ impl AuthError {
     #[must_use]
     pub fn with_detail(mut self, detail: impl Into<String>) -> Self {
         self.0.detail = Some(detail.into().into_boxed_str());
+        self
+    }
+
+    /// Adds the scopes a challenge asks for.
+    pub(crate) fn with_scopes(mut self, needed: Scopes) -> Self {
+        self.0.scopes = needed;
         self
     }
 

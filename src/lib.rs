@@ -11,7 +11,21 @@
 //! | an access token of an authorization server | [`OAuthLayer`] |
 //! | something of your own | [`AuthLayer`] around your [`auth::Authenticate`] |
 //!
-//! Every layer refuses credentials in query strings, ambiguous and malformed ones, answers
+//! Inside one of them go the layers that ask what a principal may do:
+//!
+//! | what needs scopes | layer |
+//! |---|---|
+//! | a route | [`scopes::RequireScopesLayer`] |
+//! | each operation of an MCP server | [`mcp::McpScopesLayer`] |
+//! | what its lists show | [`mcp::McpListsLayer`] |
+//!
+//! For MCP there is more to hold together: sessions belong to their principal
+//! ([`mcp::SessionBindingLayer`]), streams end with their token
+//! ([`auth`](auth#the-end-of-streams)), state that clients keep is sealed
+//! ([`mcp::PrincipalSealer`]), foreign hosts and pages are kept out ([`mcp::OriginLayer`]); and
+//! [`mcp::McpStack`] puts the layers in order.
+//!
+//! Every auth layer refuses credentials in query strings, ambiguous and malformed ones, answers
 //! in the form the client understands (RFC 6750 challenges, JSON, gRPC statuses), takes the
 //! credential out of the request, and puts a [`Principal`] into its extensions.
 //!
@@ -31,7 +45,8 @@
 //! ```
 //!
 //! Where to go next: [`oauth`], [`jwt`] and [`api_key`] each open with an example that shows
-//! an accept and a refusal; [`auth`] says what happens to a request, step by step.
+//! an accept and a refusal, and so do [`scopes`] and [`mcp`]; [`auth`] says what happens to a
+//! request, step by step.
 //!
 //! # Features
 //!
@@ -48,7 +63,8 @@
 //! | `toml` | key files in TOML, and `api-key-store` | no |
 //! | `metrics`, `redis`, `schema` | nothing yet; the names are taken for metrics, shared stores and configuration schemas | no |
 //!
-//! API keys that the program holds need no feature. `jwt` and `oauth` need one of the two backends.
+//! API keys that the program holds, scopes and the layers for MCP need no feature. `jwt` and
+//! `oauth` need one of the two backends.
 //!
 //! [MCP]: https://modelcontextprotocol.io
 //! [Tower]: https://docs.rs/tower
@@ -80,6 +96,7 @@ pub mod jose;
 #[cfg(feature = "jwt")]
 #[cfg_attr(docsrs, doc(cfg(feature = "jwt")))]
 pub mod jwt;
+pub mod mcp;
 #[cfg(feature = "oauth")]
 #[cfg_attr(docsrs, doc(cfg(feature = "oauth")))]
 pub mod oauth;

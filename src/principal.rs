@@ -46,6 +46,31 @@ struct Inner {
     id: OnceLock<PrincipalId>,
 }
 
+/// Who somebody is, as long as no request is concerned: what stores and caches keep.
+#[derive(Clone)]
+pub(crate) struct Identity(Arc<Inner>);
+
+impl Identity {
+    /// The principal of one request.
+    pub(crate) fn principal(&self) -> Principal {
+        Principal {
+            inner: Arc::clone(&self.0),
+            claims: OnceLock::new(),
+            context: None,
+        }
+    }
+
+    /// The bytes of its claims, and of what was copied from them.
+    #[cfg(feature = "oauth")]
+    pub(crate) fn weight(&self) -> usize {
+        let inner = &*self.0;
+        let copies = [&inner.subject, &inner.username, &inner.client_id];
+        let copied: usize = copies.into_iter().flatten().map(|copy| copy.len()).sum();
+        let claims = inner.raw_claims.as_ref().map_or(0, Vec::capacity);
+        claims + copied + inner.scopes.as_str().len()
+    }
+}
+
 static NO_CLAIMS: LazyLock<Map<String, Value>> = LazyLock::new(Map::new);
 
 impl Principal {
@@ -106,6 +131,10 @@ impl Principal {
             .and_then(|at| UNIX_EPOCH.checked_add(at))
     }
 
+    pub(crate) fn expires_since_epoch(&self) -> Option<Duration> {
+        self.inner.expires_at
+    }
+
     /// All claims, read when first asked for; empty for a credential without claims.
     pub fn claims(&self) -> &Map<String, Value> {
         let Some(raw) = &self.inner.raw_claims else {
@@ -143,14 +172,9 @@ impl Principal {
         &self.inner.provider
     }
 
-    /// The bytes of its claims, and of what was copied from them.
-    #[cfg(feature = "oauth")]
-    pub(crate) fn weight(&self) -> usize {
-        let inner = &*self.inner;
-        let copies = [&inner.subject, &inner.username, &inner.client_id];
-        let copied: usize = copies.into_iter().flatten().map(|copy| copy.len()).sum();
-        let claims = inner.raw_claims.as_ref().map_or(0, Vec::capacity);
-        claims + copied + inner.scopes.as_str().len()
+    /// What a refusal of this principal says.
+    pub(crate) fn context(&self) -> &Arc<RefusalContext> {
+        self.context.as_ref().unwrap_or(RefusalContext::bare())
     }
 
     pub(crate) fn with_context(mut self, context: &Arc<RefusalContext>) -> Self {
@@ -256,11 +280,11 @@ impl PrincipalBuilder {
 
     /// The finished principal.
     pub fn build(self) -> Principal {
-        Principal {
-            inner: Arc::new(self.0),
-            claims: OnceLock::new(),
-            context: None,
-        }
+        self.identity().principal()
+    }
+
+    pub(crate) fn identity(self) -> Identity {
+        Identity(Arc::new(self.0))
     }
 }
 
@@ -348,13 +372,38 @@ impl StrangerDigest {
 
 /// The mark an auth layer leaves on a request it let through without a principal.
 #[derive(Clone, Debug)]
-pub(crate) struct NoPrincipal(
-    #[cfg_attr(
-        not(feature = "axum"),
-        expect(dead_code, reason = "read by extractors")
-    )]
-    pub(crate) Arc<RefusalContext>,
-);
+pub(crate) struct NoPrincipal(pub(crate) Arc<RefusalContext>);
+
+/// Whose request it is, as a layer further in sees it.
+#[derive(Clone, Copy)]
+pub(crate) struct Caller<'a> {
+    /// `None` for a request that was let through without a credential.
+    pub(crate) principal: Option<&'a Principal>,
+    pub(crate) context: &'a RefusalContext,
+}
+
+impl<'a> Caller<'a> {
+    /// `None` where no auth layer ran.
+    pub(crate) fn of(extensions: &'a Extensions) -> Option<Self> {
+        if let Some(principal) = extensions.get::<Principal>() {
+            return Some(Self {
+                principal: Some(principal),
+                context: principal.context(),
+            });
+        }
+        let NoPrincipal(context) = extensions.get()?;
+        Some(Self {
+            principal: None,
+            context,
+        })
+    }
+
+    /// The scopes granted; none to nobody.
+    pub(crate) fn scopes(self) -> &'a Scopes {
+        static NONE: Scopes = Scopes::none();
+        self.principal.map_or(&NONE, Principal::scopes)
+    }
+}
 
 /// What the auth layer that ran on this request says in its refusals; `None` where none ran.
 #[cfg(feature = "axum")]

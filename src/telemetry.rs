@@ -23,14 +23,38 @@ pub(crate) fn refused(error: &AuthError, method: &Method) {
     }
 }
 
+/// A handler found that its principal lacks scopes.
+pub(crate) fn refused_by_handler(error: &AuthError) {
+    let (reason, status) = (error.reason(), error.status().as_u16());
+    debug!(target: TARGET, reason, status, needed = error.scopes().as_str(), "request refused");
+}
+
 /// A piece that needs an auth layer around it ran without one.
-#[cfg(feature = "axum")]
 pub(crate) fn no_auth_layer(piece: &'static str) {
     tracing::error!(
         target: TARGET,
         piece,
         "no auth layer ran on this request: add one outside, and routes before it"
     );
+}
+
+/// A streamed response was ended, because the credential of its request has.
+pub(crate) fn stream_ended() {
+    debug!(target: TARGET, "stream ended with its credential");
+}
+
+/// The service behind the layer opened a session whose id no client could give back.
+pub(crate) fn unusable_session_id() {
+    tracing::error!(
+        target: TARGET,
+        "the session id of the inner service cannot be bound: it must be one header of 1 to 256 \
+         visible ASCII characters"
+    );
+}
+
+/// An answer that might hold a list was kept from the client, because it could not be filtered.
+pub(crate) fn list_withheld(reason: &'static str) {
+    warn!(target: TARGET, reason, "answer withheld: it cannot be filtered");
 }
 
 /// A setting that weakens a server, said once where it is made.

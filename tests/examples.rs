@@ -26,14 +26,17 @@ use tower_mcp_auth::api_key::KeyFile;
 use tower_mcp_auth::{ApiKeyLayer, Principal};
 
 /// All that listen: `every_example_is_asked` compares with the folder.
-const EXAMPLES: [&str; 8] = [
+const EXAMPLES: [&str; 11] = [
     "api_key",
     "axum",
     "hyper",
+    "introspection",
     "jwt",
+    "mcp_server",
     "quickstart",
     "rate_limit",
     "sqlite_keys",
+    "token_info",
     "tonic",
 ];
 
@@ -310,6 +313,36 @@ async fn quickstart_serves_the_client_of_rmcp() {
 }
 
 #[tokio::test]
+async fn mcp_server_answers_as_it_says() {
+    let example = Example::start("mcp_server").await;
+    let answers = example.ask_all().await;
+    let listed = &answers.to("which includes the smaller one").body;
+    assert!(listed.contains("buy milk"), "{listed}");
+    let needed = answers.to("and not to add; the challenge names what is needed");
+    let challenge = needed.challenge();
+    assert!(challenge.contains(r#"scope="notes:write""#), "{challenge}");
+    assert!(challenge.contains("resource_metadata="), "{challenge}");
+    let lie = &answers
+        .to("a header that says another tool than the body")
+        .body;
+    assert!(lie.contains("-32020"), "{lie}");
+    let session = answers.to("a session, for clients of 2025-11-25");
+    assert!(session.headers.contains_key("mcp-session-id"));
+}
+
+#[tokio::test]
+async fn mcp_server_serves_the_client_of_rmcp() {
+    let example = Example::start("mcp_server").await;
+    let client = rmcp_dance::dance(&format!("{}/mcp", example.url), None).await;
+    let (mut tools, whoami) = rmcp_dance::ask(&client).await;
+    tools.sort();
+    // It asked for what the metadata advertises, and is shown what that is good for.
+    assert_eq!(tools, ["list_notes", "whoami"]);
+    assert_eq!(whoami, "alice");
+    client.cancel().await.expect("the end");
+}
+
+#[tokio::test]
 async fn axum_answers_as_it_says() {
     let answers = Example::start("axum").await.ask_all().await;
     assert_eq!(answers.to("with a good token").body, "hello alice\n");
@@ -440,6 +473,29 @@ async fn jwt_answers_as_it_says() {
     assert!(expired.challenge().contains("expired"));
     let narrow = answers.to("with a token of too little scope").challenge();
     assert!(narrow.contains(r#"error="insufficient_scope", scope="tenant:read""#));
+}
+
+#[tokio::test]
+async fn introspection_answers_as_it_says() {
+    let answers = Example::start("introspection").await.ask_all().await;
+    let opaque = &answers.to("with an opaque token").body;
+    let jwt = &answers.to("with a JWT").body;
+    assert!(
+        opaque.contains("|sub=") && opaque.ends_with("with mcp:read\n"),
+        "{opaque}"
+    );
+    assert_eq!(opaque, jwt);
+    let revoked = answers
+        .to("with an opaque token that was revoked")
+        .challenge();
+    assert!(revoked.contains("not active"), "{revoked}");
+}
+
+#[tokio::test]
+async fn token_info_answers_as_it_says() {
+    let answers = Example::start("token_info").await.ask_all().await;
+    let known = &answers.to("with a token the server knows").body;
+    assert!(known.ends_with("|sub=alice with mcp:read\n"), "{known}");
 }
 
 #[tokio::test]

@@ -40,6 +40,11 @@ impl Row {
         self.floor.map(|(_, floor)| self.added / floor)
     }
 
+    /// What all its candidates took together.
+    pub(crate) fn total(&self) -> f64 {
+        self.bare + self.layer + self.floor.map_or(0.0, |(_, floor)| floor)
+    }
+
     fn missed(&self) -> bool {
         let too_slow = match self.bound {
             Bound::Ratio(most) => self.ratio().is_some_and(|ratio| ratio > most),
@@ -62,6 +67,50 @@ impl Row {
             None => time,
         }
     }
+}
+
+/// One figure by itself.
+pub(crate) struct Fact {
+    pub(crate) label: &'static str,
+    pub(crate) value: f64,
+    pub(crate) unit: &'static str,
+    pub(crate) limit: Limit,
+}
+
+/// What a figure is to be.
+#[derive(Clone, Copy)]
+pub(crate) enum Limit {
+    Most(f64),
+    Least(f64),
+    None,
+}
+
+impl Fact {
+    fn missed(&self) -> bool {
+        match self.limit {
+            Limit::Most(most) => self.value > most,
+            Limit::Least(least) => self.value < least,
+            Limit::None => false,
+        }
+    }
+}
+
+/// Prints the figures, and whether a target was missed.
+pub(crate) fn print_facts(facts: &[Fact]) -> bool {
+    println!();
+    for fact in facts {
+        let Fact {
+            label, value, unit, ..
+        } = fact;
+        let verdict = if fact.missed() { "MISSED" } else { "ok" };
+        let limit = match fact.limit {
+            Limit::Most(most) => format!("at most {most} {unit}  {verdict}"),
+            Limit::Least(least) => format!("at least {least} {unit}  {verdict}"),
+            Limit::None => String::new(),
+        };
+        println!("{label:<52} {value:>9.1} {unit:<4} {limit}");
+    }
+    facts.iter().any(Fact::missed)
 }
 
 /// Prints the table, and whether a target was missed.

@@ -11,7 +11,7 @@ use crate::credential::is_b64token;
 use crate::digest::sha256;
 use crate::error::ConfigError;
 use crate::placeholder::is_placeholder;
-use crate::principal::{Principal, StrangerDigest};
+use crate::principal::{Identity, Principal, StrangerDigest};
 use crate::scopes::Scopes;
 
 /// The shortest and the longest key, in bytes.
@@ -181,7 +181,7 @@ impl ApiKey {
         self
     }
 
-    pub(super) fn to_principal(&self) -> Principal {
+    pub(super) fn to_identity(&self) -> Identity {
         let mut principal = Principal::builder("api_key").scopes(self.scopes.clone());
         if let Some(expires_at) = self.validity.expires_at {
             principal = principal.expires_at(expires_at);
@@ -195,8 +195,8 @@ impl ApiKey {
             principal = principal.claims(&claims);
         }
         match self.owner.as_ref().or(self.name.as_ref()) {
-            Some(subject) => principal.subject(&**subject).build(),
-            None => principal.stranger(self.stranger).build(),
+            Some(subject) => principal.subject(&**subject).identity(),
+            None => principal.stranger(self.stranger).identity(),
         }
     }
 }

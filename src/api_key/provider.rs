@@ -21,7 +21,6 @@ use crate::clock::Clock;
 use crate::credential::{Credential, Location, RequestHead, is_b64token};
 use crate::error::{AuthError, ConfigError};
 use crate::header_name;
-use crate::principal::Principal;
 
 /// The provider of [`ApiKeyLayer`](super::ApiKeyLayer). Clones share one set of keys.
 #[derive(Clone)]
@@ -235,7 +234,7 @@ impl ApiKeys {
         self.clock = clock;
     }
 
-    fn find(&self, memory: &Memory, key: &str) -> Result<Accepted, AuthError> {
+    fn find(&self, memory: &Memory, key: &[u8]) -> Result<Accepted, AuthError> {
         let keys = memory.keys.load();
         let entry = keys.find(key, memory.pepper.as_ref(), &self.clock)?;
         Ok(accept(entry, self.hook.as_ref(), &self.clock))
@@ -267,8 +266,7 @@ fn accept(entry: &Entry, hook: Option<&Hook>, clock: &Clock) -> Accepted {
     if let Some(hook) = hook {
         hook.used(entry, clock.now());
     }
-    let principal: Principal = entry.principal.clone();
-    Accepted::new(principal)
+    Accepted::new(entry.identity.principal())
 }
 
 impl Authenticate for ApiKeys {
@@ -278,17 +276,18 @@ impl Authenticate for ApiKeys {
 
     fn accepts(&self, credential: &Credential<'_>) -> bool {
         let prefix = self.prefix.as_deref().unwrap_or_default();
-        self.location.contains(credential.location()) && credential.value().starts_with(prefix)
+        self.location.contains(credential.location())
+            && credential.as_bytes().starts_with(prefix.as_bytes())
     }
 
     fn authenticate(&self, credential: &Credential<'_>, _: RequestHead<'_>) -> Authentication {
-        let key = credential.value();
+        let key = credential.as_bytes();
         match &self.source {
             Source::Memory(memory) => Authentication::Ready(self.find(memory, key)),
             #[cfg(feature = "api-key-store")]
             Source::File(file) => Authentication::Ready(self.find(file.watched(), key)),
             #[cfg(feature = "api-key-store")]
-            Source::Store(cache) => self.ask(cache, key),
+            Source::Store(cache) => self.ask(cache, credential.value()),
         }
     }
 

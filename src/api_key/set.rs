@@ -8,13 +8,13 @@ use super::entry::{Entry, is_same, refused};
 use super::format::Shape;
 use super::key::{ApiKey, LENGTHS};
 use crate::clock::Clock;
-use crate::digest::sha256;
+use crate::digest::{ByDigest, sha256};
 use crate::error::{AuthError, ConfigError};
 
 /// Keys by their digests.
 #[derive(Default)]
 pub(super) struct KeySet {
-    map: HashMap<[u8; 32], Entry>,
+    map: HashMap<[u8; 32], Entry, ByDigest>,
     /// Whether any key has an end or a beginning: the clock is read for all keys, or for
     /// none.
     has_times: bool,
@@ -80,18 +80,20 @@ impl KeySet {
 
     pub(super) fn find(
         &self,
-        key: &str,
+        key: &[u8],
         pepper: Option<&Pepper>,
         clock: &Clock,
     ) -> Result<&Entry, AuthError> {
+        // A credential is ASCII.
+        let text = || std::str::from_utf8(key).unwrap_or_default();
         if !LENGTHS.contains(&key.len()) {
-            return Err(refused(Shape::of(key), None, None));
+            return Err(refused(Shape::of(text()), None, None));
         }
-        let digest = sha256(&[key.as_bytes()]);
+        let digest = sha256(&[key]);
         let entry = self.map.get(&digest);
         let same = is_same(entry.map(Entry::digest), &digest);
         // Looked at once, for known and unknown keys; for keys given as they are, never.
-        let seen = self.has_digests.then(|| Shape::of(key));
+        let seen = self.has_digests.then(|| Shape::of(text()));
         let is_generated = seen.flatten().is_some();
         let own = entry.filter(|entry| same && may_be_of(entry, is_generated));
         // Read for unknown keys as well: they take the same time.
@@ -104,9 +106,9 @@ impl KeySet {
             return Ok(entry);
         }
         // From here on the key is refused, or a foreign one: the work is the same for all.
-        let shape = seen.unwrap_or_else(|| Shape::of(key));
+        let shape = seen.unwrap_or_else(|| Shape::of(text()));
         let pepper = pepper.filter(|_| self.has_foreign && shape.is_none());
-        let foreign = pepper.and_then(|pepper| self.find_foreign(key, pepper));
+        let foreign = pepper.and_then(|pepper| self.find_foreign(text(), pepper));
         let found = own.or(foreign);
         let fault = found.and_then(|entry| entry.validity.fault(now));
         match (found, fault) {

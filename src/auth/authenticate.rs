@@ -1,11 +1,13 @@
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response};
 
 use crate::challenge::Challenge;
+use crate::clock::Clock;
 use crate::credential::{Credential, Location, RequestHead};
 use crate::error::AuthError;
 use crate::principal::Principal;
@@ -75,6 +77,12 @@ pub trait Authenticate: fmt::Debug + Send + Sync + 'static {
     fn resource_path(&self) -> Option<&str> {
         None
     }
+
+    /// The clock that [the end of validity](Accepted::valid_until) goes by: the system's,
+    /// unless the provider has another. Asked once, when the layer is made.
+    fn clock(&self) -> Clock {
+        Clock::system()
+    }
 }
 
 impl<P: Authenticate + ?Sized> Authenticate for Arc<P> {
@@ -100,6 +108,10 @@ impl<P: Authenticate + ?Sized> Authenticate for Arc<P> {
 
     fn resource_path(&self) -> Option<&str> {
         (**self).resource_path()
+    }
+
+    fn clock(&self) -> Clock {
+        (**self).clock()
     }
 }
 
@@ -132,15 +144,28 @@ impl fmt::Debug for Authentication {
 pub struct Accepted {
     pub(super) principal: Principal,
     pub(super) headers: Option<Box<HeaderMap>>,
+    pub(super) valid_until: Option<Duration>,
 }
 
 impl Accepted {
-    /// Accepts the credential of `principal`.
+    /// Accepts the credential of `principal`, until that expires.
     pub fn new(principal: Principal) -> Self {
         Self {
+            valid_until: principal.expires_since_epoch(),
             principal,
             headers: None,
         }
+    }
+
+    /// Sets when the credential stops being accepted, as time since 1970-01-01 UTC: its
+    /// expiry, and what is allowed for clocks that differ. Streamed answers end then; see
+    /// [the end of streams](crate::auth#the-end-of-streams).
+    ///
+    /// Default: [`Principal::expires_at`].
+    #[must_use]
+    pub fn valid_until(mut self, since_epoch: Duration) -> Self {
+        self.valid_until = Some(since_epoch);
+        self
     }
 
     /// Sets a header of the response, whatever the inner service answers.

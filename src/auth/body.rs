@@ -1,3 +1,4 @@
+use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -6,9 +7,14 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
 use pin_project_lite::pin_project;
 
+use super::lease::Deadline;
+use crate::{refusal, telemetry};
+
 pin_project! {
     /// The body of a response: the inner service's, or that of a refusal.
-    #[derive(Debug)]
+    ///
+    /// A body of unknown size ends when the credential of its request does: see
+    /// [the end of streams](crate::auth#the-end-of-streams).
     pub struct ResponseBody<B> {
         #[pin]
         kind: Kind<B>,
@@ -17,21 +23,30 @@ pin_project! {
 
 pin_project! {
     #[project = KindProj]
-    #[derive(Debug)]
     enum Kind<B> {
-        Inner { #[pin] body: B },
+        Inner {
+            #[pin]
+            body: B,
+            deadline: Option<Deadline>,
+        },
         Own { #[pin] body: Full<Bytes> },
+        Ended,
     }
 }
 
 impl<B> ResponseBody<B> {
-    pub(super) fn inner(body: B) -> Self {
+    pub(crate) fn inner(body: B) -> Self {
+        Self::until(body, None)
+    }
+
+    /// The inner service's body, until the deadline if it streams.
+    pub(super) fn until(body: B, deadline: Option<Deadline>) -> Self {
         Self {
-            kind: Kind::Inner { body },
+            kind: Kind::Inner { body, deadline },
         }
     }
 
-    pub(super) fn own(bytes: Bytes) -> Self {
+    pub(crate) fn own(bytes: Bytes) -> Self {
         Self {
             kind: Kind::Own {
                 body: Full::new(bytes),
@@ -54,23 +69,63 @@ impl<B: Body<Data = Bytes>> Body for ResponseBody<B> {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        match self.project().kind.project() {
-            KindProj::Inner { body } => body.poll_frame(cx),
-            KindProj::Own { body } => body.poll_frame(cx).map_err(|never| match never {}),
+        let mut kind = self.project().kind;
+        let (mut body, deadline) = match kind.as_mut().project() {
+            KindProj::Inner { body, deadline } => (body, deadline),
+            KindProj::Own { body } => {
+                return body.poll_frame(cx).map_err(|never| match never {});
+            }
+            KindProj::Ended => return Poll::Ready(None),
+        };
+        if deadline.as_ref().is_some_and(|deadline| !deadline.polled)
+            && body.size_hint().exact().is_some()
+        {
+            *deadline = None;
         }
+        let Some(deadline) = deadline else {
+            return body.poll_frame(cx);
+        };
+        deadline.polled = true;
+        // Before the body is asked: one that always has more to say ends as well.
+        if !deadline.is_over() {
+            let frame = body.as_mut().poll_frame(cx);
+            if frame.is_ready() || deadline.poll_over(cx).is_pending() {
+                return frame;
+            }
+        }
+        telemetry::stream_ended();
+        let last = deadline.grpc.map(refusal::grpc_end);
+        // The inner service learns of it now, not when the client has gone.
+        kind.set(Kind::Ended);
+        Poll::Ready(last.map(Ok))
     }
 
     fn is_end_stream(&self) -> bool {
         match &self.kind {
-            Kind::Inner { body } => body.is_end_stream(),
+            Kind::Inner { body, .. } => body.is_end_stream(),
             Kind::Own { body } => body.is_end_stream(),
+            Kind::Ended => true,
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.kind {
-            Kind::Inner { body } => body.size_hint(),
+            Kind::Inner { body, .. } => body.size_hint(),
             Kind::Own { body } => body.size_hint(),
+            Kind::Ended => SizeHint::with_exact(0),
         }
+    }
+}
+
+// By hand, because a derive would print the clock and the timer.
+impl<B: fmt::Debug> fmt::Debug for ResponseBody<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_tuple("ResponseBody");
+        match &self.kind {
+            Kind::Inner { body, .. } => debug.field(body),
+            Kind::Own { body } => debug.field(body),
+            Kind::Ended => debug.field(&"ended"),
+        };
+        debug.finish()
     }
 }

@@ -3,10 +3,10 @@ use axum_core::extract::{FromRequestParts, OptionalFromRequestParts};
 use axum_core::response::{IntoResponse, Response};
 use http::request::Parts;
 
-use super::future::refuse;
 use crate::error::AuthError;
 use crate::principal::{Principal, refusal_context};
-use crate::{refusal, telemetry};
+use crate::refusal::{self, refuse};
+use crate::telemetry;
 
 /// What a handler that asks for a [`Principal`] answers when there is none.
 ///
@@ -22,9 +22,13 @@ impl IntoResponse for PrincipalRejection {
 }
 
 impl PrincipalRejection {
-    fn no_auth_layer() -> Self {
-        telemetry::no_auth_layer("Principal");
+    pub(crate) fn no_auth_layer(piece: &'static str) -> Self {
+        telemetry::no_auth_layer(piece);
         Self(refusal::no_auth_layer().map(Body::from))
+    }
+
+    pub(crate) fn new(response: http::Response<bytes::Bytes>) -> Self {
+        Self(response.map(Body::from))
     }
 }
 
@@ -35,10 +39,10 @@ impl<S: Sync> FromRequestParts<S> for Principal {
         if let Some(principal) = parts.extensions.get::<Self>() {
             return Ok(principal.clone());
         }
-        let context =
-            refusal_context(&parts.extensions).ok_or_else(PrincipalRejection::no_auth_layer)?;
+        let context = refusal_context(&parts.extensions)
+            .ok_or_else(|| PrincipalRejection::no_auth_layer("Principal"))?;
         let response = refuse(AuthError::missing(), context, (&*parts).into());
-        Err(PrincipalRejection(response.map(Body::from)))
+        Err(PrincipalRejection::new(response))
     }
 }
 
@@ -54,7 +58,7 @@ impl<S: Sync> OptionalFromRequestParts<S> for Principal {
         }
         match refusal_context(&parts.extensions) {
             Some(_) => Ok(None),
-            None => Err(PrincipalRejection::no_auth_layer()),
+            None => Err(PrincipalRejection::no_auth_layer("Principal")),
         }
     }
 }

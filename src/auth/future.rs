@@ -8,53 +8,90 @@ use http::{HeaderMap, HeaderName, Request, Response};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
+use super::lease::{Lease, Streams};
 use super::{Accepted, PendingAuthentication, ResponseBody};
 use crate::challenge::RefusalContext;
 use crate::credential::RequestHead;
-use crate::error::AuthError;
 use crate::principal::NoPrincipal;
-use crate::refusal::{self, Form};
-use crate::telemetry;
+use crate::refusal::refuse;
 
 /// How an accepted request is made ready for the inner service.
-pub(super) struct Admission {
-    pub(super) context: Arc<RefusalContext>,
-    pub(super) header: HeaderName,
+#[derive(Clone, Copy)]
+pub(super) struct Admission<'s> {
+    pub(super) context: &'s Arc<RefusalContext>,
+    /// Where the credential is.
+    pub(super) header: &'s HeaderName,
     pub(super) forward_credential: bool,
+    pub(super) streams: &'s Streams,
 }
 
-impl Admission {
-    /// Puts the principal in, takes the credential out, and returns the headers of the
-    /// response.
-    pub(super) fn admit<B>(
-        self,
-        request: &mut Request<B>,
-        accepted: Accepted,
-    ) -> Option<Box<HeaderMap>> {
+/// What is done to the response of an accepted request.
+#[derive(Default)]
+pub(super) struct Afterwards {
+    headers: Option<Box<HeaderMap>>,
+    lease: Option<Lease>,
+}
+
+impl Afterwards {
+    fn apply<B>(self, mut response: Response<B>) -> Response<ResponseBody<B>> {
+        if let Some(headers) = self.headers {
+            response.headers_mut().extend(*headers);
+        }
+        let deadline = self
+            .lease
+            .and_then(|lease| lease.deadline(response.headers()));
+        response.map(|body| ResponseBody::until(body, deadline))
+    }
+}
+
+/// The same for a request that waits, and may outlive its service.
+pub(super) struct HeldAdmission {
+    context: Arc<RefusalContext>,
+    header: HeaderName,
+    forward_credential: bool,
+    streams: Streams,
+}
+
+impl HeldAdmission {
+    fn admission(&self) -> Admission<'_> {
+        Admission {
+            context: &self.context,
+            header: &self.header,
+            forward_credential: self.forward_credential,
+            streams: &self.streams,
+        }
+    }
+}
+
+impl Admission<'_> {
+    pub(super) fn held(self) -> HeldAdmission {
+        HeldAdmission {
+            context: Arc::clone(self.context),
+            header: self.header.clone(),
+            forward_credential: self.forward_credential,
+            streams: self.streams.clone(),
+        }
+    }
+
+    /// Puts the principal in, and takes the credential out.
+    pub(super) fn admit<B>(self, request: &mut Request<B>, accepted: Accepted) -> Afterwards {
+        let lease = self.streams.lease(request, accepted.valid_until);
         if self.forward_credential {
-            if let Some(value) = request.headers_mut().get_mut(&self.header) {
+            if let Some(value) = request.headers_mut().get_mut(self.header) {
                 value.set_sensitive(true);
             }
         } else {
-            request.headers_mut().remove(&self.header);
+            request.headers_mut().remove(self.header);
         }
         let extensions = request.extensions_mut();
         extensions.remove::<NoPrincipal>();
         // This replaces the principal of a layer further out.
-        extensions.insert(accepted.principal.with_context(&self.context));
-        accepted.headers
+        extensions.insert(accepted.principal.with_context(self.context));
+        Afterwards {
+            headers: accepted.headers,
+            lease,
+        }
     }
-}
-
-/// Writes a refusal, and the one event that tells of it.
-pub(super) fn refuse(
-    error: AuthError,
-    context: &RefusalContext,
-    head: RequestHead<'_>,
-) -> Response<Bytes> {
-    telemetry::refused(&error, head.method());
-    let form = Form::of(head.method(), head.version(), head.headers());
-    refusal::respond(error, context, form)
 }
 
 pin_project! {
@@ -71,12 +108,12 @@ pin_project! {
         Wait {
             pending: PendingAuthentication,
             // Taken together when the answer is there.
-            held: Option<(Admission, S, Request<ReqBody>)>,
+            held: Option<(HeldAdmission, S, Request<ReqBody>)>,
         },
         Inner {
             #[pin]
             future: F,
-            headers: Option<Box<HeaderMap>>,
+            afterwards: Afterwards,
         },
         Respond {
             response: Option<Response<Bytes>>,
@@ -86,7 +123,7 @@ pin_project! {
 
 impl<S, ReqBody, F> ResponseFuture<S, ReqBody, F> {
     pub(super) fn wait(
-        admission: Admission,
+        admission: HeldAdmission,
         pending: PendingAuthentication,
         ready_inner: S,
         request: Request<ReqBody>,
@@ -99,9 +136,9 @@ impl<S, ReqBody, F> ResponseFuture<S, ReqBody, F> {
         }
     }
 
-    pub(super) fn inner(future: F, headers: Option<Box<HeaderMap>>) -> Self {
+    pub(super) fn inner(future: F, afterwards: Afterwards) -> Self {
         Self {
-            state: State::Inner { future, headers },
+            state: State::Inner { future, afterwards },
         }
     }
 
@@ -130,10 +167,11 @@ where
                         held.take().expect("ResponseFuture polled after completion");
                     match answer {
                         Ok(accepted) => {
-                            let headers = admission.admit(&mut request, accepted);
+                            let admission = admission.admission();
+                            let afterwards = admission.admit(&mut request, accepted);
                             State::Inner {
                                 future: inner.call(request),
-                                headers,
+                                afterwards,
                             }
                         }
                         Err(error) => State::Respond {
@@ -145,12 +183,9 @@ where
                         },
                     }
                 }
-                StateProj::Inner { future, headers } => {
-                    let mut response = ready!(future.poll(cx))?;
-                    if let Some(headers) = headers.take() {
-                        response.headers_mut().extend(*headers);
-                    }
-                    return Poll::Ready(Ok(response.map(ResponseBody::inner)));
+                StateProj::Inner { future, afterwards } => {
+                    let response = ready!(future.poll(cx))?;
+                    return Poll::Ready(Ok(std::mem::take(afterwards).apply(response)));
                 }
                 StateProj::Respond { response } => {
                     let response = response

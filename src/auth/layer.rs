@@ -1,16 +1,19 @@
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{HeaderName, Request, Response};
 use tower_layer::Layer;
 
 use super::exempt::{Exemptions, SseEndpoints};
 use super::future::Admission;
+use super::lease::Streams;
 use super::{Accepted, AuthService, Authenticate, Authentication, PendingAuthentication};
 use crate::challenge::RefusalContext;
 use crate::credential::{self, QueryNames, RequestHead};
 use crate::error::{AuthError, ConfigError};
+use crate::refusal::refuse;
 use crate::telemetry;
 
 /// The layer that puts the provider `P` before a service.
@@ -32,19 +35,20 @@ pub(super) struct State<P> {
     exempt: Exemptions,
     query_names: QueryNames,
     forward_credential: bool,
+    streams: Streams,
     pub(super) context: Arc<RefusalContext>,
 }
 
 /// What becomes of a request.
-pub(super) enum Decision {
+pub(super) enum Decision<'s> {
     /// The provider's own document, or a refusal.
     Respond(Response<Bytes>),
     /// On to the inner service, with nobody's name.
     PassExempt,
-    /// On to the inner service.
-    Admit(Admission, Accepted),
+    /// On to the inner service; the credential is in this header.
+    Admit(&'s HeaderName, Accepted),
     /// The provider must wait for its answer.
-    Wait(Admission, PendingAuthentication),
+    Wait(&'s HeaderName, PendingAuthentication),
 }
 
 impl<P: Authenticate> AuthLayer<P> {
@@ -58,6 +62,7 @@ impl<P: Authenticate> AuthLayer<P> {
         });
         Self {
             state: Arc::new(State {
+                streams: Streams::new(provider.clock()),
                 provider,
                 exempt: Exemptions::default(),
                 query_names: QueryNames::default(),
@@ -83,6 +88,7 @@ impl<P: Authenticate> AuthLayer<P> {
             exempt,
             query_names,
             forward_credential,
+            streams,
             context,
         } = Arc::unwrap_or_clone(self.state);
         AuthLayer {
@@ -91,6 +97,7 @@ impl<P: Authenticate> AuthLayer<P> {
                 exempt,
                 query_names,
                 forward_credential,
+                streams,
                 context,
             }),
         }
@@ -179,6 +186,38 @@ impl<P: Authenticate + Clone> AuthLayer<P> {
         self
     }
 
+    /// How much longer than its credential an answer may take, where it is no stream that is
+    /// meant to stay open; default 10 minutes. See
+    /// [the end of streams](crate::auth#the-end-of-streams).
+    pub fn stream_grace(mut self, grace: Duration) -> Self {
+        Arc::make_mut(&mut self.state).streams.grace = grace;
+        self
+    }
+
+    /// How long a stream may stay open whose credential does not expire; default without end.
+    /// See [the end of streams](crate::auth#the-end-of-streams).
+    ///
+    /// # Errors
+    /// The time is zero.
+    pub fn stream_max_life(mut self, life: Duration) -> Result<Self, ConfigError> {
+        Arc::make_mut(&mut self.state).streams.set_max_life(life)?;
+        Ok(self)
+    }
+
+    /// Lets streams go on after the credential they were opened with has expired.
+    ///
+    /// Whoever was let in once then hears everything that is said on the stream for as long
+    /// as the connection lives. [`stream_max_life`](Self::stream_max_life) holds for all
+    /// streams instead, if it is set.
+    pub fn dangerously_streams_outlive_credentials(mut self) -> Self {
+        Arc::make_mut(&mut self.state).streams.outlive_credentials = true;
+        telemetry::weakened(
+            "dangerously_streams_outlive_credentials",
+            "streams go on after their credential has expired",
+        );
+        self
+    }
+
     /// Edits the provider, and what refusals say with it.
     pub(crate) fn edit_provider(
         &mut self,
@@ -187,23 +226,24 @@ impl<P: Authenticate + Clone> AuthLayer<P> {
         let state = Arc::make_mut(&mut self.state);
         edit(&mut state.provider)?;
         Arc::make_mut(&mut state.context).challenges = state.provider.challenges();
+        state.streams.clock = state.provider.clock();
         Ok(())
     }
 }
 
 impl<P: Authenticate> State<P> {
     /// Judges a request.
-    pub(super) fn decide(&self, head: RequestHead<'_>) -> Decision {
+    pub(super) fn decide(&self, head: RequestHead<'_>) -> Decision<'_> {
         if let Some(document) = self.provider.answer(head) {
             return Decision::Respond(document);
         }
         match self.authenticate(head) {
             Ok(decision) => decision,
-            Err(error) => Decision::Respond(super::future::refuse(error, &self.context, head)),
+            Err(error) => Decision::Respond(refuse(error, &self.context, head)),
         }
     }
 
-    fn authenticate(&self, head: RequestHead<'_>) -> Result<Decision, AuthError> {
+    fn authenticate(&self, head: RequestHead<'_>) -> Result<Decision<'_>, AuthError> {
         let locations = self.provider.locations();
         // A credential in a URL has leaked already, into logs and histories, and cannot be
         // taken out of it here: not even a public path may pass it on.
@@ -211,19 +251,25 @@ impl<P: Authenticate> State<P> {
         if self.exempt.cover(head) {
             return Ok(Decision::PassExempt);
         }
-        let credential =
+        let (location, credential) =
             credential::read(locations, head.headers())?.ok_or_else(AuthError::missing)?;
         if !self.provider.accepts(&credential) {
             return Err(AuthError::invalid("unaccepted_credential"));
         }
-        let admission = Admission {
-            context: Arc::clone(&self.context),
-            header: credential.location().header().clone(),
-            forward_credential: self.forward_credential,
-        };
+        let header = location.header();
         match self.provider.authenticate(&credential, head) {
-            Authentication::Ready(answer) => Ok(Decision::Admit(admission, answer?)),
-            Authentication::Pending(pending) => Ok(Decision::Wait(admission, pending)),
+            Authentication::Ready(answer) => Ok(Decision::Admit(header, answer?)),
+            Authentication::Pending(pending) => Ok(Decision::Wait(header, pending)),
+        }
+    }
+
+    /// What an accepted request is made ready with.
+    pub(super) fn admission<'s>(&'s self, header: &'s HeaderName) -> Admission<'s> {
+        Admission {
+            context: &self.context,
+            header,
+            forward_credential: self.forward_credential,
+            streams: &self.streams,
         }
     }
 

@@ -57,6 +57,30 @@ macro_rules! auth_layer_newtype {
                 Self(self.0.grpc_refusals(grpc))
             }
 
+            /// See [`AuthLayer::stream_grace`](crate::auth::AuthLayer::stream_grace): how much
+            /// longer than its credential an answer may take; default 10 minutes.
+            pub fn stream_grace(self, grace: std::time::Duration) -> Self {
+                Self(self.0.stream_grace(grace))
+            }
+
+            /// See [`AuthLayer::stream_max_life`](crate::auth::AuthLayer::stream_max_life): how
+            /// long a stream may stay open whose credential does not expire.
+            ///
+            /// # Errors
+            /// The time is zero.
+            pub fn stream_max_life(
+                self,
+                life: std::time::Duration,
+            ) -> Result<Self, crate::ConfigError> {
+                self.0.stream_max_life(life).map(Self)
+            }
+
+            /// See
+            /// [`AuthLayer::dangerously_streams_outlive_credentials`](crate::auth::AuthLayer::dangerously_streams_outlive_credentials).
+            pub fn dangerously_streams_outlive_credentials(self) -> Self {
+                Self(self.0.dangerously_streams_outlive_credentials())
+            }
+
             /// See [`AuthLayer::boxed`](crate::auth::AuthLayer::boxed): the layer with its
             /// provider's type erased.
             pub fn boxed(

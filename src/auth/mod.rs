@@ -17,6 +17,25 @@
 //! changed. Every refusal carries its [`AuthError`](crate::AuthError) in the response's
 //! extensions.
 //!
+//! # The end of streams
+//!
+//! A stream that goes on for hours would outlive the token it was opened with, and what it
+//! says would go to somebody who may not hear it any more. So an answer of unknown size ends
+//! with the credential of its request, at `exp` and the clock skew:
+//!
+//! - An event stream that was opened with `GET`, and the answer to a `subscriptions/listen` of
+//!   MCP 2026-07-28 (by its `Mcp-Method` header), end then.
+//! - Any other answer may still be given, for 10 minutes more
+//!   ([`stream_grace`](AuthLayer::stream_grace)).
+//! - A credential that does not expire ends nothing, unless
+//!   [`stream_max_life`](AuthLayer::stream_max_life) is set.
+//!
+//! The end is a clean one, after which MCP clients connect again, with a new token. A gRPC
+//! stream ends with `grpc-status: 16`. A body of known size, or with a `Content-Length`, is
+//! left alone: it could only be cut. Streams are looked at with every frame, and woken by a
+//! timer of Tokio while they wait; outside a Tokio runtime they end with the next frame. A
+//! runtime whose timers are switched off panics.
+//!
 //! # Example
 //!
 //! ```
@@ -63,6 +82,7 @@ mod exempt;
 mod extract;
 mod future;
 mod layer;
+mod lease;
 mod macros;
 mod service;
 

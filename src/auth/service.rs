@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 use http::{Request, Response};
 use tower_service::Service;
 
-use super::future::ResponseFuture;
+use super::future::{Afterwards, ResponseFuture};
 use super::layer::{Decision, State};
 use super::{Authenticate, ResponseBody};
 use crate::credential::RequestHead;
@@ -54,23 +54,25 @@ where
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
         match self.state.decide(RequestHead::of(&request)) {
             Decision::Respond(response) => ResponseFuture::respond(response),
-            Decision::Admit(admission, accepted) => {
-                let headers = admission.admit(&mut request, accepted);
-                ResponseFuture::inner(self.inner.call(request), headers)
+            Decision::Admit(header, accepted) => {
+                let admission = self.state.admission(header);
+                let afterwards = admission.admit(&mut request, accepted);
+                ResponseFuture::inner(self.inner.call(request), afterwards)
             }
             Decision::PassExempt => {
                 self.state.clean(&mut request);
                 let extensions = request.extensions_mut();
                 extensions.remove::<Principal>();
                 extensions.insert(NoPrincipal(Arc::clone(&self.state.context)));
-                ResponseFuture::inner(self.inner.call(request), None)
+                ResponseFuture::inner(self.inner.call(request), Afterwards::default())
             }
-            Decision::Wait(admission, pending) => {
+            Decision::Wait(header, pending) => {
+                let held = self.state.admission(header).held();
                 // The service that was polled ready must be the one that is called:
                 // https://docs.rs/tower/latest/tower/trait.Service.html#be-careful-when-cloning-inner-services
                 let not_ready_inner = self.inner.clone();
                 let ready_inner = std::mem::replace(&mut self.inner, not_ready_inner);
-                ResponseFuture::wait(admission, pending, ready_inner, request)
+                ResponseFuture::wait(held, pending, ready_inner, request)
             }
         }
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 use super::compact::{json_error, or_wrong_type, wrong_type};
-use super::json::{Names, Skip, Text};
+use super::json::{Names, Skip, Text, read_object};
 use crate::error::{AuthError, ConfigError};
 
 /// The claims this crate judges, borrowed from the payload. A claim of the wrong type was
@@ -100,11 +100,10 @@ impl Default for ScopeClaim {
 
 impl<'p> Claims<'p> {
     pub(crate) fn read(payload: &'p [u8], scope: &ScopeClaim) -> Result<Self, AuthError> {
-        let mut deserializer = serde_json::Deserializer::from_slice(payload);
-        deserializer
-            .deserialize_map(ClaimsVisitor(scope))
-            .and_then(|claims| deserializer.end().map(|()| claims))
-            .map_err(|error| json_error(&error, "claims"))
+        let mut claims = Self::default();
+        let visitor = ClaimsVisitor(scope, &mut claims);
+        read_object(payload, visitor).map_err(|error| json_error(&error, "claims"))?;
+        Ok(claims)
     }
 
     /// The client: `client_id` (RFC 9068), or `azp`.
@@ -113,24 +112,25 @@ impl<'p> Claims<'p> {
     }
 }
 
-struct ClaimsVisitor<'s>(&'s ScopeClaim);
+/// Fills in claims where they stand: they are too large to be handed on.
+struct ClaimsVisitor<'s, 'c, 'de>(&'s ScopeClaim, &'c mut Claims<'de>);
 
-impl<'de> Visitor<'de> for ClaimsVisitor<'_> {
-    type Value = Claims<'de>;
+impl<'de> Visitor<'de> for ClaimsVisitor<'_, '_, 'de> {
+    type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a JSON object")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Claims<'de>, A::Error> {
-        let mut claims = Claims::default();
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let Self(scope, claims) = self;
         let mut names = Names::new();
         while let Some(name) = map.next_key_seed(Text)? {
-            let is_scope = *name == *self.0.name;
+            let is_scope = *name == *scope.name;
             match &*name {
                 _ if is_scope => {
                     let scope = map
-                        .next_value_seed(SpaceSeparated(self.0.array))
+                        .next_value_seed(SpaceSeparated(scope.array))
                         .map_err(|_| wrong_type("scope"))?;
                     claims.has_scope |= !scope.is_empty() && is_scope_name(&name);
                     claims.scope = Some(scope);
@@ -181,7 +181,7 @@ impl<'de> Visitor<'de> for ClaimsVisitor<'_> {
             }
             names.add(name)?;
         }
-        Ok(claims)
+        Ok(())
     }
 }
 

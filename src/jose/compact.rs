@@ -3,12 +3,11 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::de::{Deserializer, MapAccess, Visitor};
+use serde::de::{MapAccess, Visitor};
 
 use super::algorithm::Algorithm;
-use super::json::{DUPLICATE, Names, RESERVED, Skip, TOO_DEEP, Text};
+use super::base64url;
+use super::json::{DUPLICATE, Names, RESERVED, Skip, TOO_DEEP, Text, read_object};
 use crate::error::AuthError;
 
 /// The longest token, in bytes.
@@ -22,9 +21,9 @@ const USUAL_HEADER: usize = 384;
 pub(crate) struct Compact<'t> {
     header: Header,
     /// What was signed: header, dot, payload.
-    signing_input: &'t str,
-    payload: &'t str,
-    signature: &'t str,
+    signing_input: &'t [u8],
+    payload: &'t [u8],
+    signature: &'t [u8],
 }
 
 /// The members of the JOSE header that mean something here. `jwk`, `jku`, `x5u`, `x5c`,
@@ -77,17 +76,16 @@ impl Typ {
 
 impl<'t> Compact<'t> {
     /// Takes a token apart. Sizes and dots are judged before anything is decoded.
-    pub(crate) fn parse(token: &'t str) -> Result<Self, AuthError> {
+    pub(crate) fn parse(token: &'t [u8]) -> Result<Self, AuthError> {
         if token.len() > MAX_TOKEN {
             return Err(AuthError::invalid("token_too_large")
                 .with_detail(format!("{} bytes, at most {MAX_TOKEN}", token.len())));
         }
-        let mut parts = token.split('.');
-        let (Some(header), Some(payload), Some(signature), None) =
-            (parts.next(), parts.next(), parts.next(), parts.next())
-        else {
+        let mut dots = memchr::memchr_iter(b'.', token);
+        let (Some(first), Some(second), None) = (dots.next(), dots.next(), dots.next()) else {
             return Err(not_compact(token));
         };
+        let header = &token[..first];
         // Without padding: four characters rounded up would let two more bytes through.
         if header.len() > (MAX_HEADER * 4).div_ceil(3) {
             return Err(AuthError::invalid("header_too_large")
@@ -95,20 +93,17 @@ impl<'t> Compact<'t> {
         }
         let mut stack = [0; USUAL_HEADER];
         let heap;
-        let json = if base64::decoded_len_estimate(header.len()) <= USUAL_HEADER {
-            let length = URL_SAFE_NO_PAD
-                .decode_slice(header, &mut stack)
-                .map_err(|_| not_base64("header"))?;
-            &stack[..length]
+        let json = if base64url::decoded_len(header.len()) <= USUAL_HEADER {
+            base64url::decode(header, &mut stack).ok_or_else(|| not_base64("header"))?
         } else {
             heap = decode(header, "header")?;
             &heap
         };
         Ok(Self {
             header: read_header(json)?,
-            signing_input: &token[..header.len() + 1 + payload.len()],
-            payload,
-            signature,
+            signing_input: &token[..second],
+            payload: &token[first + 1..second],
+            signature: &token[second + 1..],
         })
     }
 
@@ -123,7 +118,7 @@ impl<'t> Compact<'t> {
     }
 
     pub(crate) fn signing_input(&self) -> &'t [u8] {
-        self.signing_input.as_bytes()
+        self.signing_input
     }
 
     /// The bytes of the payload.
@@ -133,32 +128,28 @@ impl<'t> Compact<'t> {
 
     /// The bytes of the signature, in `buffer`: 1024 are an RSA signature of 8192 bits.
     pub(crate) fn signature<'b>(&self, buffer: &'b mut [u8; 1024]) -> Result<&'b [u8], AuthError> {
-        URL_SAFE_NO_PAD
-            .decode_slice(self.signature, buffer)
-            .map(|length| &buffer[..length])
-            .map_err(|_| not_base64("signature"))
+        base64url::decode(self.signature, buffer).ok_or_else(|| not_base64("signature"))
     }
 }
 
 /// Whether a token is a JWS by its shape: three parts, and the first is a JSON object. What
 /// is not belongs to whoever can say what it means.
 #[cfg(feature = "oauth")]
-pub(crate) fn is_jws(token: &str) -> bool {
-    let mut parts = token.split('.');
-    let (Some(header), Some(_), Some(_), None) =
-        (parts.next(), parts.next(), parts.next(), parts.next())
-    else {
+pub(crate) fn is_jws(token: &[u8]) -> bool {
+    type Members<'a> = std::collections::BTreeMap<Cow<'a, str>, serde::de::IgnoredAny>;
+
+    let mut dots = memchr::memchr_iter(b'.', token);
+    let (Some(end), Some(_), None) = (dots.next(), dots.next(), dots.next()) else {
         return false;
     };
-    let Ok(json) = URL_SAFE_NO_PAD.decode(header) else {
-        return false;
-    };
-    serde_json::from_slice::<std::collections::BTreeMap<Cow<'_, str>, serde::de::IgnoredAny>>(&json)
-        .is_ok()
+    let header = &token[..end];
+    let mut json = vec![0; base64url::decoded_len(header.len())];
+    base64url::decode(header, &mut json)
+        .is_some_and(|json| serde_json::from_slice::<Members<'_>>(json).is_ok())
 }
 
-fn not_compact(token: &str) -> AuthError {
-    match token.bytes().filter(|byte| *byte == b'.').count() {
+fn not_compact(token: &[u8]) -> AuthError {
+    match memchr::memchr_iter(b'.', token).count() {
         4 => AuthError::invalid("encrypted_token")
             .with_detail("five parts: encrypted tokens are not accepted"),
         dots => AuthError::invalid("not_a_jwt")
@@ -166,11 +157,9 @@ fn not_compact(token: &str) -> AuthError {
     }
 }
 
-fn decode(part: &str, what: &str) -> Result<Vec<u8>, AuthError> {
-    let mut out = Vec::with_capacity(base64::decoded_len_estimate(part.len()));
-    URL_SAFE_NO_PAD
-        .decode_vec(part, &mut out)
-        .map_err(|_| not_base64(what))?;
+fn decode(part: &[u8], what: &str) -> Result<Vec<u8>, AuthError> {
+    let mut out = vec![0; base64url::decoded_len(part.len())];
+    base64url::decode(part, &mut out).ok_or_else(|| not_base64(what))?;
     Ok(out)
 }
 
@@ -234,11 +223,8 @@ const CHECKED_MEMBERS: [&str; 20] = [
 ];
 
 fn read_header(json: &[u8]) -> Result<Header, AuthError> {
-    let mut deserializer = serde_json::Deserializer::from_slice(json);
-    let (header, refused) = deserializer
-        .deserialize_map(HeaderVisitor)
-        .and_then(|read| deserializer.end().map(|()| read))
-        .map_err(|error| json_error(&error, "header"))?;
+    let (header, refused) =
+        read_object(json, HeaderVisitor).map_err(|error| json_error(&error, "header"))?;
     match refused {
         Some((reason, detail)) => Err(AuthError::invalid(reason).with_detail(detail)),
         None => Ok(header),

@@ -16,6 +16,19 @@ pub(super) const MAX_DEPTH: usize = 32;
 const NUMBER: &str = "$serde_json::private::Number";
 const RAW_VALUE: &str = "$serde_json::private::RawValue";
 
+/// Reads a text that is one object and nothing else.
+pub(super) fn read_object<'de, V: Visitor<'de>>(
+    json: &'de [u8],
+    visitor: V,
+) -> Result<V::Value, serde_json::Error> {
+    // All at once: string by string it costs several times as much.
+    let json = std::str::from_utf8(json).map_err(serde_json::Error::custom)?;
+    let mut deserializer = serde_json::Deserializer::from_str(json);
+    let value = deserializer.deserialize_map(visitor)?;
+    deserializer.end()?;
+    Ok(value)
+}
+
 /// A string, borrowed from the input where it has no escapes.
 pub(super) struct Text;
 
@@ -95,6 +108,8 @@ pub(super) struct Names<'de> {
     /// On the stack: few objects have more, and a token should cost no allocation for it.
     few: [Cow<'de, str>; FEW],
     len: usize,
+    /// A bit for each length and first character: most names are told apart by it.
+    seen: u64,
     many: HashSet<Cow<'de, str>>,
 }
 
@@ -107,15 +122,19 @@ impl<'de> Names<'de> {
         Self {
             few: [const { Cow::Borrowed("") }; FEW],
             len: 0,
+            seen: 0,
             many: HashSet::new(),
         }
     }
 
     pub(super) fn add<E: Error>(&mut self, name: Cow<'de, str>) -> Result<(), E> {
-        if name == RAW_VALUE || name == NUMBER {
+        let first = name.bytes().next().unwrap_or_default();
+        if first == b'$' && (name == RAW_VALUE || name == NUMBER) {
             return Err(E::custom(RESERVED));
         }
-        let mut repeated = self.few[..self.len].contains(&name);
+        let bit = 1 << ((usize::from(first) ^ (name.len() << 3)) & 63);
+        let mut repeated = self.seen & bit != 0 && self.few[..self.len].contains(&name);
+        self.seen |= bit;
         if self.len < FEW {
             self.few[self.len] = name;
             self.len += 1;

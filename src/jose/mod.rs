@@ -19,6 +19,7 @@
 
 mod algorithm;
 mod backend;
+mod base64url;
 mod claims;
 mod compact;
 mod json;

@@ -177,7 +177,7 @@ impl TokenProfile {
         now: Duration,
     ) -> Result<(), AuthError> {
         let skew = self.clock_skew;
-        if now >= exp.saturating_add(skew) {
+        if now >= self.valid_until(exp) {
             return Err(AuthError::invalid("expired")
                 .with_description("The access token expired")
                 .with_detail(format!(
@@ -206,11 +206,16 @@ impl TokenProfile {
         Ok(())
     }
 
+    /// When a token with this `exp` stops being accepted.
+    pub(crate) fn valid_until(&self, exp: Duration) -> Duration {
+        exp.saturating_add(self.clock_skew)
+    }
+
     /// The principal of a token that passed, with all its claims.
     pub(crate) fn principal(
         &self,
         claims: &Claims<'_>,
-        token: &str,
+        token: &[u8],
     ) -> Result<crate::principal::PrincipalBuilder, AuthError> {
         let scopes: Scopes = match &claims.scope {
             Some(scope) => scope.parse().map_err(|_| {
@@ -241,7 +246,7 @@ impl TokenProfile {
         // Two strangers with the same client are not one principal, unless machines are
         // all there is.
         if !(self.clients_are_principals && client.is_some()) {
-            principal = principal.told_apart_by(token.as_bytes());
+            principal = principal.told_apart_by(token);
         }
         Ok(principal)
     }

@@ -20,7 +20,7 @@ pub struct Jwt {
 }
 
 impl Jwt {
-    fn verify(&self, token: &str) -> Result<Accepted, AuthError> {
+    fn verify(&self, token: &[u8]) -> Result<Accepted, AuthError> {
         let compact = Compact::parse(token)?;
         let alg = self.profile.check_header(compact.header())?;
         let index = select(&self.key, compact.header().kid.as_deref(), alg)?;
@@ -32,12 +32,13 @@ impl Jwt {
             return Err(AuthError::invalid("bad_signature")
                 .with_detail(format!("the {alg} signature does not hold")));
         }
-        self.profile
+        let exp = self
+            .profile
             .check_claims(compact.header(), &claims, self.clock.now())?;
         let principal = self.profile.principal(&claims, token)?;
         let principal = principal.raw_claims(payload).build();
         check_scopes(&self.required_scopes, principal.scopes())?;
-        Ok(Accepted::new(principal))
+        Ok(Accepted::new(principal).valid_until(self.profile.valid_until(exp)))
     }
 }
 
@@ -47,7 +48,7 @@ impl Authenticate for Jwt {
     }
 
     fn authenticate(&self, credential: &Credential<'_>, _: RequestHead<'_>) -> Authentication {
-        Authentication::Ready(self.verify(credential.value()))
+        Authentication::Ready(self.verify(credential.as_bytes()))
     }
 
     fn challenges(&self) -> Vec<Challenge> {
@@ -57,6 +58,10 @@ impl Authenticate for Jwt {
                 .with_scopes(self.required_scopes.clone())
                 .with_message("Invalid or expired JWT token"),
         ]
+    }
+
+    fn clock(&self) -> Clock {
+        self.clock.clone()
     }
 }
 

@@ -27,18 +27,38 @@ pub type Fetching = Pin<Box<dyn Future<Output = Result<Response<Bytes>, FetchErr
 
 /// Why there is no response.
 #[derive(Debug)]
-pub struct FetchError(Box<str>);
+pub struct FetchError {
+    text: Box<str>,
+    answered: bool,
+}
 
 impl FetchError {
     /// An error with this text, which reaches traces: no secret belongs in it.
     pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into().into())
+        Self {
+            text: text.into().into(),
+            answered: false,
+        }
+    }
+
+    /// The server answered, with more than `max_bytes`. It is not taken for a server that
+    /// cannot be reached: a large answer about one token says nothing of the others.
+    pub fn too_large(max_bytes: usize) -> Self {
+        Self {
+            text: format!("the answer has more than {max_bytes} bytes").into(),
+            answered: true,
+        }
+    }
+
+    /// Whether the server was reached.
+    pub(super) fn answered(&self) -> bool {
+        self.answered
     }
 }
 
 impl fmt::Display for FetchError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.text)
     }
 }
 
@@ -129,18 +149,16 @@ impl Fetch for HttpFetch {
                 return Err(FetchError::new("the address is not public"));
             }
             let mut response = client?.execute(request).await.map_err(fetch_error)?;
-            let too_large =
-                || FetchError::new(format!("the answer has more than {max_bytes} bytes"));
             if response
                 .content_length()
                 .is_some_and(|length| length > max_bytes as u64)
             {
-                return Err(too_large());
+                return Err(FetchError::too_large(max_bytes));
             }
             let mut body = Vec::new();
             while let Some(chunk) = response.chunk().await.map_err(fetch_error)? {
                 if body.len() + chunk.len() > max_bytes {
-                    return Err(too_large());
+                    return Err(FetchError::too_large(max_bytes));
                 }
                 body.extend_from_slice(&chunk);
             }

@@ -7,6 +7,8 @@
 //!   request, keeps them fresh, and survives an issuer that is down;
 //! - accepts a JWT that is signed with one of them, from exactly that issuer, for exactly
 //!   that resource, not expired, and an access token and no other kind;
+//! - asks the authorization server about opaque tokens, where that is set ([`Introspection`],
+//!   [RFC 7662]), and remembers the answer for a moment;
 //! - serves its metadata ([RFC 9728]) and names it in every challenge ([RFC 6750]), so that
 //!   a client finds its way from a bare 401 to a token;
 //! - answers trouble of its own with 503 and `Retry-After`, never with 401: a client would
@@ -59,6 +61,7 @@
 //! ```
 //!
 //! [RFC 6750]: https://www.rfc-editor.org/rfc/rfc6750
+//! [RFC 7662]: https://www.rfc-editor.org/rfc/rfc7662
 //! [RFC 8414]: https://www.rfc-editor.org/rfc/rfc8414
 //! [RFC 9728]: https://www.rfc-editor.org/rfc/rfc9728
 

@@ -6,11 +6,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::Response;
 
-use super::introspection::{self, Asked, Introspector, OpaqueRoutes, Vouched};
+use super::introspection::{self, Asked, Good, Introspector, OpaqueRoutes, Vouched};
 use super::keys::{KeyHealth, Lookup, Waiting};
 use super::metadata::MetadataDocument;
 use super::resource::ProtectedResource;
-use super::token_cache::{TokenDigest, TokenKey, Tokens, VerifiedToken};
+use super::token_cache::{TokenId, TokenKey, Tokens, VerifiedToken};
 use super::trusted::TrustedServer;
 use crate::auth::{Accepted, Authenticate, Authentication};
 use crate::challenge::Challenge;
@@ -18,7 +18,6 @@ use crate::clock::Clock;
 use crate::credential::{Credential, Location, RequestHead};
 use crate::error::{AuthError, quoted};
 use crate::jose::{Claims, Compact, ScopeClaim, check_scopes, is_jws, mismatch};
-use crate::principal::Principal;
 use crate::scopes::Scopes;
 
 /// The provider of [`OAuthLayer`](super::OAuthLayer). Clones share keys and metadata.
@@ -47,7 +46,7 @@ enum Verdict {
     /// Ask again when this fetch of keys has ended.
     Wait(Waiting),
     /// The authorization server decides; the principal is that of a JWT found good here.
-    Ask(Asked, Option<Principal>),
+    Ask(Asked, Option<Good>),
 }
 
 /// The same, before scopes are judged.
@@ -60,7 +59,7 @@ enum Anew {
 
 /// A JWT found good before.
 struct Recalled {
-    principal: Principal,
+    good: Good,
     /// Whom else to ask about it.
     second_opinion: Option<Arc<Introspector>>,
 }
@@ -106,13 +105,14 @@ impl OAuth {
     /// anew, an opaque one by asking its authorization server.
     ///
     /// Call it when you learn that a token was revoked. It revokes nothing itself: a JWT
-    /// that is not introspected is good until it expires.
+    /// that is not introspected is good until it expires. Requests that already wait for an
+    /// answer still get it; those that come later do not.
     pub fn revoke(&self, token: &str) {
         if let Some(tokens) = &self.inner.tokens {
-            tokens.forget(&Tokens::digest(token));
+            tokens.forget(&TokenId::of(token.as_bytes()));
         }
         for introspector in self.introspectors() {
-            introspector.forget(token);
+            introspector.forget(token.as_bytes());
         }
     }
 
@@ -145,18 +145,18 @@ impl OAuth {
 
     /// Checks a token with what is known now. Whose it is decides its shape: a token is
     /// shown to no server it does not belong to.
-    fn verify(&self, token: &str, waited: bool) -> Result<Verdict, AuthError> {
+    fn verify(&self, token: &[u8], waited: bool) -> Result<Verdict, AuthError> {
         let opaque = &self.inner.opaque;
-        if !opaque.is_empty() && token.bytes().filter(|byte| *byte == b'.').count() != 2 {
+        if !opaque.is_empty() && memchr::memchr_iter(b'.', token).count() != 2 {
             return self.ask(opaque.server(token)?, token, None);
         }
         let now = self.inner.clock.now();
         let cache = self.inner.tokens.as_ref();
-        let cache = cache.map(|tokens| (tokens, Tokens::digest(token)));
-        if let Some((tokens, digest)) = &cache
-            && let Some(known) = recall(tokens, digest, now)?
+        let cache = cache.map(|tokens| (tokens, TokenId::of(token)));
+        if let Some((tokens, id)) = &cache
+            && let Some(known) = recall(tokens, id, now)?
         {
-            return self.confirm(known.principal, known.second_opinion.as_ref(), token);
+            return self.confirm(known.good, known.second_opinion.as_ref(), token);
         }
         if !opaque.is_empty() && !is_jws(token) {
             return self.ask(opaque.server(token)?, token, None);
@@ -166,24 +166,27 @@ impl OAuth {
             Anew::Wait(waiting) => return Ok(Verdict::Wait(waiting)),
             Anew::Ask(introspector) => return self.ask(&introspector, token, None),
         };
-        let principal = verified.principal.clone();
-        let second_opinion = verified.server.second_opinion(&principal).cloned();
-        if let Some((tokens, digest)) = cache {
-            tokens.keep(digest, verified);
+        let good = Good {
+            principal: verified.identity.principal(),
+            valid_until: Some(verified.server.profile.valid_until(verified.exp)),
+        };
+        let second_opinion = verified.server.second_opinion(&good.principal).cloned();
+        if let Some((tokens, id)) = cache {
+            tokens.keep(&id, verified);
         }
-        self.confirm(principal, second_opinion.as_ref(), token)
+        self.confirm(good, second_opinion.as_ref(), token)
     }
 
     /// Accepts a JWT found good here, where nobody else is to be asked.
     fn confirm(
         &self,
-        principal: Principal,
+        good: Good,
         second_opinion: Option<&Arc<Introspector>>,
-        token: &str,
+        token: &[u8],
     ) -> Result<Verdict, AuthError> {
         match second_opinion {
-            Some(introspector) => self.ask(introspector, token, Some(principal)),
-            None => self.accept(principal),
+            Some(introspector) => self.ask(introspector, token, Some(good)),
+            None => self.accept(good),
         }
     }
 
@@ -191,8 +194,8 @@ impl OAuth {
     fn ask(
         &self,
         introspector: &Arc<Introspector>,
-        token: &str,
-        known: Option<Principal>,
+        token: &[u8],
+        known: Option<Good>,
     ) -> Result<Verdict, AuthError> {
         let vouched = match known {
             Some(_) => Vouched::BySignature,
@@ -206,7 +209,7 @@ impl OAuth {
     }
 
     /// Follows what is waited for to its end.
-    async fn wait(self, token: String, verdict: Verdict) -> Result<Accepted, AuthError> {
+    async fn wait(self, token: Vec<u8>, verdict: Verdict) -> Result<Accepted, AuthError> {
         let verdict = match verdict {
             Verdict::Wait(waiting) => {
                 waiting.ended().await;
@@ -232,14 +235,18 @@ impl OAuth {
     }
 
     /// Judges the scopes: last, and anew for each request.
-    fn accept(&self, principal: Principal) -> Result<Verdict, AuthError> {
-        check_scopes(&self.required_scopes, principal.scopes())?;
-        Ok(Verdict::Accepted(Accepted::new(principal)))
+    fn accept(&self, good: Good) -> Result<Verdict, AuthError> {
+        check_scopes(&self.required_scopes, good.principal.scopes())?;
+        let accepted = Accepted::new(good.principal);
+        Ok(Verdict::Accepted(match good.valid_until {
+            Some(valid_until) => accepted.valid_until(valid_until),
+            None => accepted,
+        }))
     }
 
     /// Checks all but the scopes. What needs no key comes first: a token that would be
     /// refused anyway causes no fetch.
-    fn verify_anew(&self, token: &str, now: Duration, waited: bool) -> Result<Anew, AuthError> {
+    fn verify_anew(&self, token: &[u8], now: Duration, waited: bool) -> Result<Anew, AuthError> {
         let compact = Compact::parse(token)?;
         let payload = compact.payload()?;
         let claims = Claims::read(&payload, &self.inner.scope_claim)?;
@@ -276,7 +283,7 @@ impl OAuth {
         let principal = profile.principal(&claims, token)?;
         let (nbf, iat) = (claims.nbf, claims.iat);
         Ok(Anew::Verified(VerifiedToken {
-            principal: principal.raw_claims(payload).build(),
+            identity: principal.raw_claims(payload).identity(),
             server: Arc::clone(server),
             exp,
             nbf,
@@ -306,26 +313,26 @@ impl OAuth {
 }
 
 /// A token seen before, if all that was true of it still is. `None`: check it anew.
-fn recall(
-    tokens: &Tokens,
-    digest: &TokenDigest,
-    now: Duration,
-) -> Result<Option<Recalled>, AuthError> {
-    let Some(known) = tokens.get(digest, now) else {
+fn recall(tokens: &Tokens, id: &TokenId<'_>, now: Duration) -> Result<Option<Recalled>, AuthError> {
+    let Some(known) = tokens.get(id, now) else {
         return Ok(None);
     };
     let Some(keys) = known.server.keys.serving() else {
         return Ok(None);
     };
     if !known.key.serves_in(&keys) {
-        tokens.forget(digest);
+        tokens.forget(id);
         return Ok(None);
     }
     let profile = &known.server.profile;
     profile.check_times(known.exp, known.nbf, known.iat, now)?;
-    let second_opinion = known.server.second_opinion(&known.principal).cloned();
+    let good = Good {
+        principal: known.identity.principal(),
+        valid_until: Some(profile.valid_until(known.exp)),
+    };
+    let second_opinion = known.server.second_opinion(&good.principal).cloned();
     Ok(Some(Recalled {
-        principal: known.principal.clone(),
+        good,
         second_opinion,
     }))
 }
@@ -336,12 +343,12 @@ impl Authenticate for OAuth {
     }
 
     fn authenticate(&self, credential: &Credential<'_>, _: RequestHead<'_>) -> Authentication {
-        let token = credential.value();
+        let token = credential.as_bytes();
         match self.verify(token, false) {
             Ok(Verdict::Accepted(accepted)) => Authentication::Ready(Ok(accepted)),
             Err(error) => Authentication::Ready(Err(error)),
             Ok(waits) => {
-                let (provider, token) = (self.clone(), token.to_owned());
+                let (provider, token) = (self.clone(), token.to_vec());
                 Authentication::Pending(Box::pin(provider.wait(token, waits)))
             }
         }
@@ -361,6 +368,10 @@ impl Authenticate for OAuth {
 
     fn resource_path(&self) -> Option<&str> {
         Some(self.inner.resource.path())
+    }
+
+    fn clock(&self) -> Clock {
+        self.inner.clock.clone()
     }
 }
 

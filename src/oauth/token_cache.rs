@@ -3,8 +3,27 @@
 //! Only the signature and what no clock changes is remembered. Times, scopes and whether the
 //! key still serves are judged at every request, so a cached token is never answered
 //! otherwise than an uncached one.
+//!
+//! # How a token is known again
+//!
+//! An entry is found by the SHA-256 digest of the token's signature, and serves if what the
+//! signature was made over, header and payload, is byte for byte what it was. The two parts
+//! together are the whole token, so another token is known by mistake only where SHA-256
+//! collides: as with a digest of the whole token, of which most of the work is left out.
+//!
+//! No usable token is in memory. Header and payload hold the claims, which are kept for the
+//! principal in any case; without the signature nobody accepts them. Of the signature there
+//! is the digest alone. To find a signature from it is to forge one: nobody who reads this
+//! memory is nearer to it than somebody who was told the claims.
+//!
+//! What somebody sees from outside is time. Whether a signature is cached learns only who
+//! has it; how far header and payload agree, learns from the comparison only who sends a
+//! signature that belongs to them. Neither is a step towards a token.
+//!
+//! This holds because the digested part is a signature. An opaque token does not belong
+//! here: a dot in it may leave a short rest, which can be guessed from its digest.
 
-use std::hash::{BuildHasherDefault, Hasher};
+use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -14,15 +33,15 @@ use moka::sync::Cache;
 
 use super::keys::{KeySet, KeysInUse};
 use super::trusted::TrustedServer;
-use crate::digest::sha256;
+use crate::digest::{ByDigest, sha256};
 use crate::jose::{Algorithm, KeyIdentity};
-use crate::principal::Principal;
+use crate::principal::Identity;
 
 /// The settings of the cache of verified tokens.
 ///
-/// It is keyed by the SHA-256 digest of the whole token, never by the token; a refused
-/// token is not kept. It forgets what is used least, so that a flood of tokens seen once
-/// does not push out those in use.
+/// Of a token's signature it keeps the SHA-256 digest alone, so that no usable token stands
+/// in memory; a refused token is not kept at all. It forgets what is used least, so that a
+/// flood of tokens seen once does not push out those in use.
 ///
 /// ```
 /// use std::time::Duration;
@@ -69,7 +88,8 @@ impl TokenCache {
         self
     }
 
-    /// How many bytes their claims take up, with 1 KiB a token for the rest.
+    /// How many bytes they take up: claims, and the text they are known by (1 KiB at most),
+    /// with 1 KiB a token for the rest.
     pub fn max_bytes(mut self, bytes: u64) -> Self {
         self.max_bytes = bytes;
         self
@@ -82,12 +102,32 @@ impl TokenCache {
     }
 }
 
-/// The digest a token is known by.
+/// The longest header and payload that are kept as they are, in bytes.
+const LONGEST_TEXT: usize = 1024;
+
 pub(super) type TokenDigest = [u8; 32];
+
+/// What a token is known by.
+#[derive(Clone, Copy)]
+pub(super) struct TokenId<'t> {
+    /// Header and payload; empty where they are long.
+    text: &'t [u8],
+    /// Of all that comes after the text.
+    digest: TokenDigest,
+}
+
+impl<'t> TokenId<'t> {
+    pub(super) fn of(token: &'t [u8]) -> Self {
+        let dot = memchr::memrchr(b'.', token).filter(|dot| *dot <= LONGEST_TEXT);
+        let (text, rest) = token.split_at(dot.unwrap_or(0));
+        let digest = sha256(&[rest]);
+        Self { text, digest }
+    }
+}
 
 /// A token that was verified.
 pub(super) struct VerifiedToken {
-    pub(super) principal: Principal,
+    pub(super) identity: Identity,
     pub(super) server: Arc<TrustedServer>,
     pub(super) exp: Duration,
     pub(super) nbf: Option<Duration>,
@@ -131,9 +171,23 @@ impl TokenKey {
     }
 }
 
+/// An entry of the cache.
+pub(super) struct Kept {
+    text: Box<[u8]>,
+    token: VerifiedToken,
+}
+
+impl Deref for Kept {
+    type Target = VerifiedToken;
+
+    fn deref(&self) -> &VerifiedToken {
+        &self.token
+    }
+}
+
 /// The tokens kept.
 pub(super) struct Tokens {
-    kept: Cache<TokenDigest, Arc<VerifiedToken>, BuildHasherDefault<DigestHasher>>,
+    kept: Cache<TokenDigest, Arc<Kept>, ByDigest>,
     max_life: Duration,
 }
 
@@ -151,31 +205,31 @@ impl Tokens {
         // One weight bounds both: an entry weighs its bytes, and its share of the bytes
         // where that is more.
         let share = u32::try_from(max_bytes / max_tokens).unwrap_or(u32::MAX);
-        let weigh = move |_: &TokenDigest, token: &Arc<VerifiedToken>| weight(token).max(share);
+        let weigh = move |_: &TokenDigest, kept: &Arc<Kept>| kept.weight().max(share);
         let kept = Cache::builder()
             .max_capacity(max_bytes)
             .weigher(weigh)
             .expire_after(Hygiene { max_life })
-            .build_with_hasher(BuildHasherDefault::default());
+            // Nobody puts an entry in without a token that verifies.
+            .build_with_hasher(ByDigest::default());
         Some(Self { kept, max_life })
     }
 
-    pub(super) fn digest(token: &str) -> TokenDigest {
-        sha256(&[token.as_bytes()])
-    }
-
-    pub(super) fn get(&self, digest: &TokenDigest, now: Duration) -> Option<Arc<VerifiedToken>> {
-        let token = self.kept.get(digest)?;
+    pub(super) fn get(&self, id: &TokenId<'_>, now: Duration) -> Option<Arc<Kept>> {
+        let kept = self.kept.get(&id.digest)?;
         // moka's clock is not ours: this is the life that counts.
-        (now.saturating_sub(token.since) < self.max_life).then_some(token)
+        let is_alive = now.saturating_sub(kept.since) < self.max_life;
+        // A stranger's text under a known signature is no reason to forget the good one.
+        (is_alive && *kept.text == *id.text).then_some(kept)
     }
 
-    pub(super) fn keep(&self, digest: TokenDigest, token: VerifiedToken) {
-        self.kept.insert(digest, Arc::new(token));
+    pub(super) fn keep(&self, id: &TokenId<'_>, token: VerifiedToken) {
+        let text = id.text.into();
+        self.kept.insert(id.digest, Arc::new(Kept { text, token }));
     }
 
-    pub(super) fn forget(&self, digest: &TokenDigest) {
-        self.kept.invalidate(digest);
+    pub(super) fn forget(&self, id: &TokenId<'_>) {
+        self.kept.invalidate(&id.digest);
     }
 
     pub(super) fn forget_all(&self) {
@@ -183,8 +237,11 @@ impl Tokens {
     }
 }
 
-fn weight(token: &VerifiedToken) -> u32 {
-    u32::try_from(1024 + token.principal.weight()).unwrap_or(u32::MAX)
+impl Kept {
+    fn weight(&self) -> u32 {
+        let bytes = 1024 + self.text.len() + self.identity.weight();
+        u32::try_from(bytes).unwrap_or(u32::MAX)
+    }
 }
 
 /// Lets moka drop what cannot be used any more; by its own clock, for memory's sake alone.
@@ -203,11 +260,11 @@ impl Hygiene {
     }
 }
 
-impl Expiry<TokenDigest, Arc<VerifiedToken>> for Hygiene {
+impl Expiry<TokenDigest, Arc<Kept>> for Hygiene {
     fn expire_after_create(
         &self,
         _: &TokenDigest,
-        token: &Arc<VerifiedToken>,
+        token: &Arc<Kept>,
         _: Instant,
     ) -> Option<Duration> {
         Some(self.left(token))
@@ -216,30 +273,10 @@ impl Expiry<TokenDigest, Arc<VerifiedToken>> for Hygiene {
     fn expire_after_update(
         &self,
         _: &TokenDigest,
-        token: &Arc<VerifiedToken>,
+        token: &Arc<Kept>,
         _: Instant,
         _: Option<Duration>,
     ) -> Option<Duration> {
         Some(self.left(token))
-    }
-}
-
-/// A digest is as good a hash as any: eight of its bytes are taken as they are. Nobody can
-/// choose them without a token that verifies.
-#[derive(Default)]
-pub(super) struct DigestHasher(u64);
-
-impl Hasher for DigestHasher {
-    fn write(&mut self, bytes: &[u8]) {
-        if let Some(first) = bytes.first_chunk() {
-            self.0 = u64::from_ne_bytes(*first);
-        }
-    }
-
-    // The length of the array, which `Hash` writes first.
-    fn write_usize(&mut self, _: usize) {}
-
-    fn finish(&self) -> u64 {
-        self.0
     }
 }

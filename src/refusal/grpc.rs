@@ -4,9 +4,12 @@
 //! follows the request (<https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md>,
 //! "Trailers-Only").
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, Version};
+use http_body::Frame;
 
 use crate::error::{AuthError, AuthErrorKind};
 
@@ -23,21 +26,24 @@ pub(crate) enum Media {
 
 impl Media {
     pub(super) fn of(method: &Method, version: Version, headers: &HeaderMap) -> Option<Self> {
-        let value = headers.get(CONTENT_TYPE)?.as_bytes();
+        let media = Self::of_content_type(headers.get(CONTENT_TYPE)?.as_bytes())?;
+        let carries_grpc = media != Self::Grpc || version >= Version::HTTP_2;
+        (method == Method::POST && carries_grpc).then_some(media)
+    }
+
+    pub(crate) fn of_content_type(value: &[u8]) -> Option<Self> {
         let essence = value
             .split(|byte| matches!(byte, b';' | b'+' | b' '))
             .next()?;
-        let media = if essence.eq_ignore_ascii_case(b"application/grpc") {
-            Self::Grpc
+        if essence.eq_ignore_ascii_case(b"application/grpc") {
+            Some(Self::Grpc)
         } else if essence.eq_ignore_ascii_case(b"application/grpc-web") {
-            Self::Web
+            Some(Self::Web)
         } else if essence.eq_ignore_ascii_case(b"application/grpc-web-text") {
-            Self::WebText
+            Some(Self::WebText)
         } else {
-            return None;
-        };
-        let carries_grpc = media != Self::Grpc || version >= Version::HTTP_2;
-        (method == Method::POST && carries_grpc).then_some(media)
+            None
+        }
     }
 
     fn content_type(self) -> HeaderValue {
@@ -58,6 +64,29 @@ pub(super) fn response(error: &AuthError, media: Media) -> Response<Bytes> {
         headers.insert(GRPC_MESSAGE, message);
     }
     response
+}
+
+/// The trailers that end a stream. In grpc-web they are a message with the first bit of its
+/// flags set (<https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-WEB.md>).
+pub(super) fn end(error: &AuthError, media: Media) -> Frame<Bytes> {
+    let (status, message) = (status(error.kind()), encode(error.description()));
+    if media == Media::Grpc {
+        let mut trailers = HeaderMap::with_capacity(2);
+        trailers.insert(GRPC_STATUS, HeaderValue::from(status));
+        if let Ok(message) = HeaderValue::from_str(&message) {
+            trailers.insert(GRPC_MESSAGE, message);
+        }
+        return Frame::trailers(trailers);
+    }
+    let trailers = format!("grpc-status:{status}\r\ngrpc-message:{message}\r\n");
+    let length = u32::try_from(trailers.len()).unwrap_or(u32::MAX);
+    let mut bytes = vec![0x80];
+    bytes.extend_from_slice(&length.to_be_bytes());
+    bytes.extend_from_slice(trailers.as_bytes());
+    if media == Media::WebText {
+        bytes = STANDARD.encode(bytes).into_bytes();
+    }
+    Frame::data(bytes.into())
 }
 
 /// <https://grpc.io/docs/guides/status-codes/>

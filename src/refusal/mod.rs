@@ -3,13 +3,20 @@
 mod challenge;
 mod grpc;
 mod json;
+mod jsonrpc;
+
+pub(crate) use self::jsonrpc::{internal_error, internal_error_response};
 
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Method, Response, Version};
+use http_body::Frame;
 
+pub(crate) use self::grpc::Media;
 use crate::challenge::RefusalContext;
+use crate::credential::RequestHead;
 use crate::error::{AuthError, AuthErrorKind};
+use crate::telemetry;
 
 /// The form a refusal takes: what the client asked with decides it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,10 +31,22 @@ impl Form {
     }
 }
 
+/// Writes the refusal of a request, and the one event that tells of it.
+pub(crate) fn refuse(
+    error: AuthError,
+    context: &RefusalContext,
+    head: RequestHead<'_>,
+) -> Response<Bytes> {
+    telemetry::refused(&error, head.method());
+    let form = Form::of(head.method(), head.version(), head.headers());
+    respond(error, context, form)
+}
+
 /// Writes the refusal.
 pub(crate) fn respond(error: AuthError, context: &RefusalContext, form: Form) -> Response<Bytes> {
     let mut response = match form {
         Form::Grpc(media) if context.grpc => grpc::response(&error, media),
+        _ if error.kind() == AuthErrorKind::HeaderMismatch => jsonrpc::header_mismatch(&error),
         _ => json::response(&error, context.challenges.first()),
     };
     let headers = response.headers_mut();
@@ -44,9 +63,19 @@ pub(crate) fn respond(error: AuthError, context: &RefusalContext, form: Form) ->
     response
 }
 
+/// What a gRPC stream ends with when its credential does.
+pub(crate) fn grpc_end(media: Media) -> Frame<Bytes> {
+    let error = AuthError::invalid("expired").with_description("The credential expired");
+    grpc::end(&error, media)
+}
+
 /// 500 for a request that reached a piece that needs an auth layer around it, and had none.
-#[cfg(feature = "axum")]
 pub(crate) fn no_auth_layer() -> Response<Bytes> {
+    server_error()
+}
+
+/// 500 for what the server behind a layer did wrong.
+pub(crate) fn server_error() -> Response<Bytes> {
     let mut response = Response::new(Bytes::from_static(
         br#"{"error":"Internal server error","status":500,"type":"server_error"}"#,
     ));

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 /// A set of OAuth scopes ([RFC 6749 section 3.3]), in the order they were given.
 ///
-/// Scopes compare byte by byte: case matters, and no scope implies another.
+/// Scopes compare byte by byte: case matters, and no scope implies another unless a
+/// [`ScopeHierarchy`](crate::scopes::ScopeHierarchy) says so.
 ///
 /// ```
 /// use tower_mcp_auth::scopes::Scopes;
@@ -42,7 +43,18 @@ impl Scopes {
         Ok(Self::unique(names()))
     }
 
-    fn unique<'n>(names: impl Iterator<Item = &'n str>) -> Self {
+    /// The empty set.
+    pub(crate) const fn none() -> Self {
+        Self { joined: None }
+    }
+
+    /// These, and after them those of `other` that are not among these.
+    #[must_use]
+    pub fn union(&self, other: &Self) -> Self {
+        Self::unique(self.iter().chain(other.iter()))
+    }
+
+    pub(crate) fn unique<'n>(names: impl Iterator<Item = &'n str>) -> Self {
         let mut seen = HashSet::new();
         let unique: Vec<&str> = names.filter(|name| seen.insert(*name)).collect();
         Self {
@@ -57,12 +69,22 @@ impl Scopes {
 
     /// Whether every scope of `needed` is one of them.
     pub fn contains_all(&self, needed: &Self) -> bool {
-        needed.iter().all(|scope| self.contains(scope))
+        needed.is_empty() || needed.iter().all(|scope| self.contains(scope))
     }
 
     /// The scopes, in the order they were given.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
-        self.as_str().split(' ').filter(|scope| !scope.is_empty())
+        // By hand: a search for a pattern costs more than the few bytes of a scope.
+        let mut rest = self.as_str();
+        std::iter::from_fn(move || {
+            let end = rest.bytes().position(|byte| byte == b' ');
+            let (scope, after) = match end {
+                Some(end) => (&rest[..end], &rest[end + 1..]),
+                None => (rest, ""),
+            };
+            rest = after;
+            (!scope.is_empty()).then_some(scope)
+        })
     }
 
     /// Whether there is none.

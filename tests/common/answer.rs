@@ -106,7 +106,11 @@ impl Answer {
             AuthErrorKind::InsufficientScope => (403, Some("insufficient_scope")),
             AuthErrorKind::Forbidden => (403, None),
             AuthErrorKind::Unavailable => (503, None),
-            _ => panic!("{kind:?} is none of a provider's"),
+            AuthErrorKind::UnknownSession => (404, None),
+            AuthErrorKind::TooLarge => (413, None),
+            AuthErrorKind::UnsupportedMedia => (415, None),
+            AuthErrorKind::HeaderMismatch => (400, None),
+            _ => panic!("{kind:?} has no status here"),
         };
         assert_eq!(self.status, status, "{error:?}");
         assert_eq!(self.headers["cache-control"], "no-store");

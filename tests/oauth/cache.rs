@@ -112,6 +112,35 @@ async fn tokens_that_differ_in_the_last_byte_are_two() {
 }
 
 #[tokio::test]
+async fn a_known_signature_carries_no_other_text() {
+    let key = Key::new("a");
+    let web = Web::with_issuer(&[&key]);
+    let guarded = guarded(&web, TokenCache::new());
+    // Short and long ones are known by different parts.
+    for filling in [0, 700, 3000] {
+        let claims = |sub: &str| json!({"sub": sub, "filling": "x".repeat(filling)});
+        let (own, strange) = (key.token(claims("mallory")), key.token(claims("alice")));
+        guarded.bearer(&own).await.assert(200, "accepted");
+        let (text, signature) = own.rsplit_once('.').unwrap();
+        let (other_text, other_signature) = strange.rsplit_once('.').unwrap();
+        let (header, _) = text.split_once('.').unwrap();
+        for (forged, reason) in [
+            (format!("{other_text}.{signature}"), "bad_signature"),
+            (format!("{text}.{other_signature}"), "bad_signature"),
+            (format!("{header}.{signature}"), "not_a_jwt"),
+            (format!("{text}..{signature}"), "not_a_jwt"),
+            (format!(".{signature}"), "not_a_jwt"),
+            (signature.to_owned(), "not_a_jwt"),
+            (format!("{own}."), "not_a_jwt"),
+        ] {
+            guarded.bearer(&forged).await.assert(401, reason);
+            guarded.bearer(&own).await.assert(200, "accepted");
+        }
+        guarded.bearer(&strange).await.assert(200, "accepted");
+    }
+}
+
+#[tokio::test]
 async fn scopes_are_judged_at_every_request() {
     let key = Key::new("a");
     let web = Web::with_issuer(&[&key]);

@@ -6,6 +6,7 @@
 mod cache;
 mod config;
 mod discovery;
+mod introspected_loopback;
 mod introspection;
 mod keys;
 #[cfg(feature = "testing")]

@@ -4,15 +4,27 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::store::Vouched;
+use super::store::{Good, Vouched};
 use crate::error::{AuthError, quoted};
 use crate::jose::{Claims, Mark, TokenProfile, mismatch, wrong_kind};
-use crate::principal::Principal;
+use crate::principal::Identity;
 
 /// An answer that was found good.
+#[derive(Clone)]
 pub(super) struct Judged {
-    pub(super) principal: Principal,
+    pub(super) identity: Identity,
     pub(super) exp: Option<Duration>,
+    valid_until: Option<Duration>,
+}
+
+impl Judged {
+    /// For one request.
+    pub(super) fn good(&self) -> Good {
+        Good {
+            principal: self.identity.principal(),
+            valid_until: self.valid_until,
+        }
+    }
 }
 
 /// Why a token is not accepted.
@@ -48,10 +60,13 @@ pub(super) fn judge(
     let claims = Claims::read(&json, &profile.scope_claim).map_err(unusable)?;
     check_claims(&claims, mark, vouched, profile, now).map_err(Refusal::Token)?;
     let exp = claims.exp;
-    let principal = profile.principal(&claims, token).map_err(unusable)?;
+    let principal = profile
+        .principal(&claims, token.as_bytes())
+        .map_err(unusable)?;
     Ok(Judged {
-        principal: principal.raw_claims(json).build(),
+        identity: principal.raw_claims(json).identity(),
         exp,
+        valid_until: exp.map(|exp| profile.valid_until(exp)),
     })
 }
 

@@ -7,16 +7,20 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::answer::Judged;
 use super::brake::{Lane, Rate};
-use super::store::{Introspector, unavailable};
+use super::store::{Good, Introspector, unavailable};
 use crate::error::AuthError;
+use crate::oauth::keys::jitter;
 use crate::oauth::token_cache::TokenDigest;
-use crate::principal::Principal;
+
+/// How long calls pause when nobody is reached: at first, and, doubling, at most.
+const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(15));
 
 /// What requests learn from a call.
 #[derive(Clone)]
 pub(super) enum Outcome {
-    Active(Principal),
+    Active(Judged),
     Refused(AuthError),
 }
 
@@ -31,8 +35,12 @@ pub(super) struct Calls {
     pub(super) not_before: Duration,
     /// Why.
     pub(super) paused_for: Box<str>,
-    /// How many times in a row nobody was reached.
-    pub(super) failures: u32,
+    /// How many times in a row nobody was reached, one token alone not counted.
+    failures: u32,
+    /// The token about which nobody was reached first.
+    unreached: Option<TokenDigest>,
+    /// Whether the pause ends when somebody is reached: no server asked for it.
+    liftable: bool,
 }
 
 struct Call {
@@ -51,6 +59,8 @@ impl Calls {
             not_before: Duration::ZERO,
             paused_for: Box::default(),
             failures: 0,
+            unreached: None,
+            liftable: false,
         }
     }
 
@@ -93,6 +103,43 @@ impl Calls {
         self.under_way.clear();
     }
 
+    /// The server answered. A pause it asked for still holds.
+    pub(super) fn reached(&mut self) {
+        self.failures = 0;
+        self.unreached = None;
+        if self.liftable {
+            self.not_before = Duration::ZERO;
+        }
+    }
+
+    /// Nobody was reached about a token; how long to pause for it. One token alone is no
+    /// outage: strangers may know one at which a server hangs.
+    pub(super) fn unreached(&mut self, digest: TokenDigest, now: Duration) -> Option<Duration> {
+        let first = *self.unreached.get_or_insert(digest);
+        if first == digest && self.failures == 0 {
+            return None;
+        }
+        let (shortest, most) = BACKOFF;
+        let full = shortest
+            .saturating_mul(1 << self.failures.min(16))
+            .min(most);
+        // Calls that were under way together failed once.
+        if now >= self.not_before {
+            self.failures = self.failures.saturating_add(1);
+        }
+        // Jitter downwards, so that replicas do not come back in step.
+        Some(full.mul_f64(0.5 + jitter() / 2.0))
+    }
+
+    /// No call is made before `until`. Of pauses that overlap the longest holds.
+    pub(super) fn pause(&mut self, until: Duration, why: &str, liftable: bool) {
+        if until > self.not_before {
+            self.not_before = until;
+            self.paused_for = why.into();
+            self.liftable = liftable;
+        }
+    }
+
     /// How many calls of a lane are under way or queued.
     pub(super) fn count(&mut self, lane: Lane) -> &mut usize {
         match lane {
@@ -105,10 +152,7 @@ impl Calls {
 /// What a call brought.
 pub(super) enum Landed {
     /// `life`: what is left until `exp`.
-    Active {
-        principal: Principal,
-        life: Duration,
-    },
+    Active { judged: Judged, life: Duration },
     /// `keep`: it will be refused for the same reason for a while.
     Refused { error: AuthError, keep: bool },
     /// Nobody knows.
@@ -135,7 +179,7 @@ impl Asked {
 
     /// What the authorization server says. A call ends by itself; a runtime nobody drives any
     /// more must not hold a request for ever, though.
-    pub(in crate::oauth) async fn answer(mut self) -> Result<Principal, AuthError> {
+    pub(in crate::oauth) async fn answer(mut self) -> Result<Good, AuthError> {
         let limits = &self.store.limits;
         let patience = limits
             .queue_deadline
@@ -150,7 +194,7 @@ impl Asked {
             }
         }
         match outcome {
-            Some(Outcome::Active(principal)) => Ok(principal),
+            Some(Outcome::Active(judged)) => Ok(judged.good()),
             Some(Outcome::Refused(error)) => Err(error),
             None => Err(unavailable("introspection_failed", Duration::ZERO)
                 .with_detail("the call was cut off")),

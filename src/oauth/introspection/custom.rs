@@ -142,9 +142,15 @@ impl fmt::Display for IntrospectionError {
 
 impl std::error::Error for IntrospectionError {}
 
-/// The server could not be reached: calls pause, longer with each failure.
+/// The server could not be reached: calls pause, longer with each failure. They do not where
+/// it answered too much ([`FetchError::too_large`]).
 impl From<FetchError> for IntrospectionError {
     fn from(error: FetchError) -> Self {
-        Self::new(Kind::Unreachable, error.to_string())
+        let kind = if error.answered() {
+            Kind::Failed
+        } else {
+            Kind::Unreachable
+        };
+        Self::new(kind, error.to_string())
     }
 }

@@ -24,8 +24,13 @@ use crate::oauth::url::{UrlPolicy, is_loopback};
 
 /// How long a place found by discovery is used before it is looked up again.
 const PLACE_LIFE: Duration = Duration::from_secs(3600);
+/// The longest pause a 503 asks for; a server that is still out of order can say so again.
+const LONGEST_OUTAGE: Duration = Duration::from_secs(15);
 /// How long a failed discovery stands for those that come after it.
 const FAILURE_LIFE: Duration = Duration::from_secs(1);
+/// How often, at most, a known place is looked up again: one token that makes the endpoint
+/// fail must not send every call through discovery.
+const LOOK_AGAIN: Duration = Duration::from_secs(30);
 
 pub(super) struct Endpoint {
     pub(super) issuer: Arc<str>,
@@ -36,6 +41,8 @@ pub(super) struct Endpoint {
     pub(super) signed: Option<Signed>,
     pub(super) max_answer_bytes: usize,
     pub(super) key_limits: KeyLimits,
+    /// What is left of a call's time after it is for the call.
+    pub(super) discovery_deadline: Duration,
     pub(super) clock: Clock,
     /// Held while discovery runs, so that it runs once. Only calls wait for it, and each has
     /// its deadline.
@@ -47,6 +54,7 @@ pub(super) struct Endpoint {
 pub(super) struct Found {
     place: Option<(Arc<str>, Duration)>,
     failure: Option<(String, Duration)>,
+    forgotten: Option<Duration>,
 }
 
 impl Endpoint {
@@ -74,8 +82,15 @@ impl Endpoint {
 
     /// Looks for the endpoint anew before the next call: it may have moved.
     pub(super) async fn forget_place(&self) {
-        if let Some((_, found_at)) = &mut self.found.lock().await.place {
+        let mut found = self.found.lock().await;
+        let now = self.clock.monotonic();
+        let lately = |at: Duration| now < at.saturating_add(LOOK_AGAIN);
+        if found.forgotten.is_some_and(lately) {
+            return;
+        }
+        if let Some((_, found_at)) = &mut found.place {
             *found_at = Duration::ZERO;
+            found.forgotten = Some(now);
         }
     }
 
@@ -91,23 +106,33 @@ impl Endpoint {
         {
             return Ok(Arc::clone(place));
         }
-        if let Some((failure, failed_at)) = &found.failure
-            && young(*failed_at, FAILURE_LIFE)
-        {
-            return Err(IntrospectionError::new(Kind::Unreachable, failure.clone()));
+        if let Some((failure, failed_at)) = &found.failure {
+            match &found.place {
+                // The last one known may still answer.
+                Some((place, _)) if young(*failed_at, LOOK_AGAIN) => return Ok(Arc::clone(place)),
+                None if young(*failed_at, FAILURE_LIFE) => {
+                    return Err(IntrospectionError::new(Kind::Unreachable, failure.clone()));
+                }
+                _ => {}
+            }
         }
-        match self.discover(fetch).await {
+        let discovery = tokio::time::timeout(self.discovery_deadline, self.discover(fetch));
+        let discovered = match discovery.await {
+            Ok(discovered) => discovered,
+            Err(_) => Err(format!(
+                "discovery ended not within {} ms",
+                self.discovery_deadline.as_millis()
+            )),
+        };
+        match discovered {
             Ok(place) => {
                 let place: Arc<str> = place.into();
-                *found = Found {
-                    place: Some((Arc::clone(&place), now)),
-                    failure: None,
-                };
+                found.place = Some((Arc::clone(&place), now));
+                found.failure = None;
                 Ok(place)
             }
             Err(failure) => {
                 found.failure = Some((failure.clone(), now));
-                // The last one known may still answer.
                 match &found.place {
                     Some((place, _)) => Ok(Arc::clone(place)),
                     None => Err(IntrospectionError::new(Kind::Unreachable, failure)),
@@ -223,10 +248,15 @@ fn check_status(
              others answer so where the way this server proves who it is is not the one they ask \
              for",
         ),
-        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => IntrospectionError::new(
-            Kind::Busy(retry_after(headers, now)),
-            format!("status {code}"),
-        ),
+        StatusCode::TOO_MANY_REQUESTS => {
+            let pause = retry_after(headers, now);
+            IntrospectionError::new(Kind::Busy(pause), format!("status {code}"))
+        }
+        // It may be about one token, so it does not speak for long.
+        StatusCode::SERVICE_UNAVAILABLE => {
+            let pause = retry_after(headers, now).map(|asked| asked.min(LONGEST_OUTAGE));
+            IntrospectionError::new(Kind::Busy(pause), format!("status {code}"))
+        }
         _ => IntrospectionError::failed(format!("status {code}")),
     })
 }

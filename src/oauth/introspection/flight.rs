@@ -13,13 +13,10 @@ use super::calls::{Landed, Outcome};
 use super::custom::{IntrospectionAnswer, IntrospectionError, Kind};
 use super::store::{Introspector, Source, Vouched, unavailable};
 use crate::error::AuthError;
-use crate::oauth::keys::jitter;
 use crate::oauth::token_cache::TokenDigest;
 
 const TARGET: &str = "tower_mcp_auth";
 
-/// How long calls pause after one that reached nobody: at first, and, doubling, at most.
-const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(15));
 /// How long they pause when our credentials are refused: some servers lock clients out.
 const REFUSED_PAUSE: Duration = Duration::from_secs(1);
 /// What a server may ask for.
@@ -52,7 +49,7 @@ impl Launch {
         sender: watch::Sender<Option<Outcome>>,
         digest: TokenDigest,
         number: u64,
-        token: &str,
+        token: Box<str>,
         vouched: Vouched,
         lane: Lane,
     ) -> Self {
@@ -65,7 +62,7 @@ impl Launch {
                 lane,
                 landed: None,
             },
-            token: token.into(),
+            token,
             vouched,
         }
     }
@@ -103,14 +100,14 @@ impl Flight {
             )),
         };
         self.landed = Some(match answer {
-            Ok(answer) => store.judge(answer, &token, vouched),
+            Ok(answer) => store.judge(answer, &token, vouched, self.digest),
             Err(error) => {
                 if let (Source::Endpoint(endpoint), Kind::Unreachable | Kind::Failed) =
                     (&store.source, error.kind)
                 {
                     endpoint.forget_place().await;
                 }
-                Landed::Nothing(store.fail(&error))
+                Landed::Nothing(store.fail(&error, self.digest))
             }
         });
     }
@@ -138,9 +135,14 @@ impl Introspector {
     }
 
     /// What an answer means for its token.
-    fn judge(&self, answer: IntrospectionAnswer, token: &str, vouched: Vouched) -> Landed {
-        // A pause that was asked for still holds.
-        self.calls().failures = 0;
+    fn judge(
+        &self,
+        answer: IntrospectionAnswer,
+        token: &str,
+        vouched: Vouched,
+        digest: TokenDigest,
+    ) -> Landed {
+        self.calls().reached();
         let IntrospectionAnswer(Some(said)) = answer else {
             let error = AuthError::invalid("inactive_token")
                 .with_description("The access token is not active")
@@ -150,10 +152,10 @@ impl Introspector {
         let now = self.clock.now();
         match judge(said, token, vouched, &self.profile, now) {
             Ok(judged) => Landed::Active {
-                principal: judged.principal,
                 life: judged
                     .exp
                     .map_or(Duration::MAX, |exp| exp.saturating_sub(now)),
+                judged,
             },
             // What time will mend must not be kept.
             Err(Refusal::Token(error)) => Landed::Refused {
@@ -162,18 +164,21 @@ impl Introspector {
             },
             Err(Refusal::Answer(why)) => {
                 let error = IntrospectionError::failed(format!("the answer: {why}"));
-                Landed::Nothing(self.fail(&error))
+                Landed::Nothing(self.fail(&error, digest))
             }
         }
     }
 
     /// What a failed call means for those that follow, and for the request: 503.
-    fn fail(&self, failure: &IntrospectionError) -> AuthError {
+    fn fail(&self, failure: &IntrospectionError, digest: TokenDigest) -> AuthError {
         let issuer = &*self.issuer;
         let why = plain(&failure.text);
         let detail = format!("introspection at {issuer:?}: {why}");
         let (reason, pause) = match failure.kind {
-            Kind::Unreachable => ("introspection_failed", Some(self.backoff())),
+            Kind::Unreachable => {
+                let pause = self.calls().unreached(digest, self.clock.monotonic());
+                ("introspection_failed", pause)
+            }
             Kind::Failed => ("introspection_failed", None),
             Kind::CredentialsRefused => ("introspection_refused", Some(REFUSED_PAUSE)),
             // One token says nothing of the others.
@@ -185,13 +190,9 @@ impl Introspector {
             }
         };
         if let Some(pause) = pause {
-            let mut calls = self.calls();
             let until = self.clock.monotonic().saturating_add(pause);
-            // Of calls that failed together, each has its word, and the longest holds.
-            if until > calls.not_before {
-                calls.not_before = until;
-                calls.paused_for = why.as_str().into();
-            }
+            let liftable = failure.kind == Kind::Unreachable;
+            self.calls().pause(until, &why, liftable);
         }
         match failure.kind {
             Kind::CredentialsRefused => error!(
@@ -207,18 +208,6 @@ impl Introspector {
             Kind::Failed | Kind::TokenNotSupported => self.tell(&detail),
         }
         unavailable(reason, pause.unwrap_or(Duration::from_secs(1))).with_detail(detail)
-    }
-
-    /// Doubling, with jitter downwards so that replicas do not come back in step.
-    fn backoff(&self) -> Duration {
-        let mut calls = self.calls();
-        let (first, most) = BACKOFF;
-        let full = first.saturating_mul(1 << calls.failures.min(16)).min(most);
-        // Calls that were under way together failed once.
-        if self.clock.monotonic() >= calls.not_before {
-            calls.failures = calls.failures.saturating_add(1);
-        }
-        full.mul_f64(0.5 + jitter() / 2.0)
     }
 
     /// Tells the operator of what strangers can repeat: now and then as a warning.

@@ -41,7 +41,8 @@ impl Limits {
 
 impl Introspection {
     /// How long an answer "active" is used, and never past `exp`; 30 s. With zero, every
-    /// request asks anew: a revoked token is refused at once.
+    /// request asks anew and a revoked token is refused at once; requests that arrive while
+    /// a call about the same token is under way share its answer.
     pub fn positive_life(mut self, life: Duration) -> Self {
         self.limits.positive_life = life;
         self
@@ -71,8 +72,9 @@ impl Introspection {
         self
     }
 
-    /// How many calls may be under way at once; 32. A quarter of them is for tokens that
-    /// were good when last asked about, so that a flood of others does not lock them out.
+    /// How many calls may be under way at once; 32. A quarter of them (of four or more) is for
+    /// tokens that were good when last asked about, so that a flood of others does not lock
+    /// them out.
     ///
     /// # Errors
     /// It is zero.

@@ -24,5 +24,5 @@ pub use self::custom::{Introspect, Introspecting, IntrospectionAnswer, Introspec
 pub(super) use self::routes::OpaqueRoutes;
 pub use self::settings::Introspection;
 pub(super) use self::settings::JwtIntrospection;
-pub(super) use self::store::{Introspector, Lookup, Vouched};
+pub(super) use self::store::{Good, Introspector, Lookup, Vouched};
 pub(super) use self::wiring::Own;

@@ -52,11 +52,11 @@ impl OpaqueRoutes {
     }
 
     /// The server to ask about `token`; refused, where it can be no token of any.
-    pub(in crate::oauth) fn server(&self, token: &str) -> Result<&Arc<Introspector>, AuthError> {
+    pub(in crate::oauth) fn server(&self, token: &[u8]) -> Result<&Arc<Introspector>, AuthError> {
         let prefixed = self
             .prefixed
             .iter()
-            .find(|(prefix, _)| token.starts_with(&**prefix))
+            .find(|(prefix, _)| token.starts_with(prefix.as_bytes()))
             .map(|(_, server)| server);
         let server = prefixed.or(self.other.as_ref()).ok_or_else(|| {
             AuthError::invalid("unknown_token")

@@ -14,7 +14,8 @@ use crate::telemetry;
 /// wanted, JWTs as well.
 ///
 /// ```
-/// /// use tower_mcp_auth::OAuthLayer;
+/// use std::time::Duration;
+/// use tower_mcp_auth::OAuthLayer;
 /// use tower_mcp_auth::oauth::{AuthorizationServer, Introspection};
 ///
 /// let introspection = Introspection::discovered()
@@ -226,7 +227,8 @@ impl Introspection {
 
     /// Asks for signed answers ([RFC 9701](https://www.rfc-editor.org/rfc/rfc9701)) and takes
     /// no others. They are checked with the issuer's keys and must be for this resource, or
-    /// for the client that asked.
+    /// for the client that asked. The RFC binds no answer to its question: that one is about
+    /// the token that was asked about rests on the connection.
     pub fn signed_answers(mut self) -> Self {
         self.signed_answers = true;
         self
@@ -252,6 +254,9 @@ impl Introspection {
 
     /// Introspects the server's JWTs as well, after they were found good here: a revoked one
     /// is refused as soon as an opaque one. Default: their signature says all.
+    ///
+    /// The principal stays that of the JWT: of the answer only that the token is active, its
+    /// times, and an `iss` that is not another's, count.
     ///
     /// # Errors
     /// [`introspect_jwts_with_scope`](Self::introspect_jwts_with_scope) or

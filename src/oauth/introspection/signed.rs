@@ -32,8 +32,7 @@ impl Signed {
         body: &[u8],
         now: Duration,
     ) -> Result<Map<String, Value>, String> {
-        let jwt = std::str::from_utf8(body).map_err(|_| "it is not text".to_owned())?;
-        let compact = Compact::parse(jwt.trim_ascii()).map_err(said)?;
+        let compact = Compact::parse(body.trim_ascii()).map_err(said)?;
         let header = compact.header();
         // The same keys sign access tokens, so the type is all that tells them apart.
         let is_answer = match &header.typ {

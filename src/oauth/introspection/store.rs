@@ -1,7 +1,6 @@
 //! What is known of tokens, and whether a call may start.
 
 use std::fmt;
-use std::hash::BuildHasherDefault;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -9,6 +8,7 @@ use std::time::Duration;
 use moka::sync::Cache;
 use tokio::sync::watch;
 
+use super::answer::Judged;
 use super::brake::{Lane, Permits};
 use super::calls::{Asked, Calls, Landed, Outcome};
 use super::custom::{Introspect, IntrospectionError};
@@ -17,11 +17,11 @@ use super::flight::Launch;
 use super::limits::Limits;
 use super::settings::{Introspection, JwtIntrospection};
 use crate::clock::Clock;
-use crate::digest::sha256;
+use crate::digest::{ByDigest, sha256};
 use crate::error::AuthError;
 use crate::jose::TokenProfile;
 use crate::oauth::fetch::Fetch;
-use crate::oauth::token_cache::{DigestHasher, TokenDigest};
+use crate::oauth::token_cache::TokenDigest;
 use crate::principal::Principal;
 
 /// How long an answer "active" is remembered past its life. It is not used any more, but its
@@ -44,7 +44,7 @@ pub(in crate::oauth) struct Introspector {
     /// A digest of who is asked and who asks: the same token asked about elsewhere, or as
     /// somebody else, is another entry.
     binding: TokenDigest,
-    active: Cache<TokenDigest, Arc<Active>, BuildHasherDefault<DigestHasher>>,
+    active: Cache<TokenDigest, Arc<Active>, ByDigest>,
     refused: Cache<TokenDigest, Arc<Refused>>,
     calls: Mutex<Calls>,
     pub(super) waiting: AtomicUsize,
@@ -65,9 +65,16 @@ pub(in crate::oauth) enum Vouched {
     BySignature,
 }
 
+/// A token that is good.
+pub(in crate::oauth) struct Good {
+    pub(in crate::oauth) principal: Principal,
+    /// Where it says so.
+    pub(in crate::oauth) valid_until: Option<Duration>,
+}
+
 /// An answer that was found good.
 pub(super) struct Active {
-    pub(super) principal: Principal,
+    judged: Judged,
     /// By the monotonic clock.
     pub(super) until: Duration,
 }
@@ -79,7 +86,7 @@ pub(super) struct Refused {
 
 /// What memory can say of a token.
 pub(in crate::oauth) enum Lookup {
-    Active(Principal),
+    Active(Good),
     Refused(AuthError),
     /// The answer of the call under way.
     Wait(Asked),
@@ -101,7 +108,7 @@ impl Introspector {
             .unwrap_or(MAX_BYTES);
         let share = u32::try_from(share).unwrap_or(u32::MAX);
         let weigh = move |_: &TokenDigest, answer: &Arc<Active>| {
-            let bytes = 1024 + answer.principal.weight();
+            let bytes = 1024 + answer.judged.identity.weight();
             u32::try_from(bytes).unwrap_or(u32::MAX).max(share)
         };
         let issuer = profile.issuer.clone().unwrap_or_default();
@@ -118,7 +125,7 @@ impl Introspector {
                 })
                 .weigher(weigh)
                 .time_to_live(life)
-                .build_with_hasher(BuildHasherDefault::default()),
+                .build_with_hasher(ByDigest::default()),
             refused: Cache::builder()
                 .max_capacity(limits.max_answers)
                 .time_to_live(limits.negative_life.saturating_add(Duration::from_secs(1)))
@@ -144,32 +151,44 @@ impl Introspector {
     }
 
     /// Whether an opaque token can be the server's at all.
-    pub(super) fn may_be_own(&self, token: &str) -> bool {
+    pub(super) fn may_be_own(&self, token: &[u8]) -> bool {
         self.settings.token_lengths.contains(&token.len())
     }
 
     /// What is known of a token; where nothing is, the server is asked.
-    pub(in crate::oauth) fn lookup(self: &Arc<Self>, token: &str, vouched: Vouched) -> Lookup {
+    pub(in crate::oauth) fn lookup(self: &Arc<Self>, token: &[u8], vouched: Vouched) -> Lookup {
         let digest = self.digest(token);
         let now = self.clock.monotonic();
-        let last = self.active.get(&digest);
-        if let Some(active) = last.as_ref().filter(|active| now < active.until) {
-            return Lookup::Active(active.principal.clone());
+        self.remembered(&digest, now)
+            .unwrap_or_else(|_| self.ask(digest, token, vouched, now))
+    }
+
+    /// What memory says of a token; where it says nothing, the lane of a call about it.
+    fn remembered(&self, digest: &TokenDigest, now: Duration) -> Result<Lookup, Lane> {
+        let last = self.active.get(digest);
+        // By both clocks: a machine that slept, or a clock that was set, must not make an
+        // answer outlive its token.
+        let expired = |active: &Active| {
+            let exp = active.judged.exp;
+            exp.is_some_and(|exp| self.clock.now() >= exp)
+        };
+        let last_good = last.as_ref().filter(|active| now < active.until);
+        if let Some(active) = last_good.filter(|active| !expired(active)) {
+            return Ok(Lookup::Active(active.judged.good()));
         }
-        if let Some(refused) = self.refused.get(&digest)
+        if let Some(refused) = self.refused.get(digest)
             && now < refused.until
         {
-            return Lookup::Refused(refused.error.clone());
+            return Ok(Lookup::Refused(refused.error.clone()));
         }
-        let lane = match last {
+        Err(match last {
             Some(_) => Lane::Known,
             None => Lane::Unknown,
-        };
-        self.ask(digest, token, vouched, lane, now)
+        })
     }
 
     /// Drops what is known of a token, and what a call under way will say of it.
-    pub(in crate::oauth) fn forget(&self, token: &str) {
+    pub(in crate::oauth) fn forget(&self, token: &[u8]) {
         let digest = self.digest(token);
         let mut calls = self.calls();
         calls.leave(&digest);
@@ -203,19 +222,22 @@ impl Introspector {
         })
     }
 
-    fn digest(&self, token: &str) -> TokenDigest {
-        sha256(&[&self.binding, token.as_bytes()])
+    fn digest(&self, token: &[u8]) -> TokenDigest {
+        sha256(&[&self.binding, token])
     }
 
     /// Joins the call about this token, or starts it.
     fn ask(
         self: &Arc<Self>,
         digest: TokenDigest,
-        token: &str,
+        token: &[u8],
         vouched: Vouched,
-        lane: Lane,
         now: Duration,
     ) -> Lookup {
+        // Always so: a credential is ASCII.
+        let Ok(token) = std::str::from_utf8(token) else {
+            return Lookup::Refused(AuthError::invalid("malformed_token"));
+        };
         if self.waiting.load(Ordering::Relaxed) >= self.limits.waiting {
             return Lookup::Refused(self.limited(format!(
                 "{} requests wait for answers of {:?} already",
@@ -226,12 +248,19 @@ impl Introspector {
         let (outcome, launch) = match calls.about(&digest) {
             Some(outcome) => (outcome, None),
             None => {
+                // A call may have landed since memory was asked; a second one would ask the
+                // same.
+                let lane = match self.remembered(&digest, now) {
+                    Ok(known) => return known,
+                    Err(lane) => lane,
+                };
                 if let Some(error) = self.refuse_call(&mut calls, lane, now) {
                     return Lookup::Refused(error);
                 }
                 let (sender, outcome) = watch::channel(None);
                 let number = calls.begin(digest, lane, outcome.clone());
                 let store = Arc::clone(self);
+                let token = token.into();
                 let launch = Launch::new(store, sender, digest, number, token, vouched, lane);
                 (outcome, Some(launch))
             }
@@ -286,17 +315,17 @@ impl Introspector {
         let mut calls = self.calls();
         let current = calls.end(&digest, number, lane);
         match result {
-            Landed::Active { principal, life } => {
+            Landed::Active { judged, life } => {
                 if current {
                     let until = now.saturating_add(life.min(self.limits.positive_life));
                     let active = Active {
-                        principal: principal.clone(),
+                        judged: judged.clone(),
                         until,
                     };
                     self.active.insert(digest, Arc::new(active));
                     self.refused.invalidate(&digest);
                 }
-                Outcome::Active(principal)
+                Outcome::Active(judged)
             }
             Landed::Refused { error, keep } => {
                 if current {

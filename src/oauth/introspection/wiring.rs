@@ -148,6 +148,7 @@ impl Introspection {
             signed,
             max_answer_bytes: self.limits.max_answer_bytes,
             key_limits: network.key_limits.clone(),
+            discovery_deadline: self.limits.timeout / 2,
             clock: network.clock.clone(),
             found: Mutex::default(),
         }))

@@ -34,7 +34,8 @@ pub(super) fn check<'k>(
     assertion: &str,
 ) -> Result<(), OAuthError> {
     let refused = OAuthError::invalid_client;
-    let compact = Compact::parse(assertion).map_err(|_| refused("the assertion is no JWT"))?;
+    let compact =
+        Compact::parse(assertion.as_bytes()).map_err(|_| refused("the assertion is no JWT"))?;
     let claims: Map<String, Value> = compact
         .payload()
         .ok()

@@ -106,7 +106,7 @@ impl KeyRing {
 
     /// The payload of a token that a published key signed.
     pub(in super::super) fn verified_payload(&self, token: &str) -> Option<Vec<u8>> {
-        let compact = Compact::parse(token).ok()?;
+        let compact = Compact::parse(token.as_bytes()).ok()?;
         let kid = compact.header().kid.as_deref();
         let mut buffer = [0; 1024];
         let signature = compact.signature(&mut buffer).ok()?;

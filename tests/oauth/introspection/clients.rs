@@ -230,6 +230,52 @@ async fn discovery_runs_once_and_again_when_the_endpoint_fails_or_an_hour_has_pa
     assert_eq!((web.count(&metadata), web.count(moved)), (3, 1));
 }
 
+#[tokio::test]
+async fn while_metadata_are_gone_every_call_goes_to_the_last_place_known() {
+    let metadata = format!("{ISSUER}/.well-known/oauth-authorization-server");
+    let web = web([(OPAQUE, active(json!({"exp": null})))]);
+    web.set(
+        &metadata,
+        Page::Json(json!({"issuer": ISSUER, "introspection_endpoint": ENDPOINT})),
+    );
+    let introspection = Introspection::discovered()
+        .client_secret_basic("mcp-server", "s3cret")
+        .unwrap()
+        .positive_life(std::time::Duration::ZERO);
+    let guarded = guarded(&web, introspection);
+    guarded.bearer(OPAQUE).await.assert(200, "accepted");
+    web.set(&metadata, Page::Status(500));
+    guarded.advance(3600);
+    for _ in 0..3 {
+        guarded.bearer(OPAQUE).await.assert(200, "accepted");
+    }
+}
+
+#[tokio::test]
+async fn an_endpoint_that_fails_is_looked_up_again_twice_a_minute_at_most() {
+    let metadata = format!("{ISSUER}/.well-known/oauth-authorization-server");
+    let web = Web::with_issuer(&[]);
+    web.set(
+        &metadata,
+        Page::Json(json!({"issuer": ISSUER, "introspection_endpoint": ENDPOINT})),
+    );
+    web.set(ENDPOINT, Page::Status(500));
+    let introspection = Introspection::discovered()
+        .client_secret_basic("mcp-server", "s3cret")
+        .unwrap();
+    let guarded = guarded(&web, introspection);
+    for _ in 0..10 {
+        let failed = guarded.bearer(OPAQUE).await;
+        failed.assert(503, "introspection_failed");
+    }
+    assert_eq!((web.count(&metadata), web.count(ENDPOINT)), (2, 10));
+    guarded.advance(30);
+    for _ in 0..2 {
+        guarded.bearer(OPAQUE).await;
+    }
+    assert_eq!(web.count(&metadata), 3);
+}
+
 /// A server with a token-info endpoint of its own kind.
 #[derive(Debug)]
 struct TokenInfo;

@@ -110,19 +110,38 @@ async fn a_server_that_does_not_answer_costs_five_seconds_and_then_nothing() {
     let web = Web::with_issuer(&[]);
     web.set(ENDPOINT, Page::Hang);
     let guarded = guarded(&web, introspection());
-    let started = tokio::time::Instant::now();
-    guarded
-        .bearer(OPAQUE)
-        .await
-        .assert(503, "introspection_failed");
-    assert_eq!(started.elapsed().as_secs(), 5);
+    for token in [OPAQUE, "another-opaque-token"] {
+        let started = tokio::time::Instant::now();
+        guarded
+            .bearer(token)
+            .await
+            .assert(503, "introspection_failed");
+        assert_eq!(started.elapsed().as_secs(), 5);
+    }
     // For a while nobody else has to wait that long.
     let started = tokio::time::Instant::now();
-    let paused = guarded.bearer("another-opaque-token").await;
+    let paused = guarded.bearer("a-third-opaque-token").await;
     paused.assert(503, "introspection_failed");
     assert!(paused.detail().contains("pause"), "{}", paused.detail());
     assert_eq!(started.elapsed().as_secs(), 0);
-    assert_eq!(web.count(ENDPOINT), 1);
+    assert_eq!(web.count(ENDPOINT), 2);
+}
+
+#[tokio::test]
+async fn one_token_that_reaches_nobody_stops_no_other() {
+    let web = web([]);
+    let guarded = guarded(&web, introspection());
+    for number in 0..20 {
+        web.set(ENDPOINT, Page::NoConnection);
+        for _ in 0..3 {
+            let refused = guarded.bearer(OPAQUE).await;
+            refused.assert(503, "introspection_failed");
+            assert!(!refused.detail().contains("pause"), "{}", refused.detail());
+        }
+        say_always(&web, &active(json!({})));
+        let token = format!("opaque-token-number-{number}");
+        guarded.bearer(&token).await.assert(200, "accepted");
+    }
 }
 
 #[tokio::test]
@@ -138,7 +157,7 @@ async fn calls_pause_longer_with_each_failure_and_a_good_token_is_served_meanwhi
     for second in 0..300 {
         let before = web.count(ENDPOINT);
         guarded
-            .bearer("another-opaque-token")
+            .bearer(&format!("opaque-token-number-{second}"))
             .await
             .assert(503, "introspection_failed");
         if web.count(ENDPOINT) > before {
@@ -235,6 +254,7 @@ async fn a_pause_the_server_asks_for_is_kept() {
         (429, Some("Fri, 15 Jan 2027 08:00:42 GMT"), 42),
         (429, Some("soon"), 1),
         (503, Some("7"), 7),
+        (503, Some("300"), 15),
     ] {
         let web = Web::with_issuer(&[]);
         let headers = retry_after.map(|value| ("retry-after", value.to_owned()));

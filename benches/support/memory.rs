@@ -1,0 +1,75 @@
+//! What stays in memory.
+
+use http::header::AUTHORIZATION;
+use tower::Layer;
+use tower_mcp_auth::oauth::TokenCache;
+
+use super::drive::{Bare, put_through, request};
+use super::table::{Fact, Limit};
+use super::tokens::Key;
+
+/// What a cached token takes up beyond its claims.
+pub(crate) fn per_token(tokens: usize) -> Fact {
+    let key = Key::eddsa();
+    let tokens = key.tokens(0, tokens);
+    let claims: usize = tokens.iter().map(|token| claims_len(token)).sum();
+    let cache = TokenCache::new().max_tokens(200_000).max_bytes(1 << 30);
+    let mut guarded = key.oauth_layer(cache).layer(Bare);
+    let counted = allocation_counter::measure(|| {
+        for token in tokens.iter().chain(&tokens) {
+            let value = format!("Bearer {token}");
+            put_through(&mut guarded, request(&AUTHORIZATION, &value), 200);
+        }
+    });
+    let bytes = (counted.bytes_current - claims as i64) as f64 / tokens.len() as f64;
+    Fact {
+        label: "Memory of a cached token beyond its claims",
+        value: bytes,
+        unit: "B",
+        limit: Limit::Most(2048.0),
+    }
+}
+
+/// By how much `count` garbage tokens, no two alike, leave the process larger. `None` where
+/// the system does not tell the size of a process as Linux does.
+pub(crate) fn after_garbage(count: usize) -> Option<Fact> {
+    let key = Key::rs256();
+    let good = key.token(0);
+    let (text, signature) = good.rsplit_once('.').unwrap();
+    let (header, _) = text.split_once('.').unwrap();
+    let mut guarded = key.oauth_layer(TokenCache::new()).layer(Bare);
+    let mut put = |number: usize| {
+        // Nine of ten are refused for what they are; every tenth for its signature alone.
+        let token = match number % 10 {
+            0 => format!("{text}.{number:08}{}", &signature[8..]),
+            1..=3 => format!("{number:0900}"),
+            4..=6 => format!("{header}.{number:0400}.{signature}"),
+            _ => format!("{number:08}.{text}"),
+        };
+        let value = format!("Bearer {token}");
+        put_through(&mut guarded, request(&AUTHORIZATION, &value), 401);
+    };
+    // The first ones warm what is made once.
+    (0..1_000).for_each(&mut put);
+    let before = resident_bytes()?;
+    (1_000..1_000 + count).for_each(&mut put);
+    let after = resident_bytes()?;
+    Some(Fact {
+        label: "Process after 1,000,000 garbage tokens, larger by",
+        value: (after - before) / f64::from(1 << 20),
+        unit: "MiB",
+        limit: Limit::Most(16.0),
+    })
+}
+
+fn claims_len(token: &str) -> usize {
+    let payload = token.split('.').nth(1).unwrap();
+    payload.len() * 3 / 4
+}
+
+fn resident_bytes() -> Option<f64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
+    let kibibytes: f64 = line.split_whitespace().nth(1)?.parse().ok()?;
+    Some(kibibytes * 1024.0)
+}

@@ -1,0 +1,178 @@
+//! How long a streamed answer may outlive the credential it was asked with.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::{HeaderMap, HeaderName, Method, Request};
+use tokio::time::{Instant, Sleep};
+
+use crate::clock::Clock;
+use crate::error::ConfigError;
+use crate::refusal::Media;
+
+/// MCP 2026-07-28 (Transports, "Standard headers") repeats the method of the message in a
+/// header. The one long stream of that revision is told by it. Who lies about it gains the
+/// grace of any other answer, and nothing else.
+const MCP_METHOD: HeaderName = HeaderName::from_static("mcp-method");
+const LISTEN: &[u8] = b"subscriptions/listen";
+
+/// Clocks are set, and machines sleep: a timer is never trusted for longer.
+const LONGEST_SLEEP: Duration = Duration::from_secs(3600);
+
+/// The settings of a layer.
+#[derive(Clone, Debug)]
+pub(super) struct Streams {
+    pub(super) outlive_credentials: bool,
+    pub(super) grace: Duration,
+    max_life: Option<Duration>,
+    /// The provider's.
+    pub(super) clock: Clock,
+}
+
+impl Streams {
+    pub(super) fn new(clock: Clock) -> Self {
+        Self {
+            outlive_credentials: false,
+            grace: Duration::from_secs(600),
+            max_life: None,
+            clock,
+        }
+    }
+
+    pub(super) fn set_max_life(&mut self, life: Duration) -> Result<(), ConfigError> {
+        if life.is_zero() {
+            return Err(ConfigError::new(
+                "stream_max_life",
+                "no stream could say anything; leave the setting out for streams without an end",
+            ));
+        }
+        self.max_life = Some(life);
+        Ok(())
+    }
+
+    /// The lease of the answer to `request`, whose credential is good until `valid_until`.
+    pub(super) fn lease<B>(
+        &self,
+        request: &Request<B>,
+        valid_until: Option<Duration>,
+    ) -> Option<Lease> {
+        let ends = valid_until
+            .filter(|_| !self.outlive_credentials)
+            .or_else(|| Some(self.clock.now().saturating_add(self.max_life?)))?;
+        let kind = match *request.method() {
+            Method::GET => Kind::Get,
+            Method::POST if is_listen(request.headers()) => Kind::Listen,
+            _ => Kind::Other,
+        };
+        Some(Lease {
+            ends,
+            grace: self.grace,
+            kind,
+            clock: self.clock.clone(),
+        })
+    }
+}
+
+fn is_listen(headers: &HeaderMap) -> bool {
+    let mut methods = headers.get_all(MCP_METHOD).iter();
+    methods.any(|method| method.as_bytes() == LISTEN)
+}
+
+/// What a response may be, as far as its request tells.
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    Get,
+    Listen,
+    Other,
+}
+
+/// Until when the answer to a request may go on.
+#[derive(Debug)]
+pub(super) struct Lease {
+    ends: Duration,
+    grace: Duration,
+    kind: Kind,
+    clock: Clock,
+}
+
+impl Lease {
+    /// The deadline of a response with these headers. `None`: its size is known, so it has an
+    /// end of its own.
+    pub(super) fn deadline(self, headers: &HeaderMap) -> Option<Deadline> {
+        if headers.contains_key(CONTENT_LENGTH) {
+            return None;
+        }
+        let content_type = headers.get(CONTENT_TYPE).map(|value| value.as_bytes());
+        let ends_at_once = match self.kind {
+            Kind::Listen => true,
+            Kind::Get => content_type.is_some_and(is_event_stream),
+            Kind::Other => false,
+        };
+        let grace = if ends_at_once {
+            Duration::ZERO
+        } else {
+            self.grace
+        };
+        Some(Deadline {
+            ends: self.ends.saturating_add(grace),
+            clock: self.clock,
+            grpc: content_type.and_then(Media::of_content_type),
+            polled: false,
+            sleep: None,
+        })
+    }
+}
+
+fn is_event_stream(content_type: &[u8]) -> bool {
+    let essence = content_type.split(|byte| *byte == b';').next();
+    essence.is_some_and(|essence| {
+        essence
+            .trim_ascii()
+            .eq_ignore_ascii_case(b"text/event-stream")
+    })
+}
+
+/// When a body ends, whatever else it has to say.
+#[derive(Debug)]
+pub(super) struct Deadline {
+    ends: Duration,
+    clock: Clock,
+    /// The form its end takes.
+    pub(super) grpc: Option<Media>,
+    pub(super) polled: bool,
+    /// Made when there is something to wait for.
+    sleep: Option<Pin<Box<Sleep>>>,
+}
+
+impl Deadline {
+    pub(super) fn is_over(&self) -> bool {
+        self.left().is_none()
+    }
+
+    fn left(&self) -> Option<Duration> {
+        let left = self.ends.checked_sub(self.clock.now())?;
+        (!left.is_zero()).then_some(left)
+    }
+
+    /// Wakes the task when the deadline is over.
+    pub(super) fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        while let Some(left) = self.left() {
+            let wait = left.min(LONGEST_SLEEP);
+            let sleep = match &mut self.sleep {
+                Some(sleep) => sleep,
+                // Without a runtime there is no timer: the clock is read at every frame.
+                None if tokio::runtime::Handle::try_current().is_err() => return Poll::Pending,
+                None => self.sleep.insert(Box::pin(tokio::time::sleep(wait))),
+            };
+            ready!(sleep.as_mut().poll(cx));
+            // The timer is monotonic and the clock is not, so the clock has the last word.
+            if let Some(left) = self.ends.checked_sub(self.clock.now()) {
+                let wait = left.min(LONGEST_SLEEP);
+                sleep.as_mut().reset(Instant::now() + wait);
+            }
+        }
+        Poll::Ready(())
+    }
+}

@@ -1,0 +1,229 @@
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http::HeaderMap;
+use http_body::{Body, Frame, SizeHint};
+use pin_project_lite::pin_project;
+use serde_json::value::RawValue;
+
+use super::View;
+use super::events::{Events, Unfit};
+use super::filter::{self, filter};
+use crate::refusal;
+use crate::telemetry;
+
+pin_project! {
+    /// The body of a response behind a [`McpListsLayer`](super::McpListsLayer): the inner
+    /// service's, without what the caller may not use. Its error is the inner body's own.
+    pub struct ListsBody<B> {
+        #[pin]
+        inner: B,
+        mode: Mode,
+    }
+}
+
+enum Mode {
+    /// Nothing in it is a message.
+    Pass,
+    Json {
+        view: Box<View>,
+        read: Vec<u8>,
+    },
+    Events {
+        view: Box<View>,
+        events: Events,
+    },
+    /// A response of our own.
+    Own(Bytes),
+    /// What the inner body still had to say, after its data.
+    Trailers(Option<HeaderMap>),
+    Ended,
+}
+
+impl<B> ListsBody<B> {
+    pub(super) fn pass(inner: B) -> Self {
+        Self {
+            inner,
+            mode: Mode::Pass,
+        }
+    }
+
+    pub(super) fn json(inner: B, view: View) -> Self {
+        Self {
+            inner,
+            mode: Mode::Json {
+                view: Box::new(view),
+                read: Vec::new(),
+            },
+        }
+    }
+
+    pub(super) fn events(inner: B, view: View) -> Self {
+        Self {
+            inner,
+            mode: Mode::Events {
+                view: Box::new(view),
+                events: Events::default(),
+            },
+        }
+    }
+
+    /// Instead of the inner body, which is never read.
+    pub(super) fn own(inner: B, bytes: Bytes) -> Self {
+        Self {
+            inner,
+            mode: Mode::Own(bytes),
+        }
+    }
+}
+
+impl<B: Default> Default for ListsBody<B> {
+    fn default() -> Self {
+        Self::pass(B::default())
+    }
+}
+
+/// The message that stands for a list that must not pass, with the `id` of the answer where
+/// its beginning tells.
+fn instead_of(read: &[u8]) -> Bytes {
+    let valid = match std::str::from_utf8(read) {
+        Ok(text) => text,
+        Err(error) => std::str::from_utf8(&read[..error.valid_up_to()]).unwrap_or_default(),
+    };
+    let id = filter::id(valid).and_then(|id| serde_json::from_str::<&RawValue>(id).ok());
+    refusal::internal_error(id)
+}
+
+/// Filters a whole answer.
+fn whole(read: Vec<u8>, view: &View) -> Bytes {
+    if read.is_empty() {
+        return Bytes::new();
+    }
+    let filtered = std::str::from_utf8(&read)
+        .ok()
+        .and_then(|text| filter(text, &view.shows()).ok());
+    match filtered {
+        Some(Some(text)) => text.into(),
+        Some(None) => read.into(),
+        None => {
+            telemetry::list_withheld("unreadable");
+            instead_of(&read)
+        }
+    }
+}
+
+impl<B: Body<Data = Bytes>> Body for ListsBody<B> {
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        let mut this = self.project();
+        loop {
+            match this.mode {
+                Mode::Pass => return this.inner.poll_frame(cx),
+                Mode::Own(bytes) => {
+                    let bytes = std::mem::take(bytes);
+                    *this.mode = Mode::Ended;
+                    if !bytes.is_empty() {
+                        return Poll::Ready(Some(Ok(Frame::data(bytes))));
+                    }
+                }
+                Mode::Trailers(trailers) => {
+                    let trailers = trailers.take();
+                    *this.mode = Mode::Ended;
+                    return Poll::Ready(trailers.map(|trailers| Ok(Frame::trailers(trailers))));
+                }
+                Mode::Ended => return Poll::Ready(None),
+                Mode::Json { view, read } => {
+                    let frame = match ready!(this.inner.as_mut().poll_frame(cx)) {
+                        Some(Ok(frame)) => Some(frame),
+                        Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                        None => None,
+                    };
+                    let trailers = match frame.map(Frame::into_data) {
+                        Some(Ok(data)) => {
+                            if data.len() > view.max_bytes.saturating_sub(read.len()) {
+                                telemetry::list_withheld("too_large");
+                                *this.mode = Mode::Own(instead_of(read));
+                            } else {
+                                read.extend_from_slice(&data);
+                            }
+                            continue;
+                        }
+                        Some(Err(frame)) => frame.into_trailers().ok(),
+                        None => None,
+                    };
+                    let bytes = whole(std::mem::take(read), view);
+                    *this.mode = Mode::Trailers(trailers);
+                    if !bytes.is_empty() {
+                        return Poll::Ready(Some(Ok(Frame::data(bytes))));
+                    }
+                }
+                Mode::Events { view, events } => {
+                    let frame = match ready!(this.inner.as_mut().poll_frame(cx)) {
+                        Some(Ok(frame)) => Some(frame),
+                        Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                        None => None,
+                    };
+                    let (fed, after) = match frame.map(Frame::into_data) {
+                        Some(Ok(data)) => (events.feed(&data, view.max_bytes, &view.shows()), None),
+                        Some(Err(frame)) => {
+                            let trailers = frame.into_trailers().ok();
+                            (events.finish(&view.shows()), Some(Mode::Trailers(trailers)))
+                        }
+                        None => (events.finish(&view.shows()), Some(Mode::Ended)),
+                    };
+                    match fed {
+                        Ok(bytes) => {
+                            if let Some(after) = after {
+                                *this.mode = after;
+                            }
+                            if !bytes.is_empty() {
+                                return Poll::Ready(Some(Ok(Frame::data(bytes.into()))));
+                            }
+                        }
+                        // The events before it in this chunk go with it: the client sees an
+                        // end, and nothing it could take for a whole answer.
+                        Err(unfit) => {
+                            telemetry::list_withheld(match unfit {
+                                Unfit::TooLarge => "too_large",
+                                Unfit::Unreadable => "unreadable",
+                            });
+                            *this.mode = Mode::Ended;
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.mode {
+            Mode::Pass => self.inner.is_end_stream(),
+            Mode::Own(bytes) => bytes.is_empty(),
+            Mode::Json { .. } | Mode::Events { .. } => false,
+            Mode::Trailers(trailers) => trailers.is_none(),
+            Mode::Ended => true,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.mode {
+            Mode::Pass => self.inner.size_hint(),
+            Mode::Own(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Mode::Json { .. } | Mode::Events { .. } => SizeHint::default(),
+            Mode::Trailers(_) | Mode::Ended => SizeHint::with_exact(0),
+        }
+    }
+}
+
+impl<B> fmt::Debug for ListsBody<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ListsBody").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,155 @@
+//! Server-sent events, one after another
+//! (<https://html.spec.whatwg.org/multipage/server-sent-events.html>).
+
+use super::filter::filter;
+use crate::mcp::policy::Item;
+
+/// The bytes of the event that is not complete yet.
+#[derive(Debug, Default)]
+pub(super) struct Events {
+    bytes: Vec<u8>,
+    /// Where the line begins that is not complete yet.
+    line: usize,
+    /// Up to where no end of that line was found.
+    searched: usize,
+    started: bool,
+}
+
+/// Why a stream cannot go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unfit {
+    TooLarge,
+    Unreadable,
+}
+
+const BOM: &[u8] = b"\xEF\xBB\xBF";
+
+impl Events {
+    /// Takes more of the stream, and gives out the events it completes, without what is not
+    /// shown.
+    pub(super) fn feed(
+        &mut self,
+        chunk: &[u8],
+        max: usize,
+        shows: &dyn Fn(Item, &str) -> bool,
+    ) -> Result<Vec<u8>, Unfit> {
+        self.bytes.extend_from_slice(chunk);
+        let mut out = Vec::new();
+        let mut start = 0;
+        while let Some((end, next)) = self.line_end() {
+            let is_blank = end == self.line || !self.started && self.bytes[self.line..end] == *BOM;
+            (self.line, self.searched) = (next, next);
+            if next - start > max {
+                return Err(Unfit::TooLarge);
+            }
+            if is_blank {
+                self.event(start..next, &mut out, shows)?;
+                start = next;
+            }
+        }
+        self.bytes.drain(..start);
+        self.line -= start;
+        self.searched -= start;
+        // Room that one large event needed is not kept for the rest of the stream.
+        if self.bytes.capacity() > 64 * 1024 && self.bytes.len() < 1024 {
+            self.bytes.shrink_to(1024);
+        }
+        match self.bytes.len() <= max {
+            true => Ok(out),
+            false => Err(Unfit::TooLarge),
+        }
+    }
+
+    /// What is left where the stream ends. Readers drop an event that is not complete, but
+    /// not all of them do.
+    pub(super) fn finish(&mut self, shows: &dyn Fn(Item, &str) -> bool) -> Result<Vec<u8>, Unfit> {
+        let mut out = Vec::new();
+        self.event(0..self.bytes.len(), &mut out, shows)?;
+        self.bytes = Vec::new();
+        Ok(out)
+    }
+
+    /// Where the current line ends, and the next begins.
+    fn line_end(&mut self) -> Option<(usize, usize)> {
+        let rest = &self.bytes[self.searched..];
+        let Some(offset) = rest.iter().position(|byte| matches!(byte, b'\n' | b'\r')) else {
+            self.searched = self.bytes.len();
+            return None;
+        };
+        let end = self.searched + offset;
+        self.searched = end;
+        match (self.bytes[end], self.bytes.get(end + 1)) {
+            // It may be half of a CRLF.
+            (b'\r', None) => None,
+            (b'\r', Some(b'\n')) => Some((end, end + 2)),
+            _ => Some((end, end + 1)),
+        }
+    }
+
+    fn event(
+        &mut self,
+        range: std::ops::Range<usize>,
+        out: &mut Vec<u8>,
+        shows: &dyn Fn(Item, &str) -> bool,
+    ) -> Result<(), Unfit> {
+        let raw = &self.bytes[range];
+        let text = match self.started {
+            false => raw.strip_prefix(BOM).unwrap_or(raw),
+            true => raw,
+        };
+        self.started |= !raw.is_empty();
+        let text = std::str::from_utf8(text).map_err(|_| Unfit::Unreadable)?;
+        let data = data_of(text);
+        // A message is an object or an array; what is neither names the endpoint of the old
+        // transport, or is a comment.
+        let is_message = data
+            .trim_start_matches(['\u{feff}', ' ', '\t', '\n', '\r'])
+            .starts_with(['{', '[']);
+        let filtered = match is_message {
+            true => filter(&data, shows).map_err(|_| Unfit::Unreadable)?,
+            false => None,
+        };
+        match filtered {
+            None => out.extend_from_slice(raw),
+            Some(message) => {
+                for line in lines(text).filter(|line| field(line).0 != "data") {
+                    if !line.is_empty() {
+                        out.extend_from_slice(line.as_bytes());
+                        out.push(b'\n');
+                    }
+                }
+                for line in message.split('\n') {
+                    out.extend_from_slice(b"data: ");
+                    out.extend_from_slice(line.as_bytes());
+                    out.push(b'\n');
+                }
+                out.push(b'\n');
+            }
+        }
+        Ok(())
+    }
+}
+
+fn lines(text: &str) -> impl Iterator<Item = &str> {
+    // A CRLF gives an empty line too many, which means nothing inside of an event.
+    text.split(['\n', '\r'])
+}
+
+fn field(line: &str) -> (&str, &str) {
+    let (name, value) = line.split_once(':').unwrap_or((line, ""));
+    (name, value.strip_prefix(' ').unwrap_or(value))
+}
+
+fn data_of(event: &str) -> String {
+    let mut data = String::new();
+    let mut first = true;
+    for line in lines(event) {
+        if let ("data", value) = field(line) {
+            if !std::mem::take(&mut first) {
+                data.push('\n');
+            }
+            data.push_str(value);
+        }
+    }
+    data
+}

@@ -1,0 +1,163 @@
+//! Takes out of the answer to a list request what the caller may not use.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use crate::mcp::json::{Fault, Scanner};
+use crate::mcp::policy::Item;
+
+/// The members of a result that are lists, and by which member their items are known.
+const LISTS: [(&str, &str, Item); 4] = [
+    ("tools", "name", Item::Tool),
+    ("prompts", "name", Item::Prompt),
+    ("resources", "uri", Item::Resource),
+    ("resourceTemplates", "uriTemplate", Item::Template),
+];
+
+/// Filters a message, or a batch of them; `None` where nothing in it changes.
+///
+/// A list is known by its shape alone, an answer whose `result` has one of the members, so
+/// that it does not matter which request it answers, or on which stream.
+///
+/// # Errors
+/// The text is no JSON, or a list holds what cannot be judged.
+pub(super) fn filter(
+    text: &str,
+    shows: &dyn Fn(Item, &str) -> bool,
+) -> Result<Option<String>, Fault> {
+    let mut json = Scanner::lenient(text);
+    let mut edits = Vec::new();
+    if json.peek() == Some(b'[') {
+        let mut elements = json.enter(b'[')?;
+        while json.element(&mut elements)? {
+            message(&mut json, shows, &mut edits)?;
+        }
+    } else {
+        message(&mut json, shows, &mut edits)?;
+    }
+    json.finish()?;
+    Ok((!edits.is_empty()).then(|| apply(text, edits)))
+}
+
+/// The `id` of a message of which only the beginning may be there.
+pub(super) fn id(text: &str) -> Option<&str> {
+    let mut json = Scanner::lenient(text);
+    let mut members = json.enter(b'{').ok()?;
+    while let Some(name) = json.member(&mut members).ok()? {
+        let value = json.skip().ok()?;
+        if name == "id" {
+            return value
+                .starts_with(|first: char| matches!(first, '"' | '-' | '0'..='9'))
+                .then_some(value);
+        }
+    }
+    None
+}
+
+/// A part of the text, and what replaces it.
+type Edit<'a> = (Range<usize>, Cow<'a, str>);
+type Edits<'a> = Vec<Edit<'a>>;
+
+fn message<'a>(
+    json: &mut Scanner<'a>,
+    shows: &dyn Fn(Item, &str) -> bool,
+    edits: &mut Edits<'a>,
+) -> Result<(), Fault> {
+    if json.peek() != Some(b'{') {
+        json.skip()?;
+        return Ok(());
+    }
+    let mut members = json.enter(b'{')?;
+    while let Some(name) = json.member(&mut members)? {
+        if name == "result" && json.peek() == Some(b'{') {
+            result(json, shows, edits)?;
+        } else {
+            json.skip()?;
+        }
+    }
+    Ok(())
+}
+
+fn result<'a>(
+    json: &mut Scanner<'a>,
+    shows: &dyn Fn(Item, &str) -> bool,
+    edits: &mut Edits<'a>,
+) -> Result<(), Fault> {
+    let mut is_list = false;
+    let mut cache_scopes: Edits<'a> = Vec::new();
+    let mut members = json.enter(b'{')?;
+    while let Some(name) = json.member(&mut members)? {
+        let list = LISTS.iter().find(|(list, _, _)| *list == name);
+        match (list, json.peek()) {
+            (Some((_, key, item)), Some(b'[')) => {
+                is_list = true;
+                edits.extend(items(json, key, |name| shows(*item, name))?);
+            }
+            _ => {
+                json.peek();
+                let start = json.position();
+                let value = json.skip()?;
+                if name == "cacheScope" && value != r#""private""# {
+                    cache_scopes.push((start..json.position(), r#""private""#.into()));
+                }
+            }
+        }
+    }
+    // What depends on who asks is for them alone (MCP 2026-07-28, Caching).
+    if is_list {
+        edits.extend(cache_scopes);
+    }
+    Ok(())
+}
+
+/// The edit that leaves the items that are shown.
+fn items<'a>(
+    json: &mut Scanner<'a>,
+    key: &str,
+    shows: impl Fn(&str) -> bool,
+) -> Result<Option<Edit<'a>>, Fault> {
+    let mut elements = json.enter(b'[')?;
+    let start = json.position();
+    let mut shown: Vec<&str> = Vec::new();
+    let mut hidden = false;
+    let mut end = start;
+    while json.element(&mut elements)? {
+        json.peek();
+        let mut inside = json.clone();
+        let text = json.skip()?;
+        end = json.position();
+        if shows(&name_of(&mut inside, key)?) {
+            shown.push(text);
+        } else {
+            hidden = true;
+        }
+    }
+    Ok(hidden.then(|| (start..end, shown.join(",").into())))
+}
+
+/// What an item is known by. Without exactly one name it cannot be judged.
+fn name_of<'a>(json: &mut Scanner<'a>, key: &str) -> Result<Cow<'a, str>, Fault> {
+    let mut found = None;
+    let mut members = json.enter(b'{')?;
+    while let Some(name) = json.member(&mut members)? {
+        if name != key {
+            json.skip()?;
+        } else if found.replace(json.string()?).is_some() {
+            return Err(Fault::Syntax);
+        }
+    }
+    found.ok_or(Fault::Syntax)
+}
+
+fn apply(text: &str, mut edits: Edits<'_>) -> String {
+    edits.sort_by_key(|(range, _)| range.start);
+    let mut out = String::with_capacity(text.len());
+    let mut at = 0;
+    for (range, replacement) in edits {
+        out.push_str(&text[at..range.start]);
+        out.push_str(&replacement);
+        at = range.end;
+    }
+    out.push_str(&text[at..]);
+    out
+}

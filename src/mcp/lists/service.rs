@@ -1,0 +1,48 @@
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
+use tower_service::Service;
+
+use super::layer::Rule;
+use super::{ListsBody, ListsFuture, NoLists, View};
+use crate::principal::Caller;
+use crate::refusal;
+use crate::telemetry;
+
+/// The service made by a [`McpListsLayer`](super::McpListsLayer).
+#[derive(Clone, Debug)]
+pub struct McpLists<S> {
+    pub(super) inner: S,
+    pub(super) rule: Arc<Rule>,
+}
+
+impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for McpLists<S>
+where
+    S: Service<Request<ReqBody>, Response = Response<ResBody>>,
+    ResBody: Body<Data = Bytes>,
+{
+    type Response = Response<crate::auth::ResponseBody<ListsBody<ResBody>>>;
+    type Error = S::Error;
+    type Future = ListsFuture<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
+        let Some(caller) = Caller::of(request.extensions()) else {
+            telemetry::no_auth_layer("McpListsLayer");
+            return ListsFuture::respond(refusal::no_auth_layer());
+        };
+        let view = View {
+            policy: self.rule.policy.clone(),
+            scopes: caller.scopes().clone(),
+            max_bytes: self.rule.max_bytes,
+        };
+        let no_lists = request.extensions().get::<NoLists>().is_some();
+        ListsFuture::inner(self.inner.call(request), view, no_lists)
+    }
+}

@@ -1,0 +1,111 @@
+//! Layers that know MCP.
+//!
+//! | question | answered by |
+//! |---|---|
+//! | Which scopes does this operation need? | [`McpScopesLayer`], [`McpListsLayer`] |
+//! | Whose is this session? | [`SessionBindingLayer`] |
+//! | Was this host meant, and may this page ask? | [`OriginLayer`] |
+//! | In which order? | [`McpStack`] |
+//! | What did the client make of the state I gave it? | [`PrincipalSealer`] |
+//!
+//! They go around the MCP endpoint, and all but [`OriginLayer`] inside an auth layer. They
+//! repeat nothing of it: what a refusal must say travels with the request. Where no auth layer
+//! ran they answer a logged 500; a request that was let through without a credential gets 401
+//! where scopes are needed.
+//!
+//! # Scopes per operation
+//!
+//! A [`ScopePolicy`] says what each method, tool, prompt and resource needs.
+//! [`McpScopesLayer`] finds the operation of each POST in its body and judges it before the
+//! server sees it; [`McpListsLayer`] takes out of lists what their reader may not use.
+//!
+//! 1. Two `MCP-Protocol-Version` headers are refused with 400. A request that is no POST is
+//!    judged by the rule for its method of HTTP.
+//! 2. A POST is JSON in UTF-8 without `Content-Encoding`, or 415.
+//! 3. Its body is read up to 4 MiB (beyond: 413) within 30 s. The inner service gets it
+//!    unchanged, as a [`RequestBody`].
+//! 4. What two readers could read in two ways is refused with 400: a member twice, in
+//!    another case or with half a surrogate pair, a byte order mark, anything after the
+//!    message, nesting deeper than 32, parameters in a list.
+//! 5. From revision 2026-07-28 on `Mcp-Method` and `Mcp-Name` must be there and say what
+//!    the body says, or it is 400 with the JSON-RPC error -32020. Below, they are neither
+//!    trusted nor a reason to refuse.
+//! 6. Every message of a batch is judged, and all that the request lacks is named in one
+//!    403 `insufficient_scope`. What no scope would open is 403 without a challenge.
+//!
+//! ```
+//! use bytes::Bytes;
+//! use http::{Request, Response, StatusCode};
+//! use http_body::Body;
+//! use http_body_util::Full;
+//! use tower::{BoxError, ServiceBuilder, ServiceExt};
+//! use tower_mcp_auth::ApiKeyLayer;
+//! use tower_mcp_auth::api_key::ApiKey;
+//! use tower_mcp_auth::mcp::{McpListsLayer, McpScopesLayer, ScopePolicy};
+//!
+//! // Stands for a server: rmcp's, an axum router, your own.
+//! async fn server<B: Body>(_: Request<B>) -> Result<Response<Full<Bytes>>, BoxError> {
+//!     Ok(Response::new("done".into()))
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), BoxError> {
+//! let policy = ScopePolicy::builder()
+//!     .base("mcp:read")?
+//!     .tool("get_*", "files:read")?
+//!     .tool("delete_*", ["files:read", "files:delete"])?
+//!     .build()?;
+//! let reader = ApiKey::new("Zm9yIHRoZSBleGFtcGxlIG9ubHk")?.scopes(["mcp:read", "files:read"])?;
+//! let service = ServiceBuilder::new()
+//!     .layer(ApiKeyLayer::new([reader])?)
+//!     .layer(McpScopesLayer::new(policy.clone()))
+//!     .layer(McpListsLayer::new(policy))
+//!     .service_fn(server);
+//!
+//! let call = |tool: &str| {
+//!     let message = format!(
+//!         r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"{tool}"}}}}"#
+//!     );
+//!     Request::post("/mcp")
+//!         .header("x-api-key", "Zm9yIHRoZSBleGFtcGxlIG9ubHk")
+//!         .header("content-type", "application/json")
+//!         .body(Full::<Bytes>::from(message))
+//! };
+//! let response = service.clone().oneshot(call("get_file")?).await?;
+//! assert_eq!(response.status(), StatusCode::OK);
+//!
+//! let response = service.oneshot(call("delete_file")?).await?;
+//! assert_eq!(response.status(), StatusCode::FORBIDDEN);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The body type changes, as with tower-http's `RequestBodyLimitLayer`. Services that take
+//! any body (rmcp's, an axum router, a tonic server, generic ones) fit behind
+//! [`McpScopesLayer`] as they are. One that was written for `hyper::body::Incoming` alone
+//! does not: in axum put the layer into a `.layer()` of its own, which boxes bodies again;
+//! elsewhere let the service take any `B: Body<Data = Bytes>`.
+
+mod body;
+mod headers;
+mod json;
+mod key;
+mod lists;
+mod members;
+mod operation;
+pub mod origin;
+mod policy;
+mod scopes;
+mod sealer;
+pub mod session;
+mod stack;
+
+pub use self::body::RequestBody;
+pub use self::key::MacKey;
+pub use self::lists::{ListsBody, ListsFuture, McpLists, McpListsLayer};
+pub use self::origin::OriginLayer;
+pub use self::policy::{Call, Decision, ScopePolicy, ScopePolicyBuilder, Unlisted};
+pub use self::scopes::{McpScopes, McpScopesLayer, ScopesFuture};
+pub use self::sealer::{PrincipalSealer, RequestDigest, SealError};
+pub use self::session::SessionBindingLayer;
+pub use self::stack::McpStack;

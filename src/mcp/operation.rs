@@ -1,0 +1,348 @@
+//! What a JSON-RPC body asks for, read as the server behind will read it, or not at all.
+
+use std::borrow::Cow;
+
+use super::json::{Fault, Scanner};
+use super::members::{
+    ARGUMENTS, ERROR, ID, IN_NOTIFICATIONS, IN_PARAMS, IN_REF, METHOD, NAME, NOTIFICATIONS, PARAMS,
+    REF, REF_NAME, REF_TYPE, REF_URI, RESULT, Seen, TASK_ID, TOP, URI,
+};
+use crate::error::AuthError;
+
+/// Members and elements inside one another, the message itself included.
+const MAX_DEPTH: u32 = 32;
+/// Messages of a batch: each takes more memory than its text.
+const MAX_BATCH: usize = 1000;
+/// URIs of a `subscriptions/listen`, for the same reason.
+const MAX_SUBSCRIPTIONS: usize = 1000;
+
+/// The messages of one body.
+#[derive(Debug)]
+pub(super) enum Messages<'a> {
+    One(Message<'a>),
+    /// MCP 2025-03-26 has these.
+    Batch(Vec<Message<'a>>),
+}
+
+impl<'a> Messages<'a> {
+    /// Reads a body.
+    pub(super) fn read(body: &'a [u8]) -> Result<Self, AuthError> {
+        if body.starts_with(b"\xEF\xBB\xBF") {
+            return Err(confused("body_has_bom"));
+        }
+        let text = std::str::from_utf8(body).map_err(|_| confused("body_not_utf8"))?;
+        let mut json = Scanner::strict(text, MAX_DEPTH);
+        let messages = match json.peek() {
+            Some(b'[') => {
+                let mut batch = Vec::new();
+                let mut elements = json.enter(b'[')?;
+                while json.element(&mut elements)? {
+                    if batch.len() == MAX_BATCH {
+                        return Err(AuthError::too_large("batch_too_long"));
+                    }
+                    batch.push(Message::read(&mut json)?);
+                }
+                if batch.is_empty() {
+                    return Err(confused("batch_empty"));
+                }
+                Self::Batch(batch)
+            }
+            _ => Self::One(Message::read(&mut json)?),
+        };
+        json.finish()?;
+        Ok(messages)
+    }
+
+    pub(super) fn as_slice(&self) -> &[Message<'a>] {
+        match self {
+            Self::One(message) => std::slice::from_ref(message),
+            Self::Batch(messages) => messages,
+        }
+    }
+}
+
+/// A request, a notification, or the answer to a request of the server's.
+#[derive(Debug)]
+pub(super) struct Message<'a> {
+    pub(super) kind: Kind,
+    /// Empty for an answer.
+    pub(super) method: Cow<'a, str>,
+    pub(super) target: Target<'a>,
+    /// The text of `params.arguments`.
+    pub(super) arguments: Option<&'a str>,
+    /// `params.name`, `params.uri` and `params.taskId`, which `Mcp-Name` can mirror.
+    pub(super) mirrored: [Option<Cow<'a, str>>; 3],
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Request,
+    Notification,
+    Answer,
+}
+
+/// What an operation acts on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Target<'a> {
+    /// Nothing with a name of its own.
+    None,
+    Tool(Cow<'a, str>),
+    Prompt(Cow<'a, str>),
+    Resource(Cow<'a, str>),
+    Resources(Vec<Cow<'a, str>>),
+}
+
+impl<'a> Message<'a> {
+    fn read(json: &mut Scanner<'a>) -> Result<Self, AuthError> {
+        if json.peek() != Some(b'{') {
+            // JSON of another kind is no message; what is no JSON is told so.
+            json.skip()?;
+            return Err(confused("not_json_rpc"));
+        }
+        let mut members = json.enter(b'{')?;
+        let mut seen = Seen::default();
+        let (mut method, mut params, mut id) = (None, None, None);
+        while let Some(name) = json.member(&mut members)? {
+            match seen.note(&name, &TOP)? {
+                Some(ID) => id = Some(json.skip()?),
+                Some(METHOD) => match Field::read(json)? {
+                    Field::String(name) => method = Some(name),
+                    Field::Absent | Field::Other => return Err(confused("method_not_a_string")),
+                },
+                Some(PARAMS) => params = Params::read(json)?,
+                _ => {
+                    json.skip()?;
+                }
+            }
+        }
+        let is_answer = seen.has(RESULT) || seen.has(ERROR);
+        let kind = match (&method, id) {
+            (Some(_), _) if is_answer => return Err(confused("not_json_rpc")),
+            // A request without a usable id is a notification to some readers, and no
+            // message to others.
+            (Some(_), Some(id)) if !matches!(id.as_bytes()[0], b'"' | b'-' | b'0'..=b'9') => {
+                return Err(confused("bad_id"));
+            }
+            (Some(_), Some(_)) => Kind::Request,
+            (Some(_), None) => Kind::Notification,
+            (None, _) if seen.has(RESULT) != seen.has(ERROR) => Kind::Answer,
+            (None, _) => return Err(confused("not_json_rpc")),
+        };
+        let method = method.unwrap_or_default();
+        let mut params = params.unwrap_or_default();
+        let target = match kind {
+            Kind::Answer => Target::None,
+            Kind::Request | Kind::Notification => params.target(&method)?,
+        };
+        Ok(Self {
+            kind,
+            method,
+            target,
+            arguments: params.arguments,
+            mirrored: [params.name, params.uri, params.task_id].map(Field::string),
+        })
+    }
+}
+
+impl Message<'_> {
+    /// Whether it asks for something whose answer has another shape than a list.
+    pub(super) fn answers_no_list(&self) -> bool {
+        matches!(
+            &*self.method,
+            "tools/call" | "prompts/get" | "resources/read" | "completion/complete"
+        )
+    }
+}
+
+/// A member that should be a string.
+#[derive(Debug, Default)]
+enum Field<'a> {
+    #[default]
+    Absent,
+    String(Cow<'a, str>),
+    Other,
+}
+
+impl<'a> Field<'a> {
+    fn read(json: &mut Scanner<'a>) -> Result<Self, Fault> {
+        if json.peek() == Some(b'"') {
+            return Ok(Self::String(json.string()?));
+        }
+        json.skip()?;
+        Ok(Self::Other)
+    }
+
+    fn string(self) -> Option<Cow<'a, str>> {
+        match self {
+            Self::String(string) => Some(string),
+            Self::Absent | Self::Other => None,
+        }
+    }
+
+    /// The string the operation cannot go without.
+    fn needed(&self) -> Result<Cow<'a, str>, AuthError> {
+        match self {
+            Self::String(string) => Ok(string.clone()),
+            Self::Absent | Self::Other => Err(confused("target_missing")),
+        }
+    }
+}
+
+/// The members of `params` that say what is acted on. Which of them count depends on the
+/// method, which may come later.
+#[derive(Debug, Default)]
+struct Params<'a> {
+    name: Field<'a>,
+    uri: Field<'a>,
+    task_id: Field<'a>,
+    reference: Option<Reference<'a>>,
+    subscriptions: Option<Vec<Cow<'a, str>>>,
+    arguments: Option<&'a str>,
+}
+
+#[derive(Debug, Default)]
+struct Reference<'a> {
+    kind: Field<'a>,
+    name: Field<'a>,
+    uri: Field<'a>,
+}
+
+impl<'a> Params<'a> {
+    /// `null` is no params; anything but an object is refused, because a list can be read as
+    /// parameters by position.
+    fn read(json: &mut Scanner<'a>) -> Result<Option<Self>, AuthError> {
+        match json.peek() {
+            Some(b'{') => {}
+            Some(b'n') => {
+                json.skip()?;
+                return Ok(None);
+            }
+            _ => {
+                json.skip()?;
+                return Err(confused("params_not_an_object"));
+            }
+        }
+        let mut params = Self::default();
+        let mut seen = Seen::default();
+        let mut members = json.enter(b'{')?;
+        while let Some(member) = json.member(&mut members)? {
+            match seen.note(&member, &IN_PARAMS)? {
+                Some(NAME) => params.name = Field::read(json)?,
+                Some(URI) => params.uri = Field::read(json)?,
+                Some(TASK_ID) => params.task_id = Field::read(json)?,
+                Some(ARGUMENTS) => params.arguments = Some(json.skip()?),
+                Some(REF) if json.peek() == Some(b'{') => {
+                    params.reference = Some(Reference::read(json)?);
+                }
+                Some(NOTIFICATIONS) if json.peek() == Some(b'{') => {
+                    params.subscriptions = subscriptions(json)?;
+                }
+                _ => {
+                    json.skip()?;
+                }
+            }
+        }
+        Ok(Some(params))
+    }
+
+    /// What an operation with this method acts on.
+    fn target(&mut self, method: &str) -> Result<Target<'a>, AuthError> {
+        Ok(match method {
+            "tools/call" => Target::Tool(self.name.needed()?),
+            "prompts/get" => Target::Prompt(self.name.needed()?),
+            "resources/read" | "resources/subscribe" | "resources/unsubscribe" => {
+                Target::Resource(self.uri.needed()?)
+            }
+            "completion/complete" => match &self.reference {
+                Some(reference) => reference.target()?,
+                None => return Err(confused("target_missing")),
+            },
+            "subscriptions/listen" => {
+                Target::Resources(self.subscriptions.take().unwrap_or_default())
+            }
+            // Whatever an extension does with the URI of a resource is a use of it.
+            _ if method.starts_with("resources/") => match &self.uri {
+                Field::Absent => Target::None,
+                uri => Target::Resource(uri.needed()?),
+            },
+            _ => Target::None,
+        })
+    }
+}
+
+impl<'a> Reference<'a> {
+    fn read(json: &mut Scanner<'a>) -> Result<Self, AuthError> {
+        let mut reference = Self::default();
+        let mut seen = Seen::default();
+        let mut members = json.enter(b'{')?;
+        while let Some(member) = json.member(&mut members)? {
+            match seen.note(&member, &IN_REF)? {
+                Some(REF_TYPE) => reference.kind = Field::read(json)?,
+                Some(REF_NAME) => reference.name = Field::read(json)?,
+                Some(REF_URI) => reference.uri = Field::read(json)?,
+                _ => {
+                    json.skip()?;
+                }
+            }
+        }
+        Ok(reference)
+    }
+
+    fn target(&self) -> Result<Target<'a>, AuthError> {
+        match &*self.kind.needed()? {
+            "ref/prompt" => Ok(Target::Prompt(self.name.needed()?)),
+            "ref/resource" => Ok(Target::Resource(self.uri.needed()?)),
+            _ => Err(confused("target_missing")),
+        }
+    }
+}
+
+/// The URIs of a `subscriptions/listen`.
+fn subscriptions<'a>(json: &mut Scanner<'a>) -> Result<Option<Vec<Cow<'a, str>>>, AuthError> {
+    let mut uris = None;
+    let mut seen = Seen::default();
+    let mut members = json.enter(b'{')?;
+    while let Some(member) = json.member(&mut members)? {
+        if seen.note(&member, &IN_NOTIFICATIONS)?.is_none() {
+            json.skip()?;
+            continue;
+        }
+        match json.peek() {
+            Some(b'[') => {
+                let mut elements = json.enter(b'[')?;
+                let uris = uris.get_or_insert_with(Vec::new);
+                while json.element(&mut elements)? {
+                    if uris.len() == MAX_SUBSCRIPTIONS {
+                        return Err(AuthError::too_large("too_many_subscriptions"));
+                    }
+                    uris.push(Field::read(json)?.needed()?);
+                }
+            }
+            Some(b'n') => {
+                json.skip()?;
+            }
+            _ => {
+                json.skip()?;
+                return Err(confused("target_missing"));
+            }
+        }
+    }
+    Ok(uris)
+}
+
+/// A body that two readers could take for two things, or that is no message.
+pub(super) fn confused(reason: &'static str) -> AuthError {
+    AuthError::malformed(reason)
+        .with_description("The request body is no JSON-RPC message that can be read in one way")
+}
+
+impl From<Fault> for AuthError {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Syntax => confused("body_not_json"),
+            Fault::Depth => confused("body_too_deep"),
+            Fault::Surrogate => confused("lone_surrogate"),
+            Fault::Long => Self::too_large("name_too_long"),
+        }
+    }
+}

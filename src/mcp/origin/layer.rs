@@ -1,0 +1,92 @@
+use std::sync::Arc;
+
+use tower_layer::Layer;
+
+use super::OriginService;
+use super::rules::Rules;
+use crate::challenge::RefusalContext;
+use crate::error::ConfigError;
+use crate::telemetry;
+
+/// The layer that refuses requests meant for another host, or sent by a page of another
+/// origin. It belongs outside the auth layer.
+///
+/// See the [module docs](crate::mcp::origin) for an example.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct OriginLayer {
+    pub(super) state: Arc<State>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct State {
+    pub(super) rules: Rules,
+    /// There is no auth layer further out that could have left one.
+    pub(super) context: RefusalContext,
+}
+
+impl OriginLayer {
+    /// Allows the host and the origin of this resource: the public URL of the MCP endpoint,
+    /// as the auth layer has it. On loopback, also `localhost`, `127.0.0.1` and `[::1]` with
+    /// any port.
+    ///
+    /// # Errors
+    /// The value is no absolute http or https URL, or has a user name in it.
+    pub fn new(resource: impl AsRef<str>) -> Result<Self, ConfigError> {
+        let rules = Rules::of(resource.as_ref())?;
+        let context = RefusalContext {
+            challenges: Vec::new(),
+            grpc: true,
+        };
+        Ok(Self {
+            state: Arc::new(State { rules, context }),
+        })
+    }
+
+    /// Allows one more host, `host` or `host:port`: an internal name, say, that a proxy or a
+    /// health check uses. Without a port, no port, 80 and 443 are the same.
+    ///
+    /// # Errors
+    /// The value has something else in it: a scheme, a path, a wildcard, a trailing dot.
+    pub fn allow_host(mut self, host: impl AsRef<str>) -> Result<Self, ConfigError> {
+        Arc::make_mut(&mut self.state)
+            .rules
+            .allow_host(host.as_ref())?;
+        Ok(self)
+    }
+
+    /// Allows one more origin, `https://host` or `https://host:port`: a web application that
+    /// calls this server from the browser. It compares whole: an origin without a port allows
+    /// the default port of its scheme alone, and no subdomain is ever included.
+    ///
+    /// # Errors
+    /// The value is no origin. `null` is none either: any page can have it.
+    pub fn allow_origin(mut self, origin: impl AsRef<str>) -> Result<Self, ConfigError> {
+        Arc::make_mut(&mut self.state)
+            .rules
+            .allow_origin(origin.as_ref())?;
+        Ok(self)
+    }
+
+    /// Lets any `Host` through, with a warning; origins are still checked.
+    ///
+    /// A page whose name was made to point here is then told apart by its `Origin` alone,
+    /// which browsers leave out of some requests. For servers that only a proxy reaches, and
+    /// that the proxy gives names nobody knows in advance.
+    pub fn dangerously_any_host(mut self) -> Self {
+        Arc::make_mut(&mut self.state).rules.any_host = true;
+        telemetry::weakened(
+            "dangerously_any_host",
+            "requests to any host are let through",
+        );
+        self
+    }
+}
+
+impl<S> Layer<S> for OriginLayer {
+    type Service = OriginService<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        OriginService::new(inner, Arc::clone(&self.state))
+    }
+}

@@ -1,0 +1,199 @@
+//! Which hosts and origins pass.
+
+use http::header::{HOST, ORIGIN};
+use http::{HeaderMap, HeaderValue, Method};
+
+use super::authority::{Authority, Origin, default_port};
+use crate::credential::RequestHead;
+use crate::error::{AuthError, ConfigError, quoted};
+
+/// Where protected resource metadata lives (RFC 9728 section 3).
+const METADATA: &str = "/.well-known/oauth-protected-resource";
+
+#[derive(Clone, Debug)]
+pub(super) struct Rules {
+    hosts: Vec<AllowedHost>,
+    /// Each is an `Origin`.
+    origins: Vec<Box<str>>,
+    /// `localhost`, `127.0.0.1` and `[::1]` with any port.
+    loopback: bool,
+    pub(super) any_host: bool,
+}
+
+#[derive(Clone, Debug)]
+struct AllowedHost {
+    /// An `Authority`.
+    text: Box<str>,
+    /// The ports that say no more than no port.
+    default_ports: &'static [u16],
+}
+
+impl AllowedHost {
+    fn is(&self, authority: Authority<'_>) -> bool {
+        // What was configured was read once before.
+        Authority::parse(&self.text).is_some_and(|own| {
+            let fold = |port: Option<u16>| port.filter(|port| !self.default_ports.contains(port));
+            own.host.is(authority.host) && fold(own.port) == fold(authority.port)
+        })
+    }
+}
+
+impl Rules {
+    pub(super) fn of(resource: &str) -> Result<Self, ConfigError> {
+        let origin = resource.find("://").and_then(|scheme| {
+            let authority = scheme + 3;
+            let end = resource[authority..].find(['/', '?', '#']);
+            let text = &resource[..end.map_or(resource.len(), |end| authority + end)];
+            let origin = Origin::parse(text)?;
+            let default_ports: &[u16] = match default_port(origin.scheme)? {
+                443 => &[443],
+                _ => &[80],
+            };
+            Some((text, origin, &text[authority..], default_ports))
+        });
+        let Some((text, origin, host, default_ports)) = origin else {
+            return Err(ConfigError::new(
+                "resource",
+                format!(
+                    "{} is no absolute http or https URL with a plain host",
+                    quoted(resource)
+                ),
+            ));
+        };
+        Ok(Self {
+            hosts: vec![AllowedHost {
+                text: host.into(),
+                default_ports,
+            }],
+            origins: vec![text.into()],
+            loopback: origin.authority.host.is_loopback(),
+            any_host: false,
+        })
+    }
+
+    pub(super) fn allow_host(&mut self, host: &str) -> Result<(), ConfigError> {
+        if Authority::parse(host).is_none() {
+            return Err(ConfigError::new(
+                "allow_host",
+                format!(
+                    "{} is no host: write `host` or `host:port`, without scheme, path, wildcard \
+                     or trailing dot",
+                    quoted(host)
+                ),
+            ));
+        }
+        self.hosts.push(AllowedHost {
+            text: host.into(),
+            default_ports: &[80, 443],
+        });
+        Ok(())
+    }
+
+    pub(super) fn allow_origin(&mut self, origin: &str) -> Result<(), ConfigError> {
+        if Origin::parse(origin).is_none() {
+            return Err(ConfigError::new(
+                "allow_origin",
+                format!(
+                    "{} is no origin: write `https://host` or `https://host:port`, without path, \
+                     trailing slash or wildcard; `null` cannot be allowed, as any page can have it",
+                    quoted(origin)
+                ),
+            ));
+        }
+        self.origins.push(origin.into());
+        Ok(())
+    }
+
+    pub(super) fn check(&self, head: RequestHead<'_>) -> Result<(), AuthError> {
+        self.check_host(head)?;
+        if is_metadata(head) {
+            return Ok(());
+        }
+        self.check_origin(head.headers())
+    }
+
+    fn check_host(&self, head: RequestHead<'_>) -> Result<(), AuthError> {
+        if self.any_host {
+            return Ok(());
+        }
+        let header = only(head.headers(), &HOST)?;
+        let authority = head.uri().authority().map(http::uri::Authority::as_str);
+        if header.is_none() && authority.is_none() {
+            return Err(bad_host().with_detail("the request has no host"));
+        }
+        let header = header.map(text);
+        for host in [header, authority].into_iter().flatten() {
+            if !Authority::parse(host).is_some_and(|host| self.allows_host(host)) {
+                return Err(bad_host().with_detail(format!("{} is not allowed", quoted(host))));
+            }
+        }
+        Ok(())
+    }
+
+    fn allows_host(&self, authority: Authority<'_>) -> bool {
+        (self.loopback && authority.host.is_common_loopback())
+            || self.hosts.iter().any(|allowed| allowed.is(authority))
+    }
+
+    fn check_origin(&self, headers: &HeaderMap) -> Result<(), AuthError> {
+        let Some(origin) = only(headers, &ORIGIN)?.map(text) else {
+            return Ok(());
+        };
+        if Origin::parse(origin).is_some_and(|origin| self.allows_origin(&origin)) {
+            return Ok(());
+        }
+        Err(AuthError::forbidden("origin_not_allowed")
+            .with_description("Requests from this origin are not allowed")
+            .with_detail(format!("{} is not allowed", quoted(origin))))
+    }
+
+    fn allows_origin(&self, origin: &Origin<'_>) -> bool {
+        let is_web = ["http", "https"]
+            .iter()
+            .any(|scheme| scheme.eq_ignore_ascii_case(origin.scheme));
+        (self.loopback && is_web && origin.authority.host.is_common_loopback())
+            || self
+                .origins
+                .iter()
+                .filter_map(|allowed| Origin::parse(allowed))
+                .any(|allowed| allowed.is(origin))
+    }
+}
+
+/// A path that another reader could take elsewhere is not that of metadata.
+fn is_metadata(head: RequestHead<'_>) -> bool {
+    let reads = matches!(*head.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    let path = head.uri().path();
+    let below = path.strip_prefix(METADATA);
+    reads
+        && below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        && !path.contains("..")
+        && !path.contains(['%', '\\', ';'])
+}
+
+fn only<'a>(
+    headers: &'a HeaderMap,
+    name: &http::HeaderName,
+) -> Result<Option<&'a HeaderValue>, AuthError> {
+    let mut values = headers.get_all(name).iter();
+    let first = values.next();
+    if values.next().is_some() {
+        let reason = if *name == HOST {
+            "duplicate_host"
+        } else {
+            "duplicate_origin"
+        };
+        return Err(AuthError::forbidden(reason));
+    }
+    Ok(first)
+}
+
+/// A value that is not ASCII is none that was allowed.
+fn text(value: &HeaderValue) -> &str {
+    value.to_str().unwrap_or("(not ASCII)")
+}
+
+fn bad_host() -> AuthError {
+    AuthError::forbidden("host_not_allowed")
+        .with_description("Requests to this host are not allowed")
+}

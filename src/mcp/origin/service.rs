@@ -1,0 +1,73 @@
+use std::fmt;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use http::{Request, Response};
+use tower_service::Service;
+
+use super::future::ResponseFuture;
+use super::layer::State;
+use crate::auth::ResponseBody;
+use crate::credential::RequestHead;
+use crate::refusal::refuse;
+
+/// The service made by an [`OriginLayer`](super::OriginLayer).
+///
+/// A refusal is a response, so the error is the inner service's own and unchanged.
+///
+/// See the [module docs](crate::mcp::origin) for an example.
+#[derive(Clone)]
+pub struct OriginService<S> {
+    inner: S,
+    state: Arc<State>,
+}
+
+impl<S> OriginService<S> {
+    pub(super) fn new(inner: S, state: Arc<State>) -> Self {
+        Self { inner, state }
+    }
+
+    /// The inner service.
+    pub fn get_ref(&self) -> &S {
+        &self.inner
+    }
+
+    /// The inner service, to change it.
+    pub fn get_mut(&mut self) -> &mut S {
+        &mut self.inner
+    }
+
+    /// The inner service, taken out.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
+}
+
+impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for OriginService<S>
+where
+    S: Service<Request<ReqBody>, Response = Response<ResBody>>,
+{
+    type Response = Response<ResponseBody<ResBody>>;
+    type Error = S::Error;
+    type Future = ResponseFuture<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
+        let head = RequestHead::of(&request);
+        match self.state.rules.check(head) {
+            Ok(()) => ResponseFuture::inner(self.inner.call(request)),
+            Err(error) => ResponseFuture::respond(refuse(error, &self.state.context, head)),
+        }
+    }
+}
+
+impl<S: fmt::Debug> fmt::Debug for OriginService<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OriginService")
+            .field("inner", &self.inner)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,312 @@
+use std::fmt;
+use std::sync::Arc;
+
+use http::Method;
+
+use super::call::{Call, Decision};
+use super::pattern::Pattern;
+use super::{ScopePolicy, Table, Unlisted};
+use crate::error::ConfigError;
+use crate::scopes::{Needs, ScopeHierarchy};
+
+/// Makes a [`ScopePolicy`]; each setter takes scopes as [`Needs`] does.
+///
+/// ```
+/// use tower_mcp_auth::mcp::ScopePolicy;
+/// use tower_mcp_auth::scopes::{Needs, ScopeHierarchy};
+///
+/// let policy = ScopePolicy::builder()
+///     .base("mcp:read")?
+///     .hierarchy(ScopeHierarchy::new([("mcp:write", ["mcp:read"])])?)
+///     .tool("get_*", Needs::nothing())?
+///     .tool("*", "mcp:write")?
+///     .resource("file:///shared/{team}/*", Needs::any(["team:read", "mcp:write"])?)?
+///     .build()?;
+/// # let _ = policy;
+/// # Ok::<(), tower_mcp_auth::ConfigError>(())
+/// ```
+#[must_use]
+pub struct ScopePolicyBuilder {
+    table: Table,
+}
+
+impl ScopePolicyBuilder {
+    pub(super) fn new() -> Self {
+        Self {
+            table: Table::default(),
+        }
+    }
+
+    /// Sets what every request needs, whatever it asks for; nothing by default.
+    ///
+    /// # Errors
+    /// The scopes are refused; see [`Needs`].
+    pub fn base<N>(mut self, needs: N) -> Result<Self, ConfigError>
+    where
+        N: TryInto<Needs>,
+        N::Error: Into<ConfigError>,
+    {
+        self.table.base = needs.try_into().map_err(Into::into)?;
+        Ok(self)
+    }
+
+    /// Adds a rule for a JSON-RPC method (`logging/setLevel`), or for all with a prefix
+    /// (`tasks/*`). It counts in addition to the rules for what the method acts on.
+    ///
+    /// # Errors
+    /// The scopes are refused, the pattern can match nothing, or it has a rule already.
+    pub fn method<N>(mut self, pattern: &str, needs: N) -> Result<Self, ConfigError>
+    where
+        N: TryInto<Needs>,
+        N::Error: Into<ConfigError>,
+    {
+        let needs = needs.try_into().map_err(Into::into)?;
+        let pattern = Pattern::name("methods", pattern)?;
+        self.table.methods.add("methods", pattern, needs)?;
+        Ok(self)
+    }
+
+    /// Adds a rule for calling a tool (`delete_file`), or all with a prefix (`get_*`, `*`).
+    ///
+    /// # Errors
+    /// As for [`method`](Self::method).
+    pub fn tool<N>(mut self, pattern: &str, needs: N) -> Result<Self, ConfigError>
+    where
+        N: TryInto<Needs>,
+        N::Error: Into<ConfigError>,
+    {
+        let needs = needs.try_into().map_err(Into::into)?;
+        let pattern = Pattern::name("tools", pattern)?;
+        self.table.tools.add("tools", pattern, needs)?;
+        Ok(self)
+    }
+
+    /// Adds a rule for getting or completing a prompt, or all with a prefix.
+    ///
+    /// # Errors
+    /// As for [`method`](Self::method).
+    pub fn prompt<N>(mut self, pattern: &str, needs: N) -> Result<Self, ConfigError>
+    where
+        N: TryInto<Needs>,
+        N::Error: Into<ConfigError>,
+    {
+        let needs = needs.try_into().map_err(Into::into)?;
+        let pattern = Pattern::name("prompts", pattern)?;
+        self.table.prompts.add("prompts", pattern, needs)?;
+        Ok(self)
+    }
+
+    /// Adds a rule for a resource (`file:///motd`), all with a prefix (`file:///shared/*`),
+    /// or all of a form: in `https://example.com/{tenant}/docs/*` the variable is one whole
+    /// segment of the path.
+    ///
+    /// URIs compare without their fragment, with scheme and host in lower case and
+    /// nothing percent-encoded that need not be (RFC 3986 section 6.2.2). A rule without a query is for
+    /// the URI with any query. As soon as there is one such rule, a URI that servers resolve
+    /// in different ways (dot segments, empty segments, `\`, white space, `%2F`, `%5C`,
+    /// `%25`) is refused with 400, unless a rule is for exactly this text.
+    ///
+    /// A completion for a URI template needs what every rule needs that a URI of it can fall
+    /// under, unless a rule is written like the template; a list shows it to whoever may use
+    /// one of them.
+    ///
+    /// # Errors
+    /// As for [`method`](Self::method).
+    pub fn resource<N>(mut self, pattern: &str, needs: N) -> Result<Self, ConfigError>
+    where
+        N: TryInto<Needs>,
+        N::Error: Into<ConfigError>,
+    {
+        let needs = needs.try_into().map_err(Into::into)?;
+        let pattern = Pattern::uri("resources", pattern)?;
+        self.table.resources.add("resources", pattern, needs)?;
+        Ok(self)
+    }
+
+    /// Sets what an answer to a request of the server's needs (revisions up to 2025-11-25)
+    /// beside the base scopes; nothing by default.
+    ///
+    /// # Errors
+    /// The scopes are refused; see [`Needs`].
+    pub fn answers<N>(mut self, needs: N) -> Result<Self, ConfigError>
+    where
+        N: TryInto<Needs>,
+        N::Error: Into<ConfigError>,
+    {
+        self.table.answers = needs.try_into().map_err(Into::into)?;
+        Ok(self)
+    }
+
+    /// Sets what a `notifications/…` needs beside the base scopes where no
+    /// [`method`](Self::method) rule is for it; nothing by default.
+    ///
+    /// # Errors
+    /// The scopes are refused; see [`Needs`].
+    pub fn notifications<N>(mut self, needs: N) -> Result<Self, ConfigError>
+    where
+        N: TryInto<Needs>,
+        N::Error: Into<ConfigError>,
+    {
+        self.table.notifications = needs.try_into().map_err(Into::into)?;
+        Ok(self)
+    }
+
+    /// Sets what a request with this method of HTTP needs beside the base scopes. `GET`,
+    /// which opens the stream of revisions up to 2025-11-25, is for `HEAD` as well.
+    ///
+    /// By default `GET`, `DELETE` and `OPTIONS` need the base scopes alone, and all other
+    /// methods but `POST` are denied: see [`other_http`](Self::other_http).
+    ///
+    /// # Errors
+    /// The scopes are refused, the method has a rule already, is `HEAD`, or is `POST`: its
+    /// messages have the other rules.
+    pub fn http<N>(mut self, method: Method, needs: N) -> Result<Self, ConfigError>
+    where
+        N: TryInto<Needs>,
+        N::Error: Into<ConfigError>,
+    {
+        if matches!(method, Method::POST | Method::HEAD) {
+            return Err(ConfigError::new(
+                "http",
+                format!(
+                    "a rule for {method} is never asked: POST is judged by its message, HEAD \
+                     like GET"
+                ),
+            ));
+        }
+        if self.table.http.iter().any(|(own, _)| *own == method) {
+            return Err(ConfigError::new(
+                "http",
+                format!("{method} has a second rule: make one of the two"),
+            ));
+        }
+        let needs = needs.try_into().map_err(Into::into)?;
+        self.table.http.push((method, needs));
+        Ok(self)
+    }
+
+    /// Sets what methods of HTTP without a rule need beside the base scopes, those with a
+    /// default included.
+    ///
+    /// # Errors
+    /// The scopes are refused; see [`Needs`].
+    pub fn other_http<N>(mut self, needs: N) -> Result<Self, ConfigError>
+    where
+        N: TryInto<Needs>,
+        N::Error: Into<ConfigError>,
+    {
+        self.table.other_http = Some(needs.try_into().map_err(Into::into)?);
+        Ok(self)
+    }
+
+    /// Sets which scopes include which others; none by default.
+    pub fn hierarchy(mut self, hierarchy: ScopeHierarchy) -> Self {
+        self.table.hierarchy = hierarchy;
+        self
+    }
+
+    /// Whether a refusal names the scopes already granted as well, for clients that ask for
+    /// exactly what a challenge names and would lose the others; default false.
+    pub fn include_granted(mut self, include: bool) -> Self {
+        self.table.include_granted = include;
+        self
+    }
+
+    /// Sets what becomes of what no rule is for; [`Unlisted::Deny`] by default.
+    pub fn unlisted(mut self, unlisted: Unlisted) -> Self {
+        self.table.unlisted = unlisted;
+        self
+    }
+
+    /// Asks this function about every request and notification, after the rules, for what
+    /// rules cannot say: the arguments of a call, the tenant of a principal.
+    ///
+    /// It can ask for more than the rules, never for less, and must not block.
+    ///
+    /// ```
+    /// use tower_mcp_auth::mcp::{Decision, ScopePolicy, Unlisted};
+    /// use tower_mcp_auth::scopes::Needs;
+    ///
+    /// let production = Needs::all(["deploy:production"])?;
+    /// let policy = ScopePolicy::builder()
+    ///     .tool("deploy", "deploy")?
+    ///     .check(move |call| match (call.tool(), call.arguments()) {
+    ///         (Some("deploy"), Some(arguments)) if arguments["to"] == "staging" => Decision::Allow,
+    ///         (Some("deploy"), _) => Decision::Need(production.clone()),
+    ///         _ => Decision::Allow,
+    ///     })
+    ///     .build()?;
+    /// # let _ = policy;
+    /// # Ok::<(), tower_mcp_auth::ConfigError>(())
+    /// ```
+    pub fn check<F>(mut self, check: F) -> Self
+    where
+        F: Fn(&Call<'_>) -> Decision + Send + Sync + 'static,
+    {
+        self.table.check = Some(Arc::new(check));
+        self
+    }
+
+    /// The finished policy.
+    ///
+    /// # Errors
+    /// Rules can never be asked, because all they are for is denied: the base, or the one
+    /// method that leads to them.
+    pub fn build(self) -> Result<ScopePolicy, ConfigError> {
+        let table = self.table;
+        let kinds = [
+            ("tools", &table.tools, &["tools/call"][..]),
+            (
+                "prompts",
+                &table.prompts,
+                &["prompts/get", "completion/complete"],
+            ),
+            ("resources", &table.resources, &RESOURCE_METHODS),
+        ];
+        if table.base.is_denied() {
+            return Err(ConfigError::new(
+                "base",
+                "everything is denied to everybody, so no rule is ever asked",
+            ));
+        }
+        for (setting, rules, methods) in kinds {
+            let is_denied = |method: &&str| {
+                let needs = table.methods.find(method);
+                needs.is_some_and(Needs::is_denied)
+            };
+            let asked = |needs: &Needs| !needs.is_denied();
+            if methods.iter().all(is_denied) && rules.all_needs().any(asked) {
+                return Err(ConfigError::new(
+                    setting,
+                    format!(
+                        "the rules are never asked: rules of `methods` deny {}",
+                        methods.join(", ")
+                    ),
+                ));
+            }
+        }
+        if !table.notifications.is_nothing() && table.methods.covers("notifications/") {
+            return Err(ConfigError::new(
+                "notifications",
+                "it is never asked: a rule of `methods` is for all notifications",
+            ));
+        }
+        Ok(ScopePolicy {
+            table: Arc::new(table),
+        })
+    }
+}
+
+const RESOURCE_METHODS: [&str; 5] = [
+    "resources/read",
+    "resources/subscribe",
+    "resources/unsubscribe",
+    "subscriptions/listen",
+    "completion/complete",
+];
+
+impl fmt::Debug for ScopePolicyBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ScopePolicyBuilder").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,180 @@
+use std::cell::OnceCell;
+use std::fmt;
+
+use serde::Deserializer as _;
+use serde::de::{DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Number, Value};
+
+use crate::error::AuthError;
+use crate::mcp::operation::{Message, Target};
+use crate::principal::Principal;
+use crate::scopes::Needs;
+
+/// The largest arguments a [`Call`] reads. A value in memory can be many times its text.
+const MAX_ARGUMENTS: usize = 1024 * 1024;
+
+/// One request or notification, as a [`check`](super::ScopePolicyBuilder::check) sees it.
+pub struct Call<'a> {
+    principal: Option<&'a Principal>,
+    message: &'a Message<'a>,
+    arguments: OnceCell<Result<Value, AuthError>>,
+}
+
+/// What a [`check`](super::ScopePolicyBuilder::check) says of a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Decision {
+    /// Nothing more than the rules say.
+    Allow,
+    /// These scopes as well; they are named in the same challenge as those of the rules.
+    Need(Needs),
+    /// Refused whatever the scopes: 403 without a challenge.
+    Deny,
+}
+
+impl<'a> Call<'a> {
+    pub(super) fn new(principal: Option<&'a Principal>, message: &'a Message<'a>) -> Self {
+        Self {
+            principal,
+            message,
+            arguments: OnceCell::new(),
+        }
+    }
+
+    /// Who calls; `None` on a request that was let through without a credential.
+    pub fn principal(&self) -> Option<&Principal> {
+        self.principal
+    }
+
+    /// The JSON-RPC method.
+    pub fn method(&self) -> &str {
+        &self.message.method
+    }
+
+    /// The name of the tool that is called.
+    pub fn tool(&self) -> Option<&str> {
+        match &self.message.target {
+            Target::Tool(name) => Some(name),
+            _ => None,
+        }
+    }
+
+    /// The name of the prompt that is got or completed.
+    pub fn prompt(&self) -> Option<&str> {
+        match &self.message.target {
+            Target::Prompt(name) => Some(name),
+            _ => None,
+        }
+    }
+
+    /// The URIs of the resources, as they were sent: one to read, perhaps several to listen
+    /// for, a template to complete.
+    pub fn resources(&self) -> impl Iterator<Item = &str> {
+        let (one, many) = match &self.message.target {
+            Target::Resource(uri) => (Some(uri), &[][..]),
+            Target::Resources(uris) => (None, &uris[..]),
+            _ => (None, &[][..]),
+        };
+        one.into_iter().chain(many).map(|uri| &**uri)
+    }
+
+    /// `params.arguments`, read when first asked for.
+    ///
+    /// `None` where there are none, and where they cannot be judged: longer than 1 MiB, or
+    /// with one member twice. A call whose arguments were asked for and could not be judged
+    /// is refused with 413 or 400, whatever the check says then.
+    pub fn arguments(&self) -> Option<&Value> {
+        let text = self.message.arguments?;
+        let read = || match text.len() {
+            ..=MAX_ARGUMENTS => strict(text),
+            _ => Err(AuthError::too_large("arguments_too_large")),
+        };
+        self.arguments.get_or_init(read).as_ref().ok()
+    }
+
+    /// Why arguments that were asked for could not be judged.
+    pub(super) fn into_fault(self) -> Option<AuthError> {
+        self.arguments.into_inner()?.err()
+    }
+}
+
+impl fmt::Debug for Call<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Call")
+            .field("principal", &self.principal)
+            .field("method", &self.message.method)
+            .field("target", &self.message.target)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Reads a value in which no object has a member twice.
+fn strict(text: &str) -> Result<Value, AuthError> {
+    let mut reader = serde_json::Deserializer::from_str(text);
+    reader.deserialize_any(Strict).map_err(|_| {
+        AuthError::malformed("arguments_ambiguous")
+            .with_description("The arguments of the call cannot be read in one way")
+    })
+}
+
+struct Strict;
+
+impl<'de> DeserializeSeed<'de> for Strict {
+    type Value = Value;
+
+    fn deserialize<D: serde::Deserializer<'de>>(self, reader: D) -> Result<Value, D::Error> {
+        reader.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Strict {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::Bool(value))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(Value::Number(value.into()))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(Value::Number(value.into()))
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Value, E> {
+        let number = Number::from_f64(value).ok_or_else(|| E::custom("not finite"))?;
+        Ok(Value::Number(number))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(Value::String(value.to_owned()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Value, A::Error> {
+        let mut array = Vec::new();
+        while let Some(element) = elements.next_element_seed(Self)? {
+            array.push(element);
+        }
+        Ok(Value::Array(array))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
+        let mut object = Map::new();
+        while let Some(name) = members.next_key::<String>()? {
+            let value = members.next_value_seed(Self)?;
+            if object.insert(name, value).is_some() {
+                return Err(A::Error::custom("a member is there twice"));
+            }
+        }
+        Ok(Value::Object(object))
+    }
+}

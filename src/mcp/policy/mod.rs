@@ -1,0 +1,348 @@
+mod builder;
+mod call;
+mod pattern;
+mod rules;
+mod uri;
+mod value;
+
+use std::fmt;
+use std::sync::Arc;
+
+use http::Method;
+
+use self::call::Call as TheCall;
+use self::rules::{Found, Rules};
+use super::operation::{Kind, Message, Target};
+use crate::error::AuthError;
+use crate::principal::Caller;
+use crate::scopes::{Needs, ScopeHierarchy, Scopes, refused};
+
+pub use self::builder::ScopePolicyBuilder;
+pub use self::call::{Call, Decision};
+
+/// Which scopes each operation of an MCP server needs.
+///
+/// What an operation needs is the sum of
+///
+/// 1. the base scopes, which every request needs;
+/// 2. the rule for its JSON-RPC method, or for notifications or answers;
+/// 3. the rule for the tool, the prompt or the resource it acts on. Rules of resources are
+///    for `resources/read`, `subscribe`, `unsubscribe`, any other `resources/…` with a URI,
+///    and every URI of a `subscriptions/listen`; rules of prompts and resources also for
+///    `completion/complete`;
+/// 4. what a [`check`](ScopePolicyBuilder::check) of your own adds.
+///
+/// A message is judged by its method, not by its `id`: a `tools/call` sent as a notification
+/// needs what the tool needs.
+///
+/// Of several rules for one name the most specific counts alone: the exact name, then the
+/// longest text before a variable or `*`. A tool, prompt, resource or method that MCP does
+/// not know and no rule is for is [`Unlisted`]: denied, unless the policy says that base
+/// scopes do.
+///
+/// Cloning costs a reference count. It can be read from any serde format; the members are
+/// those of the builder:
+///
+/// ```
+/// use tower_mcp_auth::mcp::ScopePolicy;
+///
+/// let policy: ScopePolicy = serde_json::from_str(r#"{
+///     "base": "mcp:read",
+///     "hierarchy": { "mcp:admin": ["mcp:write"], "mcp:write": ["mcp:read"] },
+///     "tools": { "get_*": [], "delete_file": ["mcp:admin"], "*": ["mcp:write"] },
+///     "resources": { "file:///shared/{team}/*": { "any": ["team:read", "mcp:admin"] } },
+///     "methods": { "logging/setLevel": "mcp:admin" },
+///     "http": { "DELETE": "mcp:write" },
+///     "unlisted": "deny"
+/// }"#)?;
+/// # let _ = policy;
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct ScopePolicy {
+    table: Arc<Table>,
+}
+
+/// What becomes of a tool, a prompt, a resource, or a method MCP does not know, that no rule
+/// is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Unlisted {
+    /// 403 without a challenge, because no scope would help. The default.
+    #[default]
+    Deny,
+    /// The base scopes are enough.
+    Base,
+}
+
+type Check = dyn Fn(&TheCall<'_>) -> Decision + Send + Sync;
+
+#[derive(Clone, Default)]
+struct Table {
+    base: Needs,
+    methods: Rules,
+    tools: Rules,
+    prompts: Rules,
+    resources: Rules,
+    answers: Needs,
+    notifications: Needs,
+    http: Vec<(Method, Needs)>,
+    other_http: Option<Needs>,
+    hierarchy: ScopeHierarchy,
+    include_granted: bool,
+    unlisted: Unlisted,
+    check: Option<Arc<Check>>,
+}
+
+/// An item of a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Item {
+    Tool,
+    Prompt,
+    Resource,
+    Template,
+}
+
+static NOBODY: std::sync::LazyLock<Needs> = std::sync::LazyLock::new(Needs::nobody);
+
+impl ScopePolicy {
+    /// Starts a policy without rules.
+    pub fn builder() -> ScopePolicyBuilder {
+        ScopePolicyBuilder::new()
+    }
+
+    /// Whether `caller` may send these messages, all of them.
+    pub(super) fn judge(
+        &self,
+        caller: Caller<'_>,
+        messages: &[Message<'_>],
+    ) -> Result<(), AuthError> {
+        let table = &*self.table;
+        let mut needed = Needed::new(&table.base);
+        for message in messages {
+            table.collect(message, &mut needed)?;
+        }
+        let mut added = Vec::new();
+        if let Some(check) = &table.check {
+            let asked = messages.iter().filter(|m| m.kind != Kind::Answer);
+            for message in asked {
+                let call = TheCall::new(caller.principal, message);
+                let decision = check(&call);
+                if let Some(fault) = call.into_fault() {
+                    return Err(fault);
+                }
+                match decision {
+                    Decision::Allow => {}
+                    Decision::Need(needs) => added.push(needs),
+                    Decision::Deny => added.push(Needs::nobody()),
+                }
+            }
+        }
+        self.answer(needed.iter().chain(&added), caller)
+    }
+
+    /// Whether `caller` may use a method of HTTP that carries no message.
+    pub(super) fn judge_http(&self, caller: Caller<'_>, method: &Method) -> Result<(), AuthError> {
+        let table = &*self.table;
+        // A server answers HEAD as it answers GET.
+        let method = match *method {
+            Method::HEAD => &Method::GET,
+            _ => method,
+        };
+        let listed = table.http.iter().find(|(own, _)| own == method);
+        let needs = match (listed, &table.other_http) {
+            (Some((_, needs)), _) | (None, Some(needs)) => needs,
+            (None, None) if matches!(*method, Method::GET | Method::DELETE | Method::OPTIONS) => {
+                &table.base
+            }
+            (None, None) => &NOBODY,
+        };
+        self.answer([&table.base, needs].into_iter(), caller)
+    }
+
+    /// Whether the base scopes are there.
+    pub(super) fn judge_base(&self, caller: Caller<'_>) -> Result<(), AuthError> {
+        self.answer(std::iter::once(&self.table.base), caller)
+    }
+
+    fn answer<'n>(
+        &self,
+        needed: impl Iterator<Item = &'n Needs> + Clone,
+        caller: Caller<'_>,
+    ) -> Result<(), AuthError> {
+        let table = &*self.table;
+        let verdict = Needs::judge(needed, caller.scopes(), &table.hierarchy);
+        match refused(verdict, caller, table.include_granted) {
+            None => Ok(()),
+            Some(error) => Err(error),
+        }
+    }
+
+    /// Whether a list shows an item to somebody with these scopes: whether the rules let
+    /// them use it. A check is not asked, for it judges calls.
+    pub(super) fn shows(&self, granted: &Scopes, item: Item, name: &str) -> bool {
+        let table = &*self.table;
+        let met = |needs: &Needs| needs.is_met(granted, &table.hierarchy);
+        let method = match item {
+            Item::Tool => "tools/call",
+            Item::Prompt => "prompts/get",
+            Item::Resource | Item::Template => "resources/read",
+        };
+        if !met(&table.base) || !table.methods.find(method).is_none_or(met) {
+            return false;
+        }
+        let unlisted = table.unlisted == Unlisted::Base;
+        match item {
+            Item::Tool => table.tools.find(name).map_or(unlisted, met),
+            Item::Prompt => table.prompts.find(name).map_or(unlisted, met),
+            Item::Resource => match table.resources.find_uri(name) {
+                Found::Rule(needs) => met(needs),
+                Found::Unlisted => unlisted,
+                Found::Ambiguous => false,
+            },
+            Item::Template => match table.resources.find_template(name) {
+                Some((rules, open)) => rules.into_iter().any(met) || open && unlisted,
+                None => false,
+            },
+        }
+    }
+}
+
+impl Table {
+    /// Adds what one message needs.
+    fn collect<'t>(
+        &'t self,
+        message: &Message<'_>,
+        needed: &mut Needed<'t>,
+    ) -> Result<(), AuthError> {
+        let mut push = |needs| needed.push(needs);
+        if message.kind == Kind::Answer {
+            push(&self.answers);
+            return Ok(());
+        }
+        let method = &*message.method;
+        let is_notification = method.starts_with("notifications/");
+        match self.methods.find(method) {
+            Some(needs) => push(needs),
+            None if is_notification => push(&self.notifications),
+            None if is_known(method) => {}
+            None => push(self.unlisted()),
+        }
+        match &message.target {
+            Target::None => {}
+            Target::Tool(name) => push(self.tools.find(name).unwrap_or(self.unlisted())),
+            Target::Prompt(name) => push(self.prompts.find(name).unwrap_or(self.unlisted())),
+            // What is completed is a template: a completion can tell of every URI of it.
+            Target::Resource(uri) if method == "completion/complete" && uri.contains('{') => {
+                let found = self.resources.find_template(uri);
+                let (rules, open) = found.ok_or_else(ambiguous)?;
+                rules.into_iter().for_each(&mut push);
+                if open {
+                    push(self.unlisted());
+                }
+            }
+            Target::Resource(uri) => push(self.resource(uri)?),
+            Target::Resources(uris) => {
+                for uri in uris {
+                    push(self.resource(uri)?);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn resource(&self, uri: &str) -> Result<&Needs, AuthError> {
+        match self.resources.find_uri(uri) {
+            Found::Rule(needs) => Ok(needs),
+            Found::Unlisted => Ok(self.unlisted()),
+            Found::Ambiguous => Err(ambiguous()),
+        }
+    }
+
+    fn unlisted(&self) -> &Needs {
+        match self.unlisted {
+            Unlisted::Deny => &NOBODY,
+            Unlisted::Base => &self.base,
+        }
+    }
+}
+
+/// What a request needs, each rule once: a batch asks for the same thing many times over.
+struct Needed<'t> {
+    /// One message rarely falls under more rules; these need no allocation.
+    few: [Option<&'t Needs>; 4],
+    many: Vec<&'t Needs>,
+}
+
+impl<'t> Needed<'t> {
+    fn new(base: &'t Needs) -> Self {
+        Self {
+            few: [Some(base), None, None, None],
+            many: Vec::new(),
+        }
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &'t Needs> + Clone {
+        let few = self.few.iter().flatten().copied();
+        few.chain(self.many.iter().copied())
+    }
+
+    fn push(&mut self, needs: &'t Needs) {
+        if needs.is_nothing() || self.iter().any(|other| std::ptr::eq(other, needs)) {
+            return;
+        }
+        match self.few.iter_mut().find(|place| place.is_none()) {
+            Some(place) => *place = Some(needs),
+            None => self.many.push(needs),
+        }
+    }
+}
+
+fn ambiguous() -> AuthError {
+    AuthError::malformed("uri_ambiguous")
+        .with_description("The URI of the resource can be read in more than one way")
+}
+
+/// The methods of MCP, all revisions. Those of notifications are not among them.
+fn is_known(method: &str) -> bool {
+    const METHODS: [&str; 15] = [
+        "initialize",
+        "ping",
+        "server/discover",
+        "tools/list",
+        "tools/call",
+        "prompts/list",
+        "prompts/get",
+        "resources/list",
+        "resources/templates/list",
+        "resources/read",
+        "resources/subscribe",
+        "resources/unsubscribe",
+        "subscriptions/listen",
+        "completion/complete",
+        "logging/setLevel",
+    ];
+    METHODS.contains(&method) || method.starts_with("tasks/")
+}
+
+impl fmt::Debug for ScopePolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let table = &*self.table;
+        f.debug_struct("ScopePolicy")
+            .field("base", &table.base)
+            .field("methods", &table.methods)
+            .field("tools", &table.tools)
+            .field("prompts", &table.prompts)
+            .field("resources", &table.resources)
+            .field("answers", &table.answers)
+            .field("notifications", &table.notifications)
+            .field("http", &table.http)
+            .field("other_http", &table.other_http)
+            .field("hierarchy", &table.hierarchy)
+            .field("include_granted", &table.include_granted)
+            .field("unlisted", &table.unlisted)
+            .field("check", &table.check.as_ref().map(|_| "<fn>"))
+            .finish()
+    }
+}

@@ -1,0 +1,119 @@
+use std::collections::BTreeMap;
+
+use super::pattern::{Form, Pattern};
+use super::uri::canonical;
+use crate::error::ConfigError;
+use crate::scopes::Needs;
+
+/// The rules of one kind: for methods, tools, prompts or resources.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Rules {
+    exact: BTreeMap<Box<str>, Needs>,
+    /// The most specific first.
+    forms: Vec<(Form, Needs)>,
+}
+
+/// What the rules say of a resource.
+#[derive(Debug)]
+pub(super) enum Found<'r> {
+    Rule(&'r Needs),
+    Unlisted,
+    /// The URI could be another one to the server.
+    Ambiguous,
+}
+
+impl Rules {
+    pub(super) fn add(
+        &mut self,
+        setting: &'static str,
+        pattern: Pattern,
+        needs: Needs,
+    ) -> Result<(), ConfigError> {
+        let twice = |text: &str| {
+            ConfigError::new(
+                setting,
+                format!("{text:?} has a second rule for the same names: make one of the two"),
+            )
+        };
+        match pattern {
+            Pattern::Exact(name) => {
+                if self.exact.contains_key(&name) {
+                    return Err(twice(&name));
+                }
+                self.exact.insert(name, needs);
+            }
+            Pattern::Form(form) => {
+                if self.forms.iter().any(|(other, _)| other.is_same(&form)) {
+                    return Err(twice(&form.text));
+                }
+                let place = self
+                    .forms
+                    .partition_point(|(other, _)| other.order(&form).is_lt());
+                self.forms.insert(place, (form, needs));
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.exact.is_empty() && self.forms.is_empty()
+    }
+
+    pub(super) fn find(&self, name: &str) -> Option<&Needs> {
+        self.exact.get(name).or_else(|| {
+            let (_, needs) = self.forms.iter().find(|(form, _)| form.matches(name))?;
+            Some(needs)
+        })
+    }
+
+    pub(super) fn find_uri(&self, uri: &str) -> Found<'_> {
+        if self.is_empty() {
+            return Found::Unlisted;
+        }
+        if let Some(needs) = self.exact.get(uri) {
+            return Found::Rule(needs);
+        }
+        let Some(uri) = canonical(uri) else {
+            return Found::Ambiguous;
+        };
+        // A rule that names no query is for the URI with any.
+        let path = uri.split_once('?').map(|(path, _)| path);
+        let found = self.find(&uri).or_else(|| self.find(path?));
+        found.map_or(Found::Unlisted, Found::Rule)
+    }
+
+    /// Every rule that some URI of a template falls under, and whether a URI of it can fall
+    /// under none; `None` where its URIs could be other ones to the server.
+    pub(super) fn find_template(&self, template: &str) -> Option<(Vec<&Needs>, bool)> {
+        if self.is_empty() {
+            return Some((Vec::new(), true));
+        }
+        if let Some((_, needs)) = self.forms.iter().find(|(form, _)| *form.text == *template) {
+            return Some((vec![needs], false));
+        }
+        let head = template.split('{').next().unwrap_or_default();
+        let head = canonical(head)?;
+        let meets = |own: &str| own.starts_with(&*head) || head.starts_with(own);
+        let exact = self.exact.iter().filter(|(name, _)| meets(name));
+        let mut found: Vec<&Needs> = exact.map(|(_, needs)| needs).collect();
+        for (form, needs) in &self.forms {
+            if meets(form.head()) {
+                found.push(needs);
+            }
+            if form.covers(&head) {
+                return Some((found, false));
+            }
+        }
+        Some((found, true))
+    }
+
+    /// Whether one rule is for all names with this beginning.
+    pub(super) fn covers(&self, head: &str) -> bool {
+        self.forms.iter().any(|(form, _)| form.covers(head))
+    }
+
+    pub(super) fn all_needs(&self) -> impl Iterator<Item = &Needs> {
+        let forms = self.forms.iter().map(|(_, needs)| needs);
+        self.exact.values().chain(forms)
+    }
+}

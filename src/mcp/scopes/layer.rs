@@ -1,0 +1,91 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use tower_layer::Layer;
+
+use super::McpScopes;
+use crate::error::ConfigError;
+use crate::mcp::ScopePolicy;
+
+/// The default for [`McpScopesLayer::max_body_bytes`]: 4 MiB.
+const MAX_BODY_BYTES: usize = 4 * 1024 * 1024;
+/// The default for [`McpScopesLayer::read_timeout`]: 30 s.
+const READ_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A layer that judges each operation by a [`ScopePolicy`], before the server sees it.
+///
+/// It goes inside an auth layer and around the MCP endpoint alone: a POST that is no
+/// JSON-RPC message is refused. See the [module docs](crate::mcp) for an example.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct McpScopesLayer {
+    pub(super) rule: Arc<Rule>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Rule {
+    pub(super) policy: ScopePolicy,
+    pub(super) max_body_bytes: usize,
+    pub(super) read_timeout: Duration,
+}
+
+impl McpScopesLayer {
+    /// A layer with this policy.
+    pub fn new(policy: ScopePolicy) -> Self {
+        Self {
+            rule: Arc::new(Rule {
+                policy,
+                max_body_bytes: MAX_BODY_BYTES,
+                read_timeout: READ_TIMEOUT,
+            }),
+        }
+    }
+
+    /// How long the body of a POST may be, in bytes; 4 MiB by default. A longer one is 413.
+    ///
+    /// A body is held in memory once; where its length was not given, up to twice this limit
+    /// while it is read.
+    ///
+    /// # Errors
+    /// The limit is 0.
+    pub fn max_body_bytes(mut self, bytes: usize) -> Result<Self, ConfigError> {
+        if bytes == 0 {
+            return Err(ConfigError::new(
+                "max_body_bytes",
+                "0 lets no message through: give a number of bytes",
+            ));
+        }
+        Arc::make_mut(&mut self.rule).max_body_bytes = bytes;
+        Ok(self)
+    }
+
+    /// How long a POST may take to arrive once the layer has to wait for it; 30 s by
+    /// default. A slower one is 400.
+    ///
+    /// It runs on tokio's timers: a body that is not there at once needs a tokio runtime
+    /// with its timers on.
+    ///
+    /// # Errors
+    /// The time is 0.
+    pub fn read_timeout(mut self, timeout: Duration) -> Result<Self, ConfigError> {
+        if timeout.is_zero() {
+            return Err(ConfigError::new(
+                "read_timeout",
+                "0 lets no message arrive: give it some seconds",
+            ));
+        }
+        Arc::make_mut(&mut self.rule).read_timeout = timeout;
+        Ok(self)
+    }
+}
+
+impl<S> Layer<S> for McpScopesLayer {
+    type Service = McpScopes<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        McpScopes {
+            inner,
+            rule: Arc::clone(&self.rule),
+        }
+    }
+}

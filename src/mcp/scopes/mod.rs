@@ -1,0 +1,7 @@
+mod future;
+mod layer;
+mod service;
+
+pub use self::future::ScopesFuture;
+pub use self::layer::McpScopesLayer;
+pub use self::service::McpScopes;

@@ -1,0 +1,97 @@
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::{Method, Request, Response};
+use http_body::Body;
+use tower_service::Service;
+
+use super::ScopesFuture;
+use super::layer::Rule;
+use crate::auth::ResponseBody;
+use crate::credential::RequestHead;
+use crate::error::AuthError;
+use crate::mcp::RequestBody;
+use crate::mcp::body::Reading;
+use crate::mcp::headers;
+use crate::mcp::operation::{Message, Messages};
+use crate::principal::Caller;
+use crate::refusal::{self, refuse};
+use crate::telemetry;
+
+/// The service made by a [`McpScopesLayer`](super::McpScopesLayer).
+#[derive(Clone, Debug)]
+pub struct McpScopes<S> {
+    pub(super) inner: S,
+    pub(super) rule: Arc<Rule>,
+}
+
+impl Rule {
+    /// What the head of a request decides; with whether its headers mirror its body.
+    fn judge_head(&self, caller: Caller<'_>, head: RequestHead<'_>) -> Result<bool, AuthError> {
+        let version = headers::protocol_version(head.headers())?;
+        if *head.method() != Method::POST {
+            self.policy.judge_http(caller, head.method())?;
+            return Ok(false);
+        }
+        // Nobody's body is read before they have said who they are, if they must at all.
+        if caller.principal.is_none() {
+            self.policy.judge_base(caller)?;
+        }
+        headers::media_type(head.headers())?;
+        Ok(headers::is_mirrored(version))
+    }
+
+    /// What its body decides; with whether the answer can hold no list.
+    pub(super) fn judge_body(
+        &self,
+        caller: Caller<'_>,
+        head: RequestHead<'_>,
+        is_mirrored: bool,
+        body: &[u8],
+    ) -> Result<bool, AuthError> {
+        let messages = Messages::read(body)?;
+        if is_mirrored {
+            headers::check_mirrors(head.headers(), &messages)?;
+        }
+        self.policy.judge(caller, messages.as_slice())?;
+        Ok(messages.as_slice().iter().all(Message::answers_no_list))
+    }
+}
+
+impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for McpScopes<S>
+where
+    S: Service<Request<RequestBody<ReqBody>>, Response = Response<ResBody>> + Clone,
+    ReqBody: Body<Data = Bytes>,
+{
+    type Response = Response<ResponseBody<ResBody>>;
+    type Error = S::Error;
+    type Future = ScopesFuture<S, ReqBody, S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
+        let head = RequestHead::of(&request);
+        let Some(caller) = Caller::of(head.extensions()) else {
+            telemetry::no_auth_layer("McpScopesLayer");
+            return ScopesFuture::respond(refusal::no_auth_layer());
+        };
+        let is_mirrored = match self.rule.judge_head(caller, head) {
+            Ok(is_mirrored) => is_mirrored,
+            Err(error) => return ScopesFuture::respond(refuse(error, caller.context, head)),
+        };
+        if *request.method() != Method::POST {
+            return ScopesFuture::inner(self.inner.call(request.map(RequestBody::unread)));
+        }
+        // The clone is not ready; the one that is goes with the request:
+        // https://docs.rs/tower/latest/tower/trait.Service.html#be-careful-when-cloning-inner-services
+        let not_ready_inner = self.inner.clone();
+        let ready_inner = std::mem::replace(&mut self.inner, not_ready_inner);
+        let (parts, body) = request.into_parts();
+        let reading = Reading::new(body, self.rule.max_body_bytes, self.rule.read_timeout);
+        let rule = Arc::clone(&self.rule);
+        ScopesFuture::read(reading, parts, is_mirrored, ready_inner, rule)
+    }
+}

@@ -1,0 +1,108 @@
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http::{HeaderMap, Response};
+use pin_project_lite::pin_project;
+
+use super::bind::Binder;
+use super::layer::SESSION_ID;
+use crate::auth::ResponseBody;
+use crate::mcp::key::Owner;
+use crate::principal::Principal;
+use crate::{refusal, telemetry};
+
+/// Whose the session is that a response may name.
+pub(super) struct Opened {
+    pub(super) binder: Arc<Binder>,
+    /// `None`: nobody's in particular.
+    pub(super) principal: Option<Principal>,
+}
+
+impl Opened {
+    /// Binds the session id of a response. `false`: it cannot be bound, and must not go out.
+    fn bind(&self, headers: &mut HeaderMap) -> bool {
+        let mut ids = headers.get_all(SESSION_ID).iter();
+        let Some(inner) = ids.next() else { return true };
+        if ids.next().is_some() {
+            return false;
+        }
+        let owner = Owner::of(self.principal.as_ref());
+        let Some(mut bound) = self.binder.bind(owner, inner.as_bytes()) else {
+            return false;
+        };
+        bound.set_sensitive(true);
+        headers.insert(SESSION_ID, bound);
+        true
+    }
+}
+
+pin_project! {
+    /// The future of a [`SessionBindingService`](super::SessionBindingService).
+    pub struct ResponseFuture<F> {
+        #[pin]
+        state: State<F>,
+    }
+}
+
+pin_project! {
+    #[project = StateProj]
+    enum State<F> {
+        Inner {
+            #[pin]
+            future: F,
+            opened: Opened,
+        },
+        Respond {
+            response: Option<Response<Bytes>>,
+        },
+    }
+}
+
+impl<F> ResponseFuture<F> {
+    pub(super) fn inner(future: F, opened: Opened) -> Self {
+        Self {
+            state: State::Inner { future, opened },
+        }
+    }
+
+    pub(super) fn respond(response: Response<Bytes>) -> Self {
+        Self {
+            state: State::Respond {
+                response: Some(response),
+            },
+        }
+    }
+}
+
+impl<F, ResBody, E> Future for ResponseFuture<F>
+where
+    F: Future<Output = Result<Response<ResBody>, E>>,
+{
+    type Output = Result<Response<ResponseBody<ResBody>>, E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let response = match self.project().state.project() {
+            StateProj::Inner { future, opened } => {
+                let mut response = ready!(future.poll(cx))?;
+                if opened.bind(response.headers_mut()) {
+                    return Poll::Ready(Ok(response.map(ResponseBody::inner)));
+                }
+                telemetry::unusable_session_id();
+                refusal::server_error()
+            }
+            StateProj::Respond { response } => response
+                .take()
+                .expect("ResponseFuture polled after completion"),
+        };
+        Poll::Ready(Ok(response.map(ResponseBody::own)))
+    }
+}
+
+impl<F> fmt::Debug for ResponseFuture<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseFuture").finish_non_exhaustive()
+    }
+}

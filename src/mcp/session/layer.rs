@@ -1,0 +1,125 @@
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderName, HeaderValue, Request};
+use tower_layer::Layer;
+
+use super::SessionBindingService;
+use super::bind::Binder;
+use crate::error::{AuthError, ConfigError, quoted};
+use crate::mcp::headers;
+use crate::mcp::key::{Keyring, MacKey, Owner};
+use crate::principal::Principal;
+
+pub(super) const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+
+/// The layer that binds sessions to principals. It belongs inside an auth layer.
+///
+/// See the [module docs](crate::mcp::session) for an example.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct SessionBindingLayer {
+    binder: Arc<Binder>,
+}
+
+impl SessionBindingLayer {
+    /// Binds with this key, which every replica has.
+    pub fn new(key: MacKey) -> Self {
+        Self {
+            binder: Arc::new(Binder {
+                keys: Keyring::new(key),
+                server: Box::default(),
+            }),
+        }
+    }
+
+    /// Accepts what was bound with a second key, which itself binds nothing: the key before,
+    /// or the one to come. See [how to change the key](crate::mcp::session#changing-the-key).
+    ///
+    /// # Errors
+    /// It is the same key, or there is a second one already.
+    pub fn also_accept(mut self, key: MacKey) -> Result<Self, ConfigError> {
+        Arc::make_mut(&mut self.binder).keys.also_accept(key)?;
+        Ok(self)
+    }
+
+    /// Names the server, which then takes part in what is bound: an id of one server is a 404
+    /// at another that has the same key and another name. Default: no name.
+    pub fn server(mut self, name: impl Into<Box<str>>) -> Self {
+        Arc::make_mut(&mut self.binder).server = name.into();
+        self
+    }
+}
+
+impl<S> Layer<S> for SessionBindingLayer {
+    type Service = SessionBindingService<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        SessionBindingService::new(inner, Arc::clone(&self.binder))
+    }
+}
+
+impl Binder {
+    /// Leaves on the request only what the server behind may see.
+    pub(super) fn check<B>(
+        &self,
+        request: &mut Request<B>,
+        principal: Option<&Principal>,
+    ) -> Result<(), AuthError> {
+        let headers = request.headers_mut();
+        if !has_sessions(headers::protocol_version(headers)?) {
+            headers.remove(&SESSION_ID);
+            headers.remove(&LAST_EVENT_ID);
+            return Ok(());
+        }
+        let resumes = only(headers, &LAST_EVENT_ID, "duplicate_last_event_id")?.is_some();
+        let Some(bound) = only(headers, &SESSION_ID, "duplicate_session_id")? else {
+            return if resumes {
+                Err(AuthError::unknown_session().with_detail("Last-Event-ID without a session"))
+            } else {
+                Ok(())
+            };
+        };
+        let inner = self
+            .unbind(Owner::of(principal), bound.as_bytes())
+            .map_err(|why| AuthError::unknown_session().with_detail(why))?;
+        // It is a part of a header value.
+        let mut inner = HeaderValue::from_bytes(inner)
+            .map_err(|_| AuthError::unknown_session().with_detail(quoted("no header value")))?;
+        inner.set_sensitive(true);
+        headers.insert(SESSION_ID, inner);
+        Ok(())
+    }
+}
+
+/// The first revision without sessions.
+const SESSIONLESS: &str = "2026-07-28";
+
+/// Whether a request claims a revision that has sessions: none, or a date before 2026-07-28.
+/// Dates of one form compare as their bytes do.
+fn has_sessions(version: Option<&str>) -> bool {
+    let has_form = |(byte, form): (u8, u8)| match form {
+        b'-' => byte == b'-',
+        _ => byte.is_ascii_digit(),
+    };
+    version.is_none_or(|version| {
+        version.len() == SESSIONLESS.len()
+            && version.bytes().zip(SESSIONLESS.bytes()).all(has_form)
+            && version < SESSIONLESS
+    })
+}
+
+/// The one value of a header.
+fn only<'a>(
+    headers: &'a HeaderMap,
+    name: &HeaderName,
+    reason: &'static str,
+) -> Result<Option<&'a HeaderValue>, AuthError> {
+    let mut values = headers.get_all(name).iter();
+    let first = values.next();
+    if values.next().is_some() {
+        return Err(AuthError::malformed(reason)
+            .with_description("The request has a header twice that can be there once"));
+    }
+    Ok(first)
+}

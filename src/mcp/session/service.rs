@@ -1,0 +1,89 @@
+use std::fmt;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use http::{Request, Response};
+use tower_service::Service;
+
+use super::bind::Binder;
+use super::future::{Opened, ResponseFuture};
+use crate::auth::ResponseBody;
+use crate::credential::RequestHead;
+use crate::principal::Caller;
+use crate::refusal::{self, refuse};
+use crate::telemetry;
+
+/// The service made by a [`SessionBindingLayer`](super::SessionBindingLayer).
+///
+/// A refusal is a response, so the error is the inner service's own and unchanged.
+///
+/// See the [module docs](crate::mcp::session) for an example.
+#[derive(Clone)]
+pub struct SessionBindingService<S> {
+    inner: S,
+    binder: Arc<Binder>,
+}
+
+impl<S> SessionBindingService<S> {
+    pub(super) fn new(inner: S, binder: Arc<Binder>) -> Self {
+        Self { inner, binder }
+    }
+
+    /// The inner service.
+    pub fn get_ref(&self) -> &S {
+        &self.inner
+    }
+
+    /// The inner service, to change it.
+    pub fn get_mut(&mut self) -> &mut S {
+        &mut self.inner
+    }
+
+    /// The inner service, taken out.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
+}
+
+impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for SessionBindingService<S>
+where
+    S: Service<Request<ReqBody>, Response = Response<ResBody>>,
+{
+    type Response = Response<ResponseBody<ResBody>>;
+    type Error = S::Error;
+    type Future = ResponseFuture<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
+        let Some(caller) = Caller::of(request.extensions()) else {
+            telemetry::no_auth_layer("SessionBindingLayer");
+            return ResponseFuture::respond(refusal::no_auth_layer());
+        };
+        let principal = caller.principal.cloned();
+        if let Err(error) = self.binder.check(&mut request, principal.as_ref()) {
+            let head = RequestHead::of(&request);
+            // Still there: only headers were changed.
+            let caller = Caller::of(request.extensions());
+            return ResponseFuture::respond(match caller {
+                Some(caller) => refuse(error, caller.context, head),
+                None => refusal::no_auth_layer(),
+            });
+        }
+        let opened = Opened {
+            binder: Arc::clone(&self.binder),
+            principal,
+        };
+        ResponseFuture::inner(self.inner.call(request), opened)
+    }
+}
+
+impl<S: fmt::Debug> fmt::Debug for SessionBindingService<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionBindingService")
+            .field("inner", &self.inner)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,134 @@
+use tower_layer::{Identity, Layer, Stack};
+
+use super::lists::McpListsLayer;
+use super::origin::{OriginLayer, OriginService};
+use super::policy::ScopePolicy;
+use super::scopes::McpScopesLayer;
+use super::session::SessionBindingLayer;
+
+/// The layers of an MCP server in the one order that is right, as one layer.
+///
+/// From the outside in, with the reason why each comes before the next:
+///
+/// 1. CORS, where browsers are clients: it answers preflights, which never hold a credential,
+///    and refusals need its headers too. Not part of the stack: add it in a `.layer()` of its
+///    own, further out.
+/// 2. [`OriginLayer`]: a page that has no business here learns nothing, not even who may come
+///    in, and its requests cost nothing.
+/// 3. The auth layer: says who asks. It answers protected resource metadata, before which no
+///    credential can be asked for.
+/// 4. [`SessionBindingLayer`], if [`sessions`](Self::sessions) says so: needs the principal,
+///    and reads headers alone.
+/// 5. [`McpScopesLayer`], if [`policy`](Self::policy) says so: needs the principal, and reads
+///    the body.
+/// 6. [`McpListsLayer`], likewise: edits the answers of the server itself, before anything
+///    compresses them.
+///
+/// A rate limit for each principal goes inside the auth layer, one for each address outside.
+///
+/// Put the stack around the MCP endpoint: with a [`policy`](Self::policy) a POST that is no
+/// JSON-RPC message is refused. Inside `nest` and `nest_service` it does not see the path of
+/// protected resource metadata; mount
+/// [`metadata_service`](crate::OAuthLayer::metadata_service) there.
+///
+/// ```
+/// use axum::Router;
+/// use axum::routing::post;
+/// use tower_mcp_auth::OAuthLayer;
+/// use tower_mcp_auth::mcp::{
+///     MacKey, McpStack, OriginLayer, ScopePolicy, SessionBindingLayer,
+/// };
+///
+/// # async fn mcp_server() {}
+/// let resource = "https://mcp.example.com/mcp";
+/// let key = MacKey::new("R7vJ2nWq9sLx4TzK8mYc3FbHd6GpAeU5")?;
+/// let policy = ScopePolicy::builder()
+///     .tool("get_*", "mcp:read")?
+///     .tool("*", "mcp:write")?
+///     .build()?;
+///
+/// let stack = McpStack::new(
+///     OriginLayer::new(resource)?.allow_origin("https://app.example.com")?,
+///     OAuthLayer::new(resource, "https://auth.example.com")?,
+/// )
+/// .sessions(SessionBindingLayer::new(key).server(resource))
+/// .policy(policy);
+///
+/// let app: Router = Router::new().route("/mcp", post(mcp_server)).layer(stack);
+/// # let _ = app;
+/// # Ok::<(), tower_mcp_auth::ConfigError>(())
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct McpStack<A, Sessions = Identity, Operations = Identity> {
+    origin: OriginLayer,
+    auth: A,
+    sessions: Sessions,
+    operations: Operations,
+}
+
+impl<A> McpStack<A> {
+    /// Hosts and origins, then who asks: any layer of this crate that authenticates.
+    pub fn new(origin: OriginLayer, auth: A) -> Self {
+        Self {
+            origin,
+            auth,
+            sessions: Identity::new(),
+            operations: Identity::new(),
+        }
+    }
+}
+
+impl<A, Operations> McpStack<A, Identity, Operations> {
+    /// Binds sessions to their principal: for servers of revisions up to 2025-11-25 that have
+    /// sessions.
+    pub fn sessions(
+        self,
+        sessions: SessionBindingLayer,
+    ) -> McpStack<A, SessionBindingLayer, Operations> {
+        McpStack {
+            origin: self.origin,
+            auth: self.auth,
+            sessions,
+            operations: self.operations,
+        }
+    }
+}
+
+impl<A, Sessions> McpStack<A, Sessions, Identity> {
+    /// Judges each operation by the scopes of its principal, and shows in lists what they may
+    /// use: both layers with this policy, and with their defaults.
+    pub fn policy(
+        self,
+        policy: ScopePolicy,
+    ) -> McpStack<A, Sessions, Stack<McpListsLayer, McpScopesLayer>> {
+        let lists = McpListsLayer::new(policy.clone());
+        self.operations(Stack::new(lists, McpScopesLayer::new(policy)))
+    }
+
+    /// Judges operations with layers of your own setting: an [`McpScopesLayer`], or a
+    /// [`Stack`] of an [`McpListsLayer`], which is the inner one, and an [`McpScopesLayer`].
+    pub fn operations<L>(self, operations: L) -> McpStack<A, Sessions, L> {
+        McpStack {
+            origin: self.origin,
+            auth: self.auth,
+            sessions: self.sessions,
+            operations,
+        }
+    }
+}
+
+impl<S, A, Sessions, Operations> Layer<S> for McpStack<A, Sessions, Operations>
+where
+    Operations: Layer<S>,
+    Sessions: Layer<Operations::Service>,
+    A: Layer<Sessions::Service>,
+{
+    type Service = OriginService<A::Service>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        let judged = self.operations.layer(inner);
+        let bound = self.sessions.layer(judged);
+        self.origin.layer(self.auth.layer(bound))
+    }
+}

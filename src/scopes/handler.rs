@@ -1,0 +1,217 @@
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::Response;
+
+use super::needs::{Needs, Verdict};
+use super::{ScopeHierarchy, Scopes};
+use crate::challenge::RefusalContext;
+use crate::error::AuthError;
+use crate::principal::Principal;
+use crate::refusal::{self, Form};
+use crate::telemetry;
+
+impl Principal {
+    /// Goes on only if this scope was granted; several, separated by spaces, are all needed.
+    ///
+    /// For what a handler alone can know. No scope implies another here:
+    /// [`ScopeHierarchy::require`] knows which include which. In axum, `?` in a handler
+    /// answers with the 403 a layer would have given.
+    ///
+    /// ```
+    /// use tower_mcp_auth::Principal;
+    /// use tower_mcp_auth::scopes::InsufficientScope;
+    ///
+    /// async fn delete(principal: Principal) -> Result<&'static str, InsufficientScope> {
+    ///     principal.require("files:delete")?;
+    ///     Ok("deleted")
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// A scope was not granted, or is none that RFC 6749 allows.
+    pub fn require(&self, scope: &str) -> Result<(), InsufficientScope> {
+        ScopeHierarchy::default().require(self, scope)
+    }
+}
+
+impl ScopeHierarchy {
+    /// [`Principal::require`] with this hierarchy.
+    ///
+    /// # Errors
+    /// A scope was not granted, or is none that RFC 6749 allows.
+    pub fn require(&self, principal: &Principal, scope: &str) -> Result<(), InsufficientScope> {
+        let needs: Result<Scopes, _> = scope.parse();
+        // What nobody can be granted is refused, and named in no challenge.
+        let lacking = match needs {
+            Ok(scopes) if scopes.is_empty() => Scopes::default(),
+            Ok(scopes) => {
+                let needs = Needs::from(scopes);
+                match Needs::judge(std::iter::once(&needs), principal.scopes(), self) {
+                    Verdict::Granted => return Ok(()),
+                    Verdict::Lacking(lacking) => lacking,
+                    Verdict::Denied => Scopes::default(),
+                }
+            }
+            Err(_) => Scopes::default(),
+        };
+        Err(InsufficientScope::new(principal, lacking))
+    }
+}
+
+/// Why [`Principal::require`] stopped: a scope was not granted.
+///
+/// In axum it is a response (feature `axum`). Elsewhere
+/// [`into_response`](Self::into_response) makes it one, and
+/// [`error`](Self::error) tells a tonic handler what to put into its status.
+#[derive(Clone)]
+pub struct InsufficientScope {
+    error: AuthError,
+    context: Arc<RefusalContext>,
+}
+
+impl InsufficientScope {
+    fn new(principal: &Principal, needed: Scopes) -> Self {
+        let error = AuthError::insufficient_scope(needed);
+        telemetry::refused_by_handler(&error);
+        Self {
+            error,
+            context: Arc::clone(principal.context()),
+        }
+    }
+
+    /// The error, with all scopes that were asked for.
+    pub fn error(&self) -> &AuthError {
+        &self.error
+    }
+
+    /// The response over HTTP: 403 with the challenge of the layer that let the principal in.
+    pub fn into_response(self) -> Response<Bytes> {
+        refusal::respond(self.error, &self.context, Form::Http)
+    }
+}
+
+impl fmt::Debug for InsufficientScope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InsufficientScope")
+            .field("scopes", self.error.scopes())
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for InsufficientScope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl Error for InsufficientScope {}
+
+#[cfg(feature = "axum")]
+mod axum {
+    use std::marker::PhantomData;
+    use std::ops::Deref;
+
+    use axum_core::body::Body;
+    use axum_core::extract::FromRequestParts;
+    use axum_core::response::{IntoResponse, Response};
+    use http::request::Parts;
+
+    use super::{InsufficientScope, Needs, Principal, ScopeHierarchy, fmt};
+    use crate::auth::PrincipalRejection;
+    use crate::principal::Caller;
+    use crate::refusal::refuse;
+    use crate::scopes::service::refused;
+
+    impl IntoResponse for InsufficientScope {
+        fn into_response(self) -> Response {
+            Self::into_response(self).map(Body::from)
+        }
+    }
+
+    /// The scopes a handler needs, for [`Granted`].
+    pub trait RequiredScopes: 'static {
+        /// All of these.
+        const SCOPES: &'static [&'static str];
+
+        /// Which scopes include which others; none by default.
+        fn hierarchy() -> ScopeHierarchy {
+            ScopeHierarchy::default()
+        }
+    }
+
+    /// The principal of a request that has the scopes `R`; refused like by a
+    /// [`RequireScopesLayer`](crate::scopes::RequireScopesLayer) otherwise.
+    ///
+    /// Without any scope in `R` everybody is refused.
+    ///
+    /// ```
+    /// use tower_mcp_auth::scopes::{Granted, RequiredScopes};
+    ///
+    /// struct Write;
+    /// impl RequiredScopes for Write {
+    ///     const SCOPES: &'static [&'static str] = &["mcp:write"];
+    /// }
+    ///
+    /// async fn handler(writer: Granted<Write>) -> String {
+    ///     format!("{} may write", writer.id())
+    /// }
+    /// ```
+    pub struct Granted<R> {
+        principal: Principal,
+        required: PhantomData<fn() -> R>,
+    }
+
+    impl<R> Granted<R> {
+        /// The principal, taken out.
+        pub fn into_principal(self) -> Principal {
+            self.principal
+        }
+    }
+
+    impl<R> Deref for Granted<R> {
+        type Target = Principal;
+
+        fn deref(&self) -> &Principal {
+            &self.principal
+        }
+    }
+
+    impl<R> fmt::Debug for Granted<R> {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.debug_tuple("Granted").field(&self.principal).finish()
+        }
+    }
+
+    impl<R: RequiredScopes, S: Sync> FromRequestParts<S> for Granted<R> {
+        type Rejection = PrincipalRejection;
+
+        async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, PrincipalRejection> {
+            let caller = Caller::of(&parts.extensions)
+                .ok_or_else(|| PrincipalRejection::no_auth_layer("Granted"))?;
+            // Scopes that no client can have are met by nobody.
+            let needs = Needs::all(R::SCOPES)
+                .ok()
+                .filter(|needs| !needs.is_nothing())
+                .unwrap_or_else(Needs::nobody);
+            let verdict = Needs::judge(std::iter::once(&needs), caller.scopes(), &R::hierarchy());
+            let refusal = refused(verdict, caller, false);
+            match (refusal, caller.principal) {
+                (None, Some(principal)) => Ok(Self {
+                    principal: principal.clone(),
+                    required: PhantomData,
+                }),
+                (error, _) => {
+                    let error = error.unwrap_or_else(crate::AuthError::missing);
+                    let response = refuse(error, caller.context, (&*parts).into());
+                    Err(PrincipalRejection::new(response))
+                }
+            }
+        }
+    }
+}
+
+#[cfg(feature = "axum")]
+pub use self::axum::{Granted, RequiredScopes};

@@ -1,0 +1,74 @@
+use std::sync::Arc;
+
+use tower_layer::Layer;
+
+use super::{Needs, RequireScopes, ScopeHierarchy};
+use crate::error::ConfigError;
+
+/// A layer that lets through only requests whose principal has these scopes.
+///
+/// It goes inside an auth layer. See the [module docs](crate::scopes) for an example.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct RequireScopesLayer {
+    rule: Arc<Rule>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Rule {
+    pub(super) needs: Needs,
+    pub(super) hierarchy: ScopeHierarchy,
+    pub(super) include_granted: bool,
+}
+
+impl RequireScopesLayer {
+    /// Needs these scopes: `["mcp:read"]`, `"mcp:read mcp:write"`, or a [`Needs`] for one of
+    /// several.
+    ///
+    /// # Errors
+    /// A scope is not allowed by RFC 6749, or there is none.
+    pub fn new<N>(needs: N) -> Result<Self, ConfigError>
+    where
+        N: TryInto<Needs>,
+        N::Error: Into<ConfigError>,
+    {
+        let needs = needs.try_into().map_err(Into::into)?;
+        if needs.is_nothing() {
+            return Err(ConfigError::new(
+                "scopes",
+                "there is none to require: name some, or leave the layer out",
+            ));
+        }
+        Ok(Self {
+            rule: Arc::new(Rule {
+                needs,
+                hierarchy: ScopeHierarchy::default(),
+                include_granted: false,
+            }),
+        })
+    }
+
+    /// Which scopes include which others; none by default.
+    pub fn hierarchy(mut self, hierarchy: ScopeHierarchy) -> Self {
+        Arc::make_mut(&mut self.rule).hierarchy = hierarchy;
+        self
+    }
+
+    /// Whether a refusal names the scopes already granted as well, for clients that ask for
+    /// exactly what a challenge names and would lose the others; default false.
+    pub fn include_granted(mut self, include: bool) -> Self {
+        Arc::make_mut(&mut self.rule).include_granted = include;
+        self
+    }
+}
+
+impl<S> Layer<S> for RequireScopesLayer {
+    type Service = RequireScopes<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        RequireScopes {
+            inner,
+            rule: Arc::clone(&self.rule),
+        }
+    }
+}

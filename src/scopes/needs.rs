@@ -1,0 +1,236 @@
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
+
+use super::{ScopeHierarchy, Scopes};
+use crate::error::ConfigError;
+
+/// The scopes something needs: all of some, one of others, or more than anybody can have.
+///
+/// Lists of scopes convert into it, all of them needed: `["mcp:read", "mcp:write"]`,
+/// `"mcp:read mcp:write"`, a [`Scopes`].
+///
+/// ```
+/// use tower_mcp_auth::scopes::Needs;
+///
+/// let both = Needs::all(["mcp:read", "mcp:write"])?;
+/// let either = Needs::any(["mcp:admin", "billing:write"])?;
+/// let all_in_all = both.and(&either);
+/// # let _ = all_in_all;
+/// # Ok::<(), tower_mcp_auth::ConfigError>(())
+/// ```
+///
+/// As a serde value it is a string or a list (all of them), a map with `all`, `any` or both,
+/// or `{"deny": true}`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Needs {
+    all: Scopes,
+    /// One scope of each.
+    any: Vec<Scopes>,
+    denied: bool,
+}
+
+/// How the scopes granted compare with those needed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Granted,
+    /// With all that is needed, minimal in the hierarchy.
+    Lacking(Scopes),
+    /// No scope would help.
+    Denied,
+}
+
+impl Needs {
+    /// No scope at all.
+    pub fn nothing() -> Self {
+        Self::default()
+    }
+
+    /// More than anybody has: always refused, with a 403 that asks for no scope.
+    pub fn nobody() -> Self {
+        Self {
+            denied: true,
+            ..Self::default()
+        }
+    }
+
+    /// Every scope of `names`.
+    ///
+    /// # Errors
+    /// A scope is not allowed by RFC 6749.
+    pub fn all<I>(names: I) -> Result<Self, ConfigError>
+    where
+        I: IntoIterator,
+        I::Item: AsRef<str>,
+    {
+        Ok(Scopes::from_names(names)
+            .map_err(|error| bad_scope(&error))?
+            .into())
+    }
+
+    /// One scope of `names`, whichever. A refused client is told to ask for the first,
+    /// unless it has one of them already.
+    ///
+    /// # Errors
+    /// There is none, or a scope is not allowed by RFC 6749.
+    pub fn any<I>(names: I) -> Result<Self, ConfigError>
+    where
+        I: IntoIterator,
+        I::Item: AsRef<str>,
+    {
+        let names = Scopes::from_names(names).map_err(|error| bad_scope(&error))?;
+        if names.is_empty() {
+            return Err(ConfigError::new(
+                "scopes",
+                "one scope of none can never be had: name some, or say `Needs::nobody()`",
+            ));
+        }
+        Ok(Self {
+            any: vec![names],
+            ..Self::default()
+        })
+    }
+
+    /// What both need.
+    #[must_use]
+    pub fn and(mut self, other: &Self) -> Self {
+        self.all = self.all.union(&other.all);
+        for any in &other.any {
+            if !self.any.contains(any) {
+                self.any.push(any.clone());
+            }
+        }
+        self.denied |= other.denied;
+        self
+    }
+
+    /// Whether it is met by no scope at all.
+    pub fn is_nothing(&self) -> bool {
+        !self.denied && self.all.is_empty() && self.any.is_empty()
+    }
+
+    pub(crate) fn is_denied(&self) -> bool {
+        self.denied
+    }
+
+    pub(crate) fn is_met(&self, granted: &Scopes, hierarchy: &ScopeHierarchy) -> bool {
+        let one_of = |any: &Scopes| any.iter().any(|scope| hierarchy.grants(granted, scope));
+        !self.denied && hierarchy.grants_all(granted, &self.all) && self.any.iter().all(one_of)
+    }
+
+    /// Judges all of `needs` together. Allocates only where something is lacking.
+    pub(crate) fn judge<'n>(
+        needs: impl Iterator<Item = &'n Self> + Clone,
+        granted: &Scopes,
+        hierarchy: &ScopeHierarchy,
+    ) -> Verdict {
+        if needs.clone().all(|needs| needs.is_met(granted, hierarchy)) {
+            return Verdict::Granted;
+        }
+        if needs.clone().any(Self::is_denied) {
+            return Verdict::Denied;
+        }
+        let mut asked = Scopes::default();
+        for needs in needs.clone() {
+            asked = asked.union(&needs.all);
+        }
+        for any in needs.flat_map(|needs| &needs.any) {
+            let had = any
+                .iter()
+                .find(|scope| hierarchy.grants(granted, scope) || hierarchy.grants(&asked, scope));
+            let chosen = had.or_else(|| any.iter().next());
+            asked = asked.union(&Scopes::unique(chosen.into_iter()));
+        }
+        Verdict::Lacking(hierarchy.minimal(&asked))
+    }
+}
+
+fn bad_scope(error: &super::ScopeError) -> ConfigError {
+    ConfigError::new("scopes", error.to_string())
+}
+
+impl From<Scopes> for Needs {
+    fn from(all: Scopes) -> Self {
+        Self {
+            all,
+            ..Self::default()
+        }
+    }
+}
+
+impl TryFrom<&str> for Needs {
+    type Error = ConfigError;
+
+    fn try_from(joined: &str) -> Result<Self, ConfigError> {
+        Ok(joined
+            .parse::<Scopes>()
+            .map_err(|error| bad_scope(&error))?
+            .into())
+    }
+}
+
+impl<const N: usize> TryFrom<[&str; N]> for Needs {
+    type Error = ConfigError;
+
+    fn try_from(names: [&str; N]) -> Result<Self, ConfigError> {
+        Self::all(names)
+    }
+}
+
+impl TryFrom<&[&str]> for Needs {
+    type Error = ConfigError;
+
+    fn try_from(names: &[&str]) -> Result<Self, ConfigError> {
+        Self::all(names)
+    }
+}
+
+impl TryFrom<Vec<String>> for Needs {
+    type Error = ConfigError;
+
+    fn try_from(names: Vec<String>) -> Result<Self, ConfigError> {
+        Self::all(names)
+    }
+}
+
+impl<'de> Deserialize<'de> for Needs {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Value {
+            Joined(String),
+            All(Vec<String>),
+            Map(Map),
+        }
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Map {
+            #[serde(default)]
+            all: Vec<String>,
+            any: Option<Vec<String>>,
+            #[serde(default)]
+            deny: bool,
+        }
+
+        let read = || match Value::deserialize(deserializer) {
+            Ok(Value::Joined(joined)) => Self::try_from(&*joined).map_err(D::Error::custom),
+            Ok(Value::All(names)) => Self::all(names).map_err(D::Error::custom),
+            Ok(Value::Map(Map { all, any, deny })) => {
+                if deny && (!all.is_empty() || any.is_some()) {
+                    return Err(D::Error::custom(
+                        "`deny` lets nobody through, so `all` and `any` beside it mean nothing",
+                    ));
+                }
+                let mut needs = Self::all(all).map_err(D::Error::custom)?;
+                if let Some(any) = any {
+                    needs = needs.and(&Self::any(any).map_err(D::Error::custom)?);
+                }
+                needs.denied = deny;
+                Ok(needs)
+            }
+            Err(_) => Err(D::Error::custom(
+                "scopes are a string, a list, or a map with `all`, `any` or `deny`",
+            )),
+        };
+        read()
+    }
+}

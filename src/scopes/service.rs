@@ -1,0 +1,81 @@
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use tower_service::Service;
+
+use super::ResponseFuture;
+use super::layer::Rule;
+use super::needs::{Needs, Verdict};
+use crate::auth::ResponseBody;
+use crate::credential::RequestHead;
+use crate::error::AuthError;
+use crate::principal::Caller;
+use crate::refusal::{self, refuse};
+use crate::telemetry;
+
+/// The service made by a [`RequireScopesLayer`](super::RequireScopesLayer).
+#[derive(Clone, Debug)]
+pub struct RequireScopes<S> {
+    pub(super) inner: S,
+    pub(super) rule: Arc<Rule>,
+}
+
+impl Rule {
+    fn refusal(&self, head: RequestHead<'_>) -> Option<Response<Bytes>> {
+        let Some(caller) = Caller::of(head.extensions()) else {
+            telemetry::no_auth_layer("RequireScopesLayer");
+            return Some(refusal::no_auth_layer());
+        };
+        let needs = std::iter::once(&self.needs);
+        let verdict = Needs::judge(needs, caller.scopes(), &self.hierarchy);
+        let error = refused(verdict, caller, self.include_granted)?;
+        Some(refuse(error, caller.context, head))
+    }
+}
+
+/// The error of a verdict. Who has not said who they are is asked that first, and told the
+/// scopes in the same challenge.
+pub(crate) fn refused(
+    verdict: Verdict,
+    caller: Caller<'_>,
+    include_granted: bool,
+) -> Option<AuthError> {
+    match (verdict, caller.principal) {
+        (Verdict::Granted, _) => None,
+        (Verdict::Denied, Some(_)) => Some(
+            AuthError::forbidden("operation_denied")
+                .with_description("The operation is not open to anybody"),
+        ),
+        (Verdict::Denied, None) => Some(AuthError::missing()),
+        (Verdict::Lacking(needed), None) => Some(AuthError::missing().with_scopes(needed)),
+        (Verdict::Lacking(needed), Some(principal)) => {
+            let asked = match include_granted {
+                true => principal.scopes().union(&needed),
+                false => needed,
+            };
+            Some(AuthError::insufficient_scope(asked))
+        }
+    }
+}
+
+impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for RequireScopes<S>
+where
+    S: Service<Request<ReqBody>, Response = Response<ResBody>>,
+{
+    type Response = Response<ResponseBody<ResBody>>;
+    type Error = S::Error;
+    type Future = ResponseFuture<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
+        match self.rule.refusal(RequestHead::of(&request)) {
+            Some(response) => ResponseFuture::respond(response),
+            None => ResponseFuture::inner(self.inner.call(request)),
+        }
+    }
+}

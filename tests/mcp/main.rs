@@ -1,0 +1,15 @@
+//! Scopes of routes, handlers and MCP operations.
+
+#![allow(missing_docs)]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod bodies;
+mod headers;
+mod lists;
+mod operation;
+mod policy;
+mod require;
+mod rmcp;
+mod support;
