@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tower_mcp_auth::ApiKeyLayer;
+use proptest::prelude::*;
 use tower_mcp_auth::api_key::{ApiKey, KeyDigest, KeyFile};
+use tower_mcp_auth::{ApiKeyLayer, Clock, ConfigError};
 use tracing::Level;
 
 use crate::common::{API_KEY, NOW, ask, clock, trace};
@@ -509,4 +510,72 @@ fn debug_shows_the_path_and_no_digest() {
         "{shown}"
     );
     assert!(!shown.contains(&new.digest().to_string()[10..]));
+}
+
+/// Counted up, year by year and month by month.
+fn rfc_3339(mut seconds: u64) -> String {
+    let (second, minute, hour) = (seconds % 60, seconds / 60 % 60, seconds / 3600 % 24);
+    seconds /= 86_400;
+    let (mut year, mut month) = (1970, 1);
+    loop {
+        let leap = year % 4 == 0 && year % 100 != 0 || year % 400 == 0;
+        let days = match month {
+            2 if leap => 29,
+            2 => 28,
+            4 | 6 | 9 | 11 => 30,
+            _ => 31,
+        };
+        if seconds < days {
+            let day = seconds + 1;
+            return format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z");
+        }
+        seconds -= days;
+        (year, month) = if month == 12 {
+            (year + 1, 1)
+        } else {
+            (year, month + 1)
+        };
+    }
+}
+
+fn expiring(at: &str) -> Result<ApiKeyLayer, ConfigError> {
+    let digest = "sha256:d43c5cd3b5b2d8bb34e5bbed09e60e8e5ee4cf2cf3ba4adae01b1cc0b0f1e1a4";
+    let at = serde_json::Value::from(at);
+    let text = format!(r#"{{"keys": [{{"digest": "{digest}", "expires_at": {at}}}]}}"#);
+    let file = Temp::holding("json", &text);
+    ApiKeyLayer::from_file(KeyFile::new(file.path()))
+}
+
+proptest! {
+    #[test]
+    fn every_second_is_read_as_the_one_it_is(seconds in 0..253_402_300_800_u64) {
+        let new = new_key();
+        let text = format!(
+            r#"{{"keys": [{{"digest": "{}", "expires_at": "{}"}}]}}"#,
+            new.digest(),
+            rfc_3339(seconds),
+        );
+        let file = Temp::holding("json", &text);
+        let layer = file.layer().clock(Clock::manual(Duration::ZERO));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let answer = runtime.block_on(ask(&layer, with_key(new.expose())));
+        match seconds {
+            0 => answer.invalid("expired_api_key"),
+            _ => prop_assert_eq!(answer.principal().expires_at(), Some(at(seconds))),
+        }
+    }
+
+    #[test]
+    fn no_text_is_a_time_that_panics(text in prop_oneof![any::<String>(), "[0-9T:Zz+. -]{0,32}"]) {
+        let _ = expiring(&text);
+    }
+
+    #[test]
+    fn no_file_panics(
+        text in prop_oneof![any::<String>(), "[\\[\\]{}\":,a-z0-9 =\n]{0,60}"],
+        toml in any::<bool>(),
+    ) {
+        let file = Temp::holding(if toml { "toml" } else { "json" }, &text);
+        let _ = ApiKeyLayer::from_file(KeyFile::new(file.path()));
+    }
 }
