@@ -63,6 +63,11 @@ pub(in crate::api_key) enum Lookup {
     Wait(Asked),
 }
 
+enum Recall {
+    Known(Lookup),
+    Nothing(Lane),
+}
+
 impl StoreCache {
     pub(in crate::api_key) fn new(keys: StoredKeys) -> Self {
         let StoredKeys {
@@ -94,6 +99,17 @@ impl StoreCache {
             (None, Some(pepper)) => KeyDigest::foreign(key, pepper),
             (None, None) => return Lookup::Refused(refused(shape, None, None)),
         };
+        match self.recall(&digest, shape, clock) {
+            Recall::Known(known) => known,
+            Recall::Nothing(_) => {
+                let id = shape.map(|shape| shape.id);
+                self.ask(KeyLookup::new(digest, id), shape, clock)
+            }
+        }
+    }
+
+    /// What memory alone can say.
+    fn recall(&self, digest: &KeyDigest, shape: Option<Shape<'_>>, clock: &Clock) -> Recall {
         let (now, last) = (clock.monotonic(), self.found.get(&digest.bytes));
         let live = last.as_ref().filter(|found| now < found.until);
         let entry = live.map(|found| &found.entry);
@@ -101,24 +117,20 @@ impl StoreCache {
         let wall = clock.now();
         let fault = entry.and_then(|entry| entry.validity.fault(wall));
         if let Some(entry) = entry.filter(|_| same && fault.is_none()) {
-            return Lookup::Found(Arc::clone(entry));
+            return Recall::Known(Lookup::Found(Arc::clone(entry)));
         }
         // From here on the key is refused, or not known yet: the work is the same for all.
         let absent = self.absent.get(&digest.bytes);
         let absent = absent.is_some_and(|until| now < until);
         let whole = shape.is_none_or(|shape| shape.is_whole());
-        if let Some(entry) = entry {
-            return Lookup::Refused(refused(shape, Some(entry), fault));
+        if entry.is_some() || absent || !whole {
+            let error = refused(shape, entry.map(|entry| &**entry), fault);
+            return Recall::Known(Lookup::Refused(error));
         }
-        if absent || !whole {
-            return Lookup::Refused(refused(shape, None, None));
-        }
-        let lane = match last {
+        Recall::Nothing(match last {
             Some(_) => Lane::Known,
             None => Lane::Unknown,
-        };
-        let id = shape.map(|shape| shape.id);
-        self.ask(KeyLookup::new(digest, id), lane, now, clock)
+        })
     }
 
     pub(in crate::api_key) fn forget(&self, digest: &KeyDigest) {
@@ -136,13 +148,8 @@ impl StoreCache {
     }
 
     /// Joins the question about this key, or puts it.
-    fn ask(
-        self: &Arc<Self>,
-        wanted: KeyLookup,
-        lane: Lane,
-        now: Duration,
-        clock: &Clock,
-    ) -> Lookup {
+    fn ask(self: &Arc<Self>, wanted: KeyLookup, shape: Option<Shape<'_>>, clock: &Clock) -> Lookup {
+        let now = clock.monotonic();
         if self.waiting.load(Ordering::Relaxed) >= self.limits.waiting {
             return Lookup::Refused(self.limited(now, "too many requests wait for the key store"));
         }
@@ -151,6 +158,11 @@ impl StoreCache {
         let (outcome, flight) = match calls.about(&wanted.digest().bytes) {
             Some(outcome) => (outcome, None),
             None => {
+                // What landed since it was looked for need not be asked again.
+                let lane = match self.recall(wanted.digest(), shape, clock) {
+                    Recall::Known(known) => return known,
+                    Recall::Nothing(lane) => lane,
+                };
                 if now < calls.not_before {
                     let error = unavailable("api_key_store_failed", calls.not_before - now);
                     return Lookup::Refused(error.with_detail("questions to the key store pause"));
