@@ -191,7 +191,9 @@ fn times(rounds: usize) -> (f64, f64) {
     };
     let mut candidates = [
         mean(Box::new(move || {
-            timed(requests(BATCH), |request| put_through(&mut bare, request))
+            timed(requests(BATCH), |request| {
+                put_through(&mut bare, request);
+            })
         })),
         mean(Box::new(move || {
             timed(requests(BATCH), |request| {

@@ -35,6 +35,10 @@ pub(crate) struct Claims<'p> {
     /// The first claim found that only other kinds of tokens have.
     pub(crate) foreign: Option<&'static str>,
     pub(crate) confirmation: Option<Confirmation<'p>>,
+    /// Whether one of the marks of an access token is there, where the issuer has such.
+    pub(crate) marked: bool,
+    /// The required claim that is missing or another, where the issuer's tokens have such.
+    pub(crate) unmet: Option<String>,
 }
 
 /// The `cnf` claim (RFC 7800): the key the token is bound to.

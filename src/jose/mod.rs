@@ -26,6 +26,9 @@ mod json;
 mod key;
 mod material;
 mod profile;
+// Only a server that is trusted by its issuer has any.
+#[cfg_attr(not(feature = "oauth"), allow(dead_code))]
+mod quirks;
 #[cfg(feature = "oauth")]
 mod signing;
 
@@ -51,3 +54,5 @@ pub(crate) use self::material::JwkParts;
 pub(crate) use self::profile::{Audience, TokenProfile, check_scopes};
 #[cfg(feature = "oauth")]
 pub(crate) use self::profile::{Mark, mismatch, wrong_kind};
+#[cfg(feature = "oauth")]
+pub(crate) use self::quirks::{Clients, Quirks, Required, ScopeMapping};

@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::algorithm::Algorithm;
 use super::claims::{Claims, ScopeClaim};
 use super::compact::{Alg, Header, Typ};
+use super::quirks::{Clients, Quirks};
 use crate::error::{AuthError, ConfigError, quoted};
 use crate::principal::Principal;
 use crate::scopes::Scopes;
@@ -28,6 +29,8 @@ pub(crate) struct TokenProfile {
     pub(crate) clients_are_principals: bool,
     /// Whether the issuer signs ID tokens and the like with the same keys.
     pub(crate) issues_many_kinds: bool,
+    /// What the issuer's tokens say in another way. `None`: nothing.
+    pub(crate) quirks: Option<Arc<Quirks>>,
 }
 
 /// What marks an access token beside its claims.
@@ -130,16 +133,30 @@ impl TokenProfile {
         if mark != Mark::AtJwt {
             check_kind(claims)?;
         }
+        if let Some(unmet) = &claims.unmet {
+            return Err(AuthError::invalid("claim_mismatch")
+                .with_description("The access token is not accepted here")
+                .with_detail(unmet.as_str()));
+        }
         if let Audience::OneOf(expected) = &self.audience {
-            let audience = check_audience(expected, claims)?;
             // What `token_use` may be was checked before.
-            let is_access = mark != Mark::None || claims.token_use.is_some() || claims.has_scope;
-            if self.may_be_client(audience, claims) && !is_access {
-                return Err(wrong_kind(format!(
-                    "the audience {} may be a client, and nothing says that this is an access \
-                     token: neither its type nor token_use nor scopes",
-                    quoted(audience)
-                )));
+            let is_access = mark != Mark::None
+                || claims.token_use.is_some()
+                || claims.has_scope
+                || claims.marked;
+            if let Some(clients) = self.clients().filter(|_| !claims.has_aud) {
+                clients.check(claims.client_id.as_deref())?;
+                if !is_access {
+                    return Err(not_evidently_access("the token has no audience"));
+                }
+            } else {
+                let audience = check_audience(expected, claims)?;
+                if self.may_be_client(audience, claims) && !is_access {
+                    return Err(not_evidently_access(&format!(
+                        "the audience {} may be a client",
+                        quoted(audience)
+                    )));
+                }
             }
         }
         if let Some(confirmation) = &claims.confirmation {
@@ -153,6 +170,12 @@ impl TokenProfile {
             }));
         }
         Ok(())
+    }
+
+    /// Whose tokens are accepted without an audience, if anybody's are.
+    fn clients(&self) -> Option<&Clients> {
+        let clients = &self.quirks.as_ref()?.clients;
+        (*clients != Clients::Nobodys).then_some(clients)
     }
 
     /// Whether the audience that matched can be a client id, for which ID tokens are issued
@@ -276,6 +299,13 @@ pub(crate) fn wrong_kind(detail: String) -> AuthError {
         .with_detail(detail)
 }
 
+fn not_evidently_access(why: &str) -> AuthError {
+    wrong_kind(format!(
+        "{why}, and nothing says that this is an access token: neither its type nor token_use \
+         nor scopes"
+    ))
+}
+
 fn check_issuer(expected: &str, got: Option<&str>) -> Result<(), AuthError> {
     let Some(got) = got else {
         return Err(AuthError::invalid("missing_issuer").with_detail("the token has no iss"));
@@ -339,7 +369,8 @@ fn check_kind(claims: &Claims<'_>) -> Result<(), AuthError> {
         )));
     }
     // Keycloak before 25 puts nonce into access tokens, which then have scopes.
-    if claims.has_nonce && !claims.has_scope {
+    // So does authentik, which has no scopes there, but a mark of its own.
+    if claims.has_nonce && !claims.has_scope && !claims.marked {
         return Err(wrong_kind(
             "nonce without scope: this is an ID token".to_owned(),
         ));

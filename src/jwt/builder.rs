@@ -214,6 +214,7 @@ impl JwtLayerBuilder {
                 scope_claim,
                 clients_are_principals: self.clients_are_principals,
                 issues_many_kinds: false,
+                quirks: None,
             },
             required_scopes,
             location: [if self.require_bearer {

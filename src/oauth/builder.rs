@@ -159,9 +159,9 @@ impl OAuthLayerBuilder {
     /// [`warm_up`](OAuthLayer::warm_up).
     ///
     /// # Errors
-    /// There is no authorization server; a required scope is not one (`offline_access` never
-    /// is); a key of a static set is not valid, or serves none of the algorithms; or two
-    /// servers take opaque tokens and nothing tells these apart.
+    /// There is no authorization server, or two trust the same issuer; a required scope is not
+    /// one (`offline_access` never is); a key of a static set is not valid, or serves none of
+    /// the algorithms; or two servers take opaque tokens and nothing tells these apart.
     pub fn build(self) -> Result<OAuthLayer, ConfigError> {
         if self.servers.is_empty() {
             return Err(ConfigError::new(
@@ -175,7 +175,11 @@ impl OAuthLayerBuilder {
         let scope_claim = first_scope_claim(&self.servers);
         let mut servers = HashMap::new();
         let mut opaque = OpaqueRoutes::default();
-        for server in self.servers {
+        for server in self
+            .servers
+            .into_iter()
+            .flat_map(AuthorizationServer::by_tenant)
+        {
             let profile = profile(&server, &self.resource);
             let issuer = Arc::clone(&server.origin.issuer);
             let network = Network {
@@ -187,7 +191,15 @@ impl OAuthLayerBuilder {
             if let Some(introspector) = &server.introspector {
                 opaque.add(introspector)?;
             }
-            servers.insert(issuer, Arc::new(server));
+            if servers
+                .insert(Arc::clone(&issuer), Arc::new(server))
+                .is_some()
+            {
+                return Err(ConfigError::new(
+                    "authorization_server",
+                    format!("there are two servers with the issuer {issuer:?}"),
+                ));
+            }
         }
         Ok(OAuthLayer::from_provider(OAuth {
             required_scopes,
@@ -245,5 +257,6 @@ fn profile(server: &AuthorizationServer, resource: &ProtectedResource) -> TokenP
         scope_claim: server.scope_claim.clone(),
         clients_are_principals: server.clients_are_principals,
         issues_many_kinds: true,
+        quirks: (!server.quirks.is_none()).then(|| Arc::new(server.quirks.clone())),
     }
 }

@@ -258,6 +258,10 @@ impl OAuth {
             // Whose tokens have their scopes elsewhere is known only now.
             Claims::read(&payload, &profile.scope_claim)?
         };
+        let claims = match &profile.quirks {
+            Some(quirks) => quirks.amend_payload(claims, &payload)?,
+            None => claims,
+        };
         let header = compact.header();
         if let Some(introspector) = server.introspector.as_ref().filter(|_| !server.has_keys()) {
             profile.check_type(header)?;

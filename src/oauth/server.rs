@@ -3,16 +3,21 @@ use std::time::Duration;
 
 use super::Introspection;
 use super::keys::{Origin, Source, parse_static};
+use super::quirks::Tenant;
 use super::url::{self, UrlPolicy, Written};
 use crate::error::ConfigError;
-use crate::jose::{Algorithm, Family, ScopeClaim, TokenProfile};
+use crate::jose::{Algorithm, Family, Quirks, ScopeClaim, TokenProfile};
 use crate::telemetry;
 
 /// An authorization server that is trusted: its issuer, where its keys are, and what its
 /// tokens must be.
 ///
 /// With nothing but the issuer its keys are found by discovery. Every setting replaces a
-/// default; none adds to it.
+/// default; none adds to it, where it does not say so. For well-known providers there are
+/// [presets](super::presets).
+///
+/// A key of its set that names an `issuer`, a URL, serves that issuer alone: Entra ID publishes
+/// such.
 ///
 /// ```
 /// use tower_mcp_auth::jose::Algorithm;
@@ -35,6 +40,9 @@ pub struct AuthorizationServer {
     pub(super) scope_claim: ScopeClaim,
     pub(super) require_at_jwt: bool,
     pub(super) clients_are_principals: bool,
+    pub(super) quirks: Quirks,
+    /// Whose tokens are accepted instead of the issuer's own.
+    pub(super) tenants: Vec<Tenant>,
     pub(super) introspection: Option<Introspection>,
     pub(super) introspection_without_audience: bool,
 }
@@ -106,6 +114,8 @@ impl AuthorizationServer {
             scope_claim: ScopeClaim::default(),
             require_at_jwt: false,
             clients_are_principals: false,
+            quirks: Quirks::default(),
+            tenants: Vec::new(),
             introspection: None,
             introspection_without_audience: false,
         })
@@ -149,7 +159,9 @@ impl AuthorizationServer {
                 "`jwks_uri` and `jwks` contradict each other: keep one",
             ));
         }
-        let keys = parse_static(json.as_ref()).map_err(|why| ConfigError::new("jwks", why))?;
+        self.refuse_with_tenants("jwks")?;
+        let keys = parse_static(json.as_ref(), &self.origin.issuer)
+            .map_err(|why| ConfigError::new("jwks", why))?;
         self.origin.source = Source::Static(keys);
         Ok(self)
     }
@@ -165,6 +177,9 @@ impl AuthorizationServer {
         let audience = audience.into();
         if audience.is_empty() {
             return Err(ConfigError::new("audience", "the audience is empty"));
+        }
+        if self.quirks.shared_audiences.contains(&audience) {
+            return Err(shared_audience(&audience));
         }
         self.audiences.push(audience);
         Ok(self)
@@ -251,6 +266,7 @@ impl AuthorizationServer {
                 "it was set before; a server has one endpoint",
             ));
         }
+        self.refuse_with_tenants("introspection")?;
         introspection.check(&self.origin.issuer, &self.origin.policy)?;
         self.introspection = Some(introspection);
         Ok(self)
@@ -287,6 +303,18 @@ impl AuthorizationServer {
         self.origin.policy.http_to = Some(host);
         Ok(self)
     }
+}
+
+/// An audience that says nothing was to say something.
+pub(super) fn shared_audience(audience: &str) -> ConfigError {
+    ConfigError::new(
+        "audience",
+        format!(
+            "all tokens of this issuer have the audience {audience:?}, so it counts as none: name \
+             whose tokens are accepted with `client_ids`, or have the server issue tokens for \
+             this resource"
+        ),
+    )
 }
 
 impl TryFrom<&str> for AuthorizationServer {

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::store::{Good, Vouched};
 use crate::error::{AuthError, quoted};
-use crate::jose::{Claims, Mark, TokenProfile, mismatch, wrong_kind};
+use crate::jose::{Claims, Mark, ScopeClaim, TokenProfile, mismatch, wrong_kind};
 use crate::principal::Identity;
 
 /// An answer that was found good.
@@ -57,7 +57,18 @@ pub(super) fn judge(
     let unusable = |error: AuthError| {
         Refusal::Answer(error.detail().unwrap_or(error.description()).to_owned())
     };
-    let claims = Claims::read(&json, &profile.scope_claim).map_err(unusable)?;
+    // Servers with `scp` in their tokens have the `scope` of RFC 7662 here.
+    let standard = ScopeClaim::default();
+    let own = &profile.scope_claim;
+    let scope_claim = match &*own.name {
+        "scp" if !said.contains_key("scp") => &standard,
+        _ => own,
+    };
+    let claims = Claims::read(&json, scope_claim).map_err(unusable)?;
+    let claims = match &profile.quirks {
+        Some(quirks) => quirks.amend(claims, &said).map_err(unusable)?,
+        None => claims,
+    };
     check_claims(&claims, mark, vouched, profile, now).map_err(Refusal::Token)?;
     let exp = claims.exp;
     let principal = profile

@@ -127,8 +127,10 @@ impl KeyStore {
         let response = get(&jwks_uri, max_set_bytes, &*self.fetch)
             .await
             .map_err(in_set)?;
-        let keys =
-            jwks::parse(response.body(), &self.origin.algorithms, max_keys).map_err(in_set)?;
+        let Origin {
+            issuer, algorithms, ..
+        } = &self.origin;
+        let keys = jwks::parse(response.body(), issuer, algorithms, max_keys).map_err(in_set)?;
         Ok(Loaded {
             keys,
             headers: response.headers().clone(),

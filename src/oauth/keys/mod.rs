@@ -20,7 +20,7 @@ use crate::oauth::url::UrlPolicy;
 
 pub(in crate::oauth) use self::flight::jitter;
 pub(in crate::oauth) use self::freshness::http_date;
-pub(in crate::oauth) use self::jwks::parse_static;
+pub(in crate::oauth) use self::jwks::{is_guid, parse_static};
 pub use self::limits::KeyLimits;
 pub(in crate::oauth) use self::store::{KeyStore, KeysInUse, Lookup, Waiting};
 

@@ -1,0 +1,47 @@
+//! Auth0: `auth0::server(domain)`.
+//!
+//! ```
+//! use tower_mcp_auth::{OAuthLayer, oauth::presets::auth0};
+//!
+//! let server = auth0::server("acme.eu.auth0.com")?;
+//! let layer = OAuthLayer::new("https://mcp.example.com/mcp", server)?;
+//! # let _ = layer;
+//! # Ok::<(), tower_mcp_auth::ConfigError>(())
+//! ```
+//!
+//! # At Auth0
+//! 1. Create an API whose identifier is the URL of the resource, byte by byte
+//!    (`https://mcp.example.com/mcp`); it becomes the `aud` of its tokens. Another identifier
+//!    works with [`audience`](super::super::AuthorizationServer::audience).
+//! 2. Turn on the tenant's Resource Parameter Compatibility Profile: MCP clients send
+//!    `resource`, where Auth0 by itself looks for `audience`. Without either its access token
+//!    is opaque, and is refused: Auth0 has no introspection endpoint.
+//! 3. Add scopes as permissions of the API. With "RBAC" and "Add Permissions in the Access
+//!    Token", read them with `.scope_claim("permissions")`: what a user may do stands there,
+//!    and `scope` holds what the client asked for.
+//!
+//! # What is particular
+//! The issuer ends with a slash. `aud` is a list with `…/userinfo` beside the API where
+//! `openid` was asked for. The client stands in `azp`, or in `client_id` with the RFC 9068
+//! profile: turn that on and call `require_at_jwt`, where you can. Roles of a custom claim, which
+//! has a URL for a name, become scopes by `scopes_from_claim`.
+//!
+//! Documentation: [access token profiles](https://auth0.com/docs/secure/tokens/access-tokens/access-token-profiles)
+//! and [the `resource` parameter](https://auth0.com/ai/docs/mcp/guides/resource-param-compatibility-profile).
+
+use super::shape::{Shape, host};
+use crate::error::ConfigError;
+use crate::oauth::AuthorizationServer;
+
+const SHAPE: Shape = Shape {
+    keys: Some(".well-known/jwks.json"),
+    ..Shape::PLAIN
+};
+
+/// The tenant at this domain: `acme.eu.auth0.com`, or a custom domain.
+///
+/// # Errors
+/// The domain is not a host alone, in lower case.
+pub fn server(domain: &str) -> Result<AuthorizationServer, ConfigError> {
+    SHAPE.server(format!("https://{}/", host("auth0 domain", domain)?))
+}

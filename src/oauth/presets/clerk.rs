@@ -1,0 +1,59 @@
+//! Clerk: `clerk::server(domain)`.
+//!
+//! ```
+//! use tower_mcp_auth::{OAuthLayer, oauth::presets::clerk};
+//!
+//! let server = clerk::server("acme.clerk.accounts.dev")?
+//!     .client_ids(["client_2xhFjEI5X2qWRvtV13BzSj8H6Dk"])?;
+//! let layer = OAuthLayer::new("https://mcp.example.com/mcp", server)?;
+//! # let _ = layer;
+//! # Ok::<(), tower_mcp_auth::ConfigError>(())
+//! ```
+//!
+//! # At Clerk
+//! 1. Under "OAuth applications" add an application for each client, and turn "Generate
+//!    access tokens as JWTs" on in the settings. Opaque tokens need [`introspection`].
+//! 2. List the applications' client ids here. Where your instance writes the resource into
+//!    `aud`, call
+//!    [`audience_is_the_resource`](WithoutAudience::audience_is_the_resource) instead.
+//!
+//! # What is particular
+//! Session tokens and ID tokens have the same issuer and the same keys as access tokens, so
+//! the header must say `typ: at+jwt`. Older access tokens have no `aud`.
+//!
+//! Documentation: [token formats](https://clerk.com/docs/guides/development/machine-auth/token-formats),
+//! [verifying OAuth tokens](https://clerk.com/docs/oauth/oauth-verify-tokens), and Clerk's own
+//! published verifier, which asks for `at+jwt`. When a token has an `aud` is not documented.
+
+use super::WithoutAudience;
+use super::shape::{Shape, host};
+use crate::error::ConfigError;
+use crate::oauth::Introspection;
+
+const SHAPE: Shape = Shape {
+    keys: Some("/.well-known/jwks.json"),
+    at_jwt: true,
+    ..Shape::PLAIN
+};
+
+/// The instance whose frontend API is at this domain: `acme.clerk.accounts.dev`, or
+/// `clerk.example.com`.
+///
+/// # Errors
+/// The domain is not a host alone, in lower case.
+pub fn server(domain: &str) -> Result<WithoutAudience, ConfigError> {
+    let domain = host("clerk domain", domain)?;
+    SHAPE
+        .server(format!("https://{domain}"))
+        .map(WithoutAudience::new)
+}
+
+/// The endpoint for opaque tokens, which begin with `oat_`. Add the credentials of an OAuth
+/// application, with [`client_secret_basic`](Introspection::client_secret_basic).
+///
+/// # Errors
+/// As for [`server`].
+pub fn introspection(domain: &str) -> Result<Introspection, ConfigError> {
+    let domain = host("clerk domain", domain)?;
+    Introspection::at(format!("https://{domain}/oauth/token_info"))?.token_prefix("oat_")
+}

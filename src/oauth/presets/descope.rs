@@ -1,0 +1,45 @@
+//! Descope's Agentic Identity Hub: `descope::server(project, mcp_server)`.
+//!
+//! ```
+//! use tower_mcp_auth::{OAuthLayer, oauth::presets::descope};
+//!
+//! let server = descope::server("P2aBcDeFgHiJkLmNoPqRsTuVwXyZ", "MS3aBcDeFgHiJkLmNoPqRsTuVwXyZ")?;
+//! let layer = OAuthLayer::new("https://mcp.example.com/mcp", server)?;
+//! # let _ = layer;
+//! # Ok::<(), tower_mcp_auth::ConfigError>(())
+//! ```
+//!
+//! # At Descope
+//! 1. Add an MCP server with the URL of the resource and its scopes. Its id and that of the
+//!    project are in the issuer.
+//! 2. Choose how clients register: dynamically, by metadata document, or by hand.
+//! 3. Tokens of some set-ups have other audiences than the URL: see what yours say, and name
+//!    the right one with [`audience`](super::super::AuthorizationServer::audience). The
+//!    project's id is not: all tokens of the project can have it, so it counts as none.
+//!
+//! # What is particular
+//! All MCP servers of a project share its keys, and tell their tokens apart by the issuer.
+//!
+//! Documentation: [discovery endpoints](https://docs.descope.com/agentic-identity-hub/mcp-servers/discovery-url).
+//! It shows no access token; that the URL of the MCP server is the audience is what Descope's
+//! own [MCP SDK](https://github.com/descope/descope-ai) checks.
+
+use super::shape::{Shape, segment};
+use crate::error::ConfigError;
+use crate::oauth::AuthorizationServer;
+
+const SHAPE: Shape = Shape::PLAIN;
+
+/// The MCP server of this id in the project of this id, at `api.descope.com`.
+///
+/// # Errors
+/// One of the ids is empty or has characters it cannot have.
+pub fn server(project: &str, mcp_server: &str) -> Result<AuthorizationServer, ConfigError> {
+    let project = segment("descope project", project)?;
+    let mcp_server = segment("descope MCP server", mcp_server)?;
+    SHAPE
+        .server(format!(
+            "https://api.descope.com/v1/apps/agentic/{project}/{mcp_server}"
+        ))?
+        .shared_audience(project)
+}

@@ -1,0 +1,51 @@
+//! WorkOS AuthKit: `workos::server(domain)`.
+//!
+//! ```
+//! use tower_mcp_auth::{OAuthLayer, oauth::presets::workos};
+//!
+//! let server = workos::server("acme.authkit.app")?;
+//! let layer = OAuthLayer::new("https://mcp.example.com/mcp", server)?;
+//! # let _ = layer;
+//! # Ok::<(), tower_mcp_auth::ConfigError>(())
+//! ```
+//!
+//! # At WorkOS
+//! 1. Under Connect → Configuration turn on dynamic registration or client id metadata
+//!    documents, and add the URL of the resource, byte by byte, as an MCP resource indicator.
+//! 2. A client that sends no `resource` gets a token whose audience is a client id; it is
+//!    refused. Make the indicator the default one for such clients.
+//!
+//! # What is particular
+//! Access tokens of AuthKit sessions (issuer `https://api.workos.com`) are others, and not
+//! for this. Permissions become scopes by `.scopes_from_claim(["permissions"], …)`; an
+//! organization is required by `.require_claim("org_id", […])`.
+//!
+//! Documentation: [MCP resource indicators](https://workos.com/docs/reference/authkit/oauth-resource)
+//! and [session tokens](https://workos.com/docs/reference/authkit/session-tokens). No token
+//! for a resource is shown there in full.
+
+use super::shape::{Shape, host};
+use crate::error::ConfigError;
+use crate::oauth::{AuthorizationServer, Introspection};
+
+const SHAPE: Shape = Shape {
+    keys: Some("/oauth2/jwks"),
+    ..Shape::PLAIN
+};
+
+/// The environment whose AuthKit is at this domain: `acme.authkit.app`, or a custom domain.
+///
+/// # Errors
+/// The domain is not a host alone, in lower case.
+pub fn server(domain: &str) -> Result<AuthorizationServer, ConfigError> {
+    SHAPE.server(format!("https://{}", host("authkit domain", domain)?))
+}
+
+/// The introspection endpoint. Add the credentials of a Connect application.
+///
+/// # Errors
+/// As for [`server`].
+pub fn introspection(domain: &str) -> Result<Introspection, ConfigError> {
+    let domain = host("authkit domain", domain)?;
+    Introspection::at(format!("https://{domain}/oauth2/introspection"))
+}
