@@ -249,7 +249,7 @@ impl AuthError {
     }
 
     /// Says that the trouble behind this was traced when it arose.
-    #[cfg(feature = "oauth")]
+    #[cfg(any(feature = "api-key-store", feature = "oauth"))]
     pub(crate) fn reported(mut self) -> Self {
         self.0.reported = true;
         self

@@ -57,12 +57,14 @@
 //! | `aws-lc-rs` | signatures checked by aws-lc; wins where both backends are on | yes |
 //! | `rust-crypto` | signatures checked by RustCrypto (RSA up to 4096 bits); with `jwt` alone a build without C. The connections of `oauth` use rustls with aws-lc either way | no |
 //! | `axum` | [`Principal`] as an extractor | yes |
+//! | `api-key-store` | API keys from a file or a store | yes |
 //! | `cors` | a CORS layer that fits browser clients of MCP | no |
 //! | `testing` | a development issuer on loopback | no |
+//! | `toml` | key files in TOML, and `api-key-store` | no |
 //! | `metrics`, `redis`, `schema` | nothing yet; the names are taken for metrics, shared stores and configuration schemas | no |
 //!
-//! API keys, scopes and the layers for MCP need no feature. `jwt` and `oauth` need one of the two
-//! backends.
+//! API keys that the program holds, scopes and the layers for MCP need no feature. `jwt` and
+//! `oauth` need one of the two backends.
 //!
 //! [MCP]: https://modelcontextprotocol.io
 //! [Tower]: https://docs.rs/tower

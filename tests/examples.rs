@@ -6,6 +6,7 @@
 #[path = "common/rmcp_dance.rs"]
 mod rmcp_dance;
 
+use std::convert::Infallible;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
@@ -20,9 +21,12 @@ use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::timeout;
 use tonic::Code;
 use tonic_prost::ProstCodec;
+use tower::{Layer, ServiceExt as _, service_fn};
+use tower_mcp_auth::api_key::KeyFile;
+use tower_mcp_auth::{ApiKeyLayer, Principal};
 
-/// All of them: `every_example_is_asked` compares with the folder.
-const EXAMPLES: [&str; 10] = [
+/// All that listen: `every_example_is_asked` compares with the folder.
+const EXAMPLES: [&str; 11] = [
     "api_key",
     "axum",
     "hyper",
@@ -31,9 +35,13 @@ const EXAMPLES: [&str; 10] = [
     "mcp_server",
     "quickstart",
     "rate_limit",
+    "sqlite_keys",
     "token_info",
     "tonic",
 ];
+
+/// Those that do their work and end.
+const COMMANDS: [&str; 1] = ["generate_key"];
 
 /// How long an example may take to start, or to give up.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -256,7 +264,9 @@ fn every_example_is_asked() {
         .map(|path| path.file_stem().expect("a name").to_string_lossy().into())
         .collect();
     found.sort();
-    assert_eq!(found, EXAMPLES);
+    let mut asked = [&EXAMPLES[..], &COMMANDS[..]].concat();
+    asked.sort_unstable();
+    assert_eq!(found, asked);
 }
 
 #[tokio::test]
@@ -380,6 +390,76 @@ async fn api_key_takes_the_new_key_at_once() {
     let line = format!("curl {}/hello -H 'X-API-Key: {key}'", example.url);
     let answer = Curl::parse(&line).send("with the new key").await;
     assert_eq!((answer.status, &*answer.body), (200, "hello ci\n"));
+}
+
+#[tokio::test]
+async fn sqlite_keys_answers_as_it_says() {
+    let answers = Example::start("sqlite_keys").await.ask_all().await;
+    let good = &answers.to("with a good key").body;
+    assert_eq!(good, "hello alice, by laptop\n");
+    let other = &answers.to("with the other, as before").body;
+    assert_eq!(other, "hello alice, by phone\n");
+    for refused in [
+        "with an expired key",
+        "with a mistyped key",
+        "with the revoked key",
+    ] {
+        answers.to(refused).assert_refusal("Invalid API key");
+    }
+}
+
+#[tokio::test]
+async fn generate_key_prints_a_key_and_the_lines_of_a_key_file() {
+    let mut command_line = command("generate_key");
+    let command_line = command_line.args(["acme_live", "alice"]);
+    let output = command_line.stderr(Stdio::piped()).output();
+    let output = timeout(DEADLINE, output)
+        .await
+        .expect("it ends")
+        .expect("it starts");
+    assert!(output.status.success());
+    let (lines, shown) = (
+        String::from_utf8(output.stdout),
+        String::from_utf8(output.stderr),
+    );
+    let (lines, shown) = (lines.expect("a text"), shown.expect("a text"));
+    let key = shown.split_whitespace().last().expect("a key");
+    assert!(
+        key.starts_with("acme_live_") && !lines.contains(key),
+        "{lines}"
+    );
+
+    let path = std::env::temp_dir().join(format!("generate-key-{}.toml", std::process::id()));
+    std::fs::write(&path, lines).expect("a key file");
+    let layer = ApiKeyLayer::from_file(KeyFile::new(&path)).expect("a good one");
+    std::fs::remove_file(path).expect("a file");
+    let service = layer.layer(service_fn(async |request: http::Request<String>| {
+        let principal = Principal::from_extensions(request.extensions()).expect("a principal");
+        assert_eq!(principal.subject(), Some("alice"));
+        Ok::<_, Infallible>(http::Response::new(String::new()))
+    }));
+    let request = http::Request::builder()
+        .header("x-api-key", key)
+        .body(String::new());
+    let response = service
+        .oneshot(request.expect("a request"))
+        .await
+        .expect("an answer");
+    assert_eq!(response.status(), 200);
+
+    for (arguments, expected) in [
+        (&["Acme"][..], "prefix: \"Acme\" cannot begin a key"),
+        (&["--foreign"], "API_KEY_PEPPER is not set"),
+    ] {
+        let (code, stderr) = fails(
+            command("generate_key")
+                .env_remove("API_KEY_PEPPER")
+                .args(arguments),
+        )
+        .await;
+        assert_eq!(code, Some(1));
+        assert!(stderr.starts_with(expected), "{stderr}");
+    }
 }
 
 #[tokio::test]

@@ -1,6 +1,12 @@
 use std::fmt;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use serde_json::{Map, Value};
+
+use super::digest::{DigestKind, KeyDigest};
+use super::entry::Validity;
+use super::format::{self, ParsedKey};
 use crate::credential::is_b64token;
 use crate::digest::sha256;
 use crate::error::ConfigError;
@@ -11,23 +17,50 @@ use crate::scopes::Scopes;
 /// The shortest and the longest key, in bytes.
 pub(super) const LENGTHS: std::ops::RangeInclusive<usize> = 16..=512;
 
-/// One API key: its digest, and what its holder is called and may do.
+/// One API key: its digest, and whose it is, what it may do, and when.
 ///
-/// The key itself is forgotten as soon as it is hashed; `Debug` prints the name and the
-/// scopes.
+/// The key itself is forgotten as soon as it is hashed; `Debug` prints neither key nor
+/// digest.
+///
+/// Several keys may be live for one owner, so that a key is replaced without downtime: add
+/// the new one, change the clients, then revoke the old one or let it expire.
+///
+/// ```
+/// use std::time::{Duration, SystemTime};
+/// use tower_mcp_auth::api_key::ApiKey;
+///
+/// let new = ApiKey::generate("acme")?;
+/// let key = new
+///     .to_key()
+///     .owner("alice")
+///     .name("alice's laptop")
+///     .scopes(["mcp:read"])?
+///     .expires_at(SystemTime::now() + Duration::from_secs(90 * 24 * 3600))?;
+/// println!("shown once: {}", new.expose());
+/// # let _ = key;
+/// # Ok::<(), tower_mcp_auth::ConfigError>(())
+/// ```
 #[derive(Clone)]
 pub struct ApiKey {
-    digest: [u8; 32],
-    /// Tells keys without a name apart; see [`Principal::id`].
+    pub(super) digest: [u8; 32],
+    /// Which credentials the digest may be of; `None`: it is of the key that was given.
+    pub(super) kind: Option<DigestKind>,
+    /// Tells keys without owner or name apart; see [`Principal::id`].
     stranger: StrangerDigest,
-    name: Option<Arc<str>>,
-    scopes: Scopes,
+    pub(super) id: Option<Arc<str>>,
+    pub(super) name: Option<Arc<str>>,
+    pub(super) owner: Option<Arc<str>>,
+    pub(super) scopes: Scopes,
+    pub(super) validity: Validity,
 }
 
 impl ApiKey {
-    /// Takes a key, and keeps its digest.
+    /// Takes a key, wherever it was made, and keeps its digest in memory.
     ///
-    /// A plain digest at rest is right for long random keys: use at least 128 random bits.
+    /// A plain digest is good enough there: whoever can read the memory of a server can read
+    /// the keys its clients send as well. What is kept in a file or a database is a
+    /// [`KeyDigest`]. Keys need at least 128 random bits; [`generate`](Self::generate) makes
+    /// such.
     ///
     /// # Errors
     /// The key is shorter than 16 or longer than 512 bytes, contains a character that
@@ -36,42 +69,74 @@ impl ApiKey {
     ///
     /// [RFC 6750 section 2.1]: https://www.rfc-editor.org/rfc/rfc6750#section-2.1
     pub fn new(key: impl AsRef<str>) -> Result<Self, ConfigError> {
-        let key = key.as_ref().as_bytes();
-        let refuse = |message: String| Err(ConfigError::new("keys", message));
-        if key.is_empty() {
-            return refuse("an API key is empty".to_owned());
-        }
-        if !LENGTHS.contains(&key.len()) {
-            return refuse(format!(
-                "an API key has {} bytes; use {} to {}, random ones",
-                key.len(),
-                LENGTHS.start(),
-                LENGTHS.end(),
-            ));
-        }
-        if !is_b64token(key) {
-            return refuse(
-                "an API key has a character other than A-Z a-z 0-9 - . _ ~ + / \
-                 (and = at the end), so no client could send it"
-                    .to_owned(),
-            );
-        }
-        if is_placeholder(key) {
-            return refuse("an API key is a placeholder; make a random one".to_owned());
+        let key = key.as_ref();
+        check(key)?;
+        if let Ok(parsed) = ParsedKey::parse(key) {
+            // As it will be where only the digest is known.
+            let mut known = Self::stored(KeyDigest::generated(key)).id(parsed.id());
+            known.kind = None;
+            return Ok(known);
         }
         Ok(Self {
-            digest: sha256(&[key]),
-            stranger: StrangerDigest::of(key),
-            name: None,
-            scopes: Scopes::default(),
+            stranger: StrangerDigest::of(key.as_bytes()),
+            ..Self::of_digest(sha256(&[key.as_bytes()]), None)
         })
     }
 
-    /// Names the holder: the subject of the [`Principal`]. Keys with the same name are the
-    /// same principal, so a key can be rotated.
+    /// Makes a new key that begins with `prefix`, the name of your service say: see
+    /// [the format](crate::api_key#the-format).
+    ///
+    /// # Errors
+    /// The prefix is not 2 to 32 lower-case letters and digits, beginning with a letter,
+    /// with single underscores between words; or the system has no source of random bytes.
+    pub fn generate(prefix: &str) -> Result<GeneratedKey, ConfigError> {
+        format::make(prefix, |bytes| {
+            getrandom::fill(bytes)
+                .map_err(|error| ConfigError::new("prefix", format!("no random bytes: {error}")))
+        })
+        .map(GeneratedKey)
+    }
+
+    /// A key of which only the digest is known: what a store gives.
+    pub fn stored(digest: KeyDigest) -> Self {
+        Self::of_digest(digest.bytes, Some(digest.kind))
+    }
+
+    fn of_digest(digest: [u8; 32], kind: Option<DigestKind>) -> Self {
+        Self {
+            digest,
+            kind,
+            stranger: StrangerDigest::of(&digest),
+            id: None,
+            name: None,
+            owner: None,
+            scopes: Scopes::default(),
+            validity: Validity::default(),
+        }
+    }
+
+    /// What the key is called in traces and in the claims (`key_id`) of the [`Principal`];
+    /// generated keys bring their own. An empty one is none.
+    #[must_use]
+    pub fn id(mut self, id: impl Into<Arc<str>>) -> Self {
+        self.id = Some(id.into()).filter(|id| !id.is_empty());
+        self
+    }
+
+    /// Names the key. Where it has no [`owner`](Self::owner), this is the subject of the
+    /// [`Principal`], and keys of one name are one principal. It is also the claim
+    /// `key_name`, where there is an owner. An empty one is none.
     #[must_use]
     pub fn name(mut self, name: impl Into<Arc<str>>) -> Self {
-        self.name = Some(name.into());
+        self.name = Some(name.into()).filter(|name| !name.is_empty());
+        self
+    }
+
+    /// Whose the key is: the subject of the [`Principal`]. All keys of an owner are one
+    /// principal, so that sessions and limits survive a rotation. An empty one is none.
+    #[must_use]
+    pub fn owner(mut self, owner: impl Into<Arc<str>>) -> Self {
+        self.owner = Some(owner.into()).filter(|owner| !owner.is_empty());
         self
     }
 
@@ -89,24 +154,94 @@ impl ApiKey {
         Ok(self)
     }
 
-    pub(super) fn digest(&self) -> &[u8; 32] {
-        &self.digest
+    /// Refuses the key before this moment; default never.
+    ///
+    /// # Errors
+    /// The key expires before it, or at it.
+    pub fn not_before(mut self, at: SystemTime) -> Result<Self, ConfigError> {
+        self.validity.not_before = Some(since_epoch(at));
+        self.validity.check().map(|()| self)
     }
 
-    pub(super) fn into_identity(self) -> Identity {
-        let principal = Principal::builder("api_key").scopes(self.scopes);
-        match self.name.filter(|name| !name.is_empty()) {
-            Some(name) => principal.subject(&*name).identity(),
+    /// Refuses the key from this moment on; default never. There is no tolerance: it is our
+    /// own clock that set it.
+    ///
+    /// # Errors
+    /// It is not after [`not_before`](Self::not_before).
+    pub fn expires_at(mut self, at: SystemTime) -> Result<Self, ConfigError> {
+        self.validity.expires_at = Some(since_epoch(at));
+        self.validity.check().map(|()| self)
+    }
+
+    /// Whether the key is refused, although it is known; default false. A key that is taken
+    /// out is refused as well; one that is kept as revoked says so to the operator.
+    #[must_use]
+    pub fn revoked(mut self, revoked: bool) -> Self {
+        self.validity.revoked = revoked;
+        self
+    }
+
+    pub(super) fn to_identity(&self) -> Identity {
+        let mut principal = Principal::builder("api_key").scopes(self.scopes.clone());
+        if let Some(expires_at) = self.validity.expires_at {
+            principal = principal.expires_at(expires_at);
+        }
+        let name = self.name.as_ref().filter(|_| self.owner.is_some());
+        let claims: Map<String, Value> = [("key_id", self.id.as_ref()), ("key_name", name)]
+            .into_iter()
+            .filter_map(|(claim, value)| Some((claim.to_owned(), Value::from(&**value?))))
+            .collect();
+        if !claims.is_empty() {
+            principal = principal.claims(&claims);
+        }
+        match self.owner.as_ref().or(self.name.as_ref()) {
+            Some(subject) => principal.subject(&**subject).identity(),
             None => principal.stranger(self.stranger).identity(),
         }
     }
 }
 
+/// Whether a key can be configured at all.
+pub(super) fn check(key: &str) -> Result<(), ConfigError> {
+    let key = key.as_bytes();
+    let refuse = |message: String| Err(ConfigError::new("keys", message));
+    if key.is_empty() {
+        return refuse("an API key is empty".to_owned());
+    }
+    if !LENGTHS.contains(&key.len()) {
+        return refuse(format!(
+            "an API key has {} bytes; use {} to {}, random ones",
+            key.len(),
+            LENGTHS.start(),
+            LENGTHS.end(),
+        ));
+    }
+    if !is_b64token(key) {
+        return refuse(
+            "an API key has a character other than A-Z a-z 0-9 - . _ ~ + / \
+             (and = at the end), so no client could send it"
+                .to_owned(),
+        );
+    }
+    if is_placeholder(key) {
+        return refuse("an API key is a placeholder; make a random one".to_owned());
+    }
+    Ok(())
+}
+
+/// Before 1970 nothing was valid.
+fn since_epoch(at: SystemTime) -> Duration {
+    at.duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
 impl fmt::Debug for ApiKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ApiKey")
+            .field("id", &self.id)
             .field("name", &self.name)
+            .field("owner", &self.owner)
             .field("scopes", &self.scopes)
+            .field("validity", &self.validity)
             .finish_non_exhaustive()
     }
 }
@@ -132,5 +267,41 @@ impl TryFrom<&String> for ApiKey {
 
     fn try_from(key: &String) -> Result<Self, ConfigError> {
         Self::new(key)
+    }
+}
+
+/// A key that was just made, to be shown to its holder once. `Debug` prints prefix and id.
+#[derive(Clone)]
+pub struct GeneratedKey(String);
+
+impl GeneratedKey {
+    /// The key itself, for its holder alone.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// What the key is called: no secret.
+    pub fn id(&self) -> &str {
+        self.parsed().map_or("", |parsed| parsed.id())
+    }
+
+    /// What a store keeps of it.
+    pub fn digest(&self) -> KeyDigest {
+        KeyDigest::generated(&self.0)
+    }
+
+    /// The key as a layer takes it: its digest and its id.
+    pub fn to_key(&self) -> ApiKey {
+        ApiKey::stored(self.digest()).id(self.id())
+    }
+
+    fn parsed(&self) -> Option<ParsedKey<'_>> {
+        ParsedKey::parse(&self.0).ok()
+    }
+}
+
+impl fmt::Debug for GeneratedKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("GeneratedKey").field(&self.parsed()).finish()
     }
 }

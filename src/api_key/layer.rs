@@ -1,7 +1,11 @@
 use std::fmt;
+use std::time::Duration;
 
-use super::{ApiKey, ApiKeys};
+use super::{ApiKey, ApiKeys, KeyScheme, KeyUse, Pepper};
+#[cfg(feature = "api-key-store")]
+use super::{KeyFile, StoredKeys};
 use crate::auth::{AuthLayer, auth_layer_newtype};
+use crate::clock::Clock;
 use crate::error::ConfigError;
 
 /// The layer that asks for an API key.
@@ -35,16 +39,123 @@ impl ApiKeyLayer {
         I::Item: TryInto<ApiKey>,
         ConfigError: From<<I::Item as TryInto<ApiKey>>::Error>,
     {
-        ApiKeys::new(keys).map(|provider| Self(AuthLayer::new(provider)))
+        ApiKeys::new(keys, None).map(|provider| Self(AuthLayer::new(provider)))
+    }
+
+    /// A layer that accepts `keys`, of which some may be known by a digest that was made
+    /// with `pepper`.
+    ///
+    /// # Errors
+    /// Those of [`new`](Self::new).
+    pub fn with_pepper<I>(keys: I, pepper: Pepper) -> Result<Self, ConfigError>
+    where
+        I: IntoIterator,
+        I::Item: TryInto<ApiKey>,
+        ConfigError: From<<I::Item as TryInto<ApiKey>>::Error>,
+    {
+        ApiKeys::new(keys, Some(pepper)).map(|provider| Self(AuthLayer::new(provider)))
+    }
+
+    /// A layer that accepts the keys in a file, and reads it again when it changes.
+    ///
+    /// # Errors
+    /// The file cannot be read, or not understood: see [`KeyFile`].
+    #[cfg(feature = "api-key-store")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "api-key-store")))]
+    pub fn from_file(file: KeyFile) -> Result<Self, ConfigError> {
+        Ok(Self(AuthLayer::new(ApiKeys::from_file(file.open()?))))
+    }
+
+    /// A layer that asks a store about keys, and remembers its answers for a while.
+    #[cfg(feature = "api-key-store")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "api-key-store")))]
+    pub fn from_store(keys: StoredKeys) -> Self {
+        Self(AuthLayer::new(ApiKeys::from_store(keys)))
     }
 
     /// Reads the key from another header than `X-API-Key`, and from that one alone.
     ///
     /// # Errors
-    /// The value is no header name, or that of a header with a meaning of its own.
+    /// The value is no header name, or that of a header with a meaning of its own; or
+    /// [`authorization_scheme`](Self::authorization_scheme) was set.
     pub fn header_name(mut self, name: &str) -> Result<Self, ConfigError> {
         self.0.edit_provider(|keys| keys.set_header(name))?;
         Ok(self)
+    }
+
+    /// Reads the key from `Authorization: ApiKey …` or `Authorization: Bearer …` instead of
+    /// `X-API-Key`, for clients that can set nothing else. The scheme matches without regard
+    /// to case, and other schemes are no credential.
+    ///
+    /// With [`KeyScheme::Bearer`] the challenge is a `Bearer` one, as the client has to
+    /// answer in that scheme; it names no metadata, so that no client looks for an
+    /// authorization server.
+    ///
+    /// ```
+    /// use tower_mcp_auth::ApiKeyLayer;
+    /// use tower_mcp_auth::api_key::KeyScheme;
+    ///
+    /// let layer = ApiKeyLayer::new(["b25lLXJhbmRvbS1rZXktMTIzNA"])?
+    ///     .authorization_scheme(KeyScheme::ApiKey)?;
+    /// # let _ = layer;
+    /// # Ok::<(), tower_mcp_auth::ConfigError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`header_name`](Self::header_name) was set.
+    pub fn authorization_scheme(mut self, scheme: KeyScheme) -> Result<Self, ConfigError> {
+        self.0.edit_provider(|keys| keys.set_scheme(scheme))?;
+        Ok(self)
+    }
+
+    /// Accepts only keys that begin with `prefix` (`acme_`, say); all others are refused
+    /// without a look at the keys. Default: none.
+    ///
+    /// # Errors
+    /// It is empty, longer than 64 characters, or has one no key can have.
+    pub fn prefix(mut self, prefix: &str) -> Result<Self, ConfigError> {
+        self.0.edit_provider(|keys| keys.set_prefix(prefix))?;
+        Ok(self)
+    }
+
+    /// Tells of accepted keys: of each at its first use, and then once in `interval`. Every
+    /// process counts for itself, and from the start where a store's answer was dropped from
+    /// memory in between.
+    ///
+    /// `tell` runs within a request, so it must not wait: hand what it is given to a channel
+    /// or a task.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tower_mcp_auth::ApiKeyLayer;
+    ///
+    /// let (sender, receiver) = std::sync::mpsc::sync_channel(1024);
+    /// let layer = ApiKeyLayer::new(["b25lLXJhbmRvbS1rZXktMTIzNA"])?
+    ///     .on_use(Duration::from_secs(60), move |used| {
+    ///         let _ = sender.try_send((used.name().map(str::to_owned), used.at()));
+    ///     });
+    /// # let _ = (layer, receiver);
+    /// # Ok::<(), tower_mcp_auth::ConfigError>(())
+    /// ```
+    pub fn on_use(
+        mut self,
+        interval: Duration,
+        tell: impl Fn(&KeyUse<'_>) + Send + Sync + 'static,
+    ) -> Self {
+        let _ = self.0.edit_provider(|keys| {
+            keys.set_hook(interval, tell);
+            Ok(())
+        });
+        self
+    }
+
+    /// Replaces the clock; for tests.
+    pub fn clock(mut self, clock: Clock) -> Self {
+        let _ = self.0.edit_provider(|keys| {
+            keys.set_clock(clock);
+            Ok(())
+        });
+        self
     }
 
     /// Sets the `realm` of the challenge; default `MCP Server`.
@@ -57,7 +168,8 @@ impl ApiKeyLayer {
         self
     }
 
-    /// The keys, to replace them while serving: see [`ApiKeys::replace`].
+    /// The keys, to replace them while serving: see [`ApiKeys::replace`]. Where they come
+    /// from a file or a store, to read it again.
     pub fn keys(&self) -> &ApiKeys {
         self.0.provider()
     }

@@ -1,8 +1,24 @@
 //! API keys: a layer that knows its clients by a key in a header.
 //!
-//! Only SHA-256 digests of the keys are kept. A presented key is hashed, looked up, and
+//! Keys come from the program ([`ApiKeyLayer::new`]), a file that is read again when it
+//! changes ([`KeyFile`]), or a store that is asked ([`StoredKeys`]); the last two with the
+//! feature `api-key-store`. Only digests are kept. A presented key is hashed, looked up, and
 //! the digest found compared in constant time (an unknown key with a dummy): what timing
 //! tells about a digest tells nothing usable about a key.
+//!
+//! A key has an owner, a name, scopes, a beginning and an end, and can be revoked: see
+//! [`ApiKey`]. Whatever is wrong with one, the client gets the same answer after the same
+//! work. The operator sees in traces, and in the [`AuthError`](crate::AuthError), which it was:
+//!
+//! | reason | the key |
+//! |---|---|
+//! | `unknown_api_key` | is not known |
+//! | `mistyped_api_key` | has the format below and a wrong checksum; no store is asked |
+//! | `expired_api_key` | was good |
+//! | `not_yet_valid_api_key` | will be good |
+//! | `revoked_api_key` | is revoked |
+//!
+//! `api_key_store_failed` and `api_key_store_limited` are our own trouble, and 503.
 //!
 //! # Example
 //!
@@ -16,17 +32,18 @@
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), BoxError> {
-//! let keys = [ApiKey::new("ZXhhbXBsZS1rZXktMTI5ODM0NzY")?
-//!     .name("ci")
-//!     .scopes(["mcp:read"])?];
+//! // `acme_…`, to be given to its holder; what is kept is its digest.
+//! let new = ApiKey::generate("acme")?;
+//! let key = new.to_key().owner("alice").scopes(["mcp:read"])?;
+//!
 //! let service = ServiceBuilder::new()
-//!     .layer(ApiKeyLayer::new(keys)?)
+//!     .layer(ApiKeyLayer::new([key])?)
 //!     .service_fn(async |_: Request<Full<Bytes>>| {
 //!         Ok::<_, BoxError>(Response::new(Full::<Bytes>::default()))
 //!     });
 //!
 //! let good = Request::builder()
-//!     .header("X-API-Key", "ZXhhbXBsZS1rZXktMTI5ODM0NzY")
+//!     .header("X-API-Key", new.expose())
 //!     .body(Full::default())?;
 //! assert_eq!(service.clone().oneshot(good).await?.status(), StatusCode::OK);
 //!
@@ -42,11 +59,63 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! # The format
+//!
+//! [`ApiKey::generate`] makes keys like
+//! `acme_V5f2Q0sYx8Lk_0pZ3nD6wJt9RrB1cFh7Ug4KmE8aXy2Qs0ztSHr`:
+//!
+//! | part | |
+//! |---|---|
+//! | prefix | 2 to 32 of `a-z 0-9`, a letter first, single underscores between words |
+//! | `_` id | 12 characters of `0-9 A-Z a-z`, random and no secret: the name of the key in logs |
+//! | `_` secret | 32 characters of `0-9 A-Z a-z`, random: 190 bits |
+//! | checksum | 6 characters: the CRC-32 (of zlib) of all before it, in base 62 with the digits `0-9 A-Z a-z`, the most significant first, padded with `0` |
+//!
+//! A secret scanner finds them by this expression, and is right where the checksum fits
+//! ([`ParsedKey::parse`]), but for one text in four billion:
+//!
+//! ```text
+//! \b[a-z][a-z0-9]*(?:_[a-z0-9]+)*_[0-9A-Za-z]{12}_[0-9A-Za-z]{38}\b
+//! ```
+//!
+//! The checksum is no protection: anybody can make one. It tells a typo from a key that was
+//! never there, and spares the store.
+//!
+//! # Keys from elsewhere
+//!
+//! A key of another make is welcome, if it is random. In memory its digest is a plain one; in
+//! a file or a store it is an HMAC with a [`Pepper`] that is kept outside of it, because
+//! nobody knows how well the key was made: see [`KeyDigest`].
+//!
+//! # Rotation
+//!
+//! Give the owner a second key, change the clients, see by [`ApiKeyLayer::on_use`] that the
+//! first is not used any more, and revoke it. All keys of an owner are one
+//! [`Principal`](crate::Principal).
 
+mod digest;
+mod entry;
+#[cfg(feature = "api-key-store")]
+mod file;
+mod format;
 mod key;
 mod layer;
 mod provider;
+mod set;
+#[cfg(feature = "api-key-store")]
+mod store;
+mod used;
 
-pub use self::key::ApiKey;
+pub use self::digest::{KeyDigest, Pepper};
+#[cfg(feature = "api-key-store")]
+#[cfg_attr(docsrs, doc(cfg(feature = "api-key-store")))]
+pub use self::file::KeyFile;
+pub use self::format::{KeyFormatError, ParsedKey};
+pub use self::key::{ApiKey, GeneratedKey};
 pub use self::layer::ApiKeyLayer;
-pub use self::provider::ApiKeys;
+pub use self::provider::{ApiKeys, KeyScheme};
+#[cfg(feature = "api-key-store")]
+#[cfg_attr(docsrs, doc(cfg(feature = "api-key-store")))]
+pub use self::store::{ApiKeyStore, ApiKeyStoreError, FindingKey, KeyLookup, StoredKeys};
+pub use self::used::KeyUse;

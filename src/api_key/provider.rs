@@ -1,66 +1,220 @@
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use http::HeaderName;
-use subtle::ConstantTimeEq;
+use http::header::AUTHORIZATION;
 
-use super::key::{ApiKey, LENGTHS};
+use super::digest::Pepper;
+use super::entry::Entry;
+#[cfg(feature = "api-key-store")]
+use super::file::FileKeys;
+use super::key::ApiKey;
+use super::set::KeySet;
+#[cfg(feature = "api-key-store")]
+use super::store::{Asked, Lookup, StoreCache, StoredKeys};
+use super::used::{Hook, KeyUse};
 use crate::auth::{Accepted, Authenticate, Authentication};
 use crate::challenge::Challenge;
-use crate::credential::{Credential, Location, RequestHead};
-use crate::digest::ByDigest;
+use crate::clock::Clock;
+use crate::credential::{Credential, Location, RequestHead, is_b64token};
 use crate::error::{AuthError, ConfigError};
 use crate::header_name;
-use crate::principal::{Identity, Principal};
-
-/// The operator's keys, by their digests.
-type KeyMap = HashMap<[u8; 32], Identity, ByDigest>;
 
 /// The provider of [`ApiKeyLayer`](super::ApiKeyLayer). Clones share one set of keys.
 #[derive(Clone)]
 pub struct ApiKeys {
-    keys: Arc<ArcSwap<KeyMap>>,
+    source: Source,
     location: [Location; 1],
     /// As configured: header names lose their case otherwise.
     header: Arc<str>,
+    scheme: Option<KeyScheme>,
+    /// The setting that placed the key, if any did.
+    placed_by: Option<&'static str>,
+    prefix: Option<Arc<str>>,
     realm: Arc<str>,
+    hook: Option<Hook>,
+    clock: Clock,
+}
+
+/// Where keys are.
+#[derive(Clone)]
+enum Source {
+    Memory(Arc<Memory>),
+    #[cfg(feature = "api-key-store")]
+    File(Arc<FileKeys>),
+    #[cfg(feature = "api-key-store")]
+    Store(Arc<StoreCache>),
+}
+
+/// Keys that are replaced all at once.
+pub(super) struct Memory {
+    pub(super) keys: ArcSwap<KeySet>,
+    pub(super) pepper: Option<Pepper>,
+}
+
+impl Memory {
+    pub(super) fn new(keys: KeySet, pepper: Option<Pepper>) -> Self {
+        Self {
+            keys: ArcSwap::from_pointee(keys),
+            pepper,
+        }
+    }
+
+    pub(super) fn replace(&self, keys: KeySet) {
+        keys.succeed(&self.keys.load());
+        self.keys.store(Arc::new(keys));
+    }
+}
+
+/// How a key stands in the `Authorization` header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum KeyScheme {
+    /// `Authorization: ApiKey …`
+    ApiKey,
+    /// `Authorization: Bearer …`
+    Bearer,
 }
 
 impl ApiKeys {
-    pub(super) fn new<I>(keys: I) -> Result<Self, ConfigError>
+    pub(super) fn new<I>(keys: I, pepper: Option<Pepper>) -> Result<Self, ConfigError>
     where
         I: IntoIterator,
         I::Item: TryInto<ApiKey>,
         ConfigError: From<<I::Item as TryInto<ApiKey>>::Error>,
     {
-        Ok(Self {
-            keys: Arc::new(ArcSwap::from_pointee(collect(keys)?)),
+        let keys = KeySet::collect(keys)?;
+        keys.check(pepper.as_ref())?;
+        let memory = Memory::new(keys, pepper);
+        Ok(Self::with_source(Source::Memory(Arc::new(memory))))
+    }
+
+    #[cfg(feature = "api-key-store")]
+    pub(super) fn from_file(file: FileKeys) -> Self {
+        Self::with_source(Source::File(Arc::new(file)))
+    }
+
+    #[cfg(feature = "api-key-store")]
+    pub(super) fn from_store(keys: StoredKeys) -> Self {
+        Self::with_source(Source::Store(Arc::new(StoreCache::new(keys))))
+    }
+
+    fn with_source(source: Source) -> Self {
+        Self {
+            source,
             location: [Location::bare(HeaderName::from_static("x-api-key"))],
             header: "X-API-Key".into(),
+            scheme: None,
+            placed_by: None,
+            prefix: None,
             realm: "MCP Server".into(),
-        })
+            hook: None,
+            clock: Clock::system(),
+        }
     }
 
     /// Replaces all keys, for every clone of the layer and in the middle of serving.
     ///
     /// # Errors
-    /// There is no key, a key is not good (see [`ApiKey::new`]), or one is there twice. The
-    /// old keys then stay.
+    /// There is no key, a key is not good (see [`ApiKey::new`]), or one is there twice; or
+    /// the keys come from a file or a store. The old keys then stay.
     pub fn replace<I>(&self, keys: I) -> Result<(), ConfigError>
     where
         I: IntoIterator,
         I::Item: TryInto<ApiKey>,
         ConfigError: From<<I::Item as TryInto<ApiKey>>::Error>,
     {
-        self.keys.store(Arc::new(collect(keys)?));
-        Ok(())
+        match &self.source {
+            Source::Memory(memory) => {
+                let keys = KeySet::collect(keys)?;
+                keys.check(memory.pepper.as_ref())?;
+                memory.replace(keys);
+                Ok(())
+            }
+            #[cfg(feature = "api-key-store")]
+            Source::File(_) => Err(ConfigError::new(
+                "keys",
+                "the keys come from a file; change the file",
+            )),
+            #[cfg(feature = "api-key-store")]
+            Source::Store(_) => Err(ConfigError::new(
+                "keys",
+                "the keys come from a store; change them there, and call `forget_all`",
+            )),
+        }
+    }
+
+    /// Reads the key file now, whether or not it has changed: for a signal handler, say. The
+    /// thread waits meanwhile. Without a file there is nothing to do.
+    ///
+    /// # Errors
+    /// The file cannot be read, or not understood. The old keys then stay.
+    #[cfg(feature = "api-key-store")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "api-key-store")))]
+    pub fn reload(&self) -> Result<(), ConfigError> {
+        match &self.source {
+            Source::File(file) => file.reload(),
+            _ => Ok(()),
+        }
+    }
+
+    /// Forgets what a store said of this key, so that it is asked at the next request: after
+    /// a revocation, say. Other processes are not told.
+    #[cfg(feature = "api-key-store")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "api-key-store")))]
+    pub fn forget(&self, digest: &super::KeyDigest) {
+        if let Source::Store(cache) = &self.source {
+            cache.forget(digest);
+        }
+    }
+
+    /// Forgets all a store said.
+    #[cfg(feature = "api-key-store")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "api-key-store")))]
+    pub fn forget_all(&self) {
+        if let Source::Store(cache) = &self.source {
+            cache.forget_all();
+        }
     }
 
     pub(super) fn set_header(&mut self, name: &str) -> Result<(), ConfigError> {
+        self.place("header_name")?;
         self.location = [Location::bare(header_name::check(name)?)];
         self.header = name.into();
+        Ok(())
+    }
+
+    pub(super) fn set_scheme(&mut self, scheme: KeyScheme) -> Result<(), ConfigError> {
+        self.place("authorization_scheme")?;
+        self.location = [match scheme {
+            KeyScheme::ApiKey => Location::scheme(AUTHORIZATION, "ApiKey"),
+            KeyScheme::Bearer => Location::bearer(),
+        }];
+        self.header = "Authorization".into();
+        self.scheme = Some(scheme);
+        Ok(())
+    }
+
+    fn place(&mut self, setting: &'static str) -> Result<(), ConfigError> {
+        match self.placed_by.replace(setting) {
+            Some(other) if other != setting => Err(ConfigError::new(
+                setting,
+                format!("`{other}` says already where the key stands; set one of them"),
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn set_prefix(&mut self, prefix: &str) -> Result<(), ConfigError> {
+        if prefix.contains('=') || !is_b64token(prefix.as_bytes()) || prefix.len() > 64 {
+            return Err(ConfigError::new(
+                "prefix",
+                format!("{prefix:?} cannot begin a key: use 1 to 64 of A-Z a-z 0-9 - . _ ~ + /"),
+            ));
+        }
+        self.prefix = Some(prefix.into());
         Ok(())
     }
 
@@ -68,59 +222,51 @@ impl ApiKeys {
         self.realm = realm.into();
     }
 
-    fn find(&self, key: &[u8]) -> Result<Principal, AuthError> {
-        let unknown =
-            || AuthError::invalid("unknown_api_key").with_description("The API key is not valid");
-        if !LENGTHS.contains(&key.len()) {
-            return Err(unknown().with_detail("no key has this length"));
-        }
-        let digest = crate::digest::sha256(&[key]);
-        let keys = self.keys.load();
-        let found = keys.get_key_value(&digest);
-        // An unknown key is compared as well, with a digest no key has.
-        let stored = found.map_or(&[0; 32], |(stored, _)| stored);
-        let equal = equal(stored, &digest);
-        match found {
-            Some((_, identity)) if equal => Ok(identity.principal()),
-            _ => Err(unknown()),
+    pub(super) fn set_hook(
+        &mut self,
+        interval: Duration,
+        tell: impl Fn(&KeyUse<'_>) + Send + Sync + 'static,
+    ) {
+        self.hook = Some(Hook::new(interval, tell));
+    }
+
+    pub(super) fn set_clock(&mut self, clock: Clock) {
+        self.clock = clock;
+    }
+
+    fn find(&self, memory: &Memory, key: &[u8]) -> Result<Accepted, AuthError> {
+        let keys = memory.keys.load();
+        let entry = keys.find(key, memory.pepper.as_ref(), &self.clock)?;
+        Ok(accept(entry, self.hook.as_ref(), &self.clock))
+    }
+
+    #[cfg(feature = "api-key-store")]
+    fn ask(&self, cache: &Arc<StoreCache>, key: &str) -> Authentication {
+        match cache.lookup(key, &self.clock) {
+            Lookup::Found(entry) => {
+                Authentication::Ready(Ok(accept(&entry, self.hook.as_ref(), &self.clock)))
+            }
+            Lookup::Refused(error) => Authentication::Ready(Err(error)),
+            Lookup::Wait(asked) => Authentication::Pending(Box::pin(wait(
+                asked,
+                self.hook.clone(),
+                self.clock.clone(),
+            ))),
         }
     }
 }
 
-/// In a time that does not tell where they differ; a word at a time, not a byte.
-fn equal(one: &[u8; 32], other: &[u8; 32]) -> bool {
-    let word = |digest: &[u8; 32], index: usize| {
-        let mut word = [0; 8];
-        word.copy_from_slice(&digest[index * 8..][..8]);
-        u64::from_ne_bytes(word)
-    };
-    let differ = (0..4).fold(0, |differ, index| {
-        differ | (word(one, index) ^ word(other, index))
-    });
-    bool::from(differ.ct_eq(&0))
+#[cfg(feature = "api-key-store")]
+async fn wait(asked: Asked, hook: Option<Hook>, clock: Clock) -> Result<Accepted, AuthError> {
+    let entry = asked.answer(&clock).await?;
+    Ok(accept(&entry, hook.as_ref(), &clock))
 }
 
-fn collect<I>(keys: I) -> Result<KeyMap, ConfigError>
-where
-    I: IntoIterator,
-    I::Item: TryInto<ApiKey>,
-    ConfigError: From<<I::Item as TryInto<ApiKey>>::Error>,
-{
-    let mut map = KeyMap::default();
-    for key in keys {
-        let key: ApiKey = key.try_into()?;
-        let digest = *key.digest();
-        if map.insert(digest, key.into_identity()).is_some() {
-            return Err(ConfigError::new("keys", "the same API key is there twice"));
-        }
+fn accept(entry: &Entry, hook: Option<&Hook>, clock: &Clock) -> Accepted {
+    if let Some(hook) = hook {
+        hook.used(entry, clock.now());
     }
-    if map.is_empty() {
-        return Err(ConfigError::new(
-            "keys",
-            "there is no API key, so every request would be refused; give at least one",
-        ));
-    }
-    Ok(map)
+    Accepted::new(entry.identity.principal())
 }
 
 impl Authenticate for ApiKeys {
@@ -128,13 +274,30 @@ impl Authenticate for ApiKeys {
         &self.location
     }
 
+    fn accepts(&self, credential: &Credential<'_>) -> bool {
+        let prefix = self.prefix.as_deref().unwrap_or_default();
+        self.location.contains(credential.location())
+            && credential.as_bytes().starts_with(prefix.as_bytes())
+    }
+
     fn authenticate(&self, credential: &Credential<'_>, _: RequestHead<'_>) -> Authentication {
-        Authentication::Ready(self.find(credential.as_bytes()).map(Accepted::new))
+        let key = credential.as_bytes();
+        match &self.source {
+            Source::Memory(memory) => Authentication::Ready(self.find(memory, key)),
+            #[cfg(feature = "api-key-store")]
+            Source::File(file) => Authentication::Ready(self.find(file.watched(), key)),
+            #[cfg(feature = "api-key-store")]
+            Source::Store(cache) => self.ask(cache, credential.value()),
+        }
     }
 
     fn challenges(&self) -> Vec<Challenge> {
+        let challenge = match self.scheme {
+            Some(KeyScheme::Bearer) => Challenge::bearer(),
+            _ => Challenge::api_key(self.header.to_string()),
+        };
         vec![
-            Challenge::api_key(self.header.to_string())
+            challenge
                 .with_realm(self.realm.to_string())
                 .with_message("Invalid API key"),
         ]
@@ -143,9 +306,14 @@ impl Authenticate for ApiKeys {
 
 impl fmt::Debug for ApiKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ApiKeys")
-            .field("keys", &self.keys.load().len())
-            .field("header", &self.header)
-            .finish_non_exhaustive()
+        let mut debug = f.debug_struct("ApiKeys");
+        match &self.source {
+            Source::Memory(memory) => debug.field("keys", &memory.keys.load().len()),
+            #[cfg(feature = "api-key-store")]
+            Source::File(file) => debug.field("file", file),
+            #[cfg(feature = "api-key-store")]
+            Source::Store(cache) => debug.field("store", cache),
+        };
+        debug.field("header", &self.header).finish_non_exhaustive()
     }
 }

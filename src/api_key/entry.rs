@@ -1,0 +1,166 @@
+//! A key as it is looked up, and what a request hears of it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use subtle::ConstantTimeEq;
+
+use super::digest::DigestKind;
+use super::format::Shape;
+use super::key::ApiKey;
+use crate::error::{AuthError, ConfigError, quoted};
+use crate::principal::Identity;
+
+/// When a key is good.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Validity {
+    pub(super) not_before: Option<Duration>,
+    pub(super) expires_at: Option<Duration>,
+    pub(super) revoked: bool,
+}
+
+impl Validity {
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
+        match (self.not_before, self.expires_at) {
+            (Some(not_before), Some(expires_at)) if expires_at <= not_before => {
+                Err(ConfigError::new(
+                    "expires_at",
+                    "the key is never good: `expires_at` is not after `not_before`",
+                ))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn has_times(&self) -> bool {
+        self.not_before.is_some() || self.expires_at.is_some()
+    }
+
+    /// Why the key is refused at `now`, as a reason code.
+    pub(super) fn fault(&self, now: Duration) -> Option<&'static str> {
+        if self.revoked {
+            return Some("revoked_api_key");
+        }
+        if self.expires_at.is_some_and(|at| at <= now) {
+            return Some("expired_api_key");
+        }
+        if self.not_before.is_some_and(|at| now < at) {
+            return Some("not_yet_valid_api_key");
+        }
+        None
+    }
+}
+
+/// One key, made ready for requests.
+pub(super) struct Entry {
+    digest: [u8; 32],
+    kind: Option<DigestKind>,
+    pub(super) identity: Identity,
+    pub(super) validity: Validity,
+    pub(super) id: Option<Arc<str>>,
+    pub(super) name: Option<Arc<str>>,
+    pub(super) owner: Option<Arc<str>>,
+    /// How traces call it, written once: a refusal copies it, as it copies `STRANGER`.
+    label: Box<str>,
+    /// When its use was last told, in seconds since 1970.
+    told: AtomicU64,
+}
+
+impl Entry {
+    pub(super) fn new(key: &ApiKey) -> Self {
+        Self {
+            digest: key.digest,
+            kind: key.kind,
+            identity: key.to_identity(),
+            validity: key.validity.clone(),
+            id: key.id.clone(),
+            name: key.name.clone(),
+            owner: key.owner.clone(),
+            label: label(key),
+            told: AtomicU64::new(0),
+        }
+    }
+
+    pub(super) fn digest(&self) -> &[u8; 32] {
+        &self.digest
+    }
+
+    pub(super) fn kind(&self) -> Option<DigestKind> {
+        self.kind
+    }
+
+    /// Goes on where an older entry of the same key was.
+    pub(super) fn succeed(&self, older: &Self) {
+        let told = older.told.load(Ordering::Relaxed);
+        self.told.store(told, Ordering::Relaxed);
+    }
+
+    /// Whether the use at `now` is to be told, at most one in `interval`.
+    pub(super) fn is_due(&self, now: Duration, interval: Duration) -> bool {
+        let (now, last) = (now.as_secs(), self.told.load(Ordering::Relaxed));
+        let due = last == 0 || now >= last.saturating_add(interval.as_secs());
+        due && self
+            .told
+            .compare_exchange(last, now.max(1), Ordering::Relaxed, Ordering::Relaxed)
+            .is_ok()
+    }
+}
+
+/// The one comparison of digests; an unknown key is compared as well, with a digest no key
+/// has.
+pub(super) fn is_same(found: Option<&[u8; 32]>, digest: &[u8; 32]) -> bool {
+    equal(found.unwrap_or(&[0; 32]), digest)
+}
+
+/// In a time that does not tell where they differ; a word at a time, not a byte.
+fn equal(one: &[u8; 32], other: &[u8; 32]) -> bool {
+    let word = |digest: &[u8; 32], index: usize| {
+        let mut word = [0; 8];
+        word.copy_from_slice(&digest[index * 8..][..8]);
+        u64::from_ne_bytes(word)
+    };
+    let differ = (0..4).fold(0, |differ, index| {
+        differ | (word(one, index) ^ word(other, index))
+    });
+    bool::from(differ.ct_eq(&0))
+}
+
+/// The key is refused. Every reason takes the same work and gives the client the same
+/// answer: that a key was ever good is none of a stranger's business.
+pub(super) fn refused(
+    shape: Option<Shape<'_>>,
+    found: Option<&Entry>,
+    fault: Option<&'static str>,
+) -> AuthError {
+    // Of a key that is not known alone; the work is done for all.
+    let mistyped = shape.is_some_and(|shape| !shape.is_whole());
+    let id = shape.map_or("", |shape| shape.id);
+    refused_as(id, mistyped, found, fault)
+}
+
+pub(super) fn refused_as(
+    id: &str,
+    mistyped: bool,
+    found: Option<&Entry>,
+    fault: Option<&'static str>,
+) -> AuthError {
+    let reason = match (found, mistyped) {
+        (Some(_), _) => fault.unwrap_or("unknown_api_key"),
+        (None, true) => "mistyped_api_key",
+        (None, false) => "unknown_api_key",
+    };
+    let label = found.map_or(STRANGER, |entry| &entry.label);
+    AuthError::invalid(reason)
+        .with_description("The API key is not valid")
+        .with_detail(format!("presented id {}, {label}", quoted(id)))
+}
+
+/// The label of a key nobody knows.
+const STRANGER: &str = "which is the id of no key that is known";
+
+fn label(key: &ApiKey) -> Box<str> {
+    let own = |text: &Option<Arc<str>>| quoted(text.as_deref().unwrap_or_default());
+    let (id, name, owner) = (own(&key.id), own(&key.name), own(&key.owner));
+    format!("key {id}, name {name}, owner {owner}").into()
+}

@@ -1,0 +1,139 @@
+//! Keys held in memory.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use super::digest::{DigestKind, KeyDigest, Pepper};
+use super::entry::{Entry, is_same, refused};
+use super::format::Shape;
+use super::key::{ApiKey, LENGTHS};
+use crate::clock::Clock;
+use crate::digest::{ByDigest, sha256};
+use crate::error::{AuthError, ConfigError};
+
+/// Keys by their digests.
+#[derive(Default)]
+pub(super) struct KeySet {
+    map: HashMap<[u8; 32], Entry, ByDigest>,
+    /// Whether any key has an end or a beginning: the clock is read for all keys, or for
+    /// none.
+    has_times: bool,
+    /// Whether there are keys of which the digest was given.
+    has_digests: bool,
+    /// Whether one of them is foreign.
+    has_foreign: bool,
+}
+
+impl KeySet {
+    pub(super) fn collect<I>(keys: I) -> Result<Self, ConfigError>
+    where
+        I: IntoIterator,
+        I::Item: TryInto<ApiKey>,
+        ConfigError: From<<I::Item as TryInto<ApiKey>>::Error>,
+    {
+        let mut set = Self::default();
+        for key in keys {
+            let key: ApiKey = key.try_into()?;
+            set.has_times |= key.validity.has_times();
+            set.has_digests |= key.kind.is_some();
+            set.has_foreign |= key.kind == Some(DigestKind::Foreign);
+            if set.map.insert(key.digest, Entry::new(&key)).is_some() {
+                return Err(ConfigError::new("keys", "the same API key is there twice"));
+            }
+        }
+        Ok(set)
+    }
+
+    /// Refuses a set that nobody can use, or that needs a pepper and has none.
+    pub(super) fn check(&self, pepper: Option<&Pepper>) -> Result<(), ConfigError> {
+        if self.map.is_empty() {
+            return Err(ConfigError::new(
+                "keys",
+                "there is no API key, so every request would be refused; give at least one",
+            ));
+        }
+        self.check_pepper(pepper)
+    }
+
+    pub(super) fn check_pepper(&self, pepper: Option<&Pepper>) -> Result<(), ConfigError> {
+        if self.has_foreign && pepper.is_none() {
+            return Err(ConfigError::new(
+                "keys",
+                "there is a digest made with a pepper, and no pepper to compare with; give it",
+            ));
+        }
+        Ok(())
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.map.len()
+    }
+
+    /// Goes on where an older set was.
+    pub(super) fn succeed(&self, older: &Self) {
+        for (digest, entry) in &self.map {
+            if let Some(older) = older.map.get(digest) {
+                entry.succeed(older);
+            }
+        }
+    }
+
+    pub(super) fn find(
+        &self,
+        key: &[u8],
+        pepper: Option<&Pepper>,
+        clock: &Clock,
+    ) -> Result<&Entry, AuthError> {
+        // A credential is ASCII.
+        let text = || std::str::from_utf8(key).unwrap_or_default();
+        if !LENGTHS.contains(&key.len()) {
+            return Err(refused(Shape::of(text()), None, None));
+        }
+        let digest = sha256(&[key]);
+        let entry = self.map.get(&digest);
+        let same = is_same(entry.map(Entry::digest), &digest);
+        // Looked at once, for known and unknown keys; for keys given as they are, never.
+        let seen = self.has_digests.then(|| Shape::of(text()));
+        let is_generated = seen.flatten().is_some();
+        let own = entry.filter(|entry| same && may_be_of(entry, is_generated));
+        // Read for unknown keys as well: they take the same time.
+        let now = if self.has_times {
+            clock.now()
+        } else {
+            Duration::ZERO
+        };
+        if let Some(entry) = own.filter(|entry| entry.validity.fault(now).is_none()) {
+            return Ok(entry);
+        }
+        // From here on the key is refused, or a foreign one: the work is the same for all.
+        let shape = seen.unwrap_or_else(|| Shape::of(text()));
+        let pepper = pepper.filter(|_| self.has_foreign && shape.is_none());
+        let foreign = pepper.and_then(|pepper| self.find_foreign(text(), pepper));
+        let found = own.or(foreign);
+        let fault = found.and_then(|entry| entry.validity.fault(now));
+        match (found, fault) {
+            (Some(entry), None) => Ok(entry),
+            (found, fault) => Err(refused(shape, found, fault)),
+        }
+    }
+
+    fn find_foreign(&self, key: &str, pepper: &Pepper) -> Option<&Entry> {
+        let digest = KeyDigest::foreign(key, pepper).bytes;
+        let found = self.map.get(&digest);
+        // No plain digest is a foreign one.
+        let found = found.filter(|entry| entry.kind() == Some(DigestKind::Foreign));
+        is_same(found.map(Entry::digest), &digest)
+            .then_some(found)
+            .flatten()
+    }
+}
+
+/// A plain digest that was given may only be that of a generated key, so that nobody keeps
+/// foreign keys like that.
+fn may_be_of(entry: &Entry, is_generated: bool) -> bool {
+    match entry.kind() {
+        None => true,
+        Some(DigestKind::Generated) => is_generated,
+        Some(DigestKind::Foreign) => false,
+    }
+}

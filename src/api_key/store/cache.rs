@@ -1,0 +1,319 @@
+//! What a store said of keys, and whether it may be asked.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use moka::sync::Cache;
+use tokio::sync::watch;
+use tracing::{debug, warn};
+
+use super::calls::{Asked, Calls, Lane, Outcome, Permits};
+use super::flight::{Flight, Landed};
+use super::settings::{Limits, StoredKeys};
+use super::{ApiKeyStore, ApiKeyStoreError, KeyLookup};
+use crate::api_key::KeyDigest;
+use crate::api_key::digest::DigestKind;
+use crate::api_key::entry::{Entry, is_same, refused};
+use crate::api_key::format::Shape;
+use crate::api_key::key::LENGTHS;
+use crate::api_key::{ApiKey, Pepper};
+use crate::clock::Clock;
+use crate::error::AuthError;
+
+const TARGET: &str = "tower_mcp_auth";
+
+/// How long no question is put to a store that could not be asked.
+const PAUSE: Duration = Duration::from_secs(1);
+/// A fault that every request can repeat is told so often, in seconds.
+const TELL_EVERY: u64 = 10;
+/// How long a key is remembered past its life. It is not used any more, but its holder is
+/// told from those no store ever knew.
+const MEMORY: Duration = Duration::from_secs(300);
+
+/// What a store said.
+pub(in crate::api_key) struct StoreCache {
+    pub(super) store: Arc<dyn ApiKeyStore>,
+    pub(super) limits: Limits,
+    pub(super) permits: Permits,
+    pub(super) waiting: AtomicUsize,
+    pepper: Option<Pepper>,
+    /// When a fault was last a warning, in seconds.
+    told: AtomicU64,
+    found: Cache<[u8; 32], Found>,
+    /// By the monotonic clock, until when. Apart, so that a flood of keys nobody has does not
+    /// push out those in use.
+    absent: Cache<[u8; 32], Duration>,
+    calls: Mutex<Calls>,
+}
+
+#[derive(Clone)]
+struct Found {
+    entry: Arc<Entry>,
+    /// By the monotonic clock.
+    until: Duration,
+}
+
+/// What memory can say of a key.
+pub(in crate::api_key) enum Lookup {
+    Found(Arc<Entry>),
+    Refused(AuthError),
+    /// The answer to the question under way.
+    Wait(Asked),
+}
+
+enum Recall {
+    Known(Lookup),
+    Nothing(Lane),
+}
+
+impl StoreCache {
+    pub(in crate::api_key) fn new(keys: StoredKeys) -> Self {
+        let StoredKeys {
+            store,
+            pepper,
+            limits,
+        } = keys;
+        Self {
+            found: remember(limits.max_keys, limits.positive_life.saturating_add(MEMORY)),
+            absent: remember(limits.max_keys, limits.negative_life.saturating_add(PAUSE)),
+            permits: Permits::new(limits.concurrent),
+            waiting: AtomicUsize::new(0),
+            told: AtomicU64::new(0),
+            calls: Mutex::default(),
+            store,
+            pepper,
+            limits,
+        }
+    }
+
+    /// What is known of a key; where nothing is, the store is asked.
+    pub(in crate::api_key) fn lookup(self: &Arc<Self>, key: &str, clock: &Clock) -> Lookup {
+        let shape = Shape::of(key);
+        let digest = match (shape, &self.pepper) {
+            _ if !LENGTHS.contains(&key.len()) => {
+                return Lookup::Refused(refused(shape, None, None));
+            }
+            (Some(_), _) => KeyDigest::generated(key),
+            (None, Some(pepper)) => KeyDigest::foreign(key, pepper),
+            (None, None) => return Lookup::Refused(refused(shape, None, None)),
+        };
+        match self.recall(&digest, shape, clock) {
+            Recall::Known(known) => known,
+            Recall::Nothing(_) => {
+                let id = shape.map(|shape| shape.id);
+                self.ask(KeyLookup::new(digest, id), shape, clock)
+            }
+        }
+    }
+
+    /// What memory alone can say.
+    fn recall(&self, digest: &KeyDigest, shape: Option<Shape<'_>>, clock: &Clock) -> Recall {
+        let (now, last) = (clock.monotonic(), self.found.get(&digest.bytes));
+        let live = last.as_ref().filter(|found| now < found.until);
+        let entry = live.map(|found| &found.entry);
+        let same = is_same(entry.map(|entry| entry.digest()), &digest.bytes);
+        let wall = clock.now();
+        let fault = entry.and_then(|entry| entry.validity.fault(wall));
+        if let Some(entry) = entry.filter(|_| same && fault.is_none()) {
+            return Recall::Known(Lookup::Found(Arc::clone(entry)));
+        }
+        // From here on the key is refused, or not known yet: the work is the same for all.
+        let absent = self.absent.get(&digest.bytes);
+        let absent = absent.is_some_and(|until| now < until);
+        let whole = shape.is_none_or(|shape| shape.is_whole());
+        if entry.is_some() || absent || !whole {
+            let error = refused(shape, entry.map(|entry| &**entry), fault);
+            return Recall::Known(Lookup::Refused(error));
+        }
+        Recall::Nothing(match last {
+            Some(_) => Lane::Known,
+            None => Lane::Unknown,
+        })
+    }
+
+    pub(in crate::api_key) fn forget(&self, digest: &KeyDigest) {
+        let mut calls = self.calls();
+        calls.leave(&digest.bytes);
+        self.found.invalidate(&digest.bytes);
+        self.absent.invalidate(&digest.bytes);
+    }
+
+    pub(in crate::api_key) fn forget_all(&self) {
+        let mut calls = self.calls();
+        calls.leave_all();
+        self.found.invalidate_all();
+        self.absent.invalidate_all();
+    }
+
+    /// Joins the question about this key, or puts it.
+    fn ask(self: &Arc<Self>, wanted: KeyLookup, shape: Option<Shape<'_>>, clock: &Clock) -> Lookup {
+        let now = clock.monotonic();
+        if self.waiting.load(Ordering::Relaxed) >= self.limits.waiting {
+            return Lookup::Refused(self.limited(now, "too many requests wait for the key store"));
+        }
+        let id: Box<str> = wanted.id().unwrap_or_default().into();
+        let mut calls = self.calls();
+        let (outcome, flight) = match calls.about(&wanted.digest().bytes) {
+            Some(outcome) => (outcome, None),
+            None => {
+                // What landed since it was looked for need not be asked again.
+                let lane = match self.recall(wanted.digest(), shape, clock) {
+                    Recall::Known(known) => return known,
+                    Recall::Nothing(lane) => lane,
+                };
+                if now < calls.not_before {
+                    let error = unavailable("api_key_store_failed", calls.not_before - now);
+                    return Lookup::Refused(error.with_detail("questions to the key store pause"));
+                }
+                let most = self.limits.concurrent.saturating_add(self.limits.queue);
+                if *calls.count(lane) >= most {
+                    return Lookup::Refused(
+                        self.limited(now, "too many questions to the key store"),
+                    );
+                }
+                let (sender, outcome) = watch::channel(None);
+                let number = calls.begin(wanted.digest().bytes, lane, outcome.clone());
+                let flight = Flight {
+                    cache: Arc::clone(self),
+                    sender,
+                    wanted,
+                    number,
+                    lane,
+                    clock: clock.clone(),
+                    landed: None,
+                };
+                (outcome, Some(flight))
+            }
+        };
+        let asked = Asked::join(outcome, self, &id);
+        drop(calls);
+        // Not under the lock: a runtime that is shutting down lands it at once.
+        if let Some(flight) = flight {
+            flight.launch();
+        }
+        Lookup::Wait(asked)
+    }
+
+    /// Keeps what a question brought, unless its key was forgotten in between.
+    pub(super) fn land(
+        &self,
+        (digest, number, lane): (&KeyDigest, u64, Lane),
+        landed: Landed,
+        clock: &Clock,
+    ) -> Outcome {
+        let (now, wall) = (clock.monotonic(), clock.now());
+        let mut calls = self.calls();
+        let current = calls.end(&digest.bytes, number, lane);
+        let found = match landed {
+            Landed::Answer(found) => found,
+            Landed::Limited => {
+                return Outcome::Failed(self.limited(now, "no turn for a question in time"));
+            }
+            Landed::Error(error) => return Outcome::Failed(self.fail(&mut calls, now, &error)),
+        };
+        // Who looks by id, or in a column that does not tell case, finds other keys.
+        let Some(key) = found.filter(|key| is_wanted(key, digest)) else {
+            if current {
+                self.found.invalidate(&digest.bytes);
+                let until = now.saturating_add(self.limits.negative_life);
+                self.absent.insert(digest.bytes, until);
+            }
+            return Outcome::Absent;
+        };
+        let entry = Entry::new(&key);
+        if let Some(last) = self.found.get(&digest.bytes) {
+            entry.succeed(&last.entry);
+        }
+        let entry = Arc::new(entry);
+        if current {
+            // As long as an unknown one, or the time to the next question would tell them
+            // apart.
+            let life = match entry.validity.fault(wall) {
+                None => self.limits.positive_life,
+                Some(_) => self.limits.negative_life,
+            };
+            let until = now.saturating_add(life);
+            let entry = Arc::clone(&entry);
+            self.found.insert(digest.bytes, Found { entry, until });
+            self.absent.invalidate(&digest.bytes);
+        }
+        Outcome::Found(entry)
+    }
+
+    fn fail(&self, calls: &mut Calls, now: Duration, error: &ApiKeyStoreError) -> AuthError {
+        let why = plain(&error.text);
+        self.tell(now, &why);
+        if error.pause {
+            calls.not_before = now.saturating_add(PAUSE);
+        }
+        unavailable("api_key_store_failed", PAUSE).with_detail(why)
+    }
+
+    fn limited(&self, now: Duration, why: &'static str) -> AuthError {
+        self.tell(now, why);
+        unavailable("api_key_store_limited", PAUSE).with_detail(why)
+    }
+
+    /// Tells the operator of what strangers can repeat: now and then as a warning.
+    fn tell(&self, now: Duration, why: &str) {
+        let (now, last) = (now.as_secs(), self.told.load(Ordering::Relaxed));
+        let due = last == 0 || now >= last.saturating_add(TELL_EVERY);
+        let won = due
+            && self
+                .told
+                .compare_exchange(last, now.max(1), Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok();
+        if won {
+            warn!(target: TARGET, why, "the API key store gave no answer");
+        } else {
+            debug!(target: TARGET, why, "the API key store gave no answer");
+        }
+    }
+
+    pub(super) fn cut_off() -> AuthError {
+        unavailable("api_key_store_failed", PAUSE).with_detail("the question was cut off")
+    }
+
+    /// Nothing panics while it is held; were that to change, a poisoned lock would still
+    /// hold a consistent record.
+    fn calls(&self) -> MutexGuard<'_, Calls> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn remember<V: Clone + Send + Sync + 'static>(most: u64, life: Duration) -> Cache<[u8; 32], V> {
+    // moka refuses a thousand years.
+    const LONGEST: Duration = Duration::from_secs(365 * 86_400);
+    Cache::builder()
+        .max_capacity(most)
+        .time_to_live(life.min(LONGEST))
+        .build()
+}
+
+fn is_wanted(key: &ApiKey, digest: &KeyDigest) -> bool {
+    // A plain digest that is equal is of the key itself, so both are of the same kind.
+    let kind = key.kind.unwrap_or(DigestKind::Generated);
+    is_same(Some(&key.digest), &digest.bytes) && kind == digest.kind
+}
+
+/// The operator was told when it happened: strangers can repeat it.
+fn unavailable(reason: &'static str, retry_after: Duration) -> AuthError {
+    AuthError::unavailable(reason, retry_after).reported()
+}
+
+/// Some of it is the store's text: one line, and not for ever.
+fn plain(text: &str) -> String {
+    const MOST: usize = 1024;
+    let visible = |c: char| if c.is_control() { '?' } else { c };
+    text.chars().map(visible).take(MOST).collect()
+}
+
+impl fmt::Debug for StoreCache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StoreCache")
+            .field("store", &self.store)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,78 @@
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use super::digest::KeyDigest;
+use super::entry::Entry;
+
+/// That a key was used: see [`ApiKeyLayer::on_use`](super::ApiKeyLayer::on_use).
+pub struct KeyUse<'a> {
+    entry: &'a Entry,
+    at: Duration,
+}
+
+impl KeyUse<'_> {
+    /// The id of the key, if it has one.
+    pub fn id(&self) -> Option<&str> {
+        self.entry.id.as_deref()
+    }
+
+    /// The name of the key, if it has one.
+    pub fn name(&self) -> Option<&str> {
+        self.entry.name.as_deref()
+    }
+
+    /// Whose key it is, if that is known.
+    pub fn owner(&self) -> Option<&str> {
+        self.entry.owner.as_deref()
+    }
+
+    /// What the store keeps of the key; `None` for keys that were given themselves.
+    pub fn digest(&self) -> Option<KeyDigest> {
+        self.entry.kind().map(|kind| KeyDigest {
+            kind,
+            bytes: *self.entry.digest(),
+        })
+    }
+
+    /// When.
+    pub fn at(&self) -> SystemTime {
+        UNIX_EPOCH.checked_add(self.at).unwrap_or(UNIX_EPOCH)
+    }
+}
+
+impl fmt::Debug for KeyUse<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeyUse")
+            .field("id", &self.id())
+            .field("name", &self.name())
+            .field("owner", &self.owner())
+            .field("at", &self.at())
+            .finish()
+    }
+}
+
+/// Whom the uses of keys are told.
+#[derive(Clone)]
+pub(super) struct Hook {
+    interval: Duration,
+    tell: Arc<dyn Fn(&KeyUse<'_>) + Send + Sync>,
+}
+
+impl Hook {
+    pub(super) fn new(
+        interval: Duration,
+        tell: impl Fn(&KeyUse<'_>) + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            interval,
+            tell: Arc::new(tell),
+        }
+    }
+
+    pub(super) fn used(&self, entry: &Entry, at: Duration) {
+        if entry.is_due(at, self.interval) {
+            (self.tell)(&KeyUse { entry, at });
+        }
+    }
+}
