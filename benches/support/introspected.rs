@@ -126,7 +126,7 @@ pub(crate) fn flood(count: usize) -> Vec<Fact> {
     let mut serve_good = || {
         let requests = values.iter().map(|value| request(&AUTHORIZATION, value));
         timed(requests.collect(), |request| {
-            put_through(&mut guarded, request, 200)
+            put_through(&mut guarded, request, 200);
         })
     };
     let quiet: Vec<f64> = (0..200).map(|_| serve_good()).collect();
