@@ -14,6 +14,8 @@
 //! - answers trouble of its own with 503 and `Retry-After`, never with 401: a client would
 //!   throw its session away.
 //!
+//! [`presets`] know the servers of sixteen identity providers and what these do otherwise.
+//!
 //! # Example
 //!
 //! ```
