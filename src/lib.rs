@@ -80,6 +80,8 @@ compile_error!(
 );
 
 pub mod api_key;
+#[cfg(any(feature = "oauth", feature = "api-key-store"))]
+mod asking;
 pub mod auth;
 mod challenge;
 mod clock;

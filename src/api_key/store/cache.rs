@@ -9,7 +9,7 @@ use moka::sync::Cache;
 use tokio::sync::watch;
 use tracing::{debug, warn};
 
-use super::calls::{Asked, Calls, Lane, Outcome, Permits};
+use super::calls::{Asked, Calls, Outcome};
 use super::flight::{Flight, Landed};
 use super::settings::{Limits, StoredKeys};
 use super::{ApiKeyStore, ApiKeyStoreError, KeyLookup};
@@ -19,6 +19,7 @@ use crate::api_key::entry::{Entry, is_same, refused};
 use crate::api_key::format::Shape;
 use crate::api_key::key::LENGTHS;
 use crate::api_key::{ApiKey, Pepper};
+use crate::asking::{Lane, Permits};
 use crate::clock::Clock;
 use crate::error::AuthError;
 
@@ -135,14 +136,14 @@ impl StoreCache {
 
     pub(in crate::api_key) fn forget(&self, digest: &KeyDigest) {
         let mut calls = self.calls();
-        calls.leave(&digest.bytes);
+        calls.record.leave(&digest.bytes);
         self.found.invalidate(&digest.bytes);
         self.absent.invalidate(&digest.bytes);
     }
 
     pub(in crate::api_key) fn forget_all(&self) {
         let mut calls = self.calls();
-        calls.leave_all();
+        calls.record.leave_all();
         self.found.invalidate_all();
         self.absent.invalidate_all();
     }
@@ -155,7 +156,7 @@ impl StoreCache {
         }
         let id: Box<str> = wanted.id().unwrap_or_default().into();
         let mut calls = self.calls();
-        let (outcome, flight) = match calls.about(&wanted.digest().bytes) {
+        let (outcome, flight) = match calls.record.about(&wanted.digest().bytes) {
             Some(outcome) => (outcome, None),
             None => {
                 // What landed since it was looked for need not be asked again.
@@ -168,13 +169,15 @@ impl StoreCache {
                     return Lookup::Refused(error.with_detail("questions to the key store pause"));
                 }
                 let most = self.limits.concurrent.saturating_add(self.limits.queue);
-                if *calls.count(lane) >= most {
+                if *calls.record.count(lane) >= most {
                     return Lookup::Refused(
                         self.limited(now, "too many questions to the key store"),
                     );
                 }
                 let (sender, outcome) = watch::channel(None);
-                let number = calls.begin(wanted.digest().bytes, lane, outcome.clone());
+                let number = calls
+                    .record
+                    .begin(wanted.digest().bytes, lane, outcome.clone());
                 let flight = Flight {
                     cache: Arc::clone(self),
                     sender,
@@ -205,7 +208,7 @@ impl StoreCache {
     ) -> Outcome {
         let (now, wall) = (clock.monotonic(), clock.now());
         let mut calls = self.calls();
-        let current = calls.end(&digest.bytes, number, lane);
+        let current = calls.record.end(&digest.bytes, number, lane);
         let found = match landed {
             Landed::Answer(found) => found,
             Landed::Limited => {

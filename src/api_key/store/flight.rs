@@ -7,8 +7,9 @@ use tokio::sync::watch;
 use super::ApiKeyStoreError;
 use super::KeyLookup;
 use super::cache::StoreCache;
-use super::calls::{Lane, Outcome};
+use super::calls::Outcome;
 use crate::api_key::ApiKey;
+use crate::asking::Lane;
 use crate::clock::Clock;
 
 /// What a question brought.

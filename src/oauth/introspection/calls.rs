@@ -1,6 +1,5 @@
 //! The calls under way, and what waits for them.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -8,8 +7,9 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::answer::Judged;
-use super::brake::{Lane, Rate};
+use super::rate::Rate;
 use super::store::{Good, Introspector, unavailable};
+use crate::asking::Record;
 use crate::error::AuthError;
 use crate::oauth::keys::jitter;
 use crate::oauth::token_cache::TokenDigest;
@@ -26,10 +26,7 @@ pub(super) enum Outcome {
 
 /// What is known of the calls so far.
 pub(super) struct Calls {
-    under_way: HashMap<TokenDigest, Call>,
-    known: usize,
-    unknown: usize,
-    next: u64,
+    pub(super) record: Record<Outcome>,
     pub(super) rate: Rate,
     /// No call before this.
     pub(super) not_before: Duration,
@@ -43,18 +40,10 @@ pub(super) struct Calls {
     liftable: bool,
 }
 
-struct Call {
-    number: u64,
-    outcome: watch::Receiver<Option<Outcome>>,
-}
-
 impl Calls {
     pub(super) fn new(new_tokens_per_second: u32, now: Duration) -> Self {
         Self {
-            under_way: HashMap::new(),
-            known: 0,
-            unknown: 0,
-            next: 0,
+            record: Record::default(),
             rate: Rate::new(new_tokens_per_second, now),
             not_before: Duration::ZERO,
             paused_for: Box::default(),
@@ -62,45 +51,6 @@ impl Calls {
             unreached: None,
             liftable: false,
         }
-    }
-
-    /// What the call about a token under way will say.
-    pub(super) fn about(&self, digest: &TokenDigest) -> Option<watch::Receiver<Option<Outcome>>> {
-        self.under_way.get(digest).map(|call| call.outcome.clone())
-    }
-
-    /// Puts a call on record; the number tells it from a later one about the same token.
-    pub(super) fn begin(
-        &mut self,
-        digest: TokenDigest,
-        lane: Lane,
-        outcome: watch::Receiver<Option<Outcome>>,
-    ) -> u64 {
-        let number = self.next;
-        self.next += 1;
-        *self.count(lane) += 1;
-        self.under_way.insert(digest, Call { number, outcome });
-        number
-    }
-
-    /// Takes a call off the record; whether anybody may still use what it says.
-    pub(super) fn end(&mut self, digest: &TokenDigest, number: u64, lane: Lane) -> bool {
-        *self.count(lane) -= 1;
-        let call = self.under_way.get(digest);
-        let current = call.is_some_and(|call| call.number == number);
-        if current {
-            self.under_way.remove(digest);
-        }
-        current
-    }
-
-    /// Leaves a call to those that wait for it: who comes later starts another.
-    pub(super) fn leave(&mut self, digest: &TokenDigest) {
-        self.under_way.remove(digest);
-    }
-
-    pub(super) fn leave_all(&mut self) {
-        self.under_way.clear();
     }
 
     /// The server answered. A pause it asked for still holds.
@@ -137,14 +87,6 @@ impl Calls {
             self.not_before = until;
             self.paused_for = why.into();
             self.liftable = liftable;
-        }
-    }
-
-    /// How many calls of a lane are under way or queued.
-    pub(super) fn count(&mut self, lane: Lane) -> &mut usize {
-        match lane {
-            Lane::Known => &mut self.known,
-            Lane::Unknown => &mut self.unknown,
         }
     }
 }

@@ -8,10 +8,10 @@ use tokio::sync::watch;
 use tracing::{debug, error, warn};
 
 use super::answer::{Refusal, judge};
-use super::brake::Lane;
 use super::calls::{Landed, Outcome};
 use super::custom::{IntrospectionAnswer, IntrospectionError, Kind};
 use super::store::{Introspector, Source, Vouched, unavailable};
+use crate::asking::Lane;
 use crate::error::AuthError;
 use crate::oauth::token_cache::TokenDigest;
 

@@ -1,18 +1,19 @@
 //! Asking the authorization server about a token (RFC 7662).
 //!
 //! What memory can answer is answered in `store`, which also decides whether a call may
-//! start (`calls`); `flight` is one call, detached from the requests that wait for it; `brake` keeps
-//! the number of calls in bounds; `routes` knows whose an opaque token is. `endpoint` speaks RFC 7662 (`signed`: RFC 9701) and
-//! `custom` whatever a user's own code speaks; `answer` judges what either of them brings.
+//! start (`calls`); `flight` is one call, detached from the requests that wait for it; `rate`
+//! keeps strangers from causing too many; `routes` knows whose an opaque token is. `endpoint`
+//! speaks RFC 7662 (`signed`: RFC 9701) and `custom` whatever a user's own code speaks;
+//! `answer` judges what either of them brings.
 
 mod answer;
-mod brake;
 mod calls;
 mod client_auth;
 mod custom;
 mod endpoint;
 mod flight;
 mod limits;
+mod rate;
 mod routes;
 mod settings;
 mod signed;

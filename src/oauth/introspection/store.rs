@@ -9,13 +9,13 @@ use moka::sync::Cache;
 use tokio::sync::watch;
 
 use super::answer::Judged;
-use super::brake::{Lane, Permits};
 use super::calls::{Asked, Calls, Landed, Outcome};
 use super::custom::{Introspect, IntrospectionError};
 use super::endpoint::Endpoint;
 use super::flight::Launch;
 use super::limits::Limits;
 use super::settings::{Introspection, JwtIntrospection};
+use crate::asking::{Lane, Permits};
 use crate::clock::Clock;
 use crate::digest::{ByDigest, sha256};
 use crate::error::AuthError;
@@ -191,7 +191,7 @@ impl Introspector {
     pub(in crate::oauth) fn forget(&self, token: &[u8]) {
         let digest = self.digest(token);
         let mut calls = self.calls();
-        calls.leave(&digest);
+        calls.record.leave(&digest);
         self.active.invalidate(&digest);
         self.refused.invalidate(&digest);
     }
@@ -199,7 +199,7 @@ impl Introspector {
     /// The same for all tokens.
     pub(in crate::oauth) fn forget_all(&self) {
         let mut calls = self.calls();
-        calls.leave_all();
+        calls.record.leave_all();
         self.active.invalidate_all();
         self.refused.invalidate_all();
     }
@@ -245,7 +245,7 @@ impl Introspector {
             )));
         }
         let mut calls = self.calls();
-        let (outcome, launch) = match calls.about(&digest) {
+        let (outcome, launch) = match calls.record.about(&digest) {
             Some(outcome) => (outcome, None),
             None => {
                 // A call may have landed since memory was asked; a second one would ask the
@@ -258,7 +258,7 @@ impl Introspector {
                     return Lookup::Refused(error);
                 }
                 let (sender, outcome) = watch::channel(None);
-                let number = calls.begin(digest, lane, outcome.clone());
+                let number = calls.record.begin(digest, lane, outcome.clone());
                 let store = Arc::clone(self);
                 let token = token.into();
                 let launch = Launch::new(store, sender, digest, number, token, vouched, lane);
@@ -284,7 +284,7 @@ impl Introspector {
             )));
         }
         let most = self.limits.concurrent.saturating_add(self.limits.queue);
-        if *calls.count(lane) >= most {
+        if *calls.record.count(lane) >= most {
             return Some(self.limited(format!(
                 "{most} calls to {:?} are under way or queued already",
                 self.issuer
@@ -313,7 +313,7 @@ impl Introspector {
     ) -> Outcome {
         let now = self.clock.monotonic();
         let mut calls = self.calls();
-        let current = calls.end(&digest, number, lane);
+        let current = calls.record.end(&digest, number, lane);
         match result {
             Landed::Active { judged, life } => {
                 if current {
