@@ -361,6 +361,41 @@ async fn another_spelling_of_a_uri_is_judged_like_the_plain_one() {
 }
 
 #[tokio::test]
+async fn a_query_does_not_lead_to_a_wider_rule() {
+    let policy = ScopePolicy::builder()
+        .resource("*", "any")
+        .unwrap()
+        .resource("file:///secret", "admin")
+        .unwrap()
+        .resource("file:///{team}/plan", "team")
+        .unwrap()
+        .resource("https://example.com/doc", "doc")
+        .unwrap()
+        .resource("https://example.com/doc?raw=*", "raw")
+        .unwrap()
+        .resource("https://example.com/doc?raw=0", "zero")
+        .unwrap()
+        .build()
+        .unwrap();
+    for (uri, expected) in [
+        ("file:///secret", "admin"),
+        ("file:///secret?x", "admin"),
+        ("file:///secret?", "admin"),
+        ("file:///%73ecret?x=/y#z", "admin"),
+        ("file:///red/plan", "team"),
+        ("file:///red/plan?x", "team"),
+        ("https://example.com/doc?q", "doc"),
+        ("https://example.com/doc?raw=1", "raw"),
+        ("https://example.com/doc?raw=0", "zero"),
+        ("file:///else?x", "any"),
+    ] {
+        let body = request("resources/read", &json!({ "uri": uri }));
+        let answer = send(&policy, "-", &body).await;
+        assert_eq!(outcome(&answer), expected, "{uri:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_check_adds_what_a_table_cannot_say() {
     let policy = ScopePolicy::builder()
         .base("read")

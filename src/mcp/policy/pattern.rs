@@ -135,6 +135,11 @@ impl Form {
         self.open || name.is_empty()
     }
 
+    /// Whether it says something of the query of a URI.
+    pub(super) fn names_query(&self) -> bool {
+        self.literals.iter().any(|literal| literal.contains('?'))
+    }
+
     /// The text all names begin with that it matches.
     pub(super) fn head(&self) -> &str {
         &self.literals[0]
