@@ -396,6 +396,45 @@ async fn a_query_does_not_lead_to_a_wider_rule() {
 }
 
 #[tokio::test]
+async fn another_name_of_a_host_does_not_lead_to_a_wider_rule() {
+    let policy = ScopePolicy::builder()
+        .resource("*", "any")
+        .unwrap()
+        .resource("file:///secret", "admin")
+        .unwrap()
+        .resource("https://example.com/secret", "admin")
+        .unwrap()
+        .build()
+        .unwrap();
+    for (uri, expected) in [
+        ("file://localhost/secret", "uri_ambiguous"),
+        ("file://LOCALHOST/secret", "uri_ambiguous"),
+        ("file:/secret", "uri_ambiguous"),
+        ("file:secret", "uri_ambiguous"),
+        ("https://example.com:443/secret", "uri_ambiguous"),
+        ("https://example.com:0443/secret", "uri_ambiguous"),
+        ("https://example.com:/secret", "uri_ambiguous"),
+        ("https://example.com./secret", "uri_ambiguous"),
+        ("https://user@example.com/secret", "uri_ambiguous"),
+        ("HTTPS://user:pw@example.com/secret", "uri_ambiguous"),
+        ("https://\u{ff45}xample.com/secret", "uri_ambiguous"),
+        ("https:/example.com/secret", "uri_ambiguous"),
+        ("https:example.com/secret", "uri_ambiguous"),
+        ("http://example.com:80/secret", "uri_ambiguous"),
+        ("https://example.com:8443/secret", "any"),
+        ("https://[::1]:8443/secret", "any"),
+        ("https://[::1]/secret", "any"),
+        ("file://server/secret", "any"),
+        ("db://user@example.com:443/secret", "any"),
+        ("note:secret", "any"),
+    ] {
+        let body = request("resources/read", &json!({ "uri": uri }));
+        let answer = send(&policy, "-", &body).await;
+        assert_eq!(outcome(&answer), expected, "{uri:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_check_adds_what_a_table_cannot_say() {
     let policy = ScopePolicy::builder()
         .base("read")

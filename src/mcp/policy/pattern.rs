@@ -83,7 +83,7 @@ impl Pattern {
         let Some(form) = canonical(&stand_in) else {
             return refuse(
                 "can match nothing: URIs with dot segments, empty segments, `\\`, white space, \
-                 `%2F`, `%5C` or `%25` match exact rules alone",
+                 `%2F`, `%5C`, `%25`, or a host that has a plainer name match exact rules alone",
             );
         };
         let literals: Vec<Box<str>> = form.split(VARIABLE).map(Into::into).collect();

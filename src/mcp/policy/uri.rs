@@ -22,6 +22,9 @@ pub(super) fn canonical(uri: &str) -> Option<Cow<'_, str>> {
         Some(rest) => 2 + rest.find(['/', '?']).unwrap_or(rest.len()),
         None => 0,
     };
+    if has_other_names(&uri[..scheme], rest, &rest[..authority]) {
+        return None;
+    }
     let path = rest[authority..].split('?').next().unwrap_or_default();
     let mut segments = path.split('/').skip(1).peekable();
     while let Some(segment) = segments.next() {
@@ -41,6 +44,32 @@ pub(super) fn canonical(uri: &str) -> Option<Cow<'_, str>> {
         return Some(owned.into());
     }
     Some(uri)
+}
+
+/// Whether what readers of these schemes take for one host is written in a way that has a
+/// plainer one (RFC 3986 section 6.2.3, RFC 8089 section 2). A server may know a scheme of
+/// its own by any text.
+fn has_other_names(scheme: &str, rest: &str, authority: &str) -> bool {
+    let is_one_of = |known: &[&str]| known.iter().any(|own| own.eq_ignore_ascii_case(scheme));
+    // The beginning of a form may be cut short.
+    let no_authority = !rest.starts_with("//") && !"//".starts_with(rest);
+    let authority = authority.strip_prefix("//").unwrap_or(authority);
+    if is_one_of(&["file:"]) {
+        return no_authority || authority.eq_ignore_ascii_case("localhost");
+    }
+    let default_port = match () {
+        () if is_one_of(&["http:", "ws:"]) => "80",
+        () if is_one_of(&["https:", "wss:"]) => "443",
+        () => return false,
+    };
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+        _ => (authority, None),
+    };
+    no_authority
+        || host.ends_with('.')
+        || authority.contains(['@', '%'])
+        || port.is_some_and(|port| port.is_empty() || port.starts_with('0') || port == default_port)
 }
 
 /// How long the scheme is, with its colon.
