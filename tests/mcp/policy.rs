@@ -340,6 +340,9 @@ async fn another_spelling_of_a_uri_is_judged_like_the_plain_one() {
         ("file:///secret%7", "uri_ambiguous"),
         ("file:///se\ncret/x", "uri_ambiguous"),
         (" file:///secret/x", "uri_ambiguous"),
+        ("file:///secret/x\u{a0}", "uri_ambiguous"),
+        ("\u{2003}file:///secret/x", "uri_ambiguous"),
+        ("\u{feff}file:///secret/x", "uri_ambiguous"),
         ("../secret", "uri_ambiguous"),
         ("note:plain", "ok"),
     ] {

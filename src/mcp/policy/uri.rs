@@ -11,7 +11,12 @@ use std::borrow::Cow;
 pub(super) fn canonical(uri: &str) -> Option<Cow<'_, str>> {
     // A fragment names a part of the same resource.
     let uri = uri.split_once('#').map_or(uri, |(uri, _)| uri);
-    let unclear = |character: char| character.is_control() || character == '\\' || character == ' ';
+    // Some readers trim what others take for a part of a name, a byte order mark included.
+    let unclear = |character: char| {
+        character.is_control()
+            || character.is_whitespace()
+            || matches!(character, '\\' | '\u{feff}')
+    };
     if uri.chars().any(unclear) {
         return None;
     }
