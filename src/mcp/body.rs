@@ -95,12 +95,17 @@ impl<B: Body<Data = Bytes>> Body for RequestBody<B> {
     }
 }
 
+/// Frames without data: they count towards no size, and a body that always has one never
+/// lets the deadline be asked.
+const MAX_EMPTY_FRAMES: u16 = 1024;
+
 pin_project! {
     /// Reads a body whole, within its bounds.
     pub(super) struct Reading<B> {
         #[pin]
         body: B,
         gathered: Gathered,
+        empty_frames: u16,
         max_bytes: usize,
         patience: Duration,
         // Made when the body first lets us wait: one that is there needs no timer.
@@ -122,6 +127,7 @@ impl<B: Body<Data = Bytes>> Reading<B> {
         Self {
             body,
             gathered: Gathered::Nothing,
+            empty_frames: 0,
             max_bytes,
             patience,
             deadline: None,
@@ -152,6 +158,12 @@ impl<B: Body<Data = Bytes>> Reading<B> {
                 Some(Err(_)) => return Poll::Ready(Err(unreadable("body_broken"))),
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(data) => {
+                        if data.is_empty() {
+                            *this.empty_frames += 1;
+                            if *this.empty_frames > MAX_EMPTY_FRAMES {
+                                return Poll::Ready(Err(unreadable("body_hollow")));
+                            }
+                        }
                         // Where the size was given, what is left of it comes in one piece.
                         let rest = size.exact().and_then(|rest| usize::try_from(rest).ok());
                         if !this.gathered.add(data, rest, max_bytes) {

@@ -169,6 +169,35 @@ fn a_body_that_is_there_needs_no_timer() {
     assert!(matches!(read, Poll::Ready(Ok(_))));
 }
 
+/// Always has a frame, with nothing in it.
+#[derive(Debug, Default)]
+struct Hollow(usize);
+
+impl Body for Hollow {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        self.0 += 1;
+        assert!(self.0 < 100_000, "read without an end");
+        Poll::Ready(Some(Ok(Frame::data(Bytes::new()))))
+    }
+}
+
+#[tokio::test]
+async fn frames_without_data_do_not_keep_a_reader_for_ever() {
+    let keeper = Keeper::default();
+    let handle = keeper.clone();
+    let service = layer().layer(service_fn(move |request| handle.clone().serve(request)));
+    let response = service.oneshot(request(Hollow::default())).await.unwrap();
+    let error = response.extensions().get::<AuthError>().unwrap();
+    assert_eq!(error.reason(), "body_hollow");
+    assert!(keeper.0.lock().unwrap().is_empty());
+}
+
 #[tokio::test]
 async fn a_body_that_breaks_never_reaches_the_service() {
     let mut body = Slow::of(&[&call("get")]);

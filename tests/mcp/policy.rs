@@ -340,6 +340,9 @@ async fn another_spelling_of_a_uri_is_judged_like_the_plain_one() {
         ("file:///secret%7", "uri_ambiguous"),
         ("file:///se\ncret/x", "uri_ambiguous"),
         (" file:///secret/x", "uri_ambiguous"),
+        ("file:///secret/x\u{a0}", "uri_ambiguous"),
+        ("\u{2003}file:///secret/x", "uri_ambiguous"),
+        ("\u{feff}file:///secret/x", "uri_ambiguous"),
         ("../secret", "uri_ambiguous"),
         ("note:plain", "ok"),
     ] {
@@ -357,6 +360,80 @@ async fn another_spelling_of_a_uri_is_judged_like_the_plain_one() {
         let body = request("completion/complete", &json!({ "ref": reference }));
         let answer = send(&policy, "-", &body).await;
         assert_eq!(outcome(&answer), expected, "{template:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_query_does_not_lead_to_a_wider_rule() {
+    let policy = ScopePolicy::builder()
+        .resource("*", "any")
+        .unwrap()
+        .resource("file:///secret", "admin")
+        .unwrap()
+        .resource("file:///{team}/plan", "team")
+        .unwrap()
+        .resource("https://example.com/doc", "doc")
+        .unwrap()
+        .resource("https://example.com/doc?raw=*", "raw")
+        .unwrap()
+        .resource("https://example.com/doc?raw=0", "zero")
+        .unwrap()
+        .build()
+        .unwrap();
+    for (uri, expected) in [
+        ("file:///secret", "admin"),
+        ("file:///secret?x", "admin"),
+        ("file:///secret?", "admin"),
+        ("file:///%73ecret?x=/y#z", "admin"),
+        ("file:///red/plan", "team"),
+        ("file:///red/plan?x", "team"),
+        ("https://example.com/doc?q", "doc"),
+        ("https://example.com/doc?raw=1", "raw"),
+        ("https://example.com/doc?raw=0", "zero"),
+        ("file:///else?x", "any"),
+    ] {
+        let body = request("resources/read", &json!({ "uri": uri }));
+        let answer = send(&policy, "-", &body).await;
+        assert_eq!(outcome(&answer), expected, "{uri:?}");
+    }
+}
+
+#[tokio::test]
+async fn another_name_of_a_host_does_not_lead_to_a_wider_rule() {
+    let policy = ScopePolicy::builder()
+        .resource("*", "any")
+        .unwrap()
+        .resource("file:///secret", "admin")
+        .unwrap()
+        .resource("https://example.com/secret", "admin")
+        .unwrap()
+        .build()
+        .unwrap();
+    for (uri, expected) in [
+        ("file://localhost/secret", "uri_ambiguous"),
+        ("file://LOCALHOST/secret", "uri_ambiguous"),
+        ("file:/secret", "uri_ambiguous"),
+        ("file:secret", "uri_ambiguous"),
+        ("https://example.com:443/secret", "uri_ambiguous"),
+        ("https://example.com:0443/secret", "uri_ambiguous"),
+        ("https://example.com:/secret", "uri_ambiguous"),
+        ("https://example.com./secret", "uri_ambiguous"),
+        ("https://user@example.com/secret", "uri_ambiguous"),
+        ("HTTPS://user:pw@example.com/secret", "uri_ambiguous"),
+        ("https://\u{ff45}xample.com/secret", "uri_ambiguous"),
+        ("https:/example.com/secret", "uri_ambiguous"),
+        ("https:example.com/secret", "uri_ambiguous"),
+        ("http://example.com:80/secret", "uri_ambiguous"),
+        ("https://example.com:8443/secret", "any"),
+        ("https://[::1]:8443/secret", "any"),
+        ("https://[::1]/secret", "any"),
+        ("file://server/secret", "any"),
+        ("db://user@example.com:443/secret", "any"),
+        ("note:secret", "any"),
+    ] {
+        let body = request("resources/read", &json!({ "uri": uri }));
+        let answer = send(&policy, "-", &body).await;
+        assert_eq!(outcome(&answer), expected, "{uri:?}");
     }
 }
 

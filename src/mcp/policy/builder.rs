@@ -101,10 +101,15 @@ impl ScopePolicyBuilder {
     /// segment of the path.
     ///
     /// URIs compare without their fragment, with scheme and host in lower case and
-    /// nothing percent-encoded that need not be (RFC 3986 section 6.2.2). A rule without a query is for
-    /// the URI with any query. As soon as there is one such rule, a URI that servers resolve
-    /// in different ways (dot segments, empty segments, `\`, white space, `%2F`, `%5C`,
-    /// `%25`) is refused with 400, unless a rule is for exactly this text.
+    /// nothing percent-encoded that need not be (RFC 3986 section 6.2.2). A rule without a
+    /// query is for the URI with any query, unless a rule says something of that query. As
+    /// soon as there is one such rule, a URI that servers resolve in different ways is refused
+    /// with 400, unless a rule is for exactly this text: one with dot segments, empty
+    /// segments, `\`, white space, `%2F`, `%5C` or `%25`, and one whose host has a plainer
+    /// name (`file://localhost/`, `file:/`; for http, https, ws and wss a user name, the
+    /// default port, a dot at the end of the host, a host that is not ASCII). A `/` at the
+    /// end makes another URI, and so does the case of letters in a path: where a server does
+    /// not tell them apart, write rules that cover both.
     ///
     /// A completion for a URI template needs what every rule needs that a URI of it can fall
     /// under, unless a rule is written like the template; a list shows it to whoever may use

@@ -83,7 +83,7 @@ impl Pattern {
         let Some(form) = canonical(&stand_in) else {
             return refuse(
                 "can match nothing: URIs with dot segments, empty segments, `\\`, white space, \
-                 `%2F`, `%5C` or `%25` match exact rules alone",
+                 `%2F`, `%5C`, `%25`, or a host that has a plainer name match exact rules alone",
             );
         };
         let literals: Vec<Box<str>> = form.split(VARIABLE).map(Into::into).collect();
@@ -133,6 +133,11 @@ impl Form {
             }
         }
         self.open || name.is_empty()
+    }
+
+    /// Whether it says something of the query of a URI.
+    pub(super) fn names_query(&self) -> bool {
+        self.literals.iter().any(|literal| literal.contains('?'))
     }
 
     /// The text all names begin with that it matches.

@@ -76,9 +76,19 @@ impl Rules {
         let Some(uri) = canonical(uri) else {
             return Found::Ambiguous;
         };
-        // A rule that names no query is for the URI with any.
-        let path = uri.split_once('?').map(|(path, _)| path);
-        let found = self.find(&uri).or_else(|| self.find(path?));
+        // A rule that names no query is for the URI with any, and is not less specific for
+        // it: a query that the server does not read must not lead to a wider rule.
+        let path = uri.split_once('?').map_or(&*uri, |(path, _)| path);
+        let form_of = |wanted: &dyn Fn(&Form) -> bool| {
+            let form = self.forms.iter().find(|(form, _)| wanted(form));
+            form.map(|(_, needs)| needs)
+        };
+        let found = self
+            .exact
+            .get(&*uri)
+            .or_else(|| form_of(&|form| form.names_query() && form.matches(&uri)))
+            .or_else(|| self.exact.get(path))
+            .or_else(|| form_of(&|form| form.matches(&uri) || form.matches(path)));
         found.map_or(Found::Unlisted, Found::Rule)
     }
 

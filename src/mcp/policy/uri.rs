@@ -11,7 +11,12 @@ use std::borrow::Cow;
 pub(super) fn canonical(uri: &str) -> Option<Cow<'_, str>> {
     // A fragment names a part of the same resource.
     let uri = uri.split_once('#').map_or(uri, |(uri, _)| uri);
-    let unclear = |character: char| character.is_control() || character == '\\' || character == ' ';
+    // Some readers trim what others take for a part of a name, a byte order mark included.
+    let unclear = |character: char| {
+        character.is_control()
+            || character.is_whitespace()
+            || matches!(character, '\\' | '\u{feff}')
+    };
     if uri.chars().any(unclear) {
         return None;
     }
@@ -22,6 +27,9 @@ pub(super) fn canonical(uri: &str) -> Option<Cow<'_, str>> {
         Some(rest) => 2 + rest.find(['/', '?']).unwrap_or(rest.len()),
         None => 0,
     };
+    if has_other_names(&uri[..scheme], rest, &rest[..authority]) {
+        return None;
+    }
     let path = rest[authority..].split('?').next().unwrap_or_default();
     let mut segments = path.split('/').skip(1).peekable();
     while let Some(segment) = segments.next() {
@@ -41,6 +49,32 @@ pub(super) fn canonical(uri: &str) -> Option<Cow<'_, str>> {
         return Some(owned.into());
     }
     Some(uri)
+}
+
+/// Whether what readers of these schemes take for one host is written in a way that has a
+/// plainer one (RFC 3986 section 6.2.3, RFC 8089 section 2). A server may know a scheme of
+/// its own by any text.
+fn has_other_names(scheme: &str, rest: &str, authority: &str) -> bool {
+    let is_one_of = |known: &[&str]| known.iter().any(|own| own.eq_ignore_ascii_case(scheme));
+    // The beginning of a form may be cut short.
+    let no_authority = !rest.starts_with("//") && !"//".starts_with(rest);
+    let authority = authority.strip_prefix("//").unwrap_or(authority);
+    if is_one_of(&["file:"]) {
+        return no_authority || authority.eq_ignore_ascii_case("localhost");
+    }
+    let default_port = match () {
+        () if is_one_of(&["http:", "ws:"]) => "80",
+        () if is_one_of(&["https:", "wss:"]) => "443",
+        () => return false,
+    };
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+        _ => (authority, None),
+    };
+    no_authority
+        || host.ends_with('.')
+        || authority.contains(['@', '%'])
+        || port.is_some_and(|port| port.is_empty() || port.starts_with('0') || port == default_port)
 }
 
 /// How long the scheme is, with its colon.
