@@ -4,13 +4,21 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG};
-use http::{HeaderMap, Response};
+use http::{HeaderMap, HeaderName, Response};
 use pin_project_lite::pin_project;
 
 use super::{ListsBody, View};
 use crate::auth::ResponseBody;
 use crate::refusal;
 use crate::telemetry;
+
+/// What is said of the whole answer: its length, its version, its digests (RFC 9530).
+const WHOLE: [HeaderName; 4] = [
+    CONTENT_LENGTH,
+    ETAG,
+    HeaderName::from_static("content-digest"),
+    HeaderName::from_static("repr-digest"),
+];
 
 pin_project! {
     /// The future of a [`McpLists`](super::McpLists).
@@ -107,9 +115,9 @@ fn filtered<B>(
             Media::Events => ListsBody::events(body, view),
         })
     });
-    // They are those of the whole answer.
-    response.headers_mut().remove(CONTENT_LENGTH);
-    response.headers_mut().remove(ETAG);
+    for gone in WHOLE {
+        response.headers_mut().remove(gone);
+    }
     response
 }
 
