@@ -196,10 +196,10 @@ fn introspected(length: usize, effort: Effort) -> Row {
     let guarded = server.guarded();
     introspected::ask_all(&guarded, &tokens, 200);
     let name = match length {
-        900 => "opaque, 900 B",
-        _ => "opaque, 43 B",
+        900 => "opaque 900 B",
+        _ => "opaque 43 B",
     };
-    let row = repeated("introspected before", name, &tokens, guarded, effort);
+    let row = repeated("known", name, &tokens, guarded, effort);
     assert_eq!(
         server.calls(),
         tokens.len(),
