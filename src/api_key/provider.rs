@@ -302,6 +302,10 @@ impl Authenticate for ApiKeys {
                 .with_message("Invalid API key"),
         ]
     }
+
+    fn clock(&self) -> Clock {
+        self.clock.clone()
+    }
 }
 
 impl fmt::Debug for ApiKeys {

@@ -6,7 +6,7 @@ use std::future::{Ready, ready};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response};
@@ -16,8 +16,11 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio_test::task;
 use tokio_test::{assert_pending, assert_ready};
 use tower::{BoxError, Layer, Service, ServiceExt};
+use tower_mcp_auth::api_key::ApiKey;
 use tower_mcp_auth::auth::{Accepted, AuthLayer, Authenticate, Authentication, ResponseBody};
-use tower_mcp_auth::{Challenge, Clock, Credential, JwtLayer, Location, Principal, RequestHead};
+use tower_mcp_auth::{
+    ApiKeyLayer, Challenge, Clock, Credential, JwtLayer, Location, Principal, RequestHead,
+};
 
 use crate::common::{NOW, SECRET, token};
 
@@ -367,6 +370,27 @@ async fn providers_say_when_their_credential_ends() {
             assert!(assert_ready!(next.poll()).is_none(), "{lives}");
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn streams_of_an_api_key_end_with_the_key_by_the_clock_of_its_layer() {
+    let key = "5kq0Vb8JtXyRz3GmWc7NdHf2LpSa9UeT";
+    let clocks = Clocks::new();
+    let ends = SystemTime::UNIX_EPOCH + Duration::from_secs(NOW + 100);
+    let keys = [ApiKey::new(key).unwrap().expires_at(ends).unwrap()];
+    let layer = ApiKeyLayer::new(keys).unwrap().clock(clocks.0.clone());
+    let service = Streaming::of(SSE);
+    let request = Request::get("/mcp")
+        .header("x-api-key", key)
+        .body(Full::default());
+    let mut body = open(&layer, service.clone(), request.unwrap()).await;
+    let _feeder = service.feeder();
+    let mut next = task::spawn(body.frame());
+    assert_pending!(next.poll());
+    clocks.advance(99 * SECOND).await;
+    assert_pending!(next.poll());
+    clocks.advance(SECOND).await;
+    assert!(assert_ready!(next.poll()).is_none());
 }
 
 #[tokio::test(start_paused = true)]
