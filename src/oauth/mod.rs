@@ -78,6 +78,7 @@ pub mod presets;
 mod provider;
 mod public_addresses;
 mod quirks;
+mod remembered;
 mod resource;
 mod server;
 mod token_cache;

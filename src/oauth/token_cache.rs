@@ -32,6 +32,7 @@ use moka::Expiry;
 use moka::sync::Cache;
 
 use super::keys::{KeySet, KeysInUse};
+use super::remembered::{Entry, Remembered};
 use super::trusted::TrustedServer;
 use crate::digest::{ByDigest, sha256};
 use crate::jose::{Algorithm, KeyIdentity};
@@ -171,23 +172,26 @@ impl TokenKey {
     }
 }
 
-/// An entry of the cache.
-pub(super) struct Kept {
+/// What is kept of a token.
+pub(super) struct KeptToken {
     text: Box<[u8]>,
     token: VerifiedToken,
 }
 
-impl Deref for Kept {
+/// A token that is kept.
+pub(super) struct Known(Arc<Entry<KeptToken>>);
+
+impl Deref for Known {
     type Target = VerifiedToken;
 
     fn deref(&self) -> &VerifiedToken {
-        &self.token
+        &self.0.value().token
     }
 }
 
 /// The tokens kept.
 pub(super) struct Tokens {
-    kept: Cache<TokenDigest, Arc<Kept>, ByDigest>,
+    kept: Remembered<KeptToken>,
     max_life: Duration,
 }
 
@@ -205,41 +209,45 @@ impl Tokens {
         // One weight bounds both: an entry weighs its bytes, and its share of the bytes
         // where that is more.
         let share = u32::try_from(max_bytes / max_tokens).unwrap_or(u32::MAX);
-        let weigh = move |_: &TokenDigest, kept: &Arc<Kept>| kept.weight().max(share);
+        let weigh =
+            move |_: &TokenDigest, kept: &Arc<Entry<KeptToken>>| kept.value().weight().max(share);
         let kept = Cache::builder()
             .max_capacity(max_bytes)
             .weigher(weigh)
             .expire_after(Hygiene { max_life })
-            // Nobody puts an entry in without a token that verifies.
             .build_with_hasher(ByDigest::default());
-        Some(Self { kept, max_life })
+        Some(Self {
+            kept: Remembered::new(kept, max_tokens),
+            max_life,
+        })
     }
 
-    pub(super) fn get(&self, id: &TokenId<'_>, now: Duration) -> Option<Arc<Kept>> {
-        let kept = self.kept.get(&id.digest)?;
+    pub(super) fn get(&self, id: &TokenId<'_>, now: Duration) -> Option<Known> {
+        let entry = self.kept.get(&id.digest)?;
+        let kept = entry.value();
         // moka's clock is not ours: this is the life that counts.
-        let is_alive = now.saturating_sub(kept.since) < self.max_life;
+        let is_alive = now.saturating_sub(kept.token.since) < self.max_life;
         // A stranger's text under a known signature is no reason to forget the good one.
-        (is_alive && *kept.text == *id.text).then_some(kept)
+        (is_alive && *kept.text == *id.text).then_some(Known(entry))
     }
 
     pub(super) fn keep(&self, id: &TokenId<'_>, token: VerifiedToken) {
         let text = id.text.into();
-        self.kept.insert(id.digest, Arc::new(Kept { text, token }));
+        self.kept.keep(id.digest, KeptToken { text, token });
     }
 
     pub(super) fn forget(&self, id: &TokenId<'_>) {
-        self.kept.invalidate(&id.digest);
+        self.kept.forget(&id.digest);
     }
 
     pub(super) fn forget_all(&self) {
-        self.kept.invalidate_all();
+        self.kept.forget_all();
     }
 }
 
-impl Kept {
+impl KeptToken {
     fn weight(&self) -> u32 {
-        let bytes = 1024 + self.text.len() + self.identity.weight();
+        let bytes = 1024 + self.text.len() + self.token.identity.weight();
         u32::try_from(bytes).unwrap_or(u32::MAX)
     }
 }
@@ -260,23 +268,23 @@ impl Hygiene {
     }
 }
 
-impl Expiry<TokenDigest, Arc<Kept>> for Hygiene {
+impl Expiry<TokenDigest, Arc<Entry<KeptToken>>> for Hygiene {
     fn expire_after_create(
         &self,
         _: &TokenDigest,
-        token: &Arc<Kept>,
+        entry: &Arc<Entry<KeptToken>>,
         _: Instant,
     ) -> Option<Duration> {
-        Some(self.left(token))
+        Some(self.left(&entry.value().token))
     }
 
     fn expire_after_update(
         &self,
         _: &TokenDigest,
-        token: &Arc<Kept>,
+        entry: &Arc<Entry<KeptToken>>,
         _: Instant,
         _: Option<Duration>,
     ) -> Option<Duration> {
-        Some(self.left(token))
+        Some(self.left(&entry.value().token))
     }
 }

@@ -21,6 +21,7 @@ use crate::digest::{ByDigest, sha256};
 use crate::error::AuthError;
 use crate::jose::TokenProfile;
 use crate::oauth::fetch::Fetch;
+use crate::oauth::remembered::{Entry, Remembered};
 use crate::oauth::token_cache::TokenDigest;
 use crate::principal::Principal;
 
@@ -44,7 +45,7 @@ pub(in crate::oauth) struct Introspector {
     /// A digest of who is asked and who asks: the same token asked about elsewhere, or as
     /// somebody else, is another entry.
     binding: TokenDigest,
-    active: Cache<TokenDigest, Arc<Active>, ByDigest>,
+    active: Remembered<Active>,
     refused: Cache<TokenDigest, Arc<Refused>>,
     calls: Mutex<Calls>,
     pub(super) waiting: AtomicUsize,
@@ -107,25 +108,26 @@ impl Introspector {
             .checked_div(limits.max_answers)
             .unwrap_or(MAX_BYTES);
         let share = u32::try_from(share).unwrap_or(u32::MAX);
-        let weigh = move |_: &TokenDigest, answer: &Arc<Active>| {
-            let bytes = 1024 + answer.judged.identity.weight();
+        let weigh = move |_: &TokenDigest, answer: &Arc<Entry<Active>>| {
+            let bytes = 1024 + answer.value().judged.identity.weight();
             u32::try_from(bytes).unwrap_or(u32::MAX).max(share)
         };
+        let active = Cache::builder()
+            .max_capacity(if limits.max_answers == 0 {
+                0
+            } else {
+                MAX_BYTES
+            })
+            .weigher(weigh)
+            .time_to_live(life)
+            .build_with_hasher(ByDigest::default());
         let issuer = profile.issuer.clone().unwrap_or_default();
         let now = clock.monotonic();
         Self {
             binding: settings.binding(&issuer),
             source,
             permits: Permits::new(limits.concurrent),
-            active: Cache::builder()
-                .max_capacity(if limits.max_answers == 0 {
-                    0
-                } else {
-                    MAX_BYTES
-                })
-                .weigher(weigh)
-                .time_to_live(life)
-                .build_with_hasher(ByDigest::default()),
+            active: Remembered::new(active, limits.max_answers),
             refused: Cache::builder()
                 .max_capacity(limits.max_answers)
                 .time_to_live(limits.negative_life.saturating_add(Duration::from_secs(1)))
@@ -166,13 +168,14 @@ impl Introspector {
     /// What memory says of a token; where it says nothing, the lane of a call about it.
     fn remembered(&self, digest: &TokenDigest, now: Duration) -> Result<Lookup, Lane> {
         let last = self.active.get(digest);
+        let last = last.as_ref().map(|entry| entry.value());
         // By both clocks: a machine that slept, or a clock that was set, must not make an
         // answer outlive its token.
         let expired = |active: &Active| {
             let exp = active.judged.exp;
             exp.is_some_and(|exp| self.clock.now() >= exp)
         };
-        let last_good = last.as_ref().filter(|active| now < active.until);
+        let last_good = last.filter(|active| now < active.until);
         if let Some(active) = last_good.filter(|active| !expired(active)) {
             return Ok(Lookup::Active(active.judged.good()));
         }
@@ -192,7 +195,7 @@ impl Introspector {
         let digest = self.digest(token);
         let mut calls = self.calls();
         calls.record.leave(&digest);
-        self.active.invalidate(&digest);
+        self.active.forget(&digest);
         self.refused.invalidate(&digest);
     }
 
@@ -200,7 +203,7 @@ impl Introspector {
     pub(in crate::oauth) fn forget_all(&self) {
         let mut calls = self.calls();
         calls.record.leave_all();
-        self.active.invalidate_all();
+        self.active.forget_all();
         self.refused.invalidate_all();
     }
 
@@ -322,14 +325,14 @@ impl Introspector {
                         judged: judged.clone(),
                         until,
                     };
-                    self.active.insert(digest, Arc::new(active));
+                    self.active.keep(digest, active);
                     self.refused.invalidate(&digest);
                 }
                 Outcome::Active(judged)
             }
             Landed::Refused { error, keep } => {
                 if current {
-                    self.active.invalidate(&digest);
+                    self.active.forget(&digest);
                     if keep && !self.limits.negative_life.is_zero() {
                         let until = now.saturating_add(self.limits.negative_life);
                         let error = error.clone();

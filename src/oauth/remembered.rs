@@ -1,0 +1,238 @@
+//! What is remembered of tokens by their digests: a moka cache, which bounds it, and before
+//! it a table of the entries in use now.
+//!
+//! A look-up in moka pins an epoch, reads a clock and tells of itself through a channel, so
+//! that moka knows what to let go first. In the table it is one line of memory, and of
+//! [`TOLD_EVERY`] uses moka is told one: it still knows what is used most.
+//!
+//! The table keeps nothing alive: what moka lets go is gone from it. What is forgotten on
+//! purpose is marked, because somebody may still hold it and put it into the table again.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
+
+use arc_swap::ArcSwapWeak;
+use moka::sync::Cache;
+
+use crate::asking::Digest;
+use crate::digest::ByDigest;
+
+/// Of so many uses of an entry moka is told one.
+const TOLD_EVERY: u32 = 8;
+/// Places that share one line of memory.
+const WAYS: usize = 4;
+/// How often the table may grow: from 1,024 places to 262,144, which take 4 MiB.
+const LEVELS: usize = 5;
+
+/// The cache behind the table. Nobody puts an entry in at will, so the digest is its hash.
+pub(super) type Kept<T> = Cache<Digest, Arc<Entry<T>>, ByDigest>;
+
+/// Entries by their digests.
+pub(super) struct Remembered<T> {
+    table: Table<T>,
+    kept: Kept<T>,
+    /// How often all was forgotten.
+    generation: AtomicU64,
+}
+
+/// One thing remembered.
+pub(super) struct Entry<T> {
+    digest: Digest,
+    generation: u64,
+    forgotten: AtomicBool,
+    uses: AtomicU32,
+    value: T,
+}
+
+impl<T> Entry<T> {
+    pub(super) fn value(&self) -> &T {
+        &self.value
+    }
+
+    /// Whether moka is to be told of this use. Of two at the same time one may be lost.
+    fn tells(&self) -> bool {
+        let uses = self.uses.load(Ordering::Relaxed).wrapping_add(1);
+        self.uses.store(uses, Ordering::Relaxed);
+        uses.is_multiple_of(TOLD_EVERY)
+    }
+}
+
+impl<T: Send + Sync + 'static> Remembered<T> {
+    /// `kept` bounds what is remembered; the table has places for about `entries`.
+    pub(super) fn new(kept: Kept<T>, entries: u64) -> Self {
+        Self {
+            table: Table::new(entries),
+            kept,
+            generation: AtomicU64::new(0),
+        }
+    }
+
+    pub(super) fn get(&self, digest: &Digest) -> Option<Arc<Entry<T>>> {
+        if let Some(entry) = self.in_table(digest) {
+            if entry.tells() {
+                drop(self.kept.get(digest));
+            }
+            return Some(entry);
+        }
+        let entry = self.kept.get(digest).filter(|entry| self.serves(entry))?;
+        self.table.put(&entry);
+        Some(entry)
+    }
+
+    /// Remembers this in place of what was remembered.
+    pub(super) fn keep(&self, digest: Digest, value: T) {
+        self.mark_forgotten(&digest);
+        let entry = Arc::new(Entry {
+            digest,
+            generation: self.generation.load(Ordering::Acquire),
+            forgotten: AtomicBool::new(false),
+            uses: AtomicU32::new(0),
+            value,
+        });
+        self.kept.insert(digest, Arc::clone(&entry));
+        self.table.put(&entry);
+    }
+
+    pub(super) fn forget(&self, digest: &Digest) {
+        self.mark_forgotten(digest);
+        self.kept.invalidate(digest);
+    }
+
+    pub(super) fn forget_all(&self) {
+        self.generation.fetch_add(1, Ordering::AcqRel);
+        self.kept.invalidate_all();
+    }
+
+    fn mark_forgotten(&self, digest: &Digest) {
+        // The same one, as a rule; not where moka let it go and it was kept anew.
+        let entries = [self.in_table(digest), self.kept.get(digest)];
+        for entry in entries.into_iter().flatten() {
+            entry.forgotten.store(true, Ordering::Release);
+        }
+    }
+
+    fn in_table(&self, digest: &Digest) -> Option<Arc<Entry<T>>> {
+        let entry = self.table.find(digest)?;
+        self.serves(&entry).then_some(entry)
+    }
+
+    fn serves(&self, entry: &Entry<T>) -> bool {
+        entry.generation == self.generation.load(Ordering::Acquire)
+            && !entry.forgotten.load(Ordering::Acquire)
+    }
+}
+
+/// References to entries, in sets of a few places each: a digest has its set, and any place
+/// in it.
+struct Table<T> {
+    /// Each has four times the sets of the one before, and is made when that is crowded.
+    levels: [OnceLock<Box<[Set<T>]>>; LEVELS],
+    /// The one in use.
+    level: AtomicUsize,
+    /// The last one there may be.
+    last: usize,
+    /// Entries that had to make way, since the level is in use.
+    displaced: AtomicUsize,
+}
+
+/// The tags tell which place it can be without a look at the entries.
+#[repr(align(64))]
+struct Set<T> {
+    tags: [AtomicU64; WAYS],
+    entries: [ArcSwapWeak<Entry<T>>; WAYS],
+}
+
+impl<T> Default for Set<T> {
+    fn default() -> Self {
+        Self {
+            tags: Default::default(),
+            entries: std::array::from_fn(|_| ArcSwapWeak::new(Weak::new())),
+        }
+    }
+}
+
+impl<T> Set<T> {
+    fn place(&self, tag: u64) -> Option<usize> {
+        let is_tag = |own: &AtomicU64| own.load(Ordering::Acquire) == tag;
+        self.tags.iter().position(is_tag)
+    }
+
+    fn free_place(&self) -> Option<usize> {
+        let is_free = |entry: &ArcSwapWeak<Entry<T>>| entry.load().strong_count() == 0;
+        self.entries.iter().position(is_free)
+    }
+}
+
+impl<T> Table<T> {
+    fn new(entries: u64) -> Self {
+        let entries = usize::try_from(entries).unwrap_or(usize::MAX);
+        let suffices = |level: &usize| sets_of(*level) * WAYS >= entries;
+        Self {
+            levels: Default::default(),
+            level: AtomicUsize::new(0),
+            last: (0..LEVELS).find(suffices).unwrap_or(LEVELS - 1),
+            displaced: AtomicUsize::new(0),
+        }
+    }
+
+    fn find(&self, digest: &Digest) -> Option<Arc<Entry<T>>> {
+        let level = self.level.load(Ordering::Acquire);
+        if let Some(entry) = self.find_in(level, digest) {
+            return Some(entry);
+        }
+        // What was put there before moves up when it is used.
+        let entry = self.find_in(level.checked_sub(1)?, digest)?;
+        self.put(&entry);
+        Some(entry)
+    }
+
+    fn find_in(&self, level: usize, digest: &Digest) -> Option<Arc<Entry<T>>> {
+        let (index, tag) = set_and_tag(level, digest);
+        let set = &self.levels[level].get()?[index];
+        let entry = set.entries[set.place(tag)?].load().upgrade()?;
+        (entry.digest == *digest).then_some(entry)
+    }
+
+    /// Puts a reference to an entry here, in the place of another one if need be.
+    fn put(&self, entry: &Arc<Entry<T>>) {
+        let level = self.level.load(Ordering::Acquire);
+        let (index, tag) = set_and_tag(level, &entry.digest);
+        let sets = || (0..sets_of(level)).map(|_| Set::default()).collect();
+        let set = &self.levels[level].get_or_init(sets)[index];
+        let place = set.place(tag).or_else(|| set.free_place());
+        let place = place.unwrap_or_else(|| {
+            self.displace(level);
+            usize::from(entry.digest[31]) % WAYS
+        });
+        // Who reads in between finds an entry of another digest, or none.
+        set.entries[place].store(Arc::downgrade(entry));
+        set.tags[place].store(tag, Ordering::Release);
+    }
+
+    /// An entry makes way; where many do, the next level is taken into use.
+    fn displace(&self, level: usize) {
+        let displaced = self.displaced.fetch_add(1, Ordering::Relaxed);
+        if level < self.last && displaced >= sets_of(level) / 4 {
+            let (now, next) = (Ordering::AcqRel, level + 1);
+            let moved = self
+                .level
+                .compare_exchange(level, next, now, Ordering::Relaxed);
+            if moved.is_ok() {
+                self.displaced.store(0, Ordering::Relaxed);
+            }
+        }
+    }
+}
+
+fn sets_of(level: usize) -> usize {
+    256 << (2 * level)
+}
+
+/// Where a digest belongs, and what it is told by there.
+fn set_and_tag(level: usize, digest: &Digest) -> (usize, u64) {
+    let [first, second] = [0, 8].map(|at| {
+        let bytes = digest[at..].first_chunk().expect("32 bytes hold two of 8");
+        u64::from_le_bytes(*bytes)
+    });
+    (first as usize & (sets_of(level) - 1), second)
+}
