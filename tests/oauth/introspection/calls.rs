@@ -168,6 +168,42 @@ async fn revoke_and_forget_all_drop_answers_at_once() {
         .assert(200, "accepted");
 }
 
+/// More tokens than the first sizes of what finds them hold, so that it grows, and entries
+/// make way for others meanwhile.
+#[tokio::test]
+async fn thousands_of_tokens_are_each_known_and_each_forgotten() {
+    const TOKENS: usize = 3_000;
+    let web = web([]);
+    knows_all(&web);
+    let any_rate = introspection().new_tokens_per_second(u32::MAX);
+    let guarded = guarded(&web, any_rate.unwrap());
+    let tokens: Vec<String> = (0..TOKENS).map(token).collect();
+    for turn in ["new", "known", "known again"] {
+        for token in &tokens {
+            guarded.bearer(token).await.assert(200, "accepted");
+        }
+        assert_eq!(web.count(ENDPOINT), TOKENS, "{turn}");
+    }
+    for token in tokens.iter().step_by(3) {
+        guarded.layer.revoke(token);
+    }
+    let (revoked, others): (Vec<_>, Vec<_>) =
+        (tokens.iter().enumerate()).partition(|(number, _)| number % 3 == 0);
+    for (tokens, calls) in [(others, 0), (revoked, TOKENS / 3)] {
+        let before = web.count(ENDPOINT);
+        for (_, token) in tokens {
+            guarded.bearer(token).await.assert(200, "accepted");
+        }
+        assert_eq!(web.count(ENDPOINT) - before, calls);
+    }
+    guarded.layer.forget_all();
+    let before = web.count(ENDPOINT);
+    for token in &tokens {
+        guarded.bearer(token).await.assert(200, "accepted");
+    }
+    assert_eq!(web.count(ENDPOINT) - before, TOKENS);
+}
+
 #[tokio::test]
 async fn an_answer_that_was_under_way_when_its_token_was_revoked_is_not_kept() {
     for all in [false, true] {
