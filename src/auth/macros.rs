@@ -81,6 +81,24 @@ macro_rules! auth_layer_newtype {
                 Self(self.0.dangerously_streams_outlive_credentials())
             }
 
+            /// See [`AuthLayer::or`](crate::auth::AuthLayer::or): a layer that takes the
+            /// credentials of `other` as well, told apart by their shape.
+            ///
+            /// # Errors
+            /// A credential can have the shape of both, or a common setting differs.
+            pub fn or<B>(
+                self,
+                other: impl Into<crate::auth::AuthLayer<B>>,
+            ) -> Result<
+                crate::auth::AuthLayer<crate::auth::Either<$provider, B>>,
+                crate::ConfigError,
+            >
+            where
+                B: crate::auth::Authenticate + Clone,
+            {
+                self.0.or(other)
+            }
+
             /// See [`AuthLayer::boxed`](crate::auth::AuthLayer::boxed): the layer with its
             /// provider's type erased.
             pub fn boxed(

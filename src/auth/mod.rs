@@ -17,6 +17,51 @@
 //! changed. Every refusal carries its [`AuthError`](crate::AuthError) in the response's
 //! extensions.
 //!
+//! # Several providers
+//!
+//! [`or`](AuthLayer::or) makes one layer of two, and of that and a third: each takes the
+//! credentials of its own shape, whatever the order they are written in. No credential is
+//! tried with a second provider, so a key is never sent to an introspection endpoint, and a
+//! token never looked up in a key store.
+//!
+//! ```
+//! use tower_mcp_auth::{ApiKeyLayer, OAuthLayer};
+//!
+//! let oauth = OAuthLayer::new("https://mcp.example.com/mcp", "https://auth.example.com")?;
+//! let keys = ApiKeyLayer::new(["b25lLXJhbmRvbS1rZXktMTIzNA"])?;
+//! let layer = oauth.or(keys)?.public_path("/health")?;
+//!
+//! // Among bearer tokens nothing tells such a key from a token.
+//! use tower_mcp_auth::api_key::KeyScheme;
+//! let oauth = OAuthLayer::new("https://mcp.example.com/mcp", "https://auth.example.com")?;
+//! let keys = ApiKeyLayer::new(["b25lLXJhbmRvbS1rZXktMTIzNA"])?;
+//! assert!(oauth.or(keys.authorization_scheme(KeyScheme::Bearer)?).is_err());
+//! # let _ = layer;
+//! # Ok::<(), tower_mcp_auth::ConfigError>(())
+//! ```
+//!
+//! What tells credentials apart, in this order:
+//!
+//! 1. The header, and the scheme in it. Two credentials in one request are refused; headers
+//!    and schemes that no provider reads are nobody's credential, and left alone.
+//! 2. A prefix: [`ApiKeyLayer::prefix`](crate::ApiKeyLayer::prefix), and the `token_prefix` of
+//!    introspection. What has it goes to its owner, good or bad. No prefix may begin another
+//!    provider's, nor be one with which a JWT can begin (`ey`).
+//! 3. The issuer of a JWT, read without trust: the provider of that issuer checks it. A JWT
+//!    from nobody's issuer is refused with `issuer_mismatch`, one without an issuer with
+//!    `missing_issuer`, and neither reaches a provider.
+//! 4. What is left are opaque tokens, for the one provider that takes them; if none does, the
+//!    provider written first that reads there refuses what is left.
+//!
+//! Where that leaves a doubt, `or` is a [`ConfigError`](crate::ConfigError) that names both
+//! providers and what to set. The rules for providers of your own are
+//! [`Authenticate::shapes`].
+//!
+//! A refused client is told of each scheme in one line, `Bearer` first. Of two `Bearer`
+//! challenges the one with `resource_metadata` stays, with its scopes and realm. Settings of
+//! the layer (public paths, the end of streams, …) that differ are an error: set them after
+//! `or`.
+//!
 //! # The end of streams
 //!
 //! A stream that goes on for hours would outlive the token it was opened with, and what it
@@ -77,6 +122,7 @@
 
 mod authenticate;
 mod body;
+mod either;
 mod exempt;
 #[cfg(feature = "axum")]
 mod extract;
@@ -85,9 +131,12 @@ mod layer;
 mod lease;
 mod macros;
 mod service;
+mod settings;
+mod shape;
 
 pub use self::authenticate::{Accepted, Authenticate, Authentication, PendingAuthentication};
 pub use self::body::ResponseBody;
+pub use self::either::Either;
 pub use self::exempt::SseEndpoints;
 #[cfg(feature = "axum")]
 pub use self::extract::PrincipalRejection;
@@ -95,3 +144,4 @@ pub use self::future::ResponseFuture;
 pub use self::layer::AuthLayer;
 pub(crate) use self::macros::auth_layer_newtype;
 pub use self::service::AuthService;
+pub use self::shape::Shape;
