@@ -166,6 +166,32 @@ impl<P: Authenticate + Clone> AuthLayer<P> {
         self
     }
 
+    /// Lets requests without a credential pass, as nobody's: they have no
+    /// [`Principal`](crate::Principal), and whatever needs one answers 401 with this layer's
+    /// challenge. Default: every request needs a credential.
+    ///
+    /// A credential that is there must be good: an expired one, a malformed one, two, or one
+    /// in the query string are refused as ever, and no request falls back to nobody. No
+    /// credential is one of another scheme (`Authorization: Basic …`, which is left alone),
+    /// and `Bearer` with nothing after it.
+    ///
+    /// Behind it, axum handlers take `Option<Principal>`; layers for scopes answer 401 where
+    /// scopes are needed; sessions of all who are nobody belong to them together. The streams
+    /// of nobody have no end: neither a credential nor
+    /// [`stream_max_life`](Self::stream_max_life) ends them.
+    ///
+    /// ```
+    /// use tower_mcp_auth::ApiKeyLayer;
+    ///
+    /// let layer = ApiKeyLayer::new(["b25lLXJhbmRvbS1rZXktMTIzNA"])?.optional();
+    /// # let _ = layer;
+    /// # Ok::<(), tower_mcp_auth::ConfigError>(())
+    /// ```
+    pub fn optional(mut self) -> Self {
+        Arc::make_mut(&mut self.state).settings.optional = true;
+        self
+    }
+
     /// Whether a gRPC or grpc-web request is refused in gRPC's form (HTTP 200 with a
     /// `grpc-status`); default true. Off, it gets the HTTP form.
     pub fn grpc_refusals(mut self, grpc: bool) -> Self {
@@ -183,7 +209,8 @@ impl<P: Authenticate + Clone> AuthLayer<P> {
     }
 
     /// How long a stream may stay open whose credential does not expire; default without end.
-    /// See [the end of streams](crate::auth#the-end-of-streams).
+    /// See [the end of streams](crate::auth#the-end-of-streams). Streams of requests that
+    /// needed no credential are not among them.
     ///
     /// # Errors
     /// The time is zero.
@@ -244,8 +271,12 @@ impl<P: Authenticate> State<P> {
         if self.settings.exempt.cover(head) {
             return Ok(Decision::PassExempt);
         }
-        let (location, credential) =
-            credential::read(locations, head.headers())?.ok_or_else(AuthError::missing)?;
+        let Some((location, credential)) = credential::read(locations, head.headers())? else {
+            return match self.settings.optional {
+                true => Ok(Decision::PassExempt),
+                false => Err(AuthError::missing()),
+            };
+        };
         if !self.provider.accepts(&credential) {
             return Err(AuthError::invalid("unaccepted_credential"));
         }

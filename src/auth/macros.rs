@@ -51,6 +51,12 @@ macro_rules! auth_layer_newtype {
                 Self(self.0.forward_credential(forward))
             }
 
+            /// See [`AuthLayer::optional`](crate::auth::AuthLayer::optional): requests without a
+            /// credential pass, as nobody's; a bad credential is refused as ever.
+            pub fn optional(self) -> Self {
+                Self(self.0.optional())
+            }
+
             /// See [`AuthLayer::grpc_refusals`](crate::auth::AuthLayer::grpc_refusals): whether
             /// gRPC requests are refused in gRPC's form; default true.
             pub fn grpc_refusals(self, grpc: bool) -> Self {

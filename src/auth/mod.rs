@@ -7,7 +7,8 @@
 //! 3. A request that needs no credential ([`AuthLayer::public_path`]) goes on without a
 //!    principal, and without the credential it may have brought.
 //! 4. The one credential is read from the headers the provider names. Two of them, or one
-//!    that is malformed, are refused with 400; none, with 401 and a challenge.
+//!    that is malformed, are refused with 400; none, with 401 and a challenge, unless
+//!    credentials are [`optional`](AuthLayer::optional).
 //! 5. The provider says whose it is. If it need not wait, this costs neither a box nor a
 //!    clone of the inner service; if it must, the service that was polled ready is kept.
 //! 6. The credential is taken out of the request, the [`Principal`](crate::Principal) put

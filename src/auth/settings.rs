@@ -15,6 +15,8 @@ pub(super) struct Settings {
     pub(super) exempt: Exemptions,
     pub(super) query_names: QueryNames,
     pub(super) forward_credential: bool,
+    /// Whether who presents nothing passes, as nobody.
+    pub(super) optional: bool,
     pub(super) streams: Streams,
     pub(super) context: Arc<RefusalContext>,
 }
@@ -26,6 +28,7 @@ impl Settings {
             exempt: Exemptions::default(),
             query_names: QueryNames::default(),
             forward_credential: false,
+            optional: false,
             streams: Streams::new(provider.clock()),
             context: Arc::new(RefusalContext {
                 challenges: provider.challenges(),
@@ -54,6 +57,7 @@ impl Settings {
                 "forward_credential",
                 self.forward_credential == other.forward_credential,
             ),
+            ("optional", self.optional == other.optional),
             ("grpc_refusals", self.context.grpc == other.context.grpc),
             ("stream_grace", one.grace == two.grace),
             ("stream_max_life", one.max_life == two.max_life),

@@ -221,7 +221,8 @@ fn common_settings_that_differ_are_refused_by_name() {
     let keys = || keys(&clock);
     let other = || keys().header_name("x-other").unwrap();
     type Change = fn(ApiKeyLayer) -> ApiKeyLayer;
-    let changes: [(&str, Change); 9] = [
+    let changes: [(&str, Change); 10] = [
+        ("optional", ApiKeyLayer::optional),
         ("public_path", |keys| keys.public_path("/health").unwrap()),
         ("public_path", ApiKeyLayer::dangerously_public_root),
         ("sse_endpoints", |keys| {

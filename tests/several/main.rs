@@ -11,5 +11,6 @@ mod network;
 
 mod challenges;
 mod config;
+mod optional;
 mod routing;
 mod support;
