@@ -221,7 +221,11 @@ fn common_settings_that_differ_are_refused_by_name() {
     let keys = || keys(&clock);
     let other = || keys().header_name("x-other").unwrap();
     type Change = fn(ApiKeyLayer) -> ApiKeyLayer;
-    let changes: [(&str, Change); 10] = [
+    let changes: [(&str, Change); 11] = [
+        (
+            "dangerously_observe_only",
+            ApiKeyLayer::dangerously_observe_only,
+        ),
         ("optional", ApiKeyLayer::optional),
         ("public_path", |keys| keys.public_path("/health").unwrap()),
         ("public_path", ApiKeyLayer::dangerously_public_root),

@@ -17,8 +17,9 @@ use crate::error::AuthError;
 use crate::mcp::RequestBody;
 use crate::mcp::body::{ReadBody, Reading};
 use crate::mcp::lists::NoLists;
+use crate::observe::Observed;
 use crate::principal::Caller;
-use crate::refusal::refuse;
+use crate::refusal::{Outcome, refuse, refuse_or_observe};
 
 pin_project! {
     /// The future of a [`McpScopes`](super::McpScopes).
@@ -40,6 +41,7 @@ pin_project! {
         Inner {
             #[pin]
             future: F,
+            observed: Option<AuthError>,
         },
         Respond {
             response: Option<Response<Bytes>>,
@@ -54,19 +56,42 @@ struct Held<S> {
     rule: Arc<Rule>,
 }
 
+/// What becomes of a request whose body was read.
+enum Judged<B> {
+    Pass {
+        body: RequestBody<B>,
+        /// Whether its answer can hold no list.
+        no_lists: bool,
+        observed: Option<AuthError>,
+    },
+    Refuse(Response<Bytes>),
+}
+
 impl<S> Held<S> {
-    /// The body to hand on, and whether its answer can hold no list.
-    fn judge<B>(
-        &self,
-        caller: Caller<'_>,
-        read: Result<ReadBody, AuthError>,
-    ) -> Result<(RequestBody<B>, bool), AuthError> {
-        let read = read?;
+    fn judge<B>(&self, read: Result<ReadBody, AuthError>) -> Judged<B> {
         let head = RequestHead::from(&self.parts);
-        let no_lists = self
+        // It was there before the body was read, and no one could take it away.
+        let caller = Caller::of(head.extensions()).expect("a request keeps its extensions");
+        let read = match read {
+            Ok(read) => read,
+            // What was not read whole cannot be passed on, observed or not.
+            Err(error) => return Judged::Refuse(refuse(error, caller.context, head)),
+        };
+        let judged = self
             .rule
-            .judge_body(caller, head, self.is_mirrored, &read.data)?;
-        Ok((RequestBody::read(read), no_lists))
+            .judge_body(caller, head, self.is_mirrored, &read.data);
+        let (no_lists, observed) = match judged {
+            Ok(no_lists) => (no_lists, None),
+            Err(error) => match refuse_or_observe(error, caller, head) {
+                Outcome::Pass(observed) => (false, observed),
+                Outcome::Refuse(response) => return Judged::Refuse(response),
+            },
+        };
+        Judged::Pass {
+            body: RequestBody::read(read),
+            no_lists,
+            observed,
+        }
     }
 }
 
@@ -91,9 +116,9 @@ impl<S, ReqBody, F> ScopesFuture<S, ReqBody, F> {
         }
     }
 
-    pub(super) fn inner(future: F) -> Self {
+    pub(super) fn inner(future: F, observed: Option<AuthError>) -> Self {
         Self {
-            state: State::Inner { future },
+            state: State::Inner { future, observed },
         }
     }
 
@@ -121,29 +146,31 @@ where
                     let read = ready!(reading.poll_read(cx));
                     let held = held.take();
                     let mut held = held.expect("ScopesFuture polled after completion");
-                    // It was there before the body was read, and no one could take it away.
-                    let caller = Caller::of(&held.parts.extensions);
-                    let caller = caller.expect("a request keeps its extensions");
-                    match held.judge(caller, read) {
-                        Ok((body, no_lists)) => {
+                    match held.judge(read) {
+                        Judged::Pass {
+                            body,
+                            no_lists,
+                            observed,
+                        } => {
                             if no_lists {
                                 held.parts.extensions.insert(NoLists);
                             }
                             let request = Request::from_parts(held.parts, body);
                             State::Inner {
                                 future: held.ready_inner.call(request),
+                                observed,
                             }
                         }
-                        Err(error) => {
-                            let head = RequestHead::from(&held.parts);
-                            State::Respond {
-                                response: Some(refuse(error, caller.context, head)),
-                            }
-                        }
+                        Judged::Refuse(response) => State::Respond {
+                            response: Some(response),
+                        },
                     }
                 }
-                StateProj::Inner { future } => {
-                    let response = ready!(future.poll(cx))?;
+                StateProj::Inner { future, observed } => {
+                    let mut response = ready!(future.poll(cx))?;
+                    if let Some(error) = observed.take() {
+                        Observed::tell(response.extensions_mut(), error);
+                    }
                     return Poll::Ready(Ok(response.map(ResponseBody::inner)));
                 }
                 StateProj::Respond { response } => {

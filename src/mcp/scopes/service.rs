@@ -16,7 +16,7 @@ use crate::mcp::body::Reading;
 use crate::mcp::headers;
 use crate::mcp::operation::{Message, Messages};
 use crate::principal::Caller;
-use crate::refusal::{self, refuse};
+use crate::refusal::{self, Outcome, refuse_or_observe};
 use crate::telemetry;
 
 /// The service made by a [`McpScopesLayer`](super::McpScopesLayer).
@@ -80,10 +80,20 @@ where
         };
         let is_mirrored = match self.rule.judge_head(caller, head) {
             Ok(is_mirrored) => is_mirrored,
-            Err(error) => return ScopesFuture::respond(refuse(error, caller.context, head)),
+            Err(error) => {
+                return match refuse_or_observe(error, caller, head) {
+                    Outcome::Refuse(response) => ScopesFuture::respond(response),
+                    // Nobody reads the body of a request that would not come so far.
+                    Outcome::Pass(observed) => {
+                        let request = request.map(RequestBody::unread);
+                        ScopesFuture::inner(self.inner.call(request), observed)
+                    }
+                };
+            }
         };
         if *request.method() != Method::POST {
-            return ScopesFuture::inner(self.inner.call(request.map(RequestBody::unread)));
+            let request = request.map(RequestBody::unread);
+            return ScopesFuture::inner(self.inner.call(request), None);
         }
         // The clone is not ready; the one that is goes with the request:
         // https://docs.rs/tower/latest/tower/trait.Service.html#be-careful-when-cloning-inner-services
