@@ -45,11 +45,13 @@ pub(crate) fn refused(
 ) -> Option<AuthError> {
     match (verdict, caller.principal) {
         (Verdict::Granted, _) => None,
-        (Verdict::Denied, Some(_)) => Some(
+        // Who brought a bad credential that was let pass need not be asked for one: to them
+        // the operation is as closed as to those with a good one.
+        (Verdict::Denied, None) if caller.observed.is_none() => Some(AuthError::missing()),
+        (Verdict::Denied, _) => Some(
             AuthError::forbidden("operation_denied")
                 .with_description("The operation is not open to anybody"),
         ),
-        (Verdict::Denied, None) => Some(AuthError::missing()),
         (Verdict::Lacking(needed), None) => Some(AuthError::missing().with_scopes(needed)),
         (Verdict::Lacking(needed), Some(principal)) => {
             let asked = match include_granted {

@@ -175,6 +175,8 @@ fn providers_of_users_own_say_their_shapes() {
         "token_prefix",
         &["any opaque token"],
     );
+    let empty = Shape::prefixed(at(), "");
+    refused(&badges(vec![empty]), &oauth, "prefix", &["anything"]);
     refused(
         &badges(vec![Shape::any_jwt(at())]),
         &oauth,

@@ -315,7 +315,7 @@ async fn each_is_traced_once_and_without_the_credential() {
     let seen = trace::take();
     assert_eq!(seen.len(), 1, "{seen:?}");
     assert_eq!(seen[0].field("reason"), "unknown_api_key");
-    assert_eq!(seen[0].level, tracing::Level::WARN);
+    assert_eq!(seen[0].level, tracing::Level::INFO);
     assert!(!format!("{seen:?}").contains(key), "{seen:?}");
 }
 
@@ -435,6 +435,52 @@ async fn layers_for_scopes_observe_too() {
     let route = ServiceBuilder::new().layer(auth()).layer(scopes());
     assert_eq!(ask(&route, get("read")).await.status, 403);
     assert_eq!(ask(&route, get("bad")).await.status, 401);
+}
+
+#[tokio::test]
+async fn what_nobody_may_do_is_no_more_open_to_whom_only_a_credential_was_let_pass() {
+    let policy = || {
+        ScopePolicy::builder()
+            .tool("u", "write")
+            .unwrap()
+            .build()
+            .unwrap()
+    };
+    let based = || {
+        let builder = ScopePolicy::builder().base("write").unwrap();
+        builder.tool("u", "write").unwrap().build().unwrap()
+    };
+    let all = || auth().dangerously_observe_only();
+    for (auth, token, status) in [
+        (limited(), "write", 403),
+        (limited(), "bad", 403),
+        (all(), "write", 200),
+        (all(), "bad", 200),
+    ] {
+        for policy in [policy(), based()] {
+            let layers = ServiceBuilder::new().layer(auth.clone());
+            let layers = layers.layer(McpScopesLayer::new(policy));
+            let answer = ask(&layers, post(token, CALL)).await;
+            assert_eq!(answer.status, status, "{token}: {answer:?}");
+        }
+    }
+    // A head that was let pass leaves the body to be judged.
+    let auth = auth()
+        .dangerously_observe_only_for(["content_type"])
+        .unwrap();
+    let layers = ServiceBuilder::new()
+        .layer(auth)
+        .layer(McpScopesLayer::new(policy()));
+    let mut text = post("write", CALL);
+    text.headers_mut()
+        .insert("content-type", "text/plain".parse().unwrap());
+    assert_eq!(
+        ask(&layers, text.clone()).await.error().reason(),
+        "operation_denied"
+    );
+    *text.body_mut() = CALL.replace(r#""t""#, r#""u""#).into();
+    let answer = ask(&layers, text).await;
+    assert_eq!(reasons_of(&answer.extensions), ["content_type"]);
 }
 
 #[tokio::test]

@@ -41,7 +41,7 @@ pin_project! {
         Inner {
             #[pin]
             future: F,
-            observed: Option<AuthError>,
+            observed: Vec<AuthError>,
         },
         Respond {
             response: Option<Response<Bytes>>,
@@ -49,11 +49,14 @@ pin_project! {
     }
 }
 
-struct Held<S> {
-    parts: Parts,
-    is_mirrored: bool,
-    ready_inner: S,
-    rule: Arc<Rule>,
+/// A request without its body.
+pub(super) struct Held<S> {
+    pub(super) parts: Parts,
+    pub(super) is_mirrored: bool,
+    /// What its head would have been refused for.
+    pub(super) observed: Vec<AuthError>,
+    pub(super) ready_inner: S,
+    pub(super) rule: Arc<Rule>,
 }
 
 /// What becomes of a request whose body was read.
@@ -96,27 +99,16 @@ impl<S> Held<S> {
 }
 
 impl<S, ReqBody, F> ScopesFuture<S, ReqBody, F> {
-    pub(super) fn read(
-        reading: Reading<ReqBody>,
-        parts: Parts,
-        is_mirrored: bool,
-        ready_inner: S,
-        rule: Arc<Rule>,
-    ) -> Self {
+    pub(super) fn read(reading: Reading<ReqBody>, held: Held<S>) -> Self {
         Self {
             state: State::Read {
                 reading,
-                held: Some(Held {
-                    parts,
-                    is_mirrored,
-                    ready_inner,
-                    rule,
-                }),
+                held: Some(held),
             },
         }
     }
 
-    pub(super) fn inner(future: F, observed: Option<AuthError>) -> Self {
+    pub(super) fn inner(future: F, observed: Vec<AuthError>) -> Self {
         Self {
             state: State::Inner { future, observed },
         }
@@ -155,10 +147,11 @@ where
                             if no_lists {
                                 held.parts.extensions.insert(NoLists);
                             }
+                            held.observed.extend(observed);
                             let request = Request::from_parts(held.parts, body);
                             State::Inner {
                                 future: held.ready_inner.call(request),
-                                observed,
+                                observed: held.observed,
                             }
                         }
                         Judged::Refuse(response) => State::Respond {
@@ -168,7 +161,8 @@ where
                 }
                 StateProj::Inner { future, observed } => {
                     let mut response = ready!(future.poll(cx))?;
-                    if let Some(error) = observed.take() {
+                    // The last one first: each is told before those that were told.
+                    for error in observed.drain(..).rev() {
                         Observed::tell(response.extensions_mut(), error);
                     }
                     return Poll::Ready(Ok(response.map(ResponseBody::inner)));
