@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 use std::sync::{Arc, LazyLock};
 
+use crate::clock::Clock;
 use crate::scopes::Scopes;
+use crate::telemetry::Audit;
 
 /// One authentication scheme a refused client is told about, in a line of
 /// `WWW-Authenticate` of its own.
@@ -96,16 +98,24 @@ impl Challenge {
 pub(crate) struct RefusalContext {
     pub(crate) challenges: Vec<Challenge>,
     pub(crate) grpc: bool,
+    pub(crate) audit: Audit,
 }
 
 impl RefusalContext {
+    /// With the gRPC form where a client speaks gRPC.
+    pub(crate) fn new(challenges: Vec<Challenge>, clock: Clock) -> Self {
+        Self {
+            challenges,
+            grpc: true,
+            audit: Audit::new(clock),
+        }
+    }
+
     /// For a principal that somebody else than a layer of this crate put into a request.
     pub(crate) fn bare() -> &'static Arc<Self> {
         static BARE: LazyLock<Arc<RefusalContext>> = LazyLock::new(|| {
-            Arc::new(RefusalContext {
-                challenges: vec![Challenge::bearer()],
-                grpc: true,
-            })
+            let challenges = vec![Challenge::bearer()];
+            Arc::new(RefusalContext::new(challenges, Clock::system()))
         });
         &BARE
     }

@@ -6,7 +6,7 @@ use http::request::Parts;
 use crate::error::AuthError;
 use crate::principal::{Principal, refusal_context};
 use crate::refusal::{self, refuse};
-use crate::telemetry;
+use crate::telemetry::{self, Case, Stage};
 
 /// What a handler that asks for a [`Principal`] answers when there is none.
 ///
@@ -41,7 +41,12 @@ impl<S: Sync> FromRequestParts<S> for Principal {
         }
         let context = refusal_context(&parts.extensions)
             .ok_or_else(|| PrincipalRejection::no_auth_layer("Principal"))?;
-        let response = refuse(AuthError::missing(), context, (&*parts).into());
+        let response = refuse(
+            AuthError::missing(),
+            context,
+            (&*parts).into(),
+            Case::new(Stage::Handler, None),
+        );
         Err(PrincipalRejection::new(response))
     }
 }

@@ -8,12 +8,15 @@ use http::{HeaderMap, HeaderName, Request, Response};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
+use super::layer::Waiting;
 use super::lease::{Lease, Streams};
 use super::{Accepted, PendingAuthentication, ResponseBody};
 use crate::challenge::RefusalContext;
 use crate::credential::RequestHead;
+use crate::error::AuthError;
 use crate::principal::NoPrincipal;
 use crate::refusal::refuse;
+use crate::telemetry::Case;
 
 /// How an accepted request is made ready for the inner service.
 #[derive(Clone, Copy)]
@@ -50,9 +53,28 @@ pub(super) struct HeldAdmission {
     header: HeaderName,
     forward_credential: bool,
     streams: Streams,
+    waiting: Waiting,
 }
 
 impl HeldAdmission {
+    /// Tells of the answer; the response where it is a refusal.
+    #[expect(clippy::result_large_err, reason = "a refusal is moved on at once")]
+    fn conclude(
+        &self,
+        answer: Result<Accepted, AuthError>,
+        head: RequestHead<'_>,
+    ) -> Result<Accepted, Response<Bytes>> {
+        let Waiting {
+            provider,
+            stopwatch,
+        } = self.waiting;
+        stopwatch.stop(&self.streams.clock, provider, true);
+        let case = Case::auth(provider);
+        let accepted = answer.map_err(|error| refuse(error, &self.context, head, case))?;
+        case.accepted_as(&accepted.principal, head, &self.context.audit);
+        Ok(accepted)
+    }
+
     fn admission(&self) -> Admission<'_> {
         Admission {
             context: &self.context,
@@ -64,12 +86,13 @@ impl HeldAdmission {
 }
 
 impl Admission<'_> {
-    pub(super) fn held(self) -> HeldAdmission {
+    pub(super) fn held(self, waiting: Waiting) -> HeldAdmission {
         HeldAdmission {
             context: Arc::clone(self.context),
             header: self.header.clone(),
             forward_credential: self.forward_credential,
             streams: self.streams.clone(),
+            waiting,
         }
     }
 
@@ -165,7 +188,7 @@ where
                     let answer = ready!(pending.as_mut().poll(cx));
                     let (admission, mut inner, mut request) =
                         held.take().expect("ResponseFuture polled after completion");
-                    match answer {
+                    match admission.conclude(answer, RequestHead::of(&request)) {
                         Ok(accepted) => {
                             let admission = admission.admission();
                             let afterwards = admission.admit(&mut request, accepted);
@@ -174,12 +197,8 @@ where
                                 afterwards,
                             }
                         }
-                        Err(error) => State::Respond {
-                            response: Some(refuse(
-                                error,
-                                &admission.context,
-                                RequestHead::of(&request),
-                            )),
+                        Err(refusal) => State::Respond {
+                            response: Some(refusal),
                         },
                     }
                 }

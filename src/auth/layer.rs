@@ -14,7 +14,7 @@ use crate::challenge::RefusalContext;
 use crate::credential::{self, QueryNames, RequestHead};
 use crate::error::{AuthError, ConfigError};
 use crate::refusal::refuse;
-use crate::telemetry;
+use crate::telemetry::{self, Case, DecisionRecord, Stopwatch};
 
 /// The layer that puts the provider `P` before a service.
 ///
@@ -48,18 +48,26 @@ pub(super) enum Decision<'s> {
     /// On to the inner service; the credential is in this header.
     Admit(&'s HeaderName, Accepted),
     /// The provider must wait for its answer.
-    Wait(&'s HeaderName, PendingAuthentication),
+    Wait(&'s HeaderName, Waiting, PendingAuthentication),
 }
+
+/// What an answer that is waited for is told of with.
+#[derive(Clone, Copy)]
+pub(super) struct Waiting {
+    pub(super) provider: &'static str,
+    pub(super) stopwatch: Stopwatch,
+}
+
+/// The provider where none was asked.
+const NO_PROVIDER: &str = "none";
 
 impl<P: Authenticate> AuthLayer<P> {
     /// A layer with the provider `provider`: every request needs a credential, credentials
     /// are removed before the inner service sees the request, gRPC requests are refused in
     /// gRPC's form.
     pub fn new(provider: P) -> Self {
-        let context = Arc::new(RefusalContext {
-            challenges: provider.challenges(),
-            grpc: true,
-        });
+        let context = RefusalContext::new(provider.challenges(), provider.clock());
+        let context = Arc::new(context);
         Self {
             state: Arc::new(State {
                 streams: Streams::new(provider.clock()),
@@ -186,6 +194,22 @@ impl<P: Authenticate + Clone> AuthLayer<P> {
         self
     }
 
+    /// Calls `hook` with every decision about a request: those of this layer, and those of the
+    /// layers and handlers inside it, each as it is made. For audit logs. A second hook is
+    /// called after the first.
+    ///
+    /// It runs within the request, so it must not wait: hand what it is given to a channel or a
+    /// task. Where it panics, the request ends as with a panic of the handler, and does not
+    /// go on.
+    pub fn on_decision(
+        mut self,
+        hook: impl Fn(&DecisionRecord<'_>) + Send + Sync + 'static,
+    ) -> Self {
+        let state = Arc::make_mut(&mut self.state);
+        Arc::make_mut(&mut state.context).audit.add_hook(hook);
+        self
+    }
+
     /// How much longer than its credential an answer may take, where it is no stream that is
     /// meant to stay open; default 10 minutes. See
     /// [the end of streams](crate::auth#the-end-of-streams).
@@ -227,6 +251,9 @@ impl<P: Authenticate + Clone> AuthLayer<P> {
         edit(&mut state.provider)?;
         Arc::make_mut(&mut state.context).challenges = state.provider.challenges();
         state.streams.clock = state.provider.clock();
+        Arc::make_mut(&mut state.context)
+            .audit
+            .set_clock(state.provider.clock());
         Ok(())
     }
 }
@@ -237,18 +264,24 @@ impl<P: Authenticate> State<P> {
         if let Some(document) = self.provider.answer(head) {
             return Decision::Respond(document);
         }
-        match self.authenticate(head) {
+        let mut case = Case::auth(NO_PROVIDER);
+        match self.authenticate(head, &mut case) {
             Ok(decision) => decision,
-            Err(error) => Decision::Respond(refuse(error, &self.context, head)),
+            Err(error) => Decision::Respond(refuse(error, &self.context, head, case)),
         }
     }
 
-    fn authenticate(&self, head: RequestHead<'_>) -> Result<Decision<'_>, AuthError> {
+    fn authenticate(
+        &self,
+        head: RequestHead<'_>,
+        case: &mut Case<'_>,
+    ) -> Result<Decision<'_>, AuthError> {
         let locations = self.provider.locations();
         // A credential in a URL has leaked already, into logs and histories, and cannot be
         // taken out of it here: not even a public path may pass it on.
         self.query_names.check(head.uri(), locations)?;
         if self.exempt.cover(head) {
+            case.anonymous(head, &self.context.audit);
             return Ok(Decision::PassExempt);
         }
         let (location, credential) =
@@ -257,9 +290,23 @@ impl<P: Authenticate> State<P> {
             return Err(AuthError::invalid("unaccepted_credential"));
         }
         let header = location.header();
+        let provider = self.provider.provider_name(&credential);
+        *case = Case::auth(provider);
+        let stopwatch = Stopwatch::start(&self.streams.clock);
         match self.provider.authenticate(&credential, head) {
-            Authentication::Ready(answer) => Ok(Decision::Admit(header, answer?)),
-            Authentication::Pending(pending) => Ok(Decision::Wait(header, pending)),
+            Authentication::Ready(answer) => {
+                stopwatch.stop(&self.streams.clock, provider, false);
+                let accepted = answer?;
+                case.accepted_as(&accepted.principal, head, &self.context.audit);
+                Ok(Decision::Admit(header, accepted))
+            }
+            Authentication::Pending(pending) => {
+                let waiting = Waiting {
+                    provider,
+                    stopwatch,
+                };
+                Ok(Decision::Wait(header, waiting, pending))
+            }
         }
     }
 

@@ -66,8 +66,8 @@ where
                 extensions.insert(NoPrincipal(Arc::clone(&self.state.context)));
                 ResponseFuture::inner(self.inner.call(request), Afterwards::default())
             }
-            Decision::Wait(header, pending) => {
-                let held = self.state.admission(header).held();
+            Decision::Wait(header, waiting, pending) => {
+                let held = self.state.admission(header).held(waiting);
                 // The service that was polled ready must be the one that is called:
                 // https://docs.rs/tower/latest/tower/trait.Service.html#be-careful-when-cloning-inner-services
                 let not_ready_inner = self.inner.clone();

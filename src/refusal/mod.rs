@@ -16,7 +16,7 @@ pub(crate) use self::grpc::Media;
 use crate::challenge::RefusalContext;
 use crate::credential::RequestHead;
 use crate::error::{AuthError, AuthErrorKind};
-use crate::telemetry;
+use crate::telemetry::Case;
 
 /// The form a refusal takes: what the client asked with decides it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,13 +31,14 @@ impl Form {
     }
 }
 
-/// Writes the refusal of a request, and the one event that tells of it.
+/// Writes the refusal of a request, and tells of the decision.
 pub(crate) fn refuse(
     error: AuthError,
     context: &RefusalContext,
     head: RequestHead<'_>,
+    case: Case<'_>,
 ) -> Response<Bytes> {
-    telemetry::refused(&error, head.method());
+    case.refused(&error, head, &context.audit);
     let form = Form::of(head.method(), head.version(), head.headers());
     respond(error, context, form)
 }

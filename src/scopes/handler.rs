@@ -11,7 +11,7 @@ use crate::challenge::RefusalContext;
 use crate::error::AuthError;
 use crate::principal::Principal;
 use crate::refusal::{self, Form};
-use crate::telemetry;
+use crate::telemetry::{Case, Operation, Stage};
 
 impl Principal {
     /// Goes on only if this scope was granted; several, separated by spaces, are all needed.
@@ -43,6 +43,8 @@ impl ScopeHierarchy {
     /// # Errors
     /// A scope was not granted, or is none that RFC 6749 allows.
     pub fn require(&self, principal: &Principal, scope: &str) -> Result<(), InsufficientScope> {
+        let context = principal.context();
+        let case = Case::new(Stage::Handler, Some(principal)).on(Operation::Scope(scope));
         let needs: Result<Scopes, _> = scope.parse();
         // What nobody can be granted is refused, and named in no challenge.
         let lacking = match needs {
@@ -50,14 +52,22 @@ impl ScopeHierarchy {
             Ok(scopes) => {
                 let needs = Needs::from(scopes);
                 match Needs::judge(std::iter::once(&needs), principal.scopes(), self) {
-                    Verdict::Granted => return Ok(()),
+                    Verdict::Granted => {
+                        case.granted_in_handler(&context.audit);
+                        return Ok(());
+                    }
                     Verdict::Lacking(lacking) => lacking,
                     Verdict::Denied => Scopes::default(),
                 }
             }
             Err(_) => Scopes::default(),
         };
-        Err(InsufficientScope::new(principal, lacking))
+        let error = AuthError::insufficient_scope(lacking);
+        case.refused_in_handler(&error, &context.audit);
+        Err(InsufficientScope {
+            error,
+            context: Arc::clone(context),
+        })
     }
 }
 
@@ -73,15 +83,6 @@ pub struct InsufficientScope {
 }
 
 impl InsufficientScope {
-    fn new(principal: &Principal, needed: Scopes) -> Self {
-        let error = AuthError::insufficient_scope(needed);
-        telemetry::refused_by_handler(&error);
-        Self {
-            error,
-            context: Arc::clone(principal.context()),
-        }
-    }
-
     /// The error, with all scopes that were asked for.
     pub fn error(&self) -> &AuthError {
         &self.error
@@ -124,6 +125,7 @@ mod axum {
     use crate::principal::Caller;
     use crate::refusal::refuse;
     use crate::scopes::service::refused;
+    use crate::telemetry::{Case, Stage};
 
     impl IntoResponse for InsufficientScope {
         fn into_response(self) -> Response {
@@ -198,14 +200,18 @@ mod axum {
                 .unwrap_or_else(Needs::nobody);
             let verdict = Needs::judge(std::iter::once(&needs), caller.scopes(), &R::hierarchy());
             let refusal = refused(verdict, caller, false);
+            let case = Case::new(Stage::Handler, caller.principal);
             match (refusal, caller.principal) {
-                (None, Some(principal)) => Ok(Self {
-                    principal: principal.clone(),
-                    required: PhantomData,
-                }),
+                (None, Some(principal)) => {
+                    case.accepted((&*parts).into(), &caller.context.audit);
+                    Ok(Self {
+                        principal: principal.clone(),
+                        required: PhantomData,
+                    })
+                }
                 (error, _) => {
                     let error = error.unwrap_or_else(crate::AuthError::missing);
-                    let response = refuse(error, caller.context, (&*parts).into());
+                    let response = refuse(error, caller.context, (&*parts).into(), case);
                     Err(PrincipalRejection::new(response))
                 }
             }

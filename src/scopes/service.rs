@@ -13,7 +13,7 @@ use crate::credential::RequestHead;
 use crate::error::AuthError;
 use crate::principal::Caller;
 use crate::refusal::{self, refuse};
-use crate::telemetry;
+use crate::telemetry::{self, Case, Stage};
 
 /// The service made by a [`RequireScopesLayer`](super::RequireScopesLayer).
 #[derive(Clone, Debug)]
@@ -30,8 +30,12 @@ impl Rule {
         };
         let needs = std::iter::once(&self.needs);
         let verdict = Needs::judge(needs, caller.scopes(), &self.hierarchy);
-        let error = refused(verdict, caller, self.include_granted)?;
-        Some(refuse(error, caller.context, head))
+        let case = Case::new(Stage::Scopes, caller.principal);
+        let Some(error) = refused(verdict, caller, self.include_granted) else {
+            case.accepted(head, &caller.context.audit);
+            return None;
+        };
+        Some(refuse(error, caller.context, head, case))
     }
 }
 

@@ -19,6 +19,7 @@ use crate::mcp::body::{ReadBody, Reading};
 use crate::mcp::lists::NoLists;
 use crate::principal::Caller;
 use crate::refusal::refuse;
+use crate::telemetry::{Case, Stage};
 
 pin_project! {
     /// The future of a [`McpScopes`](super::McpScopes).
@@ -55,14 +56,16 @@ struct Held<S> {
 }
 
 impl<S> Held<S> {
-    /// The body to hand on, and whether its answer can hold no list.
+    /// The body to hand on, and whether its answer can hold no list; or the refusal.
+    #[expect(clippy::result_large_err, reason = "a refusal is moved on at once")]
     fn judge<B>(
         &self,
         caller: Caller<'_>,
         read: Result<ReadBody, AuthError>,
-    ) -> Result<(RequestBody<B>, bool), AuthError> {
-        let read = read?;
+    ) -> Result<(RequestBody<B>, bool), Response<Bytes>> {
         let head = RequestHead::from(&self.parts);
+        let case = Case::new(Stage::McpScopes, caller.principal);
+        let read = read.map_err(|error| refuse(error, caller.context, head, case))?;
         let no_lists = self
             .rule
             .judge_body(caller, head, self.is_mirrored, &read.data)?;
@@ -134,12 +137,9 @@ where
                                 future: held.ready_inner.call(request),
                             }
                         }
-                        Err(error) => {
-                            let head = RequestHead::from(&held.parts);
-                            State::Respond {
-                                response: Some(refuse(error, caller.context, head)),
-                            }
-                        }
+                        Err(refusal) => State::Respond {
+                            response: Some(refusal),
+                        },
                     }
                 }
                 StateProj::Inner { future } => {

@@ -17,7 +17,7 @@ use crate::mcp::headers;
 use crate::mcp::operation::{Message, Messages};
 use crate::principal::Caller;
 use crate::refusal::{self, refuse};
-use crate::telemetry;
+use crate::telemetry::{self, Case, Stage};
 
 /// The service made by a [`McpScopesLayer`](super::McpScopesLayer).
 #[derive(Clone, Debug)]
@@ -42,19 +42,31 @@ impl Rule {
         Ok(headers::is_mirrored(version))
     }
 
-    /// What its body decides; with whether the answer can hold no list.
+    /// What its body decides, a refusal or whether the answer can hold no list.
+    #[expect(clippy::result_large_err, reason = "a refusal is moved on at once")]
     pub(super) fn judge_body(
         &self,
         caller: Caller<'_>,
         head: RequestHead<'_>,
         is_mirrored: bool,
         body: &[u8],
-    ) -> Result<bool, AuthError> {
-        let messages = Messages::read(body)?;
-        if is_mirrored {
-            headers::check_mirrors(head.headers(), &messages)?;
+    ) -> Result<bool, Response<Bytes>> {
+        let case = Case::new(Stage::McpScopes, caller.principal);
+        let refuse = |error, case| Err(refuse(error, caller.context, head, case));
+        let messages = match Messages::read(body) {
+            Ok(messages) => messages,
+            Err(error) => return refuse(error, case),
+        };
+        let case = case.on(messages.operation());
+        let mirrors = match is_mirrored {
+            true => headers::check_mirrors(head.headers(), &messages),
+            false => Ok(()),
+        };
+        let verdict = mirrors.and_then(|()| self.policy.judge(caller, messages.as_slice()));
+        if let Err(error) = verdict {
+            return refuse(error, case);
         }
-        self.policy.judge(caller, messages.as_slice())?;
+        case.accepted(head, &caller.context.audit);
         Ok(messages.as_slice().iter().all(Message::answers_no_list))
     }
 }
@@ -78,11 +90,15 @@ where
             telemetry::no_auth_layer("McpScopesLayer");
             return ScopesFuture::respond(refusal::no_auth_layer());
         };
+        let case = Case::new(Stage::McpScopes, caller.principal);
         let is_mirrored = match self.rule.judge_head(caller, head) {
             Ok(is_mirrored) => is_mirrored,
-            Err(error) => return ScopesFuture::respond(refuse(error, caller.context, head)),
+            Err(error) => {
+                return ScopesFuture::respond(refuse(error, caller.context, head, case));
+            }
         };
         if *request.method() != Method::POST {
+            case.accepted(head, &caller.context.audit);
             return ScopesFuture::inner(self.inner.call(request.map(RequestBody::unread)));
         }
         // The clone is not ready; the one that is goes with the request:

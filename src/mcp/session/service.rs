@@ -11,7 +11,7 @@ use crate::auth::ResponseBody;
 use crate::credential::RequestHead;
 use crate::principal::Caller;
 use crate::refusal::{self, refuse};
-use crate::telemetry;
+use crate::telemetry::{self, Case, Stage};
 
 /// The service made by a [`SessionBindingLayer`](super::SessionBindingLayer).
 ///
@@ -63,14 +63,19 @@ where
             return ResponseFuture::respond(refusal::no_auth_layer());
         };
         let principal = caller.principal.cloned();
-        if let Err(error) = self.binder.check(&mut request, principal.as_ref()) {
-            let head = RequestHead::of(&request);
-            // Still there: only headers were changed.
-            let caller = Caller::of(request.extensions());
-            return ResponseFuture::respond(match caller {
-                Some(caller) => refuse(error, caller.context, head),
-                None => refusal::no_auth_layer(),
-            });
+        let checked = self.binder.check(&mut request, principal.as_ref());
+        let head = RequestHead::of(&request);
+        // Still there: only headers were changed.
+        let Some(caller) = Caller::of(head.extensions()) else {
+            return ResponseFuture::respond(refusal::no_auth_layer());
+        };
+        let case = Case::new(Stage::Session, caller.principal);
+        match checked {
+            Ok(()) => case.accepted(head, &caller.context.audit),
+            Err(error) => {
+                let response = refuse(error, caller.context, head, case);
+                return ResponseFuture::respond(response);
+            }
         }
         let opened = Opened {
             binder: Arc::clone(&self.binder),

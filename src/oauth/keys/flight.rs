@@ -146,6 +146,10 @@ impl KeyStore {
         };
         // Traced without the lock: a subscriber may block, or ask for the health.
         let issuer = &*self.origin.issuer;
+        match &landing {
+            Landing::Keys { keys, .. } => self.meter.fetched(*keys, self.clock.now()),
+            Landing::Failure { .. } => self.meter.failed(),
+        }
         match landing {
             Landing::Keys { keys, lifetime } => info!(
                 target: "tower_mcp_auth",
