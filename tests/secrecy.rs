@@ -118,7 +118,7 @@ async fn no_credential_is_in_a_trace_a_response_or_an_error() {
             let error = answer.error();
             let everything = format!(
                 "{:?} {:?} {} {error:?} {error}",
-                trace::take(),
+                trace::take_all(),
                 answer.headers,
                 answer.text()
             );
@@ -132,7 +132,7 @@ async fn no_credential_is_in_a_trace_a_response_or_an_error() {
             trace::start();
             let answer = ask(&guard.layer, guard.good_request(&format!("/mcp?{query}"))).await;
             let error = answer.error();
-            let all = format!("{:?} {answer:?} {error}", trace::take());
+            let all = format!("{:?} {answer:?} {error}", trace::take_all());
             assert!(
                 !all.contains("MARK") && !all.contains(&guard.credential),
                 "{all}"
@@ -143,7 +143,7 @@ async fn no_credential_is_in_a_trace_a_response_or_an_error() {
     for guard in guards() {
         trace::start();
         let answer = ask(&guard.layer, guard.good_request("/mcp")).await;
-        let shown = format!("{answer:?} {:?} {:?}", answer.principal(), trace::take());
+        let shown = format!("{answer:?} {:?} {:?}", answer.principal(), trace::take_all());
         assert!(
             !shown.contains(&guard.credential) && !shown.contains(API_KEY),
             "{shown}"
