@@ -143,7 +143,11 @@ async fn no_credential_is_in_a_trace_a_response_or_an_error() {
     for guard in guards() {
         trace::start();
         let answer = ask(&guard.layer, guard.good_request("/mcp")).await;
-        let shown = format!("{answer:?} {:?} {:?}", answer.principal(), trace::take_all());
+        let shown = format!(
+            "{answer:?} {:?} {:?}",
+            answer.principal(),
+            trace::take_all()
+        );
         assert!(
             !shown.contains(&guard.credential) && !shown.contains(API_KEY),
             "{shown}"
