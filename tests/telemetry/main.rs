@@ -7,5 +7,7 @@ mod attempts;
 mod common;
 mod decisions;
 mod limits;
+#[cfg(all(feature = "metrics", feature = "testing"))]
+mod metrics;
 mod spans;
 mod step_up;
