@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -131,10 +130,14 @@ async fn all_of_it(issuer: &Issuer, clock: &Clock) {
     let opaque = issuer.token().audience(RESOURCE).opaque();
     ask(&oauth, with_bearer(&opaque)).await.admitted();
     ask(&oauth, with_bearer(&opaque)).await.admitted();
-    ask(&oauth, with_bearer(&"inactive".repeat(6))).await.error();
+    ask(&oauth, with_bearer(&"inactive".repeat(6)))
+        .await
+        .error();
     ask(&oauth, request::<&str>(&[])).await.missing();
     issuer.set_behaviour(Endpoint::Introspect, Behaviour::Status(500));
-    ask(&oauth, with_bearer(&"another0".repeat(6))).await.error();
+    ask(&oauth, with_bearer(&"another0".repeat(6)))
+        .await
+        .error();
     issuer.set_behaviour(Endpoint::Jwks, Behaviour::Status(503));
     clock.advance(Duration::from_secs(2 * 86_400));
     let later = issuer.token().audience(RESOURCE).sign();
@@ -405,27 +408,53 @@ fn the_tenants_of_a_template_count_as_their_template() {
     recorded.assert(&[(&name, 2.0)]);
 }
 
-/// The same keys are found again: requests do not make new ones.
+/// What the layer allocates is what the principal needs in the request, with a recorder and without: the
+/// labels are there already.
 #[test]
-fn an_accepted_request_allocates_no_more_than_without_a_recorder() {
-    let layer = AuthLayer::new(Answering::accepting());
-    let service = layer.layer(crate::common::Inner::default());
-    let request = || with_bearer("x");
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .build()
-        .unwrap();
-    let count = || {
-        let (service, request) = (service.clone(), request());
-        let future = service.oneshot(request);
-        let info = allocation_counter::measure(|| {
-            drop(runtime.block_on(future));
+fn an_accepted_request_allocates_nothing_for_its_metrics() {
+    let guard = crate::common::api_key_guard();
+    let runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = { runtime }.build().unwrap();
+    let guarded = guard.layer.layer(crate::common::Inner::default());
+    let count = |guarded_too: bool| {
+        let request = guard.good_request("/mcp");
+        let (guarded, bare) = (guarded.clone(), crate::common::Inner::default());
+        let measured = allocation_counter::measure(|| {
+            match guarded_too {
+                true => drop(runtime.block_on(guarded.oneshot(request))),
+                false => drop(runtime.block_on(bare.oneshot(request))),
+            };
         });
-        info.count_total
+        measured.count_total
     };
-    let without = (0..5).map(|_| count()).min().unwrap();
-    let recorder = Arc::new(Handles);
-    let with = ::metrics::with_local_recorder(&recorder, || (0..5).map(|_| count()).min().unwrap());
-    assert_eq!(without, with);
+    let added = || {
+        let least = |guarded_too| (0..9).map(|_| count(guarded_too)).min().unwrap();
+        least(true) - least(false)
+    };
+    assert_eq!(added(), 2);
+    assert_eq!(::metrics::with_local_recorder(&Handles, added), 2);
+}
+
+#[test]
+fn the_dashboard_asks_for_what_is_there() {
+    let dashboard = include_str!("../../docs/grafana.json");
+    let dashboard: serde_json::Value = serde_json::from_str(dashboard).unwrap();
+    let documented: BTreeSet<_> = metrics::names().collect();
+    let mut shown = BTreeSet::new();
+    for panel in dashboard["panels"].as_array().unwrap() {
+        for target in panel["targets"].as_array().unwrap() {
+            let expr = target["expr"].as_str().unwrap();
+            let words = expr.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+            for word in words.filter(|word| word.starts_with("mcp_auth_")) {
+                let name = word.strip_suffix("_bucket").unwrap_or(word);
+                shown.insert(name.to_owned());
+            }
+        }
+    }
+    let shown: BTreeSet<_> = shown.iter().map(String::as_str).collect();
+    assert_eq!(shown, documented);
+    let variables = dashboard["templating"].to_string();
+    assert!(variables.contains(metrics::REQUESTS), "{variables}");
 }
 
 /// Finds what it is asked for, as an exporter does, and allocates nothing for it.
