@@ -47,10 +47,15 @@ pub fn take() -> Vec<Traced> {
 
 /// The same, and those of requests that went on.
 pub fn take_all() -> Vec<Traced> {
-    SEEN.with_borrow_mut(std::mem::take)
+    take_everything()
         .into_iter()
         .filter(|event| event.target.starts_with("tower_mcp_auth"))
         .collect()
+}
+
+/// The same, and what other crates told.
+pub fn take_everything() -> Vec<Traced> {
+    SEEN.with_borrow_mut(std::mem::take)
 }
 
 struct Recorder;
