@@ -114,7 +114,7 @@ impl FailedAttemptsLayer {
         Ok(self.edit(|settings| settings.limit.pause = pause))
     }
 
-    /// For about how many addresses failures are kept; default 65,536, for which up to 4 MiB
+    /// For about how many addresses failures are kept; default 65,536, for which up to 5 MiB
     /// are used.
     ///
     /// # Errors

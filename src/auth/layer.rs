@@ -199,7 +199,7 @@ impl<P: Authenticate + Clone> AuthLayer<P> {
     /// called after the first.
     ///
     /// It runs within the request, so it must not wait: hand what it is given to a channel or a
-    /// task. Where it panics, the request ends as with a panic of the handler, and does not
+    /// task. Nor may it call [`Principal::require`](crate::Principal::require), which makes a decision itself. Where it panics, the request ends as with a panic of the handler, and does not
     /// go on.
     pub fn on_decision(
         mut self,

@@ -156,7 +156,10 @@ impl OAuth {
         let cache = cache.map(|tokens| (tokens, TokenId::of(token)));
         if let Some((tokens, id)) = &cache {
             let known = recall(tokens, id, now);
-            telemetry::token_cache(!matches!(known, Ok(None)));
+            // Who waited was counted before.
+            if !waited {
+                telemetry::token_cache(!matches!(known, Ok(None)));
+            }
             if let Some(known) = known? {
                 return self.confirm(known.good, known.second_opinion.as_ref(), token);
             }

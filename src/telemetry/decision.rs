@@ -171,13 +171,13 @@ impl<'a> DecisionRecord<'a> {
         self.error
     }
 
-    /// The method of HTTP; `None` for a handler.
+    /// The method of HTTP; `None` where a handler called [`Principal::require`].
     pub fn method(&self) -> Option<&'a Method> {
         self.head.map(|head| head.method())
     }
 
-    /// The path, as the layer sees it, which the client chose freely; `None` for a handler.
-    /// Never the query.
+    /// The path, as the layer sees it, which the client chose freely, without the query; `None`
+    /// where a handler called [`Principal::require`].
     pub fn path(&self) -> Option<&'a str> {
         self.head.map(|head| head.uri().path())
     }

@@ -13,7 +13,7 @@
 //! | `layer` | all | what decided: `auth`, `scopes`, `mcp_scopes`, `session`, `origin`, `attempts`, or `handler` |
 //! | `provider` | all | `api_key`, `jwt`, `oauth`, [what yours says](crate::auth::Authenticate::provider_name), or `none` |
 //! | `principal` | where one is known | [`Principal::id`](crate::Principal::id), whole |
-//! | `method` | all but `handler` | the method of HTTP |
+//! | `method` | all but `Principal::require` | the method of HTTP |
 //! | `operation` | `mcp_scopes`, `handler` | `tools/call "add"`, say; of a resource the method alone, for a URI may hold secrets |
 //! | `reason` | refused | [`AuthError::reason`](crate::AuthError::reason) |
 //! | `status` | refused | [`AuthError::status`](crate::AuthError::status) |

@@ -35,6 +35,8 @@ impl fmt::Debug for StepUpId {
 pub(super) struct StepUps {
     /// One bit for what each of them is known by: most acceptances need no lock.
     filter: AtomicU64,
+    /// When the last of them ends, in milliseconds by the clock.
+    end: AtomicU64,
     open: Mutex<HashMap<u64, Open>>,
     /// Keyed at random, so that nobody can make one operation pass for another.
     hasher: RandomState,
@@ -50,6 +52,7 @@ impl StepUps {
     pub(super) fn new(clock: Clock) -> Self {
         Self {
             filter: AtomicU64::new(0),
+            end: AtomicU64::new(0),
             open: Mutex::default(),
             hasher: RandomState::new(),
             clock,
@@ -66,11 +69,11 @@ impl StepUps {
             && now < known.until
         {
             known.until = until;
-            return known.id;
+            let id = known.id;
+            self.note(&open);
+            return id;
         }
-        if open.len() >= MAX_OPEN {
-            open.retain(|_, open| now < open.until);
-        }
+        open.retain(|_, open| now < open.until);
         if open.len() >= MAX_OPEN {
             let oldest = open.iter().min_by_key(|(_, open)| open.until);
             let oldest = oldest.map(|(key, _)| *key);
@@ -82,8 +85,19 @@ impl StepUps {
         id
     }
 
+    /// Whether none waits. What is over is forgotten by the first who asks.
     pub(super) fn is_empty(&self) -> bool {
-        self.filter.load(Ordering::Relaxed) == 0
+        if self.filter.load(Ordering::Relaxed) == 0 {
+            return true;
+        }
+        let now = self.clock.monotonic();
+        if millis(now) < self.end.load(Ordering::Relaxed) {
+            return false;
+        }
+        let mut open = self.open();
+        open.retain(|_, open| now < open.until);
+        self.note(&open);
+        open.is_empty()
     }
 
     /// Takes the refusal that an acceptance answers.
@@ -101,6 +115,8 @@ impl StepUps {
 
     fn note(&self, open: &HashMap<u64, Open>) {
         let filter = open.keys().fold(0, |filter, key| filter | bit(*key));
+        let end = open.values().map(|open| millis(open.until)).max();
+        self.end.store(end.unwrap_or(0), Ordering::Relaxed);
         self.filter.store(filter, Ordering::Relaxed);
     }
 
@@ -114,6 +130,10 @@ impl StepUps {
     fn open(&self) -> MutexGuard<'_, HashMap<u64, Open>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn bit(key: u64) -> u64 {

@@ -186,6 +186,7 @@ fn what_an_issuer_is_asked_is_counted_by_issuer() {
         ),
         ("mcp_auth_introspection_queue{issuer=ISSUER}", 0.0),
         ("mcp_auth_token_cache_lookups_total{result=hit}", 1.0),
+        ("mcp_auth_token_cache_lookups_total{result=miss}", 2.0),
         (
             "mcp_auth_requests_total{provider=oauth,outcome=accepted,reason=none}",
             4.0,
@@ -412,6 +413,9 @@ fn the_tenants_of_a_template_count_as_their_template() {
 /// labels are there already.
 #[test]
 fn an_accepted_request_allocates_nothing_for_its_metrics() {
+    // Other tests may have put in a subscriber, which allocates.
+    let nobody = tracing::subscriber::NoSubscriber::default();
+    let _nobody = tracing::subscriber::set_default(nobody);
     let guard = crate::common::api_key_guard();
     let runtime = tokio::runtime::Builder::new_current_thread();
     let runtime = { runtime }.build().unwrap();

@@ -132,3 +132,14 @@ async fn tools_handlers_and_the_auth_layer_itself_ask_for_scopes_as_well() {
     }
     assert_eq!(ids[0], ids[1]);
 }
+
+#[tokio::test]
+async fn what_nobody_answered_is_forgotten_when_it_is_over() {
+    let clock = clock();
+    let stack = stack(&clock);
+    step_up(&stack, "/a", &bearer("read")).await.unwrap();
+    clock.advance(Duration::from_secs(3600));
+    // Forgotten by this one, and known to nobody any more.
+    assert_eq!(step_up(&stack, "/b", &bearer("write")).await, None);
+    assert_eq!(step_up(&stack, "/a", &bearer("write")).await, None);
+}

@@ -41,7 +41,7 @@ mod oauth {
 
         pub(crate) fn fetched(&self, _: usize, _: Duration) {}
 
-        pub(crate) fn failed(&self) {}
+        pub(crate) fn failed(&self, _: usize) {}
     }
 
     #[derive(Debug)]

@@ -169,8 +169,12 @@ mod oauth {
             });
         }
 
-        pub(crate) fn failed(&self) {
-            with_recorder(|recorder| increment(recorder, &self.failed));
+        /// With how many keys are still held.
+        pub(crate) fn failed(&self, held: usize) {
+            with_recorder(|recorder| {
+                increment(recorder, &self.failed);
+                set(recorder, &self.held, held as f64);
+            });
         }
     }
 
