@@ -81,6 +81,47 @@ impl Challenge {
         self
     }
 
+    /// Whether it leads a client to an authorization server.
+    pub(crate) fn names_metadata(&self) -> bool {
+        let Scheme::Bearer {
+            resource_metadata, ..
+        } = &self.scheme
+        else {
+            return false;
+        };
+        resource_metadata.is_some()
+    }
+
+    /// The challenges of two providers, each scheme once and `Bearer` first: the first one
+    /// speaks for the server in the body as well. Of two `Bearer` challenges the one that
+    /// names metadata stays, since a client can act on that alone; keys in different headers
+    /// are told of each.
+    pub(crate) fn merged(left: Vec<Self>, right: Vec<Self>) -> Vec<Self> {
+        let mut merged: Vec<Self> = Vec::new();
+        for challenge in left.into_iter().chain(right) {
+            match merged.iter_mut().find(|kept| kept.stands_for(&challenge)) {
+                Some(kept) if challenge.names_metadata() && !kept.names_metadata() => {
+                    *kept = challenge;
+                }
+                Some(_) => {}
+                None => merged.push(challenge),
+            }
+        }
+        merged.sort_by_key(|challenge| !matches!(challenge.scheme, Scheme::Bearer { .. }));
+        merged
+    }
+
+    /// Whether one line is enough for both.
+    fn stands_for(&self, other: &Self) -> bool {
+        match (&self.scheme, &other.scheme) {
+            (Scheme::Bearer { .. }, Scheme::Bearer { .. }) => true,
+            (Scheme::ApiKey { header: one }, Scheme::ApiKey { header: two }) => {
+                one.eq_ignore_ascii_case(two)
+            }
+            _ => false,
+        }
+    }
+
     /// Sets the one text the `error` member of the JSON body holds at every 401.
     ///
     /// Without it the body holds the error code of RFC 6750 and a description. The first

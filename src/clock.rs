@@ -58,6 +58,15 @@ impl Clock {
         }
     }
 
+    /// Whether both always show the same time.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        match (&self.0, &other.0) {
+            (Source::System, Source::System) => true,
+            (Source::Manual(one), Source::Manual(other)) => Arc::ptr_eq(one, other),
+            _ => false,
+        }
+    }
+
     /// Time since some moment before the first call, which no setting of the clock moves:
     /// what is kept for a while is kept by this.
     pub(crate) fn monotonic(&self) -> Duration {

@@ -5,6 +5,7 @@
 //! string) is refused here, before any provider is asked.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 
 use http::header::AUTHORIZATION;
 use http::request::Parts;
@@ -14,7 +15,9 @@ use percent_encoding::percent_decode;
 use crate::error::{AuthError, ConfigError, quoted};
 
 /// Where a provider looks for its credential: a header, and the scheme before the value.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+///
+/// Two are equal whatever the case of their schemes.
+#[derive(Clone, Debug)]
 pub struct Location {
     header: HeaderName,
     scheme: Option<&'static str>,
@@ -48,6 +51,41 @@ impl Location {
     /// The header.
     pub fn header(&self) -> &HeaderName {
         &self.header
+    }
+
+    /// Whether one reads the whole header, and the other what follows a scheme in it.
+    pub(crate) fn is_at_odds_with(&self, other: &Self) -> bool {
+        self.header == other.header && self.scheme.is_some() != other.scheme.is_some()
+    }
+}
+
+// By hand, because schemes compare without regard to case.
+impl PartialEq for Location {
+    fn eq(&self, other: &Self) -> bool {
+        self.header == other.header
+            && match (self.scheme, other.scheme) {
+                (Some(one), Some(other)) => one.eq_ignore_ascii_case(other),
+                (one, other) => one == other,
+            }
+    }
+}
+
+impl Eq for Location {}
+
+impl Hash for Location {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.header.hash(state);
+        self.scheme.map(str::to_ascii_lowercase).hash(state);
+    }
+}
+
+/// As a message names it: `authorization: Bearer`.
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.scheme {
+            Some(scheme) => write!(f, "{}: {scheme}", self.header),
+            None => self.header.fmt(f),
+        }
     }
 }
 
@@ -298,7 +336,7 @@ const LONGEST_NAME: usize = 64;
 
 /// The names a query string must not have. They compare percent-decoded, with ASCII case
 /// and the characters `-` and `_` left out of account.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct QueryNames {
     folded: Vec<Box<[u8]>>,
 }

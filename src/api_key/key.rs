@@ -45,6 +45,8 @@ pub struct ApiKey {
     pub(super) digest: [u8; 32],
     /// Which credentials the digest may be of; `None`: it is of the key that was given.
     pub(super) kind: Option<DigestKind>,
+    /// How the key begins, as far as that may be known.
+    pub(super) start: Option<Box<str>>,
     /// Tells keys without owner or name apart; see [`Principal::id`].
     stranger: StrangerDigest,
     pub(super) id: Option<Arc<str>>,
@@ -75,9 +77,12 @@ impl ApiKey {
             // As it will be where only the digest is known.
             let mut known = Self::stored(KeyDigest::generated(key)).id(parsed.id());
             known.kind = None;
+            known.start = Some(public_start(&parsed));
             return Ok(known);
         }
         Ok(Self {
+            // 24 bits of at least 128, where it has no prefix at all.
+            start: key.get(..4).map(Into::into),
             stranger: StrangerDigest::of(key.as_bytes()),
             ..Self::of_digest(sha256(&[key.as_bytes()]), None)
         })
@@ -106,6 +111,7 @@ impl ApiKey {
         Self {
             digest,
             kind,
+            start: None,
             stranger: StrangerDigest::of(&digest),
             id: None,
             name: None,
@@ -229,6 +235,11 @@ pub(super) fn check(key: &str) -> Result<(), ConfigError> {
     Ok(())
 }
 
+/// What everybody may know of a generated key.
+fn public_start(key: &ParsedKey<'_>) -> Box<str> {
+    format!("{}_{}", key.prefix(), key.id()).into()
+}
+
 /// Before 1970 nothing was valid.
 fn since_epoch(at: SystemTime) -> Duration {
     at.duration_since(UNIX_EPOCH).unwrap_or_default()
@@ -292,7 +303,9 @@ impl GeneratedKey {
 
     /// The key as a layer takes it: its digest and its id.
     pub fn to_key(&self) -> ApiKey {
-        ApiKey::stored(self.digest()).id(self.id())
+        let mut key = ApiKey::stored(self.digest()).id(self.id());
+        key.start = self.parsed().as_ref().map(public_start);
+        key
     }
 
     fn parsed(&self) -> Option<ParsedKey<'_>> {

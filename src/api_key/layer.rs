@@ -109,10 +109,14 @@ impl ApiKeyLayer {
     }
 
     /// Accepts only keys that begin with `prefix` (`acme_`, say); all others are refused
-    /// without a look at the keys. Default: none.
+    /// without a look at the keys, and whatever has it is a key, good or bad. That tells keys
+    /// from the tokens of [another provider](crate::auth#several-providers). Default: none.
     ///
     /// # Errors
-    /// It is empty, longer than 64 characters, or has one no key can have.
+    /// It is empty, longer than 64 characters, or has one no key can have; or a key that was
+    /// given does not begin like that. Of a key only its first four characters are kept, of a
+    /// generated one prefix and id, and of one in a file or a store nothing: what lies beyond
+    /// is not checked.
     pub fn prefix(mut self, prefix: &str) -> Result<Self, ConfigError> {
         self.0.edit_provider(|keys| keys.set_prefix(prefix))?;
         Ok(self)

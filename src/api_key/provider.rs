@@ -15,7 +15,7 @@ use super::set::KeySet;
 #[cfg(feature = "api-key-store")]
 use super::store::{Asked, Lookup, StoreCache, StoredKeys};
 use super::used::{Hook, KeyUse};
-use crate::auth::{Accepted, Authenticate, Authentication};
+use crate::auth::{Accepted, Authenticate, Authentication, Shape};
 use crate::challenge::Challenge;
 use crate::clock::Clock;
 use crate::credential::{Credential, Location, RequestHead, is_b64token};
@@ -118,8 +118,8 @@ impl ApiKeys {
     /// Replaces all keys, for every clone of the layer and in the middle of serving.
     ///
     /// # Errors
-    /// There is no key, a key is not good (see [`ApiKey::new`]), or one is there twice; or
-    /// the keys come from a file or a store. The old keys then stay.
+    /// There is no key, a key is not good (see [`ApiKey::new`]), is there twice, or lacks the
+    /// [`prefix`](super::ApiKeyLayer::prefix); or the keys come from a file or a store. The old keys then stay.
     pub fn replace<I>(&self, keys: I) -> Result<(), ConfigError>
     where
         I: IntoIterator,
@@ -130,6 +130,7 @@ impl ApiKeys {
             Source::Memory(memory) => {
                 let keys = KeySet::collect(keys)?;
                 keys.check(memory.pepper.as_ref())?;
+                keys.check_prefix(self.prefix.as_deref())?;
                 memory.replace(keys);
                 Ok(())
             }
@@ -214,6 +215,12 @@ impl ApiKeys {
                 format!("{prefix:?} cannot begin a key: use 1 to 64 of A-Z a-z 0-9 - . _ ~ + /"),
             ));
         }
+        match &self.source {
+            Source::Memory(memory) => memory.keys.load().check_prefix(Some(prefix))?,
+            // Of these only digests are known.
+            #[cfg(feature = "api-key-store")]
+            Source::File(_) | Source::Store(_) => {}
+        }
         self.prefix = Some(prefix.into());
         Ok(())
     }
@@ -272,6 +279,18 @@ fn accept(entry: &Entry, hook: Option<&Hook>, clock: &Clock) -> Accepted {
 impl Authenticate for ApiKeys {
     fn locations(&self) -> &[Location] {
         &self.location
+    }
+
+    fn name(&self) -> &'static str {
+        "ApiKeys"
+    }
+
+    fn shapes(&self) -> Vec<Shape> {
+        let [location] = self.location.clone();
+        vec![match &self.prefix {
+            Some(prefix) => Shape::prefixed(location, &**prefix),
+            None => Shape::any(location),
+        }]
     }
 
     fn accepts(&self, credential: &Credential<'_>) -> bool {

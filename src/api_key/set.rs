@@ -22,6 +22,8 @@ pub(super) struct KeySet {
     has_digests: bool,
     /// Whether one of them is foreign.
     has_foreign: bool,
+    /// How the keys begin, where that is known.
+    starts: Vec<Box<str>>,
 }
 
 impl KeySet {
@@ -36,6 +38,7 @@ impl KeySet {
             let key: ApiKey = key.try_into()?;
             set.has_times |= key.validity.has_times();
             set.has_digests |= key.kind.is_some();
+            set.starts.extend(key.start.clone());
             set.has_foreign |= key.kind == Some(DigestKind::Foreign);
             if set.map.insert(key.digest, Entry::new(&key)).is_some() {
                 return Err(ConfigError::new("keys", "the same API key is there twice"));
@@ -60,6 +63,24 @@ impl KeySet {
             return Err(ConfigError::new(
                 "keys",
                 "there is a digest made with a pepper, and no pepper to compare with; give it",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Refuses a set with a key nobody could use, because it begins with something else.
+    pub(super) fn check_prefix(&self, prefix: Option<&str>) -> Result<(), ConfigError> {
+        let Some(prefix) = prefix else { return Ok(()) };
+        let fits = |start: &str| start.starts_with(prefix) || prefix.starts_with(start);
+        let others = self.starts.iter().filter(|start| !fits(start)).count();
+        if others > 0 {
+            return Err(ConfigError::new(
+                "prefix",
+                format!(
+                    "{others} of {} keys do not begin with {prefix:?} and would always be \
+                     refused; take them out, or choose the prefix they have",
+                    self.len()
+                ),
             ));
         }
         Ok(())

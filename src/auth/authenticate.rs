@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response};
 
+use super::Shape;
 use crate::challenge::Challenge;
 use crate::clock::Clock;
 use crate::credential::{Credential, Location, RequestHead};
@@ -49,10 +50,25 @@ pub trait Authenticate: fmt::Debug + Send + Sync + 'static {
     /// The headers the credential is read from.
     fn locations(&self) -> &[Location];
 
-    /// Whether a credential is of this provider's kind, judged by its shape alone.
+    /// What messages about configuration call the provider; by default the name of its
+    /// type.
+    fn name(&self) -> &'static str {
+        std::any::type_name::<Self>()
+    }
+
+    /// The shapes its credentials have, for a layer of several providers: a credential goes
+    /// to the one of whose shape it is, and to no other. Asked once, when providers are
+    /// combined.
     ///
-    /// Where several providers stand behind one layer, a credential goes to the first
-    /// that says yes, and to no other.
+    /// By default it takes whatever stands in its [`locations`](Self::locations), so that
+    /// nobody else can read these. A credential that nobody has the shape of may be given to
+    /// any provider, which must refuse it without showing it to anybody.
+    fn shapes(&self) -> Vec<Shape> {
+        self.locations().iter().cloned().map(Shape::any).collect()
+    }
+
+    /// Whether a credential is of this provider's kind, judged by its shape alone: what is
+    /// not is refused without a further look.
     fn accepts(&self, credential: &Credential<'_>) -> bool {
         self.locations().contains(credential.location())
     }
@@ -95,6 +111,14 @@ pub trait Authenticate: fmt::Debug + Send + Sync + 'static {
 impl<P: Authenticate + ?Sized> Authenticate for Arc<P> {
     fn locations(&self) -> &[Location] {
         (**self).locations()
+    }
+
+    fn name(&self) -> &'static str {
+        (**self).name()
+    }
+
+    fn shapes(&self) -> Vec<Shape> {
+        (**self).shapes()
     }
 
     fn accepts(&self, credential: &Credential<'_>) -> bool {

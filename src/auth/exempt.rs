@@ -66,6 +66,19 @@ impl Exemptions {
         Ok(self.sse.insert(endpoints))
     }
 
+    /// Whether both let the same paths pass.
+    pub(super) fn has_paths_of(&self, other: &Self) -> bool {
+        let within = |one: &Self, other: &Self| {
+            let mut paths = one.public.iter();
+            paths.all(|path| other.public.contains(path))
+        };
+        within(self, other) && within(other, self)
+    }
+
+    pub(super) fn has_sse_of(&self, other: &Self) -> bool {
+        self.sse == other.sse
+    }
+
     pub(super) fn cover(&self, head: RequestHead<'_>) -> bool {
         let path = head.uri().path();
         let method = head.method();

@@ -6,11 +6,10 @@ use bytes::Bytes;
 use http::{HeaderName, Request, Response};
 use tower_layer::Layer;
 
-use super::exempt::{Exemptions, SseEndpoints};
+use super::exempt::SseEndpoints;
 use super::future::Admission;
-use super::lease::Streams;
+use super::settings::Settings;
 use super::{Accepted, AuthService, Authenticate, Authentication, PendingAuthentication};
-use crate::challenge::RefusalContext;
 use crate::credential::{self, QueryNames, RequestHead};
 use crate::error::{AuthError, ConfigError};
 use crate::refusal::refuse;
@@ -31,12 +30,8 @@ pub struct AuthLayer<P> {
 /// All that a request is judged by.
 #[derive(Clone, Debug)]
 pub(super) struct State<P> {
-    provider: P,
-    exempt: Exemptions,
-    query_names: QueryNames,
-    forward_credential: bool,
-    streams: Streams,
-    pub(super) context: Arc<RefusalContext>,
+    pub(super) provider: P,
+    pub(super) settings: Settings,
 }
 
 /// What becomes of a request.
@@ -66,17 +61,13 @@ impl<P: Authenticate> AuthLayer<P> {
     /// are removed before the inner service sees the request, gRPC requests are refused in
     /// gRPC's form.
     pub fn new(provider: P) -> Self {
-        let context = RefusalContext::new(provider.challenges(), provider.clock());
-        let context = Arc::new(context);
+        let settings = Settings::new(&provider);
+        Self::from_state(State { provider, settings })
+    }
+
+    pub(super) fn from_state(state: State<P>) -> Self {
         Self {
-            state: Arc::new(State {
-                streams: Streams::new(provider.clock()),
-                provider,
-                exempt: Exemptions::default(),
-                query_names: QueryNames::default(),
-                forward_credential: false,
-                context,
-            }),
+            state: Arc::new(state),
         }
     }
 
@@ -91,24 +82,18 @@ impl<P: Authenticate> AuthLayer<P> {
     where
         P: Clone,
     {
-        let State {
-            provider,
-            exempt,
-            query_names,
-            forward_credential,
-            streams,
-            context,
-        } = Arc::unwrap_or_clone(self.state);
-        AuthLayer {
-            state: Arc::new(State {
-                provider: Arc::new(provider) as Arc<dyn Authenticate>,
-                exempt,
-                query_names,
-                forward_credential,
-                streams,
-                context,
-            }),
-        }
+        let State { provider, settings } = self.into_state();
+        AuthLayer::from_state(State {
+            provider: Arc::new(provider) as Arc<dyn Authenticate>,
+            settings,
+        })
+    }
+
+    pub(super) fn into_state(self) -> State<P>
+    where
+        P: Clone,
+    {
+        Arc::unwrap_or_clone(self.state)
     }
 }
 
@@ -127,7 +112,7 @@ impl<P: Authenticate + Clone> AuthLayer<P> {
     pub fn public_path(mut self, path: &str) -> Result<Self, ConfigError> {
         let state = Arc::make_mut(&mut self.state);
         let resource_path = state.provider.resource_path();
-        state.exempt.add_public(path, resource_path)?;
+        state.settings.exempt.add_public(path, resource_path)?;
         Ok(self)
     }
 
@@ -140,7 +125,7 @@ impl<P: Authenticate + Clone> AuthLayer<P> {
             "dangerously_public_root",
             "GET and HEAD of / need no credential",
         );
-        Arc::make_mut(&mut self.state).exempt.add_root();
+        Arc::make_mut(&mut self.state).settings.exempt.add_root();
         self
     }
 
@@ -153,7 +138,12 @@ impl<P: Authenticate + Clone> AuthLayer<P> {
     pub fn sse_endpoints(mut self, endpoints: SseEndpoints) -> Result<Self, ConfigError> {
         let state = Arc::make_mut(&mut self.state);
         let resource_path = state.provider.resource_path();
-        for warning in state.exempt.set_sse(endpoints, resource_path)?.warnings() {
+        for warning in state
+            .settings
+            .exempt
+            .set_sse(endpoints, resource_path)?
+            .warnings()
+        {
             telemetry::weakened("sse_endpoints", &warning);
         }
         Ok(self)
@@ -173,7 +163,7 @@ impl<P: Authenticate + Clone> AuthLayer<P> {
         I: IntoIterator,
         I::Item: AsRef<str>,
     {
-        Arc::make_mut(&mut self.state).query_names = QueryNames::new(names)?;
+        Arc::make_mut(&mut self.state).settings.query_names = QueryNames::new(names)?;
         Ok(self)
     }
 
@@ -182,7 +172,33 @@ impl<P: Authenticate + Clone> AuthLayer<P> {
     /// MCP forbids passing a client's token on to another service. A forwarded header is
     /// marked sensitive, which keeps it out of `Debug` output.
     pub fn forward_credential(mut self, forward: bool) -> Self {
-        Arc::make_mut(&mut self.state).forward_credential = forward;
+        Arc::make_mut(&mut self.state).settings.forward_credential = forward;
+        self
+    }
+
+    /// Lets requests without a credential pass, as nobody's: they have no
+    /// [`Principal`](crate::Principal), and whatever needs one answers 401 with this layer's
+    /// challenge. Default: every request needs a credential.
+    ///
+    /// A credential that is there must be good: an expired one, a malformed one, two, or one
+    /// in the query string are refused as ever, and no request falls back to nobody. No
+    /// credential is one of another scheme (`Authorization: Basic …`, which is left alone),
+    /// and `Bearer` with nothing after it.
+    ///
+    /// Behind it, axum handlers take `Option<Principal>`; layers for scopes answer 401 where
+    /// scopes are needed; sessions of all who are nobody belong to them together. The streams
+    /// of nobody have no end: neither a credential nor
+    /// [`stream_max_life`](Self::stream_max_life) ends them.
+    ///
+    /// ```
+    /// use tower_mcp_auth::ApiKeyLayer;
+    ///
+    /// let layer = ApiKeyLayer::new(["b25lLXJhbmRvbS1rZXktMTIzNA"])?.optional();
+    /// # let _ = layer;
+    /// # Ok::<(), tower_mcp_auth::ConfigError>(())
+    /// ```
+    pub fn optional(mut self) -> Self {
+        Arc::make_mut(&mut self.state).settings.optional = true;
         self
     }
 
@@ -190,7 +206,7 @@ impl<P: Authenticate + Clone> AuthLayer<P> {
     /// `grpc-status`); default true. Off, it gets the HTTP form.
     pub fn grpc_refusals(mut self, grpc: bool) -> Self {
         let state = Arc::make_mut(&mut self.state);
-        Arc::make_mut(&mut state.context).grpc = grpc;
+        Arc::make_mut(&mut state.settings.context).grpc = grpc;
         self
     }
 
@@ -206,7 +222,9 @@ impl<P: Authenticate + Clone> AuthLayer<P> {
         hook: impl Fn(&DecisionRecord<'_>) + Send + Sync + 'static,
     ) -> Self {
         let state = Arc::make_mut(&mut self.state);
-        Arc::make_mut(&mut state.context).audit.add_hook(hook);
+        Arc::make_mut(&mut state.settings.context)
+            .audit
+            .add_hook(hook);
         self
     }
 
@@ -214,17 +232,21 @@ impl<P: Authenticate + Clone> AuthLayer<P> {
     /// meant to stay open; default 10 minutes. See
     /// [the end of streams](crate::auth#the-end-of-streams).
     pub fn stream_grace(mut self, grace: Duration) -> Self {
-        Arc::make_mut(&mut self.state).streams.grace = grace;
+        Arc::make_mut(&mut self.state).settings.streams.grace = grace;
         self
     }
 
     /// How long a stream may stay open whose credential does not expire; default without end.
-    /// See [the end of streams](crate::auth#the-end-of-streams).
+    /// See [the end of streams](crate::auth#the-end-of-streams). Streams of requests that
+    /// needed no credential are not among them.
     ///
     /// # Errors
     /// The time is zero.
     pub fn stream_max_life(mut self, life: Duration) -> Result<Self, ConfigError> {
-        Arc::make_mut(&mut self.state).streams.set_max_life(life)?;
+        Arc::make_mut(&mut self.state)
+            .settings
+            .streams
+            .set_max_life(life)?;
         Ok(self)
     }
 
@@ -234,7 +256,10 @@ impl<P: Authenticate + Clone> AuthLayer<P> {
     /// as the connection lives. [`stream_max_life`](Self::stream_max_life) holds for all
     /// streams instead, if it is set.
     pub fn dangerously_streams_outlive_credentials(mut self) -> Self {
-        Arc::make_mut(&mut self.state).streams.outlive_credentials = true;
+        Arc::make_mut(&mut self.state)
+            .settings
+            .streams
+            .outlive_credentials = true;
         telemetry::weakened(
             "dangerously_streams_outlive_credentials",
             "streams go on after their credential has expired",
@@ -249,11 +274,7 @@ impl<P: Authenticate + Clone> AuthLayer<P> {
     ) -> Result<(), ConfigError> {
         let state = Arc::make_mut(&mut self.state);
         edit(&mut state.provider)?;
-        Arc::make_mut(&mut state.context).challenges = state.provider.challenges();
-        state.streams.clock = state.provider.clock();
-        Arc::make_mut(&mut state.context)
-            .audit
-            .set_clock(state.provider.clock());
+        state.settings.follow(&state.provider);
         Ok(())
     }
 }
@@ -267,7 +288,7 @@ impl<P: Authenticate> State<P> {
         let mut case = Case::auth(NO_PROVIDER);
         match self.authenticate(head, &mut case) {
             Ok(decision) => decision,
-            Err(error) => Decision::Respond(refuse(error, &self.context, head, case)),
+            Err(error) => Decision::Respond(refuse(error, &self.settings.context, head, case)),
         }
     }
 
@@ -279,25 +300,41 @@ impl<P: Authenticate> State<P> {
         let locations = self.provider.locations();
         // A credential in a URL has leaked already, into logs and histories, and cannot be
         // taken out of it here: not even a public path may pass it on.
-        self.query_names.check(head.uri(), locations)?;
-        if self.exempt.cover(head) {
-            case.anonymous(head, &self.context.audit);
+        self.settings.query_names.check(head.uri(), locations)?;
+        if self.settings.exempt.cover(head) {
+            case.anonymous(head, &self.settings.context.audit);
             return Ok(Decision::PassExempt);
         }
-        let (location, credential) =
-            credential::read(locations, head.headers())?.ok_or_else(AuthError::missing)?;
+        let Some((location, credential)) = credential::read(locations, head.headers())? else {
+            return match self.settings.optional {
+                true => {
+                    case.anonymous(head, &self.settings.context.audit);
+                    Ok(Decision::PassExempt)
+                }
+                false => Err(AuthError::missing()),
+            };
+        };
         if !self.provider.accepts(&credential) {
             return Err(AuthError::invalid("unaccepted_credential"));
         }
         let header = location.header();
-        let provider = self.provider.provider_name(&credential);
+        let Settings {
+            context, streams, ..
+        } = &self.settings;
+        let stopwatch = Stopwatch::start(&streams.clock);
+        let answer = self.provider.authenticate(&credential, head);
+        // Not before the answer: to tell may take another look at the credential.
+        let known = match &answer {
+            Authentication::Ready(Ok(accepted)) => telemetry::own_provider(&accepted.principal),
+            _ => None,
+        };
+        let provider = known.unwrap_or_else(|| self.provider.provider_name(&credential));
         *case = Case::auth(provider);
-        let stopwatch = Stopwatch::start(&self.streams.clock);
-        match self.provider.authenticate(&credential, head) {
+        match answer {
             Authentication::Ready(answer) => {
-                stopwatch.stop(&self.streams.clock, provider, false);
+                stopwatch.stop(&streams.clock, provider, false);
                 let accepted = answer?;
-                case.accepted_as(&accepted.principal, head, &self.context.audit);
+                case.accepted_as(&accepted.principal, head, &context.audit);
                 Ok(Decision::Admit(header, accepted))
             }
             Authentication::Pending(pending) => {
@@ -313,17 +350,17 @@ impl<P: Authenticate> State<P> {
     /// What an accepted request is made ready with.
     pub(super) fn admission<'s>(&'s self, header: &'s HeaderName) -> Admission<'s> {
         Admission {
-            context: &self.context,
+            context: &self.settings.context,
             header,
-            forward_credential: self.forward_credential,
-            streams: &self.streams,
+            forward_credential: self.settings.forward_credential,
+            streams: &self.settings.streams,
         }
     }
 
     /// Takes out of an exempt request what the inner service must not see.
     pub(super) fn clean<B>(&self, request: &mut Request<B>) {
         let locations = self.provider.locations();
-        if self.forward_credential {
+        if self.settings.forward_credential {
             credential::mark_sensitive(locations, request.headers_mut());
         } else {
             credential::strip(locations, request.headers_mut());

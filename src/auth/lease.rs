@@ -26,7 +26,7 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(3600);
 pub(super) struct Streams {
     pub(super) outlive_credentials: bool,
     pub(super) grace: Duration,
-    max_life: Option<Duration>,
+    pub(super) max_life: Option<Duration>,
     /// The provider's.
     pub(super) clock: Clock,
 }

@@ -51,6 +51,12 @@ macro_rules! auth_layer_newtype {
                 Self(self.0.forward_credential(forward))
             }
 
+            /// See [`AuthLayer::optional`](crate::auth::AuthLayer::optional): requests without a
+            /// credential pass, as nobody's; a bad credential is refused as ever.
+            pub fn optional(self) -> Self {
+                Self(self.0.optional())
+            }
+
             /// See [`AuthLayer::grpc_refusals`](crate::auth::AuthLayer::grpc_refusals): whether
             /// gRPC requests are refused in gRPC's form; default true.
             pub fn grpc_refusals(self, grpc: bool) -> Self {
@@ -88,6 +94,24 @@ macro_rules! auth_layer_newtype {
             /// [`AuthLayer::dangerously_streams_outlive_credentials`](crate::auth::AuthLayer::dangerously_streams_outlive_credentials).
             pub fn dangerously_streams_outlive_credentials(self) -> Self {
                 Self(self.0.dangerously_streams_outlive_credentials())
+            }
+
+            /// See [`AuthLayer::or`](crate::auth::AuthLayer::or): a layer that takes the
+            /// credentials of `other` as well, told apart by their shape.
+            ///
+            /// # Errors
+            /// A credential can have the shape of both, or a common setting differs.
+            pub fn or<B>(
+                self,
+                other: impl Into<crate::auth::AuthLayer<B>>,
+            ) -> Result<
+                crate::auth::AuthLayer<crate::auth::Either<$provider, B>>,
+                crate::ConfigError,
+            >
+            where
+                B: crate::auth::Authenticate + Clone,
+            {
+                self.0.or(other)
             }
 
             /// See [`AuthLayer::boxed`](crate::auth::AuthLayer::boxed): the layer with its

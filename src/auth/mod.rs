@@ -7,7 +7,8 @@
 //! 3. A request that needs no credential ([`AuthLayer::public_path`]) goes on without a
 //!    principal, and without the credential it may have brought.
 //! 4. The one credential is read from the headers the provider names. Two of them, or one
-//!    that is malformed, are refused with 400; none, with 401 and a challenge.
+//!    that is malformed, are refused with 400; none, with 401 and a challenge, unless
+//!    credentials are [`optional`](AuthLayer::optional).
 //! 5. The provider says whose it is. If it need not wait, this costs neither a box nor a
 //!    clone of the inner service; if it must, the service that was polled ready is kept.
 //! 6. The credential is taken out of the request, the [`Principal`](crate::Principal) put
@@ -16,6 +17,51 @@
 //! A refusal is a response: the inner service is never reached, its error type never
 //! changed. Every refusal carries its [`AuthError`](crate::AuthError) in the response's
 //! extensions.
+//!
+//! # Several providers
+//!
+//! [`or`](AuthLayer::or) makes one layer of two, and of that and a third: each takes the
+//! credentials of its own shape, whatever the order they are written in. No credential is
+//! tried with a second provider, so a key is never sent to an introspection endpoint, and a
+//! token never looked up in a key store.
+//!
+//! ```
+//! use tower_mcp_auth::{ApiKeyLayer, OAuthLayer};
+//!
+//! let oauth = OAuthLayer::new("https://mcp.example.com/mcp", "https://auth.example.com")?;
+//! let keys = ApiKeyLayer::new(["b25lLXJhbmRvbS1rZXktMTIzNA"])?;
+//! let layer = oauth.or(keys)?.public_path("/health")?;
+//!
+//! // Among bearer tokens nothing tells such a key from a token.
+//! use tower_mcp_auth::api_key::KeyScheme;
+//! let oauth = OAuthLayer::new("https://mcp.example.com/mcp", "https://auth.example.com")?;
+//! let keys = ApiKeyLayer::new(["b25lLXJhbmRvbS1rZXktMTIzNA"])?;
+//! assert!(oauth.or(keys.authorization_scheme(KeyScheme::Bearer)?).is_err());
+//! # let _ = layer;
+//! # Ok::<(), tower_mcp_auth::ConfigError>(())
+//! ```
+//!
+//! What tells credentials apart, in this order:
+//!
+//! 1. The header, and the scheme in it. Two credentials in one request are refused; headers
+//!    and schemes that no provider reads are nobody's credential, and left alone.
+//! 2. A prefix: [`ApiKeyLayer::prefix`](crate::ApiKeyLayer::prefix), and the `token_prefix` of
+//!    introspection. What has it goes to its owner, good or bad. No prefix may begin another
+//!    provider's, nor be one with which a JWT can begin (`ey`).
+//! 3. The issuer of a JWT, read without trust: the provider of that issuer checks it. A JWT
+//!    from nobody's issuer is refused with `issuer_mismatch`, one without an issuer with
+//!    `missing_issuer`, and neither reaches a provider.
+//! 4. What is left are opaque tokens, for the one provider that takes them; if none does, the
+//!    provider written first that reads there refuses what is left.
+//!
+//! Where that leaves a doubt, `or` is a [`ConfigError`](crate::ConfigError) that names both
+//! providers and what to set. The rules for providers of your own are
+//! [`Authenticate::shapes`].
+//!
+//! A refused client is told of each scheme in one line, `Bearer` first. Of two `Bearer`
+//! challenges the one with `resource_metadata` stays, with its scopes and realm. Settings of
+//! the layer (public paths, the end of streams, …) that differ are an error: set them after
+//! `or`.
 //!
 //! # The end of streams
 //!
@@ -77,6 +123,7 @@
 
 mod authenticate;
 mod body;
+mod either;
 mod exempt;
 #[cfg(feature = "axum")]
 mod extract;
@@ -85,9 +132,12 @@ mod layer;
 mod lease;
 mod macros;
 mod service;
+mod settings;
+mod shape;
 
 pub use self::authenticate::{Accepted, Authenticate, Authentication, PendingAuthentication};
 pub use self::body::ResponseBody;
+pub use self::either::Either;
 pub use self::exempt::SseEndpoints;
 #[cfg(feature = "axum")]
 pub use self::extract::PrincipalRejection;
@@ -95,3 +145,4 @@ pub use self::future::ResponseFuture;
 pub use self::layer::AuthLayer;
 pub(crate) use self::macros::auth_layer_newtype;
 pub use self::service::AuthService;
+pub use self::shape::Shape;

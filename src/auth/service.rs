@@ -63,7 +63,7 @@ where
                 self.state.clean(&mut request);
                 let extensions = request.extensions_mut();
                 extensions.remove::<Principal>();
-                extensions.insert(NoPrincipal(Arc::clone(&self.state.context)));
+                extensions.insert(NoPrincipal(Arc::clone(&self.state.settings.context)));
                 ResponseFuture::inner(self.inner.call(request), Afterwards::default())
             }
             Decision::Wait(header, waiting, pending) => {

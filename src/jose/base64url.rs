@@ -31,6 +31,12 @@ pub(super) fn decoded_len(length: usize) -> usize {
     length / 4 * 3 + (length % 4).saturating_sub(1)
 }
 
+/// What one character stands for.
+pub(super) fn sextet(character: u8) -> Option<u32> {
+    let value = PLACES[3][usize::from(character)];
+    (value != BAD).then_some(value)
+}
+
 /// The 24 bits of four characters, and [`BAD`] where one of them is none.
 fn group(a: u8, b: u8, c: u8, d: u8) -> u32 {
     let [first, second, third, fourth] = &PLACES;

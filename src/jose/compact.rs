@@ -134,7 +134,6 @@ impl<'t> Compact<'t> {
 
 /// Whether a token is a JWS by its shape: three parts, and the first is a JSON object. What
 /// is not belongs to whoever can say what it means.
-#[cfg(feature = "oauth")]
 pub(crate) fn is_jws(token: &[u8]) -> bool {
     type Members<'a> = std::collections::BTreeMap<Cow<'a, str>, serde::de::IgnoredAny>;
 

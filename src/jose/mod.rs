@@ -25,6 +25,7 @@ mod compact;
 mod json;
 mod key;
 mod material;
+mod peek;
 mod profile;
 // Only a server that is trusted by its issuer has any.
 #[cfg_attr(not(feature = "oauth"), allow(dead_code))]
@@ -51,6 +52,7 @@ pub(crate) use self::key::{KeyIdentity, UNKNOWN_KEY};
 pub(crate) use self::key::{KeySource, VerifyingKey, select};
 #[cfg(feature = "oauth")]
 pub(crate) use self::material::JwkParts;
+pub(crate) use self::peek::{Peeked, may_begin_jws, peek_issuer};
 pub(crate) use self::profile::{Audience, TokenProfile, check_scopes};
 #[cfg(feature = "oauth")]
 pub(crate) use self::profile::{Mark, mismatch, wrong_kind};

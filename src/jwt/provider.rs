@@ -1,6 +1,7 @@
 use std::fmt;
+use std::sync::Arc;
 
-use crate::auth::{Accepted, Authenticate, Authentication};
+use crate::auth::{Accepted, Authenticate, Authentication, Shape};
 use crate::challenge::Challenge;
 use crate::clock::Clock;
 use crate::credential::{Credential, Location, RequestHead};
@@ -46,6 +47,18 @@ impl Jwt {
 impl Authenticate for Jwt {
     fn locations(&self) -> &[Location] {
         &self.location
+    }
+
+    fn name(&self) -> &'static str {
+        "Jwt"
+    }
+
+    fn shapes(&self) -> Vec<Shape> {
+        let [location] = self.location.clone();
+        vec![match &self.profile.issuer {
+            Some(issuer) => Shape::jwt_from(location, [Arc::clone(issuer)]),
+            None => Shape::any_jwt(location),
+        }]
     }
 
     fn authenticate(&self, credential: &Credential<'_>, _: RequestHead<'_>) -> Authentication {

@@ -12,7 +12,7 @@ use super::metadata::MetadataDocument;
 use super::resource::ProtectedResource;
 use super::token_cache::{TokenId, TokenKey, Tokens, VerifiedToken};
 use super::trusted::TrustedServer;
-use crate::auth::{Accepted, Authenticate, Authentication};
+use crate::auth::{Accepted, Authenticate, Authentication, Shape};
 use crate::challenge::Challenge;
 use crate::clock::Clock;
 use crate::credential::{Credential, Location, RequestHead};
@@ -351,6 +351,22 @@ fn recall(tokens: &Tokens, id: &TokenId<'_>, now: Duration) -> Result<Option<Rec
 impl Authenticate for OAuth {
     fn locations(&self) -> &[Location] {
         &self.inner.location
+    }
+
+    fn name(&self) -> &'static str {
+        "OAuth"
+    }
+
+    fn shapes(&self) -> Vec<Shape> {
+        let [location] = &self.inner.location;
+        let issuers = self.inner.servers.keys().cloned();
+        let mut shapes = vec![Shape::jwt_from(location.clone(), issuers)];
+        let prefixes = self.inner.opaque.prefixes();
+        shapes.extend(prefixes.map(|prefix| Shape::prefixed(location.clone(), prefix)));
+        if self.inner.opaque.takes_others() {
+            shapes.push(Shape::opaque(location.clone()));
+        }
+        shapes
     }
 
     fn authenticate(&self, credential: &Credential<'_>, _: RequestHead<'_>) -> Authentication {

@@ -268,6 +268,15 @@ impl Audit {
         self.hooks.push(Arc::new(hook));
     }
 
+    /// A hook that both have is called once.
+    pub(crate) fn join_hooks(&mut self, other: &Self) {
+        for hook in &other.hooks {
+            if !self.hooks.iter().any(|own| Arc::ptr_eq(own, hook)) {
+                self.hooks.push(Arc::clone(hook));
+            }
+        }
+    }
+
     /// What waits by another clock is forgotten.
     pub(crate) fn set_clock(&mut self, clock: Clock) {
         self.step_ups = Arc::new(StepUps::new(clock));
@@ -280,6 +289,12 @@ impl fmt::Debug for Audit {
             .field("hooks", &self.hooks.len())
             .finish_non_exhaustive()
     }
+}
+
+/// The provider of this crate whose principal it is.
+pub(crate) fn own_provider(principal: &Principal) -> Option<&'static str> {
+    let mut own = ["api_key", "jwt", "oauth"].into_iter();
+    own.find(|own| *own == principal.provider())
 }
 
 /// A request before somebody who decides.

@@ -86,7 +86,7 @@ mod meter;
 pub mod metrics;
 mod step_up;
 
-pub(crate) use self::decision::{Audit, Case, Operation, Stage};
+pub(crate) use self::decision::{Audit, Case, Operation, Stage, own_provider};
 pub use self::decision::{DecisionRecord, Outcome};
 pub(crate) use self::events::{
     list_withheld, no_auth_layer, no_client_address, stream_ended, unusable_session_id, weakened,

@@ -8,11 +8,12 @@ use tower_mcp_auth::jose::Secret;
 use tower_mcp_auth::mcp::{McpScopesLayer, OriginLayer, ScopePolicy};
 use tower_mcp_auth::scopes::RequireScopesLayer;
 use tower_mcp_auth::telemetry::{DecisionRecord, Outcome};
-use tower_mcp_auth::{AuthLayer, Clock, JwtLayer, Principal};
+use tower_mcp_auth::{ApiKeyLayer, AuthLayer, Clock, JwtLayer, Principal};
 use tracing::Level;
 
 use crate::common::{
-    Answering, Inner, SECRET, ask, clock, guards, hs256_layer, request, request_to, token, trace,
+    API_KEY, Answering, Inner, SECRET, ask, clock, guards, hs256_layer, request, request_to, token,
+    trace,
 };
 
 pub fn bearer(scopes: &str) -> String {
@@ -297,4 +298,40 @@ pub fn post(
     *request.method_mut() = Method::POST;
     *request.body_mut() = body.into();
     request
+}
+
+#[tokio::test]
+async fn of_several_providers_the_one_whose_credential_it_was_is_told() {
+    let (left, right) = (Audit::default(), Audit::default());
+    let clock = clock();
+    let keys = ApiKeyLayer::new([API_KEY]).unwrap().clock(clock.clone());
+    let keys = keys.on_decision(right.hook());
+    let both = jwt(&clock, "").on_decision(left.hook());
+    let both = tower_mcp_auth::AuthLayer::from(both).or(keys).unwrap();
+    for (header, value, expected) in [
+        ("authorization", bearer("a"), "auth accepted jwt "),
+        (
+            "authorization",
+            "Bearer bad".to_owned(),
+            "auth refused jwt ",
+        ),
+        ("x-api-key", API_KEY.to_owned(), "auth accepted api_key "),
+        ("x-api-key", "bad".to_owned(), "auth refused api_key "),
+        ("x-other", "x".to_owned(), "auth refused none "),
+    ] {
+        ask(&both, request(&[(header, value)])).await;
+        let told = left.take();
+        assert_eq!(told.len(), 1);
+        assert!(told[0].starts_with(expected), "{told:?}");
+        // The hooks of both layers hear of all.
+        assert_eq!(right.take(), told);
+    }
+}
+
+#[tokio::test]
+async fn who_may_come_without_a_credential_is_told_as_anonymous() {
+    let audit = Audit::default();
+    let layer = jwt(&clock(), "").on_decision(audit.hook()).optional();
+    ask(&layer, request::<&str>(&[])).await.admitted();
+    assert_eq!(audit.take(), ["auth anonymous none - -"]);
 }

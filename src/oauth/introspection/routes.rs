@@ -51,6 +51,16 @@ impl OpaqueRoutes {
         self.prefixed.is_empty() && self.other.is_none()
     }
 
+    /// What opaque tokens begin with, where that tells whose they are.
+    pub(in crate::oauth) fn prefixes(&self) -> impl Iterator<Item = &str> {
+        self.prefixed.iter().map(|(prefix, _)| &**prefix)
+    }
+
+    /// Whether a server takes those that begin with none of the prefixes.
+    pub(in crate::oauth) fn takes_others(&self) -> bool {
+        self.other.is_some()
+    }
+
     /// The server to ask about `token`; refused, where it can be no token of any.
     pub(in crate::oauth) fn server(&self, token: &[u8]) -> Result<&Arc<Introspector>, AuthError> {
         let prefixed = self

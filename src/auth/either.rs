@@ -1,0 +1,279 @@
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::Response;
+
+use super::layer::State;
+use super::{AuthLayer, Authenticate, Authentication, Shape};
+use crate::challenge::Challenge;
+use crate::clock::Clock;
+use crate::credential::{Credential, Location, RequestHead};
+use crate::error::{AuthError, ConfigError};
+#[cfg(feature = "jwt")]
+use crate::{
+    error::quoted,
+    jose::{Peeked, peek_issuer},
+};
+
+/// Two providers behind one layer: what [`or`](AuthLayer::or) makes.
+///
+/// A credential goes to one of them, chosen by its shape, and never to the other; see
+/// [several providers](crate::auth#several-providers).
+#[derive(Clone)]
+pub struct Either<A, B> {
+    left: A,
+    right: B,
+    routes: Arc<Routes>,
+}
+
+struct Routes {
+    /// Of both, each once.
+    locations: Vec<Location>,
+    left: Vec<Shape>,
+    right: Vec<Shape>,
+}
+
+enum Side {
+    Left,
+    Right,
+}
+
+impl<A: Authenticate, B: Authenticate> Either<A, B> {
+    /// Either of two providers.
+    ///
+    /// # Errors
+    /// A credential can have the shape of both; or both protect a resource of their own, and
+    /// publish its metadata. The message names both providers, and the way out.
+    pub fn new(left: A, right: B) -> Result<Self, ConfigError> {
+        let mut locations = left.locations().to_vec();
+        for location in right.locations() {
+            if !locations.contains(location) {
+                locations.push(location.clone());
+            }
+        }
+        let routes = Routes {
+            locations,
+            left: Shape::all_of(&left),
+            right: Shape::all_of(&right),
+        };
+        for one in &routes.left {
+            for other in &routes.right {
+                one.check_disjoint(other)?;
+            }
+        }
+        check_resource(&left, &right)?;
+        Ok(Self {
+            left,
+            right,
+            routes: Arc::new(routes),
+        })
+    }
+
+    /// The provider written first.
+    pub fn left(&self) -> &A {
+        &self.left
+    }
+
+    /// The provider written second: the keys of `oauth.or(api_keys)`, to replace them.
+    pub fn right(&self) -> &B {
+        &self.right
+    }
+}
+
+/// Two resources, or two documents on one, would leave a client with half of the truth.
+fn check_resource(left: &impl Authenticate, right: &impl Authenticate) -> Result<(), ConfigError> {
+    let names = || format!("{} and {}", left.name(), right.name());
+    if let (Some(one), Some(other)) = (left.resource_path(), right.resource_path())
+        && one != other
+    {
+        return Err(ConfigError::new(
+            "resource",
+            format!(
+                "{} protect different resources, at {one:?} and {other:?}; give each a layer of \
+                 its own",
+                names()
+            ),
+        ));
+    }
+    let publishes = |challenges: Vec<Challenge>| {
+        let mut challenges = challenges.iter();
+        challenges.any(Challenge::names_metadata)
+    };
+    if publishes(left.challenges()) && publishes(right.challenges()) {
+        return Err(ConfigError::new(
+            "resource",
+            format!(
+                "{} both publish metadata of a protected resource, and a client reads one; name \
+                 all authorization servers in one `OAuthLayer::builder`",
+                names()
+            ),
+        ));
+    }
+    Ok(())
+}
+
+impl Routes {
+    /// Whose a credential is, by its shape. Prefixes come first, because nothing but a
+    /// provider's own credentials has one.
+    fn side(&self, credential: &Credential<'_>) -> Result<Side, AuthError> {
+        let here = |shape: &&Shape| shape.is_at(credential.location());
+        let (left, right) = (
+            self.left.iter().filter(here),
+            self.right.iter().filter(here),
+        );
+        match (left.clone().next(), right.clone().next()) {
+            (Some(_), None) => return Ok(Side::Left),
+            (None, Some(_)) => return Ok(Side::Right),
+            _ => {}
+        }
+        if left.clone().any(|shape| shape.has_prefix_of(credential)) {
+            return Ok(Side::Left);
+        }
+        if right.clone().any(|shape| shape.has_prefix_of(credential)) {
+            return Ok(Side::Right);
+        }
+        let left = left.filter(|shape| !shape.is_prefixed());
+        let right = right.filter(|shape| !shape.is_prefixed());
+        match (left.clone().next(), right.clone().next()) {
+            (Some(_), None) => Ok(Side::Left),
+            (None, Some(_)) => Ok(Side::Right),
+            #[cfg(feature = "jwt")]
+            (Some(_), Some(_)) => {
+                let either = |of: &dyn Fn(&Shape) -> bool| {
+                    if left.clone().any(of) {
+                        Some(Side::Left)
+                    } else {
+                        right.clone().any(of).then_some(Side::Right)
+                    }
+                };
+                match peek_issuer(credential.as_bytes()) {
+                    // The first that reads JWTs says what is wrong with it.
+                    Peeked::NotJws => Ok(either(&Shape::is_opaque).unwrap_or(Side::Left)),
+                    Peeked::Unreadable => Ok(either(&Shape::is_jwt).unwrap_or(Side::Left)),
+                    Peeked::Issuer(issuer) => either(&|shape| shape.is_from(issuer.as_deref()))
+                        .ok_or_else(|| nobodys(issuer.as_deref())),
+                }
+            }
+            _ => Err(unaccepted()),
+        }
+    }
+}
+
+fn unaccepted() -> AuthError {
+    AuthError::invalid("unaccepted_credential")
+}
+
+/// A JWT that is from no issuer of any provider.
+#[cfg(feature = "jwt")]
+fn nobodys(issuer: Option<&str>) -> AuthError {
+    let Some(issuer) = issuer else {
+        return AuthError::invalid("missing_issuer").with_detail("the token has no iss");
+    };
+    AuthError::invalid("issuer_mismatch")
+        .with_description("The access token is from another issuer")
+        .with_detail(format!(
+            "{} is an issuer of none of the providers",
+            quoted(issuer)
+        ))
+}
+
+impl<A: Authenticate, B: Authenticate> Authenticate for Either<A, B> {
+    fn name(&self) -> &'static str {
+        "Either"
+    }
+
+    fn locations(&self) -> &[Location] {
+        &self.routes.locations
+    }
+
+    fn shapes(&self) -> Vec<Shape> {
+        let Routes { left, right, .. } = &*self.routes;
+        left.iter().chain(right).cloned().collect()
+    }
+
+    fn authenticate(&self, credential: &Credential<'_>, head: RequestHead<'_>) -> Authentication {
+        let refused = |error| Authentication::Ready(Err(error));
+        match self.routes.side(credential) {
+            Ok(Side::Left) if self.left.accepts(credential) => {
+                self.left.authenticate(credential, head)
+            }
+            Ok(Side::Right) if self.right.accepts(credential) => {
+                self.right.authenticate(credential, head)
+            }
+            Ok(_) => refused(unaccepted()),
+            Err(error) => refused(error),
+        }
+    }
+
+    fn provider_name(&self, credential: &Credential<'_>) -> &'static str {
+        match self.routes.side(credential) {
+            Ok(Side::Left) => self.left.provider_name(credential),
+            Ok(Side::Right) => self.right.provider_name(credential),
+            Err(_) => "none",
+        }
+    }
+
+    fn challenges(&self) -> Vec<Challenge> {
+        Challenge::merged(self.left.challenges(), self.right.challenges())
+    }
+
+    fn answer(&self, head: RequestHead<'_>) -> Option<Response<Bytes>> {
+        self.left.answer(head).or_else(|| self.right.answer(head))
+    }
+
+    fn resource_path(&self) -> Option<&str> {
+        self.left
+            .resource_path()
+            .or_else(|| self.right.resource_path())
+    }
+
+    fn clock(&self) -> Clock {
+        self.left.clock()
+    }
+}
+
+impl<A: fmt::Debug, B: fmt::Debug> fmt::Debug for Either<A, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Either")
+            .field(&self.left)
+            .field(&self.right)
+            .finish()
+    }
+}
+
+impl<P: Authenticate + Clone> AuthLayer<P> {
+    /// A layer that takes the credentials of `other` as well; see
+    /// [several providers](crate::auth#several-providers).
+    ///
+    /// Set what both share (exempt paths, `forward_credential`, …) on the result: settings
+    /// that differ are an error, because one of them would be lost.
+    ///
+    /// ```
+    /// use tower_mcp_auth::ApiKeyLayer;
+    ///
+    /// let web = ApiKeyLayer::new(["b25lLXJhbmRvbS1rZXktMTIzNA"])?;
+    /// let old = ApiKeyLayer::new(["YW5vdGhlci1yYW5kb20ta2V5LTU2"])?.header_name("X-Old-Key")?;
+    /// let both = web.or(old)?.public_path("/health")?;
+    /// # let _ = both;
+    /// # Ok::<(), tower_mcp_auth::ConfigError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`Either::new`]; or a setting, or the clock, is not the same on both layers.
+    pub fn or<B>(
+        self,
+        other: impl Into<AuthLayer<B>>,
+    ) -> Result<AuthLayer<Either<P, B>>, ConfigError>
+    where
+        B: Authenticate + Clone,
+    {
+        let (left, right) = (self.into_state(), other.into().into_state());
+        left.settings.check_same(&right.settings)?;
+        let provider = Either::new(left.provider, right.provider)?;
+        let mut settings = left.settings;
+        settings.follow(&provider);
+        settings.join_hooks(&right.settings);
+        Ok(AuthLayer::from_state(State { provider, settings }))
+    }
+}

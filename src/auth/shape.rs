@@ -1,0 +1,217 @@
+//! Which credentials a provider takes, told by nothing but their form.
+
+#[cfg(feature = "jwt")]
+use std::sync::Arc;
+
+use super::Authenticate;
+use crate::credential::{Credential, Location};
+use crate::error::ConfigError;
+#[cfg(feature = "jwt")]
+use crate::jose;
+
+/// Credentials of one form in one header, which a provider takes: what tells the providers
+/// behind one layer apart. See [`Authenticate::shapes`].
+///
+/// ```
+/// use tower_mcp_auth::Location;
+/// use tower_mcp_auth::auth::Shape;
+///
+/// // `Authorization: Bearer badge-…`
+/// let badges = Shape::prefixed(Location::bearer(), "badge-");
+/// # let _ = badges;
+/// ```
+#[derive(Clone, Debug)]
+pub struct Shape {
+    location: Location,
+    form: Form,
+    /// How messages call the provider.
+    owner: Option<&'static str>,
+}
+
+#[derive(Clone, Debug)]
+enum Form {
+    Any,
+    Prefixed(Box<str>),
+    /// `None`: of any issuer.
+    #[cfg(feature = "jwt")]
+    Jwt(Option<Vec<Arc<str>>>),
+    #[cfg(feature = "jwt")]
+    Opaque,
+}
+
+impl Shape {
+    /// All that stands there. Nobody else can take anything from the same place.
+    pub fn any(location: Location) -> Self {
+        Self::new(location, Form::Any)
+    }
+
+    /// What begins with `prefix`, which is no secret. It goes to this provider whatever
+    /// follows. Several prefixes are several shapes.
+    pub fn prefixed(location: Location, prefix: impl Into<Box<str>>) -> Self {
+        Self::new(location, Form::Prefixed(prefix.into()))
+    }
+
+    /// JWTs with one of these issuers in `iss`, which is read without trust: the provider
+    /// must check it.
+    #[cfg(feature = "jwt")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "jwt")))]
+    pub fn jwt_from<I>(location: Location, issuers: I) -> Self
+    where
+        I: IntoIterator,
+        I::Item: Into<Arc<str>>,
+    {
+        let issuers = issuers.into_iter().map(Into::into).collect();
+        Self::new(location, Form::Jwt(Some(issuers)))
+    }
+
+    /// JWTs, wherever they are from.
+    #[cfg(feature = "jwt")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "jwt")))]
+    pub fn any_jwt(location: Location) -> Self {
+        Self::new(location, Form::Jwt(None))
+    }
+
+    /// What is no JWT, and has nobody's prefix.
+    #[cfg(feature = "jwt")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "jwt")))]
+    pub fn opaque(location: Location) -> Self {
+        Self::new(location, Form::Opaque)
+    }
+
+    fn new(location: Location, form: Form) -> Self {
+        Self {
+            location,
+            form,
+            owner: None,
+        }
+    }
+
+    /// The shapes of a provider, with its name, and at least one for each of its locations.
+    pub(super) fn all_of(provider: &impl Authenticate) -> Vec<Self> {
+        let mut shapes = provider.shapes();
+        for location in provider.locations() {
+            if shapes.iter().all(|shape| shape.location != *location) {
+                shapes.push(Self::any(location.clone()));
+            }
+        }
+        for shape in &mut shapes {
+            shape.owner.get_or_insert_with(|| provider.name());
+        }
+        shapes
+    }
+
+    pub(super) fn is_at(&self, location: &Location) -> bool {
+        self.location == *location
+    }
+
+    /// Whether the prefix alone makes a credential this provider's.
+    pub(super) fn has_prefix_of(&self, credential: &Credential<'_>) -> bool {
+        matches!(&self.form, Form::Prefixed(prefix)
+            if credential.as_bytes().starts_with(prefix.as_bytes()))
+    }
+
+    pub(super) fn is_prefixed(&self) -> bool {
+        matches!(self.form, Form::Prefixed(_))
+    }
+
+    #[cfg(feature = "jwt")]
+    pub(super) fn is_jwt(&self) -> bool {
+        matches!(self.form, Form::Jwt(_))
+    }
+
+    #[cfg(feature = "jwt")]
+    pub(super) fn is_opaque(&self) -> bool {
+        matches!(self.form, Form::Opaque)
+    }
+
+    /// Whether a JWT that says it is from `issuer` is this provider's.
+    #[cfg(feature = "jwt")]
+    pub(super) fn is_from(&self, issuer: Option<&str>) -> bool {
+        match &self.form {
+            Form::Jwt(None) => true,
+            Form::Jwt(Some(own)) => own.iter().any(|own| issuer == Some(&**own)),
+            _ => false,
+        }
+    }
+
+    /// Refuses two shapes that one credential can have.
+    pub(super) fn check_disjoint(&self, other: &Self) -> Result<(), ConfigError> {
+        if self.location.is_at_odds_with(&other.location) {
+            return Err(self.conflict(
+                other,
+                "header_name",
+                "one reads the whole header and the other a scheme in it: let them read \
+                 different headers",
+            ));
+        }
+        if self.location != other.location {
+            return Ok(());
+        }
+        match (&self.form, &other.form) {
+            (Form::Any, _) | (_, Form::Any) => Err(self.conflict(
+                other,
+                "prefix",
+                "a credential must not reach the wrong one: let the one that takes anything \
+                 read another header, or give its credentials a prefix (`.prefix(..)`)",
+            )),
+            (Form::Prefixed(one), Form::Prefixed(two))
+                if one.starts_with(&**two) || two.starts_with(&**one) =>
+            {
+                Err(self.conflict(
+                    other,
+                    "prefix",
+                    "one prefix begins with the other: choose prefixes of which neither does",
+                ))
+            }
+            #[cfg(feature = "jwt")]
+            (Form::Prefixed(prefix), Form::Jwt(_)) | (Form::Jwt(_), Form::Prefixed(prefix))
+                if jose::may_begin_jws(prefix) =>
+            {
+                Err(self.conflict(
+                    other,
+                    "prefix",
+                    "a JWT can begin like that (it begins with `ey`): choose another prefix",
+                ))
+            }
+            #[cfg(feature = "jwt")]
+            (Form::Jwt(one), Form::Jwt(two)) => match (one, two) {
+                (Some(one), Some(two)) if !one.iter().any(|issuer| two.contains(issuer)) => Ok(()),
+                _ => Err(self.conflict(
+                    other,
+                    "issuer",
+                    "a JWT is told by its issuer: give each its own (`.issuer(..)`), or let them \
+                     read different headers",
+                )),
+            },
+            #[cfg(feature = "jwt")]
+            (Form::Opaque, Form::Opaque) => Err(self.conflict(
+                other,
+                "token_prefix",
+                "nothing tells the opaque tokens of one from the other's: set `token_prefix`",
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    fn conflict(&self, other: &Self, setting: &'static str, fix: &str) -> ConfigError {
+        ConfigError::new(
+            setting,
+            format!("{} and {}; {fix}", self.described(), other.described()),
+        )
+    }
+
+    fn described(&self) -> String {
+        let owner = self.owner.unwrap_or("a provider");
+        let form = match &self.form {
+            Form::Any => "anything".to_owned(),
+            Form::Prefixed(prefix) => format!("what begins with {prefix:?}"),
+            #[cfg(feature = "jwt")]
+            Form::Jwt(None) => "JWTs of any issuer".to_owned(),
+            #[cfg(feature = "jwt")]
+            Form::Jwt(Some(issuers)) => format!("JWTs of {issuers:?}"),
+            #[cfg(feature = "jwt")]
+            Form::Opaque => "any opaque token".to_owned(),
+        };
+        format!("{owner} takes {form} in `{}`", self.location)
+    }
+}

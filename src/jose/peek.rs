@@ -1,0 +1,131 @@
+//! What can be read of a token before anybody vouches for it. It decides who judges the
+//! token, and nothing else.
+
+use std::fmt;
+
+use serde::de::{MapAccess, Visitor};
+
+use super::base64url;
+use super::compact::{MAX_TOKEN, is_jws};
+use super::json::{Names, Skip, Text, read_object};
+
+/// Where a token says it is from.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Peeked {
+    /// It has not the shape of a JWS.
+    NotJws,
+    /// It has, and is too large or cannot be read.
+    Unreadable,
+    /// Its `iss`.
+    Issuer(Option<Box<str>>),
+}
+
+/// Reads the `iss` of a token, without trust.
+pub(crate) fn peek_issuer(token: &[u8]) -> Peeked {
+    if token.len() > MAX_TOKEN {
+        return Peeked::Unreadable;
+    }
+    if !is_jws(token) {
+        return Peeked::NotJws;
+    }
+    let payload = token.split(|byte| *byte == b'.').nth(1).unwrap_or_default();
+    let mut json = vec![0; base64url::decoded_len(payload.len())];
+    base64url::decode(payload, &mut json)
+        .and_then(|json| read_object(json, Issuer).ok())
+        .map_or(Peeked::Unreadable, Peeked::Issuer)
+}
+
+struct Issuer;
+
+impl<'de> Visitor<'de> for Issuer {
+    type Value = Option<Box<str>>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut names = Names::new();
+        let mut issuer = None;
+        while let Some(name) = map.next_key_seed(Text)? {
+            if name == "iss" {
+                issuer = Some(map.next_value_seed(Text)?.into());
+            } else {
+                map.next_value_seed(Skip(1))?;
+            }
+            names.add(name)?;
+        }
+        Ok(issuer)
+    }
+}
+
+/// Whether a JWS can begin with `prefix`: whether that is the base64url of the start of a
+/// JSON object. `ey` is, for `{"`; `ewo` is, for a line feed after the brace.
+pub(crate) fn may_begin_jws(prefix: &str) -> bool {
+    const SPACES: [u8; 4] = *b" \t\r\n";
+    let mut opened = false;
+    let (mut bits, mut count) = (0_u32, 0);
+    for character in prefix.bytes() {
+        let Some(sextet) = base64url::sextet(character) else {
+            return false;
+        };
+        (bits, count) = ((bits << 6) | sextet, count + 6);
+        if count < 8 {
+            continue;
+        }
+        count -= 8;
+        let [.., byte] = (bits >> count).to_be_bytes();
+        bits &= (1 << count) - 1;
+        match (opened, byte) {
+            (_, space) if SPACES.contains(&space) => {}
+            (false, b'{') => opened = true,
+            (true, b'"' | b'}') => return true,
+            _ => return false,
+        }
+    }
+    // What is left are the first bits of a byte that could go on in several ways.
+    let next = if opened { *b"\"}" } else { *b"{{" };
+    SPACES
+        .into_iter()
+        .chain(next)
+        .any(|byte| u32::from(byte) >> (8 - count) == bits)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prefix_can_begin_a_jws_where_it_is_the_start_of_an_object() {
+        for yes in [
+            "e",
+            "ey",
+            "eyJ",
+            "eyJhbGciOi",
+            "ew",
+            "ewo",
+            "ewogICJ",
+            "e30",
+            "I",
+            "IHs",
+            "C",
+        ] {
+            assert!(may_begin_jws(yes), "{yes}");
+        }
+        for no in [
+            "a",
+            "acme_",
+            "sk-",
+            "example_",
+            "enterprise_",
+            "key_",
+            "eyx",
+            "E",
+            "e.",
+            "e~",
+            "D_",
+        ] {
+            assert!(!may_begin_jws(no), "{no}");
+        }
+    }
+}
