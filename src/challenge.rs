@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::sync::{Arc, LazyLock};
 
 use crate::clock::Clock;
+use crate::observe::Observe;
 use crate::scopes::Scopes;
 use crate::telemetry::Audit;
 
@@ -139,17 +140,26 @@ impl Challenge {
 pub(crate) struct RefusalContext {
     pub(crate) challenges: Vec<Challenge>,
     pub(crate) grpc: bool,
+    /// Which refusals are not carried out. `None`: all are.
+    pub(crate) observe: Option<Observe>,
     pub(crate) audit: Audit,
 }
 
 impl RefusalContext {
-    /// With the gRPC form where a client speaks gRPC.
+    /// With the gRPC form where a client speaks gRPC, and every refusal carried out.
     pub(crate) fn new(challenges: Vec<Challenge>, clock: Clock) -> Self {
         Self {
             challenges,
             grpc: true,
+            observe: None,
             audit: Audit::new(clock),
         }
+    }
+
+    /// Whether a request is let pass that is to be refused for this.
+    pub(crate) fn observes(&self, reason: &str) -> bool {
+        let observe = self.observe.as_ref();
+        observe.is_some_and(|observe| observe.lets_pass(reason))
     }
 
     /// For a principal that somebody else than a layer of this crate put into a request.

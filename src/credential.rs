@@ -4,90 +4,16 @@
 //! ambiguous (two credentials, the same header twice) or leaks a credential (a query
 //! string) is refused here, before any provider is asked.
 
-use std::fmt;
-use std::hash::{Hash, Hasher};
+mod location;
 
-use http::header::AUTHORIZATION;
+use std::fmt;
+
 use http::request::Parts;
 use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version};
 use percent_encoding::percent_decode;
 
+pub use self::location::Location;
 use crate::error::{AuthError, ConfigError, quoted};
-
-/// Where a provider looks for its credential: a header, and the scheme before the value.
-///
-/// Two are equal whatever the case of their schemes.
-#[derive(Clone, Debug)]
-pub struct Location {
-    header: HeaderName,
-    scheme: Option<&'static str>,
-}
-
-impl Location {
-    /// `Authorization: Bearer …` ([RFC 6750 section 2.1]).
-    ///
-    /// [RFC 6750 section 2.1]: https://www.rfc-editor.org/rfc/rfc6750#section-2.1
-    pub fn bearer() -> Self {
-        Self::scheme(AUTHORIZATION, "Bearer")
-    }
-
-    /// A header whose value is `scheme`, spaces, and the credential. The scheme matches
-    /// without regard to ASCII case; a value of another scheme is no credential.
-    pub fn scheme(header: HeaderName, scheme: &'static str) -> Self {
-        Self {
-            header,
-            scheme: Some(scheme),
-        }
-    }
-
-    /// A header whose whole value is the credential.
-    pub fn bare(header: HeaderName) -> Self {
-        Self {
-            header,
-            scheme: None,
-        }
-    }
-
-    /// The header.
-    pub fn header(&self) -> &HeaderName {
-        &self.header
-    }
-
-    /// Whether one reads the whole header, and the other what follows a scheme in it.
-    pub(crate) fn is_at_odds_with(&self, other: &Self) -> bool {
-        self.header == other.header && self.scheme.is_some() != other.scheme.is_some()
-    }
-}
-
-// By hand, because schemes compare without regard to case.
-impl PartialEq for Location {
-    fn eq(&self, other: &Self) -> bool {
-        self.header == other.header
-            && match (self.scheme, other.scheme) {
-                (Some(one), Some(other)) => one.eq_ignore_ascii_case(other),
-                (one, other) => one == other,
-            }
-    }
-}
-
-impl Eq for Location {}
-
-impl Hash for Location {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.header.hash(state);
-        self.scheme.map(str::to_ascii_lowercase).hash(state);
-    }
-}
-
-/// As a message names it: `authorization: Bearer`.
-impl fmt::Display for Location {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.scheme {
-            Some(scheme) => write!(f, "{}: {scheme}", self.header),
-            None => self.header.fmt(f),
-        }
-    }
-}
 
 /// A credential as it was presented: syntactically good, and nothing else known of it.
 ///
@@ -134,6 +60,7 @@ pub struct RequestHead<'a> {
     version: Version,
     headers: &'a HeaderMap,
     extensions: &'a Extensions,
+    needs_proof: bool,
 }
 
 impl<'a> RequestHead<'a> {
@@ -145,6 +72,22 @@ impl<'a> RequestHead<'a> {
             version: request.version(),
             headers: request.headers(),
             extensions: request.extensions(),
+            needs_proof: false,
+        }
+    }
+
+    /// Whether a provider is to prove a credential (verify its signature, say) before it
+    /// judges what it says: some of its refusals are only
+    /// [observed](crate::AuthLayer::dangerously_observe_only_for), and nobody may pass with a
+    /// forgery that is refused for one of these first.
+    pub fn needs_proof(&self) -> bool {
+        self.needs_proof
+    }
+
+    pub(crate) fn needing_proof(self) -> Self {
+        Self {
+            needs_proof: true,
+            ..self
         }
     }
 
@@ -192,6 +135,7 @@ impl<'a> From<&'a Parts> for RequestHead<'a> {
             version: parts.version,
             headers: &parts.headers,
             extensions: &parts.extensions,
+            needs_proof: false,
         }
     }
 }

@@ -11,6 +11,9 @@
 //! | an access token of an authorization server | [`OAuthLayer`] |
 //! | something of your own | [`AuthLayer`] around your [`auth::Authenticate`] |
 //!
+//! [`or`](AuthLayer::or) makes one of several, and [`optional`](AuthLayer::optional) lets pass
+//! who presents nothing.
+//!
 //! Inside one of them go the layers that ask what a principal may do:
 //!
 //! | what needs scopes | layer |
@@ -107,6 +110,7 @@ pub mod mcp;
 #[cfg(feature = "oauth")]
 #[cfg_attr(docsrs, doc(cfg(feature = "oauth")))]
 pub mod oauth;
+mod observe;
 mod placeholder;
 mod principal;
 mod refusal;
@@ -128,6 +132,7 @@ pub use self::jwt::JwtLayer;
 #[cfg(feature = "oauth")]
 #[cfg_attr(docsrs, doc(cfg(feature = "oauth")))]
 pub use self::oauth::OAuthLayer;
+pub use self::observe::Observed;
 pub use self::principal::{Principal, PrincipalBuilder, PrincipalId};
 
 #[cfg(doctest)]

@@ -4,7 +4,7 @@ use axum_core::response::{IntoResponse, Response};
 use http::request::Parts;
 
 use crate::error::AuthError;
-use crate::principal::{Principal, refusal_context};
+use crate::principal::{Caller, Principal};
 use crate::refusal::{self, refuse};
 use crate::telemetry::{self, Case, Stage};
 
@@ -39,14 +39,11 @@ impl<S: Sync> FromRequestParts<S> for Principal {
         if let Some(principal) = parts.extensions.get::<Self>() {
             return Ok(principal.clone());
         }
-        let context = refusal_context(&parts.extensions)
+        let caller = Caller::of(&parts.extensions)
             .ok_or_else(|| PrincipalRejection::no_auth_layer("Principal"))?;
-        let response = refuse(
-            AuthError::missing(),
-            context,
-            (&*parts).into(),
-            Case::new(Stage::Handler, None),
-        );
+        let error = caller.observed.cloned().unwrap_or_else(AuthError::missing);
+        let case = Case::new(Stage::Handler, None);
+        let response = refuse(error, caller.context, (&*parts).into(), case);
         Err(PrincipalRejection::new(response))
     }
 }
@@ -61,7 +58,7 @@ impl<S: Sync> OptionalFromRequestParts<S> for Principal {
         if let Some(principal) = parts.extensions.get::<Self>() {
             return Ok(Some(principal.clone()));
         }
-        match refusal_context(&parts.extensions) {
+        match Caller::of(&parts.extensions) {
             Some(_) => Ok(None),
             None => Err(PrincipalRejection::no_auth_layer("Principal")),
         }

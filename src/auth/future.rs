@@ -12,9 +12,10 @@ use super::layer::Waiting;
 use super::lease::{Lease, Streams};
 use super::{Accepted, PendingAuthentication, ResponseBody};
 use crate::challenge::RefusalContext;
-use crate::credential::RequestHead;
+use crate::credential::{self, Location, RequestHead};
 use crate::error::AuthError;
-use crate::principal::NoPrincipal;
+use crate::observe::Observed;
+use crate::principal::{NoPrincipal, Principal};
 use crate::refusal::refuse;
 use crate::telemetry::Case;
 
@@ -33,12 +34,34 @@ pub(super) struct Admission<'s> {
 pub(super) struct Afterwards {
     headers: Option<Box<HeaderMap>>,
     lease: Option<Lease>,
+    observed: Option<AuthError>,
 }
 
 impl Afterwards {
+    /// Leaves the mark of a request without a principal.
+    pub(super) fn of_nobody<B>(
+        request: &mut Request<B>,
+        context: &Arc<RefusalContext>,
+        observed: Option<AuthError>,
+    ) -> Self {
+        let extensions = request.extensions_mut();
+        extensions.remove::<Principal>();
+        extensions.insert(NoPrincipal {
+            context: Arc::clone(context),
+            observed: observed.clone(),
+        });
+        Self {
+            observed,
+            ..Self::default()
+        }
+    }
+
     fn apply<B>(self, mut response: Response<B>) -> Response<ResponseBody<B>> {
         if let Some(headers) = self.headers {
             response.headers_mut().extend(*headers);
+        }
+        if let Some(error) = self.observed {
+            Observed::tell(response.extensions_mut(), error);
         }
         let deadline = self
             .lease
@@ -54,25 +77,38 @@ pub(super) struct HeldAdmission {
     forward_credential: bool,
     streams: Streams,
     waiting: Waiting,
+    /// Where credentials are, if a refusal may only be observed.
+    locations: Option<Box<[Location]>>,
 }
 
 impl HeldAdmission {
-    /// Tells of the answer; the response where it is a refusal.
+    /// What becomes of a request, now that there is an answer.
     #[expect(clippy::result_large_err, reason = "a refusal is moved on at once")]
-    fn conclude(
+    fn conclude<B>(
         &self,
+        request: &mut Request<B>,
         answer: Result<Accepted, AuthError>,
-        head: RequestHead<'_>,
-    ) -> Result<Accepted, Response<Bytes>> {
+    ) -> Result<Afterwards, Response<Bytes>> {
         let Waiting {
             provider,
             stopwatch,
         } = self.waiting;
         stopwatch.stop(&self.streams.clock, provider, true);
-        let case = Case::auth(provider);
-        let accepted = answer.map_err(|error| refuse(error, &self.context, head, case))?;
-        case.accepted_as(&accepted.principal, head, &self.context.audit);
-        Ok(accepted)
+        let (case, head) = (Case::auth(provider), RequestHead::of(request));
+        let error = match answer {
+            Ok(accepted) => {
+                case.accepted_as(&accepted.principal, head, &self.context.audit);
+                return Ok(self.admission().admit(request, accepted));
+            }
+            Err(error) => error,
+        };
+        let locations = match &self.locations {
+            Some(locations) if self.context.observes(error.reason()) => locations,
+            _ => return Err(refuse(error, &self.context, head, case)),
+        };
+        case.observed(&error, head, &self.context.audit);
+        credential::strip(locations, request.headers_mut());
+        Ok(Afterwards::of_nobody(request, &self.context, Some(error)))
     }
 
     fn admission(&self) -> Admission<'_> {
@@ -86,13 +122,18 @@ impl HeldAdmission {
 }
 
 impl Admission<'_> {
-    pub(super) fn held(self, waiting: Waiting) -> HeldAdmission {
+    pub(super) fn held(
+        self,
+        waiting: Waiting,
+        locations: Option<Box<[Location]>>,
+    ) -> HeldAdmission {
         HeldAdmission {
             context: Arc::clone(self.context),
             header: self.header.clone(),
             forward_credential: self.forward_credential,
             streams: self.streams.clone(),
             waiting,
+            locations,
         }
     }
 
@@ -113,6 +154,7 @@ impl Admission<'_> {
         Afterwards {
             headers: accepted.headers,
             lease,
+            observed: None,
         }
     }
 }
@@ -188,15 +230,11 @@ where
                     let answer = ready!(pending.as_mut().poll(cx));
                     let (admission, mut inner, mut request) =
                         held.take().expect("ResponseFuture polled after completion");
-                    match admission.conclude(answer, RequestHead::of(&request)) {
-                        Ok(accepted) => {
-                            let admission = admission.admission();
-                            let afterwards = admission.admit(&mut request, accepted);
-                            State::Inner {
-                                future: inner.call(request),
-                                afterwards,
-                            }
-                        }
+                    match admission.conclude(&mut request, answer) {
+                        Ok(afterwards) => State::Inner {
+                            future: inner.call(request),
+                            afterwards,
+                        },
                         Err(refusal) => State::Respond {
                             response: Some(refusal),
                         },

@@ -7,11 +7,12 @@ use http::{HeaderName, Request, Response};
 use tower_layer::Layer;
 
 use super::exempt::SseEndpoints;
-use super::future::Admission;
+use super::future::{Admission, Afterwards};
 use super::settings::Settings;
 use super::{Accepted, AuthService, Authenticate, Authentication, PendingAuthentication};
-use crate::credential::{self, QueryNames, RequestHead};
+use crate::credential::{self, Location, QueryNames, RequestHead};
 use crate::error::{AuthError, ConfigError};
+use crate::observe::Observe;
 use crate::refusal::refuse;
 use crate::telemetry::{self, Case, DecisionRecord, Stopwatch};
 
@@ -24,7 +25,7 @@ use crate::telemetry::{self, Case, DecisionRecord, Stopwatch};
 /// See the [module docs](crate::auth) for an example.
 #[must_use]
 pub struct AuthLayer<P> {
-    state: Arc<State<P>>,
+    pub(super) state: Arc<State<P>>,
 }
 
 /// All that a request is judged by.
@@ -38,8 +39,8 @@ pub(super) struct State<P> {
 pub(super) enum Decision<'s> {
     /// The provider's own document, or a refusal.
     Respond(Response<Bytes>),
-    /// On to the inner service, with nobody's name.
-    PassExempt,
+    /// On to the inner service, with nobody's name; with the error that is only observed.
+    Pass(Option<AuthError>),
     /// On to the inner service; the credential is in this header.
     Admit(&'s HeaderName, Accepted),
     /// The provider must wait for its answer.
@@ -238,7 +239,7 @@ impl<P: Authenticate + Clone> AuthLayer<P> {
 
     /// How long a stream may stay open whose credential does not expire; default without end.
     /// See [the end of streams](crate::auth#the-end-of-streams). Streams of requests that
-    /// needed no credential are not among them.
+    /// passed without a principal are not among them.
     ///
     /// # Errors
     /// The time is zero.
@@ -288,6 +289,10 @@ impl<P: Authenticate> State<P> {
         let mut case = Case::auth(NO_PROVIDER);
         match self.authenticate(head, &mut case) {
             Ok(decision) => decision,
+            Err(error) if self.settings.context.observes(error.reason()) => {
+                case.observed(&error, head, &self.settings.context.audit);
+                Decision::Pass(Some(error))
+            }
             Err(error) => Decision::Respond(refuse(error, &self.settings.context, head, case)),
         }
     }
@@ -297,19 +302,23 @@ impl<P: Authenticate> State<P> {
         head: RequestHead<'_>,
         case: &mut Case<'_>,
     ) -> Result<Decision<'_>, AuthError> {
+        let head = match self.settings.context.observe {
+            Some(Observe::Only(_)) => head.needing_proof(),
+            _ => head,
+        };
         let locations = self.provider.locations();
         // A credential in a URL has leaked already, into logs and histories, and cannot be
         // taken out of it here: not even a public path may pass it on.
         self.settings.query_names.check(head.uri(), locations)?;
         if self.settings.exempt.cover(head) {
             case.anonymous(head, &self.settings.context.audit);
-            return Ok(Decision::PassExempt);
+            return Ok(Decision::Pass(None));
         }
         let Some((location, credential)) = credential::read(locations, head.headers())? else {
             return match self.settings.optional {
                 true => {
                     case.anonymous(head, &self.settings.context.audit);
-                    Ok(Decision::PassExempt)
+                    Ok(Decision::Pass(None))
                 }
                 false => Err(AuthError::missing()),
             };
@@ -357,14 +366,25 @@ impl<P: Authenticate> State<P> {
         }
     }
 
-    /// Takes out of an exempt request what the inner service must not see.
-    pub(super) fn clean<B>(&self, request: &mut Request<B>) {
+    /// The headers that hold the credentials of a request that waits and is only observed.
+    pub(super) fn held_locations(&self) -> Option<Box<[Location]>> {
+        let observe = self.settings.context.observe.as_ref();
+        observe.map(|_| self.provider.locations().into())
+    }
+
+    /// Takes out of a request without a principal what the inner service must not see.
+    pub(super) fn pass<B>(
+        &self,
+        request: &mut Request<B>,
+        observed: Option<AuthError>,
+    ) -> Afterwards {
         let locations = self.provider.locations();
-        if self.settings.forward_credential {
+        if self.settings.forward_credential && observed.is_none() {
             credential::mark_sensitive(locations, request.headers_mut());
         } else {
             credential::strip(locations, request.headers_mut());
         }
+        Afterwards::of_nobody(request, &self.settings.context, observed)
     }
 }
 

@@ -14,6 +14,9 @@
 //! 6. The credential is taken out of the request, the [`Principal`](crate::Principal) put
 //!    into its extensions, and the inner service called.
 //!
+//! A layer that [only observes](AuthLayer::dangerously_observe_only) lets pass what would be
+//! refused, without a principal, and tells of it.
+//!
 //! A refusal is a response: the inner service is never reached, its error type never
 //! changed. Every refusal carries its [`AuthError`](crate::AuthError) in the response's
 //! extensions.
@@ -57,6 +60,10 @@
 //! Where that leaves a doubt, `or` is a [`ConfigError`](crate::ConfigError) that names both
 //! providers and what to set. The rules for providers of your own are
 //! [`Authenticate::shapes`].
+//!
+//! What a layer can do besides ([`warm_up`](crate::OAuthLayer::warm_up),
+//! [`metadata_service`](crate::OAuthLayer::metadata_service), …) a clone of it can that was
+//! made before: clones share what they know.
 //!
 //! A refused client is told of each scheme in one line, `Bearer` first. Of two `Bearer`
 //! challenges the one with `resource_metadata` stays, with its scopes and realm. Settings of
@@ -131,6 +138,7 @@ mod future;
 mod layer;
 mod lease;
 mod macros;
+mod observing;
 mod service;
 mod settings;
 mod shape;

@@ -63,6 +63,10 @@ impl Settings {
                 self.forward_credential == other.forward_credential,
             ),
             ("optional", self.optional == other.optional),
+            (
+                "dangerously_observe_only",
+                self.context.observe == other.context.observe,
+            ),
             ("grpc_refusals", self.context.grpc == other.context.grpc),
             ("stream_grace", one.grace == two.grace),
             ("stream_max_life", one.max_life == two.max_life),

@@ -63,6 +63,10 @@ impl ScopeHierarchy {
             Err(_) => Scopes::default(),
         };
         let error = AuthError::insufficient_scope(lacking);
+        if context.observes(error.reason()) {
+            case.observed_in_handler(&error, &context.audit);
+            return Ok(());
+        }
         case.refused_in_handler(&error, &context.audit);
         Err(InsufficientScope {
             error,
@@ -122,8 +126,9 @@ mod axum {
 
     use super::{InsufficientScope, Needs, Principal, ScopeHierarchy, fmt};
     use crate::auth::PrincipalRejection;
+    use crate::credential::RequestHead;
     use crate::principal::Caller;
-    use crate::refusal::refuse;
+    use crate::refusal::{Outcome, refuse, refuse_or_observe};
     use crate::scopes::service::refused;
     use crate::telemetry::{Case, Stage};
 
@@ -199,22 +204,28 @@ mod axum {
                 .filter(|needs| !needs.is_nothing())
                 .unwrap_or_else(Needs::nobody);
             let verdict = Needs::judge(std::iter::once(&needs), caller.scopes(), &R::hierarchy());
+            let head = RequestHead::from(&*parts);
             let refusal = refused(verdict, caller, false);
             let case = Case::new(Stage::Handler, caller.principal);
-            match (refusal, caller.principal) {
-                (None, Some(principal)) => {
-                    case.accepted((&*parts).into(), &caller.context.audit);
-                    Ok(Self {
-                        principal: principal.clone(),
-                        required: PhantomData,
-                    })
-                }
-                (error, _) => {
-                    let error = error.unwrap_or_else(crate::AuthError::missing);
-                    let response = refuse(error, caller.context, (&*parts).into(), case);
-                    Err(PrincipalRejection::new(response))
+            let Some(principal) = caller.principal else {
+                let nobody = caller.observed.cloned().or(refusal);
+                let error = nobody.unwrap_or_else(crate::AuthError::missing);
+                let response = refuse(error, caller.context, head, case);
+                return Err(PrincipalRejection::new(response));
+            };
+            match refusal {
+                None => case.accepted(head, &caller.context.audit),
+                Some(error) => {
+                    let outcome = refuse_or_observe(error, caller, head, case);
+                    if let Outcome::Refuse(response) = outcome {
+                        return Err(PrincipalRejection::new(response));
+                    }
                 }
             }
+            Ok(Self {
+                principal: principal.clone(),
+                required: PhantomData,
+            })
         }
     }
 }

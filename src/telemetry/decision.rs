@@ -21,15 +21,19 @@ pub enum Outcome {
     Anonymous,
     /// It was answered with a refusal.
     Refused,
+    /// It goes on, and would have been refused, did the layer not
+    /// [only observe](crate::AuthLayer::dangerously_observe_only).
+    Observed,
 }
 
 impl Outcome {
-    /// As in events and metrics: `accepted`, `anonymous`, `refused`.
+    /// As in events and metrics: `accepted`, `anonymous`, `refused`, `observed`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Accepted => "accepted",
             Self::Anonymous => "anonymous",
             Self::Refused => "refused",
+            Self::Observed => "observed",
         }
     }
 }
@@ -166,7 +170,7 @@ impl<'a> DecisionRecord<'a> {
         self.principal.map(Principal::id).or_else(of_error)
     }
 
-    /// Why it was refused.
+    /// Why it was refused, or would have been.
     pub fn error(&self) -> Option<&'a AuthError> {
         self.error
     }
@@ -348,6 +352,14 @@ impl<'a> Case<'a> {
         self.decided(Outcome::Refused, Some(head), Some(error), audit);
     }
 
+    pub(crate) fn observed(self, error: &'a AuthError, head: RequestHead<'a>, audit: &Audit) {
+        self.decided(Outcome::Observed, Some(head), Some(error), audit);
+    }
+
+    pub(crate) fn observed_in_handler(self, error: &'a AuthError, audit: &Audit) {
+        self.decided(Outcome::Observed, None, Some(error), audit);
+    }
+
     /// What a handler asked for was granted.
     pub(crate) fn granted_in_handler(self, audit: &Audit) {
         self.decided(Outcome::Accepted, None, None, audit);
@@ -375,6 +387,8 @@ impl<'a> Case<'a> {
             step_up: None,
         };
         match error {
+            // Who is let pass is not asked for more.
+            _ if outcome == Outcome::Observed => {}
             Some(error) if error.kind() == AuthErrorKind::InsufficientScope => {
                 record.step_up = record.matter().map(|matter| audit.step_ups.asked(matter));
                 meter::step_up("asked");

@@ -3,7 +3,7 @@
 use http::Method;
 use tracing::field::{DisplayValue, display};
 use tracing::level_filters::LevelFilter;
-use tracing::{Span, debug, trace, warn};
+use tracing::{Span, debug, info, trace, warn};
 
 use super::decision::{DecisionRecord, Operation, Outcome};
 use super::meter;
@@ -22,7 +22,7 @@ pub(super) fn decided(record: &DecisionRecord<'_>) {
     };
     // The fields are the same, but a level is a constant of its call site.
     macro_rules! refused {
-        ($level:ident) => {
+        ($level:ident, $text:literal) => {
             $level!(
                 target: TARGET,
                 outcome = record.outcome.as_str(),
@@ -36,13 +36,17 @@ pub(super) fn decided(record: &DecisionRecord<'_>) {
                 operation = operation(record),
                 needed = needed(error),
                 step_up = record.step_up.map(display),
-                "request refused"
+                $text
             )
         };
     }
     match error.kind() {
-        AuthErrorKind::Unavailable if !error.is_reported() => refused!(warn),
-        _ => refused!(debug),
+        // Strangers can cause it, but it is what a layer that observes is there for.
+        _ if record.outcome == Outcome::Observed => {
+            refused!(info, "request let pass, only observed");
+        }
+        AuthErrorKind::Unavailable if !error.is_reported() => refused!(warn, "request refused"),
+        _ => refused!(debug, "request refused"),
     }
 }
 

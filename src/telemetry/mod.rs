@@ -4,20 +4,20 @@
 //!
 //! Every decision is one event of [`tracing`] with the target `tower_mcp_auth`: `trace` where a
 //! request goes on, `debug` where it is refused for a reason that strangers can cause at will,
-//! `warn` where the trouble is ours. No credential, no claim and no path is ever a field. What a
+//! `warn` where the trouble is ours, `info` where a layer that only observes let it pass. No credential, no claim and no path is ever a field. What a
 //! peer chose is escaped and cut to 128 characters.
 //!
 //! | field | on | value |
 //! |---|---|---|
-//! | `outcome` | all | `accepted`, `anonymous` (let through without a credential) or `refused` |
+//! | `outcome` | all | `accepted`, `anonymous` (let through without a credential), `refused`, or `observed` (let through by a layer that only observes) |
 //! | `layer` | all | what decided: `auth`, `scopes`, `mcp_scopes`, `session`, `origin`, `attempts`, or `handler` |
 //! | `provider` | all | `api_key`, `jwt`, `oauth`, [what yours says](crate::auth::Authenticate::provider_name), or `none` |
 //! | `principal` | where one is known | [`Principal::id`](crate::Principal::id), whole |
 //! | `method` | all but `Principal::require` | the method of HTTP |
 //! | `operation` | `mcp_scopes`, `handler` | `tools/call "add"`, say; of a resource the method alone, for a URI may hold secrets |
-//! | `reason` | refused | [`AuthError::reason`](crate::AuthError::reason) |
-//! | `status` | refused | [`AuthError::status`](crate::AuthError::status) |
-//! | `detail` | refused | [`AuthError::detail`](crate::AuthError::detail), or empty |
+//! | `reason` | refused, observed | [`AuthError::reason`](crate::AuthError::reason) |
+//! | `status` | refused, observed | [`AuthError::status`](crate::AuthError::status) |
+//! | `detail` | refused, observed | [`AuthError::detail`](crate::AuthError::detail), or empty |
 //! | `needed` | refused for scopes | the scopes asked for |
 //! | `step_up` | see below | an id of 16 hexadecimal digits |
 //!
@@ -62,7 +62,7 @@
 //!
 //! | metric | kind | labels | |
 //! |---|---|---|---|
-//! | `mcp_auth_requests_total` | counter | `provider`, `outcome`, `reason` | requests that an auth layer judged; `reason` is `none` where they go on |
+//! | `mcp_auth_requests_total` | counter | `provider`, `outcome`, `reason` | requests that an auth layer judged; `reason` is `none` for `accepted` and `anonymous` |
 //! | `mcp_auth_policy_decisions_total` | counter | `layer`, `outcome`, `reason` | decisions of the other layers, and refusals of handlers |
 //! | `mcp_auth_verification_seconds` | histogram | `provider`, `waited` | how long the provider took, with `waited` `true` where it had to ask somebody |
 //! | `mcp_auth_step_ups_total` | counter | `event` | refusals that ask for more scopes (`asked`), and those of them that were followed by an acceptance (`granted`) |

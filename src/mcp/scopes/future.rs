@@ -17,8 +17,9 @@ use crate::error::AuthError;
 use crate::mcp::RequestBody;
 use crate::mcp::body::{ReadBody, Reading};
 use crate::mcp::lists::NoLists;
+use crate::observe::Observed;
 use crate::principal::Caller;
-use crate::refusal::refuse;
+use crate::refusal::{Outcome, refuse};
 use crate::telemetry::{Case, Stage};
 
 pin_project! {
@@ -41,6 +42,7 @@ pin_project! {
         Inner {
             #[pin]
             future: F,
+            observed: Vec<AuthError>,
         },
         Respond {
             response: Option<Response<Bytes>>,
@@ -48,55 +50,68 @@ pin_project! {
     }
 }
 
-struct Held<S> {
-    parts: Parts,
-    is_mirrored: bool,
-    ready_inner: S,
-    rule: Arc<Rule>,
+/// A request without its body.
+pub(super) struct Held<S> {
+    pub(super) parts: Parts,
+    pub(super) is_mirrored: bool,
+    /// What its head would have been refused for.
+    pub(super) observed: Vec<AuthError>,
+    pub(super) ready_inner: S,
+    pub(super) rule: Arc<Rule>,
+}
+
+/// What becomes of a request whose body was read.
+enum Judged<B> {
+    Pass {
+        body: RequestBody<B>,
+        /// Whether its answer can hold no list.
+        no_lists: bool,
+        observed: Option<AuthError>,
+    },
+    Refuse(Response<Bytes>),
 }
 
 impl<S> Held<S> {
-    /// The body to hand on, and whether its answer can hold no list; or the refusal.
-    #[expect(clippy::result_large_err, reason = "a refusal is moved on at once")]
-    fn judge<B>(
-        &self,
-        caller: Caller<'_>,
-        read: Result<ReadBody, AuthError>,
-    ) -> Result<(RequestBody<B>, bool), Response<Bytes>> {
+    fn judge<B>(&self, read: Result<ReadBody, AuthError>) -> Judged<B> {
         let head = RequestHead::from(&self.parts);
-        let case = Case::new(Stage::McpScopes, caller.principal);
-        let read = read.map_err(|error| refuse(error, caller.context, head, case))?;
-        let no_lists = self
+        // It was there before the body was read, and no one could take it away.
+        let caller = Caller::of(head.extensions()).expect("a request keeps its extensions");
+        let read = match read {
+            Ok(read) => read,
+            // What was not read whole cannot be passed on, observed or not.
+            Err(error) => {
+                let case = Case::new(Stage::McpScopes, caller.principal);
+                return Judged::Refuse(refuse(error, caller.context, head, case));
+            }
+        };
+        let judged = self
             .rule
-            .judge_body(caller, head, self.is_mirrored, &read.data)?;
-        Ok((RequestBody::read(read), no_lists))
+            .judge_body(caller, head, self.is_mirrored, &read.data);
+        let (no_lists, observed) = match judged {
+            (no_lists, Outcome::Pass(observed)) => (no_lists, observed),
+            (_, Outcome::Refuse(response)) => return Judged::Refuse(response),
+        };
+        Judged::Pass {
+            body: RequestBody::read(read),
+            no_lists,
+            observed,
+        }
     }
 }
 
 impl<S, ReqBody, F> ScopesFuture<S, ReqBody, F> {
-    pub(super) fn read(
-        reading: Reading<ReqBody>,
-        parts: Parts,
-        is_mirrored: bool,
-        ready_inner: S,
-        rule: Arc<Rule>,
-    ) -> Self {
+    pub(super) fn read(reading: Reading<ReqBody>, held: Held<S>) -> Self {
         Self {
             state: State::Read {
                 reading,
-                held: Some(Held {
-                    parts,
-                    is_mirrored,
-                    ready_inner,
-                    rule,
-                }),
+                held: Some(held),
             },
         }
     }
 
-    pub(super) fn inner(future: F) -> Self {
+    pub(super) fn inner(future: F, observed: Vec<AuthError>) -> Self {
         Self {
-            state: State::Inner { future },
+            state: State::Inner { future, observed },
         }
     }
 
@@ -124,26 +139,33 @@ where
                     let read = ready!(reading.poll_read(cx));
                     let held = held.take();
                     let mut held = held.expect("ScopesFuture polled after completion");
-                    // It was there before the body was read, and no one could take it away.
-                    let caller = Caller::of(&held.parts.extensions);
-                    let caller = caller.expect("a request keeps its extensions");
-                    match held.judge(caller, read) {
-                        Ok((body, no_lists)) => {
+                    match held.judge(read) {
+                        Judged::Pass {
+                            body,
+                            no_lists,
+                            observed,
+                        } => {
                             if no_lists {
                                 held.parts.extensions.insert(NoLists);
                             }
+                            held.observed.extend(observed);
                             let request = Request::from_parts(held.parts, body);
                             State::Inner {
                                 future: held.ready_inner.call(request),
+                                observed: held.observed,
                             }
                         }
-                        Err(refusal) => State::Respond {
-                            response: Some(refusal),
+                        Judged::Refuse(response) => State::Respond {
+                            response: Some(response),
                         },
                     }
                 }
-                StateProj::Inner { future } => {
-                    let response = ready!(future.poll(cx))?;
+                StateProj::Inner { future, observed } => {
+                    let mut response = ready!(future.poll(cx))?;
+                    // The last one first: each is told before those that were told.
+                    for error in observed.drain(..).rev() {
+                        Observed::tell(response.extensions_mut(), error);
+                    }
                     return Poll::Ready(Ok(response.map(ResponseBody::inner)));
                 }
                 StateProj::Respond { response } => {

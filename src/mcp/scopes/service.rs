@@ -7,6 +7,7 @@ use http_body::Body;
 use tower_service::Service;
 
 use super::ScopesFuture;
+use super::future::Held;
 use super::layer::Rule;
 use crate::auth::ResponseBody;
 use crate::credential::RequestHead;
@@ -16,7 +17,7 @@ use crate::mcp::body::Reading;
 use crate::mcp::headers;
 use crate::mcp::operation::{Message, Messages};
 use crate::principal::Caller;
-use crate::refusal::{self, refuse};
+use crate::refusal::{self, Outcome, refuse_or_observe};
 use crate::telemetry::{self, Case, Stage};
 
 /// The service made by a [`McpScopesLayer`](super::McpScopesLayer).
@@ -34,28 +35,27 @@ impl Rule {
             self.policy.judge_http(caller, head.method())?;
             return Ok(false);
         }
-        // Nobody's body is read before they have said who they are, if they must at all.
-        if caller.principal.is_none() {
+        // Nobody's body is read before they have said who they are, if they must at all, and
+        // if that is not over: what the body asks for may be closed to everybody.
+        if caller.principal.is_none() && caller.observed.is_none() {
             self.policy.judge_base(caller)?;
         }
         headers::media_type(head.headers())?;
         Ok(headers::is_mirrored(version))
     }
 
-    /// What its body decides, a refusal or whether the answer can hold no list.
-    #[expect(clippy::result_large_err, reason = "a refusal is moved on at once")]
+    /// What its body decides; with whether the answer can hold no list.
     pub(super) fn judge_body(
         &self,
         caller: Caller<'_>,
         head: RequestHead<'_>,
         is_mirrored: bool,
         body: &[u8],
-    ) -> Result<bool, Response<Bytes>> {
+    ) -> (bool, Outcome) {
         let case = Case::new(Stage::McpScopes, caller.principal);
-        let refuse = |error, case| Err(refuse(error, caller.context, head, case));
         let messages = match Messages::read(body) {
             Ok(messages) => messages,
-            Err(error) => return refuse(error, case),
+            Err(error) => return (false, refuse_or_observe(error, caller, head, case)),
         };
         let case = case.on(messages.operation());
         let mirrors = match is_mirrored {
@@ -64,10 +64,11 @@ impl Rule {
         };
         let verdict = mirrors.and_then(|()| self.policy.judge(caller, messages.as_slice()));
         if let Err(error) = verdict {
-            return refuse(error, case);
+            return (false, refuse_or_observe(error, caller, head, case));
         }
         case.accepted(head, &caller.context.audit);
-        Ok(messages.as_slice().iter().all(Message::answers_no_list))
+        let no_lists = messages.as_slice().iter().all(Message::answers_no_list);
+        (no_lists, Outcome::Pass(None))
     }
 }
 
@@ -91,15 +92,24 @@ where
             return ScopesFuture::respond(refusal::no_auth_layer());
         };
         let case = Case::new(Stage::McpScopes, caller.principal);
-        let is_mirrored = match self.rule.judge_head(caller, head) {
+        let judged = self.rule.judge_head(caller, head);
+        if judged.is_ok() && *request.method() != Method::POST {
+            case.accepted(head, &caller.context.audit);
+        }
+        let mut observed = Vec::new();
+        let is_mirrored = match judged {
             Ok(is_mirrored) => is_mirrored,
-            Err(error) => {
-                return ScopesFuture::respond(refuse(error, caller.context, head, case));
-            }
+            Err(error) => match refuse_or_observe(error, caller, head, case) {
+                Outcome::Refuse(response) => return ScopesFuture::respond(response),
+                Outcome::Pass(error) => {
+                    observed.extend(error);
+                    false
+                }
+            },
         };
         if *request.method() != Method::POST {
-            case.accepted(head, &caller.context.audit);
-            return ScopesFuture::inner(self.inner.call(request.map(RequestBody::unread)));
+            let request = request.map(RequestBody::unread);
+            return ScopesFuture::inner(self.inner.call(request), observed);
         }
         // The clone is not ready; the one that is goes with the request:
         // https://docs.rs/tower/latest/tower/trait.Service.html#be-careful-when-cloning-inner-services
@@ -108,6 +118,15 @@ where
         let (parts, body) = request.into_parts();
         let reading = Reading::new(body, self.rule.max_body_bytes, self.rule.read_timeout);
         let rule = Arc::clone(&self.rule);
-        ScopesFuture::read(reading, parts, is_mirrored, ready_inner, rule)
+        ScopesFuture::read(
+            reading,
+            Held {
+                parts,
+                is_mirrored,
+                observed,
+                ready_inner,
+                rule,
+            },
+        )
     }
 }

@@ -5,12 +5,12 @@ use std::task::{Context, Poll};
 use http::{Request, Response};
 use tower_service::Service;
 
-use super::bind::Binder;
+use super::bind::{self, Binder};
 use super::future::{Opened, ResponseFuture};
 use crate::auth::ResponseBody;
 use crate::credential::RequestHead;
 use crate::principal::Caller;
-use crate::refusal::{self, refuse};
+use crate::refusal::{self, Outcome, refuse_or_observe};
 use crate::telemetry::{self, Case, Stage};
 
 /// The service made by a [`SessionBindingLayer`](super::SessionBindingLayer).
@@ -70,16 +70,21 @@ where
             return ResponseFuture::respond(refusal::no_auth_layer());
         };
         let case = Case::new(Stage::Session, caller.principal);
+        let mut observed = None;
         match checked {
             Ok(()) => case.accepted(head, &caller.context.audit),
             Err(error) => {
-                let response = refuse(error, caller.context, head, case);
-                return ResponseFuture::respond(response);
+                observed = match refuse_or_observe(error, caller, head, case) {
+                    Outcome::Pass(observed) => observed,
+                    Outcome::Refuse(response) => return ResponseFuture::respond(response),
+                };
+                bind::unseal(request.headers_mut());
             }
         }
         let opened = Opened {
             binder: Arc::clone(&self.binder),
             principal,
+            observed,
         };
         ResponseFuture::inner(self.inner.call(request), opened)
     }
