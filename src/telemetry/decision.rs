@@ -1,12 +1,11 @@
 use std::fmt;
 use std::hash::{Hash, Hasher};
-use std::sync::Arc;
 
 use http::Method;
 
-use super::step_up::{StepUpId, StepUps};
+use super::audit::Audit;
+use super::step_up::StepUpId;
 use super::{events, meter};
-use crate::clock::Clock;
 use crate::credential::RequestHead;
 use crate::error::{AuthError, AuthErrorKind, TRACED_CHARS, quoted};
 use crate::principal::{Principal, PrincipalId};
@@ -248,50 +247,6 @@ impl Hash for Matter<'_> {
             } => (method, target, messages).hash(state),
             Operation::Scope(scope) => scope.hash(state),
         }
-    }
-}
-
-/// What an auth layer is told to do with decisions; its refusal context carries it further in.
-#[derive(Clone)]
-pub(crate) struct Audit {
-    hooks: Vec<Arc<Hook>>,
-    step_ups: Arc<StepUps>,
-}
-
-type Hook = dyn Fn(&DecisionRecord<'_>) + Send + Sync;
-
-impl Audit {
-    pub(crate) fn new(clock: Clock) -> Self {
-        Self {
-            hooks: Vec::new(),
-            step_ups: Arc::new(StepUps::new(clock)),
-        }
-    }
-
-    pub(crate) fn add_hook(&mut self, hook: impl Fn(&DecisionRecord<'_>) + Send + Sync + 'static) {
-        self.hooks.push(Arc::new(hook));
-    }
-
-    /// A hook that both have is called once.
-    pub(crate) fn join_hooks(&mut self, other: &Self) {
-        for hook in &other.hooks {
-            if !self.hooks.iter().any(|own| Arc::ptr_eq(own, hook)) {
-                self.hooks.push(Arc::clone(hook));
-            }
-        }
-    }
-
-    /// What waits by another clock is forgotten.
-    pub(crate) fn set_clock(&mut self, clock: Clock) {
-        self.step_ups = Arc::new(StepUps::new(clock));
-    }
-}
-
-impl fmt::Debug for Audit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Audit")
-            .field("hooks", &self.hooks.len())
-            .finish_non_exhaustive()
     }
 }
 

@@ -78,6 +78,7 @@
 //! | `mcp_auth_api_key_store_calls_total` | counter | `outcome` | questions to the API key store that ended: `found`, `absent` or `failed` |
 //! | `mcp_auth_api_key_store_queue` | gauge | | questions to the API key store under way or queued |
 
+mod audit;
 mod decision;
 mod events;
 mod meter;
@@ -86,7 +87,8 @@ mod meter;
 pub mod metrics;
 mod step_up;
 
-pub(crate) use self::decision::{Audit, Case, Operation, Stage, own_provider};
+pub(crate) use self::audit::Audit;
+pub(crate) use self::decision::{Case, Operation, Stage, own_provider};
 pub use self::decision::{DecisionRecord, Outcome};
 pub(crate) use self::events::{
     list_withheld, no_auth_layer, no_client_address, stream_ended, unusable_session_id, weakened,

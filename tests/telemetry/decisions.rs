@@ -335,3 +335,36 @@ async fn who_may_come_without_a_credential_is_told_as_anonymous() {
     ask(&layer, request::<&str>(&[])).await.admitted();
     assert_eq!(audit.take(), ["auth anonymous none - -"]);
 }
+
+#[tokio::test]
+async fn what_is_only_observed_is_one_decision_with_its_reason() {
+    let audit = Audit::default();
+    let auth = jwt(&clock(), "").on_decision(audit.hook());
+    let auth = auth.dangerously_observe_only();
+    let stack = ServiceBuilder::new()
+        .layer(auth)
+        .layer(RequireScopesLayer::new("write").unwrap());
+    trace::start();
+    let bad = [("authorization", "Bearer bad")];
+    ask(&stack, request(&bad)).await.admitted();
+    assert_eq!(audit.take(), ["auth observed jwt - not_a_jwt"]);
+    let events = trace::take_all();
+    assert_eq!(events.len(), 1, "{events:?}");
+    assert_eq!(events[0].level, Level::INFO);
+    assert_eq!(events[0].field("outcome"), "observed");
+    assert_eq!(events[0].field("reason"), "not_a_jwt");
+
+    trace::start();
+    let narrow = [("authorization", bearer("read"))];
+    ask(&stack, request(&narrow)).await.admitted();
+    assert_eq!(
+        audit.take(),
+        [
+            "auth accepted jwt jwt|sub=alice -",
+            "scopes observed jwt jwt|sub=alice insufficient_scope",
+        ]
+    );
+    // Nobody was asked to come back with more.
+    let events = trace::take_all();
+    assert!(events.iter().all(|event| event.field("step_up").is_empty()));
+}

@@ -519,3 +519,15 @@ fn reasons_of_a_provider_of_ones_own_count_as_they_are() {
         1.0,
     )]);
 }
+
+#[test]
+fn what_is_only_observed_is_counted_with_its_reason() {
+    let recorded = recorded(async || {
+        let layer = jwt(&clock(), "").dangerously_observe_only();
+        ask(&layer, with_bearer("bad")).await.admitted();
+    });
+    recorded.assert(&[(
+        "mcp_auth_requests_total{provider=jwt,outcome=observed,reason=not_a_jwt}",
+        1.0,
+    )]);
+}
