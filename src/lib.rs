@@ -47,6 +47,9 @@
 //! # Ok::<(), tower_mcp_auth::ConfigError>(())
 //! ```
 //!
+//! What they decide is told in events, metrics and hooks ([`telemetry`]), and who fails too often
+//! is not heard for a while ([`attempts`]).
+//!
 //! Where to go next: [`oauth`], [`jwt`] and [`api_key`] each open with an example that shows
 //! an accept and a refusal, and so do [`scopes`] and [`mcp`]; [`auth`] says what happens to a
 //! request, step by step.
@@ -64,7 +67,8 @@
 //! | `cors` | a CORS layer that fits browser clients of MCP | no |
 //! | `testing` | a development issuer on loopback | no |
 //! | `toml` | key files in TOML, and `api-key-store` | no |
-//! | `metrics`, `redis`, `schema` | nothing yet; the names are taken for metrics, shared stores and configuration schemas | no |
+//! | `metrics` | [`telemetry`] speaks to a recorder of the `metrics` facade: Prometheus, say | no |
+//! | `redis`, `schema` | nothing yet; the names are taken for shared stores and configuration schemas | no |
 //!
 //! API keys that the program holds, scopes and the layers for MCP need no feature. `jwt` and
 //! `oauth` need one of the two backends.
@@ -85,6 +89,7 @@ compile_error!(
 pub mod api_key;
 #[cfg(any(feature = "oauth", feature = "api-key-store"))]
 mod asking;
+pub mod attempts;
 pub mod auth;
 mod challenge;
 mod clock;
@@ -110,7 +115,7 @@ mod placeholder;
 mod principal;
 mod refusal;
 pub mod scopes;
-mod telemetry;
+pub mod telemetry;
 #[cfg(feature = "testing")]
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 pub mod testing;

@@ -310,6 +310,10 @@ impl Authenticate for ApiKeys {
         }
     }
 
+    fn provider_name(&self, _: &Credential<'_>) -> &'static str {
+        "api_key"
+    }
+
     fn challenges(&self) -> Vec<Challenge> {
         let challenge = match self.scheme {
             Some(KeyScheme::Bearer) => Challenge::bearer(),

@@ -89,6 +89,13 @@ pub trait Authenticate: fmt::Debug + Send + Sync + 'static {
     /// What a refused client is told to present. Asked once, when the layer is made.
     fn challenges(&self) -> Vec<Challenge>;
 
+    /// The name of the provider that this credential goes to, in events and metrics, where
+    /// [`Principal::provider`] says the same: a short constant. Default `custom`.
+    fn provider_name(&self, credential: &Credential<'_>) -> &'static str {
+        let _ = credential;
+        "custom"
+    }
+
     /// A document the provider serves itself, without authentication: protected resource
     /// metadata, say. `None`, the default, lets the request go on.
     fn answer(&self, head: RequestHead<'_>) -> Option<Response<Bytes>> {
@@ -135,6 +142,10 @@ impl<P: Authenticate + ?Sized> Authenticate for Arc<P> {
 
     fn challenges(&self) -> Vec<Challenge> {
         (**self).challenges()
+    }
+
+    fn provider_name(&self, credential: &Credential<'_>) -> &'static str {
+        (**self).provider_name(credential)
     }
 
     fn answer(&self, head: RequestHead<'_>) -> Option<Response<Bytes>> {

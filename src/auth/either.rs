@@ -212,6 +212,14 @@ impl<A: Authenticate, B: Authenticate> Authenticate for Either<A, B> {
         }
     }
 
+    fn provider_name(&self, credential: &Credential<'_>) -> &'static str {
+        match self.routes.side(credential) {
+            Ok(Side::Left) => self.left.provider_name(credential),
+            Ok(Side::Right) => self.right.provider_name(credential),
+            Err(_) => "none",
+        }
+    }
+
     fn challenges(&self) -> Vec<Challenge> {
         Challenge::merged(self.left.challenges(), self.right.challenges())
     }
@@ -271,6 +279,7 @@ impl<P: Authenticate + Clone> AuthLayer<P> {
         let provider = Either::new(left.provider, right.provider)?;
         let mut settings = left.settings;
         settings.follow(&provider);
+        settings.join_hooks(&right.settings);
         Ok(AuthLayer::from_state(State { provider, settings }))
     }
 }

@@ -19,6 +19,7 @@ use crate::credential::{Credential, Location, RequestHead};
 use crate::error::{AuthError, quoted};
 use crate::jose::{Claims, Compact, ScopeClaim, check_scopes, is_jws, mismatch};
 use crate::scopes::Scopes;
+use crate::telemetry;
 
 /// The provider of [`OAuthLayer`](super::OAuthLayer). Clones share keys and metadata.
 #[derive(Clone)]
@@ -163,10 +164,15 @@ impl OAuth {
         let now = self.inner.clock.now();
         let cache = self.inner.tokens.as_ref();
         let cache = cache.map(|tokens| (tokens, TokenId::of(token)));
-        if let Some((tokens, id)) = &cache
-            && let Some(known) = recall(tokens, id, now)?
-        {
-            return self.confirm(known.good, known.second_opinion.as_ref(), token);
+        if let Some((tokens, id)) = &cache {
+            let known = recall(tokens, id, now);
+            // Who waited was counted before.
+            if !mode.waited {
+                telemetry::token_cache(!matches!(known, Ok(None)));
+            }
+            if let Some(known) = known? {
+                return self.confirm(known.good, known.second_opinion.as_ref(), token);
+            }
         }
         if !opaque.is_empty() && !is_jws(token) {
             return self.ask(opaque.server(token)?, token, None);
@@ -255,7 +261,8 @@ impl OAuth {
 
     /// Judges the scopes: last, and anew for each request.
     fn accept(&self, good: Good) -> Result<Verdict, AuthError> {
-        check_scopes(&self.required_scopes, good.principal.scopes())?;
+        check_scopes(&self.required_scopes, good.principal.scopes())
+            .map_err(|error| error.of(&good.principal))?;
         let accepted = Accepted::new(good.principal);
         Ok(Verdict::Accepted(match good.valid_until {
             Some(valid_until) => accepted.valid_until(valid_until),
@@ -406,6 +413,10 @@ impl Authenticate for OAuth {
                 Authentication::Pending(Box::pin(provider.wait(token, waits, mode)))
             }
         }
+    }
+
+    fn provider_name(&self, _: &Credential<'_>) -> &'static str {
+        "oauth"
     }
 
     fn challenges(&self) -> Vec<Challenge> {
