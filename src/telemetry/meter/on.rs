@@ -34,6 +34,9 @@ fn with_key(name: &'static str, labels: Labels, then: impl FnOnce(&dyn Recorder,
         for (label, value) in &mut labels {
             *value = if label.is_empty() { "" } else { "other" };
         }
+        if let Some(key) = held.get(&(name, labels)) {
+            return with_recorder(|recorder| then(recorder, key));
+        }
     }
     drop(held);
     let there = labels.into_iter().filter(|label| *label != NO_LABEL);
