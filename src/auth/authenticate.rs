@@ -80,6 +80,16 @@ pub trait Authenticate: fmt::Debug + Send + Sync + 'static {
         self.locations().contains(credential.location())
     }
 
+    /// Whether the provider [checks](Credential::check) the characters of a credential itself;
+    /// default false: the layer does it, and the provider sees none that are no good.
+    ///
+    /// The check runs over the whole of it. A provider that knows a credential again by
+    /// comparing it whole with one it checked before can spare that; before anything else is
+    /// made of a credential it must check it, and answer the error.
+    fn checks_credentials(&self) -> bool {
+        false
+    }
+
     /// Whose credential it is.
     ///
     /// All that memory can answer is [`Authentication::Ready`]; the rest is a future that
@@ -134,6 +144,10 @@ impl<P: Authenticate + ?Sized> Authenticate for Arc<P> {
 
     fn accepts(&self, credential: &Credential<'_>) -> bool {
         (**self).accepts(credential)
+    }
+
+    fn checks_credentials(&self) -> bool {
+        (**self).checks_credentials()
     }
 
     fn authenticate(&self, credential: &Credential<'_>, head: RequestHead<'_>) -> Authentication {

@@ -323,8 +323,11 @@ impl<P: Authenticate> State<P> {
                 false => Err(AuthError::missing()),
             };
         };
+        if !self.provider.checks_credentials() {
+            credential.check()?;
+        }
         if !self.provider.accepts(&credential) {
-            return Err(AuthError::invalid("unaccepted_credential"));
+            return Err(credential.refused(AuthError::invalid("unaccepted_credential")));
         }
         let header = location.header();
         let Settings {

@@ -21,6 +21,7 @@ use crate::digest::{ByDigest, sha256};
 use crate::error::AuthError;
 use crate::jose::TokenProfile;
 use crate::oauth::fetch::Fetch;
+use crate::oauth::presented::Presented;
 use crate::oauth::remembered::{Entry, Remembered};
 use crate::oauth::token_cache::TokenDigest;
 use crate::principal::Principal;
@@ -162,12 +163,20 @@ impl Introspector {
     }
 
     /// What is known of a token; where nothing is, the server is asked.
-    pub(in crate::oauth) fn lookup(self: &Arc<Self>, token: &[u8], vouched: Vouched) -> Lookup {
-        let digest = self.digest(token);
+    pub(in crate::oauth) fn lookup(
+        self: &Arc<Self>,
+        token: Presented<'_>,
+        vouched: Vouched,
+    ) -> Result<Lookup, AuthError> {
+        let digest = self.digest(token.bytes);
         let now = self.clock.monotonic();
         let remembered = self.remembered(&digest, now);
         self.meter.looked_up(remembered.is_ok());
-        remembered.unwrap_or_else(|_| self.ask(digest, token, vouched, now))
+        if let Ok(known) = remembered {
+            return Ok(known);
+        }
+        token.check()?;
+        Ok(self.ask(digest, token.bytes, vouched, now))
     }
 
     /// What memory says of a token; where it says nothing, the lane of a call about it.
