@@ -204,8 +204,7 @@ impl<'de> Deserialize<'de> for Needs {
         #[derive(Deserialize)]
         #[serde(deny_unknown_fields)]
         struct Map {
-            #[serde(default)]
-            all: Vec<String>,
+            all: Option<Vec<String>>,
             any: Option<Vec<String>>,
             #[serde(default)]
             deny: bool,
@@ -215,11 +214,20 @@ impl<'de> Deserialize<'de> for Needs {
             Ok(Value::Joined(joined)) => Self::try_from(&*joined).map_err(D::Error::custom),
             Ok(Value::All(names)) => Self::all(names).map_err(D::Error::custom),
             Ok(Value::Map(Map { all, any, deny })) => {
-                if deny && (!all.is_empty() || any.is_some()) {
+                let names_scopes = all.is_some() || any.is_some();
+                if deny && names_scopes {
                     return Err(D::Error::custom(
                         "`deny` lets nobody through, so `all` and `any` beside it mean nothing",
                     ));
                 }
+                // What was to be filled in must not open an operation to everybody.
+                if !deny && !names_scopes {
+                    return Err(D::Error::custom(
+                        "a map gives `all`, `any`, or `deny` as true; where no scope is needed, \
+                         write an empty list",
+                    ));
+                }
+                let all = all.unwrap_or_default();
                 let mut needs = Self::all(all).map_err(D::Error::custom)?;
                 if let Some(any) = any {
                     needs = needs.and(&Self::any(any).map_err(D::Error::custom)?);

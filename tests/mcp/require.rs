@@ -183,6 +183,8 @@ fn needs_and_hierarchies_are_read_from_values() {
         r#"{"al":["a"]}"#,
         r#"["a b"]"#,
         r#"{"deny":true,"all":["a"]}"#,
+        r#"{"deny":false}"#,
+        "{}",
         "7",
     ] {
         assert!(needs(bad).is_err(), "{bad}");
