@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::sync::{Arc, LazyLock};
 
+use crate::observe::Observe;
 use crate::scopes::Scopes;
 
 /// One authentication scheme a refused client is told about, in a line of
@@ -137,15 +138,24 @@ impl Challenge {
 pub(crate) struct RefusalContext {
     pub(crate) challenges: Vec<Challenge>,
     pub(crate) grpc: bool,
+    /// Which refusals are not carried out. `None`: all are.
+    pub(crate) observe: Option<Observe>,
 }
 
 impl RefusalContext {
+    /// Whether a request is let pass that is to be refused for this.
+    pub(crate) fn observes(&self, reason: &str) -> bool {
+        let observe = self.observe.as_ref();
+        observe.is_some_and(|observe| observe.lets_pass(reason))
+    }
+
     /// For a principal that somebody else than a layer of this crate put into a request.
     pub(crate) fn bare() -> &'static Arc<Self> {
         static BARE: LazyLock<Arc<RefusalContext>> = LazyLock::new(|| {
             Arc::new(RefusalContext {
                 challenges: vec![Challenge::bearer()],
                 grpc: true,
+                observe: None,
             })
         });
         &BARE

@@ -134,6 +134,7 @@ pub struct RequestHead<'a> {
     version: Version,
     headers: &'a HeaderMap,
     extensions: &'a Extensions,
+    needs_proof: bool,
 }
 
 impl<'a> RequestHead<'a> {
@@ -145,6 +146,22 @@ impl<'a> RequestHead<'a> {
             version: request.version(),
             headers: request.headers(),
             extensions: request.extensions(),
+            needs_proof: false,
+        }
+    }
+
+    /// Whether a provider is to prove a credential (verify its signature, say) before it
+    /// judges what it says: some of its refusals are only
+    /// [observed](crate::AuthLayer::dangerously_observe_only_for), and nobody may pass with a
+    /// forgery that is refused for one of these first.
+    pub fn needs_proof(&self) -> bool {
+        self.needs_proof
+    }
+
+    pub(crate) fn needing_proof(self) -> Self {
+        Self {
+            needs_proof: true,
+            ..self
         }
     }
 
@@ -192,6 +209,7 @@ impl<'a> From<&'a Parts> for RequestHead<'a> {
             version: parts.version,
             headers: &parts.headers,
             extensions: &parts.extensions,
+            needs_proof: false,
         }
     }
 }

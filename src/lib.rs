@@ -102,6 +102,7 @@ pub mod mcp;
 #[cfg(feature = "oauth")]
 #[cfg_attr(docsrs, doc(cfg(feature = "oauth")))]
 pub mod oauth;
+mod observe;
 mod placeholder;
 mod principal;
 mod refusal;
@@ -123,6 +124,7 @@ pub use self::jwt::JwtLayer;
 #[cfg(feature = "oauth")]
 #[cfg_attr(docsrs, doc(cfg(feature = "oauth")))]
 pub use self::oauth::OAuthLayer;
+pub use self::observe::Observed;
 pub use self::principal::{Principal, PrincipalBuilder, PrincipalId};
 
 #[cfg(doctest)]

@@ -1,7 +1,7 @@
 //! What is traced, in one vocabulary. No credential and no claim is ever a field.
 
 use http::Method;
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
 use crate::error::{AuthError, AuthErrorKind, TRACED_CHARS};
 
@@ -23,10 +23,27 @@ pub(crate) fn refused(error: &AuthError, method: &Method) {
     }
 }
 
+/// A request passes that would be refused, because its layer only observes. Strangers can
+/// cause it, but it is what such a layer is there for.
+pub(crate) fn observed(error: &AuthError, method: &Method) {
+    let (reason, status) = (error.reason(), error.status().as_u16());
+    let detail = error.detail().unwrap_or_default();
+    let method = method.as_str();
+    let method = method.get(..TRACED_CHARS).unwrap_or(method);
+    info!(target: TARGET, reason, status, detail, method, "request let pass, only observed");
+}
+
 /// A handler found that its principal lacks scopes.
 pub(crate) fn refused_by_handler(error: &AuthError) {
     let (reason, status) = (error.reason(), error.status().as_u16());
     debug!(target: TARGET, reason, status, needed = error.scopes().as_str(), "request refused");
+}
+
+/// The same, let pass because the layer of the principal only observes.
+pub(crate) fn observed_by_handler(error: &AuthError) {
+    let (reason, status) = (error.reason(), error.status().as_u16());
+    let needed = error.scopes().as_str();
+    info!(target: TARGET, reason, status, needed, "request let pass, only observed");
 }
 
 /// A piece that needs an auth layer around it ran without one.

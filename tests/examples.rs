@@ -26,7 +26,7 @@ use tower_mcp_auth::api_key::KeyFile;
 use tower_mcp_auth::{ApiKeyLayer, Principal};
 
 /// All that listen: `every_example_is_asked` compares with the folder.
-const EXAMPLES: [&str; 11] = [
+const EXAMPLES: [&str; 12] = [
     "api_key",
     "axum",
     "hyper",
@@ -35,6 +35,7 @@ const EXAMPLES: [&str; 11] = [
     "mcp_server",
     "quickstart",
     "rate_limit",
+    "several",
     "sqlite_keys",
     "token_info",
     "tonic",
@@ -503,6 +504,19 @@ async fn rate_limit_answers_as_it_says() {
     let answers = Example::start("rate_limit").await.ask_all().await;
     let limited = answers.to("alice, one after the other");
     assert!(limited.headers.contains_key("retry-after"));
+}
+
+#[tokio::test]
+async fn several_answers_as_it_says() {
+    let answers = Example::start("several").await.ask_all().await;
+    let token = &answers.to("with a token").body;
+    assert!(token.ends_with("with mcp:read\n"), "{token}");
+    let key = &answers.to("with a key").body;
+    assert_eq!(key, "api_key|sub=ci with mcp:read\n");
+    let anybody = &answers.to("nobody, where anybody may be").body;
+    assert_eq!(anybody, "welcome\n");
+    let unknown = answers.to("with a key nobody has").challenge();
+    assert!(unknown.contains("resource_metadata="), "{unknown}");
 }
 
 #[tokio::test]

@@ -67,6 +67,13 @@ pub trait Authenticate: fmt::Debug + Send + Sync + 'static {
         self.locations().iter().cloned().map(Shape::any).collect()
     }
 
+    /// The reason codes of errors that the provider makes itself, for
+    /// [`dangerously_observe_only_for`](super::AuthLayer::dangerously_observe_only_for), which
+    /// takes no others; those of this crate need not be among them.
+    fn reasons(&self) -> Vec<&'static str> {
+        Vec::new()
+    }
+
     /// Whether a credential is of this provider's kind, judged by its shape alone: what is
     /// not is refused without a further look.
     fn accepts(&self, credential: &Credential<'_>) -> bool {
@@ -112,6 +119,10 @@ impl<P: Authenticate + ?Sized> Authenticate for Arc<P> {
 
     fn shapes(&self) -> Vec<Shape> {
         (**self).shapes()
+    }
+
+    fn reasons(&self) -> Vec<&'static str> {
+        (**self).reasons()
     }
 
     fn accepts(&self, credential: &Credential<'_>) -> bool {

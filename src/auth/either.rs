@@ -192,6 +192,12 @@ impl<A: Authenticate, B: Authenticate> Authenticate for Either<A, B> {
         left.iter().chain(right).cloned().collect()
     }
 
+    fn reasons(&self) -> Vec<&'static str> {
+        let mut reasons = self.left.reasons();
+        reasons.extend(self.right.reasons());
+        reasons
+    }
+
     fn authenticate(&self, credential: &Credential<'_>, head: RequestHead<'_>) -> Authentication {
         let refused = |error| Authentication::Ready(Err(error));
         match self.routes.side(credential) {

@@ -4,7 +4,7 @@ use axum_core::response::{IntoResponse, Response};
 use http::request::Parts;
 
 use crate::error::AuthError;
-use crate::principal::{Principal, refusal_context};
+use crate::principal::{Caller, Principal};
 use crate::refusal::{self, refuse};
 use crate::telemetry;
 
@@ -39,9 +39,10 @@ impl<S: Sync> FromRequestParts<S> for Principal {
         if let Some(principal) = parts.extensions.get::<Self>() {
             return Ok(principal.clone());
         }
-        let context = refusal_context(&parts.extensions)
+        let caller = Caller::of(&parts.extensions)
             .ok_or_else(|| PrincipalRejection::no_auth_layer("Principal"))?;
-        let response = refuse(AuthError::missing(), context, (&*parts).into());
+        let error = caller.observed.cloned().unwrap_or_else(AuthError::missing);
+        let response = refuse(error, caller.context, (&*parts).into());
         Err(PrincipalRejection::new(response))
     }
 }
@@ -56,7 +57,7 @@ impl<S: Sync> OptionalFromRequestParts<S> for Principal {
         if let Some(principal) = parts.extensions.get::<Self>() {
             return Ok(Some(principal.clone()));
         }
-        match refusal_context(&parts.extensions) {
+        match Caller::of(&parts.extensions) {
             Some(_) => Ok(None),
             None => Err(PrincipalRejection::no_auth_layer("Principal")),
         }

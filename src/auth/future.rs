@@ -11,9 +11,12 @@ use tower_service::Service;
 use super::lease::{Lease, Streams};
 use super::{Accepted, PendingAuthentication, ResponseBody};
 use crate::challenge::RefusalContext;
-use crate::credential::RequestHead;
-use crate::principal::NoPrincipal;
+use crate::credential::{self, Location, RequestHead};
+use crate::error::AuthError;
+use crate::observe::Observed;
+use crate::principal::{NoPrincipal, Principal};
 use crate::refusal::refuse;
+use crate::telemetry;
 
 /// How an accepted request is made ready for the inner service.
 #[derive(Clone, Copy)]
@@ -30,12 +33,34 @@ pub(super) struct Admission<'s> {
 pub(super) struct Afterwards {
     headers: Option<Box<HeaderMap>>,
     lease: Option<Lease>,
+    observed: Option<AuthError>,
 }
 
 impl Afterwards {
+    /// Leaves the mark of a request without a principal.
+    pub(super) fn of_nobody<B>(
+        request: &mut Request<B>,
+        context: &Arc<RefusalContext>,
+        observed: Option<AuthError>,
+    ) -> Self {
+        let extensions = request.extensions_mut();
+        extensions.remove::<Principal>();
+        extensions.insert(NoPrincipal {
+            context: Arc::clone(context),
+            observed: observed.clone(),
+        });
+        Self {
+            observed,
+            ..Self::default()
+        }
+    }
+
     fn apply<B>(self, mut response: Response<B>) -> Response<ResponseBody<B>> {
         if let Some(headers) = self.headers {
             response.headers_mut().extend(*headers);
+        }
+        if let Some(error) = self.observed {
+            Observed::tell(response.extensions_mut(), error);
         }
         let deadline = self
             .lease
@@ -50,9 +75,26 @@ pub(super) struct HeldAdmission {
     header: HeaderName,
     forward_credential: bool,
     streams: Streams,
+    /// Where credentials are, if a refusal may only be observed.
+    locations: Option<Box<[Location]>>,
 }
 
 impl HeldAdmission {
+    /// What becomes of a request that is to be refused: it is let pass, or not.
+    fn observe<B>(
+        &self,
+        request: &mut Request<B>,
+        error: AuthError,
+    ) -> Result<Afterwards, AuthError> {
+        let locations = match &self.locations {
+            Some(locations) if self.context.observes(error.reason()) => locations,
+            _ => return Err(error),
+        };
+        telemetry::observed(&error, request.method());
+        credential::strip(locations, request.headers_mut());
+        Ok(Afterwards::of_nobody(request, &self.context, Some(error)))
+    }
+
     fn admission(&self) -> Admission<'_> {
         Admission {
             context: &self.context,
@@ -64,12 +106,13 @@ impl HeldAdmission {
 }
 
 impl Admission<'_> {
-    pub(super) fn held(self) -> HeldAdmission {
+    pub(super) fn held(self, locations: Option<Box<[Location]>>) -> HeldAdmission {
         HeldAdmission {
             context: Arc::clone(self.context),
             header: self.header.clone(),
             forward_credential: self.forward_credential,
             streams: self.streams.clone(),
+            locations,
         }
     }
 
@@ -90,6 +133,7 @@ impl Admission<'_> {
         Afterwards {
             headers: accepted.headers,
             lease,
+            observed: None,
         }
     }
 }
@@ -165,15 +209,15 @@ where
                     let answer = ready!(pending.as_mut().poll(cx));
                     let (admission, mut inner, mut request) =
                         held.take().expect("ResponseFuture polled after completion");
-                    match answer {
-                        Ok(accepted) => {
-                            let admission = admission.admission();
-                            let afterwards = admission.admit(&mut request, accepted);
-                            State::Inner {
-                                future: inner.call(request),
-                                afterwards,
-                            }
-                        }
+                    let afterwards = match answer {
+                        Ok(accepted) => Ok(admission.admission().admit(&mut request, accepted)),
+                        Err(error) => admission.observe(&mut request, error),
+                    };
+                    match afterwards {
+                        Ok(afterwards) => State::Inner {
+                            future: inner.call(request),
+                            afterwards,
+                        },
                         Err(error) => State::Respond {
                             response: Some(refuse(
                                 error,

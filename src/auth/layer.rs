@@ -7,11 +7,12 @@ use http::{HeaderName, Request, Response};
 use tower_layer::Layer;
 
 use super::exempt::SseEndpoints;
-use super::future::Admission;
+use super::future::{Admission, Afterwards};
 use super::settings::Settings;
 use super::{Accepted, AuthService, Authenticate, Authentication, PendingAuthentication};
-use crate::credential::{self, QueryNames, RequestHead};
+use crate::credential::{self, Location, QueryNames, RequestHead};
 use crate::error::{AuthError, ConfigError};
+use crate::observe::Observe;
 use crate::refusal::refuse;
 use crate::telemetry;
 
@@ -38,8 +39,8 @@ pub(super) struct State<P> {
 pub(super) enum Decision<'s> {
     /// The provider's own document, or a refusal.
     Respond(Response<Bytes>),
-    /// On to the inner service, with nobody's name.
-    PassExempt,
+    /// On to the inner service, with nobody's name; with the error that is only observed.
+    Pass(Option<AuthError>),
     /// On to the inner service; the credential is in this header.
     Admit(&'s HeaderName, Accepted),
     /// The provider must wait for its answer.
@@ -239,6 +240,75 @@ impl<P: Authenticate + Clone> AuthLayer<P> {
         self
     }
 
+    /// Carries out no refusal, and tells of each instead: for the roll-out of a layer. **Until
+    /// it is taken out again, the server is open to everybody.**
+    ///
+    /// A request that would be refused goes on, without a principal, and without its
+    /// credentials, even with [`forward_credential`](Self::forward_credential). The response
+    /// has the error in [`Observed`](crate::Observed); there is one event for each, and a
+    /// warning at start.
+    ///
+    /// Layers further in observe as well. For a request without a principal they pass over
+    /// what follows from that; a principal that lacks scopes keeps its name and goes on; lists
+    /// are not filtered; a session id goes to the server as it was before it was bound. So do
+    /// [`Granted`](crate::scopes::Granted) and [`Principal::require`](crate::Principal::require)
+    /// for a principal. Our own trouble (503) is let pass like any refusal.
+    ///
+    /// Refused as ever are a credential in the query string, which cannot be taken out; a body
+    /// that cannot be read or is too large; foreign hosts and origins; and a handler that
+    /// takes a [`Principal`](crate::Principal) where there is none answers the error.
+    pub fn dangerously_observe_only(mut self) -> Self {
+        telemetry::weakened(
+            "dangerously_observe_only",
+            "requests that are to be refused are let pass",
+        );
+        let state = Arc::make_mut(&mut self.state);
+        Arc::make_mut(&mut state.settings.context).observe = Some(Observe::All);
+        self
+    }
+
+    /// [`dangerously_observe_only`](Self::dangerously_observe_only) for these
+    /// [reasons](AuthError::reason); what is refused for another one is refused. Layers further
+    /// in go by the same list.
+    ///
+    /// A token that is let pass for its claims (`audience_mismatch`, `expired`, …) has a good
+    /// signature: it is verified first. What is found out without a key (`issuer_mismatch`,
+    /// `not_a_jwt`, …) anybody can cause.
+    ///
+    /// ```
+    /// use tower_mcp_auth::OAuthLayer;
+    ///
+    /// let layer = OAuthLayer::new("https://mcp.example.com/mcp", "https://auth.example.com")?
+    ///     .dangerously_observe_only_for(["audience_mismatch"])?;
+    /// # let _ = layer;
+    /// # Ok::<(), tower_mcp_auth::ConfigError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The list is empty, holds what is no reason or one that is always refused, or
+    /// [`dangerously_observe_only`](Self::dangerously_observe_only) was set, which is more.
+    pub fn dangerously_observe_only_for<I>(mut self, reasons: I) -> Result<Self, ConfigError>
+    where
+        I: IntoIterator,
+        I::Item: AsRef<str>,
+    {
+        let state = Arc::make_mut(&mut self.state);
+        let observe = Observe::only(reasons, &state.provider.reasons())?;
+        let context = Arc::make_mut(&mut state.settings.context);
+        if context.observe == Some(Observe::All) {
+            return Err(ConfigError::new(
+                Observe::ONLY,
+                "`dangerously_observe_only` says already that nothing is refused; keep one",
+            ));
+        }
+        if let Observe::Only(reasons) = &observe {
+            let detail = format!("requests are let pass that are to be refused for {reasons:?}");
+            telemetry::weakened(Observe::ONLY, &detail);
+        }
+        context.observe = Some(observe);
+        Ok(self)
+    }
+
     /// Edits the provider, and what refusals say with it.
     pub(crate) fn edit_provider(
         &mut self,
@@ -259,21 +329,29 @@ impl<P: Authenticate> State<P> {
         }
         match self.authenticate(head) {
             Ok(decision) => decision,
+            Err(error) if self.settings.context.observes(error.reason()) => {
+                telemetry::observed(&error, head.method());
+                Decision::Pass(Some(error))
+            }
             Err(error) => Decision::Respond(refuse(error, &self.settings.context, head)),
         }
     }
 
     fn authenticate(&self, head: RequestHead<'_>) -> Result<Decision<'_>, AuthError> {
+        let head = match self.settings.context.observe {
+            Some(Observe::Only(_)) => head.needing_proof(),
+            _ => head,
+        };
         let locations = self.provider.locations();
         // A credential in a URL has leaked already, into logs and histories, and cannot be
         // taken out of it here: not even a public path may pass it on.
         self.settings.query_names.check(head.uri(), locations)?;
         if self.settings.exempt.cover(head) {
-            return Ok(Decision::PassExempt);
+            return Ok(Decision::Pass(None));
         }
         let Some((location, credential)) = credential::read(locations, head.headers())? else {
             return match self.settings.optional {
-                true => Ok(Decision::PassExempt),
+                true => Ok(Decision::Pass(None)),
                 false => Err(AuthError::missing()),
             };
         };
@@ -297,14 +375,25 @@ impl<P: Authenticate> State<P> {
         }
     }
 
-    /// Takes out of an exempt request what the inner service must not see.
-    pub(super) fn clean<B>(&self, request: &mut Request<B>) {
+    /// The headers that hold the credentials of a request that waits and is only observed.
+    pub(super) fn held_locations(&self) -> Option<Box<[Location]>> {
+        let observe = self.settings.context.observe.as_ref();
+        observe.map(|_| self.provider.locations().into())
+    }
+
+    /// Takes out of a request without a principal what the inner service must not see.
+    pub(super) fn pass<B>(
+        &self,
+        request: &mut Request<B>,
+        observed: Option<AuthError>,
+    ) -> Afterwards {
         let locations = self.provider.locations();
-        if self.settings.forward_credential {
+        if self.settings.forward_credential && observed.is_none() {
             credential::mark_sensitive(locations, request.headers_mut());
         } else {
             credential::strip(locations, request.headers_mut());
         }
+        Afterwards::of_nobody(request, &self.settings.context, observed)
     }
 }
 

@@ -87,6 +87,31 @@ macro_rules! auth_layer_newtype {
                 Self(self.0.dangerously_streams_outlive_credentials())
             }
 
+            /// See
+            /// [`AuthLayer::dangerously_observe_only`](crate::auth::AuthLayer::dangerously_observe_only):
+            /// no refusal is carried out, and each is told.
+            pub fn dangerously_observe_only(self) -> Self {
+                Self(self.0.dangerously_observe_only())
+            }
+
+            /// See
+            /// [`AuthLayer::dangerously_observe_only_for`](crate::auth::AuthLayer::dangerously_observe_only_for):
+            /// the same for chosen reasons.
+            ///
+            /// # Errors
+            /// The list is empty, holds what is no reason or one that is always refused, or
+            /// everything is observed already.
+            pub fn dangerously_observe_only_for<I>(
+                self,
+                reasons: I,
+            ) -> Result<Self, crate::ConfigError>
+            where
+                I: IntoIterator,
+                I::Item: AsRef<str>,
+            {
+                self.0.dangerously_observe_only_for(reasons).map(Self)
+            }
+
             /// See [`AuthLayer::or`](crate::auth::AuthLayer::or): a layer that takes the
             /// credentials of `other` as well, told apart by their shape.
             ///

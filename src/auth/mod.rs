@@ -14,6 +14,9 @@
 //! 6. The credential is taken out of the request, the [`Principal`](crate::Principal) put
 //!    into its extensions, and the inner service called.
 //!
+//! A layer that [only observes](AuthLayer::dangerously_observe_only) lets pass what would be
+//! refused, without a principal, and tells of it.
+//!
 //! A refusal is a response: the inner service is never reached, its error type never
 //! changed. Every refusal carries its [`AuthError`](crate::AuthError) in the response's
 //! extensions.

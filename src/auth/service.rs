@@ -5,11 +5,10 @@ use std::task::{Context, Poll};
 use http::{Request, Response};
 use tower_service::Service;
 
-use super::future::{Afterwards, ResponseFuture};
+use super::future::ResponseFuture;
 use super::layer::{Decision, State};
 use super::{Authenticate, ResponseBody};
 use crate::credential::RequestHead;
-use crate::principal::{NoPrincipal, Principal};
 
 /// The service made by an [`AuthLayer`](super::AuthLayer).
 ///
@@ -59,15 +58,15 @@ where
                 let afterwards = admission.admit(&mut request, accepted);
                 ResponseFuture::inner(self.inner.call(request), afterwards)
             }
-            Decision::PassExempt => {
-                self.state.clean(&mut request);
-                let extensions = request.extensions_mut();
-                extensions.remove::<Principal>();
-                extensions.insert(NoPrincipal(Arc::clone(&self.state.settings.context)));
-                ResponseFuture::inner(self.inner.call(request), Afterwards::default())
+            Decision::Pass(observed) => {
+                let afterwards = self.state.pass(&mut request, observed);
+                ResponseFuture::inner(self.inner.call(request), afterwards)
             }
             Decision::Wait(header, pending) => {
-                let held = self.state.admission(header).held();
+                let held = self
+                    .state
+                    .admission(header)
+                    .held(self.state.held_locations());
                 // The service that was polled ready must be the one that is called:
                 // https://docs.rs/tower/latest/tower/trait.Service.html#be-careful-when-cloning-inner-services
                 let not_ready_inner = self.inner.clone();

@@ -33,6 +33,7 @@ impl Settings {
             context: Arc::new(RefusalContext {
                 challenges: provider.challenges(),
                 grpc: true,
+                observe: None,
             }),
         }
     }
@@ -58,6 +59,10 @@ impl Settings {
                 self.forward_credential == other.forward_credential,
             ),
             ("optional", self.optional == other.optional),
+            (
+                "dangerously_observe_only",
+                self.context.observe == other.context.observe,
+            ),
             ("grpc_refusals", self.context.grpc == other.context.grpc),
             ("stream_grace", one.grace == two.grace),
             ("stream_max_life", one.max_life == two.max_life),

@@ -46,9 +46,13 @@ impl Shape {
     }
 
     /// What begins with `prefix`, which is no secret. It goes to this provider whatever
-    /// follows. Several prefixes are several shapes.
+    /// follows. Several prefixes are several shapes; everything begins with an empty one.
     pub fn prefixed(location: Location, prefix: impl Into<Box<str>>) -> Self {
-        Self::new(location, Form::Prefixed(prefix.into()))
+        let prefix = prefix.into();
+        if prefix.is_empty() {
+            return Self::any(location);
+        }
+        Self::new(location, Form::Prefixed(prefix))
     }
 
     /// JWTs with one of these issuers in `iss`, which is read without trust: the provider

@@ -21,9 +21,13 @@ pub struct Jwt {
 }
 
 impl Jwt {
-    fn verify(&self, token: &[u8]) -> Result<Accepted, AuthError> {
+    fn verify(&self, token: &[u8], needs_proof: bool) -> Result<Accepted, AuthError> {
         let compact = Compact::parse(token)?;
-        let alg = self.profile.check_header(compact.header())?;
+        let alg = if needs_proof {
+            self.profile.check_algorithm(compact.header())?
+        } else {
+            self.profile.check_header(compact.header())?
+        };
         let index = select(&self.key, compact.header().kid.as_deref(), alg)?;
         let payload = compact.payload()?;
         let claims = Claims::read(&payload, &self.profile.scope_claim)?;
@@ -32,6 +36,9 @@ impl Jwt {
         if !self.key[index].verify(alg, compact.signing_input(), signature) {
             return Err(AuthError::invalid("bad_signature")
                 .with_detail(format!("the {alg} signature does not hold")));
+        }
+        if needs_proof {
+            self.profile.check_type(compact.header())?;
         }
         let exp = self
             .profile
@@ -60,8 +67,8 @@ impl Authenticate for Jwt {
         }]
     }
 
-    fn authenticate(&self, credential: &Credential<'_>, _: RequestHead<'_>) -> Authentication {
-        Authentication::Ready(self.verify(credential.as_bytes()))
+    fn authenticate(&self, credential: &Credential<'_>, head: RequestHead<'_>) -> Authentication {
+        Authentication::Ready(self.verify(credential.as_bytes(), head.needs_proof()))
     }
 
     fn challenges(&self) -> Vec<Challenge> {

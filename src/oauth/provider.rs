@@ -49,6 +49,16 @@ enum Verdict {
     Ask(Asked, Option<Good>),
 }
 
+/// How a token is checked.
+#[derive(Clone, Copy)]
+struct Mode {
+    /// Whether keys were waited for: nobody waits twice.
+    waited: bool,
+    /// Whether the signature comes before what the claims say. A fetch of keys is then made
+    /// for tokens that are refused anyway.
+    needs_proof: bool,
+}
+
 /// The same, before scopes are judged.
 enum Anew {
     Verified(VerifiedToken),
@@ -145,7 +155,7 @@ impl OAuth {
 
     /// Checks a token with what is known now. Whose it is decides its shape: a token is
     /// shown to no server it does not belong to.
-    fn verify(&self, token: &[u8], waited: bool) -> Result<Verdict, AuthError> {
+    fn verify(&self, token: &[u8], mode: Mode) -> Result<Verdict, AuthError> {
         let opaque = &self.inner.opaque;
         if !opaque.is_empty() && memchr::memchr_iter(b'.', token).count() != 2 {
             return self.ask(opaque.server(token)?, token, None);
@@ -161,7 +171,7 @@ impl OAuth {
         if !opaque.is_empty() && !is_jws(token) {
             return self.ask(opaque.server(token)?, token, None);
         }
-        let verified = match self.verify_anew(token, now, waited)? {
+        let verified = match self.verify_anew(token, now, mode)? {
             Anew::Verified(verified) => verified,
             Anew::Wait(waiting) => return Ok(Verdict::Wait(waiting)),
             Anew::Ask(introspector) => return self.ask(&introspector, token, None),
@@ -209,11 +219,20 @@ impl OAuth {
     }
 
     /// Follows what is waited for to its end.
-    async fn wait(self, token: Vec<u8>, verdict: Verdict) -> Result<Accepted, AuthError> {
+    async fn wait(
+        self,
+        token: Vec<u8>,
+        verdict: Verdict,
+        mode: Mode,
+    ) -> Result<Accepted, AuthError> {
         let verdict = match verdict {
             Verdict::Wait(waiting) => {
                 waiting.ended().await;
-                self.verify(&token, true)?
+                let mode = Mode {
+                    waited: true,
+                    ..mode
+                };
+                self.verify(&token, mode)?
             }
             verdict => verdict,
         };
@@ -246,7 +265,7 @@ impl OAuth {
 
     /// Checks all but the scopes. What needs no key comes first: a token that would be
     /// refused anyway causes no fetch.
-    fn verify_anew(&self, token: &[u8], now: Duration, waited: bool) -> Result<Anew, AuthError> {
+    fn verify_anew(&self, token: &[u8], now: Duration, mode: Mode) -> Result<Anew, AuthError> {
         let compact = Compact::parse(token)?;
         let payload = compact.payload()?;
         let claims = Claims::read(&payload, &self.inner.scope_claim)?;
@@ -267,12 +286,16 @@ impl OAuth {
             profile.check_type(header)?;
             return Ok(Anew::Ask(Arc::clone(introspector)));
         }
-        let alg = profile.check_header(header)?;
-        let exp = profile.check_claims(header, &claims, now)?;
+        let judge = || profile.check_claims(header, &claims, now);
+        let (alg, judged) = if mode.needs_proof {
+            (profile.check_algorithm(header)?, None)
+        } else {
+            (profile.check_header(header)?, Some(judge()?))
+        };
         let mut buffer = [0; 1024];
         let signature = compact.signature(&mut buffer)?;
 
-        let (set, index) = match server.keys.lookup(header.kid.as_deref(), alg, waited) {
+        let (set, index) = match server.keys.lookup(header.kid.as_deref(), alg, mode.waited) {
             Lookup::Found(set, index) => (set, index),
             Lookup::Wait(waiting) => return Ok(Anew::Wait(waiting)),
             Lookup::Refused(error) => return Err(error),
@@ -284,6 +307,13 @@ impl OAuth {
             return Err(AuthError::invalid("bad_signature")
                 .with_detail(format!("the {alg} signature does not hold")));
         }
+        let exp = match judged {
+            Some(exp) => exp,
+            None => {
+                profile.check_type(header)?;
+                judge()?
+            }
+        };
         let principal = profile.principal(&claims, token)?;
         let (nbf, iat) = (claims.nbf, claims.iat);
         Ok(Anew::Verified(VerifiedToken {
@@ -362,14 +392,18 @@ impl Authenticate for OAuth {
         shapes
     }
 
-    fn authenticate(&self, credential: &Credential<'_>, _: RequestHead<'_>) -> Authentication {
+    fn authenticate(&self, credential: &Credential<'_>, head: RequestHead<'_>) -> Authentication {
         let token = credential.as_bytes();
-        match self.verify(token, false) {
+        let mode = Mode {
+            waited: false,
+            needs_proof: head.needs_proof(),
+        };
+        match self.verify(token, mode) {
             Ok(Verdict::Accepted(accepted)) => Authentication::Ready(Ok(accepted)),
             Err(error) => Authentication::Ready(Err(error)),
             Ok(waits) => {
                 let (provider, token) = (self.clone(), token.to_vec());
-                Authentication::Pending(Box::pin(provider.wait(token, waits)))
+                Authentication::Pending(Box::pin(provider.wait(token, waits, mode)))
             }
         }
     }

@@ -14,6 +14,7 @@ use serde_json::{Map, Value};
 pub use self::id::PrincipalId;
 pub(crate) use self::id::StrangerDigest;
 use crate::challenge::RefusalContext;
+use crate::error::{AuthError, AuthErrorKind};
 use crate::scopes::Scopes;
 
 /// Who a request comes from, put into the request's extensions by the layer that
@@ -299,7 +300,11 @@ impl fmt::Debug for PrincipalBuilder {
 
 /// The mark an auth layer leaves on a request it let through without a principal.
 #[derive(Clone, Debug)]
-pub(crate) struct NoPrincipal(pub(crate) Arc<RefusalContext>);
+pub(crate) struct NoPrincipal {
+    pub(crate) context: Arc<RefusalContext>,
+    /// What the request would have been refused for.
+    pub(crate) observed: Option<AuthError>,
+}
 
 /// Whose request it is, as a layer further in sees it.
 #[derive(Clone, Copy)]
@@ -307,6 +312,8 @@ pub(crate) struct Caller<'a> {
     /// `None` for a request that was let through without a credential.
     pub(crate) principal: Option<&'a Principal>,
     pub(crate) context: &'a RefusalContext,
+    /// Why there is no principal, where a bad credential was only observed.
+    pub(crate) observed: Option<&'a AuthError>,
 }
 
 impl<'a> Caller<'a> {
@@ -316,27 +323,42 @@ impl<'a> Caller<'a> {
             return Some(Self {
                 principal: Some(principal),
                 context: principal.context(),
+                observed: None,
             });
         }
-        let NoPrincipal(context) = extensions.get()?;
+        let mark: &NoPrincipal = extensions.get()?;
         Some(Self {
             principal: None,
-            context,
+            context: &mark.context,
+            observed: mark.observed.as_ref(),
         })
+    }
+
+    /// Whether a request is let pass that is to be refused for this: where refusals like it
+    /// are observed, or where it follows from one that was.
+    pub(crate) fn observes(self, error: &AuthError) -> bool {
+        let follows = || {
+            matches!(
+                error.kind(),
+                AuthErrorKind::Missing | AuthErrorKind::UnknownSession
+            )
+        };
+        self.observed.is_some() && follows() || self.context.observes(error.reason())
+    }
+
+    /// Whether scopes that were not granted are only observed.
+    pub(crate) fn observes_scopes(self) -> bool {
+        self.observed.is_some() || self.context.observes("insufficient_scope")
+    }
+
+    /// Whether this error says again what was observed before.
+    pub(crate) fn repeats(self, error: &AuthError) -> bool {
+        self.observed.is_some() && error.kind() == AuthErrorKind::Missing
     }
 
     /// The scopes granted; none to nobody.
     pub(crate) fn scopes(self) -> &'a Scopes {
         static NONE: Scopes = Scopes::none();
         self.principal.map_or(&NONE, Principal::scopes)
-    }
-}
-
-/// What the auth layer that ran on this request says in its refusals; `None` where none ran.
-#[cfg(feature = "axum")]
-pub(crate) fn refusal_context(extensions: &Extensions) -> Option<&Arc<RefusalContext>> {
-    match extensions.get::<Principal>() {
-        Some(principal) => principal.context.as_ref(),
-        None => extensions.get::<NoPrincipal>().map(|mark| &mark.0),
     }
 }

@@ -16,6 +16,7 @@ pub(crate) use self::grpc::Media;
 use crate::challenge::RefusalContext;
 use crate::credential::RequestHead;
 use crate::error::{AuthError, AuthErrorKind};
+use crate::principal::Caller;
 use crate::telemetry;
 
 /// The form a refusal takes: what the client asked with decides it.
@@ -40,6 +41,29 @@ pub(crate) fn refuse(
     telemetry::refused(&error, head.method());
     let form = Form::of(head.method(), head.version(), head.headers());
     respond(error, context, form)
+}
+
+/// What becomes of a request that is to be refused behind the auth layer.
+pub(crate) enum Outcome {
+    Refuse(Response<Bytes>),
+    /// It goes on, and its response tells of the error, if that is news.
+    Pass(Option<AuthError>),
+}
+
+/// [`refuse`], unless the auth layer only observes.
+pub(crate) fn refuse_or_observe(
+    error: AuthError,
+    caller: Caller<'_>,
+    head: RequestHead<'_>,
+) -> Outcome {
+    if !caller.observes(&error) {
+        return Outcome::Refuse(refuse(error, caller.context, head));
+    }
+    if caller.repeats(&error) {
+        return Outcome::Pass(None);
+    }
+    telemetry::observed(&error, head.method());
+    Outcome::Pass(Some(error))
 }
 
 /// Writes the refusal.

@@ -7,6 +7,8 @@ use http::Response;
 use pin_project_lite::pin_project;
 
 use crate::auth::ResponseBody;
+use crate::error::AuthError;
+use crate::observe::Observed;
 
 pin_project! {
     /// The future of a [`RequireScopes`](super::RequireScopes).
@@ -19,15 +21,19 @@ pin_project! {
 pin_project! {
     #[project = KindProj]
     enum Kind<F> {
-        Inner { #[pin] future: F },
+        Inner {
+            #[pin]
+            future: F,
+            observed: Option<AuthError>,
+        },
         Respond { response: Option<Response<Bytes>> },
     }
 }
 
 impl<F> ResponseFuture<F> {
-    pub(super) fn inner(future: F) -> Self {
+    pub(super) fn inner(future: F, observed: Option<AuthError>) -> Self {
         Self {
-            kind: Kind::Inner { future },
+            kind: Kind::Inner { future, observed },
         }
     }
 
@@ -48,7 +54,13 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         Poll::Ready(match self.project().kind.project() {
-            KindProj::Inner { future } => Ok(ready!(future.poll(cx))?.map(ResponseBody::inner)),
+            KindProj::Inner { future, observed } => {
+                let mut response = ready!(future.poll(cx))?;
+                if let Some(error) = observed.take() {
+                    Observed::tell(response.extensions_mut(), error);
+                }
+                Ok(response.map(ResponseBody::inner))
+            }
             KindProj::Respond { response } => {
                 let response = response
                     .take()

@@ -57,7 +57,12 @@ impl ScopeHierarchy {
             }
             Err(_) => Scopes::default(),
         };
-        Err(InsufficientScope::new(principal, lacking))
+        let error = AuthError::insufficient_scope(lacking);
+        if principal.context().observes(error.reason()) {
+            telemetry::observed_by_handler(&error);
+            return Ok(());
+        }
+        Err(InsufficientScope::new(principal, error))
     }
 }
 
@@ -73,8 +78,7 @@ pub struct InsufficientScope {
 }
 
 impl InsufficientScope {
-    fn new(principal: &Principal, needed: Scopes) -> Self {
-        let error = AuthError::insufficient_scope(needed);
+    fn new(principal: &Principal, error: AuthError) -> Self {
         telemetry::refused_by_handler(&error);
         Self {
             error,
@@ -121,8 +125,9 @@ mod axum {
 
     use super::{InsufficientScope, Needs, Principal, ScopeHierarchy, fmt};
     use crate::auth::PrincipalRejection;
+    use crate::credential::RequestHead;
     use crate::principal::Caller;
-    use crate::refusal::refuse;
+    use crate::refusal::{Outcome, refuse, refuse_or_observe};
     use crate::scopes::service::refused;
 
     impl IntoResponse for InsufficientScope {
@@ -197,18 +202,23 @@ mod axum {
                 .filter(|needs| !needs.is_nothing())
                 .unwrap_or_else(Needs::nobody);
             let verdict = Needs::judge(std::iter::once(&needs), caller.scopes(), &R::hierarchy());
+            let head = RequestHead::from(&*parts);
             let refusal = refused(verdict, caller, false);
-            match (refusal, caller.principal) {
-                (None, Some(principal)) => Ok(Self {
-                    principal: principal.clone(),
-                    required: PhantomData,
-                }),
-                (error, _) => {
-                    let error = error.unwrap_or_else(crate::AuthError::missing);
-                    let response = refuse(error, caller.context, (&*parts).into());
-                    Err(PrincipalRejection::new(response))
-                }
+            let Some(principal) = caller.principal else {
+                let nobody = caller.observed.cloned().or(refusal);
+                let error = nobody.unwrap_or_else(crate::AuthError::missing);
+                let response = refuse(error, caller.context, head);
+                return Err(PrincipalRejection::new(response));
+            };
+            if let Some(error) = refusal
+                && let Outcome::Refuse(response) = refuse_or_observe(error, caller, head)
+            {
+                return Err(PrincipalRejection::new(response));
             }
+            Ok(Self {
+                principal: principal.clone(),
+                required: PhantomData,
+            })
         }
     }
 }

@@ -1,7 +1,6 @@
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
 use http::{Request, Response};
 use tower_service::Service;
 
@@ -12,7 +11,7 @@ use crate::auth::ResponseBody;
 use crate::credential::RequestHead;
 use crate::error::AuthError;
 use crate::principal::Caller;
-use crate::refusal::{self, refuse};
+use crate::refusal::{self, Outcome, refuse_or_observe};
 use crate::telemetry;
 
 /// The service made by a [`RequireScopesLayer`](super::RequireScopesLayer).
@@ -23,15 +22,17 @@ pub struct RequireScopes<S> {
 }
 
 impl Rule {
-    fn refusal(&self, head: RequestHead<'_>) -> Option<Response<Bytes>> {
+    fn judge(&self, head: RequestHead<'_>) -> Outcome {
         let Some(caller) = Caller::of(head.extensions()) else {
             telemetry::no_auth_layer("RequireScopesLayer");
-            return Some(refusal::no_auth_layer());
+            return Outcome::Refuse(refusal::no_auth_layer());
         };
         let needs = std::iter::once(&self.needs);
         let verdict = Needs::judge(needs, caller.scopes(), &self.hierarchy);
-        let error = refused(verdict, caller, self.include_granted)?;
-        Some(refuse(error, caller.context, head))
+        match refused(verdict, caller, self.include_granted) {
+            None => Outcome::Pass(None),
+            Some(error) => refuse_or_observe(error, caller, head),
+        }
     }
 }
 
@@ -44,11 +45,13 @@ pub(crate) fn refused(
 ) -> Option<AuthError> {
     match (verdict, caller.principal) {
         (Verdict::Granted, _) => None,
-        (Verdict::Denied, Some(_)) => Some(
+        // Who brought a bad credential that was let pass need not be asked for one: to them
+        // the operation is as closed as to those with a good one.
+        (Verdict::Denied, None) if caller.observed.is_none() => Some(AuthError::missing()),
+        (Verdict::Denied, _) => Some(
             AuthError::forbidden("operation_denied")
                 .with_description("The operation is not open to anybody"),
         ),
-        (Verdict::Denied, None) => Some(AuthError::missing()),
         (Verdict::Lacking(needed), None) => Some(AuthError::missing().with_scopes(needed)),
         (Verdict::Lacking(needed), Some(principal)) => {
             let asked = match include_granted {
@@ -73,9 +76,9 @@ where
     }
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
-        match self.rule.refusal(RequestHead::of(&request)) {
-            Some(response) => ResponseFuture::respond(response),
-            None => ResponseFuture::inner(self.inner.call(request)),
+        match self.rule.judge(RequestHead::of(&request)) {
+            Outcome::Refuse(response) => ResponseFuture::respond(response),
+            Outcome::Pass(observed) => ResponseFuture::inner(self.inner.call(request), observed),
         }
     }
 }

@@ -43,12 +43,16 @@ pub fn insert_principal(extensions: &mut Extensions, principal: Principal) {
 /// ```
 pub fn insert_anonymous(extensions: &mut Extensions) {
     extensions.remove::<Principal>();
-    extensions.insert(NoPrincipal(context()));
+    extensions.insert(NoPrincipal {
+        context: context(),
+        observed: None,
+    });
 }
 
 fn context() -> Arc<RefusalContext> {
     Arc::new(RefusalContext {
         challenges: vec![Challenge::bearer()],
         grpc: true,
+        observe: None,
     })
 }

@@ -175,6 +175,8 @@ fn providers_of_users_own_say_their_shapes() {
         "token_prefix",
         &["any opaque token"],
     );
+    let empty = Shape::prefixed(at(), "");
+    refused(&badges(vec![empty]), &oauth, "prefix", &["anything"]);
     refused(
         &badges(vec![Shape::any_jwt(at())]),
         &oauth,
@@ -221,7 +223,11 @@ fn common_settings_that_differ_are_refused_by_name() {
     let keys = || keys(&clock);
     let other = || keys().header_name("x-other").unwrap();
     type Change = fn(ApiKeyLayer) -> ApiKeyLayer;
-    let changes: [(&str, Change); 10] = [
+    let changes: [(&str, Change); 11] = [
+        (
+            "dangerously_observe_only",
+            ApiKeyLayer::dangerously_observe_only,
+        ),
         ("optional", ApiKeyLayer::optional),
         ("public_path", |keys| keys.public_path("/health").unwrap()),
         ("public_path", ApiKeyLayer::dangerously_public_root),

@@ -11,6 +11,7 @@ mod network;
 
 mod challenges;
 mod config;
+mod observe;
 mod optional;
 mod routing;
 mod support;

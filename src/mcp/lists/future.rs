@@ -38,6 +38,10 @@ pin_project! {
             view: Option<View>,
             no_lists: bool,
         },
+        Unfiltered {
+            #[pin]
+            future: F,
+        },
         Respond {
             response: Option<Response<Bytes>>,
         },
@@ -52,6 +56,12 @@ impl<F> ListsFuture<F> {
                 view: Some(view),
                 no_lists,
             },
+        }
+    }
+
+    pub(super) fn unfiltered(future: F) -> Self {
+        Self {
+            kind: Kind::Unfiltered { future },
         }
     }
 
@@ -137,6 +147,10 @@ where
                 let response = ready!(future.poll(cx))?;
                 let view = view.take().expect("ListsFuture polled after completion");
                 Ok(filtered(response, view, *no_lists))
+            }
+            KindProj::Unfiltered { future } => {
+                let response = ready!(future.poll(cx))?;
+                Ok(response.map(|body| ResponseBody::inner(ListsBody::pass(body))))
             }
             KindProj::Respond { response } => {
                 let response = response

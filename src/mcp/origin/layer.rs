@@ -37,6 +37,7 @@ impl OriginLayer {
         let context = RefusalContext {
             challenges: Vec::new(),
             grpc: true,
+            observe: None,
         };
         Ok(Self {
             state: Arc::new(State { rules, context }),

@@ -17,8 +17,9 @@ use crate::error::AuthError;
 use crate::mcp::RequestBody;
 use crate::mcp::body::{ReadBody, Reading};
 use crate::mcp::lists::NoLists;
+use crate::observe::Observed;
 use crate::principal::Caller;
-use crate::refusal::refuse;
+use crate::refusal::{Outcome, refuse, refuse_or_observe};
 
 pin_project! {
     /// The future of a [`McpScopes`](super::McpScopes).
@@ -40,6 +41,7 @@ pin_project! {
         Inner {
             #[pin]
             future: F,
+            observed: Vec<AuthError>,
         },
         Respond {
             response: Option<Response<Bytes>>,
@@ -47,53 +49,68 @@ pin_project! {
     }
 }
 
-struct Held<S> {
-    parts: Parts,
-    is_mirrored: bool,
-    ready_inner: S,
-    rule: Arc<Rule>,
+/// A request without its body.
+pub(super) struct Held<S> {
+    pub(super) parts: Parts,
+    pub(super) is_mirrored: bool,
+    /// What its head would have been refused for.
+    pub(super) observed: Vec<AuthError>,
+    pub(super) ready_inner: S,
+    pub(super) rule: Arc<Rule>,
+}
+
+/// What becomes of a request whose body was read.
+enum Judged<B> {
+    Pass {
+        body: RequestBody<B>,
+        /// Whether its answer can hold no list.
+        no_lists: bool,
+        observed: Option<AuthError>,
+    },
+    Refuse(Response<Bytes>),
 }
 
 impl<S> Held<S> {
-    /// The body to hand on, and whether its answer can hold no list.
-    fn judge<B>(
-        &self,
-        caller: Caller<'_>,
-        read: Result<ReadBody, AuthError>,
-    ) -> Result<(RequestBody<B>, bool), AuthError> {
-        let read = read?;
+    fn judge<B>(&self, read: Result<ReadBody, AuthError>) -> Judged<B> {
         let head = RequestHead::from(&self.parts);
-        let no_lists = self
+        // It was there before the body was read, and no one could take it away.
+        let caller = Caller::of(head.extensions()).expect("a request keeps its extensions");
+        let read = match read {
+            Ok(read) => read,
+            // What was not read whole cannot be passed on, observed or not.
+            Err(error) => return Judged::Refuse(refuse(error, caller.context, head)),
+        };
+        let judged = self
             .rule
-            .judge_body(caller, head, self.is_mirrored, &read.data)?;
-        Ok((RequestBody::read(read), no_lists))
+            .judge_body(caller, head, self.is_mirrored, &read.data);
+        let (no_lists, observed) = match judged {
+            Ok(no_lists) => (no_lists, None),
+            Err(error) => match refuse_or_observe(error, caller, head) {
+                Outcome::Pass(observed) => (false, observed),
+                Outcome::Refuse(response) => return Judged::Refuse(response),
+            },
+        };
+        Judged::Pass {
+            body: RequestBody::read(read),
+            no_lists,
+            observed,
+        }
     }
 }
 
 impl<S, ReqBody, F> ScopesFuture<S, ReqBody, F> {
-    pub(super) fn read(
-        reading: Reading<ReqBody>,
-        parts: Parts,
-        is_mirrored: bool,
-        ready_inner: S,
-        rule: Arc<Rule>,
-    ) -> Self {
+    pub(super) fn read(reading: Reading<ReqBody>, held: Held<S>) -> Self {
         Self {
             state: State::Read {
                 reading,
-                held: Some(Held {
-                    parts,
-                    is_mirrored,
-                    ready_inner,
-                    rule,
-                }),
+                held: Some(held),
             },
         }
     }
 
-    pub(super) fn inner(future: F) -> Self {
+    pub(super) fn inner(future: F, observed: Vec<AuthError>) -> Self {
         Self {
-            state: State::Inner { future },
+            state: State::Inner { future, observed },
         }
     }
 
@@ -121,29 +138,33 @@ where
                     let read = ready!(reading.poll_read(cx));
                     let held = held.take();
                     let mut held = held.expect("ScopesFuture polled after completion");
-                    // It was there before the body was read, and no one could take it away.
-                    let caller = Caller::of(&held.parts.extensions);
-                    let caller = caller.expect("a request keeps its extensions");
-                    match held.judge(caller, read) {
-                        Ok((body, no_lists)) => {
+                    match held.judge(read) {
+                        Judged::Pass {
+                            body,
+                            no_lists,
+                            observed,
+                        } => {
                             if no_lists {
                                 held.parts.extensions.insert(NoLists);
                             }
+                            held.observed.extend(observed);
                             let request = Request::from_parts(held.parts, body);
                             State::Inner {
                                 future: held.ready_inner.call(request),
+                                observed: held.observed,
                             }
                         }
-                        Err(error) => {
-                            let head = RequestHead::from(&held.parts);
-                            State::Respond {
-                                response: Some(refuse(error, caller.context, head)),
-                            }
-                        }
+                        Judged::Refuse(response) => State::Respond {
+                            response: Some(response),
+                        },
                     }
                 }
-                StateProj::Inner { future } => {
-                    let response = ready!(future.poll(cx))?;
+                StateProj::Inner { future, observed } => {
+                    let mut response = ready!(future.poll(cx))?;
+                    // The last one first: each is told before those that were told.
+                    for error in observed.drain(..).rev() {
+                        Observed::tell(response.extensions_mut(), error);
+                    }
                     return Poll::Ready(Ok(response.map(ResponseBody::inner)));
                 }
                 StateProj::Respond { response } => {

@@ -7,6 +7,7 @@ use http_body::Body;
 use tower_service::Service;
 
 use super::ScopesFuture;
+use super::future::Held;
 use super::layer::Rule;
 use crate::auth::ResponseBody;
 use crate::credential::RequestHead;
@@ -16,7 +17,7 @@ use crate::mcp::body::Reading;
 use crate::mcp::headers;
 use crate::mcp::operation::{Message, Messages};
 use crate::principal::Caller;
-use crate::refusal::{self, refuse};
+use crate::refusal::{self, Outcome, refuse_or_observe};
 use crate::telemetry;
 
 /// The service made by a [`McpScopesLayer`](super::McpScopesLayer).
@@ -34,8 +35,9 @@ impl Rule {
             self.policy.judge_http(caller, head.method())?;
             return Ok(false);
         }
-        // Nobody's body is read before they have said who they are, if they must at all.
-        if caller.principal.is_none() {
+        // Nobody's body is read before they have said who they are, if they must at all, and
+        // if that is not over: what the body asks for may be closed to everybody.
+        if caller.principal.is_none() && caller.observed.is_none() {
             self.policy.judge_base(caller)?;
         }
         headers::media_type(head.headers())?;
@@ -78,12 +80,20 @@ where
             telemetry::no_auth_layer("McpScopesLayer");
             return ScopesFuture::respond(refusal::no_auth_layer());
         };
+        let mut observed = Vec::new();
         let is_mirrored = match self.rule.judge_head(caller, head) {
             Ok(is_mirrored) => is_mirrored,
-            Err(error) => return ScopesFuture::respond(refuse(error, caller.context, head)),
+            Err(error) => match refuse_or_observe(error, caller, head) {
+                Outcome::Refuse(response) => return ScopesFuture::respond(response),
+                Outcome::Pass(error) => {
+                    observed.extend(error);
+                    false
+                }
+            },
         };
         if *request.method() != Method::POST {
-            return ScopesFuture::inner(self.inner.call(request.map(RequestBody::unread)));
+            let request = request.map(RequestBody::unread);
+            return ScopesFuture::inner(self.inner.call(request), observed);
         }
         // The clone is not ready; the one that is goes with the request:
         // https://docs.rs/tower/latest/tower/trait.Service.html#be-careful-when-cloning-inner-services
@@ -92,6 +102,15 @@ where
         let (parts, body) = request.into_parts();
         let reading = Reading::new(body, self.rule.max_body_bytes, self.rule.read_timeout);
         let rule = Arc::clone(&self.rule);
-        ScopesFuture::read(reading, parts, is_mirrored, ready_inner, rule)
+        ScopesFuture::read(
+            reading,
+            Held {
+                parts,
+                is_mirrored,
+                observed,
+                ready_inner,
+                rule,
+            },
+        )
     }
 }

@@ -2,9 +2,10 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use http::HeaderValue;
+use http::{HeaderMap, HeaderValue};
 use subtle::ConstantTimeEq;
 
+use super::layer::SESSION_ID;
 use crate::mcp::key::{KEY_ID_BYTES, Keyring, MacKey, Owner};
 
 const DOMAIN: &[u8] = b"tower-mcp-auth session 1";
@@ -78,6 +79,30 @@ impl Binder {
             owner.id(),
             inner,
         ])
+    }
+}
+
+/// Takes the seal off a session id without asking whose it is, where that is only observed:
+/// the server knows the id without it.
+pub(super) fn unseal(headers: &mut HeaderMap) {
+    let Some(bound) = headers.get(SESSION_ID) else {
+        return;
+    };
+    let bound = bound.as_bytes();
+    let Some((inner, [b'.', seal @ ..])) = bound
+        .len()
+        .checked_sub(SEAL_CHARS + 1)
+        .map(|at| bound.split_at(at))
+    else {
+        return;
+    };
+    let mut bytes = [0; SEAL_BYTES];
+    if URL_SAFE_NO_PAD.decode_slice(seal, &mut bytes) != Ok(SEAL_BYTES) || !is_session_id(inner) {
+        return;
+    }
+    if let Ok(mut inner) = HeaderValue::from_bytes(inner) {
+        inner.set_sensitive(true);
+        headers.insert(SESSION_ID, inner);
     }
 }
 

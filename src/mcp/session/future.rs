@@ -10,7 +10,9 @@ use pin_project_lite::pin_project;
 use super::bind::Binder;
 use super::layer::SESSION_ID;
 use crate::auth::ResponseBody;
+use crate::error::AuthError;
 use crate::mcp::key::Owner;
+use crate::observe::Observed;
 use crate::principal::Principal;
 use crate::{refusal, telemetry};
 
@@ -19,6 +21,7 @@ pub(super) struct Opened {
     pub(super) binder: Arc<Binder>,
     /// `None`: nobody's in particular.
     pub(super) principal: Option<Principal>,
+    pub(super) observed: Option<AuthError>,
 }
 
 impl Opened {
@@ -87,6 +90,9 @@ where
         let response = match self.project().state.project() {
             StateProj::Inner { future, opened } => {
                 let mut response = ready!(future.poll(cx))?;
+                if let Some(error) = opened.observed.take() {
+                    Observed::tell(response.extensions_mut(), error);
+                }
                 if opened.bind(response.headers_mut()) {
                     return Poll::Ready(Ok(response.map(ResponseBody::inner)));
                 }

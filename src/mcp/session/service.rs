@@ -5,12 +5,12 @@ use std::task::{Context, Poll};
 use http::{Request, Response};
 use tower_service::Service;
 
-use super::bind::Binder;
+use super::bind::{self, Binder};
 use super::future::{Opened, ResponseFuture};
 use crate::auth::ResponseBody;
 use crate::credential::RequestHead;
 use crate::principal::Caller;
-use crate::refusal::{self, refuse};
+use crate::refusal::{self, Outcome, refuse_or_observe};
 use crate::telemetry;
 
 /// The service made by a [`SessionBindingLayer`](super::SessionBindingLayer).
@@ -63,18 +63,23 @@ where
             return ResponseFuture::respond(refusal::no_auth_layer());
         };
         let principal = caller.principal.cloned();
+        let mut observed = None;
         if let Err(error) = self.binder.check(&mut request, principal.as_ref()) {
             let head = RequestHead::of(&request);
             // Still there: only headers were changed.
-            let caller = Caller::of(request.extensions());
-            return ResponseFuture::respond(match caller {
-                Some(caller) => refuse(error, caller.context, head),
-                None => refusal::no_auth_layer(),
-            });
+            let Some(caller) = Caller::of(head.extensions()) else {
+                return ResponseFuture::respond(refusal::no_auth_layer());
+            };
+            observed = match refuse_or_observe(error, caller, head) {
+                Outcome::Pass(observed) => observed,
+                Outcome::Refuse(response) => return ResponseFuture::respond(response),
+            };
+            bind::unseal(request.headers_mut());
         }
         let opened = Opened {
             binder: Arc::clone(&self.binder),
             principal,
+            observed,
         };
         ResponseFuture::inner(self.inner.call(request), opened)
     }
