@@ -20,6 +20,8 @@ pub(crate) const TRACED_CHARS: usize = 128;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError {
     setting: &'static str,
+    /// Where the setting stands, if it comes from a configuration.
+    path: Option<Box<str>>,
     message: String,
 }
 
@@ -31,6 +33,7 @@ impl ConfigError {
     pub fn new(setting: &'static str, message: impl Into<String>) -> Self {
         Self {
             setting,
+            path: None,
             message: message.into(),
         }
     }
@@ -39,11 +42,33 @@ impl ConfigError {
     pub fn setting(&self) -> &'static str {
         self.setting
     }
+
+    /// Where the setting stands in a configuration: `authorization_servers[1].issuer`. The
+    /// name of the setting, where it does not come from one.
+    pub fn path(&self) -> &str {
+        self.path.as_deref().unwrap_or(self.setting)
+    }
+
+    /// The same error, of a setting that stands here.
+    #[cfg(feature = "config")]
+    pub(crate) fn at(self, path: &str) -> Self {
+        Self {
+            path: Some(path.into()),
+            ..self
+        }
+    }
+
+    /// The same error, of a setting in this section.
+    #[cfg(feature = "config")]
+    pub(crate) fn under(self, section: &str) -> Self {
+        let path = format!("{section}.{}", self.path());
+        self.at(&path)
+    }
 }
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.setting, self.message)
+        write!(f, "{}: {}", self.path(), self.message)
     }
 }
 

@@ -61,7 +61,9 @@
 //! | `cors` | a CORS layer that fits browser clients of MCP | no |
 //! | `testing` | a development issuer on loopback | no |
 //! | `toml` | key files in TOML, and `api-key-store` | no |
-//! | `metrics`, `redis`, `schema` | nothing yet; the names are taken for metrics, shared stores and configuration schemas | no |
+//! | `config` | layers from a configuration of any serde format | no |
+//! | `schema` | the JSON Schema of that configuration, and `config` | no |
+//! | `metrics`, `redis` | nothing yet; the names are taken for metrics and shared stores | no |
 //!
 //! API keys that the program holds, scopes and the layers for MCP need no feature. `jwt` and
 //! `oauth` need one of the two backends.
@@ -85,6 +87,9 @@ mod asking;
 pub mod auth;
 mod challenge;
 mod clock;
+#[cfg(feature = "config")]
+#[cfg_attr(docsrs, doc(cfg(feature = "config")))]
+pub mod config;
 #[cfg(feature = "cors")]
 #[cfg_attr(docsrs, doc(cfg(feature = "cors")))]
 pub mod cors;
