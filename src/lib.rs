@@ -11,6 +11,9 @@
 //! | an access token of an authorization server | [`OAuthLayer`] |
 //! | something of your own | [`AuthLayer`] around your [`auth::Authenticate`] |
 //!
+//! [`or`](AuthLayer::or) makes one of several, and [`optional`](AuthLayer::optional) lets pass
+//! who presents nothing.
+//!
 //! Inside one of them go the layers that ask what a principal may do:
 //!
 //! | what needs scopes | layer |

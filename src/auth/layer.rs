@@ -25,7 +25,7 @@ use crate::telemetry;
 /// See the [module docs](crate::auth) for an example.
 #[must_use]
 pub struct AuthLayer<P> {
-    state: Arc<State<P>>,
+    pub(super) state: Arc<State<P>>,
 }
 
 /// All that a request is judged by.
@@ -211,7 +211,7 @@ impl<P: Authenticate + Clone> AuthLayer<P> {
 
     /// How long a stream may stay open whose credential does not expire; default without end.
     /// See [the end of streams](crate::auth#the-end-of-streams). Streams of requests that
-    /// needed no credential are not among them.
+    /// passed without a principal are not among them.
     ///
     /// # Errors
     /// The time is zero.
@@ -238,75 +238,6 @@ impl<P: Authenticate + Clone> AuthLayer<P> {
             "streams go on after their credential has expired",
         );
         self
-    }
-
-    /// Carries out no refusal, and tells of each instead: for the roll-out of a layer. **Until
-    /// it is taken out again, the server is open to everybody.**
-    ///
-    /// A request that would be refused goes on, without a principal, and without its
-    /// credentials, even with [`forward_credential`](Self::forward_credential). The response
-    /// has the error in [`Observed`](crate::Observed); there is one event for each, and a
-    /// warning at start.
-    ///
-    /// Layers further in observe as well. For a request without a principal they pass over
-    /// what follows from that; a principal that lacks scopes keeps its name and goes on; lists
-    /// are not filtered; a session id goes to the server as it was before it was bound. So do
-    /// [`Granted`](crate::scopes::Granted) and [`Principal::require`](crate::Principal::require)
-    /// for a principal. Our own trouble (503) is let pass like any refusal.
-    ///
-    /// Refused as ever are a credential in the query string, which cannot be taken out; a body
-    /// that cannot be read or is too large; foreign hosts and origins; and a handler that
-    /// takes a [`Principal`](crate::Principal) where there is none answers the error.
-    pub fn dangerously_observe_only(mut self) -> Self {
-        telemetry::weakened(
-            "dangerously_observe_only",
-            "requests that are to be refused are let pass",
-        );
-        let state = Arc::make_mut(&mut self.state);
-        Arc::make_mut(&mut state.settings.context).observe = Some(Observe::All);
-        self
-    }
-
-    /// [`dangerously_observe_only`](Self::dangerously_observe_only) for these
-    /// [reasons](AuthError::reason); what is refused for another one is refused. Layers further
-    /// in go by the same list.
-    ///
-    /// A token that is let pass for its claims (`audience_mismatch`, `expired`, …) has a good
-    /// signature: it is verified first. What is found out without a key (`issuer_mismatch`,
-    /// `not_a_jwt`, …) anybody can cause.
-    ///
-    /// ```
-    /// use tower_mcp_auth::OAuthLayer;
-    ///
-    /// let layer = OAuthLayer::new("https://mcp.example.com/mcp", "https://auth.example.com")?
-    ///     .dangerously_observe_only_for(["audience_mismatch"])?;
-    /// # let _ = layer;
-    /// # Ok::<(), tower_mcp_auth::ConfigError>(())
-    /// ```
-    ///
-    /// # Errors
-    /// The list is empty, holds what is no reason or one that is always refused, or
-    /// [`dangerously_observe_only`](Self::dangerously_observe_only) was set, which is more.
-    pub fn dangerously_observe_only_for<I>(mut self, reasons: I) -> Result<Self, ConfigError>
-    where
-        I: IntoIterator,
-        I::Item: AsRef<str>,
-    {
-        let state = Arc::make_mut(&mut self.state);
-        let observe = Observe::only(reasons, &state.provider.reasons())?;
-        let context = Arc::make_mut(&mut state.settings.context);
-        if context.observe == Some(Observe::All) {
-            return Err(ConfigError::new(
-                Observe::ONLY,
-                "`dangerously_observe_only` says already that nothing is refused; keep one",
-            ));
-        }
-        if let Observe::Only(reasons) = &observe {
-            let detail = format!("requests are let pass that are to be refused for {reasons:?}");
-            telemetry::weakened(Observe::ONLY, &detail);
-        }
-        context.observe = Some(observe);
-        Ok(self)
     }
 
     /// Edits the provider, and what refusals say with it.

@@ -61,6 +61,10 @@
 //! providers and what to set. The rules for providers of your own are
 //! [`Authenticate::shapes`].
 //!
+//! What a layer can do besides ([`warm_up`](crate::OAuthLayer::warm_up),
+//! [`metadata_service`](crate::OAuthLayer::metadata_service), …) a clone of it can that was
+//! made before: clones share what they know.
+//!
 //! A refused client is told of each scheme in one line, `Bearer` first. Of two `Bearer`
 //! challenges the one with `resource_metadata` stays, with its scopes and realm. Settings of
 //! the layer (public paths, the end of streams, …) that differ are an error: set them after
@@ -134,6 +138,7 @@ mod future;
 mod layer;
 mod lease;
 mod macros;
+mod observing;
 mod service;
 mod settings;
 mod shape;

@@ -464,6 +464,14 @@ async fn what_nobody_may_do_is_no_more_open_to_whom_only_a_credential_was_let_pa
             assert_eq!(answer.status, status, "{token}: {answer:?}");
         }
     }
+    // Nor may a head be what it may not be otherwise.
+    let layers = ServiceBuilder::new()
+        .layer(limited())
+        .layer(McpScopesLayer::new(based()));
+    let mut text = post("bad", CALL);
+    let plain = || "text/plain".parse().unwrap();
+    text.headers_mut().insert("content-type", plain());
+    assert_eq!(ask(&layers, text).await.error().reason(), "content_type");
     // A head that was let pass leaves the body to be judged.
     let auth = auth()
         .dangerously_observe_only_for(["content_type"])
