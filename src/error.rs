@@ -51,7 +51,7 @@ impl ConfigError {
 
     /// The same error, of a setting that stands here.
     #[cfg(feature = "config")]
-    pub(crate) fn at(self, path: &str) -> Self {
+    pub(crate) fn at(self, path: impl Into<Box<str>>) -> Self {
         Self {
             path: Some(path.into()),
             ..self
@@ -59,10 +59,10 @@ impl ConfigError {
     }
 
     /// The same error, of a setting in this section.
-    #[cfg(feature = "config")]
+    #[cfg(all(feature = "config", any(feature = "jwt", feature = "oauth")))]
     pub(crate) fn under(self, section: &str) -> Self {
         let path = format!("{section}.{}", self.path());
-        self.at(&path)
+        self.at(path)
     }
 }
 

@@ -11,16 +11,16 @@ use crate::error::ConfigError;
 
 /// A secret: the text itself, the name of a variable of the environment, or a file.
 #[derive(Clone)]
-pub(super) enum SecretSource {
+pub(crate) enum SecretSource {
     Text(SecretString),
     Env(String),
     File(PathBuf),
 }
 
 impl SecretSource {
-    /// The secret, for the setting at `path`.
-    pub(super) fn read(&self, path: &str) -> Result<SecretString, ConfigError> {
-        let refuse = |why: String| ConfigError::new("secret", why).at(path);
+    /// Reads the secret.
+    pub(crate) fn resolve(&self) -> Result<SecretText, ConfigError> {
+        let refuse = |why: String| ConfigError::new("secret", why);
         let (text, place) = match self {
             Self::Text(text) => (text.clone(), "the secret".to_owned()),
             Self::Env(name) => {
@@ -47,7 +47,16 @@ impl SecretSource {
         if text.expose_secret().is_empty() {
             return Err(refuse(format!("{place} is empty")));
         }
-        Ok(text)
+        Ok(SecretText(text))
+    }
+}
+
+/// A secret that was read.
+pub(crate) struct SecretText(SecretString);
+
+impl SecretText {
+    pub(crate) fn expose(&self) -> &str {
+        self.0.expose_secret()
     }
 }
 
