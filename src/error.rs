@@ -59,7 +59,7 @@ impl ConfigError {
     }
 
     /// The same error, of a setting in this section.
-    #[cfg(all(feature = "config", any(feature = "jwt", feature = "oauth")))]
+    #[cfg(feature = "config")]
     pub(crate) fn under(self, section: &str) -> Self {
         let path = format!("{section}.{}", self.path());
         self.at(path)

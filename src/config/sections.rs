@@ -21,6 +21,7 @@ macro_rules! section {
     };
 }
 
+#[cfg(feature = "oauth")]
 pub(super) use section;
 
 section! {
