@@ -111,6 +111,8 @@ pub mod mcp;
 #[cfg_attr(docsrs, doc(cfg(feature = "oauth")))]
 pub mod oauth;
 mod observe;
+#[cfg(any(feature = "api-key-store", feature = "config"))]
+mod permissions;
 mod placeholder;
 mod principal;
 mod refusal;

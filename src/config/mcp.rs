@@ -7,8 +7,8 @@ use super::sections::{Auth, Sections};
 use super::units::Span;
 use crate::auth::{AuthLayer, Authenticate, SseEndpoints};
 use crate::error::ConfigError;
-use crate::mcp::{McpListsLayer, McpScopesLayer, OriginLayer, SessionBindingLayer};
 use crate::mcp::MacKey;
+use crate::mcp::{McpListsLayer, McpScopesLayer, OriginLayer, SessionBindingLayer};
 
 impl Auth {
     pub(super) fn add<P: Authenticate + Clone>(
@@ -107,8 +107,7 @@ impl Sections {
         for (step, key) in &session.also_accept.items {
             let path = format!("session.also_accept{step}");
             let secret = secret_at(key, &path)?;
-            let accepted = MacKey::new(secret.expose())
-                .and_then(|key| layer.also_accept(key));
+            let accepted = MacKey::new(secret.expose()).and_then(|key| layer.also_accept(key));
             layer = accepted.map_err(|error| error.at(path))?;
         }
         // Without a name, servers that share the key share their sessions.

@@ -105,6 +105,7 @@ use crate::oauth::OAuthLayer;
 #[cfg(feature = "schema")]
 #[cfg_attr(docsrs, doc(cfg(feature = "schema")))]
 pub use self::schema::json_schema;
+pub use self::secret::{SecretSource, SecretText};
 
 /// A configuration that was read: what the layers are made from.
 ///
@@ -130,7 +131,9 @@ impl Config {
         let tree = serde_json::from_str(json).map_err(|error| {
             // The message may repeat what was read.
             let (line, column) = (error.line(), error.column());
-            unreadable(format!("it is not JSON, or a name is there twice: line {line}, column {column}"))
+            unreadable(format!(
+                "it is not JSON, or a name is there twice: line {line}, column {column}"
+            ))
         })?;
         Self::from_tree(tree)
     }
@@ -168,7 +171,11 @@ impl Config {
             Ok(sections) => Ok(Self { sections }),
             Err(error) => {
                 let path = error.path().to_string();
-                let path = if path == "." { "config".to_owned() } else { path };
+                let path = if path == "." {
+                    "config".to_owned()
+                } else {
+                    path
+                };
                 Err(ConfigError::new("config", error.into_inner().to_string()).at(path))
             }
         }

@@ -162,9 +162,7 @@ impl Preset {
             Self::EntraV1 { tenant, app_id_uri } => entra::v1(tenant, app_id_uri),
             Self::EntraV2 { tenant, client_id } => entra::v2(tenant, client_id),
             Self::EntraTenants { tenants, client_id } => entra::tenants(&tenants.0, client_id),
-            Self::Google { client_ids } => {
-                google::server(client_ids.0.iter().map(String::as_str))
-            }
+            Self::Google { client_ids } => google::server(client_ids.0.iter().map(String::as_str)),
             Self::Hydra { issuer, .. } => hydra::server(issuer),
             Self::Keycloak {
                 base_url,

@@ -1,8 +1,8 @@
 //! What several sections read alike.
 
+use super::secret::{SecretSource, SecretText};
 #[cfg(feature = "jwt")]
 use super::units::Texts;
-use super::secret::{SecretSource, SecretText};
 use crate::error::ConfigError;
 #[cfg(feature = "jwt")]
 use crate::jose::Algorithm;

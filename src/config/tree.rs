@@ -235,7 +235,10 @@ impl de::Error for Fault {
 
     fn unknown_field(field: &str, expected: &'static [&'static str]) -> Self {
         let field = shown(field);
-        Self(format!("{field} is no setting; there are {}", list(expected)))
+        Self(format!(
+            "{field} is no setting; there are {}",
+            list(expected)
+        ))
     }
 }
 

@@ -1,0 +1,7 @@
+//! What changes while a server runs: secrets that are read again, and stacks that are swapped.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+#[cfg(feature = "config")]
+mod secret;
