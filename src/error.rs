@@ -49,6 +49,11 @@ impl ConfigError {
         self.path.as_deref().unwrap_or(self.setting)
     }
 
+    #[cfg(all(feature = "config", feature = "oauth"))]
+    pub(crate) fn has_path(&self) -> bool {
+        self.path.is_some()
+    }
+
     /// The same error, of a setting that stands here.
     #[cfg(feature = "config")]
     pub(crate) fn at(self, path: impl Into<Box<str>>) -> Self {

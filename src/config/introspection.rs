@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::presets::Preset;
-use super::read::{algorithm, secret_at};
+use super::read::{algorithm, secret_at, together};
 use super::secret::SecretSource;
 use super::sections::section;
 use super::units::{Size, Span, Texts};
@@ -229,10 +229,7 @@ impl IntrospectionSection {
         match (self.queue, self.queue_deadline) {
             (Some(calls), Some(Span(deadline))) => asks = asks.queue(calls, deadline),
             (None, None) => {}
-            _ => {
-                let why = "`queue` and `queue_deadline` go together: give both";
-                return Err(ConfigError::new("queue", why).at(place("queue")));
-            }
+            _ => return Err(together("queue", "queue_deadline", place("queue"))),
         }
         if let Some(calls) = self.new_tokens_per_second {
             let set = asks.new_tokens_per_second(calls);

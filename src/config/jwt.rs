@@ -5,10 +5,10 @@ use super::sections::Jwt;
 use super::units::Span;
 use crate::error::ConfigError;
 use crate::jose::{PublicKey, Secret};
-use crate::jwt::{JwtKey, JwtLayer};
+use crate::jwt::{JwtKey, JwtLayer, JwtLayerBuilder};
 
 impl Jwt {
-    pub(super) fn layer(&self) -> Result<JwtLayer, ConfigError> {
+    pub(super) fn builder(&self) -> Result<JwtLayerBuilder, ConfigError> {
         let mut builder = JwtLayer::builder(self.key()?);
         if let Some(names) = &self.algorithms {
             let listed = algorithms(names).map_err(|error| error.at("jwt.algorithms"))?;
@@ -50,7 +50,7 @@ impl Jwt {
         if let Some(realm) = &self.realm {
             builder = builder.realm(realm);
         }
-        builder.build().map_err(|error| error.under("jwt"))
+        Ok(builder)
     }
 
     fn key(&self) -> Result<JwtKey, ConfigError> {

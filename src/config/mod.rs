@@ -97,10 +97,10 @@ use crate::api_key::ApiKeyLayer;
 use crate::auth::{AuthLayer, Authenticate};
 use crate::error::ConfigError;
 #[cfg(feature = "jwt")]
-use crate::jwt::JwtLayer;
+use crate::jwt::{JwtLayer, JwtLayerBuilder};
 use crate::mcp::{McpListsLayer, McpScopesLayer, McpStack, OriginLayer, SessionBindingLayer};
 #[cfg(feature = "oauth")]
-use crate::oauth::OAuthLayer;
+use crate::oauth::{OAuthLayer, OAuthLayerBuilder};
 
 #[cfg(feature = "schema")]
 #[cfg_attr(docsrs, doc(cfg(feature = "schema")))]
@@ -205,6 +205,29 @@ impl Config {
         self.sections.auth.add(auth)
     }
 
+    /// Sets a layer to what `auth` says: one of [`oauth_layer`](Self::oauth_layer), say, that
+    /// stands beside a provider of your own.
+    ///
+    /// # Errors
+    /// A setting is refused.
+    pub fn apply_to<P>(&self, layer: impl Into<AuthLayer<P>>) -> Result<AuthLayer<P>, ConfigError>
+    where
+        P: Authenticate + Clone,
+    {
+        self.sections.auth.add(layer.into())
+    }
+
+    /// The builder of the OAuth layer, if authorization servers are configured: for what is no
+    /// data, such as [`fetch`](OAuthLayerBuilder::fetch).
+    ///
+    /// # Errors
+    /// A setting is refused, or a secret cannot be read.
+    #[cfg(feature = "oauth")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "oauth")))]
+    pub fn oauth_builder(&self) -> Result<Option<OAuthLayerBuilder>, ConfigError> {
+        self.sections.oauth_builder()
+    }
+
     /// The OAuth layer alone, without the settings of `auth`, if authorization servers are
     /// configured.
     ///
@@ -213,7 +236,19 @@ impl Config {
     #[cfg(feature = "oauth")]
     #[cfg_attr(docsrs, doc(cfg(feature = "oauth")))]
     pub fn oauth_layer(&self) -> Result<Option<OAuthLayer>, ConfigError> {
-        self.sections.oauth_layer()
+        let built = self.oauth_builder()?.map(OAuthLayerBuilder::build);
+        built.transpose().map_err(|error| error.under("oauth"))
+    }
+
+    /// The builder of the JWT layer, if `jwt` is configured.
+    ///
+    /// # Errors
+    /// A setting is refused, or a secret cannot be read.
+    #[cfg(feature = "jwt")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "jwt")))]
+    pub fn jwt_builder(&self) -> Result<Option<JwtLayerBuilder>, ConfigError> {
+        let jwt = self.sections.jwt.as_ref();
+        jwt.map(sections::Jwt::builder).transpose()
     }
 
     /// The JWT layer alone, without the settings of `auth`, if `jwt` is configured.
@@ -223,8 +258,8 @@ impl Config {
     #[cfg(feature = "jwt")]
     #[cfg_attr(docsrs, doc(cfg(feature = "jwt")))]
     pub fn jwt_layer(&self) -> Result<Option<JwtLayer>, ConfigError> {
-        let jwt = self.sections.jwt.as_ref();
-        jwt.map(sections::Jwt::layer).transpose()
+        let built = self.jwt_builder()?.map(JwtLayerBuilder::build);
+        built.transpose().map_err(|error| error.under("jwt"))
     }
 
     /// The API key layer alone, without the settings of `auth`, if `api_keys` are configured.

@@ -1,14 +1,16 @@
 //! The OAuth layer of a configuration.
 
-use super::read::missing;
+use super::read::{missing, together};
 use super::sections::{Metadata, OAuth, Sections};
-use super::units::Span;
+use super::units::{Span, Texts};
 use crate::error::ConfigError;
-use crate::oauth::{HttpFetch, KeyLimits, OAuthLayer, ProtectedResource, TokenCache};
+use crate::oauth::{
+    HttpFetch, KeyLimits, OAuthLayer, OAuthLayerBuilder, ProtectedResource, TokenCache,
+};
 
 impl Sections {
-    /// The layer, if authorization servers are there.
-    pub(super) fn oauth_layer(&self) -> Result<Option<OAuthLayer>, ConfigError> {
+    /// The builder of the layer, if authorization servers are there.
+    pub(super) fn oauth_builder(&self) -> Result<Option<OAuthLayerBuilder>, ConfigError> {
         if self.authorization_servers.items.is_empty() {
             return Ok(None);
         }
@@ -19,9 +21,7 @@ impl Sections {
         let mut builder = OAuthLayer::builder(self.metadata.add(resource)?)?;
         for (step, server) in &self.authorization_servers.items {
             let path = format!("authorization_servers{step}");
-            let server = server.build(&path)?;
-            let added = builder.authorization_server(server);
-            builder = added.map_err(|error| error.at(path))?;
+            builder = server.add_to(builder, &path)?;
         }
         let OAuth {
             required_scopes,
@@ -41,12 +41,12 @@ impl Sections {
         if fetch.public_addresses_only {
             client = client.public_addresses_only();
         }
-        let layer = builder
-            .fetch(client)
-            .token_cache(self.oauth.token_cache()?)
-            .key_limits(self.oauth.key_limits()?)
-            .build();
-        layer.map(Some).map_err(|error| error.under("oauth"))
+        Ok(Some(
+            builder
+                .fetch(client)
+                .token_cache(self.oauth.token_cache()?)
+                .key_limits(self.oauth.key_limits()?),
+        ))
     }
 }
 
@@ -77,6 +77,30 @@ impl Metadata {
         }
         if let Some(uri) = &self.jwks_uri {
             resource = resource.jwks_uri(uri).map_err(at("jwks_uri"))?;
+        }
+        if let Some(Texts(algs)) = &self.resource_signing_alg_values_supported {
+            let set = resource.resource_signing_alg_values_supported(algs);
+            resource = set.map_err(at("resource_signing_alg_values_supported"))?;
+        }
+        if let Some(Texts(types)) = &self.authorization_details_types_supported {
+            resource = resource.authorization_details_types_supported(types);
+        }
+        if let Some(bound) = self.tls_client_certificate_bound_access_tokens {
+            resource = resource.tls_client_certificate_bound_access_tokens(bound);
+        }
+        if let Some(Texts(algs)) = &self.dpop_signing_alg_values_supported {
+            let set = resource.dpop_signing_alg_values_supported(algs);
+            resource = set.map_err(at("dpop_signing_alg_values_supported"))?;
+        }
+        if let Some(required) = self.dpop_bound_access_tokens_required {
+            resource = resource.dpop_bound_access_tokens_required(required);
+        }
+        if let Some(jwt) = &self.signed_metadata {
+            resource = resource.signed_metadata(jwt);
+        }
+        for (name, value) in &self.members {
+            let set = resource.member(name, value.as_str());
+            resource = set.map_err(at(&format!("members.{name}")))?;
         }
         Ok(resource)
     }
@@ -126,6 +150,22 @@ impl OAuth {
         }
         if let Some(Span(lifetime)) = section.lifetime {
             limits = limits.lifetime(lifetime);
+        }
+        match (section.lifetime_min, section.lifetime_max) {
+            (Some(Span(least)), Some(Span(most))) => limits = limits.lifetimes(least..=most),
+            (None, None) => {}
+            _ => {
+                return Err(together(
+                    "lifetime_min",
+                    "lifetime_max",
+                    path("lifetime_min"),
+                ));
+            }
+        }
+        match (section.backoff_min, section.backoff_max) {
+            (Some(Span(least)), Some(Span(most))) => limits = limits.backoff(least..=most),
+            (None, None) => {}
+            _ => return Err(together("backoff_min", "backoff_max", path("backoff_min"))),
         }
         if let Some(requests) = section.waiting {
             limits = limits.waiting(requests);

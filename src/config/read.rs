@@ -30,6 +30,11 @@ pub(super) fn not_both(
     Err(ConfigError::new(later, why))
 }
 
+#[cfg(feature = "oauth")]
+pub(super) fn together(one: &'static str, other: &str, path: String) -> ConfigError {
+    ConfigError::new(one, format!("`{one}` and `{other}` go together: give both")).at(path)
+}
+
 pub(super) fn missing(setting: &'static str, path: &str, why: &str) -> ConfigError {
     ConfigError::new(setting, format!("it is missing; {why}")).at(path)
 }

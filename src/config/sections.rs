@@ -1,5 +1,8 @@
 //! What stands in a configuration. Whatever is left out has the default of the builders.
 
+#[cfg(feature = "oauth")]
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 
 use super::secret::SecretSource;
@@ -75,6 +78,20 @@ section! {
         resource_tos_uri: Option<String>,
         /// The resource's own keys.
         jwks_uri: Option<String>,
+        /// The algorithms it signs its answers with.
+        resource_signing_alg_values_supported: Option<Texts>,
+        /// Types of authorization details (RFC 9396).
+        authorization_details_types_supported: Option<Texts>,
+        /// Whether tokens may be bound to client certificates (RFC 8705).
+        tls_client_certificate_bound_access_tokens: Option<bool>,
+        /// The algorithms of DPoP proofs (RFC 9449).
+        dpop_signing_alg_values_supported: Option<Texts>,
+        /// Whether tokens must be bound to a key (RFC 9449).
+        dpop_bound_access_tokens_required: Option<bool>,
+        /// The same metadata as a signed JWT.
+        signed_metadata: Option<String>,
+        /// Members of your own, texts, or in another language: `resource_name#de`.
+        members: BTreeMap<String, String>,
     }
 }
 
@@ -120,6 +137,12 @@ section! {
         stale: Option<Span>,
         /// How long keys are fresh where the server does not say.
         lifetime: Option<Span>,
+        /// How long they are fresh at least, and at most; given together.
+        lifetime_min: Option<Span>,
+        lifetime_max: Option<Span>,
+        /// How long to wait after a failure at first, and at most; given together.
+        backoff_min: Option<Span>,
+        backoff_max: Option<Span>,
         /// How many requests may wait.
         waiting: Option<usize>,
         /// How large a metadata document may be.

@@ -11,13 +11,15 @@ use super::read::{algorithms, not_both};
 use super::sections::section;
 use super::units::{Span, Texts};
 use crate::error::ConfigError;
-use crate::oauth::AuthorizationServer;
+use crate::oauth::{AuthorizationServer, OAuthLayerBuilder};
 
 section! {
     /// An authorization server: its `issuer`, or a `preset`.
     Server {
         /// The issuer, exactly as in its tokens.
         issuer: Option<String>,
+        /// One issuer for each of these tenants: `{tenant}` stands in the `issuer`.
+        tenants: Texts,
         /// A well-known provider, with what it needs.
         preset: Option<Preset>,
         /// Lets the issuer be http on loopback, for development.
@@ -76,12 +78,45 @@ section! {
 }
 
 impl Server {
-    pub(super) fn build(&self, path: &str) -> Result<AuthorizationServer, ConfigError> {
+    pub(super) fn add_to(
+        &self,
+        builder: OAuthLayerBuilder,
+        path: &str,
+    ) -> Result<OAuthLayerBuilder, ConfigError> {
+        if self.tenants.0.is_empty() {
+            let server = self.refine(self.start(path)?, path)?;
+            let added = builder.authorization_server(server);
+            return added.map_err(|error| error.at(path));
+        }
+        let why = if self.preset.is_some() {
+            Some("a preset names its tenants itself")
+        } else if self.insecure_http_on_loopback || self.dangerously_plain_http {
+            Some("issuers of tenants are https")
+        } else {
+            None
+        };
+        if let Some(why) = why {
+            return Err(ConfigError::new("tenants", why).at(format!("{path}.tenants")));
+        }
+        let issuer = self.issuer.as_deref().unwrap_or_default();
+        let refine = |server| self.refine(server, path);
+        let added = builder.trusted_issuers(issuer, &self.tenants.0, refine);
+        // What is refused further in has its place already.
+        added.map_err(|error| match error.has_path() {
+            true => error,
+            false => error.at(format!("{path}.tenants")),
+        })
+    }
+
+    fn refine(
+        &self,
+        mut server: AuthorizationServer,
+        path: &str,
+    ) -> Result<AuthorizationServer, ConfigError> {
         let at = |key: &str| {
             let path = format!("{path}.{key}");
             move |error: ConfigError| error.at(path)
         };
-        let mut server = self.start(path)?;
         if let Some(host) = &self.dangerously_allow_http_to {
             let host = host.as_str();
             let allowed = server.dangerously_allow_http_to(host);
