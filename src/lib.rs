@@ -47,6 +47,9 @@
 //! # Ok::<(), tower_mcp_auth::ConfigError>(())
 //! ```
 //!
+//! What they decide is told in events, metrics and hooks ([`telemetry`]), and who fails too often
+//! is not heard for a while ([`attempts`]).
+//!
 //! Where to go next: [`oauth`], [`jwt`] and [`api_key`] each open with an example that shows
 //! an accept and a refusal, and so do [`scopes`] and [`mcp`]; [`auth`] says what happens to a
 //! request, step by step.
@@ -66,7 +69,8 @@
 //! | `toml` | key files in TOML, and `api-key-store` | no |
 //! | `config` | layers from a configuration of any serde format | no |
 //! | `schema` | the JSON Schema of that configuration, and `config` | no |
-//! | `metrics`, `redis` | nothing yet; the names are taken for metrics and shared stores | no |
+//! | `metrics` | [`telemetry`] speaks to a recorder of the `metrics` facade: Prometheus, say | no |
+//! | `redis` | nothing yet; the name is taken for shared stores | no |
 //!
 //! API keys that the program holds, scopes and the layers for MCP need no feature. `jwt` and
 //! `oauth` need one of the two backends.
@@ -87,6 +91,7 @@ compile_error!(
 pub mod api_key;
 #[cfg(any(feature = "oauth", feature = "api-key-store"))]
 mod asking;
+pub mod attempts;
 pub mod auth;
 mod challenge;
 mod clock;
@@ -117,7 +122,7 @@ mod placeholder;
 mod principal;
 mod refusal;
 pub mod scopes;
-mod telemetry;
+pub mod telemetry;
 #[cfg(feature = "testing")]
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 pub mod testing;
