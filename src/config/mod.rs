@@ -47,8 +47,11 @@
 //! | times | `"2027-01-01T00:00:00Z"`; a number is seconds since 1970 |
 //! | lists of texts | a list, or one text with white space between its elements |
 //! | flags and numbers | as the format has them, or in a text |
-//! | authorization servers, API keys, older session keys | a list, or a map by name, because environment sources build no lists |
+//! | authorization servers, API keys, older keys, scopes of claims | a list, or a map by name, because environment sources build no lists |
 //! | secrets | the text itself, `{ env = "NAME" }` or `{ file = "path" }` |
+//!
+//! An empty text is no list; `[]` is. A relative path starts where the process was started.
+//! A section of a feature that is off is unknown.
 //!
 //! A secret is a text, never a number: one of digits alone needs its quotes. Of a file one line
 //! end is dropped. Neither may then be empty, and a variable must be set. Secrets are read when

@@ -309,9 +309,9 @@ section! {
 section! {
     /// The endpoints of the old HTTP+SSE transport, and which need a credential.
     Sse {
-        /// Whether the event stream needs one.
+        /// Whether the event stream needs one; by default it does not, and a warning says so.
         sse: Option<bool>,
-        /// Whether messages need one.
+        /// Whether messages need one; by default they do.
         messages: Option<bool>,
         /// The path of the event stream; `/sse` by default.
         sse_path: Option<String>,

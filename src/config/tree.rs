@@ -26,6 +26,8 @@ pub(super) enum Tree {
     Text(String),
     List(Vec<Self>),
     Map(Vec<(String, Self)>),
+    /// What no setting is: bytes, and numbers of more than 64 bits.
+    Strange,
 }
 
 impl<'de> Deserialize<'de> for Tree {
@@ -69,6 +71,18 @@ impl<'de> Deserialize<'de> for Tree {
 
             fn visit_f64<E>(self, number: f64) -> Result<Tree, E> {
                 Ok(Tree::Float(number))
+            }
+
+            fn visit_i128<E>(self, _: i128) -> Result<Tree, E> {
+                Ok(Tree::Strange)
+            }
+
+            fn visit_u128<E>(self, _: u128) -> Result<Tree, E> {
+                Ok(Tree::Strange)
+            }
+
+            fn visit_bytes<E>(self, _: &[u8]) -> Result<Tree, E> {
+                Ok(Tree::Strange)
             }
 
             fn visit_str<E>(self, text: &str) -> Result<Tree, E> {
@@ -120,6 +134,7 @@ impl<'de> Deserializer<'de> for Tree {
             Self::Natural(number) => visitor.visit_u64(number),
             Self::Float(number) => visitor.visit_f64(number),
             Self::Text(text) => visitor.visit_string(text),
+            Self::Strange => Err(de::Error::invalid_type(Unexpected::Other(""), &visitor)),
             Self::List(items) => visitor.visit_seq(SeqDeserializer::new(items.into_iter())),
             Self::Map(entries) => visitor.visit_map(MapDeserializer::new(entries.into_iter())),
         }

@@ -275,7 +275,7 @@ fn authorization_servers() {
     type Set = fn(AuthorizationServer) -> Result<AuthorizationServer, ConfigError>;
     let file = std::env::temp_dir().join(format!("tower-mcp-auth-jwks-{}", std::process::id()));
     std::fs::write(&file, key_set()).unwrap();
-    let cases: [(&str, Value, Set); 18] = [
+    let cases: [(&str, Value, Set); 19] = [
         ("dangerously_allow_http_to", json!("keys.svc"), |s| {
             s.dangerously_allow_http_to("keys.svc")
         }),
@@ -319,6 +319,11 @@ fn authorization_servers() {
         (
             "scopes_from_claims",
             json!([{ "claim": ["a", "b"], "scopes": { "r": "x y" } }]),
+            |s| s.scopes_from_claim(["a", "b"], [("r", "x y")]),
+        ),
+        (
+            "scopes_from_claims",
+            json!({ "x": { "claim": "a b", "scopes": { "r": "x y" } } }),
             |s| s.scopes_from_claim(["a", "b"], [("r", "x y")]),
         ),
         ("introspection_without_audience", json!(true), |s| {
