@@ -116,6 +116,7 @@ mod permissions;
 mod placeholder;
 mod principal;
 mod refusal;
+pub mod reload;
 pub mod scopes;
 mod telemetry;
 #[cfg(feature = "testing")]

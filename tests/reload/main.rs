@@ -5,3 +5,4 @@ mod common;
 
 #[cfg(feature = "config")]
 mod secret;
+mod swap;
