@@ -49,9 +49,14 @@ impl ConfigError {
         self.path.as_deref().unwrap_or(self.setting)
     }
 
+    #[cfg(all(feature = "config", feature = "oauth"))]
+    pub(crate) fn has_path(&self) -> bool {
+        self.path.is_some()
+    }
+
     /// The same error, of a setting that stands here.
     #[cfg(feature = "config")]
-    pub(crate) fn at(self, path: &str) -> Self {
+    pub(crate) fn at(self, path: impl Into<Box<str>>) -> Self {
         Self {
             path: Some(path.into()),
             ..self
@@ -62,7 +67,7 @@ impl ConfigError {
     #[cfg(feature = "config")]
     pub(crate) fn under(self, section: &str) -> Self {
         let path = format!("{section}.{}", self.path());
-        self.at(&path)
+        self.at(path)
     }
 }
 

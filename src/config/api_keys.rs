@@ -1,88 +1,42 @@
-//! API keys.
+//! The API keys of a configuration.
 
-use std::path::PathBuf;
-use std::time::SystemTime;
-
-use serde::Deserialize;
-
-use super::SecretSource;
-use super::human::{Flag, List, Moment};
+use super::read::secret_at;
 #[cfg(feature = "api-key-store")]
-use super::human::{Size, Time};
+use super::read::{missing, not_both};
+use super::sections::{ApiKeys, Key, Scheme};
 #[cfg(feature = "api-key-store")]
-use crate::api_key::KeyFile;
-use crate::api_key::{ApiKey, ApiKeyLayer, KeyDigest, KeyScheme, Pepper};
+use super::units::Span;
+use super::units::{Texts, Time};
+use crate::api_key::{ApiKey, ApiKeyLayer, KeyScheme, Pepper};
 use crate::error::ConfigError;
 
-/// The section `api_keys`.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(super) struct ApiKeysSection {
-    keys: Vec<Key>,
-    /// JSON, or TOML with feature `toml`; read again when it changes.
-    file: Option<PathBuf>,
-    #[cfg(feature = "api-key-store")]
-    file_interval: Option<Time>,
-    #[cfg(feature = "api-key-store")]
-    file_max_bytes: Option<Size>,
-    pepper: Option<SecretSource>,
-    header_name: Option<String>,
-    authorization_scheme: Option<Scheme>,
-    prefix: Option<String>,
-    realm: Option<String>,
-}
-
-#[derive(Clone, Copy, Debug, Deserialize)]
-enum Scheme {
-    ApiKey,
-    Bearer,
-}
-
-/// One key: itself, or its digest.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct Key {
-    key: Option<SecretSource>,
-    digest: Option<String>,
-    id: Option<String>,
-    name: Option<String>,
-    owner: Option<String>,
-    scopes: List<String>,
-    not_before: Option<Moment>,
-    expires_at: Option<Moment>,
-    revoked: Flag,
-}
-
-impl ApiKeysSection {
-    pub(super) fn build(&self) -> Result<ApiKeyLayer, ConfigError> {
+impl ApiKeys {
+    pub(super) fn layer(&self) -> Result<ApiKeyLayer, ConfigError> {
+        let at = |key: &str| {
+            let path = format!("api_keys.{key}");
+            move |error: ConfigError| error.at(path)
+        };
         let pepper = match &self.pepper {
-            Some(pepper) => {
-                let pepper = pepper.resolve().map_err(|error| error.at("pepper"))?;
-                Some(Pepper::new(pepper.expose()).map_err(|error| error.at("pepper"))?)
-            }
             None => None,
-        };
-        let mut layer = match (&self.file, self.keys.is_empty()) {
-            (Some(_), false) => {
-                return Err(ConfigError::new(
-                    "keys",
-                    "`keys` and `file` contradict each other: keep one",
-                ));
+            Some(source) => {
+                let secret = secret_at(source, "api_keys.pepper")?;
+                Some(Pepper::new(secret.expose()).map_err(at("pepper"))?)
             }
-            (Some(path), true) => self.from_file(path, pepper)?,
-            (None, _) => self.from_keys(pepper)?,
         };
+        let mut layer = self.start(pepper)?;
         if let Some(name) = &self.header_name {
-            layer = layer.header_name(name)?;
+            layer = layer.header_name(name).map_err(at("header_name"))?;
         }
         if let Some(scheme) = self.authorization_scheme {
-            layer = layer.authorization_scheme(match scheme {
+            let scheme = match scheme {
                 Scheme::ApiKey => KeyScheme::ApiKey,
                 Scheme::Bearer => KeyScheme::Bearer,
-            })?;
+            };
+            let set = layer.authorization_scheme(scheme);
+            layer = set.map_err(at("authorization_scheme"))?;
         }
         if let Some(prefix) = &self.prefix {
-            layer = layer.prefix(prefix)?;
+            layer = layer.prefix(prefix).map_err(at("prefix"))?;
         }
         if let Some(realm) = &self.realm {
             layer = layer.realm(realm);
@@ -90,66 +44,58 @@ impl ApiKeysSection {
         Ok(layer)
     }
 
-    fn from_keys(&self, pepper: Option<Pepper>) -> Result<ApiKeyLayer, ConfigError> {
-        let key = |(index, key): (usize, &Key)| {
-            (key.build()).map_err(|error| error.under(&format!("keys[{index}]")))
-        };
-        let keys: Vec<ApiKey> = (self.keys.iter().enumerate().map(key)).collect::<Result<_, _>>()?;
-        match pepper {
+    fn start(&self, pepper: Option<Pepper>) -> Result<ApiKeyLayer, ConfigError> {
+        #[cfg(feature = "api-key-store")]
+        if let Some(section) = &self.file {
+            use crate::api_key::KeyFile;
+
+            not_both(!self.keys.items.is_empty(), "keys", "file")
+                .map_err(|error| error.at("api_keys.file"))?;
+            let why = "say where the keys are";
+            let path = section.path.as_ref();
+            let path = path.ok_or_else(|| missing("path", "api_keys.file.path", why))?;
+            let mut file = KeyFile::new(path);
+            if let Some(pepper) = pepper {
+                file = file.pepper(pepper);
+            }
+            if let Some(Span(interval)) = section.interval {
+                file = file.interval(interval);
+            }
+            if let Some(size) = section.max_bytes {
+                file = file.max_bytes(size.0);
+            }
+            return ApiKeyLayer::from_file(file).map_err(|error| error.at("api_keys.file"));
+        }
+        let mut keys = Vec::new();
+        for (step, key) in &self.keys.items {
+            keys.push(key.build(&format!("api_keys.keys{step}"))?);
+        }
+        let layer = match pepper {
             Some(pepper) => ApiKeyLayer::with_pepper(keys, pepper),
             None => ApiKeyLayer::new(keys),
-        }
-    }
-
-    #[cfg(feature = "api-key-store")]
-    fn from_file(
-        &self,
-        path: &PathBuf,
-        pepper: Option<Pepper>,
-    ) -> Result<ApiKeyLayer, ConfigError> {
-        let mut file = KeyFile::new(path);
-        if let Some(pepper) = pepper {
-            file = file.pepper(pepper);
-        }
-        if let Some(Time(interval)) = self.file_interval {
-            file = file.interval(interval);
-        }
-        if let Some(Size(bytes)) = self.file_max_bytes {
-            file = file.max_bytes(bytes);
-        }
-        ApiKeyLayer::from_file(file).map_err(|error| error.at("file"))
-    }
-
-    #[cfg(not(feature = "api-key-store"))]
-    fn from_file(&self, _: &PathBuf, _: Option<Pepper>) -> Result<ApiKeyLayer, ConfigError> {
-        Err(ConfigError::new(
-            "file",
-            "this program was built without the feature `api-key-store`",
-        ))
+        };
+        layer.map_err(|error| error.at("api_keys.keys"))
     }
 }
 
 impl Key {
-    fn build(&self) -> Result<ApiKey, ConfigError> {
+    fn build(&self, path: &str) -> Result<ApiKey, ConfigError> {
+        let at = |key: &str| {
+            let path = format!("{path}.{key}");
+            move |error: ConfigError| error.at(path)
+        };
         let mut key = match (&self.key, &self.digest) {
-            (Some(key), None) => {
-                let key = key.resolve().map_err(|error| error.at("key"))?;
-                ApiKey::new(key.expose()).map_err(|error| error.at("key"))?
+            (Some(source), None) => {
+                let text = secret_at(source, &format!("{path}.key"))?;
+                ApiKey::new(text.expose()).map_err(at("key"))?
             }
             (None, Some(digest)) => {
-                let digest: KeyDigest = digest
-                    .parse()
-                    .map_err(|error: ConfigError| error.at("digest"))?;
+                let digest = digest.parse().map_err(at("digest"))?;
                 ApiKey::stored(digest)
             }
-            (Some(_), Some(_)) => {
-                return Err(ConfigError::new(
-                    "key",
-                    "`key` and `digest` contradict each other: keep one",
-                ));
-            }
-            (None, None) => {
-                return Err(ConfigError::new("key", "give `key` or `digest`"));
+            _ => {
+                let why = "a key has one of `key` and `digest`";
+                return Err(ConfigError::new("key", why).at(path));
             }
         };
         if let Some(id) = &self.id {
@@ -161,13 +107,14 @@ impl Key {
         if let Some(owner) = &self.owner {
             key = key.owner(owner.as_str());
         }
-        key = key.scopes(&self.scopes.0)?;
-        if let Some(Moment(at)) = self.not_before {
-            key = key.not_before(SystemTime::UNIX_EPOCH + at)?;
+        let Texts(scopes) = &self.scopes;
+        key = key.scopes(scopes).map_err(at("scopes"))?;
+        if let Some(Time(time)) = self.not_before {
+            key = key.not_before(time).map_err(at("not_before"))?;
         }
-        if let Some(Moment(at)) = self.expires_at {
-            key = key.expires_at(SystemTime::UNIX_EPOCH + at)?;
+        if let Some(Time(time)) = self.expires_at {
+            key = key.expires_at(time).map_err(at("expires_at"))?;
         }
-        Ok(key.revoked(self.revoked.0))
+        Ok(key.revoked(self.revoked))
     }
 }

@@ -1,200 +1,243 @@
-//! How an authorization server is asked about tokens (RFC 7662).
+//! Introspection endpoints as data.
 
 use serde::Deserialize;
 
-use super::SecretSource;
-use super::human::{Count, Flag, List, Size, Time};
-use super::preset::Preset;
+use super::presets::Preset;
+use super::read::{algorithm, secret_at, together};
+use super::secret::SecretSource;
+use super::sections::section;
+use super::units::{Size, Span, Texts};
 use crate::error::ConfigError;
-use crate::jose::{Algorithm, SigningKey};
+use crate::jose::SigningKey;
 use crate::oauth::Introspection;
 
-/// The section `introspection` of an authorization server.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(super) struct IntrospectionSection {
-    /// Default: that of the preset, or the one in the server's metadata.
-    endpoint: Option<String>,
-    client_secret_basic: Option<Client>,
-    client_secret_post: Option<Client>,
-    private_key_jwt: Option<Signer>,
-    bearer_token: Option<SecretSource>,
-    unauthenticated_on_loopback: Flag,
-    dangerously_unauthenticated: Flag,
-    assertion_audience: Option<String>,
-    audience: List<String>,
-    signed_answers: Flag,
-    token_prefix: List<String>,
-    min_token_length: Option<Count>,
-    max_token_length: Option<Count>,
-    introspect_jwts: Flag,
-    introspect_jwts_with_scope: List<String>,
-    instead_of_keys: Flag,
-    no_opaque_tokens: Flag,
-    positive_life: Option<Time>,
-    negative_life: Option<Time>,
-    max_answers: Option<Count>,
-    max_answer_bytes: Option<Size>,
-    timeout: Option<Time>,
-    concurrent_calls: Option<Count>,
-    queue: Option<Count>,
-    queue_deadline: Option<Time>,
-    new_tokens_per_second: Option<Count>,
-    waiting: Option<Count>,
+section! {
+    /// Asks the authorization server about its tokens (RFC 7662).
+    IntrospectionSection {
+        /// Where; by default what the preset or the server's metadata say.
+        endpoint: Option<String>,
+        /// Who asks.
+        client_id: Option<String>,
+        /// The secret of the client.
+        client_secret: Option<SecretSource>,
+        /// Where the secret of the client stands.
+        client_secret_in: Option<ClientSecretIn>,
+        /// The private key of the client as PEM, instead of a secret.
+        private_key: Option<SecretSource>,
+        /// What is signed with the private key.
+        private_key_algorithm: Option<String>,
+        /// The id of the private key.
+        private_key_id: Option<String>,
+        /// The audience of what is signed with it.
+        assertion_audience: Option<String>,
+        /// A token, instead of a client.
+        bearer_token: Option<SecretSource>,
+        /// Proves nothing, to an endpoint on loopback.
+        unauthenticated_on_loopback: bool,
+        /// Proves nothing, wherever the endpoint is.
+        dangerously_unauthenticated: bool,
+        /// The audiences of answers, instead of those of JWTs.
+        audience: Texts,
+        /// Takes signed answers alone (RFC 9701).
+        signed_answers: bool,
+        /// How opaque tokens begin.
+        token_prefixes: Texts,
+        /// How long opaque tokens are at least, in bytes.
+        token_min_length: Option<usize>,
+        /// How long opaque tokens are at most, in bytes.
+        token_max_length: Option<usize>,
+        /// Which JWTs it is asked about.
+        jwts: Option<Jwts>,
+        /// The scopes whose JWTs it is asked about.
+        jwts_with_scopes: Texts,
+        /// Takes no opaque tokens.
+        no_opaque_tokens: bool,
+        /// How long a good answer is remembered.
+        positive_life: Option<Span>,
+        /// How long another answer is remembered.
+        negative_life: Option<Span>,
+        /// How many answers are remembered.
+        max_answers: Option<u64>,
+        /// How large an answer may be.
+        max_answer_bytes: Option<Size>,
+        /// How long the endpoint may take.
+        timeout: Option<Span>,
+        /// How many questions are under way at once.
+        concurrent_calls: Option<usize>,
+        /// How many more questions wait; with `queue_deadline`.
+        queue: Option<usize>,
+        /// How long they wait.
+        queue_deadline: Option<Span>,
+        /// How many unknown tokens are asked about in a second.
+        new_tokens_per_second: Option<u32>,
+        /// How many requests may wait.
+        waiting: Option<usize>,
+    }
 }
 
-/// A client, and the secret it shares with the server.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Client {
-    client_id: String,
-    client_secret: SecretSource,
+/// Where the secret of a client stands.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub(super) enum ClientSecretIn {
+    /// In `Authorization: Basic`.
+    #[default]
+    Basic,
+    /// In the form.
+    Post,
 }
 
-/// A client that signs.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Signer {
-    client_id: String,
-    algorithm: String,
-    /// In PEM.
-    private_key: SecretSource,
-    key_id: Option<String>,
+/// Which JWTs an endpoint is asked about.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Jwts {
+    /// All, after they were found good here.
+    Introspect,
+    /// All, and their signature is not checked: for a server that publishes no keys.
+    InsteadOfKeys,
 }
 
 impl IntrospectionSection {
-    pub(super) fn build(&self, preset: Option<&Preset>) -> Result<Introspection, ConfigError> {
-        let place = match (&self.endpoint, preset.and_then(Preset::introspection)) {
-            (Some(endpoint), _) => {
-                Introspection::at(endpoint).map_err(|error| error.at("endpoint"))?
-            }
-            (None, Some(introspection)) => introspection?,
-            (None, None) => Introspection::discovered(),
+    pub(super) fn build(
+        &self,
+        preset: Option<&Preset>,
+        path: &str,
+    ) -> Result<Introspection, ConfigError> {
+        let at = |key: &str| {
+            let path = format!("{path}.{key}");
+            move |error: ConfigError| error.at(path)
         };
-        let mut asked = self.authenticated(place)?;
+        let known = preset.and_then(Preset::introspection);
+        let start = match (&self.endpoint, known) {
+            (Some(endpoint), _) => Introspection::at(endpoint),
+            (None, Some(known)) => known,
+            (None, None) => Ok(Introspection::discovered()),
+        };
+        let mut asks = self.client(start.map_err(at("endpoint"))?, path)?;
         if let Some(audience) = &self.assertion_audience {
-            asked = asked.assertion_audience(audience.as_str())?;
+            let set = asks.assertion_audience(audience.as_str());
+            asks = set.map_err(at("assertion_audience"))?;
         }
         for audience in &self.audience.0 {
-            asked = asked.audience(audience.as_str())?;
+            asks = asks.audience(audience.as_str()).map_err(at("audience"))?;
         }
-        if self.signed_answers.0 {
-            asked = asked.signed_answers();
+        if self.signed_answers {
+            asks = asks.signed_answers();
         }
-        for prefix in &self.token_prefix.0 {
-            asked = asked.token_prefix(prefix.as_str())?;
+        for prefix in &self.token_prefixes.0 {
+            let set = asks.token_prefix(prefix.as_str());
+            asks = set.map_err(at("token_prefixes"))?;
         }
-        if self.min_token_length.is_some() || self.max_token_length.is_some() {
-            let least = self.min_token_length.map_or(16, Count::number);
-            let most = self.max_token_length.map_or(16 * 1024, Count::number);
-            if least > most {
-                return Err(ConfigError::new(
-                    "min_token_length",
-                    "it is more than `max_token_length`, so no token could pass",
-                ));
+        match (self.token_min_length, self.token_max_length) {
+            (None, None) => {}
+            (least, most) => {
+                asks = asks.token_lengths(least.unwrap_or(16)..=most.unwrap_or(16_384));
             }
-            asked = asked.token_lengths(least..=most);
         }
-        if self.introspect_jwts.0 {
-            asked = asked.introspect_jwts()?;
+        for scope in &self.jwts_with_scopes.0 {
+            let set = asks.introspect_jwts_with_scope(scope);
+            asks = set.map_err(at("jwts_with_scopes"))?;
         }
-        for scope in &self.introspect_jwts_with_scope.0 {
-            asked = asked.introspect_jwts_with_scope(scope)?;
+        asks = match self.jwts {
+            None => asks,
+            Some(Jwts::Introspect) => asks.introspect_jwts().map_err(at("jwts"))?,
+            Some(Jwts::InsteadOfKeys) => asks.instead_of_keys().map_err(at("jwts"))?,
+        };
+        if self.no_opaque_tokens {
+            asks = asks.no_opaque_tokens();
         }
-        if self.instead_of_keys.0 {
-            asked = asked.instead_of_keys()?;
-        }
-        if self.no_opaque_tokens.0 {
-            asked = asked.no_opaque_tokens();
-        }
-        self.limited(asked)
+        self.limits(asks, path)
     }
 
-    /// Says who asks. That one way is said is judged where the server is known.
-    fn authenticated(&self, mut asked: Introspection) -> Result<Introspection, ConfigError> {
-        if let Some(client) = &self.client_secret_basic {
-            let path = "client_secret_basic";
-            let secret = client.client_secret.resolve().map_err(|error| error.under(path))?;
-            asked = asked
-                .client_secret_basic(client.client_id.as_str(), secret.expose())
-                .map_err(|error| error.at(path))?;
+    /// How it is proved who asks. That there is one way is judged by the settings themselves.
+    fn client(&self, mut asks: Introspection, path: &str) -> Result<Introspection, ConfigError> {
+        let place = |key: &str| format!("{path}.{key}");
+        let id = || match &self.client_id {
+            Some(id) => Ok(id.as_str()),
+            None => {
+                let why = "it is missing, and the secret or key of a client is there";
+                Err(ConfigError::new("client_id", why).at(place("client_id")))
+            }
+        };
+        if let Some(secret) = &self.client_secret {
+            let path = place("client_secret");
+            let secret = secret_at(secret, &path)?;
+            let secret = secret.expose();
+            let set = match self.client_secret_in.unwrap_or_default() {
+                ClientSecretIn::Basic => asks.client_secret_basic(id()?, secret),
+                ClientSecretIn::Post => asks.client_secret_post(id()?, secret),
+            };
+            asks = set.map_err(|error| error.at(path))?;
         }
-        if let Some(client) = &self.client_secret_post {
-            let path = "client_secret_post";
-            let secret = client.client_secret.resolve().map_err(|error| error.under(path))?;
-            asked = asked
-                .client_secret_post(client.client_id.as_str(), secret.expose())
-                .map_err(|error| error.at(path))?;
-        }
-        if let Some(signer) = &self.private_key_jwt {
-            let path = "private_key_jwt";
-            asked = asked
-                .private_key_jwt(signer.client_id.as_str(), signer.key().map_err(|error| error.under(path))?)
-                .map_err(|error| error.at(path))?;
+        if let Some(key) = &self.private_key {
+            let path = place("private_key");
+            let pem = secret_at(key, &path)?;
+            let Some(name) = &self.private_key_algorithm else {
+                let why = "it is missing; name what the private key signs with, such as `ES256`";
+                let path = place("private_key_algorithm");
+                return Err(ConfigError::new("algorithm", why).at(path));
+            };
+            let signs =
+                algorithm(name).map_err(|error| error.at(place("private_key_algorithm")))?;
+            let mut key = SigningKey::from_pem(signs, pem.expose())
+                .map_err(|error| error.at(path.as_str()))?;
+            if let Some(kid) = &self.private_key_id {
+                key = key.key_id(kid.as_str());
+            }
+            let set = asks.private_key_jwt(id()?, key);
+            asks = set.map_err(|error| error.at(path))?;
         }
         if let Some(token) = &self.bearer_token {
-            let token = token.resolve().map_err(|error| error.at("bearer_token"))?;
-            asked = asked.bearer_token(token.expose())?;
+            let path = place("bearer_token");
+            let token = secret_at(token, &path)?;
+            let set = asks.bearer_token(token.expose());
+            asks = set.map_err(|error| error.at(path))?;
         }
-        if self.unauthenticated_on_loopback.0 {
-            asked = asked.unauthenticated_on_loopback()?;
+        if self.unauthenticated_on_loopback {
+            let set = asks.unauthenticated_on_loopback();
+            asks = set.map_err(|error| error.at(place("unauthenticated_on_loopback")))?;
         }
-        if self.dangerously_unauthenticated.0 {
-            asked = asked.dangerously_unauthenticated()?;
+        if self.dangerously_unauthenticated {
+            let set = asks.dangerously_unauthenticated();
+            asks = set.map_err(|error| error.at(place("dangerously_unauthenticated")))?;
         }
-        Ok(asked)
+        Ok(asks)
     }
 
-    fn limited(&self, mut asked: Introspection) -> Result<Introspection, ConfigError> {
-        if let Some(Time(life)) = self.positive_life {
-            asked = asked.positive_life(life);
+    fn limits(&self, mut asks: Introspection, path: &str) -> Result<Introspection, ConfigError> {
+        let place = |key: &str| format!("{path}.{key}");
+        if let Some(Span(life)) = self.positive_life {
+            asks = asks.positive_life(life);
         }
-        if let Some(Time(life)) = self.negative_life {
-            asked = asked.negative_life(life);
+        if let Some(Span(life)) = self.negative_life {
+            asks = asks.negative_life(life);
         }
-        if let Some(Count(answers)) = self.max_answers {
-            asked = asked.max_answers(answers);
+        if let Some(answers) = self.max_answers {
+            asks = asks.max_answers(answers);
         }
         if let Some(size) = self.max_answer_bytes {
-            asked = asked.max_answer_bytes(size.bytes());
+            asks = asks.max_answer_bytes(size.bytes(place("max_answer_bytes"))?);
         }
-        if let Some(Time(timeout)) = self.timeout {
-            asked = asked.timeout(timeout);
+        if let Some(Span(timeout)) = self.timeout {
+            asks = asks.timeout(timeout);
         }
         if let Some(calls) = self.concurrent_calls {
-            asked = asked.concurrent_calls(calls.number())?;
+            let set = asks.concurrent_calls(calls);
+            asks = set.map_err(|error| error.at(place("concurrent_calls")))?;
         }
         match (self.queue, self.queue_deadline) {
+            (Some(calls), Some(Span(deadline))) => asks = asks.queue(calls, deadline),
             (None, None) => {}
-            (Some(calls), Some(Time(deadline))) => asked = asked.queue(calls.number(), deadline),
-            _ => {
-                return Err(ConfigError::new(
-                    "queue",
-                    "`queue` and `queue_deadline` go together: give both, or none",
-                ));
-            }
+            _ => return Err(together("queue", "queue_deadline", place("queue"))),
         }
-        if let Some(Count(calls)) = self.new_tokens_per_second {
-            let calls = u32::try_from(calls).unwrap_or(u32::MAX);
-            asked = asked.new_tokens_per_second(calls)?;
+        if let Some(calls) = self.new_tokens_per_second {
+            let set = asks.new_tokens_per_second(calls);
+            asks = set.map_err(|error| error.at(place("new_tokens_per_second")))?;
         }
         if let Some(requests) = self.waiting {
-            asked = asked.waiting(requests.number());
+            asks = asks.waiting(requests);
         }
-        Ok(asked)
-    }
-}
-
-impl Signer {
-    fn key(&self) -> Result<SigningKey, ConfigError> {
-        let algorithm: Algorithm =
-            (self.algorithm.parse()).map_err(|error: ConfigError| error.at("algorithm"))?;
-        let pem = self.private_key.resolve().map_err(|error| error.at("private_key"))?;
-        let key = SigningKey::from_pem(algorithm, pem.expose())
-            .map_err(|error| error.at("private_key"))?;
-        Ok(match &self.key_id {
-            Some(kid) => key.key_id(kid.as_str()),
-            None => key,
-        })
+        Ok(asks)
     }
 }

@@ -1,50 +1,26 @@
-//! JWTs signed with a key of one's own.
+//! The JWT layer of a configuration.
 
-use std::path::PathBuf;
-
-use serde::Deserialize;
-
-use super::human::{Flag, List, Time};
-use super::{SecretSource, file};
+use super::read::{algorithms, missing, secret_at};
+use super::sections::Jwt;
+use super::units::Span;
 use crate::error::ConfigError;
 use crate::jose::{PublicKey, Secret};
-use crate::jwt::{JwtKey, JwtLayer};
+use crate::jwt::{JwtKey, JwtLayer, JwtLayerBuilder};
 
-/// The section `jwt`.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(super) struct JwtSection {
-    secret: Option<SecretSource>,
-    /// PEM, or one JSON Web Key.
-    public_key_file: Option<PathBuf>,
-    key_id: Option<String>,
-    algorithms: List<String>,
-    header_name: Option<String>,
-    require_bearer: Option<Flag>,
-    issuer: Option<String>,
-    audience: List<String>,
-    dangerously_any_audience: Flag,
-    require_at_jwt: Flag,
-    clock_skew: Option<Time>,
-    required_scopes: List<String>,
-    scope_claim: Option<String>,
-    clients_are_principals: Option<Flag>,
-    realm: Option<String>,
-}
-
-impl JwtSection {
-    pub(super) fn build(&self) -> Result<JwtLayer, ConfigError> {
+impl Jwt {
+    pub(super) fn builder(&self) -> Result<JwtLayerBuilder, ConfigError> {
         let mut builder = JwtLayer::builder(self.key()?);
+        if let Some(names) = &self.algorithms {
+            let listed = algorithms(names).map_err(|error| error.at("jwt.algorithms"))?;
+            builder = builder.algorithms(listed);
+        }
         if let Some(kid) = &self.key_id {
             builder = builder.key_id(kid.as_str());
-        }
-        if !self.algorithms.0.is_empty() {
-            builder = builder.algorithms(super::algorithms(&self.algorithms)?);
         }
         if let Some(name) = &self.header_name {
             builder = builder.header_name(name);
         }
-        if let Some(Flag(require)) = self.require_bearer {
+        if let Some(require) = self.require_bearer {
             builder = builder.require_bearer(require);
         }
         if let Some(issuer) = &self.issuer {
@@ -53,52 +29,53 @@ impl JwtSection {
         for audience in &self.audience.0 {
             builder = builder.audience(audience.as_str());
         }
-        if self.dangerously_any_audience.0 {
+        if self.dangerously_any_audience {
             builder = builder.dangerously_any_audience();
         }
-        if self.require_at_jwt.0 {
+        if self.require_at_jwt {
             builder = builder.require_at_jwt();
         }
-        if let Some(Time(skew)) = self.clock_skew {
+        if let Some(Span(skew)) = self.clock_skew {
             builder = builder.clock_skew(skew);
         }
-        builder = builder.required_scopes(&self.required_scopes.0);
+        if let Some(scopes) = &self.required_scopes {
+            builder = builder.required_scopes(&scopes.0);
+        }
         if let Some(claim) = &self.scope_claim {
             builder = builder.scope_claim(claim.clone());
         }
-        if let Some(Flag(machines_only)) = self.clients_are_principals {
+        if let Some(machines_only) = self.clients_are_principals {
             builder = builder.clients_are_principals(machines_only);
         }
         if let Some(realm) = &self.realm {
             builder = builder.realm(realm);
         }
-        builder.build()
+        Ok(builder)
     }
 
     fn key(&self) -> Result<JwtKey, ConfigError> {
-        match (&self.secret, &self.public_key_file) {
-            (Some(secret), None) => {
-                let secret = secret.resolve().map_err(|error| error.at("secret"))?;
-                let secret = Secret::new(secret.expose()).map_err(|error| error.at("secret"))?;
-                Ok(secret.into())
+        let (path, source) = match (&self.secret, &self.public_key, &self.jwk) {
+            (Some(secret), None, None) => ("jwt.secret", secret),
+            (None, Some(key), None) => ("jwt.public_key", key),
+            (None, None, Some(key)) => ("jwt.jwk", key),
+            (None, None, None) => {
+                let why = "give one of `secret`, `public_key` and `jwk`";
+                return Err(missing("secret", "jwt.secret", why));
             }
-            (None, Some(path)) => {
-                let bytes = file::read(path).map_err(|error| error.at("public_key_file"))?;
-                let is_json = bytes.trim_ascii_start().starts_with(b"{");
-                let key = match is_json {
-                    true => PublicKey::from_jwk(bytes),
-                    false => PublicKey::from_pem(bytes),
-                };
-                Ok(key.map_err(|error| error.at("public_key_file"))?.into())
+            _ => {
+                let why = "`secret`, `public_key` and `jwk` contradict each other: keep one";
+                return Err(ConfigError::new("secret", why).at("jwt"));
             }
-            (Some(_), Some(_)) => Err(ConfigError::new(
-                "secret",
-                "`secret` and `public_key_file` contradict each other: keep one",
-            )),
-            (None, None) => Err(ConfigError::new(
-                "secret",
-                "there is no key; give `secret` or `public_key_file`",
-            )),
-        }
+        };
+        let text = secret_at(source, path)?;
+        let text = text.expose();
+        let key = if self.secret.is_some() {
+            Secret::new(text).map(JwtKey::from)
+        } else if self.jwk.is_some() {
+            PublicKey::from_jwk(text).map(JwtKey::from)
+        } else {
+            PublicKey::from_pem(text).map(JwtKey::from)
+        };
+        key.map_err(|error| error.at(path))
     }
 }

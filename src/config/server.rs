@@ -1,285 +1,249 @@
-//! The authorization servers that are trusted.
+//! Authorization servers as data.
 
-use std::fmt;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
-use serde::de::{MapAccess, SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 
-use super::file;
-use super::human::{Flag, List, Time};
 use super::introspection::IntrospectionSection;
-use super::preset::{Made, Preset};
+use super::presets::Preset;
+use super::read::{algorithms, not_both};
+use super::sections::section;
+use super::units::{Span, Texts};
 use crate::error::ConfigError;
-use crate::oauth::presets::WithoutAudience;
 use crate::oauth::{AuthorizationServer, OAuthLayerBuilder};
-use crate::scopes::map::UniqueMap;
 
-/// A list, or a map by names of one's own, in whose order they are taken: what reads the
-/// environment builds no lists.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Servers(Vec<(String, Server)>);
-
-impl<'de> Deserialize<'de> for Servers {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct ListOrMap;
-
-        impl<'de> Visitor<'de> for ListOrMap {
-            type Value = Servers;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a list of authorization servers, or a map of them")
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Servers, A::Error> {
-                let list = Vec::deserialize(SeqAccessDeserializer::new(seq))?;
-                let number = |(index, server)| (format!("[{index}]"), server);
-                Ok(Servers(list.into_iter().enumerate().map(number).collect()))
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Servers, A::Error> {
-                let UniqueMap(map) = UniqueMap::deserialize(MapAccessDeserializer::new(map))?;
-                let name = |(name, server)| (format!(".{name}"), server);
-                Ok(Servers(map.into_iter().map(name).collect()))
-            }
-        }
-
-        deserializer.deserialize_any(ListOrMap)
+section! {
+    /// An authorization server: its `issuer`, or a `preset`.
+    Server {
+        /// The issuer, exactly as in its tokens.
+        issuer: Option<String>,
+        /// One issuer for each of these tenants: `{tenant}` stands in the `issuer`.
+        tenants: Texts,
+        /// A well-known provider, with what it needs.
+        preset: Option<Preset>,
+        /// Lets the issuer be http on loopback, for development.
+        insecure_http_on_loopback: bool,
+        /// Lets the issuer be http elsewhere.
+        dangerously_plain_http: bool,
+        /// Lets http go to this host as well.
+        dangerously_allow_http_to: Option<String>,
+        /// Where the keys are, instead of discovering it.
+        jwks_uri: Option<String>,
+        /// The key set as JSON text, instead of fetching one.
+        jwks: Option<String>,
+        /// A file with the key set.
+        jwks_file: Option<PathBuf>,
+        /// The audiences, one of which tokens must have, instead of the resource.
+        audience: Texts,
+        /// The algorithms tokens may be signed with.
+        algorithms: Option<Texts>,
+        /// How far clocks may differ.
+        clock_skew: Option<Span>,
+        /// The claim with the scopes.
+        scope_claim: Option<String>,
+        /// Accepts access tokens as RFC 9068 has them alone.
+        require_at_jwt: bool,
+        /// Whether a token without a subject stands for its client.
+        clients_are_principals: Option<bool>,
+        /// Whose tokens are accepted where they have no audience.
+        client_ids: Option<Texts>,
+        /// Accepts tokens without audience of every client.
+        dangerously_accept_every_client_of_this_issuer: bool,
+        /// For a preset whose tokens have no audience by default: they have one here.
+        audience_is_the_resource: bool,
+        /// The claim with the client.
+        client_claim: Option<String>,
+        /// Audiences that all tokens of the issuer share.
+        shared_audiences: Texts,
+        /// Claims tokens must have, with one of these values.
+        require_claims: BTreeMap<String, Texts>,
+        /// Roles and groups that become scopes.
+        scopes_from_claims: Vec<ScopesFromClaim>,
+        /// Asks the server about its tokens.
+        introspection: Option<IntrospectionSection>,
+        /// Accepts answers without looking whom their tokens are for.
+        introspection_without_audience: bool,
     }
 }
 
-impl Servers {
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    pub(super) fn add_to(
-        &self,
-        mut builder: OAuthLayerBuilder,
-    ) -> Result<OAuthLayerBuilder, ConfigError> {
-        for (place, server) in &self.0 {
-            let section = format!("authorization_servers{place}");
-            builder = server
-                .add_to(builder)
-                .map_err(|error| error.under(&section))?;
-        }
-        Ok(builder)
-    }
-}
-
-/// One authorization server.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct Server {
-    /// With `{tenant}` in it where there are `tenants`.
-    issuer: Option<String>,
-    preset: Option<Preset>,
-    tenants: List<String>,
-    insecure_http_on_loopback: Flag,
-    dangerously_plain_http: Flag,
-    dangerously_allow_http_to: Option<String>,
-    jwks_uri: Option<String>,
-    jwks_file: Option<PathBuf>,
-    audience: List<String>,
-    audience_is_the_resource: Flag,
-    client_ids: List<String>,
-    dangerously_accept_every_client_of_this_issuer: Flag,
-    client_claim: Option<String>,
-    shared_audience: List<String>,
-    algorithms: List<String>,
-    clock_skew: Option<Time>,
-    scope_claim: Option<String>,
-    scopes_from_claim: Vec<Mapping>,
-    require_claim: Claims,
-    require_at_jwt: Flag,
-    clients_are_principals: Option<Flag>,
-    introspection: Option<IntrospectionSection>,
-    introspection_without_audience: Flag,
-}
-
-/// Roles or groups that give scopes.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Mapping {
-    path: List<String>,
-    scopes: Granted,
-}
-
-#[derive(Clone, Debug, Default)]
-struct Claims(Vec<(String, List<String>)>);
-
-#[derive(Clone, Debug)]
-struct Granted(Vec<(String, String)>);
-
-impl<'de> Deserialize<'de> for Claims {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        UniqueMap::deserialize(deserializer).map(|UniqueMap(claims)| Self(claims))
-    }
-}
-
-impl<'de> Deserialize<'de> for Granted {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        UniqueMap::deserialize(deserializer).map(|UniqueMap(scopes)| Self(scopes))
+section! {
+    /// Roles or groups of a claim that become scopes.
+    ScopesFromClaim {
+        /// The way to the claim: `["realm_access", "roles"]`.
+        claim: Texts,
+        /// What each grants: scopes separated by spaces.
+        scopes: BTreeMap<String, String>,
     }
 }
 
 impl Server {
-    fn add_to(&self, builder: OAuthLayerBuilder) -> Result<OAuthLayerBuilder, ConfigError> {
-        match &self.issuer {
-            Some(template) if !self.tenants.0.is_empty() => {
-                if self.insecure_http_on_loopback.0 || self.dangerously_plain_http.0 {
-                    return Err(ConfigError::new(
-                        "tenants",
-                        "the issuers of tenants are reached by https alone",
-                    ));
-                }
-                builder.trusted_issuers(template, &self.tenants.0, |server| self.refine(server))
-            }
-            _ => builder.authorization_server(self.build()?),
+    pub(super) fn add_to(
+        &self,
+        builder: OAuthLayerBuilder,
+        path: &str,
+    ) -> Result<OAuthLayerBuilder, ConfigError> {
+        if self.tenants.0.is_empty() {
+            let server = self.refine(self.start(path)?, path)?;
+            let added = builder.authorization_server(server);
+            return added.map_err(|error| error.at(path));
         }
-        .map_err(|error| match error.setting() {
-            // What the builder calls itself is the name of the section here.
-            "authorization_server" => error.at("issuer"),
-            "trusted_issuers" => error.at("tenants"),
-            _ => error,
+        let why = if self.preset.is_some() {
+            Some("a preset names its tenants itself")
+        } else if self.insecure_http_on_loopback || self.dangerously_plain_http {
+            Some("issuers of tenants are https")
+        } else {
+            None
+        };
+        if let Some(why) = why {
+            return Err(ConfigError::new("tenants", why).at(format!("{path}.tenants")));
+        }
+        let issuer = self.issuer.as_deref().unwrap_or_default();
+        let refine = |server| self.refine(server, path);
+        let added = builder.trusted_issuers(issuer, &self.tenants.0, refine);
+        // What is refused further in has its place already.
+        added.map_err(|error| match error.has_path() {
+            true => error,
+            false => error.at(format!("{path}.tenants")),
         })
     }
 
-    fn build(&self) -> Result<AuthorizationServer, ConfigError> {
-        let contradiction = |setting, other| {
-            let text = format!("`{setting}` and `{other}` contradict each other: keep one");
-            Err(ConfigError::new(setting, text))
-        };
-        let (loopback, plain) = (self.insecure_http_on_loopback.0, self.dangerously_plain_http.0);
-        let server = match (&self.issuer, &self.preset) {
-            (Some(_), Some(_)) => return contradiction("issuer", "preset"),
-            (None, Some(_)) if loopback => {
-                return contradiction("insecure_http_on_loopback", "preset");
-            }
-            (None, Some(_)) if plain => return contradiction("dangerously_plain_http", "preset"),
-            (Some(_), None) if loopback && plain => {
-                return contradiction("dangerously_plain_http", "insecure_http_on_loopback");
-            }
-            (Some(issuer), None) => match (loopback, plain) {
-                (true, _) => AuthorizationServer::insecure_http_on_loopback(issuer),
-                (_, true) => AuthorizationServer::dangerously_plain_http(issuer),
-                _ => AuthorizationServer::new(issuer),
-            }?,
-            (None, Some(preset)) => match preset.server().map_err(|error| error.under("preset"))? {
-                Made::Server(server) => server,
-                Made::WithoutAudience(server) => {
-                    return self.refine_audience_given(self.with_audience(server)?);
-                }
-            },
-            (None, None) => {
-                return Err(ConfigError::new(
-                    "issuer",
-                    "it is missing; give the issuer, or a preset",
-                ));
-            }
-        };
-        self.refine(server)
-    }
-
-    /// Says whose tokens are accepted of a server that does not say which resource they are
-    /// for.
-    fn with_audience(&self, server: WithoutAudience) -> Result<AuthorizationServer, ConfigError> {
-        let mut audiences = self.audience.0.iter().map(String::as_str);
-        if !self.client_ids.0.is_empty() {
-            let server = server.client_ids(self.client_ids.0.iter().map(String::as_str))?;
-            return audiences.try_fold(server, AuthorizationServer::audience);
-        }
-        if let Some(first) = audiences.next() {
-            let server = server.audience(first)?;
-            return audiences.try_fold(server, AuthorizationServer::audience);
-        }
-        if self.dangerously_accept_every_client_of_this_issuer.0 {
-            return server.dangerously_accept_every_client_of_this_issuer();
-        }
-        if self.audience_is_the_resource.0 {
-            return Ok(server.audience_is_the_resource());
-        }
-        Err(ConfigError::new(
-            "client_ids",
-            "the tokens of this provider do not say which resource they are for: name the clients \
-             in `client_ids`, or, where the provider was set up to write an audience, that in \
-             `audience`, or set `audience_is_the_resource`",
-        ))
-    }
-
-    fn refine(&self, mut server: AuthorizationServer) -> Result<AuthorizationServer, ConfigError> {
-        for audience in &self.audience.0 {
-            server = server.audience(audience.as_str())?;
-        }
-        if !self.client_ids.0.is_empty() {
-            server = server.client_ids(self.client_ids.0.iter().map(String::as_str))?;
-        }
-        if self.dangerously_accept_every_client_of_this_issuer.0 {
-            server = server.dangerously_accept_every_client_of_this_issuer()?;
-        }
-        self.refine_audience_given(server)
-    }
-
-    fn refine_audience_given(
+    fn refine(
         &self,
         mut server: AuthorizationServer,
+        path: &str,
     ) -> Result<AuthorizationServer, ConfigError> {
+        let at = |key: &str| {
+            let path = format!("{path}.{key}");
+            move |error: ConfigError| error.at(path)
+        };
         if let Some(host) = &self.dangerously_allow_http_to {
-            server = server.dangerously_allow_http_to(host.as_str())?;
+            let host = host.as_str();
+            let allowed = server.dangerously_allow_http_to(host);
+            server = allowed.map_err(at("dangerously_allow_http_to"))?;
         }
         if let Some(uri) = &self.jwks_uri {
-            server = server.jwks_uri(uri)?;
+            server = server.jwks_uri(uri).map_err(at("jwks_uri"))?;
         }
-        if let Some(path) = &self.jwks_file {
-            let keys = file::read(path).map_err(|error| error.at("jwks_file"))?;
-            server = server.jwks(keys).map_err(|error| error.at("jwks_file"))?;
+        if let Some(json) = &self.jwks {
+            server = server.jwks(json).map_err(at("jwks"))?;
         }
-        if let Some(claim) = &self.client_claim {
-            server = server.client_claim(claim.as_str())?;
+        if let Some(file) = &self.jwks_file {
+            not_both(self.jwks.is_some(), "jwks", "jwks_file").map_err(at("jwks_file"))?;
+            let json = std::fs::read(file).map_err(|error| {
+                let why = format!("the file {file:?}: {}", error.kind());
+                at("jwks_file")(ConfigError::new("jwks", why))
+            })?;
+            server = server.jwks(json).map_err(at("jwks_file"))?;
         }
-        for audience in &self.shared_audience.0 {
-            server = server.shared_audience(audience.as_str())?;
+        if let Some(names) = &self.algorithms {
+            let listed = algorithms(names).and_then(|listed| server.algorithms(listed));
+            server = listed.map_err(at("algorithms"))?;
         }
-        if !self.algorithms.0.is_empty() {
-            server = server.algorithms(super::algorithms(&self.algorithms)?)?;
-        }
-        if let Some(Time(skew)) = self.clock_skew {
-            server = server.clock_skew(skew)?;
+        if let Some(Span(skew)) = self.clock_skew {
+            server = server.clock_skew(skew).map_err(at("clock_skew"))?;
         }
         if let Some(claim) = &self.scope_claim {
-            server = server.scope_claim(claim.clone())?;
+            let claim = claim.clone();
+            server = server.scope_claim(claim).map_err(at("scope_claim"))?;
         }
-        for (index, Mapping { path, scopes }) in self.scopes_from_claim.iter().enumerate() {
-            let scopes = scopes.0.iter().map(|(role, scopes)| (role.as_str(), scopes));
-            server = server
-                .scopes_from_claim(path.0.iter().map(String::as_str), scopes)
-                .map_err(|error| error.at(&format!("scopes_from_claim[{index}]")))?;
-        }
-        for (claim, values) in &self.require_claim.0 {
-            server = server
-                .require_claim(claim.as_str(), values.0.iter().map(String::as_str))
-                .map_err(|error| error.at(&format!("require_claim.{claim}")))?;
-        }
-        if self.require_at_jwt.0 {
+        if self.require_at_jwt {
             server = server.require_at_jwt();
         }
-        if let Some(Flag(machines_only)) = self.clients_are_principals {
+        if let Some(machines_only) = self.clients_are_principals {
             server = server.clients_are_principals(machines_only);
         }
+        server = self.clients(server, path)?;
         if let Some(section) = &self.introspection {
-            let introspection = section
-                .build(self.preset.as_ref())
-                .map_err(|error| error.under("introspection"))?;
-            server = server.introspection(introspection).map_err(|error| {
-                match error.setting() {
-                    "introspection" => error,
-                    _ => error.under("introspection"),
-                }
-            })?;
+            let path = format!("{path}.introspection");
+            let introspection = section.build(self.preset.as_ref(), &path)?;
+            let set = server.introspection(introspection);
+            server = set.map_err(|error| error.at(path))?;
         }
-        if self.introspection_without_audience.0 {
+        if self.introspection_without_audience {
             server = server.introspection_without_audience();
+        }
+        Ok(server)
+    }
+
+    /// The issuer, or what a preset makes of it.
+    fn start(&self, path: &str) -> Result<AuthorizationServer, ConfigError> {
+        let refuse = |key: &str, why: &str| {
+            let path = format!("{path}.{key}");
+            Err(ConfigError::new("issuer", why).at(path))
+        };
+        let start = match (&self.issuer, &self.preset) {
+            (Some(_), Some(_)) => {
+                return refuse(
+                    "preset",
+                    "`issuer` and `preset` contradict each other: keep one",
+                );
+            }
+            (None, None) => {
+                return refuse("issuer", "it is missing; give an `issuer` or a `preset`");
+            }
+            (None, Some(preset)) => return preset.server(self, &format!("{path}.preset")),
+            (Some(issuer), None) => issuer,
+        };
+        if self.audience_is_the_resource {
+            let why = "only presets whose tokens have no audience by default know it";
+            return refuse("audience_is_the_resource", why);
+        }
+        let server = match (self.insecure_http_on_loopback, self.dangerously_plain_http) {
+            (true, true) => {
+                let why = "`insecure_http_on_loopback` and `dangerously_plain_http` contradict \
+                           each other: keep one";
+                return refuse("dangerously_plain_http", why);
+            }
+            (true, false) => AuthorizationServer::insecure_http_on_loopback(start),
+            (false, true) => AuthorizationServer::dangerously_plain_http(start),
+            (false, false) => AuthorizationServer::new(start),
+        };
+        server.map_err(|error| error.at(format!("{path}.issuer")))
+    }
+
+    /// Whom tokens are for and by whom they were asked for, and what else is in them.
+    fn clients(
+        &self,
+        mut server: AuthorizationServer,
+        path: &str,
+    ) -> Result<AuthorizationServer, ConfigError> {
+        let at = |key: &str| {
+            let path = format!("{path}.{key}");
+            move |error: ConfigError| error.at(path)
+        };
+        for audience in &self.shared_audiences.0 {
+            let shared = server.shared_audience(audience.as_str());
+            server = shared.map_err(at("shared_audiences"))?;
+        }
+        for audience in &self.audience.0 {
+            let audience = audience.as_str();
+            server = server.audience(audience).map_err(at("audience"))?;
+        }
+        if let Some(Texts(clients)) = &self.client_ids {
+            let clients = clients.iter().map(String::as_str);
+            server = server.client_ids(clients).map_err(at("client_ids"))?;
+        }
+        if self.dangerously_accept_every_client_of_this_issuer {
+            let key = "dangerously_accept_every_client_of_this_issuer";
+            let open = server.dangerously_accept_every_client_of_this_issuer();
+            server = open.map_err(at(key))?;
+        }
+        if let Some(claim) = &self.client_claim {
+            let claim = claim.as_str();
+            server = server.client_claim(claim).map_err(at("client_claim"))?;
+        }
+        for (name, Texts(values)) in &self.require_claims {
+            let values = values.iter().map(String::as_str);
+            let required = server.require_claim(name.as_str(), values);
+            server = required.map_err(at(&format!("require_claims.{name}")))?;
+        }
+        for (index, mapping) in self.scopes_from_claims.iter().enumerate() {
+            let claim = mapping.claim.0.iter().map(String::as_str);
+            let scopes = mapping.scopes.iter();
+            let scopes = scopes.map(|(role, granted)| (role.as_str(), granted));
+            let mapped = server.scopes_from_claim(claim, scopes);
+            server = mapped.map_err(at(&format!("scopes_from_claims[{index}]")))?;
         }
         Ok(server)
     }

@@ -107,6 +107,7 @@ impl<'de> Deserialize<'de> for Tree {
     }
 }
 
+/// Flags and numbers may stand in texts: variables of the environment hold nothing else.
 impl<'de> Deserializer<'de> for Tree {
     type Error = Fault;
 
@@ -155,8 +156,32 @@ impl<'de> Deserializer<'de> for Tree {
         }
     }
 
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        match self {
+            Self::Text(text) => match text.parse() {
+                Ok(flag) => visitor.visit_bool(flag),
+                Err(_) => visitor.visit_string(text),
+            },
+            value => value.deserialize_any(visitor),
+        }
+    }
+
+    fn deserialize_u64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        match self {
+            Self::Text(text) => match text.parse() {
+                Ok(number) => visitor.visit_u64(number),
+                Err(_) => visitor.visit_string(text),
+            },
+            value => value.deserialize_any(visitor),
+        }
+    }
+
+    fn deserialize_u32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        self.deserialize_u64(visitor)
+    }
+
     forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit
+        i8 i16 i32 i64 i128 u8 u16 u128 f32 f64 char str string bytes byte_buf unit
         unit_struct seq tuple tuple_struct map struct identifier ignored_any
     }
 }
@@ -210,7 +235,10 @@ impl de::Error for Fault {
 
     fn unknown_field(field: &str, expected: &'static [&'static str]) -> Self {
         let field = shown(field);
-        Self(format!("{field} is no setting; there are {}", list(expected)))
+        Self(format!(
+            "{field} is no setting; there are {}",
+            list(expected)
+        ))
     }
 }
 

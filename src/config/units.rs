@@ -7,6 +7,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde::de::value::SeqAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Unexpected, Visitor};
 
+use crate::error::ConfigError;
+
 /// A duration: `"30s"`, `"1h 30m"`, or whole seconds.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Span(pub(super) Duration);
@@ -15,11 +17,19 @@ pub(super) struct Span(pub(super) Duration);
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Size(pub(super) u64);
 
+impl Size {
+    /// As what fits into memory here.
+    pub(super) fn bytes(self, path: String) -> Result<usize, ConfigError> {
+        usize::try_from(self.0)
+            .map_err(|_| ConfigError::new("size", "it is larger than memory can be").at(path))
+    }
+}
+
 /// A time: `"2027-01-01T00:00:00Z"`, or seconds since 1970.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Time(pub(super) SystemTime);
 
-/// One text, or a list of texts.
+/// A list of texts, or one text with white space between its elements.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Texts(pub(super) Vec<String>);
 
@@ -131,11 +141,11 @@ impl<'de> Deserialize<'de> for Texts {
             type Value = Texts;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a text or a list of texts")
+                f.write_str("a list of texts, or a text with white space between them")
             }
 
             fn visit_str<E>(self, text: &str) -> Result<Texts, E> {
-                Ok(Texts(vec![text.to_owned()]))
+                Ok(Texts(text.split_whitespace().map(str::to_owned).collect()))
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Texts, A::Error> {

@@ -1,0 +1,340 @@
+//! Layers from a configuration: one schema, for any format serde reads.
+//!
+//! ```
+//! use http::{Request, Response, StatusCode};
+//! use tower::{Layer, ServiceExt, service_fn};
+//! use tower_mcp_auth::config::Config;
+//!
+//! # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+//! let config = Config::from_json(r#"{
+//!     "api_keys": {
+//!         "keys": [{ "key": "b25lLXJhbmRvbS1rZXktMTIzNA", "owner": "build server" }]
+//!     },
+//!     "auth": { "public_paths": ["/health"], "stream_grace": "5m" }
+//! }"#)?;
+//! let inner = service_fn(|_: Request<String>| async {
+//!     Ok::<_, std::convert::Infallible>(Response::new(String::new()))
+//! });
+//! let service = config.auth_layer()?.layer(inner);
+//!
+//! let good = Request::builder()
+//!     .uri("/mcp")
+//!     .header("x-api-key", "b25lLXJhbmRvbS1rZXktMTIzNA")
+//!     .body(String::new())?;
+//! assert_eq!(service.clone().oneshot(good).await?.status(), StatusCode::OK);
+//!
+//! let stranger = Request::builder().uri("/mcp").body(String::new())?;
+//! assert_eq!(service.oneshot(stranger).await?.status(), StatusCode::UNAUTHORIZED);
+//!
+//! // What is wrong is told with its place.
+//! let error = Config::from_json(r#"{ "auth": { "stream_grace": "5 apples" } }"#).unwrap_err();
+//! assert_eq!(error.path(), "auth.stream_grace");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! What is left out has the default of the builders, and an unknown setting is an error.
+//! `docs/config.toml` in the package shows every setting; the JSON Schema, made by
+//! `json_schema` with the feature `schema`, is `docs/config.schema.json`.
+//!
+//! # How values are written
+//!
+//! | what | how |
+//! |---|---|
+//! | durations | `"30s"`, `"1h 30m"`; a number is whole seconds |
+//! | sizes | `"4 MiB"`, `"64 kB"` (1,000 bytes each); a number is bytes |
+//! | times | `"2027-01-01T00:00:00Z"`; a number is seconds since 1970 |
+//! | lists of texts | a list, or one text with white space between its elements |
+//! | flags and numbers | as the format has them, or in a text |
+//! | authorization servers, API keys, older session keys | a list, or a map by name, because environment sources build no lists |
+//! | secrets | the text itself, `{ env = "NAME" }` or `{ file = "path" }` |
+//!
+//! A secret is a text, never a number: one of digits alone needs its quotes. Of a file one line
+//! end is dropped. Neither may then be empty, and a variable must be set. Secrets are read when
+//! layers are made.
+//!
+//! # Several providers
+//!
+//! Authorization servers, `jwt` and `api_keys` may stand together: each request goes to one of
+//! them by the shape of its credential, as [`AuthLayer::or`](crate::AuthLayer::or) says.
+//!
+//! # Errors
+//!
+//! An error names the place, `authorization_servers[1].issuer: …`, and has it as
+//! [`path`](crate::ConfigError::path). While a value is read, no error repeats it: it may be a
+//! secret in the wrong place. A name that is no setting is repeated only if it looks like one.
+
+mod api_keys;
+#[cfg(feature = "oauth")]
+mod introspection;
+#[cfg(feature = "jwt")]
+mod jwt;
+mod mcp;
+#[cfg(feature = "oauth")]
+mod oauth;
+#[cfg(feature = "oauth")]
+mod presets;
+mod read;
+#[cfg(feature = "schema")]
+mod schema;
+mod secret;
+mod sections;
+#[cfg(feature = "oauth")]
+mod server;
+mod tree;
+mod units;
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Deserializer};
+use tower_layer::Stack;
+
+use self::read::missing;
+use self::sections::Sections;
+use self::tree::Tree;
+use crate::api_key::ApiKeyLayer;
+use crate::auth::{AuthLayer, Authenticate};
+use crate::error::ConfigError;
+#[cfg(feature = "jwt")]
+use crate::jwt::{JwtLayer, JwtLayerBuilder};
+use crate::mcp::{McpListsLayer, McpScopesLayer, McpStack, OriginLayer, SessionBindingLayer};
+#[cfg(feature = "oauth")]
+use crate::oauth::{OAuthLayer, OAuthLayerBuilder};
+
+#[cfg(feature = "schema")]
+#[cfg_attr(docsrs, doc(cfg(feature = "schema")))]
+pub use self::schema::json_schema;
+pub use self::secret::{SecretSource, SecretText};
+
+/// A configuration that was read: what the layers are made from.
+///
+/// See the [module docs](self) for an example and for how values are written. `Debug` shows no
+/// secret.
+#[derive(Clone, Debug, Default)]
+pub struct Config {
+    sections: Sections,
+}
+
+/// An auth layer whose provider a configuration chose.
+pub type ConfiguredAuth = AuthLayer<Arc<dyn Authenticate>>;
+
+/// The layers that judge operations and filter lists.
+pub type ConfiguredPolicy = Stack<McpListsLayer, McpScopesLayer>;
+
+impl Config {
+    /// Reads JSON.
+    ///
+    /// # Errors
+    /// It is not JSON, or not a configuration.
+    pub fn from_json(json: &str) -> Result<Self, ConfigError> {
+        let tree = serde_json::from_str(json).map_err(|error| {
+            // The message may repeat what was read.
+            let (line, column) = (error.line(), error.column());
+            unreadable(format!(
+                "it is not JSON, or a name is there twice: line {line}, column {column}"
+            ))
+        })?;
+        Self::from_tree(tree)
+    }
+
+    /// Reads TOML.
+    ///
+    /// # Errors
+    /// It is not TOML, or not a configuration.
+    #[cfg(feature = "toml")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "toml")))]
+    pub fn from_toml(text: &str) -> Result<Self, ConfigError> {
+        let tree = toml::from_str(text).map_err(|error| {
+            // The message repeats the line.
+            let before = error.span().and_then(|span| text.get(..span.start));
+            let line = before.map_or(1, |before| before.matches('\n').count() + 1);
+            unreadable(format!("it is not TOML: line {line}"))
+        })?;
+        Self::from_tree(tree)
+    }
+
+    /// Reads what `deserializer` has.
+    ///
+    /// # Errors
+    /// It is not a configuration. What the format itself cannot read is not repeated.
+    pub fn deserialize_from<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Self, ConfigError> {
+        let tree = Tree::deserialize(deserializer)
+            .map_err(|_| unreadable("the format cannot be read".to_owned()))?;
+        Self::from_tree(tree)
+    }
+
+    fn from_tree(tree: Tree) -> Result<Self, ConfigError> {
+        match serde_path_to_error::deserialize(tree) {
+            Ok(sections) => Ok(Self { sections }),
+            Err(error) => {
+                let path = error.path().to_string();
+                let path = if path == "." {
+                    "config".to_owned()
+                } else {
+                    path
+                };
+                Err(ConfigError::new("config", error.into_inner().to_string()).at(path))
+            }
+        }
+    }
+
+    /// The layer that authenticates, with every provider that is configured: OAuth before JWT
+    /// before API keys. Each call makes a new one, with caches of its own.
+    ///
+    /// # Errors
+    /// No provider is configured, a setting is refused, a secret cannot be read, or two
+    /// providers cannot stand together.
+    pub fn auth_layer(&self) -> Result<ConfiguredAuth, ConfigError> {
+        let mut auth: Option<ConfiguredAuth> = None;
+        #[cfg(feature = "oauth")]
+        if let Some(oauth) = self.oauth_layer()? {
+            auth = Some(oauth.boxed());
+        }
+        #[cfg(feature = "jwt")]
+        if let Some(jwt) = self.jwt_layer()? {
+            auth = Some(together(auth, jwt.boxed(), "jwt")?);
+        }
+        if let Some(keys) = self.api_key_layer()? {
+            auth = Some(together(auth, keys.boxed(), "api_keys")?);
+        }
+        let why = "say who is let in: with `authorization_servers`, `jwt` or `api_keys`";
+        let auth = auth.ok_or_else(|| missing("config", "config", why))?;
+        self.sections.auth.add(auth)
+    }
+
+    /// Sets a layer to what `auth` says: one of [`oauth_layer`](Self::oauth_layer), say, that
+    /// stands beside a provider of your own.
+    ///
+    /// # Errors
+    /// A setting is refused.
+    pub fn apply_to<P>(&self, layer: impl Into<AuthLayer<P>>) -> Result<AuthLayer<P>, ConfigError>
+    where
+        P: Authenticate + Clone,
+    {
+        self.sections.auth.add(layer.into())
+    }
+
+    /// The builder of the OAuth layer, if authorization servers are configured: for what is no
+    /// data, such as [`fetch`](OAuthLayerBuilder::fetch).
+    ///
+    /// # Errors
+    /// A setting is refused, or a secret cannot be read.
+    #[cfg(feature = "oauth")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "oauth")))]
+    pub fn oauth_builder(&self) -> Result<Option<OAuthLayerBuilder>, ConfigError> {
+        self.sections.oauth_builder()
+    }
+
+    /// The OAuth layer alone, without the settings of `auth`, if authorization servers are
+    /// configured.
+    ///
+    /// # Errors
+    /// A setting is refused, or a secret cannot be read.
+    #[cfg(feature = "oauth")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "oauth")))]
+    pub fn oauth_layer(&self) -> Result<Option<OAuthLayer>, ConfigError> {
+        let built = self.oauth_builder()?.map(OAuthLayerBuilder::build);
+        built.transpose().map_err(|error| error.under("oauth"))
+    }
+
+    /// The builder of the JWT layer, if `jwt` is configured.
+    ///
+    /// # Errors
+    /// A setting is refused, or a secret cannot be read.
+    #[cfg(feature = "jwt")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "jwt")))]
+    pub fn jwt_builder(&self) -> Result<Option<JwtLayerBuilder>, ConfigError> {
+        let jwt = self.sections.jwt.as_ref();
+        jwt.map(sections::Jwt::builder).transpose()
+    }
+
+    /// The JWT layer alone, without the settings of `auth`, if `jwt` is configured.
+    ///
+    /// # Errors
+    /// A setting is refused, or a secret cannot be read.
+    #[cfg(feature = "jwt")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "jwt")))]
+    pub fn jwt_layer(&self) -> Result<Option<JwtLayer>, ConfigError> {
+        let built = self.jwt_builder()?.map(JwtLayerBuilder::build);
+        built.transpose().map_err(|error| error.under("jwt"))
+    }
+
+    /// The API key layer alone, without the settings of `auth`, if `api_keys` are configured.
+    ///
+    /// # Errors
+    /// A setting is refused, or a secret or the key file cannot be read.
+    pub fn api_key_layer(&self) -> Result<Option<ApiKeyLayer>, ConfigError> {
+        let keys = self.sections.api_keys.as_ref();
+        keys.map(sections::ApiKeys::layer).transpose()
+    }
+
+    /// The layer that keeps foreign hosts and origins out.
+    ///
+    /// # Errors
+    /// `resource` is missing, or a setting is refused.
+    pub fn origin_layer(&self) -> Result<OriginLayer, ConfigError> {
+        self.sections.origin_layer()
+    }
+
+    /// The layer that binds sessions to their principal, if `session` is configured. Its
+    /// server is called like the resource unless it has a name.
+    ///
+    /// # Errors
+    /// The key is missing or refused, or cannot be read.
+    pub fn session_layer(&self) -> Result<Option<SessionBindingLayer>, ConfigError> {
+        self.sections.session_layer()
+    }
+
+    /// The layers that judge operations and filter lists, if a `policy` is configured.
+    ///
+    /// # Errors
+    /// A limit is refused.
+    pub fn policy_layers(&self) -> Result<Option<ConfiguredPolicy>, ConfigError> {
+        self.sections.policy_layers()
+    }
+
+    /// All layers of an MCP server, in the one order that is right.
+    ///
+    /// A server without sessions or without a policy puts what it has into an [`McpStack`] by
+    /// itself.
+    ///
+    /// # Errors
+    /// As for each of the layers; and `session` or `policy` is missing.
+    pub fn stack(
+        &self,
+    ) -> Result<McpStack<ConfiguredAuth, SessionBindingLayer, ConfiguredPolicy>, ConfigError> {
+        let why = "a whole stack binds sessions; without it, make an `McpStack` of the layers";
+        let sessions = self.session_layer()?;
+        let sessions = sessions.ok_or_else(|| missing("session", "session", why))?;
+        let why = "a whole stack judges operations; without it, make an `McpStack` of the layers";
+        let policy = self.policy_layers()?;
+        let policy = policy.ok_or_else(|| missing("policy", "policy", why))?;
+        Ok(McpStack::new(self.origin_layer()?, self.auth_layer()?)
+            .sessions(sessions)
+            .operations(policy))
+    }
+}
+
+impl<'de> Deserialize<'de> for Config {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let tree = Tree::deserialize(deserializer)?;
+        Self::from_tree(tree).map_err(serde::de::Error::custom)
+    }
+}
+
+fn together(
+    auth: Option<ConfiguredAuth>,
+    other: ConfiguredAuth,
+    section: &'static str,
+) -> Result<ConfiguredAuth, ConfigError> {
+    let Some(auth) = auth else { return Ok(other) };
+    let both = auth.or(other).map_err(|error| error.under(section))?;
+    Ok(both.boxed())
+}
+
+fn unreadable(why: String) -> ConfigError {
+    ConfigError::new("config", why)
+}
