@@ -66,6 +66,7 @@
 //! secret in the wrong place. A name that is no setting is repeated only if it looks like one.
 
 mod api_keys;
+mod environment;
 #[cfg(feature = "oauth")]
 mod introspection;
 #[cfg(feature = "jwt")]
@@ -102,6 +103,7 @@ use crate::mcp::{McpListsLayer, McpScopesLayer, McpStack, OriginLayer, SessionBi
 #[cfg(feature = "oauth")]
 use crate::oauth::{OAuthLayer, OAuthLayerBuilder};
 
+pub use self::environment::Environment;
 #[cfg(feature = "schema")]
 #[cfg_attr(docsrs, doc(cfg(feature = "schema")))]
 pub use self::schema::json_schema;
