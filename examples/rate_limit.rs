@@ -1,5 +1,7 @@
 //! Rate limits on both sides of the auth layer: by address in front of it, where nobody is
-//! known yet, and by principal behind it.
+//! known yet, and by principal behind it; and a limit for those who fail too often.
+//!
+//! With axum, `axum-governor` does the same as `tower_governor` here.
 //!
 //! Run with
 //!
@@ -23,12 +25,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::ConnectInfo;
 use axum::http::Request;
 use axum::routing::get;
 use tower_governor::governor::GovernorConfigBuilder;
 use tower_governor::key_extractor::KeyExtractor;
 use tower_governor::{GovernorError, GovernorLayer};
 use tower_mcp_auth::api_key::ApiKey;
+use tower_mcp_auth::attempts::FailedAttemptsLayer;
 use tower_mcp_auth::{ApiKeyLayer, Principal, PrincipalId};
 
 /// Who is behind the request, however many addresses they come from.
@@ -58,9 +62,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut by_principal = GovernorConfigBuilder::default().key_extractor(ByPrincipal);
     let by_principal = by_principal.per_second(20).burst_size(3).finish();
     let by_principal = Arc::new(by_principal.ok_or("a limit of zero")?);
-    // Refused requests count as well: whoever guesses keys is stopped here.
+    // Twenty of one address, refused ones as well.
     let mut by_address = GovernorConfigBuilder::default();
-    let by_address = by_address.per_second(20).burst_size(10).finish();
+    let by_address = by_address.per_second(20).burst_size(20).finish();
     let by_address = Arc::new(by_address.ok_or("a limit of zero")?);
 
     // The stores keep every key they saw until told to forget.
@@ -73,12 +77,20 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
     });
 
-    // The last layer is the outermost. Three calls, not one `ServiceBuilder`: axum gives each
+    // Three bad keys within a minute, and an address is not heard for another.
+    let failed_attempts = FailedAttemptsLayer::new(|head| {
+        let peer: &ConnectInfo<SocketAddr> = head.extensions().get()?;
+        Some(peer.0.ip())
+    })
+    .max_failures(3)?;
+
+    // The last layer is the outermost. Calls of their own, not one `ServiceBuilder`: axum gives each
     // layer the body type that tower_governor insists on.
     let app = Router::new()
         .route("/hello", get(hello))
         .layer(GovernorLayer::new(by_principal))
         .layer(auth)
+        .layer(failed_attempts)
         .layer(GovernorLayer::new(by_address));
 
     let (listener, url) = listen::listen(3000).await;
@@ -86,10 +98,12 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("for i in 1 2 3 4; do curl -i {url}/hello -H 'X-API-Key: {alice_key}'; done\n");
     println!("# bob, from the same address: 200");
     println!("curl -i {url}/hello -H 'X-API-Key: {bob_key}'\n");
-    println!("# guessing, until the address is out of requests: 401 401 401 401 401 429");
-    println!("for i in 1 2 3 4 5 6; do curl -i {url}/hello -H 'X-API-Key: {bob_key}x'; done\n");
+    println!("# guessing, until nobody listens: 401 401 401 429");
+    println!("for i in 1 2 3 4; do curl -i {url}/hello -H 'X-API-Key: {bob_key}x'; done\n");
+    println!("# a good key from the address that guessed: 429");
+    println!("curl -i {url}/hello -H 'X-API-Key: {bob_key}'\n");
     println!("listening on {url}");
-    // The address limit needs to know the address.
+    // The limits by address need to know the address.
     let app = app.into_make_service_with_connect_info::<SocketAddr>();
     axum::serve(listener, app).await?;
     Ok(())

@@ -77,6 +77,11 @@ impl<O> Record<O> {
         self.under_way.clear();
     }
 
+    /// How many there are.
+    pub(crate) fn size(&self) -> usize {
+        self.known + self.unknown
+    }
+
     /// How many of a lane there are.
     pub(crate) fn count(&mut self, lane: Lane) -> &mut usize {
         match lane {

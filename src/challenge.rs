@@ -3,8 +3,10 @@
 use std::borrow::Cow;
 use std::sync::{Arc, LazyLock};
 
+use crate::clock::Clock;
 use crate::observe::Observe;
 use crate::scopes::Scopes;
+use crate::telemetry::Audit;
 
 /// One authentication scheme a refused client is told about, in a line of
 /// `WWW-Authenticate` of its own.
@@ -140,9 +142,20 @@ pub(crate) struct RefusalContext {
     pub(crate) grpc: bool,
     /// Which refusals are not carried out. `None`: all are.
     pub(crate) observe: Option<Observe>,
+    pub(crate) audit: Audit,
 }
 
 impl RefusalContext {
+    /// With the gRPC form where a client speaks gRPC, and every refusal carried out.
+    pub(crate) fn new(challenges: Vec<Challenge>, clock: Clock) -> Self {
+        Self {
+            challenges,
+            grpc: true,
+            observe: None,
+            audit: Audit::new(clock),
+        }
+    }
+
     /// Whether a request is let pass that is to be refused for this.
     pub(crate) fn observes(&self, reason: &str) -> bool {
         let observe = self.observe.as_ref();
@@ -152,11 +165,8 @@ impl RefusalContext {
     /// For a principal that somebody else than a layer of this crate put into a request.
     pub(crate) fn bare() -> &'static Arc<Self> {
         static BARE: LazyLock<Arc<RefusalContext>> = LazyLock::new(|| {
-            Arc::new(RefusalContext {
-                challenges: vec![Challenge::bearer()],
-                grpc: true,
-                observe: None,
-            })
+            let challenges = vec![Challenge::bearer()];
+            Arc::new(RefusalContext::new(challenges, Clock::system()))
         });
         &BARE
     }

@@ -69,7 +69,6 @@ impl Clock {
 
     /// Time since some moment before the first call, which no setting of the clock moves:
     /// what is kept for a while is kept by this.
-    #[cfg(any(feature = "api-key-store", feature = "oauth"))]
     pub(crate) fn monotonic(&self) -> Duration {
         use std::sync::LazyLock;
         use std::time::Instant;

@@ -15,23 +15,46 @@ use percent_encoding::percent_decode;
 pub use self::location::Location;
 use crate::error::{AuthError, ConfigError, quoted};
 
-/// A credential as it was presented: syntactically good, and nothing else known of it.
+/// A credential as it was presented: its characters are good, and nothing else is known of
+/// it.
+///
+/// Where a provider [checks them itself](crate::auth::Authenticate::checks_credentials), they
+/// are good after [`check`](Self::check).
 ///
 /// `Debug` does not print it.
 #[derive(Clone, Copy)]
 pub struct Credential<'a> {
     location: &'a Location,
-    /// A `b64token`, and so ASCII.
     value: &'a [u8],
 }
 
 impl<'a> Credential<'a> {
-    /// The credential itself: one or more characters of RFC 6750's `b64token`.
+    /// The credential itself: one or more characters of RFC 6750's `b64token`. Empty where it
+    /// was not checked, and is not even text.
     pub fn value(&self) -> &'a str {
-        std::str::from_utf8(self.value).expect("only ASCII is a b64token")
+        std::str::from_utf8(self.value).unwrap_or_default()
     }
 
-    /// The same as bytes: what only hashes it does not need to know that it is text.
+    /// Checks that it is a `b64token` ([RFC 6750 section 2.1]), which the layer has done
+    /// already for providers that do not say otherwise.
+    ///
+    /// # Errors
+    /// It is not: 400 `malformed_credential`.
+    ///
+    /// [RFC 6750 section 2.1]: https://www.rfc-editor.org/rfc/rfc6750#section-2.1
+    pub fn check(&self) -> Result<(), AuthError> {
+        if is_b64token(self.value) {
+            return Ok(());
+        }
+        Err(malformed(&self.location.header))
+    }
+
+    /// What a credential is refused for: its characters, if these are no good, and else this.
+    pub(crate) fn refused(&self, error: AuthError) -> AuthError {
+        self.check().err().unwrap_or(error)
+    }
+
+    /// The same as bytes, whatever they are: for comparing them with what was checked once.
     pub(crate) fn as_bytes(&self) -> &'a [u8] {
         self.value
     }
@@ -140,7 +163,8 @@ impl<'a> From<&'a Parts> for RequestHead<'a> {
     }
 }
 
-/// The credential in `headers` and where it was found, or `None` where there is none.
+/// The credential in `headers` and where it was found, or `None` where there is none. Its
+/// characters are [still to be checked](Credential::check).
 pub(crate) fn read<'l: 'h, 'h>(
     locations: &'l [Location],
     headers: &'h HeaderMap,
@@ -194,7 +218,8 @@ pub(crate) fn mark_sensitive(locations: &[Location], headers: &mut HeaderMap) {
     }
 }
 
-/// `Ok(None)`: no credential for this location. `Err`: one that cannot be accepted.
+/// `Ok(None)`: no credential for this location. `Err`: one that cannot be accepted. Its
+/// characters are not checked here.
 fn parse<'a>(value: &'a [u8], location: &Location) -> Result<Option<&'a [u8]>, AuthError> {
     // RFC 9110 section 5.5: white space around a field value is no part of it. HTTP/1
     // parsers remove it, HTTP/2 and tests need not.
@@ -207,17 +232,12 @@ fn parse<'a>(value: &'a [u8], location: &Location) -> Result<Option<&'a [u8]>, A
         },
     };
     // A bare scheme, with or without the spaces after it, presents nothing.
-    let credential = match (location.scheme, token) {
-        (_, []) => return Ok(None),
-        (None, token) => token,
+    match (location.scheme, token) {
+        (_, []) => Ok(None),
+        (None, token) => Ok(Some(token)),
         // RFC 9110 section 11.4: exactly spaces, at least one, between scheme and value.
-        (Some(_), [b' ', ..]) => skip_spaces(token),
-        (Some(_), _) => return Err(malformed(&location.header)),
-    };
-    if is_b64token(credential) {
-        Ok(Some(credential))
-    } else {
-        Err(malformed(&location.header))
+        (Some(_), [b' ', ..]) => Ok(Some(skip_spaces(token))),
+        (Some(_), _) => Err(malformed(&location.header)),
     }
 }
 

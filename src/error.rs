@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 
+use crate::principal::{Principal, PrincipalId};
 use crate::scopes::Scopes;
 
 /// How many characters of a value sent by a peer reach a trace.
@@ -108,6 +109,8 @@ pub enum AuthErrorKind {
     UnsupportedMedia,
     /// A mirrored MCP header and the body disagree: 400.
     HeaderMismatch,
+    /// Too many requests of somebody, or too many that failed: 429.
+    TooManyRequests,
     /// Our own trouble (an authorization server that is down, a limit that is reached): 503.
     Unavailable,
 }
@@ -141,6 +144,8 @@ struct Inner {
     description: Cow<'static, str>,
     detail: Option<Box<str>>,
     scopes: Scopes,
+    /// Who was refused, where a good credential said so.
+    principal: Option<PrincipalId>,
     retry_after: Option<Duration>,
     /// An event of its own told the operator already; strangers can repeat this one.
     reported: bool,
@@ -154,6 +159,7 @@ impl AuthError {
             description: Cow::Borrowed(description),
             detail: None,
             scopes: Scopes::default(),
+            principal: None,
             retry_after: None,
             reported: false,
         }))
@@ -244,6 +250,17 @@ impl AuthError {
         )
     }
 
+    /// Too many requests; `retry_after` is rounded up to whole seconds, at least one.
+    pub fn too_many_requests(reason: &'static str, retry_after: Duration) -> Self {
+        let mut error = Self::new(
+            AuthErrorKind::TooManyRequests,
+            reason,
+            "There were too many requests",
+        );
+        error.0.retry_after = Some(retry_after);
+        error
+    }
+
     /// Trouble on our side; `retry_after` is rounded up to whole seconds, at least one.
     pub fn unavailable(reason: &'static str, retry_after: Duration) -> Self {
         let mut error = Self::new(
@@ -269,6 +286,13 @@ impl AuthError {
     #[must_use]
     pub fn with_detail(mut self, detail: impl Into<String>) -> Self {
         self.0.detail = Some(detail.into().into_boxed_str());
+        self
+    }
+
+    /// Says whose credential it was, which is good and does not suffice.
+    #[must_use]
+    pub fn of(mut self, principal: &Principal) -> Self {
+        self.0.principal = Some(principal.id().clone());
         self
     }
 
@@ -304,6 +328,7 @@ impl AuthError {
             AuthErrorKind::UnknownSession => StatusCode::NOT_FOUND,
             AuthErrorKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             AuthErrorKind::UnsupportedMedia => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            AuthErrorKind::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
             AuthErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
@@ -329,7 +354,12 @@ impl AuthError {
         &self.0.scopes
     }
 
-    /// When to try again, where the trouble is ours.
+    /// Whose credential it was, where that is good and does not suffice.
+    pub fn principal_id(&self) -> Option<&PrincipalId> {
+        self.0.principal.as_ref()
+    }
+
+    /// When to try again, where time will help.
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
     }

@@ -28,6 +28,9 @@
 //! ([`mcp::PrincipalSealer`]), foreign hosts and pages are kept out ([`mcp::OriginLayer`]); and
 //! [`mcp::McpStack`] puts the layers in order.
 //!
+//! While the server runs, any of these, or all of them together, can be swapped for new ones
+//! without dropping a request ([`reload`]).
+//!
 //! Every auth layer refuses credentials in query strings, ambiguous and malformed ones, answers
 //! in the form the client understands (RFC 6750 challenges, JSON, gRPC statuses), takes the
 //! credential out of the request, and puts a [`Principal`] into its extensions.
@@ -46,6 +49,9 @@
 //! # let _ = app;
 //! # Ok::<(), tower_mcp_auth::ConfigError>(())
 //! ```
+//!
+//! What they decide is told in events, metrics and hooks ([`telemetry`]), and who fails too often
+//! is not heard for a while ([`attempts`]).
 //!
 //! Where to go next: [`oauth`], [`jwt`] and [`api_key`] each open with an example that shows
 //! an accept and a refusal, and so do [`scopes`] and [`mcp`]; [`auth`] says what happens to a
@@ -66,7 +72,8 @@
 //! | `toml` | key files in TOML, and `api-key-store` | no |
 //! | `config` | layers from a configuration of any serde format | no |
 //! | `schema` | the JSON Schema of that configuration, and `config` | no |
-//! | `metrics`, `redis` | nothing yet; the names are taken for metrics and shared stores | no |
+//! | `metrics` | [`telemetry`] speaks to a recorder of the `metrics` facade: Prometheus, say | no |
+//! | `redis` | nothing yet; the name is taken for shared stores | no |
 //!
 //! API keys that the program holds, scopes and the layers for MCP need no feature. `jwt` and
 //! `oauth` need one of the two backends.
@@ -87,6 +94,7 @@ compile_error!(
 pub mod api_key;
 #[cfg(any(feature = "oauth", feature = "api-key-store"))]
 mod asking;
+pub mod attempts;
 pub mod auth;
 mod challenge;
 mod clock;
@@ -118,7 +126,7 @@ mod principal;
 mod refusal;
 pub mod reload;
 pub mod scopes;
-mod telemetry;
+pub mod telemetry;
 #[cfg(feature = "testing")]
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 pub mod testing;

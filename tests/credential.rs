@@ -98,10 +98,13 @@ async fn one_of_several_locations_is_found_and_what_is_no_credential_does_not_co
     }
     assert_eq!(provider.asked(), 6);
     ask(&layer, request(&[("x-api-key", "")])).await.missing();
-    let malformed = request(&[("x-api-key", "a"), ("authorization", "Bearer a b")]);
+    let malformed = request(&[("x-api-key", ""), ("authorization", "Bearer a b")]);
     ask(&layer, malformed)
         .await
         .malformed("malformed_credential");
+    // Two are two, whatever they are like.
+    let both = request(&[("x-api-key", "a"), ("authorization", "Bearer a b")]);
+    ask(&layer, both).await.malformed("multiple_credentials");
     assert_eq!(provider.asked(), 6);
 }
 

@@ -45,6 +45,12 @@ const EXAMPLES: [&str; 13] = [
     "tonic",
 ];
 
+/// Those that listen and need a feature that is off by default.
+#[cfg(feature = "metrics")]
+const MORE_EXAMPLES: &[&str] = &["metrics"];
+#[cfg(not(feature = "metrics"))]
+const MORE_EXAMPLES: &[&str] = &[];
+
 /// Those that do their work and end.
 const COMMANDS: [&str; 1] = ["generate_key"];
 
@@ -269,7 +275,9 @@ fn every_example_is_asked() {
         .map(|path| path.file_stem().expect("a name").to_string_lossy().into())
         .collect();
     found.sort();
-    let mut asked = [&EXAMPLES[..], &COMMANDS[..]].concat();
+    // It is built with its feature alone.
+    found.retain(|name| name != "metrics" || cfg!(feature = "metrics"));
+    let mut asked = [&EXAMPLES[..], MORE_EXAMPLES, &COMMANDS[..]].concat();
     asked.sort_unstable();
     assert_eq!(found, asked);
 }
@@ -506,8 +514,32 @@ async fn token_info_answers_as_it_says() {
 #[tokio::test]
 async fn rate_limit_answers_as_it_says() {
     let answers = Example::start("rate_limit").await.ask_all().await;
-    let limited = answers.to("alice, one after the other");
-    assert!(limited.headers.contains_key("retry-after"));
+    for limited in [
+        "alice, one after the other",
+        "guessing, until nobody listens",
+    ] {
+        let limited = answers.to(limited);
+        assert!(limited.headers.contains_key("retry-after"));
+    }
+    let waiting = &answers.to("a good key from the address that guessed").body;
+    assert!(waiting.contains("too_many_requests"), "{waiting}");
+}
+
+#[cfg(feature = "metrics")]
+#[tokio::test]
+async fn metrics_answers_as_it_says() {
+    let answers = Example::start("metrics").await.ask_all().await;
+    let page = &answers.to("what was counted").body;
+    for line in [
+        r#"mcp_auth_requests_total{provider="none",outcome="refused",reason="missing_credential"} 1"#,
+        r#"mcp_auth_requests_total{provider="oauth",outcome="accepted",reason="none"} 2"#,
+        r#"mcp_auth_policy_decisions_total{layer="scopes",outcome="refused",reason="insufficient_scope"} 1"#,
+        r#"mcp_auth_step_ups_total{event="granted"} 1"#,
+        "# HELP mcp_auth_requests_total Requests that an auth layer judged",
+        "# TYPE mcp_auth_verification_seconds histogram",
+    ] {
+        assert!(page.contains(line), "{line} in {page}");
+    }
 }
 
 #[tokio::test]
@@ -554,7 +586,7 @@ async fn tonic_answers_as_it_says() {
 async fn a_port_in_use_is_a_message() {
     let taken = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = taken.local_addr().expect("an address").to_string();
-    for name in EXAMPLES {
+    for name in EXAMPLES.iter().chain(MORE_EXAMPLES) {
         let (code, stderr) = fails(command(name).arg(&address)).await;
         let expected = format!("{address} is in use: ");
         assert!(stderr.starts_with(&expected), "{name}: {stderr}");

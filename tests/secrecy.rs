@@ -118,7 +118,7 @@ async fn no_credential_is_in_a_trace_a_response_or_an_error() {
             let error = answer.error();
             let everything = format!(
                 "{:?} {:?} {} {error:?} {error}",
-                trace::take(),
+                trace::take_all(),
                 answer.headers,
                 answer.text()
             );
@@ -132,7 +132,7 @@ async fn no_credential_is_in_a_trace_a_response_or_an_error() {
             trace::start();
             let answer = ask(&guard.layer, guard.good_request(&format!("/mcp?{query}"))).await;
             let error = answer.error();
-            let all = format!("{:?} {answer:?} {error}", trace::take());
+            let all = format!("{:?} {answer:?} {error}", trace::take_all());
             assert!(
                 !all.contains("MARK") && !all.contains(&guard.credential),
                 "{all}"
@@ -143,10 +143,319 @@ async fn no_credential_is_in_a_trace_a_response_or_an_error() {
     for guard in guards() {
         trace::start();
         let answer = ask(&guard.layer, guard.good_request("/mcp")).await;
-        let shown = format!("{answer:?} {:?} {:?}", answer.principal(), trace::take());
+        let shown = format!(
+            "{answer:?} {:?} {:?}",
+            answer.principal(),
+            trace::take_all()
+        );
         assert!(
             !shown.contains(&guard.credential) && !shown.contains(API_KEY),
             "{shown}"
         );
+    }
+}
+
+/// All providers, all that they can be told, good and bad: what is emitted at `TRACE` by this
+/// crate and those below it, in responses, in `Debug`, in hooks.
+#[cfg(feature = "testing")]
+mod everything {
+    use std::fmt::Debug;
+    use std::sync::{Arc, Mutex};
+
+    use bytes::Bytes;
+    use http::{HeaderMap, Request, Response};
+    use http_body_util::{BodyExt, Full};
+    use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
+    use tower_mcp_auth::api_key::{
+        ApiKey, ApiKeyStore, ApiKeyStoreError, FindingKey, KeyLookup, Pepper, StoredKeys,
+    };
+    use tower_mcp_auth::auth::{AuthLayer, Authenticate, ResponseBody};
+    use tower_mcp_auth::jose::Secret;
+    use tower_mcp_auth::mcp::{MacKey, PrincipalSealer, RequestDigest, SessionBindingLayer};
+    use tower_mcp_auth::oauth::{AuthorizationServer, Introspection};
+    use tower_mcp_auth::testing::{Behaviour, Endpoint, Issuer};
+    use tower_mcp_auth::{ApiKeyLayer, AuthError, OAuthLayer, Principal};
+
+    use crate::common::{API_KEY, SECRET, SigningKey, clock, good_token, hs256_layer, request};
+    use crate::common::{sign, trace};
+
+    const RESOURCE: &str = "https://mcp.example.com/mcp";
+    const CLIENT_SECRET: &str = "cl1ent-secret-of-this-server";
+    const PEPPER: &str = "pepper-0f-thirty-two-bytes-or-more";
+    const SESSION: &str = "1nner-session-id-of-the-server";
+    const MAC: &str = "mac-key-0f-thirty-two-bytes-or-more";
+
+    /// What was seen, and what must not be in it.
+    #[derive(Clone, Default)]
+    struct Watch(Arc<Mutex<Seen>>);
+
+    #[derive(Default)]
+    struct Seen {
+        text: String,
+        secrets: Vec<String>,
+    }
+
+    impl Watch {
+        /// The whole of it, its parts, and the digests a store would look for.
+        fn secret(&self, secret: &str) {
+            let mut seen = self.0.lock().unwrap();
+            // The last part of a JWT is what makes it one; the others are claims.
+            let parts = secret.split('.').filter(|part| part.len() > 16);
+            seen.secrets.extend(parts.map(str::to_owned));
+            seen.secrets.push(secret.to_owned());
+        }
+
+        fn see(&self, text: &str) {
+            self.0.lock().unwrap().text.push_str(text);
+        }
+
+        fn saw(&self, what: &impl Debug) {
+            self.see(&format!("{what:?} {what:#?}\n"));
+        }
+
+        #[track_caller]
+        fn assert(&self, least: usize) {
+            for event in trace::take_everything() {
+                self.saw(&event);
+            }
+            let seen = self.0.lock().unwrap();
+            assert!(seen.text.len() > least && seen.secrets.len() > 1);
+            for secret in &seen.secrets {
+                if let Some(at) = seen.text.find(secret.as_str()) {
+                    let from = at.saturating_sub(200);
+                    let context = seen.text.get(from..at + secret.len() + 50);
+                    panic!("{secret} in …{}", context.unwrap_or(&seen.text));
+                }
+            }
+        }
+
+        /// Sends a request and looks at all that comes of it.
+        async fn ask(&self, layer: &AuthLayer<Arc<dyn Authenticate>>, header: (&str, &str)) {
+            self.secret(header.1.trim_start_matches("Bearer "));
+            let watch = self.clone();
+            let layer = layer.clone().on_decision(move |decision| {
+                watch.saw(decision);
+                watch.see(&format!("{:?} {:?}", decision.path(), decision.operation()));
+            });
+            self.saw(&layer);
+            let watch = self.clone();
+            let service = layer.layer(service_fn(move |request: Request<Full<Bytes>>| {
+                let principal = Principal::from_extensions(request.extensions());
+                watch.saw(&principal.map(|principal| (principal, principal.id())));
+                // A request is printed by many, and the credential must be out of it.
+                watch.saw(&request);
+                async { Ok::<_, AuthError>(Response::new(Full::<Bytes>::default())) }
+            }));
+            let response = service.oneshot(request(&[header])).await.unwrap();
+            let error = response.extensions().get::<AuthError>().cloned();
+            let error = error.map(|error| (error.to_string(), error));
+            let (parts, body) = response.into_parts();
+            let body = body.collect().await.unwrap().to_bytes();
+            let body = String::from_utf8_lossy(&body).into_owned();
+            self.saw(&(parts.status, parts.headers, body, error));
+        }
+    }
+
+    #[derive(Debug)]
+    struct Store;
+
+    impl ApiKeyStore for Store {
+        fn find(&self, wanted: KeyLookup) -> FindingKey {
+            Box::pin(async move {
+                match wanted.id() {
+                    Some(_) => Ok(Some(ApiKey::stored(*wanted.digest()).name("alice"))),
+                    None => Err(ApiKeyStoreError::unreachable("the store is down")),
+                }
+            })
+        }
+    }
+
+    #[tokio::test]
+    async fn nothing_that_a_provider_was_shown_is_ever_told() {
+        let (watch, clock) = (Watch::default(), clock());
+        trace::start();
+
+        // Tokens of an issuer, signed and opaque; the secret this server asks with.
+        watch.secret(CLIENT_SECRET);
+        let issuer = Issuer::builder().client("mcp", CLIENT_SECRET);
+        let issuer = issuer.clock(clock.clone()).start().await.unwrap();
+        for basic in [true, false] {
+            let introspection = Introspection::at(issuer.endpoint(Endpoint::Introspect)).unwrap();
+            let introspection = match basic {
+                true => introspection.client_secret_basic("mcp", CLIENT_SECRET),
+                false => introspection.client_secret_post("mcp", CLIENT_SECRET),
+            };
+            let introspection = introspection.unwrap();
+            watch.saw(&introspection);
+            let server = AuthorizationServer::insecure_http_on_loopback(issuer.url()).unwrap();
+            let server = server.introspection(introspection).unwrap();
+            watch.saw(&server);
+            let oauth = OAuthLayer::builder(RESOURCE).unwrap();
+            let oauth = oauth
+                .authorization_server(server)
+                .unwrap()
+                .clock(clock.clone());
+            watch.saw(&oauth);
+            let oauth = oauth.required_scopes(["a"]).build().unwrap().boxed();
+            let token = || issuer.token().audience(RESOURCE).scope("a");
+            let good = token().sign();
+            for token in [
+                good.clone(),
+                // From the cache.
+                good.clone(),
+                format!("{good}x"),
+                token().expired().sign(),
+                token().signed_by_a_stranger().sign(),
+                token().unsigned().sign(),
+                token().audience("https://other.example.com").sign(),
+                token().scope("b").sign(),
+                token().claim("iss", "https://other.example.com").sign(),
+                token().key_id("nobody-knows-this-key").sign(),
+                token().opaque(),
+                token().scope("b").opaque(),
+                token().expired().opaque(),
+                "opaque-and-not-known-to-anybody-at-all".to_owned(),
+            ] {
+                watch
+                    .ask(&oauth, ("authorization", &format!("Bearer {token}")))
+                    .await;
+            }
+            for behaviour in [
+                Behaviour::Status(500),
+                Behaviour::Status(401),
+                Behaviour::Status(400),
+                Behaviour::Disconnect,
+            ] {
+                issuer.set_behaviour(Endpoint::Introspect, behaviour);
+                let token = format!("Bearer {}", token().opaque());
+                watch.ask(&oauth, ("authorization", &token)).await;
+                clock.advance(std::time::Duration::from_secs(20));
+            }
+            issuer.set_behaviour(Endpoint::Introspect, Behaviour::Normal);
+        }
+
+        // JWTs by a secret.
+        watch.secret(std::str::from_utf8(SECRET).unwrap());
+        let jwt = hs256_layer().boxed();
+        let other = SigningKey::hmac("an0ther-secret-of-somebody-else-entirely");
+        let header = r#"{"alg":"HS256"}"#;
+        for token in [
+            good_token(),
+            crate::common::token(r#"{"sub":"alice","exp":1}"#),
+            crate::common::token(r#"{"sub":["alice"],"exp":1900000000}"#),
+            sign(
+                &other,
+                "HS256",
+                header,
+                r#"{"sub":"alice","exp":1900000000}"#,
+            ),
+            "n0t-a-token-but-somebodys-secret".to_owned(),
+        ] {
+            watch
+                .ask(&jwt, ("authorization", &format!("Bearer {token}")))
+                .await;
+        }
+        let short = Secret::new("tooshort-S3CR3T");
+        watch.secret("tooshort-S3CR3T");
+        watch.saw(&short.map_err(|error| error.to_string()));
+
+        // API keys, held here and elsewhere.
+        watch.secret(PEPPER);
+        let pepper = || Pepper::new(PEPPER).unwrap();
+        watch.saw(&pepper());
+        let generated = ApiKey::generate("acme").unwrap();
+        watch.saw(&(
+            &generated,
+            generated.to_key(),
+            ApiKey::new(API_KEY).unwrap(),
+        ));
+        let held = [ApiKey::new(API_KEY).unwrap(), generated.to_key()];
+        let held = ApiKeyLayer::with_pepper(held, pepper()).unwrap().boxed();
+        let stored = ApiKeyLayer::from_store(StoredKeys::new(Store).pepper(pepper()));
+        let stored = stored.clock(clock.clone()).boxed();
+        for layer in [&held, &stored] {
+            for key in [
+                generated.expose(),
+                API_KEY,
+                "guessed-key-that-nobody-ever-had",
+                // The checksum is wrong.
+                &format!("{}x", &generated.expose()[..generated.expose().len() - 1]),
+            ] {
+                watch.ask(layer, ("x-api-key", key)).await;
+            }
+        }
+        watch.assert(20_000);
+    }
+
+    fn principal() -> Principal {
+        Principal::builder("test").subject("alice").build()
+    }
+
+    #[tokio::test]
+    async fn session_ids_and_sealed_state_are_never_told() {
+        let watch = Watch::default();
+        trace::start();
+        watch.secret(MAC);
+        watch.secret(SESSION);
+        let key = || MacKey::new(MAC).unwrap();
+        watch.saw(&key());
+
+        let told = watch.clone();
+        let auth = hs256_layer().on_decision(move |decision| told.saw(decision));
+        let binding = SessionBindingLayer::new(key());
+        watch.saw(&binding);
+        let service = ServiceBuilder::new().layer(auth).layer(binding);
+        let service = service.service(service_fn(async |_: Request<Full<Bytes>>| {
+            let mut response = Response::new(Full::<Bytes>::default());
+            let id = http::HeaderValue::from_static(SESSION);
+            response.headers_mut().insert("mcp-session-id", id);
+            Ok::<_, AuthError>(response)
+        }));
+        let bearer = format!("Bearer {}", good_token());
+        let opened = send(service.clone(), &[("authorization", &bearer)]).await;
+        let bound = opened["mcp-session-id"].to_str().unwrap().to_owned();
+        // What is shown of it is that it is sensitive.
+        watch.saw(&opened);
+        watch.secret(&bound);
+        let forged = format!("{}A", &bound[..bound.len() - 1]);
+        watch.secret(&forged);
+        for id in [&bound, &forged, &SESSION.to_owned()] {
+            let headers = [("authorization", &*bearer), ("mcp-session-id", id)];
+            watch.saw(&send(service.clone(), &headers).await);
+        }
+
+        let sealer = PrincipalSealer::new(key());
+        let request = RequestDigest::any_request();
+        let sealed = sealer.seal(&principal(), &request, b"c0nfidential-state-of-a-tool");
+        let sealed = sealed.unwrap();
+        watch.secret(&sealed);
+        let forged = format!("{}A", &sealed[..sealed.len() - 1]);
+        watch.secret(&forged);
+        watch.saw(&sealer);
+        watch.saw(
+            &sealer
+                .open(&principal(), &request, &forged)
+                .map_err(|error| {
+                    let text = error.to_string();
+                    (error, text)
+                }),
+        );
+        watch.assert(500);
+    }
+
+    async fn send<S>(service: S, headers: &[(&str, &str)]) -> HeaderMap
+    where
+        S: Service<
+                Request<Full<Bytes>>,
+                Response = Response<ResponseBody<ResponseBody<Full<Bytes>>>>,
+            >,
+        S::Error: Debug,
+    {
+        service
+            .oneshot(request(headers))
+            .await
+            .unwrap()
+            .headers()
+            .clone()
     }
 }

@@ -299,15 +299,30 @@ impl Authenticate for ApiKeys {
             && credential.as_bytes().starts_with(prefix.as_bytes())
     }
 
+    fn checks_credentials(&self) -> bool {
+        // A key that is found was checked when it was configured.
+        true
+    }
+
     fn authenticate(&self, credential: &Credential<'_>, _: RequestHead<'_>) -> Authentication {
-        let key = credential.as_bytes();
-        match &self.source {
-            Source::Memory(memory) => Authentication::Ready(self.find(memory, key)),
+        let memory = match &self.source {
+            Source::Memory(memory) => memory,
             #[cfg(feature = "api-key-store")]
-            Source::File(file) => Authentication::Ready(self.find(file.watched(), key)),
+            Source::File(file) => file.watched(),
             #[cfg(feature = "api-key-store")]
-            Source::Store(cache) => self.ask(cache, credential.value()),
-        }
+            Source::Store(cache) => {
+                return match credential.check() {
+                    Ok(()) => self.ask(cache, credential.value()),
+                    Err(error) => Authentication::Ready(Err(error)),
+                };
+            }
+        };
+        let found = self.find(memory, credential.as_bytes());
+        Authentication::Ready(found.map_err(|error| credential.refused(error)))
+    }
+
+    fn provider_name(&self, _: &Credential<'_>) -> &'static str {
+        "api_key"
     }
 
     fn challenges(&self) -> Vec<Challenge> {

@@ -80,6 +80,16 @@ pub trait Authenticate: fmt::Debug + Send + Sync + 'static {
         self.locations().contains(credential.location())
     }
 
+    /// Whether the provider [checks](Credential::check) the characters of a credential itself;
+    /// default false: the layer does it, and the provider sees none that are no good.
+    ///
+    /// The check runs over the whole of it. A provider that knows a credential again by
+    /// comparing it whole with one it checked before can spare that; before anything else is
+    /// made of a credential it must check it, and answer the error.
+    fn checks_credentials(&self) -> bool {
+        false
+    }
+
     /// Whose credential it is.
     ///
     /// All that memory can answer is [`Authentication::Ready`]; the rest is a future that
@@ -88,6 +98,13 @@ pub trait Authenticate: fmt::Debug + Send + Sync + 'static {
 
     /// What a refused client is told to present. Asked once, when the layer is made.
     fn challenges(&self) -> Vec<Challenge>;
+
+    /// The name of the provider that this credential goes to, in events and metrics, where
+    /// [`Principal::provider`] says the same: a short constant. Default `custom`.
+    fn provider_name(&self, credential: &Credential<'_>) -> &'static str {
+        let _ = credential;
+        "custom"
+    }
 
     /// A document the provider serves itself, without authentication: protected resource
     /// metadata, say. `None`, the default, lets the request go on.
@@ -129,12 +146,20 @@ impl<P: Authenticate + ?Sized> Authenticate for Arc<P> {
         (**self).accepts(credential)
     }
 
+    fn checks_credentials(&self) -> bool {
+        (**self).checks_credentials()
+    }
+
     fn authenticate(&self, credential: &Credential<'_>, head: RequestHead<'_>) -> Authentication {
         (**self).authenticate(credential, head)
     }
 
     fn challenges(&self) -> Vec<Challenge> {
         (**self).challenges()
+    }
+
+    fn provider_name(&self, credential: &Credential<'_>) -> &'static str {
+        (**self).provider_name(credential)
     }
 
     fn answer(&self, head: RequestHead<'_>) -> Option<Response<Bytes>> {

@@ -160,6 +160,24 @@ impl Routes {
     }
 }
 
+/// What the one provider says whose credential it is.
+fn shown(
+    provider: &impl Authenticate,
+    credential: &Credential<'_>,
+    head: RequestHead<'_>,
+) -> Authentication {
+    let refused = |error| Authentication::Ready(Err(error));
+    if !provider.checks_credentials()
+        && let Err(error) = credential.check()
+    {
+        return refused(error);
+    }
+    match provider.accepts(credential) {
+        true => provider.authenticate(credential, head),
+        false => refused(credential.refused(unaccepted())),
+    }
+}
+
 fn unaccepted() -> AuthError {
     AuthError::invalid("unaccepted_credential")
 }
@@ -198,17 +216,24 @@ impl<A: Authenticate, B: Authenticate> Authenticate for Either<A, B> {
         reasons
     }
 
+    fn checks_credentials(&self) -> bool {
+        // For the side that does not.
+        true
+    }
+
     fn authenticate(&self, credential: &Credential<'_>, head: RequestHead<'_>) -> Authentication {
-        let refused = |error| Authentication::Ready(Err(error));
         match self.routes.side(credential) {
-            Ok(Side::Left) if self.left.accepts(credential) => {
-                self.left.authenticate(credential, head)
-            }
-            Ok(Side::Right) if self.right.accepts(credential) => {
-                self.right.authenticate(credential, head)
-            }
-            Ok(_) => refused(unaccepted()),
-            Err(error) => refused(error),
+            Ok(Side::Left) => shown(&self.left, credential, head),
+            Ok(Side::Right) => shown(&self.right, credential, head),
+            Err(error) => Authentication::Ready(Err(credential.refused(error))),
+        }
+    }
+
+    fn provider_name(&self, credential: &Credential<'_>) -> &'static str {
+        match self.routes.side(credential) {
+            Ok(Side::Left) => self.left.provider_name(credential),
+            Ok(Side::Right) => self.right.provider_name(credential),
+            Err(_) => "none",
         }
     }
 
@@ -271,6 +296,7 @@ impl<P: Authenticate + Clone> AuthLayer<P> {
         let provider = Either::new(left.provider, right.provider)?;
         let mut settings = left.settings;
         settings.follow(&provider);
+        settings.join_hooks(&right.settings);
         Ok(AuthLayer::from_state(State { provider, settings }))
     }
 }

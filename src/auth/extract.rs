@@ -6,7 +6,7 @@ use http::request::Parts;
 use crate::error::AuthError;
 use crate::principal::{Caller, Principal};
 use crate::refusal::{self, refuse};
-use crate::telemetry;
+use crate::telemetry::{self, Case, Stage};
 
 /// What a handler that asks for a [`Principal`] answers when there is none.
 ///
@@ -42,7 +42,8 @@ impl<S: Sync> FromRequestParts<S> for Principal {
         let caller = Caller::of(&parts.extensions)
             .ok_or_else(|| PrincipalRejection::no_auth_layer("Principal"))?;
         let error = caller.observed.cloned().unwrap_or_else(AuthError::missing);
-        let response = refuse(error, caller.context, (&*parts).into());
+        let case = Case::new(Stage::Handler, None);
+        let response = refuse(error, caller.context, (&*parts).into(), case);
         Err(PrincipalRejection::new(response))
     }
 }

@@ -8,6 +8,7 @@ use http::{HeaderMap, HeaderName, Request, Response};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
+use super::layer::Waiting;
 use super::lease::{Lease, Streams};
 use super::{Accepted, PendingAuthentication, ResponseBody};
 use crate::challenge::RefusalContext;
@@ -16,7 +17,7 @@ use crate::error::AuthError;
 use crate::observe::Observed;
 use crate::principal::{NoPrincipal, Principal};
 use crate::refusal::refuse;
-use crate::telemetry;
+use crate::telemetry::Case;
 
 /// How an accepted request is made ready for the inner service.
 #[derive(Clone, Copy)]
@@ -75,22 +76,37 @@ pub(super) struct HeldAdmission {
     header: HeaderName,
     forward_credential: bool,
     streams: Streams,
+    waiting: Waiting,
     /// Where credentials are, if a refusal may only be observed.
     locations: Option<Box<[Location]>>,
 }
 
 impl HeldAdmission {
-    /// What becomes of a request that is to be refused: it is let pass, or not.
-    fn observe<B>(
+    /// What becomes of a request, now that there is an answer.
+    #[expect(clippy::result_large_err, reason = "a refusal is moved on at once")]
+    fn conclude<B>(
         &self,
         request: &mut Request<B>,
-        error: AuthError,
-    ) -> Result<Afterwards, AuthError> {
+        answer: Result<Accepted, AuthError>,
+    ) -> Result<Afterwards, Response<Bytes>> {
+        let Waiting {
+            provider,
+            stopwatch,
+        } = self.waiting;
+        stopwatch.stop(&self.streams.clock, provider, true);
+        let (case, head) = (Case::auth(provider), RequestHead::of(request));
+        let error = match answer {
+            Ok(accepted) => {
+                case.accepted_as(&accepted.principal, head, &self.context.audit);
+                return Ok(self.admission().admit(request, accepted));
+            }
+            Err(error) => error,
+        };
         let locations = match &self.locations {
             Some(locations) if self.context.observes(error.reason()) => locations,
-            _ => return Err(error),
+            _ => return Err(refuse(error, &self.context, head, case)),
         };
-        telemetry::observed(&error, request.method());
+        case.observed(&error, head, &self.context.audit);
         credential::strip(locations, request.headers_mut());
         Ok(Afterwards::of_nobody(request, &self.context, Some(error)))
     }
@@ -106,12 +122,17 @@ impl HeldAdmission {
 }
 
 impl Admission<'_> {
-    pub(super) fn held(self, locations: Option<Box<[Location]>>) -> HeldAdmission {
+    pub(super) fn held(
+        self,
+        waiting: Waiting,
+        locations: Option<Box<[Location]>>,
+    ) -> HeldAdmission {
         HeldAdmission {
             context: Arc::clone(self.context),
             header: self.header.clone(),
             forward_credential: self.forward_credential,
             streams: self.streams.clone(),
+            waiting,
             locations,
         }
     }
@@ -209,21 +230,13 @@ where
                     let answer = ready!(pending.as_mut().poll(cx));
                     let (admission, mut inner, mut request) =
                         held.take().expect("ResponseFuture polled after completion");
-                    let afterwards = match answer {
-                        Ok(accepted) => Ok(admission.admission().admit(&mut request, accepted)),
-                        Err(error) => admission.observe(&mut request, error),
-                    };
-                    match afterwards {
+                    match admission.conclude(&mut request, answer) {
                         Ok(afterwards) => State::Inner {
                             future: inner.call(request),
                             afterwards,
                         },
-                        Err(error) => State::Respond {
-                            response: Some(refuse(
-                                error,
-                                &admission.context,
-                                RequestHead::of(&request),
-                            )),
+                        Err(refusal) => State::Respond {
+                            response: Some(refusal),
                         },
                     }
                 }

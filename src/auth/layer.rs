@@ -14,7 +14,7 @@ use crate::credential::{self, Location, QueryNames, RequestHead};
 use crate::error::{AuthError, ConfigError};
 use crate::observe::Observe;
 use crate::refusal::refuse;
-use crate::telemetry;
+use crate::telemetry::{self, Case, DecisionRecord, Stopwatch};
 
 /// The layer that puts the provider `P` before a service.
 ///
@@ -44,8 +44,18 @@ pub(super) enum Decision<'s> {
     /// On to the inner service; the credential is in this header.
     Admit(&'s HeaderName, Accepted),
     /// The provider must wait for its answer.
-    Wait(&'s HeaderName, PendingAuthentication),
+    Wait(&'s HeaderName, Waiting, PendingAuthentication),
 }
+
+/// What an answer that is waited for is told of with.
+#[derive(Clone, Copy)]
+pub(super) struct Waiting {
+    pub(super) provider: &'static str,
+    pub(super) stopwatch: Stopwatch,
+}
+
+/// The provider where none was asked.
+const NO_PROVIDER: &str = "none";
 
 impl<P: Authenticate> AuthLayer<P> {
     /// A layer with the provider `provider`: every request needs a credential, credentials
@@ -201,6 +211,24 @@ impl<P: Authenticate + Clone> AuthLayer<P> {
         self
     }
 
+    /// Calls `hook` with every decision about a request: those of this layer, and those of the
+    /// layers and handlers inside it, each as it is made. For audit logs. A second hook is
+    /// called after the first.
+    ///
+    /// It runs within the request, so it must not wait: hand what it is given to a channel or a
+    /// task. Nor may it call [`Principal::require`](crate::Principal::require), which makes a decision itself. Where it panics, the request ends as with a panic of the handler, and does not
+    /// go on.
+    pub fn on_decision(
+        mut self,
+        hook: impl Fn(&DecisionRecord<'_>) + Send + Sync + 'static,
+    ) -> Self {
+        let state = Arc::make_mut(&mut self.state);
+        Arc::make_mut(&mut state.settings.context)
+            .audit
+            .add_hook(hook);
+        self
+    }
+
     /// How much longer than its credential an answer may take, where it is no stream that is
     /// meant to stay open; default 10 minutes. See
     /// [the end of streams](crate::auth#the-end-of-streams).
@@ -258,17 +286,22 @@ impl<P: Authenticate> State<P> {
         if let Some(document) = self.provider.answer(head) {
             return Decision::Respond(document);
         }
-        match self.authenticate(head) {
+        let mut case = Case::auth(NO_PROVIDER);
+        match self.authenticate(head, &mut case) {
             Ok(decision) => decision,
             Err(error) if self.settings.context.observes(error.reason()) => {
-                telemetry::observed(&error, head.method());
+                case.observed(&error, head, &self.settings.context.audit);
                 Decision::Pass(Some(error))
             }
-            Err(error) => Decision::Respond(refuse(error, &self.settings.context, head)),
+            Err(error) => Decision::Respond(refuse(error, &self.settings.context, head, case)),
         }
     }
 
-    fn authenticate(&self, head: RequestHead<'_>) -> Result<Decision<'_>, AuthError> {
+    fn authenticate(
+        &self,
+        head: RequestHead<'_>,
+        case: &mut Case<'_>,
+    ) -> Result<Decision<'_>, AuthError> {
         let head = match self.settings.context.observe {
             Some(Observe::Only(_)) => head.needing_proof(),
             _ => head,
@@ -278,21 +311,51 @@ impl<P: Authenticate> State<P> {
         // taken out of it here: not even a public path may pass it on.
         self.settings.query_names.check(head.uri(), locations)?;
         if self.settings.exempt.cover(head) {
+            case.anonymous(head, &self.settings.context.audit);
             return Ok(Decision::Pass(None));
         }
         let Some((location, credential)) = credential::read(locations, head.headers())? else {
             return match self.settings.optional {
-                true => Ok(Decision::Pass(None)),
+                true => {
+                    case.anonymous(head, &self.settings.context.audit);
+                    Ok(Decision::Pass(None))
+                }
                 false => Err(AuthError::missing()),
             };
         };
+        if !self.provider.checks_credentials() {
+            credential.check()?;
+        }
         if !self.provider.accepts(&credential) {
-            return Err(AuthError::invalid("unaccepted_credential"));
+            return Err(credential.refused(AuthError::invalid("unaccepted_credential")));
         }
         let header = location.header();
-        match self.provider.authenticate(&credential, head) {
-            Authentication::Ready(answer) => Ok(Decision::Admit(header, answer?)),
-            Authentication::Pending(pending) => Ok(Decision::Wait(header, pending)),
+        let Settings {
+            context, streams, ..
+        } = &self.settings;
+        let stopwatch = Stopwatch::start(&streams.clock);
+        let answer = self.provider.authenticate(&credential, head);
+        // Not before the answer: to tell may take another look at the credential.
+        let known = match &answer {
+            Authentication::Ready(Ok(accepted)) => telemetry::own_provider(&accepted.principal),
+            _ => None,
+        };
+        let provider = known.unwrap_or_else(|| self.provider.provider_name(&credential));
+        *case = Case::auth(provider);
+        match answer {
+            Authentication::Ready(answer) => {
+                stopwatch.stop(&streams.clock, provider, false);
+                let accepted = answer?;
+                case.accepted_as(&accepted.principal, head, &context.audit);
+                Ok(Decision::Admit(header, accepted))
+            }
+            Authentication::Pending(pending) => {
+                let waiting = Waiting {
+                    provider,
+                    stopwatch,
+                };
+                Ok(Decision::Wait(header, waiting, pending))
+            }
         }
     }
 

@@ -63,6 +63,15 @@ macro_rules! auth_layer_newtype {
                 Self(self.0.grpc_refusals(grpc))
             }
 
+            /// See [`AuthLayer::on_decision`](crate::auth::AuthLayer::on_decision): calls `hook`
+            /// with every decision about a request, for audit logs.
+            pub fn on_decision(
+                self,
+                hook: impl Fn(&crate::telemetry::DecisionRecord<'_>) + Send + Sync + 'static,
+            ) -> Self {
+                Self(self.0.on_decision(hook))
+            }
+
             /// See [`AuthLayer::stream_grace`](crate::auth::AuthLayer::stream_grace): how much
             /// longer than its credential an answer may take; default 10 minutes.
             pub fn stream_grace(self, grace: std::time::Duration) -> Self {

@@ -62,11 +62,9 @@ where
                 let afterwards = self.state.pass(&mut request, observed);
                 ResponseFuture::inner(self.inner.call(request), afterwards)
             }
-            Decision::Wait(header, pending) => {
-                let held = self
-                    .state
-                    .admission(header)
-                    .held(self.state.held_locations());
+            Decision::Wait(header, waiting, pending) => {
+                let locations = self.state.held_locations();
+                let held = self.state.admission(header).held(waiting, locations);
                 // The service that was polled ready must be the one that is called:
                 // https://docs.rs/tower/latest/tower/trait.Service.html#be-careful-when-cloning-inner-services
                 let not_ready_inner = self.inner.clone();

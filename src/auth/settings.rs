@@ -30,18 +30,22 @@ impl Settings {
             forward_credential: false,
             optional: false,
             streams: Streams::new(provider.clock()),
-            context: Arc::new(RefusalContext {
-                challenges: provider.challenges(),
-                grpc: true,
-                observe: None,
-            }),
+            context: Arc::new(RefusalContext::new(provider.challenges(), provider.clock())),
         }
     }
 
     /// Takes over what a provider says of itself.
     pub(super) fn follow(&mut self, provider: &impl Authenticate) {
-        Arc::make_mut(&mut self.context).challenges = provider.challenges();
+        let context = Arc::make_mut(&mut self.context);
+        context.challenges = provider.challenges();
+        context.audit.set_clock(provider.clock());
         self.streams.clock = provider.clock();
+    }
+
+    /// Tells the hooks of another layer as well.
+    pub(super) fn join_hooks(&mut self, other: &Self) {
+        let context = Arc::make_mut(&mut self.context);
+        context.audit.join_hooks(&other.context.audit);
     }
 
     /// Refuses settings of which one layer could have only one.

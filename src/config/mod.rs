@@ -172,13 +172,13 @@ impl Config {
         match serde_path_to_error::deserialize(tree) {
             Ok(sections) => Ok(Self { sections }),
             Err(error) => {
-                let path = error.path().to_string();
-                let path = if path == "." {
-                    "config".to_owned()
+                let path = error.inner().path(error.path());
+                let error = ConfigError::new("configuration", error.inner().to_string());
+                Err(if path.is_empty() {
+                    error
                 } else {
-                    path
-                };
-                Err(ConfigError::new("config", error.into_inner().to_string()).at(path))
+                    error.at(path)
+                })
             }
         }
     }
@@ -203,7 +203,7 @@ impl Config {
             auth = Some(together(auth, keys.boxed(), "api_keys")?);
         }
         let why = "say who is let in: with `authorization_servers`, `jwt` or `api_keys`";
-        let auth = auth.ok_or_else(|| missing("config", "config", why))?;
+        let auth = auth.ok_or_else(|| missing("configuration", "configuration", why))?;
         self.sections.auth.add(auth)
     }
 
@@ -338,5 +338,5 @@ fn together(
 }
 
 fn unreadable(why: String) -> ConfigError {
-    ConfigError::new("config", why)
+    ConfigError::new("configuration", why)
 }

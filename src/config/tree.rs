@@ -11,6 +11,7 @@ use serde::de::{
     Visitor,
 };
 use serde::forward_to_deserialize_any;
+use serde_path_to_error::{Path, Segment};
 
 /// What the `toml` crate makes of a time, for formats that have none.
 const TOML_TIME: &str = "$__toml_private_datetime";
@@ -180,9 +181,26 @@ impl<'de> Deserializer<'de> for Tree {
         self.deserialize_u64(visitor)
     }
 
+    /// A section is never a list of its settings in some order, which derived code would take.
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Fault> {
+        self.deserialize_map(visitor)
+    }
+
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        match self {
+            Self::List(_) => Err(de::Error::invalid_type(Unexpected::Seq, &"a section")),
+            value => value.deserialize_any(visitor),
+        }
+    }
+
     forward_to_deserialize_any! {
         i8 i16 i32 i64 i128 u8 u16 u128 f32 f64 char str string bytes byte_buf unit
-        unit_struct seq tuple tuple_struct map struct identifier ignored_any
+        unit_struct seq tuple tuple_struct identifier ignored_any
     }
 }
 
@@ -196,11 +214,54 @@ impl IntoDeserializer<'_, Fault> for Tree {
 
 /// Why a value was not what was expected, without the value.
 #[derive(Debug)]
-pub(super) struct Fault(String);
+pub(super) struct Fault {
+    text: String,
+    /// The last step of its path is a name that is no setting.
+    of_name: bool,
+}
+
+impl Fault {
+    fn new(text: String) -> Self {
+        Self {
+            text,
+            of_name: false,
+        }
+    }
+
+    /// The way to what is wrong, without names that may be secrets in the wrong place.
+    pub(super) fn path(&self, path: &Path) -> String {
+        let mut steps: Vec<_> = path.iter().collect();
+        if self.of_name {
+            steps.pop();
+        }
+        // Patterns for tools and URIs are no secrets, and look like anything.
+        let is_policy = steps
+            .first()
+            .is_some_and(|step| step.to_string() == "policy");
+        let mut shown = String::new();
+        for step in steps {
+            let name = match step {
+                Segment::Seq { index } => {
+                    shown.push_str(&format!("[{index}]"));
+                    continue;
+                }
+                Segment::Map { key } => key,
+                Segment::Enum { variant } => variant,
+                Segment::Unknown => "?",
+            };
+            if !shown.is_empty() {
+                shown.push('.');
+            }
+            let is_shown = is_policy || is_plain(name, b"-0123456789");
+            shown.push_str(if is_shown { name } else { "…" });
+        }
+        shown
+    }
+}
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.text)
     }
 }
 
@@ -208,7 +269,7 @@ impl std::error::Error for Fault {}
 
 impl de::Error for Fault {
     fn custom<T: fmt::Display>(message: T) -> Self {
-        Self(message.to_string())
+        Self::new(message.to_string())
     }
 
     fn invalid_type(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
@@ -222,34 +283,38 @@ impl de::Error for Fault {
             Unexpected::Map => "a map",
             _ => "something else",
         };
-        Self(format!("expected {expected}, found {found}"))
+        Self::new(format!("expected {expected}, found {found}"))
     }
 
     fn invalid_value(_: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        Self(format!("expected {expected}"))
+        Self::new(format!("expected {expected}"))
     }
 
     fn unknown_variant(_: &str, expected: &'static [&'static str]) -> Self {
-        Self(format!("expected {}", one_of(expected)))
+        Self::new(format!("expected {}", one_of(expected)))
     }
 
     fn unknown_field(field: &str, expected: &'static [&'static str]) -> Self {
         let field = shown(field);
-        Self(format!(
-            "{field} is no setting; there are {}",
-            list(expected)
-        ))
+        Self {
+            text: format!("{field} is no setting; there are {}", list(expected)),
+            of_name: true,
+        }
     }
 }
 
 /// The name may be a secret in the wrong place, so only what looks like one of ours is told.
 fn shown(name: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_lowercase() || byte == b'_';
-    if name.len() <= 24 && name.bytes().all(plain) {
+    if name.len() <= 24 && is_plain(name, b"") {
         format!("`{name}`")
     } else {
         "a name".to_owned()
     }
+}
+
+fn is_plain(name: &str, also: &[u8]) -> bool {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte == b'_' || also.contains(&byte);
+    name.len() <= 48 && name.bytes().all(plain)
 }
 
 fn one_of(names: &[&str]) -> String {

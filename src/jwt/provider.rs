@@ -45,7 +45,8 @@ impl Jwt {
             .check_claims(compact.header(), &claims, self.clock.now())?;
         let principal = self.profile.principal(&claims, token)?;
         let principal = principal.raw_claims(payload).build();
-        check_scopes(&self.required_scopes, principal.scopes())?;
+        check_scopes(&self.required_scopes, principal.scopes())
+            .map_err(|error| error.of(&principal))?;
         Ok(Accepted::new(principal).valid_until(self.profile.valid_until(exp)))
     }
 }
@@ -69,6 +70,10 @@ impl Authenticate for Jwt {
 
     fn authenticate(&self, credential: &Credential<'_>, head: RequestHead<'_>) -> Authentication {
         Authentication::Ready(self.verify(credential.as_bytes(), head.needs_proof()))
+    }
+
+    fn provider_name(&self, _: &Credential<'_>) -> &'static str {
+        "jwt"
     }
 
     fn challenges(&self) -> Vec<Challenge> {

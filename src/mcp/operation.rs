@@ -8,6 +8,7 @@ use super::members::{
     REF, REF_NAME, REF_TYPE, REF_URI, RESULT, Seen, TASK_ID, TOP, URI,
 };
 use crate::error::AuthError;
+use crate::telemetry::Operation;
 
 /// Members and elements inside one another, the message itself included.
 const MAX_DEPTH: u32 = 32;
@@ -57,6 +58,29 @@ impl<'a> Messages<'a> {
         match self {
             Self::One(message) => std::slice::from_ref(message),
             Self::Batch(messages) => messages,
+        }
+    }
+
+    /// What is asked for, as it is told of: the first message stands for a batch.
+    pub(super) fn operation(&self) -> Operation<'_> {
+        let messages = self.as_slice();
+        let Some(first) = messages.first() else {
+            return Operation::Http;
+        };
+        let (target, is_name) = match &first.target {
+            Target::None => (None, false),
+            Target::Tool(name) | Target::Prompt(name) => (Some(&**name), true),
+            Target::Resource(uri) => (Some(&**uri), false),
+            Target::Resources(uris) => (uris.first().map(|uri| &**uri), false),
+        };
+        Operation::Mcp {
+            method: match first.kind {
+                Kind::Answer => "answer",
+                Kind::Request | Kind::Notification => &first.method,
+            },
+            target,
+            is_name,
+            messages: messages.len(),
         }
     }
 }

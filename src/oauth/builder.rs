@@ -114,7 +114,9 @@ impl OAuthLayerBuilder {
                 ));
             }
             let issuer = AuthorizationServer::new(template.replace("{tenant}", tenant))?;
-            self = self.authorization_server(server(issuer)?)?;
+            let mut server = server(issuer)?;
+            server.origin.label = template.into();
+            self = self.authorization_server(server)?;
         }
         Ok(self)
     }

@@ -74,6 +74,7 @@ mod introspection;
 mod keys;
 mod layer;
 mod metadata;
+mod presented;
 pub mod presets;
 mod provider;
 mod public_addresses;

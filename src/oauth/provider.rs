@@ -9,6 +9,7 @@ use http::Response;
 use super::introspection::{self, Asked, Good, Introspector, OpaqueRoutes, Vouched};
 use super::keys::{KeyHealth, Lookup, Waiting};
 use super::metadata::MetadataDocument;
+use super::presented::Presented;
 use super::resource::ProtectedResource;
 use super::token_cache::{TokenId, TokenKey, Tokens, VerifiedToken};
 use super::trusted::TrustedServer;
@@ -19,6 +20,7 @@ use crate::credential::{Credential, Location, RequestHead};
 use crate::error::{AuthError, quoted};
 use crate::jose::{Claims, Compact, ScopeClaim, check_scopes, is_jws, mismatch};
 use crate::scopes::Scopes;
+use crate::telemetry;
 
 /// The provider of [`OAuthLayer`](super::OAuthLayer). Clones share keys and metadata.
 #[derive(Clone)]
@@ -155,23 +157,29 @@ impl OAuth {
 
     /// Checks a token with what is known now. Whose it is decides its shape: a token is
     /// shown to no server it does not belong to.
-    fn verify(&self, token: &[u8], mode: Mode) -> Result<Verdict, AuthError> {
+    fn verify(&self, token: Presented<'_>, mode: Mode) -> Result<Verdict, AuthError> {
         let opaque = &self.inner.opaque;
-        if !opaque.is_empty() && memchr::memchr_iter(b'.', token).count() != 2 {
-            return self.ask(opaque.server(token)?, token, None);
+        if !opaque.is_empty() && !token.has_two_dots() {
+            return self.ask_about(token);
         }
         let now = self.inner.clock.now();
         let cache = self.inner.tokens.as_ref();
-        let cache = cache.map(|tokens| (tokens, TokenId::of(token)));
-        if let Some((tokens, id)) = &cache
-            && let Some(known) = recall(tokens, id, now)?
-        {
-            return self.confirm(known.good, known.second_opinion.as_ref(), token);
+        let cache = cache.map(|tokens| (tokens, TokenId::of(token.bytes)));
+        if let Some((tokens, id)) = &cache {
+            let known = recall(tokens, id, now);
+            // Who waited was counted before.
+            if !mode.waited {
+                telemetry::token_cache(!matches!(known, Ok(None)));
+            }
+            if let Some(known) = known? {
+                return self.confirm(known.good, known.second_opinion.as_ref(), token);
+            }
         }
-        if !opaque.is_empty() && !is_jws(token) {
-            return self.ask(opaque.server(token)?, token, None);
+        token.check()?;
+        if !opaque.is_empty() && !is_jws(token.bytes) {
+            return self.ask_about(token);
         }
-        let verified = match self.verify_anew(token, now, mode)? {
+        let verified = match self.verify_anew(token.bytes, now, mode)? {
             Anew::Verified(verified) => verified,
             Anew::Wait(waiting) => return Ok(Verdict::Wait(waiting)),
             Anew::Ask(introspector) => return self.ask(&introspector, token, None),
@@ -192,7 +200,7 @@ impl OAuth {
         &self,
         good: Good,
         second_opinion: Option<&Arc<Introspector>>,
-        token: &[u8],
+        token: Presented<'_>,
     ) -> Result<Verdict, AuthError> {
         match second_opinion {
             Some(introspector) => self.ask(introspector, token, Some(good)),
@@ -200,18 +208,26 @@ impl OAuth {
         }
     }
 
+    /// Asks the server that an opaque token belongs to.
+    fn ask_about(&self, token: Presented<'_>) -> Result<Verdict, AuthError> {
+        match self.inner.opaque.server(token.bytes) {
+            Ok(introspector) => self.ask(introspector, token, None),
+            Err(error) => token.check().and(Err(error)),
+        }
+    }
+
     /// What the authorization server says of a token, from memory where that knows.
     fn ask(
         &self,
         introspector: &Arc<Introspector>,
-        token: &[u8],
+        token: Presented<'_>,
         known: Option<Good>,
     ) -> Result<Verdict, AuthError> {
         let vouched = match known {
             Some(_) => Vouched::BySignature,
             None => Vouched::ByNobody,
         };
-        match introspector.lookup(token, vouched) {
+        match introspector.lookup(token, vouched)? {
             introspection::Lookup::Active(said) => self.accept(known.unwrap_or(said)),
             introspection::Lookup::Refused(error) => Err(error),
             introspection::Lookup::Wait(asked) => Ok(Verdict::Ask(asked, known)),
@@ -232,7 +248,7 @@ impl OAuth {
                     waited: true,
                     ..mode
                 };
-                self.verify(&token, mode)?
+                self.verify(Presented::checked(&token), mode)?
             }
             verdict => verdict,
         };
@@ -255,7 +271,8 @@ impl OAuth {
 
     /// Judges the scopes: last, and anew for each request.
     fn accept(&self, good: Good) -> Result<Verdict, AuthError> {
-        check_scopes(&self.required_scopes, good.principal.scopes())?;
+        check_scopes(&self.required_scopes, good.principal.scopes())
+            .map_err(|error| error.of(&good.principal))?;
         let accepted = Accepted::new(good.principal);
         Ok(Verdict::Accepted(match good.valid_until {
             Some(valid_until) => accepted.valid_until(valid_until),
@@ -392,8 +409,13 @@ impl Authenticate for OAuth {
         shapes
     }
 
+    fn checks_credentials(&self) -> bool {
+        // A token that is remembered was checked when it was new.
+        true
+    }
+
     fn authenticate(&self, credential: &Credential<'_>, head: RequestHead<'_>) -> Authentication {
-        let token = credential.as_bytes();
+        let token = Presented::unchecked(credential);
         let mode = Mode {
             waited: false,
             needs_proof: head.needs_proof(),
@@ -402,10 +424,14 @@ impl Authenticate for OAuth {
             Ok(Verdict::Accepted(accepted)) => Authentication::Ready(Ok(accepted)),
             Err(error) => Authentication::Ready(Err(error)),
             Ok(waits) => {
-                let (provider, token) = (self.clone(), token.to_vec());
+                let (provider, token) = (self.clone(), token.bytes.to_vec());
                 Authentication::Pending(Box::pin(provider.wait(token, waits, mode)))
             }
         }
+    }
+
+    fn provider_name(&self, _: &Credential<'_>) -> &'static str {
+        "oauth"
     }
 
     fn challenges(&self) -> Vec<Challenge> {

@@ -1,4 +1,5 @@
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Introspection;
@@ -96,9 +97,11 @@ impl AuthorizationServer {
         policy
             .check(&issuer)
             .map_err(|why| ConfigError::new("issuer", why))?;
+        let issuer: Arc<str> = issuer.into();
         Ok(Self {
             origin: Origin {
-                issuer: issuer.into(),
+                label: Arc::clone(&issuer),
+                issuer,
                 policy,
                 source: Source::Discovery,
                 algorithms: vec![

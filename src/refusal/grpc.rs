@@ -98,7 +98,7 @@ fn status(kind: AuthErrorKind) -> u16 {
         | AuthErrorKind::HeaderMismatch => 16,
         AuthErrorKind::InsufficientScope | AuthErrorKind::Forbidden => 7,
         AuthErrorKind::UnknownSession => 5,
-        AuthErrorKind::TooLarge => 8,
+        AuthErrorKind::TooLarge | AuthErrorKind::TooManyRequests => 8,
         AuthErrorKind::UnsupportedMedia => 3,
         AuthErrorKind::Unavailable => 14,
     }

@@ -51,6 +51,7 @@ pub(super) fn response(error: &AuthError, first: Option<&Challenge>) -> Response
 fn plain_code(kind: AuthErrorKind) -> &'static str {
     match kind {
         AuthErrorKind::Missing => "unauthorized",
+        AuthErrorKind::TooManyRequests => "too_many_requests",
         AuthErrorKind::Unavailable => "temporarily_unavailable",
         AuthErrorKind::UnknownSession => "not_found",
         AuthErrorKind::TooLarge => "too_large",

@@ -17,7 +17,7 @@ use crate::challenge::RefusalContext;
 use crate::credential::RequestHead;
 use crate::error::{AuthError, AuthErrorKind};
 use crate::principal::Caller;
-use crate::telemetry;
+use crate::telemetry::Case;
 
 /// The form a refusal takes: what the client asked with decides it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,13 +32,14 @@ impl Form {
     }
 }
 
-/// Writes the refusal of a request, and the one event that tells of it.
+/// Writes the refusal of a request, and tells of the decision.
 pub(crate) fn refuse(
     error: AuthError,
     context: &RefusalContext,
     head: RequestHead<'_>,
+    case: Case<'_>,
 ) -> Response<Bytes> {
-    telemetry::refused(&error, head.method());
+    case.refused(&error, head, &context.audit);
     let form = Form::of(head.method(), head.version(), head.headers());
     respond(error, context, form)
 }
@@ -55,14 +56,15 @@ pub(crate) fn refuse_or_observe(
     error: AuthError,
     caller: Caller<'_>,
     head: RequestHead<'_>,
+    case: Case<'_>,
 ) -> Outcome {
     if !caller.observes(&error) {
-        return Outcome::Refuse(refuse(error, caller.context, head));
+        return Outcome::Refuse(refuse(error, caller.context, head, case));
     }
     if caller.repeats(&error) {
         return Outcome::Pass(None);
     }
-    telemetry::observed(&error, head.method());
+    case.observed(&error, head, &caller.context.audit);
     Outcome::Pass(Some(error))
 }
 

@@ -11,7 +11,7 @@ use crate::challenge::RefusalContext;
 use crate::error::AuthError;
 use crate::principal::Principal;
 use crate::refusal::{self, Form};
-use crate::telemetry;
+use crate::telemetry::{Case, Operation, Stage};
 
 impl Principal {
     /// Goes on only if this scope was granted; several, separated by spaces, are all needed.
@@ -43,6 +43,8 @@ impl ScopeHierarchy {
     /// # Errors
     /// A scope was not granted, or is none that RFC 6749 allows.
     pub fn require(&self, principal: &Principal, scope: &str) -> Result<(), InsufficientScope> {
+        let context = principal.context();
+        let case = Case::new(Stage::Handler, Some(principal)).on(Operation::Scope(scope));
         let needs: Result<Scopes, _> = scope.parse();
         // What nobody can be granted is refused, and named in no challenge.
         let lacking = match needs {
@@ -50,7 +52,10 @@ impl ScopeHierarchy {
             Ok(scopes) => {
                 let needs = Needs::from(scopes);
                 match Needs::judge(std::iter::once(&needs), principal.scopes(), self) {
-                    Verdict::Granted => return Ok(()),
+                    Verdict::Granted => {
+                        case.granted_in_handler(&context.audit);
+                        return Ok(());
+                    }
                     Verdict::Lacking(lacking) => lacking,
                     Verdict::Denied => Scopes::default(),
                 }
@@ -58,11 +63,15 @@ impl ScopeHierarchy {
             Err(_) => Scopes::default(),
         };
         let error = AuthError::insufficient_scope(lacking);
-        if principal.context().observes(error.reason()) {
-            telemetry::observed_by_handler(&error);
+        if context.observes(error.reason()) {
+            case.observed_in_handler(&error, &context.audit);
             return Ok(());
         }
-        Err(InsufficientScope::new(principal, error))
+        case.refused_in_handler(&error, &context.audit);
+        Err(InsufficientScope {
+            error,
+            context: Arc::clone(context),
+        })
     }
 }
 
@@ -78,14 +87,6 @@ pub struct InsufficientScope {
 }
 
 impl InsufficientScope {
-    fn new(principal: &Principal, error: AuthError) -> Self {
-        telemetry::refused_by_handler(&error);
-        Self {
-            error,
-            context: Arc::clone(principal.context()),
-        }
-    }
-
     /// The error, with all scopes that were asked for.
     pub fn error(&self) -> &AuthError {
         &self.error
@@ -129,6 +130,7 @@ mod axum {
     use crate::principal::Caller;
     use crate::refusal::{Outcome, refuse, refuse_or_observe};
     use crate::scopes::service::refused;
+    use crate::telemetry::{Case, Stage};
 
     impl IntoResponse for InsufficientScope {
         fn into_response(self) -> Response {
@@ -204,16 +206,21 @@ mod axum {
             let verdict = Needs::judge(std::iter::once(&needs), caller.scopes(), &R::hierarchy());
             let head = RequestHead::from(&*parts);
             let refusal = refused(verdict, caller, false);
+            let case = Case::new(Stage::Handler, caller.principal);
             let Some(principal) = caller.principal else {
                 let nobody = caller.observed.cloned().or(refusal);
                 let error = nobody.unwrap_or_else(crate::AuthError::missing);
-                let response = refuse(error, caller.context, head);
+                let response = refuse(error, caller.context, head, case);
                 return Err(PrincipalRejection::new(response));
             };
-            if let Some(error) = refusal
-                && let Outcome::Refuse(response) = refuse_or_observe(error, caller, head)
-            {
-                return Err(PrincipalRejection::new(response));
+            match refusal {
+                None => case.accepted(head, &caller.context.audit),
+                Some(error) => {
+                    let outcome = refuse_or_observe(error, caller, head, case);
+                    if let Outcome::Refuse(response) = outcome {
+                        return Err(PrincipalRejection::new(response));
+                    }
+                }
             }
             Ok(Self {
                 principal: principal.clone(),

@@ -12,7 +12,7 @@ use crate::credential::RequestHead;
 use crate::error::AuthError;
 use crate::principal::Caller;
 use crate::refusal::{self, Outcome, refuse_or_observe};
-use crate::telemetry;
+use crate::telemetry::{self, Case, Stage};
 
 /// The service made by a [`RequireScopesLayer`](super::RequireScopesLayer).
 #[derive(Clone, Debug)]
@@ -29,9 +29,13 @@ impl Rule {
         };
         let needs = std::iter::once(&self.needs);
         let verdict = Needs::judge(needs, caller.scopes(), &self.hierarchy);
+        let case = Case::new(Stage::Scopes, caller.principal);
         match refused(verdict, caller, self.include_granted) {
-            None => Outcome::Pass(None),
-            Some(error) => refuse_or_observe(error, caller, head),
+            None => {
+                case.accepted(head, &caller.context.audit);
+                Outcome::Pass(None)
+            }
+            Some(error) => refuse_or_observe(error, caller, head, case),
         }
     }
 }

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use http::Extensions;
 
 use crate::challenge::{Challenge, RefusalContext};
+use crate::clock::Clock;
 use crate::principal::{NoPrincipal, Principal};
 
 /// Puts `principal` where a layer puts it that accepted a credential, so that a handler can
@@ -50,9 +51,6 @@ pub fn insert_anonymous(extensions: &mut Extensions) {
 }
 
 fn context() -> Arc<RefusalContext> {
-    Arc::new(RefusalContext {
-        challenges: vec![Challenge::bearer()],
-        grpc: true,
-        observe: None,
-    })
+    let challenges = vec![Challenge::bearer()];
+    Arc::new(RefusalContext::new(challenges, Clock::system()))
 }

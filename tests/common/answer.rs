@@ -110,6 +110,7 @@ impl Answer {
             AuthErrorKind::TooLarge => (413, None),
             AuthErrorKind::UnsupportedMedia => (415, None),
             AuthErrorKind::HeaderMismatch => (400, None),
+            AuthErrorKind::TooManyRequests => (429, None),
             _ => panic!("{kind:?} has no status here"),
         };
         assert_eq!(self.status, status, "{error:?}");

@@ -37,12 +37,25 @@ pub fn start() {
     take();
 }
 
-/// The events since [`start`], or since the last call; of this crate only.
+/// The events since [`start`], or since the last call, but for those of requests that went on;
+/// of this crate only.
 pub fn take() -> Vec<Traced> {
-    SEEN.with_borrow_mut(std::mem::take)
+    let mut events = take_all();
+    events.retain(|event| event.level < Level::TRACE);
+    events
+}
+
+/// The same, and those of requests that went on.
+pub fn take_all() -> Vec<Traced> {
+    take_everything()
         .into_iter()
         .filter(|event| event.target.starts_with("tower_mcp_auth"))
         .collect()
+}
+
+/// The same, and what other crates told.
+pub fn take_everything() -> Vec<Traced> {
+    SEEN.with_borrow_mut(std::mem::take)
 }
 
 struct Recorder;

@@ -22,6 +22,7 @@ use crate::api_key::{ApiKey, Pepper};
 use crate::asking::{Lane, Permits};
 use crate::clock::Clock;
 use crate::error::AuthError;
+use crate::telemetry::store;
 
 const TARGET: &str = "tower_mcp_auth";
 
@@ -100,7 +101,9 @@ impl StoreCache {
             (None, Some(pepper)) => KeyDigest::foreign(key, pepper),
             (None, None) => return Lookup::Refused(refused(shape, None, None)),
         };
-        match self.recall(&digest, shape, clock) {
+        let recalled = self.recall(&digest, shape, clock);
+        store::looked_up(matches!(recalled, Recall::Known(_)));
+        match recalled {
             Recall::Known(known) => known,
             Recall::Nothing(_) => {
                 let id = shape.map(|shape| shape.id);
@@ -178,6 +181,7 @@ impl StoreCache {
                 let number = calls
                     .record
                     .begin(wanted.digest().bytes, lane, outcome.clone());
+                store::queue(calls.record.size());
                 let flight = Flight {
                     cache: Arc::clone(self),
                     sender,
@@ -209,6 +213,12 @@ impl StoreCache {
         let (now, wall) = (clock.monotonic(), clock.now());
         let mut calls = self.calls();
         let current = calls.record.end(&digest.bytes, number, lane);
+        store::queue(calls.record.size());
+        store::called(match &landed {
+            Landed::Answer(Some(_)) => "found",
+            Landed::Answer(None) => "absent",
+            Landed::Error(_) | Landed::Limited => "failed",
+        });
         let found = match landed {
             Landed::Answer(found) => found,
             Landed::Limited => {

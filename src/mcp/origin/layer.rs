@@ -5,6 +5,7 @@ use tower_layer::Layer;
 use super::OriginService;
 use super::rules::Rules;
 use crate::challenge::RefusalContext;
+use crate::clock::Clock;
 use crate::error::ConfigError;
 use crate::telemetry;
 
@@ -34,11 +35,7 @@ impl OriginLayer {
     /// The value is no absolute http or https URL, or has a user name in it.
     pub fn new(resource: impl AsRef<str>) -> Result<Self, ConfigError> {
         let rules = Rules::of(resource.as_ref())?;
-        let context = RefusalContext {
-            challenges: Vec::new(),
-            grpc: true,
-            observe: None,
-        };
+        let context = RefusalContext::new(Vec::new(), Clock::system());
         Ok(Self {
             state: Arc::new(State { rules, context }),
         })

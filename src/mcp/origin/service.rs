@@ -10,6 +10,7 @@ use super::layer::State;
 use crate::auth::ResponseBody;
 use crate::credential::RequestHead;
 use crate::refusal::refuse;
+use crate::telemetry::{Case, Stage};
 
 /// The service made by an [`OriginLayer`](super::OriginLayer).
 ///
@@ -57,9 +58,13 @@ where
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
         let head = RequestHead::of(&request);
+        let (context, case) = (&self.state.context, Case::new(Stage::Origin, None));
         match self.state.rules.check(head) {
-            Ok(()) => ResponseFuture::inner(self.inner.call(request)),
-            Err(error) => ResponseFuture::respond(refuse(error, &self.state.context, head)),
+            Ok(()) => {
+                case.accepted(head, &context.audit);
+                ResponseFuture::inner(self.inner.call(request))
+            }
+            Err(error) => ResponseFuture::respond(refuse(error, context, head, case)),
         }
     }
 }

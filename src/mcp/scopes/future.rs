@@ -19,7 +19,8 @@ use crate::mcp::body::{ReadBody, Reading};
 use crate::mcp::lists::NoLists;
 use crate::observe::Observed;
 use crate::principal::Caller;
-use crate::refusal::{Outcome, refuse, refuse_or_observe};
+use crate::refusal::{Outcome, refuse};
+use crate::telemetry::{Case, Stage};
 
 pin_project! {
     /// The future of a [`McpScopes`](super::McpScopes).
@@ -78,17 +79,17 @@ impl<S> Held<S> {
         let read = match read {
             Ok(read) => read,
             // What was not read whole cannot be passed on, observed or not.
-            Err(error) => return Judged::Refuse(refuse(error, caller.context, head)),
+            Err(error) => {
+                let case = Case::new(Stage::McpScopes, caller.principal);
+                return Judged::Refuse(refuse(error, caller.context, head, case));
+            }
         };
         let judged = self
             .rule
             .judge_body(caller, head, self.is_mirrored, &read.data);
         let (no_lists, observed) = match judged {
-            Ok(no_lists) => (no_lists, None),
-            Err(error) => match refuse_or_observe(error, caller, head) {
-                Outcome::Pass(observed) => (false, observed),
-                Outcome::Refuse(response) => return Judged::Refuse(response),
-            },
+            (no_lists, Outcome::Pass(observed)) => (no_lists, observed),
+            (_, Outcome::Refuse(response)) => return Judged::Refuse(response),
         };
         Judged::Pass {
             body: RequestBody::read(read),

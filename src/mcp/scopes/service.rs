@@ -18,7 +18,7 @@ use crate::mcp::headers;
 use crate::mcp::operation::{Message, Messages};
 use crate::principal::Caller;
 use crate::refusal::{self, Outcome, refuse_or_observe};
-use crate::telemetry;
+use crate::telemetry::{self, Case, Stage};
 
 /// The service made by a [`McpScopesLayer`](super::McpScopesLayer).
 #[derive(Clone, Debug)]
@@ -51,13 +51,24 @@ impl Rule {
         head: RequestHead<'_>,
         is_mirrored: bool,
         body: &[u8],
-    ) -> Result<bool, AuthError> {
-        let messages = Messages::read(body)?;
-        if is_mirrored {
-            headers::check_mirrors(head.headers(), &messages)?;
+    ) -> (bool, Outcome) {
+        let case = Case::new(Stage::McpScopes, caller.principal);
+        let messages = match Messages::read(body) {
+            Ok(messages) => messages,
+            Err(error) => return (false, refuse_or_observe(error, caller, head, case)),
+        };
+        let case = case.on(messages.operation());
+        let mirrors = match is_mirrored {
+            true => headers::check_mirrors(head.headers(), &messages),
+            false => Ok(()),
+        };
+        let verdict = mirrors.and_then(|()| self.policy.judge(caller, messages.as_slice()));
+        if let Err(error) = verdict {
+            return (false, refuse_or_observe(error, caller, head, case));
         }
-        self.policy.judge(caller, messages.as_slice())?;
-        Ok(messages.as_slice().iter().all(Message::answers_no_list))
+        case.accepted(head, &caller.context.audit);
+        let no_lists = messages.as_slice().iter().all(Message::answers_no_list);
+        (no_lists, Outcome::Pass(None))
     }
 }
 
@@ -80,10 +91,15 @@ where
             telemetry::no_auth_layer("McpScopesLayer");
             return ScopesFuture::respond(refusal::no_auth_layer());
         };
+        let case = Case::new(Stage::McpScopes, caller.principal);
+        let judged = self.rule.judge_head(caller, head);
+        if judged.is_ok() && *request.method() != Method::POST {
+            case.accepted(head, &caller.context.audit);
+        }
         let mut observed = Vec::new();
-        let is_mirrored = match self.rule.judge_head(caller, head) {
+        let is_mirrored = match judged {
             Ok(is_mirrored) => is_mirrored,
-            Err(error) => match refuse_or_observe(error, caller, head) {
+            Err(error) => match refuse_or_observe(error, caller, head, case) {
                 Outcome::Refuse(response) => return ScopesFuture::respond(response),
                 Outcome::Pass(error) => {
                     observed.extend(error);

@@ -11,7 +11,7 @@ use crate::auth::ResponseBody;
 use crate::credential::RequestHead;
 use crate::principal::Caller;
 use crate::refusal::{self, Outcome, refuse_or_observe};
-use crate::telemetry;
+use crate::telemetry::{self, Case, Stage};
 
 /// The service made by a [`SessionBindingLayer`](super::SessionBindingLayer).
 ///
@@ -63,18 +63,23 @@ where
             return ResponseFuture::respond(refusal::no_auth_layer());
         };
         let principal = caller.principal.cloned();
+        let checked = self.binder.check(&mut request, principal.as_ref());
+        let head = RequestHead::of(&request);
+        // Still there: only headers were changed.
+        let Some(caller) = Caller::of(head.extensions()) else {
+            return ResponseFuture::respond(refusal::no_auth_layer());
+        };
+        let case = Case::new(Stage::Session, caller.principal);
         let mut observed = None;
-        if let Err(error) = self.binder.check(&mut request, principal.as_ref()) {
-            let head = RequestHead::of(&request);
-            // Still there: only headers were changed.
-            let Some(caller) = Caller::of(head.extensions()) else {
-                return ResponseFuture::respond(refusal::no_auth_layer());
-            };
-            observed = match refuse_or_observe(error, caller, head) {
-                Outcome::Pass(observed) => observed,
-                Outcome::Refuse(response) => return ResponseFuture::respond(response),
-            };
-            bind::unseal(request.headers_mut());
+        match checked {
+            Ok(()) => case.accepted(head, &caller.context.audit),
+            Err(error) => {
+                observed = match refuse_or_observe(error, caller, head, case) {
+                    Outcome::Pass(observed) => observed,
+                    Outcome::Refuse(response) => return ResponseFuture::respond(response),
+                };
+                bind::unseal(request.headers_mut());
+            }
         }
         let opened = Opened {
             binder: Arc::clone(&self.binder),

@@ -21,9 +21,11 @@ use crate::digest::{ByDigest, sha256};
 use crate::error::AuthError;
 use crate::jose::TokenProfile;
 use crate::oauth::fetch::Fetch;
+use crate::oauth::presented::Presented;
 use crate::oauth::remembered::{Entry, Remembered};
 use crate::oauth::token_cache::TokenDigest;
 use crate::principal::Principal;
+use crate::telemetry::{CallEnd, IntrospectionMeter};
 
 /// How long an answer "active" is remembered past its life. It is not used any more, but its
 /// token is told from those nobody ever called good.
@@ -49,6 +51,7 @@ pub(in crate::oauth) struct Introspector {
     refused: Cache<TokenDigest, Arc<Refused>>,
     calls: Mutex<Calls>,
     pub(super) waiting: AtomicUsize,
+    meter: IntrospectionMeter,
 }
 
 /// Who is asked.
@@ -94,8 +97,9 @@ pub(in crate::oauth) enum Lookup {
 }
 
 impl Introspector {
-    /// `profile` is what answers must fit.
+    /// `label` is what metrics call the issuer, `profile` what answers must fit.
     pub(super) fn new(
+        label: &str,
         settings: Introspection,
         source: Source,
         profile: TokenProfile,
@@ -134,6 +138,7 @@ impl Introspector {
                 .build(),
             calls: Mutex::new(Calls::new(limits.new_tokens_per_second, now)),
             waiting: AtomicUsize::new(0),
+            meter: IntrospectionMeter::new(label),
             warned: AtomicU64::new(0),
             issuer,
             profile,
@@ -158,11 +163,20 @@ impl Introspector {
     }
 
     /// What is known of a token; where nothing is, the server is asked.
-    pub(in crate::oauth) fn lookup(self: &Arc<Self>, token: &[u8], vouched: Vouched) -> Lookup {
-        let digest = self.digest(token);
+    pub(in crate::oauth) fn lookup(
+        self: &Arc<Self>,
+        token: Presented<'_>,
+        vouched: Vouched,
+    ) -> Result<Lookup, AuthError> {
+        let digest = self.digest(token.bytes);
         let now = self.clock.monotonic();
-        self.remembered(&digest, now)
-            .unwrap_or_else(|_| self.ask(digest, token, vouched, now))
+        let remembered = self.remembered(&digest, now);
+        self.meter.looked_up(remembered.is_ok());
+        if let Ok(known) = remembered {
+            return Ok(known);
+        }
+        token.check()?;
+        Ok(self.ask(digest, token.bytes, vouched, now))
     }
 
     /// What memory says of a token; where it says nothing, the lane of a call about it.
@@ -268,6 +282,7 @@ impl Introspector {
                 }
                 let (sender, outcome) = watch::channel(None);
                 let number = calls.record.begin(digest, lane, outcome.clone());
+                self.meter.queue(calls.record.size());
                 let store = Arc::clone(self);
                 let token = token.into();
                 let launch = Launch::new(store, sender, digest, number, token, vouched, lane);
@@ -323,6 +338,12 @@ impl Introspector {
         let now = self.clock.monotonic();
         let mut calls = self.calls();
         let current = calls.record.end(&digest, number, lane);
+        self.meter.queue(calls.record.size());
+        self.meter.called(match &result {
+            Landed::Active { .. } => CallEnd::Active,
+            Landed::Refused { .. } => CallEnd::Refused,
+            Landed::Nothing(_) => CallEnd::Failed,
+        });
         match result {
             Landed::Active { judged, life } => {
                 if current {

@@ -117,9 +117,12 @@ impl Introspection {
         } else if !self.audiences.is_empty() {
             profile.audience = Audience::OneOf(self.audiences.clone());
         }
+        let label = Arc::clone(&own.keys.origin.label);
         let source = self.source(own, &network);
         let Network { fetch, clock, .. } = network;
-        Ok(Introspector::new(self, source, profile, fetch, clock))
+        Ok(Introspector::new(
+            &label, self, source, profile, fetch, clock,
+        ))
     }
 
     /// Who is asked, with all that needs.

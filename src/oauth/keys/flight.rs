@@ -146,6 +146,15 @@ impl KeyStore {
         };
         // Traced without the lock: a subscriber may block, or ask for the health.
         let issuer = &*self.origin.issuer;
+        match &landing {
+            Landing::Keys { keys, .. } => self.meter.fetched(*keys, self.clock.now()),
+            // A set without a usable key has taken the place of the last one.
+            Landing::Failure { .. } => {
+                let held = self.current.load();
+                self.meter
+                    .failed(held.as_ref().map_or(0, |set| set.keys.len()));
+            }
+        }
         match landing {
             Landing::Keys { keys, lifetime } => info!(
                 target: "tower_mcp_auth",

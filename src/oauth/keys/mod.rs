@@ -28,6 +28,8 @@ pub(in crate::oauth) use self::store::{KeyStore, KeysInUse, Lookup, Waiting};
 #[derive(Clone, Debug)]
 pub(in crate::oauth) struct Origin {
     pub(in crate::oauth) issuer: Arc<str>,
+    /// What metrics call it: the template, where there is an issuer for each tenant.
+    pub(in crate::oauth) label: Arc<str>,
     pub(in crate::oauth) policy: UrlPolicy,
     pub(in crate::oauth) source: Source,
     /// What the keys are prepared for.

@@ -12,15 +12,17 @@ use crate::clock::Clock;
 use crate::error::{AuthError, ConfigError};
 use crate::jose::{self, Algorithm, VerifyingKey};
 use crate::oauth::fetch::Fetch;
+use crate::telemetry::KeysMeter;
 
 /// The keys of one issuer.
 #[derive(Debug)]
 pub(in crate::oauth) struct KeyStore {
-    pub(super) origin: Origin,
+    pub(in crate::oauth) origin: Origin,
     pub(super) fetch: Arc<dyn Fetch>,
     pub(super) clock: Clock,
     pub(super) limits: KeyLimits,
     pub(super) current: ArcSwapOption<KeySet>,
+    pub(super) meter: KeysMeter,
     attempts: Mutex<Attempts>,
     waiting: AtomicUsize,
 }
@@ -141,6 +143,7 @@ impl KeyStore {
             Source::Discovery | Source::JwksUri(_) => None,
         };
         Ok(Self {
+            meter: KeysMeter::new(&origin.label),
             origin,
             fetch,
             clock,

@@ -363,7 +363,7 @@ async fn no_secret_and_no_token_reaches_debug_traces_or_responses() {
         "{:?}",
         SigningKey::from_pem(Algorithm::EdDSA, ED25519).unwrap()
     );
-    seen += &format!("{:?}", trace::take());
+    seen += &format!("{:?}", trace::take_all());
     assert!(seen.contains("introspection"));
     for secret in secrets {
         assert!(!seen.contains(secret), "{secret} in {seen}");

@@ -320,3 +320,35 @@ async fn without_introspection_opaque_tokens_are_refused_as_before() {
         .assert(401, "not_a_jwt");
     assert!(web.log().is_empty());
 }
+
+#[tokio::test]
+async fn what_is_no_b64token_is_400_whatever_its_shape_and_nobody_is_asked() {
+    let key = Key::new("k");
+    let web = Web::with_issuer(&[&key]);
+    say_always(&web, &active(json!({})));
+    let good = key.token(json!({}));
+    let guarded = guarded(&web, introspection().token_prefix("opq_").unwrap());
+    guarded.bearer(&good).await.assert(200, "accepted");
+    guarded
+        .bearer("opq_a-token-of-this-server")
+        .await
+        .assert(200, "accepted");
+    let calls = asked(&web);
+    for bad in [
+        // Remembered, and something more.
+        format!("{good},"),
+        format!("{good} x"),
+        good.replace('.', ",."),
+        "opq_a-token-of-this-server,".to_owned(),
+        "opq_a token of this server".to_owned(),
+        "opq_a-new-token-with-a-\u{e9}".to_owned(),
+        "of-no-server-at-all,".to_owned(),
+        "=".to_owned(),
+    ] {
+        guarded
+            .bearer(&bad)
+            .await
+            .assert(400, "malformed_credential");
+    }
+    assert_eq!(asked(&web), calls);
+}

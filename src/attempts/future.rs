@@ -1,0 +1,90 @@
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http::Response;
+use pin_project_lite::pin_project;
+
+use super::client::Client;
+use super::layer::State as Counts;
+use crate::auth::ResponseBody;
+use crate::error::{AuthError, AuthErrorKind};
+
+pin_project! {
+    /// The future of a [`FailedAttempts`](super::FailedAttempts).
+    pub struct ResponseFuture<F> {
+        #[pin]
+        state: State<F>,
+    }
+}
+
+pin_project! {
+    #[project = StateProj]
+    enum State<F> {
+        Inner {
+            #[pin]
+            future: F,
+            counted: (Arc<Counts>, Client),
+        },
+        Respond {
+            response: Option<Response<Bytes>>,
+        },
+    }
+}
+
+impl<F> ResponseFuture<F> {
+    pub(super) fn inner(future: F, counted: (Arc<Counts>, Client)) -> Self {
+        Self {
+            state: State::Inner { future, counted },
+        }
+    }
+
+    pub(super) fn respond(response: Response<Bytes>) -> Self {
+        Self {
+            state: State::Respond {
+                response: Some(response),
+            },
+        }
+    }
+}
+
+impl<F, ResBody, E> Future for ResponseFuture<F>
+where
+    F: Future<Output = Result<Response<ResBody>, E>>,
+{
+    type Output = Result<Response<ResponseBody<ResBody>>, E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.project().state.project() {
+            StateProj::Inner { future, counted } => {
+                let response = ready!(future.poll(cx))?;
+                let (counts, client) = counted;
+                if response.extensions().get().is_some_and(is_failed_attempt) {
+                    counts.failed(*client);
+                }
+                Poll::Ready(Ok(response.map(ResponseBody::inner)))
+            }
+            StateProj::Respond { response } => {
+                let response = response
+                    .take()
+                    .expect("ResponseFuture polled after completion");
+                Poll::Ready(Ok(response.map(ResponseBody::own)))
+            }
+        }
+    }
+}
+
+fn is_failed_attempt(error: &AuthError) -> bool {
+    matches!(
+        error.kind(),
+        AuthErrorKind::Invalid | AuthErrorKind::Malformed
+    )
+}
+
+impl<F> fmt::Debug for ResponseFuture<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseFuture").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,84 @@
+use std::fmt;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use http::{Request, Response};
+use tower_service::Service;
+
+use super::future::ResponseFuture;
+use super::layer::State;
+use crate::auth::ResponseBody;
+use crate::credential::RequestHead;
+use crate::error::AuthError;
+use crate::refusal::{refuse, server_error};
+use crate::telemetry::{self, Case, Stage};
+
+/// The service made by a [`FailedAttemptsLayer`](super::FailedAttemptsLayer).
+///
+/// A refusal is a response, so the error is the inner service's own and unchanged.
+///
+/// See the [module docs](crate::attempts) for an example.
+#[derive(Clone)]
+pub struct FailedAttempts<S> {
+    inner: S,
+    state: Arc<State>,
+}
+
+impl<S> FailedAttempts<S> {
+    pub(super) fn new(inner: S, state: Arc<State>) -> Self {
+        Self { inner, state }
+    }
+
+    /// The inner service.
+    pub fn get_ref(&self) -> &S {
+        &self.inner
+    }
+
+    /// The inner service, to change it.
+    pub fn get_mut(&mut self) -> &mut S {
+        &mut self.inner
+    }
+
+    /// The inner service, taken out.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
+}
+
+impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for FailedAttempts<S>
+where
+    S: Service<Request<ReqBody>, Response = Response<ResBody>>,
+{
+    type Response = Response<ResponseBody<ResBody>>;
+    type Error = S::Error;
+    type Future = ResponseFuture<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
+        let head = RequestHead::of(&request);
+        let Some(client) = self.state.client(head) else {
+            telemetry::no_client_address();
+            return ResponseFuture::respond(server_error());
+        };
+        let (context, case) = (self.state.context(), Case::new(Stage::Attempts, None));
+        if let Some(left) = self.state.blocked(client) {
+            let error = AuthError::too_many_requests("too_many_failed_attempts", left)
+                .with_description("There were too many failed attempts from this address");
+            return ResponseFuture::respond(refuse(error, context, head, case));
+        }
+        case.accepted(head, &context.audit);
+        let counted = (Arc::clone(&self.state), client);
+        ResponseFuture::inner(self.inner.call(request), counted)
+    }
+}
+
+impl<S: fmt::Debug> fmt::Debug for FailedAttempts<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FailedAttempts")
+            .field("inner", &self.inner)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,107 @@
+//! Failures by client, in bounded memory: no operation looks at more than one set.
+
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::client::Client;
+
+/// Clients of one set.
+const SET: usize = 8;
+
+/// When a client is blocked, and how long.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limit {
+    pub(super) failures: u32,
+    pub(super) window: Duration,
+    pub(super) pause: Duration,
+}
+
+pub(super) struct Table {
+    sets: Box<[Mutex<Vec<Record>>]>,
+    /// Keyed at random: nobody outside can tell which clients share a set.
+    hasher: RandomState,
+}
+
+struct Record {
+    client: Client,
+    failures: u32,
+    blocked: bool,
+    /// Of the window, or of the pause.
+    end: Duration,
+}
+
+impl Table {
+    /// For about so many clients.
+    pub(super) fn new(clients: usize) -> Self {
+        let sets = clients.div_ceil(SET).max(1);
+        Self {
+            sets: std::iter::repeat_with(Mutex::default).take(sets).collect(),
+            hasher: RandomState::new(),
+        }
+    }
+
+    /// How much longer a client is blocked, if it is.
+    pub(super) fn blocked(&self, client: Client, now: Duration) -> Option<Duration> {
+        let set = self.set(client);
+        let record = set.iter().find(|record| record.client == client)?;
+        (record.blocked && now < record.end).then(|| record.end - now)
+    }
+
+    /// Counts a failure.
+    pub(super) fn failed(&self, client: Client, now: Duration, limit: Limit) {
+        let mut set = self.set(client);
+        let at = match set.iter().position(|record| record.client == client) {
+            Some(at) => at,
+            None => {
+                let new = Record {
+                    client,
+                    failures: 0,
+                    blocked: false,
+                    end: Duration::ZERO,
+                };
+                place(&mut set, new, now)
+            }
+        };
+        let record = &mut set[at];
+        if now >= record.end {
+            record.failures = 0;
+            record.blocked = false;
+            record.end = now.saturating_add(limit.window);
+        }
+        if record.blocked {
+            // It was under way when its client was blocked, and makes that no longer.
+            return;
+        }
+        record.failures = record.failures.saturating_add(1);
+        if record.failures >= limit.failures {
+            record.blocked = true;
+            record.end = now.saturating_add(limit.pause);
+        }
+    }
+
+    fn set(&self, client: Client) -> MutexGuard<'_, Vec<Record>> {
+        let hash = self.hasher.hash_one(client);
+        let sets = self.sets.len() as u64;
+        // What is below the number of sets fits into the type it came from.
+        let at = usize::try_from(hash % sets).unwrap_or(0);
+        // Nothing panics while it is held.
+        self.sets[at].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Puts a record in, where need be in place of the one that is worth the least.
+fn place(set: &mut Vec<Record>, new: Record, now: Duration) -> usize {
+    if set.len() < SET {
+        set.push(new);
+        return set.len() - 1;
+    }
+    let worth = |record: &Record| match now >= record.end {
+        true => (false, 0, Duration::ZERO),
+        false => (record.blocked, record.failures, record.end),
+    };
+    let least = set.iter().enumerate().min_by_key(|(_, own)| worth(own));
+    let at = least.map_or(0, |(at, _)| at);
+    set[at] = new;
+    at
+}

@@ -1,0 +1,44 @@
+//! A token as it was presented.
+
+use crate::credential::Credential;
+use crate::error::AuthError;
+
+/// The bytes of a token, and whether its characters are still to be checked.
+///
+/// A token that is remembered was checked when it was new, and is the same to the byte; so
+/// the check, which runs over all of it, waits until memory has said that it knows none.
+#[derive(Clone, Copy)]
+pub(super) struct Presented<'t> {
+    pub(super) bytes: &'t [u8],
+    credential: Option<&'t Credential<'t>>,
+}
+
+impl<'t> Presented<'t> {
+    pub(super) fn unchecked(credential: &'t Credential<'t>) -> Self {
+        Self {
+            bytes: credential.as_bytes(),
+            credential: Some(credential),
+        }
+    }
+
+    pub(super) fn checked(bytes: &'t [u8]) -> Self {
+        let credential = None;
+        Self { bytes, credential }
+    }
+
+    /// Comes before anything else that is made of a token than a look into memory.
+    pub(super) fn check(&self) -> Result<(), AuthError> {
+        self.credential.map_or(Ok(()), Credential::check)
+    }
+
+    /// Whether it can be a JWT at all.
+    pub(super) fn has_two_dots(&self) -> bool {
+        let first = memchr::memchr(b'.', self.bytes);
+        let last = memchr::memrchr(b'.', self.bytes);
+        let (Some(first), Some(last)) = (first, last) else {
+            return false;
+        };
+        let between = &self.bytes[first.min(last)..last];
+        first < last && memchr::memchr(b'.', &between[1..]).is_none()
+    }
+}

@@ -1,0 +1,366 @@
+use std::fmt;
+use std::hash::{Hash, Hasher};
+
+use http::Method;
+
+use super::audit::Audit;
+use super::step_up::StepUpId;
+use super::{events, meter};
+use crate::credential::RequestHead;
+use crate::error::{AuthError, AuthErrorKind, TRACED_CHARS, quoted};
+use crate::principal::{Principal, PrincipalId};
+
+/// What was decided about a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// The request goes on, with a principal where the layer looked for one.
+    Accepted,
+    /// The auth layer let it through without a principal, as it needs none.
+    Anonymous,
+    /// It was answered with a refusal.
+    Refused,
+    /// It goes on, and would have been refused, did the layer not
+    /// [only observe](crate::AuthLayer::dangerously_observe_only).
+    Observed,
+}
+
+impl Outcome {
+    /// As in events and metrics: `accepted`, `anonymous`, `refused`, `observed`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Anonymous => "anonymous",
+            Self::Refused => "refused",
+            Self::Observed => "observed",
+        }
+    }
+}
+
+/// Who decides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    Auth { provider: &'static str },
+    Scopes,
+    McpScopes,
+    Session,
+    Origin,
+    Attempts,
+    Handler,
+}
+
+impl Stage {
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Auth { .. } => "auth",
+            Self::Scopes => "scopes",
+            Self::McpScopes => "mcp_scopes",
+            Self::Session => "session",
+            Self::Origin => "origin",
+            Self::Attempts => "attempts",
+            Self::Handler => "handler",
+        }
+    }
+}
+
+/// What a request asks for, as far as the layer that judges it knows.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Operation<'a> {
+    Http,
+    Mcp {
+        method: &'a str,
+        target: Option<&'a str>,
+        /// Whether the target may be shown.
+        is_name: bool,
+        /// How many messages the body has; the first is the one here.
+        messages: usize,
+    },
+    /// In a handler: the scope it needs.
+    Scope(&'a str),
+}
+
+impl fmt::Display for Operation<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Http => Ok(()),
+            Self::Mcp {
+                method,
+                target,
+                is_name,
+                messages,
+            } => {
+                let plain = |c: char| c.is_ascii_alphanumeric() || "/_-".contains(c);
+                if method.len() <= TRACED_CHARS && method.chars().all(plain) {
+                    f.write_str(method)?;
+                } else {
+                    f.write_str(&quoted(method))?;
+                }
+                if let Some(target) = target.filter(|_| is_name) {
+                    write!(f, " {}", quoted(target))?;
+                }
+                match messages {
+                    0 | 1 => Ok(()),
+                    _ => write!(f, " and {} more", messages - 1),
+                }
+            }
+            Self::Scope(scope) => f.write_str(&quoted(scope)),
+        }
+    }
+}
+
+/// One decision, as [`on_decision`](crate::AuthLayer::on_decision) tells it.
+///
+/// ```
+/// use tower_mcp_auth::telemetry::Outcome;
+/// use tower_mcp_auth::ApiKeyLayer;
+///
+/// let (sender, receiver) = std::sync::mpsc::sync_channel(1024);
+/// let layer = ApiKeyLayer::new(["b25lLXJhbmRvbS1rZXktMTIzNA"])?.on_decision(move |decision| {
+///     if decision.outcome() == Outcome::Refused {
+///         let reason = decision.error().map(|error| error.reason());
+///         let _ = sender.try_send((decision.layer(), reason));
+///     }
+/// });
+/// # let _ = (layer, receiver);
+/// # Ok::<(), tower_mcp_auth::ConfigError>(())
+/// ```
+///
+/// `Debug` prints what is traced.
+#[derive(Clone, Copy)]
+pub struct DecisionRecord<'a> {
+    pub(super) stage: Stage,
+    pub(super) outcome: Outcome,
+    pub(super) principal: Option<&'a Principal>,
+    pub(super) error: Option<&'a AuthError>,
+    pub(super) head: Option<RequestHead<'a>>,
+    pub(super) operation: Operation<'a>,
+    pub(super) step_up: Option<StepUpId>,
+}
+
+impl<'a> DecisionRecord<'a> {
+    /// What was decided.
+    pub fn outcome(&self) -> Outcome {
+        self.outcome
+    }
+
+    /// What decided: `auth`, `scopes`, `mcp_scopes`, `session`, or `handler`.
+    pub fn layer(&self) -> &'static str {
+        self.stage.as_str()
+    }
+
+    /// The provider that was asked, or whose principal it is; `none` where neither is known.
+    pub fn provider(&self) -> &'a str {
+        match (self.stage, self.principal) {
+            (Stage::Auth { provider }, _) => provider,
+            (_, Some(principal)) => principal.provider(),
+            (_, None) => "none",
+        }
+    }
+
+    /// The principal: of an accepted request, and of one that a layer further in refused.
+    pub fn principal(&self) -> Option<&'a Principal> {
+        self.principal
+    }
+
+    /// Who it is about, where that is known: also where the auth layer itself refused a good
+    /// credential for its scopes.
+    pub fn principal_id(&self) -> Option<&'a PrincipalId> {
+        let of_error = || self.error.and_then(AuthError::principal_id);
+        self.principal.map(Principal::id).or_else(of_error)
+    }
+
+    /// Why it was refused, or would have been.
+    pub fn error(&self) -> Option<&'a AuthError> {
+        self.error
+    }
+
+    /// The method of HTTP; `None` where a handler called [`Principal::require`].
+    pub fn method(&self) -> Option<&'a Method> {
+        self.head.map(|head| head.method())
+    }
+
+    /// The path, as the layer sees it, which the client chose freely, without the query; `None`
+    /// where a handler called [`Principal::require`].
+    pub fn path(&self) -> Option<&'a str> {
+        self.head.map(|head| head.uri().path())
+    }
+
+    /// The operation of MCP, or the scope a handler asked for, escaped and cut.
+    pub fn operation(&self) -> Option<String> {
+        match self.operation {
+            Operation::Http => None,
+            operation => Some(operation.to_string()),
+        }
+    }
+
+    /// What ties a refusal for scopes to the acceptance that follows: see
+    /// [the module docs](super#step-up).
+    pub fn step_up(&self) -> Option<StepUpId> {
+        self.step_up
+    }
+
+    /// What a later decision on the same is known again by.
+    fn matter(&self) -> Option<Matter<'a>> {
+        Some(Matter {
+            stage: self.stage.as_str(),
+            principal: self.principal_id()?,
+            head: self.head,
+            operation: self.operation,
+        })
+    }
+}
+
+impl fmt::Debug for DecisionRecord<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DecisionRecord")
+            .field("outcome", &self.outcome.as_str())
+            .field("layer", &self.layer())
+            .field("provider", &self.provider())
+            .field("principal", &self.principal_id())
+            .field("error", &self.error)
+            .field("step_up", &self.step_up)
+            .finish_non_exhaustive()
+    }
+}
+
+struct Matter<'a> {
+    stage: &'static str,
+    principal: &'a PrincipalId,
+    head: Option<RequestHead<'a>>,
+    operation: Operation<'a>,
+}
+
+impl Hash for Matter<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.stage.hash(state);
+        self.principal.hash(state);
+        match self.operation {
+            Operation::Http => self
+                .head
+                .map(|head| (head.method(), head.uri().path()))
+                .hash(state),
+            Operation::Mcp {
+                method,
+                target,
+                messages,
+                ..
+            } => (method, target, messages).hash(state),
+            Operation::Scope(scope) => scope.hash(state),
+        }
+    }
+}
+
+/// The provider of this crate whose principal it is.
+pub(crate) fn own_provider(principal: &Principal) -> Option<&'static str> {
+    let mut own = ["api_key", "jwt", "oauth"].into_iter();
+    own.find(|own| *own == principal.provider())
+}
+
+/// A request before somebody who decides.
+#[derive(Clone, Copy)]
+pub(crate) struct Case<'a> {
+    stage: Stage,
+    principal: Option<&'a Principal>,
+    operation: Operation<'a>,
+}
+
+impl<'a> Case<'a> {
+    pub(crate) fn new(stage: Stage, principal: Option<&'a Principal>) -> Self {
+        Self {
+            stage,
+            principal,
+            operation: Operation::Http,
+        }
+    }
+
+    /// Before the auth layer, and a provider of this name, or `none`.
+    pub(crate) fn auth(provider: &'static str) -> Self {
+        Self::new(Stage::Auth { provider }, None)
+    }
+
+    pub(crate) fn on(mut self, operation: Operation<'a>) -> Self {
+        self.operation = operation;
+        self
+    }
+
+    pub(crate) fn accepted(self, head: RequestHead<'a>, audit: &Audit) {
+        self.decided(Outcome::Accepted, Some(head), None, audit);
+    }
+
+    /// Accepted by the auth layer.
+    pub(crate) fn accepted_as(
+        mut self,
+        principal: &'a Principal,
+        head: RequestHead<'a>,
+        audit: &Audit,
+    ) {
+        self.principal = Some(principal);
+        events::principal(principal);
+        self.accepted(head, audit);
+    }
+
+    pub(crate) fn anonymous(self, head: RequestHead<'a>, audit: &Audit) {
+        self.decided(Outcome::Anonymous, Some(head), None, audit);
+    }
+
+    pub(crate) fn refused(self, error: &'a AuthError, head: RequestHead<'a>, audit: &Audit) {
+        self.decided(Outcome::Refused, Some(head), Some(error), audit);
+    }
+
+    pub(crate) fn observed(self, error: &'a AuthError, head: RequestHead<'a>, audit: &Audit) {
+        self.decided(Outcome::Observed, Some(head), Some(error), audit);
+    }
+
+    pub(crate) fn observed_in_handler(self, error: &'a AuthError, audit: &Audit) {
+        self.decided(Outcome::Observed, None, Some(error), audit);
+    }
+
+    /// What a handler asked for was granted.
+    pub(crate) fn granted_in_handler(self, audit: &Audit) {
+        self.decided(Outcome::Accepted, None, None, audit);
+    }
+
+    pub(crate) fn refused_in_handler(self, error: &'a AuthError, audit: &Audit) {
+        self.decided(Outcome::Refused, None, Some(error), audit);
+    }
+
+    /// Tells all who listen.
+    fn decided(
+        self,
+        outcome: Outcome,
+        head: Option<RequestHead<'a>>,
+        error: Option<&'a AuthError>,
+        audit: &Audit,
+    ) {
+        let mut record = DecisionRecord {
+            stage: self.stage,
+            outcome,
+            principal: self.principal,
+            error,
+            head,
+            operation: self.operation,
+            step_up: None,
+        };
+        match error {
+            // Who is let pass is not asked for more.
+            _ if outcome == Outcome::Observed => {}
+            Some(error) if error.kind() == AuthErrorKind::InsufficientScope => {
+                record.step_up = record.matter().map(|matter| audit.step_ups.asked(matter));
+                meter::step_up("asked");
+            }
+            None if !audit.step_ups.is_empty() => {
+                let matter = record.matter();
+                record.step_up = matter.and_then(|matter| audit.step_ups.granted(matter));
+                if record.step_up.is_some() {
+                    meter::step_up("granted");
+                }
+            }
+            _ => {}
+        }
+        events::decided(&record);
+        meter::decided(&record);
+        for hook in &audit.hooks {
+            hook(&record);
+        }
+    }
+}

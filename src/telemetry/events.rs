@@ -1,0 +1,162 @@
+//! What is traced, in one vocabulary. No credential and no claim is ever a field.
+
+use http::Method;
+use tracing::field::{DisplayValue, display};
+use tracing::level_filters::LevelFilter;
+use tracing::{Span, debug, info, trace, warn};
+
+use super::decision::{DecisionRecord, Operation, Outcome};
+use super::meter;
+use crate::error::{AuthError, AuthErrorKind, ConfigError, TRACED_CHARS};
+use crate::principal::{Principal, PrincipalId};
+
+const TARGET: &str = "tower_mcp_auth";
+/// The field of a span that is filled in.
+const PRINCIPAL: &str = "principal";
+
+/// One event per decision. What a stranger can cause at will is `debug`, so that garbage does
+/// not fill a log; what an operator must mend is `warn`; what is as it should be is `trace`.
+pub(super) fn decided(record: &DecisionRecord<'_>) {
+    let Some(error) = record.error else {
+        return went_on(record);
+    };
+    // The fields are the same, but a level is a constant of its call site.
+    macro_rules! refused {
+        ($level:ident, $text:literal) => {
+            $level!(
+                target: TARGET,
+                outcome = record.outcome.as_str(),
+                layer = record.layer(),
+                provider = record.provider(),
+                principal = record.principal_id().map(PrincipalId::as_str),
+                reason = error.reason(),
+                status = error.status().as_u16(),
+                detail = error.detail().unwrap_or_default(),
+                method = record.method().map(method),
+                operation = operation(record),
+                needed = needed(error),
+                step_up = record.step_up.map(display),
+                $text
+            )
+        };
+    }
+    match error.kind() {
+        // Strangers can cause it, but it is what a layer that observes is there for.
+        _ if record.outcome == Outcome::Observed => {
+            refused!(info, "request let pass, only observed");
+        }
+        AuthErrorKind::Unavailable if !error.is_reported() => refused!(warn, "request refused"),
+        _ => refused!(debug, "request refused"),
+    }
+}
+
+fn went_on(record: &DecisionRecord<'_>) {
+    macro_rules! went_on {
+        ($level:ident, $text:literal) => {
+            $level!(
+                target: TARGET,
+                outcome = record.outcome.as_str(),
+                layer = record.layer(),
+                provider = record.provider(),
+                principal = record.principal_id().map(PrincipalId::as_str),
+                method = record.method().map(method),
+                operation = operation(record),
+                step_up = record.step_up.map(display),
+                $text
+            )
+        };
+    }
+    match (record.outcome, record.step_up) {
+        (_, Some(_)) => went_on!(debug, "request accepted after step-up"),
+        (Outcome::Anonymous, None) => went_on!(trace, "request let through"),
+        _ => went_on!(trace, "request accepted"),
+    }
+}
+
+/// A method can be any token, of any length; it is ASCII, so every cut is one.
+fn method(method: &Method) -> &str {
+    let method = method.as_str();
+    method.get(..TRACED_CHARS).unwrap_or(method)
+}
+
+fn operation<'a>(record: &DecisionRecord<'a>) -> Option<DisplayValue<Operation<'a>>> {
+    match record.operation {
+        Operation::Http => None,
+        operation => Some(display(operation)),
+    }
+}
+
+fn needed(error: &AuthError) -> Option<&str> {
+    Some(error.scopes().as_str()).filter(|scopes| !scopes.is_empty())
+}
+
+/// Names the principal in the span of the request, where that has a place for it.
+pub(super) fn principal(principal: &Principal) {
+    // Where nobody listens, nobody is asked for a span.
+    if LevelFilter::current() == LevelFilter::OFF {
+        return;
+    }
+    let span = Span::current();
+    if span.has_field(PRINCIPAL) {
+        span.record(PRINCIPAL, principal.id().as_str());
+    }
+}
+
+/// The address of a client is needed, and not to be had.
+pub(crate) fn no_client_address() {
+    tracing::error!(
+        target: TARGET,
+        "no client address on this request, so failed attempts cannot be counted: put it into the \
+         extensions further out, as `into_make_service_with_connect_info` does"
+    );
+}
+
+/// A piece that needs an auth layer around it ran without one.
+pub(crate) fn no_auth_layer(piece: &'static str) {
+    tracing::error!(
+        target: TARGET,
+        piece,
+        "no auth layer ran on this request: add one outside, and routes before it"
+    );
+}
+
+/// A streamed response was ended, because the credential of its request has.
+pub(crate) fn stream_ended() {
+    meter::stream_ended();
+    debug!(target: TARGET, "stream ended with its credential");
+}
+
+/// The service behind the layer opened a session whose id no client could give back.
+pub(crate) fn unusable_session_id() {
+    tracing::error!(
+        target: TARGET,
+        "the session id of the inner service cannot be bound: it must be one header of 1 to 256 \
+         visible ASCII characters"
+    );
+}
+
+/// An answer that might hold a list was kept from the client, because it could not be filtered.
+pub(crate) fn list_withheld(reason: &'static str) {
+    warn!(target: TARGET, reason, "answer withheld: it cannot be filtered");
+}
+
+/// A setting that weakens a server, said once where it is made.
+pub(crate) fn weakened(setting: &'static str, detail: &str) {
+    warn!(target: TARGET, setting, detail, "authentication is weakened by configuration");
+}
+
+/// A layer was swapped for a new one.
+pub(crate) fn reloaded(generation: u64) {
+    info!(target: TARGET, generation, "reloaded");
+}
+
+/// A reload failed, and the layer of this generation stays.
+pub(crate) fn reload_failed(generation: u64, error: &ConfigError) {
+    tracing::error!(
+        target: TARGET,
+        generation,
+        setting = error.path(),
+        error = %error,
+        "reload failed: the last good configuration stays"
+    );
+}

@@ -1,0 +1,250 @@
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use metrics::{Key, Label, Level, Metadata, Recorder, with_recorder};
+
+use crate::clock::Clock;
+use crate::telemetry::decision::{DecisionRecord, Stage};
+use crate::telemetry::metrics as names;
+
+static METADATA: Metadata<'static> =
+    Metadata::new("tower_mcp_auth", Level::INFO, Some(module_path!()));
+
+/// How many combinations of labels are kept apart: codes are constants, so that only a
+/// provider that makes up new ones while it runs comes near it.
+const MAX_KEYS: usize = 4096;
+
+type Labels = [(&'static str, &'static str); 3];
+const NO_LABEL: (&str, &str) = ("", "");
+
+/// Keys with labels, made once: a request needs no allocation.
+static KEYS: LazyLock<ArcSwap<Keys>> = LazyLock::new(ArcSwap::default);
+
+type Keys = HashMap<(&'static str, Labels), Arc<Key>>;
+
+fn with_key(name: &'static str, labels: Labels, then: impl FnOnce(&dyn Recorder, &Key)) {
+    let held = KEYS.load();
+    if let Some(key) = held.get(&(name, labels)) {
+        return with_recorder(|recorder| then(recorder, key));
+    }
+    let mut labels = labels;
+    if held.len() >= MAX_KEYS {
+        for (label, value) in &mut labels {
+            *value = if label.is_empty() { "" } else { "other" };
+        }
+        if let Some(key) = held.get(&(name, labels)) {
+            return with_recorder(|recorder| then(recorder, key));
+        }
+    }
+    drop(held);
+    let there = labels.into_iter().filter(|label| *label != NO_LABEL);
+    let there: Vec<_> = there
+        .map(|(label, value)| Label::from_static_parts(label, value))
+        .collect();
+    let key = Arc::new(Key::from_parts(name, there));
+    KEYS.rcu(|keys| {
+        let mut keys = HashMap::clone(keys);
+        keys.insert((name, labels), Arc::clone(&key));
+        keys
+    });
+    with_recorder(|recorder| then(recorder, &key));
+}
+
+fn count(name: &'static str, labels: Labels) {
+    with_key(name, labels, |recorder, key| increment(recorder, key));
+}
+
+fn increment(recorder: &dyn Recorder, key: &Key) {
+    recorder.register_counter(key, &METADATA).increment(1);
+}
+
+#[cfg(any(feature = "api-key-store", feature = "oauth"))]
+fn set(recorder: &dyn Recorder, key: &Key, value: f64) {
+    recorder.register_gauge(key, &METADATA).set(value);
+}
+
+pub(in crate::telemetry) fn decided(record: &DecisionRecord<'_>) {
+    let outcome = ("outcome", record.outcome.as_str());
+    let reason = (
+        "reason",
+        record.error.map_or("none", |error| error.reason()),
+    );
+    match record.stage {
+        Stage::Auth { provider } => {
+            count(names::REQUESTS, [("provider", provider), outcome, reason]);
+        }
+        // It would say how often handlers ask, not how requests end.
+        Stage::Handler if record.error.is_none() => {}
+        stage => count(
+            names::POLICY_DECISIONS,
+            [("layer", stage.as_str()), outcome, reason],
+        ),
+    }
+}
+
+pub(in crate::telemetry) fn step_up(event: &'static str) {
+    count(names::STEP_UPS, [("event", event), NO_LABEL, NO_LABEL]);
+}
+
+pub(in crate::telemetry) fn stream_ended() {
+    count(names::STREAMS_ENDED, [NO_LABEL; 3]);
+}
+
+/// Measures how long a provider takes.
+#[derive(Clone, Copy)]
+pub(crate) struct Stopwatch(Duration);
+
+impl Stopwatch {
+    pub(crate) fn start(clock: &Clock) -> Self {
+        Self(clock.monotonic())
+    }
+
+    pub(crate) fn stop(self, clock: &Clock, provider: &'static str, waited: bool) {
+        let took = clock.monotonic().saturating_sub(self.0);
+        let waited = ("waited", if waited { "true" } else { "false" });
+        with_key(
+            names::VERIFICATION_SECONDS,
+            [("provider", provider), waited, NO_LABEL],
+            |recorder, key| {
+                recorder
+                    .register_histogram(key, &METADATA)
+                    .record(took.as_secs_f64());
+            },
+        );
+    }
+}
+
+#[cfg(any(feature = "api-key-store", feature = "oauth"))]
+fn result(hit: bool) -> (&'static str, &'static str) {
+    ("result", if hit { "hit" } else { "miss" })
+}
+
+#[cfg(feature = "oauth")]
+pub(crate) use self::oauth::{IntrospectionMeter, KeysMeter, token_cache};
+
+#[cfg(feature = "oauth")]
+mod oauth {
+    use super::{
+        Duration, Key, Label, NO_LABEL, count, increment, names, result, set, with_recorder,
+    };
+    use crate::telemetry::CallEnd;
+
+    pub(crate) fn token_cache(hit: bool) {
+        count(
+            names::TOKEN_CACHE_LOOKUPS,
+            [result(hit), NO_LABEL, NO_LABEL],
+        );
+    }
+
+    fn key(name: &'static str, issuer: &str, more: &[(&'static str, &'static str)]) -> Key {
+        let mut labels = vec![Label::new("issuer", issuer.to_owned())];
+        labels.extend(more.iter().map(|&(name, value)| Label::new(name, value)));
+        Key::from_parts(name, labels)
+    }
+
+    /// Of the keys of one issuer.
+    #[derive(Debug)]
+    pub(crate) struct KeysMeter {
+        ok: Key,
+        failed: Key,
+        held: Key,
+        fetched: Key,
+    }
+
+    impl KeysMeter {
+        pub(crate) fn new(issuer: &str) -> Self {
+            let fetches = |outcome| key(names::KEY_FETCHES, issuer, &[("outcome", outcome)]);
+            Self {
+                ok: fetches("ok"),
+                failed: fetches("failed"),
+                held: key(names::KEYS, issuer, &[]),
+                fetched: key(names::KEYS_FETCHED, issuer, &[]),
+            }
+        }
+
+        pub(crate) fn fetched(&self, keys: usize, since_epoch: Duration) {
+            with_recorder(|recorder| {
+                increment(recorder, &self.ok);
+                set(recorder, &self.held, keys as f64);
+                set(recorder, &self.fetched, since_epoch.as_secs_f64());
+            });
+        }
+
+        /// With how many keys are still held.
+        pub(crate) fn failed(&self, held: usize) {
+            with_recorder(|recorder| {
+                increment(recorder, &self.failed);
+                set(recorder, &self.held, held as f64);
+            });
+        }
+    }
+
+    /// Of the introspection at one issuer.
+    #[derive(Debug)]
+    pub(crate) struct IntrospectionMeter {
+        hit: Key,
+        miss: Key,
+        active: Key,
+        refused: Key,
+        failed: Key,
+        queue: Key,
+    }
+
+    impl IntrospectionMeter {
+        pub(crate) fn new(issuer: &str) -> Self {
+            let lookups = |hit| key(names::INTROSPECTION_LOOKUPS, issuer, &[result(hit)]);
+            let calls = |outcome| key(names::INTROSPECTION_CALLS, issuer, &[("outcome", outcome)]);
+            Self {
+                hit: lookups(true),
+                miss: lookups(false),
+                active: calls("active"),
+                refused: calls("refused"),
+                failed: calls("failed"),
+                queue: key(names::INTROSPECTION_QUEUE, issuer, &[]),
+            }
+        }
+
+        pub(crate) fn looked_up(&self, hit: bool) {
+            let key = if hit { &self.hit } else { &self.miss };
+            with_recorder(|recorder| increment(recorder, key));
+        }
+
+        pub(crate) fn called(&self, end: CallEnd) {
+            let key = match end {
+                CallEnd::Active => &self.active,
+                CallEnd::Refused => &self.refused,
+                CallEnd::Failed => &self.failed,
+            };
+            with_recorder(|recorder| increment(recorder, key));
+        }
+
+        pub(crate) fn queue(&self, calls: usize) {
+            with_recorder(|recorder| set(recorder, &self.queue, calls as f64));
+        }
+    }
+}
+
+/// Of the API key store.
+#[cfg(feature = "api-key-store")]
+pub(crate) mod store {
+    use super::{NO_LABEL, count, names, result, set, with_key};
+
+    pub(crate) fn looked_up(hit: bool) {
+        count(names::STORE_LOOKUPS, [result(hit), NO_LABEL, NO_LABEL]);
+    }
+
+    pub(crate) fn called(outcome: &'static str) {
+        count(
+            names::STORE_CALLS,
+            [("outcome", outcome), NO_LABEL, NO_LABEL],
+        );
+    }
+
+    pub(crate) fn queue(questions: usize) {
+        with_key(names::STORE_QUEUE, [NO_LABEL; 3], |recorder, key| {
+            set(recorder, key, questions as f64);
+        });
+    }
+}

@@ -1,0 +1,108 @@
+//! What the layers tell of their decisions: events, metrics, hooks for audit logs.
+//!
+//! # Events
+//!
+//! Every decision is one event of [`tracing`] with the target `tower_mcp_auth`: `trace` where a
+//! request goes on, `debug` where it is refused for a reason that strangers can cause at will,
+//! `warn` where the trouble is ours, `info` where a layer that only observes let it pass. No credential, no claim and no path is ever a field. What a
+//! peer chose is escaped and cut to 128 characters.
+//!
+//! | field | on | value |
+//! |---|---|---|
+//! | `outcome` | all | `accepted`, `anonymous` (let through without a credential), `refused`, or `observed` (let through by a layer that only observes) |
+//! | `layer` | all | what decided: `auth`, `scopes`, `mcp_scopes`, `session`, `origin`, `attempts`, or `handler` |
+//! | `provider` | all | `api_key`, `jwt`, `oauth`, [what yours says](crate::auth::Authenticate::provider_name), or `none` |
+//! | `principal` | where one is known | [`Principal::id`](crate::Principal::id), whole |
+//! | `method` | all but `Principal::require` | the method of HTTP |
+//! | `operation` | `mcp_scopes`, `handler` | `tools/call "add"`, say; of a resource the method alone, for a URI may hold secrets |
+//! | `reason` | refused, observed | [`AuthError::reason`](crate::AuthError::reason) |
+//! | `status` | refused, observed | [`AuthError::status`](crate::AuthError::status) |
+//! | `detail` | refused, observed | [`AuthError::detail`](crate::AuthError::detail), or empty |
+//! | `needed` | refused for scopes | the scopes asked for |
+//! | `step_up` | see below | an id of 16 hexadecimal digits |
+//!
+//! ## The principal of a span
+//!
+//! A span that declares a field `principal` gets the id of the principal when its request is
+//! accepted: that of tower-http's `TraceLayer`, outside the auth layer, then names the caller in
+//! every line of the request.
+//!
+//! ```
+//! # use bytes::Bytes;
+//! use tower_http::trace::TraceLayer;
+//! use tracing::field::Empty;
+//!
+//! let trace = TraceLayer::new_for_http().make_span_with(|request: &http::Request<Bytes>| {
+//!     tracing::info_span!("request", method = %request.method(), principal = Empty)
+//! });
+//! # let _ = trace;
+//! ```
+//!
+//! ## Step-up
+//!
+//! A 403 `insufficient_scope` asks the client to come back with more scopes. That refusal and the
+//! acceptance of the same principal for the same operation afterwards have the same `step_up`, a
+//! random number; an acceptance with one is `debug`. Refusals in between have it as well. The
+//! operation is the method and path of HTTP, for `mcp_scopes` what the message asks for, for a
+//! handler the scope. At most 1024 refusals of an auth layer wait for 15 minutes each; while none
+//! does, accepted requests pay one atomic load. Tokens without a subject make a new principal
+//! each, which cannot be known again.
+//!
+//! ## Reloads
+//!
+//! A swap by a [`ReloadHandle`](crate::reload::ReloadHandle) is an `info` with the new
+//! `generation`; a failed one is an `error` with the `generation` that stays, the `setting` and
+//! the `error`.
+//!
+//! # Audit logs
+//!
+//! [`on_decision`](crate::AuthLayer::on_decision) of every auth layer calls a function with each
+//! [`DecisionRecord`]: of the layer itself and of the layers and handlers inside it.
+//!
+//! # Metrics
+//!
+//! With the feature `metrics` the layers speak to the recorder of the [`metrics`](https://docs.rs/metrics)
+//! facade. Labels hold codes of this crate and configured issuers, nothing a peer chose; the
+//! tenants of a template count as their template. What describes them to a recorder, and their
+//! names as constants, is in `telemetry::metrics`.
+//!
+//! | metric | kind | labels | |
+//! |---|---|---|---|
+//! | `mcp_auth_requests_total` | counter | `provider`, `outcome`, `reason` | requests that an auth layer judged; `reason` is `none` for `accepted` and `anonymous` |
+//! | `mcp_auth_policy_decisions_total` | counter | `layer`, `outcome`, `reason` | decisions of the other layers, and refusals of handlers |
+//! | `mcp_auth_verification_seconds` | histogram | `provider`, `waited` | how long the provider took, with `waited` `true` where it had to ask somebody |
+//! | `mcp_auth_step_ups_total` | counter | `event` | refusals that ask for more scopes (`asked`), and those of them that were followed by an acceptance (`granted`) |
+//! | `mcp_auth_streams_ended_total` | counter | | streams ended with their credential |
+//! | `mcp_auth_key_fetches_total` | counter | `issuer`, `outcome` | fetches of key sets, `ok` or `failed` |
+//! | `mcp_auth_keys` | gauge | `issuer` | usable keys held |
+//! | `mcp_auth_keys_fetched_timestamp_seconds` | gauge | `issuer` | when keys were fetched last, since 1970; their age is `time()` less this |
+//! | `mcp_auth_token_cache_lookups_total` | counter | `result` | JWTs looked for in the token cache, `hit` or `miss` |
+//! | `mcp_auth_introspection_lookups_total` | counter | `issuer`, `result` | tokens looked for in the answers kept, `hit` or `miss` |
+//! | `mcp_auth_introspection_calls_total` | counter | `issuer`, `outcome` | introspection calls that ended: `active`, `refused` or `failed` |
+//! | `mcp_auth_introspection_queue` | gauge | `issuer` | introspection calls under way or queued |
+//! | `mcp_auth_api_key_store_lookups_total` | counter | `result` | API keys looked for in the answers kept, `hit` or `miss` |
+//! | `mcp_auth_api_key_store_calls_total` | counter | `outcome` | questions to the API key store that ended: `found`, `absent` or `failed` |
+//! | `mcp_auth_api_key_store_queue` | gauge | | questions to the API key store under way or queued |
+
+mod audit;
+mod decision;
+mod events;
+mod meter;
+#[cfg(feature = "metrics")]
+#[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]
+pub mod metrics;
+mod step_up;
+
+pub(crate) use self::audit::Audit;
+pub(crate) use self::decision::{Case, Operation, Stage, own_provider};
+pub use self::decision::{DecisionRecord, Outcome};
+pub(crate) use self::events::{
+    list_withheld, no_auth_layer, no_client_address, reload_failed, reloaded, stream_ended,
+    unusable_session_id, weakened,
+};
+pub(crate) use self::meter::Stopwatch;
+#[cfg(feature = "api-key-store")]
+pub(crate) use self::meter::store;
+#[cfg(feature = "oauth")]
+pub(crate) use self::meter::{CallEnd, IntrospectionMeter, KeysMeter, token_cache};
+pub use self::step_up::StepUpId;

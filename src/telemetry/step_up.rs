@@ -1,0 +1,141 @@
+//! Which acceptance answers which refusal for scopes.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::hash::{BuildHasher, Hash, RandomState};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::clock::Clock;
+
+/// How many refusals wait for their acceptance at most.
+const MAX_OPEN: usize = 1024;
+/// How long one waits: a sign-in takes minutes.
+const LIFE: Duration = Duration::from_secs(15 * 60);
+
+/// What a refusal for scopes and the acceptance that follows have in common: a random number,
+/// shown as 16 hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct StepUpId(u64);
+
+impl fmt::Display for StepUpId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+impl fmt::Debug for StepUpId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// The refusals that wait.
+pub(super) struct StepUps {
+    /// One bit for what each of them is known by: most acceptances need no lock.
+    filter: AtomicU64,
+    /// When the last of them ends, in milliseconds by the clock.
+    end: AtomicU64,
+    open: Mutex<HashMap<u64, Open>>,
+    /// Keyed at random, so that nobody can make one operation pass for another.
+    hasher: RandomState,
+    clock: Clock,
+}
+
+struct Open {
+    id: StepUpId,
+    until: Duration,
+}
+
+impl StepUps {
+    pub(super) fn new(clock: Clock) -> Self {
+        Self {
+            filter: AtomicU64::new(0),
+            end: AtomicU64::new(0),
+            open: Mutex::default(),
+            hasher: RandomState::new(),
+            clock,
+        }
+    }
+
+    /// Notes a refusal; a repeated one keeps its id, and with it its place.
+    pub(super) fn asked(&self, what: impl Hash) -> StepUpId {
+        let key = self.hasher.hash_one(what);
+        let now = self.clock.monotonic();
+        let until = now.saturating_add(LIFE);
+        let mut open = self.open();
+        if let Some(known) = open.get_mut(&key)
+            && now < known.until
+        {
+            known.until = until;
+            let id = known.id;
+            self.note(&open);
+            return id;
+        }
+        open.retain(|_, open| now < open.until);
+        if open.len() >= MAX_OPEN {
+            let oldest = open.iter().min_by_key(|(_, open)| open.until);
+            let oldest = oldest.map(|(key, _)| *key);
+            oldest.map(|key| open.remove(&key));
+        }
+        let id = StepUpId(Self::random());
+        open.insert(key, Open { id, until });
+        self.note(&open);
+        id
+    }
+
+    /// Whether none waits. What is over is forgotten by the first who asks.
+    pub(super) fn is_empty(&self) -> bool {
+        if self.filter.load(Ordering::Relaxed) == 0 {
+            return true;
+        }
+        let now = self.clock.monotonic();
+        if millis(now) < self.end.load(Ordering::Relaxed) {
+            return false;
+        }
+        let mut open = self.open();
+        open.retain(|_, open| now < open.until);
+        self.note(&open);
+        open.is_empty()
+    }
+
+    /// Takes the refusal that an acceptance answers.
+    pub(super) fn granted(&self, what: impl Hash) -> Option<StepUpId> {
+        let key = self.hasher.hash_one(what);
+        if self.filter.load(Ordering::Relaxed) & bit(key) == 0 {
+            return None;
+        }
+        let now = self.clock.monotonic();
+        let mut open = self.open();
+        let taken = open.remove(&key)?;
+        self.note(&open);
+        (now < taken.until).then_some(taken.id)
+    }
+
+    fn note(&self, open: &HashMap<u64, Open>) {
+        let filter = open.keys().fold(0, |filter, key| filter | bit(*key));
+        let end = open.values().map(|open| millis(open.until)).max();
+        self.end.store(end.unwrap_or(0), Ordering::Relaxed);
+        self.filter.store(filter, Ordering::Relaxed);
+    }
+
+    /// It only has to be another one each time; where the system has no randomness to give,
+    /// the seed of the standard library's hasher will do.
+    fn random() -> u64 {
+        getrandom::u64().unwrap_or_else(|_| RandomState::new().hash_one(()))
+    }
+
+    /// Nothing panics while it is held.
+    fn open(&self) -> MutexGuard<'_, HashMap<u64, Open>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn bit(key: u64) -> u64 {
+    1 << (key >> 58)
+}
