@@ -106,8 +106,8 @@ fn settings_of_every_kind_are_read_from_them() {
         ("APP_POLICY__INCLUDE_GRANTED", "true"),
     ]);
     let good = good.unwrap();
-    good.auth_layer().unwrap();
-    good.session_layer().unwrap().unwrap();
+    drop(good.auth_layer().unwrap());
+    drop(good.session_layer().unwrap().unwrap());
 
     for (name, value) in [
         ("APP_AUTH__STREAM_MAX_LIFE", "0816735492x"),
