@@ -83,6 +83,7 @@ mod secret;
 mod sections;
 #[cfg(feature = "oauth")]
 mod server;
+pub mod switched;
 mod tree;
 mod units;
 
@@ -93,6 +94,7 @@ use tower_layer::Stack;
 
 use self::read::missing;
 use self::sections::Sections;
+use self::switched::{PolicySwitch, SessionSwitch};
 use self::tree::Tree;
 use crate::api_key::ApiKeyLayer;
 use crate::auth::{AuthLayer, Authenticate};
@@ -123,6 +125,9 @@ pub type ConfiguredAuth = AuthLayer<Arc<dyn Authenticate>>;
 
 /// The layers that judge operations and filter lists.
 pub type ConfiguredPolicy = Stack<McpListsLayer, McpScopesLayer>;
+
+/// All layers of an MCP server.
+pub type ConfiguredStack = McpStack<ConfiguredAuth, SessionSwitch, PolicySwitch>;
 
 impl Config {
     /// Reads JSON.
@@ -298,25 +303,15 @@ impl Config {
         self.sections.policy_layers()
     }
 
-    /// All layers of an MCP server, in the one order that is right.
-    ///
-    /// A server without sessions or without a policy puts what it has into an [`McpStack`] by
-    /// itself.
+    /// All layers of an MCP server, in the one order that is right. Those for sessions and
+    /// operations let everything pass unless `session` and `policy` are configured.
     ///
     /// # Errors
-    /// As for each of the layers; and `session` or `policy` is missing.
-    pub fn stack(
-        &self,
-    ) -> Result<McpStack<ConfiguredAuth, SessionBindingLayer, ConfiguredPolicy>, ConfigError> {
-        let why = "a whole stack binds sessions; without it, make an `McpStack` of the layers";
-        let sessions = self.session_layer()?;
-        let sessions = sessions.ok_or_else(|| missing("session", "session", why))?;
-        let why = "a whole stack judges operations; without it, make an `McpStack` of the layers";
-        let policy = self.policy_layers()?;
-        let policy = policy.ok_or_else(|| missing("policy", "policy", why))?;
+    /// As for each of the layers.
+    pub fn stack(&self) -> Result<ConfiguredStack, ConfigError> {
         Ok(McpStack::new(self.origin_layer()?, self.auth_layer()?)
-            .sessions(sessions)
-            .operations(policy))
+            .sessions_by(SessionSwitch(self.session_layer()?))
+            .operations(PolicySwitch(self.policy_layers()?)))
     }
 }
 

@@ -166,7 +166,7 @@ async fn a_whole_stack() {
         StatusCode::FORBIDDEN
     );
 
-    for missing in ["session", "policy", "resource", "api_keys"] {
+    for missing in ["resource", "api_keys"] {
         let mut value = value.clone();
         value.as_object_mut().unwrap().remove(missing);
         let error = config(&value).stack().unwrap_err();
@@ -176,5 +176,79 @@ async fn a_whole_stack() {
             missing
         };
         assert_eq!(error.path(), path);
+    }
+}
+
+#[tokio::test]
+async fn a_stack_without_sessions_or_policy_lets_pass_what_they_would_look_at() {
+    let base = json!({
+        "resource": RESOURCE,
+        "api_keys": { "keys": [{ "key": KEY, "scopes": ["mcp:read"] }] },
+    });
+    let with = |names: &[&str]| {
+        let mut value = base.clone();
+        for name in names {
+            value[*name] = match *name {
+                "session" => json!({ "key": SECRET }),
+                _ => json!({ "tools": { "get_*": "mcp:read" } }),
+            };
+        }
+        config(&value).stack().unwrap()
+    };
+    // A tool that the policy denies, and a session id that was never bound.
+    let body =
+        json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": { "name": "x" } });
+    let cases: [(&[&str], StatusCode, bool); 4] = [
+        (&[], StatusCode::OK, false),
+        (&["session"], StatusCode::OK, true),
+        (&["policy"], StatusCode::FORBIDDEN, false),
+        (&["session", "policy"], StatusCode::FORBIDDEN, true),
+    ];
+    for (names, status, binds) in cases {
+        let stack = with(names);
+        let inner = service_fn(|request: Request<_>| async move {
+            let body = http_body_util::BodyExt::collect(request.into_body()).await;
+            let body = body.map_err(|_| ()).unwrap().to_bytes();
+            let response = http::Response::builder().header("mcp-session-id", "own");
+            Ok::<_, std::convert::Infallible>(response.body(Full::new(body)).unwrap())
+        });
+        let request = |session: Option<&str>, key: &str| {
+            let mut request = Request::post("/mcp")
+                .header("host", "mcp.example.com")
+                .header("content-type", "application/json")
+                .header("x-api-key", key);
+            if let Some(session) = session {
+                request = request.header("mcp-session-id", session);
+            }
+            request
+                .body(Full::new(bytes::Bytes::from(body.to_string())))
+                .unwrap()
+        };
+        let service = stack.layer(inner);
+        let answer = service.clone().oneshot(request(None, KEY)).await.unwrap();
+        assert_eq!(answer.status(), status, "{names:?}");
+        if status == StatusCode::OK {
+            let id = answer.headers()["mcp-session-id"]
+                .to_str()
+                .unwrap()
+                .to_owned();
+            assert_eq!(id != "own", binds, "{names:?}");
+            // The body comes through, both ways.
+            let read = http_body_util::BodyExt::collect(answer.into_body()).await;
+            assert_eq!(read.map_err(|_| ()).unwrap().to_bytes(), body.to_string());
+        }
+        let foreign = service
+            .clone()
+            .oneshot(request(Some("own"), KEY))
+            .await
+            .unwrap();
+        if binds {
+            assert_eq!(foreign.status(), StatusCode::NOT_FOUND, "{names:?}");
+        } else {
+            assert_eq!(foreign.status(), status, "{names:?}");
+        }
+        // Who comes in is asked in any case.
+        let stranger = service.oneshot(request(None, OTHER)).await.unwrap();
+        assert_eq!(stranger.status(), StatusCode::UNAUTHORIZED, "{names:?}");
     }
 }
