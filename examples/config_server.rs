@@ -31,13 +31,11 @@ use axum::Router;
 use axum::routing::get;
 use figment::Figment;
 use figment::providers::{Format, Serialized, Toml};
-use tower_mcp_auth::config::{Config, ConfiguredAuth, ConfiguredPolicy, Environment};
-use tower_mcp_auth::mcp::{MacKey, McpStack, PrincipalSealer, SessionBindingLayer};
+use tower_mcp_auth::ConfigError;
+use tower_mcp_auth::config::{Config, ConfiguredStack, Environment};
+use tower_mcp_auth::mcp::{MacKey, PrincipalSealer};
 use tower_mcp_auth::reload::{ReloadHandle, ReloadLayer};
 use tower_mcp_auth::testing::Issuer;
-use tower_mcp_auth::{ConfigError, OAuthLayer};
-
-type Stack = McpStack<ConfiguredAuth, SessionBindingLayer, ConfiguredPolicy>;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -90,8 +88,9 @@ struct Source {
 
 impl Source {
     fn read(&self) -> Result<Config, ConfigError> {
-        let text = std::fs::read_to_string(&self.file)
-            .map_err(|error| ConfigError::new("config", format!("{}: {error}", self.file)))?;
+        let text = std::fs::read_to_string(&self.file).map_err(|error| {
+            ConfigError::new("configuration", format!("{}: {error}", self.file))
+        })?;
         // Messages of the TOML parser show the line, which may hold a secret; ours do not.
         Config::from_toml(&text)?;
         // figment's own `Env` would make a number of a secret that has only digits.
@@ -102,42 +101,15 @@ impl Source {
             .merge(Toml::string(&text))
             .merge(Serialized::defaults(variables))
             .extract()
-            .map_err(|_| ConfigError::new("config", "it is no table"))?;
+            .map_err(|_| ConfigError::new("configuration", "it is no table"))?;
         Config::deserialize_from(merged)
     }
 
     /// The whole stack, ready to serve: an authorization server that cannot be reached is no
     /// reason to give up the keys that are held.
-    async fn stack(&self) -> Result<Stack, ConfigError> {
-        let config = self.read()?;
-        let mut layers: Vec<ConfiguredAuth> = Vec::new();
-        if let Some(oauth) = config.oauth_layer()? {
-            warm_up(&oauth).await?;
-            layers.push(oauth.boxed());
-        }
-        layers.extend(config.jwt_layer()?.map(|layer| layer.boxed()));
-        layers.extend(config.api_key_layer()?.map(|layer| layer.boxed()));
-        let mut layers = layers.into_iter();
-        let nobody = || ConfigError::new("config", "say who is let in");
-        let first = layers.next().ok_or_else(nobody)?;
-        let auth = layers.try_fold(first, |all, next| {
-            Ok::<_, ConfigError>(all.or(next)?.boxed())
-        })?;
-
-        let missing = |section| move || ConfigError::new(section, "it is missing");
-        Ok(
-            McpStack::new(config.origin_layer()?, config.apply_to(auth)?)
-                .sessions(config.session_layer()?.ok_or_else(missing("session"))?)
-                .operations(config.policy_layers()?.ok_or_else(missing("policy"))?),
-        )
+    async fn stack(&self) -> Result<ConfiguredStack, ConfigError> {
+        self.read()?.warmed_up_stack().await
     }
-}
-
-async fn warm_up(oauth: &OAuthLayer) -> Result<(), ConfigError> {
-    oauth.warm_up().await.map_err(|error| {
-        let why = error.detail().unwrap_or(error.description()).to_owned();
-        ConfigError::new("authorization_servers", why)
-    })
 }
 
 /// One after the other, each with what stands there when it begins. How it ends is traced.
@@ -145,7 +117,7 @@ async fn warm_up(oauth: &OAuthLayer) -> Result<(), ConfigError> {
 async fn reload_on(
     mut hangups: tokio::signal::unix::Signal,
     source: Source,
-    handle: ReloadHandle<Stack>,
+    handle: ReloadHandle<ConfiguredStack>,
 ) {
     while hangups.recv().await.is_some() {
         let _traced = handle.try_reload_async(source.stack()).await;
@@ -153,7 +125,7 @@ async fn reload_on(
 }
 
 /// For a probe: the server can serve even if its newest configuration is bad.
-fn ready(handle: &ReloadHandle<Stack>) -> String {
+fn ready(handle: &ReloadHandle<ConfiguredStack>) -> String {
     let status = handle.status();
     let last = match status.error() {
         None => "the last one read".to_owned(),

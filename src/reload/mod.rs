@@ -7,14 +7,14 @@
 //! ```
 //! use http::{Request, Response};
 //! use tower::{Layer, ServiceExt, service_fn};
-//! use tower_mcp_auth::api_key::{ApiKey, ApiKeys};
+//! use tower_mcp_auth::api_key::ApiKey;
 //! use tower_mcp_auth::reload::ReloadLayer;
 //! use tower_mcp_auth::{ApiKeyLayer, ConfigError};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let (old, new) = (ApiKey::generate("acme")?, ApiKey::generate("acme")?);
-//! let (layer, handle) = ReloadLayer::new(ApiKeyLayer::new([ApiKey::stored(*old.digest())])?);
+//! let (layer, handle) = ReloadLayer::new(ApiKeyLayer::new([old.to_key()])?);
 //! let inner = service_fn(async |_| Ok::<_, std::convert::Infallible>(Response::new(String::new())));
 //! let service = layer.layer(inner);
 //!
@@ -22,17 +22,17 @@
 //!     let request = Request::post("/mcp").header("x-api-key", key).body(String::new());
 //!     service.clone().oneshot(request.unwrap()).await.unwrap().status()
 //! };
-//! assert_eq!(ask(old.secret()).await, 200);
-//! assert_eq!(ask(new.secret()).await, 401);
+//! assert_eq!(ask(old.expose()).await, 200);
+//! assert_eq!(ask(new.expose()).await, 401);
 //!
-//! handle.try_reload(|| ApiKeyLayer::new([ApiKey::stored(*new.digest())]))?;
-//! assert_eq!(ask(old.secret()).await, 401);
-//! assert_eq!(ask(new.secret()).await, 200);
+//! handle.try_reload(|| ApiKeyLayer::new([new.to_key()]))?;
+//! assert_eq!(ask(old.expose()).await, 401);
+//! assert_eq!(ask(new.expose()).await, 200);
 //!
 //! // A bad configuration changes nothing, and says so.
 //! let bad = handle.try_reload(|| Err(ConfigError::new("keys", "the file is gone")));
 //! assert!(bad.is_err());
-//! assert_eq!(ask(new.secret()).await, 200);
+//! assert_eq!(ask(new.expose()).await, 200);
 //! assert_eq!(handle.status().generation(), 2);
 //! assert_eq!(handle.status().error().unwrap().setting(), "keys");
 //! # Ok(())
@@ -78,6 +78,8 @@
 //! }
 //! # }
 //! ```
+//!
+//! With a configuration it is `try_reload_async(config.warmed_up_stack())`.
 //!
 //! Clones of a layer share what it remembers. A part that did not change can be kept, and a
 //! clone of it put into the new stack: then nothing is fetched and nothing forgotten. Keys

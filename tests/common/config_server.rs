@@ -220,7 +220,15 @@ async fn config_server_reads_its_configuration_again_without_dropping_a_request(
             "policy = \"0271828182845904523536028747135266\"".to_owned(),
             "policy",
         ),
-        (configuration("") + "[operations2]\n", "operations2"),
+        (configuration("") + "[operations_two]\n", "operations_two"),
+        // Nobody listens there: keys that are held are worth more.
+        (
+            configuration("").replace(
+                "[authorization_servers.main]\n",
+                "[authorization_servers.main]\nissuer = \"http://127.0.0.1:1\"\n",
+            ),
+            "authorization_servers",
+        ),
         (
             configuration("").replace("[session]\n", "[session]\nalso_accept = [\"short\"]\n"),
             "session.also_accept",
@@ -290,7 +298,7 @@ async fn config_server_does_not_start_with_a_bad_configuration() {
         (
             "MCP_AUTH_SESION__KEY",
             SESSION_KEY,
-            "sesion: `sesion` is no setting",
+            "configuration: `sesion` is no setting",
         ),
         (
             "MCP_AUTH_OPERATIONS__MAX_BODY_BYTES",
