@@ -28,6 +28,9 @@
 //! ([`mcp::PrincipalSealer`]), foreign hosts and pages are kept out ([`mcp::OriginLayer`]); and
 //! [`mcp::McpStack`] puts the layers in order.
 //!
+//! While the server runs, any of these, or all of them together, can be swapped for new ones
+//! without dropping a request ([`reload`]).
+//!
 //! Every auth layer refuses credentials in query strings, ambiguous and malformed ones, answers
 //! in the form the client understands (RFC 6750 challenges, JSON, gRPC statuses), takes the
 //! credential out of the request, and puts a [`Principal`] into its extensions.
@@ -121,6 +124,7 @@ mod permissions;
 mod placeholder;
 mod principal;
 mod refusal;
+pub mod reload;
 pub mod scopes;
 pub mod telemetry;
 #[cfg(feature = "testing")]

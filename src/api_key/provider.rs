@@ -305,20 +305,20 @@ impl Authenticate for ApiKeys {
     }
 
     fn authenticate(&self, credential: &Credential<'_>, _: RequestHead<'_>) -> Authentication {
-        let memory = match &self.source {
-            Source::Memory(memory) => memory,
-            #[cfg(feature = "api-key-store")]
-            Source::File(file) => file.watched(),
-            #[cfg(feature = "api-key-store")]
-            Source::Store(cache) => {
-                return match credential.check() {
-                    Ok(()) => self.ask(cache, credential.value()),
-                    Err(error) => Authentication::Ready(Err(error)),
-                };
-            }
+        let find = |memory| {
+            let found = self.find(memory, credential.as_bytes());
+            Authentication::Ready(found.map_err(|error| credential.refused(error)))
         };
-        let found = self.find(memory, credential.as_bytes());
-        Authentication::Ready(found.map_err(|error| credential.refused(error)))
+        match &self.source {
+            Source::Memory(memory) => find(memory),
+            #[cfg(feature = "api-key-store")]
+            Source::File(file) => find(file.watched()),
+            #[cfg(feature = "api-key-store")]
+            Source::Store(cache) => match credential.check() {
+                Ok(()) => self.ask(cache, credential.value()),
+                Err(error) => Authentication::Ready(Err(error)),
+            },
+        }
     }
 
     fn provider_name(&self, _: &Credential<'_>) -> &'static str {

@@ -69,6 +69,7 @@
 //! secret in the wrong place. A name that is no setting is repeated only if it looks like one.
 
 mod api_keys;
+mod environment;
 #[cfg(feature = "oauth")]
 mod introspection;
 #[cfg(feature = "jwt")]
@@ -110,6 +111,7 @@ use crate::mcp::{
 #[cfg(feature = "oauth")]
 use crate::oauth::{OAuthLayer, OAuthLayerBuilder};
 
+pub use self::environment::Environment;
 #[cfg(feature = "schema")]
 #[cfg_attr(docsrs, doc(cfg(feature = "schema")))]
 pub use self::schema::json_schema;
@@ -199,11 +201,19 @@ impl Config {
     /// No provider is configured, a setting is refused, a secret cannot be read, or two
     /// providers cannot stand together.
     pub fn auth_layer(&self) -> Result<ConfiguredAuth, ConfigError> {
-        let mut auth: Option<ConfiguredAuth> = None;
         #[cfg(feature = "oauth")]
-        if let Some(oauth) = self.oauth_layer()? {
-            auth = Some(oauth.boxed());
-        }
+        let oauth = self.oauth_layer()?.map(OAuthLayer::boxed);
+        #[cfg(not(feature = "oauth"))]
+        let oauth = None;
+        self.auth_layer_with(oauth)
+    }
+
+    /// With a layer for access tokens that was made before.
+    fn auth_layer_with(
+        &self,
+        oauth: Option<ConfiguredAuth>,
+    ) -> Result<ConfiguredAuth, ConfigError> {
+        let mut auth = oauth;
         #[cfg(feature = "jwt")]
         if let Some(jwt) = self.jwt_layer()? {
             auth = Some(together(auth, jwt.boxed(), "jwt")?);
@@ -349,7 +359,33 @@ impl Config {
     /// # Errors
     /// As for each of the layers.
     pub fn stack(&self) -> Result<ConfiguredStack, ConfigError> {
-        Ok(McpStack::new(self.origin_layer()?, self.auth_layer()?)
+        self.stack_around(self.auth_layer()?)
+    }
+
+    /// The [stack](Self::stack), with the keys of all authorization servers fetched: for a
+    /// [reload](crate::reload) that neither slows requests down nor takes up servers that
+    /// cannot be reached.
+    ///
+    /// # Errors
+    /// As for `stack`; or the keys of a server could not be fetched.
+    #[cfg(feature = "oauth")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "oauth")))]
+    pub async fn warmed_up_stack(&self) -> Result<ConfiguredStack, ConfigError> {
+        let oauth = self.oauth_layer()?;
+        // Whatever else is wrong is told without asking anybody.
+        let stack =
+            self.stack_around(self.auth_layer_with(oauth.clone().map(OAuthLayer::boxed))?)?;
+        if let Some(oauth) = oauth {
+            oauth.warm_up().await.map_err(|error| {
+                let why = error.detail().unwrap_or(error.description());
+                ConfigError::new("authorization_servers", why)
+            })?;
+        }
+        Ok(stack)
+    }
+
+    fn stack_around(&self, auth: ConfiguredAuth) -> Result<ConfiguredStack, ConfigError> {
+        Ok(McpStack::new(self.origin_layer()?, auth)
             .sessions_by(SessionSwitch(self.session_layer()?))
             .operations(PolicySwitch(self.policy_layers()?)))
     }

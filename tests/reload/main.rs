@@ -4,4 +4,7 @@
 mod common;
 
 #[cfg(feature = "config")]
+mod environment;
+#[cfg(feature = "config")]
 mod secret;
+mod swap;
