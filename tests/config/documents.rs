@@ -228,6 +228,7 @@ fn good_configurations_are_valid() {
     let schema = schema();
     let examples = [
         toml(TOML),
+        toml(include_str!("../../examples/config_server.toml")),
         json!({}),
         json!({ "authorization_servers": [{ "issuer": "x" }], "auth": { "stream_grace": 5 } }),
         json!({ "authorization_servers": { "x": { "preset": { "auth0": { "domain": "x" } } } } }),
