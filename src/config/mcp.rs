@@ -5,10 +5,12 @@ use tower_layer::Stack;
 use super::read::{missing, secret_at};
 use super::sections::{Auth, Sections};
 use super::units::Span;
+use crate::attempts::FailedAttemptsLayer;
 use crate::auth::{AuthLayer, Authenticate, SseEndpoints};
 use crate::error::ConfigError;
-use crate::mcp::MacKey;
-use crate::mcp::{McpListsLayer, McpScopesLayer, OriginLayer, SessionBindingLayer};
+use crate::mcp::{
+    MacKey, McpListsLayer, McpScopesLayer, OriginLayer, PrincipalSealer, SessionBindingLayer,
+};
 
 impl Auth {
     pub(super) fn add<P: Authenticate + Clone>(
@@ -90,6 +92,62 @@ impl Sections {
         }
         if self.origin.dangerously_any_host {
             layer = layer.dangerously_any_host();
+        }
+        Ok(layer)
+    }
+
+    pub(super) fn sealer(&self) -> Result<Option<PrincipalSealer>, ConfigError> {
+        let Some(section) = &self.sealer else {
+            return Ok(None);
+        };
+        let why = "state is sealed with a key: `openssl rand -base64 32` makes one";
+        let key = section.key.as_ref();
+        let key = key.ok_or_else(|| missing("key", "sealer.key", why))?;
+        let secret = secret_at(key, "sealer.key")?;
+        let key = MacKey::new(secret.expose()).map_err(|error| error.at("sealer.key"))?;
+        let mut sealer = PrincipalSealer::new(key);
+        for (step, key) in &section.also_accept.items {
+            let path = format!("sealer.also_accept{step}");
+            let secret = secret_at(key, &path)?;
+            let accepted = MacKey::new(secret.expose()).and_then(|key| sealer.also_accept(key));
+            sealer = accepted.map_err(|error| error.at(path))?;
+        }
+        if let Some(purpose) = &section.purpose {
+            sealer = sealer.purpose(purpose.as_str());
+        }
+        if let Some(Span(lifetime)) = section.lifetime {
+            let set = sealer.lifetime(lifetime);
+            sealer = set.map_err(|error| error.at("sealer.lifetime"))?;
+        }
+        if let Some(size) = section.max_bytes {
+            sealer = sealer.max_bytes(size.bytes("sealer.max_bytes".to_owned())?);
+        }
+        Ok(Some(sealer))
+    }
+
+    pub(super) fn failed_attempts(
+        &self,
+        mut layer: FailedAttemptsLayer,
+    ) -> Result<FailedAttemptsLayer, ConfigError> {
+        let section = &self.failed_attempts;
+        let under = |error: ConfigError| error.under("failed_attempts");
+        if let Some(failures) = section.max_failures {
+            layer = layer.max_failures(failures).map_err(under)?;
+        }
+        if let Some(Span(window)) = section.window {
+            layer = layer.window(window).map_err(under)?;
+        }
+        if let Some(Span(pause)) = section.pause {
+            layer = layer.pause(pause).map_err(under)?;
+        }
+        if let Some(addresses) = section.max_addresses {
+            layer = layer.max_addresses(addresses).map_err(under)?;
+        }
+        if let Some(bits) = section.ipv6_prefix {
+            layer = layer.ipv6_prefix(bits).map_err(under)?;
+        }
+        if let Some(grpc) = section.grpc_refusals {
+            layer = layer.grpc_refusals(grpc);
         }
         Ok(layer)
     }

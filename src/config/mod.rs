@@ -47,8 +47,11 @@
 //! | times | `"2027-01-01T00:00:00Z"`; a number is seconds since 1970 |
 //! | lists of texts | a list, or one text with white space between its elements |
 //! | flags and numbers | as the format has them, or in a text |
-//! | authorization servers, API keys, older session keys | a list, or a map by name, because environment sources build no lists |
+//! | authorization servers, API keys, older keys, scopes of claims | a list, or a map by name, because environment sources build no lists |
 //! | secrets | the text itself, `{ env = "NAME" }` or `{ file = "path" }` |
+//!
+//! An empty text is no list; `[]` is. A relative path starts where the process was started.
+//! A section of a feature that is off is unknown.
 //!
 //! A secret is a text, never a number: one of digits alone needs its quotes. Of a file one line
 //! end is dropped. Neither may then be empty, and a variable must be set. Secrets are read when
@@ -97,11 +100,14 @@ use self::sections::Sections;
 use self::switched::{PolicySwitch, SessionSwitch};
 use self::tree::Tree;
 use crate::api_key::ApiKeyLayer;
+use crate::attempts::FailedAttemptsLayer;
 use crate::auth::{AuthLayer, Authenticate};
 use crate::error::ConfigError;
 #[cfg(feature = "jwt")]
 use crate::jwt::{JwtLayer, JwtLayerBuilder};
-use crate::mcp::{McpListsLayer, McpScopesLayer, McpStack, OriginLayer, SessionBindingLayer};
+use crate::mcp::{
+    McpListsLayer, McpScopesLayer, McpStack, OriginLayer, PrincipalSealer, SessionBindingLayer,
+};
 #[cfg(feature = "oauth")]
 use crate::oauth::{OAuthLayer, OAuthLayerBuilder};
 
@@ -301,6 +307,42 @@ impl Config {
     /// The key is missing or refused, or cannot be read.
     pub fn session_layer(&self) -> Result<Option<SessionBindingLayer>, ConfigError> {
         self.sections.session_layer()
+    }
+
+    /// What seals state that clients keep, if `sealer` is configured.
+    ///
+    /// # Errors
+    /// The key is missing or refused, or cannot be read.
+    pub fn sealer(&self) -> Result<Option<PrincipalSealer>, ConfigError> {
+        self.sections.sealer()
+    }
+
+    /// Sets the layer to what `failed_attempts` says. Where the address of a client stands is no
+    /// data.
+    ///
+    /// # Errors
+    /// A limit is refused.
+    pub fn failed_attempts(
+        &self,
+        layer: FailedAttemptsLayer,
+    ) -> Result<FailedAttemptsLayer, ConfigError> {
+        self.sections.failed_attempts(layer)
+    }
+
+    /// The CORS layer for the same origins as those of `origin.allow_origins`; none without.
+    ///
+    /// # Errors
+    /// An origin cannot stand in a header.
+    #[cfg(feature = "cors")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "cors")))]
+    pub fn cors_layer(&self) -> Result<tower_http::cors::CorsLayer, ConfigError> {
+        let origins = self.sections.origin.allow_origins.0.iter();
+        let origins: Result<Vec<http::HeaderValue>, _> = origins.map(|text| text.parse()).collect();
+        let origins = origins.map_err(|_| {
+            let why = "an origin is like https://app.example.com";
+            ConfigError::new("allow_origins", why).at("origin.allow_origins")
+        })?;
+        Ok(crate::cors::layer(origins))
     }
 
     /// The layers that judge operations and filter lists, if a `policy` is configured.

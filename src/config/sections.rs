@@ -59,6 +59,10 @@ section! {
         operations: Operations,
         /// How lists are filtered by the policy.
         lists: Lists,
+        /// Seals state that clients keep.
+        sealer: Option<Sealer>,
+        /// Stops hearing addresses that fail too often.
+        failed_attempts: FailedAttempts,
     }
 }
 
@@ -305,9 +309,9 @@ section! {
 section! {
     /// The endpoints of the old HTTP+SSE transport, and which need a credential.
     Sse {
-        /// Whether the event stream needs one.
+        /// Whether the event stream needs one; by default it does not, and a warning says so.
         sse: Option<bool>,
-        /// Whether messages need one.
+        /// Whether messages need one; by default they do.
         messages: Option<bool>,
         /// The path of the event stream; `/sse` by default.
         sse_path: Option<String>,
@@ -355,5 +359,39 @@ section! {
     Lists {
         /// How large a list may be.
         max_bytes: Option<Size>,
+    }
+}
+
+section! {
+    /// Seals state that clients keep.
+    Sealer {
+        /// The key it is sealed with, at least 32 bytes.
+        key: Option<SecretSource>,
+        /// Older keys, whose seals are still good: a list, or a map by name.
+        also_accept: Listed<SecretSource>,
+        /// What is sealed, where one key seals several things.
+        purpose: Option<String>,
+        /// How long a seal is good.
+        lifetime: Option<Span>,
+        /// How large what is sealed may be.
+        max_bytes: Option<Size>,
+    }
+}
+
+section! {
+    /// Stops hearing addresses that fail too often.
+    FailedAttempts {
+        /// How many failures an address has within the window.
+        max_failures: Option<u32>,
+        /// The window.
+        window: Option<Span>,
+        /// For how long it is not heard then.
+        pause: Option<Span>,
+        /// How many addresses are watched.
+        max_addresses: Option<usize>,
+        /// How many bits of an IPv6 address are one address.
+        ipv6_prefix: Option<u8>,
+        /// Whether gRPC requests are refused in gRPC's form.
+        grpc_refusals: Option<bool>,
     }
 }

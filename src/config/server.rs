@@ -9,7 +9,7 @@ use super::introspection::IntrospectionSection;
 use super::presets::Preset;
 use super::read::{algorithms, not_both};
 use super::sections::section;
-use super::units::{Span, Texts};
+use super::units::{Listed, Span, Texts};
 use crate::error::ConfigError;
 use crate::oauth::{AuthorizationServer, OAuthLayerBuilder};
 
@@ -58,8 +58,8 @@ section! {
         shared_audiences: Texts,
         /// Claims tokens must have, with one of these values.
         require_claims: BTreeMap<String, Texts>,
-        /// Roles and groups that become scopes.
-        scopes_from_claims: Vec<ScopesFromClaim>,
+        /// Roles and groups that become scopes: a list, or a map by name.
+        scopes_from_claims: Listed<ScopesFromClaim>,
         /// Asks the server about its tokens.
         introspection: Option<IntrospectionSection>,
         /// Accepts answers without looking whom their tokens are for.
@@ -238,12 +238,12 @@ impl Server {
             let required = server.require_claim(name.as_str(), values);
             server = required.map_err(at(&format!("require_claims.{name}")))?;
         }
-        for (index, mapping) in self.scopes_from_claims.iter().enumerate() {
+        for (step, mapping) in &self.scopes_from_claims.items {
             let claim = mapping.claim.0.iter().map(String::as_str);
             let scopes = mapping.scopes.iter();
             let scopes = scopes.map(|(role, granted)| (role.as_str(), granted));
             let mapped = server.scopes_from_claim(claim, scopes);
-            server = mapped.map_err(at(&format!("scopes_from_claims[{index}]")))?;
+            server = mapped.map_err(at(&format!("scopes_from_claims{step}")))?;
         }
         Ok(server)
     }

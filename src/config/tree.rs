@@ -26,6 +26,8 @@ pub(super) enum Tree {
     Text(String),
     List(Vec<Self>),
     Map(Vec<(String, Self)>),
+    /// What no setting is: bytes, and numbers of more than 64 bits.
+    Strange,
 }
 
 impl<'de> Deserialize<'de> for Tree {
@@ -69,6 +71,18 @@ impl<'de> Deserialize<'de> for Tree {
 
             fn visit_f64<E>(self, number: f64) -> Result<Tree, E> {
                 Ok(Tree::Float(number))
+            }
+
+            fn visit_i128<E>(self, _: i128) -> Result<Tree, E> {
+                Ok(Tree::Strange)
+            }
+
+            fn visit_u128<E>(self, _: u128) -> Result<Tree, E> {
+                Ok(Tree::Strange)
+            }
+
+            fn visit_bytes<E>(self, _: &[u8]) -> Result<Tree, E> {
+                Ok(Tree::Strange)
             }
 
             fn visit_str<E>(self, text: &str) -> Result<Tree, E> {
@@ -120,6 +134,7 @@ impl<'de> Deserializer<'de> for Tree {
             Self::Natural(number) => visitor.visit_u64(number),
             Self::Float(number) => visitor.visit_f64(number),
             Self::Text(text) => visitor.visit_string(text),
+            Self::Strange => Err(de::Error::invalid_type(Unexpected::Other(""), &visitor)),
             Self::List(items) => visitor.visit_seq(SeqDeserializer::new(items.into_iter())),
             Self::Map(entries) => visitor.visit_map(MapDeserializer::new(entries.into_iter())),
         }
@@ -177,6 +192,10 @@ impl<'de> Deserializer<'de> for Tree {
         }
     }
 
+    fn deserialize_u8<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        self.deserialize_u64(visitor)
+    }
+
     fn deserialize_u32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
         self.deserialize_u64(visitor)
     }
@@ -199,7 +218,7 @@ impl<'de> Deserializer<'de> for Tree {
     }
 
     forward_to_deserialize_any! {
-        i8 i16 i32 i64 i128 u8 u16 u128 f32 f64 char str string bytes byte_buf unit
+        i8 i16 i32 i64 i128 u16 u128 f32 f64 char str string bytes byte_buf unit
         unit_struct seq tuple tuple_struct identifier ignored_any
     }
 }

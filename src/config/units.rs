@@ -141,10 +141,17 @@ impl<'de> Deserialize<'de> for Texts {
             type Value = Texts;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a list of texts, or a text with white space between them")
+                f.write_str(
+                    "a list of texts, or a text that is not empty, with white space between them",
+                )
             }
 
-            fn visit_str<E>(self, text: &str) -> Result<Texts, E> {
+            fn visit_str<E: Error>(self, text: &str) -> Result<Texts, E> {
+                // A variable that is set to nothing is a mistake, and no list is what opens some
+                // settings up; `[]` says that it is meant.
+                if text.trim().is_empty() {
+                    return Err(E::invalid_value(Unexpected::Str(""), &self));
+                }
                 Ok(Texts(text.split_whitespace().map(str::to_owned).collect()))
             }
 

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use serde_json::{Value, json};
+use tower_mcp_auth::attempts::FailedAttemptsLayer;
 use tower_mcp_auth::config::{Config, json_schema};
 
 use crate::{KEY, RESOURCE, SECRET};
@@ -30,6 +31,8 @@ fn the_documented_configuration_makes_all_layers() {
         ("api-key", KEY),
         ("session", "Lm5tRz8XqVb3NcKy7WfJhGd2PsEu9AoB"),
         ("session-old", "Vn4kTy6ZsMx1QwRb8LcHfJg3DpUe7AiC"),
+        ("sealer", "Bt6wQy2XsNz9LmRk4JcVfHg7DpUe1AoT"),
+        ("sealer-old", "Hc8vMy5ZsQx3TwRb1LnKfJg6DpUe9AiW"),
     ] {
         fs::write(secrets.join(name), format!("{secret}\n")).unwrap();
     }
@@ -38,6 +41,13 @@ fn the_documented_configuration_makes_all_layers() {
     let _ = config.stack().unwrap();
     let oauth = config.oauth_layer().unwrap().unwrap();
     assert_eq!(oauth.resource().resource(), RESOURCE);
+    assert!(config.sealer().unwrap().is_some());
+    assert!(
+        config
+            .failed_attempts(FailedAttemptsLayer::new(|_| None))
+            .is_ok()
+    );
+    assert!(config.cors_layer().is_ok());
     assert!(config.jwt_layer().unwrap().is_some());
     assert!(config.api_key_layer().unwrap().is_some());
     fs::remove_dir_all(secrets).unwrap();
@@ -102,6 +112,13 @@ fn what_the_document_says_of_defaults_is_true() {
         let documented = policy(section, &toml(TOML)[section]);
         assert_eq!(documented, policy(section, &json!({})), "{section}");
     }
+    let attempts = |value: &Value| {
+        let config = crate::config(&json!({ "failed_attempts": value }));
+        let layer = FailedAttemptsLayer::new(|_| None);
+        format!("{:?}", config.failed_attempts(layer).unwrap())
+    };
+    let documented = attempts(&toml(TOML)["failed_attempts"]);
+    assert_eq!(documented, attempts(&json!({})));
     let auth = |value: &Value| {
         let value = json!({ "api_keys": { "keys": [{ "key": KEY }] }, "auth": value });
         format!("{:?}", crate::config(&value).auth_layer().unwrap())

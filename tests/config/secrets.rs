@@ -181,6 +181,20 @@ fn no_error_of_toml_shows_a_line() {
 }
 
 #[test]
+fn numbers_no_format_here_has_are_not_shown_either() {
+    use serde::de::value::{Error, MapDeserializer, U128Deserializer};
+
+    let digits = 731_649_085_273_164_908_527_316_490_852_u128;
+    let map = [("resource", digits)].into_iter();
+    let read = Config::deserialize_from(MapDeserializer::<_, Error>::new(map));
+    let error = read.unwrap_err();
+    assert_eq!(error.path(), "resource");
+    assert!(!error.to_string().contains("73164"), "{error}");
+    let whole = <Config as serde::Deserialize>::deserialize(U128Deserializer::<Error>::new(digits));
+    assert!(!whole.unwrap_err().to_string().contains("73164"));
+}
+
+#[test]
 fn a_secret_of_digits_is_a_text() {
     let key = |value: Value| {
         let value = json!({ "api_keys": { "keys": [{ "key": value }] } });

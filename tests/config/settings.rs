@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
+use tower_mcp_auth::attempts::FailedAttemptsLayer;
 use tower_mcp_auth::auth::{AuthLayer, SseEndpoints};
 use tower_mcp_auth::jose::{Algorithm, Secret, SigningKey};
 use tower_mcp_auth::jwt::JwtLayerBuilder;
 use tower_mcp_auth::mcp::{
-    MacKey, McpListsLayer, McpScopesLayer, OriginLayer, ScopePolicy, SessionBindingLayer,
+    MacKey, McpListsLayer, McpScopesLayer, OriginLayer, PrincipalSealer, ScopePolicy,
+    SessionBindingLayer,
 };
 use tower_mcp_auth::oauth::presets::{
     auth0, authentik, clerk, cognito, descope, entra, google, hydra, keycloak, logto, okta,
@@ -273,7 +275,7 @@ fn authorization_servers() {
     type Set = fn(AuthorizationServer) -> Result<AuthorizationServer, ConfigError>;
     let file = std::env::temp_dir().join(format!("tower-mcp-auth-jwks-{}", std::process::id()));
     std::fs::write(&file, key_set()).unwrap();
-    let cases: [(&str, Value, Set); 18] = [
+    let cases: [(&str, Value, Set); 19] = [
         ("dangerously_allow_http_to", json!("keys.svc"), |s| {
             s.dangerously_allow_http_to("keys.svc")
         }),
@@ -317,6 +319,11 @@ fn authorization_servers() {
         (
             "scopes_from_claims",
             json!([{ "claim": ["a", "b"], "scopes": { "r": "x y" } }]),
+            |s| s.scopes_from_claim(["a", "b"], [("r", "x y")]),
+        ),
+        (
+            "scopes_from_claims",
+            json!({ "x": { "claim": "a b", "scopes": { "r": "x y" } } }),
             |s| s.scopes_from_claim(["a", "b"], [("r", "x y")]),
         ),
         ("introspection_without_audience", json!(true), |s| {
@@ -934,4 +941,68 @@ fn the_layers_for_mcp() {
     }
     let none: Map<String, Value> = Map::new();
     assert!(config(&none.into()).policy_layers().unwrap().is_none());
+}
+
+#[test]
+fn sealers_and_limits_of_failed_attempts() {
+    let key = |text: &str| MacKey::new(text).unwrap();
+    let older = "Qk3w8ZtV1nBy6HsLr0JmXc9PfUeDa2Gi";
+    let made = |more: &Value| {
+        let section = with(json!({ "key": SECRET }), more);
+        let config = config(&json!({ "sealer": section }));
+        format!("{:?}", config.sealer().unwrap().unwrap())
+    };
+    let sealer = || PrincipalSealer::new(key(SECRET));
+    let default = format!("{:?}", sealer());
+    assert_eq!(made(&json!({})), default);
+    for (more, set) in [
+        (
+            json!({ "also_accept": [older] }),
+            sealer().also_accept(key(older)).unwrap(),
+        ),
+        (json!({ "purpose": "x" }), sealer().purpose("x")),
+        (
+            json!({ "lifetime": "7m" }),
+            sealer().lifetime(seconds(420)).unwrap(),
+        ),
+        (json!({ "max_bytes": "7 kB" }), sealer().max_bytes(7000)),
+    ] {
+        same(&more, &made(&more), &format!("{set:?}"), &default);
+    }
+    let no_key = config(&json!({ "sealer": {} })).sealer().unwrap_err();
+    assert_eq!(no_key.path(), "sealer.key");
+    assert!(config(&json!({})).sealer().unwrap().is_none());
+
+    let layer = || FailedAttemptsLayer::new(|_| None);
+    let made = |section: &Value| {
+        let config = config(&json!({ "failed_attempts": section }));
+        format!("{:?}", config.failed_attempts(layer()).unwrap())
+    };
+    let default = format!("{:?}", layer());
+    assert_eq!(made(&json!({})), default);
+    for (section, set) in [
+        (json!({ "max_failures": 7 }), layer().max_failures(7)),
+        (json!({ "window": "7s" }), layer().window(seconds(7))),
+        (json!({ "pause": "7s" }), layer().pause(seconds(7))),
+        (json!({ "max_addresses": 7 }), layer().max_addresses(7)),
+        (json!({ "ipv6_prefix": "56" }), layer().ipv6_prefix(56)),
+    ] {
+        same(
+            &section,
+            &made(&section),
+            &format!("{:?}", set.unwrap()),
+            &default,
+        );
+    }
+    for (name, value) in [
+        ("max_failures", 0),
+        ("window", 0),
+        ("pause", 0),
+        ("max_addresses", 0),
+        ("ipv6_prefix", 8),
+    ] {
+        let config = config(&json!({ "failed_attempts": { name: value } }));
+        let error = config.failed_attempts(layer()).unwrap_err();
+        assert_eq!(error.path(), format!("failed_attempts.{name}"));
+    }
 }

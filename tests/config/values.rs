@@ -81,10 +81,24 @@ fn a_list_of_texts_may_be_one_text() {
     for (one, other) in [
         (json!("/a"), json!(["/a"])),
         (json!("/a /b"), json!(["/a", "/b"])),
-        (json!(""), json!([])),
     ] {
         let paths = |value: &Value| auth(&json!({ "public_paths": value }));
         assert_eq!(paths(&one), paths(&other), "{one} {other}");
+    }
+}
+
+#[test]
+fn an_empty_text_is_no_list() {
+    for (section, name) in [
+        ("jwt", "audience"),
+        ("jwt", "required_scopes"),
+        ("auth", "public_paths"),
+    ] {
+        for empty in ["", "  ", "\n"] {
+            let value = json!({ section: { name: empty } });
+            let error = Config::from_json(&value.to_string()).unwrap_err();
+            assert_eq!(error.path(), format!("{section}.{name}"));
+        }
     }
 }
 
