@@ -17,6 +17,9 @@ use crate::error::ConfigError;
 /// space between its elements. What has names in capitals or with other characters, such as
 /// tools in a policy, needs a file.
 ///
+/// Where the file has a list and a variable names an element, most ways to put the two together
+/// take the variables alone: name the elements in the file, too.
+///
 /// A source that guesses the kind of a value makes a number of a secret that has only digits,
 /// and loses its zeros. This one does not: numbers and flags are read from strings, where a
 /// setting wants them.

@@ -146,6 +146,9 @@ impl fmt::Debug for SecretSource {
 }
 
 /// A secret that was read. It is wiped when dropped, and `Debug` does not print it.
+///
+/// The text of a configuration that holds the secret itself, and the environment, are not wiped:
+/// a file is the place that leaves nothing behind.
 pub struct SecretText(SecretBox<String>);
 
 impl Clone for SecretText {

@@ -86,6 +86,12 @@
 //! that a server makes for itself have to be kept, or be configured: with a new
 //! [`MacKey::random_per_process`](crate::mcp::MacKey::random_per_process) all sessions end.
 //!
+//! Counters begin anew as well: leave a
+//! [`FailedAttemptsLayer`](crate::attempts::FailedAttemptsLayer) and other limits outside, so
+//! that a reload does not let those in again who were kept out. What was taken out of a layer
+//! before, such as its [metadata service](crate::OAuthLayer::metadata_service), stays the old
+//! one.
+//!
 //! The old layer, and with it what it does in the background, is dropped when its last request
 //! has ended and each service made with it was asked again, or dropped.
 
