@@ -21,6 +21,8 @@ pub(crate) const TRACED_CHARS: usize = 128;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError {
     setting: &'static str,
+    /// Where the setting stands, if it comes from a configuration.
+    path: Option<Box<str>>,
     message: String,
 }
 
@@ -32,6 +34,7 @@ impl ConfigError {
     pub fn new(setting: &'static str, message: impl Into<String>) -> Self {
         Self {
             setting,
+            path: None,
             message: message.into(),
         }
     }
@@ -40,11 +43,38 @@ impl ConfigError {
     pub fn setting(&self) -> &'static str {
         self.setting
     }
+
+    /// Where the setting stands in a configuration: `authorization_servers[1].issuer`. The
+    /// name of the setting, where it does not come from one.
+    pub fn path(&self) -> &str {
+        self.path.as_deref().unwrap_or(self.setting)
+    }
+
+    #[cfg(all(feature = "config", feature = "oauth"))]
+    pub(crate) fn has_path(&self) -> bool {
+        self.path.is_some()
+    }
+
+    /// The same error, of a setting that stands here.
+    #[cfg(feature = "config")]
+    pub(crate) fn at(self, path: impl Into<Box<str>>) -> Self {
+        Self {
+            path: Some(path.into()),
+            ..self
+        }
+    }
+
+    /// The same error, of a setting in this section.
+    #[cfg(feature = "config")]
+    pub(crate) fn under(self, section: &str) -> Self {
+        let path = format!("{section}.{}", self.path());
+        self.at(path)
+    }
 }
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.setting, self.message)
+        write!(f, "{}: {}", self.path(), self.message)
     }
 }
 

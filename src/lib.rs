@@ -28,6 +28,9 @@
 //! ([`mcp::PrincipalSealer`]), foreign hosts and pages are kept out ([`mcp::OriginLayer`]); and
 //! [`mcp::McpStack`] puts the layers in order.
 //!
+//! While the server runs, any of these, or all of them together, can be swapped for new ones
+//! without dropping a request ([`reload`]).
+//!
 //! Every auth layer refuses credentials in query strings, ambiguous and malformed ones, answers
 //! in the form the client understands (RFC 6750 challenges, JSON, gRPC statuses), takes the
 //! credential out of the request, and puts a [`Principal`] into its extensions.
@@ -67,8 +70,10 @@
 //! | `cors` | a CORS layer that fits browser clients of MCP | no |
 //! | `testing` | a development issuer on loopback | no |
 //! | `toml` | key files in TOML, and `api-key-store` | no |
+//! | `config` | layers from a configuration of any serde format | no |
+//! | `schema` | the JSON Schema of that configuration, and `config` | no |
 //! | `metrics` | [`telemetry`] speaks to a recorder of the `metrics` facade: Prometheus, say | no |
-//! | `redis`, `schema` | nothing yet; the names are taken for shared stores and configuration schemas | no |
+//! | `redis` | nothing yet; the name is taken for shared stores | no |
 //!
 //! API keys that the program holds, scopes and the layers for MCP need no feature. `jwt` and
 //! `oauth` need one of the two backends.
@@ -93,6 +98,9 @@ pub mod attempts;
 pub mod auth;
 mod challenge;
 mod clock;
+#[cfg(feature = "config")]
+#[cfg_attr(docsrs, doc(cfg(feature = "config")))]
+pub mod config;
 #[cfg(feature = "cors")]
 #[cfg_attr(docsrs, doc(cfg(feature = "cors")))]
 pub mod cors;
@@ -111,9 +119,12 @@ pub mod mcp;
 #[cfg_attr(docsrs, doc(cfg(feature = "oauth")))]
 pub mod oauth;
 mod observe;
+#[cfg(any(feature = "api-key-store", feature = "config"))]
+mod permissions;
 mod placeholder;
 mod principal;
 mod refusal;
+pub mod reload;
 pub mod scopes;
 pub mod telemetry;
 #[cfg(feature = "testing")]

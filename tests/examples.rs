@@ -3,6 +3,9 @@
 //!
 //! `cargo test` builds the examples; `cargo test --test examples` alone does not.
 
+#[cfg(unix)]
+#[path = "common/config_server.rs"]
+mod config_server;
 #[path = "common/rmcp_dance.rs"]
 mod rmcp_dance;
 
@@ -26,9 +29,10 @@ use tower_mcp_auth::api_key::KeyFile;
 use tower_mcp_auth::{ApiKeyLayer, Principal};
 
 /// All that listen: `every_example_is_asked` compares with the folder.
-const EXAMPLES: [&str; 12] = [
+const EXAMPLES: [&str; 13] = [
     "api_key",
     "axum",
+    "config_server",
     "hyper",
     "introspection",
     "jwt",
@@ -55,7 +59,7 @@ const DEADLINE: Duration = Duration::from_secs(30);
 
 /// An example that listens. It is killed when dropped, so by a panic as well.
 struct Example {
-    _child: Child,
+    child: Child,
     /// Kept open, because writing into a closed pipe would end the example.
     _stdout: Lines<BufReader<ChildStdout>>,
     printed: Vec<String>,
@@ -104,7 +108,7 @@ impl Example {
         };
         let url = timeout(DEADLINE, listening).await.expect("it listens");
         Self {
-            _child: child,
+            child,
             _stdout: stdout,
             printed,
             url,
@@ -267,7 +271,7 @@ fn every_example_is_asked() {
     let mut found: Vec<String> = std::fs::read_dir(folder)
         .expect("the folder of the examples")
         .map(|entry| entry.expect("an entry").path())
-        .filter(|path| path.is_file())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
         .map(|path| path.file_stem().expect("a name").to_string_lossy().into())
         .collect();
     found.sort();

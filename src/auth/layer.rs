@@ -415,6 +415,7 @@ impl<P: fmt::Debug> fmt::Debug for AuthLayer<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AuthLayer")
             .field("provider", &self.state.provider)
-            .finish_non_exhaustive()
+            .field("settings", &self.state.settings)
+            .finish()
     }
 }

@@ -40,7 +40,7 @@ pub(super) struct ReadBody {
 }
 
 impl<B> RequestBody<B> {
-    pub(super) fn unread(body: B) -> Self {
+    pub(crate) fn unread(body: B) -> Self {
         Self {
             kind: Kind::Unread { body },
         }

@@ -95,6 +95,19 @@ impl<A, Operations> McpStack<A, Identity, Operations> {
     }
 }
 
+impl<A, Operations> McpStack<A, Identity, Operations> {
+    /// What stands where sessions are bound.
+    #[cfg(feature = "config")]
+    pub(crate) fn sessions_by<L>(self, sessions: L) -> McpStack<A, L, Operations> {
+        McpStack {
+            origin: self.origin,
+            auth: self.auth,
+            sessions,
+            operations: self.operations,
+        }
+    }
+}
+
 impl<A, Sessions> McpStack<A, Sessions, Identity> {
     /// Judges each operation by the scopes of its principal, and shows in lists what they may
     /// use: both layers with this policy, and with their defaults.

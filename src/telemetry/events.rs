@@ -7,7 +7,7 @@ use tracing::{Span, debug, info, trace, warn};
 
 use super::decision::{DecisionRecord, Operation, Outcome};
 use super::meter;
-use crate::error::{AuthError, AuthErrorKind, TRACED_CHARS};
+use crate::error::{AuthError, AuthErrorKind, ConfigError, TRACED_CHARS};
 use crate::principal::{Principal, PrincipalId};
 
 const TARGET: &str = "tower_mcp_auth";
@@ -143,4 +143,20 @@ pub(crate) fn list_withheld(reason: &'static str) {
 /// A setting that weakens a server, said once where it is made.
 pub(crate) fn weakened(setting: &'static str, detail: &str) {
     warn!(target: TARGET, setting, detail, "authentication is weakened by configuration");
+}
+
+/// A layer was swapped for a new one.
+pub(crate) fn reloaded(generation: u64) {
+    info!(target: TARGET, generation, "reloaded");
+}
+
+/// A reload failed, and the layer of this generation stays.
+pub(crate) fn reload_failed(generation: u64, error: &ConfigError) {
+    tracing::error!(
+        target: TARGET,
+        generation,
+        setting = error.path(),
+        error = %error,
+        "reload failed: the last good configuration stays"
+    );
 }

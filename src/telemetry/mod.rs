@@ -48,6 +48,12 @@
 //! does, accepted requests pay one atomic load. Tokens without a subject make a new principal
 //! each, which cannot be known again.
 //!
+//! ## Reloads
+//!
+//! A swap by a [`ReloadHandle`](crate::reload::ReloadHandle) is an `info` with the new
+//! `generation`; a failed one is an `error` with the `generation` that stays, the `setting` and
+//! the `error`.
+//!
 //! # Audit logs
 //!
 //! [`on_decision`](crate::AuthLayer::on_decision) of every auth layer calls a function with each
@@ -91,7 +97,8 @@ pub(crate) use self::audit::Audit;
 pub(crate) use self::decision::{Case, Operation, Stage, own_provider};
 pub use self::decision::{DecisionRecord, Outcome};
 pub(crate) use self::events::{
-    list_withheld, no_auth_layer, no_client_address, stream_ended, unusable_session_id, weakened,
+    list_withheld, no_auth_layer, no_client_address, reload_failed, reloaded, stream_ended,
+    unusable_session_id, weakened,
 };
 pub(crate) use self::meter::Stopwatch;
 #[cfg(feature = "api-key-store")]

@@ -17,6 +17,7 @@ use super::digest::Pepper;
 use super::provider::Memory;
 use super::set::KeySet;
 use crate::error::ConfigError;
+use crate::permissions::open_to_others;
 use crate::telemetry;
 
 pub(super) use self::watch::FileKeys;
@@ -156,26 +157,4 @@ impl KeyFile {
     fn error(&self, why: &str) -> ConfigError {
         ConfigError::new("key_file", format!("{:?} {why}", self.path))
     }
-}
-
-/// What others than the owner may do, where that is more than nothing.
-#[cfg(unix)]
-fn open_to_others(metadata: &Metadata) -> Option<String> {
-    use std::os::unix::fs::PermissionsExt;
-
-    let mode = metadata.permissions().mode() & 0o777;
-    let can = match (mode & 0o022, mode & 0o044) {
-        (0, 0) => return None,
-        (0, _) => "read",
-        _ => "changed",
-    };
-    Some(format!(
-        "can be {can} by others than its owner (mode {mode:o}): chmod 600"
-    ))
-}
-
-/// Elsewhere permissions are no three digits.
-#[cfg(not(unix))]
-fn open_to_others(_: &Metadata) -> Option<String> {
-    None
 }

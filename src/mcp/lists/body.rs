@@ -43,7 +43,7 @@ enum Mode {
 }
 
 impl<B> ListsBody<B> {
-    pub(super) fn pass(inner: B) -> Self {
+    pub(crate) fn pass(inner: B) -> Self {
         Self {
             inner,
             mode: Mode::Pass,

@@ -1,0 +1,120 @@
+//! The API keys of a configuration.
+
+use super::read::secret_at;
+#[cfg(feature = "api-key-store")]
+use super::read::{missing, not_both};
+use super::sections::{ApiKeys, Key, Scheme};
+#[cfg(feature = "api-key-store")]
+use super::units::Span;
+use super::units::{Texts, Time};
+use crate::api_key::{ApiKey, ApiKeyLayer, KeyScheme, Pepper};
+use crate::error::ConfigError;
+
+impl ApiKeys {
+    pub(super) fn layer(&self) -> Result<ApiKeyLayer, ConfigError> {
+        let at = |key: &str| {
+            let path = format!("api_keys.{key}");
+            move |error: ConfigError| error.at(path)
+        };
+        let pepper = match &self.pepper {
+            None => None,
+            Some(source) => {
+                let secret = secret_at(source, "api_keys.pepper")?;
+                Some(Pepper::new(secret.expose()).map_err(at("pepper"))?)
+            }
+        };
+        let mut layer = self.start(pepper)?;
+        if let Some(name) = &self.header_name {
+            layer = layer.header_name(name).map_err(at("header_name"))?;
+        }
+        if let Some(scheme) = self.authorization_scheme {
+            let scheme = match scheme {
+                Scheme::ApiKey => KeyScheme::ApiKey,
+                Scheme::Bearer => KeyScheme::Bearer,
+            };
+            let set = layer.authorization_scheme(scheme);
+            layer = set.map_err(at("authorization_scheme"))?;
+        }
+        if let Some(prefix) = &self.prefix {
+            layer = layer.prefix(prefix).map_err(at("prefix"))?;
+        }
+        if let Some(realm) = &self.realm {
+            layer = layer.realm(realm);
+        }
+        Ok(layer)
+    }
+
+    fn start(&self, pepper: Option<Pepper>) -> Result<ApiKeyLayer, ConfigError> {
+        #[cfg(feature = "api-key-store")]
+        if let Some(section) = &self.file {
+            use crate::api_key::KeyFile;
+
+            not_both(!self.keys.items.is_empty(), "keys", "file")
+                .map_err(|error| error.at("api_keys.file"))?;
+            let why = "say where the keys are";
+            let path = section.path.as_ref();
+            let path = path.ok_or_else(|| missing("path", "api_keys.file.path", why))?;
+            let mut file = KeyFile::new(path);
+            if let Some(pepper) = pepper {
+                file = file.pepper(pepper);
+            }
+            if let Some(Span(interval)) = section.interval {
+                file = file.interval(interval);
+            }
+            if let Some(size) = section.max_bytes {
+                file = file.max_bytes(size.0);
+            }
+            return ApiKeyLayer::from_file(file).map_err(|error| error.at("api_keys.file"));
+        }
+        let mut keys = Vec::new();
+        for (step, key) in &self.keys.items {
+            keys.push(key.build(&format!("api_keys.keys{step}"))?);
+        }
+        let layer = match pepper {
+            Some(pepper) => ApiKeyLayer::with_pepper(keys, pepper),
+            None => ApiKeyLayer::new(keys),
+        };
+        layer.map_err(|error| error.at("api_keys.keys"))
+    }
+}
+
+impl Key {
+    fn build(&self, path: &str) -> Result<ApiKey, ConfigError> {
+        let at = |key: &str| {
+            let path = format!("{path}.{key}");
+            move |error: ConfigError| error.at(path)
+        };
+        let mut key = match (&self.key, &self.digest) {
+            (Some(source), None) => {
+                let text = secret_at(source, &format!("{path}.key"))?;
+                ApiKey::new(text.expose()).map_err(at("key"))?
+            }
+            (None, Some(digest)) => {
+                let digest = digest.parse().map_err(at("digest"))?;
+                ApiKey::stored(digest)
+            }
+            _ => {
+                let why = "a key has one of `key` and `digest`";
+                return Err(ConfigError::new("key", why).at(path));
+            }
+        };
+        if let Some(id) = &self.id {
+            key = key.id(id.as_str());
+        }
+        if let Some(name) = &self.name {
+            key = key.name(name.as_str());
+        }
+        if let Some(owner) = &self.owner {
+            key = key.owner(owner.as_str());
+        }
+        let Texts(scopes) = &self.scopes;
+        key = key.scopes(scopes).map_err(at("scopes"))?;
+        if let Some(Time(time)) = self.not_before {
+            key = key.not_before(time).map_err(at("not_before"))?;
+        }
+        if let Some(Time(time)) = self.expires_at {
+            key = key.expires_at(time).map_err(at("expires_at"))?;
+        }
+        Ok(key.revoked(self.revoked))
+    }
+}

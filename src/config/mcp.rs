@@ -1,0 +1,203 @@
+//! What holds for all providers, and the layers for MCP.
+
+use tower_layer::Stack;
+
+use super::read::{missing, secret_at};
+use super::sections::{Auth, Sections};
+use super::units::Span;
+use crate::attempts::FailedAttemptsLayer;
+use crate::auth::{AuthLayer, Authenticate, SseEndpoints};
+use crate::error::ConfigError;
+use crate::mcp::{
+    MacKey, McpListsLayer, McpScopesLayer, OriginLayer, PrincipalSealer, SessionBindingLayer,
+};
+
+impl Auth {
+    pub(super) fn add<P: Authenticate + Clone>(
+        &self,
+        mut layer: AuthLayer<P>,
+    ) -> Result<AuthLayer<P>, ConfigError> {
+        let at = |key: &str| {
+            let path = format!("auth.{key}");
+            move |error: ConfigError| error.at(path)
+        };
+        for path in &self.public_paths.0 {
+            layer = layer.public_path(path).map_err(at("public_paths"))?;
+        }
+        if self.dangerously_public_root {
+            layer = layer.dangerously_public_root();
+        }
+        if let Some(sse) = &self.sse_endpoints {
+            let mut endpoints = SseEndpoints::new();
+            if let Some(needs) = sse.sse {
+                endpoints = endpoints.sse(needs);
+            }
+            if let Some(needs) = sse.messages {
+                endpoints = endpoints.messages(needs);
+            }
+            if sse.sse_path.is_some() || sse.messages_path.is_some() {
+                let path = sse.sse_path.as_deref().unwrap_or("/sse");
+                let messages = sse.messages_path.as_deref().unwrap_or("/messages");
+                endpoints = endpoints.paths(path, messages);
+            }
+            let set = layer.sse_endpoints(endpoints);
+            layer = set.map_err(at("sse_endpoints"))?;
+        }
+        if let Some(names) = &self.forbidden_query_names {
+            let set = layer.forbidden_query_names(&names.0);
+            layer = set.map_err(at("forbidden_query_names"))?;
+        }
+        if let Some(forward) = self.forward_credential {
+            layer = layer.forward_credential(forward);
+        }
+        if self.optional {
+            layer = layer.optional();
+        }
+        if let Some(grpc) = self.grpc_refusals {
+            layer = layer.grpc_refusals(grpc);
+        }
+        if let Some(Span(grace)) = self.stream_grace {
+            layer = layer.stream_grace(grace);
+        }
+        if let Some(Span(life)) = self.stream_max_life {
+            layer = layer.stream_max_life(life).map_err(at("stream_max_life"))?;
+        }
+        if self.dangerously_streams_outlive_credentials {
+            layer = layer.dangerously_streams_outlive_credentials();
+        }
+        if self.dangerously_observe_only {
+            layer = layer.dangerously_observe_only();
+        }
+        if let Some(reasons) = &self.dangerously_observe_only_for {
+            let set = layer.dangerously_observe_only_for(&reasons.0);
+            layer = set.map_err(at("dangerously_observe_only_for"))?;
+        }
+        Ok(layer)
+    }
+}
+
+impl Sections {
+    pub(super) fn origin_layer(&self) -> Result<OriginLayer, ConfigError> {
+        let why = "hosts are those of the resource: give its URL";
+        let resource = self.resource.as_ref();
+        let resource = resource.ok_or_else(|| missing("resource", "resource", why))?;
+        let mut layer = OriginLayer::new(resource).map_err(|error| error.at("resource"))?;
+        for host in &self.origin.allow_hosts.0 {
+            let allowed = layer.allow_host(host);
+            layer = allowed.map_err(|error| error.at("origin.allow_hosts"))?;
+        }
+        for origin in &self.origin.allow_origins.0 {
+            let allowed = layer.allow_origin(origin);
+            layer = allowed.map_err(|error| error.at("origin.allow_origins"))?;
+        }
+        if self.origin.dangerously_any_host {
+            layer = layer.dangerously_any_host();
+        }
+        Ok(layer)
+    }
+
+    pub(super) fn sealer(&self) -> Result<Option<PrincipalSealer>, ConfigError> {
+        let Some(section) = &self.sealer else {
+            return Ok(None);
+        };
+        let why = "state is sealed with a key: `openssl rand -base64 32` makes one";
+        let key = section.key.as_ref();
+        let key = key.ok_or_else(|| missing("key", "sealer.key", why))?;
+        let secret = secret_at(key, "sealer.key")?;
+        let key = MacKey::new(secret.expose()).map_err(|error| error.at("sealer.key"))?;
+        let mut sealer = PrincipalSealer::new(key);
+        for (step, key) in &section.also_accept.items {
+            let path = format!("sealer.also_accept{step}");
+            let secret = secret_at(key, &path)?;
+            let accepted = MacKey::new(secret.expose()).and_then(|key| sealer.also_accept(key));
+            sealer = accepted.map_err(|error| error.at(path))?;
+        }
+        if let Some(purpose) = &section.purpose {
+            sealer = sealer.purpose(purpose.as_str());
+        }
+        if let Some(Span(lifetime)) = section.lifetime {
+            let set = sealer.lifetime(lifetime);
+            sealer = set.map_err(|error| error.at("sealer.lifetime"))?;
+        }
+        if let Some(size) = section.max_bytes {
+            sealer = sealer.max_bytes(size.bytes("sealer.max_bytes".to_owned())?);
+        }
+        Ok(Some(sealer))
+    }
+
+    pub(super) fn failed_attempts(
+        &self,
+        mut layer: FailedAttemptsLayer,
+    ) -> Result<FailedAttemptsLayer, ConfigError> {
+        let section = &self.failed_attempts;
+        let under = |error: ConfigError| error.under("failed_attempts");
+        if let Some(failures) = section.max_failures {
+            layer = layer.max_failures(failures).map_err(under)?;
+        }
+        if let Some(Span(window)) = section.window {
+            layer = layer.window(window).map_err(under)?;
+        }
+        if let Some(Span(pause)) = section.pause {
+            layer = layer.pause(pause).map_err(under)?;
+        }
+        if let Some(addresses) = section.max_addresses {
+            layer = layer.max_addresses(addresses).map_err(under)?;
+        }
+        if let Some(bits) = section.ipv6_prefix {
+            layer = layer.ipv6_prefix(bits).map_err(under)?;
+        }
+        if let Some(grpc) = section.grpc_refusals {
+            layer = layer.grpc_refusals(grpc);
+        }
+        Ok(layer)
+    }
+
+    pub(super) fn session_layer(&self) -> Result<Option<SessionBindingLayer>, ConfigError> {
+        let Some(session) = &self.session else {
+            return Ok(None);
+        };
+        let why = "sessions are bound with a key: `openssl rand -base64 32` makes one";
+        let key = session.key.as_ref();
+        let key = key.ok_or_else(|| missing("key", "session.key", why))?;
+        let secret = secret_at(key, "session.key")?;
+        let key = MacKey::new(secret.expose()).map_err(|error| error.at("session.key"))?;
+        let mut layer = SessionBindingLayer::new(key);
+        for (step, key) in &session.also_accept.items {
+            let path = format!("session.also_accept{step}");
+            let secret = secret_at(key, &path)?;
+            let accepted = MacKey::new(secret.expose()).and_then(|key| layer.also_accept(key));
+            layer = accepted.map_err(|error| error.at(path))?;
+        }
+        // Without a name, servers that share the key share their sessions.
+        if let Some(name) = session.server.as_ref().or(self.resource.as_ref()) {
+            layer = layer.server(name.as_str());
+        }
+        Ok(Some(layer))
+    }
+
+    /// The judge of operations outside, the filter of lists inside.
+    pub(super) fn policy_layers(
+        &self,
+    ) -> Result<Option<Stack<McpListsLayer, McpScopesLayer>>, ConfigError> {
+        let Some(policy) = &self.policy else {
+            return Ok(None);
+        };
+        let mut lists = McpListsLayer::new(policy.clone());
+        if let Some(size) = self.lists.max_bytes {
+            let path = "lists.max_bytes";
+            let set = lists.max_bytes(size.bytes(path.to_owned())?);
+            lists = set.map_err(|error| error.at(path))?;
+        }
+        let mut scopes = McpScopesLayer::new(policy.clone());
+        if let Some(size) = self.operations.max_body_bytes {
+            let path = "operations.max_body_bytes";
+            let set = scopes.max_body_bytes(size.bytes(path.to_owned())?);
+            scopes = set.map_err(|error| error.at(path))?;
+        }
+        if let Some(Span(timeout)) = self.operations.read_timeout {
+            let set = scopes.read_timeout(timeout);
+            scopes = set.map_err(|error| error.at("operations.read_timeout"))?;
+        }
+        Ok(Some(Stack::new(lists, scopes)))
+    }
+}

@@ -1,0 +1,343 @@
+//! Layers from a configuration: one schema, for any format serde reads.
+//!
+//! ```
+//! use http::{Request, Response, StatusCode};
+//! use tower::{Layer, ServiceExt, service_fn};
+//! use tower_mcp_auth::config::Config;
+//!
+//! # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+//! let config = Config::from_json(r#"{
+//!     "api_keys": {
+//!         "keys": [{ "key": "b25lLXJhbmRvbS1rZXktMTIzNA", "owner": "build server" }]
+//!     },
+//!     "auth": { "public_paths": ["/health"], "stream_grace": "5m" }
+//! }"#)?;
+//! let inner = service_fn(|_: Request<String>| async {
+//!     Ok::<_, std::convert::Infallible>(Response::new(String::new()))
+//! });
+//! let service = config.auth_layer()?.layer(inner);
+//!
+//! let good = Request::builder()
+//!     .uri("/mcp")
+//!     .header("x-api-key", "b25lLXJhbmRvbS1rZXktMTIzNA")
+//!     .body(String::new())?;
+//! assert_eq!(service.clone().oneshot(good).await?.status(), StatusCode::OK);
+//!
+//! let stranger = Request::builder().uri("/mcp").body(String::new())?;
+//! assert_eq!(service.oneshot(stranger).await?.status(), StatusCode::UNAUTHORIZED);
+//!
+//! // What is wrong is told with its place.
+//! let error = Config::from_json(r#"{ "auth": { "stream_grace": "5 apples" } }"#).unwrap_err();
+//! assert_eq!(error.path(), "auth.stream_grace");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! What is left out has the default of the builders, and an unknown setting is an error.
+//! `docs/config.toml` in the package shows every setting; the JSON Schema, made by
+//! `json_schema` with the feature `schema`, is `docs/config.schema.json`.
+//!
+//! # How values are written
+//!
+//! | what | how |
+//! |---|---|
+//! | durations | `"30s"`, `"1h 30m"`; a number is whole seconds |
+//! | sizes | `"4 MiB"`, `"64 kB"` (1,000 bytes each); a number is bytes |
+//! | times | `"2027-01-01T00:00:00Z"`; a number is seconds since 1970 |
+//! | lists of texts | a list, or one text with white space between its elements |
+//! | flags and numbers | as the format has them, or in a text |
+//! | authorization servers, API keys, older keys, scopes of claims | a list, or a map by name, because environment sources build no lists |
+//! | secrets | the text itself, `{ env = "NAME" }` or `{ file = "path" }` |
+//!
+//! An empty text is no list; `[]` is. A relative path starts where the process was started.
+//! A section of a feature that is off is unknown.
+//!
+//! A secret is a text, never a number: one of digits alone needs its quotes. Of a file one line
+//! end is dropped. Neither may then be empty, and a variable must be set. Secrets are read when
+//! layers are made.
+//!
+//! # Several providers
+//!
+//! Authorization servers, `jwt` and `api_keys` may stand together: each request goes to one of
+//! them by the shape of its credential, as [`AuthLayer::or`](crate::AuthLayer::or) says.
+//!
+//! # Errors
+//!
+//! An error names the place, `authorization_servers[1].issuer: …`, and has it as
+//! [`path`](crate::ConfigError::path). While a value is read, no error repeats it: it may be a
+//! secret in the wrong place. A name that is no setting is repeated only if it looks like one.
+
+mod api_keys;
+mod environment;
+#[cfg(feature = "oauth")]
+mod introspection;
+#[cfg(feature = "jwt")]
+mod jwt;
+mod mcp;
+#[cfg(feature = "oauth")]
+mod oauth;
+#[cfg(feature = "oauth")]
+mod presets;
+mod read;
+mod reading;
+#[cfg(feature = "schema")]
+mod schema;
+mod secret;
+mod sections;
+#[cfg(feature = "oauth")]
+mod server;
+pub mod switched;
+mod tree;
+mod units;
+
+use std::sync::Arc;
+
+use tower_layer::Stack;
+
+use self::read::missing;
+use self::sections::Sections;
+use self::switched::{PolicySwitch, SessionSwitch};
+use crate::api_key::ApiKeyLayer;
+use crate::attempts::FailedAttemptsLayer;
+use crate::auth::{AuthLayer, Authenticate};
+use crate::error::ConfigError;
+#[cfg(feature = "jwt")]
+use crate::jwt::{JwtLayer, JwtLayerBuilder};
+use crate::mcp::{
+    McpListsLayer, McpScopesLayer, McpStack, OriginLayer, PrincipalSealer, SessionBindingLayer,
+};
+#[cfg(feature = "oauth")]
+use crate::oauth::{OAuthLayer, OAuthLayerBuilder};
+
+pub use self::environment::Environment;
+#[cfg(feature = "schema")]
+#[cfg_attr(docsrs, doc(cfg(feature = "schema")))]
+pub use self::schema::json_schema;
+pub use self::secret::{SecretSource, SecretText};
+
+/// A configuration that was read: what the layers are made from.
+///
+/// See the [module docs](self) for an example and for how values are written. `Debug` shows no
+/// secret.
+#[derive(Clone, Debug, Default)]
+pub struct Config {
+    sections: Sections,
+}
+
+/// An auth layer whose provider a configuration chose.
+pub type ConfiguredAuth = AuthLayer<Arc<dyn Authenticate>>;
+
+/// The layers that judge operations and filter lists.
+pub type ConfiguredPolicy = Stack<McpListsLayer, McpScopesLayer>;
+
+/// All layers of an MCP server.
+pub type ConfiguredStack = McpStack<ConfiguredAuth, SessionSwitch, PolicySwitch>;
+
+impl Config {
+    /// The layer that authenticates, with every provider that is configured: OAuth before JWT
+    /// before API keys. Each call makes a new one, with caches of its own.
+    ///
+    /// # Errors
+    /// No provider is configured, a setting is refused, a secret cannot be read, or two
+    /// providers cannot stand together.
+    pub fn auth_layer(&self) -> Result<ConfiguredAuth, ConfigError> {
+        #[cfg(feature = "oauth")]
+        let oauth = self.oauth_layer()?.map(OAuthLayer::boxed);
+        #[cfg(not(feature = "oauth"))]
+        let oauth = None;
+        self.auth_layer_with(oauth)
+    }
+
+    /// With a layer for access tokens that was made before.
+    fn auth_layer_with(
+        &self,
+        oauth: Option<ConfiguredAuth>,
+    ) -> Result<ConfiguredAuth, ConfigError> {
+        let mut auth = oauth;
+        #[cfg(feature = "jwt")]
+        if let Some(jwt) = self.jwt_layer()? {
+            auth = Some(together(auth, jwt.boxed(), "jwt")?);
+        }
+        if let Some(keys) = self.api_key_layer()? {
+            auth = Some(together(auth, keys.boxed(), "api_keys")?);
+        }
+        let why = "say who is let in: with `authorization_servers`, `jwt` or `api_keys`";
+        let auth = auth.ok_or_else(|| missing("configuration", "configuration", why))?;
+        self.sections.auth.add(auth)
+    }
+
+    /// Sets a layer to what `auth` says: one of [`oauth_layer`](Self::oauth_layer), say, that
+    /// stands beside a provider of your own.
+    ///
+    /// # Errors
+    /// A setting is refused.
+    pub fn apply_to<P>(&self, layer: impl Into<AuthLayer<P>>) -> Result<AuthLayer<P>, ConfigError>
+    where
+        P: Authenticate + Clone,
+    {
+        self.sections.auth.add(layer.into())
+    }
+
+    /// The builder of the OAuth layer, if authorization servers are configured: for what is no
+    /// data, such as [`fetch`](OAuthLayerBuilder::fetch).
+    ///
+    /// # Errors
+    /// A setting is refused, or a secret cannot be read.
+    #[cfg(feature = "oauth")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "oauth")))]
+    pub fn oauth_builder(&self) -> Result<Option<OAuthLayerBuilder>, ConfigError> {
+        self.sections.oauth_builder()
+    }
+
+    /// The OAuth layer alone, without the settings of `auth`, if authorization servers are
+    /// configured.
+    ///
+    /// # Errors
+    /// A setting is refused, or a secret cannot be read.
+    #[cfg(feature = "oauth")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "oauth")))]
+    pub fn oauth_layer(&self) -> Result<Option<OAuthLayer>, ConfigError> {
+        let built = self.oauth_builder()?.map(OAuthLayerBuilder::build);
+        built.transpose().map_err(|error| error.under("oauth"))
+    }
+
+    /// The builder of the JWT layer, if `jwt` is configured.
+    ///
+    /// # Errors
+    /// A setting is refused, or a secret cannot be read.
+    #[cfg(feature = "jwt")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "jwt")))]
+    pub fn jwt_builder(&self) -> Result<Option<JwtLayerBuilder>, ConfigError> {
+        let jwt = self.sections.jwt.as_ref();
+        jwt.map(sections::Jwt::builder).transpose()
+    }
+
+    /// The JWT layer alone, without the settings of `auth`, if `jwt` is configured.
+    ///
+    /// # Errors
+    /// A setting is refused, or a secret cannot be read.
+    #[cfg(feature = "jwt")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "jwt")))]
+    pub fn jwt_layer(&self) -> Result<Option<JwtLayer>, ConfigError> {
+        let built = self.jwt_builder()?.map(JwtLayerBuilder::build);
+        built.transpose().map_err(|error| error.under("jwt"))
+    }
+
+    /// The API key layer alone, without the settings of `auth`, if `api_keys` are configured.
+    ///
+    /// # Errors
+    /// A setting is refused, or a secret or the key file cannot be read.
+    pub fn api_key_layer(&self) -> Result<Option<ApiKeyLayer>, ConfigError> {
+        let keys = self.sections.api_keys.as_ref();
+        keys.map(sections::ApiKeys::layer).transpose()
+    }
+
+    /// The layer that keeps foreign hosts and origins out.
+    ///
+    /// # Errors
+    /// `resource` is missing, or a setting is refused.
+    pub fn origin_layer(&self) -> Result<OriginLayer, ConfigError> {
+        self.sections.origin_layer()
+    }
+
+    /// The layer that binds sessions to their principal, if `session` is configured. Its
+    /// server is called like the resource unless it has a name.
+    ///
+    /// # Errors
+    /// The key is missing or refused, or cannot be read.
+    pub fn session_layer(&self) -> Result<Option<SessionBindingLayer>, ConfigError> {
+        self.sections.session_layer()
+    }
+
+    /// What seals state that clients keep, if `sealer` is configured.
+    ///
+    /// # Errors
+    /// The key is missing or refused, or cannot be read.
+    pub fn sealer(&self) -> Result<Option<PrincipalSealer>, ConfigError> {
+        self.sections.sealer()
+    }
+
+    /// Sets the layer to what `failed_attempts` says. Where the address of a client stands is no
+    /// data.
+    ///
+    /// # Errors
+    /// A limit is refused.
+    pub fn failed_attempts(
+        &self,
+        layer: FailedAttemptsLayer,
+    ) -> Result<FailedAttemptsLayer, ConfigError> {
+        self.sections.failed_attempts(layer)
+    }
+
+    /// The CORS layer for the same origins as those of `origin.allow_origins`; none without.
+    ///
+    /// # Errors
+    /// An origin cannot stand in a header.
+    #[cfg(feature = "cors")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "cors")))]
+    pub fn cors_layer(&self) -> Result<tower_http::cors::CorsLayer, ConfigError> {
+        let origins = self.sections.origin.allow_origins.0.iter();
+        let origins: Result<Vec<http::HeaderValue>, _> = origins.map(|text| text.parse()).collect();
+        let origins = origins.map_err(|_| {
+            let why = "an origin is like https://app.example.com";
+            ConfigError::new("allow_origins", why).at("origin.allow_origins")
+        })?;
+        Ok(crate::cors::layer(origins))
+    }
+
+    /// The layers that judge operations and filter lists, if a `policy` is configured.
+    ///
+    /// # Errors
+    /// A limit is refused.
+    pub fn policy_layers(&self) -> Result<Option<ConfiguredPolicy>, ConfigError> {
+        self.sections.policy_layers()
+    }
+
+    /// All layers of an MCP server, in the one order that is right. Those for sessions and
+    /// operations let everything pass unless `session` and `policy` are configured.
+    ///
+    /// # Errors
+    /// As for each of the layers.
+    pub fn stack(&self) -> Result<ConfiguredStack, ConfigError> {
+        self.stack_around(self.auth_layer()?)
+    }
+
+    /// The [stack](Self::stack), with the keys of all authorization servers fetched: for a
+    /// [reload](crate::reload) that neither slows requests down nor takes up servers that
+    /// cannot be reached.
+    ///
+    /// # Errors
+    /// As for `stack`; or the keys of a server could not be fetched.
+    #[cfg(feature = "oauth")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "oauth")))]
+    pub async fn warmed_up_stack(&self) -> Result<ConfiguredStack, ConfigError> {
+        let oauth = self.oauth_layer()?;
+        // Whatever else is wrong is told without asking anybody.
+        let stack =
+            self.stack_around(self.auth_layer_with(oauth.clone().map(OAuthLayer::boxed))?)?;
+        if let Some(oauth) = oauth {
+            oauth.warm_up().await.map_err(|error| {
+                let why = error.detail().unwrap_or(error.description());
+                ConfigError::new("authorization_servers", why)
+            })?;
+        }
+        Ok(stack)
+    }
+
+    fn stack_around(&self, auth: ConfiguredAuth) -> Result<ConfiguredStack, ConfigError> {
+        Ok(McpStack::new(self.origin_layer()?, auth)
+            .sessions_by(SessionSwitch(self.session_layer()?))
+            .operations(PolicySwitch(self.policy_layers()?)))
+    }
+}
+
+fn together(
+    auth: Option<ConfiguredAuth>,
+    other: ConfiguredAuth,
+    section: &'static str,
+) -> Result<ConfiguredAuth, ConfigError> {
+    let Some(auth) = auth else { return Ok(other) };
+    let both = auth.or(other).map_err(|error| error.under(section))?;
+    Ok(both.boxed())
+}

@@ -1,0 +1,184 @@
+//! The OAuth layer of a configuration.
+
+use super::read::{missing, together};
+use super::sections::{Metadata, OAuth, Sections};
+use super::units::{Span, Texts};
+use crate::error::ConfigError;
+use crate::oauth::{
+    HttpFetch, KeyLimits, OAuthLayer, OAuthLayerBuilder, ProtectedResource, TokenCache,
+};
+
+impl Sections {
+    /// The builder of the layer, if authorization servers are there.
+    pub(super) fn oauth_builder(&self) -> Result<Option<OAuthLayerBuilder>, ConfigError> {
+        if self.authorization_servers.items.is_empty() {
+            return Ok(None);
+        }
+        let why = "access tokens are for a resource: give its URL";
+        let resource = self.resource.as_deref();
+        let resource = resource.ok_or_else(|| missing("resource", "resource", why))?;
+        let resource = ProtectedResource::new(resource).map_err(|error| error.at("resource"))?;
+        let mut builder = OAuthLayer::builder(self.metadata.add(resource)?)?;
+        for (step, server) in &self.authorization_servers.items {
+            let path = format!("authorization_servers{step}");
+            builder = server.add_to(builder, &path)?;
+        }
+        let OAuth {
+            required_scopes,
+            fetch,
+            ..
+        } = &self.oauth;
+        if let Some(scopes) = required_scopes {
+            builder = builder.required_scopes(&scopes.0);
+        }
+        let mut client = HttpFetch::new();
+        if let Some(Span(timeout)) = fetch.connect_timeout {
+            client = client.connect_timeout(timeout);
+        }
+        if let Some(Span(timeout)) = fetch.timeout {
+            client = client.timeout(timeout);
+        }
+        if fetch.public_addresses_only {
+            client = client.public_addresses_only();
+        }
+        Ok(Some(
+            builder
+                .fetch(client)
+                .token_cache(self.oauth.token_cache()?)
+                .key_limits(self.oauth.key_limits()?),
+        ))
+    }
+}
+
+impl Metadata {
+    fn add(&self, mut resource: ProtectedResource) -> Result<ProtectedResource, ConfigError> {
+        let at = |key: &str| {
+            let path = format!("metadata.{key}");
+            move |error: ConfigError| error.at(path)
+        };
+        if let Some(scopes) = &self.scopes_supported {
+            let set = resource.scopes_supported(&scopes.0);
+            resource = set.map_err(at("scopes_supported"))?;
+        }
+        if let Some(name) = &self.resource_name {
+            resource = resource.resource_name(name);
+        }
+        if let Some(page) = &self.resource_documentation {
+            let set = resource.resource_documentation(page);
+            resource = set.map_err(at("resource_documentation"))?;
+        }
+        if let Some(page) = &self.resource_policy_uri {
+            let set = resource.resource_policy_uri(page);
+            resource = set.map_err(at("resource_policy_uri"))?;
+        }
+        if let Some(page) = &self.resource_tos_uri {
+            let set = resource.resource_tos_uri(page);
+            resource = set.map_err(at("resource_tos_uri"))?;
+        }
+        if let Some(uri) = &self.jwks_uri {
+            resource = resource.jwks_uri(uri).map_err(at("jwks_uri"))?;
+        }
+        if let Some(Texts(algs)) = &self.resource_signing_alg_values_supported {
+            let set = resource.resource_signing_alg_values_supported(algs);
+            resource = set.map_err(at("resource_signing_alg_values_supported"))?;
+        }
+        if let Some(Texts(types)) = &self.authorization_details_types_supported {
+            resource = resource.authorization_details_types_supported(types);
+        }
+        if let Some(bound) = self.tls_client_certificate_bound_access_tokens {
+            resource = resource.tls_client_certificate_bound_access_tokens(bound);
+        }
+        if let Some(Texts(algs)) = &self.dpop_signing_alg_values_supported {
+            let set = resource.dpop_signing_alg_values_supported(algs);
+            resource = set.map_err(at("dpop_signing_alg_values_supported"))?;
+        }
+        if let Some(required) = self.dpop_bound_access_tokens_required {
+            resource = resource.dpop_bound_access_tokens_required(required);
+        }
+        if let Some(jwt) = &self.signed_metadata {
+            resource = resource.signed_metadata(jwt);
+        }
+        for (name, value) in &self.members {
+            let set = resource.member(name, value.as_str());
+            resource = set.map_err(at(&format!("members.{name}")))?;
+        }
+        Ok(resource)
+    }
+}
+
+impl OAuth {
+    fn token_cache(&self) -> Result<TokenCache, ConfigError> {
+        let section = &self.token_cache;
+        let settings = section.max_tokens.is_some()
+            || section.max_bytes.is_some()
+            || section.max_life.is_some();
+        if section.disabled {
+            return match settings {
+                false => Ok(TokenCache::disabled()),
+                true => Err(ConfigError::new(
+                    "disabled",
+                    "a cache that is off has no limits: keep one",
+                )
+                .at("oauth.token_cache.disabled")),
+            };
+        }
+        let mut cache = TokenCache::new();
+        if let Some(tokens) = section.max_tokens {
+            cache = cache.max_tokens(tokens);
+        }
+        if let Some(size) = section.max_bytes {
+            cache = cache.max_bytes(size.0);
+        }
+        if let Some(Span(life)) = section.max_life {
+            cache = cache.max_life(life);
+        }
+        Ok(cache)
+    }
+
+    fn key_limits(&self) -> Result<KeyLimits, ConfigError> {
+        let section = &self.key_limits;
+        let path = |key: &str| format!("oauth.key_limits.{key}");
+        let mut limits = KeyLimits::new();
+        if let Some(Span(deadline)) = section.deadline {
+            limits = limits.deadline(deadline);
+        }
+        if let Some(Span(cooldown)) = section.cooldown {
+            limits = limits.cooldown(cooldown);
+        }
+        if let Some(Span(stale)) = section.stale {
+            limits = limits.stale(stale);
+        }
+        if let Some(Span(lifetime)) = section.lifetime {
+            limits = limits.lifetime(lifetime);
+        }
+        match (section.lifetime_min, section.lifetime_max) {
+            (Some(Span(least)), Some(Span(most))) => limits = limits.lifetimes(least..=most),
+            (None, None) => {}
+            _ => {
+                return Err(together(
+                    "lifetime_min",
+                    "lifetime_max",
+                    path("lifetime_min"),
+                ));
+            }
+        }
+        match (section.backoff_min, section.backoff_max) {
+            (Some(Span(least)), Some(Span(most))) => limits = limits.backoff(least..=most),
+            (None, None) => {}
+            _ => return Err(together("backoff_min", "backoff_max", path("backoff_min"))),
+        }
+        if let Some(requests) = section.waiting {
+            limits = limits.waiting(requests);
+        }
+        if let Some(size) = section.max_document_bytes {
+            limits = limits.max_document_bytes(size.bytes(path("max_document_bytes"))?);
+        }
+        if let Some(size) = section.max_set_bytes {
+            limits = limits.max_set_bytes(size.bytes(path("max_set_bytes"))?);
+        }
+        if let Some(keys) = section.max_keys {
+            limits = limits.max_keys(keys);
+        }
+        Ok(limits)
+    }
+}

@@ -1,0 +1,226 @@
+//! The presets of authorization servers by name.
+
+use serde::Deserialize;
+
+use super::server::Server;
+use super::units::Texts;
+use crate::error::ConfigError;
+use crate::oauth::presets::{
+    WithoutAudience, auth0, authentik, clerk, cognito, descope, entra, google, hydra, keycloak,
+    logto, okta, ping_one, stytch, supabase, workos, zitadel,
+};
+use crate::oauth::{AuthorizationServer, Introspection};
+
+/// A well-known provider: its name, with what it needs.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub(super) enum Preset {
+    #[serde(rename = "auth0")]
+    Auth0 {
+        domain: String,
+    },
+    Authentik {
+        base_url: String,
+        slug: String,
+        client_id: String,
+    },
+    Clerk {
+        domain: String,
+    },
+    Cognito {
+        region: String,
+        pool_id: String,
+    },
+    Descope {
+        project: String,
+        mcp_server: String,
+    },
+    #[serde(rename = "entra_v1")]
+    EntraV1 {
+        tenant: String,
+        app_id_uri: String,
+    },
+    #[serde(rename = "entra_v2")]
+    EntraV2 {
+        tenant: String,
+        client_id: String,
+    },
+    EntraTenants {
+        tenants: Texts,
+        client_id: String,
+    },
+    Google {
+        client_ids: Texts,
+    },
+    Hydra {
+        issuer: String,
+        /// Where introspection is.
+        admin_url: Option<String>,
+    },
+    Keycloak {
+        base_url: String,
+        realm: String,
+        /// How the server is reached from here, if otherwise.
+        back_channel_url: Option<String>,
+    },
+    Logto {
+        domain: String,
+    },
+    Okta {
+        domain: String,
+        authorization_server: String,
+    },
+    PingOne {
+        domain: String,
+        environment: String,
+    },
+    Stytch {
+        domain: String,
+        project_id: String,
+    },
+    Supabase {
+        project: String,
+    },
+    Workos {
+        domain: String,
+    },
+    Zitadel {
+        domain: String,
+        project_id: String,
+    },
+}
+
+impl Preset {
+    pub(super) fn server(
+        &self,
+        section: &Server,
+        path: &str,
+    ) -> Result<AuthorizationServer, ConfigError> {
+        let made = self.made(section).map_err(|error| error.at(path))?;
+        let server = match made {
+            Made::Whole(server) if section.audience_is_the_resource => {
+                let issuer = server.issuer();
+                let why = format!("tokens of {issuer:?} are for the resource by default");
+                return Err(ConfigError::new("audience_is_the_resource", why).at(path));
+            }
+            Made::Whole(server) => server,
+            Made::WithoutAudience(server) => {
+                let whose = section.client_ids.is_some()
+                    || !section.audience.0.is_empty()
+                    || section.audience_is_the_resource
+                    || section.dangerously_accept_every_client_of_this_issuer;
+                if !whose {
+                    let why = "tokens of this provider name no audience: say whose are accepted \
+                               with `client_ids`, or `audience` or `audience_is_the_resource` \
+                               where they name one";
+                    return Err(ConfigError::new("client_ids", why).at(path));
+                }
+                // The settings that follow say which it is.
+                server.audience_is_the_resource()
+            }
+        };
+        if section.dangerously_plain_http {
+            let why = "it is for an `issuer`, not for a preset";
+            return Err(ConfigError::new("dangerously_plain_http", why).at(path));
+        }
+        Ok(server)
+    }
+
+    fn made(&self, section: &Server) -> Result<Made, ConfigError> {
+        let loopback = section.insecure_http_on_loopback;
+        let server = match self {
+            Self::Authentik {
+                base_url,
+                slug,
+                client_id,
+            } if loopback => authentik::insecure_http_on_loopback(base_url, slug, client_id),
+            Self::Hydra { issuer, .. } if loopback => hydra::insecure_http_on_loopback(issuer),
+            Self::Keycloak {
+                base_url,
+                realm,
+                back_channel_url: None,
+            } if loopback => keycloak::insecure_http_on_loopback(base_url, realm),
+            _ if loopback => Err(ConfigError::new(
+                "insecure_http_on_loopback",
+                "this preset does not run on loopback: use `issuer`",
+            )),
+            Self::Auth0 { domain } => auth0::server(domain),
+            Self::Authentik {
+                base_url,
+                slug,
+                client_id,
+            } => authentik::server(base_url, slug, client_id),
+            Self::Clerk { domain } => return clerk::server(domain).map(Made::WithoutAudience),
+            Self::Cognito { region, pool_id } => {
+                return cognito::server(region, pool_id).map(Made::WithoutAudience);
+            }
+            Self::Descope {
+                project,
+                mcp_server,
+            } => descope::server(project, mcp_server),
+            Self::EntraV1 { tenant, app_id_uri } => entra::v1(tenant, app_id_uri),
+            Self::EntraV2 { tenant, client_id } => entra::v2(tenant, client_id),
+            Self::EntraTenants { tenants, client_id } => entra::tenants(&tenants.0, client_id),
+            Self::Google { client_ids } => google::server(client_ids.0.iter().map(String::as_str)),
+            Self::Hydra { issuer, .. } => hydra::server(issuer),
+            Self::Keycloak {
+                base_url,
+                realm,
+                back_channel_url,
+            } => match back_channel_url {
+                Some(inside) => keycloak::server_with_back_channel(base_url, inside, realm),
+                None => keycloak::server(base_url, realm),
+            },
+            Self::Logto { domain } => logto::server(domain),
+            Self::Okta {
+                domain,
+                authorization_server,
+            } => okta::server(domain, authorization_server),
+            Self::PingOne {
+                domain,
+                environment,
+            } => ping_one::server(domain, environment),
+            Self::Stytch { domain, project_id } => {
+                return stytch::server(domain, project_id).map(Made::WithoutAudience);
+            }
+            Self::Supabase { project } => {
+                return supabase::server(project).map(Made::WithoutAudience);
+            }
+            Self::Workos { domain } => workos::server(domain),
+            Self::Zitadel { domain, project_id } => zitadel::server(domain, project_id),
+        };
+        server.map(Made::Whole)
+    }
+
+    /// The endpoint of the provider, where it has one that is known.
+    pub(super) fn introspection(&self) -> Option<Result<Introspection, ConfigError>> {
+        Some(match self {
+            Self::Authentik { base_url, .. } => authentik::introspection(base_url),
+            Self::Clerk { domain } => clerk::introspection(domain),
+            Self::Hydra { admin_url, .. } => hydra::introspection(admin_url.as_deref()?),
+            Self::Keycloak {
+                base_url,
+                realm,
+                back_channel_url,
+            } => keycloak::introspection(back_channel_url.as_ref().unwrap_or(base_url), realm),
+            Self::Logto { domain } => logto::introspection(domain),
+            Self::Okta {
+                domain,
+                authorization_server,
+            } => okta::introspection(domain, authorization_server),
+            Self::PingOne {
+                domain,
+                environment,
+            } => ping_one::introspection(domain, environment),
+            Self::Workos { domain } => workos::introspection(domain),
+            Self::Zitadel { domain, .. } => zitadel::introspection(domain),
+            _ => return None,
+        })
+    }
+}
+
+enum Made {
+    Whole(AuthorizationServer),
+    WithoutAudience(WithoutAudience),
+}

@@ -1,0 +1,165 @@
+//! The JSON Schema of the configuration.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema as schema};
+use serde_json::Value;
+
+use super::Config;
+use super::sections::Sections;
+use super::units::{Listed, Size, Span, Texts, Time};
+
+/// The JSON Schema (2020-12) of a [`Config`], for editors and for checks before a roll-out.
+///
+/// It has the settings of the features that are on. `docs/config.schema.json` in the package is
+/// the one with all features. It takes what can be read: that a setting is good, and goes with
+/// the others, is found out where layers are made. Numbers and flags in texts, which are read
+/// for the sake of the environment, are not in it.
+///
+/// ```
+/// use tower_mcp_auth::config::json_schema;
+///
+/// let schema = json_schema();
+/// assert!(schema["properties"]["resource"].is_object());
+/// assert_eq!(schema["additionalProperties"], false);
+/// ```
+pub fn json_schema() -> Value {
+    let generator = SchemaSettings::draft2020_12().into_generator();
+    generator.into_root_schema_for::<Config>().to_value()
+}
+
+impl JsonSchema for Config {
+    fn schema_name() -> Cow<'static, str> {
+        "Config".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        Sections::json_schema(generator)
+    }
+}
+
+macro_rules! scalar {
+    ($kind:ty, $name:literal, $($schema:tt)*) => {
+        impl JsonSchema for $kind {
+            fn schema_name() -> Cow<'static, str> {
+                $name.into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                schema!({ $($schema)* })
+            }
+        }
+    };
+}
+
+scalar! { Span, "Duration",
+    "description": "A duration: \"30s\", \"1h 30m\", or whole seconds.",
+    "anyOf": [
+        { "type": "string", "pattern": "^\\s*[0-9]" },
+        { "type": "integer", "minimum": 0 },
+    ],
+}
+
+scalar! { Size, "Size",
+    "description": "A size: \"4 MiB\", \"64 kB\", or bytes.",
+    "anyOf": [
+        { "type": "string", "pattern": "^\\s*[0-9]" },
+        { "type": "integer", "minimum": 0 },
+    ],
+}
+
+scalar! { Time, "Time",
+    "description": "A time: \"2027-01-01T00:00:00Z\", or seconds since 1970.",
+    "anyOf": [
+        { "type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}T.*Z$" },
+        { "type": "integer", "minimum": 0 },
+    ],
+}
+
+scalar! { Texts, "Texts",
+    "description": "A list of texts, or one text with white space between its elements.",
+    "anyOf": [
+        { "type": "string" },
+        { "type": "array", "items": { "type": "string" } },
+    ],
+}
+
+impl<T: JsonSchema> JsonSchema for Listed<T> {
+    fn schema_name() -> Cow<'static, str> {
+        format!("ListOrMapOf{}", T::schema_name()).into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let item = generator.subschema_for::<T>();
+        schema!({
+            "description": "A list, or a map by name.",
+            "anyOf": [
+                { "type": "array", "items": item },
+                { "type": "object", "additionalProperties": item },
+            ],
+        })
+    }
+}
+
+/// What a [`ScopePolicy`](crate::mcp::ScopePolicy) is read from.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[allow(dead_code)] // Only its schema is wanted.
+pub(super) struct Policy {
+    /// What every request needs.
+    base: Option<Needs>,
+    /// Rules for JSON-RPC methods.
+    methods: Option<BTreeMap<String, Needs>>,
+    /// Rules for tools.
+    tools: Option<BTreeMap<String, Needs>>,
+    /// Rules for prompts.
+    prompts: Option<BTreeMap<String, Needs>>,
+    /// Rules for resources.
+    resources: Option<BTreeMap<String, Needs>>,
+    /// What answers need.
+    answers: Option<Needs>,
+    /// What notifications need.
+    notifications: Option<Needs>,
+    /// Rules for HTTP methods that carry no message.
+    http: Option<BTreeMap<String, Needs>>,
+    /// What other HTTP methods need.
+    other_http: Option<Needs>,
+    /// Which scopes include which.
+    hierarchy: Option<BTreeMap<String, Vec<String>>>,
+    /// Whether a challenge names the scopes that were granted as well.
+    include_granted: Option<bool>,
+    /// What becomes of what no rule is for.
+    unlisted: Option<Unlisted>,
+}
+
+/// Scopes an operation needs.
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+#[allow(dead_code)] // Only its schema is wanted.
+enum Needs {
+    /// All of them, separated by spaces.
+    Joined(String),
+    /// All of them.
+    All(Vec<String>),
+    Map(NeedsMap),
+}
+
+/// All of one list and one of another, or nobody.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[allow(dead_code)] // Only its schema is wanted.
+struct NeedsMap {
+    all: Option<Vec<String>>,
+    any: Option<Vec<String>>,
+    deny: Option<bool>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "lowercase")]
+#[allow(dead_code)] // Only its schema is wanted.
+enum Unlisted {
+    Deny,
+    Base,
+}

@@ -1,0 +1,397 @@
+//! What stands in a configuration. Whatever is left out has the default of the builders.
+
+#[cfg(feature = "oauth")]
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::secret::SecretSource;
+use super::units::{Listed, Size, Span, Texts, Time};
+use crate::mcp::ScopePolicy;
+
+/// One section: nothing in it is required by reading, and nothing unknown is passed over.
+macro_rules! section {
+    ($(#[$attribute:meta])* $name:ident {
+        $($(#[$field_attribute:meta])* $field:ident: $kind:ty,)*
+    }) => {
+        $(#[$attribute])*
+        #[derive(Clone, Debug, Default, Deserialize)]
+        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+        #[serde(default, deny_unknown_fields)]
+        pub(super) struct $name {
+            $($(#[$field_attribute])* pub(super) $field: $kind,)*
+        }
+    };
+}
+
+#[cfg(feature = "oauth")]
+pub(super) use section;
+
+section! {
+    /// The layers of an MCP server.
+    Sections {
+        /// The URL of the MCP endpoint: the resource that is protected.
+        resource: Option<String>,
+        /// What the metadata of the resource say besides.
+        #[cfg(feature = "oauth")]
+        metadata: Metadata,
+        /// Whom is trusted to issue access tokens: a list, or a map by name.
+        #[cfg(feature = "oauth")]
+        authorization_servers: Listed<super::server::Server>,
+        /// What holds for the access tokens of all authorization servers.
+        #[cfg(feature = "oauth")]
+        oauth: OAuth,
+        /// JWTs signed with a key that is held here.
+        #[cfg(feature = "jwt")]
+        jwt: Option<Jwt>,
+        /// API keys.
+        api_keys: Option<ApiKeys>,
+        /// What holds for requests whatever their credential.
+        auth: Auth,
+        /// Which hosts and origins are served.
+        origin: Origin,
+        /// Binds sessions to their principal.
+        session: Option<Session>,
+        /// Which scopes each operation needs.
+        #[cfg_attr(feature = "schema", schemars(with = "Option<super::schema::Policy>"))]
+        policy: Option<ScopePolicy>,
+        /// How messages are read to be judged by the policy.
+        operations: Operations,
+        /// How lists are filtered by the policy.
+        lists: Lists,
+        /// Seals state that clients keep.
+        sealer: Option<Sealer>,
+        /// Stops hearing addresses that fail too often.
+        failed_attempts: FailedAttempts,
+    }
+}
+
+#[cfg(feature = "oauth")]
+section! {
+    /// Members of the protected resource metadata (RFC 9728).
+    Metadata {
+        /// The scopes clients may ask for.
+        scopes_supported: Option<Texts>,
+        /// The name of the resource, for people.
+        resource_name: Option<String>,
+        /// A page for developers.
+        resource_documentation: Option<String>,
+        /// A page with the policy for clients.
+        resource_policy_uri: Option<String>,
+        /// A page with the terms of service.
+        resource_tos_uri: Option<String>,
+        /// The resource's own keys.
+        jwks_uri: Option<String>,
+        /// The algorithms it signs its answers with.
+        resource_signing_alg_values_supported: Option<Texts>,
+        /// Types of authorization details (RFC 9396).
+        authorization_details_types_supported: Option<Texts>,
+        /// Whether tokens may be bound to client certificates (RFC 8705).
+        tls_client_certificate_bound_access_tokens: Option<bool>,
+        /// The algorithms of DPoP proofs (RFC 9449).
+        dpop_signing_alg_values_supported: Option<Texts>,
+        /// Whether tokens must be bound to a key (RFC 9449).
+        dpop_bound_access_tokens_required: Option<bool>,
+        /// The same metadata as a signed JWT.
+        signed_metadata: Option<String>,
+        /// Members of your own, texts, or in another language: `resource_name#de`.
+        members: BTreeMap<String, String>,
+    }
+}
+
+#[cfg(feature = "oauth")]
+section! {
+    /// What holds for the access tokens of all authorization servers.
+    OAuth {
+        /// The scopes every token needs.
+        required_scopes: Option<Texts>,
+        /// Verified tokens that are remembered.
+        token_cache: TokenCacheSection,
+        /// How key sets are fetched and kept.
+        key_limits: KeyLimitsSection,
+        /// How requests to authorization servers are made.
+        fetch: FetchSection,
+    }
+}
+
+#[cfg(feature = "oauth")]
+section! {
+    /// Verified tokens that are remembered.
+    TokenCacheSection {
+        /// Remembers none.
+        disabled: bool,
+        /// How many tokens.
+        max_tokens: Option<u64>,
+        /// How much memory.
+        max_bytes: Option<Size>,
+        /// For how long at most.
+        max_life: Option<Span>,
+    }
+}
+
+#[cfg(feature = "oauth")]
+section! {
+    /// How key sets are fetched and kept.
+    KeyLimitsSection {
+        /// How long a fetch may take, over all its requests.
+        deadline: Option<Span>,
+        /// How long an unknown key id waits for the next fetch.
+        cooldown: Option<Span>,
+        /// How long keys serve past their life when they cannot be fetched.
+        stale: Option<Span>,
+        /// How long keys are fresh where the server does not say.
+        lifetime: Option<Span>,
+        /// How long they are fresh at least, and at most; given together.
+        lifetime_min: Option<Span>,
+        lifetime_max: Option<Span>,
+        /// How long to wait after a failure at first, and at most; given together.
+        backoff_min: Option<Span>,
+        backoff_max: Option<Span>,
+        /// How many requests may wait.
+        waiting: Option<usize>,
+        /// How large a metadata document may be.
+        max_document_bytes: Option<Size>,
+        /// How large a key set may be.
+        max_set_bytes: Option<Size>,
+        /// How many keys a set may hold.
+        max_keys: Option<usize>,
+    }
+}
+
+#[cfg(feature = "oauth")]
+section! {
+    /// How requests to authorization servers are made.
+    FetchSection {
+        /// How long connecting may take.
+        connect_timeout: Option<Span>,
+        /// How long a request may take.
+        timeout: Option<Span>,
+        /// Connects to public addresses alone.
+        public_addresses_only: bool,
+    }
+}
+
+#[cfg(feature = "jwt")]
+section! {
+    /// JWTs signed with a key that is held here. One of `secret`, `public_key` and `jwk`.
+    Jwt {
+        /// The secret of an HMAC, at least 32 bytes.
+        secret: Option<SecretSource>,
+        /// A public key as PEM: the text, `env` or `file`.
+        public_key: Option<SecretSource>,
+        /// A public key as JSON Web Key: the text, `env` or `file`.
+        jwk: Option<SecretSource>,
+        /// The id tokens name the key by.
+        key_id: Option<String>,
+        /// The algorithms tokens may be signed with.
+        algorithms: Option<Texts>,
+        /// The header the token is in.
+        header_name: Option<String>,
+        /// Whether `Bearer` stands before the token.
+        require_bearer: Option<bool>,
+        /// The issuer tokens must have.
+        issuer: Option<String>,
+        /// The audiences, one of which tokens must have.
+        audience: Texts,
+        /// Accepts tokens for whomever they are.
+        dangerously_any_audience: bool,
+        /// Accepts access tokens as RFC 9068 has them alone.
+        require_at_jwt: bool,
+        /// How far clocks may differ.
+        clock_skew: Option<Span>,
+        /// The scopes every token needs.
+        required_scopes: Option<Texts>,
+        /// The claim with the scopes.
+        scope_claim: Option<String>,
+        /// Whether a token without a subject stands for its client.
+        clients_are_principals: Option<bool>,
+        /// The realm of the challenge.
+        realm: Option<String>,
+    }
+}
+
+section! {
+    /// API keys: `keys` or `file`.
+    ApiKeys {
+        /// The keys: a list, or a map by name.
+        keys: Listed<Key>,
+        /// A file with digests of keys, JSON or TOML, that is read again when it changes.
+        #[cfg(feature = "api-key-store")]
+        file: Option<KeyFileSection>,
+        /// The secret digests of foreign keys are made with.
+        pepper: Option<SecretSource>,
+        /// The header the key is in.
+        header_name: Option<String>,
+        /// Reads the key from `Authorization`, behind this scheme.
+        authorization_scheme: Option<Scheme>,
+        /// How all keys begin.
+        prefix: Option<String>,
+        /// The realm of the challenge.
+        realm: Option<String>,
+    }
+}
+
+section! {
+    /// One API key: `key` or `digest`.
+    Key {
+        /// The key itself.
+        key: Option<SecretSource>,
+        /// The digest of a key: `sha256:…`, or `hmac-sha256:…` with a pepper.
+        digest: Option<String>,
+        /// What traces call it.
+        id: Option<String>,
+        /// The name of the key, for people.
+        name: Option<String>,
+        /// Whose key it is: the subject of the principal.
+        owner: Option<String>,
+        /// The scopes it grants.
+        scopes: Texts,
+        /// From when on it is good.
+        not_before: Option<Time>,
+        /// From when on it is no longer good.
+        expires_at: Option<Time>,
+        /// Whether it was taken back.
+        revoked: bool,
+    }
+}
+
+#[cfg(feature = "api-key-store")]
+section! {
+    /// A file with keys.
+    KeyFileSection {
+        /// Where it is.
+        path: Option<std::path::PathBuf>,
+        /// How often it is read.
+        interval: Option<Span>,
+        /// How large it may be.
+        max_bytes: Option<Size>,
+    }
+}
+
+/// What stands before a key in `Authorization`.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(super) enum Scheme {
+    ApiKey,
+    Bearer,
+}
+
+section! {
+    /// What holds for requests whatever their credential.
+    Auth {
+        /// Paths that need no credential.
+        public_paths: Texts,
+        /// Lets `GET /` pass without a credential.
+        dangerously_public_root: bool,
+        /// The endpoints of the old HTTP+SSE transport.
+        sse_endpoints: Option<Sse>,
+        /// Names of query parameters that are refused, instead of the default ones.
+        forbidden_query_names: Option<Texts>,
+        /// Whether the inner service gets to see the credential.
+        forward_credential: Option<bool>,
+        /// Lets requests without a credential pass, as nobody's.
+        optional: bool,
+        /// Whether gRPC requests are refused in gRPC's form.
+        grpc_refusals: Option<bool>,
+        /// How much longer than its credential an answer may take.
+        stream_grace: Option<Span>,
+        /// How long a stream may stay open whose credential does not expire.
+        stream_max_life: Option<Span>,
+        /// Lets streams go on after their credential has expired.
+        dangerously_streams_outlive_credentials: bool,
+        /// Carries out no refusal, and tells of each.
+        dangerously_observe_only: bool,
+        /// Carries out no refusal for these reasons, and tells of each.
+        dangerously_observe_only_for: Option<Texts>,
+    }
+}
+
+section! {
+    /// The endpoints of the old HTTP+SSE transport, and which need a credential.
+    Sse {
+        /// Whether the event stream needs one; by default it does not, and a warning says so.
+        sse: Option<bool>,
+        /// Whether messages need one; by default they do.
+        messages: Option<bool>,
+        /// The path of the event stream; `/sse` by default.
+        sse_path: Option<String>,
+        /// The path of messages; `/messages` by default.
+        messages_path: Option<String>,
+    }
+}
+
+section! {
+    /// Which hosts and origins are served.
+    Origin {
+        /// Further hosts.
+        allow_hosts: Texts,
+        /// Further origins.
+        allow_origins: Texts,
+        /// Serves whatever host is asked for.
+        dangerously_any_host: bool,
+    }
+}
+
+section! {
+    /// Binds sessions to their principal.
+    Session {
+        /// The key session ids are bound with, at least 32 bytes.
+        key: Option<SecretSource>,
+        /// Older keys, whose sessions go on: a list, or a map by name.
+        also_accept: Listed<SecretSource>,
+        /// The name of the server, where several share the key; the resource by default.
+        server: Option<String>,
+    }
+}
+
+section! {
+    /// How messages are read to be judged by the policy.
+    Operations {
+        /// How large a message may be.
+        max_body_bytes: Option<Size>,
+        /// How long reading it may take.
+        read_timeout: Option<Span>,
+    }
+}
+
+section! {
+    /// How lists are filtered by the policy.
+    Lists {
+        /// How large a list may be.
+        max_bytes: Option<Size>,
+    }
+}
+
+section! {
+    /// Seals state that clients keep.
+    Sealer {
+        /// The key it is sealed with, at least 32 bytes.
+        key: Option<SecretSource>,
+        /// Older keys, whose seals are still good: a list, or a map by name.
+        also_accept: Listed<SecretSource>,
+        /// What is sealed, where one key seals several things.
+        purpose: Option<String>,
+        /// How long a seal is good.
+        lifetime: Option<Span>,
+        /// How large what is sealed may be.
+        max_bytes: Option<Size>,
+    }
+}
+
+section! {
+    /// Stops hearing addresses that fail too often.
+    FailedAttempts {
+        /// How many failures an address has within the window.
+        max_failures: Option<u32>,
+        /// The window.
+        window: Option<Span>,
+        /// For how long it is not heard then.
+        pause: Option<Span>,
+        /// How many addresses are watched.
+        max_addresses: Option<usize>,
+        /// How many bits of an IPv6 address are one address.
+        ipv6_prefix: Option<u8>,
+        /// Whether gRPC requests are refused in gRPC's form.
+        grpc_refusals: Option<bool>,
+    }
+}

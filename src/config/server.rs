@@ -1,0 +1,250 @@
+//! Authorization servers as data.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+use super::introspection::IntrospectionSection;
+use super::presets::Preset;
+use super::read::{algorithms, not_both};
+use super::sections::section;
+use super::units::{Listed, Span, Texts};
+use crate::error::ConfigError;
+use crate::oauth::{AuthorizationServer, OAuthLayerBuilder};
+
+section! {
+    /// An authorization server: its `issuer`, or a `preset`.
+    Server {
+        /// The issuer, exactly as in its tokens.
+        issuer: Option<String>,
+        /// One issuer for each of these tenants: `{tenant}` stands in the `issuer`.
+        tenants: Texts,
+        /// A well-known provider, with what it needs.
+        preset: Option<Preset>,
+        /// Lets the issuer be http on loopback, for development.
+        insecure_http_on_loopback: bool,
+        /// Lets the issuer be http elsewhere.
+        dangerously_plain_http: bool,
+        /// Lets http go to this host as well.
+        dangerously_allow_http_to: Option<String>,
+        /// Where the keys are, instead of discovering it.
+        jwks_uri: Option<String>,
+        /// The key set as JSON text, instead of fetching one.
+        jwks: Option<String>,
+        /// A file with the key set.
+        jwks_file: Option<PathBuf>,
+        /// The audiences, one of which tokens must have, instead of the resource.
+        audience: Texts,
+        /// The algorithms tokens may be signed with.
+        algorithms: Option<Texts>,
+        /// How far clocks may differ.
+        clock_skew: Option<Span>,
+        /// The claim with the scopes.
+        scope_claim: Option<String>,
+        /// Accepts access tokens as RFC 9068 has them alone.
+        require_at_jwt: bool,
+        /// Whether a token without a subject stands for its client.
+        clients_are_principals: Option<bool>,
+        /// Whose tokens are accepted where they have no audience.
+        client_ids: Option<Texts>,
+        /// Accepts tokens without audience of every client.
+        dangerously_accept_every_client_of_this_issuer: bool,
+        /// For a preset whose tokens have no audience by default: they have one here.
+        audience_is_the_resource: bool,
+        /// The claim with the client.
+        client_claim: Option<String>,
+        /// Audiences that all tokens of the issuer share.
+        shared_audiences: Texts,
+        /// Claims tokens must have, with one of these values.
+        require_claims: BTreeMap<String, Texts>,
+        /// Roles and groups that become scopes: a list, or a map by name.
+        scopes_from_claims: Listed<ScopesFromClaim>,
+        /// Asks the server about its tokens.
+        introspection: Option<IntrospectionSection>,
+        /// Accepts answers without looking whom their tokens are for.
+        introspection_without_audience: bool,
+    }
+}
+
+section! {
+    /// Roles or groups of a claim that become scopes.
+    ScopesFromClaim {
+        /// The way to the claim: `["realm_access", "roles"]`.
+        claim: Texts,
+        /// What each grants: scopes separated by spaces.
+        scopes: BTreeMap<String, String>,
+    }
+}
+
+impl Server {
+    pub(super) fn add_to(
+        &self,
+        builder: OAuthLayerBuilder,
+        path: &str,
+    ) -> Result<OAuthLayerBuilder, ConfigError> {
+        if self.tenants.0.is_empty() {
+            let server = self.refine(self.start(path)?, path)?;
+            let added = builder.authorization_server(server);
+            return added.map_err(|error| error.at(path));
+        }
+        let why = if self.preset.is_some() {
+            Some("a preset names its tenants itself")
+        } else if self.insecure_http_on_loopback || self.dangerously_plain_http {
+            Some("issuers of tenants are https")
+        } else {
+            None
+        };
+        if let Some(why) = why {
+            return Err(ConfigError::new("tenants", why).at(format!("{path}.tenants")));
+        }
+        let issuer = self.issuer.as_deref().unwrap_or_default();
+        let refine = |server| self.refine(server, path);
+        let added = builder.trusted_issuers(issuer, &self.tenants.0, refine);
+        // What is refused further in has its place already.
+        added.map_err(|error| match error.has_path() {
+            true => error,
+            false => error.at(format!("{path}.tenants")),
+        })
+    }
+
+    fn refine(
+        &self,
+        mut server: AuthorizationServer,
+        path: &str,
+    ) -> Result<AuthorizationServer, ConfigError> {
+        let at = |key: &str| {
+            let path = format!("{path}.{key}");
+            move |error: ConfigError| error.at(path)
+        };
+        if let Some(host) = &self.dangerously_allow_http_to {
+            let host = host.as_str();
+            let allowed = server.dangerously_allow_http_to(host);
+            server = allowed.map_err(at("dangerously_allow_http_to"))?;
+        }
+        if let Some(uri) = &self.jwks_uri {
+            server = server.jwks_uri(uri).map_err(at("jwks_uri"))?;
+        }
+        if let Some(json) = &self.jwks {
+            server = server.jwks(json).map_err(at("jwks"))?;
+        }
+        if let Some(file) = &self.jwks_file {
+            not_both(self.jwks.is_some(), "jwks", "jwks_file").map_err(at("jwks_file"))?;
+            let json = std::fs::read(file).map_err(|error| {
+                let why = format!("the file {file:?}: {}", error.kind());
+                at("jwks_file")(ConfigError::new("jwks", why))
+            })?;
+            server = server.jwks(json).map_err(at("jwks_file"))?;
+        }
+        if let Some(names) = &self.algorithms {
+            let listed = algorithms(names).and_then(|listed| server.algorithms(listed));
+            server = listed.map_err(at("algorithms"))?;
+        }
+        if let Some(Span(skew)) = self.clock_skew {
+            server = server.clock_skew(skew).map_err(at("clock_skew"))?;
+        }
+        if let Some(claim) = &self.scope_claim {
+            let claim = claim.clone();
+            server = server.scope_claim(claim).map_err(at("scope_claim"))?;
+        }
+        if self.require_at_jwt {
+            server = server.require_at_jwt();
+        }
+        if let Some(machines_only) = self.clients_are_principals {
+            server = server.clients_are_principals(machines_only);
+        }
+        server = self.clients(server, path)?;
+        if let Some(section) = &self.introspection {
+            let path = format!("{path}.introspection");
+            let introspection = section.build(self.preset.as_ref(), &path)?;
+            let set = server.introspection(introspection);
+            server = set.map_err(|error| error.at(path))?;
+        }
+        if self.introspection_without_audience {
+            server = server.introspection_without_audience();
+        }
+        Ok(server)
+    }
+
+    /// The issuer, or what a preset makes of it.
+    fn start(&self, path: &str) -> Result<AuthorizationServer, ConfigError> {
+        let refuse = |key: &str, why: &str| {
+            let path = format!("{path}.{key}");
+            Err(ConfigError::new("issuer", why).at(path))
+        };
+        let start = match (&self.issuer, &self.preset) {
+            (Some(_), Some(_)) => {
+                return refuse(
+                    "preset",
+                    "`issuer` and `preset` contradict each other: keep one",
+                );
+            }
+            (None, None) => {
+                return refuse("issuer", "it is missing; give an `issuer` or a `preset`");
+            }
+            (None, Some(preset)) => return preset.server(self, &format!("{path}.preset")),
+            (Some(issuer), None) => issuer,
+        };
+        if self.audience_is_the_resource {
+            let why = "only presets whose tokens have no audience by default know it";
+            return refuse("audience_is_the_resource", why);
+        }
+        let server = match (self.insecure_http_on_loopback, self.dangerously_plain_http) {
+            (true, true) => {
+                let why = "`insecure_http_on_loopback` and `dangerously_plain_http` contradict \
+                           each other: keep one";
+                return refuse("dangerously_plain_http", why);
+            }
+            (true, false) => AuthorizationServer::insecure_http_on_loopback(start),
+            (false, true) => AuthorizationServer::dangerously_plain_http(start),
+            (false, false) => AuthorizationServer::new(start),
+        };
+        server.map_err(|error| error.at(format!("{path}.issuer")))
+    }
+
+    /// Whom tokens are for and by whom they were asked for, and what else is in them.
+    fn clients(
+        &self,
+        mut server: AuthorizationServer,
+        path: &str,
+    ) -> Result<AuthorizationServer, ConfigError> {
+        let at = |key: &str| {
+            let path = format!("{path}.{key}");
+            move |error: ConfigError| error.at(path)
+        };
+        for audience in &self.shared_audiences.0 {
+            let shared = server.shared_audience(audience.as_str());
+            server = shared.map_err(at("shared_audiences"))?;
+        }
+        for audience in &self.audience.0 {
+            let audience = audience.as_str();
+            server = server.audience(audience).map_err(at("audience"))?;
+        }
+        if let Some(Texts(clients)) = &self.client_ids {
+            let clients = clients.iter().map(String::as_str);
+            server = server.client_ids(clients).map_err(at("client_ids"))?;
+        }
+        if self.dangerously_accept_every_client_of_this_issuer {
+            let key = "dangerously_accept_every_client_of_this_issuer";
+            let open = server.dangerously_accept_every_client_of_this_issuer();
+            server = open.map_err(at(key))?;
+        }
+        if let Some(claim) = &self.client_claim {
+            let claim = claim.as_str();
+            server = server.client_claim(claim).map_err(at("client_claim"))?;
+        }
+        for (name, Texts(values)) in &self.require_claims {
+            let values = values.iter().map(String::as_str);
+            let required = server.require_claim(name.as_str(), values);
+            server = required.map_err(at(&format!("require_claims.{name}")))?;
+        }
+        for (step, mapping) in &self.scopes_from_claims.items {
+            let claim = mapping.claim.0.iter().map(String::as_str);
+            let scopes = mapping.scopes.iter();
+            let scopes = scopes.map(|(role, granted)| (role.as_str(), granted));
+            let mapped = server.scopes_from_claim(claim, scopes);
+            server = mapped.map_err(at(&format!("scopes_from_claims{step}")))?;
+        }
+        Ok(server)
+    }
+}

@@ -1,0 +1,346 @@
+//! A value of any format, read once more without ever repeating it.
+//!
+//! The errors of most formats quote what they did not expect, and that may be a secret in the
+//! wrong place. So a value is taken as it is, and read with errors of our own.
+
+use std::fmt;
+
+use serde::de::value::{MapAccessDeserializer, MapDeserializer, SeqDeserializer};
+use serde::de::{
+    self, Deserialize, Deserializer, Expected, IntoDeserializer, MapAccess, SeqAccess, Unexpected,
+    Visitor,
+};
+use serde::forward_to_deserialize_any;
+use serde_path_to_error::{Path, Segment};
+
+/// What the `toml` crate makes of a time, for formats that have none.
+const TOML_TIME: &str = "$__toml_private_datetime";
+
+/// A value.
+pub(super) enum Tree {
+    Nothing,
+    Flag(bool),
+    Integer(i64),
+    Natural(u64),
+    Float(f64),
+    Text(String),
+    List(Vec<Self>),
+    Map(Vec<(String, Self)>),
+    /// What no setting is: bytes, and numbers of more than 64 bits.
+    Strange,
+}
+
+impl<'de> Deserialize<'de> for Tree {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Values;
+
+        impl<'de> Visitor<'de> for Values {
+            type Value = Tree;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a value")
+            }
+
+            fn visit_unit<E>(self) -> Result<Tree, E> {
+                Ok(Tree::Nothing)
+            }
+
+            fn visit_none<E>(self) -> Result<Tree, E> {
+                Ok(Tree::Nothing)
+            }
+
+            fn visit_some<D: Deserializer<'de>>(self, value: D) -> Result<Tree, D::Error> {
+                Tree::deserialize(value)
+            }
+
+            fn visit_newtype_struct<D: Deserializer<'de>>(self, v: D) -> Result<Tree, D::Error> {
+                Tree::deserialize(v)
+            }
+
+            fn visit_bool<E>(self, flag: bool) -> Result<Tree, E> {
+                Ok(Tree::Flag(flag))
+            }
+
+            fn visit_i64<E>(self, number: i64) -> Result<Tree, E> {
+                Ok(Tree::Integer(number))
+            }
+
+            fn visit_u64<E>(self, number: u64) -> Result<Tree, E> {
+                Ok(Tree::Natural(number))
+            }
+
+            fn visit_f64<E>(self, number: f64) -> Result<Tree, E> {
+                Ok(Tree::Float(number))
+            }
+
+            fn visit_i128<E>(self, _: i128) -> Result<Tree, E> {
+                Ok(Tree::Strange)
+            }
+
+            fn visit_u128<E>(self, _: u128) -> Result<Tree, E> {
+                Ok(Tree::Strange)
+            }
+
+            fn visit_bytes<E>(self, _: &[u8]) -> Result<Tree, E> {
+                Ok(Tree::Strange)
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Tree, E> {
+                Ok(Tree::Text(text.to_owned()))
+            }
+
+            fn visit_string<E>(self, text: String) -> Result<Tree, E> {
+                Ok(Tree::Text(text))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Tree, A::Error> {
+                let mut items = Vec::new();
+                while let Some(item) = list.next_element()? {
+                    items.push(item);
+                }
+                Ok(Tree::List(items))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Tree, A::Error> {
+                let mut entries: Vec<(String, Tree)> = Vec::new();
+                while let Some((name, value)) = map.next_entry::<String, Tree>()? {
+                    if name == TOML_TIME {
+                        return Ok(value);
+                    }
+                    // The last of two would win without a word.
+                    if entries.iter().any(|(other, _)| *other == name) {
+                        let name = shown(&name);
+                        return Err(de::Error::custom(format!("{name} is there twice")));
+                    }
+                    entries.push((name, value));
+                }
+                Ok(Tree::Map(entries))
+            }
+        }
+
+        deserializer.deserialize_any(Values)
+    }
+}
+
+/// Flags and numbers may stand in texts: variables of the environment hold nothing else.
+impl<'de> Deserializer<'de> for Tree {
+    type Error = Fault;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        match self {
+            Self::Nothing => visitor.visit_unit(),
+            Self::Flag(flag) => visitor.visit_bool(flag),
+            Self::Integer(number) => visitor.visit_i64(number),
+            Self::Natural(number) => visitor.visit_u64(number),
+            Self::Float(number) => visitor.visit_f64(number),
+            Self::Text(text) => visitor.visit_string(text),
+            Self::Strange => Err(de::Error::invalid_type(Unexpected::Other(""), &visitor)),
+            Self::List(items) => visitor.visit_seq(SeqDeserializer::new(items.into_iter())),
+            Self::Map(entries) => visitor.visit_map(MapDeserializer::new(entries.into_iter())),
+        }
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        match self {
+            Self::Nothing => visitor.visit_none(),
+            value => visitor.visit_some(value),
+        }
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Fault> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Fault> {
+        match self {
+            Self::Text(text) => visitor.visit_enum(text.into_deserializer()),
+            Self::Map(entries) if entries.len() == 1 => {
+                let entries = MapDeserializer::new(entries.into_iter());
+                MapAccessDeserializer::new(entries).deserialize_enum(name, variants, visitor)
+            }
+            Self::Map(_) => Err(de::Error::custom(format!("expected {}", one_of(variants)))),
+            value => value.deserialize_any(visitor),
+        }
+    }
+
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        match self {
+            Self::Text(text) => match text.parse() {
+                Ok(flag) => visitor.visit_bool(flag),
+                Err(_) => visitor.visit_string(text),
+            },
+            value => value.deserialize_any(visitor),
+        }
+    }
+
+    fn deserialize_u64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        match self {
+            Self::Text(text) => match text.parse() {
+                Ok(number) => visitor.visit_u64(number),
+                Err(_) => visitor.visit_string(text),
+            },
+            value => value.deserialize_any(visitor),
+        }
+    }
+
+    fn deserialize_u8<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        self.deserialize_u64(visitor)
+    }
+
+    fn deserialize_u32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        self.deserialize_u64(visitor)
+    }
+
+    /// A section is never a list of its settings in some order, which derived code would take.
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Fault> {
+        self.deserialize_map(visitor)
+    }
+
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        match self {
+            Self::List(_) => Err(de::Error::invalid_type(Unexpected::Seq, &"a section")),
+            value => value.deserialize_any(visitor),
+        }
+    }
+
+    forward_to_deserialize_any! {
+        i8 i16 i32 i64 i128 u16 u128 f32 f64 char str string bytes byte_buf unit
+        unit_struct seq tuple tuple_struct identifier ignored_any
+    }
+}
+
+impl IntoDeserializer<'_, Fault> for Tree {
+    type Deserializer = Self;
+
+    fn into_deserializer(self) -> Self {
+        self
+    }
+}
+
+/// Why a value was not what was expected, without the value.
+#[derive(Debug)]
+pub(super) struct Fault {
+    text: String,
+    /// The last step of its path is a name that is no setting.
+    of_name: bool,
+}
+
+impl Fault {
+    fn new(text: String) -> Self {
+        Self {
+            text,
+            of_name: false,
+        }
+    }
+
+    /// The way to what is wrong, without names that may be secrets in the wrong place.
+    pub(super) fn path(&self, path: &Path) -> String {
+        let mut steps: Vec<_> = path.iter().collect();
+        if self.of_name {
+            steps.pop();
+        }
+        // Patterns for tools and URIs are no secrets, and look like anything.
+        let is_policy = steps
+            .first()
+            .is_some_and(|step| step.to_string() == "policy");
+        let mut shown = String::new();
+        for step in steps {
+            let name = match step {
+                Segment::Seq { index } => {
+                    shown.push_str(&format!("[{index}]"));
+                    continue;
+                }
+                Segment::Map { key } => key,
+                Segment::Enum { variant } => variant,
+                Segment::Unknown => "?",
+            };
+            if !shown.is_empty() {
+                shown.push('.');
+            }
+            let is_shown = is_policy || is_plain(name, b"-0123456789");
+            shown.push_str(if is_shown { name } else { "…" });
+        }
+        shown
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl std::error::Error for Fault {}
+
+impl de::Error for Fault {
+    fn custom<T: fmt::Display>(message: T) -> Self {
+        Self::new(message.to_string())
+    }
+
+    fn invalid_type(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        let found = match found {
+            Unexpected::Bool(_) => "`true` or `false`",
+            Unexpected::Unsigned(_) | Unexpected::Signed(_) => "a number",
+            Unexpected::Float(_) => "a number with a point",
+            Unexpected::Char(_) | Unexpected::Str(_) => "a text",
+            Unexpected::Unit | Unexpected::Option => "nothing",
+            Unexpected::Seq => "a list",
+            Unexpected::Map => "a map",
+            _ => "something else",
+        };
+        Self::new(format!("expected {expected}, found {found}"))
+    }
+
+    fn invalid_value(_: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        Self::new(format!("expected {expected}"))
+    }
+
+    fn unknown_variant(_: &str, expected: &'static [&'static str]) -> Self {
+        Self::new(format!("expected {}", one_of(expected)))
+    }
+
+    fn unknown_field(field: &str, expected: &'static [&'static str]) -> Self {
+        let field = shown(field);
+        Self {
+            text: format!("{field} is no setting; there are {}", list(expected)),
+            of_name: true,
+        }
+    }
+}
+
+/// The name may be a secret in the wrong place, so only what looks like one of ours is told.
+fn shown(name: &str) -> String {
+    if name.len() <= 24 && is_plain(name, b"") {
+        format!("`{name}`")
+    } else {
+        "a name".to_owned()
+    }
+}
+
+fn is_plain(name: &str, also: &[u8]) -> bool {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte == b'_' || also.contains(&byte);
+    name.len() <= 48 && name.bytes().all(plain)
+}
+
+fn one_of(names: &[&str]) -> String {
+    format!("one of {}", list(names))
+}
+
+fn list(names: &[&str]) -> String {
+    let names: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
+    names.join(", ")
+}
