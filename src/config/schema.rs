@@ -148,7 +148,7 @@ enum Needs {
 
 /// All of one list and one of another, or nobody.
 #[derive(JsonSchema)]
-#[schemars(deny_unknown_fields)]
+#[schemars(deny_unknown_fields, extend("minProperties" = 1))]
 #[allow(dead_code)] // Only its schema is wanted.
 struct NeedsMap {
     all: Option<Vec<String>>,
