@@ -184,8 +184,12 @@ impl OAuth {
         };
         let header = compact.header();
         if let Some(introspector) = server.introspector.as_ref().filter(|_| !server.has_keys()) {
-            profile.check_type(header)?;
-            return Ok(Anew::Ask(Arc::clone(introspector), None));
+            let refusal = profile.check_type(header).err();
+            return match refusal {
+                // Nobody has vouched for the token yet.
+                Some(error) if !mode.needs_proof => Err(error),
+                refusal => Ok(Anew::Ask(Arc::clone(introspector), refusal)),
+            };
         }
         let judge = || profile.check_claims(header, &claims, now);
         let (alg, judged) = if mode.needs_proof {
