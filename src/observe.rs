@@ -49,7 +49,7 @@ impl Observe {
         I::Item: AsRef<str>,
     {
         let refuse = |message: String| Err(ConfigError::new(Self::ONLY, message));
-        let mut list = Vec::new();
+        let mut list: Vec<Box<str>> = Vec::new();
         for reason in reasons {
             let reason = reason.as_ref();
             if reason == TOKEN_IN_QUERY {
@@ -69,6 +69,9 @@ impl Observe {
         if list.is_empty() {
             return refuse("there is no reason to observe; name one".to_owned());
         }
+        // In whatever order they are named, they say the same.
+        list.sort_unstable();
+        list.dedup();
         Ok(Self::Only(list))
     }
 

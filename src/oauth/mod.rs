@@ -85,6 +85,7 @@ mod server;
 mod token_cache;
 mod trusted;
 mod url;
+mod verify;
 
 pub use self::builder::OAuthLayerBuilder;
 pub use self::fetch::{Fetch, FetchError, Fetching, HttpFetch};

@@ -346,9 +346,14 @@ impl<'a> Caller<'a> {
         self.observed.is_some() && follows() || self.context.observes(error.reason())
     }
 
-    /// Whether scopes that were not granted are only observed.
+    /// Whether scopes that were not granted are only observed. Who is nobody is refused for
+    /// the missing credential before scopes are looked at.
     pub(crate) fn observes_scopes(self) -> bool {
-        self.observed.is_some() || self.context.observes("insufficient_scope")
+        let reason = match self.principal {
+            Some(_) => "insufficient_scope",
+            None => "missing_credential",
+        };
+        self.observed.is_some() || self.context.observes(reason)
     }
 
     /// Whether this error says again what was observed before.

@@ -259,6 +259,13 @@ fn common_settings_that_differ_are_refused_by_name() {
         }
         let _ = change(keys()).or(change(other())).expect(setting);
     }
+    let observe = |keys: ApiKeyLayer, reasons: [&str; 2]| {
+        let observing = keys.dangerously_observe_only_for(reasons);
+        observing.unwrap()
+    };
+    let one = observe(keys(), ["expired", "unknown_key"]);
+    let two = observe(other(), ["unknown_key", "expired"]);
+    let _ = one.or(two).expect("the order of reasons says nothing");
     let error = keys().or(other().clock(Clock::system())).unwrap_err();
     assert_eq!(error.setting(), "clock");
     let _ = keys().or(other()).unwrap();

@@ -17,7 +17,7 @@ use tower_mcp_auth::{
 };
 
 use crate::common::{Answer, Answering, ask, clock, guards, request, request_to, trace};
-use crate::network::Page;
+use crate::network::{ISSUER, Page, RESOURCE};
 use crate::support::*;
 
 fn reasons_of(extensions: &http::Extensions) -> Vec<&str> {
@@ -172,6 +172,30 @@ async fn a_forged_jwt_does_not_pass_for_an_observed_reason() {
     observed(&bearer(&ours, &token).await, &["wrong_token_type"]);
     let another = build(b"tN4hX8kQ1wZs6CvM2jRy9PbGf7DaLu3EtN4hX8kQ1wZs6CvM2jRy9PbGf7DaLu3E");
     bearer(&another, &token).await.invalid("bad_signature");
+}
+
+#[tokio::test]
+async fn a_jwt_nobody_vouches_for_does_not_pass_for_its_type() {
+    let (web, clock) = (web(), clock());
+    let server = tower_mcp_auth::oauth::AuthorizationServer::new(ISSUER)
+        .unwrap()
+        .require_at_jwt()
+        .introspection(introspection().instead_of_keys().unwrap())
+        .unwrap();
+    let layer = tower_mcp_auth::OAuthLayer::builder(RESOURCE)
+        .unwrap()
+        .authorization_server(server)
+        .unwrap()
+        .clock(clock)
+        .fetch(web)
+        .build()
+        .unwrap()
+        .dangerously_observe_only_for(["wrong_token_type"])
+        .unwrap()
+        .boxed();
+    // Nobody issued it: the authorization server does not know it.
+    let answer = bearer(&layer, &jwt_of(ISSUER)).await;
+    answer.invalid("inactive_token");
 }
 
 #[derive(Clone, Debug)]
@@ -550,6 +574,30 @@ async fn lists_are_not_filtered() {
         let body = response.into_body().collect().await.unwrap().to_bytes();
         let text = String::from_utf8_lossy(&body);
         assert_eq!(text.contains(r#""t""#), shown, "{token}: {text}");
+    }
+}
+
+#[tokio::test]
+async fn lists_are_filtered_for_nobody_who_is_still_refused() {
+    const LIST: &str = r#"{"jsonrpc":"2.0","id":1,"result":{"tools":[{"name":"t"}]}}"#;
+    for (reasons, shown) in [
+        (&["insufficient_scope"][..], false),
+        (&["missing_credential"], true),
+    ] {
+        let auth = auth().optional();
+        let service = ServiceBuilder::new()
+            .layer(auth.dangerously_observe_only_for(reasons).unwrap())
+            .layer(McpListsLayer::new(policy()))
+            .service_fn(async |_: Request<Full<Bytes>>| {
+                let response = Response::builder().header("content-type", "application/json");
+                Ok::<_, BoxError>(response.body(Full::<Bytes>::from(LIST))?)
+            });
+        let mut request = post("", "");
+        request.headers_mut().remove("authorization");
+        let response = service.oneshot(request).await.unwrap();
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        let text = String::from_utf8_lossy(&body);
+        assert_eq!(text.contains(r#""t""#), shown, "{reasons:?}: {text}");
     }
 }
 

@@ -1,0 +1,294 @@
+//! How a token is judged: by what is remembered, by keys, or by asking.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::introspection::{self, Asked, Good, Introspector, Vouched};
+use super::keys::{Lookup, Waiting};
+use super::presented::Presented;
+use super::provider::OAuth;
+use super::token_cache::{TokenId, TokenKey, Tokens, VerifiedToken};
+use super::trusted::TrustedServer;
+use crate::auth::Accepted;
+use crate::error::{AuthError, quoted};
+use crate::jose::{Claims, Compact, check_scopes, is_jws, mismatch};
+use crate::telemetry;
+
+/// What can be said of a token now.
+pub(super) enum Verdict {
+    Accepted(Accepted),
+    /// Ask again when this fetch of keys has ended.
+    Wait(Waiting),
+    /// The authorization server decides.
+    Ask(Asked, Option<OwnJudgement>),
+}
+
+/// How a token is checked.
+#[derive(Clone, Copy)]
+pub(super) struct Mode {
+    /// Whether keys were waited for: nobody waits twice.
+    pub(super) waited: bool,
+    /// Whether the signature comes before what the claims say. A fetch of keys is then made
+    /// for tokens that are refused anyway.
+    pub(super) needs_proof: bool,
+}
+
+/// The same, before scopes are judged.
+enum Anew {
+    Verified(VerifiedToken),
+    Wait(Waiting),
+    /// There are no keys to check it with. What is to be refused even if the server calls it
+    /// active has an error.
+    Ask(Arc<Introspector>, Option<AuthError>),
+}
+
+/// What is found here of a token that its authorization server has to call active as well:
+/// whose it is, or what it is refused for once the server has vouched for it.
+type OwnJudgement = Result<Good, AuthError>;
+
+/// A JWT found good before.
+struct Recalled {
+    good: Good,
+    /// Whom else to ask about it.
+    second_opinion: Option<Arc<Introspector>>,
+}
+
+impl OAuth {
+    /// Checks a token with what is known now. Whose it is decides its shape: a token is
+    /// shown to no server it does not belong to.
+    pub(super) fn verify(&self, token: Presented<'_>, mode: Mode) -> Result<Verdict, AuthError> {
+        let opaque = &self.inner.opaque;
+        if !opaque.is_empty() && !token.has_two_dots() {
+            return self.ask_about(token);
+        }
+        let now = self.inner.clock.now();
+        let cache = self.inner.tokens.as_ref();
+        let cache = cache.map(|tokens| (tokens, TokenId::of(token.bytes)));
+        if let Some((tokens, id)) = &cache {
+            let known = recall(tokens, id, now);
+            // Who waited was counted before.
+            if !mode.waited {
+                telemetry::token_cache(!matches!(known, Ok(None)));
+            }
+            if let Some(known) = known? {
+                return self.confirm(known.good, known.second_opinion.as_ref(), token);
+            }
+        }
+        token.check()?;
+        if !opaque.is_empty() && !is_jws(token.bytes) {
+            return self.ask_about(token);
+        }
+        let verified = match self.verify_anew(token.bytes, now, mode)? {
+            Anew::Verified(verified) => verified,
+            Anew::Wait(waiting) => return Ok(Verdict::Wait(waiting)),
+            Anew::Ask(introspector, refusal) => {
+                return self.ask(&introspector, token, refusal.map(Err));
+            }
+        };
+        let good = Good {
+            principal: verified.identity.principal(),
+            valid_until: Some(verified.server.profile.valid_until(verified.exp)),
+        };
+        let second_opinion = verified.server.second_opinion(&good.principal).cloned();
+        if let Some((tokens, id)) = cache {
+            tokens.keep(&id, verified);
+        }
+        self.confirm(good, second_opinion.as_ref(), token)
+    }
+
+    /// Accepts a JWT found good here, where nobody else is to be asked.
+    fn confirm(
+        &self,
+        good: Good,
+        second_opinion: Option<&Arc<Introspector>>,
+        token: Presented<'_>,
+    ) -> Result<Verdict, AuthError> {
+        match second_opinion {
+            Some(introspector) => self.ask(introspector, token, Some(Ok(good))),
+            None => self.accept(good),
+        }
+    }
+
+    /// Asks the server that an opaque token belongs to.
+    fn ask_about(&self, token: Presented<'_>) -> Result<Verdict, AuthError> {
+        match self.inner.opaque.server(token.bytes) {
+            Ok(introspector) => self.ask(introspector, token, None),
+            Err(error) => token.check().and(Err(error)),
+        }
+    }
+
+    /// What the authorization server says of a token, from memory where that knows.
+    fn ask(
+        &self,
+        introspector: &Arc<Introspector>,
+        token: Presented<'_>,
+        own: Option<OwnJudgement>,
+    ) -> Result<Verdict, AuthError> {
+        let vouched = match own {
+            Some(Ok(_)) => Vouched::BySignature,
+            Some(Err(_)) | None => Vouched::ByNobody,
+        };
+        match introspector.lookup(token, vouched)? {
+            introspection::Lookup::Active(said) => self.accept(own.unwrap_or(Ok(said))?),
+            introspection::Lookup::Refused(error) => Err(error),
+            introspection::Lookup::Wait(asked) => Ok(Verdict::Ask(asked, own)),
+        }
+    }
+
+    /// Follows what is waited for to its end.
+    pub(super) async fn wait(
+        self,
+        token: Vec<u8>,
+        verdict: Verdict,
+        mode: Mode,
+    ) -> Result<Accepted, AuthError> {
+        let verdict = match verdict {
+            Verdict::Wait(waiting) => {
+                waiting.ended().await;
+                let mode = Mode {
+                    waited: true,
+                    ..mode
+                };
+                self.verify(Presented::checked(&token), mode)?
+            }
+            verdict => verdict,
+        };
+        let verdict = match verdict {
+            Verdict::Ask(asked, own) => {
+                let said = asked.answer().await?;
+                self.accept(own.unwrap_or(Ok(said))?)?
+            }
+            verdict => verdict,
+        };
+        match verdict {
+            Verdict::Accepted(accepted) => Ok(accepted),
+            // After waiting once the store's answer is final.
+            Verdict::Wait(_) | Verdict::Ask(..) => Err(AuthError::unavailable(
+                "keys_unavailable",
+                Duration::from_secs(1),
+            )),
+        }
+    }
+
+    /// Judges the scopes: last, and anew for each request.
+    fn accept(&self, good: Good) -> Result<Verdict, AuthError> {
+        check_scopes(&self.required_scopes, good.principal.scopes())
+            .map_err(|error| error.of(&good.principal))?;
+        let accepted = Accepted::new(good.principal);
+        Ok(Verdict::Accepted(match good.valid_until {
+            Some(valid_until) => accepted.valid_until(valid_until),
+            None => accepted,
+        }))
+    }
+
+    /// Checks all but the scopes. What needs no key comes first: a token that would be
+    /// refused anyway causes no fetch.
+    fn verify_anew(&self, token: &[u8], now: Duration, mode: Mode) -> Result<Anew, AuthError> {
+        let compact = Compact::parse(token)?;
+        let payload = compact.payload()?;
+        let claims = Claims::read(&payload, &self.inner.scope_claim)?;
+        let server = self.server(claims.iss.as_deref())?;
+        let profile = &server.profile;
+        let claims = if profile.scope_claim == self.inner.scope_claim {
+            claims
+        } else {
+            // Whose tokens have their scopes elsewhere is known only now.
+            Claims::read(&payload, &profile.scope_claim)?
+        };
+        let claims = match &profile.quirks {
+            Some(quirks) => quirks.amend_payload(claims, &payload)?,
+            None => claims,
+        };
+        let header = compact.header();
+        if let Some(introspector) = server.introspector.as_ref().filter(|_| !server.has_keys()) {
+            let refusal = profile.check_type(header).err();
+            return match refusal {
+                // Nobody has vouched for the token yet.
+                Some(error) if !mode.needs_proof => Err(error),
+                refusal => Ok(Anew::Ask(Arc::clone(introspector), refusal)),
+            };
+        }
+        let judge = || profile.check_claims(header, &claims, now);
+        let (alg, judged) = if mode.needs_proof {
+            (profile.check_algorithm(header)?, None)
+        } else {
+            (profile.check_header(header)?, Some(judge()?))
+        };
+        let mut buffer = [0; 1024];
+        let signature = compact.signature(&mut buffer)?;
+
+        let (set, index) = match server.keys.lookup(header.kid.as_deref(), alg, mode.waited) {
+            Lookup::Found(set, index) => (set, index),
+            Lookup::Wait(waiting) => return Ok(Anew::Wait(waiting)),
+            Lookup::Refused(error) => return Err(error),
+        };
+        if !set
+            .key(index)
+            .verify(alg, compact.signing_input(), signature)
+        {
+            return Err(AuthError::invalid("bad_signature")
+                .with_detail(format!("the {alg} signature does not hold")));
+        }
+        let exp = match judged {
+            Some(exp) => exp,
+            None => {
+                profile.check_type(header)?;
+                judge()?
+            }
+        };
+        let principal = profile.principal(&claims, token)?;
+        let (nbf, iat) = (claims.nbf, claims.iat);
+        Ok(Anew::Verified(VerifiedToken {
+            identity: principal.raw_claims(payload).identity(),
+            server: Arc::clone(server),
+            exp,
+            nbf,
+            iat,
+            key: TokenKey::new(&set, index, compact.into_kid(), alg),
+            since: now,
+        }))
+    }
+
+    /// The server a token comes from, by its `iss`, before any key is touched.
+    fn server(&self, iss: Option<&str>) -> Result<&Arc<TrustedServer>, AuthError> {
+        let servers = &self.inner.servers;
+        let Some(iss) = iss else {
+            return Err(AuthError::invalid("missing_issuer").with_detail("the token has no iss"));
+        };
+        if let Some(server) = servers.get(iss) {
+            return Ok(server);
+        }
+        let detail = match servers.keys().next() {
+            Some(only) if servers.len() == 1 => mismatch(only, iss),
+            _ => format!("{} is none of the configured issuers", quoted(iss)),
+        };
+        Err(AuthError::invalid("issuer_mismatch")
+            .with_description("The access token is from another issuer")
+            .with_detail(detail))
+    }
+}
+
+/// A token seen before, if all that was true of it still is. `None`: check it anew.
+fn recall(tokens: &Tokens, id: &TokenId<'_>, now: Duration) -> Result<Option<Recalled>, AuthError> {
+    let Some(known) = tokens.get(id, now) else {
+        return Ok(None);
+    };
+    let Some(keys) = known.server.keys.serving() else {
+        return Ok(None);
+    };
+    if !known.key.serves_in(&keys) {
+        tokens.forget(id);
+        return Ok(None);
+    }
+    let profile = &known.server.profile;
+    profile.check_times(known.exp, known.nbf, known.iat, now)?;
+    let good = Good {
+        principal: known.identity.principal(),
+        valid_until: Some(profile.valid_until(known.exp)),
+    };
+    let second_opinion = known.server.second_opinion(&good.principal).cloned();
+    Ok(Some(Recalled {
+        good,
+        second_opinion,
+    }))
+}
