@@ -143,6 +143,7 @@ const REASONS: &[&str] = &[
     "mcp_name_missing",
     "mcp_name_unreadable",
     "method_not_a_string",
+    "misplaced_credential",
     "missing_audience",
     "missing_client",
     "missing_credential",

@@ -122,16 +122,22 @@ impl Routes {
             self.left.iter().filter(here),
             self.right.iter().filter(here),
         );
-        match (left.clone().next(), right.clone().next()) {
-            (Some(_), None) => return Ok(Side::Left),
-            (None, Some(_)) => return Ok(Side::Right),
-            _ => {}
-        }
         if left.clone().any(|shape| shape.has_prefix_of(credential)) {
             return Ok(Side::Left);
         }
         if right.clone().any(|shape| shape.has_prefix_of(credential)) {
             return Ok(Side::Right);
+        }
+        // A key in the header for tokens may be a good one, and whoever takes tokens may show
+        // it to an authorization server.
+        let mut all = self.left.iter().chain(&self.right);
+        if all.any(|shape| shape.misses(credential)) {
+            return Err(misplaced());
+        }
+        match (left.clone().next(), right.clone().next()) {
+            (Some(_), None) => return Ok(Side::Left),
+            (None, Some(_)) => return Ok(Side::Right),
+            _ => {}
         }
         let left = left.filter(|shape| !shape.is_prefixed());
         let right = right.filter(|shape| !shape.is_prefixed());
@@ -180,6 +186,13 @@ fn shown(
 
 fn unaccepted() -> AuthError {
     AuthError::invalid("unaccepted_credential")
+}
+
+/// A credential in another header than its provider reads.
+fn misplaced() -> AuthError {
+    AuthError::invalid("misplaced_credential")
+        .with_description("The credential belongs in another header")
+        .with_detail("it has the prefix of a provider that reads another header")
 }
 
 /// A JWT that is from no issuer of any provider.

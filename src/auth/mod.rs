@@ -49,8 +49,11 @@
 //! 1. The header, and the scheme in it. Two credentials in one request are refused; headers
 //!    and schemes that no provider reads are nobody's credential, and left alone.
 //! 2. A prefix: [`ApiKeyLayer::prefix`](crate::ApiKeyLayer::prefix), and the `token_prefix` of
-//!    introspection. What has it goes to its owner, good or bad. No prefix may begin another
-//!    provider's, nor be one with which a JWT can begin (`ey`).
+//!    introspection. What has it goes to its owner, good or bad, and where its owner does not
+//!    read, to nobody (`misplaced_credential`): an API key sent as a `Bearer` token reaches no
+//!    introspection endpoint. Without a prefix nothing tells such a key from an opaque token,
+//!    so give one. No prefix may begin another provider's in the same header, nor be one with
+//!    which a JWT can begin (`ey`).
 //! 3. The issuer of a JWT, read without trust: the provider of that issuer checks it. A JWT
 //!    from nobody's issuer is refused with `issuer_mismatch`, one without an issuer with
 //!    `missing_issuer`, and neither reaches a provider.

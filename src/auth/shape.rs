@@ -114,6 +114,19 @@ impl Shape {
             if credential.as_bytes().starts_with(prefix.as_bytes()))
     }
 
+    /// Whether a credential that stands elsewhere has the mark of this provider's. One that a
+    /// JWT can begin with marks nothing.
+    pub(super) fn misses(&self, credential: &Credential<'_>) -> bool {
+        let Form::Prefixed(prefix) = &self.form else {
+            return false;
+        };
+        #[cfg(feature = "jwt")]
+        let marks = !jose::may_begin_jws(prefix);
+        #[cfg(not(feature = "jwt"))]
+        let marks = !prefix.is_empty();
+        marks && !self.is_at(credential.location()) && self.has_prefix_of(credential)
+    }
+
     pub(super) fn is_prefixed(&self) -> bool {
         matches!(self.form, Form::Prefixed(_))
     }

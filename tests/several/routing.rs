@@ -1,7 +1,8 @@
 //! Who gets a credential to see.
 
+use tower_mcp_auth::api_key::ApiKey;
 use tower_mcp_auth::auth::AuthLayer;
-use tower_mcp_auth::{Location, Principal};
+use tower_mcp_auth::{ApiKeyLayer, Location, Principal};
 
 use crate::common::{Answering, ask, clock, request, token};
 use crate::network::{ISSUER, START, Web};
@@ -137,8 +138,43 @@ async fn providers_of_different_headers_need_no_prefix_and_no_issuer() {
     assert!(!answer.admitted().headers.contains_key("x-api-key"));
     let answer = bearer(&layer, OPAQUE).await;
     assert_eq!(answer.principal().provider(), "oauth");
-    // The key of one is no token of the other.
+    // Without a prefix nothing tells a key in the wrong header from an opaque token.
     assert_eq!(bearer(&layer, KEY).await.error().reason(), "inactive_token");
+}
+
+#[tokio::test]
+async fn a_key_with_a_prefix_is_shown_to_nobody_where_tokens_stand() {
+    let web = web();
+    let clock = clock();
+    let oauth = || oauth(&web, &clock);
+    let keys = |prefix| keys(&clock).prefix(prefix).unwrap();
+    let jwt = jwt(JWT_ISSUER, &clock);
+    for layer in [
+        oauth().or(keys("acme_")).unwrap().boxed(),
+        keys("acme_").or(oauth()).unwrap().boxed(),
+        keys("acme_").or(jwt).unwrap().or(oauth()).unwrap().boxed(),
+    ] {
+        let by_key = ask(&layer, request(&[("x-api-key", KEY)])).await;
+        assert_eq!(by_key.principal().provider(), "api_key");
+        for key in [KEY, "acme_bm9ib2R5LWtub3dzLXRoaXMtb25l"] {
+            let answer = bearer(&layer, key).await;
+            answer.invalid("misplaced_credential");
+        }
+        assert_eq!(asked(&web), 0);
+    }
+    // A token in the header for keys is shown to no store of keys.
+    let marked = introspection().token_prefix("opq_").unwrap();
+    let tokens = oauth_with(&web, &clock, marked);
+    let layer = tokens.or(keys("acme_")).unwrap().boxed();
+    let token = request(&[("x-api-key", "opq_a-token-in-the-wrong-place")]);
+    ask(&layer, token).await.invalid("misplaced_credential");
+    // A prefix that a JWT can begin with marks nothing elsewhere.
+    let key = ApiKey::new("e-Zm9yLXRoZS10ZXN0cy1vbmx5").unwrap();
+    let keys = ApiKeyLayer::new([key]).unwrap().clock(clock.clone());
+    let layer = oauth().or(keys.prefix("e").unwrap()).unwrap().boxed();
+    let good = SIGNER.token(serde_json::json!({}));
+    let answer = bearer(&layer, &good).await;
+    assert_eq!(answer.principal().provider(), "oauth");
 }
 
 #[tokio::test]
