@@ -43,8 +43,9 @@ impl<A: Authenticate, B: Authenticate> Either<A, B> {
     /// Either of two providers.
     ///
     /// # Errors
-    /// A credential can have the shape of both; or both protect a resource of their own, and
-    /// publish its metadata. The message names both providers, and the way out.
+    /// A credential can have the shape of both; both protect a resource of their own, or
+    /// publish its metadata; or they go by different clocks. The message names both providers,
+    /// and the way out.
     pub fn new(left: A, right: B) -> Result<Self, ConfigError> {
         let mut locations = left.locations().to_vec();
         for location in right.locations() {
@@ -63,6 +64,16 @@ impl<A: Authenticate, B: Authenticate> Either<A, B> {
             }
         }
         check_resource(&left, &right)?;
+        if !left.clock().is(&right.clock()) {
+            return Err(ConfigError::new(
+                "clock",
+                format!(
+                    "{} and {} go by different clocks; give both the same",
+                    left.name(),
+                    right.name()
+                ),
+            ));
+        }
         Ok(Self {
             left,
             right,
@@ -296,7 +307,7 @@ impl<P: Authenticate + Clone> AuthLayer<P> {
     /// ```
     ///
     /// # Errors
-    /// Those of [`Either::new`]; or a setting, or the clock, is not the same on both layers.
+    /// Those of [`Either::new`]; or a setting is not the same on both layers.
     pub fn or<B>(
         self,
         other: impl Into<AuthLayer<B>>,

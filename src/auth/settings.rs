@@ -74,14 +74,9 @@ impl Settings {
                 "dangerously_streams_outlive_credentials",
                 one.outlive_credentials == two.outlive_credentials,
             ),
-            ("clock", one.clock.is(&two.clock)),
         ];
         match settings.into_iter().find(|(_, is_same)| !is_same) {
             None => Ok(()),
-            Some(("clock", _)) => Err(ConfigError::new(
-                "clock",
-                "the two layers go by different clocks; give both the same",
-            )),
             Some((setting, _)) => Err(ConfigError::new(
                 setting,
                 "the two layers are set differently, and one layer has to obey both; leave it \
