@@ -3,6 +3,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+#[cfg(feature = "schema")]
 mod documents;
 mod errors;
 mod secrets;
