@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderName, Request, Response};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use super::layer::Waiting;
+use super::judge::Waiting;
 use super::lease::{Lease, Streams};
 use super::{Accepted, PendingAuthentication, ResponseBody};
 use crate::challenge::RefusalContext;
