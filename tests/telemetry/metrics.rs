@@ -457,6 +457,10 @@ fn the_dashboard_asks_for_what_is_there() {
     }
     let shown: BTreeSet<_> = shown.iter().map(String::as_str).collect();
     assert_eq!(shown, documented);
+    // The oldest keys are those that stop serving.
+    let dashboard_text = dashboard.to_string();
+    let age = format!("time() - min by (issuer) ({}", metrics::KEYS_FETCHED);
+    assert!(dashboard_text.contains(&age), "{dashboard_text}");
     let variables = dashboard["templating"].to_string();
     assert!(variables.contains(metrics::REQUESTS), "{variables}");
 }
