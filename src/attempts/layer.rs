@@ -12,6 +12,7 @@ use crate::challenge::RefusalContext;
 use crate::clock::Clock;
 use crate::credential::RequestHead;
 use crate::error::ConfigError;
+use crate::telemetry::DecisionRecord;
 
 /// The default for [`FailedAttemptsLayer::max_failures`].
 const MAX_FAILURES: u32 = 60;
@@ -142,6 +143,13 @@ impl FailedAttemptsLayer {
             ));
         }
         Ok(self.edit(|settings| settings.ipv6_prefix = bits))
+    }
+
+    /// Calls `hook` with every decision of this layer, as
+    /// [`AuthLayer::on_decision`](crate::AuthLayer::on_decision) does with those further in, of
+    /// which this one is none.
+    pub fn on_decision(self, hook: impl Fn(&DecisionRecord<'_>) + Send + Sync + 'static) -> Self {
+        self.edit(|settings| settings.context.audit.add_hook(hook))
     }
 
     /// Whether a gRPC or grpc-web request is refused in gRPC's form; default true.

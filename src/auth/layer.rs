@@ -180,11 +180,14 @@ impl<P: Authenticate + Clone> AuthLayer<P> {
 
     /// Calls `hook` with every decision about a request: those of this layer, and those of the
     /// layers and handlers inside it, each as it is made. For audit logs. A second hook is
-    /// called after the first.
+    /// called after the first. [`OriginLayer`](crate::mcp::OriginLayer) and
+    /// [`FailedAttemptsLayer`](crate::attempts::FailedAttemptsLayer), which go outside, have
+    /// hooks of their own.
     ///
     /// It runs within the request, so it must not wait: hand what it is given to a channel or a
-    /// task. Nor may it call [`Principal::require`](crate::Principal::require), which makes a decision itself. Where it panics, the request ends as with a panic of the handler, and does not
-    /// go on.
+    /// task. Nor may it call [`Principal::require`](crate::Principal::require), which makes a
+    /// decision itself. Where it panics, the request ends as with a panic of the handler, and
+    /// does not go on.
     pub fn on_decision(
         mut self,
         hook: impl Fn(&DecisionRecord<'_>) + Send + Sync + 'static,

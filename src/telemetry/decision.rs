@@ -143,7 +143,7 @@ impl<'a> DecisionRecord<'a> {
         self.outcome
     }
 
-    /// What decided: `auth`, `scopes`, `mcp_scopes`, `session`, or `handler`.
+    /// What decided: `auth`, `scopes`, `mcp_scopes`, `session`, `origin`, `attempts`, or `handler`.
     pub fn layer(&self) -> &'static str {
         self.stage.as_str()
     }
