@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use http::Method;
 use tower::ServiceBuilder;
+use tower_mcp_auth::attempts::FailedAttemptsLayer;
 use tower_mcp_auth::jose::Secret;
 use tower_mcp_auth::mcp::{McpScopesLayer, OriginLayer, ScopePolicy};
 use tower_mcp_auth::scopes::RequireScopesLayer;
@@ -367,4 +368,62 @@ async fn what_is_only_observed_is_one_decision_with_its_reason() {
     // Nobody was asked to come back with more.
     let events = trace::take_all();
     assert!(events.iter().all(|event| event.field("step_up").is_empty()));
+}
+
+/// Its head would have been refused: that its body would not is no acceptance.
+#[tokio::test]
+async fn a_message_whose_head_is_only_observed_is_not_accepted_as_well() {
+    let audit = Audit::default();
+    let auth = hs256_layer()
+        .on_decision(audit.hook())
+        .dangerously_observe_only();
+    let policy = ScopePolicy::builder().tool("add", "write").unwrap();
+    let stack = ServiceBuilder::new()
+        .layer(auth)
+        .layer(McpScopesLayer::new(policy.build().unwrap()));
+    let call = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"add"}}"#;
+    let mut request = post(call, &bearer("write"));
+    let media = "text/plain".parse().unwrap();
+    request.headers_mut().insert("content-type", media);
+    ask(&stack, request).await.admitted();
+    assert_eq!(
+        audit.take(),
+        [
+            "auth accepted jwt jwt|sub=alice -",
+            "mcp_scopes observed jwt jwt|sub=alice content_type",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn layers_in_front_of_the_auth_layer_have_hooks_of_their_own() {
+    let audit = Audit::default();
+    let address = std::net::IpAddr::from([192, 0, 2, 1]);
+    let origin = OriginLayer::new("https://mcp.example.com/mcp").unwrap();
+    let attempts = FailedAttemptsLayer::new(move |_| Some(address));
+    let stack = ServiceBuilder::new()
+        .layer(origin.on_decision(audit.hook()))
+        .layer(attempts.max_failures(1).unwrap().on_decision(audit.hook()))
+        .layer(hs256_layer());
+    for (host, expected) in [
+        (
+            "mcp.example.com",
+            vec!["origin accepted none - -", "attempts accepted none - -"],
+        ),
+        (
+            "mcp.example.com",
+            vec![
+                "origin accepted none - -",
+                "attempts refused none - too_many_failed_attempts",
+            ],
+        ),
+        (
+            "evil.example.com",
+            vec!["origin refused none - host_not_allowed"],
+        ),
+    ] {
+        let headers = [("host", host), ("authorization", "Bearer bad")];
+        ask(&stack, request(&headers)).await.error();
+        assert_eq!(audit.take(), expected);
+    }
 }

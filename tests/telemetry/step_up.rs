@@ -143,3 +143,30 @@ async fn what_nobody_answered_is_forgotten_when_it_is_over() {
     assert_eq!(step_up(&stack, "/b", &bearer("write")).await, None);
     assert_eq!(step_up(&stack, "/a", &bearer("write")).await, None);
 }
+
+/// Two layers of one kind, as a router and one of its routes have them.
+#[tokio::test]
+async fn who_passes_one_layer_has_not_answered_the_refusal_of_another() {
+    let stack = ServiceBuilder::new()
+        .layer(jwt(&clock(), ""))
+        .layer(RequireScopesLayer::new("read").unwrap())
+        .layer(RequireScopesLayer::new("write").unwrap());
+    let ids = async |scopes| {
+        trace::start();
+        ask(
+            &stack,
+            request_to("/a", &[("authorization", bearer(scopes))]),
+        )
+        .await;
+        let mut events = trace::take_all();
+        events.retain(|event| event.field("layer") == "scopes");
+        let ids = events.iter().map(|event| event.field("step_up").to_owned());
+        ids.collect::<Vec<_>>()
+    };
+    let asked = ids("read").await;
+    let ["", id] = [&*asked[0], &*asked[1]] else {
+        panic!("{asked:?}");
+    };
+    assert_eq!(ids("read").await, ["", id]);
+    assert_eq!(ids("read write").await, ["", id]);
+}
