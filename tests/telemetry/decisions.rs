@@ -235,6 +235,41 @@ async fn an_operation_is_told_by_its_name_and_a_resource_by_its_method_alone() {
     }
 }
 
+/// What stands in the body is not told, and what mirrors it in a header is the same.
+#[tokio::test]
+async fn a_header_that_mirrors_a_resource_or_a_task_is_never_told() {
+    let policy = ScopePolicy::builder().tool("add", "write").unwrap();
+    let layer = ServiceBuilder::new()
+        .layer(hs256_layer())
+        .layer(McpScopesLayer::new(policy.build().unwrap()));
+    for (method, name, shown) in [
+        ("resources/read", "https://x.example/?token=MARK", false),
+        ("resources/read", "=?base64?MARK!?=", false),
+        ("tasks/get", "MARK", false),
+        ("x/y", "MARK", false),
+        ("tools/call", "MARK", true),
+        ("prompts/get", "MARK", true),
+    ] {
+        let body = format!(
+            r#"{{"jsonrpc":"2.0","id":1,"method":"{method}","params":{{"name":"add","uri":"https://x.example/","taskId":"1"}}}}"#
+        );
+        let mut request = post("", &bearer("write"));
+        *request.body_mut() = body.into();
+        for (header, value) in [
+            ("mcp-protocol-version", "2026-07-28"),
+            ("mcp-method", method),
+            ("mcp-name", name),
+        ] {
+            request.headers_mut().insert(header, value.parse().unwrap());
+        }
+        trace::start();
+        let answer = ask(&layer, request).await;
+        assert!(answer.error().reason().starts_with("mcp_name_"), "{method}");
+        let told = format!("{:?}", trace::take_all());
+        assert_eq!(told.contains("MARK"), shown, "{method}: {told}");
+    }
+}
+
 #[tokio::test]
 async fn a_bad_origin_is_told_by_its_layer() {
     let layer = OriginLayer::new("https://mcp.example.com/mcp").unwrap();
