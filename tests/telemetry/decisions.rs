@@ -431,6 +431,31 @@ async fn a_message_whose_head_is_only_observed_is_not_accepted_as_well() {
 }
 
 #[tokio::test]
+async fn a_password_in_front_of_a_host_is_never_told() {
+    let layer = OriginLayer::new("https://mcp.example.com/mcp").unwrap();
+    for (uri, headers) in [
+        ("http://alice:MARK@mcp.example.com/mcp", vec![]),
+        ("/mcp", vec![("host", "alice:MARK@mcp.example.com")]),
+        ("/mcp", vec![("host", "alice:MARK@@mcp.example.com")]),
+        (
+            "/mcp",
+            vec![
+                ("host", "mcp.example.com"),
+                ("origin", "https://alice:MARK@mcp.example.com"),
+            ],
+        ),
+    ] {
+        trace::start();
+        let answer = ask(&layer, request_to(uri, &headers)).await;
+        let told = format!("{:?} {:?}", trace::take_all(), answer.error());
+        assert!(
+            told.contains("mcp.example.com") && !told.contains("MARK"),
+            "{told}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn layers_in_front_of_the_auth_layer_have_hooks_of_their_own() {
     let audit = Audit::default();
     let address = std::net::IpAddr::from([192, 0, 2, 1]);
