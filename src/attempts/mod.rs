@@ -20,8 +20,8 @@
 //! without a limit.
 //!
 //! An IPv6 address counts by its first 64 bits, which is what one host has at the least
-//! ([`ipv6_prefix`](FailedAttemptsLayer::ipv6_prefix)); an IPv4 address mapped into IPv6 as what
-//! it is. Clients that come from the address of a hosting service or an office share its limit:
+//! ([`ipv6_prefix`](FailedAttemptsLayer::ipv6_prefix)); an IPv4 address mapped into IPv6
+//! (`::ffff:0:0/96`) or translated to it (`64:ff9b::/96`) as what it is. Clients that come from the address of a hosting service or an office share its limit:
 //! each of them may fail once when its token has expired.
 //!
 //! # Memory

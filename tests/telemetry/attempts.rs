@@ -171,6 +171,9 @@ async fn addresses_of_one_network_are_one_client() {
         ("2001:db8:0:1::1", "2001:db8:0:2::1", false),
         ("::ffff:192.0.2.1", "192.0.2.1", true),
         ("::ffff:192.0.2.1", "::ffff:192.0.2.2", false),
+        ("64:ff9b::192.0.2.1", "192.0.2.1", true),
+        ("64:ff9b::192.0.2.1", "64:ff9b::192.0.2.2", false),
+        ("64:ff9b::1:0:0", "64:ff9b::2:0:0", true),
         ("192.0.2.1", "192.0.2.2", false),
     ] {
         let limit = limit(1, &clock());
