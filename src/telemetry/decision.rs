@@ -359,7 +359,9 @@ impl<'a> Case<'a> {
             // Who is let pass is not asked for more.
             _ if outcome == Outcome::Observed => {}
             Some(error) if error.kind() == AuthErrorKind::InsufficientScope => {
-                record.step_up = record.matter().map(|matter| audit.step_ups.asked(matter));
+                record.step_up = record
+                    .matter()
+                    .map(|matter| audit.step_ups.asked(matter.principal, matter));
                 meter::step_up("asked");
             }
             None if !audit.step_ups.is_empty() => {

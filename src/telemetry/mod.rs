@@ -44,8 +44,8 @@
 //! acceptance of the same principal for the same operation afterwards have the same `step_up`, a
 //! random number; an acceptance with one is `debug`. Refusals in between have it as well. The
 //! operation is the method and path of HTTP, for `mcp_scopes` what the message asks for, for a
-//! handler the scope. At most 1024 refusals of an auth layer wait for 15 minutes each; while none
-//! does, accepted requests pay one atomic load. Tokens without a subject make a new principal
+//! handler the scope. At most 1024 refusals of an auth layer wait for 15 minutes each, of one
+//! principal at most 64; while none does, accepted requests pay one atomic load. Tokens without a subject make a new principal
 //! each, which cannot be known again.
 //!
 //! ## Reloads
