@@ -69,7 +69,13 @@ impl Authenticate for Jwt {
     }
 
     fn authenticate(&self, credential: &Credential<'_>, head: RequestHead<'_>) -> Authentication {
-        Authentication::Ready(self.verify(credential.as_bytes(), head.needs_proof()))
+        let verified = self.verify(credential.as_bytes(), head.needs_proof());
+        Authentication::Ready(verified.map_err(|error| credential.refused(error)))
+    }
+
+    // What is accepted is base64url in its three parts: it has no other characters.
+    fn checks_credentials(&self) -> bool {
+        true
     }
 
     fn provider_name(&self, _: &Credential<'_>) -> &'static str {

@@ -74,11 +74,11 @@ impl OAuth {
                 return self.confirm(known.good, known.second_opinion.as_ref(), token);
             }
         }
-        token.check()?;
         if !opaque.is_empty() && !is_jws(token.bytes) {
             return self.ask_about(token);
         }
-        let verified = match self.verify_anew(token.bytes, now, mode)? {
+        let anew = self.verify_anew(token.bytes, now, mode);
+        let verified = match anew.map_err(|error| token.refused(error))? {
             Anew::Verified(verified) => verified,
             Anew::Wait(waiting) => return Ok(Verdict::Wait(waiting)),
             Anew::Ask(introspector, refusal) => {

@@ -220,42 +220,49 @@ pub struct PrincipalBuilder(Inner);
 
 impl PrincipalBuilder {
     /// Sets the issuer.
+    #[inline]
     pub fn issuer(mut self, issuer: impl Into<Arc<str>>) -> Self {
         self.0.issuer = Some(issuer.into());
         self
     }
 
     /// Sets the subject. An empty one is none: it would make one of all who have it.
+    #[inline]
     pub fn subject(mut self, subject: impl Into<Box<str>>) -> Self {
         self.0.subject = Some(subject.into()).filter(|subject| !subject.is_empty());
         self
     }
 
     /// Sets the name the id falls back to where there is no subject.
+    #[inline]
     pub fn username(mut self, username: impl Into<Box<str>>) -> Self {
         self.0.username = Some(username.into()).filter(|username| !username.is_empty());
         self
     }
 
     /// Sets the OAuth client.
+    #[inline]
     pub fn client_id(mut self, client_id: impl Into<Box<str>>) -> Self {
         self.0.client_id = Some(client_id.into()).filter(|client| !client.is_empty());
         self
     }
 
     /// Sets the scopes.
+    #[inline]
     pub fn scopes(mut self, scopes: Scopes) -> Self {
         self.0.scopes = scopes;
         self
     }
 
     /// Sets the expiry, as time since 1970-01-01 UTC.
+    #[inline]
     pub fn expires_at(mut self, since_epoch: Duration) -> Self {
         self.0.expires_at = Some(since_epoch);
         self
     }
 
     /// Sets the claims.
+    #[inline]
     pub fn claims(mut self, claims: &Map<String, Value>) -> Self {
         self.0.raw_claims = serde_json::to_vec(claims).ok();
         self
@@ -263,6 +270,7 @@ impl PrincipalBuilder {
 
     /// Sets the claims from a JSON object that was read and found good.
     #[cfg(feature = "jwt")]
+    #[inline]
     pub(crate) fn raw_claims(mut self, json: Vec<u8>) -> Self {
         self.0.raw_claims = Some(json);
         self
@@ -270,6 +278,7 @@ impl PrincipalBuilder {
 
     /// Lets a digest of `credential` take part in the id where there is neither a subject
     /// nor a username: two holders of different credentials are then never one principal.
+    #[inline]
     pub fn told_apart_by(self, credential: &[u8]) -> Self {
         if self.0.subject.is_some() || self.0.username.is_some() {
             return self;
@@ -277,16 +286,19 @@ impl PrincipalBuilder {
         self.stranger(StrangerDigest::of(credential))
     }
 
+    #[inline]
     pub(crate) fn stranger(mut self, digest: StrangerDigest) -> Self {
         self.0.stranger = Some(digest);
         self
     }
 
     /// The finished principal.
+    #[inline]
     pub fn build(self) -> Principal {
         self.identity().principal()
     }
 
+    #[inline]
     pub(crate) fn identity(self) -> Identity {
         Identity(Arc::new(self.0))
     }
