@@ -12,7 +12,7 @@ use crate::error::{AuthError, ConfigError};
 pub(crate) struct Claims<'p> {
     pub(crate) iss: Option<Cow<'p, str>>,
     pub(crate) sub: Option<Cow<'p, str>>,
-    pub(crate) aud: Vec<Cow<'p, str>>,
+    pub(crate) aud: Audiences<'p>,
     pub(crate) has_aud: bool,
     pub(crate) exp: Option<Duration>,
     pub(crate) nbf: Option<Duration>,
@@ -35,6 +35,32 @@ pub(crate) struct Claims<'p> {
     pub(crate) marked: bool,
     /// The required claim that is missing or another, where the issuer's tokens have such.
     pub(crate) unmet: Option<String>,
+}
+
+/// The audiences. One is the rule, and costs no allocation.
+#[derive(Debug, Default)]
+pub(crate) struct Audiences<'p> {
+    first: Option<Cow<'p, str>>,
+    others: Vec<Cow<'p, str>>,
+}
+
+impl<'p> Audiences<'p> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &str> {
+        self.first.iter().chain(&self.others).map(|aud| &**aud)
+    }
+
+    pub(crate) fn retain(&mut self, keep: impl Fn(&str) -> bool) {
+        let all = self.first.take().into_iter().chain(self.others.drain(..));
+        let kept: Vec<Cow<'p, str>> = all.filter(|aud| keep(aud)).collect();
+        kept.into_iter().for_each(|aud| self.push(aud));
+    }
+
+    fn push(&mut self, aud: Cow<'p, str>) {
+        match self.first {
+            None => self.first = Some(aud),
+            Some(_) => self.others.push(aud),
+        }
+    }
 }
 
 /// The `cnf` claim (RFC 7800): the key the token is bound to.
@@ -99,7 +125,7 @@ impl Default for ScopeClaim {
 }
 
 impl<'p> Claims<'p> {
-    pub(crate) fn read(payload: &'p [u8], scope: &ScopeClaim) -> Result<Self, AuthError> {
+    pub(crate) fn read(payload: &'p str, scope: &ScopeClaim) -> Result<Self, AuthError> {
         let mut claims = Self::default();
         read_object(payload, |name, value| claims.take(name, value, scope))
             .map_err(|refused| refused.in_part("claims"))?;
@@ -184,11 +210,12 @@ fn numeric_date(value: Value<'_>, name: &'static str) -> Result<Duration, Refuse
 }
 
 /// RFC 7519 section 4.1.3: one string, or an array of strings.
-fn one_or_many<'p>(value: Value<'p>, name: &'static str) -> Result<Vec<Cow<'p, str>>, Refused> {
+fn one_or_many<'p>(value: Value<'p>, name: &'static str) -> Result<Audiences<'p>, Refused> {
+    let mut all = Audiences::default();
     if let Value::Text(one) = value {
-        return Ok(vec![one]);
+        all.push(one);
+        return Ok(all);
     }
-    let mut all = Vec::new();
     value.texts(name, |text| {
         all.push(text);
         Ok(())

@@ -1,8 +1,10 @@
 //! The compact serialization (RFC 7515 section 7.1) and the JOSE header.
 
+use std::borrow::Cow;
+
 use super::algorithm::Algorithm;
 use super::base64url;
-use super::json::{is_object, read_object};
+use super::json::{Refused, is_object, read_object};
 use crate::error::AuthError;
 
 /// The longest token, in bytes.
@@ -14,7 +16,7 @@ const USUAL_HEADER: usize = 384;
 
 /// A token taken apart: the header is read, nothing is verified.
 pub(crate) struct Compact<'t> {
-    header: Header,
+    header: Header<'t>,
     /// What was signed: header, dot, payload.
     signing_input: &'t [u8],
     payload: &'t [u8],
@@ -24,10 +26,25 @@ pub(crate) struct Compact<'t> {
 /// The members of the JOSE header that mean something here. `jwk`, `jku`, `x5u`, `x5c`,
 /// `x5t` and all others are skipped: a token does not say which key it is checked with.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Header {
+pub(crate) struct Header<'t> {
     pub(crate) alg: Alg,
-    pub(crate) kid: Option<Box<str>>,
+    pub(crate) kid: Option<Cow<'t, str>>,
     pub(crate) typ: Typ,
+}
+
+/// Where a header is decoded to.
+pub(crate) struct HeaderBuffer {
+    usual: [u8; USUAL_HEADER],
+    longer: Vec<u8>,
+}
+
+impl Default for HeaderBuffer {
+    fn default() -> Self {
+        Self {
+            usual: [0; USUAL_HEADER],
+            longer: Vec::new(),
+        }
+    }
 }
 
 /// The `alg` header (RFC 7515 section 4.1.1).
@@ -71,7 +88,7 @@ impl Typ {
 
 impl<'t> Compact<'t> {
     /// Takes a token apart. Sizes and dots are judged before anything is decoded.
-    pub(crate) fn parse(token: &'t [u8]) -> Result<Self, AuthError> {
+    pub(crate) fn parse(token: &'t [u8], buffer: &'t mut HeaderBuffer) -> Result<Self, AuthError> {
         if token.len() > MAX_TOKEN {
             return Err(AuthError::invalid("token_too_large")
                 .with_detail(format!("{} bytes, at most {MAX_TOKEN}", token.len())));
@@ -86,13 +103,11 @@ impl<'t> Compact<'t> {
             return Err(AuthError::invalid("header_too_large")
                 .with_detail(format!("the JOSE header has more than {MAX_HEADER} bytes")));
         }
-        let mut stack = [0; USUAL_HEADER];
-        let heap;
         let json = if base64url::decoded_len(header.len()) <= USUAL_HEADER {
-            base64url::decode(header, &mut stack).ok_or_else(|| not_base64("header"))?
+            base64url::decode(header, &mut buffer.usual).ok_or_else(|| not_base64("header"))?
         } else {
-            heap = decode(header, "header")?;
-            &heap
+            buffer.longer = decode(header, "header")?;
+            &buffer.longer
         };
         Ok(Self {
             header: read_header(json)?,
@@ -102,23 +117,19 @@ impl<'t> Compact<'t> {
         })
     }
 
-    pub(crate) fn header(&self) -> &Header {
+    pub(crate) fn header(&self) -> &Header<'t> {
         &self.header
-    }
-
-    /// The key id the header names.
-    #[cfg(feature = "oauth")]
-    pub(crate) fn into_kid(self) -> Option<Box<str>> {
-        self.header.kid
     }
 
     pub(crate) fn signing_input(&self) -> &'t [u8] {
         self.signing_input
     }
 
-    /// The bytes of the payload.
-    pub(crate) fn payload(&self) -> Result<Vec<u8>, AuthError> {
-        decode(self.payload, "payload")
+    /// The payload, as far as claims can be read from it.
+    pub(crate) fn payload(&self) -> Result<String, AuthError> {
+        let payload = decode(self.payload, "payload")?;
+        // All at once: string by string it costs several times as much.
+        String::from_utf8(payload).map_err(|_| Refused::NotOneObject.in_part("claims"))
     }
 
     /// The bytes of the signature, in `buffer`: 1024 are an RSA signature of 8192 bits.
@@ -158,7 +169,9 @@ fn not_base64(what: &str) -> AuthError {
     AuthError::invalid("malformed_token").with_detail(format!("the {what} is not base64url"))
 }
 
-fn read_header(json: &[u8]) -> Result<Header, AuthError> {
+fn read_header(json: &[u8]) -> Result<Header<'_>, AuthError> {
+    let not_text = |_| Refused::NotOneObject.in_part("header");
+    let json = std::str::from_utf8(json).map_err(not_text)?;
     let mut header = Header::default();
     let mut refused = None;
     let read = read_object(json, |name, value| {
@@ -170,7 +183,7 @@ fn read_header(json: &[u8]) -> Result<Header, AuthError> {
                     None => Alg::Unknown(alg.into()),
                 };
             }
-            "kid" => header.kid = Some(value.text("kid")?.into()),
+            "kid" => header.kid = Some(value.text("kid")?),
             "typ" => header.typ = Typ::of(&value.text("typ")?),
             // RFC 7515 section 4.1.11: whoever does not understand a critical member
             // must refuse. This crate understands none, whatever the value.

@@ -32,6 +32,7 @@ pub(crate) fn peek_issuer(token: &[u8]) -> Peeked {
 }
 
 fn issuer(payload: &[u8]) -> Option<Option<Box<str>>> {
+    let payload = std::str::from_utf8(payload).ok()?;
     let mut issuer = None;
     let read = read_object(payload, |name, value| {
         if name == "iss" {
