@@ -5,8 +5,9 @@ use crate::error::AuthError;
 
 /// The bytes of a token, and whether its characters are still to be checked.
 ///
-/// A token that is remembered was checked when it was new, and is the same to the byte; so
-/// the check, which runs over all of it, waits until memory has said that it knows none.
+/// A token that is remembered was checked when it was new, and is the same to the byte; and
+/// one whose three parts are base64url has no other characters. So the check, which runs over
+/// all of it, is left to those that are neither.
 #[derive(Clone, Copy)]
 pub(super) struct Presented<'t> {
     pub(super) bytes: &'t [u8],
@@ -29,6 +30,11 @@ impl<'t> Presented<'t> {
     /// Comes before anything else that is made of a token than a look into memory.
     pub(super) fn check(&self) -> Result<(), AuthError> {
         self.credential.map_or(Ok(()), Credential::check)
+    }
+
+    /// What it is refused for: its characters, if these are no good, and else this.
+    pub(super) fn refused(&self, error: AuthError) -> AuthError {
+        self.check().err().unwrap_or(error)
     }
 
     /// Whether it can be a JWT at all.

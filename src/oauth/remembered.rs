@@ -83,6 +83,12 @@ impl<T: Send + Sync + 'static> Remembered<T> {
     /// Remembers this in place of what was remembered.
     pub(super) fn keep(&self, digest: Digest, value: T) {
         self.mark_forgotten(&digest);
+        self.keep_new(digest, value);
+    }
+
+    /// The same where nobody is misled by what was remembered. It comes into the table when it
+    /// is used again: much is used once.
+    pub(super) fn keep_new(&self, digest: Digest, value: T) {
         let entry = Arc::new(Entry {
             digest,
             generation: self.generation.load(Ordering::Acquire),
@@ -90,8 +96,7 @@ impl<T: Send + Sync + 'static> Remembered<T> {
             uses: AtomicU32::new(0),
             value,
         });
-        self.kept.insert(digest, Arc::clone(&entry));
-        self.table.put(&entry);
+        self.kept.insert(digest, entry);
     }
 
     pub(super) fn forget(&self, digest: &Digest) {
