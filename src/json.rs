@@ -292,7 +292,9 @@ impl<'a> Scanner<'a> {
         loop {
             match self.peek().ok_or(Fault::Syntax)? {
                 b'"' => self.skip_string()?,
-                b'-' | b'0'..=b'9' => self.skip_number()?,
+                b'-' | b'0'..=b'9' => {
+                    self.skip_number()?;
+                }
                 b't' | b'f' | b'n' => *self = self.clone().literal()?,
                 bracket @ (b'{' | b'[') => {
                     self.at += 1;
@@ -356,17 +358,25 @@ impl<'a> Scanner<'a> {
         Ok(self)
     }
 
-    /// A number as it is written (RFC 8259 section 6).
+    /// A number as it is written (RFC 8259 section 6), if an `f64` can hold it.
     #[cfg(feature = "jwt")]
     #[inline(always)]
     pub(crate) fn number(&mut self) -> Result<&'a str, Fault> {
         let start = self.at;
-        self.skip_number()?;
-        Ok(&self.text[start..self.at])
+        let has_exponent = self.skip_number()?;
+        let number = &self.text[start..self.at];
+        // The greatest has 309 digits. What is greater is infinite to some readers, an error
+        // to others.
+        let may_be_greater = has_exponent || number.len() > 308;
+        if may_be_greater && !number.parse().is_ok_and(f64::is_finite) {
+            return Err(Fault::Syntax);
+        }
+        Ok(number)
     }
 
+    /// Says whether it has an exponent.
     #[inline(always)]
-    fn skip_number(&mut self) -> Result<(), Fault> {
+    fn skip_number(&mut self) -> Result<bool, Fault> {
         if self.byte() == Some(b'-') {
             self.at += 1;
         }
@@ -379,14 +389,15 @@ impl<'a> Scanner<'a> {
             self.at += 1;
             self.digits()?;
         }
-        if let Some(b'e' | b'E') = self.byte() {
+        let Some(b'e' | b'E') = self.byte() else {
+            return Ok(false);
+        };
+        self.at += 1;
+        if let Some(b'+' | b'-') = self.byte() {
             self.at += 1;
-            if let Some(b'+' | b'-') = self.byte() {
-                self.at += 1;
-            }
-            self.digits()?;
         }
-        Ok(())
+        self.digits()?;
+        Ok(true)
     }
 
     #[inline(always)]

@@ -226,7 +226,7 @@ fn one_or_many<'p>(value: Value<'p>, name: &'static str) -> Result<Audiences<'p>
 /// A string, or, where that is configured, an array of strings joined by spaces.
 fn space_separated(value: Value<'_>, or_array: bool) -> Result<Cow<'_, str>, Refused> {
     let name = "scope";
-    if !(or_array && matches!(value, Value::Array(_))) {
+    if !(or_array && matches!(value, Value::Array(_) | Value::ArrayOf(_))) {
         return value.text(name);
     }
     let mut joined = String::new();

@@ -102,6 +102,9 @@ pub(super) enum Value<'p> {
     Null,
     /// As it is written; all in it was checked.
     Array(&'p str),
+    /// An array of one string, which need not be read again.
+    ArrayOf(Cow<'p, str>),
+    /// As it is written; all in it was checked.
     Object(&'p str),
 }
 
@@ -119,10 +122,13 @@ impl<'p> Value<'p> {
         name: &'static str,
         mut element: impl FnMut(Cow<'p, str>) -> Result<(), Refused>,
     ) -> Result<(), Refused> {
-        let Self::Array(array) = self else {
-            return Err(Refused::WrongType(name));
-        };
-        array_in(scanner(array), |value| element(value.text(name)?)).map(drop)
+        match self {
+            Self::ArrayOf(text) => element(text),
+            Self::Array(array) => {
+                array_in(scanner(array), |value| element(value.text(name)?)).map(drop)
+            }
+            _ => Err(Refused::WrongType(name)),
+        }
     }
 
     pub(super) fn object(
@@ -184,7 +190,7 @@ fn array_in<'p>(
 fn value_in<'p>(mut scanner: Scanner<'p>) -> Result<(Value<'p>, Scanner<'p>), Refused> {
     let value = match scanner.peek() {
         Some(b'"') => Value::Text(scanner.string()?),
-        Some(b'-' | b'0'..=b'9') => Value::Number(finite(scanner.number()?)?),
+        Some(b'-' | b'0'..=b'9') => Value::Number(scanner.number()?),
         Some(b'{') => {
             let start = scanner.clone();
             scanner = nested_object(scanner)?;
@@ -192,8 +198,12 @@ fn value_in<'p>(mut scanner: Scanner<'p>) -> Result<(Value<'p>, Scanner<'p>), Re
         }
         Some(b'[') => {
             let start = scanner.clone();
-            scanner = nested_array(scanner)?;
-            Value::Array(start.text_to(&scanner))
+            let only;
+            (only, scanner) = nested_array(scanner)?;
+            match only {
+                Some(Value::Text(text)) => Value::ArrayOf(text),
+                _ => Value::Array(start.text_to(&scanner)),
+            }
         }
         _ => {
             let start = scanner.clone();
@@ -212,20 +222,15 @@ fn nested_object(scanner: Scanner<'_>) -> Result<Scanner<'_>, Refused> {
     object_in(scanner, |_, _| Ok(()))
 }
 
-fn nested_array(scanner: Scanner<'_>) -> Result<Scanner<'_>, Refused> {
-    array_in(scanner, |_| Ok(()))
-}
-
-/// The greatest `f64` has 309 digits. What is greater is infinite to some readers, an error to
-/// others.
-#[inline(always)]
-fn finite(number: &str) -> Result<&str, Refused> {
-    let may_be_too_great =
-        number.len() > 308 || number.bytes().any(|byte| matches!(byte, b'e' | b'E'));
-    if may_be_too_great && !number.parse().is_ok_and(f64::is_finite) {
-        return Err(Refused::NotOneObject);
-    }
-    Ok(number)
+/// With the element, if there is only one.
+fn nested_array(scanner: Scanner<'_>) -> Result<(Option<Value<'_>>, Scanner<'_>), Refused> {
+    let (mut only, mut count) = (None, 0);
+    let rest = array_in(scanner, |value| {
+        count += 1;
+        only = Some(value).filter(|_| count == 1);
+        Ok(())
+    })?;
+    Ok((only, rest))
 }
 
 /// The member names of one object, each allowed once.

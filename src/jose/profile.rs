@@ -151,7 +151,7 @@ impl TokenProfile {
                 }
             } else {
                 let audience = check_audience(expected, claims)?;
-                if self.may_be_client(audience, claims) && !is_access {
+                if !is_access && self.may_be_client(audience, claims) {
                     return Err(not_evidently_access(&format!(
                         "the audience {} may be a client",
                         quoted(audience)
@@ -263,7 +263,8 @@ impl TokenProfile {
         let names = ClaimedNames::new(json, subject, username, client);
         // Two strangers with the same client are not one principal, unless machines are
         // all there is.
-        if !names.name_somebody() && !(self.clients_are_principals && client.is_some()) {
+        let is_machine = self.clients_are_principals && client.is_some();
+        if !names.name_somebody() && !is_machine {
             principal = principal.stranger(StrangerDigest::of(token));
         }
         Ok((principal, names))
