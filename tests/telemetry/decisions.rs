@@ -9,7 +9,7 @@ use tower_mcp_auth::jose::Secret;
 use tower_mcp_auth::mcp::{McpScopesLayer, OriginLayer, ScopePolicy};
 use tower_mcp_auth::scopes::RequireScopesLayer;
 use tower_mcp_auth::telemetry::{DecisionRecord, Outcome};
-use tower_mcp_auth::{ApiKeyLayer, AuthLayer, Clock, JwtLayer, Principal};
+use tower_mcp_auth::{ApiKeyLayer, AuthLayer, Clock, JwtLayer, OAuthLayer, Principal};
 use tracing::Level;
 
 use crate::common::{
@@ -151,6 +151,30 @@ async fn the_hook_hears_of_answers_that_were_waited_for() {
         ask(&layer, request(&[("authorization", "Bearer x")])).await;
         assert_eq!(audit.take(), [expected]);
     }
+}
+
+/// Nobody was let in or kept out.
+#[tokio::test]
+async fn who_goes_away_while_they_wait_and_who_reads_metadata_is_no_decision() {
+    let audit = Audit::default();
+    let never = Answering::new(|_| {
+        let never = std::future::pending::<Result<_, tower_mcp_auth::AuthError>>();
+        tower_mcp_auth::auth::Authentication::Pending(Box::pin(never))
+    });
+    let waiting = AuthLayer::new(never).on_decision(audit.hook());
+    let oauth = OAuthLayer::new("https://mcp.example.com/mcp", "https://auth.example.com");
+    let oauth = oauth.unwrap().on_decision(audit.hook());
+    trace::start();
+    let mut asked =
+        tokio_test::task::spawn(ask(&waiting, request(&[("authorization", "Bearer x")])));
+    assert!(asked.poll().is_pending());
+    drop(asked);
+    let document = request_to::<&str>("/.well-known/oauth-protected-resource/mcp", &[]);
+    assert_eq!(ask(&oauth, document).await.status, 200);
+    assert!(audit.take().is_empty());
+    let told = trace::take_all();
+    let decisions = told.iter().filter(|it| it.fields.contains_key("outcome"));
+    assert_eq!(decisions.count(), 0, "{told:?}");
 }
 
 #[tokio::test]
