@@ -55,6 +55,10 @@ struct Inner {
 /// are allocations.
 enum Name {
     Own(Box<str>),
+    #[cfg_attr(
+        not(feature = "jwt"),
+        expect(dead_code, reason = "without tokens nothing has such claims")
+    )]
     InClaims(Range<usize>),
 }
 
