@@ -102,6 +102,8 @@ mod meter;
 #[cfg(feature = "metrics")]
 #[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]
 pub mod metrics;
+#[cfg(feature = "oauth")]
+mod now_and_then;
 mod step_up;
 
 pub(crate) use self::audit::Audit;
@@ -116,4 +118,6 @@ pub(crate) use self::meter::Stopwatch;
 pub(crate) use self::meter::store;
 #[cfg(feature = "oauth")]
 pub(crate) use self::meter::{CallEnd, IntrospectionMeter, KeysMeter, token_cache};
+#[cfg(feature = "oauth")]
+pub(crate) use self::now_and_then::NowAndThen;
 pub use self::step_up::StepUpId;
