@@ -39,12 +39,7 @@ impl<'t> Presented<'t> {
 
     /// Whether it can be a JWT at all.
     pub(super) fn has_two_dots(&self) -> bool {
-        let first = memchr::memchr(b'.', self.bytes);
-        let last = memchr::memrchr(b'.', self.bytes);
-        let (Some(first), Some(last)) = (first, last) else {
-            return false;
-        };
-        let between = &self.bytes[first.min(last)..last];
-        first < last && memchr::memchr(b'.', &between[1..]).is_none()
+        let mut dots = memchr::memchr_iter(b'.', self.bytes);
+        dots.next().is_some() && dots.next().is_some() && dots.next().is_none()
     }
 }
