@@ -13,8 +13,12 @@
 //! All times are CPU time of the thread. Requests are made outside of the measured time, and
 //! their headers are fresh copies, as a server has them from the socket. The candidates of a
 //! comparison take turns; a figure is the first decile over all rounds, because whatever else
-//! the machine does only ever adds to it, and of several passes the quietest counts. Requests per second of a whole server are by the
-//! clock, the median over pairs of rounds.
+//! the machine does only ever adds to it, and of several passes the quietest counts. Requests
+//! per second of a whole server are by the clock, the median over pairs of rounds.
+//!
+//! `least` is what a middleware adds that does nothing but what it must: header, digest,
+//! look-up in a plain map, and who it is into the request. Memory is most of it where there
+//! are many credentials.
 
 use std::convert::Infallible;
 use std::hint::black_box;
@@ -31,6 +35,7 @@ use tower_mcp_auth::oauth::{OAuth, TokenCache};
 use support::drive::{Bare, Body, put_through, request};
 use support::floor::Floor;
 use support::introspected;
+use support::least::Least;
 use support::measure::{Candidate, added, take_turns, timed};
 use support::memory;
 use support::server;
@@ -42,6 +47,7 @@ mod support {
     pub(crate) mod drive;
     pub(crate) mod floor;
     pub(crate) mod introspected;
+    pub(crate) mod least;
     pub(crate) mod measure;
     pub(crate) mod memory;
     pub(crate) mod picture;
@@ -228,11 +234,13 @@ fn repeated(
         let own = allocations(&mut guarded, &AUTHORIZATION, COUNTED, &mut source);
         own - allocations(&mut Bare, &AUTHORIZATION, COUNTED, &mut source)
     };
-    let mut sources = [scattered(&values), scattered(&values), scattered(&values)];
-    let [first, second, third] = &mut sources;
+    let mut least = Least::new(&AUTHORIZATION, "Bearer ", &values);
+    let mut sources = [(); 4].map(|()| scattered(&values));
+    let [first, second, third, fourth] = &mut sources;
     let mut candidates = [
         Candidate::new(|| serve(&mut Bare, &AUTHORIZATION, effort.known, first)),
         Candidate::new(|| serve(&mut guarded, &AUTHORIZATION, effort.known, second)),
+        Candidate::new(|| serve(&mut least, &AUTHORIZATION, effort.known, fourth)),
         Candidate::new(|| {
             batches(effort.known, |count| {
                 let inputs = third
@@ -247,7 +255,7 @@ fn repeated(
         }),
     ];
     take_turns(&mut candidates, effort.rounds);
-    let [bare, layer, floor] = &candidates;
+    let [bare, layer, least, floor] = &candidates;
     Row {
         group,
         name,
@@ -255,6 +263,7 @@ fn repeated(
         bare: bare.time(),
         layer: layer.time(),
         added: added(bare, layer),
+        least: Some(added(bare, least)),
         floor: Some(("SHA-256 + moka look-up", added(bare, floor))),
         bound: Bound::Ratio(1.25),
         allocations,
@@ -298,6 +307,7 @@ fn never_seen(store: &TokenStore, most: f64, effort: Effort) -> Row {
         bare: bare.time(),
         layer: layer.time(),
         added: added(bare, layer),
+        least: None,
         floor: Some(("raw signature check", raw.time())),
         bound: Bound::Ratio(most),
         allocations,
@@ -340,6 +350,7 @@ fn hs256(effort: Effort) -> Row {
         bare: bare.time(),
         layer: layer.time(),
         added: added(bare, layer),
+        least: None,
         floor: Some(("raw signature check", raw.time())),
         bound: Bound::Nanoseconds(2_500.0),
         allocations,
@@ -368,14 +379,16 @@ fn api_key(keys: usize, effort: Effort) -> Row {
         let own = allocations(&mut guarded, &header, COUNTED, &mut source);
         own - allocations(&mut Bare, &header, COUNTED, &mut source)
     };
-    let mut sources = [scattered(&values), scattered(&values)];
-    let [first, second] = &mut sources;
+    let mut least = Least::new(&header, "", &values);
+    let mut sources = [(); 3].map(|()| scattered(&values));
+    let [first, second, third] = &mut sources;
     let mut candidates = [
         Candidate::new(|| serve(&mut Bare, &header, effort.known, first)),
         Candidate::new(|| serve(&mut guarded, &header, effort.known, second)),
+        Candidate::new(|| serve(&mut least, &header, effort.known, third)),
     ];
     take_turns(&mut candidates, effort.rounds);
-    let [bare, layer] = &candidates;
+    let [bare, layer, least] = &candidates;
     Row {
         group: "API key",
         name: "",
@@ -383,6 +396,7 @@ fn api_key(keys: usize, effort: Effort) -> Row {
         bare: bare.time(),
         layer: layer.time(),
         added: added(bare, layer),
+        least: Some(added(bare, least)),
         floor: None,
         bound: Bound::Nanoseconds(300.0),
         allocations,

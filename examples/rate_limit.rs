@@ -20,7 +20,7 @@ mod listen;
 #[path = "support/random.rs"]
 mod random;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -50,6 +50,23 @@ impl KeyExtractor for ByPrincipal {
     }
 }
 
+/// Where a request comes from: of IPv6 the network, because one host has 2^64 addresses.
+#[derive(Clone, Debug)]
+struct ByNetwork;
+
+impl KeyExtractor for ByNetwork {
+    type Key = IpAddr;
+
+    fn extract<T>(&self, request: &Request<T>) -> Result<IpAddr, GovernorError> {
+        let peer: Option<&ConnectInfo<SocketAddr>> = request.extensions().get();
+        let peer = peer.ok_or(GovernorError::UnableToExtractKey)?;
+        Ok(match peer.0.ip().to_canonical() {
+            IpAddr::V6(address) => Ipv6Addr::from(address.to_bits() & (u128::MAX << 64)).into(),
+            address => address,
+        })
+    }
+}
+
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (alice_key, bob_key) = (random::random()?, random::random()?);
@@ -63,7 +80,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let by_principal = by_principal.per_second(20).burst_size(3).finish();
     let by_principal = Arc::new(by_principal.ok_or("a limit of zero")?);
     // Twenty of one address, refused ones as well.
-    let mut by_address = GovernorConfigBuilder::default();
+    let mut by_address = GovernorConfigBuilder::default().key_extractor(ByNetwork);
     let by_address = by_address.per_second(20).burst_size(20).finish();
     let by_address = Arc::new(by_address.ok_or("a limit of zero")?);
 

@@ -296,6 +296,14 @@ impl AuthError {
         self
     }
 
+    /// The same of whoever is known to ask, if the error does not say already.
+    pub(crate) fn asked_by(self, principal: Option<&Principal>) -> Self {
+        match principal {
+            Some(principal) if self.0.principal.is_none() => self.of(principal),
+            _ => self,
+        }
+    }
+
     /// Adds the scopes a challenge asks for.
     pub(crate) fn with_scopes(mut self, needed: Scopes) -> Self {
         self.0.scopes = needed;
@@ -354,7 +362,8 @@ impl AuthError {
         &self.0.scopes
     }
 
-    /// Whose credential it was, where that is good and does not suffice.
+    /// Whose credential it was, where that is good: it does not suffice, or something else is
+    /// wrong.
     pub fn principal_id(&self) -> Option<&PrincipalId> {
         self.0.principal.as_ref()
     }

@@ -10,6 +10,8 @@ pub(crate) struct Row {
     pub(crate) layer: f64,
     /// What the layer adds to the bare service.
     pub(crate) added: f64,
+    /// What a middleware adds that does nothing but what it must.
+    pub(crate) least: Option<f64>,
     /// What it cannot go below, and its cost.
     pub(crate) floor: Option<(&'static str, f64)>,
     pub(crate) bound: Bound,
@@ -116,11 +118,12 @@ pub(crate) fn print_facts(facts: &[Fact]) -> bool {
 /// Prints the table, and whether a target was missed.
 pub(crate) fn print(rows: &[Row]) -> bool {
     println!(
-        "{:<36} {:>8} {:>8} {:>8} {:>8} {:>7} {:>7}  {:<19}",
+        "{:<36} {:>8} {:>8} {:>8} {:>8} {:>8} {:>7} {:>7}  {:<19}",
         "CPU time in us; heap allocations",
         "bare",
         "layer",
         "added",
+        "least",
         "floor",
         "ratio",
         "allocs",
@@ -132,11 +135,12 @@ pub(crate) fn print(rows: &[Row]) -> bool {
             .ratio()
             .map_or(String::new(), |ratio| format!("{ratio:.3}"));
         println!(
-            "{:<36} {:>8} {:>8} {:>8} {:>8} {:>7} {:>7.2}  {:<19} {}",
+            "{:<36} {:>8} {:>8} {:>8} {:>8} {:>8} {:>7} {:>7.2}  {:<19} {}",
             row.label(),
             micros(row.bare),
             micros(row.layer),
             micros(row.added),
+            row.least.map(micros).unwrap_or_default(),
             floor,
             ratio,
             row.allocations,

@@ -1,6 +1,6 @@
 //! Keys held in memory.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::time::Duration;
 
 use super::digest::{DigestKind, KeyDigest, Pepper};
@@ -14,7 +14,7 @@ use crate::error::{AuthError, ConfigError};
 /// Keys by their digests.
 #[derive(Default)]
 pub(super) struct KeySet {
-    map: HashMap<[u8; 32], Entry, ByDigest>,
+    keys: HashSet<Entry, ByDigest>,
     /// Whether any key has an end or a beginning: the clock is read for all keys, or for
     /// none.
     has_times: bool,
@@ -40,7 +40,7 @@ impl KeySet {
             set.has_digests |= key.kind.is_some();
             set.starts.extend(key.start.clone());
             set.has_foreign |= key.kind == Some(DigestKind::Foreign);
-            if set.map.insert(key.digest, Entry::new(&key)).is_some() {
+            if !set.keys.insert(Entry::new(&key)) {
                 return Err(ConfigError::new("keys", "the same API key is there twice"));
             }
         }
@@ -49,7 +49,7 @@ impl KeySet {
 
     /// Refuses a set that nobody can use, or that needs a pepper and has none.
     pub(super) fn check(&self, pepper: Option<&Pepper>) -> Result<(), ConfigError> {
-        if self.map.is_empty() {
+        if self.keys.is_empty() {
             return Err(ConfigError::new(
                 "keys",
                 "there is no API key, so every request would be refused; give at least one",
@@ -87,13 +87,13 @@ impl KeySet {
     }
 
     pub(super) fn len(&self) -> usize {
-        self.map.len()
+        self.keys.len()
     }
 
     /// Goes on where an older set was.
     pub(super) fn succeed(&self, older: &Self) {
-        for (digest, entry) in &self.map {
-            if let Some(older) = older.map.get(digest) {
+        for entry in &self.keys {
+            if let Some(older) = older.keys.get(entry) {
                 entry.succeed(older);
             }
         }
@@ -111,7 +111,7 @@ impl KeySet {
             return Err(refused(Shape::of(text()), None, None));
         }
         let digest = sha256(&[key]);
-        let entry = self.map.get(&digest);
+        let entry = self.keys.get(&digest);
         let same = is_same(entry.map(Entry::digest), &digest);
         // Looked at once, for known and unknown keys; for keys given as they are, never.
         let seen = self.has_digests.then(|| Shape::of(text()));
@@ -123,7 +123,7 @@ impl KeySet {
         } else {
             Duration::ZERO
         };
-        if let Some(entry) = own.filter(|entry| entry.validity.fault(now).is_none()) {
+        if let Some(entry) = own.filter(|entry| entry.fault(now).is_none()) {
             return Ok(entry);
         }
         // From here on the key is refused, or a foreign one: the work is the same for all.
@@ -131,7 +131,7 @@ impl KeySet {
         let pepper = pepper.filter(|_| self.has_foreign && shape.is_none());
         let foreign = pepper.and_then(|pepper| self.find_foreign(text(), pepper));
         let found = own.or(foreign);
-        let fault = found.and_then(|entry| entry.validity.fault(now));
+        let fault = found.and_then(|entry| entry.fault(now));
         match (found, fault) {
             (Some(entry), None) => Ok(entry),
             (found, fault) => Err(refused(shape, found, fault)),
@@ -140,7 +140,7 @@ impl KeySet {
 
     fn find_foreign(&self, key: &str, pepper: &Pepper) -> Option<&Entry> {
         let digest = KeyDigest::foreign(key, pepper).bytes;
-        let found = self.map.get(&digest);
+        let found = self.keys.get(&digest);
         // No plain digest is a foreign one.
         let found = found.filter(|entry| entry.kind() == Some(DigestKind::Foreign));
         is_same(found.map(Entry::digest), &digest)

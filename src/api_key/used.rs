@@ -14,17 +14,17 @@ pub struct KeyUse<'a> {
 impl KeyUse<'_> {
     /// The id of the key, if it has one.
     pub fn id(&self) -> Option<&str> {
-        self.entry.id.as_deref()
+        self.entry.id()
     }
 
     /// The name of the key, if it has one.
     pub fn name(&self) -> Option<&str> {
-        self.entry.name.as_deref()
+        self.entry.name()
     }
 
     /// Whose key it is, if that is known.
     pub fn owner(&self) -> Option<&str> {
-        self.entry.owner.as_deref()
+        self.entry.owner()
     }
 
     /// What the store keeps of the key; `None` for keys that were given themselves.

@@ -1,5 +1,8 @@
 use std::net::IpAddr;
 
+/// What translators put before an IPv4 address (RFC 6052 section 2.1): 96 bits.
+const TRANSLATED: u128 = 0x0064_ff9b << 64;
+
 /// What failures are counted by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Client {
@@ -13,6 +16,11 @@ impl Client {
     pub(super) fn of(address: IpAddr, prefix: u8) -> Self {
         match address.to_canonical() {
             IpAddr::V4(address) => Self::V4(address.to_bits()),
+            // Else all who come by IPv4 would be one network.
+            IpAddr::V6(address) if address.to_bits() >> 32 == TRANSLATED => {
+                let [.., a, b, c, d] = address.octets();
+                Self::V4(u32::from_be_bytes([a, b, c, d]))
+            }
             IpAddr::V6(address) => {
                 let rest = 128_u32.saturating_sub(prefix.into());
                 Self::V6(address.to_bits() & u128::MAX.checked_shl(rest).unwrap_or(0))

@@ -76,11 +76,13 @@ where
     }
 }
 
+/// What somebody known got wrong besides is no attempt to be let in.
 fn is_failed_attempt(error: &AuthError) -> bool {
-    matches!(
+    let is_of_kind = matches!(
         error.kind(),
         AuthErrorKind::Invalid | AuthErrorKind::Malformed
-    )
+    );
+    is_of_kind && error.principal_id().is_none()
 }
 
 impl<F> fmt::Debug for ResponseFuture<F> {

@@ -12,6 +12,7 @@ use crate::challenge::RefusalContext;
 use crate::clock::Clock;
 use crate::credential::RequestHead;
 use crate::error::ConfigError;
+use crate::telemetry::DecisionRecord;
 
 /// The default for [`FailedAttemptsLayer::max_failures`].
 const MAX_FAILURES: u32 = 60;
@@ -19,6 +20,8 @@ const MAX_FAILURES: u32 = 60;
 const MINUTE: Duration = Duration::from_secs(60);
 /// The default for [`FailedAttemptsLayer::max_addresses`].
 const MAX_ADDRESSES: usize = 65_536;
+/// More than any server has clients, and more than 1 GiB.
+const MOST_ADDRESSES: usize = 1 << 24;
 /// The default for [`FailedAttemptsLayer::ipv6_prefix`].
 const IPV6_PREFIX: u8 = 64;
 
@@ -115,15 +118,21 @@ impl FailedAttemptsLayer {
     }
 
     /// For about how many addresses failures are kept; default 65,536, for which up to 5 MiB
-    /// are used.
+    /// are used. At most 16,777,216.
     ///
     /// # Errors
-    /// It is 0.
+    /// It is 0, or more than the most.
     pub fn max_addresses(self, addresses: usize) -> Result<Self, ConfigError> {
         if addresses == 0 {
             return Err(ConfigError::new(
                 "max_addresses",
                 "0 counts nobody's failures: leave the layer out for that",
+            ));
+        }
+        if addresses > MOST_ADDRESSES {
+            return Err(ConfigError::new(
+                "max_addresses",
+                format!("{addresses} would take all memory: give {MOST_ADDRESSES} at the most"),
             ));
         }
         Ok(self.edit(|settings| settings.max_addresses = addresses))
@@ -142,6 +151,13 @@ impl FailedAttemptsLayer {
             ));
         }
         Ok(self.edit(|settings| settings.ipv6_prefix = bits))
+    }
+
+    /// Calls `hook` with every decision of this layer, as
+    /// [`AuthLayer::on_decision`](crate::AuthLayer::on_decision) does with those further in, of
+    /// which this one is none.
+    pub fn on_decision(self, hook: impl Fn(&DecisionRecord<'_>) + Send + Sync + 'static) -> Self {
+        self.edit(|settings| settings.context.audit.add_hook(hook))
     }
 
     /// Whether a gRPC or grpc-web request is refused in gRPC's form; default true.

@@ -4,8 +4,10 @@
 //! were made. It counts refusals of the kinds [`Invalid`](crate::AuthErrorKind::Invalid) and
 //! [`Malformed`](crate::AuthErrorKind::Malformed) by the address of the client, and no others:
 //! every OAuth client starts with a request without a token, and an outage of ours is nobody's
-//! attempt. A good credential does not reset the count, or one would buy any number of guesses. What an auth
-//! layer [only observes](crate::AuthLayer::dangerously_observe_only) is no refusal, and not counted.
+//! attempt. Nor is a malformed message of somebody whose credential is good
+//! ([`AuthError::principal_id`](crate::AuthError::principal_id)). A good credential does not reset
+//! the count, or one would buy any number of guesses. What an auth layer
+//! [only observes](crate::AuthLayer::dangerously_observe_only) is no refusal, and not counted.
 //!
 //! Beyond the limit a request is answered with 429 and `Retry-After` before anything else sees
 //! it, a good one as well. What is under way when the limit is reached is still answered.
@@ -18,8 +20,8 @@
 //! without a limit.
 //!
 //! An IPv6 address counts by its first 64 bits, which is what one host has at the least
-//! ([`ipv6_prefix`](FailedAttemptsLayer::ipv6_prefix)); an IPv4 address mapped into IPv6 as what
-//! it is. Clients that come from the address of a hosting service or an office share its limit:
+//! ([`ipv6_prefix`](FailedAttemptsLayer::ipv6_prefix)); an IPv4 address mapped into IPv6
+//! (`::ffff:0:0/96`) or translated to it (`64:ff9b::/96`) as what it is. Clients that come from the address of a hosting service or an office share its limit:
 //! each of them may fail once when its token has expired.
 //!
 //! # Memory

@@ -1,6 +1,7 @@
 //! Failures by client, in bounded memory: no operation looks at more than one set.
 
 use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -18,9 +19,24 @@ pub(super) struct Limit {
 }
 
 pub(super) struct Table {
-    sets: Box<[Mutex<Vec<Record>>]>,
+    sets: Box<[Set]>,
     /// Keyed at random: nobody outside can tell which clients share a set.
     hasher: RandomState,
+}
+
+#[derive(Default)]
+struct Set {
+    /// When the last of its clients was blocked until, in milliseconds. Where that is over no
+    /// request waits for the lock, though all come from one address.
+    blocked_until: AtomicU64,
+    records: Mutex<Vec<Record>>,
+}
+
+impl Set {
+    fn records(&self) -> MutexGuard<'_, Vec<Record>> {
+        // Nothing panics while it is held.
+        self.records.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 struct Record {
@@ -36,7 +52,7 @@ impl Table {
     pub(super) fn new(clients: usize) -> Self {
         let sets = clients.div_ceil(SET).max(1);
         Self {
-            sets: std::iter::repeat_with(Mutex::default).take(sets).collect(),
+            sets: std::iter::repeat_with(Set::default).take(sets).collect(),
             hasher: RandomState::new(),
         }
     }
@@ -44,14 +60,19 @@ impl Table {
     /// How much longer a client is blocked, if it is.
     pub(super) fn blocked(&self, client: Client, now: Duration) -> Option<Duration> {
         let set = self.set(client);
-        let record = set.iter().find(|record| record.client == client)?;
+        if millis(now) >= set.blocked_until.load(Ordering::Relaxed) {
+            return None;
+        }
+        let records = set.records();
+        let record = records.iter().find(|record| record.client == client)?;
         (record.blocked && now < record.end).then(|| record.end - now)
     }
 
     /// Counts a failure.
     pub(super) fn failed(&self, client: Client, now: Duration, limit: Limit) {
-        let mut set = self.set(client);
-        let at = match set.iter().position(|record| record.client == client) {
+        let set = self.set(client);
+        let mut records = set.records();
+        let at = match records.iter().position(|record| record.client == client) {
             Some(at) => at,
             None => {
                 let new = Record {
@@ -60,10 +81,10 @@ impl Table {
                     blocked: false,
                     end: Duration::ZERO,
                 };
-                place(&mut set, new, now)
+                place(&mut records, new, now)
             }
         };
-        let record = &mut set[at];
+        let record = &mut records[at];
         if now >= record.end {
             record.failures = 0;
             record.blocked = false;
@@ -77,17 +98,23 @@ impl Table {
         if record.failures >= limit.failures {
             record.blocked = true;
             record.end = now.saturating_add(limit.pause);
+            // Rounded up: a millisecond too long only takes the lock.
+            let end = millis(record.end).saturating_add(1);
+            set.blocked_until.fetch_max(end, Ordering::Relaxed);
         }
     }
 
-    fn set(&self, client: Client) -> MutexGuard<'_, Vec<Record>> {
+    fn set(&self, client: Client) -> &Set {
         let hash = self.hasher.hash_one(client);
         let sets = self.sets.len() as u64;
         // What is below the number of sets fits into the type it came from.
         let at = usize::try_from(hash % sets).unwrap_or(0);
-        // Nothing panics while it is held.
-        self.sets[at].lock().unwrap_or_else(PoisonError::into_inner)
+        &self.sets[at]
     }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Puts a record in, where need be in place of the one that is worth the least.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::Response;
 
-use super::layer::State;
+use super::judge::State;
 use super::{AuthLayer, Authenticate, Authentication, Shape};
 use crate::challenge::Challenge;
 use crate::clock::Clock;

@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderName, Request, Response};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use super::layer::Waiting;
+use super::judge::Waiting;
 use super::lease::{Lease, Streams};
 use super::{Accepted, PendingAuthentication, ResponseBody};
 use crate::challenge::RefusalContext;
@@ -172,8 +172,9 @@ pin_project! {
     enum State<S, ReqBody, F> {
         Wait {
             pending: PendingAuthentication,
-            // Taken together when the answer is there.
-            held: Option<(HeldAdmission, S, Request<ReqBody>)>,
+            // Taken together when the answer is there. In a box, because few requests wait,
+            // and the future of each is as large as this.
+            held: Option<Box<(HeldAdmission, S, Request<ReqBody>)>>,
         },
         Inner {
             #[pin]
@@ -196,7 +197,7 @@ impl<S, ReqBody, F> ResponseFuture<S, ReqBody, F> {
         Self {
             state: State::Wait {
                 pending,
-                held: Some((admission, ready_inner, request)),
+                held: Some(Box::new((admission, ready_inner, request))),
             },
         }
     }
@@ -228,8 +229,8 @@ where
             let next = match state.as_mut().project() {
                 StateProj::Wait { pending, held } => {
                     let answer = ready!(pending.as_mut().poll(cx));
-                    let (admission, mut inner, mut request) =
-                        held.take().expect("ResponseFuture polled after completion");
+                    let held = held.take().expect("ResponseFuture polled after completion");
+                    let (admission, mut inner, mut request) = *held;
                     match admission.conclude(&mut request, answer) {
                         Ok(afterwards) => State::Inner {
                             future: inner.call(request),

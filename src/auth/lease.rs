@@ -58,9 +58,14 @@ impl Streams {
         request: &Request<B>,
         valid_until: Option<Duration>,
     ) -> Option<Lease> {
+        // The clock is read last: most credentials expire, or most layers set no longest life.
+        let longest = || {
+            let life = self.max_life?;
+            Some(self.clock.now().saturating_add(life))
+        };
         let ends = valid_until
             .filter(|_| !self.outlive_credentials)
-            .or_else(|| Some(self.clock.now().saturating_add(self.max_life?)))?;
+            .or_else(longest)?;
         let kind = match *request.method() {
             Method::GET => Kind::Get,
             Method::POST if is_listen(request.headers()) => Kind::Listen,

@@ -138,6 +138,7 @@ mod exempt;
 #[cfg(feature = "axum")]
 mod extract;
 mod future;
+mod judge;
 mod layer;
 mod lease;
 mod macros;

@@ -6,7 +6,7 @@ use http::{Request, Response};
 use tower_service::Service;
 
 use super::future::ResponseFuture;
-use super::layer::{Decision, State};
+use super::judge::{Decision, State};
 use super::{Authenticate, ResponseBody};
 use crate::credential::RequestHead;
 

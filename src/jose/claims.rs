@@ -1,13 +1,9 @@
 //! The claims of a JWT (RFC 7519 section 4), read once and strictly.
 
 use std::borrow::Cow;
-use std::fmt;
 use std::time::Duration;
 
-use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
-
-use super::compact::{json_error, or_wrong_type, wrong_type};
-use super::json::{Names, Skip, Text, read_object};
+use super::json::{Refused, Value, read_object};
 use crate::error::{AuthError, ConfigError};
 
 /// The claims this crate judges, borrowed from the payload. A claim of the wrong type was
@@ -16,7 +12,7 @@ use crate::error::{AuthError, ConfigError};
 pub(crate) struct Claims<'p> {
     pub(crate) iss: Option<Cow<'p, str>>,
     pub(crate) sub: Option<Cow<'p, str>>,
-    pub(crate) aud: Vec<Cow<'p, str>>,
+    pub(crate) aud: Audiences<'p>,
     pub(crate) has_aud: bool,
     pub(crate) exp: Option<Duration>,
     pub(crate) nbf: Option<Duration>,
@@ -39,6 +35,32 @@ pub(crate) struct Claims<'p> {
     pub(crate) marked: bool,
     /// The required claim that is missing or another, where the issuer's tokens have such.
     pub(crate) unmet: Option<String>,
+}
+
+/// The audiences. One is the rule, and costs no allocation.
+#[derive(Debug, Default)]
+pub(crate) struct Audiences<'p> {
+    first: Option<Cow<'p, str>>,
+    others: Vec<Cow<'p, str>>,
+}
+
+impl<'p> Audiences<'p> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &str> {
+        self.first.iter().chain(&self.others).map(|aud| &**aud)
+    }
+
+    pub(crate) fn retain(&mut self, keep: impl Fn(&str) -> bool) {
+        let all = self.first.take().into_iter().chain(self.others.drain(..));
+        let kept: Vec<Cow<'p, str>> = all.filter(|aud| keep(aud)).collect();
+        kept.into_iter().for_each(|aud| self.push(aud));
+    }
+
+    fn push(&mut self, aud: Cow<'p, str>) {
+        match self.first {
+            None => self.first = Some(aud),
+            Some(_) => self.others.push(aud),
+        }
+    }
 }
 
 /// The `cnf` claim (RFC 7800): the key the token is bound to.
@@ -103,10 +125,10 @@ impl Default for ScopeClaim {
 }
 
 impl<'p> Claims<'p> {
-    pub(crate) fn read(payload: &'p [u8], scope: &ScopeClaim) -> Result<Self, AuthError> {
+    pub(crate) fn read(payload: &'p str, scope: &ScopeClaim) -> Result<Self, AuthError> {
         let mut claims = Self::default();
-        let visitor = ClaimsVisitor(scope, &mut claims);
-        read_object(payload, visitor).map_err(|error| json_error(&error, "claims"))?;
+        read_object(payload, |name, value| claims.take(name, value, scope))
+            .map_err(|refused| refused.in_part("claims"))?;
         Ok(claims)
     }
 
@@ -114,232 +136,110 @@ impl<'p> Claims<'p> {
     pub(crate) fn client(&self) -> Option<&str> {
         self.client_id.as_deref().or(self.azp.as_deref())
     }
-}
 
-/// Fills in claims where they stand: they are too large to be handed on.
-struct ClaimsVisitor<'s, 'c, 'de>(&'s ScopeClaim, &'c mut Claims<'de>);
-
-impl<'de> Visitor<'de> for ClaimsVisitor<'_, '_, 'de> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let Self(scope, claims) = self;
-        let mut names = Names::new();
-        while let Some(name) = map.next_key_seed(Text)? {
-            let is_scope = *name == *scope.name;
-            match &*name {
-                _ if is_scope => {
-                    let scope = map
-                        .next_value_seed(SpaceSeparated(scope.array))
-                        .map_err(|_| wrong_type("scope"))?;
-                    claims.has_scope |= !scope.is_empty() && is_scope_name(&name);
-                    claims.scope = Some(scope);
-                }
-                // Not where scopes are read from; that there are some says what the token is.
-                _ if is_scope_name(&name) => {
-                    let scope = map
-                        .next_value_seed(SpaceSeparated(true))
-                        .map_err(|_| wrong_type("scope"))?;
-                    claims.has_scope |= !scope.is_empty();
-                }
-                "iss" => claims.iss = Some(text(&mut map, "iss")?),
-                "sub" => claims.sub = Some(text(&mut map, "sub")?),
-                "aud" => {
-                    claims.has_aud = true;
-                    claims.aud = map
-                        .next_value_seed(OneOrMany)
-                        .map_err(|_| wrong_type("aud"))?;
-                }
-                "exp" => claims.exp = Some(date(&mut map, "exp")?),
-                "nbf" => claims.nbf = Some(date(&mut map, "nbf")?),
-                "iat" => claims.iat = Some(date(&mut map, "iat")?),
-                "client_id" => claims.client_id = Some(text(&mut map, "client_id")?),
-                "azp" => claims.azp = Some(text(&mut map, "azp")?),
-                "username" => claims.username = Some(text(&mut map, "username")?),
-                "token_use" => claims.token_use = Some(text(&mut map, "token_use")?),
-                "typ" => claims.payload_typ = Some(text(&mut map, "typ")?),
-                "cnf" => {
-                    claims.confirmation = Some(
-                        map.next_value_seed(ConfirmationSeed)
-                            .map_err(|error| or_wrong_type(error, "cnf"))?,
-                    );
-                }
-                "nonce" => {
-                    claims.has_nonce = true;
-                    map.next_value_seed(Skip(1))?;
-                }
-                "at_hash" | "c_hash" | "s_hash" | "events" => {
-                    claims.foreign = claims.foreign.or(Some(match &*name {
-                        "at_hash" => "at_hash",
-                        "c_hash" => "c_hash",
-                        "s_hash" => "s_hash",
-                        _ => "events",
-                    }));
-                    map.next_value_seed(Skip(1))?;
-                }
-                _ => map.next_value_seed(Skip(1))?,
+    fn take(&mut self, name: &str, value: Value<'p>, scope: &ScopeClaim) -> Result<(), Refused> {
+        let is_scope_name = matches!(name, "scope" | "scp");
+        if *name == *scope.name {
+            let scopes = space_separated(value, scope.array)?;
+            self.has_scope |= !scopes.is_empty() && is_scope_name;
+            self.scope = Some(scopes);
+            return Ok(());
+        }
+        // Not where scopes are read from; that there are some says what the token is.
+        if is_scope_name {
+            self.has_scope |= !space_separated(value, true)?.is_empty();
+            return Ok(());
+        }
+        match name {
+            "iss" => self.iss = Some(value.text("iss")?),
+            "sub" => self.sub = Some(value.text("sub")?),
+            "aud" => {
+                self.has_aud = true;
+                self.aud = one_or_many(value, "aud")?;
             }
-            names.add(name)?;
+            "exp" => self.exp = Some(numeric_date(value, "exp")?),
+            "nbf" => self.nbf = Some(numeric_date(value, "nbf")?),
+            "iat" => self.iat = Some(numeric_date(value, "iat")?),
+            "client_id" => self.client_id = Some(value.text("client_id")?),
+            "azp" => self.azp = Some(value.text("azp")?),
+            "username" => self.username = Some(value.text("username")?),
+            "token_use" => self.token_use = Some(value.text("token_use")?),
+            "typ" => self.payload_typ = Some(value.text("typ")?),
+            "cnf" => self.confirmation = Some(Confirmation::read(value)?),
+            "nonce" => self.has_nonce = true,
+            "at_hash" | "c_hash" | "s_hash" | "events" => {
+                self.foreign = self.foreign.or(Some(match name {
+                    "at_hash" => "at_hash",
+                    "c_hash" => "c_hash",
+                    "s_hash" => "s_hash",
+                    _ => "events",
+                }));
+            }
+            _ => {}
         }
         Ok(())
     }
 }
 
-fn is_scope_name(name: &str) -> bool {
-    matches!(name, "scope" | "scp")
-}
-
-fn text<'de, A: MapAccess<'de>>(map: &mut A, name: &str) -> Result<Cow<'de, str>, A::Error> {
-    map.next_value_seed(Text).map_err(|_| wrong_type(name))
-}
-
-fn date<'de, A: MapAccess<'de>>(map: &mut A, name: &str) -> Result<Duration, A::Error> {
-    map.next_value_seed(NumericDate)
-        .map_err(|_| wrong_type(name))
+impl<'p> Confirmation<'p> {
+    fn read(cnf: Value<'p>) -> Result<Self, Refused> {
+        let mut confirmation = Self::default();
+        cnf.object("cnf", |name, value| {
+            match name {
+                "jkt" => confirmation.jkt = Some(value.text("jkt")?),
+                "x5t#S256" => confirmation.x5t_s256 = Some(value.text("x5t#S256")?),
+                // Keycloak adds members; those beside a known one change nothing.
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(confirmation)
+    }
 }
 
 /// RFC 7519 section 2, NumericDate: seconds since 1970, fractions allowed, never negative.
-struct NumericDate;
-
-impl<'de> DeserializeSeed<'de> for NumericDate {
-    type Value = Duration;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Duration, D::Error> {
-        // Not `deserialize_any`: where a build turns on serde_json's `arbitrary_precision`,
-        // that passes numbers as maps, which an object in the token could imitate.
-        deserializer.deserialize_f64(self)
+fn numeric_date(value: Value<'_>, name: &'static str) -> Result<Duration, Refused> {
+    let seconds = value.number(name)?;
+    if let Ok(whole) = seconds.parse() {
+        return Ok(Duration::from_secs(whole));
     }
-}
-
-impl<'de> Visitor<'de> for NumericDate {
-    type Value = Duration;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("seconds since 1970")
-    }
-
-    fn visit_u64<E>(self, seconds: u64) -> Result<Duration, E> {
-        Ok(Duration::from_secs(seconds))
-    }
-
-    fn visit_f64<E: Error>(self, seconds: f64) -> Result<Duration, E> {
-        Duration::try_from_secs_f64(seconds).map_err(E::custom)
+    match seconds.parse().map(Duration::try_from_secs_f64) {
+        Ok(Ok(date)) => Ok(date),
+        _ => Err(Refused::WrongType(name)),
     }
 }
 
 /// RFC 7519 section 4.1.3: one string, or an array of strings.
-struct OneOrMany;
-
-impl<'de> DeserializeSeed<'de> for OneOrMany {
-    type Value = Vec<Cow<'de, str>>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_any(self)
+fn one_or_many<'p>(value: Value<'p>, name: &'static str) -> Result<Audiences<'p>, Refused> {
+    let mut all = Audiences::default();
+    if let Value::Text(one) = value {
+        all.push(one);
+        return Ok(all);
     }
-}
-
-impl<'de> Visitor<'de> for OneOrMany {
-    type Value = Vec<Cow<'de, str>>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a string or an array of strings")
-    }
-
-    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
-        Ok(vec![Cow::Borrowed(text)])
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-        Ok(vec![Cow::Owned(text.to_owned())])
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-        let mut all = Vec::new();
-        while let Some(text) = seq.next_element_seed(Text)? {
-            all.push(text);
-        }
-        Ok(all)
-    }
+    value.texts(name, |text| {
+        all.push(text);
+        Ok(())
+    })?;
+    Ok(all)
 }
 
 /// A string, or, where that is configured, an array of strings joined by spaces.
-struct SpaceSeparated(bool);
-
-impl<'de> DeserializeSeed<'de> for SpaceSeparated {
-    type Value = Cow<'de, str>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_any(self)
+fn space_separated(value: Value<'_>, or_array: bool) -> Result<Cow<'_, str>, Refused> {
+    let name = "scope";
+    if !(or_array && matches!(value, Value::Array(_) | Value::ArrayOf(_))) {
+        return value.text(name);
     }
-}
-
-impl<'de> Visitor<'de> for SpaceSeparated {
-    type Value = Cow<'de, str>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("scopes")
-    }
-
-    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
-        Ok(Cow::Borrowed(text))
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-        Ok(Cow::Owned(text.to_owned()))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-        if !self.0 {
-            return Err(A::Error::custom("an array where a string belongs"));
+    let mut joined = String::new();
+    value.texts(name, |scope| {
+        // One element is one scope; joined, a space inside would make it two.
+        if scope.contains(' ') {
+            return Err(Refused::WrongType(name));
         }
-        let mut joined = String::new();
-        while let Some(scope) = seq.next_element_seed(Text)? {
-            // One element is one scope; joined, a space inside would make it two.
-            if scope.contains(' ') {
-                return Err(A::Error::custom("a scope with a space"));
-            }
-            if !joined.is_empty() {
-                joined.push(' ');
-            }
-            joined.push_str(&scope);
+        if !joined.is_empty() {
+            joined.push(' ');
         }
-        Ok(Cow::Owned(joined))
-    }
-}
-
-struct ConfirmationSeed;
-
-impl<'de> DeserializeSeed<'de> for ConfirmationSeed {
-    type Value = Confirmation<'de>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for ConfirmationSeed {
-    type Value = Confirmation<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut confirmation = Confirmation::default();
-        let mut names = Names::new();
-        while let Some(name) = map.next_key_seed(Text)? {
-            match &*name {
-                "jkt" => confirmation.jkt = Some(text(&mut map, "jkt")?),
-                "x5t#S256" => confirmation.x5t_s256 = Some(text(&mut map, "x5t#S256")?),
-                // Keycloak adds members; those beside a known one change nothing.
-                _ => map.next_value_seed(Skip(2))?,
-            }
-            names.add(name)?;
-        }
-        Ok(confirmation)
-    }
+        joined.push_str(&scope);
+        Ok(())
+    })?;
+    Ok(Cow::Owned(joined))
 }

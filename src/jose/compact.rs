@@ -1,13 +1,10 @@
 //! The compact serialization (RFC 7515 section 7.1) and the JOSE header.
 
 use std::borrow::Cow;
-use std::fmt;
-
-use serde::de::{MapAccess, Visitor};
 
 use super::algorithm::Algorithm;
 use super::base64url;
-use super::json::{DUPLICATE, Names, RESERVED, Skip, TOO_DEEP, Text, read_object};
+use super::json::{Refused, is_object, read_object};
 use crate::error::AuthError;
 
 /// The longest token, in bytes.
@@ -19,7 +16,7 @@ const USUAL_HEADER: usize = 384;
 
 /// A token taken apart: the header is read, nothing is verified.
 pub(crate) struct Compact<'t> {
-    header: Header,
+    header: Header<'t>,
     /// What was signed: header, dot, payload.
     signing_input: &'t [u8],
     payload: &'t [u8],
@@ -29,10 +26,25 @@ pub(crate) struct Compact<'t> {
 /// The members of the JOSE header that mean something here. `jwk`, `jku`, `x5u`, `x5c`,
 /// `x5t` and all others are skipped: a token does not say which key it is checked with.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Header {
+pub(crate) struct Header<'t> {
     pub(crate) alg: Alg,
-    pub(crate) kid: Option<Box<str>>,
+    pub(crate) kid: Option<Cow<'t, str>>,
     pub(crate) typ: Typ,
+}
+
+/// Where a header is decoded to.
+pub(crate) struct HeaderBuffer {
+    usual: [u8; USUAL_HEADER],
+    longer: Vec<u8>,
+}
+
+impl Default for HeaderBuffer {
+    fn default() -> Self {
+        Self {
+            usual: [0; USUAL_HEADER],
+            longer: Vec::new(),
+        }
+    }
 }
 
 /// The `alg` header (RFC 7515 section 4.1.1).
@@ -76,7 +88,7 @@ impl Typ {
 
 impl<'t> Compact<'t> {
     /// Takes a token apart. Sizes and dots are judged before anything is decoded.
-    pub(crate) fn parse(token: &'t [u8]) -> Result<Self, AuthError> {
+    pub(crate) fn parse(token: &'t [u8], buffer: &'t mut HeaderBuffer) -> Result<Self, AuthError> {
         if token.len() > MAX_TOKEN {
             return Err(AuthError::invalid("token_too_large")
                 .with_detail(format!("{} bytes, at most {MAX_TOKEN}", token.len())));
@@ -91,13 +103,11 @@ impl<'t> Compact<'t> {
             return Err(AuthError::invalid("header_too_large")
                 .with_detail(format!("the JOSE header has more than {MAX_HEADER} bytes")));
         }
-        let mut stack = [0; USUAL_HEADER];
-        let heap;
         let json = if base64url::decoded_len(header.len()) <= USUAL_HEADER {
-            base64url::decode(header, &mut stack).ok_or_else(|| not_base64("header"))?
+            base64url::decode(header, &mut buffer.usual).ok_or_else(|| not_base64("header"))?
         } else {
-            heap = decode(header, "header")?;
-            &heap
+            buffer.longer = decode(header, "header")?;
+            &buffer.longer
         };
         Ok(Self {
             header: read_header(json)?,
@@ -107,23 +117,19 @@ impl<'t> Compact<'t> {
         })
     }
 
-    pub(crate) fn header(&self) -> &Header {
+    pub(crate) fn header(&self) -> &Header<'t> {
         &self.header
-    }
-
-    /// The key id the header names.
-    #[cfg(feature = "oauth")]
-    pub(crate) fn into_kid(self) -> Option<Box<str>> {
-        self.header.kid
     }
 
     pub(crate) fn signing_input(&self) -> &'t [u8] {
         self.signing_input
     }
 
-    /// The bytes of the payload.
-    pub(crate) fn payload(&self) -> Result<Vec<u8>, AuthError> {
-        decode(self.payload, "payload")
+    /// The payload, as far as claims can be read from it.
+    pub(crate) fn payload(&self) -> Result<String, AuthError> {
+        let payload = decode(self.payload, "payload")?;
+        // All at once: string by string it costs several times as much.
+        String::from_utf8(payload).map_err(|_| Refused::NotOneObject.in_part("claims"))
     }
 
     /// The bytes of the signature, in `buffer`: 1024 are an RSA signature of 8192 bits.
@@ -135,16 +141,13 @@ impl<'t> Compact<'t> {
 /// Whether a token is a JWS by its shape: three parts, and the first is a JSON object. What
 /// is not belongs to whoever can say what it means.
 pub(crate) fn is_jws(token: &[u8]) -> bool {
-    type Members<'a> = std::collections::BTreeMap<Cow<'a, str>, serde::de::IgnoredAny>;
-
     let mut dots = memchr::memchr_iter(b'.', token);
     let (Some(end), Some(_), None) = (dots.next(), dots.next(), dots.next()) else {
         return false;
     };
     let header = &token[..end];
     let mut json = vec![0; base64url::decoded_len(header.len())];
-    base64url::decode(header, &mut json)
-        .is_some_and(|json| serde_json::from_slice::<Members<'_>>(json).is_ok())
+    base64url::decode(header, &mut json).is_some_and(is_object)
 }
 
 fn not_compact(token: &[u8]) -> AuthError {
@@ -166,128 +169,39 @@ fn not_base64(what: &str) -> AuthError {
     AuthError::invalid("malformed_token").with_detail(format!("the {what} is not base64url"))
 }
 
-/// What went wrong in a JSON text, without repeating any of it.
-pub(super) fn json_error(error: &serde_json::Error, what: &str) -> AuthError {
-    let text = error.to_string();
-    let reason = if text.starts_with(DUPLICATE) {
-        "duplicate_member"
-    } else {
-        "malformed_token"
-    };
-    let known = [DUPLICATE, TOO_DEEP, RESERVED]
-        .into_iter()
-        .find(|known| text.starts_with(known))
-        .or_else(|| {
-            let claim = text.strip_prefix(WRONG_TYPE)?;
-            CHECKED_MEMBERS
-                .iter()
-                .find(|name| claim.starts_with(**name))
-                .copied()
-        });
-    let detail = match known {
-        Some(known) if text.starts_with(WRONG_TYPE) => {
-            format!("{what}: member {known:?} has a value it must not have")
+fn read_header(json: &[u8]) -> Result<Header<'_>, AuthError> {
+    let not_text = |_| Refused::NotOneObject.in_part("header");
+    let json = std::str::from_utf8(json).map_err(not_text)?;
+    let mut header = Header::default();
+    let mut refused = None;
+    let read = read_object(json, |name, value| {
+        match name {
+            "alg" => {
+                let alg = value.text("alg")?;
+                header.alg = match Algorithm::from_name(&alg) {
+                    Some(known) => Alg::Known(known),
+                    None => Alg::Unknown(alg.into()),
+                };
+            }
+            "kid" => header.kid = Some(value.text("kid")?),
+            "typ" => header.typ = Typ::of(&value.text("typ")?),
+            // RFC 7515 section 4.1.11: whoever does not understand a critical member
+            // must refuse. This crate understands none, whatever the value.
+            "crit" => {
+                refused = Some(("critical_header", "crit: no extension is understood"));
+            }
+            // RFC 7797: an unencoded payload is no JWT (RFC 7519 section 7.2).
+            "b64" => match value.boolean("b64")? {
+                true => {}
+                false => refused = Some(("unencoded_payload", "b64 is false")),
+            },
+            _ => {}
         }
-        Some(known) => format!("{what}: {known}"),
-        None => format!("{what}: not one JSON object"),
-    };
-    AuthError::invalid(reason).with_detail(detail)
-}
-
-/// The start of the message for a member of the wrong type; its name follows, a space ends it.
-pub(super) const WRONG_TYPE: &str = "wrong type: ";
-
-/// The members whose type is checked.
-const CHECKED_MEMBERS: [&str; 20] = [
-    "alg ",
-    "typ ",
-    "kid ",
-    "crit ",
-    "b64 ",
-    "iss ",
-    "sub ",
-    "aud ",
-    "exp ",
-    "nbf ",
-    "iat ",
-    "scope ",
-    "client_id ",
-    "azp ",
-    "username ",
-    "token_use ",
-    "cnf ",
-    "jkt ",
-    "x5t#S256 ",
-    "scp ",
-];
-
-fn read_header(json: &[u8]) -> Result<Header, AuthError> {
-    let (header, refused) =
-        read_object(json, HeaderVisitor).map_err(|error| json_error(&error, "header"))?;
+        Ok(())
+    });
+    read.map_err(|refused| refused.in_part("header"))?;
     match refused {
         Some((reason, detail)) => Err(AuthError::invalid(reason).with_detail(detail)),
         None => Ok(header),
     }
-}
-
-struct HeaderVisitor;
-
-impl<'de> Visitor<'de> for HeaderVisitor {
-    type Value = (Header, Option<(&'static str, &'static str)>);
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut header = Header::default();
-        let mut refused = None;
-        let mut names = Names::new();
-        while let Some(name) = map.next_key_seed(Text)? {
-            let text = |map: &mut A, name| -> Result<Cow<'de, str>, A::Error> {
-                map.next_value_seed(Text).map_err(|_| wrong_type(name))
-            };
-            match &*name {
-                "alg" => {
-                    let alg = text(&mut map, "alg")?;
-                    header.alg = match Algorithm::from_name(&alg) {
-                        Some(known) => Alg::Known(known),
-                        None => Alg::Unknown(alg.into()),
-                    };
-                }
-                "kid" => header.kid = Some(text(&mut map, "kid")?.into()),
-                "typ" => header.typ = Typ::of(&text(&mut map, "typ")?),
-                // RFC 7515 section 4.1.11: whoever does not understand a critical member
-                // must refuse. This crate understands none, whatever the value.
-                "crit" => {
-                    map.next_value_seed(Skip(1))?;
-                    refused = Some(("critical_header", "crit: no extension is understood"));
-                }
-                // RFC 7797: an unencoded payload is no JWT (RFC 7519 section 7.2).
-                "b64" => match map.next_value::<bool>().map_err(|_| wrong_type("b64"))? {
-                    true => {}
-                    false => refused = Some(("unencoded_payload", "b64 is false")),
-                },
-                _ => map.next_value_seed(Skip(1))?,
-            }
-            names.add(name)?;
-        }
-        Ok((header, refused))
-    }
-}
-
-pub(super) fn wrong_type<E: serde::de::Error>(name: &str) -> E {
-    E::custom(format_args!("{WRONG_TYPE}{name} "))
-}
-
-/// Keeps what an object inside was refused for.
-pub(super) fn or_wrong_type<E: serde::de::Error>(error: E, name: &str) -> E {
-    let text = error.to_string();
-    if [DUPLICATE, TOO_DEEP, RESERVED, WRONG_TYPE]
-        .iter()
-        .any(|known| text.starts_with(known))
-    {
-        return error;
-    }
-    wrong_type(name)
 }

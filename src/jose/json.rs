@@ -2,230 +2,534 @@
 //! is refused. Duplicate members at any depth, and nesting beyond a limit.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::fmt;
 
-use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use crate::error::AuthError;
+use crate::json::{Fault, Scanner};
 
 /// RFC 8259 sets no limit; a token of real life needs four levels.
-pub(super) const MAX_DEPTH: usize = 32;
+const MAX_DEPTH: u32 = 32;
 
-/// Names that serde_json gives a meaning of its own when one of its features is on anywhere
-/// in the build: an object that uses one would read one way here and another in `Value`.
-/// Numbers themselves arrive as an object of `NUMBER` then, with [`Digits`] as its value.
-const NUMBER: &str = "$serde_json::private::Number";
-const RAW_VALUE: &str = "$serde_json::private::RawValue";
+/// What the names start with that serde_json gives a meaning of its own when one of its
+/// features is on anywhere in the build: an object that uses one reads one way here and
+/// another in a `Value`.
+const RESERVED: &str = "$serde_json::private::";
 
-/// Reads a text that is one object and nothing else.
-pub(super) fn read_object<'de, V: Visitor<'de>>(
-    json: &'de [u8],
-    visitor: V,
-) -> Result<V::Value, serde_json::Error> {
-    // All at once: string by string it costs several times as much.
-    let json = std::str::from_utf8(json).map_err(serde_json::Error::custom)?;
-    let mut deserializer = serde_json::Deserializer::from_str(json);
-    let value = deserializer.deserialize_map(visitor)?;
-    deserializer.end()?;
-    Ok(value)
+/// Why a text is refused. It repeats nothing of what was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refused {
+    NotOneObject,
+    TooDeep,
+    Duplicate,
+    ReservedName,
+    /// The member has a value it must not have.
+    WrongType(&'static str),
 }
 
-/// A string, borrowed from the input where it has no escapes.
-pub(super) struct Text;
-
-impl<'de> DeserializeSeed<'de> for Text {
-    type Value = Cow<'de, str>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_str(self)
+impl From<Fault> for Refused {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Depth => Self::TooDeep,
+            Fault::Syntax | Fault::Surrogate | Fault::Long => Self::NotOneObject,
+        }
     }
 }
 
-impl<'de> Visitor<'de> for Text {
-    type Value = Cow<'de, str>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a string")
-    }
-
-    fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Self::Value, E> {
-        Ok(Cow::Borrowed(text))
-    }
-
-    fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
-        Ok(Cow::Owned(text.to_owned()))
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotOneObject => "not one JSON object",
+            Self::TooDeep => "nested too deeply",
+            Self::Duplicate => "duplicate member",
+            Self::ReservedName => "reserved member name",
+            Self::WrongType(name) => {
+                return write!(f, "member {name:?} has a value it must not have");
+            }
+        })
     }
 }
 
-/// The digits of a number under serde_json's `arbitrary_precision`. They come as a `String`
-/// made for the purpose; what stands in the text itself comes borrowed or copied, and is
-/// refused: `{"$serde_json::private::Number":"1"}` in a token is an object, and no number.
-struct Digits;
-
-impl<'de> DeserializeSeed<'de> for Digits {
-    type Value = String;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<String, D::Error> {
-        deserializer.deserialize_string(self)
+impl Refused {
+    /// The same as what the token is refused for; `what` is the part of it.
+    pub(super) fn in_part(self, what: &str) -> AuthError {
+        let reason = match self {
+            Self::Duplicate => "duplicate_member",
+            _ => "malformed_token",
+        };
+        AuthError::invalid(reason).with_detail(format!("{what}: {self}"))
     }
 }
 
-impl Visitor<'_> for Digits {
-    type Value = String;
+/// Reads a text that is one object and nothing else. `member` takes the value of each
+/// member.
+pub(super) fn read_object<'p>(
+    json: &'p str,
+    member: impl FnMut(&str, Value<'p>) -> Result<(), Refused>,
+) -> Result<(), Refused> {
+    let mut rest = object_in(scanner(json), member)?;
+    Ok(rest.finish()?)
+}
 
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a number")
-    }
+fn scanner(text: &str) -> Scanner<'_> {
+    Scanner::strict(text, MAX_DEPTH).looked_through()
+}
 
-    fn visit_str<E: Error>(self, _: &str) -> Result<String, E> {
-        Err(E::custom(RESERVED))
-    }
-
-    fn visit_string<E: Error>(self, digits: String) -> Result<String, E> {
-        Ok(digits)
-    }
+/// Whether a text is a JSON object, be it one that [`read_object`] refuses.
+pub(super) fn is_object(json: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(json) else {
+        return false;
+    };
+    let mut scanner = Scanner::lenient(text);
+    scanner.peek() == Some(b'{') && scanner.skip().is_ok() && scanner.finish().is_ok()
 }
 
 /// A JSON object as a map, where nothing in it is ambiguous or nested too deeply.
 #[cfg(feature = "oauth")]
 pub(crate) fn object(json: &[u8]) -> Result<serde_json::Map<String, serde_json::Value>, String> {
-    let mut strict = serde_json::Deserializer::from_slice(json);
-    let read = Skip(0)
-        .deserialize(&mut strict)
-        .and_then(|()| strict.end())
-        .and_then(|()| serde_json::from_slice(json));
-    read.map_err(|error| {
-        let text = error.to_string();
-        // What was refused, and nothing of what was sent.
-        let known = [DUPLICATE, TOO_DEEP, RESERVED]
-            .into_iter()
-            .find(|known| text.starts_with(known));
-        known.unwrap_or("not one JSON object").to_owned()
-    })
+    let text = std::str::from_utf8(json).map_err(|_| Refused::NotOneObject.to_string())?;
+    read_object(text, |_, _| Ok(())).map_err(|refused| refused.to_string())?;
+    serde_json::from_str(text).map_err(|_| Refused::NotOneObject.to_string())
+}
+
+/// The value of a member.
+pub(super) enum Value<'p> {
+    /// Borrowed where it has no escapes.
+    Text(Cow<'p, str>),
+    /// As it is written; an `f64` can hold it.
+    Number(&'p str),
+    Boolean(bool),
+    Null,
+    /// As it is written; all in it was checked.
+    Array(&'p str),
+    /// An array of one string, which need not be read again.
+    ArrayOf(Cow<'p, str>),
+    /// As it is written; all in it was checked.
+    Object(&'p str),
+}
+
+impl<'p> Value<'p> {
+    pub(super) fn text(self, name: &'static str) -> Result<Cow<'p, str>, Refused> {
+        match self {
+            Self::Text(text) => Ok(text),
+            _ => Err(Refused::WrongType(name)),
+        }
+    }
+
+    /// An array of strings.
+    pub(super) fn texts(
+        self,
+        name: &'static str,
+        mut element: impl FnMut(Cow<'p, str>) -> Result<(), Refused>,
+    ) -> Result<(), Refused> {
+        match self {
+            Self::ArrayOf(text) => element(text),
+            Self::Array(array) => {
+                array_in(scanner(array), |value| element(value.text(name)?)).map(drop)
+            }
+            _ => Err(Refused::WrongType(name)),
+        }
+    }
+
+    pub(super) fn object(
+        self,
+        name: &'static str,
+        member: impl FnMut(&str, Self) -> Result<(), Refused>,
+    ) -> Result<(), Refused> {
+        let Self::Object(object) = self else {
+            return Err(Refused::WrongType(name));
+        };
+        object_in(scanner(object), member).map(drop)
+    }
+
+    pub(super) fn number(self, name: &'static str) -> Result<&'p str, Refused> {
+        match self {
+            Self::Number(number) => Ok(number),
+            _ => Err(Refused::WrongType(name)),
+        }
+    }
+
+    pub(super) fn boolean(self, name: &'static str) -> Result<bool, Refused> {
+        match self {
+            Self::Boolean(boolean) => Ok(boolean),
+            _ => Err(Refused::WrongType(name)),
+        }
+    }
+}
+
+fn object_in<'p>(
+    mut scanner: Scanner<'p>,
+    mut member: impl FnMut(&str, Value<'p>) -> Result<(), Refused>,
+) -> Result<Scanner<'p>, Refused> {
+    let mut names = Names::new();
+    let mut members = scanner.enter(b'{')?;
+    while let Some(name) = scanner.member(&mut members)? {
+        let value;
+        (value, scanner) = value_in(scanner)?;
+        member(&name, value)?;
+        names.add(name)?;
+    }
+    Ok(scanner)
+}
+
+fn array_in<'p>(
+    mut scanner: Scanner<'p>,
+    mut element: impl FnMut(Value<'p>) -> Result<(), Refused>,
+) -> Result<Scanner<'p>, Refused> {
+    let mut elements = scanner.enter(b'[')?;
+    while scanner.element(&mut elements)? {
+        let value;
+        (value, scanner) = value_in(scanner)?;
+        element(value)?;
+    }
+    Ok(scanner)
+}
+
+/// The value ahead, and the scanner behind it.
+#[inline(always)]
+fn value_in<'p>(mut scanner: Scanner<'p>) -> Result<(Value<'p>, Scanner<'p>), Refused> {
+    let value = match scanner.peek() {
+        Some(b'"') => Value::Text(scanner.string()?),
+        Some(b'-' | b'0'..=b'9') => Value::Number(scanner.number()?),
+        Some(b'{') => {
+            let start = scanner.clone();
+            scanner = nested_object(scanner)?;
+            Value::Object(start.text_to(&scanner))
+        }
+        Some(b'[') => {
+            let start = scanner.clone();
+            let only;
+            (only, scanner) = nested_array(scanner)?;
+            match only {
+                Some(Value::Text(text)) => Value::ArrayOf(text),
+                _ => Value::Array(start.text_to(&scanner)),
+            }
+        }
+        _ => {
+            let start = scanner.clone();
+            scanner = start.clone().literal()?;
+            match start.text_to(&scanner) {
+                "null" => Value::Null,
+                boolean => Value::Boolean(boolean == "true"),
+            }
+        }
+    };
+    Ok((value, scanner))
+}
+
+// As deep as the scanner goes, and no deeper.
+fn nested_object(scanner: Scanner<'_>) -> Result<Scanner<'_>, Refused> {
+    object_in(scanner, |_, _| Ok(()))
+}
+
+/// With the element, if there is only one.
+fn nested_array(scanner: Scanner<'_>) -> Result<(Option<Value<'_>>, Scanner<'_>), Refused> {
+    let (mut only, mut count) = (None, 0);
+    let rest = array_in(scanner, |value| {
+        count += 1;
+        only = Some(value).filter(|_| count == 1);
+        Ok(())
+    })?;
+    Ok((only, rest))
 }
 
 /// The member names of one object, each allowed once.
-pub(super) struct Names<'de> {
+struct Names<'p> {
     /// On the stack: few objects have more, and a token should cost no allocation for it.
-    few: [Cow<'de, str>; FEW],
+    few: [&'p str; FEW],
     len: usize,
-    /// A bit for each length and first character: most names are told apart by it.
+    /// A bit for each length with the characters at both ends: most names are told apart by it.
     seen: u64,
-    many: HashSet<Cow<'de, str>>,
+    /// The others: a scan of all names for every name would be an attack.
+    many: BTreeSet<Cow<'p, str>>,
 }
 
-/// Up to this many names a scan is cheaper than a hash; beyond it, a scan of all names for
-/// every name would be an attack.
 const FEW: usize = 16;
 
-impl<'de> Names<'de> {
-    pub(super) fn new() -> Self {
+impl<'p> Names<'p> {
+    fn new() -> Self {
         Self {
-            few: [const { Cow::Borrowed("") }; FEW],
+            few: [""; FEW],
             len: 0,
             seen: 0,
-            many: HashSet::new(),
+            many: BTreeSet::new(),
         }
     }
 
-    pub(super) fn add<E: Error>(&mut self, name: Cow<'de, str>) -> Result<(), E> {
-        let first = name.bytes().next().unwrap_or_default();
-        if first == b'$' && (name == RAW_VALUE || name == NUMBER) {
-            return Err(E::custom(RESERVED));
-        }
-        let bit = 1 << ((usize::from(first) ^ (name.len() << 3)) & 63);
-        let mut repeated = self.seen & bit != 0 && self.few[..self.len].contains(&name);
+    #[inline(always)]
+    fn add(&mut self, name: Cow<'p, str>) -> Result<(), Refused> {
+        let (first, last) = match name.as_bytes() {
+            [first, .., last] => (*first, *last),
+            _ => (0, 0),
+        };
+        let bit = 1 << ((usize::from(first ^ (last << 2)) ^ (name.len() << 3)) & 63);
+        let is_told_apart = self.seen & bit == 0 && first != b'$';
         self.seen |= bit;
-        if self.len < FEW {
-            self.few[self.len] = name;
-            self.len += 1;
-        } else {
-            repeated |= !self.many.insert(name);
+        match name {
+            Cow::Borrowed(name) if is_told_apart && self.len < FEW => {
+                self.few[self.len] = name;
+                self.len += 1;
+                Ok(())
+            }
+            name => self.compare_and_add(name),
         }
-        if repeated {
-            return Err(E::custom(DUPLICATE));
+    }
+
+    fn compare_and_add(&mut self, name: Cow<'p, str>) -> Result<(), Refused> {
+        if name.starts_with(RESERVED) {
+            return Err(Refused::ReservedName);
+        }
+        if self.few[..self.len].contains(&&*name) || self.many.contains(&*name) {
+            return Err(Refused::Duplicate);
+        }
+        match name {
+            Cow::Borrowed(name) if self.len < FEW => {
+                self.few[self.len] = name;
+                self.len += 1;
+            }
+            name => {
+                self.many.insert(name);
+            }
         }
         Ok(())
     }
 }
 
-pub(super) const DUPLICATE: &str = "duplicate member";
-pub(super) const TOO_DEEP: &str = "nested too deeply";
-pub(super) const RESERVED: &str = "reserved member name";
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-/// Any value, checked and forgotten; holds the depth it stands at.
-pub(super) struct Skip(pub(super) usize);
+    use super::*;
 
-impl<'de> DeserializeSeed<'de> for Skip {
-    type Value = ();
+    /// serde_json, told to be as strict: holds the depth it stands at.
+    struct Oracle(u32);
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
+    impl<'de> DeserializeSeed<'de> for Oracle {
+        type Value = ();
 
-impl Skip {
-    fn inner<E: Error>(&self) -> Result<usize, E> {
-        if self.0 >= MAX_DEPTH {
-            return Err(E::custom(TOO_DEEP));
+        fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+            deserializer.deserialize_any(self)
         }
-        Ok(self.0 + 1)
-    }
-}
-
-impl<'de> Visitor<'de> for Skip {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON value")
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_str<E>(self, _: &str) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_unit<E>(self) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
-        let depth = self.inner()?;
-        while seq.next_element_seed(Self(depth))?.is_some() {}
-        Ok(())
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let mut next = map.next_key_seed(Text)?;
-        if next.as_deref() == Some(NUMBER) {
-            // Without the feature, serde_json refuses what no f64 holds.
-            let digits = map.next_value_seed(Digits)?;
-            return match digits.parse::<f64>() {
-                Ok(number) if number.is_finite() => Ok(()),
-                _ => Err(A::Error::custom("number out of range")),
-            };
+    impl Oracle {
+        fn inside<E: Error>(&self) -> Result<u32, E> {
+            let deeper = self.0 + 1;
+            let is_allowed = deeper <= MAX_DEPTH;
+            is_allowed.then_some(deeper).ok_or(E::custom("depth"))
         }
-        let depth = self.inner()?;
-        let mut names = Names::new();
-        while let Some(name) = next {
-            names.add(name)?;
-            map.next_value_seed(Self(depth))?;
-            next = map.next_key_seed(Text)?;
+    }
+
+    impl<'de> Visitor<'de> for Oracle {
+        type Value = ();
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a JSON value")
         }
-        Ok(())
+
+        fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+            Ok(())
+        }
+
+        fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+            Ok(())
+        }
+
+        fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+            Ok(())
+        }
+
+        fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+            Ok(())
+        }
+
+        fn visit_str<E>(self, _: &str) -> Result<(), E> {
+            Ok(())
+        }
+
+        fn visit_unit<E>(self) -> Result<(), E> {
+            Ok(())
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+            let depth = self.inside()?;
+            while seq.next_element_seed(Self(depth))?.is_some() {}
+            Ok(())
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+            let depth = self.inside()?;
+            let mut names = BTreeSet::new();
+            while let Some(name) = map.next_key::<String>()? {
+                if name.starts_with(RESERVED) || !names.insert(name) {
+                    return Err(A::Error::custom("name"));
+                }
+                map.next_value_seed(Self(depth))?;
+            }
+            Ok(())
+        }
+    }
+
+    fn oracle(json: &[u8]) -> bool {
+        let mut deserializer = serde_json::Deserializer::from_slice(json);
+        let is_object = json.trim_ascii_start().first() == Some(&b'{');
+        is_object && Oracle(0).deserialize(&mut deserializer).is_ok() && deserializer.end().is_ok()
+    }
+
+    fn reads(json: &[u8]) -> bool {
+        std::str::from_utf8(json).is_ok_and(|text| read_object(text, |_, _| Ok(())).is_ok())
+    }
+
+    #[test]
+    fn what_is_read_is_what_serde_json_reads() {
+        let nested = |depth: usize| {
+            format!(
+                "{}1{}",
+                "{\"a\":[".repeat(depth / 2),
+                "]}".repeat(depth / 2)
+            )
+            .into_bytes()
+        };
+        let digits = |count: usize| format!("{{\"a\":{}}}", "9".repeat(count)).into_bytes();
+        let mut texts: Vec<Vec<u8>> = vec![nested(30), nested(32), nested(34), nested(200)];
+        texts.extend([300, 308, 309, 310, 400].map(digits));
+        for text in [
+            "",
+            " ",
+            "{}",
+            " {} ",
+            "{}x",
+            "{}{}",
+            "[]",
+            "1",
+            "null",
+            "{",
+            "}",
+            "{]",
+            "[}",
+            "\u{feff}{}",
+            "{,}",
+            "{\"a\":1,}",
+            "{\"a\" 1}",
+            "{\"a\":}",
+            "{a:1}",
+            "{'a':1}",
+            "{\"a\":1 \"b\":2}",
+            "{\"a\":1,\"b\":2}",
+            "{\"a\":1,\"a\":2}",
+            "{\"a\":1,\"\\u0061\":2}",
+            "{\"\\u0061\":1,\"a\":2}",
+            "{\"\\u0061\":1,\"\\u0061\":2}",
+            "{\"b\":{\"a\":1,\"a\":2}}",
+            "{\"b\":[{\"a\":1,\"a\":2}]}",
+            "{\"\":1}",
+            "{\"\":1,\"\":2}",
+            "{\"$serde_json::private::Number\":\"1\"}",
+            "{\"a\":{\"$serde_json::private::RawValue\":\"1\"}}",
+            "{\"$a\":1}",
+            "{\"a\":01}",
+            "{\"a\":-}",
+            "{\"a\":-0}",
+            "{\"a\":+1}",
+            "{\"a\":.1}",
+            "{\"a\":1.}",
+            "{\"a\":1e}",
+            "{\"a\":1e+}",
+            "{\"a\":1e308}",
+            "{\"a\":1e309}",
+            "{\"a\":-1e309}",
+            "{\"a\":1E400}",
+            "{\"a\":0e999}",
+            "{\"a\":1e-999}",
+            "{\"a\":NaN}",
+            "{\"a\":Infinity}",
+            "{\"a\":tru}",
+            "{\"a\":truex}",
+            "{\"a\":nul}",
+            "{\"a\":\"\\ud800\"}",
+            "{\"a\":\"\\udc00\"}",
+            "{\"a\":\"\\ud83d\\ude00\"}",
+            "{\"a\":\"\\ud800\\ud800\"}",
+            "{\"\\ud800\":1}",
+            "{\"a\":\"\\x\"}",
+            "{\"a\":\"\\u12\"}",
+            "{\"a\":\"\\\"}",
+            "{\"a\":\"",
+            "{\"a\":\"\t\"}",
+            "{\"a\":\"\\t\\/\"}",
+            "{\"a\":\"\u{7f}\u{e9}\u{1f600}\"}",
+            "{\"a\":1}\0",
+            "{\"a\":/**/1}",
+            "{\"a\":\u{a0}1}",
+        ] {
+            texts.push(text.into());
+        }
+        texts.push(b"{\"a\":\"\xff\"}".into());
+        texts.push(b"{\"\xc0\x80\":1}".into());
+        for text in texts {
+            assert_eq!(reads(&text), oracle(&text), "{}", text.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn a_name_is_found_again_however_many_stand_between() {
+        for count in [1, FEW - 1, FEW, FEW + 1, 300] {
+            let names: Vec<String> = (0..count).map(|n| format!("\"n{n}\":{n}")).collect();
+            let once = format!("{{{}}}", names.join(","));
+            assert!(reads(once.as_bytes()), "{count}");
+            for again in [0, count / 2, count - 1] {
+                for name in [format!("n{again}"), format!("\\u006e{again}")] {
+                    let twice = format!("{{{},\"{name}\":0}}", names.join(","));
+                    let read = read_object(&twice, |_, _| Ok(()));
+                    assert_eq!(read, Err(Refused::Duplicate), "{name} of {count}");
+                }
+            }
+        }
+    }
+
+    /// Texts that are JSON, or nearly.
+    fn json() -> impl Strategy<Value = String> {
+        let leaf = prop_oneof![
+            Just("null".to_owned()),
+            Just("true".to_owned()),
+            any::<f64>().prop_map(|number| format!("{number:e}")),
+            any::<i64>().prop_map(|number| number.to_string()),
+            "-?[0-9]{1,3}(\\.[0-9]{0,2})?([eE][+-]?[0-9]{0,3})?",
+            "\"([a-c]|\\\\u00[46][0-3]|\\\\[ntux\"]|\\\\ud[89c]00|\u{e9})*\"",
+        ];
+        leaf.prop_recursive(6, 60, 6, |inner| {
+            let name = "\"([ab]|\\\\u0061|\\$)?\"";
+            let member = (name, inner.clone()).prop_map(|(name, value)| format!("{name}: {value}"));
+            prop_oneof![
+                prop::collection::vec(inner, 0..4).prop_map(|all| format!("[{}]", all.join(","))),
+                prop::collection::vec(member, 0..4)
+                    .prop_map(|all| format!("{{{}}}", all.join(", "))),
+            ]
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4000))]
+
+        #[test]
+        fn any_json_is_read_or_refused_as_by_serde_json(value in json(), name in "[ab]{1,2}") {
+            let text = format!("{{\"{name}\":{value}}}");
+            prop_assert_eq!(reads(text.as_bytes()), oracle(text.as_bytes()), "{}", text);
+        }
+
+        #[test]
+        fn json_with_a_fault_is_read_or_refused_as_by_serde_json(
+            value in json(),
+            at in any::<prop::sample::Index>(),
+            byte in prop_oneof![prop::sample::select(&b"{}[],:\"\\0-.eE u1"[..]), any::<u8>()],
+        ) {
+            let mut text = format!("{{\"a\":{value}}}").into_bytes();
+            let at = at.index(text.len());
+            text[at] = byte;
+            prop_assert_eq!(reads(&text), oracle(&text), "{}", text.escape_ascii());
+            text.truncate(at);
+            prop_assert_eq!(reads(&text), oracle(&text), "{}", text.escape_ascii());
+        }
     }
 }

@@ -1,4 +1,5 @@
 use std::fmt;
+use std::sync::Arc;
 
 use secrecy::{ExposeSecret, SecretSlice};
 use serde_json::{Map, Value};
@@ -216,7 +217,7 @@ impl KeySource {
 /// A key ready to verify: prepared once, when it arrives, for the algorithms it may serve.
 #[derive(Clone)]
 pub(crate) struct VerifyingKey {
-    kid: Option<Box<str>>,
+    kid: Option<Arc<str>>,
     #[cfg(feature = "oauth")]
     identity: KeyIdentity,
     prepared: Prepared,
@@ -248,7 +249,7 @@ impl VerifyingKey {
         Some(Self {
             #[cfg(feature = "oauth")]
             identity: KeyIdentity::of(source, kid.as_deref()),
-            kid: kid.clone(),
+            kid: kid.as_deref().map(Arc::from),
             prepared,
         })
     }
@@ -264,6 +265,12 @@ impl VerifyingKey {
 
     fn kid(&self) -> Option<&str> {
         self.kid.as_deref()
+    }
+
+    /// The same, for keeping.
+    #[cfg(feature = "oauth")]
+    pub(crate) fn shared_kid(&self) -> Option<Arc<str>> {
+        self.kid.clone()
     }
 
     pub(crate) fn verify(&self, alg: Algorithm, message: &[u8], signature: &[u8]) -> bool {

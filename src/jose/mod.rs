@@ -42,7 +42,7 @@ pub use self::signing::SigningKey;
 #[cfg(feature = "oauth")]
 pub(crate) use self::algorithm::Family;
 pub(crate) use self::claims::{Claims, ScopeClaim};
-pub(crate) use self::compact::Compact;
+pub(crate) use self::compact::{Compact, HeaderBuffer};
 #[cfg(feature = "oauth")]
 pub(crate) use self::compact::{MAX_TOKEN, Typ, is_jws};
 #[cfg(feature = "oauth")]

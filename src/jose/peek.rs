@@ -1,13 +1,9 @@
 //! What can be read of a token before anybody vouches for it. It decides who judges the
 //! token, and nothing else.
 
-use std::fmt;
-
-use serde::de::{MapAccess, Visitor};
-
 use super::base64url;
 use super::compact::{MAX_TOKEN, is_jws};
-use super::json::{Names, Skip, Text, read_object};
+use super::json::read_object;
 
 /// Where a token says it is from.
 #[derive(Debug, PartialEq, Eq)]
@@ -31,32 +27,20 @@ pub(crate) fn peek_issuer(token: &[u8]) -> Peeked {
     let payload = token.split(|byte| *byte == b'.').nth(1).unwrap_or_default();
     let mut json = vec![0; base64url::decoded_len(payload.len())];
     base64url::decode(payload, &mut json)
-        .and_then(|json| read_object(json, Issuer).ok())
+        .and_then(issuer)
         .map_or(Peeked::Unreadable, Peeked::Issuer)
 }
 
-struct Issuer;
-
-impl<'de> Visitor<'de> for Issuer {
-    type Value = Option<Box<str>>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut names = Names::new();
-        let mut issuer = None;
-        while let Some(name) = map.next_key_seed(Text)? {
-            if name == "iss" {
-                issuer = Some(map.next_value_seed(Text)?.into());
-            } else {
-                map.next_value_seed(Skip(1))?;
-            }
-            names.add(name)?;
+fn issuer(payload: &[u8]) -> Option<Option<Box<str>>> {
+    let payload = std::str::from_utf8(payload).ok()?;
+    let mut issuer = None;
+    let read = read_object(payload, |name, value| {
+        if name == "iss" {
+            issuer = Some(value.text("iss")?.into());
         }
-        Ok(issuer)
-    }
+        Ok(())
+    });
+    read.ok().map(|()| issuer)
 }
 
 /// Whether a JWS can begin with `prefix`: whether that is the base64url of the start of a

@@ -11,7 +11,7 @@ use super::claims::{Claims, ScopeClaim};
 use super::compact::{Alg, Header, Typ};
 use super::quirks::{Clients, Quirks};
 use crate::error::{AuthError, ConfigError, quoted};
-use crate::principal::Principal;
+use crate::principal::{ClaimedNames, Principal, PrincipalBuilder, StrangerDigest};
 use crate::scopes::Scopes;
 
 /// What tokens of one issuer must satisfy besides their signature.
@@ -72,13 +72,13 @@ impl TokenProfile {
     }
 
     /// Judges the header; no key is needed for it.
-    pub(crate) fn check_header(&self, header: &Header) -> Result<Algorithm, AuthError> {
+    pub(crate) fn check_header(&self, header: &Header<'_>) -> Result<Algorithm, AuthError> {
         self.check_type(header)?;
         self.check_algorithm(header)
     }
 
     /// Judges the kind of token the header names.
-    pub(crate) fn check_type(&self, header: &Header) -> Result<(), AuthError> {
+    pub(crate) fn check_type(&self, header: &Header<'_>) -> Result<(), AuthError> {
         let accepted = match &header.typ {
             Typ::AtJwt => true,
             Typ::Jwt | Typ::Absent => !self.require_at_jwt,
@@ -96,7 +96,7 @@ impl TokenProfile {
         Ok(())
     }
 
-    pub(crate) fn check_algorithm(&self, header: &Header) -> Result<Algorithm, AuthError> {
+    pub(crate) fn check_algorithm(&self, header: &Header<'_>) -> Result<Algorithm, AuthError> {
         match &header.alg {
             Alg::Known(alg) if self.algorithms.contains(alg) => Ok(*alg),
             Alg::Known(alg) => Err(alg_error(alg.name())),
@@ -108,7 +108,7 @@ impl TokenProfile {
     /// Judges the claims, all but the scopes, and returns `exp`; no key is needed for it.
     pub(crate) fn check_claims(
         &self,
-        header: &Header,
+        header: &Header<'_>,
         claims: &Claims<'_>,
         now: Duration,
     ) -> Result<Duration, AuthError> {
@@ -151,7 +151,7 @@ impl TokenProfile {
                 }
             } else {
                 let audience = check_audience(expected, claims)?;
-                if self.may_be_client(audience, claims) && !is_access {
+                if !is_access && self.may_be_client(audience, claims) {
                     return Err(not_evidently_access(&format!(
                         "the audience {} may be a client",
                         quoted(audience)
@@ -234,12 +234,14 @@ impl TokenProfile {
         exp.saturating_add(self.clock_skew)
     }
 
-    /// The principal of a token that passed, with all its claims.
+    /// The principal of a token that passed, and the names that were found in `json`, from
+    /// which `claims` were read.
     pub(crate) fn principal(
         &self,
         claims: &Claims<'_>,
+        json: &str,
         token: &[u8],
-    ) -> Result<crate::principal::PrincipalBuilder, AuthError> {
+    ) -> Result<(PrincipalBuilder, ClaimedNames), AuthError> {
         let scopes: Scopes = match &claims.scope {
             Some(scope) => scope.parse().map_err(|_| {
                 AuthError::invalid("malformed_token")
@@ -253,25 +255,19 @@ impl TokenProfile {
         } else if let Some(issuer) = &claims.iss {
             principal = principal.issuer(&**issuer);
         }
-        if let Some(subject) = &claims.sub {
-            principal = principal.subject(&**subject);
-        }
-        if let Some(username) = &claims.username {
-            principal = principal.username(&**username);
-        }
-        let client = claims.client();
-        if let Some(client) = client {
-            principal = principal.client_id(client);
-        }
         if let Some(exp) = claims.exp {
             principal = principal.expires_at(exp);
         }
+        let (subject, username) = (claims.sub.as_deref(), claims.username.as_deref());
+        let client = claims.client();
+        let names = ClaimedNames::new(json, subject, username, client);
         // Two strangers with the same client are not one principal, unless machines are
         // all there is.
-        if !(self.clients_are_principals && client.is_some()) {
-            principal = principal.told_apart_by(token);
+        let is_machine = self.clients_are_principals && client.is_some();
+        if !names.name_somebody() && !is_machine {
+            principal = principal.stranger(StrangerDigest::of(token));
         }
-        Ok(principal)
+        Ok((principal, names))
     }
 }
 
@@ -320,7 +316,7 @@ fn check_issuer(expected: &str, got: Option<&str>) -> Result<(), AuthError> {
 
 /// The audience that matched.
 fn check_audience<'e>(expected: &'e [Box<str>], claims: &Claims<'_>) -> Result<&'e str, AuthError> {
-    let is_named = |own: &&str| claims.aud.iter().any(|aud| own == aud);
+    let is_named = |own: &&str| claims.aud.iter().any(|aud| *own == aud);
     if let Some(own) = expected.iter().map(AsRef::as_ref).find(is_named) {
         return Ok(own);
     }
@@ -332,7 +328,7 @@ fn check_audience<'e>(expected: &'e [Box<str>], claims: &Claims<'_>) -> Result<&
                  this resource",
             ));
     }
-    let first = claims.aud.first().map_or("", |aud| &**aud);
+    let first = claims.aud.iter().next().unwrap_or_default();
     let own = expected.first().map_or("", |own| &**own);
     Err(AuthError::invalid("audience_mismatch")
         .with_description("The access token is not for this resource")

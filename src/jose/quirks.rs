@@ -61,9 +61,9 @@ impl Quirks {
     pub(crate) fn amend_payload<'p>(
         &self,
         claims: Claims<'p>,
-        payload: &[u8],
+        payload: &str,
     ) -> Result<Claims<'p>, AuthError> {
-        let all = serde_json::from_slice(payload)
+        let all = serde_json::from_str(payload)
             .map_err(|_| malformed("the claims are no JSON object".to_owned()))?;
         self.amend(claims, &all)
     }
@@ -78,10 +78,10 @@ impl Quirks {
             claims.client_id = text(all, claim)?.map(|client| Cow::Owned(client.to_owned()));
         }
         let is_shared = |aud: &str| self.shared_audiences.iter().any(|shared| **shared == *aud);
-        let named = claims.aud.len();
+        let named = claims.aud.iter().count();
         claims.aud.retain(|aud| !is_shared(aud));
         // An empty list stays one: that is not a token without an audience.
-        claims.has_aud &= named == 0 || !claims.aud.is_empty();
+        claims.has_aud &= named == 0 || claims.aud.iter().next().is_some();
         let is_there = |name: &str| all.get(name).is_some_and(|value| !value.is_null());
         claims.marked = self.marks.iter().any(|mark| is_there(mark));
         for required in &self.required {

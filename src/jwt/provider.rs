@@ -6,7 +6,9 @@ use crate::challenge::Challenge;
 use crate::clock::Clock;
 use crate::credential::{Credential, Location, RequestHead};
 use crate::error::AuthError;
-use crate::jose::{Claims, Compact, TokenProfile, VerifyingKey, check_scopes, select};
+use crate::jose::{
+    Claims, Compact, HeaderBuffer, TokenProfile, VerifyingKey, check_scopes, select,
+};
 use crate::scopes::Scopes;
 
 /// The provider of [`JwtLayer`](super::JwtLayer).
@@ -22,7 +24,8 @@ pub struct Jwt {
 
 impl Jwt {
     fn verify(&self, token: &[u8], needs_proof: bool) -> Result<Accepted, AuthError> {
-        let compact = Compact::parse(token)?;
+        let mut buffer = HeaderBuffer::default();
+        let compact = Compact::parse(token, &mut buffer)?;
         let alg = if needs_proof {
             self.profile.check_algorithm(compact.header())?
         } else {
@@ -43,8 +46,8 @@ impl Jwt {
         let exp = self
             .profile
             .check_claims(compact.header(), &claims, self.clock.now())?;
-        let principal = self.profile.principal(&claims, token)?;
-        let principal = principal.raw_claims(payload).build();
+        let (principal, names) = self.profile.principal(&claims, &payload, token)?;
+        let principal = principal.claimed(payload, names).build();
         check_scopes(&self.required_scopes, principal.scopes())
             .map_err(|error| error.of(&principal))?;
         Ok(Accepted::new(principal).valid_until(self.profile.valid_until(exp)))
@@ -69,7 +72,13 @@ impl Authenticate for Jwt {
     }
 
     fn authenticate(&self, credential: &Credential<'_>, head: RequestHead<'_>) -> Authentication {
-        Authentication::Ready(self.verify(credential.as_bytes(), head.needs_proof()))
+        let verified = self.verify(credential.as_bytes(), head.needs_proof());
+        Authentication::Ready(verified.map_err(|error| credential.refused(error)))
+    }
+
+    // What is accepted is base64url in its three parts: it has no other characters.
+    fn checks_credentials(&self) -> bool {
+        true
     }
 
     fn provider_name(&self, _: &Credential<'_>) -> &'static str {

@@ -98,7 +98,10 @@ fn check_message(headers: &HeaderMap, message: &Message<'_>) -> Result<(), AuthE
         None if is_needed => Err(mismatch("mcp_name_missing", None)),
         None => Ok(()),
         Some(raw) => {
-            let name = decode(raw).ok_or_else(|| mismatch("mcp_name_unreadable", Some(raw)))?;
+            // A URI may hold secrets, and who knows the id of a task may ask for it.
+            let is_shown = matches!(&*message.method, "tools/call" | "prompts/get");
+            let shown = |name| Some(name).filter(|_| is_shown);
+            let name = decode(raw).ok_or_else(|| mismatch("mcp_name_unreadable", shown(raw)))?;
             let [own_name, own_uri, task_id] = &message.mirrored;
             let own = match &*message.method {
                 "tools/call" | "prompts/get" => own_name,
@@ -116,7 +119,7 @@ fn check_message(headers: &HeaderMap, message: &Message<'_>) -> Result<(), AuthE
             };
             match own {
                 Some(own) if **own == *name => Ok(()),
-                _ => Err(mismatch("mcp_name_mismatch", Some(&name))),
+                _ => Err(mismatch("mcp_name_mismatch", shown(&name))),
             }
         }
     }

@@ -88,7 +88,6 @@
 
 mod body;
 mod headers;
-mod json;
 mod key;
 mod lists;
 mod members;

@@ -2,12 +2,12 @@
 
 use std::borrow::Cow;
 
-use super::json::{Fault, Scanner};
 use super::members::{
     ARGUMENTS, ERROR, ID, IN_NOTIFICATIONS, IN_PARAMS, IN_REF, METHOD, NAME, NOTIFICATIONS, PARAMS,
     REF, REF_NAME, REF_TYPE, REF_URI, RESULT, Seen, TASK_ID, TOP, URI,
 };
 use crate::error::AuthError;
+use crate::json::{Fault, Scanner};
 use crate::telemetry::Operation;
 
 /// Members and elements inside one another, the message itself included.

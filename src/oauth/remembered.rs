@@ -2,8 +2,9 @@
 //! it a table of the entries in use now.
 //!
 //! A look-up in moka pins an epoch, reads a clock and tells of itself through a channel, so
-//! that moka knows what to let go first. In the table it is one line of memory, and of
-//! [`TOLD_EVERY`] uses moka is told one: it still knows what is used most.
+//! that moka knows what to let go first. In the table it is one line of memory. Of the first
+//! uses moka is told the 1st, 2nd, 4th and so on, and then one of [`TOLD_EVERY`]: it still
+//! knows what is used, and what is used most.
 //!
 //! The table keeps nothing alive: what moka lets go is gone from it, but for the empty shell of
 //! some 300 bytes that each place holds until another entry takes it. What is forgotten on
@@ -19,7 +20,7 @@ use crate::asking::Digest;
 use crate::digest::ByDigest;
 
 /// Of so many uses of an entry moka is told one.
-const TOLD_EVERY: u32 = 8;
+const TOLD_EVERY: u32 = 32;
 /// Places that share one line of memory.
 const WAYS: usize = 4;
 /// The sizes a table has one after the other: from 1,024 places, which take 16 KiB, to 262,144.
@@ -54,7 +55,7 @@ impl<T> Entry<T> {
     fn tells(&self) -> bool {
         let uses = self.uses.load(Ordering::Relaxed).wrapping_add(1);
         self.uses.store(uses, Ordering::Relaxed);
-        uses.is_multiple_of(TOLD_EVERY)
+        uses.is_multiple_of(TOLD_EVERY) || uses.is_power_of_two()
     }
 }
 
@@ -83,6 +84,12 @@ impl<T: Send + Sync + 'static> Remembered<T> {
     /// Remembers this in place of what was remembered.
     pub(super) fn keep(&self, digest: Digest, value: T) {
         self.mark_forgotten(&digest);
+        self.keep_new(digest, value);
+    }
+
+    /// The same where nobody is misled by what was remembered. It comes into the table when it
+    /// is used again: much is used once.
+    pub(super) fn keep_new(&self, digest: Digest, value: T) {
         let entry = Arc::new(Entry {
             digest,
             generation: self.generation.load(Ordering::Acquire),
@@ -90,8 +97,7 @@ impl<T: Send + Sync + 'static> Remembered<T> {
             uses: AtomicU32::new(0),
             value,
         });
-        self.kept.insert(digest, Arc::clone(&entry));
-        self.table.put(&entry);
+        self.kept.insert(digest, entry);
     }
 
     pub(super) fn forget(&self, digest: &Digest) {

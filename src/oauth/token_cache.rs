@@ -142,16 +142,18 @@ pub(super) struct VerifiedToken {
 pub(super) struct TokenKey {
     generation: AtomicU64,
     identity: KeyIdentity,
-    kid: Option<Box<str>>,
+    /// `None` where the token names none.
+    kid: Option<Arc<str>>,
     alg: Algorithm,
 }
 
 impl TokenKey {
-    pub(super) fn new(set: &KeySet, index: usize, kid: Option<Box<str>>, alg: Algorithm) -> Self {
+    pub(super) fn new(set: &KeySet, index: usize, is_named: bool, alg: Algorithm) -> Self {
+        let key = set.key(index);
         Self {
             generation: AtomicU64::new(set.generation()),
-            identity: set.key(index).identity(),
-            kid,
+            identity: key.identity(),
+            kid: key.shared_kid().filter(|_| is_named),
             alg,
         }
     }
@@ -233,7 +235,9 @@ impl Tokens {
 
     pub(super) fn keep(&self, id: &TokenId<'_>, token: VerifiedToken) {
         let text = id.text.into();
-        self.kept.keep(id.digest, KeptToken { text, token });
+        // What was there before was past its life, or its key's: it is judged at each use, so
+        // who still holds it does no harm.
+        self.kept.keep_new(id.digest, KeptToken { text, token });
     }
 
     pub(super) fn forget(&self, id: &TokenId<'_>) {

@@ -11,7 +11,7 @@ use super::token_cache::{TokenId, TokenKey, Tokens, VerifiedToken};
 use super::trusted::TrustedServer;
 use crate::auth::Accepted;
 use crate::error::{AuthError, quoted};
-use crate::jose::{Claims, Compact, check_scopes, is_jws, mismatch};
+use crate::jose::{Claims, Compact, HeaderBuffer, check_scopes, is_jws, mismatch};
 use crate::telemetry;
 
 /// What can be said of a token now.
@@ -74,11 +74,11 @@ impl OAuth {
                 return self.confirm(known.good, known.second_opinion.as_ref(), token);
             }
         }
-        token.check()?;
         if !opaque.is_empty() && !is_jws(token.bytes) {
             return self.ask_about(token);
         }
-        let verified = match self.verify_anew(token.bytes, now, mode)? {
+        let anew = self.verify_anew(token.bytes, now, mode);
+        let verified = match anew.map_err(|error| token.refused(error))? {
             Anew::Verified(verified) => verified,
             Anew::Wait(waiting) => return Ok(Verdict::Wait(waiting)),
             Anew::Ask(introspector, refusal) => {
@@ -184,7 +184,8 @@ impl OAuth {
     /// Checks all but the scopes. What needs no key comes first: a token that would be
     /// refused anyway causes no fetch.
     fn verify_anew(&self, token: &[u8], now: Duration, mode: Mode) -> Result<Anew, AuthError> {
-        let compact = Compact::parse(token)?;
+        let mut buffer = HeaderBuffer::default();
+        let compact = Compact::parse(token, &mut buffer)?;
         let payload = compact.payload()?;
         let claims = Claims::read(&payload, &self.inner.scope_claim)?;
         let server = self.server(claims.iss.as_deref())?;
@@ -236,15 +237,15 @@ impl OAuth {
                 judge()?
             }
         };
-        let principal = profile.principal(&claims, token)?;
+        let (principal, names) = profile.principal(&claims, &payload, token)?;
         let (nbf, iat) = (claims.nbf, claims.iat);
         Ok(Anew::Verified(VerifiedToken {
-            identity: principal.raw_claims(payload).identity(),
+            identity: principal.claimed(payload, names).identity(),
             server: Arc::clone(server),
             exp,
             nbf,
             iat,
-            key: TokenKey::new(&set, index, compact.into_kid(), alg),
+            key: TokenKey::new(&set, index, header.kid.is_some(), alg),
             since: now,
         }))
     }

@@ -19,16 +19,16 @@ impl PrincipalId {
         push_escaped(&mut text, &inner.provider);
         let parts = [
             ("iss", inner.issuer.as_deref()),
-            ("sub", inner.subject.as_deref()),
+            ("sub", inner.subject()),
             // A username names somebody only where no subject does.
             (
                 "username",
                 match inner.subject {
                     Some(_) => None,
-                    None => inner.username.as_deref(),
+                    None => inner.username(),
                 },
             ),
-            ("client", inner.client_id.as_deref()),
+            ("client", inner.client_id()),
         ];
         for (name, value) in parts {
             if let Some(value) = value {

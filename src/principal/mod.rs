@@ -4,6 +4,7 @@ mod id;
 
 use std::borrow::Cow;
 use std::fmt;
+use std::ops::Range;
 use std::sync::{Arc, LazyLock, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -40,14 +41,46 @@ pub struct Principal {
 struct Inner {
     provider: Cow<'static, str>,
     issuer: Option<Arc<str>>,
-    subject: Option<Box<str>>,
-    username: Option<Box<str>>,
-    client_id: Option<Box<str>>,
+    subject: Option<Name>,
+    username: Option<Name>,
+    client_id: Option<Name>,
     scopes: Scopes,
     expires_at: Option<Duration>,
     stranger: Option<StrangerDigest>,
-    raw_claims: Option<Vec<u8>>,
+    raw_claims: Option<String>,
     id: OnceLock<PrincipalId>,
+}
+
+/// A name, or where it stands in the claims: a token has names as it is, and copies of them
+/// are allocations.
+enum Name {
+    Own(Box<str>),
+    #[cfg_attr(
+        not(feature = "jwt"),
+        expect(dead_code, reason = "without tokens nothing has such claims")
+    )]
+    InClaims(Range<usize>),
+}
+
+impl Inner {
+    fn subject(&self) -> Option<&str> {
+        self.name(self.subject.as_ref())
+    }
+
+    fn username(&self) -> Option<&str> {
+        self.name(self.username.as_ref())
+    }
+
+    fn client_id(&self) -> Option<&str> {
+        self.name(self.client_id.as_ref())
+    }
+
+    fn name<'a>(&'a self, name: Option<&'a Name>) -> Option<&'a str> {
+        match name? {
+            Name::Own(own) => Some(own),
+            Name::InClaims(place) => self.raw_claims.as_ref()?.get(place.clone()),
+        }
+    }
 }
 
 /// Who somebody is, as long as no request is concerned: what stores and caches keep.
@@ -69,8 +102,12 @@ impl Identity {
     pub(crate) fn weight(&self) -> usize {
         let inner = &*self.0;
         let copies = [&inner.subject, &inner.username, &inner.client_id];
-        let copied: usize = copies.into_iter().flatten().map(|copy| copy.len()).sum();
-        let claims = inner.raw_claims.as_ref().map_or(0, Vec::capacity);
+        let length = |name: &Name| match name {
+            Name::Own(own) => own.len(),
+            Name::InClaims(_) => 0,
+        };
+        let copied: usize = copies.into_iter().flatten().map(length).sum();
+        let claims = inner.raw_claims.as_ref().map_or(0, String::capacity);
         claims + copied + inner.scopes.as_str().len()
     }
 }
@@ -110,12 +147,12 @@ impl Principal {
 
     /// The subject: the `sub` claim, or the name of an API key.
     pub fn subject(&self) -> Option<&str> {
-        self.inner.subject.as_deref()
+        self.inner.subject()
     }
 
     /// The OAuth client that presented the credential (`client_id`, or `azp`).
     pub fn client_id(&self) -> Option<&str> {
-        self.inner.client_id.as_deref()
+        self.inner.client_id()
     }
 
     /// The issuer of the credential, exactly as configured.
@@ -144,9 +181,9 @@ impl Principal {
         let Some(raw) = &self.inner.raw_claims else {
             return &NO_CLAIMS;
         };
-        // The bytes were read once when the credential was accepted, so they parse.
+        // The text was read once when the credential was accepted, so it parses.
         self.claims
-            .get_or_init(|| serde_json::from_slice(raw).unwrap_or_default())
+            .get_or_init(|| serde_json::from_str(raw).unwrap_or_default())
     }
 
     /// The claims as a type of your own.
@@ -167,7 +204,7 @@ impl Principal {
     /// # Errors
     /// The claims do not have the shape of `T`.
     pub fn claims_as<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
-        serde_json::from_slice(self.inner.raw_claims.as_deref().unwrap_or(b"{}"))
+        serde_json::from_str(self.inner.raw_claims.as_deref().unwrap_or("{}"))
     }
 
     /// The provider that accepted the credential: `"api_key"`, `"jwt"`, `"oauth"`, or the
@@ -220,56 +257,69 @@ pub struct PrincipalBuilder(Inner);
 
 impl PrincipalBuilder {
     /// Sets the issuer.
+    #[inline]
     pub fn issuer(mut self, issuer: impl Into<Arc<str>>) -> Self {
         self.0.issuer = Some(issuer.into());
         self
     }
 
     /// Sets the subject. An empty one is none: it would make one of all who have it.
+    #[inline]
     pub fn subject(mut self, subject: impl Into<Box<str>>) -> Self {
-        self.0.subject = Some(subject.into()).filter(|subject| !subject.is_empty());
+        self.0.subject = Name::own(subject.into());
         self
     }
 
     /// Sets the name the id falls back to where there is no subject.
+    #[inline]
     pub fn username(mut self, username: impl Into<Box<str>>) -> Self {
-        self.0.username = Some(username.into()).filter(|username| !username.is_empty());
+        self.0.username = Name::own(username.into());
         self
     }
 
     /// Sets the OAuth client.
+    #[inline]
     pub fn client_id(mut self, client_id: impl Into<Box<str>>) -> Self {
-        self.0.client_id = Some(client_id.into()).filter(|client| !client.is_empty());
+        self.0.client_id = Name::own(client_id.into());
         self
     }
 
     /// Sets the scopes.
+    #[inline]
     pub fn scopes(mut self, scopes: Scopes) -> Self {
         self.0.scopes = scopes;
         self
     }
 
     /// Sets the expiry, as time since 1970-01-01 UTC.
+    #[inline]
     pub fn expires_at(mut self, since_epoch: Duration) -> Self {
         self.0.expires_at = Some(since_epoch);
         self
     }
 
     /// Sets the claims.
+    #[inline]
     pub fn claims(mut self, claims: &Map<String, Value>) -> Self {
-        self.0.raw_claims = serde_json::to_vec(claims).ok();
+        self.0.raw_claims = serde_json::to_string(claims).ok();
         self
     }
 
-    /// Sets the claims from a JSON object that was read and found good.
+    /// Sets the claims from a JSON object that was read and found good, and the names that
+    /// were found in it.
     #[cfg(feature = "jwt")]
-    pub(crate) fn raw_claims(mut self, json: Vec<u8>) -> Self {
+    #[inline]
+    pub(crate) fn claimed(mut self, json: String, names: ClaimedNames) -> Self {
         self.0.raw_claims = Some(json);
+        self.0.subject = names.subject;
+        self.0.username = names.username;
+        self.0.client_id = names.client_id;
         self
     }
 
     /// Lets a digest of `credential` take part in the id where there is neither a subject
     /// nor a username: two holders of different credentials are then never one principal.
+    #[inline]
     pub fn told_apart_by(self, credential: &[u8]) -> Self {
         if self.0.subject.is_some() || self.0.username.is_some() {
             return self;
@@ -277,16 +327,19 @@ impl PrincipalBuilder {
         self.stranger(StrangerDigest::of(credential))
     }
 
+    #[inline]
     pub(crate) fn stranger(mut self, digest: StrangerDigest) -> Self {
         self.0.stranger = Some(digest);
         self
     }
 
     /// The finished principal.
+    #[inline]
     pub fn build(self) -> Principal {
         self.identity().principal()
     }
 
+    #[inline]
     pub(crate) fn identity(self) -> Identity {
         Identity(Arc::new(self.0))
     }
@@ -295,6 +348,55 @@ impl PrincipalBuilder {
 impl fmt::Debug for PrincipalBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PrincipalBuilder").finish_non_exhaustive()
+    }
+}
+
+/// The names that a JSON text of claims has. They stand in that text, so the two are handed on
+/// together.
+#[cfg(feature = "jwt")]
+#[derive(Default)]
+pub(crate) struct ClaimedNames {
+    subject: Option<Name>,
+    username: Option<Name>,
+    client_id: Option<Name>,
+}
+
+#[cfg(feature = "jwt")]
+impl ClaimedNames {
+    /// Each name is a slice of `json`, or is copied.
+    pub(crate) fn new(
+        json: &str,
+        subject: Option<&str>,
+        username: Option<&str>,
+        client_id: Option<&str>,
+    ) -> Self {
+        let place = |name: Option<&str>| Name::within(json, name?);
+        Self {
+            subject: place(subject),
+            username: place(username),
+            client_id: place(client_id),
+        }
+    }
+
+    /// Whether they say whose the credential is.
+    pub(crate) fn name_somebody(&self) -> bool {
+        self.subject.is_some() || self.username.is_some()
+    }
+}
+
+impl Name {
+    fn own(name: Box<str>) -> Option<Self> {
+        (!name.is_empty()).then_some(Self::Own(name))
+    }
+
+    #[cfg(feature = "jwt")]
+    fn within(json: &str, name: &str) -> Option<Self> {
+        let start = name.as_ptr().addr().wrapping_sub(json.as_ptr().addr());
+        let place = start..start.wrapping_add(name.len());
+        match json.get(place.clone()) {
+            Some(same) if same == name && !name.is_empty() => Some(Self::InClaims(place)),
+            _ => Self::own(name.into()),
+        }
     }
 }
 

@@ -58,6 +58,7 @@ pub(crate) fn refuse_or_observe(
     head: RequestHead<'_>,
     case: Case<'_>,
 ) -> Outcome {
+    let error = error.asked_by(caller.principal);
     if !caller.observes(&error) {
         return Outcome::Refuse(refuse(error, caller.context, head, case));
     }

@@ -206,7 +206,7 @@ mod axum {
             let verdict = Needs::judge(std::iter::once(&needs), caller.scopes(), &R::hierarchy());
             let head = RequestHead::from(&*parts);
             let refusal = refused(verdict, caller, false);
-            let case = Case::new(Stage::Handler, caller.principal);
+            let case = Case::new(Stage::Handler, caller.principal).by(R::SCOPES);
             let Some(principal) = caller.principal else {
                 let nobody = caller.observed.cloned().or(refusal);
                 let error = nobody.unwrap_or_else(crate::AuthError::missing);

@@ -29,7 +29,7 @@ impl Rule {
         };
         let needs = std::iter::once(&self.needs);
         let verdict = Needs::judge(needs, caller.scopes(), &self.hierarchy);
-        let case = Case::new(Stage::Scopes, caller.principal);
+        let case = Case::new(Stage::Scopes, caller.principal).by(self);
         match refused(verdict, caller, self.include_granted) {
             None => {
                 case.accepted(head, &caller.context.audit);

@@ -110,7 +110,7 @@ impl std::str::FromStr for Scopes {
             return Err(ScopeError(()));
         }
         // The usual list is one allocation: it is short, and nothing in it is empty or twice.
-        let names = || joined.split(' ').enumerate();
+        let names = || joined.as_bytes().split(|byte| *byte == b' ').enumerate();
         let tidy = names().all(|(index, name)| {
             index < FEW && !name.is_empty() && names().take(index).all(|(_, other)| other != name)
         });

@@ -135,6 +135,7 @@ pub struct DecisionRecord<'a> {
     pub(super) head: Option<RequestHead<'a>>,
     pub(super) operation: Operation<'a>,
     pub(super) step_up: Option<StepUpId>,
+    by: usize,
 }
 
 impl<'a> DecisionRecord<'a> {
@@ -143,7 +144,7 @@ impl<'a> DecisionRecord<'a> {
         self.outcome
     }
 
-    /// What decided: `auth`, `scopes`, `mcp_scopes`, `session`, or `handler`.
+    /// What decided: `auth`, `scopes`, `mcp_scopes`, `session`, `origin`, `attempts`, or `handler`.
     pub fn layer(&self) -> &'static str {
         self.stage.as_str()
     }
@@ -203,6 +204,7 @@ impl<'a> DecisionRecord<'a> {
     fn matter(&self) -> Option<Matter<'a>> {
         Some(Matter {
             stage: self.stage.as_str(),
+            by: self.by,
             principal: self.principal_id()?,
             head: self.head,
             operation: self.operation,
@@ -225,6 +227,7 @@ impl fmt::Debug for DecisionRecord<'_> {
 
 struct Matter<'a> {
     stage: &'static str,
+    by: usize,
     principal: &'a PrincipalId,
     head: Option<RequestHead<'a>>,
     operation: Operation<'a>,
@@ -232,7 +235,7 @@ struct Matter<'a> {
 
 impl Hash for Matter<'_> {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.stage.hash(state);
+        (self.stage, self.by).hash(state);
         self.principal.hash(state);
         match self.operation {
             Operation::Http => self
@@ -260,6 +263,8 @@ pub(crate) fn own_provider(principal: &Principal) -> Option<&'static str> {
 #[derive(Clone, Copy)]
 pub(crate) struct Case<'a> {
     stage: Stage,
+    /// Which one of this stage, where there can be several.
+    by: usize,
     principal: Option<&'a Principal>,
     operation: Operation<'a>,
 }
@@ -268,6 +273,7 @@ impl<'a> Case<'a> {
     pub(crate) fn new(stage: Stage, principal: Option<&'a Principal>) -> Self {
         Self {
             stage,
+            by: 0,
             principal,
             operation: Operation::Http,
         }
@@ -276,6 +282,13 @@ impl<'a> Case<'a> {
     /// Before the auth layer, and a provider of this name, or `none`.
     pub(crate) fn auth(provider: &'static str) -> Self {
         Self::new(Stage::Auth { provider }, None)
+    }
+
+    /// Tells several of one stage apart by where their rules are: who passes one of them has not
+    /// answered the refusal of another.
+    pub(crate) fn by<R: ?Sized>(mut self, rules: &R) -> Self {
+        self.by = std::ptr::from_ref(rules).addr();
+        self
     }
 
     pub(crate) fn on(mut self, operation: Operation<'a>) -> Self {
@@ -340,12 +353,15 @@ impl<'a> Case<'a> {
             head,
             operation: self.operation,
             step_up: None,
+            by: self.by,
         };
         match error {
             // Who is let pass is not asked for more.
             _ if outcome == Outcome::Observed => {}
             Some(error) if error.kind() == AuthErrorKind::InsufficientScope => {
-                record.step_up = record.matter().map(|matter| audit.step_ups.asked(matter));
+                record.step_up = record
+                    .matter()
+                    .map(|matter| audit.step_ups.asked(matter.principal, matter));
                 meter::step_up("asked");
             }
             None if !audit.step_ups.is_empty() => {

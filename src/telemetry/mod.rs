@@ -4,8 +4,12 @@
 //!
 //! Every decision is one event of [`tracing`] with the target `tower_mcp_auth`: `trace` where a
 //! request goes on, `debug` where it is refused for a reason that strangers can cause at will,
-//! `warn` where the trouble is ours, `info` where a layer that only observes let it pass. No credential, no claim and no path is ever a field. What a
-//! peer chose is escaped and cut to 128 characters.
+//! `warn` where the trouble is ours, `info` where a layer that only observes let it pass. No
+//! credential and no path is ever a field, and of claims only those that make the id of a
+//! principal, and what a refusal was for. What a peer chose is escaped and cut to 128 characters.
+//!
+//! A document that a layer answers itself (protected resource metadata) is no decision, nor is a
+//! request whose client went away before there was one.
 //!
 //! | field | on | value |
 //! |---|---|---|
@@ -44,8 +48,8 @@
 //! acceptance of the same principal for the same operation afterwards have the same `step_up`, a
 //! random number; an acceptance with one is `debug`. Refusals in between have it as well. The
 //! operation is the method and path of HTTP, for `mcp_scopes` what the message asks for, for a
-//! handler the scope. At most 1024 refusals of an auth layer wait for 15 minutes each; while none
-//! does, accepted requests pay one atomic load. Tokens without a subject make a new principal
+//! handler the scope. At most 1024 refusals of an auth layer wait for 15 minutes each, of one
+//! principal at most 64; while none does, accepted requests pay one atomic load. Tokens without a subject make a new principal
 //! each, which cannot be known again.
 //!
 //! ## Reloads
@@ -63,8 +67,15 @@
 //!
 //! With the feature `metrics` the layers speak to the recorder of the [`metrics`](https://docs.rs/metrics)
 //! facade. Labels hold codes of this crate and configured issuers, nothing a peer chose; the
-//! tenants of a template count as their template. What describes them to a recorder, and their
-//! names as constants, is in `telemetry::metrics`.
+//! tenants of a template count as their template. A gauge shows what was set last: where tenants,
+//! or several layers of a process, share its labels, it is that of the one which changed last.
+//! What describes the metrics to a recorder, and their names as constants, is in
+//! `telemetry::metrics`.
+//!
+//! A recorder may be installed at any time, and counts from then on. Exporters for Prometheus need
+//! buckets for the histogram, as in `examples/metrics.rs`: without, some show a summary, which
+//! `docs/grafana.json` does not ask for. Without a recorder the feature costs a request that
+//! repeats a known credential a few nanoseconds for each counter, and no look at the clock.
 //!
 //! | metric | kind | labels | |
 //! |---|---|---|---|
@@ -91,6 +102,8 @@ mod meter;
 #[cfg(feature = "metrics")]
 #[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]
 pub mod metrics;
+#[cfg(feature = "oauth")]
+mod now_and_then;
 mod step_up;
 
 pub(crate) use self::audit::Audit;
@@ -105,4 +118,6 @@ pub(crate) use self::meter::Stopwatch;
 pub(crate) use self::meter::store;
 #[cfg(feature = "oauth")]
 pub(crate) use self::meter::{CallEnd, IntrospectionMeter, KeysMeter, token_cache};
+#[cfg(feature = "oauth")]
+pub(crate) use self::now_and_then::NowAndThen;
 pub use self::step_up::StepUpId;

@@ -11,6 +11,8 @@ use crate::clock::Clock;
 
 /// How many refusals wait for their acceptance at most.
 const MAX_OPEN: usize = 1024;
+/// How many of them may be of one principal.
+const MAX_OF_ONE: usize = 64;
 /// How long one waits: a sign-in takes minutes.
 const LIFE: Duration = Duration::from_secs(15 * 60);
 
@@ -45,6 +47,8 @@ pub(super) struct StepUps {
 
 struct Open {
     id: StepUpId,
+    /// The hash of the principal who was refused.
+    who: u64,
     until: Duration,
 }
 
@@ -59,9 +63,10 @@ impl StepUps {
         }
     }
 
-    /// Notes a refusal; a repeated one keeps its id, and with it its place.
-    pub(super) fn asked(&self, what: impl Hash) -> StepUpId {
-        let key = self.hasher.hash_one(what);
+    /// Notes a refusal; a repeated one keeps its id, and with it its place. Who has as many as
+    /// one may have makes room among their own, and nobody else's is forgotten for them.
+    pub(super) fn asked(&self, who: impl Hash, what: impl Hash) -> StepUpId {
+        let (who, key) = (self.hasher.hash_one(who), self.hasher.hash_one(what));
         let now = self.clock.monotonic();
         let until = now.saturating_add(LIFE);
         let mut open = self.open();
@@ -74,13 +79,18 @@ impl StepUps {
             return id;
         }
         open.retain(|_, open| now < open.until);
-        if open.len() >= MAX_OPEN {
-            let oldest = open.iter().min_by_key(|(_, open)| open.until);
+        let own = open.values().filter(|open| open.who == who).count();
+        let one_too_many = own >= MAX_OF_ONE;
+        if one_too_many || open.len() >= MAX_OPEN {
+            let can_go = open
+                .iter()
+                .filter(|(_, open)| !one_too_many || open.who == who);
+            let oldest = can_go.min_by_key(|(_, open)| open.until);
             let oldest = oldest.map(|(key, _)| *key);
             oldest.map(|key| open.remove(&key));
         }
         let id = StepUpId(Self::random());
-        open.insert(key, Open { id, until });
+        open.insert(key, Open { id, who, until });
         self.note(&open);
         id
     }

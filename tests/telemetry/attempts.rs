@@ -6,8 +6,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Method, Request, Version};
 use http_body_util::Full;
+use tower::ServiceBuilder;
 use tower_mcp_auth::attempts::FailedAttemptsLayer;
 use tower_mcp_auth::auth::AuthLayer;
+use tower_mcp_auth::mcp::{McpScopesLayer, ScopePolicy};
 use tower_mcp_auth::scopes::Scopes;
 use tower_mcp_auth::{AuthError, AuthErrorKind, Clock};
 
@@ -88,6 +90,36 @@ async fn only_bad_credentials_count() {
     }
 }
 
+/// A client that is known, and sends what is no message, guesses nothing.
+#[tokio::test]
+async fn what_is_wrong_with_a_request_of_somebody_known_is_no_attempt() {
+    let limit = limit(1, &clock());
+    let policy = ScopePolicy::builder().tool("add", "write").unwrap();
+    let stack = ServiceBuilder::new()
+        .layer(limit.clone())
+        .layer(AuthLayer::new(Answering::accepting()))
+        .layer(McpScopesLayer::new(policy.build().unwrap()));
+    let mut request = from(ONE);
+    *request.method_mut() = Method::POST;
+    *request.body_mut() = "{".into();
+    let media = "application/json".parse().unwrap();
+    request.headers_mut().insert("content-type", media);
+    let answer = ask(&stack, request).await;
+    answer.malformed("body_not_json");
+    assert_eq!(succeed(&limit, ONE).await, 200);
+    // Of somebody who is not, it is one.
+    let nobody = ServiceBuilder::new()
+        .layer(limit.clone())
+        .layer(AuthLayer::new(Answering::accepting()));
+    let mut request = from(ONE);
+    let second = "Bearer y".parse().unwrap();
+    request.headers_mut().append("authorization", second);
+    ask(&nobody, request)
+        .await
+        .malformed("duplicate_credential");
+    assert_eq!(succeed(&limit, ONE).await, 429);
+}
+
 #[tokio::test]
 async fn a_good_credential_buys_no_more_guesses() {
     let limit = limit(3, &clock());
@@ -139,6 +171,9 @@ async fn addresses_of_one_network_are_one_client() {
         ("2001:db8:0:1::1", "2001:db8:0:2::1", false),
         ("::ffff:192.0.2.1", "192.0.2.1", true),
         ("::ffff:192.0.2.1", "::ffff:192.0.2.2", false),
+        ("64:ff9b::192.0.2.1", "192.0.2.1", true),
+        ("64:ff9b::192.0.2.1", "64:ff9b::192.0.2.2", false),
+        ("64:ff9b::1:0:0", "64:ff9b::2:0:0", true),
         ("192.0.2.1", "192.0.2.2", false),
     ] {
         let limit = limit(1, &clock());
@@ -237,6 +272,7 @@ fn settings_that_make_no_sense_are_refused() {
         (layer().window(zero), "window"),
         (layer().pause(zero), "pause"),
         (layer().max_addresses(0), "max_addresses"),
+        (layer().max_addresses(usize::MAX), "max_addresses"),
         (layer().ipv6_prefix(15), "ipv6_prefix"),
         (layer().ipv6_prefix(129), "ipv6_prefix"),
     ] {

@@ -4,11 +4,12 @@ use std::sync::{Arc, Mutex};
 
 use http::Method;
 use tower::ServiceBuilder;
+use tower_mcp_auth::attempts::FailedAttemptsLayer;
 use tower_mcp_auth::jose::Secret;
 use tower_mcp_auth::mcp::{McpScopesLayer, OriginLayer, ScopePolicy};
 use tower_mcp_auth::scopes::RequireScopesLayer;
 use tower_mcp_auth::telemetry::{DecisionRecord, Outcome};
-use tower_mcp_auth::{ApiKeyLayer, AuthLayer, Clock, JwtLayer, Principal};
+use tower_mcp_auth::{ApiKeyLayer, AuthLayer, Clock, JwtLayer, OAuthLayer, Principal};
 use tracing::Level;
 
 use crate::common::{
@@ -152,6 +153,30 @@ async fn the_hook_hears_of_answers_that_were_waited_for() {
     }
 }
 
+/// Nobody was let in or kept out.
+#[tokio::test]
+async fn who_goes_away_while_they_wait_and_who_reads_metadata_is_no_decision() {
+    let audit = Audit::default();
+    let never = Answering::new(|_| {
+        let never = std::future::pending::<Result<_, tower_mcp_auth::AuthError>>();
+        tower_mcp_auth::auth::Authentication::Pending(Box::pin(never))
+    });
+    let waiting = AuthLayer::new(never).on_decision(audit.hook());
+    let oauth = OAuthLayer::new("https://mcp.example.com/mcp", "https://auth.example.com");
+    let oauth = oauth.unwrap().on_decision(audit.hook());
+    trace::start();
+    let mut asked =
+        tokio_test::task::spawn(ask(&waiting, request(&[("authorization", "Bearer x")])));
+    assert!(asked.poll().is_pending());
+    drop(asked);
+    let document = request_to::<&str>("/.well-known/oauth-protected-resource/mcp", &[]);
+    assert_eq!(ask(&oauth, document).await.status, 200);
+    assert!(audit.take().is_empty());
+    let told = trace::take_all();
+    let decisions = told.iter().filter(|it| it.fields.contains_key("outcome"));
+    assert_eq!(decisions.count(), 0, "{told:?}");
+}
+
 #[tokio::test]
 async fn who_lacks_a_scope_the_layer_requires_is_known_all_the_same() {
     let audit = Audit::default();
@@ -231,6 +256,41 @@ async fn an_operation_is_told_by_its_name_and_a_resource_by_its_method_alone() {
             .unwrap_or_else(|| panic!("{events:?}"));
         assert_eq!(judged.field("operation"), expected);
         assert!(!format!("{events:?}").contains("SECRET"));
+    }
+}
+
+/// What stands in the body is not told, and what mirrors it in a header is the same.
+#[tokio::test]
+async fn a_header_that_mirrors_a_resource_or_a_task_is_never_told() {
+    let policy = ScopePolicy::builder().tool("add", "write").unwrap();
+    let layer = ServiceBuilder::new()
+        .layer(hs256_layer())
+        .layer(McpScopesLayer::new(policy.build().unwrap()));
+    for (method, name, shown) in [
+        ("resources/read", "https://x.example/?token=MARK", false),
+        ("resources/read", "=?base64?MARK!?=", false),
+        ("tasks/get", "MARK", false),
+        ("x/y", "MARK", false),
+        ("tools/call", "MARK", true),
+        ("prompts/get", "MARK", true),
+    ] {
+        let body = format!(
+            r#"{{"jsonrpc":"2.0","id":1,"method":"{method}","params":{{"name":"add","uri":"https://x.example/","taskId":"1"}}}}"#
+        );
+        let mut request = post("", &bearer("write"));
+        *request.body_mut() = body.into();
+        for (header, value) in [
+            ("mcp-protocol-version", "2026-07-28"),
+            ("mcp-method", method),
+            ("mcp-name", name),
+        ] {
+            request.headers_mut().insert(header, value.parse().unwrap());
+        }
+        trace::start();
+        let answer = ask(&layer, request).await;
+        assert!(answer.error().reason().starts_with("mcp_name_"), "{method}");
+        let told = format!("{:?}", trace::take_all());
+        assert_eq!(told.contains("MARK"), shown, "{method}: {told}");
     }
 }
 
@@ -367,4 +427,87 @@ async fn what_is_only_observed_is_one_decision_with_its_reason() {
     // Nobody was asked to come back with more.
     let events = trace::take_all();
     assert!(events.iter().all(|event| event.field("step_up").is_empty()));
+}
+
+/// Its head would have been refused: that its body would not is no acceptance.
+#[tokio::test]
+async fn a_message_whose_head_is_only_observed_is_not_accepted_as_well() {
+    let audit = Audit::default();
+    let auth = hs256_layer()
+        .on_decision(audit.hook())
+        .dangerously_observe_only();
+    let policy = ScopePolicy::builder().tool("add", "write").unwrap();
+    let stack = ServiceBuilder::new()
+        .layer(auth)
+        .layer(McpScopesLayer::new(policy.build().unwrap()));
+    let call = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"add"}}"#;
+    let mut request = post(call, &bearer("write"));
+    let media = "text/plain".parse().unwrap();
+    request.headers_mut().insert("content-type", media);
+    ask(&stack, request).await.admitted();
+    assert_eq!(
+        audit.take(),
+        [
+            "auth accepted jwt jwt|sub=alice -",
+            "mcp_scopes observed jwt jwt|sub=alice content_type",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_password_in_front_of_a_host_is_never_told() {
+    let layer = OriginLayer::new("https://mcp.example.com/mcp").unwrap();
+    for (uri, headers) in [
+        ("http://alice:MARK@mcp.example.com/mcp", vec![]),
+        ("/mcp", vec![("host", "alice:MARK@mcp.example.com")]),
+        ("/mcp", vec![("host", "alice:MARK@@mcp.example.com")]),
+        (
+            "/mcp",
+            vec![
+                ("host", "mcp.example.com"),
+                ("origin", "https://alice:MARK@mcp.example.com"),
+            ],
+        ),
+    ] {
+        trace::start();
+        let answer = ask(&layer, request_to(uri, &headers)).await;
+        let told = format!("{:?} {:?}", trace::take_all(), answer.error());
+        assert!(
+            told.contains("mcp.example.com") && !told.contains("MARK"),
+            "{told}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn layers_in_front_of_the_auth_layer_have_hooks_of_their_own() {
+    let audit = Audit::default();
+    let address = std::net::IpAddr::from([192, 0, 2, 1]);
+    let origin = OriginLayer::new("https://mcp.example.com/mcp").unwrap();
+    let attempts = FailedAttemptsLayer::new(move |_| Some(address));
+    let stack = ServiceBuilder::new()
+        .layer(origin.on_decision(audit.hook()))
+        .layer(attempts.max_failures(1).unwrap().on_decision(audit.hook()))
+        .layer(hs256_layer());
+    for (host, expected) in [
+        (
+            "mcp.example.com",
+            vec!["origin accepted none - -", "attempts accepted none - -"],
+        ),
+        (
+            "mcp.example.com",
+            vec![
+                "origin accepted none - -",
+                "attempts refused none - too_many_failed_attempts",
+            ],
+        ),
+        (
+            "evil.example.com",
+            vec!["origin refused none - host_not_allowed"],
+        ),
+    ] {
+        let headers = [("host", host), ("authorization", "Bearer bad")];
+        ask(&stack, request(&headers)).await.error();
+        assert_eq!(audit.take(), expected);
+    }
 }

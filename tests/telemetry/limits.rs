@@ -1,6 +1,6 @@
 //! Rate limits of `tower_governor` around and inside an auth layer, as the docs name them.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use axum::Router;
@@ -32,13 +32,30 @@ impl KeyExtractor for ByPrincipal {
     }
 }
 
+/// Where a request comes from: of IPv6 the network, because one host has 2^64 addresses.
+#[derive(Clone, Debug)]
+struct ByNetwork;
+
+impl KeyExtractor for ByNetwork {
+    type Key = IpAddr;
+
+    fn extract<T>(&self, request: &Request<T>) -> Result<IpAddr, GovernorError> {
+        let peer: Option<&ConnectInfo<SocketAddr>> = request.extensions().get();
+        let peer = peer.ok_or(GovernorError::UnableToExtractKey)?;
+        Ok(match peer.0.ip().to_canonical() {
+            IpAddr::V6(address) => Ipv6Addr::from(address.to_bits() & (u128::MAX << 64)).into(),
+            address => address,
+        })
+    }
+}
+
 fn auth() -> ApiKeyLayer {
     let keys = [(ALICE, "alice"), (ALICE_TOO, "alice"), (BOB, "bob")];
     ApiKeyLayer::new(keys.map(|(key, name)| ApiKey::new(key).unwrap().name(name))).unwrap()
 }
 
-async fn status(app: &Router, key: &str, address: [u8; 4]) -> u16 {
-    let peer = SocketAddr::from((address, 49152));
+async fn status(app: &Router, key: &str, address: impl Into<IpAddr>) -> u16 {
+    let peer = SocketAddr::new(address.into(), 49152);
     let request = Request::builder()
         .header("x-api-key", key)
         .extension(ConnectInfo(peer));
@@ -71,7 +88,7 @@ async fn a_limit_inside_counts_principals_whatever_their_key_or_address() {
 
 #[tokio::test]
 async fn a_limit_outside_counts_addresses_whoever_asks() {
-    let mut config = GovernorConfigBuilder::default();
+    let mut config = GovernorConfigBuilder::default().key_extractor(ByNetwork);
     let config = config.per_second(600).burst_size(2).finish().unwrap();
     let app = Router::new()
         .route("/", get(async || "hello"))
@@ -81,6 +98,11 @@ async fn a_limit_outside_counts_addresses_whoever_asks() {
     assert_eq!(status(&app, "guessed", [192, 0, 2, 1]).await, 401);
     assert_eq!(status(&app, BOB, [192, 0, 2, 1]).await, 429);
     assert_eq!(status(&app, ALICE, [192, 0, 2, 2]).await, 200);
+    // All that one host can call its own.
+    let of_host = |last| Ipv6Addr::new(0x2001, 0xdb8, 0, 1, 0, 0, 0, last);
+    assert_eq!(status(&app, ALICE, of_host(1)).await, 200);
+    assert_eq!(status(&app, ALICE, of_host(2)).await, 200);
+    assert_eq!(status(&app, ALICE, of_host(3)).await, 429);
 }
 
 #[tokio::test]

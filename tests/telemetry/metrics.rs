@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::LazyLock;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -14,6 +15,8 @@ use http_body_util::{BodyExt, Full};
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 use tower::{Layer, ServiceBuilder, ServiceExt, service_fn};
 use tower_mcp_auth::api_key::{ApiKey, ApiKeyStore, FindingKey, KeyLookup, StoredKeys};
+use tower_mcp_auth::attempts::FailedAttemptsLayer;
+use tower_mcp_auth::mcp::{MacKey, McpScopesLayer, OriginLayer, ScopePolicy, SessionBindingLayer};
 use tower_mcp_auth::oauth::{AuthorizationServer, Fetch, FetchError, Fetching, Introspection};
 use tower_mcp_auth::scopes::RequireScopesLayer;
 use tower_mcp_auth::telemetry::metrics;
@@ -21,7 +24,7 @@ use tower_mcp_auth::testing::{Behaviour, Endpoint, Issuer};
 use tower_mcp_auth::{ApiKeyLayer, AuthError, AuthLayer, Clock, OAuthLayer};
 
 use crate::common::{Answering, ask, clock, request};
-use crate::decisions::{bearer, jwt};
+use crate::decisions::{bearer, jwt, post};
 
 const RESOURCE: &str = "https://mcp.example.com/mcp";
 
@@ -439,6 +442,119 @@ fn an_accepted_request_allocates_nothing_for_its_metrics() {
     assert_eq!(::metrics::with_local_recorder(&Handles, added), 2);
 }
 
+/// A recorder of no size, like the one that stands in for none, but one that listens.
+#[derive(Debug)]
+struct Sizeless;
+
+static BEHIND_SIZELESS: LazyLock<DebuggingRecorder> = LazyLock::new(DebuggingRecorder::new);
+
+impl ::metrics::Recorder for Sizeless {
+    fn describe_counter(
+        &self,
+        _: ::metrics::KeyName,
+        _: Option<::metrics::Unit>,
+        _: ::metrics::SharedString,
+    ) {
+    }
+    fn describe_gauge(
+        &self,
+        _: ::metrics::KeyName,
+        _: Option<::metrics::Unit>,
+        _: ::metrics::SharedString,
+    ) {
+    }
+    fn describe_histogram(
+        &self,
+        _: ::metrics::KeyName,
+        _: Option<::metrics::Unit>,
+        _: ::metrics::SharedString,
+    ) {
+    }
+    fn register_counter(
+        &self,
+        key: &::metrics::Key,
+        metadata: &::metrics::Metadata<'_>,
+    ) -> ::metrics::Counter {
+        BEHIND_SIZELESS.register_counter(key, metadata)
+    }
+    fn register_gauge(
+        &self,
+        key: &::metrics::Key,
+        metadata: &::metrics::Metadata<'_>,
+    ) -> ::metrics::Gauge {
+        BEHIND_SIZELESS.register_gauge(key, metadata)
+    }
+    fn register_histogram(
+        &self,
+        key: &::metrics::Key,
+        metadata: &::metrics::Metadata<'_>,
+    ) -> ::metrics::Histogram {
+        BEHIND_SIZELESS.register_histogram(key, metadata)
+    }
+}
+
+/// Where nobody listens nothing is measured, so who comes later must be noticed.
+#[test]
+fn a_recorder_that_comes_after_the_first_requests_hears_of_all_later_ones() {
+    let runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = { runtime }.build().unwrap();
+    let guard = crate::common::api_key_guard();
+    let accept = |times: usize| {
+        for _ in 0..times {
+            let asked = ask(&guard.layer, guard.good_request("/mcp"));
+            runtime.block_on(asked).admitted();
+        }
+    };
+    accept(3);
+    let measured = "mcp_auth_verification_seconds{provider=api_key,waited=false}";
+    let counted = "mcp_auth_requests_total{provider=api_key,outcome=accepted,reason=none}";
+    let recorder = DebuggingRecorder::new();
+    ::metrics::with_local_recorder(&recorder, || {
+        metrics::describe();
+        accept(2);
+    });
+    Recorded::of(&recorder.snapshotter()).assert(&[(measured, 2.0), (counted, 2.0)]);
+
+    // One without a size is known by what it does, and of all requests the first may go
+    // unmeasured.
+    ::metrics::with_local_recorder(&*BEHIND_SIZELESS, metrics::describe);
+    ::metrics::with_local_recorder(&Sizeless, || accept(1));
+    let snapshotter = BEHIND_SIZELESS.snapshotter();
+    Recorded::of(&snapshotter).assert(&[(counted, 1.0)]);
+    ::metrics::with_local_recorder(&Sizeless, || accept(3));
+    Recorded::of(&snapshotter).assert(&[(measured, 3.0), (counted, 3.0)]);
+}
+
+#[test]
+fn what_a_layer_accepts_counts_for_that_layer() {
+    let recorded = recorded(async || {
+        let policy = ScopePolicy::builder().tool("add", "write").unwrap();
+        let stack = ServiceBuilder::new()
+            .layer(OriginLayer::new(RESOURCE).unwrap())
+            .layer(FailedAttemptsLayer::new(|_| {
+                Some(std::net::Ipv4Addr::LOCALHOST.into())
+            }))
+            .layer(jwt(&clock(), ""))
+            .layer(RequireScopesLayer::new("write").unwrap())
+            .layer(SessionBindingLayer::new(
+                MacKey::new("R7vJ2nWq9sLx4TzK8mYc3FbHd6GpAeU5").unwrap(),
+            ))
+            .layer(McpScopesLayer::new(policy.build().unwrap()));
+        let call = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"add"}}"#;
+        let mut request = post(call, &bearer("write"));
+        let host = "mcp.example.com".parse().unwrap();
+        request.headers_mut().insert("host", host);
+        ask(&stack, request).await.admitted();
+    });
+    let accepted = |labels: &str| format!("{labels},outcome=accepted,reason=none}}");
+    for layer in ["origin", "attempts", "scopes", "session", "mcp_scopes"] {
+        let name = format!("mcp_auth_policy_decisions_total{{layer={layer}");
+        recorded.assert(&[(&accepted(&name), 1.0)]);
+    }
+    let requests = accepted("mcp_auth_requests_total{provider=jwt");
+    recorded.assert(&[(&requests, 1.0)]);
+}
+
 #[test]
 fn the_dashboard_asks_for_what_is_there() {
     let dashboard = include_str!("../../docs/grafana.json");
@@ -457,6 +573,10 @@ fn the_dashboard_asks_for_what_is_there() {
     }
     let shown: BTreeSet<_> = shown.iter().map(String::as_str).collect();
     assert_eq!(shown, documented);
+    // The oldest keys are those that stop serving.
+    let dashboard_text = dashboard.to_string();
+    let age = format!("time() - min by (issuer) ({}", metrics::KEYS_FETCHED);
+    assert!(dashboard_text.contains(&age), "{dashboard_text}");
     let variables = dashboard["templating"].to_string();
     assert!(variables.contains(metrics::REQUESTS), "{variables}");
 }

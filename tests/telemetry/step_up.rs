@@ -78,15 +78,20 @@ async fn a_refusal_waits_for_a_quarter_of_an_hour() {
 async fn those_that_wait_are_bounded_and_the_oldest_goes_first() {
     let clock = clock();
     let stack = stack(&clock);
+    let of = |number: u32, scope: &str| {
+        let subject = number % 32;
+        let claims = format!(r#"{{"sub":"user-{subject}","exp":1900000000,"scope":"{scope}"}}"#);
+        (format!("/{number}"), format!("Bearer {}", token(&claims)))
+    };
     for number in 0..=1024 {
-        step_up(&stack, &format!("/{number}"), &bearer("read"))
-            .await
-            .unwrap();
+        let (path, bearer) = of(number, "read");
+        step_up(&stack, &path, &bearer).await.unwrap();
         clock.advance(Duration::from_millis(1));
     }
-    assert_eq!(step_up(&stack, "/0", &bearer("write")).await, None);
-    for path in ["/1", "/512", "/1024"] {
-        assert!(step_up(&stack, path, &bearer("write")).await.is_some());
+    for (number, is_known) in [(0, false), (1, true), (512, true), (1024, true)] {
+        let (path, bearer) = of(number, "write");
+        let granted = step_up(&stack, &path, &bearer).await;
+        assert_eq!(granted.is_some(), is_known, "{number}");
     }
 }
 
@@ -142,4 +147,50 @@ async fn what_nobody_answered_is_forgotten_when_it_is_over() {
     // Forgotten by this one, and known to nobody any more.
     assert_eq!(step_up(&stack, "/b", &bearer("write")).await, None);
     assert_eq!(step_up(&stack, "/a", &bearer("write")).await, None);
+}
+
+/// Each refusal is of another path, which costs a client nothing.
+#[tokio::test]
+async fn one_principal_can_push_out_no_refusal_of_another() {
+    let clock = clock();
+    let stack = stack(&clock);
+    let asked = step_up(&stack, "/a", &bearer("read")).await.unwrap();
+    let bob = token(r#"{"sub":"bob","exp":1900000000,"scope":"read"}"#);
+    let bob = format!("Bearer {bob}");
+    let mut last = None;
+    for number in 0..2000 {
+        clock.advance(Duration::from_millis(1));
+        last = step_up(&stack, &format!("/{number}"), &bob).await;
+    }
+    let granted = step_up(&stack, "/a", &bearer("write")).await;
+    assert_eq!(granted, Some(asked));
+    // Their own last one is still known.
+    assert_eq!(step_up(&stack, "/1999", &bob).await, last);
+}
+
+/// Two layers of one kind, as a router and one of its routes have them.
+#[tokio::test]
+async fn who_passes_one_layer_has_not_answered_the_refusal_of_another() {
+    let stack = ServiceBuilder::new()
+        .layer(jwt(&clock(), ""))
+        .layer(RequireScopesLayer::new("read").unwrap())
+        .layer(RequireScopesLayer::new("write").unwrap());
+    let ids = async |scopes| {
+        trace::start();
+        ask(
+            &stack,
+            request_to("/a", &[("authorization", bearer(scopes))]),
+        )
+        .await;
+        let mut events = trace::take_all();
+        events.retain(|event| event.field("layer") == "scopes");
+        let ids = events.iter().map(|event| event.field("step_up").to_owned());
+        ids.collect::<Vec<_>>()
+    };
+    let asked = ids("read").await;
+    let ["", id] = [&*asked[0], &*asked[1]] else {
+        panic!("{asked:?}");
+    };
+    assert_eq!(ids("read").await, ["", id]);
+    assert_eq!(ids("read write").await, ["", id]);
 }

@@ -119,7 +119,7 @@ impl StoreCache {
         let entry = live.map(|found| &found.entry);
         let same = is_same(entry.map(|entry| entry.digest()), &digest.bytes);
         let wall = clock.now();
-        let fault = entry.and_then(|entry| entry.validity.fault(wall));
+        let fault = entry.and_then(|entry| entry.fault(wall));
         if let Some(entry) = entry.filter(|_| same && fault.is_none()) {
             return Recall::Known(Lookup::Found(Arc::clone(entry)));
         }
@@ -243,7 +243,7 @@ impl StoreCache {
         if current {
             // As long as an unknown one, or the time to the next question would tell them
             // apart.
-            let life = match entry.validity.fault(wall) {
+            let life = match entry.fault(wall) {
                 None => self.limits.positive_life,
                 Some(_) => self.limits.negative_life,
             };

@@ -77,7 +77,7 @@ impl Asked {
             Some(Outcome::Failed(error)) => return Err(error),
             None => return Err(StoreCache::cut_off()),
         };
-        let fault = found.as_ref().and_then(|entry| entry.validity.fault(now));
+        let fault = found.as_ref().and_then(|entry| entry.fault(now));
         match (found, fault) {
             (Some(entry), None) => Ok(entry),
             (found, fault) => Err(refused_as(&self.id, false, found.as_deref(), fault)),

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use crate::mcp::json::{Fault, Scanner};
+use crate::json::{Fault, Scanner};
 use crate::mcp::policy::Item;
 
 /// The members of a result that are lists, and by which member their items are known.

@@ -7,7 +7,7 @@ use super::rules::Rules;
 use crate::challenge::RefusalContext;
 use crate::clock::Clock;
 use crate::error::ConfigError;
-use crate::telemetry;
+use crate::telemetry::{self, DecisionRecord};
 
 /// The layer that refuses requests meant for another host, or sent by a page of another
 /// origin. It belongs outside the auth layer.
@@ -64,6 +64,17 @@ impl OriginLayer {
             .rules
             .allow_origin(origin.as_ref())?;
         Ok(self)
+    }
+
+    /// Calls `hook` with every decision of this layer, as
+    /// [`AuthLayer::on_decision`](crate::AuthLayer::on_decision) does with those further in, of
+    /// which this one is none.
+    pub fn on_decision(
+        mut self,
+        hook: impl Fn(&DecisionRecord<'_>) + Send + Sync + 'static,
+    ) -> Self {
+        Arc::make_mut(&mut self.state).context.audit.add_hook(hook);
+        self
     }
 
     /// Lets any `Host` through, with a warning; origins are still checked.

@@ -138,7 +138,7 @@ impl Rules {
         let header = header.map(text);
         for host in [header, authority].into_iter().flatten() {
             if !Authority::parse(host).is_some_and(|host| self.allows_host(host)) {
-                return Err(bad_host().with_detail(format!("{} is not allowed", quoted(host))));
+                return Err(bad_host().with_detail(not_allowed(host)));
             }
         }
         Ok(())
@@ -158,7 +158,7 @@ impl Rules {
         }
         Err(AuthError::forbidden("origin_not_allowed")
             .with_description("Requests from this origin are not allowed")
-            .with_detail(format!("{} is not allowed", quoted(origin))))
+            .with_detail(not_allowed(origin)))
     }
 
     fn allows_origin(&self, origin: &Origin<'_>) -> bool {
@@ -205,6 +205,12 @@ fn only<'a>(
 /// A value that is not ASCII is none that was allowed.
 fn text(value: &HeaderValue) -> &str {
     value.to_str().unwrap_or("(not ASCII)")
+}
+
+/// For traces, without the name and password that may stand in front of a host.
+fn not_allowed(value: &str) -> String {
+    let host = value.rsplit('@').next().unwrap_or_default();
+    format!("{} is not allowed", quoted(host))
 }
 
 fn bad_host() -> AuthError {

@@ -20,7 +20,6 @@ use crate::mcp::lists::NoLists;
 use crate::observe::Observed;
 use crate::principal::Caller;
 use crate::refusal::{Outcome, refuse};
-use crate::telemetry::{Case, Stage};
 
 pin_project! {
     /// The future of a [`McpScopes`](super::McpScopes).
@@ -72,6 +71,11 @@ enum Judged<B> {
 }
 
 impl<S> Held<S> {
+    /// Whether it was told already what the request would have been refused for.
+    pub(super) fn is_observed(&self) -> bool {
+        !self.observed.is_empty()
+    }
+
     fn judge<B>(&self, read: Result<ReadBody, AuthError>) -> Judged<B> {
         let head = RequestHead::from(&self.parts);
         // It was there before the body was read, and no one could take it away.
@@ -80,13 +84,12 @@ impl<S> Held<S> {
             Ok(read) => read,
             // What was not read whole cannot be passed on, observed or not.
             Err(error) => {
-                let case = Case::new(Stage::McpScopes, caller.principal);
+                let error = error.asked_by(caller.principal);
+                let case = self.rule.case(caller);
                 return Judged::Refuse(refuse(error, caller.context, head, case));
             }
         };
-        let judged = self
-            .rule
-            .judge_body(caller, head, self.is_mirrored, &read.data);
+        let judged = self.rule.judge_body(caller, head, self, &read.data);
         let (no_lists, observed) = match judged {
             (no_lists, Outcome::Pass(observed)) => (no_lists, observed),
             (_, Outcome::Refuse(response)) => return Judged::Refuse(response),

@@ -44,21 +44,25 @@ impl Rule {
         Ok(headers::is_mirrored(version))
     }
 
+    pub(super) fn case<'a>(&self, caller: Caller<'a>) -> Case<'a> {
+        Case::new(Stage::McpScopes, caller.principal).by(self)
+    }
+
     /// What its body decides; with whether the answer can hold no list.
-    pub(super) fn judge_body(
+    pub(super) fn judge_body<S>(
         &self,
         caller: Caller<'_>,
         head: RequestHead<'_>,
-        is_mirrored: bool,
+        held: &Held<S>,
         body: &[u8],
     ) -> (bool, Outcome) {
-        let case = Case::new(Stage::McpScopes, caller.principal);
+        let case = self.case(caller);
         let messages = match Messages::read(body) {
             Ok(messages) => messages,
             Err(error) => return (false, refuse_or_observe(error, caller, head, case)),
         };
         let case = case.on(messages.operation());
-        let mirrors = match is_mirrored {
+        let mirrors = match held.is_mirrored {
             true => headers::check_mirrors(head.headers(), &messages),
             false => Ok(()),
         };
@@ -66,7 +70,9 @@ impl Rule {
         if let Err(error) = verdict {
             return (false, refuse_or_observe(error, caller, head, case));
         }
-        case.accepted(head, &caller.context.audit);
+        if !held.is_observed() {
+            case.accepted(head, &caller.context.audit);
+        }
         let no_lists = messages.as_slice().iter().all(Message::answers_no_list);
         (no_lists, Outcome::Pass(None))
     }
@@ -91,7 +97,7 @@ where
             telemetry::no_auth_layer("McpScopesLayer");
             return ScopesFuture::respond(refusal::no_auth_layer());
         };
-        let case = Case::new(Stage::McpScopes, caller.principal);
+        let case = self.rule.case(caller);
         let judged = self.rule.judge_head(caller, head);
         if judged.is_ok() && *request.method() != Method::POST {
             case.accepted(head, &caller.context.audit);

@@ -52,7 +52,7 @@ pub(super) fn judge(
         None => Ok(None),
     };
     let mark = check_types(text("token_type")?, text("typ")?).map_err(Refusal::Token)?;
-    let json = serde_json::to_vec(&said)
+    let json = serde_json::to_string(&said)
         .map_err(|_| Refusal::Answer("the claims cannot be written".to_owned()))?;
     let unusable = |error: AuthError| {
         Refusal::Answer(error.detail().unwrap_or(error.description()).to_owned())
@@ -71,11 +71,11 @@ pub(super) fn judge(
     };
     check_claims(&claims, mark, vouched, profile, now).map_err(Refusal::Token)?;
     let exp = claims.exp;
-    let principal = profile
-        .principal(&claims, token.as_bytes())
+    let (principal, names) = profile
+        .principal(&claims, &json, token.as_bytes())
         .map_err(unusable)?;
     Ok(Judged {
-        identity: principal.raw_claims(json).identity(),
+        identity: principal.claimed(json, names).identity(),
         exp,
         valid_until: exp.map(|exp| profile.valid_until(exp)),
     })

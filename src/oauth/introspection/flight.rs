@@ -1,7 +1,6 @@
 //! One call, detached from the requests that wait for it.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -21,8 +20,6 @@ const TARGET: &str = "tower_mcp_auth";
 const REFUSED_PAUSE: Duration = Duration::from_secs(1);
 /// What a server may ask for.
 const BUSY_PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(300));
-/// A fault that every request can repeat is told so often, in seconds.
-const TELL_EVERY: u64 = 10;
 
 /// A call under way. It lands when dropped, so that a panic, or a runtime shutting down, is
 /// a failed call and not requests that wait for ever.
@@ -212,15 +209,7 @@ impl Introspector {
 
     /// Tells the operator of what strangers can repeat: now and then as a warning.
     pub(super) fn tell(&self, what: &str) {
-        let now = self.clock.monotonic().as_secs();
-        let last = self.warned.load(Ordering::Relaxed);
-        let due = last == 0 || now >= last.saturating_add(TELL_EVERY);
-        let won = due
-            && self
-                .warned
-                .compare_exchange(last, now.max(1), Ordering::Relaxed, Ordering::Relaxed)
-                .is_ok();
-        if won {
+        if self.warned.is_due(self.clock.monotonic()) {
             warn!(target: TARGET, what, "introspection failed");
         } else {
             debug!(target: TARGET, what, "introspection failed");

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use crate::error::AuthError;
-use crate::jose::{Claims, Compact, ScopeClaim, TokenProfile, Typ, mismatch, object};
+use crate::jose::{Claims, Compact, HeaderBuffer, ScopeClaim, TokenProfile, Typ, mismatch, object};
 use crate::oauth::keys::{KeyStore, Lookup};
 
 /// What signed answers must be.
@@ -32,7 +32,8 @@ impl Signed {
         body: &[u8],
         now: Duration,
     ) -> Result<Map<String, Value>, String> {
-        let compact = Compact::parse(body.trim_ascii()).map_err(said)?;
+        let mut buffer = HeaderBuffer::default();
+        let compact = Compact::parse(body.trim_ascii(), &mut buffer).map_err(said)?;
         let header = compact.header();
         // The same keys sign access tokens, so the type is all that tells them apart.
         let is_answer = match &header.typ {
@@ -70,7 +71,7 @@ impl Signed {
         {
             return Err("its signature does not hold".to_owned());
         }
-        match object(&payload)?.remove("token_introspection") {
+        match object(payload.as_bytes())?.remove("token_introspection") {
             Some(Value::Object(said)) => Ok(said),
             _ => Err("it has no object `token_introspection`".to_owned()),
         }
@@ -88,8 +89,8 @@ impl Signed {
             }
         }
         let is_ours = |aud: &str| self.audiences.iter().any(|own| **own == *aud);
-        if !claims.aud.iter().any(|aud| is_ours(aud)) {
-            let first = claims.aud.first().map_or("", |aud| &**aud);
+        if !claims.aud.iter().any(is_ours) {
+            let first = claims.aud.iter().next().unwrap_or_default();
             let own = self.audiences.first().map_or("", |own| &**own);
             return Err(format!("its aud: {}", mismatch(own, first)));
         }

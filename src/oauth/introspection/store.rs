@@ -1,7 +1,7 @@
 //! What is known of tokens, and whether a call may start.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ use crate::oauth::presented::Presented;
 use crate::oauth::remembered::{Entry, Remembered};
 use crate::oauth::token_cache::TokenDigest;
 use crate::principal::Principal;
-use crate::telemetry::{CallEnd, IntrospectionMeter};
+use crate::telemetry::{CallEnd, IntrospectionMeter, NowAndThen};
 
 /// How long an answer "active" is remembered past its life. It is not used any more, but its
 /// token is told from those nobody ever called good.
@@ -45,7 +45,7 @@ pub(in crate::oauth) struct Introspector {
     pub(super) fetch: Arc<dyn Fetch>,
     pub(super) clock: Clock,
     pub(super) permits: Permits,
-    pub(super) warned: AtomicU64,
+    pub(super) warned: NowAndThen,
     settings: Introspection,
     /// A digest of who is asked and who asks: the same token asked about elsewhere, or as
     /// somebody else, is another entry.
@@ -144,7 +144,7 @@ impl Introspector {
             calls: Mutex::new(Calls::new(limits.new_tokens_per_second, now)),
             waiting: AtomicUsize::new(0),
             meter: IntrospectionMeter::new(label),
-            warned: AtomicU64::new(0),
+            warned: NowAndThen::default(),
             issuer,
             profile,
             limits,

@@ -12,7 +12,7 @@ use crate::clock::Clock;
 use crate::error::{AuthError, ConfigError};
 use crate::jose::{self, Algorithm, VerifyingKey};
 use crate::oauth::fetch::Fetch;
-use crate::telemetry::KeysMeter;
+use crate::telemetry::{KeysMeter, NowAndThen};
 
 /// The keys of one issuer.
 #[derive(Debug)]
@@ -25,6 +25,7 @@ pub(in crate::oauth) struct KeyStore {
     pub(super) meter: KeysMeter,
     attempts: Mutex<Attempts>,
     waiting: AtomicUsize,
+    crowded: NowAndThen,
 }
 
 /// What is known of the fetches so far.
@@ -151,6 +152,7 @@ impl KeyStore {
             current: ArcSwapOption::new(current),
             attempts: Mutex::default(),
             waiting: AtomicUsize::new(0),
+            crowded: NowAndThen::default(),
         })
     }
 
@@ -318,7 +320,11 @@ impl KeyStore {
         };
         if self.waiting.fetch_add(1, Ordering::Relaxed) >= self.limits.waiting {
             self.waiting.fetch_sub(1, Ordering::Relaxed);
-            let error = AuthError::unavailable("too_many_waiting", Duration::from_secs(1));
+            let mut error = AuthError::unavailable("too_many_waiting", Duration::from_secs(1));
+            // Every request can repeat it, and none has to be good.
+            if !self.crowded.is_due(now) {
+                error = error.reported();
+            }
             return Entry::Full(error.with_detail(format!(
                 "{} requests wait for the keys of {:?} already",
                 self.limits.waiting, self.origin.issuer

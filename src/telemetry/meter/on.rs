@@ -1,12 +1,14 @@
 use std::collections::HashMap;
+use std::mem::size_of_val;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use metrics::{Key, Label, Level, Metadata, Recorder, with_recorder};
+use metrics::{IntoF64, Key, Label, Level, Metadata, Recorder, with_recorder};
 
 use crate::clock::Clock;
-use crate::telemetry::decision::{DecisionRecord, Stage};
+use crate::telemetry::decision::{DecisionRecord, Outcome, Stage};
 use crate::telemetry::metrics as names;
 
 static METADATA: Metadata<'static> =
@@ -19,7 +21,16 @@ const MAX_KEYS: usize = 4096;
 type Labels = [(&'static str, &'static str); 3];
 const NO_LABEL: (&str, &str) = ("", "");
 
-/// Keys with labels, made once: a request needs no allocation.
+/// A key that is there from the start.
+macro_rules! key {
+    ($name:expr $(, $label:literal = $value:literal)+) => {{
+        static LABELS: &[Label] = &[$(Label::from_static_parts($label, $value)),+];
+        static KEY: Key = Key::from_static_parts($name, LABELS);
+        &KEY
+    }};
+}
+
+/// Other keys with labels, made once: a request needs no allocation.
 static KEYS: LazyLock<ArcSwap<Keys>> = LazyLock::new(ArcSwap::default);
 
 type Keys = HashMap<(&'static str, Labels), Arc<Key>>;
@@ -56,6 +67,12 @@ fn count(name: &'static str, labels: Labels) {
     with_key(name, labels, |recorder, key| increment(recorder, key));
 }
 
+/// To look a key up costs more than to count does, so what nearly every request counts has its
+/// key here.
+fn count_known(key: &Key) {
+    with_recorder(|recorder| increment(recorder, key));
+}
+
 fn increment(recorder: &dyn Recorder, key: &Key) {
     recorder.register_counter(key, &METADATA).increment(1);
 }
@@ -66,6 +83,11 @@ fn set(recorder: &dyn Recorder, key: &Key, value: f64) {
 }
 
 pub(in crate::telemetry) fn decided(record: &DecisionRecord<'_>) {
+    if record.outcome == Outcome::Accepted
+        && let Some(key) = accepted(record.stage)
+    {
+        return count_known(key);
+    }
     let outcome = ("outcome", record.outcome.as_str());
     let reason = (
         "reason",
@@ -84,6 +106,36 @@ pub(in crate::telemetry) fn decided(record: &DecisionRecord<'_>) {
     }
 }
 
+/// What an accepted request counts; `None` where the provider is another one.
+fn accepted(stage: Stage) -> Option<&'static Key> {
+    use names::{POLICY_DECISIONS, REQUESTS};
+
+    macro_rules! accepted {
+        ($name:ident, $label:literal = $value:literal) => {
+            Some(key!(
+                $name,
+                $label = $value,
+                "outcome" = "accepted",
+                "reason" = "none"
+            ))
+        };
+    }
+    match stage {
+        Stage::Auth { provider } => match provider {
+            "api_key" => accepted!(REQUESTS, "provider" = "api_key"),
+            "jwt" => accepted!(REQUESTS, "provider" = "jwt"),
+            "oauth" => accepted!(REQUESTS, "provider" = "oauth"),
+            _ => None,
+        },
+        Stage::Scopes => accepted!(POLICY_DECISIONS, "layer" = "scopes"),
+        Stage::McpScopes => accepted!(POLICY_DECISIONS, "layer" = "mcp_scopes"),
+        Stage::Session => accepted!(POLICY_DECISIONS, "layer" = "session"),
+        Stage::Origin => accepted!(POLICY_DECISIONS, "layer" = "origin"),
+        Stage::Attempts => accepted!(POLICY_DECISIONS, "layer" = "attempts"),
+        Stage::Handler => None,
+    }
+}
+
 pub(in crate::telemetry) fn step_up(event: &'static str) {
     count(names::STEP_UPS, [("event", event), NO_LABEL, NO_LABEL]);
 }
@@ -92,33 +144,59 @@ pub(in crate::telemetry) fn stream_ended() {
     count(names::STREAMS_ENDED, [NO_LABEL; 3]);
 }
 
-/// Measures how long a provider takes.
+/// Measures how long a provider takes, where a recorder wants to know: two looks at the clock
+/// are much of what a known credential costs.
 #[derive(Clone, Copy)]
-pub(crate) struct Stopwatch(Duration);
+pub(crate) struct Stopwatch(Option<Duration>);
 
 impl Stopwatch {
     pub(crate) fn start(clock: &Clock) -> Self {
-        Self(clock.monotonic())
+        Self(is_heard().then(|| clock.monotonic()))
     }
 
     pub(crate) fn stop(self, clock: &Clock, provider: &'static str, waited: bool) {
-        let took = clock.monotonic().saturating_sub(self.0);
-        let waited = ("waited", if waited { "true" } else { "false" });
-        with_key(
-            names::VERIFICATION_SECONDS,
-            [("provider", provider), waited, NO_LABEL],
-            |recorder, key| {
-                recorder
-                    .register_histogram(key, &METADATA)
-                    .record(took.as_secs_f64());
-            },
-        );
+        use names::VERIFICATION_SECONDS as NAME;
+
+        let took = self.0.map(|start| clock.monotonic().saturating_sub(start));
+        let record = |recorder: &dyn Recorder, key: &Key| {
+            let histogram = recorder.register_histogram(key, &METADATA);
+            match took {
+                Some(took) => histogram.record(took),
+                // Records nothing, and finds out whether somebody listens.
+                None => histogram.record_many(Heard, 0),
+            }
+        };
+        let known = match (provider, waited) {
+            ("api_key", false) => key!(NAME, "provider" = "api_key", "waited" = "false"),
+            ("jwt", false) => key!(NAME, "provider" = "jwt", "waited" = "false"),
+            ("oauth", false) => key!(NAME, "provider" = "oauth", "waited" = "false"),
+            _ => {
+                let waited = ("waited", if waited { "true" } else { "false" });
+                return with_key(NAME, [("provider", provider), waited, NO_LABEL], record);
+            }
+        };
+        with_recorder(|recorder| record(recorder, known));
     }
 }
 
-#[cfg(any(feature = "api-key-store", feature = "oauth"))]
-fn result(hit: bool) -> (&'static str, &'static str) {
-    ("result", if hit { "hit" } else { "miss" })
+/// Whether a recorder without a size has taken a value in.
+static HEARD: AtomicBool = AtomicBool::new(false);
+
+/// Whether a recorder listens. Where none was installed the facade has one that takes nothing in
+/// and has no size. One of the user's that has none either is told from it by what it does: of
+/// all requests the first one alone is not measured.
+fn is_heard() -> bool {
+    HEARD.load(Ordering::Relaxed) || with_recorder(|recorder| size_of_val(recorder) > 0)
+}
+
+/// A value that is asked for only where somebody takes it in.
+struct Heard;
+
+impl IntoF64 for Heard {
+    fn into_f64(self) -> f64 {
+        HEARD.store(true, Ordering::Relaxed);
+        0.0
+    }
 }
 
 #[cfg(feature = "oauth")]
@@ -126,16 +204,14 @@ pub(crate) use self::oauth::{IntrospectionMeter, KeysMeter, token_cache};
 
 #[cfg(feature = "oauth")]
 mod oauth {
-    use super::{
-        Duration, Key, Label, NO_LABEL, count, increment, names, result, set, with_recorder,
-    };
+    use super::{Duration, Key, Label, count_known, increment, names, set, with_recorder};
     use crate::telemetry::CallEnd;
 
     pub(crate) fn token_cache(hit: bool) {
-        count(
-            names::TOKEN_CACHE_LOOKUPS,
-            [result(hit), NO_LABEL, NO_LABEL],
-        );
+        count_known(match hit {
+            true => key!(names::TOKEN_CACHE_LOOKUPS, "result" = "hit"),
+            false => key!(names::TOKEN_CACHE_LOOKUPS, "result" = "miss"),
+        });
     }
 
     fn key(name: &'static str, issuer: &str, more: &[(&'static str, &'static str)]) -> Key {
@@ -194,11 +270,11 @@ mod oauth {
 
     impl IntrospectionMeter {
         pub(crate) fn new(issuer: &str) -> Self {
-            let lookups = |hit| key(names::INTROSPECTION_LOOKUPS, issuer, &[result(hit)]);
+            let lookups = |result| key(names::INTROSPECTION_LOOKUPS, issuer, &[("result", result)]);
             let calls = |outcome| key(names::INTROSPECTION_CALLS, issuer, &[("outcome", outcome)]);
             Self {
-                hit: lookups(true),
-                miss: lookups(false),
+                hit: lookups("hit"),
+                miss: lookups("miss"),
                 active: calls("active"),
                 refused: calls("refused"),
                 failed: calls("failed"),
@@ -229,10 +305,13 @@ mod oauth {
 /// Of the API key store.
 #[cfg(feature = "api-key-store")]
 pub(crate) mod store {
-    use super::{NO_LABEL, count, names, result, set, with_key};
+    use super::{Key, Label, NO_LABEL, count, count_known, names, set, with_key};
 
     pub(crate) fn looked_up(hit: bool) {
-        count(names::STORE_LOOKUPS, [result(hit), NO_LABEL, NO_LABEL]);
+        count_known(match hit {
+            true => key!(names::STORE_LOOKUPS, "result" = "hit"),
+            false => key!(names::STORE_LOOKUPS, "result" = "miss"),
+        });
     }
 
     pub(crate) fn called(outcome: &'static str) {

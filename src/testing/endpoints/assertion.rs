@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::super::issuer::Shared;
 use super::{Endpoint, OAuthError};
-use crate::jose::{Algorithm, Compact, PublicKey};
+use crate::jose::{Algorithm, Compact, HeaderBuffer, PublicKey};
 
 /// `client_assertion_type` (RFC 7523 section 2.2).
 pub(super) const TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
@@ -34,12 +34,13 @@ pub(super) fn check<'k>(
     assertion: &str,
 ) -> Result<(), OAuthError> {
     let refused = OAuthError::invalid_client;
-    let compact =
-        Compact::parse(assertion.as_bytes()).map_err(|_| refused("the assertion is no JWT"))?;
+    let mut header = HeaderBuffer::default();
+    let compact = Compact::parse(assertion.as_bytes(), &mut header)
+        .map_err(|_| refused("the assertion is no JWT"))?;
     let claims: Map<String, Value> = compact
         .payload()
         .ok()
-        .and_then(|payload| serde_json::from_slice(&payload).ok())
+        .and_then(|payload| serde_json::from_str(&payload).ok())
         .ok_or(refused("the assertion has no claims"))?;
     let text = |name: &str| claims.get(name).and_then(Value::as_str);
     let client_id = text("sub")

@@ -64,7 +64,7 @@ fn claims(shared: &Shared, token: &str) -> Option<Map<String, Value>> {
     };
     let claims = opaque.or_else(|| {
         let payload = shared.keys.verified_payload(token)?;
-        let claims: Map<String, Value> = serde_json::from_slice(&payload).ok()?;
+        let claims: Map<String, Value> = serde_json::from_str(&payload).ok()?;
         // The same keys sign answers, which are no tokens (RFC 9701 section 8.1).
         (!claims.contains_key("token_introspection")).then_some(claims)
     })?;

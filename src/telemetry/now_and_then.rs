@@ -1,0 +1,25 @@
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// In seconds.
+const EVERY: u64 = 10;
+
+/// Says when to warn of a fault that every request can repeat: every 10 seconds at most.
+#[derive(Debug, Default)]
+pub(crate) struct NowAndThen {
+    /// The second of the last warning; 0 before the first.
+    last: AtomicU64,
+}
+
+impl NowAndThen {
+    /// Whether it is time; then it is for this caller alone. `now` is monotonic.
+    pub(crate) fn is_due(&self, now: Duration) -> bool {
+        let (now, last) = (now.as_secs(), self.last.load(Ordering::Relaxed));
+        let is_over = last == 0 || now >= last.saturating_add(EVERY);
+        is_over
+            && self
+                .last
+                .compare_exchange(last, now.max(1), Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok()
+    }
+}
