@@ -1,6 +1,7 @@
 //! Authorization servers as data.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -33,7 +34,7 @@ section! {
         /// Where the keys are, instead of discovering it.
         jwks_uri: Option<String>,
         /// The key set as JSON text, instead of fetching one.
-        jwks: Option<String>,
+        jwks: Option<KeySetText>,
         /// A file with the key set.
         jwks_file: Option<PathBuf>,
         /// The audiences, one of which tokens must have, instead of the resource.
@@ -76,6 +77,19 @@ section! {
         claim: Texts,
         /// What each grants: scopes separated by spaces.
         scopes: BTreeMap<String, String>,
+    }
+}
+
+/// A key set; whoever takes the wrong one puts private keys here.
+#[derive(Clone, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(inline))]
+#[serde(transparent)]
+pub(super) struct KeySetText(String);
+
+impl fmt::Debug for KeySetText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("…")
     }
 }
 
@@ -128,7 +142,7 @@ impl Server {
             server = server.jwks_uri(uri).map_err(at("jwks_uri"))?;
         }
         if let Some(json) = &self.jwks {
-            server = server.jwks(json).map_err(at("jwks"))?;
+            server = server.jwks(&json.0).map_err(at("jwks"))?;
         }
         if let Some(file) = &self.jwks_file {
             not_both(self.jwks.is_some(), "jwks", "jwks_file").map_err(at("jwks_file"))?;

@@ -152,6 +152,12 @@ fn debug_shows_no_secret() {
     ] {
         *value.pointer_mut(place).unwrap() = json!("Zx81-hunter2-Correct-Horse-Battery-99");
     }
+    // The private half, taken for the public one.
+    value["authorization_servers"][1]["jwks"] = json!(r#"{"keys":[{"d":"hunter2"}]}"#);
+    let shown = format!("{:?}", crate::config(&value));
+    assert!(!shown.contains("hunter2"), "{shown}");
+    let server = value["authorization_servers"][1].as_object_mut().unwrap();
+    server.remove("jwks");
     let config = crate::config(&value);
     let shown = format!(
         "{config:#?} {:#?} {:#?} {:#?}",
