@@ -49,12 +49,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let issuer = Issuer::start().await?;
     let source = Source {
         file: std::env::var("CONFIG_FILE").unwrap_or("examples/config_server.toml".to_owned()),
-        defaults: Figment::new()
-            .merge(Serialized::default("resource", &resource))
-            .merge(Serialized::default(
-                "authorization_servers.main",
-                serde_json::json!({ "issuer": issuer.url(), "insecure_http_on_loopback": true }),
-            )),
+        resource,
+        issuer: issuer.url().to_owned(),
     };
     // Before anything is set up: a signal that comes early would end the process.
     #[cfg(unix)]
@@ -83,7 +79,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// Where the configuration comes from, each time.
 struct Source {
     file: String,
-    defaults: Figment,
+    resource: String,
+    issuer: String,
 }
 
 impl Source {
@@ -95,13 +92,20 @@ impl Source {
         Config::from_toml(&text)?;
         // figment's own `Env` would make a number of a secret that has only digits.
         let variables = Environment::read("MCP_AUTH_")?;
-        let merged: serde_json::Value = self
-            .defaults
-            .clone()
-            .merge(Toml::string(&text))
-            .merge(Serialized::defaults(variables))
-            .extract()
-            .map_err(|_| ConfigError::new("configuration", "it is no table"))?;
+        let mut merged: serde_json::Value =
+            Figment::from(Serialized::default("resource", &self.resource))
+                .merge(Toml::string(&text))
+                .merge(Serialized::defaults(variables))
+                .extract()
+                .map_err(|_| ConfigError::new("configuration", "it is no table"))?;
+        // The development issuer stands in for a server of yours, and never beside one.
+        if let Some(main) = merged.pointer_mut("/authorization_servers/main")
+            && main.get("issuer").is_none()
+            && main.get("preset").is_none()
+        {
+            main["issuer"] = self.issuer.as_str().into();
+            main["insecure_http_on_loopback"] = true.into();
+        }
         Config::deserialize_from(merged)
     }
 

@@ -393,6 +393,15 @@ impl fmt::Display for AuthError {
 
 impl Error for AuthError {}
 
+/// A setting that is refused, quoted, or not repeated where it may hold a password
+/// (`https://user:password@host`).
+pub(crate) fn repeated(value: &str) -> String {
+    match value.contains('@') {
+        true => "the value (not shown, for its `@`)".to_owned(),
+        false => quoted(value),
+    }
+}
+
 /// A value sent by a peer, quoted for a trace: escaped, so that it cannot forge a
 /// line of a log, and cut, so that it cannot fill one.
 pub(crate) fn quoted(value: &str) -> String {

@@ -39,7 +39,7 @@ impl ApiKeys {
             layer = layer.prefix(prefix).map_err(at("prefix"))?;
         }
         if let Some(realm) = &self.realm {
-            layer = layer.realm(realm);
+            layer = layer.realm(realm.as_str());
         }
         Ok(layer)
     }

@@ -24,13 +24,20 @@ use crate::error::ConfigError;
 /// and loses its zeros. This one does not: numbers and flags are read from strings, where a
 /// setting wants them.
 ///
+/// Read a file as a configuration of its own first: what most sources say of a line that is no
+/// TOML repeats the line, with the secret that may stand there. [`Config::from_toml`] does not.
+///
+/// [`Config::from_toml`]: crate::config::Config::from_toml
+///
 /// ```no_run
 /// use figment::Figment;
 /// use figment::providers::{Format, Serialized, Toml};
 /// use tower_mcp_auth::config::{Config, Environment};
 ///
+/// let file = std::fs::read_to_string("server.toml")?;
+/// Config::from_toml(&file)?;
 /// let variables = Environment::read("MCP_AUTH_")?;
-/// let config: Config = Figment::from(Toml::file("server.toml"))
+/// let config: Config = Figment::from(Toml::string(&file))
 ///     .merge(Serialized::defaults(variables))
 ///     .extract()?;
 /// # let _ = config;

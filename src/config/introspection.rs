@@ -6,7 +6,7 @@ use super::presets::Preset;
 use super::read::{algorithm, secret_at, together};
 use super::secret::SecretSource;
 use super::sections::section;
-use super::units::{Size, Span, Texts};
+use super::units::{Name, Size, Span, Texts};
 use crate::error::ConfigError;
 use crate::jose::SigningKey;
 use crate::oauth::Introspection;
@@ -17,7 +17,7 @@ section! {
         /// Where; by default what the preset or the server's metadata say.
         endpoint: Option<String>,
         /// Who asks.
-        client_id: Option<String>,
+        client_id: Option<Name>,
         /// The secret of the client.
         client_secret: Option<SecretSource>,
         /// Where the secret of the client stands.
@@ -27,7 +27,7 @@ section! {
         /// What is signed with the private key.
         private_key_algorithm: Option<String>,
         /// The id of the private key.
-        private_key_id: Option<String>,
+        private_key_id: Option<Name>,
         /// The audience of what is signed with it.
         assertion_audience: Option<String>,
         /// A token, instead of a client.
@@ -153,6 +153,37 @@ impl IntrospectionSection {
     /// How it is proved who asks. That there is one way is judged by the settings themselves.
     fn client(&self, mut asks: Introspection, path: &str) -> Result<Introspection, ConfigError> {
         let place = |key: &str| format!("{path}.{key}");
+        let key = self.private_key.is_some();
+        let client = self.client_secret.is_some() || key;
+        let secret = self.client_secret.is_some();
+        let idle = [
+            (
+                "client_id",
+                self.client_id.is_some() && !client,
+                "client_secret",
+            ),
+            (
+                "client_secret_in",
+                self.client_secret_in.is_some() && !secret,
+                "client_secret",
+            ),
+            (
+                "private_key_algorithm",
+                self.private_key_algorithm.is_some() && !key,
+                "private_key",
+            ),
+            (
+                "private_key_id",
+                self.private_key_id.is_some() && !key,
+                "private_key",
+            ),
+        ];
+        for (setting, is_idle, other) in idle {
+            if is_idle {
+                let why = format!("it goes with `{other}`, which is not there");
+                return Err(ConfigError::new(setting, why).at(place(setting)));
+            }
+        }
         let id = || match &self.client_id {
             Some(id) => Ok(id.as_str()),
             None => {

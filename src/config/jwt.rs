@@ -48,7 +48,7 @@ impl Jwt {
             builder = builder.clients_are_principals(machines_only);
         }
         if let Some(realm) = &self.realm {
-            builder = builder.realm(realm);
+            builder = builder.realm(realm.as_str());
         }
         Ok(builder)
     }

@@ -4,7 +4,7 @@ use tower_layer::Stack;
 
 use super::read::{missing, secret_at};
 use super::sections::{Auth, Sections};
-use super::units::Span;
+use super::units::{Name, Span};
 use crate::attempts::FailedAttemptsLayer;
 use crate::auth::{AuthLayer, Authenticate, SseEndpoints};
 use crate::error::ConfigError;
@@ -29,9 +29,11 @@ impl Auth {
         }
         if let Some(sse) = &self.sse_endpoints {
             let mut endpoints = SseEndpoints::new();
-            if let Some(needs) = sse.sse {
-                endpoints = endpoints.sse(needs);
-            }
+            // What is open unless it is said otherwise would be opened by naming its path.
+            let why = "say whether the event stream needs a credential";
+            let needs = sse.sse;
+            let needs = needs.ok_or_else(|| missing("sse", "auth.sse_endpoints.sse", why))?;
+            endpoints = endpoints.sse(needs);
             if let Some(needs) = sse.messages {
                 endpoints = endpoints.messages(needs);
             }
@@ -169,8 +171,9 @@ impl Sections {
             layer = accepted.map_err(|error| error.at(path))?;
         }
         // Without a name, servers that share the key share their sessions.
-        if let Some(name) = session.server.as_ref().or(self.resource.as_ref()) {
-            layer = layer.server(name.as_str());
+        let name = session.server.as_ref().map(Name::as_str);
+        if let Some(name) = name.or(self.resource.as_deref()) {
+            layer = layer.server(name);
         }
         Ok(Some(layer))
     }
@@ -180,21 +183,32 @@ impl Sections {
         &self,
     ) -> Result<Option<Stack<McpListsLayer, McpScopesLayer>>, ConfigError> {
         let Some(policy) = &self.policy else {
-            return Ok(None);
+            let idle = [
+                ("operations", self.operations.is_some()),
+                ("lists", self.lists.is_some()),
+            ];
+            return match idle.into_iter().find(|(_, is_there)| *is_there) {
+                None => Ok(None),
+                Some((section, _)) => {
+                    let why = "it limits what a `policy` judges, and there is none";
+                    Err(ConfigError::new(section, why))
+                }
+            };
         };
+        let bodies = self.operations.clone().unwrap_or_default();
         let mut lists = McpListsLayer::new(policy.clone());
-        if let Some(size) = self.lists.max_bytes {
+        if let Some(size) = self.lists.as_ref().and_then(|lists| lists.max_bytes) {
             let path = "lists.max_bytes";
             let set = lists.max_bytes(size.bytes(path.to_owned())?);
             lists = set.map_err(|error| error.at(path))?;
         }
         let mut scopes = McpScopesLayer::new(policy.clone());
-        if let Some(size) = self.operations.max_body_bytes {
+        if let Some(size) = bodies.max_body_bytes {
             let path = "operations.max_body_bytes";
             let set = scopes.max_body_bytes(size.bytes(path.to_owned())?);
             scopes = set.map_err(|error| error.at(path))?;
         }
-        if let Some(Span(timeout)) = self.operations.read_timeout {
+        if let Some(Span(timeout)) = bodies.read_timeout {
             let set = scopes.read_timeout(timeout);
             scopes = set.map_err(|error| error.at("operations.read_timeout"))?;
         }

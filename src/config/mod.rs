@@ -50,7 +50,8 @@
 //! | authorization servers, API keys, older keys, scopes of claims | a list, or a map by name, because environment sources build no lists |
 //! | secrets | the text itself, `{ env = "NAME" }` or `{ file = "path" }` |
 //!
-//! An empty text is no list; `[]` is. A relative path starts where the process was started.
+//! An empty text is no list; `[]` is. `null` is no value: what is left out is left out. Months are
+//! `months`, because `M` is too near to `m`. A relative path starts where the process was started.
 //! A section of a feature that is off is unknown.
 //!
 //! A secret is a text, never a number: one of digits alone needs its quotes. Of a file one line
@@ -66,7 +67,14 @@
 //!
 //! An error names the place, `authorization_servers[1].issuer: …`, and has it as
 //! [`path`](crate::ConfigError::path). While a value is read, no error repeats it: it may be a
-//! secret in the wrong place. A name that is no setting is repeated only if it looks like one.
+//! secret in the wrong place. A name is repeated only if it is short and plain, or a setting's.
+//! Where layers are made, an error may repeat a setting, but no secret and no URL with a password.
+//! What the format itself says of a text it cannot read is its own: `toml::from_str` and most
+//! others repeat the line, [`from_toml`](Config::from_toml) and [`from_json`](Config::from_json)
+//! do not.
+//!
+//! A section for what is not configured is an error, and does not wait for it: `oauth` and
+//! `metadata` without `authorization_servers`, `operations` and `lists` without a `policy`.
 
 mod api_keys;
 mod environment;
@@ -199,7 +207,8 @@ impl Config {
     #[cfg_attr(docsrs, doc(cfg(feature = "oauth")))]
     pub fn oauth_layer(&self) -> Result<Option<OAuthLayer>, ConfigError> {
         let built = self.oauth_builder()?.map(OAuthLayerBuilder::build);
-        built.transpose().map_err(|error| error.under("oauth"))
+        let built = built.transpose();
+        built.map_err(|error| self.sections.place_of_oauth(error))
     }
 
     /// The builder of the JWT layer, if `jwt` is configured.
@@ -273,16 +282,22 @@ impl Config {
     /// The CORS layer for the same origins as those of `origin.allow_origins`; none without.
     ///
     /// # Errors
-    /// An origin cannot stand in a header.
+    /// An origin is none, or stands for all of them.
     #[cfg(feature = "cors")]
     #[cfg_attr(docsrs, doc(cfg(feature = "cors")))]
     pub fn cors_layer(&self) -> Result<tower_http::cors::CorsLayer, ConfigError> {
-        let origins = self.sections.origin.allow_origins.0.iter();
-        let origins: Result<Vec<http::HeaderValue>, _> = origins.map(|text| text.parse()).collect();
-        let origins = origins.map_err(|_| {
-            let why = "an origin is like https://app.example.com";
-            ConfigError::new("allow_origins", why).at("origin.allow_origins")
-        })?;
+        use crate::mcp::origin::{check_origin, is_origin};
+
+        let allowed = self.sections.origin.allow_origins.0.clone();
+        for origin in &allowed {
+            check_origin(origin).map_err(|error| error.at("origin.allow_origins"))?;
+        }
+        // Not a list: it would compare byte by byte, and refuse here what is allowed there.
+        let is_allowed = move |origin: &http::HeaderValue, _: &http::request::Parts| {
+            let is = |origin| allowed.iter().any(|allowed| is_origin(origin, allowed));
+            origin.to_str().is_ok_and(is)
+        };
+        let origins = tower_http::cors::AllowOrigin::predicate(is_allowed);
         Ok(crate::cors::layer(origins))
     }
 

@@ -12,41 +12,70 @@ impl Sections {
     /// The builder of the layer, if authorization servers are there.
     pub(super) fn oauth_builder(&self) -> Result<Option<OAuthLayerBuilder>, ConfigError> {
         if self.authorization_servers.items.is_empty() {
-            return Ok(None);
+            let idle = [
+                ("oauth", self.oauth.is_some()),
+                ("metadata", self.metadata.is_some()),
+            ];
+            return match idle.into_iter().find(|(_, is_there)| *is_there) {
+                None => Ok(None),
+                Some((section, _)) => {
+                    let why = "it is for access tokens of `authorization_servers`, and there are \
+                               none";
+                    Err(ConfigError::new(section, why))
+                }
+            };
         }
         let why = "access tokens are for a resource: give its URL";
         let resource = self.resource.as_deref();
         let resource = resource.ok_or_else(|| missing("resource", "resource", why))?;
         let resource = ProtectedResource::new(resource).map_err(|error| error.at("resource"))?;
-        let mut builder = OAuthLayer::builder(self.metadata.add(resource)?)?;
+        let mut builder = OAuthLayer::builder(match &self.metadata {
+            Some(metadata) => metadata.add(resource)?,
+            None => resource,
+        })?;
         for (step, server) in &self.authorization_servers.items {
             let path = format!("authorization_servers{step}");
             builder = server.add_to(builder, &path)?;
         }
-        let OAuth {
-            required_scopes,
-            fetch,
-            ..
-        } = &self.oauth;
-        if let Some(scopes) = required_scopes {
+        let oauth = self.oauth.clone().unwrap_or_default();
+        if let Some(scopes) = &oauth.required_scopes {
             builder = builder.required_scopes(&scopes.0);
         }
         let mut client = HttpFetch::new();
-        if let Some(Span(timeout)) = fetch.connect_timeout {
+        if let Some(Span(timeout)) = oauth.fetch.connect_timeout {
             client = client.connect_timeout(timeout);
         }
-        if let Some(Span(timeout)) = fetch.timeout {
+        if let Some(Span(timeout)) = oauth.fetch.timeout {
             client = client.timeout(timeout);
         }
-        if fetch.public_addresses_only {
+        if oauth.fetch.public_addresses_only {
             client = client.public_addresses_only();
         }
         Ok(Some(
             builder
                 .fetch(client)
-                .token_cache(self.oauth.token_cache()?)
-                .key_limits(self.oauth.key_limits()?),
+                .token_cache(oauth.token_cache()?)
+                .key_limits(oauth.key_limits()?),
         ))
+    }
+}
+
+impl Sections {
+    /// Where the setting stands that the builder refused when all were known.
+    pub(super) fn place_of_oauth(&self, error: ConfigError) -> ConfigError {
+        if error.setting() == "required_scopes" {
+            return error.under("oauth");
+        }
+        // Whichever server is refused by itself as well, or else how they stand together.
+        for server in &self.authorization_servers.items {
+            let mut alone = self.clone();
+            alone.authorization_servers.items = vec![server.clone()];
+            let built = alone.oauth_builder().ok().flatten();
+            if let Some(Err(error)) = built.map(OAuthLayerBuilder::build) {
+                return error.under(&format!("authorization_servers{}", server.0));
+            }
+        }
+        error.at("authorization_servers")
     }
 }
 
@@ -61,7 +90,7 @@ impl Metadata {
             resource = set.map_err(at("scopes_supported"))?;
         }
         if let Some(name) = &self.resource_name {
-            resource = resource.resource_name(name);
+            resource = resource.resource_name(name.as_str());
         }
         if let Some(page) = &self.resource_documentation {
             let set = resource.resource_documentation(page);
@@ -96,7 +125,7 @@ impl Metadata {
             resource = resource.dpop_bound_access_tokens_required(required);
         }
         if let Some(jwt) = &self.signed_metadata {
-            resource = resource.signed_metadata(jwt);
+            resource = resource.signed_metadata(jwt.as_str());
         }
         for (name, value) in &self.members {
             let set = resource.member(name, value.as_str());

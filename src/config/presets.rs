@@ -97,6 +97,14 @@ impl Preset {
         section: &Server,
         path: &str,
     ) -> Result<AuthorizationServer, ConfigError> {
+        if let Self::Hydra { admin_url, .. } = self {
+            let asks = section.introspection.as_ref();
+            if admin_url.is_some() && asks.is_none_or(|asks| asks.endpoint.is_some()) {
+                let why = "it says where `introspection` is, which is not there, or has an \
+                           `endpoint` of its own";
+                return Err(ConfigError::new("admin_url", why).at(path));
+            }
+        }
         let made = self.made(section).map_err(|error| error.at(path))?;
         let server = match made {
             Made::Whole(server) if section.audience_is_the_resource => {
@@ -106,15 +114,19 @@ impl Preset {
             }
             Made::Whole(server) => server,
             Made::WithoutAudience(server) => {
-                let whose = section.client_ids.is_some()
+                let more = section.client_ids.is_some()
                     || !section.audience.0.is_empty()
-                    || section.audience_is_the_resource
                     || section.dangerously_accept_every_client_of_this_issuer;
-                if !whose {
+                if !more && !section.audience_is_the_resource {
                     let why = "tokens of this provider name no audience: say whose are accepted \
                                with `client_ids`, or `audience` or `audience_is_the_resource` \
                                where they name one";
                     return Err(ConfigError::new("client_ids", why).at(path));
+                }
+                if section.audience_is_the_resource && more {
+                    let why = "then the tokens name the resource: leave `audience`, `client_ids` \
+                               and `dangerously_accept_every_client_of_this_issuer` out";
+                    return Err(ConfigError::new("audience_is_the_resource", why).at(path));
                 }
                 // The settings that follow say which it is.
                 server.audience_is_the_resource()

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::Config;
 use super::sections::Sections;
-use super::units::{Listed, Size, Span, Texts, Time};
+use super::units::{Listed, Name, Size, Span, Texts, Time};
 
 /// The JSON Schema (2020-12) of a [`Config`], for editors and for checks before a roll-out.
 ///
@@ -27,8 +27,49 @@ use super::units::{Listed, Size, Span, Texts, Time};
 /// ```
 pub fn json_schema() -> Value {
     let generator = SchemaSettings::draft2020_12().into_generator();
-    generator.into_root_schema_for::<Config>().to_value()
+    let mut schema = generator.into_root_schema_for::<Config>().to_value();
+    drop_null(&mut schema);
+    schema
 }
+
+/// What is left out is left out: nothing may be null, as derived code would have it.
+fn drop_null(schema: &mut Value) {
+    match schema {
+        Value::Array(items) => items.iter_mut().for_each(drop_null),
+        Value::Object(members) => {
+            members.values_mut().for_each(drop_null);
+            if members.get("default").is_some_and(Value::is_null) {
+                members.remove("default");
+            }
+            if let Some(Value::Array(types)) = members.get_mut("type") {
+                types.retain(|kind| kind != "null");
+                if let [kind] = &types[..] {
+                    let kind = kind.clone();
+                    members.insert("type".to_owned(), kind);
+                }
+            }
+            if let Some(Value::Array(kinds)) = members.get_mut("anyOf") {
+                kinds.retain(|kind| kind["type"] != "null");
+                if let [Value::Object(kind)] = &mut kinds[..] {
+                    let kind = std::mem::take(kind);
+                    members.remove("anyOf");
+                    for (name, member) in kind {
+                        members.entry(name).or_insert(member);
+                    }
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+/// One or more numbers, each with its unit, or a number of seconds.
+const DURATION: &str = concat!(
+    r"^(\+?[0-9]+|(\s*[0-9]+(\.[0-9]+)?\s*(",
+    "nanos|nsec|ns|usec|us|µs|millis|msec|ms|seconds?|secs?|s|minutes?|mins?|m|hours?|hrs?|hr|h|",
+    "days?|d|weeks?|wks?|w|months?|years?|yrs?|y",
+    r"))+\s*)$",
+);
 
 impl JsonSchema for Config {
     fn schema_name() -> Cow<'static, str> {
@@ -57,7 +98,7 @@ macro_rules! scalar {
 scalar! { Span, "Duration",
     "description": "A duration: \"30s\", \"1h 30m\", or whole seconds.",
     "anyOf": [
-        { "type": "string", "pattern": "^\\s*[0-9]" },
+        { "type": "string", "pattern": DURATION },
         { "type": "integer", "minimum": 0 },
     ],
 }
@@ -65,7 +106,7 @@ scalar! { Span, "Duration",
 scalar! { Size, "Size",
     "description": "A size: \"4 MiB\", \"64 kB\", or bytes.",
     "anyOf": [
-        { "type": "string", "pattern": "^\\s*[0-9]" },
+        { "type": "string", "pattern": "^[0-9]+((\\.[0-9]+)?\\s*([kKmMgGtTpPeE][iI]?[bB]?|[bB]))?$" },
         { "type": "integer", "minimum": 0 },
     ],
 }
@@ -73,7 +114,10 @@ scalar! { Size, "Size",
 scalar! { Time, "Time",
     "description": "A time: \"2027-01-01T00:00:00Z\", or seconds since 1970.",
     "anyOf": [
-        { "type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}T.*Z$" },
+        {
+            "type": "string",
+            "pattern": "^([0-9]+|[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\\.[0-9]{1,9})?Z)$",
+        },
         { "type": "integer", "minimum": 0 },
     ],
 }
@@ -81,9 +125,15 @@ scalar! { Time, "Time",
 scalar! { Texts, "Texts",
     "description": "A list of texts, or one text with white space between its elements.",
     "anyOf": [
-        { "type": "string" },
+        { "type": "string", "pattern": "\\S" },
         { "type": "array", "items": { "type": "string" } },
     ],
+}
+
+scalar! { Name, "Name",
+    "description": "A text that is not empty.",
+    "type": "string",
+    "pattern": "\\S",
 }
 
 impl<T: JsonSchema> JsonSchema for Listed<T> {
@@ -101,6 +151,20 @@ impl<T: JsonSchema> JsonSchema for Listed<T> {
             ],
         })
     }
+}
+
+/// RFC 6749, section 3.3.
+const SCOPE: &str = r"^[\x21\x23-\x5b\x5d-\x7e]+$";
+
+scalar! { Scope, "Scope",
+    "description": "One scope.",
+    "type": "string",
+    "pattern": SCOPE,
+}
+
+/// POST is judged by its message, and HEAD like GET.
+fn method() -> Value {
+    serde_json::json!({ "pattern": "^[A-Z]+$", "not": { "enum": ["POST", "HEAD"] } })
 }
 
 /// What a [`ScopePolicy`](crate::mcp::ScopePolicy) is read from.
@@ -123,16 +187,20 @@ pub(super) struct Policy {
     /// What notifications need.
     notifications: Option<Needs>,
     /// Rules for HTTP methods that carry no message.
+    #[schemars(extend("propertyNames" = method()))]
     http: Option<BTreeMap<String, Needs>>,
     /// What other HTTP methods need.
     other_http: Option<Needs>,
     /// Which scopes include which.
-    hierarchy: Option<BTreeMap<String, Vec<String>>>,
+    #[schemars(extend("propertyNames" = { "pattern": SCOPE }))]
+    hierarchy: Option<BTreeMap<String, Vec<Scope>>>,
     /// Whether a challenge names the scopes that were granted as well.
     include_granted: Option<bool>,
     /// What becomes of what no rule is for.
     unlisted: Option<Unlisted>,
 }
+
+struct Scope;
 
 /// Scopes an operation needs.
 #[derive(JsonSchema)]
@@ -140,9 +208,10 @@ pub(super) struct Policy {
 #[allow(dead_code)] // Only its schema is wanted.
 enum Needs {
     /// All of them, separated by spaces.
+    #[schemars(extend("pattern" = r"^[\x20\x21\x23-\x5b\x5d-\x7e]*$"))]
     Joined(String),
     /// All of them.
-    All(Vec<String>),
+    All(Vec<Scope>),
     Map(NeedsMap),
 }
 
@@ -151,8 +220,9 @@ enum Needs {
 #[schemars(deny_unknown_fields, extend("minProperties" = 1))]
 #[allow(dead_code)] // Only its schema is wanted.
 struct NeedsMap {
-    all: Option<Vec<String>>,
-    any: Option<Vec<String>>,
+    all: Option<Vec<Scope>>,
+    #[schemars(extend("minItems" = 1))]
+    any: Option<Vec<Scope>>,
     deny: Option<bool>,
 }
 

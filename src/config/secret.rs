@@ -68,7 +68,8 @@ impl SecretSource {
     ///
     /// # Errors
     /// The variable is not set, or the file cannot be read or is no regular one; the secret is
-    /// empty, larger than [`MAX_BYTES`](Self::MAX_BYTES), or not UTF-8. The error names the
+    /// empty, larger than [`MAX_BYTES`](Self::MAX_BYTES), or not UTF-8; the file begins with a
+    /// byte order mark. The error names the
     /// variable or the file.
     pub fn resolve(&self) -> Result<SecretText, ConfigError> {
         let found = match &self.0 {
@@ -116,6 +117,11 @@ fn content(path: &Path) -> Result<SecretText, String> {
     if let Err(error) = read {
         bytes.zeroize();
         return Err(failed(error));
+    }
+    // It would be part of the secret, and no editor shows it.
+    if bytes.starts_with(b"\xef\xbb\xbf") {
+        bytes.zeroize();
+        return Err("begins with a byte order mark: save it without".to_owned());
     }
     String::from_utf8(bytes)
         .map(SecretText::new)
@@ -306,7 +312,7 @@ impl schemars::JsonSchema for SecretSource {
         schemars::json_schema!({
             "description": "A secret: the string itself, or where it stands.",
             "oneOf": [
-                { "type": "string", "minLength": 1, "writeOnly": true },
+                { "type": "string", "pattern": "^(?!\\r?\\n?$)", "writeOnly": true },
                 place("env", "^[A-Za-z_][A-Za-z0-9_]*$", "In a variable of the environment."),
                 place("file", ".", "In a file."),
             ],

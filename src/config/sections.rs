@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::secret::SecretSource;
-use super::units::{Listed, Size, Span, Texts, Time};
+use super::units::{Listed, Name, Size, Span, Texts, Time};
 use crate::mcp::ScopePolicy;
 
 /// One section: nothing in it is required by reading, and nothing unknown is passed over.
@@ -34,13 +34,13 @@ section! {
         resource: Option<String>,
         /// What the metadata of the resource say besides.
         #[cfg(feature = "oauth")]
-        metadata: Metadata,
+        metadata: Option<Metadata>,
         /// Whom is trusted to issue access tokens: a list, or a map by name.
         #[cfg(feature = "oauth")]
         authorization_servers: Listed<super::server::Server>,
         /// What holds for the access tokens of all authorization servers.
         #[cfg(feature = "oauth")]
-        oauth: OAuth,
+        oauth: Option<OAuth>,
         /// JWTs signed with a key that is held here.
         #[cfg(feature = "jwt")]
         jwt: Option<Jwt>,
@@ -56,9 +56,9 @@ section! {
         #[cfg_attr(feature = "schema", schemars(with = "Option<super::schema::Policy>"))]
         policy: Option<ScopePolicy>,
         /// How messages are read to be judged by the policy.
-        operations: Operations,
+        operations: Option<Operations>,
         /// How lists are filtered by the policy.
-        lists: Lists,
+        lists: Option<Lists>,
         /// Seals state that clients keep.
         sealer: Option<Sealer>,
         /// Stops hearing addresses that fail too often.
@@ -73,7 +73,7 @@ section! {
         /// The scopes clients may ask for.
         scopes_supported: Option<Texts>,
         /// The name of the resource, for people.
-        resource_name: Option<String>,
+        resource_name: Option<Name>,
         /// A page for developers.
         resource_documentation: Option<String>,
         /// A page with the policy for clients.
@@ -93,7 +93,7 @@ section! {
         /// Whether tokens must be bound to a key (RFC 9449).
         dpop_bound_access_tokens_required: Option<bool>,
         /// The same metadata as a signed JWT.
-        signed_metadata: Option<String>,
+        signed_metadata: Option<Name>,
         /// Members of your own, texts, or in another language: `resource_name#de`.
         members: BTreeMap<String, String>,
     }
@@ -182,7 +182,7 @@ section! {
         /// A public key as JSON Web Key: the text, `env` or `file`.
         jwk: Option<SecretSource>,
         /// The id tokens name the key by.
-        key_id: Option<String>,
+        key_id: Option<Name>,
         /// The algorithms tokens may be signed with.
         algorithms: Option<Texts>,
         /// The header the token is in.
@@ -206,7 +206,7 @@ section! {
         /// Whether a token without a subject stands for its client.
         clients_are_principals: Option<bool>,
         /// The realm of the challenge.
-        realm: Option<String>,
+        realm: Option<Name>,
     }
 }
 
@@ -227,7 +227,7 @@ section! {
         /// How all keys begin.
         prefix: Option<String>,
         /// The realm of the challenge.
-        realm: Option<String>,
+        realm: Option<Name>,
     }
 }
 
@@ -239,11 +239,11 @@ section! {
         /// The digest of a key: `sha256:…`, or `hmac-sha256:…` with a pepper.
         digest: Option<String>,
         /// What traces call it.
-        id: Option<String>,
+        id: Option<Name>,
         /// The name of the key, for people.
-        name: Option<String>,
+        name: Option<Name>,
         /// Whose key it is: the subject of the principal.
-        owner: Option<String>,
+        owner: Option<Name>,
         /// The scopes it grants.
         scopes: Texts,
         /// From when on it is good.
@@ -309,7 +309,8 @@ section! {
 section! {
     /// The endpoints of the old HTTP+SSE transport, and which need a credential.
     Sse {
-        /// Whether the event stream needs one; by default it does not, and a warning says so.
+        /// Whether the event stream needs one. It has to be said: for the layer alone it does
+        /// not.
         sse: Option<bool>,
         /// Whether messages need one; by default they do.
         messages: Option<bool>,
@@ -340,7 +341,7 @@ section! {
         /// Older keys, whose sessions go on: a list, or a map by name.
         also_accept: Listed<SecretSource>,
         /// The name of the server, where several share the key; the resource by default.
-        server: Option<String>,
+        server: Option<Name>,
     }
 }
 
@@ -370,7 +371,7 @@ section! {
         /// Older keys, whose seals are still good: a list, or a map by name.
         also_accept: Listed<SecretSource>,
         /// What is sealed, where one key seals several things.
-        purpose: Option<String>,
+        purpose: Option<Name>,
         /// How long a seal is good.
         lifetime: Option<Span>,
         /// How large what is sealed may be.

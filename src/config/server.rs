@@ -1,7 +1,10 @@
 //! Authorization servers as data.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::fmt;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
@@ -31,7 +34,7 @@ section! {
         /// Where the keys are, instead of discovering it.
         jwks_uri: Option<String>,
         /// The key set as JSON text, instead of fetching one.
-        jwks: Option<String>,
+        jwks: Option<KeySetText>,
         /// A file with the key set.
         jwks_file: Option<PathBuf>,
         /// The audiences, one of which tokens must have, instead of the resource.
@@ -74,6 +77,19 @@ section! {
         claim: Texts,
         /// What each grants: scopes separated by spaces.
         scopes: BTreeMap<String, String>,
+    }
+}
+
+/// A key set; whoever takes the wrong one puts private keys here.
+#[derive(Clone, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(inline))]
+#[serde(transparent)]
+pub(super) struct KeySetText(String);
+
+impl fmt::Debug for KeySetText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("…")
     }
 }
 
@@ -126,12 +142,12 @@ impl Server {
             server = server.jwks_uri(uri).map_err(at("jwks_uri"))?;
         }
         if let Some(json) = &self.jwks {
-            server = server.jwks(json).map_err(at("jwks"))?;
+            server = server.jwks(&json.0).map_err(at("jwks"))?;
         }
         if let Some(file) = &self.jwks_file {
             not_both(self.jwks.is_some(), "jwks", "jwks_file").map_err(at("jwks_file"))?;
-            let json = std::fs::read(file).map_err(|error| {
-                let why = format!("the file {file:?}: {}", error.kind());
+            let json = key_set(file).map_err(|why| {
+                let why = format!("the file {file:?} {why}");
                 at("jwks_file")(ConfigError::new("jwks", why))
             })?;
             server = server.jwks(json).map_err(at("jwks_file"))?;
@@ -172,7 +188,7 @@ impl Server {
             let path = format!("{path}.{key}");
             Err(ConfigError::new("issuer", why).at(path))
         };
-        let start = match (&self.issuer, &self.preset) {
+        let issuer = match (&self.issuer, &self.preset) {
             (Some(_), Some(_)) => {
                 return refuse(
                     "preset",
@@ -185,6 +201,10 @@ impl Server {
             (None, Some(preset)) => return preset.server(self, &format!("{path}.preset")),
             (Some(issuer), None) => issuer,
         };
+        if issuer.contains("{tenant}") {
+            let why = "the `issuer` has a place for them, and there are none";
+            return refuse("tenants", why);
+        }
         if self.audience_is_the_resource {
             let why = "only presets whose tokens have no audience by default know it";
             return refuse("audience_is_the_resource", why);
@@ -195,9 +215,9 @@ impl Server {
                            each other: keep one";
                 return refuse("dangerously_plain_http", why);
             }
-            (true, false) => AuthorizationServer::insecure_http_on_loopback(start),
-            (false, true) => AuthorizationServer::dangerously_plain_http(start),
-            (false, false) => AuthorizationServer::new(start),
+            (true, false) => AuthorizationServer::insecure_http_on_loopback(issuer),
+            (false, true) => AuthorizationServer::dangerously_plain_http(issuer),
+            (false, false) => AuthorizationServer::new(issuer),
         };
         server.map_err(|error| error.at(format!("{path}.issuer")))
     }
@@ -246,5 +266,26 @@ impl Server {
             server = mapped.map_err(at(&format!("scopes_from_claims{step}")))?;
         }
         Ok(server)
+    }
+}
+
+/// How large a file with a key set may be: far larger than any that is served.
+const MAX_KEY_SET: u64 = 1 << 20;
+
+/// The key set in a file; the errors follow its name.
+fn key_set(path: &Path) -> Result<Vec<u8>, String> {
+    let failed = |error: std::io::Error| format!("cannot be read: {error}");
+    // Opening a pipe would wait for somebody who writes, and some devices never end.
+    if !std::fs::metadata(path).map_err(failed)?.is_file() {
+        return Err("is no regular file".to_owned());
+    }
+    let mut json = Vec::new();
+    let file = File::open(path).map_err(failed)?;
+    file.take(MAX_KEY_SET + 1)
+        .read_to_end(&mut json)
+        .map_err(failed)?;
+    match json.len() as u64 {
+        ..=MAX_KEY_SET => Ok(json),
+        _ => Err(format!("has more than {MAX_KEY_SET} bytes")),
     }
 }

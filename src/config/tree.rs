@@ -16,6 +16,9 @@ use serde_path_to_error::{Path, Segment};
 /// What the `toml` crate makes of a time, for formats that have none.
 const TOML_TIME: &str = "$__toml_private_datetime";
 
+/// What a setting asks for that takes a [`Tree::Moment`].
+pub(super) const TIME: &str = "Time";
+
 /// A value.
 pub(super) enum Tree {
     Nothing,
@@ -24,6 +27,8 @@ pub(super) enum Tree {
     Natural(u64),
     Float(f64),
     Text(String),
+    /// A time, where the format has them.
+    Moment(String),
     List(Vec<Self>),
     Map(Vec<(String, Self)>),
     /// What no setting is: bytes, and numbers of more than 64 bits.
@@ -104,8 +109,8 @@ impl<'de> Deserialize<'de> for Tree {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Tree, A::Error> {
                 let mut entries: Vec<(String, Tree)> = Vec::new();
                 while let Some((name, value)) = map.next_entry::<String, Tree>()? {
-                    if name == TOML_TIME {
-                        return Ok(value);
+                    if let (TOML_TIME, Tree::Text(time)) = (&*name, &value) {
+                        return Ok(Tree::Moment(time.clone()));
                     }
                     // The last of two would win without a word.
                     if entries.iter().any(|(other, _)| *other == name) {
@@ -134,7 +139,9 @@ impl<'de> Deserializer<'de> for Tree {
             Self::Natural(number) => visitor.visit_u64(number),
             Self::Float(number) => visitor.visit_f64(number),
             Self::Text(text) => visitor.visit_string(text),
-            Self::Strange => Err(de::Error::invalid_type(Unexpected::Other(""), &visitor)),
+            Self::Moment(_) | Self::Strange => {
+                Err(de::Error::invalid_type(Unexpected::Other(""), &visitor))
+            }
             Self::List(items) => visitor.visit_seq(SeqDeserializer::new(items.into_iter())),
             Self::Map(entries) => visitor.visit_map(MapDeserializer::new(entries.into_iter())),
         }
@@ -142,17 +149,24 @@ impl<'de> Deserializer<'de> for Tree {
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
         match self {
-            Self::Nothing => visitor.visit_none(),
+            // What is filled in from a template and came out empty would switch a check off.
+            Self::Nothing => Err(de::Error::custom(
+                "nothing is here: give it a value, or leave it out",
+            )),
             value => visitor.visit_some(value),
         }
     }
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(
         self,
-        _: &'static str,
+        name: &'static str,
         visitor: V,
     ) -> Result<V::Value, Fault> {
-        visitor.visit_newtype_struct(self)
+        match self {
+            // Nothing else takes one: what is not in quotes is no text.
+            Self::Moment(time) if name == TIME => visitor.visit_string(time),
+            value => visitor.visit_newtype_struct(value),
+        }
     }
 
     fn deserialize_enum<V: Visitor<'de>>(
@@ -258,8 +272,8 @@ impl Fault {
             .first()
             .is_some_and(|step| step.to_string() == "policy");
         let mut shown = String::new();
-        for step in steps {
-            let name = match step {
+        for segment in steps {
+            let name = match segment {
                 Segment::Seq { index } => {
                     shown.push_str(&format!("[{index}]"));
                     continue;
@@ -271,8 +285,7 @@ impl Fault {
             if !shown.is_empty() {
                 shown.push('.');
             }
-            let is_shown = is_policy || is_plain(name, b"-0123456789");
-            shown.push_str(if is_shown { name } else { "…" });
+            shown.push_str(if is_policy { name } else { step(name) });
         }
         shown
     }
@@ -328,6 +341,17 @@ fn shown(name: &str) -> String {
         format!("`{name}`")
     } else {
         "a name".to_owned()
+    }
+}
+
+/// A name on the way to a setting: one of ours, or a short one that somebody chose. What else
+/// there is may be a secret that was taken for the name of what it is.
+pub(super) fn step(name: &str) -> &str {
+    let is_short = name.len() <= 24 && is_plain(name, b"-0123456789");
+    if is_short || is_plain(name, b"") {
+        name
+    } else {
+        "…"
     }
 }
 

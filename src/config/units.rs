@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde::de::value::SeqAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Unexpected, Visitor};
 
+use super::tree::{TIME, step};
 use crate::error::ConfigError;
 
 /// A duration: `"30s"`, `"1h 30m"`, or whole seconds.
@@ -28,6 +29,10 @@ impl Size {
 /// A time: `"2027-01-01T00:00:00Z"`, or seconds since 1970.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Time(pub(super) SystemTime);
+
+/// A text that is not empty: a variable that is set to nothing names nothing.
+#[derive(Clone, Debug)]
+pub(super) struct Name(String);
 
 /// A list of texts, or one text with white space between its elements.
 #[derive(Clone, Debug, Default)]
@@ -57,7 +62,10 @@ impl Amount for Span {
     const EXPECTED: &'static str = "a duration such as \"30s\" or \"10m\", or whole seconds";
 
     fn from_text(text: &str) -> Option<Self> {
-        humantime::parse_duration(text).ok().map(Self)
+        // `M` would be months, and is hardly ever meant so.
+        let is_clear = !text.contains('M');
+        let span = is_clear.then(|| humantime::parse_duration(text).ok());
+        span.flatten().map(Self)
     }
 
     fn from_number(number: u64) -> Option<Self> {
@@ -93,8 +101,12 @@ impl Amount for Time {
 
 struct Amounts<T>(PhantomData<T>);
 
-impl<T: Amount> Visitor<'_> for Amounts<T> {
+impl<'de, T: Amount> Visitor<'de> for Amounts<T> {
     type Value = T;
+
+    fn visit_newtype_struct<D: Deserializer<'de>>(self, inner: D) -> Result<T, D::Error> {
+        inner.deserialize_any(self)
+    }
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(T::EXPECTED)
@@ -131,7 +143,42 @@ macro_rules! amount {
     )*};
 }
 
-amount! { Span Size Time }
+amount! { Span Size }
+
+impl<'de> Deserialize<'de> for Time {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_newtype_struct(TIME, Amounts(PhantomData))
+    }
+}
+
+impl Name {
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for Name {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Names;
+
+        impl Visitor<'_> for Names {
+            type Value = Name;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a text that is not empty")
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Name, E> {
+                match text.trim().is_empty() {
+                    true => Err(E::invalid_value(Unexpected::Str(""), &self)),
+                    false => Ok(Name(text.to_owned())),
+                }
+            }
+        }
+
+        deserializer.deserialize_str(Names)
+    }
+}
 
 impl<'de> Deserialize<'de> for Texts {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -186,7 +233,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Listed<T> {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Listed<T>, A::Error> {
                 let mut items = Vec::new();
                 while let Some((name, item)) = map.next_entry::<String, T>()? {
-                    items.push((format!(".{name}"), item));
+                    items.push((format!(".{}", step(&name)), item));
                 }
                 Ok(Listed { items })
             }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
 use super::url::{self, Written};
-use crate::error::ConfigError;
+use crate::error::{ConfigError, repeated};
 use crate::scopes::Scopes;
 use crate::telemetry;
 
@@ -270,10 +270,14 @@ impl ProtectedResource {
     fn set_url(self, name: &'static str, page: &str) -> Result<Self, ConfigError> {
         // Clients show these to people, who click on them.
         match ::url::Url::parse(page) {
+            Ok(url) if !url.username().is_empty() || url.password().is_some() => {
+                let why = "the URL has a user name or password, and all the world reads it";
+                Err(ConfigError::new(name, why))
+            }
             Ok(url) if matches!(url.scheme(), "https" | "http") => Ok(self.set(name, page)),
             _ => Err(ConfigError::new(
                 name,
-                format!("{page:?} is no http or https URL"),
+                format!("{} is no http or https URL", repeated(page)),
             )),
         }
     }

@@ -6,7 +6,7 @@ use super::Introspection;
 use super::keys::{Origin, Source, parse_static};
 use super::quirks::Tenant;
 use super::url::{self, UrlPolicy, Written};
-use crate::error::ConfigError;
+use crate::error::{ConfigError, repeated};
 use crate::jose::{Algorithm, Family, Quirks, ScopeClaim, TokenProfile};
 use crate::telemetry;
 
@@ -299,7 +299,10 @@ impl AuthorizationServer {
         if !parsed.is_ok_and(|url| url.host_str() == Some(&host) && url.port().is_none()) {
             return Err(ConfigError::new(
                 "dangerously_allow_http_to",
-                format!("{host:?} is not a host alone, in lower case and without a port"),
+                format!(
+                    "{} is not a host alone, in lower case and without a port",
+                    repeated(&host)
+                ),
             ));
         }
         telemetry::weakened("dangerously_allow_http_to", &host);

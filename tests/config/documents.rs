@@ -246,6 +246,95 @@ fn good_configurations_are_valid() {
     }
 }
 
+/// Replaces every value of a good configuration by another, one at a time.
+fn changed(value: &Value, by: &Value) -> Vec<Value> {
+    let mut all = vec![by.clone()];
+    match value {
+        Value::Object(members) => {
+            for (name, member) in members {
+                for inner in changed(member, by) {
+                    let mut members = members.clone();
+                    members.insert(name.clone(), inner);
+                    all.push(members.into());
+                }
+            }
+            let mut members = members.clone();
+            members.insert("unknown".to_owned(), by.clone());
+            all.push(members.into());
+        }
+        Value::Array(items) => {
+            for (index, item) in items.iter().enumerate() {
+                for inner in changed(item, by) {
+                    let mut items = items.clone();
+                    items[index] = inner;
+                    all.push(items.into());
+                }
+            }
+        }
+        _ => {}
+    }
+    all
+}
+
+#[test]
+fn the_schema_and_the_reader_take_the_same() {
+    let schema = schema();
+    // Each section alone, for the time it takes.
+    let whole = toml(TOML);
+    let sections = whole.as_object().unwrap().iter();
+    let sections: Vec<_> = sections
+        .map(|(name, section)| json!({ name: section }))
+        .collect();
+    let values = [
+        json!(null),
+        json!(true),
+        json!(5),
+        json!(-5),
+        json!(0.5),
+        json!([]),
+        json!({}),
+        json!(""),
+        json!(" "),
+        json!("text"),
+        json!("1h 30m"),
+        json!("1 hour"),
+        json!("5M"),
+        json!("5 apples"),
+        json!("5s apples"),
+        json!("1.5h"),
+        json!("4 MiB"),
+        json!("4 mib"),
+        json!("4M"),
+        json!("1.5"),
+        json!("1.5 kB"),
+        json!("5s 5"),
+        json!(" 5s "),
+        json!(" 5 MiB"),
+        json!("2027-01-01T00:00:00Z"),
+        json!("2027-01-01"),
+        json!("2027-01-01T00:00:00+01:00"),
+        json!(["text"]),
+        json!([5]),
+        json!({ "env": "X" }),
+        json!({ "env": "X", "file": "x" }),
+        json!({ "text": "text" }),
+    ];
+    let (mut taken, mut differ) = (0, std::collections::BTreeSet::new());
+    for by in &values {
+        let changed = |section| changed(section, by);
+        for value in sections.iter().flat_map(changed) {
+            let valid = schema.is_valid(&value);
+            let read = Config::from_json(&value.to_string());
+            taken += usize::from(read.is_ok());
+            if valid != read.is_ok() {
+                differ.insert(format!("{by}: schema {valid}, reader {:?}", read.err()));
+            }
+        }
+    }
+    assert!(differ.is_empty(), "{differ:#?}");
+    assert!(taken > 200, "{taken}");
+}
+
 #[test]
 fn what_cannot_be_read_is_not_valid() {
     let schema = schema();

@@ -6,6 +6,7 @@ mod common;
 #[cfg(feature = "schema")]
 mod documents;
 mod errors;
+mod mistakes;
 mod secrets;
 mod settings;
 mod together;

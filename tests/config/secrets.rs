@@ -152,6 +152,12 @@ fn debug_shows_no_secret() {
     ] {
         *value.pointer_mut(place).unwrap() = json!("Zx81-hunter2-Correct-Horse-Battery-99");
     }
+    // The private half, taken for the public one.
+    value["authorization_servers"][1]["jwks"] = json!(r#"{"keys":[{"d":"hunter2"}]}"#);
+    let shown = format!("{:?}", crate::config(&value));
+    assert!(!shown.contains("hunter2"), "{shown}");
+    let server = value["authorization_servers"][1].as_object_mut().unwrap();
+    server.remove("jwks");
     let config = crate::config(&value);
     let shown = format!(
         "{config:#?} {:#?} {:#?} {:#?}",
@@ -203,4 +209,65 @@ fn a_secret_of_digits_is_a_text() {
     assert!(key(json!("7316490852731649")).is_ok());
     let error = key(json!(7_316_490_852_731_649_u64)).unwrap_err();
     assert_eq!(error.path(), "api_keys.keys[0].key");
+}
+
+#[test]
+fn a_name_that_may_be_a_secret_is_not_shown() {
+    // The key taken for its name, in capitals, and in lower case with digits.
+    for name in [
+        "HUNTER2cmFuZG9tLWtleS0xMjM0",
+        "hunter2-0f3a9b1c8d7e6f5a4b3c2d1e0f9a8b7c",
+    ] {
+        for key in [
+            json!({ "owner": "x" }),
+            json!({ "ownr": "x" }),
+            json!(5),
+            json!({ "key": "short" }),
+        ] {
+            let value = json!({ "api_keys": { "keys": { name: key } } });
+            let error = crate::refused(&value);
+            let shown = error.to_string().to_ascii_lowercase();
+            assert!(!shown.contains("hunter2"), "{error}");
+            assert!(error.path().starts_with("api_keys.keys.…"), "{error}");
+        }
+    }
+}
+
+#[test]
+fn a_password_in_a_url_is_not_shown() {
+    let server = |server: Value| json!({ "resource": RESOURCE, "authorization_servers": [server] });
+    let keys = json!({ "keys": [{ "key": KEY }] });
+    for url in [
+        "https://u:hunter2@x.example.com",
+        "http://u:hunter2@x.example.com",
+        "u:hunter2@x",
+    ] {
+        let at = |name: &str| server(json!({ "issuer": "https://auth.example.com", name: url }));
+        let page = |name: &str| {
+            let mut value = server(json!({ "issuer": "https://auth.example.com" }));
+            value["metadata"] = json!({ name: url });
+            value
+        };
+        let origin = |name: &str| json!({ "resource": RESOURCE, "api_keys": keys, "origin": { name: [url] } });
+        let mut other = server(json!({ "issuer": "https://auth.example.com" }));
+        other["resource"] = json!(url);
+        for value in [
+            json!({ "resource": url, "api_keys": keys }),
+            other,
+            server(json!({ "issuer": url })),
+            at("jwks_uri"),
+            at("dangerously_allow_http_to"),
+            server(json!({ "preset": { "auth0": { "domain": url } } })),
+            server(json!({ "preset": { "keycloak": { "base_url": url, "realm": "x" } } })),
+            page("resource_documentation"),
+            page("resource_policy_uri"),
+            page("resource_tos_uri"),
+            page("jwks_uri"),
+            origin("allow_hosts"),
+            origin("allow_origins"),
+        ] {
+            let error = crate::refused(&value);
+            assert!(!error.to_string().contains("hunter2"), "{error}");
+        }
+    }
 }

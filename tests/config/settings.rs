@@ -610,12 +610,12 @@ fn introspection() {
     }
 
     // How it is proved who asks.
-    let endpoint = json!({ "endpoint": "https://auth.example.com/i", "client_id": "me" });
+    let endpoint = json!({ "endpoint": "https://auth.example.com/i" });
     let pem = include_str!("../jose/fixtures/prime256v1.pem");
     let key = SigningKey::from_pem(Algorithm::ES256, pem);
     let mut ways = vec![
         (
-            json!({ "client_secret": SECRET, "client_secret_in": "post" }),
+            json!({ "client_id": "me", "client_secret": SECRET, "client_secret_in": "post" }),
             asks().client_secret_post("me", SECRET),
         ),
         (
@@ -629,7 +629,7 @@ fn introspection() {
     ];
     if let Ok(key) = key {
         ways.push((
-            json!({ "private_key": pem, "private_key_algorithm": "ES256", "private_key_id": "k",
+            json!({ "client_id": "me", "private_key": pem, "private_key_algorithm": "ES256", "private_key_id": "k",
                 "assertion_audience": "https://x.example.com" }),
             asks()
                 .private_key_jwt("me", key.key_id("k"))
@@ -781,7 +781,7 @@ fn jwt() {
 fn every_layer_of_auth() {
     type Layer = AuthLayer<tower_mcp_auth::api_key::ApiKeys>;
     type Set = fn(Layer) -> Result<Layer, ConfigError>;
-    let cases: [(Value, Set); 14] = [
+    let cases: [(Value, Set); 15] = [
         (json!({ "public_paths": ["/a", "/b"] }), |l| {
             l.public_path("/a")?.public_path("/b")
         }),
@@ -791,15 +791,21 @@ fn every_layer_of_auth() {
         (json!({ "sse_endpoints": { "sse": true } }), |l| {
             l.sse_endpoints(SseEndpoints::new().sse(true))
         }),
-        (json!({ "sse_endpoints": { "messages": false } }), |l| {
-            l.sse_endpoints(SseEndpoints::new().messages(false))
+        (json!({ "sse_endpoints": { "sse": false } }), |l| {
+            l.sse_endpoints(SseEndpoints::new())
         }),
-        (json!({ "sse_endpoints": { "sse_path": "/x" } }), |l| {
-            l.sse_endpoints(SseEndpoints::new().paths("/x", "/messages"))
-        }),
-        (json!({ "sse_endpoints": { "messages_path": "/x" } }), |l| {
-            l.sse_endpoints(SseEndpoints::new().paths("/sse", "/x"))
-        }),
+        (
+            json!({ "sse_endpoints": { "sse": false, "messages": false } }),
+            |l| l.sse_endpoints(SseEndpoints::new().messages(false)),
+        ),
+        (
+            json!({ "sse_endpoints": { "sse": false, "sse_path": "/x" } }),
+            |l| l.sse_endpoints(SseEndpoints::new().paths("/x", "/messages")),
+        ),
+        (
+            json!({ "sse_endpoints": { "sse": false, "messages_path": "/x" } }),
+            |l| l.sse_endpoints(SseEndpoints::new().paths("/sse", "/x")),
+        ),
         (json!({ "forbidden_query_names": ["a", "b"] }), |l| {
             l.forbidden_query_names(["a", "b"])
         }),

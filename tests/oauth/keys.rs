@@ -1,8 +1,11 @@
 //! Keys while the authorization server works: when they are fetched, and how often.
 
+use std::time::Duration;
+
 use serde_json::json;
 use tokio::task::JoinSet;
-use tower_mcp_auth::oauth::AuthorizationServer;
+use tower_mcp_auth::OAuthLayer;
+use tower_mcp_auth::oauth::{AuthorizationServer, KeyLimits};
 
 use crate::support::*;
 
@@ -445,4 +448,26 @@ async fn warm_up_fetches_before_the_first_request() {
     let error = guarded.layer.warm_up().await.unwrap_err();
     assert_eq!(error.reason(), "keys_unavailable");
     assert!(error.detail().unwrap().contains("status 500"), "{error:?}");
+}
+
+#[tokio::test]
+async fn keys_may_be_fresh_for_ever() {
+    const FOR_EVER: Duration = Duration::MAX;
+
+    let key = Key::new("a");
+    let web = Web::with_issuer(&[&key]);
+    let layer = OAuthLayer::builder(RESOURCE)
+        .unwrap()
+        .authorization_server(AuthorizationServer::new(ISSUER).unwrap())
+        .unwrap()
+        .key_limits(
+            KeyLimits::new()
+                .lifetime(FOR_EVER)
+                .lifetimes(FOR_EVER..=FOR_EVER),
+        )
+        .fetch(web.clone())
+        .build()
+        .unwrap();
+    layer.warm_up().await.unwrap();
+    assert!(layer.health()[0].1.serving);
 }

@@ -81,7 +81,12 @@ fn one_line_break_is_dropped_and_no_more() {
 #[test]
 fn a_file_that_holds_no_secret_is_named() {
     let too_large = "x".repeat(SecretSource::MAX_BYTES + 1);
-    let cases: [(&str, &[u8], &str); 6] = [
+    let cases: [(&str, &[u8], &str); 7] = [
+        (
+            "mark",
+            b"\xef\xbb\xbf8167354920\n",
+            "begins with a byte order mark: save it without",
+        ),
         ("empty", b"", "is empty"),
         ("line", b"\n", "is empty"),
         ("windows-line", b"\r\n", "is empty"),

@@ -483,3 +483,51 @@ fn it_fits_where_the_layer_inside_fits() {
         Option<Response<()>>,
     )>((router, None, None));
 }
+
+#[tokio::test]
+async fn behind_a_buffer_no_request_is_lost_or_served_twice() {
+    let (layer, handle) = ReloadLayer::new(Tag::new(1));
+    let served = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&served);
+    let inner = service_fn(move |_: u64| {
+        counted.fetch_add(1, Ordering::SeqCst);
+        ready(Ok::<_, tower::BoxError>(()))
+    });
+    let service = layer.layer(tower::buffer::Buffer::new(inner, 1));
+    for generation in 2..=50 {
+        // The place in the queue that was reserved goes back with the old service.
+        let mut reserved = service.clone();
+        reserved.ready().await.unwrap();
+        handle.reload(Tag::new(generation));
+        assert_eq!(reserved.call(7).await.unwrap(), generation);
+    }
+    assert_eq!(served.load(Ordering::SeqCst), 49);
+}
+
+/// A layer that makes no service.
+#[derive(Clone, Debug)]
+struct Broken(Option<Tag>);
+
+impl<S> Layer<S> for Broken {
+    type Service = Tagged<S>;
+
+    fn layer(&self, inner: S) -> Tagged<S> {
+        self.0.as_ref().expect("a layer that works").layer(inner)
+    }
+}
+
+#[tokio::test]
+async fn a_layer_that_panics_serves_nobody_and_is_replaced_like_any_other() {
+    let (layer, handle) = ReloadLayer::new(Broken(Some(Tag::new(1))));
+    let service = layer.layer(service_fn(async |_: u64| Ok::<_, Infallible>(())));
+    assert_eq!(service.clone().oneshot(0).await.unwrap(), 1);
+
+    handle.reload(Broken(None));
+    // What was taken out does not go on serving.
+    for _ in 0..2 {
+        let asked = tokio::spawn(service.clone().oneshot(0));
+        assert!(asked.await.unwrap_err().is_panic());
+    }
+    handle.reload(Broken(Some(Tag::new(3))));
+    assert_eq!(service.oneshot(0).await.unwrap(), 3);
+}

@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderValue, Method};
 
 use super::authority::{Authority, Origin, default_port};
 use crate::credential::RequestHead;
-use crate::error::{AuthError, ConfigError, quoted};
+use crate::error::{AuthError, ConfigError, quoted, repeated};
 
 /// Where protected resource metadata lives (RFC 9728 section 3).
 const METADATA: &str = "/.well-known/oauth-protected-resource";
@@ -38,6 +38,29 @@ impl AllowedHost {
     }
 }
 
+/// Whether it is an origin that can be allowed.
+pub(crate) fn check_origin(origin: &str) -> Result<(), ConfigError> {
+    if Origin::parse(origin).is_some() {
+        return Ok(());
+    }
+    Err(ConfigError::new(
+        "allow_origin",
+        format!(
+            "{} is no origin: write `https://host` or `https://host:port`, without path, \
+             trailing slash or wildcard; `null` cannot be allowed, as any page can have it",
+            repeated(origin)
+        ),
+    ))
+}
+
+/// Whether a browser says `origin` where `allowed` is meant: however its host is written, and
+/// with the port of its scheme or without.
+#[cfg(all(feature = "config", feature = "cors"))]
+pub(crate) fn is_origin(origin: &str, allowed: &str) -> bool {
+    let both = Origin::parse(origin).zip(Origin::parse(allowed));
+    both.is_some_and(|(origin, allowed)| origin.is(&allowed))
+}
+
 impl Rules {
     pub(super) fn of(resource: &str) -> Result<Self, ConfigError> {
         let origin = resource.find("://").and_then(|scheme| {
@@ -56,7 +79,7 @@ impl Rules {
                 "resource",
                 format!(
                     "{} is no absolute http or https URL with a plain host",
-                    quoted(resource)
+                    repeated(resource)
                 ),
             ));
         };
@@ -78,7 +101,7 @@ impl Rules {
                 format!(
                     "{} is no host: write `host` or `host:port`, without scheme, path, wildcard \
                      or trailing dot",
-                    quoted(host)
+                    repeated(host)
                 ),
             ));
         }
@@ -90,16 +113,7 @@ impl Rules {
     }
 
     pub(super) fn allow_origin(&mut self, origin: &str) -> Result<(), ConfigError> {
-        if Origin::parse(origin).is_none() {
-            return Err(ConfigError::new(
-                "allow_origin",
-                format!(
-                    "{} is no origin: write `https://host` or `https://host:port`, without path, \
-                     trailing slash or wildcard; `null` cannot be allowed, as any page can have it",
-                    quoted(origin)
-                ),
-            ));
-        }
+        check_origin(origin)?;
         self.origins.push(origin.into());
         Ok(())
     }

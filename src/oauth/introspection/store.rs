@@ -30,6 +30,9 @@ use crate::telemetry::{CallEnd, IntrospectionMeter, NowAndThen};
 /// How long an answer "active" is remembered past its life. It is not used any more, but its
 /// token is told from those nobody ever called good.
 const MEMORY: Duration = Duration::from_secs(300);
+
+/// How long moka is told to keep anything.
+const LONGEST: Duration = Duration::from_secs(365 * 86_400);
 /// The bytes of claims kept, with 1 KiB an answer for the rest.
 const MAX_BYTES: u64 = 64 << 20;
 
@@ -107,7 +110,9 @@ impl Introspector {
         clock: Clock,
     ) -> Self {
         let limits = settings.limits.clone();
-        let life = limits.positive_life.saturating_add(MEMORY);
+        // moka refuses a thousand years; how long an answer is good is not its business.
+        let remember = |life: Duration, more| life.saturating_add(more).min(LONGEST);
+        let life = remember(limits.positive_life, MEMORY);
         let share = MAX_BYTES
             .checked_div(limits.max_answers)
             .unwrap_or(MAX_BYTES);
@@ -134,7 +139,7 @@ impl Introspector {
             active: Remembered::new(active, limits.max_answers),
             refused: Cache::builder()
                 .max_capacity(limits.max_answers)
-                .time_to_live(limits.negative_life.saturating_add(Duration::from_secs(1)))
+                .time_to_live(remember(limits.negative_life, Duration::from_secs(1)))
                 .build(),
             calls: Mutex::new(Calls::new(limits.new_tokens_per_second, now)),
             waiting: AtomicUsize::new(0),

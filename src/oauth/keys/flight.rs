@@ -176,7 +176,7 @@ impl KeyStore {
     fn land_keys(&self, loaded: Loaded) -> Landing {
         let now = self.clock.monotonic();
         let lifetime = lifetime(&loaded.headers, self.clock.now(), &self.limits);
-        let fresh_until = now + lifetime;
+        let fresh_until = now.saturating_add(lifetime);
         // At 80 %, and half a minute before the end at least.
         let ahead = (lifetime / 5).max(Duration::from_secs(30));
         let times = Times {
@@ -216,7 +216,7 @@ impl KeyStore {
         let why: Arc<str> = why.into();
         attempts.in_flight = None;
         attempts.failures = attempts.failures.saturating_add(1);
-        attempts.not_before = now + retry;
+        attempts.not_before = now.saturating_add(retry);
         attempts.failed_at = attempts.last;
         attempts.failure = Some(Arc::clone(&why));
         Landing::Failure { why, retry }

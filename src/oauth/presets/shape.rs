@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::error::ConfigError;
+use crate::error::{ConfigError, repeated};
 use crate::jose::{Algorithm, Quirks, Required, ScopeClaim};
 use crate::oauth::AuthorizationServer;
 
@@ -90,8 +90,9 @@ pub(super) fn host<'h>(setting: &'static str, host: &'h str) -> Result<&'h str, 
     Err(ConfigError::new(
         setting,
         format!(
-            "{host:?} is not a host alone, in lower case, without `https://`, port and path; is a \
-             variable of the environment not set?"
+            "{} is not a host alone, in lower case, without `https://`, port and path; is a \
+             variable of the environment not set?",
+            repeated(host)
         ),
     ))
 }
