@@ -2,9 +2,9 @@
 //! it a table of the entries in use now.
 //!
 //! A look-up in moka pins an epoch, reads a clock and tells of itself through a channel, so
-//! that moka knows what to let go first. In the table it is one line of memory. Of the first
-//! uses moka is told the 1st, 2nd, 4th and so on, and then one of [`TOLD_EVERY`]: it still
-//! knows what is used, and what is used most.
+//! that moka knows what to let go first. In the table it is one line of memory. Moka is told
+//! of a use soon, at [`TOLD_FIRST`], and then of one in [`TOLD_EVERY`]: it still knows what
+//! is used, and what is used most.
 //!
 //! The table keeps nothing alive: what moka lets go is gone from it, but for the empty shell of
 //! some 300 bytes that each place holds until another entry takes it. What is forgotten on
@@ -19,6 +19,8 @@ use moka::sync::Cache;
 use crate::asking::Digest;
 use crate::digest::ByDigest;
 
+/// The first use of an entry in the table that moka is told.
+const TOLD_FIRST: u32 = 4;
 /// Of so many uses of an entry moka is told one.
 const TOLD_EVERY: u32 = 32;
 /// Places that share one line of memory.
@@ -37,12 +39,13 @@ pub(super) struct Remembered<T> {
     generation: AtomicU64,
 }
 
-/// One thing remembered.
+/// One thing remembered. In this order, because what a look-up needs is then side by side.
+#[repr(C)]
 pub(super) struct Entry<T> {
-    digest: Digest,
     generation: u64,
-    forgotten: AtomicBool,
     uses: AtomicU32,
+    forgotten: AtomicBool,
+    digest: Digest,
     value: T,
 }
 
@@ -55,7 +58,7 @@ impl<T> Entry<T> {
     fn tells(&self) -> bool {
         let uses = self.uses.load(Ordering::Relaxed).wrapping_add(1);
         self.uses.store(uses, Ordering::Relaxed);
-        uses.is_multiple_of(TOLD_EVERY) || uses.is_power_of_two()
+        uses == TOLD_FIRST || uses.is_multiple_of(TOLD_EVERY)
     }
 }
 

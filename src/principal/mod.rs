@@ -38,14 +38,16 @@ pub struct Principal {
     context: Option<Arc<RefusalContext>>,
 }
 
+// In this order, because what every request needs is then beside the reference count.
+#[repr(C)]
 struct Inner {
     provider: Cow<'static, str>,
+    scopes: Scopes,
+    expires_at: Option<Duration>,
     issuer: Option<Arc<str>>,
     subject: Option<Name>,
     username: Option<Name>,
     client_id: Option<Name>,
-    scopes: Scopes,
-    expires_at: Option<Duration>,
     stranger: Option<StrangerDigest>,
     raw_claims: Option<String>,
     id: OnceLock<PrincipalId>,
