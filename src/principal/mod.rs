@@ -1,5 +1,7 @@
 //! [`Principal`]: who a request comes from, once a layer has accepted its credential.
 
+mod builder;
+mod caller;
 mod id;
 
 use std::borrow::Cow;
@@ -12,10 +14,13 @@ use http::Extensions;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+#[cfg(feature = "jwt")]
+pub(crate) use self::builder::ClaimedNames;
+pub use self::builder::PrincipalBuilder;
+pub(crate) use self::caller::{Caller, NoPrincipal};
 pub use self::id::PrincipalId;
 pub(crate) use self::id::StrangerDigest;
 use crate::challenge::RefusalContext;
-use crate::error::{AuthError, AuthErrorKind};
 use crate::scopes::Scopes;
 
 /// Who a request comes from, put into the request's extensions by the layer that
@@ -242,232 +247,5 @@ impl fmt::Debug for Principal {
             .field("id", &self.id().as_str())
             .field("scopes", &self.inner.scopes)
             .finish_non_exhaustive()
-    }
-}
-
-/// Makes a [`Principal`], for providers of your own and for unit tests of handlers.
-///
-/// ```
-/// use tower_mcp_auth::Principal;
-///
-/// let principal = Principal::builder("badge").subject("alice").build();
-/// assert_eq!(principal.subject(), Some("alice"));
-/// assert_eq!(principal.id().to_string(), "badge|sub=alice");
-/// ```
-#[must_use]
-pub struct PrincipalBuilder(Inner);
-
-impl PrincipalBuilder {
-    /// Sets the issuer.
-    #[inline]
-    pub fn issuer(mut self, issuer: impl Into<Arc<str>>) -> Self {
-        self.0.issuer = Some(issuer.into());
-        self
-    }
-
-    /// Sets the subject. An empty one is none: it would make one of all who have it.
-    #[inline]
-    pub fn subject(mut self, subject: impl Into<Box<str>>) -> Self {
-        self.0.subject = Name::own(subject.into());
-        self
-    }
-
-    /// Sets the name the id falls back to where there is no subject.
-    #[inline]
-    pub fn username(mut self, username: impl Into<Box<str>>) -> Self {
-        self.0.username = Name::own(username.into());
-        self
-    }
-
-    /// Sets the OAuth client.
-    #[inline]
-    pub fn client_id(mut self, client_id: impl Into<Box<str>>) -> Self {
-        self.0.client_id = Name::own(client_id.into());
-        self
-    }
-
-    /// Sets the scopes.
-    #[inline]
-    pub fn scopes(mut self, scopes: Scopes) -> Self {
-        self.0.scopes = scopes;
-        self
-    }
-
-    /// Sets the expiry, as time since 1970-01-01 UTC.
-    #[inline]
-    pub fn expires_at(mut self, since_epoch: Duration) -> Self {
-        self.0.expires_at = Some(since_epoch);
-        self
-    }
-
-    /// Sets the claims.
-    #[inline]
-    pub fn claims(mut self, claims: &Map<String, Value>) -> Self {
-        self.0.raw_claims = serde_json::to_string(claims).ok();
-        self
-    }
-
-    /// Sets the claims from a JSON object that was read and found good, and the names that
-    /// were found in it.
-    #[cfg(feature = "jwt")]
-    #[inline]
-    pub(crate) fn claimed(mut self, json: String, names: ClaimedNames) -> Self {
-        self.0.raw_claims = Some(json);
-        self.0.subject = names.subject;
-        self.0.username = names.username;
-        self.0.client_id = names.client_id;
-        self
-    }
-
-    /// Lets a digest of `credential` take part in the id where there is neither a subject
-    /// nor a username: two holders of different credentials are then never one principal.
-    #[inline]
-    pub fn told_apart_by(self, credential: &[u8]) -> Self {
-        if self.0.subject.is_some() || self.0.username.is_some() {
-            return self;
-        }
-        self.stranger(StrangerDigest::of(credential))
-    }
-
-    #[inline]
-    pub(crate) fn stranger(mut self, digest: StrangerDigest) -> Self {
-        self.0.stranger = Some(digest);
-        self
-    }
-
-    /// The finished principal.
-    #[inline]
-    pub fn build(self) -> Principal {
-        self.identity().principal()
-    }
-
-    #[inline]
-    pub(crate) fn identity(self) -> Identity {
-        Identity(Arc::new(self.0))
-    }
-}
-
-impl fmt::Debug for PrincipalBuilder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PrincipalBuilder").finish_non_exhaustive()
-    }
-}
-
-/// The names that a JSON text of claims has. They stand in that text, so the two are handed on
-/// together.
-#[cfg(feature = "jwt")]
-#[derive(Default)]
-pub(crate) struct ClaimedNames {
-    subject: Option<Name>,
-    username: Option<Name>,
-    client_id: Option<Name>,
-}
-
-#[cfg(feature = "jwt")]
-impl ClaimedNames {
-    /// Each name is a slice of `json`, or is copied.
-    pub(crate) fn new(
-        json: &str,
-        subject: Option<&str>,
-        username: Option<&str>,
-        client_id: Option<&str>,
-    ) -> Self {
-        let place = |name: Option<&str>| Name::within(json, name?);
-        Self {
-            subject: place(subject),
-            username: place(username),
-            client_id: place(client_id),
-        }
-    }
-
-    /// Whether they say whose the credential is.
-    pub(crate) fn name_somebody(&self) -> bool {
-        self.subject.is_some() || self.username.is_some()
-    }
-}
-
-impl Name {
-    fn own(name: Box<str>) -> Option<Self> {
-        (!name.is_empty()).then_some(Self::Own(name))
-    }
-
-    #[cfg(feature = "jwt")]
-    fn within(json: &str, name: &str) -> Option<Self> {
-        let start = name.as_ptr().addr().wrapping_sub(json.as_ptr().addr());
-        let place = start..start.wrapping_add(name.len());
-        match json.get(place.clone()) {
-            Some(same) if same == name && !name.is_empty() => Some(Self::InClaims(place)),
-            _ => Self::own(name.into()),
-        }
-    }
-}
-
-/// The mark an auth layer leaves on a request it let through without a principal.
-#[derive(Clone, Debug)]
-pub(crate) struct NoPrincipal {
-    pub(crate) context: Arc<RefusalContext>,
-    /// What the request would have been refused for.
-    pub(crate) observed: Option<AuthError>,
-}
-
-/// Whose request it is, as a layer further in sees it.
-#[derive(Clone, Copy)]
-pub(crate) struct Caller<'a> {
-    /// `None` for a request that was let through without a credential.
-    pub(crate) principal: Option<&'a Principal>,
-    pub(crate) context: &'a RefusalContext,
-    /// Why there is no principal, where a bad credential was only observed.
-    pub(crate) observed: Option<&'a AuthError>,
-}
-
-impl<'a> Caller<'a> {
-    /// `None` where no auth layer ran.
-    pub(crate) fn of(extensions: &'a Extensions) -> Option<Self> {
-        if let Some(principal) = extensions.get::<Principal>() {
-            return Some(Self {
-                principal: Some(principal),
-                context: principal.context(),
-                observed: None,
-            });
-        }
-        let mark: &NoPrincipal = extensions.get()?;
-        Some(Self {
-            principal: None,
-            context: &mark.context,
-            observed: mark.observed.as_ref(),
-        })
-    }
-
-    /// Whether a request is let pass that is to be refused for this: where refusals like it
-    /// are observed, or where it follows from one that was.
-    pub(crate) fn observes(self, error: &AuthError) -> bool {
-        let follows = || {
-            matches!(
-                error.kind(),
-                AuthErrorKind::Missing | AuthErrorKind::UnknownSession
-            )
-        };
-        self.observed.is_some() && follows() || self.context.observes(error.reason())
-    }
-
-    /// Whether scopes that were not granted are only observed. Who is nobody is refused for
-    /// the missing credential before scopes are looked at.
-    pub(crate) fn observes_scopes(self) -> bool {
-        let reason = match self.principal {
-            Some(_) => "insufficient_scope",
-            None => "missing_credential",
-        };
-        self.observed.is_some() || self.context.observes(reason)
-    }
-
-    /// Whether this error says again what was observed before.
-    pub(crate) fn repeats(self, error: &AuthError) -> bool {
-        self.observed.is_some() && error.kind() == AuthErrorKind::Missing
-    }
-
-    /// The scopes granted; none to nobody.
-    pub(crate) fn scopes(self) -> &'a Scopes {
-        static NONE: Scopes = Scopes::none();
-        self.principal.map_or(&NONE, Principal::scopes)
     }
 }

@@ -1,0 +1,236 @@
+//! serde_json, told to be as strict, says what is to be read.
+
+use proptest::prelude::*;
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+
+use super::*;
+
+/// serde_json, told to be as strict: holds the depth it stands at.
+struct Oracle(u32);
+
+impl<'de> DeserializeSeed<'de> for Oracle {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl Oracle {
+    fn inside<E: Error>(&self) -> Result<u32, E> {
+        let deeper = self.0 + 1;
+        let is_allowed = deeper <= MAX_DEPTH;
+        is_allowed.then_some(deeper).ok_or(E::custom("depth"))
+    }
+}
+
+impl<'de> Visitor<'de> for Oracle {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        let depth = self.inside()?;
+        while seq.next_element_seed(Self(depth))?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let depth = self.inside()?;
+        let mut names = BTreeSet::new();
+        while let Some(name) = map.next_key::<String>()? {
+            if name.starts_with(RESERVED) || !names.insert(name) {
+                return Err(A::Error::custom("name"));
+            }
+            map.next_value_seed(Self(depth))?;
+        }
+        Ok(())
+    }
+}
+
+fn oracle(json: &[u8]) -> bool {
+    let mut deserializer = serde_json::Deserializer::from_slice(json);
+    let is_object = json.trim_ascii_start().first() == Some(&b'{');
+    is_object && Oracle(0).deserialize(&mut deserializer).is_ok() && deserializer.end().is_ok()
+}
+
+fn reads(json: &[u8]) -> bool {
+    std::str::from_utf8(json).is_ok_and(|text| read_object(text, |_, _| Ok(())).is_ok())
+}
+
+#[test]
+fn what_is_read_is_what_serde_json_reads() {
+    let nested = |depth: usize| {
+        format!(
+            "{}1{}",
+            "{\"a\":[".repeat(depth / 2),
+            "]}".repeat(depth / 2)
+        )
+        .into_bytes()
+    };
+    let digits = |count: usize| format!("{{\"a\":{}}}", "9".repeat(count)).into_bytes();
+    let mut texts: Vec<Vec<u8>> = vec![nested(30), nested(32), nested(34), nested(200)];
+    texts.extend([300, 308, 309, 310, 400].map(digits));
+    for text in [
+        "",
+        " ",
+        "{}",
+        " {} ",
+        "{}x",
+        "{}{}",
+        "[]",
+        "1",
+        "null",
+        "{",
+        "}",
+        "{]",
+        "[}",
+        "\u{feff}{}",
+        "{,}",
+        "{\"a\":1,}",
+        "{\"a\" 1}",
+        "{\"a\":}",
+        "{a:1}",
+        "{'a':1}",
+        "{\"a\":1 \"b\":2}",
+        "{\"a\":1,\"b\":2}",
+        "{\"a\":1,\"a\":2}",
+        "{\"a\":1,\"\\u0061\":2}",
+        "{\"\\u0061\":1,\"a\":2}",
+        "{\"\\u0061\":1,\"\\u0061\":2}",
+        "{\"b\":{\"a\":1,\"a\":2}}",
+        "{\"b\":[{\"a\":1,\"a\":2}]}",
+        "{\"\":1}",
+        "{\"\":1,\"\":2}",
+        "{\"$serde_json::private::Number\":\"1\"}",
+        "{\"a\":{\"$serde_json::private::RawValue\":\"1\"}}",
+        "{\"$a\":1}",
+        "{\"a\":01}",
+        "{\"a\":-}",
+        "{\"a\":-0}",
+        "{\"a\":+1}",
+        "{\"a\":.1}",
+        "{\"a\":1.}",
+        "{\"a\":1e}",
+        "{\"a\":1e+}",
+        "{\"a\":1e308}",
+        "{\"a\":1e309}",
+        "{\"a\":-1e309}",
+        "{\"a\":1E400}",
+        "{\"a\":0e999}",
+        "{\"a\":1e-999}",
+        "{\"a\":NaN}",
+        "{\"a\":Infinity}",
+        "{\"a\":tru}",
+        "{\"a\":truex}",
+        "{\"a\":nul}",
+        "{\"a\":\"\\ud800\"}",
+        "{\"a\":\"\\udc00\"}",
+        "{\"a\":\"\\ud83d\\ude00\"}",
+        "{\"a\":\"\\ud800\\ud800\"}",
+        "{\"\\ud800\":1}",
+        "{\"a\":\"\\x\"}",
+        "{\"a\":\"\\u12\"}",
+        "{\"a\":\"\\\"}",
+        "{\"a\":\"",
+        "{\"a\":\"\t\"}",
+        "{\"a\":\"\\t\\/\"}",
+        "{\"a\":\"\u{7f}\u{e9}\u{1f600}\"}",
+        "{\"a\":1}\0",
+        "{\"a\":/**/1}",
+        "{\"a\":\u{a0}1}",
+    ] {
+        texts.push(text.into());
+    }
+    texts.push(b"{\"a\":\"\xff\"}".into());
+    texts.push(b"{\"\xc0\x80\":1}".into());
+    for text in texts {
+        assert_eq!(reads(&text), oracle(&text), "{}", text.escape_ascii());
+    }
+}
+
+#[test]
+fn a_name_is_found_again_however_many_stand_between() {
+    for count in [1, FEW - 1, FEW, FEW + 1, 300] {
+        let names: Vec<String> = (0..count).map(|n| format!("\"n{n}\":{n}")).collect();
+        let once = format!("{{{}}}", names.join(","));
+        assert!(reads(once.as_bytes()), "{count}");
+        for again in [0, count / 2, count - 1] {
+            for name in [format!("n{again}"), format!("\\u006e{again}")] {
+                let twice = format!("{{{},\"{name}\":0}}", names.join(","));
+                let read = read_object(&twice, |_, _| Ok(()));
+                assert_eq!(read, Err(Refused::Duplicate), "{name} of {count}");
+            }
+        }
+    }
+}
+
+/// Texts that are JSON, or nearly.
+fn json() -> impl Strategy<Value = String> {
+    let leaf = prop_oneof![
+        Just("null".to_owned()),
+        Just("true".to_owned()),
+        any::<f64>().prop_map(|number| format!("{number:e}")),
+        any::<i64>().prop_map(|number| number.to_string()),
+        "-?[0-9]{1,3}(\\.[0-9]{0,2})?([eE][+-]?[0-9]{0,3})?",
+        "\"([a-c]|\\\\u00[46][0-3]|\\\\[ntux\"]|\\\\ud[89c]00|\u{e9})*\"",
+    ];
+    leaf.prop_recursive(6, 60, 6, |inner| {
+        let name = "\"([ab]|\\\\u0061|\\$)?\"";
+        let member = (name, inner.clone()).prop_map(|(name, value)| format!("{name}: {value}"));
+        prop_oneof![
+            prop::collection::vec(inner, 0..4).prop_map(|all| format!("[{}]", all.join(","))),
+            prop::collection::vec(member, 0..4).prop_map(|all| format!("{{{}}}", all.join(", "))),
+        ]
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4000))]
+
+    #[test]
+    fn any_json_is_read_or_refused_as_by_serde_json(value in json(), name in "[ab]{1,2}") {
+        let text = format!("{{\"{name}\":{value}}}");
+        prop_assert_eq!(reads(text.as_bytes()), oracle(text.as_bytes()), "{}", text);
+    }
+
+    #[test]
+    fn json_with_a_fault_is_read_or_refused_as_by_serde_json(
+        value in json(),
+        at in any::<prop::sample::Index>(),
+        byte in prop_oneof![prop::sample::select(&b"{}[],:\"\\0-.eE u1"[..]), any::<u8>()],
+    ) {
+        let mut text = format!("{{\"a\":{value}}}").into_bytes();
+        let at = at.index(text.len());
+        text[at] = byte;
+        prop_assert_eq!(reads(&text), oracle(&text), "{}", text.escape_ascii());
+        text.truncate(at);
+        prop_assert_eq!(reads(&text), oracle(&text), "{}", text.escape_ascii());
+    }
+}

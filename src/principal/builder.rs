@@ -1,0 +1,165 @@
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use super::{Identity, Inner, Name, Principal, StrangerDigest};
+use crate::scopes::Scopes;
+
+/// Makes a [`Principal`], for providers of your own and for unit tests of handlers.
+///
+/// ```
+/// use tower_mcp_auth::Principal;
+///
+/// let principal = Principal::builder("badge").subject("alice").build();
+/// assert_eq!(principal.subject(), Some("alice"));
+/// assert_eq!(principal.id().to_string(), "badge|sub=alice");
+/// ```
+#[must_use]
+pub struct PrincipalBuilder(pub(super) Inner);
+
+impl PrincipalBuilder {
+    /// Sets the issuer.
+    #[inline]
+    pub fn issuer(mut self, issuer: impl Into<Arc<str>>) -> Self {
+        self.0.issuer = Some(issuer.into());
+        self
+    }
+
+    /// Sets the subject. An empty one is none: it would make one of all who have it.
+    #[inline]
+    pub fn subject(mut self, subject: impl Into<Box<str>>) -> Self {
+        self.0.subject = Name::own(subject.into());
+        self
+    }
+
+    /// Sets the name the id falls back to where there is no subject.
+    #[inline]
+    pub fn username(mut self, username: impl Into<Box<str>>) -> Self {
+        self.0.username = Name::own(username.into());
+        self
+    }
+
+    /// Sets the OAuth client.
+    #[inline]
+    pub fn client_id(mut self, client_id: impl Into<Box<str>>) -> Self {
+        self.0.client_id = Name::own(client_id.into());
+        self
+    }
+
+    /// Sets the scopes.
+    #[inline]
+    pub fn scopes(mut self, scopes: Scopes) -> Self {
+        self.0.scopes = scopes;
+        self
+    }
+
+    /// Sets the expiry, as time since 1970-01-01 UTC.
+    #[inline]
+    pub fn expires_at(mut self, since_epoch: Duration) -> Self {
+        self.0.expires_at = Some(since_epoch);
+        self
+    }
+
+    /// Sets the claims.
+    #[inline]
+    pub fn claims(mut self, claims: &Map<String, Value>) -> Self {
+        self.0.raw_claims = serde_json::to_string(claims).ok();
+        self
+    }
+
+    /// Sets the claims from a JSON object that was read and found good, and the names that
+    /// were found in it.
+    #[cfg(feature = "jwt")]
+    #[inline]
+    pub(crate) fn claimed(mut self, json: String, names: ClaimedNames) -> Self {
+        self.0.raw_claims = Some(json);
+        self.0.subject = names.subject;
+        self.0.username = names.username;
+        self.0.client_id = names.client_id;
+        self
+    }
+
+    /// Lets a digest of `credential` take part in the id where there is neither a subject
+    /// nor a username: two holders of different credentials are then never one principal.
+    #[inline]
+    pub fn told_apart_by(self, credential: &[u8]) -> Self {
+        if self.0.subject.is_some() || self.0.username.is_some() {
+            return self;
+        }
+        self.stranger(StrangerDigest::of(credential))
+    }
+
+    #[inline]
+    pub(crate) fn stranger(mut self, digest: StrangerDigest) -> Self {
+        self.0.stranger = Some(digest);
+        self
+    }
+
+    /// The finished principal.
+    #[inline]
+    pub fn build(self) -> Principal {
+        self.identity().principal()
+    }
+
+    #[inline]
+    pub(crate) fn identity(self) -> Identity {
+        Identity(Arc::new(self.0))
+    }
+}
+
+impl fmt::Debug for PrincipalBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PrincipalBuilder").finish_non_exhaustive()
+    }
+}
+
+/// The names that a JSON text of claims has. They stand in that text, so the two are handed on
+/// together.
+#[cfg(feature = "jwt")]
+#[derive(Default)]
+pub(crate) struct ClaimedNames {
+    subject: Option<Name>,
+    username: Option<Name>,
+    client_id: Option<Name>,
+}
+
+#[cfg(feature = "jwt")]
+impl ClaimedNames {
+    /// Each name is a slice of `json`, or is copied.
+    pub(crate) fn new(
+        json: &str,
+        subject: Option<&str>,
+        username: Option<&str>,
+        client_id: Option<&str>,
+    ) -> Self {
+        let place = |name: Option<&str>| Name::within(json, name?);
+        Self {
+            subject: place(subject),
+            username: place(username),
+            client_id: place(client_id),
+        }
+    }
+
+    /// Whether they say whose the credential is.
+    pub(crate) fn name_somebody(&self) -> bool {
+        self.subject.is_some() || self.username.is_some()
+    }
+}
+
+impl Name {
+    fn own(name: Box<str>) -> Option<Self> {
+        (!name.is_empty()).then_some(Self::Own(name))
+    }
+
+    #[cfg(feature = "jwt")]
+    fn within(json: &str, name: &str) -> Option<Self> {
+        let start = name.as_ptr().addr().wrapping_sub(json.as_ptr().addr());
+        let place = start..start.wrapping_add(name.len());
+        match json.get(place.clone()) {
+            Some(same) if same == name && !name.is_empty() => Some(Self::InClaims(place)),
+            _ => Self::own(name.into()),
+        }
+    }
+}
