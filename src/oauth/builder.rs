@@ -162,7 +162,8 @@ impl OAuthLayerBuilder {
     ///
     /// # Errors
     /// There is no authorization server, or two trust the same issuer; a required scope is not
-    /// one (`offline_access` never is); a key of a static set is not valid, or serves none of
+    /// one (`offline_access` never is); a number of the [`KeyLimits`] would let no token pass; a
+    /// key of a static set is not valid, or serves none of
     /// the algorithms; or two servers take opaque tokens and nothing tells these apart.
     pub fn build(self) -> Result<OAuthLayer, ConfigError> {
         if self.servers.is_empty() {
@@ -171,6 +172,7 @@ impl OAuthLayerBuilder {
                 "there is none, so no token could pass; name at least one",
             ));
         }
+        self.key_limits.check()?;
         let required_scopes = checked_scopes("required_scopes", &self.required_scopes)?;
         let issuers = self.servers.iter().map(AuthorizationServer::issuer);
         let document = self.resource.document(issuers);

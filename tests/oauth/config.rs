@@ -1,9 +1,10 @@
 //! What is refused before serving, by the setting that is wrong.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use tower_mcp_auth::jose::Algorithm;
-use tower_mcp_auth::oauth::{AuthorizationServer, ProtectedResource};
+use tower_mcp_auth::oauth::{AuthorizationServer, KeyLimits, ProtectedResource};
 use tower_mcp_auth::{ConfigError, OAuthLayer};
 
 use crate::support::*;
@@ -250,4 +251,29 @@ fn tenants_of_a_template_are_an_allow_list() {
         .build()
         .unwrap();
     assert_eq!(layer.health().len(), 1000);
+}
+
+#[test]
+fn limits_with_which_no_token_could_pass() {
+    let (zero, second) = (Duration::ZERO, Duration::from_secs(1));
+    let limits = KeyLimits::new;
+    let backwards = RangeInclusive::new(second, zero);
+    for (wrong, setting) in [
+        (limits().deadline(zero), "deadline"),
+        (limits().lifetime(zero), "lifetime"),
+        (limits().lifetimes(backwards.clone()), "lifetimes"),
+        (limits().backoff(backwards), "backoff"),
+        (limits().max_document_bytes(0), "max_document_bytes"),
+        (limits().max_set_bytes(0), "max_set_bytes"),
+        (limits().max_keys(0), "max_keys"),
+    ] {
+        let builder = OAuthLayer::builder(RESOURCE).unwrap();
+        let builder = builder.authorization_server(ISSUER).unwrap();
+        refused(builder.key_limits(wrong).build(), setting);
+    }
+    // Nobody waits, and nothing is kept past its life: both can be meant.
+    let strict = limits().waiting(0).stale(zero).cooldown(zero);
+    let builder = OAuthLayer::builder(RESOURCE).unwrap();
+    let builder = builder.authorization_server(ISSUER).unwrap();
+    assert!(builder.key_limits(strict).build().is_ok());
 }

@@ -89,6 +89,12 @@ impl Introspection {
                 "`no_opaque_tokens` and `token_prefix` contradict each other: keep one",
             );
         }
+        if self.limits.timeout.is_zero() {
+            return refuse("timeout", "with zero no call would ever succeed");
+        }
+        if self.limits.max_answer_bytes == 0 {
+            return refuse("max_answer_bytes", "with zero no answer would fit");
+        }
         if self.token_lengths.is_empty() || *self.token_lengths.end() > MAX_TOKEN {
             return refuse(
                 "token_lengths",

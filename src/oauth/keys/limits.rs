@@ -1,6 +1,8 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use crate::error::ConfigError;
+
 /// The numbers the keys of an authorization server live by. Each has a default that fits
 /// servers of real life.
 ///
@@ -115,5 +117,46 @@ impl KeyLimits {
     pub fn max_keys(mut self, keys: usize) -> Self {
         self.max_keys = keys;
         self
+    }
+
+    /// Refuses numbers with which no token could ever pass, and ranges that are none.
+    pub(in crate::oauth) fn check(&self) -> Result<(), ConfigError> {
+        let ranges = [("backoff", &self.backoff), ("lifetimes", &self.lifetimes)];
+        if let Some((setting, _)) = ranges.iter().find(|(_, range)| range.is_empty()) {
+            return Err(ConfigError::new(
+                setting,
+                "the least is more than the most; exchange them",
+            ));
+        }
+        let zeros = [
+            (
+                "deadline",
+                self.deadline.is_zero(),
+                "no fetch would ever succeed",
+            ),
+            (
+                "lifetime",
+                self.lifetime.is_zero(),
+                "keys would arrive too old to serve",
+            ),
+            (
+                "max_document_bytes",
+                self.max_document_bytes == 0,
+                "no metadata would fit",
+            ),
+            (
+                "max_set_bytes",
+                self.max_set_bytes == 0,
+                "no key set would fit",
+            ),
+            ("max_keys", self.max_keys == 0, "no key set would fit"),
+        ];
+        match zeros.into_iter().find(|(_, is_zero, _)| *is_zero) {
+            Some((setting, _, why)) => Err(ConfigError::new(
+                setting,
+                format!("with zero {why}; leave the setting out for its default"),
+            )),
+            None => Ok(()),
+        }
     }
 }

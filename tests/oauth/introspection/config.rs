@@ -168,6 +168,10 @@ fn values_that_make_no_sense() {
         trusts(introspection().no_opaque_tokens()),
         "no_opaque_tokens",
     );
+    let never = introspection().timeout(Duration::ZERO);
+    refused(trusts(never), "timeout");
+    let nothing = introspection().max_answer_bytes(0);
+    refused(trusts(nothing), "max_answer_bytes");
     #[allow(clippy::reversed_empty_ranges)]
     let empty = introspection().token_lengths(20..=10);
     refused(trusts(empty), "token_lengths");
