@@ -3,56 +3,56 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
 use http::Response;
+use http_body::Body;
 use pin_project_lite::pin_project;
 
 use super::client::Client;
 use super::layer::State as Counts;
 use crate::auth::ResponseBody;
 use crate::error::{AuthError, AuthErrorKind};
+use crate::refusal::Answer;
 
 pin_project! {
     /// The future of a [`FailedAttempts`](super::FailedAttempts).
-    pub struct ResponseFuture<F> {
+    pub struct ResponseFuture<ReqBody, F> {
         #[pin]
-        state: State<F>,
+        state: State<ReqBody, F>,
     }
 }
 
 pin_project! {
     #[project = StateProj]
-    enum State<F> {
+    enum State<ReqBody, F> {
         Inner {
             #[pin]
             future: F,
             counted: (Arc<Counts>, Client),
         },
         Respond {
-            response: Option<Response<Bytes>>,
+            answer: Answer<ReqBody>,
         },
     }
 }
 
-impl<F> ResponseFuture<F> {
+impl<ReqBody, F> ResponseFuture<ReqBody, F> {
     pub(super) fn inner(future: F, counted: (Arc<Counts>, Client)) -> Self {
         Self {
             state: State::Inner { future, counted },
         }
     }
 
-    pub(super) fn respond(response: Response<Bytes>) -> Self {
+    pub(super) fn respond(answer: Answer<ReqBody>) -> Self {
         Self {
-            state: State::Respond {
-                response: Some(response),
-            },
+            state: State::Respond { answer },
         }
     }
 }
 
-impl<F, ResBody, E> Future for ResponseFuture<F>
+impl<ReqBody, F, ResBody, E> Future for ResponseFuture<ReqBody, F>
 where
     F: Future<Output = Result<Response<ResBody>, E>>,
+    ReqBody: Body,
 {
     type Output = Result<Response<ResponseBody<ResBody>>, E>;
 
@@ -66,10 +66,8 @@ where
                 }
                 Poll::Ready(Ok(response.map(ResponseBody::inner)))
             }
-            StateProj::Respond { response } => {
-                let response = response
-                    .take()
-                    .expect("ResponseFuture polled after completion");
+            StateProj::Respond { answer } => {
+                let response = ready!(answer.poll(cx));
                 Poll::Ready(Ok(response.map(ResponseBody::own)))
             }
         }
@@ -85,7 +83,7 @@ fn is_failed_attempt(error: &AuthError) -> bool {
     is_of_kind && error.principal_id().is_none()
 }
 
-impl<F> fmt::Debug for ResponseFuture<F> {
+impl<ReqBody, F> fmt::Debug for ResponseFuture<ReqBody, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ResponseFuture").finish_non_exhaustive()
     }

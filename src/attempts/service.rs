@@ -3,6 +3,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use http::{Request, Response};
+use http_body::Body;
 use tower_service::Service;
 
 use super::future::ResponseFuture;
@@ -10,7 +11,7 @@ use super::layer::State;
 use crate::auth::ResponseBody;
 use crate::credential::RequestHead;
 use crate::error::AuthError;
-use crate::refusal::{refuse, server_error};
+use crate::refusal::{Answer, refuse, server_error};
 use crate::telemetry::{self, Case, Stage};
 
 /// The service made by a [`FailedAttemptsLayer`](super::FailedAttemptsLayer).
@@ -48,10 +49,11 @@ impl<S> FailedAttempts<S> {
 impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for FailedAttempts<S>
 where
     S: Service<Request<ReqBody>, Response = Response<ResBody>>,
+    ReqBody: Body,
 {
     type Response = Response<ResponseBody<ResBody>>;
     type Error = S::Error;
-    type Future = ResponseFuture<S::Future>;
+    type Future = ResponseFuture<ReqBody, S::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
@@ -61,13 +63,14 @@ where
         let head = RequestHead::of(&request);
         let Some(client) = self.state.client(head) else {
             telemetry::no_client_address();
-            return ResponseFuture::respond(server_error());
+            return ResponseFuture::respond(Answer::to(request, server_error()));
         };
         let (context, case) = (self.state.context(), Case::new(Stage::Attempts, None));
         if let Some(left) = self.state.blocked(client) {
             let error = AuthError::too_many_requests("too_many_failed_attempts", left)
                 .with_description("There were too many failed attempts from this address");
-            return ResponseFuture::respond(refuse(error, context, head, case));
+            let refusal = refuse(error, context, head, case);
+            return ResponseFuture::respond(Answer::to(request, refusal));
         }
         case.accepted(head, &context.audit);
         let counted = (Arc::clone(&self.state), client);

@@ -5,6 +5,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, Request, Response};
+use http_body::Body;
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
@@ -16,7 +17,7 @@ use crate::credential::{self, Location, RequestHead};
 use crate::error::AuthError;
 use crate::observe::Observed;
 use crate::principal::{NoPrincipal, Principal};
-use crate::refusal::refuse;
+use crate::refusal::{Answer, refuse};
 use crate::telemetry::Case;
 
 /// How an accepted request is made ready for the inner service.
@@ -182,7 +183,7 @@ pin_project! {
             afterwards: Afterwards,
         },
         Respond {
-            response: Option<Response<Bytes>>,
+            answer: Answer<ReqBody>,
         },
     }
 }
@@ -208,11 +209,9 @@ impl<S, ReqBody, F> ResponseFuture<S, ReqBody, F> {
         }
     }
 
-    pub(super) fn respond(response: Response<Bytes>) -> Self {
+    pub(super) fn respond(answer: Answer<ReqBody>) -> Self {
         Self {
-            state: State::Respond {
-                response: Some(response),
-            },
+            state: State::Respond { answer },
         }
     }
 }
@@ -220,6 +219,7 @@ impl<S, ReqBody, F> ResponseFuture<S, ReqBody, F> {
 impl<S, ReqBody, ResBody, E> Future for ResponseFuture<S, ReqBody, S::Future>
 where
     S: Service<Request<ReqBody>, Response = Response<ResBody>, Error = E>,
+    ReqBody: Body,
 {
     type Output = Result<Response<ResponseBody<ResBody>>, E>;
 
@@ -237,7 +237,7 @@ where
                             afterwards,
                         },
                         Err(refusal) => State::Respond {
-                            response: Some(refusal),
+                            answer: Answer::to(request, refusal),
                         },
                     }
                 }
@@ -245,10 +245,8 @@ where
                     let response = ready!(future.poll(cx))?;
                     return Poll::Ready(Ok(std::mem::take(afterwards).apply(response)));
                 }
-                StateProj::Respond { response } => {
-                    let response = response
-                        .take()
-                        .expect("ResponseFuture polled after completion");
+                StateProj::Respond { answer } => {
+                    let response = ready!(answer.poll(cx));
                     return Poll::Ready(Ok(response.map(ResponseBody::own)));
                 }
             };

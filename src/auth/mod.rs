@@ -92,6 +92,16 @@
 //! timer of Tokio while they wait; outside a Tokio runtime they end with the next frame. A
 //! runtime whose timers are switched off panics.
 //!
+//! # The body of a refused request
+//!
+//! A request can be refused by its head alone, while its body is still on its way. Over
+//! HTTP/1 the next request of the connection begins behind that body, so every layer of this
+//! crate that refuses reads it first, up to 64 KiB and for half a second. Where it is larger,
+//! slower, broken, or held back for an answer (`Expect`), the refusal says
+//! `Connection: close` (RFC 9112 section 9.6): a client that is not told would send its next
+//! request into a connection that ends. HTTP/2 has a stream for each request, and there
+//! nothing is read.
+//!
 //! # Example
 //!
 //! ```

@@ -3,12 +3,14 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use http::{Request, Response};
+use http_body::Body;
 use tower_service::Service;
 
 use super::future::ResponseFuture;
 use super::judge::{Decision, State};
 use super::{Authenticate, ResponseBody};
 use crate::credential::RequestHead;
+use crate::refusal::Answer;
 
 /// The service made by an [`AuthLayer`](super::AuthLayer).
 ///
@@ -41,6 +43,7 @@ impl<S, P, ReqBody, ResBody> Service<Request<ReqBody>> for AuthService<S, P>
 where
     S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone,
     P: Authenticate,
+    ReqBody: Body,
 {
     type Response = Response<ResponseBody<ResBody>>;
     type Error = S::Error;
@@ -52,7 +55,7 @@ where
 
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
         match self.state.decide(RequestHead::of(&request)) {
-            Decision::Respond(response) => ResponseFuture::respond(response),
+            Decision::Respond(response) => ResponseFuture::respond(Answer::to(request, response)),
             Decision::Admit(header, accepted) => {
                 let admission = self.state.admission(header);
                 let afterwards = admission.admit(&mut request, accepted);

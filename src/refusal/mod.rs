@@ -1,10 +1,12 @@
 //! Refusals: the one place where an [`AuthError`] becomes a response.
 
+mod answer;
 mod challenge;
 mod grpc;
 mod json;
 mod jsonrpc;
 
+pub(crate) use self::answer::Answer;
 pub(crate) use self::jsonrpc::{internal_error, internal_error_response};
 
 use bytes::Bytes;

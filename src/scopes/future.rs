@@ -2,53 +2,53 @@ use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
 use http::Response;
+use http_body::Body;
 use pin_project_lite::pin_project;
 
 use crate::auth::ResponseBody;
 use crate::error::AuthError;
 use crate::observe::Observed;
+use crate::refusal::Answer;
 
 pin_project! {
     /// The future of a [`RequireScopes`](super::RequireScopes).
-    pub struct ResponseFuture<F> {
+    pub struct ResponseFuture<ReqBody, F> {
         #[pin]
-        kind: Kind<F>,
+        kind: Kind<ReqBody, F>,
     }
 }
 
 pin_project! {
     #[project = KindProj]
-    enum Kind<F> {
+    enum Kind<ReqBody, F> {
         Inner {
             #[pin]
             future: F,
             observed: Option<AuthError>,
         },
-        Respond { response: Option<Response<Bytes>> },
+        Respond { answer: Answer<ReqBody> },
     }
 }
 
-impl<F> ResponseFuture<F> {
+impl<ReqBody, F> ResponseFuture<ReqBody, F> {
     pub(super) fn inner(future: F, observed: Option<AuthError>) -> Self {
         Self {
             kind: Kind::Inner { future, observed },
         }
     }
 
-    pub(super) fn respond(response: Response<Bytes>) -> Self {
+    pub(super) fn respond(answer: Answer<ReqBody>) -> Self {
         Self {
-            kind: Kind::Respond {
-                response: Some(response),
-            },
+            kind: Kind::Respond { answer },
         }
     }
 }
 
-impl<F, B, E> Future for ResponseFuture<F>
+impl<ReqBody, F, B, E> Future for ResponseFuture<ReqBody, F>
 where
     F: Future<Output = Result<Response<B>, E>>,
+    ReqBody: Body,
 {
     type Output = Result<Response<ResponseBody<B>>, E>;
 
@@ -61,17 +61,15 @@ where
                 }
                 Ok(response.map(ResponseBody::inner))
             }
-            KindProj::Respond { response } => {
-                let response = response
-                    .take()
-                    .expect("ResponseFuture polled after completion");
+            KindProj::Respond { answer } => {
+                let response = ready!(answer.poll(cx));
                 Ok(response.map(ResponseBody::own))
             }
         })
     }
 }
 
-impl<F> fmt::Debug for ResponseFuture<F> {
+impl<ReqBody, F> fmt::Debug for ResponseFuture<ReqBody, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ResponseFuture").finish_non_exhaustive()
     }

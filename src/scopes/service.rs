@@ -2,6 +2,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use http::{Request, Response};
+use http_body::Body;
 use tower_service::Service;
 
 use super::ResponseFuture;
@@ -11,7 +12,7 @@ use crate::auth::ResponseBody;
 use crate::credential::RequestHead;
 use crate::error::AuthError;
 use crate::principal::Caller;
-use crate::refusal::{self, Outcome, refuse_or_observe};
+use crate::refusal::{self, Answer, Outcome, refuse_or_observe};
 use crate::telemetry::{self, Case, Stage};
 
 /// The service made by a [`RequireScopesLayer`](super::RequireScopesLayer).
@@ -70,10 +71,11 @@ pub(crate) fn refused(
 impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for RequireScopes<S>
 where
     S: Service<Request<ReqBody>, Response = Response<ResBody>>,
+    ReqBody: Body,
 {
     type Response = Response<ResponseBody<ResBody>>;
     type Error = S::Error;
-    type Future = ResponseFuture<S::Future>;
+    type Future = ResponseFuture<ReqBody, S::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
@@ -81,7 +83,7 @@ where
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
         match self.rule.judge(RequestHead::of(&request)) {
-            Outcome::Refuse(response) => ResponseFuture::respond(response),
+            Outcome::Refuse(refusal) => ResponseFuture::respond(Answer::to(request, refusal)),
             Outcome::Pass(observed) => ResponseFuture::inner(self.inner.call(request), observed),
         }
     }

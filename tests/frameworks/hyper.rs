@@ -156,3 +156,52 @@ async fn targets_as_they_stand_on_the_wire_widen_nothing() {
     let head = format!("GET http://localhost/mcp HTTP/1.1\r\nAuthorization:   bearer   {token}  ");
     assert_eq!(raw(address, &head).await, "HTTP/1.1 200 OK");
 }
+
+/// A client may write head and body in two pieces. An answer given between the two would have
+/// the server close the connection behind it, and the next request would fall into the void.
+#[tokio::test(start_paused = true)]
+async fn a_refused_request_does_not_cost_the_connection_it_came_by() {
+    let (mut client, server) = tokio::io::duplex(64 * 1024);
+    let service = hs256_layer().layer(tower::service_fn(whoami));
+    let builder = hyper::server::conn::http1::Builder::new();
+    let connection =
+        builder.serve_connection(TokioIo::new(server), TowerToHyperService::new(service));
+    tokio::spawn(connection);
+
+    for authorization in ["", "Authorization: Bearer bad\r\n"] {
+        let head = format!(
+            "POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n{authorization}\r\n"
+        );
+        client.write_all(head.as_bytes()).await.unwrap();
+        // Time stands still as long as somebody has work: the server has read the head.
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        client.write_all(b"{}").await.unwrap();
+        let head = response_head(&mut client).await;
+        assert!(head.starts_with("HTTP/1.1 401 "), "{head}");
+        assert!(!head.contains("connection:"), "{head}");
+    }
+    let head = format!(
+        "GET /mcp HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {}\r\n\r\n",
+        good_token()
+    );
+    client.write_all(head.as_bytes()).await.unwrap();
+    let head = response_head(&mut client).await;
+    assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+}
+
+/// The head of the next response; its body is read and dropped.
+async fn response_head(stream: &mut tokio::io::DuplexStream) -> String {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(stream.read_u8().await.expect("an open connection"));
+    }
+    let head = String::from_utf8(head).unwrap();
+    let length = head
+        .lines()
+        .find_map(|line| line.strip_prefix("content-length: "));
+    let mut body = vec![0; length.unwrap().parse().unwrap()];
+    stream.read_exact(&mut body).await.unwrap();
+    head
+}

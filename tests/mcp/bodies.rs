@@ -192,9 +192,15 @@ async fn frames_without_data_do_not_keep_a_reader_for_ever() {
     let keeper = Keeper::default();
     let handle = keeper.clone();
     let service = layer().layer(service_fn(move |request| handle.clone().serve(request)));
+    let mut later = request(Hollow::default());
+    *later.version_mut() = http::Version::HTTP_2;
+    let response = service.clone().oneshot(later).await.unwrap();
+    assert!(!response.headers().contains_key("connection"));
     let response = service.oneshot(request(Hollow::default())).await.unwrap();
     let error = response.extensions().get::<AuthError>().unwrap();
     assert_eq!(error.reason(), "body_hollow");
+    // What is left of the body stands before the next request.
+    assert_eq!(response.headers()["connection"], "close");
     assert!(keeper.0.lock().unwrap().is_empty());
 }
 
@@ -217,6 +223,8 @@ async fn the_body_of_nobody_is_not_read_where_everybody_needs_a_scope() {
     let body = Slow::of(&["not even JSON"]);
     let asked = Arc::clone(&body.asked);
     let mut request = request(body);
+    // Where nothing has to be read to keep the connection.
+    *request.version_mut() = http::Version::HTTP_2;
     insert_anonymous(request.extensions_mut());
     let error = ask(&layer, request).await.unwrap_err();
     assert_eq!(error.kind(), AuthErrorKind::Missing);

@@ -2,6 +2,7 @@
 
 use axum::Router;
 use axum::routing::get;
+use bytes::Bytes;
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use tower::{Layer, ServiceBuilder, ServiceExt};
@@ -196,11 +197,12 @@ fn needs_and_hierarchies_are_read_from_values() {
 #[test]
 fn the_layer_waits_for_the_service_behind_it() {
     let layer = RequireScopesLayer::new("read").unwrap();
-    let (mock, mut handle) = tower_test::mock::pair::<Request<()>, http::Response<()>>();
+    let (mock, mut handle) = tower_test::mock::pair::<Request<Full<Bytes>>, http::Response<()>>();
     handle.allow(0);
     let mut service = tokio_test::task::spawn(layer.layer(mock));
-    let ready = service
-        .enter(|cx, mut service| tower::Service::<Request<()>>::poll_ready(&mut *service, cx));
+    let ready = service.enter(|cx, mut service| {
+        tower::Service::<Request<Full<Bytes>>>::poll_ready(&mut *service, cx)
+    });
     assert!(ready.is_pending());
 }
 

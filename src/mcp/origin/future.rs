@@ -2,52 +2,52 @@ use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
 use http::Response;
+use http_body::Body;
 use pin_project_lite::pin_project;
 
 use crate::auth::ResponseBody;
+use crate::refusal::Answer;
 
 pin_project! {
     /// The future of an [`OriginService`](super::OriginService).
-    pub struct ResponseFuture<F> {
+    pub struct ResponseFuture<ReqBody, F> {
         #[pin]
-        state: State<F>,
+        state: State<ReqBody, F>,
     }
 }
 
 pin_project! {
     #[project = StateProj]
-    enum State<F> {
+    enum State<ReqBody, F> {
         Inner {
             #[pin]
             future: F,
         },
         Respond {
-            response: Option<Response<Bytes>>,
+            answer: Answer<ReqBody>,
         },
     }
 }
 
-impl<F> ResponseFuture<F> {
+impl<ReqBody, F> ResponseFuture<ReqBody, F> {
     pub(super) fn inner(future: F) -> Self {
         Self {
             state: State::Inner { future },
         }
     }
 
-    pub(super) fn respond(response: Response<Bytes>) -> Self {
+    pub(super) fn respond(answer: Answer<ReqBody>) -> Self {
         Self {
-            state: State::Respond {
-                response: Some(response),
-            },
+            state: State::Respond { answer },
         }
     }
 }
 
-impl<F, ResBody, E> Future for ResponseFuture<F>
+impl<ReqBody, F, ResBody, E> Future for ResponseFuture<ReqBody, F>
 where
     F: Future<Output = Result<Response<ResBody>, E>>,
+    ReqBody: Body,
 {
     type Output = Result<Response<ResponseBody<ResBody>>, E>;
 
@@ -57,17 +57,15 @@ where
                 let response = ready!(future.poll(cx))?;
                 Poll::Ready(Ok(response.map(ResponseBody::inner)))
             }
-            StateProj::Respond { response } => {
-                let response = response
-                    .take()
-                    .expect("ResponseFuture polled after completion");
+            StateProj::Respond { answer } => {
+                let response = ready!(answer.poll(cx));
                 Poll::Ready(Ok(response.map(ResponseBody::own)))
             }
         }
     }
 }
 
-impl<F> fmt::Debug for ResponseFuture<F> {
+impl<ReqBody, F> fmt::Debug for ResponseFuture<ReqBody, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ResponseFuture").finish_non_exhaustive()
     }

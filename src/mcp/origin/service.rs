@@ -3,13 +3,14 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use http::{Request, Response};
+use http_body::Body;
 use tower_service::Service;
 
 use super::future::ResponseFuture;
 use super::layer::State;
 use crate::auth::ResponseBody;
 use crate::credential::RequestHead;
-use crate::refusal::refuse;
+use crate::refusal::{Answer, refuse};
 use crate::telemetry::{Case, Stage};
 
 /// The service made by an [`OriginLayer`](super::OriginLayer).
@@ -47,10 +48,11 @@ impl<S> OriginService<S> {
 impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for OriginService<S>
 where
     S: Service<Request<ReqBody>, Response = Response<ResBody>>,
+    ReqBody: Body,
 {
     type Response = Response<ResponseBody<ResBody>>;
     type Error = S::Error;
-    type Future = ResponseFuture<S::Future>;
+    type Future = ResponseFuture<ReqBody, S::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
@@ -64,7 +66,10 @@ where
                 case.accepted(head, &context.audit);
                 ResponseFuture::inner(self.inner.call(request))
             }
-            Err(error) => ResponseFuture::respond(refuse(error, context, head, case)),
+            Err(error) => {
+                let refusal = refuse(error, context, head, case);
+                ResponseFuture::respond(Answer::to(request, refusal))
+            }
         }
     }
 }

@@ -19,7 +19,7 @@ use crate::mcp::body::{ReadBody, Reading};
 use crate::mcp::lists::NoLists;
 use crate::observe::Observed;
 use crate::principal::Caller;
-use crate::refusal::{Outcome, refuse};
+use crate::refusal::{Answer, Outcome, refuse};
 
 pin_project! {
     /// The future of a [`McpScopes`](super::McpScopes).
@@ -44,7 +44,7 @@ pin_project! {
             observed: Vec<AuthError>,
         },
         Respond {
-            response: Option<Response<Bytes>>,
+            answer: Answer<ReqBody>,
         },
     }
 }
@@ -67,7 +67,7 @@ enum Judged<B> {
         no_lists: bool,
         observed: Option<AuthError>,
     },
-    Refuse(Response<Bytes>),
+    Refuse(Answer<B>),
 }
 
 impl<S> Held<S> {
@@ -86,13 +86,14 @@ impl<S> Held<S> {
             Err(error) => {
                 let error = error.asked_by(caller.principal);
                 let case = self.rule.case(caller);
-                return Judged::Refuse(refuse(error, caller.context, head, case));
+                let refusal = refuse(error, caller.context, head, case);
+                return Judged::Refuse(Answer::and_close(refusal, self.parts.version));
             }
         };
         let judged = self.rule.judge_body(caller, head, self, &read.data);
         let (no_lists, observed) = match judged {
             (no_lists, Outcome::Pass(observed)) => (no_lists, observed),
-            (_, Outcome::Refuse(response)) => return Judged::Refuse(response),
+            (_, Outcome::Refuse(refusal)) => return Judged::Refuse(Answer::at_once(refusal)),
         };
         Judged::Pass {
             body: RequestBody::read(read),
@@ -118,11 +119,9 @@ impl<S, ReqBody, F> ScopesFuture<S, ReqBody, F> {
         }
     }
 
-    pub(super) fn respond(response: Response<Bytes>) -> Self {
+    pub(super) fn respond(answer: Answer<ReqBody>) -> Self {
         Self {
-            state: State::Respond {
-                response: Some(response),
-            },
+            state: State::Respond { answer },
         }
     }
 }
@@ -158,9 +157,7 @@ where
                                 observed: held.observed,
                             }
                         }
-                        Judged::Refuse(response) => State::Respond {
-                            response: Some(response),
-                        },
+                        Judged::Refuse(answer) => State::Respond { answer },
                     }
                 }
                 StateProj::Inner { future, observed } => {
@@ -171,10 +168,8 @@ where
                     }
                     return Poll::Ready(Ok(response.map(ResponseBody::inner)));
                 }
-                StateProj::Respond { response } => {
-                    let response = response
-                        .take()
-                        .expect("ScopesFuture polled after completion");
+                StateProj::Respond { answer } => {
+                    let response = ready!(answer.poll(cx));
                     return Poll::Ready(Ok(response.map(ResponseBody::own)));
                 }
             };

@@ -17,7 +17,7 @@ use crate::mcp::body::Reading;
 use crate::mcp::headers;
 use crate::mcp::operation::{Message, Messages};
 use crate::principal::Caller;
-use crate::refusal::{self, Outcome, refuse_or_observe};
+use crate::refusal::{self, Answer, Outcome, refuse_or_observe};
 use crate::telemetry::{self, Case, Stage};
 
 /// The service made by a [`McpScopesLayer`](super::McpScopesLayer).
@@ -95,7 +95,7 @@ where
         let head = RequestHead::of(&request);
         let Some(caller) = Caller::of(head.extensions()) else {
             telemetry::no_auth_layer("McpScopesLayer");
-            return ScopesFuture::respond(refusal::no_auth_layer());
+            return ScopesFuture::respond(Answer::to(request, refusal::no_auth_layer()));
         };
         let case = self.rule.case(caller);
         let judged = self.rule.judge_head(caller, head);
@@ -106,7 +106,9 @@ where
         let is_mirrored = match judged {
             Ok(is_mirrored) => is_mirrored,
             Err(error) => match refuse_or_observe(error, caller, head, case) {
-                Outcome::Refuse(response) => return ScopesFuture::respond(response),
+                Outcome::Refuse(refusal) => {
+                    return ScopesFuture::respond(Answer::to(request, refusal));
+                }
                 Outcome::Pass(error) => {
                     observed.extend(error);
                     false

@@ -3,8 +3,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
 use http::{HeaderMap, Response};
+use http_body::Body;
 use pin_project_lite::pin_project;
 
 use super::bind::Binder;
@@ -14,7 +14,8 @@ use crate::error::AuthError;
 use crate::mcp::key::Owner;
 use crate::observe::Observed;
 use crate::principal::Principal;
-use crate::{refusal, telemetry};
+use crate::refusal::{self, Answer};
+use crate::telemetry;
 
 /// Whose the session is that a response may name.
 pub(super) struct Opened {
@@ -44,45 +45,44 @@ impl Opened {
 
 pin_project! {
     /// The future of a [`SessionBindingService`](super::SessionBindingService).
-    pub struct ResponseFuture<F> {
+    pub struct ResponseFuture<ReqBody, F> {
         #[pin]
-        state: State<F>,
+        state: State<ReqBody, F>,
     }
 }
 
 pin_project! {
     #[project = StateProj]
-    enum State<F> {
+    enum State<ReqBody, F> {
         Inner {
             #[pin]
             future: F,
             opened: Opened,
         },
         Respond {
-            response: Option<Response<Bytes>>,
+            answer: Answer<ReqBody>,
         },
     }
 }
 
-impl<F> ResponseFuture<F> {
+impl<ReqBody, F> ResponseFuture<ReqBody, F> {
     pub(super) fn inner(future: F, opened: Opened) -> Self {
         Self {
             state: State::Inner { future, opened },
         }
     }
 
-    pub(super) fn respond(response: Response<Bytes>) -> Self {
+    pub(super) fn respond(answer: Answer<ReqBody>) -> Self {
         Self {
-            state: State::Respond {
-                response: Some(response),
-            },
+            state: State::Respond { answer },
         }
     }
 }
 
-impl<F, ResBody, E> Future for ResponseFuture<F>
+impl<ReqBody, F, ResBody, E> Future for ResponseFuture<ReqBody, F>
 where
     F: Future<Output = Result<Response<ResBody>, E>>,
+    ReqBody: Body,
 {
     type Output = Result<Response<ResponseBody<ResBody>>, E>;
 
@@ -99,15 +99,13 @@ where
                 telemetry::unusable_session_id();
                 refusal::server_error()
             }
-            StateProj::Respond { response } => response
-                .take()
-                .expect("ResponseFuture polled after completion"),
+            StateProj::Respond { answer } => ready!(answer.poll(cx)),
         };
         Poll::Ready(Ok(response.map(ResponseBody::own)))
     }
 }
 
-impl<F> fmt::Debug for ResponseFuture<F> {
+impl<ReqBody, F> fmt::Debug for ResponseFuture<ReqBody, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ResponseFuture").finish_non_exhaustive()
     }

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use http::{Request, Response};
+use http_body::Body;
 use tower_service::Service;
 
 use super::bind::{self, Binder};
@@ -10,7 +11,7 @@ use super::future::{Opened, ResponseFuture};
 use crate::auth::ResponseBody;
 use crate::credential::RequestHead;
 use crate::principal::Caller;
-use crate::refusal::{self, Outcome, refuse_or_observe};
+use crate::refusal::{self, Answer, Outcome, refuse_or_observe};
 use crate::telemetry::{self, Case, Stage};
 
 /// The service made by a [`SessionBindingLayer`](super::SessionBindingLayer).
@@ -48,10 +49,11 @@ impl<S> SessionBindingService<S> {
 impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for SessionBindingService<S>
 where
     S: Service<Request<ReqBody>, Response = Response<ResBody>>,
+    ReqBody: Body,
 {
     type Response = Response<ResponseBody<ResBody>>;
     type Error = S::Error;
-    type Future = ResponseFuture<S::Future>;
+    type Future = ResponseFuture<ReqBody, S::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
@@ -60,14 +62,14 @@ where
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
         let Some(caller) = Caller::of(request.extensions()) else {
             telemetry::no_auth_layer("SessionBindingLayer");
-            return ResponseFuture::respond(refusal::no_auth_layer());
+            return ResponseFuture::respond(Answer::to(request, refusal::no_auth_layer()));
         };
         let principal = caller.principal.cloned();
         let checked = self.binder.check(&mut request, principal.as_ref());
         let head = RequestHead::of(&request);
         // Still there: only headers were changed.
         let Some(caller) = Caller::of(head.extensions()) else {
-            return ResponseFuture::respond(refusal::no_auth_layer());
+            return ResponseFuture::respond(Answer::to(request, refusal::no_auth_layer()));
         };
         let case = Case::new(Stage::Session, caller.principal);
         let mut observed = None;
@@ -76,7 +78,9 @@ where
             Err(error) => {
                 observed = match refuse_or_observe(error, caller, head, case) {
                     Outcome::Pass(observed) => observed,
-                    Outcome::Refuse(response) => return ResponseFuture::respond(response),
+                    Outcome::Refuse(refusal) => {
+                        return ResponseFuture::respond(Answer::to(request, refusal));
+                    }
                 };
                 bind::unseal(request.headers_mut());
             }

@@ -1,0 +1,157 @@
+//! A response to a request that goes no further.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{CONNECTION, EXPECT};
+use http::{HeaderValue, Request, Response, Version};
+use http_body::Body;
+use pin_project_lite::pin_project;
+use tokio::time::Sleep;
+
+/// How much is read of a body that nobody wants: any message, and no upload.
+const MAX_BYTES: u64 = 64 * 1024;
+/// Frames may be small, or hold nothing.
+const MAX_FRAMES: u16 = 1024;
+/// How long is waited for it. It is on its way already, right behind the head.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// A response that is given when the body of its request is out of the way.
+///
+/// Over HTTP/1 the next request of a connection begins where the body of this one ends. A
+/// server like hyper closes the connection if an answer is there before the body was read,
+/// and the client, which was not told, sends its next request into the void: the Python
+/// client of MCP gives up then. So a small body is read first, and where it cannot be, the
+/// client is told that the connection ends (RFC 9112 section 9.6).
+pub(crate) struct Answer<B> {
+    response: Option<Response<Bytes>>,
+    // In a box, because few requests are refused before their body is there.
+    unread: Option<Pin<Box<Unread<B>>>>,
+}
+
+impl<B> Answer<B> {
+    /// A response to a request whose body nobody has to read.
+    pub(crate) fn at_once(response: Response<Bytes>) -> Self {
+        Self {
+            response: Some(response),
+            unread: None,
+        }
+    }
+
+    /// A response to a request whose body was given up.
+    pub(crate) fn and_close(mut response: Response<Bytes>, version: Version) -> Self {
+        if shares_connection(version) {
+            close(&mut response);
+        }
+        Self::at_once(response)
+    }
+
+    /// The response, when it is time.
+    ///
+    /// # Panics
+    ///
+    /// If it was given before.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Response<Bytes>>
+    where
+        B: Body,
+    {
+        let must_close = match &mut self.unread {
+            Some(unread) => ready!(unread.as_mut().poll_end(cx)).is_err(),
+            None => false,
+        };
+        self.unread = None;
+        let response = self.response.take();
+        let mut response = response.expect("future polled after completion");
+        if must_close {
+            close(&mut response);
+        }
+        Poll::Ready(response)
+    }
+}
+
+impl<B: Body> Answer<B> {
+    /// The response to `request`.
+    pub(crate) fn to(request: Request<B>, response: Response<Bytes>) -> Self {
+        let version = request.version();
+        if request.body().is_end_stream() || !shares_connection(version) {
+            return Self::at_once(response);
+        }
+        // To read would be to ask for it (RFC 9110 section 10.1.1).
+        let is_held_back = request.headers().contains_key(EXPECT);
+        if is_held_back || request.body().size_hint().lower() > MAX_BYTES {
+            return Self::and_close(response, version);
+        }
+        Self {
+            response: Some(response),
+            unread: Some(Box::pin(Unread {
+                body: request.into_body(),
+                bytes: 0,
+                frames: 0,
+                deadline: None,
+            })),
+        }
+    }
+}
+
+/// Later versions have a stream for each request.
+fn shares_connection(version: Version) -> bool {
+    version < Version::HTTP_2
+}
+
+fn close(response: &mut Response<Bytes>) {
+    let headers = response.headers_mut();
+    headers.insert(CONNECTION, HeaderValue::from_static("close"));
+}
+
+pin_project! {
+    /// A body that is read for its end alone.
+    struct Unread<B> {
+        #[pin]
+        body: B,
+        bytes: u64,
+        frames: u16,
+        // Made when the body first lets us wait: one that is there needs no timer.
+        #[pin]
+        deadline: Option<Sleep>,
+    }
+}
+
+/// The body did not end within its bounds.
+struct NoEnd;
+
+impl<B: Body> Unread<B> {
+    fn poll_end(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), NoEnd>> {
+        let mut this = self.project();
+        while !this.body.is_end_stream() {
+            let Poll::Ready(frame) = this.body.as_mut().poll_frame(cx) else {
+                if this.deadline.is_none() {
+                    // Without a runtime there is no timer, and no wait without an end.
+                    if tokio::runtime::Handle::try_current().is_err() {
+                        return Poll::Ready(Err(NoEnd));
+                    }
+                    this.deadline.set(Some(tokio::time::sleep(PATIENCE)));
+                }
+                if let Some(deadline) = this.deadline.as_mut().as_pin_mut() {
+                    ready!(deadline.poll(cx));
+                }
+                return Poll::Ready(Err(NoEnd));
+            };
+            let Some(frame) = frame else { break };
+            let Ok(frame) = frame else {
+                return Poll::Ready(Err(NoEnd));
+            };
+            *this.frames += 1;
+            *this.bytes += frame.data_ref().map_or(0, remaining);
+            if *this.bytes > MAX_BYTES || *this.frames > MAX_FRAMES {
+                return Poll::Ready(Err(NoEnd));
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+fn remaining(data: &impl bytes::Buf) -> u64 {
+    data.remaining() as u64
+}
