@@ -60,7 +60,7 @@ pub(super) struct Entry {
     kind: Option<DigestKind>,
     /// Whether there is anything in its validity to look at.
     has_limits: bool,
-    pub(super) identity: Identity,
+    pub(super) identity: Arc<Identity>,
     rest: Box<Rest>,
 }
 
@@ -81,7 +81,7 @@ impl Entry {
             digest: key.digest,
             kind: key.kind,
             has_limits: key.validity.revoked || key.validity.has_times(),
-            identity: key.to_identity(),
+            identity: Arc::new(key.to_identity()),
             rest: Box::new(Rest {
                 validity: key.validity.clone(),
                 id: key.id.clone(),
@@ -111,6 +111,13 @@ impl Entry {
 
     pub(super) fn owner(&self) -> Option<&str> {
         self.rest.owner.as_deref()
+    }
+
+    pub(super) fn expires_at(&self) -> Option<Duration> {
+        match self.has_limits {
+            true => self.rest.validity.expires_at,
+            false => None,
+        }
     }
 
     /// Why the key is refused at `now`, as a reason code.

@@ -21,6 +21,7 @@ use crate::clock::Clock;
 use crate::credential::{Credential, Location, RequestHead, is_b64token};
 use crate::error::{AuthError, ConfigError};
 use crate::header_name;
+use crate::principal::Principal;
 
 /// The provider of [`ApiKeyLayer`](super::ApiKeyLayer). Clones share one set of keys.
 #[derive(Clone)]
@@ -273,7 +274,8 @@ fn accept(entry: &Entry, hook: Option<&Hook>, clock: &Clock) -> Accepted {
     if let Some(hook) = hook {
         hook.used(entry, clock.now());
     }
-    Accepted::new(entry.identity.principal())
+    let principal = Principal::of(Arc::clone(&entry.identity));
+    Accepted::by("api_key", principal, entry.expires_at())
 }
 
 impl Authenticate for ApiKeys {

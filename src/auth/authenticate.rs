@@ -205,6 +205,8 @@ pub struct Accepted {
     pub(super) principal: Principal,
     pub(super) headers: Option<Box<HeaderMap>>,
     pub(super) valid_until: Option<Duration>,
+    /// The name of the provider, if it is one of this crate.
+    pub(super) provider: Option<&'static str>,
 }
 
 impl Accepted {
@@ -214,6 +216,22 @@ impl Accepted {
             valid_until: principal.expires_since_epoch(),
             principal,
             headers: None,
+            provider: None,
+        }
+    }
+
+    /// The same by the provider `provider` of this crate, which knows how long. Nothing is
+    /// read from the principal: among many of them that is a wait for memory.
+    pub(crate) fn by(
+        provider: &'static str,
+        principal: Principal,
+        valid_until: Option<Duration>,
+    ) -> Self {
+        Self {
+            principal,
+            headers: None,
+            valid_until,
+            provider: Some(provider),
         }
     }
 

@@ -10,7 +10,7 @@ use crate::credential::{self, Location, RequestHead};
 use crate::error::AuthError;
 use crate::observe::Observe;
 use crate::refusal::refuse;
-use crate::telemetry::{self, Case, Stopwatch};
+use crate::telemetry::{Case, Stopwatch};
 
 /// All that a request is judged by.
 #[derive(Clone, Debug)]
@@ -98,7 +98,7 @@ impl<P: Authenticate> State<P> {
         let answer = self.provider.authenticate(&credential, head);
         // Not before the answer: to tell may take another look at the credential.
         let known = match &answer {
-            Authentication::Ready(Ok(accepted)) => telemetry::own_provider(&accepted.principal),
+            Authentication::Ready(Ok(accepted)) => accepted.provider,
             _ => None,
         };
         let provider = known.unwrap_or_else(|| self.provider.provider_name(&credential));

@@ -50,7 +50,8 @@ impl Jwt {
         let principal = principal.claimed(payload, names).build();
         check_scopes(&self.required_scopes, principal.scopes())
             .map_err(|error| error.of(&principal))?;
-        Ok(Accepted::new(principal).valid_until(self.profile.valid_until(exp)))
+        let valid_until = self.profile.valid_until(exp);
+        Ok(Accepted::by("jwt", principal, Some(valid_until)))
     }
 }
 

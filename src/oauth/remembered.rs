@@ -10,7 +10,7 @@
 //! some 300 bytes that each place holds until another entry takes it. What is forgotten on
 //! purpose is marked, because somebody may still hold it and put it into the table again.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
 use arc_swap::ArcSwapWeak;
@@ -18,14 +18,15 @@ use moka::sync::Cache;
 
 use crate::asking::Digest;
 use crate::digest::ByDigest;
+use crate::principal::{Holder, Identity};
 
 /// The first use of an entry in the table that moka is told.
 const TOLD_FIRST: u32 = 4;
 /// Of so many uses of an entry moka is told one.
 const TOLD_EVERY: u32 = 32;
 /// Places that share one line of memory.
-const WAYS: usize = 4;
-/// The sizes a table has one after the other: from 1,024 places, which take 16 KiB, to 262,144.
+const WAYS: usize = 6;
+/// The sizes a table has one after the other: from 1,536 places, which take 16 KiB, to 393,216.
 const LEVELS: usize = 5;
 
 /// The cache behind the table. Nobody puts an entry in at will, so the digest is its hash.
@@ -54,11 +55,27 @@ impl<T> Entry<T> {
         &self.value
     }
 
+    fn new(generation: u64, digest: Digest, forgotten: bool, value: T) -> Arc<Self> {
+        Arc::new(Self {
+            generation,
+            uses: AtomicU32::new(0),
+            forgotten: AtomicBool::new(forgotten),
+            digest,
+            value,
+        })
+    }
+
     /// Whether moka is to be told of this use. Of two at the same time one may be lost.
     fn tells(&self) -> bool {
         let uses = self.uses.load(Ordering::Relaxed).wrapping_add(1);
         self.uses.store(uses, Ordering::Relaxed);
         uses == TOLD_FIRST || uses.is_multiple_of(TOLD_EVERY)
+    }
+}
+
+impl<T: Holder> Holder for Entry<T> {
+    fn identity(&self) -> &Identity {
+        self.value.identity()
     }
 }
 
@@ -85,22 +102,23 @@ impl<T: Send + Sync + 'static> Remembered<T> {
     }
 
     /// Remembers this in place of what was remembered.
-    pub(super) fn keep(&self, digest: Digest, value: T) {
+    pub(super) fn keep(&self, digest: Digest, value: T) -> Arc<Entry<T>> {
         self.mark_forgotten(&digest);
-        self.keep_new(digest, value);
+        self.keep_new(digest, value)
     }
 
     /// The same where nobody is misled by what was remembered. It comes into the table when it
     /// is used again: much is used once.
-    pub(super) fn keep_new(&self, digest: Digest, value: T) {
-        let entry = Arc::new(Entry {
-            digest,
-            generation: self.generation.load(Ordering::Acquire),
-            forgotten: AtomicBool::new(false),
-            uses: AtomicU32::new(0),
-            value,
-        });
-        self.kept.insert(digest, entry);
+    pub(super) fn keep_new(&self, digest: Digest, value: T) -> Arc<Entry<T>> {
+        let generation = self.generation.load(Ordering::Acquire);
+        let entry = Entry::new(generation, digest, false, value);
+        self.kept.insert(digest, Arc::clone(&entry));
+        entry
+    }
+
+    /// The same for what is not to be remembered: it is for those who wait for it.
+    pub(super) fn hand_out(&self, digest: Digest, value: T) -> Arc<Entry<T>> {
+        Entry::new(self.generation.load(Ordering::Acquire), digest, true, value)
     }
 
     pub(super) fn forget(&self, digest: &Digest) {
@@ -148,8 +166,8 @@ struct Table<T> {
 /// The tags tell which place it can be without a look at the entries.
 #[repr(align(64))]
 struct Set<T> {
-    tags: [AtomicU64; WAYS],
     entries: [ArcSwapWeak<Entry<T>>; WAYS],
+    tags: [AtomicU16; WAYS],
 }
 
 impl<T> Default for Set<T> {
@@ -162,8 +180,8 @@ impl<T> Default for Set<T> {
 }
 
 impl<T> Set<T> {
-    fn place(&self, tag: u64) -> Option<usize> {
-        let is_tag = |own: &AtomicU64| own.load(Ordering::Acquire) == tag;
+    fn place(&self, tag: u16) -> Option<usize> {
+        let is_tag = |own: &AtomicU16| own.load(Ordering::Acquire) == tag;
         self.tags.iter().position(is_tag)
     }
 
@@ -240,10 +258,8 @@ fn sets_of(level: usize) -> usize {
 }
 
 /// Where a digest belongs, and what it is told by there.
-fn set_and_tag(level: usize, digest: &Digest) -> (usize, u64) {
-    let [first, second] = [0, 8].map(|at| {
-        let bytes = digest[at..].first_chunk().expect("32 bytes hold two of 8");
-        u64::from_le_bytes(*bytes)
-    });
-    (first as usize & (sets_of(level) - 1), second)
+fn set_and_tag(level: usize, digest: &Digest) -> (usize, u16) {
+    let first = digest.first_chunk().expect("32 bytes hold 8");
+    let set = u64::from_le_bytes(*first) as usize & (sets_of(level) - 1);
+    (set, u16::from_le_bytes([digest[8], digest[9]]))
 }

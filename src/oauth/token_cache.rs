@@ -36,7 +36,7 @@ use super::remembered::{Entry, Remembered};
 use super::trusted::TrustedServer;
 use crate::digest::{ByDigest, sha256};
 use crate::jose::{Algorithm, KeyIdentity};
-use crate::principal::Identity;
+use crate::principal::{Holder, Identity, Principal};
 
 /// The settings of the cache of verified tokens.
 ///
@@ -127,8 +127,9 @@ impl<'t> TokenId<'t> {
 }
 
 /// A token that was verified.
+// In this order, because what every use needs is then side by side.
+#[repr(C)]
 pub(super) struct VerifiedToken {
-    pub(super) identity: Identity,
     pub(super) server: Arc<TrustedServer>,
     pub(super) exp: Duration,
     pub(super) nbf: Option<Duration>,
@@ -136,6 +137,7 @@ pub(super) struct VerifiedToken {
     pub(super) key: TokenKey,
     /// By the clock; set when it is kept.
     pub(super) since: Duration,
+    pub(super) identity: Identity,
 }
 
 /// The key a token was verified with, and how it was chosen.
@@ -175,6 +177,7 @@ impl TokenKey {
 }
 
 /// What is kept of a token.
+#[repr(C)]
 pub(super) struct KeptToken {
     text: Box<[u8]>,
     token: VerifiedToken,
@@ -182,6 +185,13 @@ pub(super) struct KeptToken {
 
 /// A token that is kept.
 pub(super) struct Known(Arc<Entry<KeptToken>>);
+
+impl Known {
+    /// Whose it is.
+    pub(super) fn into_principal(self) -> Principal {
+        Principal::of(self.0)
+    }
+}
 
 impl Deref for Known {
     type Target = VerifiedToken;
@@ -233,11 +243,11 @@ impl Tokens {
         (is_alive && *kept.text == *id.text).then_some(Known(entry))
     }
 
-    pub(super) fn keep(&self, id: &TokenId<'_>, token: VerifiedToken) {
+    pub(super) fn keep(&self, id: &TokenId<'_>, token: VerifiedToken) -> Known {
         let text = id.text.into();
         // What was there before was past its life, or its key's: it is judged at each use, so
         // who still holds it does no harm.
-        self.kept.keep_new(id.digest, KeptToken { text, token });
+        Known(self.kept.keep_new(id.digest, KeptToken { text, token }))
     }
 
     pub(super) fn forget(&self, id: &TokenId<'_>) {
@@ -246,6 +256,12 @@ impl Tokens {
 
     pub(super) fn forget_all(&self) {
         self.kept.forget_all();
+    }
+}
+
+impl Holder for KeptToken {
+    fn identity(&self) -> &Identity {
+        &self.token.identity
     }
 }
 

@@ -9,7 +9,7 @@ use super::{AuthorizationServer, ProtectedResource};
 use crate::clock::Clock;
 use crate::error::ConfigError;
 use crate::jose::TokenProfile;
-use crate::principal::Principal;
+use crate::scopes::Scopes;
 
 /// What tokens of one issuer must be, and the keys they are checked with.
 pub(super) struct TrustedServer {
@@ -79,13 +79,13 @@ impl TrustedServer {
     }
 
     /// Whom to ask about a JWT of this server that was found good.
-    pub(super) fn second_opinion(&self, principal: &Principal) -> Option<&Arc<Introspector>> {
+    pub(super) fn second_opinion(&self, granted: &Scopes) -> Option<&Arc<Introspector>> {
         let introspector = self.introspector.as_ref()?;
         let wanted = match introspector.jwts() {
             JwtIntrospection::Always => true,
-            JwtIntrospection::WithScope(scopes) => scopes
-                .iter()
-                .any(|scope| principal.scopes().contains(scope)),
+            JwtIntrospection::WithScope(scopes) => {
+                scopes.iter().any(|scope| granted.contains(scope))
+            }
             JwtIntrospection::Never | JwtIntrospection::InsteadOfKeys => false,
         };
         wanted.then_some(introspector)

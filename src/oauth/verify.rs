@@ -12,6 +12,7 @@ use super::trusted::TrustedServer;
 use crate::auth::Accepted;
 use crate::error::{AuthError, quoted};
 use crate::jose::{Claims, Compact, HeaderBuffer, check_scopes, is_jws, mismatch};
+use crate::principal::Principal;
 use crate::telemetry;
 
 /// What can be said of a token now.
@@ -35,7 +36,7 @@ pub(super) struct Mode {
 
 /// The same, before scopes are judged.
 enum Anew {
-    Verified(VerifiedToken),
+    Good(GoodJwt),
     Wait(Waiting),
     /// There are no keys to check it with. What is to be refused even if the server calls it
     /// active has an error.
@@ -46,8 +47,8 @@ enum Anew {
 /// whose it is, or what it is refused for once the server has vouched for it.
 type OwnJudgement = Result<Good, AuthError>;
 
-/// A JWT found good before.
-struct Recalled {
+/// A JWT found good, now or before.
+struct GoodJwt {
     good: Good,
     /// Whom else to ask about it.
     second_opinion: Option<Arc<Introspector>>,
@@ -71,41 +72,25 @@ impl OAuth {
                 telemetry::token_cache(!matches!(known, Ok(None)));
             }
             if let Some(known) = known? {
-                return self.confirm(known.good, known.second_opinion.as_ref(), token);
+                return self.confirm(known, token);
             }
         }
         if !opaque.is_empty() && !is_jws(token.bytes) {
             return self.ask_about(token);
         }
-        let anew = self.verify_anew(token.bytes, now, mode);
-        let verified = match anew.map_err(|error| token.refused(error))? {
-            Anew::Verified(verified) => verified,
-            Anew::Wait(waiting) => return Ok(Verdict::Wait(waiting)),
-            Anew::Ask(introspector, refusal) => {
-                return self.ask(&introspector, token, refusal.map(Err));
-            }
-        };
-        let good = Good {
-            principal: verified.identity.principal(),
-            valid_until: Some(verified.server.profile.valid_until(verified.exp)),
-        };
-        let second_opinion = verified.server.second_opinion(&good.principal).cloned();
-        if let Some((tokens, id)) = cache {
-            tokens.keep(&id, verified);
+        let anew = self.verify_anew(token.bytes, now, mode, cache);
+        match anew.map_err(|error| token.refused(error))? {
+            Anew::Good(good) => self.confirm(good, token),
+            Anew::Wait(waiting) => Ok(Verdict::Wait(waiting)),
+            Anew::Ask(introspector, refusal) => self.ask(&introspector, token, refusal.map(Err)),
         }
-        self.confirm(good, second_opinion.as_ref(), token)
     }
 
     /// Accepts a JWT found good here, where nobody else is to be asked.
-    fn confirm(
-        &self,
-        good: Good,
-        second_opinion: Option<&Arc<Introspector>>,
-        token: Presented<'_>,
-    ) -> Result<Verdict, AuthError> {
-        match second_opinion {
-            Some(introspector) => self.ask(introspector, token, Some(Ok(good))),
-            None => self.accept(good),
+    fn confirm(&self, jwt: GoodJwt, token: Presented<'_>) -> Result<Verdict, AuthError> {
+        match jwt.second_opinion {
+            Some(introspector) => self.ask(&introspector, token, Some(Ok(jwt.good))),
+            None => self.accept(jwt.good),
         }
     }
 
@@ -174,16 +159,19 @@ impl OAuth {
     fn accept(&self, good: Good) -> Result<Verdict, AuthError> {
         check_scopes(&self.required_scopes, good.principal.scopes())
             .map_err(|error| error.of(&good.principal))?;
-        let accepted = Accepted::new(good.principal);
-        Ok(Verdict::Accepted(match good.valid_until {
-            Some(valid_until) => accepted.valid_until(valid_until),
-            None => accepted,
-        }))
+        let accepted = Accepted::by("oauth", good.principal, good.valid_until);
+        Ok(Verdict::Accepted(accepted))
     }
 
     /// Checks all but the scopes. What needs no key comes first: a token that would be
-    /// refused anyway causes no fetch.
-    fn verify_anew(&self, token: &[u8], now: Duration, mode: Mode) -> Result<Anew, AuthError> {
+    /// refused anyway causes no fetch. What is found good is kept in the cache.
+    fn verify_anew(
+        &self,
+        token: &[u8],
+        now: Duration,
+        mode: Mode,
+        cache: Option<(&Tokens, TokenId<'_>)>,
+    ) -> Result<Anew, AuthError> {
         let mut buffer = HeaderBuffer::default();
         let compact = Compact::parse(token, &mut buffer)?;
         let payload = compact.payload()?;
@@ -239,14 +227,29 @@ impl OAuth {
         };
         let (principal, names) = profile.principal(&claims, &payload, token)?;
         let (nbf, iat) = (claims.nbf, claims.iat);
-        Ok(Anew::Verified(VerifiedToken {
-            identity: principal.claimed(payload, names).identity(),
-            server: Arc::clone(server),
-            exp,
-            nbf,
-            iat,
-            key: TokenKey::new(&set, index, header.kid.is_some(), alg),
-            since: now,
+        let identity = principal.claimed(payload, names).identity();
+        let second_opinion = server.second_opinion(&identity.scopes).cloned();
+        let principal = match cache {
+            None => Principal::of(Arc::new(identity)),
+            Some((tokens, id)) => {
+                let token = VerifiedToken {
+                    server: Arc::clone(server),
+                    exp,
+                    nbf,
+                    iat,
+                    key: TokenKey::new(&set, index, header.kid.is_some(), alg),
+                    since: now,
+                    identity,
+                };
+                tokens.keep(&id, token).into_principal()
+            }
+        };
+        Ok(Anew::Good(GoodJwt {
+            good: Good {
+                principal,
+                valid_until: Some(profile.valid_until(exp)),
+            },
+            second_opinion,
         }))
     }
 
@@ -270,7 +273,7 @@ impl OAuth {
 }
 
 /// A token seen before, if all that was true of it still is. `None`: check it anew.
-fn recall(tokens: &Tokens, id: &TokenId<'_>, now: Duration) -> Result<Option<Recalled>, AuthError> {
+fn recall(tokens: &Tokens, id: &TokenId<'_>, now: Duration) -> Result<Option<GoodJwt>, AuthError> {
     let Some(known) = tokens.get(id, now) else {
         return Ok(None);
     };
@@ -283,13 +286,13 @@ fn recall(tokens: &Tokens, id: &TokenId<'_>, now: Duration) -> Result<Option<Rec
     }
     let profile = &known.server.profile;
     profile.check_times(known.exp, known.nbf, known.iat, now)?;
-    let good = Good {
-        principal: known.identity.principal(),
-        valid_until: Some(profile.valid_until(known.exp)),
-    };
-    let second_opinion = known.server.second_opinion(&good.principal).cloned();
-    Ok(Some(Recalled {
-        good,
+    let valid_until = Some(profile.valid_until(known.exp));
+    let second_opinion = known.server.second_opinion(&known.identity.scopes).cloned();
+    Ok(Some(GoodJwt {
+        good: Good {
+            principal: known.into_principal(),
+            valid_until,
+        },
         second_opinion,
     }))
 }

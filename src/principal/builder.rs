@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::{Identity, Inner, Name, Principal, StrangerDigest};
+use super::{Identity, Name, Principal, StrangerDigest};
 use crate::scopes::Scopes;
 
 /// Makes a [`Principal`], for providers of your own and for unit tests of handlers.
@@ -17,7 +17,7 @@ use crate::scopes::Scopes;
 /// assert_eq!(principal.id().to_string(), "badge|sub=alice");
 /// ```
 #[must_use]
-pub struct PrincipalBuilder(pub(super) Inner);
+pub struct PrincipalBuilder(pub(super) Identity);
 
 impl PrincipalBuilder {
     /// Sets the issuer.
@@ -100,12 +100,12 @@ impl PrincipalBuilder {
     /// The finished principal.
     #[inline]
     pub fn build(self) -> Principal {
-        self.identity().principal()
+        Principal::of(Arc::new(self.0))
     }
 
     #[inline]
     pub(crate) fn identity(self) -> Identity {
-        Identity(Arc::new(self.0))
+        self.0
     }
 }
 

@@ -1,7 +1,7 @@
 use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
-use super::Inner;
+use super::Identity;
 use crate::digest::sha256;
 
 /// The identity of a [`Principal`](super::Principal): provider, issuer, subject and client; where there is no
@@ -14,21 +14,21 @@ use crate::digest::sha256;
 pub struct PrincipalId(Arc<str>);
 
 impl PrincipalId {
-    pub(super) fn of(inner: &Inner) -> Self {
+    pub(super) fn of(identity: &Identity) -> Self {
         let mut text = String::new();
-        push_escaped(&mut text, &inner.provider);
+        push_escaped(&mut text, &identity.provider);
         let parts = [
-            ("iss", inner.issuer.as_deref()),
-            ("sub", inner.subject()),
+            ("iss", identity.issuer.as_deref()),
+            ("sub", identity.subject()),
             // A username names somebody only where no subject does.
             (
                 "username",
-                match inner.subject {
+                match identity.subject {
                     Some(_) => None,
-                    None => inner.username(),
+                    None => identity.username(),
                 },
             ),
-            ("client", inner.client_id()),
+            ("client", identity.client_id()),
         ];
         for (name, value) in parts {
             if let Some(value) = value {
@@ -38,8 +38,8 @@ impl PrincipalId {
                 push_escaped(&mut text, value);
             }
         }
-        let is_stranger = inner.subject.is_none() && inner.username.is_none();
-        if let Some(StrangerDigest(digest)) = inner.stranger.filter(|_| is_stranger) {
+        let is_stranger = identity.subject.is_none() && identity.username.is_none();
+        if let Some(StrangerDigest(digest)) = identity.stranger.filter(|_| is_stranger) {
             text.push_str("|credential=");
             for byte in digest {
                 let _ = write!(text, "{byte:02x}");

@@ -34,7 +34,7 @@ use crate::scopes::Scopes;
 ///   message: [`Principal::from_extensions`]`(&parts.extensions)`.
 /// - In tonic, `Principal::from_extensions(request.extensions())`.
 pub struct Principal {
-    inner: Arc<Inner>,
+    holder: Arc<dyn Holder>,
     /// Read when first asked for. Not shared with clones: a cache weighs the bytes it keeps,
     /// and what is read from them can be twenty times as large.
     claims: OnceLock<Box<Map<String, Value>>>,
@@ -43,11 +43,12 @@ pub struct Principal {
     context: Option<Arc<RefusalContext>>,
 }
 
-// In this order, because what every request needs is then beside the reference count.
+/// Who somebody is, as long as no request is concerned.
+// In this order, because what every request needs is then side by side.
 #[repr(C)]
-struct Inner {
+pub(crate) struct Identity {
     provider: Cow<'static, str>,
-    scopes: Scopes,
+    pub(crate) scopes: Scopes,
     expires_at: Option<Duration>,
     issuer: Option<Arc<str>>,
     subject: Option<Name>,
@@ -69,7 +70,7 @@ enum Name {
     InClaims(Range<usize>),
 }
 
-impl Inner {
+impl Identity {
     fn subject(&self) -> Option<&str> {
         self.name(self.subject.as_ref())
     }
@@ -88,34 +89,31 @@ impl Inner {
             Name::InClaims(place) => self.raw_claims.as_ref()?.get(place.clone()),
         }
     }
-}
-
-/// Who somebody is, as long as no request is concerned: what stores and caches keep.
-#[derive(Clone)]
-pub(crate) struct Identity(Arc<Inner>);
-
-impl Identity {
-    /// The principal of one request.
-    pub(crate) fn principal(&self) -> Principal {
-        Principal {
-            inner: Arc::clone(&self.0),
-            claims: OnceLock::new(),
-            context: None,
-        }
-    }
 
     /// The bytes of its claims, and of what was copied from them.
     #[cfg(feature = "oauth")]
     pub(crate) fn weight(&self) -> usize {
-        let inner = &*self.0;
-        let copies = [&inner.subject, &inner.username, &inner.client_id];
+        let copies = [&self.subject, &self.username, &self.client_id];
         let length = |name: &Name| match name {
             Name::Own(own) => own.len(),
             Name::InClaims(_) => 0,
         };
         let copied: usize = copies.into_iter().flatten().map(length).sum();
-        let claims = inner.raw_claims.as_ref().map_or(0, String::capacity);
-        claims + copied + inner.scopes.as_str().len()
+        let claims = self.raw_claims.as_ref().map_or(0, String::capacity);
+        claims + copied + self.scopes.as_str().len()
+    }
+}
+
+/// What has an identity: the identity itself, or what a cache keeps with it. Principals share
+/// it with the cache, so that a known credential costs one reference count and not two, each
+/// in a line of memory of its own.
+pub(crate) trait Holder: Send + Sync + 'static {
+    fn identity(&self) -> &Identity;
+}
+
+impl Holder for Identity {
+    fn identity(&self) -> &Identity {
+        self
     }
 }
 
@@ -125,7 +123,7 @@ impl Principal {
     /// Starts a principal of the provider `provider`, a short constant name
     /// (`"api_key"`, `"jwt"`, `"oauth"`, or a name of your own).
     pub fn builder(provider: impl Into<Cow<'static, str>>) -> PrincipalBuilder {
-        PrincipalBuilder(Inner {
+        PrincipalBuilder(Identity {
             provider: provider.into(),
             issuer: None,
             subject: None,
@@ -139,6 +137,19 @@ impl Principal {
         })
     }
 
+    /// The principal of one request.
+    pub(crate) fn of(holder: Arc<impl Holder>) -> Self {
+        Self {
+            holder,
+            claims: OnceLock::new(),
+            context: None,
+        }
+    }
+
+    fn identity(&self) -> &Identity {
+        self.holder.identity()
+    }
+
     /// The principal of a request, for code that holds only the request's extensions:
     /// rmcp tools, tonic methods, key extractors of rate limiters.
     ///
@@ -149,43 +160,44 @@ impl Principal {
 
     /// The identity as one comparable value, for rate limits, sessions and audit logs.
     pub fn id(&self) -> &PrincipalId {
-        self.inner.id.get_or_init(|| PrincipalId::of(&self.inner))
+        let identity = self.identity();
+        identity.id.get_or_init(|| PrincipalId::of(identity))
     }
 
     /// The subject: the `sub` claim, or the name of an API key.
     pub fn subject(&self) -> Option<&str> {
-        self.inner.subject()
+        self.identity().subject()
     }
 
     /// The OAuth client that presented the credential (`client_id`, or `azp`).
     pub fn client_id(&self) -> Option<&str> {
-        self.inner.client_id()
+        self.identity().client_id()
     }
 
     /// The issuer of the credential, exactly as configured.
     pub fn issuer(&self) -> Option<&str> {
-        self.inner.issuer.as_deref()
+        self.identity().issuer.as_deref()
     }
 
     /// The scopes granted.
     pub fn scopes(&self) -> &Scopes {
-        &self.inner.scopes
+        &self.identity().scopes
     }
 
     /// When the credential expires, clock skew not included.
     pub fn expires_at(&self) -> Option<SystemTime> {
-        self.inner
+        self.identity()
             .expires_at
             .and_then(|at| UNIX_EPOCH.checked_add(at))
     }
 
     pub(crate) fn expires_since_epoch(&self) -> Option<Duration> {
-        self.inner.expires_at
+        self.identity().expires_at
     }
 
     /// All claims, read when first asked for; empty for a credential without claims.
     pub fn claims(&self) -> &Map<String, Value> {
-        let Some(raw) = &self.inner.raw_claims else {
+        let Some(raw) = &self.identity().raw_claims else {
             return &NO_CLAIMS;
         };
         // The text was read once when the credential was accepted, so it parses.
@@ -211,13 +223,13 @@ impl Principal {
     /// # Errors
     /// The claims do not have the shape of `T`.
     pub fn claims_as<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
-        serde_json::from_str(self.inner.raw_claims.as_deref().unwrap_or("{}"))
+        serde_json::from_str(self.identity().raw_claims.as_deref().unwrap_or("{}"))
     }
 
     /// The provider that accepted the credential: `"api_key"`, `"jwt"`, `"oauth"`, or the
     /// name a provider of your own gave.
     pub fn provider(&self) -> &str {
-        &self.inner.provider
+        &self.identity().provider
     }
 
     /// What a refusal of this principal says.
@@ -234,7 +246,7 @@ impl Principal {
 impl Clone for Principal {
     fn clone(&self) -> Self {
         Self {
-            inner: Arc::clone(&self.inner),
+            holder: Arc::clone(&self.holder),
             claims: OnceLock::new(),
             context: self.context.clone(),
         }
@@ -245,7 +257,7 @@ impl fmt::Debug for Principal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Principal")
             .field("id", &self.id().as_str())
-            .field("scopes", &self.inner.scopes)
+            .field("scopes", self.scopes())
             .finish_non_exhaustive()
     }
 }

@@ -253,12 +253,6 @@ impl Hash for Matter<'_> {
     }
 }
 
-/// The provider of this crate whose principal it is.
-pub(crate) fn own_provider(principal: &Principal) -> Option<&'static str> {
-    let mut own = ["api_key", "jwt", "oauth"].into_iter();
-    own.find(|own| *own == principal.provider())
-}
-
 /// A request before somebody who decides.
 #[derive(Clone, Copy)]
 pub(crate) struct Case<'a> {

@@ -107,7 +107,7 @@ mod now_and_then;
 mod step_up;
 
 pub(crate) use self::audit::Audit;
-pub(crate) use self::decision::{Case, Operation, Stage, own_provider};
+pub(crate) use self::decision::{Case, Operation, Stage};
 pub use self::decision::{DecisionRecord, Outcome};
 pub(crate) use self::events::{
     list_withheld, no_auth_layer, no_client_address, reload_failed, reloaded, stream_ended,

@@ -8,10 +8,11 @@ use tokio::sync::watch;
 
 use super::answer::Judged;
 use super::rate::Rate;
-use super::store::{Good, Introspector, unavailable};
+use super::store::{Active, Good, Introspector, unavailable};
 use crate::asking::Record;
 use crate::error::AuthError;
 use crate::oauth::keys::jitter;
+use crate::oauth::remembered::Entry;
 use crate::oauth::token_cache::TokenDigest;
 
 /// How long calls pause when nobody is reached: at first, and, doubling, at most.
@@ -20,7 +21,7 @@ const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_se
 /// What requests learn from a call.
 #[derive(Clone)]
 pub(super) enum Outcome {
-    Active(Judged),
+    Active(Arc<Entry<Active>>),
     Refused(AuthError),
 }
 
@@ -92,6 +93,7 @@ impl Calls {
 }
 
 /// What a call brought.
+#[expect(clippy::large_enum_variant, reason = "it is moved once a call")]
 pub(super) enum Landed {
     /// `life`: what is left until `exp`.
     Active { judged: Judged, life: Duration },
@@ -136,7 +138,7 @@ impl Asked {
             }
         }
         match outcome {
-            Some(Outcome::Active(judged)) => Ok(judged.good()),
+            Some(Outcome::Active(active)) => Ok(Good::of(active, &self.store.profile)),
             Some(Outcome::Refused(error)) => Err(error),
             None => Err(unavailable("introspection_failed", Duration::ZERO)
                 .with_detail("the call was cut off")),

@@ -24,7 +24,7 @@ use crate::oauth::fetch::Fetch;
 use crate::oauth::presented::Presented;
 use crate::oauth::remembered::{Entry, Remembered};
 use crate::oauth::token_cache::TokenDigest;
-use crate::principal::Principal;
+use crate::principal::{Holder, Identity, Principal};
 use crate::telemetry::{CallEnd, IntrospectionMeter, NowAndThen};
 
 /// How long an answer "active" is remembered past its life. It is not used any more, but its
@@ -80,10 +80,28 @@ pub(in crate::oauth) struct Good {
 }
 
 /// An answer that was found good.
+#[repr(C)]
 pub(super) struct Active {
-    judged: Judged,
     /// By the monotonic clock.
     pub(super) until: Duration,
+    judged: Judged,
+}
+
+impl Holder for Active {
+    fn identity(&self) -> &Identity {
+        &self.judged.identity
+    }
+}
+
+impl Good {
+    /// For one request.
+    pub(super) fn of(active: Arc<Entry<Active>>, profile: &TokenProfile) -> Self {
+        let exp = active.value().judged.exp;
+        Self {
+            valid_until: exp.map(|exp| profile.valid_until(exp)),
+            principal: Principal::of(active),
+        }
+    }
 }
 
 pub(super) struct Refused {
@@ -186,27 +204,25 @@ impl Introspector {
 
     /// What memory says of a token; where it says nothing, the lane of a call about it.
     fn remembered(&self, digest: &TokenDigest, now: Duration) -> Result<Lookup, Lane> {
-        let last = self.active.get(digest);
-        let last = last.as_ref().map(|entry| entry.value());
         // By both clocks: a machine that slept, or a clock that was set, must not make an
         // answer outlive its token.
-        let expired = |active: &Active| {
-            let exp = active.judged.exp;
-            exp.is_some_and(|exp| self.clock.now() >= exp)
+        let is_good = |active: &Active| {
+            let is_over = |exp| self.clock.now() >= exp;
+            now < active.until && !active.judged.exp.is_some_and(is_over)
         };
-        let last_good = last.filter(|active| now < active.until);
-        if let Some(active) = last_good.filter(|active| !expired(active)) {
-            return Ok(Lookup::Active(active.judged.good()));
-        }
+        let lane = match self.active.get(digest) {
+            Some(entry) if is_good(entry.value()) => {
+                return Ok(Lookup::Active(Good::of(entry, &self.profile)));
+            }
+            Some(_) => Lane::Known,
+            None => Lane::Unknown,
+        };
         if let Some(refused) = self.refused.get(digest)
             && now < refused.until
         {
             return Ok(Lookup::Refused(refused.error.clone()));
         }
-        Err(match last {
-            Some(_) => Lane::Known,
-            None => Lane::Unknown,
-        })
+        Err(lane)
     }
 
     /// Drops what is known of a token, and what a call under way will say of it.
@@ -351,16 +367,14 @@ impl Introspector {
         });
         match result {
             Landed::Active { judged, life } => {
-                if current {
-                    let until = now.saturating_add(life.min(self.limits.positive_life));
-                    let active = Active {
-                        judged: judged.clone(),
-                        until,
-                    };
-                    self.active.keep(digest, active);
-                    self.refused.invalidate(&digest);
+                let until = now.saturating_add(life.min(self.limits.positive_life));
+                let active = Active { until, judged };
+                if !current {
+                    return Outcome::Active(self.active.hand_out(digest, active));
                 }
-                Outcome::Active(judged)
+                let entry = self.active.keep(digest, active);
+                self.refused.invalidate(&digest);
+                Outcome::Active(entry)
             }
             Landed::Refused { error, keep } => {
                 if current {
