@@ -96,7 +96,7 @@ pub(crate) fn object(json: &[u8]) -> Result<serde_json::Map<String, serde_json::
 pub(super) enum Value<'p> {
     /// Borrowed where it has no escapes.
     Text(Cow<'p, str>),
-    /// As it is written; an `f64` can hold it.
+    /// As it is written; it is below 1e308.
     Number(&'p str),
     Boolean(bool),
     Null,

@@ -22,6 +22,7 @@ pub use self::id::PrincipalId;
 pub(crate) use self::id::StrangerDigest;
 use crate::challenge::RefusalContext;
 use crate::scopes::Scopes;
+use crate::telemetry;
 
 /// Who a request comes from, put into the request's extensions by the layer that
 /// accepted its credential.
@@ -184,13 +185,21 @@ impl Principal {
     }
 
     /// All claims, read when first asked for; empty for a credential without claims.
+    ///
+    /// Claims of a token can always be read: what could not was refused. Claims that a provider
+    /// of your own [gave](PrincipalBuilder::claims) may be nested too deeply, or have a number
+    /// too near the greatest `f64`. They are empty then, with an event of level `error`;
+    /// [`claims_as`](Self::claims_as) returns the error.
     pub fn claims(&self) -> &Map<String, Value> {
         let Some(raw) = &self.inner.raw_claims else {
             return &NO_CLAIMS;
         };
-        // The text was read once when the credential was accepted, so it parses.
-        self.claims
-            .get_or_init(|| serde_json::from_str(raw).unwrap_or_default())
+        self.claims.get_or_init(|| {
+            serde_json::from_str(raw).unwrap_or_else(|error| {
+                telemetry::unreadable_claims(self.provider(), &error);
+                Box::default()
+            })
+        })
     }
 
     /// The claims as a type of your own.
@@ -209,7 +218,8 @@ impl Principal {
     /// ```
     ///
     /// # Errors
-    /// The claims do not have the shape of `T`.
+    /// The claims do not have the shape of `T`, or cannot be read: see
+    /// [`claims`](Self::claims).
     pub fn claims_as<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
         serde_json::from_str(self.inner.raw_claims.as_deref().unwrap_or("{}"))
     }

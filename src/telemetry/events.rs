@@ -120,6 +120,18 @@ pub(crate) fn no_auth_layer(piece: &'static str) {
     );
 }
 
+/// The claims of a principal are empty, because their text cannot be read. The error says where
+/// it stopped; its text is left out, for it might repeat what it read.
+pub(crate) fn unreadable_claims(provider: &str, error: &serde_json::Error) {
+    tracing::error!(
+        target: TARGET,
+        provider,
+        line = error.line(),
+        column = error.column(),
+        "the claims of a principal cannot be read, so it has none"
+    );
+}
+
 /// A streamed response was ended, because the credential of its request has.
 pub(crate) fn stream_ended() {
     meter::stream_ended();

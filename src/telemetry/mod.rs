@@ -58,6 +58,11 @@
 //! `generation`; a failed one is an `error` with the `generation` that stays, the `setting` and
 //! the `error`.
 //!
+//! ## Claims
+//!
+//! Claims that cannot be [read](crate::Principal::claims), and are empty for that, are an `error`
+//! with the `provider`, and the `line` and `column` of their JSON.
+//!
 //! # Audit logs
 //!
 //! [`on_decision`](crate::AuthLayer::on_decision) of every auth layer calls a function with each
@@ -111,7 +116,7 @@ pub(crate) use self::decision::{Case, Operation, Stage, own_provider};
 pub use self::decision::{DecisionRecord, Outcome};
 pub(crate) use self::events::{
     list_withheld, no_auth_layer, no_client_address, reload_failed, reloaded, stream_ended,
-    unusable_session_id, weakened,
+    unreadable_claims, unusable_session_id, weakened,
 };
 pub(crate) use self::meter::Stopwatch;
 #[cfg(feature = "api-key-store")]
