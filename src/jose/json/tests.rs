@@ -229,6 +229,38 @@ fn numbers_are_read_below_1e308() {
 }
 
 #[test]
+fn an_object_is_one_however_deep_and_whatever_bytes_its_strings_have() {
+    let nested = |depth| format!("{{\"x\":{}{}}}", "[".repeat(depth), "]".repeat(depth));
+    let deep: Vec<String> = [1, 126, 127, 128, 4000].map(nested).into();
+    let texts: [&[u8]; 5] = [
+        b"{}",
+        b" {\"a\":1,\"a\":\"\\ud800\"} ",
+        b"{\"a\":\"\xff\"}",
+        b"{\"\xc3\":[\"\xed\xa0\x80\",\"\xf0\x9f\x98\"]}",
+        b"{\"a\":\"\xe2\x82\\\"\"}",
+    ];
+    for text in texts.into_iter().chain(deep.iter().map(String::as_bytes)) {
+        assert!(is_object(text), "{}", text.escape_ascii());
+    }
+    for text in [
+        &b""[..],
+        b"[]",
+        b"[{}]",
+        b"{\xff}",
+        b"\xff{}",
+        b"{}\xff",
+        b"{\xc2\xa0}",
+        b"\xef\xbb\xbf{}",
+        b"{\"a\":\xff}",
+        b"{\"a\":\"\xff}",
+        b"{\"a\":\"\\\xff\"}",
+        "[".repeat(4000).as_bytes(),
+    ] {
+        assert!(!is_object(text), "{}", text.escape_ascii());
+    }
+}
+
+#[test]
 fn a_name_is_found_again_however_many_stand_between() {
     for count in [1, FEW - 1, FEW, FEW + 1, 300] {
         let names: Vec<String> = (0..count).map(|n| format!("\"n{n}\":{n}")).collect();
