@@ -576,6 +576,58 @@ async fn a_client_is_a_principal_only_where_machines_are_all_there_is() {
         id(&machines, r#""jti":"2""#).await,
     ];
     assert_ne!(strangers[0], strangers[1]);
+    // An empty name is none, in whatever claim it stands.
+    for empty in [
+        r#""client_id":"""#,
+        r#""azp":"""#,
+        r#""client_id":"","azp":"""#,
+        r#""sub":"","username":"","client_id":"""#,
+    ] {
+        let holders = [
+            id(&machines, &format!(r#"{empty},"jti":"1""#)).await,
+            id(&machines, &format!(r#"{empty},"jti":"2""#)).await,
+        ];
+        assert_ne!(holders[0], holders[1], "{empty}");
+    }
+    for named in [
+        r#""client_id":"","azp":"c""#,
+        r#""azp":"c","client_id":"""#,
+        r#""sub":"","username":"","client_id":"c""#,
+    ] {
+        assert_eq!(id(&machines, named).await, one, "{named}");
+    }
+}
+
+#[tokio::test]
+async fn an_empty_name_is_no_name() {
+    let layer = hs256_layer();
+    for (members, same) in [
+        (r#""sub":"","username":"u""#, r#""username":"u""#),
+        (r#""sub":"a","username":"""#, r#""sub":"a""#),
+        (r#""sub":"a","client_id":"""#, r#""sub":"a""#),
+        (
+            r#""sub":"a","client_id":"","azp":"c""#,
+            r#""sub":"a","client_id":"c""#,
+        ),
+    ] {
+        assert_eq!(
+            id(&layer, members).await,
+            id(&layer, same).await,
+            "{members}"
+        );
+    }
+    for empty in [
+        r#""sub":"""#,
+        r#""username":"""#,
+        r#""sub":"","username":"""#,
+        r#""sub":"","username":"","client_id":"","azp":"""#,
+    ] {
+        let holders = [
+            id(&layer, &format!(r#"{empty},"jti":"1""#)).await,
+            id(&layer, &format!(r#"{empty},"jti":"2""#)).await,
+        ];
+        assert_ne!(holders[0], holders[1], "{empty}");
+    }
 }
 
 #[tokio::test]

@@ -330,6 +330,33 @@ async fn what_two_parsers_could_read_differently_is_refused() {
 }
 
 #[tokio::test]
+async fn numbers_that_not_every_reader_can_hold_are_refused_and_all_others_reach_the_claims() {
+    let layer = hs256_layer();
+    let digits = format!("{}", f64::MAX);
+    for number in [
+        "1e308",
+        "-1e308",
+        "1.7976931348623158e308",
+        "17976931348623157e292",
+        "1.797693134862315708e308",
+        &digits,
+    ] {
+        for claim in [number.to_owned(), format!("[{{\"y\":{number}}}]")] {
+            let answer = present(&layer, &with_claims(&format!(r#""x":{claim}"#))).await;
+            answer.invalid("malformed_token");
+        }
+    }
+    for number in ["9.99e307", "-9.99e307", "1e-400", "18446744073709551616"] {
+        let answer = present(&layer, &with_claims(&format!(r#""x":{number}"#))).await;
+        let principal = answer.principal();
+        let (read, written): (_, f64) = (principal.claims()["x"].as_f64(), number.parse().unwrap());
+        let error = (read.unwrap() - written).abs();
+        assert!(error <= written.abs() * 1e-15, "{number}: {read:?}");
+        assert_eq!(principal.claims()["sub"], "alice");
+    }
+}
+
+#[tokio::test]
 async fn base64url_has_one_spelling() {
     let layer = hs256_layer();
     let good = with_header("");

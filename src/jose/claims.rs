@@ -132,9 +132,11 @@ impl<'p> Claims<'p> {
         Ok(claims)
     }
 
-    /// The client: `client_id` (RFC 9068), or `azp`.
+    /// The client: `client_id` (RFC 9068), or `azp`. An empty one is none: it would make one of
+    /// all who have it.
     pub(crate) fn client(&self) -> Option<&str> {
-        self.client_id.as_deref().or(self.azp.as_deref())
+        let named = [self.client_id.as_deref(), self.azp.as_deref()];
+        named.into_iter().flatten().find(|name| !name.is_empty())
     }
 
     fn take(&mut self, name: &str, value: Value<'p>, scope: &ScopeClaim) -> Result<(), Refused> {

@@ -75,13 +75,20 @@ fn scanner(text: &str) -> Scanner<'_> {
     Scanner::strict(text, MAX_DEPTH).looked_through()
 }
 
-/// Whether a text is a JSON object, be it one that [`read_object`] refuses.
+/// Whether a text is a JSON object, be it one that [`read_object`] refuses: for its depth, say,
+/// or for a string that is no UTF-8.
 pub(super) fn is_object(json: &[u8]) -> bool {
-    let Ok(text) = std::str::from_utf8(json) else {
+    // What stands for wrong bytes is a character that only a string may have.
+    let text = String::from_utf8_lossy(json);
+    let mut scanner = Scanner::lenient(&text);
+    if scanner.peek() != Some(b'{') {
         return false;
-    };
-    let mut scanner = Scanner::lenient(text);
-    scanner.peek() == Some(b'{') && scanner.skip().is_ok() && scanner.finish().is_ok()
+    }
+    match scanner.skip() {
+        Ok(_) => scanner.finish().is_ok(),
+        // What is deeper than can be followed is hardly anything else.
+        Err(fault) => fault == Fault::Depth,
+    }
 }
 
 /// A JSON object as a map, where nothing in it is ambiguous or nested too deeply.
@@ -96,7 +103,7 @@ pub(crate) fn object(json: &[u8]) -> Result<serde_json::Map<String, serde_json::
 pub(super) enum Value<'p> {
     /// Borrowed where it has no escapes.
     Text(Cow<'p, str>),
-    /// As it is written; an `f64` can hold it.
+    /// As it is written; it is below 1e308.
     Number(&'p str),
     Boolean(bool),
     Null,

@@ -362,17 +362,20 @@ impl<'a> Scanner<'a> {
         Ok(self)
     }
 
-    /// A number as it is written (RFC 8259 section 6), if an `f64` can hold it.
+    /// A number as it is written (RFC 8259 section 6), if it is below 1e308: every reader can
+    /// hold that in an `f64`.
     #[cfg(feature = "jwt")]
     #[inline(always)]
     pub(crate) fn number(&mut self) -> Result<&'a str, Fault> {
         let start = self.at;
         let has_exponent = self.skip_number()?;
         let number = &self.text[start..self.at];
-        // The greatest has 309 digits. What is greater is infinite to some readers, an error
-        // to others.
-        let may_be_greater = has_exponent || number.len() > 308;
-        if may_be_greater && !number.parse().is_ok_and(f64::is_finite) {
+        // What is greater than an `f64` can be is infinite to some readers, an error to others.
+        // So is what comes near the greatest to readers that round at each step, as serde_json
+        // does without its feature `float_roundtrip`: 1.7976931348623158e308, say.
+        let may_be_greater = has_exponent || number.len() > 307;
+        let is_below = |number: f64| number.abs() < 1e308;
+        if may_be_greater && !number.parse().is_ok_and(is_below) {
             return Err(Fault::Syntax);
         }
         Ok(number)

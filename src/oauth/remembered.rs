@@ -65,6 +65,11 @@ impl<T> Entry<T> {
         })
     }
 
+    /// Lets nobody find this one again, wherever it is held.
+    pub(super) fn mark_forgotten(&self) {
+        self.forgotten.store(true, Ordering::Release);
+    }
+
     /// Whether moka is to be told of this use. Of two at the same time one may be lost.
     fn tells(&self) -> bool {
         let uses = self.uses.load(Ordering::Relaxed).wrapping_add(1);
@@ -107,8 +112,8 @@ impl<T: Send + Sync + 'static> Remembered<T> {
         self.keep_new(digest, value)
     }
 
-    /// The same where nobody is misled by what was remembered. It comes into the table when it
-    /// is used again: much is used once.
+    /// The same where what was remembered is marked as forgotten already, or as good as this. It
+    /// comes into the table when it is used again: much is used once.
     pub(super) fn keep_new(&self, digest: Digest, value: T) -> Arc<Entry<T>> {
         let generation = self.generation.load(Ordering::Acquire);
         let entry = Entry::new(generation, digest, false, value);
@@ -135,7 +140,7 @@ impl<T: Send + Sync + 'static> Remembered<T> {
         // The same one, as a rule; not where moka let it go and it was kept anew.
         let entries = [self.in_table(digest), self.kept.get(digest)];
         for entry in entries.into_iter().flatten() {
-            entry.forgotten.store(true, Ordering::Release);
+            entry.mark_forgotten();
         }
     }
 

@@ -238,15 +238,19 @@ impl Tokens {
         let entry = self.kept.get(&id.digest)?;
         let kept = entry.value();
         // moka's clock is not ours: this is the life that counts.
-        let is_alive = now.saturating_sub(kept.token.since) < self.max_life;
+        if now.saturating_sub(kept.token.since) >= self.max_life {
+            // Otherwise it stands before the one that is kept next, until moka drops it.
+            entry.mark_forgotten();
+            return None;
+        }
         // A stranger's text under a known signature is no reason to forget the good one.
-        (is_alive && *kept.text == *id.text).then_some(Known(entry))
+        (*kept.text == *id.text).then_some(Known(entry))
     }
 
     pub(super) fn keep(&self, id: &TokenId<'_>, token: VerifiedToken) -> Known {
         let text = id.text.into();
-        // What was there before was past its life, or its key's: it is judged at each use, so
-        // who still holds it does no harm.
+        // What was there before was past its life, or its key's, and marked for that. Or it was
+        // verified at the same time, and is as good.
         Known(self.kept.keep_new(id.digest, KeptToken { text, token }))
     }
 

@@ -196,13 +196,29 @@ impl Principal {
     }
 
     /// All claims, read when first asked for; empty for a credential without claims.
+    ///
+    /// Claims of a token can always be read: what could not was refused. Claims that a provider
+    /// of your own [gave](PrincipalBuilder::claims) may be nested too deeply, or have a number
+    /// too near the greatest `f64`. They are empty then, with an event of level `error`;
+    /// [`claims_as`](Self::claims_as) returns the error.
     pub fn claims(&self) -> &Map<String, Value> {
         let Some(raw) = &self.identity().raw_claims else {
             return &NO_CLAIMS;
         };
-        // The text was read once when the credential was accepted, so it parses.
-        self.claims
-            .get_or_init(|| serde_json::from_str(raw).unwrap_or_default())
+        self.claims.get_or_init(|| {
+            serde_json::from_str(raw).unwrap_or_else(|error| {
+                // Here, because `telemetry` knows principals. The text of the error might
+                // repeat what it read.
+                tracing::error!(
+                    target: "tower_mcp_auth",
+                    provider = self.provider(),
+                    line = error.line(),
+                    column = error.column(),
+                    "the claims of a principal cannot be read, so it has none"
+                );
+                Box::default()
+            })
+        })
     }
 
     /// The claims as a type of your own.
@@ -221,7 +237,8 @@ impl Principal {
     /// ```
     ///
     /// # Errors
-    /// The claims do not have the shape of `T`.
+    /// The claims do not have the shape of `T`, or cannot be read: see
+    /// [`claims`](Self::claims).
     pub fn claims_as<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
         serde_json::from_str(self.identity().raw_claims.as_deref().unwrap_or("{}"))
     }

@@ -58,6 +58,11 @@
 //! `generation`; a failed one is an `error` with the `generation` that stays, the `setting` and
 //! the `error`.
 //!
+//! ## Claims
+//!
+//! Claims that cannot be [read](crate::Principal::claims), and are empty for that, are an `error`
+//! with the `provider`, and the `line` and `column` of their JSON.
+//!
 //! # Audit logs
 //!
 //! [`on_decision`](crate::AuthLayer::on_decision) of every auth layer calls a function with each

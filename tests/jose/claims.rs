@@ -668,6 +668,11 @@ fn claims_are_one_strict_json_object() {
             (
                 "an unknown claim of 1e308",
                 good(r#","x":1e308"#),
+                "malformed_token",
+            ),
+            (
+                "an unknown claim near 1e308",
+                good(r#","x":9.99e307"#),
                 "accepted",
             ),
             (

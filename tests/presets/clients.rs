@@ -284,6 +284,11 @@ fn supabase_refusals() -> Vec<(&'static str, Value, &'static str)> {
             json!({"client_id": null}),
             "missing_client",
         ),
+        (
+            "a client without a name",
+            json!({"client_id": ""}),
+            "missing_client",
+        ),
         ("role anon", json!({"role": "anon"}), "claim_mismatch"),
         (
             "role service_role",

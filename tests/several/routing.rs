@@ -4,6 +4,7 @@ use tower_mcp_auth::api_key::ApiKey;
 use tower_mcp_auth::auth::AuthLayer;
 use tower_mcp_auth::{ApiKeyLayer, Location, Principal};
 
+use crate::common::jwt::b64;
 use crate::common::{Answering, ask, clock, request, token};
 use crate::network::{ISSUER, START, Web};
 use crate::support::*;
@@ -120,9 +121,21 @@ async fn a_key_never_reaches_the_introspection_endpoint() {
 #[tokio::test]
 async fn a_jwt_of_another_issuer_is_shown_to_nobody() {
     let web = web();
+    let foreign = [jwt_of(JWT_ISSUER), jwt_of("https://evil.example.com")];
+    // Nor where its header is one that nobody reads.
+    let deep = format!("{{\"x\":{}{}}}", "[".repeat(200), "]".repeat(200));
+    let unreadable = foreign.each_ref().map(|token| {
+        let (_, rest) = token.split_once('.').unwrap();
+        let headers = [deep.as_bytes(), b"{\"x\":\"\xff\"}"];
+        headers.map(|header| format!("{}.{rest}", b64(header)))
+    });
     for (_, layer) in orders(&web) {
-        for token in [jwt_of(JWT_ISSUER), jwt_of("https://evil.example.com")] {
-            bearer(&layer, &token).await;
+        for token in &foreign {
+            bearer(&layer, token).await;
+        }
+        for token in unreadable.iter().flatten() {
+            let answer = bearer(&layer, token).await;
+            assert_ne!(answer.error().reason(), "inactive_token");
         }
     }
     assert_eq!(web.log(), Vec::<String>::new());

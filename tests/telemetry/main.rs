@@ -3,6 +3,7 @@
 #![allow(unreachable_pub)]
 
 mod attempts;
+mod claims;
 #[path = "../common/mod.rs"]
 mod common;
 mod decisions;

@@ -17,7 +17,9 @@ use tower::{Layer, ServiceBuilder, ServiceExt, service_fn};
 use tower_mcp_auth::api_key::{ApiKey, ApiKeyStore, FindingKey, KeyLookup, StoredKeys};
 use tower_mcp_auth::attempts::FailedAttemptsLayer;
 use tower_mcp_auth::mcp::{MacKey, McpScopesLayer, OriginLayer, ScopePolicy, SessionBindingLayer};
-use tower_mcp_auth::oauth::{AuthorizationServer, Fetch, FetchError, Fetching, Introspection};
+use tower_mcp_auth::oauth::{
+    AuthorizationServer, Fetch, FetchError, Fetching, Introspection, TokenCache,
+};
 use tower_mcp_auth::scopes::RequireScopesLayer;
 use tower_mcp_auth::telemetry::metrics;
 use tower_mcp_auth::testing::{Behaviour, Endpoint, Issuer};
@@ -145,6 +147,35 @@ async fn all_of_it(issuer: &Issuer, clock: &Clock) {
     clock.advance(Duration::from_secs(2 * 86_400));
     let later = issuer.token().audience(RESOURCE).sign();
     ask(&oauth, with_bearer(&later)).await.error();
+}
+
+#[test]
+fn a_token_past_the_life_of_its_cache_is_verified_once_and_known_again() {
+    let recorded = recorded(async || {
+        let clock = clock();
+        let issuer = issuer(&clock).await;
+        let server = AuthorizationServer::insecure_http_on_loopback(issuer.url()).unwrap();
+        let layer = OAuthLayer::builder(RESOURCE)
+            .unwrap()
+            .authorization_server(server)
+            .unwrap()
+            .token_cache(TokenCache::new().max_life(Duration::from_secs(10)))
+            .clock(clock.clone())
+            .build()
+            .unwrap();
+        let token = issuer.token().audience(RESOURCE).sign();
+        // Three lives: each begins with a verification, and five uses follow.
+        for _ in 0..3 {
+            for _ in 0..6 {
+                ask(&layer, with_bearer(&token)).await.admitted();
+            }
+            clock.advance(Duration::from_secs(10));
+        }
+    });
+    recorded.assert(&[
+        ("mcp_auth_token_cache_lookups_total{result=miss}", 3.0),
+        ("mcp_auth_token_cache_lookups_total{result=hit}", 15.0),
+    ]);
 }
 
 #[test]

@@ -68,6 +68,10 @@ async fn what_looks_like_a_jwt_is_never_shown_to_anybody() {
     let jws = |header: &str, payload: &str| {
         format!("{}.{}.c2ln", B64.encode(header), B64.encode(payload))
     };
+    let signed = key.token(json!({}));
+    let (_, signed) = signed.split_once('.').unwrap();
+    let under = |header: &[u8]| format!("{}.{signed}", B64.encode(header));
+    let nested = |depth| format!("{{\"x\":{}{}}}", "[".repeat(depth), "]".repeat(depth));
     for (token, reason) in [
         (key.token(json!({"iss": OTHER})), "issuer_mismatch"),
         (key.token(json!({"iss": null})), "missing_issuer"),
@@ -86,6 +90,16 @@ async fn what_looks_like_a_jwt_is_never_shown_to_anybody() {
             key.token_with_header(json!({"typ": "token-introspection+jwt"}), json!({})),
             "wrong_token_type",
         ),
+        (under(nested(40).as_bytes()), "malformed_token"),
+        (under(nested(126).as_bytes()), "malformed_token"),
+        (under(nested(127).as_bytes()), "malformed_token"),
+        (under(nested(128).as_bytes()), "malformed_token"),
+        (under(nested(1000).as_bytes()), "malformed_token"),
+        (
+            under(b"{\"alg\":\"ES256\",\"x\":\"\xff\"}"),
+            "malformed_token",
+        ),
+        (under(b"{\"\xc3\":\"\xed\xa0\x80\"}"), "malformed_token"),
     ] {
         guarded.bearer(&token).await.assert(401, reason);
     }
@@ -101,6 +115,10 @@ async fn what_does_not_is_opaque() {
         "three.parts.but-no-header",
         "bm90IGpzb24.e30.c2lnbmF0dXJl",
         "WyJhbiBhcnJheSJd.e30.c2lnbmF0dXJl",
+        // Bytes that are no UTF-8, where an object has no strings: `{\xff}`, `\xff{}`, `{}\xff`.
+        "e_99.e30.c2lnbmF0dXJl",
+        "_3t9.e30.c2lnbmF0dXJl",
+        "e33_.e30.c2lnbmF0dXJl",
         "eyJhbGciOiJkaXIifQ..aXY.Y2lwaGVy.dGFn",
     ];
     say(
