@@ -100,7 +100,7 @@ impl Quirks {
 impl Clients {
     /// Judges a token without an audience by its client.
     pub(crate) fn check(&self, client: Option<&str>) -> Result<(), AuthError> {
-        let Some(client) = client else {
+        let Some(client) = client.filter(|client| !client.is_empty()) else {
             return Err(AuthError::invalid("missing_client")
                 .with_description("The access token is not for this resource")
                 .with_detail("the token has no audience, and no client is named in it either"));
