@@ -403,10 +403,12 @@ async fn each_provider_names_the_client_in_a_claim_of_its_own() {
             if claim == own {
                 answer.assert(200, "accepted");
                 assert_eq!(answer.who.unwrap().client_id(), Some("mcp"));
-                for other in ["mcp2", "MCP", "mcp ", "", RESOURCE] {
+                for other in ["mcp2", "MCP", "mcp ", RESOURCE] {
                     let answer = guarded.bearer(&key.token(claims(other))).await;
                     assert_eq!(answer.reason(), "client_mismatch", "{own} {other:?}");
                 }
+                let answer = guarded.bearer(&key.token(claims(""))).await;
+                assert_eq!(answer.reason(), "missing_client", "{own}");
             } else {
                 assert_eq!(answer.reason(), "missing_client", "{own} {claim}");
             }
