@@ -2,6 +2,10 @@
 
 use std::borrow::Cow;
 
+use base64::Engine;
+use base64::alphabet::URL_SAFE;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+
 use super::algorithm::Algorithm;
 use super::base64url;
 use super::json::{Refused, is_object, read_object};
@@ -147,7 +151,27 @@ pub(crate) fn is_jws(token: &[u8]) -> bool {
     };
     let header = &token[..end];
     let mut json = vec![0; base64url::decoded_len(header.len())];
-    base64url::decode(header, &mut json).is_some_and(is_object)
+    match base64url::decode(header, &mut json) {
+        Some(json) => is_object(json),
+        None => decode_loosely(header).is_some_and(|json| is_object(&json)),
+    }
+}
+
+/// As a loose reader would: bits left over do not matter, nor which alphabet it is. To know a
+/// JWS by, never to read one.
+fn decode_loosely(part: &[u8]) -> Option<Vec<u8>> {
+    const LOOSE: GeneralPurpose = GeneralPurpose::new(
+        &URL_SAFE,
+        GeneralPurposeConfig::new()
+            .with_decode_allow_trailing_bits(true)
+            .with_decode_padding_mode(DecodePaddingMode::Indifferent),
+    );
+    let url_safe = part.iter().map(|byte| match byte {
+        b'+' => b'-',
+        b'/' => b'_',
+        other => *other,
+    });
+    LOOSE.decode(url_safe.collect::<Vec<u8>>()).ok()
 }
 
 fn not_compact(token: &[u8]) -> AuthError {

@@ -100,6 +100,9 @@ async fn what_looks_like_a_jwt_is_never_shown_to_anybody() {
             "malformed_token",
         ),
         (under(b"{\"\xc3\":\"\xed\xa0\x80\"}"), "malformed_token"),
+        // `{}` with bits left over, and an object in the alphabet with `+` and `/`.
+        (format!("e31.{signed}"), "malformed_token"),
+        (format!("eyJ4Ijoi+++/viJ9.{signed}"), "malformed_token"),
     ] {
         guarded.bearer(&token).await.assert(401, reason);
     }
