@@ -9,10 +9,9 @@
 //! asked for. A token's claims are read in half the time that way.
 
 mod search;
+mod string;
 
 use std::borrow::Cow;
-
-use self::search::{quote, special};
 
 /// Why a text was not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,9 +23,6 @@ pub(crate) enum Fault {
     /// A string that is taken and had to be copied.
     Long,
 }
-
-/// The longest string that is copied; one without escapes is borrowed, whatever its length.
-const MAX_DECODED: usize = 64 * 1024;
 
 /// The deepest a reader can be told to go.
 pub(crate) const MAX_DEPTH: u32 = 128;
@@ -162,129 +158,6 @@ impl<'a> Scanner<'a> {
         }
         members.first = false;
         Ok(true)
-    }
-
-    /// A string, decoded; borrowed where nothing in it is escaped.
-    #[inline(always)]
-    pub(crate) fn string(&mut self) -> Result<Cow<'a, str>, Fault> {
-        self.expect(b'"')?;
-        if !self.unescaped {
-            let (text, after) = self.clone().any_string()?;
-            *self = after;
-            return Ok(text);
-        }
-        let start = self.at;
-        self.at += quote(&self.text.as_bytes()[start..]).ok_or(Fault::Syntax)?;
-        let plain = &self.text[start..self.at];
-        self.at += 1;
-        Ok(Cow::Borrowed(plain))
-    }
-
-    /// The rest of a string that may have escapes.
-    fn any_string(mut self) -> Result<(Cow<'a, str>, Self), Fault> {
-        let start = self.at;
-        if self.plain()? == b'"' {
-            let plain = &self.text[start..self.at];
-            self.at += 1;
-            return Ok((Cow::Borrowed(plain), self));
-        }
-        let mut decoded = self.text[start..self.at].to_owned();
-        loop {
-            match self.escape()? {
-                Unit::Char(character) => decoded.push(character),
-                Unit::Half => return Err(Fault::Surrogate),
-            }
-            let start = self.at;
-            let stop = self.plain()?;
-            decoded.push_str(&self.text[start..self.at]);
-            if decoded.len() > MAX_DECODED {
-                return Err(Fault::Long);
-            }
-            if stop == b'"' {
-                self.at += 1;
-                return Ok((Cow::Owned(decoded), self));
-            }
-        }
-    }
-
-    /// At a `"`.
-    #[inline(always)]
-    fn skip_string(&mut self) -> Result<(), Fault> {
-        if self.unescaped {
-            return self.string().map(drop);
-        }
-        self.skip_any_string()
-    }
-
-    fn skip_any_string(&mut self) -> Result<(), Fault> {
-        self.at += 1;
-        while self.plain()? == b'\\' {
-            if matches!(self.escape()?, Unit::Half) && !self.surrogates {
-                return Err(Fault::Surrogate);
-            }
-        }
-        self.at += 1;
-        Ok(())
-    }
-
-    /// Goes on to the next `"` or `\`, and says which.
-    #[inline]
-    fn plain(&mut self) -> Result<u8, Fault> {
-        let rest = &self.text.as_bytes()[self.at..];
-        let offset = special(rest).ok_or(Fault::Syntax)?;
-        self.at += offset;
-        match rest[offset] {
-            stop @ (b'"' | b'\\') => Ok(stop),
-            _ => Err(Fault::Syntax),
-        }
-    }
-
-    /// At a `\`.
-    fn escape(&mut self) -> Result<Unit, Fault> {
-        self.at += 1;
-        let kind = self.byte().ok_or(Fault::Syntax)?;
-        self.at += 1;
-        let character = match kind {
-            b'"' | b'\\' | b'/' => char::from(kind),
-            b'b' => '\u{8}',
-            b'f' => '\u{c}',
-            b'n' => '\n',
-            b'r' => '\r',
-            b't' => '\t',
-            b'u' => return self.unicode(),
-            _ => return Err(Fault::Syntax),
-        };
-        Ok(Unit::Char(character))
-    }
-
-    fn unicode(&mut self) -> Result<Unit, Fault> {
-        let first = self.hex()?;
-        if let Some(character) = char::from_u32(first) {
-            return Ok(Unit::Char(character));
-        }
-        let rest = &self.text.as_bytes()[self.at..];
-        if first < 0xDC00 && rest.starts_with(b"\\u") {
-            let before = self.at;
-            self.at += 2;
-            let second = self.hex()?;
-            if let 0xDC00..=0xDFFF = second {
-                let code = 0x1_0000 + ((first - 0xD800) << 10) + (second - 0xDC00);
-                return char::from_u32(code).map(Unit::Char).ok_or(Fault::Syntax);
-            }
-            self.at = before;
-        }
-        Ok(Unit::Half)
-    }
-
-    fn hex(&mut self) -> Result<u32, Fault> {
-        let digits = self.text.as_bytes().get(self.at..self.at + 4);
-        let mut value = 0;
-        for digit in digits.ok_or(Fault::Syntax)? {
-            let digit = char::from(*digit).to_digit(16).ok_or(Fault::Syntax)?;
-            value = value << 4 | digit;
-        }
-        self.at += 4;
-        Ok(value)
     }
 
     /// Checks a value and passes it by; returns its text.
@@ -424,11 +297,6 @@ impl<'a> Scanner<'a> {
 #[derive(Debug)]
 pub(crate) struct Members {
     first: bool,
-}
-
-enum Unit {
-    Char(char),
-    Half,
 }
 
 #[cold]

@@ -1,13 +1,22 @@
 //! What an answer must say for its token to be accepted (RFC 7662 sections 2.2 and 4).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::store::Vouched;
 use crate::error::{AuthError, quoted};
 use crate::jose::{Claims, Mark, ScopeClaim, TokenProfile, mismatch, wrong_kind};
-use crate::principal::Identity;
+use crate::oauth::remembered::Entry;
+use crate::principal::{Holder, Identity, Principal};
+
+/// What vouches for a token before anybody is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::oauth) enum Vouched {
+    ByNobody,
+    /// Its signature, and all checks that go with it.
+    BySignature,
+}
 
 /// An answer that was found good.
 // In this order, because what every use needs is then side by side.
@@ -15,6 +24,38 @@ use crate::principal::Identity;
 pub(super) struct Judged {
     pub(super) exp: Option<Duration>,
     pub(super) identity: Identity,
+}
+
+/// What is remembered of such an answer.
+#[repr(C)]
+pub(super) struct Active {
+    /// By the monotonic clock.
+    pub(super) until: Duration,
+    pub(super) judged: Judged,
+}
+
+impl Holder for Active {
+    fn identity(&self) -> &Identity {
+        &self.judged.identity
+    }
+}
+
+/// A token that is good.
+pub(in crate::oauth) struct Good {
+    pub(in crate::oauth) principal: Principal,
+    /// Where it says so.
+    pub(in crate::oauth) valid_until: Option<Duration>,
+}
+
+impl Good {
+    /// For one request.
+    pub(super) fn of(active: Arc<Entry<Active>>, profile: &TokenProfile) -> Self {
+        let exp = active.value().judged.exp;
+        Self {
+            valid_until: exp.map(|exp| profile.valid_until(exp)),
+            principal: Principal::of(active),
+        }
+    }
 }
 
 /// Why a token is not accepted.

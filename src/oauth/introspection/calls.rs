@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::answer::Judged;
+use super::answer::{Active, Good, Judged};
 use super::rate::Rate;
-use super::store::{Active, Good, Introspector, unavailable};
+use super::store::{Introspector, unavailable};
 use crate::asking::Record;
 use crate::error::AuthError;
 use crate::oauth::keys::jitter;

@@ -6,10 +6,10 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tracing::{debug, error, warn};
 
-use super::answer::{Refusal, judge};
+use super::answer::{Refusal, Vouched, judge};
 use super::calls::{Landed, Outcome};
 use super::custom::{IntrospectionAnswer, IntrospectionError, Kind};
-use super::store::{Introspector, Source, Vouched, unavailable};
+use super::store::{Introspector, Source, unavailable};
 use crate::asking::Lane;
 use crate::error::AuthError;
 use crate::oauth::token_cache::TokenDigest;

@@ -20,10 +20,11 @@ mod signed;
 mod store;
 mod wiring;
 
+pub(super) use self::answer::{Good, Vouched};
 pub(super) use self::calls::Asked;
 pub use self::custom::{Introspect, Introspecting, IntrospectionAnswer, IntrospectionError};
 pub(super) use self::routes::OpaqueRoutes;
 pub use self::settings::Introspection;
 pub(super) use self::settings::JwtIntrospection;
-pub(super) use self::store::{Good, Introspector, Lookup, Vouched};
+pub(super) use self::store::{Introspector, Lookup};
 pub(super) use self::wiring::Own;

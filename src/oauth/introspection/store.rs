@@ -8,7 +8,7 @@ use std::time::Duration;
 use moka::sync::Cache;
 use tokio::sync::watch;
 
-use super::answer::Judged;
+use super::answer::{Active, Good, Vouched};
 use super::calls::{Asked, Calls, Landed, Outcome};
 use super::custom::{Introspect, IntrospectionError};
 use super::endpoint::Endpoint;
@@ -24,7 +24,6 @@ use crate::oauth::fetch::Fetch;
 use crate::oauth::presented::Presented;
 use crate::oauth::remembered::{Entry, Remembered};
 use crate::oauth::token_cache::TokenDigest;
-use crate::principal::{Holder, Identity, Principal};
 use crate::telemetry::{CallEnd, IntrospectionMeter, NowAndThen};
 
 /// How long an answer "active" is remembered past its life. It is not used any more, but its
@@ -62,46 +61,6 @@ pub(in crate::oauth) struct Introspector {
 pub(super) enum Source {
     Endpoint(Box<Endpoint>),
     Custom(Arc<dyn Introspect>),
-}
-
-/// What vouches for a token before anybody is asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::oauth) enum Vouched {
-    ByNobody,
-    /// Its signature, and all checks that go with it.
-    BySignature,
-}
-
-/// A token that is good.
-pub(in crate::oauth) struct Good {
-    pub(in crate::oauth) principal: Principal,
-    /// Where it says so.
-    pub(in crate::oauth) valid_until: Option<Duration>,
-}
-
-/// An answer that was found good.
-#[repr(C)]
-pub(super) struct Active {
-    /// By the monotonic clock.
-    pub(super) until: Duration,
-    judged: Judged,
-}
-
-impl Holder for Active {
-    fn identity(&self) -> &Identity {
-        &self.judged.identity
-    }
-}
-
-impl Good {
-    /// For one request.
-    pub(super) fn of(active: Arc<Entry<Active>>, profile: &TokenProfile) -> Self {
-        let exp = active.value().judged.exp;
-        Self {
-            valid_until: exp.map(|exp| profile.valid_until(exp)),
-            principal: Principal::of(active),
-        }
-    }
 }
 
 pub(super) struct Refused {
