@@ -102,6 +102,11 @@
 //! request into a connection that ends. HTTP/2 has a stream for each request, and there
 //! nothing is read.
 //!
+//! Decisions are told and failed attempts are counted before the wait. What counts requests
+//! under way, outside of these layers, counts one that waits as well: a limit of 100
+//! (`ConcurrencyLimitLayer`) could be held by strangers with 200 requests a second. Put such a
+//! limit inside the auth layer.
+//!
 //! # Example
 //!
 //! ```

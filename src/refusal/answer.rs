@@ -1,6 +1,7 @@
 //! A response to a request that goes no further.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -10,6 +11,8 @@ use http::{HeaderValue, Request, Response, Version};
 use http_body::Body;
 use pin_project_lite::pin_project;
 use tokio::time::Sleep;
+
+use crate::error::AuthError;
 
 /// How much is read of a body that nobody wants: any message, and no upload.
 const MAX_BYTES: u64 = 64 * 1024;
@@ -71,17 +74,36 @@ impl<B> Answer<B> {
     }
 }
 
+/// Who counts refusals, in the extensions of a request. One that waits is told here: a client
+/// may hang up meanwhile, and was refused nonetheless.
+#[derive(Clone)]
+pub(crate) struct Witness(pub(crate) Arc<dyn Counts>);
+
+pub(crate) trait Counts: Send + Sync {
+    fn refused(&self, error: &AuthError);
+}
+
 impl<B: Body> Answer<B> {
+    /// Whether an answer to this request may have to wait.
+    pub(crate) fn may_wait(request: &Request<B>) -> bool {
+        shares_connection(request.version()) && !request.body().is_end_stream()
+    }
+
     /// The response to `request`.
     pub(crate) fn to(request: Request<B>, response: Response<Bytes>) -> Self {
-        let version = request.version();
-        if request.body().is_end_stream() || !shares_connection(version) {
+        if !Self::may_wait(&request) {
             return Self::at_once(response);
         }
+        let version = request.version();
         // To read would be to ask for it (RFC 9110 section 10.1.1).
         let is_held_back = request.headers().contains_key(EXPECT);
         if is_held_back || request.body().size_hint().lower() > MAX_BYTES {
             return Self::and_close(response, version);
+        }
+        if let Some(Witness(witness)) = request.extensions().get()
+            && let Some(error) = response.extensions().get()
+        {
+            witness.refused(error);
         }
         Self {
             response: Some(response),
