@@ -359,3 +359,14 @@ async fn who_hangs_up_before_the_answer_was_refused_nonetheless() {
         assert_eq!(response.status(), 429, "{name}");
     }
 }
+
+#[test]
+fn a_runtime_without_timers_closes_and_does_not_panic() {
+    let runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = { runtime }.build().unwrap();
+    let (_client, body) = coming(0);
+    let answer = hs256_layer().layer(Inner::default()).oneshot(post(body));
+    let response = runtime.block_on(answer).unwrap();
+    assert_eq!(response.status(), 401);
+    assert!(closes(&response.map(|_| ())));
+}

@@ -100,7 +100,7 @@
 //! slower, broken, or held back for an answer (`Expect`), the refusal says
 //! `Connection: close` (RFC 9112 section 9.6): a client that is not told would send its next
 //! request into a connection that ends. HTTP/2 has a stream for each request, and there
-//! nothing is read.
+//! nothing is read. The wait needs a timer of Tokio; where there is none, the connection ends.
 //!
 //! Decisions are told and failed attempts are counted before the wait. What counts requests
 //! under way, outside of these layers, counts one that waits as well: a limit of 100

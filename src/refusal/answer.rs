@@ -1,5 +1,6 @@
 //! A response to a request that goes no further.
 
+use std::panic::catch_unwind;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -149,11 +150,11 @@ impl<B: Body> Unread<B> {
         while !this.body.is_end_stream() {
             let Poll::Ready(frame) = this.body.as_mut().poll_frame(cx) else {
                 if this.deadline.is_none() {
-                    // Without a runtime there is no timer, and no wait without an end.
-                    if tokio::runtime::Handle::try_current().is_err() {
+                    // Without a timer there is no wait, which would have no end.
+                    let Some(deadline) = timer() else {
                         return Poll::Ready(Err(NoEnd));
-                    }
-                    this.deadline.set(Some(tokio::time::sleep(PATIENCE)));
+                    };
+                    this.deadline.set(Some(deadline));
                 }
                 if let Some(deadline) = this.deadline.as_mut().as_pin_mut() {
                     ready!(deadline.poll(cx));
@@ -172,6 +173,12 @@ impl<B: Body> Unread<B> {
         }
         Poll::Ready(Ok(()))
     }
+}
+
+fn timer() -> Option<Sleep> {
+    tokio::runtime::Handle::try_current().ok()?;
+    // Tokio says that a runtime has its timers switched off by a panic, and in no other way.
+    catch_unwind(|| tokio::time::sleep(PATIENCE)).ok()
 }
 
 fn remaining(data: &impl bytes::Buf) -> u64 {
