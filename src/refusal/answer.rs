@@ -47,7 +47,7 @@ impl<B> Answer<B> {
     /// A response to a request whose body was given up.
     pub(crate) fn and_close(mut response: Response<Bytes>, version: Version) -> Self {
         if shares_connection(version) {
-            close(&mut response);
+            close(&mut response, version);
         }
         Self::at_once(response)
     }
@@ -61,15 +61,15 @@ impl<B> Answer<B> {
     where
         B: Body,
     {
-        let must_close = match &mut self.unread {
-            Some(unread) => ready!(unread.as_mut().poll_end(cx)).is_err(),
-            None => false,
+        let closes = match &mut self.unread {
+            Some(unread) => ready!(unread.as_mut().poll_end(cx)).err(),
+            None => None,
         };
         self.unread = None;
         let response = self.response.take();
         let mut response = response.expect("future polled after completion");
-        if must_close {
-            close(&mut response);
+        if let Some(NoEnd(version)) = closes {
+            close(&mut response, version);
         }
         Poll::Ready(response)
     }
@@ -109,6 +109,7 @@ impl<B: Body> Answer<B> {
         Self {
             response: Some(response),
             unread: Some(Box::pin(Unread {
+                version,
                 body: request.into_body(),
                 bytes: 0,
                 frames: 0,
@@ -123,7 +124,12 @@ fn shares_connection(version: Version) -> bool {
     version < Version::HTTP_2
 }
 
-fn close(response: &mut Response<Bytes>) {
+fn close(response: &mut Response<Bytes>, version: Version) {
+    if version == Version::HTTP_10 {
+        // Hyper takes a response of HTTP/1.1 for one that keeps such a connection, and says so
+        // in this header as well.
+        *response.version_mut() = version;
+    }
     let headers = response.headers_mut();
     headers.insert(CONNECTION, HeaderValue::from_static("close"));
 }
@@ -131,6 +137,7 @@ fn close(response: &mut Response<Bytes>) {
 pin_project! {
     /// A body that is read for its end alone.
     struct Unread<B> {
+        version: Version,
         #[pin]
         body: B,
         bytes: u64,
@@ -141,34 +148,35 @@ pin_project! {
     }
 }
 
-/// The body did not end within its bounds.
-struct NoEnd;
+/// The body, of a request of this version, did not end within its bounds.
+struct NoEnd(Version);
 
 impl<B: Body> Unread<B> {
     fn poll_end(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), NoEnd>> {
         let mut this = self.project();
+        let no_end = Poll::Ready(Err(NoEnd(*this.version)));
         while !this.body.is_end_stream() {
             let Poll::Ready(frame) = this.body.as_mut().poll_frame(cx) else {
                 if this.deadline.is_none() {
                     // Without a timer there is no wait, which would have no end.
                     let Some(deadline) = timer() else {
-                        return Poll::Ready(Err(NoEnd));
+                        return no_end;
                     };
                     this.deadline.set(Some(deadline));
                 }
                 if let Some(deadline) = this.deadline.as_mut().as_pin_mut() {
                     ready!(deadline.poll(cx));
                 }
-                return Poll::Ready(Err(NoEnd));
+                return no_end;
             };
             let Some(frame) = frame else { break };
             let Ok(frame) = frame else {
-                return Poll::Ready(Err(NoEnd));
+                return no_end;
             };
             *this.frames += 1;
             *this.bytes += frame.data_ref().map_or(0, remaining);
             if *this.bytes > MAX_BYTES || *this.frames > MAX_FRAMES {
-                return Poll::Ready(Err(NoEnd));
+                return no_end;
             }
         }
         Poll::Ready(Ok(()))
