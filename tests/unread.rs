@@ -323,10 +323,9 @@ fn without_a_runtime_nothing_is_waited_for() {
     assert_eq!(answer_at_once(Case::default()), (true, 1));
 }
 
-/// Or somebody would look whether a good answer comes at once, hang up where it does not, and
-/// guess on.
+/// Or any number of guesses could be made side by side, before the first of them is counted.
 #[tokio::test(start_paused = true)]
-async fn who_hangs_up_before_the_answer_was_refused_nonetheless() {
+async fn a_refusal_that_waits_is_counted_once_and_before() {
     let here = |_: tower_mcp_auth::RequestHead<'_>| Some([192, 0, 2, 1].into());
     let limit = |failures| {
         FailedAttemptsLayer::new(here)

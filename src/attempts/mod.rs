@@ -10,7 +10,7 @@
 //! [only observes](crate::AuthLayer::dangerously_observe_only) is no refusal, and not counted.
 //!
 //! A refusal that waits for [the body of its request](crate::auth#the-body-of-a-refused-request)
-//! is counted when it is decided: who hangs up meanwhile has failed all the same.
+//! is counted when it is decided, or any number of guesses could be made side by side meanwhile.
 //!
 //! Beyond the limit a request is answered with 429 and `Retry-After` before anything else sees
 //! it, a good one as well. What is under way when the limit is reached is still answered.

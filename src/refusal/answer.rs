@@ -75,8 +75,8 @@ impl<B> Answer<B> {
     }
 }
 
-/// Who counts refusals, in the extensions of a request. One that waits is told here: a client
-/// may hang up meanwhile, and was refused nonetheless.
+/// Who counts refusals, in the extensions of a request. One that waits is told here: others
+/// come meanwhile, and who hangs up was refused nonetheless.
 #[derive(Clone)]
 pub(crate) struct Witness(pub(crate) Arc<dyn Counts>);
 
