@@ -322,3 +322,50 @@ async fn only_versions_that_share_a_connection_wait() {
 fn without_a_runtime_nothing_is_waited_for() {
     assert_eq!(answer_at_once(Case::default()), (true, 1));
 }
+
+/// Or any number of guesses could be made side by side, before the first of them is counted.
+#[tokio::test(start_paused = true)]
+async fn a_refusal_that_waits_is_counted_once_and_before() {
+    let here = |_: tower_mcp_auth::RequestHead<'_>| Some([192, 0, 2, 1].into());
+    let limit = |failures| {
+        FailedAttemptsLayer::new(here)
+            .max_failures(failures)
+            .unwrap()
+    };
+    for (name, outer, inner) in [("outer", 2, 100), ("inner", 100, 2)] {
+        let service = limit(outer).layer(limit(inner).layer(hs256_layer().layer(Inner::default())));
+        let guess = |body| {
+            let mut request = post(body);
+            let token = "Bearer guessed".parse().unwrap();
+            request.headers_mut().insert("authorization", token);
+            task::spawn(service.clone().oneshot(request))
+        };
+        let (client, body) = coming(1);
+        let mut answered = guess(body);
+        assert_pending!(answered.poll(), "{name}");
+        drop(client);
+        let response = assert_ready!(answered.poll(), "{name}").unwrap();
+        assert_eq!(response.status(), 401, "{name}");
+
+        let (_client, body) = coming(1);
+        let mut left = guess(body);
+        // A second count of the first guess would block this one.
+        assert_pending!(left.poll(), "{name}");
+        drop(left);
+        let (client, body) = coming(0);
+        drop(client);
+        let response = assert_ready!(guess(body).poll(), "{name}").unwrap();
+        assert_eq!(response.status(), 429, "{name}");
+    }
+}
+
+#[test]
+fn a_runtime_without_timers_closes_and_does_not_panic() {
+    let runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = { runtime }.build().unwrap();
+    let (_client, body) = coming(0);
+    let answer = hs256_layer().layer(Inner::default()).oneshot(post(body));
+    let response = runtime.block_on(answer).unwrap();
+    assert_eq!(response.status(), 401);
+    assert!(closes(&response.map(|_| ())));
+}

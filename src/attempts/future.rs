@@ -7,10 +7,8 @@ use http::Response;
 use http_body::Body;
 use pin_project_lite::pin_project;
 
-use super::client::Client;
-use super::layer::State as Counts;
+use super::attempt::Attempt;
 use crate::auth::ResponseBody;
-use crate::error::{AuthError, AuthErrorKind};
 use crate::refusal::Answer;
 
 pin_project! {
@@ -27,7 +25,7 @@ pin_project! {
         Inner {
             #[pin]
             future: F,
-            counted: (Arc<Counts>, Client),
+            attempt: Arc<Attempt>,
         },
         Respond {
             answer: Answer<ReqBody>,
@@ -36,9 +34,9 @@ pin_project! {
 }
 
 impl<ReqBody, F> ResponseFuture<ReqBody, F> {
-    pub(super) fn inner(future: F, counted: (Arc<Counts>, Client)) -> Self {
+    pub(super) fn inner(future: F, attempt: Arc<Attempt>) -> Self {
         Self {
-            state: State::Inner { future, counted },
+            state: State::Inner { future, attempt },
         }
     }
 
@@ -58,11 +56,10 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().state.project() {
-            StateProj::Inner { future, counted } => {
+            StateProj::Inner { future, attempt } => {
                 let response = ready!(future.poll(cx))?;
-                let (counts, client) = counted;
-                if response.extensions().get().is_some_and(is_failed_attempt) {
-                    counts.failed(*client);
+                if let Some(error) = response.extensions().get() {
+                    attempt.count(error);
                 }
                 Poll::Ready(Ok(response.map(ResponseBody::inner)))
             }
@@ -72,15 +69,6 @@ where
             }
         }
     }
-}
-
-/// What somebody known got wrong besides is no attempt to be let in.
-fn is_failed_attempt(error: &AuthError) -> bool {
-    let is_of_kind = matches!(
-        error.kind(),
-        AuthErrorKind::Invalid | AuthErrorKind::Malformed
-    );
-    is_of_kind && error.principal_id().is_none()
 }
 
 impl<ReqBody, F> fmt::Debug for ResponseFuture<ReqBody, F> {

@@ -9,6 +9,9 @@
 //! the count, or one would buy any number of guesses. What an auth layer
 //! [only observes](crate::AuthLayer::dangerously_observe_only) is no refusal, and not counted.
 //!
+//! A refusal that waits for [the body of its request](crate::auth#the-body-of-a-refused-request)
+//! is counted when it is decided, or any number of guesses could be made side by side meanwhile.
+//!
 //! Beyond the limit a request is answered with 429 and `Retry-After` before anything else sees
 //! it, a good one as well. What is under way when the limit is reached is still answered.
 //!
@@ -83,6 +86,7 @@
 //! # }
 //! ```
 
+mod attempt;
 mod client;
 mod future;
 mod layer;

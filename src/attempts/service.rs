@@ -6,6 +6,7 @@ use http::{Request, Response};
 use http_body::Body;
 use tower_service::Service;
 
+use super::attempt::Attempt;
 use super::future::ResponseFuture;
 use super::layer::State;
 use crate::auth::ResponseBody;
@@ -59,7 +60,7 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
+    fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
         let head = RequestHead::of(&request);
         let Some(client) = self.state.client(head) else {
             telemetry::no_client_address();
@@ -73,8 +74,11 @@ where
             return ResponseFuture::respond(Answer::to(request, refusal));
         }
         case.accepted(head, &context.audit);
-        let counted = (Arc::clone(&self.state), client);
-        ResponseFuture::inner(self.inner.call(request), counted)
+        let attempt = Attempt::new(Arc::clone(&self.state), client);
+        if Answer::may_wait(&request) {
+            Attempt::watch(&attempt, request.extensions_mut());
+        }
+        ResponseFuture::inner(self.inner.call(request), attempt)
     }
 }
 

@@ -100,7 +100,14 @@
 //! slower, broken, or held back for an answer (`Expect`), the refusal says
 //! `Connection: close` (RFC 9112 section 9.6): a client that is not told would send its next
 //! request into a connection that ends. HTTP/2 has a stream for each request, and there
-//! nothing is read.
+//! nothing is read. The wait needs a timer of Tokio; where there is none, the connection ends.
+//!
+//! Decisions are told, and [failed attempts](crate::attempts) counted, before the wait. A layer
+//! of your own that counts refusals by their responses counts late, and may never see that of a
+//! client that hung up; [`on_decision`](AuthLayer::on_decision) is in time. What holds something for each
+//! request under way, outside of these layers, holds it for one that waits as well: strangers
+//! could use up a `ConcurrencyLimitLayer` of 100 with 200 requests a second. Put such a limit
+//! inside the auth layer. Where a timeout outside is less than half a second, it is the answer.
 //!
 //! # Example
 //!

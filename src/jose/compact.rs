@@ -157,8 +157,8 @@ pub(crate) fn is_jws(token: &[u8]) -> bool {
     }
 }
 
-/// As a loose reader would: bits left over do not matter, nor which alphabet it is. To know a
-/// JWS by, never to read one.
+/// As a loose reader would, who passes over what is no letter and over bits left over, and to
+/// whom it does not matter which alphabet it is. To know a JWS by, never to read one.
 fn decode_loosely(part: &[u8]) -> Option<Vec<u8>> {
     const LOOSE: GeneralPurpose = GeneralPurpose::new(
         &URL_SAFE,
@@ -166,12 +166,17 @@ fn decode_loosely(part: &[u8]) -> Option<Vec<u8>> {
             .with_decode_allow_trailing_bits(true)
             .with_decode_padding_mode(DecodePaddingMode::Indifferent),
     );
-    let url_safe = part.iter().map(|byte| match byte {
-        b'+' => b'-',
-        b'/' => b'_',
-        other => *other,
+    let url_safe = part.iter().filter_map(|byte| match byte {
+        b'+' => Some(b'-'),
+        b'/' => Some(b'_'),
+        letter @ (b'-' | b'_') => Some(*letter),
+        other => other.is_ascii_alphanumeric().then_some(*other),
     });
-    LOOSE.decode(url_safe.collect::<Vec<u8>>()).ok()
+    let mut letters: Vec<u8> = url_safe.collect();
+    if letters.len() % 4 == 1 {
+        letters.pop();
+    }
+    LOOSE.decode(letters).ok()
 }
 
 fn not_compact(token: &[u8]) -> AuthError {

@@ -177,7 +177,7 @@ impl OAuthLayerBuilder {
         let issuers = self.servers.iter().map(AuthorizationServer::issuer);
         let document = self.resource.document(issuers);
         let scope_claim = first_scope_claim(&self.servers);
-        let mut servers = HashMap::new();
+        let (mut servers, mut numbered) = (HashMap::new(), Vec::new());
         let mut opaque = OpaqueRoutes::default();
         for server in self
             .servers
@@ -191,14 +191,14 @@ impl OAuthLayerBuilder {
                 clock: self.clock.clone(),
                 key_limits: self.key_limits.clone(),
             };
-            let server = TrustedServer::new(server, profile, &self.resource, network)?;
+            let server =
+                TrustedServer::new(numbered.len(), server, profile, &self.resource, network)?;
             if let Some(introspector) = &server.introspector {
                 opaque.add(introspector)?;
             }
-            if servers
-                .insert(Arc::clone(&issuer), Arc::new(server))
-                .is_some()
-            {
+            let server = Arc::new(server);
+            numbered.push(Arc::clone(&server));
+            if servers.insert(Arc::clone(&issuer), server).is_some() {
                 return Err(ConfigError::new(
                     "authorization_server",
                     format!("there are two servers with the issuer {issuer:?}"),
@@ -213,6 +213,7 @@ impl OAuthLayerBuilder {
                 resource: self.resource,
                 location: [Location::bearer()],
                 servers,
+                numbered: numbered.into(),
                 scope_claim,
                 tokens: Tokens::new(&self.token_cache),
                 opaque,

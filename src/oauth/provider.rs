@@ -35,6 +35,8 @@ pub(super) struct Inner {
     pub(super) metadata_url: Arc<str>,
     pub(super) location: [Location; 1],
     pub(super) servers: HashMap<Arc<str>, Arc<TrustedServer>>,
+    /// The same by their numbers.
+    pub(super) numbered: Box<[Arc<TrustedServer>]>,
     /// Where scopes are looked for before it is known whose token it is.
     pub(super) scope_claim: ScopeClaim,
     pub(super) tokens: Option<Tokens>,

@@ -6,9 +6,11 @@
 //! of a use soon, at [`TOLD_FIRST`], and then of one in [`TOLD_EVERY`]: it still knows what
 //! is used, and what is used most.
 //!
-//! The table keeps nothing alive: what moka lets go is gone from it, but for the empty shell of
-//! some 300 bytes that each place holds until another entry takes it. What is forgotten on
-//! purpose is marked, because somebody may still hold it and put it into the table again.
+//! The table keeps nothing alive: what moka lets go is gone from it as well, once no principal
+//! holds it any more, but for the empty shell of some 450 bytes that each place holds until
+//! another entry takes it. So being here is no proof that a thing is fresh: who asks judges its
+//! life. What is forgotten on purpose is marked, because somebody may still hold it and put it
+//! into the table again.
 
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};

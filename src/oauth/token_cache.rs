@@ -33,7 +33,6 @@ use moka::sync::Cache;
 
 use super::keys::{KeySet, KeysInUse};
 use super::remembered::{Entry, Remembered};
-use super::trusted::TrustedServer;
 use crate::digest::{ByDigest, sha256};
 use crate::jose::{Algorithm, KeyIdentity};
 use crate::principal::{Holder, Identity, Principal};
@@ -130,7 +129,9 @@ impl<'t> TokenId<'t> {
 // In this order, because what every use needs is then side by side.
 #[repr(C)]
 pub(super) struct VerifiedToken {
-    pub(super) server: Arc<TrustedServer>,
+    /// The number of its server. Principals hold this, and may outlive their layer: a reference
+    /// would keep the server's caches, and the secrets it is asked with.
+    pub(super) server: usize,
     pub(super) exp: Duration,
     pub(super) nbf: Option<Duration>,
     pub(super) iat: Option<Duration>,

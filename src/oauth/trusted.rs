@@ -13,6 +13,8 @@ use crate::scopes::Scopes;
 
 /// What tokens of one issuer must be, and the keys they are checked with.
 pub(super) struct TrustedServer {
+    /// Among those of its layer.
+    pub(super) number: usize,
     pub(super) profile: TokenProfile,
     pub(super) keys: Arc<KeyStore>,
     pub(super) introspector: Option<Arc<Introspector>>,
@@ -27,6 +29,7 @@ pub(super) struct Network {
 
 impl TrustedServer {
     pub(super) fn new(
+        number: usize,
         server: AuthorizationServer,
         profile: TokenProfile,
         resource: &ProtectedResource,
@@ -65,6 +68,7 @@ impl TrustedServer {
             None => None,
         };
         Ok(Self {
+            number,
             profile,
             keys,
             introspector,

@@ -66,7 +66,7 @@ impl OAuth {
         let cache = self.inner.tokens.as_ref();
         let cache = cache.map(|tokens| (tokens, TokenId::of(token.bytes)));
         if let Some((tokens, id)) = &cache {
-            let known = recall(tokens, id, now);
+            let known = self.recall(tokens, id, now);
             // Who waited was counted before.
             if !mode.waited {
                 telemetry::token_cache(!matches!(known, Ok(None)));
@@ -233,7 +233,7 @@ impl OAuth {
             None => Principal::of(Arc::new(identity)),
             Some((tokens, id)) => {
                 let token = VerifiedToken {
-                    server: Arc::clone(server),
+                    server: server.number,
                     exp,
                     nbf,
                     iat,
@@ -270,29 +270,36 @@ impl OAuth {
             .with_description("The access token is from another issuer")
             .with_detail(detail))
     }
-}
-
-/// A token seen before, if all that was true of it still is. `None`: check it anew.
-fn recall(tokens: &Tokens, id: &TokenId<'_>, now: Duration) -> Result<Option<GoodJwt>, AuthError> {
-    let Some(known) = tokens.get(id, now) else {
-        return Ok(None);
-    };
-    let Some(keys) = known.server.keys.serving() else {
-        return Ok(None);
-    };
-    if !known.key.serves_in(&keys) {
-        tokens.forget(id);
-        return Ok(None);
+    /// A token seen before, if all that was true of it still is. `None`: check it anew.
+    fn recall(
+        &self,
+        tokens: &Tokens,
+        id: &TokenId<'_>,
+        now: Duration,
+    ) -> Result<Option<GoodJwt>, AuthError> {
+        let Some(known) = tokens.get(id, now) else {
+            return Ok(None);
+        };
+        let Some(server) = self.inner.numbered.get(known.server) else {
+            return Ok(None);
+        };
+        let Some(keys) = server.keys.serving() else {
+            return Ok(None);
+        };
+        if !known.key.serves_in(&keys) {
+            tokens.forget(id);
+            return Ok(None);
+        }
+        let profile = &server.profile;
+        profile.check_times(known.exp, known.nbf, known.iat, now)?;
+        let valid_until = Some(profile.valid_until(known.exp));
+        let second_opinion = server.second_opinion(&known.identity.scopes).cloned();
+        Ok(Some(GoodJwt {
+            good: Good {
+                principal: known.into_principal(),
+                valid_until,
+            },
+            second_opinion,
+        }))
     }
-    let profile = &known.server.profile;
-    profile.check_times(known.exp, known.nbf, known.iat, now)?;
-    let valid_until = Some(profile.valid_until(known.exp));
-    let second_opinion = known.server.second_opinion(&known.identity.scopes).cloned();
-    Ok(Some(GoodJwt {
-        good: Good {
-            principal: known.into_principal(),
-            valid_until,
-        },
-        second_opinion,
-    }))
 }

@@ -1,6 +1,8 @@
 //! A response to a request that goes no further.
 
+use std::panic::catch_unwind;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -10,6 +12,8 @@ use http::{HeaderValue, Request, Response, Version};
 use http_body::Body;
 use pin_project_lite::pin_project;
 use tokio::time::Sleep;
+
+use crate::error::AuthError;
 
 /// How much is read of a body that nobody wants: any message, and no upload.
 const MAX_BYTES: u64 = 64 * 1024;
@@ -43,7 +47,7 @@ impl<B> Answer<B> {
     /// A response to a request whose body was given up.
     pub(crate) fn and_close(mut response: Response<Bytes>, version: Version) -> Self {
         if shares_connection(version) {
-            close(&mut response);
+            close(&mut response, version);
         }
         Self::at_once(response)
     }
@@ -57,35 +61,55 @@ impl<B> Answer<B> {
     where
         B: Body,
     {
-        let must_close = match &mut self.unread {
-            Some(unread) => ready!(unread.as_mut().poll_end(cx)).is_err(),
-            None => false,
+        let closes = match &mut self.unread {
+            Some(unread) => ready!(unread.as_mut().poll_end(cx)).err(),
+            None => None,
         };
         self.unread = None;
         let response = self.response.take();
         let mut response = response.expect("future polled after completion");
-        if must_close {
-            close(&mut response);
+        if let Some(NoEnd(version)) = closes {
+            close(&mut response, version);
         }
         Poll::Ready(response)
     }
 }
 
+/// Who counts refusals, in the extensions of a request. One that waits is told here: others
+/// come meanwhile, and who hangs up was refused nonetheless.
+#[derive(Clone)]
+pub(crate) struct Witness(pub(crate) Arc<dyn Counts>);
+
+pub(crate) trait Counts: Send + Sync {
+    fn refused(&self, error: &AuthError);
+}
+
 impl<B: Body> Answer<B> {
+    /// Whether an answer to this request may have to wait.
+    pub(crate) fn may_wait(request: &Request<B>) -> bool {
+        shares_connection(request.version()) && !request.body().is_end_stream()
+    }
+
     /// The response to `request`.
     pub(crate) fn to(request: Request<B>, response: Response<Bytes>) -> Self {
-        let version = request.version();
-        if request.body().is_end_stream() || !shares_connection(version) {
+        if !Self::may_wait(&request) {
             return Self::at_once(response);
         }
+        let version = request.version();
         // To read would be to ask for it (RFC 9110 section 10.1.1).
         let is_held_back = request.headers().contains_key(EXPECT);
         if is_held_back || request.body().size_hint().lower() > MAX_BYTES {
             return Self::and_close(response, version);
         }
+        if let Some(Witness(witness)) = request.extensions().get()
+            && let Some(error) = response.extensions().get()
+        {
+            witness.refused(error);
+        }
         Self {
             response: Some(response),
             unread: Some(Box::pin(Unread {
+                version,
                 body: request.into_body(),
                 bytes: 0,
                 frames: 0,
@@ -100,7 +124,12 @@ fn shares_connection(version: Version) -> bool {
     version < Version::HTTP_2
 }
 
-fn close(response: &mut Response<Bytes>) {
+fn close(response: &mut Response<Bytes>, version: Version) {
+    if version == Version::HTTP_10 {
+        // Hyper takes a response of HTTP/1.1 for one that keeps such a connection, and says so
+        // in this header as well.
+        *response.version_mut() = version;
+    }
     let headers = response.headers_mut();
     headers.insert(CONNECTION, HeaderValue::from_static("close"));
 }
@@ -108,6 +137,7 @@ fn close(response: &mut Response<Bytes>) {
 pin_project! {
     /// A body that is read for its end alone.
     struct Unread<B> {
+        version: Version,
         #[pin]
         body: B,
         bytes: u64,
@@ -118,38 +148,45 @@ pin_project! {
     }
 }
 
-/// The body did not end within its bounds.
-struct NoEnd;
+/// The body, of a request of this version, did not end within its bounds.
+struct NoEnd(Version);
 
 impl<B: Body> Unread<B> {
     fn poll_end(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), NoEnd>> {
         let mut this = self.project();
+        let no_end = Poll::Ready(Err(NoEnd(*this.version)));
         while !this.body.is_end_stream() {
             let Poll::Ready(frame) = this.body.as_mut().poll_frame(cx) else {
                 if this.deadline.is_none() {
-                    // Without a runtime there is no timer, and no wait without an end.
-                    if tokio::runtime::Handle::try_current().is_err() {
-                        return Poll::Ready(Err(NoEnd));
-                    }
-                    this.deadline.set(Some(tokio::time::sleep(PATIENCE)));
+                    // Without a timer there is no wait, which would have no end.
+                    let Some(deadline) = timer() else {
+                        return no_end;
+                    };
+                    this.deadline.set(Some(deadline));
                 }
                 if let Some(deadline) = this.deadline.as_mut().as_pin_mut() {
                     ready!(deadline.poll(cx));
                 }
-                return Poll::Ready(Err(NoEnd));
+                return no_end;
             };
             let Some(frame) = frame else { break };
             let Ok(frame) = frame else {
-                return Poll::Ready(Err(NoEnd));
+                return no_end;
             };
             *this.frames += 1;
             *this.bytes += frame.data_ref().map_or(0, remaining);
             if *this.bytes > MAX_BYTES || *this.frames > MAX_FRAMES {
-                return Poll::Ready(Err(NoEnd));
+                return no_end;
             }
         }
         Poll::Ready(Ok(()))
     }
+}
+
+fn timer() -> Option<Sleep> {
+    tokio::runtime::Handle::try_current().ok()?;
+    // Tokio says that a runtime has its timers switched off by a panic, and in no other way.
+    catch_unwind(|| tokio::time::sleep(PATIENCE)).ok()
 }
 
 fn remaining(data: &impl bytes::Buf) -> u64 {

@@ -6,7 +6,7 @@ mod grpc;
 mod json;
 mod jsonrpc;
 
-pub(crate) use self::answer::Answer;
+pub(crate) use self::answer::{Answer, Counts, Witness};
 pub(crate) use self::jsonrpc::{internal_error, internal_error_response};
 
 use bytes::Bytes;

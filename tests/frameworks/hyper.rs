@@ -191,6 +191,26 @@ async fn a_refused_request_does_not_cost_the_connection_it_came_by() {
     assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
 }
 
+/// Hyper adds `keep-alive` to what it takes for an answer that keeps the connection.
+#[tokio::test(start_paused = true)]
+async fn a_client_of_http_1_0_is_told_that_the_connection_ends_and_nothing_else() {
+    for length in ["2", "65537"] {
+        let (mut client, server) = tokio::io::duplex(64 * 1024);
+        let service = hs256_layer().layer(tower::service_fn(whoami));
+        let builder = hyper::server::conn::http1::Builder::new();
+        let connection =
+            builder.serve_connection(TokioIo::new(server), TowerToHyperService::new(service));
+        tokio::spawn(connection);
+        let head = "POST /mcp HTTP/1.0\r\nConnection: keep-alive\r\nContent-Length: ";
+        let head = format!("{head}{length}\r\n\r\n");
+        client.write_all(head.as_bytes()).await.unwrap();
+        let head = response_head(&mut client).await;
+        assert!(head.starts_with("HTTP/1.0 401 "), "{head}");
+        assert!(head.contains("\r\nconnection: close\r\n"), "{head}");
+        assert!(!head.contains("keep-alive"), "{head}");
+    }
+}
+
 /// The head of the next response; its body is read and dropped.
 async fn response_head(stream: &mut tokio::io::DuplexStream) -> String {
     let mut head = Vec::new();

@@ -182,3 +182,20 @@ async fn the_cache_keeps_nothing_past_its_life() {
         .await
         .assert(401, "bad_signature");
 }
+
+/// A stream may last for hours, and a layer be replaced every minute.
+#[tokio::test]
+async fn a_principal_that_is_kept_does_not_keep_the_servers_of_its_layer() {
+    let key = Key::new("a");
+    let web = Web::with_issuer(&[&key]);
+    let guarded = Guarded::new(&web);
+    let token = key.token(json!({}));
+    let (new, known) = (guarded.bearer(&token).await, guarded.bearer(&token).await);
+    settle().await;
+    assert_ne!(web.holders(), 1);
+    drop(guarded);
+    assert_eq!(web.holders(), 1);
+    for principal in [new.who.unwrap(), known.who.unwrap()] {
+        assert_eq!(principal.subject(), Some("alice"));
+    }
+}

@@ -110,6 +110,11 @@ impl Web {
         last.expect("it was asked for").clone()
     }
 
+    /// How many hold this network, the caller among them.
+    pub fn holders(&self) -> usize {
+        Arc::strong_count(&self.0)
+    }
+
     /// How often `url` was asked for.
     pub fn count(&self, url: &str) -> usize {
         self.log().iter().filter(|asked| *asked == url).count()

@@ -103,6 +103,9 @@ async fn what_looks_like_a_jwt_is_never_shown_to_anybody() {
         // `{}` with bits left over, and an object in the alphabet with `+` and `/`.
         (format!("e31.{signed}"), "malformed_token"),
         (format!("eyJ4Ijoi+++/viJ9.{signed}"), "malformed_token"),
+        // What some readers pass over: no letter of either alphabet, a letter too many.
+        (format!("~e3~0~.{signed}"), "malformed_token"),
+        (format!("eyJ4IjoxMTF9A.{signed}"), "malformed_token"),
     ] {
         guarded.bearer(&token).await.assert(401, reason);
     }

@@ -1,0 +1,71 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use http::Extensions;
+
+use super::client::Client;
+use super::layer::State;
+use crate::error::{AuthError, AuthErrorKind};
+use crate::refusal::{Counts, Witness};
+
+/// One request, which counts once if it fails: when its response comes, or before, where that
+/// waits for the body of the request.
+pub(super) struct Attempt {
+    state: Arc<State>,
+    client: Client,
+    is_counted: AtomicBool,
+}
+
+impl Attempt {
+    pub(super) fn new(state: Arc<State>, client: Client) -> Arc<Self> {
+        Arc::new(Self {
+            state,
+            client,
+            is_counted: AtomicBool::new(false),
+        })
+    }
+
+    /// Learns of a refusal of this request before its response comes.
+    pub(super) fn watch(attempt: &Arc<Self>, extensions: &mut Extensions) {
+        let inner = Arc::clone(attempt);
+        let witness = match extensions.remove() {
+            Some(outer) => Witness(Arc::new(Both { inner, outer })),
+            None => Witness(inner),
+        };
+        extensions.insert(witness);
+    }
+
+    pub(super) fn count(&self, error: &AuthError) {
+        if is_failed_attempt(error) && !self.is_counted.swap(true, Ordering::Relaxed) {
+            self.state.failed(self.client);
+        }
+    }
+}
+
+impl Counts for Attempt {
+    fn refused(&self, error: &AuthError) {
+        self.count(error);
+    }
+}
+
+/// A layer inside another one.
+struct Both {
+    inner: Arc<Attempt>,
+    outer: Witness,
+}
+
+impl Counts for Both {
+    fn refused(&self, error: &AuthError) {
+        self.inner.count(error);
+        self.outer.0.refused(error);
+    }
+}
+
+/// What somebody known got wrong besides is no attempt to be let in.
+fn is_failed_attempt(error: &AuthError) -> bool {
+    let is_of_kind = matches!(
+        error.kind(),
+        AuthErrorKind::Invalid | AuthErrorKind::Malformed
+    );
+    is_of_kind && error.principal_id().is_none()
+}
