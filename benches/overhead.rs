@@ -234,7 +234,7 @@ fn repeated(
         let own = allocations(&mut guarded, &AUTHORIZATION, COUNTED, &mut source);
         own - allocations(&mut Bare, &AUTHORIZATION, COUNTED, &mut source)
     };
-    let mut least = Least::new(&AUTHORIZATION, "Bearer ", &values);
+    let mut least = Least::new(Bare, &AUTHORIZATION, "Bearer ", &values);
     let mut sources = [(); 4].map(|()| scattered(&values));
     let [first, second, third, fourth] = &mut sources;
     let mut candidates = [
@@ -379,7 +379,7 @@ fn api_key(keys: usize, effort: Effort) -> Row {
         let own = allocations(&mut guarded, &header, COUNTED, &mut source);
         own - allocations(&mut Bare, &header, COUNTED, &mut source)
     };
-    let mut least = Least::new(&header, "", &values);
+    let mut least = Least::new(Bare, &header, "", &values);
     let mut sources = [(); 3].map(|()| scattered(&values));
     let [first, second, third] = &mut sources;
     let mut candidates = [

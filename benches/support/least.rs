@@ -3,26 +3,25 @@
 //! from. It checks nothing.
 
 use std::collections::HashMap;
-use std::convert::Infallible;
-use std::future::Ready;
 use std::hash::BuildHasherDefault;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use http::{HeaderName, Request, Response};
+use http::{HeaderName, Request};
 use tower::Service;
 
-use super::drive::{Bare, Body};
 use super::floor::{DigestHasher, Floor};
 
 /// Shared and not copied, as large as what is known of somebody.
 type Facts = Arc<[u8; 200]>;
 
 /// See the [module](self).
-pub(crate) struct Least {
+#[derive(Clone)]
+pub(crate) struct Least<S> {
     header: HeaderName,
     scheme: usize,
-    known: HashMap<[u8; 32], Facts, BuildHasherDefault<DigestHasher>>,
+    known: Arc<HashMap<[u8; 32], Facts, BuildHasherDefault<DigestHasher>>>,
+    inner: S,
 }
 
 /// As large as a principal.
@@ -33,37 +32,37 @@ pub(crate) struct Least {
 )]
 struct From(Facts, [u64; 4]);
 
-impl Least {
+impl<S> Least<S> {
     /// `values` are all credentials there are, behind the `scheme`.
-    pub(crate) fn new(header: &HeaderName, scheme: &str, values: &[String]) -> Self {
+    pub(crate) fn new(inner: S, header: &HeaderName, scheme: &str, values: &[String]) -> Self {
         let scheme = scheme.len();
         let digest = |value: &String| Floor::digest(&value.as_bytes()[scheme..]);
+        let known = values.iter();
+        let known = known.map(|value| (digest(value), Arc::new([0; 200])));
         Self {
             header: header.clone(),
             scheme,
-            known: values
-                .iter()
-                .map(|value| (digest(value), Arc::new([0; 200])))
-                .collect(),
+            known: Arc::new(known.collect()),
+            inner,
         }
     }
 }
 
-impl Service<Request<Body>> for Least {
-    type Response = Response<Body>;
-    type Error = Infallible;
-    type Future = Ready<Result<Response<Body>, Infallible>>;
+impl<S: Service<Request<B>>, B> Service<Request<B>> for Least<S> {
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
 
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
     }
 
-    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let value = request.headers()[&self.header].as_bytes();
         let digest = Floor::digest(&value[self.scheme..]);
         let facts = Arc::clone(&self.known[&digest]);
         request.headers_mut().remove(&self.header);
         request.extensions_mut().insert(From(facts, [0; 4]));
-        Bare.call(request)
+        self.inner.call(request)
     }
 }
