@@ -182,7 +182,10 @@ pub(crate) fn read<'l: 'h, 'h>(
                 .with_description("The request carries a credential header more than once")
                 .with_detail(format!("more than one {header} header")));
         }
-        for location in locations.iter().filter(|other| other.header == *header) {
+        // Those before it read other headers.
+        let more = locations[index + 1..].iter();
+        let more = more.filter(|other| other.header == *header);
+        for location in std::iter::once(location).chain(more) {
             let Some(value) = parse(value.as_bytes(), location)? else {
                 continue;
             };
@@ -368,10 +371,15 @@ impl QueryNames {
     }
 
     /// Refuses a query that has one of the names, or the name of a header a provider reads.
+    #[inline]
     pub(crate) fn check(&self, uri: &Uri, locations: &[Location]) -> Result<(), AuthError> {
         let Some(query) = uri.query() else {
             return Ok(());
         };
+        self.check_query(query, locations)
+    }
+
+    fn check_query(&self, query: &str, locations: &[Location]) -> Result<(), AuthError> {
         for pair in query.split('&') {
             let name = pair.split('=').next().unwrap_or_default();
             // Compared as it is decoded: each comparison ends at the first difference.

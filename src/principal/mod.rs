@@ -254,6 +254,7 @@ impl Principal {
         self.context.as_ref().unwrap_or(RefusalContext::bare())
     }
 
+    #[inline]
     pub(crate) fn with_context(mut self, context: &Arc<RefusalContext>) -> Self {
         self.context = Some(Arc::clone(context));
         self
