@@ -22,6 +22,11 @@ impl Audit {
         }
     }
 
+    /// Whether an acceptance concerns anybody.
+    pub(super) fn hears_of_acceptance(&self) -> bool {
+        !self.hooks.is_empty() || !self.step_ups.is_empty()
+    }
+
     pub(crate) fn add_hook(&mut self, hook: impl Fn(&DecisionRecord<'_>) + Send + Sync + 'static) {
         self.hooks.push(Arc::new(hook));
     }

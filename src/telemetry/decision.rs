@@ -291,7 +291,10 @@ impl<'a> Case<'a> {
     }
 
     pub(crate) fn accepted(self, head: RequestHead<'a>, audit: &Audit) {
-        self.decided(Outcome::Accepted, Some(head), None, audit);
+        if meter::IS_ON || audit.hears_of_acceptance() {
+            return self.decided(Outcome::Accepted, Some(head), None, audit);
+        }
+        events::accepted(|| self.record(Outcome::Accepted, Some(head), None));
     }
 
     /// Accepted by the auth layer.
@@ -331,15 +334,13 @@ impl<'a> Case<'a> {
         self.decided(Outcome::Refused, None, Some(error), audit);
     }
 
-    /// Tells all who listen.
-    fn decided(
+    fn record(
         self,
         outcome: Outcome,
         head: Option<RequestHead<'a>>,
         error: Option<&'a AuthError>,
-        audit: &Audit,
-    ) {
-        let mut record = DecisionRecord {
+    ) -> DecisionRecord<'a> {
+        DecisionRecord {
             stage: self.stage,
             outcome,
             principal: self.principal,
@@ -348,7 +349,18 @@ impl<'a> Case<'a> {
             operation: self.operation,
             step_up: None,
             by: self.by,
-        };
+        }
+    }
+
+    /// Tells all who listen.
+    fn decided(
+        self,
+        outcome: Outcome,
+        head: Option<RequestHead<'a>>,
+        error: Option<&'a AuthError>,
+        audit: &Audit,
+    ) {
+        let mut record = self.record(outcome, head, error);
         match error {
             // Who is let pass is not asked for more.
             _ if outcome == Outcome::Observed => {}

@@ -14,6 +14,23 @@ const TARGET: &str = "tower_mcp_auth";
 /// The field of a span that is filled in.
 const PRINCIPAL: &str = "principal";
 
+/// The fields are read if somebody listens.
+macro_rules! went_on {
+    ($level:ident, $record:expr, $text:literal) => {
+        $level!(
+            target: TARGET,
+            outcome = $record.outcome.as_str(),
+            layer = $record.layer(),
+            provider = $record.provider(),
+            principal = $record.principal_id().map(PrincipalId::as_str),
+            method = $record.method().map(method),
+            operation = operation(&$record),
+            step_up = $record.step_up.map(display),
+            $text
+        )
+    };
+}
+
 /// One event per decision. What a stranger can cause at will is `debug`, so that garbage does
 /// not fill a log; what an operator must mend is `warn`; what is as it should be is `trace`.
 pub(super) fn decided(record: &DecisionRecord<'_>) {
@@ -51,26 +68,17 @@ pub(super) fn decided(record: &DecisionRecord<'_>) {
 }
 
 fn went_on(record: &DecisionRecord<'_>) {
-    macro_rules! went_on {
-        ($level:ident, $text:literal) => {
-            $level!(
-                target: TARGET,
-                outcome = record.outcome.as_str(),
-                layer = record.layer(),
-                provider = record.provider(),
-                principal = record.principal_id().map(PrincipalId::as_str),
-                method = record.method().map(method),
-                operation = operation(record),
-                step_up = record.step_up.map(display),
-                $text
-            )
-        };
-    }
     match (record.outcome, record.step_up) {
-        (_, Some(_)) => went_on!(debug, "request accepted after step-up"),
-        (Outcome::Anonymous, None) => went_on!(trace, "request let through"),
-        _ => went_on!(trace, "request accepted"),
+        (_, Some(_)) => went_on!(debug, record, "request accepted after step-up"),
+        (Outcome::Anonymous, None) => went_on!(trace, record, "request let through"),
+        _ => went_on!(trace, record, "request accepted"),
     }
+}
+
+/// The same for an acceptance that answers no refusal. Nothing is put together where nobody
+/// listens, as for most requests.
+pub(super) fn accepted<'a>(record: impl Fn() -> DecisionRecord<'a>) {
+    went_on!(trace, record(), "request accepted");
 }
 
 /// A method can be any token, of any length; it is ASCII, so every cut is one.

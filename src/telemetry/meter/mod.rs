@@ -13,9 +13,9 @@ use self::on as chosen;
 pub(crate) use self::chosen::Stopwatch;
 #[cfg(feature = "api-key-store")]
 pub(crate) use self::chosen::store;
+pub(super) use self::chosen::{IS_ON, decided, step_up, stream_ended};
 #[cfg(feature = "oauth")]
 pub(crate) use self::chosen::{IntrospectionMeter, KeysMeter, token_cache};
-pub(super) use self::chosen::{decided, step_up, stream_ended};
 
 /// How a call to somebody outside ended.
 #[cfg(feature = "oauth")]

@@ -18,6 +18,8 @@ static METADATA: Metadata<'static> =
 /// provider that makes up new ones while it runs comes near it.
 const MAX_KEYS: usize = 4096;
 
+pub(in crate::telemetry) const IS_ON: bool = true;
+
 type Labels = [(&'static str, &'static str); 3];
 const NO_LABEL: (&str, &str) = ("", "");
 
