@@ -97,10 +97,7 @@ impl<'t> Compact<'t> {
             return Err(AuthError::invalid("token_too_large")
                 .with_detail(format!("{} bytes, at most {MAX_TOKEN}", token.len())));
         }
-        let mut dots = memchr::memchr_iter(b'.', token);
-        let (Some(first), Some(second), None) = (dots.next(), dots.next(), dots.next()) else {
-            return Err(not_compact(token));
-        };
+        let (first, second) = two_dots(token).ok_or_else(|| not_compact(token))?;
         let header = &token[..first];
         // Without padding: four characters rounded up would let two more bytes through.
         if header.len() > (MAX_HEADER * 4).div_ceil(3) {
@@ -142,11 +139,38 @@ impl<'t> Compact<'t> {
     }
 }
 
+/// Whether a token may be a JWS: its first character can stand for the start of a JSON object,
+/// and it has three parts. Of most tokens that are none the first character says so, which
+/// spares the search of all of it for dots.
+#[cfg(feature = "oauth")]
+pub(crate) fn may_be_jws(token: &[u8]) -> bool {
+    begins_like_object(token) && two_dots(token).is_some()
+}
+
+/// The first letter is the first six bits: those of `{`, a space, a tab or line feed, or a
+/// carriage return. What is no letter loose readers pass over.
+fn begins_like_object(token: &[u8]) -> bool {
+    match token.first() {
+        Some(b'e' | b'I' | b'C' | b'D') => true,
+        Some(b'-' | b'_' | b'+' | b'/') | None => false,
+        Some(other) => !other.is_ascii_alphanumeric(),
+    }
+}
+
+/// Where the two dots of a token with three parts are.
+fn two_dots(token: &[u8]) -> Option<(usize, usize)> {
+    let mut dots = memchr::memchr_iter(b'.', token);
+    let two = (dots.next()?, dots.next()?);
+    dots.next().is_none().then_some(two)
+}
+
 /// Whether a token is a JWS by its shape: three parts, and the first is a JSON object. What
 /// is not belongs to whoever can say what it means.
 pub(crate) fn is_jws(token: &[u8]) -> bool {
-    let mut dots = memchr::memchr_iter(b'.', token);
-    let (Some(end), Some(_), None) = (dots.next(), dots.next(), dots.next()) else {
+    if !begins_like_object(token) {
+        return false;
+    }
+    let Some((end, _)) = two_dots(token) else {
         return false;
     };
     let header = &token[..end];

@@ -44,7 +44,7 @@ pub(crate) use self::algorithm::Family;
 pub(crate) use self::claims::{Claims, ScopeClaim};
 pub(crate) use self::compact::{Compact, HeaderBuffer};
 #[cfg(feature = "oauth")]
-pub(crate) use self::compact::{MAX_TOKEN, Typ, is_jws};
+pub(crate) use self::compact::{MAX_TOKEN, Typ, is_jws, may_be_jws};
 #[cfg(feature = "oauth")]
 pub(crate) use self::json::object;
 #[cfg(feature = "oauth")]

@@ -36,10 +36,4 @@ impl<'t> Presented<'t> {
     pub(super) fn refused(&self, error: AuthError) -> AuthError {
         self.check().err().unwrap_or(error)
     }
-
-    /// Whether it can be a JWT at all.
-    pub(super) fn has_two_dots(&self) -> bool {
-        let mut dots = memchr::memchr_iter(b'.', self.bytes);
-        dots.next().is_some() && dots.next().is_some() && dots.next().is_none()
-    }
 }

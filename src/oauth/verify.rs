@@ -11,7 +11,7 @@ use super::token_cache::{TokenId, TokenKey, Tokens, VerifiedToken};
 use super::trusted::TrustedServer;
 use crate::auth::Accepted;
 use crate::error::{AuthError, quoted};
-use crate::jose::{Claims, Compact, HeaderBuffer, check_scopes, is_jws, mismatch};
+use crate::jose::{Claims, Compact, HeaderBuffer, check_scopes, is_jws, may_be_jws, mismatch};
 use crate::principal::Principal;
 use crate::telemetry;
 
@@ -59,7 +59,7 @@ impl OAuth {
     /// shown to no server it does not belong to.
     pub(super) fn verify(&self, token: Presented<'_>, mode: Mode) -> Result<Verdict, AuthError> {
         let opaque = &self.inner.opaque;
-        if !opaque.is_empty() && !token.has_two_dots() {
+        if !opaque.is_empty() && !may_be_jws(token.bytes) {
             return self.ask_about(token);
         }
         let now = self.inner.clock.now();

@@ -82,6 +82,9 @@ async fn what_looks_like_a_jwt_is_never_shown_to_anybody() {
         ),
         (jws("{}", "not json"), "malformed_token"),
         (jws(" {\"typ\":\"x\"}", "[]"), "malformed_token"),
+        (jws("\t{}", "[]"), "malformed_token"),
+        (jws("\n{}", "[]"), "malformed_token"),
+        (jws("\r{}", "[]"), "malformed_token"),
         (
             jws(r#"{"alg":"ES256","alg":"none"}"#, "{}"),
             "duplicate_member",
