@@ -53,8 +53,9 @@ impl Validity {
     }
 }
 
-/// One key, made ready for requests. What a request with a good key needs fits into one line
-/// of memory; among 100,000 keys it is the lines that cost.
+/// One key, made ready for requests. What a request with a good key needs is one line of
+/// memory; among 100,000 keys it is the lines that cost.
+#[repr(align(64))]
 pub(super) struct Entry {
     digest: [u8; 32],
     kind: Option<DigestKind>,
