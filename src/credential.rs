@@ -107,9 +107,9 @@ impl<'a> RequestHead<'a> {
         self.needs_proof
     }
 
-    pub(crate) fn needing_proof(self) -> Self {
+    pub(crate) fn with_proof(self, needs_proof: bool) -> Self {
         Self {
-            needs_proof: true,
+            needs_proof,
             ..self
         }
     }
@@ -169,23 +169,25 @@ pub(crate) fn read<'l: 'h, 'h>(
     locations: &'l [Location],
     headers: &'h HeaderMap,
 ) -> Result<Option<(&'l Location, Credential<'h>)>, AuthError> {
+    // As nearly every layer has it.
+    if let [location] = locations {
+        let Some(value) = only_value(headers, &location.header)? else {
+            return Ok(None);
+        };
+        let value = parse(value.as_bytes(), location)?;
+        return Ok(value.map(|value| (location, Credential { location, value })));
+    }
     let mut found = None;
     for (index, location) in locations.iter().enumerate() {
-        let header = &location.header;
-        if locations[..index].iter().any(|seen| seen.header == *header) {
+        let (before, more) = (&locations[..index], &locations[index + 1..]);
+        let is_same = |other: &&Location| other.header == location.header;
+        if before.iter().any(|seen| is_same(&seen)) {
             continue;
         }
-        let mut values = headers.get_all(header).iter();
-        let Some(value) = values.next() else { continue };
-        if values.next().is_some() {
-            return Err(AuthError::malformed("duplicate_credential")
-                .with_description("The request carries a credential header more than once")
-                .with_detail(format!("more than one {header} header")));
-        }
-        // Those before it read other headers.
-        let more = locations[index + 1..].iter();
-        let more = more.filter(|other| other.header == *header);
-        for location in std::iter::once(location).chain(more) {
+        let Some(value) = only_value(headers, &location.header)? else {
+            continue;
+        };
+        for location in std::iter::once(location).chain(more.iter().filter(is_same)) {
             let Some(value) = parse(value.as_bytes(), location)? else {
                 continue;
             };
@@ -198,6 +200,19 @@ pub(crate) fn read<'l: 'h, 'h>(
         }
     }
     Ok(found)
+}
+
+fn only_value<'h>(
+    headers: &'h HeaderMap,
+    header: &HeaderName,
+) -> Result<Option<&'h HeaderValue>, AuthError> {
+    let mut values = headers.get_all(header).iter();
+    match (values.next(), values.next()) {
+        (only, None) => Ok(only),
+        _ => Err(AuthError::malformed("duplicate_credential")
+            .with_description("The request carries a credential header more than once")
+            .with_detail(format!("more than one {header} header"))),
+    }
 }
 
 /// Removes every header that holds a credential for one of `locations`, well-formed or not.

@@ -242,10 +242,13 @@ impl ApiKeys {
         self.clock = clock;
     }
 
-    fn find(&self, memory: &Memory, key: &[u8]) -> Result<Accepted, AuthError> {
+    fn find(&self, memory: &Memory, credential: &Credential<'_>) -> Authentication {
         let keys = memory.keys.load();
-        let entry = keys.find(key, memory.pepper.as_ref(), &self.clock)?;
-        Ok(accept(entry, self.hook.as_ref(), &self.clock))
+        let found = keys.find(credential.as_bytes(), memory.pepper.as_ref(), &self.clock);
+        Authentication::Ready(match found {
+            Ok(entry) => Ok(accept(entry, self.hook.as_ref(), &self.clock)),
+            Err(error) => Err(credential.refused(error)),
+        })
     }
 
     #[cfg(feature = "api-key-store")]
@@ -307,14 +310,10 @@ impl Authenticate for ApiKeys {
     }
 
     fn authenticate(&self, credential: &Credential<'_>, _: RequestHead<'_>) -> Authentication {
-        let find = |memory| {
-            let found = self.find(memory, credential.as_bytes());
-            Authentication::Ready(found.map_err(|error| credential.refused(error)))
-        };
         match &self.source {
-            Source::Memory(memory) => find(memory),
+            Source::Memory(memory) => self.find(memory, credential),
             #[cfg(feature = "api-key-store")]
-            Source::File(file) => find(file.watched()),
+            Source::File(file) => self.find(file.watched(), credential),
             #[cfg(feature = "api-key-store")]
             Source::Store(cache) => match credential.check() {
                 Ok(()) => self.ask(cache, credential.value()),

@@ -81,11 +81,11 @@ impl Exemptions {
 
     // As a rule there is nothing to look at, and not even a path to find.
     #[inline]
-    pub(super) fn cover(&self, head: RequestHead<'_>) -> bool {
+    pub(super) fn cover(&self, head: &RequestHead<'_>) -> bool {
         (!self.public.is_empty() || self.sse.is_some()) && self.one_covers(head)
     }
 
-    fn one_covers(&self, head: RequestHead<'_>) -> bool {
+    fn one_covers(&self, head: &RequestHead<'_>) -> bool {
         let path = head.uri().path();
         let method = head.method();
         let public = || {

@@ -57,15 +57,16 @@ impl Afterwards {
         }
     }
 
-    fn apply<B>(self, mut response: Response<B>) -> Response<ResponseBody<B>> {
-        if let Some(headers) = self.headers {
+    fn apply<B>(&mut self, mut response: Response<B>) -> Response<ResponseBody<B>> {
+        if let Some(headers) = self.headers.take() {
             response.headers_mut().extend(*headers);
         }
-        if let Some(error) = self.observed {
+        if let Some(error) = self.observed.take() {
             Observed::tell(response.extensions_mut(), error);
         }
         let deadline = self
             .lease
+            .take()
             .and_then(|lease| lease.deadline(response.headers()));
         response.map(|body| ResponseBody::until(body, deadline))
     }
@@ -139,6 +140,7 @@ impl Admission<'_> {
     }
 
     /// Puts the principal in, and takes the credential out.
+    #[inline(always)]
     pub(super) fn admit<B>(self, request: &mut Request<B>, accepted: Accepted) -> Afterwards {
         let lease = self.streams.lease(request, accepted.valid_until);
         if self.forward_credential {
@@ -243,7 +245,7 @@ where
                 }
                 StateProj::Inner { future, afterwards } => {
                     let response = ready!(future.poll(cx))?;
-                    return Poll::Ready(Ok(std::mem::take(afterwards).apply(response)));
+                    return Poll::Ready(Ok(afterwards.apply(response)));
                 }
                 StateProj::Respond { answer } => {
                     let response = ready!(answer.poll(cx));

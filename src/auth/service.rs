@@ -9,7 +9,6 @@ use tower_service::Service;
 use super::future::ResponseFuture;
 use super::judge::{Decision, State};
 use super::{Authenticate, ResponseBody};
-use crate::credential::RequestHead;
 use crate::refusal::Answer;
 
 /// The service made by an [`AuthLayer`](super::AuthLayer).
@@ -54,15 +53,9 @@ where
     }
 
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
-        match self.state.decide(RequestHead::of(&request)) {
+        match self.state.decide(&mut request) {
             Decision::Respond(response) => ResponseFuture::respond(Answer::to(request, response)),
-            Decision::Admit(header, accepted) => {
-                let admission = self.state.admission(header);
-                let afterwards = admission.admit(&mut request, accepted);
-                ResponseFuture::inner(self.inner.call(request), afterwards)
-            }
-            Decision::Pass(observed) => {
-                let afterwards = self.state.pass(&mut request, observed);
+            Decision::GoOn(afterwards) => {
                 ResponseFuture::inner(self.inner.call(request), afterwards)
             }
             Decision::Wait(header, waiting, pending) => {
