@@ -54,9 +54,12 @@ struct GoodJwt {
     second_opinion: Option<Arc<Introspector>>,
 }
 
+// Inlined by force are the steps that most tokens take: who is accepted is then put where the
+// answer goes, once. See `State::decide` in `auth`.
 impl OAuth {
     /// Checks a token with what is known now. Whose it is decides its shape: a token is
     /// shown to no server it does not belong to.
+    #[inline(always)]
     pub(super) fn verify(&self, token: Presented<'_>, mode: Mode) -> Result<Verdict, AuthError> {
         let opaque = &self.inner.opaque;
         if !opaque.is_empty() && !may_be_jws(token.bytes) {
@@ -87,6 +90,7 @@ impl OAuth {
     }
 
     /// Accepts a JWT found good here, where nobody else is to be asked.
+    #[inline(always)]
     fn confirm(&self, jwt: GoodJwt, token: Presented<'_>) -> Result<Verdict, AuthError> {
         match jwt.second_opinion {
             Some(introspector) => self.ask(&introspector, token, Some(Ok(jwt.good))),
@@ -95,6 +99,7 @@ impl OAuth {
     }
 
     /// Asks the server that an opaque token belongs to.
+    #[inline(always)]
     fn ask_about(&self, token: Presented<'_>) -> Result<Verdict, AuthError> {
         match self.inner.opaque.server(token.bytes) {
             Ok(introspector) => self.ask(introspector, token, None),
@@ -103,6 +108,7 @@ impl OAuth {
     }
 
     /// What the authorization server says of a token, from memory where that knows.
+    #[inline(always)]
     fn ask(
         &self,
         introspector: &Arc<Introspector>,
@@ -156,6 +162,7 @@ impl OAuth {
     }
 
     /// Judges the scopes: last, and anew for each request.
+    #[inline(always)]
     fn accept(&self, good: Good) -> Result<Verdict, AuthError> {
         check_scopes(&self.required_scopes, good.principal.scopes())
             .map_err(|error| error.of(&good.principal))?;
@@ -270,6 +277,7 @@ impl OAuth {
             .with_description("The access token is from another issuer")
             .with_detail(detail))
     }
+
     /// A token seen before, if all that was true of it still is. `None`: check it anew.
     fn recall(
         &self,
