@@ -114,6 +114,11 @@ impl Entry {
         self.rest.owner.as_deref()
     }
 
+    /// Whether it may be no good at some time.
+    pub(super) fn has_limits(&self) -> bool {
+        self.has_limits
+    }
+
     pub(super) fn expires_at(&self) -> Option<Duration> {
         match self.has_limits {
             true => self.rest.validity.expires_at,

@@ -105,18 +105,31 @@ impl KeySet {
         pepper: Option<&Pepper>,
         clock: &Clock,
     ) -> Result<&Entry, AuthError> {
-        // A credential is ASCII.
-        let text = || std::str::from_utf8(key).unwrap_or_default();
         if !LENGTHS.contains(&key.len()) {
-            return Err(refused(Shape::of(text()), None, None));
+            return Err(refused(Shape::of(text(key)), None, None));
         }
         let digest = sha256(&[key]);
         let entry = self.keys.get(&digest);
         let same = is_same(entry.map(Entry::digest), &digest);
+        let is_plain = |entry: &Entry| !(self.has_times || self.has_digests || entry.has_limits());
+        match entry.filter(|_| same) {
+            Some(entry) if is_plain(entry) => Ok(entry),
+            found => self.judge(key, found, pepper, clock),
+        }
+    }
+
+    /// Judges a key that was found and may be no good, or was not found.
+    fn judge<'s>(
+        &'s self,
+        key: &[u8],
+        found: Option<&'s Entry>,
+        pepper: Option<&Pepper>,
+        clock: &Clock,
+    ) -> Result<&'s Entry, AuthError> {
         // Looked at once, for known and unknown keys; for keys given as they are, never.
-        let seen = self.has_digests.then(|| Shape::of(text()));
+        let seen = self.has_digests.then(|| Shape::of(text(key)));
         let is_generated = seen.flatten().is_some();
-        let own = entry.filter(|entry| same && may_be_of(entry, is_generated));
+        let own = found.filter(|entry| may_be_of(entry, is_generated));
         // Read for unknown keys as well: they take the same time.
         let now = if self.has_times {
             clock.now()
@@ -127,9 +140,9 @@ impl KeySet {
             return Ok(entry);
         }
         // From here on the key is refused, or a foreign one: the work is the same for all.
-        let shape = seen.unwrap_or_else(|| Shape::of(text()));
+        let shape = seen.unwrap_or_else(|| Shape::of(text(key)));
         let pepper = pepper.filter(|_| self.has_foreign && shape.is_none());
-        let foreign = pepper.and_then(|pepper| self.find_foreign(text(), pepper));
+        let foreign = pepper.and_then(|pepper| self.find_foreign(text(key), pepper));
         let found = own.or(foreign);
         let fault = found.and_then(|entry| entry.fault(now));
         match (found, fault) {
@@ -147,6 +160,11 @@ impl KeySet {
             .then_some(found)
             .flatten()
     }
+}
+
+/// A credential is ASCII.
+fn text(key: &[u8]) -> &str {
+    std::str::from_utf8(key).unwrap_or_default()
 }
 
 /// A plain digest that was given may only be that of a generated key, so that nobody keeps
