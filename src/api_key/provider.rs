@@ -19,7 +19,9 @@ use crate::auth::{Accepted, Authenticate, Authentication, Shape};
 use crate::challenge::Challenge;
 use crate::clock::Clock;
 use crate::credential::{Credential, Location, RequestHead, is_b64token};
-use crate::error::{AuthError, ConfigError};
+#[cfg(feature = "api-key-store")]
+use crate::error::AuthError;
+use crate::error::ConfigError;
 use crate::header_name;
 use crate::principal::Principal;
 
