@@ -14,14 +14,16 @@
 //! their headers are fresh copies, as a server has them from the socket. The candidates of a
 //! comparison take turns; a figure is the first decile over all rounds, because whatever else
 //! the machine does only ever adds to it, and of several passes the quietest counts. Requests
-//! per second of a whole server are by the clock, the median over pairs of rounds.
+//! per second of a whole server are by the clock, the median over rounds in which each server
+//! has its turn.
 //!
 //! `least` is what a middleware adds that does nothing but what it must: header, digest,
 //! look-up in a plain map, and who it is into the request. Memory is most of it where there
 //! are many credentials.
 //!
 //! Aims in microseconds, 2.5 for HS256 and 0.3 for API keys, are those of a machine that
-//! checks an RS256 signature in 15.9: here they are as many times longer as that check is.
+//! checks an RS256 signature in 15.9: here they are as many times longer as that check is,
+//! twice at most.
 
 use std::convert::Infallible;
 use std::hint::black_box;
@@ -93,7 +95,7 @@ impl Effort {
         populations: [10, 1_000, 100_000],
         garbage: 1_000_000,
         concurrent: 10_000,
-        server: (301, 10),
+        server: (303, 10),
     };
     /// To see that it runs: `cargo test --benches`.
     const SMOKE: Self = Self {
@@ -165,7 +167,8 @@ fn scale_aims(rows: &mut [Row]) {
     let is_check = |row: &&Row| (row.group, row.name) == ("never seen", "RS256");
     let check = rows.iter().find(is_check).and_then(|row| row.floor);
     let (_, check) = check.expect("it is measured");
-    let times = check / CHECK_OF_AIMS;
+    // No more than machines differ: a check that is slow for another reason allows nothing.
+    let times = (check / CHECK_OF_AIMS).clamp(0.5, 2.0);
     println!("An RS256 check takes {times:.2} times as long as where the aims in time were set.");
     for row in rows {
         if let Bound::Nanoseconds(most) = &mut row.bound {

@@ -1,4 +1,5 @@
-//! A whole hyper server on loopback under load, with the layer and without.
+//! A whole hyper server on loopback under load, without the layer, with it, and with what does
+//! the least one can.
 //!
 //! The server has one thread, and a client in another thread keeps it busy: on each of its
 //! connections the next request follows the answer. The client never sleeps. If it did, the

@@ -1,7 +1,5 @@
 //! A key as it is looked up, and what a request hears of it.
 
-use std::borrow::Borrow;
-use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -53,9 +51,8 @@ impl Validity {
     }
 }
 
-/// One key, made ready for requests. What a request with a good key needs is one line of
-/// memory; among 100,000 keys it is the lines that cost.
-#[repr(align(64))]
+/// One key, made ready for requests. What a request with a good key needs of it fits into one
+/// line of memory; among 100,000 keys it is the lines that cost.
 pub(super) struct Entry {
     digest: [u8; 32],
     kind: Option<DigestKind>,
@@ -150,27 +147,6 @@ impl Entry {
             .is_ok()
     }
 }
-
-// A set of keys is searched by digest, and by nothing else.
-impl Borrow<[u8; 32]> for Entry {
-    fn borrow(&self) -> &[u8; 32] {
-        &self.digest
-    }
-}
-
-impl Hash for Entry {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.digest.hash(state);
-    }
-}
-
-impl PartialEq for Entry {
-    fn eq(&self, other: &Self) -> bool {
-        self.digest == other.digest
-    }
-}
-
-impl Eq for Entry {}
 
 /// The one comparison of digests; an unknown key is compared as well, with a digest no key
 /// has.

@@ -1,6 +1,8 @@
 //! Keys held in memory.
 
+use std::borrow::Borrow;
 use std::collections::HashSet;
+use std::hash::{Hash, Hasher};
 use std::time::Duration;
 
 use super::digest::{DigestKind, KeyDigest, Pepper};
@@ -11,10 +13,37 @@ use crate::clock::Clock;
 use crate::digest::{ByDigest, sha256};
 use crate::error::{AuthError, ConfigError};
 
+/// A key in a line of memory of its own; it would lie across two.
+#[repr(align(64))]
+struct Line(Entry);
+
+const _: () = assert!(size_of::<Line>() == 64, "a key has outgrown its line");
+
+// A set of keys is searched by digest, and by nothing else.
+impl Borrow<[u8; 32]> for Line {
+    fn borrow(&self) -> &[u8; 32] {
+        self.0.digest()
+    }
+}
+
+impl Hash for Line {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.digest().hash(state);
+    }
+}
+
+impl PartialEq for Line {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.digest() == other.0.digest()
+    }
+}
+
+impl Eq for Line {}
+
 /// Keys by their digests.
 #[derive(Default)]
 pub(super) struct KeySet {
-    keys: HashSet<Entry, ByDigest>,
+    keys: HashSet<Line, ByDigest>,
     /// Whether any key has an end or a beginning: the clock is read for all keys, or for
     /// none.
     has_times: bool,
@@ -40,7 +69,7 @@ impl KeySet {
             set.has_digests |= key.kind.is_some();
             set.starts.extend(key.start.clone());
             set.has_foreign |= key.kind == Some(DigestKind::Foreign);
-            if !set.keys.insert(Entry::new(&key)) {
+            if !set.keys.insert(Line(Entry::new(&key))) {
                 return Err(ConfigError::new("keys", "the same API key is there twice"));
             }
         }
@@ -92,11 +121,15 @@ impl KeySet {
 
     /// Goes on where an older set was.
     pub(super) fn succeed(&self, older: &Self) {
-        for entry in &self.keys {
-            if let Some(older) = older.keys.get(entry) {
+        for Line(entry) in &self.keys {
+            if let Some(older) = older.entry(entry.digest()) {
                 entry.succeed(older);
             }
         }
+    }
+
+    fn entry(&self, digest: &[u8; 32]) -> Option<&Entry> {
+        self.keys.get(digest).map(|Line(entry)| entry)
     }
 
     pub(super) fn find(
@@ -109,7 +142,7 @@ impl KeySet {
             return Err(refused(Shape::of(text(key)), None, None));
         }
         let digest = sha256(&[key]);
-        let entry = self.keys.get(&digest);
+        let entry = self.entry(&digest);
         let same = is_same(entry.map(Entry::digest), &digest);
         let is_plain = |entry: &Entry| !(self.has_times || self.has_digests || entry.has_limits());
         match entry.filter(|_| same) {
@@ -126,7 +159,7 @@ impl KeySet {
         pepper: Option<&Pepper>,
         clock: &Clock,
     ) -> Result<&'s Entry, AuthError> {
-        // Looked at once, for known and unknown keys; for keys given as they are, never.
+        // Looked at once, for known and unknown keys.
         let seen = self.has_digests.then(|| Shape::of(text(key)));
         let is_generated = seen.flatten().is_some();
         let own = found.filter(|entry| may_be_of(entry, is_generated));
@@ -153,7 +186,7 @@ impl KeySet {
 
     fn find_foreign(&self, key: &str, pepper: &Pepper) -> Option<&Entry> {
         let digest = KeyDigest::foreign(key, pepper).bytes;
-        let found = self.keys.get(&digest);
+        let found = self.entry(&digest);
         // No plain digest is a foreign one.
         let found = found.filter(|entry| entry.kind() == Some(DigestKind::Foreign));
         is_same(found.map(Entry::digest), &digest)

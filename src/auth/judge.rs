@@ -47,7 +47,7 @@ impl<P: Authenticate> State<P> {
     /// memory a moment after it was written, in other pieces, for which a processor waits.
     #[inline(always)]
     pub(super) fn decide<B>(&self, request: &mut Request<B>) -> Decision<'_> {
-        if let Some(document) = self.provider.answer(self.head(request)) {
+        if let Some(document) = self.provider.answer(RequestHead::of(request)) {
             return Decision::Respond(document);
         }
         let mut case = Case::auth(NO_PROVIDER);

@@ -148,8 +148,9 @@ pub(crate) fn may_be_jws(token: &[u8]) -> bool {
 }
 
 /// The first letter is the first six bits: those of `{`, a space, a tab or line feed, or a
-/// carriage return. What is no letter loose readers pass over.
-fn begins_like_object(token: &[u8]) -> bool {
+/// carriage return. The last two of either alphabet are those of no character of JSON; what is
+/// no letter loose readers pass over.
+pub(super) fn begins_like_object(token: &[u8]) -> bool {
     match token.first() {
         Some(b'e' | b'I' | b'C' | b'D') => true,
         Some(b'-' | b'_' | b'+' | b'/') | None => false,

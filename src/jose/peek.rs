@@ -77,7 +77,20 @@ pub(crate) fn may_begin_jws(prefix: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::compact::begins_like_object;
     use super::*;
+
+    #[test]
+    fn of_every_letter_both_say_the_same() {
+        for letter in (b'0'..=b'z')
+            .chain(*b"-_")
+            .filter(|c| base64url::sextet(*c).is_some())
+        {
+            let prefix = char::from(letter).to_string();
+            let may_begin = may_begin_jws(&prefix);
+            assert_eq!(begins_like_object(&[letter]), may_begin, "{prefix}");
+        }
+    }
 
     #[test]
     fn a_prefix_can_begin_a_jws_where_it_is_the_start_of_an_object() {
