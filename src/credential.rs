@@ -5,15 +5,16 @@
 //! string) is refused here, before any provider is asked.
 
 mod location;
+mod query;
 
 use std::fmt;
 
 use http::request::Parts;
 use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version};
-use percent_encoding::percent_decode;
 
 pub use self::location::Location;
-use crate::error::{AuthError, ConfigError, quoted};
+pub(crate) use self::query::QueryNames;
+use crate::error::AuthError;
 
 /// A credential as it was presented: its characters are good, and nothing else is known of
 /// it.
@@ -335,91 +336,4 @@ fn distance_to_b64token(byte: u8) -> u8 {
 /// RFC 9110 section 5.6.2.
 fn is_tchar(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
-}
-
-/// The longest name of a query parameter that can be forbidden.
-const LONGEST_NAME: usize = 64;
-
-/// The names a query string must not have. They compare percent-decoded, with ASCII case
-/// and the characters `-` and `_` left out of account.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct QueryNames {
-    folded: Vec<Box<[u8]>>,
-}
-
-impl Default for QueryNames {
-    fn default() -> Self {
-        let names = [
-            "access_token",
-            "token",
-            "authorization",
-            "api_key",
-            "x-api-key",
-        ];
-        Self {
-            folded: names
-                .iter()
-                .map(|name| fold(name.bytes()).collect())
-                .collect(),
-        }
-    }
-}
-
-impl QueryNames {
-    pub(crate) fn new<I>(names: I) -> Result<Self, ConfigError>
-    where
-        I: IntoIterator,
-        I::Item: AsRef<str>,
-    {
-        let mut folded = Vec::new();
-        for name in names {
-            let name: Box<[u8]> = fold(name.as_ref().bytes()).collect();
-            if name.is_empty() || name.len() > LONGEST_NAME {
-                return Err(ConfigError::new(
-                    "forbidden_query_names",
-                    format!("a name needs 1 to {LONGEST_NAME} characters besides `-` and `_`"),
-                ));
-            }
-            folded.push(name);
-        }
-        Ok(Self { folded })
-    }
-
-    /// Refuses a query that has one of the names, or the name of a header a provider reads.
-    #[inline]
-    pub(crate) fn check(&self, uri: &Uri, locations: &[Location]) -> Result<(), AuthError> {
-        let Some(query) = uri.query() else {
-            return Ok(());
-        };
-        self.check_query(query, locations)
-    }
-
-    fn check_query(&self, query: &str, locations: &[Location]) -> Result<(), AuthError> {
-        for pair in query.split('&') {
-            let name = pair.split('=').next().unwrap_or_default();
-            // Compared as it is decoded: each comparison ends at the first difference.
-            let asked = || fold(percent_decode(name.as_bytes()));
-            let forbidden = self
-                .folded
-                .iter()
-                .any(|own| asked().eq(own.iter().copied()))
-                || locations
-                    .iter()
-                    .any(|location| asked().eq(fold(location.header.as_str().bytes())));
-            if forbidden {
-                return Err(AuthError::malformed("token_in_query")
-                    .with_description(
-                        "Credentials in the query string are not accepted: use a request header",
-                    )
-                    .with_detail(format!("query parameter {}", quoted(name))));
-            }
-        }
-        Ok(())
-    }
-}
-
-/// A name as it compares: without `-` and `_`, in lower case.
-fn fold(name: impl Iterator<Item = u8>) -> impl Iterator<Item = u8> {
-    name.filter(|byte| !matches!(byte, b'-' | b'_'))
-        .map(|byte| byte.to_ascii_lowercase())
 }
