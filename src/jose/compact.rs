@@ -144,7 +144,16 @@ impl<'t> Compact<'t> {
 /// spares the search of all of it for dots.
 #[cfg(feature = "oauth")]
 pub(crate) fn may_be_jws(token: &[u8]) -> bool {
-    begins_like_object(token) && two_dots(token).is_some()
+    jws_header(token).is_some()
+}
+
+/// What must be the header, if it is one.
+fn jws_header(token: &[u8]) -> Option<&[u8]> {
+    if !begins_like_object(token) {
+        return None;
+    }
+    let (end, _) = two_dots(token)?;
+    Some(&token[..end])
 }
 
 /// The first letter is the first six bits: those of `{`, a space, a tab or line feed, or a
@@ -168,13 +177,9 @@ fn two_dots(token: &[u8]) -> Option<(usize, usize)> {
 /// Whether a token is a JWS by its shape: three parts, and the first is a JSON object. What
 /// is not belongs to whoever can say what it means.
 pub(crate) fn is_jws(token: &[u8]) -> bool {
-    if !begins_like_object(token) {
-        return false;
-    }
-    let Some((end, _)) = two_dots(token) else {
+    let Some(header) = jws_header(token) else {
         return false;
     };
-    let header = &token[..end];
     let mut json = vec![0; base64url::decoded_len(header.len())];
     match base64url::decode(header, &mut json) {
         Some(json) => is_object(json),
