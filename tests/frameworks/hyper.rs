@@ -161,12 +161,7 @@ async fn targets_as_they_stand_on_the_wire_widen_nothing() {
 /// the server close the connection behind it, and the next request would fall into the void.
 #[tokio::test(start_paused = true)]
 async fn a_refused_request_does_not_cost_the_connection_it_came_by() {
-    let (mut client, server) = tokio::io::duplex(64 * 1024);
-    let service = hs256_layer().layer(tower::service_fn(whoami));
-    let builder = hyper::server::conn::http1::Builder::new();
-    let connection =
-        builder.serve_connection(TokioIo::new(server), TowerToHyperService::new(service));
-    tokio::spawn(connection);
+    let mut client = connect();
 
     for authorization in ["", "Authorization: Bearer bad\r\n"] {
         let head = format!(
@@ -195,12 +190,7 @@ async fn a_refused_request_does_not_cost_the_connection_it_came_by() {
 #[tokio::test(start_paused = true)]
 async fn a_client_of_http_1_0_is_told_that_the_connection_ends_and_nothing_else() {
     for length in ["2", "65537"] {
-        let (mut client, server) = tokio::io::duplex(64 * 1024);
-        let service = hs256_layer().layer(tower::service_fn(whoami));
-        let builder = hyper::server::conn::http1::Builder::new();
-        let connection =
-            builder.serve_connection(TokioIo::new(server), TowerToHyperService::new(service));
-        tokio::spawn(connection);
+        let mut client = connect();
         let head = "POST /mcp HTTP/1.0\r\nConnection: keep-alive\r\nContent-Length: ";
         let head = format!("{head}{length}\r\n\r\n");
         client.write_all(head.as_bytes()).await.unwrap();
@@ -209,6 +199,17 @@ async fn a_client_of_http_1_0_is_told_that_the_connection_ends_and_nothing_else(
         assert!(head.contains("\r\nconnection: close\r\n"), "{head}");
         assert!(!head.contains("keep-alive"), "{head}");
     }
+}
+
+/// The client's end of a connection that is served.
+fn connect() -> tokio::io::DuplexStream {
+    let (client, server) = tokio::io::duplex(64 * 1024);
+    let service = hs256_layer().layer(tower::service_fn(whoami));
+    let builder = hyper::server::conn::http1::Builder::new();
+    let connection =
+        builder.serve_connection(TokioIo::new(server), TowerToHyperService::new(service));
+    tokio::spawn(connection);
+    client
 }
 
 /// The head of the next response; its body is read and dropped.
