@@ -38,6 +38,8 @@ pub(super) type Kept<T> = Cache<Digest, Arc<Entry<T>>, ByDigest>;
 pub(super) struct Remembered<T> {
     table: Table<T>,
     kept: Kept<T>,
+    /// Half of what `kept` holds.
+    half: u64,
     /// How often all was forgotten.
     generation: AtomicU64,
 }
@@ -91,6 +93,7 @@ impl<T: Send + Sync + 'static> Remembered<T> {
     pub(super) fn new(kept: Kept<T>, entries: u64) -> Self {
         Self {
             table: Table::new(entries),
+            half: kept.policy().max_capacity().unwrap_or(u64::MAX) / 2,
             kept,
             generation: AtomicU64::new(0),
         }
@@ -103,9 +106,18 @@ impl<T: Send + Sync + 'static> Remembered<T> {
             }
             return Some(entry);
         }
-        let entry = self.kept.get(digest).filter(|entry| self.serves(entry))?;
+        let entry = self.in_moka(digest).filter(|entry| self.serves(entry))?;
         self.table.put(&entry);
         Some(entry)
+    }
+
+    /// What moka has. It is told of what was looked for in vain only where it asks: it counts
+    /// how often each entry is used, to know which to let go, once it is half full.
+    fn in_moka(&self, digest: &Digest) -> Option<Arc<Entry<T>>> {
+        let counts = self.kept.weighted_size() >= self.half;
+        (counts || self.kept.contains_key(digest))
+            .then(|| self.kept.get(digest))
+            .flatten()
     }
 
     /// Remembers this in place of what was remembered.
