@@ -15,12 +15,10 @@ use crate::error::AuthError;
 pub(crate) const MAX_TOKEN: usize = 16 * 1024;
 /// The longest JOSE header, in bytes of JSON.
 pub(crate) const MAX_HEADER: usize = 4 * 1024;
-/// Up to this size a header is decoded on the stack.
-const USUAL_HEADER: usize = 384;
 
-/// A token taken apart: the header is read, nothing is verified.
+/// A token taken apart: nothing of it is read or verified.
 pub(crate) struct Compact<'t> {
-    header: Header<'t>,
+    header: &'t [u8],
     /// What was signed: header, dot, payload.
     signing_input: &'t [u8],
     payload: &'t [u8],
@@ -30,24 +28,54 @@ pub(crate) struct Compact<'t> {
 /// The members of the JOSE header that mean something here. `jwk`, `jku`, `x5u`, `x5c`,
 /// `x5t` and all others are skipped: a token does not say which key it is checked with.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Header<'t> {
+pub(crate) struct Header<'h> {
     pub(crate) alg: Alg,
-    pub(crate) kid: Option<Cow<'t, str>>,
+    pub(crate) kid: Option<Cow<'h, str>>,
     pub(crate) typ: Typ,
 }
 
-/// Where a header is decoded to.
-pub(crate) struct HeaderBuffer {
-    usual: [u8; USUAL_HEADER],
+impl Header<'_> {
+    /// The same, for keeping.
+    pub(super) fn into_owned(self) -> Header<'static> {
+        Header {
+            alg: self.alg,
+            kid: self.kid.map(|kid| Cow::Owned(kid.into_owned())),
+            typ: self.typ,
+        }
+    }
+}
+
+/// Where a part of a token is decoded to: on the stack, up to the usual size of such parts.
+/// There the memory is near; what is made for a token that is kept is seldom.
+pub(crate) struct Buffer<const USUAL: usize> {
+    usual: [u8; USUAL],
     longer: Vec<u8>,
 }
 
-impl Default for HeaderBuffer {
+pub(crate) type HeaderBuffer = Buffer<384>;
+pub(crate) type PayloadBuffer = Buffer<1024>;
+/// An RSA signature of 4096 bits has this size.
+pub(crate) type SignatureBuffer = Buffer<512>;
+
+impl<const USUAL: usize> Default for Buffer<USUAL> {
     fn default() -> Self {
         Self {
-            usual: [0; USUAL_HEADER],
+            usual: [0; USUAL],
             longer: Vec::new(),
         }
+    }
+}
+
+impl<const USUAL: usize> Buffer<USUAL> {
+    fn decode(&mut self, text: &[u8], what: &str) -> Result<&[u8], AuthError> {
+        let length = base64url::decoded_len(text.len());
+        let out = if length <= USUAL {
+            &mut self.usual
+        } else {
+            self.longer.resize(length, 0);
+            &mut self.longer[..]
+        };
+        base64url::decode(text, out).ok_or_else(|| not_base64(what))
     }
 }
 
@@ -92,7 +120,7 @@ impl Typ {
 
 impl<'t> Compact<'t> {
     /// Takes a token apart. Sizes and dots are judged before anything is decoded.
-    pub(crate) fn parse(token: &'t [u8], buffer: &'t mut HeaderBuffer) -> Result<Self, AuthError> {
+    pub(crate) fn parse(token: &'t [u8]) -> Result<Self, AuthError> {
         if token.len() > MAX_TOKEN {
             return Err(AuthError::invalid("token_too_large")
                 .with_detail(format!("{} bytes, at most {MAX_TOKEN}", token.len())));
@@ -104,38 +132,41 @@ impl<'t> Compact<'t> {
             return Err(AuthError::invalid("header_too_large")
                 .with_detail(format!("the JOSE header has more than {MAX_HEADER} bytes")));
         }
-        let json = if base64url::decoded_len(header.len()) <= USUAL_HEADER {
-            base64url::decode(header, &mut buffer.usual).ok_or_else(|| not_base64("header"))?
-        } else {
-            buffer.longer = decode(header, "header")?;
-            &buffer.longer
-        };
         Ok(Self {
-            header: read_header(json)?,
+            header,
             signing_input: &token[..second],
             payload: &token[first + 1..second],
             signature: &token[second + 1..],
         })
     }
 
-    pub(crate) fn header(&self) -> &Header<'t> {
-        &self.header
+    /// The header, decoded to `buffer` and read.
+    pub(crate) fn header<'b>(&self, buffer: &'b mut HeaderBuffer) -> Result<Header<'b>, AuthError> {
+        read_header(buffer.decode(self.header, "header")?)
+    }
+
+    /// The header as it is written.
+    pub(super) fn header_text(&self) -> &'t [u8] {
+        self.header
     }
 
     pub(crate) fn signing_input(&self) -> &'t [u8] {
         self.signing_input
     }
 
-    /// The payload, as far as claims can be read from it.
-    pub(crate) fn payload(&self) -> Result<String, AuthError> {
-        let payload = decode(self.payload, "payload")?;
+    /// The payload, decoded to `buffer`, as far as claims can be read from it.
+    pub(crate) fn payload<'b>(&self, buffer: &'b mut PayloadBuffer) -> Result<&'b str, AuthError> {
+        let payload = buffer.decode(self.payload, "payload")?;
         // All at once: string by string it costs several times as much.
-        String::from_utf8(payload).map_err(|_| Refused::NotOneObject.in_part("claims"))
+        std::str::from_utf8(payload).map_err(|_| Refused::NotOneObject.in_part("claims"))
     }
 
-    /// The bytes of the signature, in `buffer`: 1024 are an RSA signature of 8192 bits.
-    pub(crate) fn signature<'b>(&self, buffer: &'b mut [u8; 1024]) -> Result<&'b [u8], AuthError> {
-        base64url::decode(self.signature, buffer).ok_or_else(|| not_base64("signature"))
+    /// The bytes of the signature, decoded to `buffer`.
+    pub(crate) fn signature<'b>(
+        &self,
+        buffer: &'b mut SignatureBuffer,
+    ) -> Result<&'b [u8], AuthError> {
+        buffer.decode(self.signature, "signature")
     }
 }
 
@@ -216,12 +247,6 @@ fn not_compact(token: &[u8]) -> AuthError {
         dots => AuthError::invalid("not_a_jwt")
             .with_detail(format!("{} parts instead of three", dots + 1)),
     }
-}
-
-fn decode(part: &[u8], what: &str) -> Result<Vec<u8>, AuthError> {
-    let mut out = vec![0; base64url::decoded_len(part.len())];
-    base64url::decode(part, &mut out).ok_or_else(|| not_base64(what))?;
-    Ok(out)
 }
 
 fn not_base64(what: &str) -> AuthError {

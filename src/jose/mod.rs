@@ -24,6 +24,7 @@ mod claims;
 mod compact;
 mod json;
 mod key;
+mod known_headers;
 mod material;
 mod peek;
 mod profile;
@@ -42,7 +43,7 @@ pub use self::signing::SigningKey;
 #[cfg(feature = "oauth")]
 pub(crate) use self::algorithm::Family;
 pub(crate) use self::claims::{Claims, ScopeClaim};
-pub(crate) use self::compact::{Compact, HeaderBuffer};
+pub(crate) use self::compact::{Compact, HeaderBuffer, PayloadBuffer, SignatureBuffer};
 #[cfg(feature = "oauth")]
 pub(crate) use self::compact::{MAX_TOKEN, Typ, is_jws, may_be_jws};
 #[cfg(feature = "oauth")]
@@ -50,6 +51,7 @@ pub(crate) use self::json::object;
 #[cfg(feature = "oauth")]
 pub(crate) use self::key::{KeyIdentity, UNKNOWN_KEY};
 pub(crate) use self::key::{KeySource, VerifyingKey, select};
+pub(crate) use self::known_headers::KnownHeaders;
 #[cfg(feature = "oauth")]
 pub(crate) use self::material::JwkParts;
 pub(crate) use self::peek::{Peeked, may_begin_jws, peek_issuer};

@@ -1,4 +1,5 @@
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::AUTHORIZATION;
@@ -204,6 +205,7 @@ impl JwtLayerBuilder {
             .ok_or_else(|| ConfigError::new("key", "the key is not valid"))?;
         Ok(JwtLayer::from_provider(Jwt {
             key: [key],
+            headers: Arc::default(),
             profile: TokenProfile {
                 provider: "jwt",
                 algorithms,

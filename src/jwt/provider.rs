@@ -7,7 +7,8 @@ use crate::clock::Clock;
 use crate::credential::{Credential, Location, RequestHead};
 use crate::error::AuthError;
 use crate::jose::{
-    Claims, Compact, HeaderBuffer, TokenProfile, VerifyingKey, check_scopes, select,
+    Claims, Compact, HeaderBuffer, KnownHeaders, PayloadBuffer, SignatureBuffer, TokenProfile,
+    VerifyingKey, check_scopes, select,
 };
 use crate::scopes::Scopes;
 
@@ -15,6 +16,8 @@ use crate::scopes::Scopes;
 #[derive(Clone)]
 pub struct Jwt {
     pub(super) key: [VerifyingKey; 1],
+    /// Those of tokens that the key verified.
+    pub(super) headers: Arc<KnownHeaders>,
     pub(super) profile: TokenProfile,
     pub(super) required_scopes: Scopes,
     pub(super) location: [Location; 1],
@@ -25,29 +28,32 @@ pub struct Jwt {
 impl Jwt {
     fn verify(&self, token: &[u8], needs_proof: bool) -> Result<Accepted, AuthError> {
         let mut buffer = HeaderBuffer::default();
-        let compact = Compact::parse(token, &mut buffer)?;
+        let compact = Compact::parse(token)?;
+        let header = self.headers.read(&compact, &mut buffer)?;
         let alg = if needs_proof {
-            self.profile.check_algorithm(compact.header())?
+            self.profile.check_algorithm(&header)?
         } else {
-            self.profile.check_header(compact.header())?
+            self.profile.check_header(&header)?
         };
-        let index = select(&self.key, compact.header().kid.as_deref(), alg)?;
-        let payload = compact.payload()?;
-        let claims = Claims::read(&payload, &self.profile.scope_claim)?;
-        let mut buffer = [0; 1024];
+        let index = select(&self.key, header.kid.as_deref(), alg)?;
+        let mut payload = PayloadBuffer::default();
+        let payload = compact.payload(&mut payload)?;
+        let claims = Claims::read(payload, &self.profile.scope_claim)?;
+        let mut buffer = SignatureBuffer::default();
         let signature = compact.signature(&mut buffer)?;
         if !self.key[index].verify(alg, compact.signing_input(), signature) {
             return Err(AuthError::invalid("bad_signature")
                 .with_detail(format!("the {alg} signature does not hold")));
         }
+        self.headers.keep(&compact, &header);
         if needs_proof {
-            self.profile.check_type(compact.header())?;
+            self.profile.check_type(&header)?;
         }
         let exp = self
             .profile
-            .check_claims(compact.header(), &claims, self.clock.now())?;
-        let (principal, names) = self.profile.principal(&claims, &payload, token)?;
-        let principal = principal.claimed(payload, names).build();
+            .check_claims(&header, &claims, self.clock.now())?;
+        let (principal, names) = self.profile.principal(&claims, payload, token)?;
+        let principal = principal.claimed(payload.to_owned(), names).build();
         check_scopes(&self.required_scopes, principal.scopes())
             .map_err(|error| error.of(&principal))?;
         let valid_until = self.profile.valid_until(exp);

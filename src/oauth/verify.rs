@@ -1,5 +1,6 @@
 //! How a token is judged: by what is remembered, by keys, or by asking.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +12,10 @@ use super::token_cache::{TokenId, TokenKey, Tokens, VerifiedToken};
 use super::trusted::TrustedServer;
 use crate::auth::Accepted;
 use crate::error::{AuthError, quoted};
-use crate::jose::{Claims, Compact, HeaderBuffer, check_scopes, is_jws, may_be_jws, mismatch};
+use crate::jose::{
+    Claims, Compact, HeaderBuffer, PayloadBuffer, SignatureBuffer, check_scopes, is_jws,
+    may_be_jws, mismatch,
+};
 use crate::principal::Principal;
 use crate::telemetry;
 
@@ -179,38 +183,43 @@ impl OAuth {
         mode: Mode,
         cache: Option<(&Tokens, TokenId<'_>)>,
     ) -> Result<Anew, AuthError> {
-        let mut buffer = HeaderBuffer::default();
-        let compact = Compact::parse(token, &mut buffer)?;
-        let payload = compact.payload()?;
-        let claims = Claims::read(&payload, &self.inner.scope_claim)?;
+        let compact = Compact::parse(token)?;
+        let mut payload = PayloadBuffer::default();
+        let payload = compact.payload(&mut payload)?;
+        let claims = Claims::read(payload, &self.inner.scope_claim)?;
         let server = self.server(claims.iss.as_deref())?;
         let profile = &server.profile;
         let claims = if profile.scope_claim == self.inner.scope_claim {
             claims
         } else {
             // Whose tokens have their scopes elsewhere is known only now.
-            Claims::read(&payload, &profile.scope_claim)?
+            Claims::read(payload, &profile.scope_claim)?
         };
         let claims = match &profile.quirks {
-            Some(quirks) => quirks.amend_payload(claims, &payload)?,
+            Some(quirks) => quirks.amend_payload(claims, payload)?,
             None => claims,
         };
-        let header = compact.header();
+        let held = server.keys.held();
+        let mut buffer = HeaderBuffer::default();
+        let header = match &*held {
+            Some(set) => set.headers().read(&compact, &mut buffer)?,
+            None => Cow::Owned(compact.header(&mut buffer)?),
+        };
         if let Some(introspector) = server.introspector.as_ref().filter(|_| !server.has_keys()) {
-            let refusal = profile.check_type(header).err();
+            let refusal = profile.check_type(&header).err();
             return match refusal {
                 // Nobody has vouched for the token yet.
                 Some(error) if !mode.needs_proof => Err(error),
                 refusal => Ok(Anew::Ask(Arc::clone(introspector), refusal)),
             };
         }
-        let judge = || profile.check_claims(header, &claims, now);
+        let judge = || profile.check_claims(&header, &claims, now);
         let (alg, judged) = if mode.needs_proof {
-            (profile.check_algorithm(header)?, None)
+            (profile.check_algorithm(&header)?, None)
         } else {
-            (profile.check_header(header)?, Some(judge()?))
+            (profile.check_header(&header)?, Some(judge()?))
         };
-        let mut buffer = [0; 1024];
+        let mut buffer = SignatureBuffer::default();
         let signature = compact.signature(&mut buffer)?;
 
         let (set, index) = match server.keys.lookup(header.kid.as_deref(), alg, mode.waited) {
@@ -225,16 +234,17 @@ impl OAuth {
             return Err(AuthError::invalid("bad_signature")
                 .with_detail(format!("the {alg} signature does not hold")));
         }
+        set.headers().keep(&compact, &header);
         let exp = match judged {
             Some(exp) => exp,
             None => {
-                profile.check_type(header)?;
+                profile.check_type(&header)?;
                 judge()?
             }
         };
-        let (principal, names) = profile.principal(&claims, &payload, token)?;
+        let (principal, names) = profile.principal(&claims, payload, token)?;
         let (nbf, iat) = (claims.nbf, claims.iat);
-        let identity = principal.claimed(payload, names).identity();
+        let identity = principal.claimed(payload.to_owned(), names).identity();
         let second_opinion = server.second_opinion(&identity.scopes).cloned();
         let principal = match cache {
             None => Principal::of(Arc::new(identity)),

@@ -6,7 +6,10 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use crate::error::AuthError;
-use crate::jose::{Claims, Compact, HeaderBuffer, ScopeClaim, TokenProfile, Typ, mismatch, object};
+use crate::jose::{
+    Claims, Compact, HeaderBuffer, PayloadBuffer, ScopeClaim, SignatureBuffer, TokenProfile, Typ,
+    mismatch, object,
+};
 use crate::oauth::keys::{KeyStore, Lookup};
 
 /// What signed answers must be.
@@ -33,8 +36,8 @@ impl Signed {
         now: Duration,
     ) -> Result<Map<String, Value>, String> {
         let mut buffer = HeaderBuffer::default();
-        let compact = Compact::parse(body.trim_ascii(), &mut buffer).map_err(said)?;
-        let header = compact.header();
+        let compact = Compact::parse(body.trim_ascii()).map_err(said)?;
+        let header = compact.header(&mut buffer).map_err(said)?;
         // The same keys sign access tokens, so the type is all that tells them apart.
         let is_answer = match &header.typ {
             Typ::Other(typ) => {
@@ -49,12 +52,13 @@ impl Signed {
         if !is_answer {
             return Err(format!("its typ is not {}", Self::TYP));
         }
-        let alg = self.profile.check_algorithm(header).map_err(said)?;
-        let payload = compact.payload().map_err(said)?;
-        let claims = Claims::read(&payload, &ScopeClaim::default()).map_err(said)?;
+        let alg = self.profile.check_algorithm(&header).map_err(said)?;
+        let mut payload = PayloadBuffer::default();
+        let payload = compact.payload(&mut payload).map_err(said)?;
+        let claims = Claims::read(payload, &ScopeClaim::default()).map_err(said)?;
         self.check(&claims, now)?;
 
-        let mut buffer = [0; 1024];
+        let mut buffer = SignatureBuffer::default();
         let signature = compact.signature(&mut buffer).map_err(said)?;
         let mut waited = false;
         let (set, index) = loop {

@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::error::AuthError;
-use crate::jose::{Algorithm, PublicKey, VerifyingKey, select};
+use crate::jose::{Algorithm, KnownHeaders, PublicKey, VerifyingKey, select};
 use crate::oauth::url::UrlPolicy;
 
 pub(in crate::oauth) use self::flight::jitter;
@@ -51,6 +51,8 @@ pub(in crate::oauth) struct KeySet {
     generation: u64,
     keys: Vec<VerifyingKey>,
     times: Times,
+    /// Those of tokens that these keys verified.
+    headers: KnownHeaders,
 }
 
 /// The stations of a key set's life.
@@ -80,6 +82,7 @@ impl KeySet {
             generation: GENERATIONS.fetch_add(1, Ordering::Relaxed),
             keys,
             times,
+            headers: KnownHeaders::default(),
         }
     }
 
@@ -94,6 +97,10 @@ impl KeySet {
         alg: Algorithm,
     ) -> Result<usize, AuthError> {
         select(&self.keys, kid, alg)
+    }
+
+    pub(in crate::oauth) fn headers(&self) -> &KnownHeaders {
+        &self.headers
     }
 
     pub(in crate::oauth) fn key(&self, index: usize) -> &VerifyingKey {

@@ -156,6 +156,11 @@ impl KeyStore {
         })
     }
 
+    /// The keys held, whether they may serve or not.
+    pub(in crate::oauth) fn held(&self) -> Guard<Option<Arc<KeySet>>> {
+        self.current.load()
+    }
+
     /// The key for a token, or what to do about it.
     ///
     /// `waited`: a fetch this request waited for has ended, so the answer is final.

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::super::issuer::Shared;
 use super::{Endpoint, OAuthError};
-use crate::jose::{Algorithm, Compact, HeaderBuffer, PublicKey};
+use crate::jose::{Algorithm, Compact, PayloadBuffer, PublicKey, SignatureBuffer};
 
 /// `client_assertion_type` (RFC 7523 section 2.2).
 pub(super) const TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
@@ -34,20 +34,19 @@ pub(super) fn check<'k>(
     assertion: &str,
 ) -> Result<(), OAuthError> {
     let refused = OAuthError::invalid_client;
-    let mut header = HeaderBuffer::default();
-    let compact = Compact::parse(assertion.as_bytes(), &mut header)
-        .map_err(|_| refused("the assertion is no JWT"))?;
+    let compact =
+        Compact::parse(assertion.as_bytes()).map_err(|_| refused("the assertion is no JWT"))?;
     let claims: Map<String, Value> = compact
-        .payload()
+        .payload(&mut PayloadBuffer::default())
         .ok()
-        .and_then(|payload| serde_json::from_str(&payload).ok())
+        .and_then(|payload| serde_json::from_str(payload).ok())
         .ok_or(refused("the assertion has no claims"))?;
     let text = |name: &str| claims.get(name).and_then(Value::as_str);
     let client_id = text("sub")
         .filter(|sub| text("iss") == Some(sub) && named.is_none_or(|named| named == *sub))
         .ok_or(refused("iss, sub and client_id are not the same"))?;
     let algorithm = algorithm(assertion).ok_or(refused("alg is none of those in the metadata"))?;
-    let mut buffer = [0; 1024];
+    let mut buffer = SignatureBuffer::default();
     let signature = compact
         .signature(&mut buffer)
         .map_err(|_| refused("the signature is not base64url"))?;

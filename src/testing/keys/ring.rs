@@ -3,7 +3,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde_json::{Value, json};
 
 use super::{Failed, Key, is_hmac};
-use crate::jose::{Algorithm, Compact, HeaderBuffer};
+use crate::jose::{Algorithm, Compact, HeaderBuffer, PayloadBuffer, SignatureBuffer};
 
 /// The most keys that are published at once; the oldest go first.
 const MAX_KEYS: usize = 100;
@@ -107,9 +107,10 @@ impl KeyRing {
     /// The payload of a token that a published key signed.
     pub(in super::super) fn verified_payload(&self, token: &str) -> Option<String> {
         let mut header = HeaderBuffer::default();
-        let compact = Compact::parse(token.as_bytes(), &mut header).ok()?;
-        let kid = compact.header().kid.as_deref();
-        let mut buffer = [0; 1024];
+        let compact = Compact::parse(token.as_bytes()).ok()?;
+        let header = compact.header(&mut header).ok()?;
+        let kid = header.kid.as_deref();
+        let mut buffer = SignatureBuffer::default();
         let signature = compact.signature(&mut buffer).ok()?;
         let state = self.state();
         // By the key's algorithm, whatever the header says: these are our own tokens.
@@ -123,7 +124,12 @@ impl KeyRing {
             .iter()
             .filter(|key| kid.is_none_or(|kid| kid == key.kid))
             .any(verifies)
-            .then(|| compact.payload().ok())?
+            .then(|| {
+                compact
+                    .payload(&mut PayloadBuffer::default())
+                    .map(str::to_owned)
+                    .ok()
+            })?
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
