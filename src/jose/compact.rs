@@ -54,8 +54,6 @@ pub(crate) struct Buffer<const USUAL: usize> {
 
 pub(crate) type HeaderBuffer = Buffer<384>;
 pub(crate) type PayloadBuffer = Buffer<1024>;
-/// An RSA signature of 4096 bits has this size.
-pub(crate) type SignatureBuffer = Buffer<512>;
 
 impl<const USUAL: usize> Default for Buffer<USUAL> {
     fn default() -> Self {
@@ -161,12 +159,9 @@ impl<'t> Compact<'t> {
         std::str::from_utf8(payload).map_err(|_| Refused::NotOneObject.in_part("claims"))
     }
 
-    /// The bytes of the signature, decoded to `buffer`.
-    pub(crate) fn signature<'b>(
-        &self,
-        buffer: &'b mut SignatureBuffer,
-    ) -> Result<&'b [u8], AuthError> {
-        buffer.decode(self.signature, "signature")
+    /// The bytes of the signature, in `buffer`: 1024 are an RSA signature of 8192 bits.
+    pub(crate) fn signature<'b>(&self, buffer: &'b mut [u8; 1024]) -> Result<&'b [u8], AuthError> {
+        base64url::decode(self.signature, buffer).ok_or_else(|| not_base64("signature"))
     }
 }
 

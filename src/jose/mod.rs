@@ -43,7 +43,7 @@ pub use self::signing::SigningKey;
 #[cfg(feature = "oauth")]
 pub(crate) use self::algorithm::Family;
 pub(crate) use self::claims::{Claims, ScopeClaim};
-pub(crate) use self::compact::{Compact, HeaderBuffer, PayloadBuffer, SignatureBuffer};
+pub(crate) use self::compact::{Compact, HeaderBuffer, PayloadBuffer};
 #[cfg(feature = "oauth")]
 pub(crate) use self::compact::{MAX_TOKEN, Typ, is_jws, may_be_jws};
 #[cfg(feature = "oauth")]

@@ -7,8 +7,8 @@ use crate::clock::Clock;
 use crate::credential::{Credential, Location, RequestHead};
 use crate::error::AuthError;
 use crate::jose::{
-    Claims, Compact, HeaderBuffer, KnownHeaders, PayloadBuffer, SignatureBuffer, TokenProfile,
-    VerifyingKey, check_scopes, select,
+    Claims, Compact, HeaderBuffer, KnownHeaders, PayloadBuffer, TokenProfile, VerifyingKey,
+    check_scopes, select,
 };
 use crate::scopes::Scopes;
 
@@ -39,7 +39,7 @@ impl Jwt {
         let mut payload = PayloadBuffer::default();
         let payload = compact.payload(&mut payload)?;
         let claims = Claims::read(payload, &self.profile.scope_claim)?;
-        let mut buffer = SignatureBuffer::default();
+        let mut buffer = [0; 1024];
         let signature = compact.signature(&mut buffer)?;
         if !self.key[index].verify(alg, compact.signing_input(), signature) {
             return Err(AuthError::invalid("bad_signature")

@@ -13,8 +13,7 @@ use super::trusted::TrustedServer;
 use crate::auth::Accepted;
 use crate::error::{AuthError, quoted};
 use crate::jose::{
-    Claims, Compact, HeaderBuffer, PayloadBuffer, SignatureBuffer, check_scopes, is_jws,
-    may_be_jws, mismatch,
+    Claims, Compact, HeaderBuffer, PayloadBuffer, check_scopes, is_jws, may_be_jws, mismatch,
 };
 use crate::principal::Principal;
 use crate::telemetry;
@@ -219,7 +218,7 @@ impl OAuth {
         } else {
             (profile.check_header(&header)?, Some(judge()?))
         };
-        let mut buffer = SignatureBuffer::default();
+        let mut buffer = [0; 1024];
         let signature = compact.signature(&mut buffer)?;
 
         let (set, index) = match server.keys.lookup(header.kid.as_deref(), alg, mode.waited) {

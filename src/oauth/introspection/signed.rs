@@ -7,8 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::error::AuthError;
 use crate::jose::{
-    Claims, Compact, HeaderBuffer, PayloadBuffer, ScopeClaim, SignatureBuffer, TokenProfile, Typ,
-    mismatch, object,
+    Claims, Compact, HeaderBuffer, PayloadBuffer, ScopeClaim, TokenProfile, Typ, mismatch, object,
 };
 use crate::oauth::keys::{KeyStore, Lookup};
 
@@ -58,7 +57,7 @@ impl Signed {
         let claims = Claims::read(payload, &ScopeClaim::default()).map_err(said)?;
         self.check(&claims, now)?;
 
-        let mut buffer = SignatureBuffer::default();
+        let mut buffer = [0; 1024];
         let signature = compact.signature(&mut buffer).map_err(said)?;
         let mut waited = false;
         let (set, index) = loop {

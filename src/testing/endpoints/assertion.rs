@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::super::issuer::Shared;
 use super::{Endpoint, OAuthError};
-use crate::jose::{Algorithm, Compact, PayloadBuffer, PublicKey, SignatureBuffer};
+use crate::jose::{Algorithm, Compact, PayloadBuffer, PublicKey};
 
 /// `client_assertion_type` (RFC 7523 section 2.2).
 pub(super) const TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
@@ -46,7 +46,7 @@ pub(super) fn check<'k>(
         .filter(|sub| text("iss") == Some(sub) && named.is_none_or(|named| named == *sub))
         .ok_or(refused("iss, sub and client_id are not the same"))?;
     let algorithm = algorithm(assertion).ok_or(refused("alg is none of those in the metadata"))?;
-    let mut buffer = SignatureBuffer::default();
+    let mut buffer = [0; 1024];
     let signature = compact
         .signature(&mut buffer)
         .map_err(|_| refused("the signature is not base64url"))?;

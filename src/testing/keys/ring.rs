@@ -3,7 +3,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde_json::{Value, json};
 
 use super::{Failed, Key, is_hmac};
-use crate::jose::{Algorithm, Compact, HeaderBuffer, PayloadBuffer, SignatureBuffer};
+use crate::jose::{Algorithm, Compact, HeaderBuffer, PayloadBuffer};
 
 /// The most keys that are published at once; the oldest go first.
 const MAX_KEYS: usize = 100;
@@ -110,7 +110,7 @@ impl KeyRing {
         let compact = Compact::parse(token.as_bytes()).ok()?;
         let header = compact.header(&mut header).ok()?;
         let kid = header.kid.as_deref();
-        let mut buffer = SignatureBuffer::default();
+        let mut buffer = [0; 1024];
         let signature = compact.signature(&mut buffer).ok()?;
         let state = self.state();
         // By the key's algorithm, whatever the header says: these are our own tokens.
