@@ -183,26 +183,18 @@ impl OAuth {
         cache: Option<(&Tokens, TokenId<'_>)>,
     ) -> Result<Anew, AuthError> {
         let compact = Compact::parse(token)?;
-        let mut payload = PayloadBuffer::default();
-        let payload = compact.payload(&mut payload)?;
-        let claims = Claims::read(payload, &self.inner.scope_claim)?;
-        let server = self.server(claims.iss.as_deref())?;
+        let (mut header, mut payload) = (HeaderBuffer::default(), PayloadBuffer::default());
+        let (payload, claims, server) = match self.read_payload(&compact, &mut payload) {
+            Ok(read) => read,
+            // The header is read later only because it is known, as a rule, to the keys of the
+            // token's server. What is wrong with it is told first, as of any token.
+            Err(error) => return Err(compact.header(&mut header).err().unwrap_or(error)),
+        };
         let profile = &server.profile;
-        let claims = if profile.scope_claim == self.inner.scope_claim {
-            claims
-        } else {
-            // Whose tokens have their scopes elsewhere is known only now.
-            Claims::read(payload, &profile.scope_claim)?
-        };
-        let claims = match &profile.quirks {
-            Some(quirks) => quirks.amend_payload(claims, payload)?,
-            None => claims,
-        };
         let held = server.keys.held();
-        let mut buffer = HeaderBuffer::default();
         let header = match &*held {
-            Some(set) => set.headers().read(&compact, &mut buffer)?,
-            None => Cow::Owned(compact.header(&mut buffer)?),
+            Some(set) => set.headers().read(&compact, &mut header)?,
+            None => Cow::Owned(compact.header(&mut header)?),
         };
         if let Some(introspector) = server.introspector.as_ref().filter(|_| !server.has_keys()) {
             let refusal = profile.check_type(&header).err();
@@ -267,6 +259,27 @@ impl OAuth {
             },
             second_opinion,
         }))
+    }
+
+    /// What the payload says, read as the tokens of its server are.
+    #[inline(always)]
+    fn read_payload<'b>(
+        &self,
+        token: &Compact<'_>,
+        buffer: &'b mut PayloadBuffer,
+    ) -> Result<(&'b str, Claims<'b>, &Arc<TrustedServer>), AuthError> {
+        let payload = token.payload(buffer)?;
+        let mut claims = Claims::read(payload, &self.inner.scope_claim)?;
+        let server = self.server(claims.iss.as_deref())?;
+        let profile = &server.profile;
+        // Whose tokens have their scopes elsewhere is known only now.
+        if profile.scope_claim != self.inner.scope_claim {
+            claims = Claims::read(payload, &profile.scope_claim)?;
+        }
+        if let Some(quirks) = &profile.quirks {
+            claims = quirks.amend_payload(claims, payload)?;
+        }
+        Ok((payload, claims, server))
     }
 
     /// The server a token comes from, by its `iss`, before any key is touched.
