@@ -81,6 +81,10 @@ impl Streams {
 }
 
 fn is_listen(headers: &HeaderMap) -> bool {
+    // Seldom there, and found out by code that is near: credentials are looked up with it.
+    if headers.get(MCP_METHOD).is_none() {
+        return false;
+    }
     let mut methods = headers.get_all(MCP_METHOD).iter();
     methods.any(|method| method.as_bytes() == LISTEN)
 }

@@ -199,34 +199,29 @@ impl TokenProfile {
         iat: Option<Duration>,
         now: Duration,
     ) -> Result<(), AuthError> {
-        let skew = self.clock_skew;
+        let latest = now.saturating_add(self.clock_skew);
+        let is_ahead = |at: Option<Duration>| at.is_some_and(|at| at > latest);
         if now >= self.valid_until(exp) {
-            return Err(AuthError::invalid("expired")
-                .with_description("The access token expired")
-                .with_detail(format!(
-                    "expired {} s ago, {} s of clock skew allowed",
-                    now.saturating_sub(exp).as_secs(),
-                    skew.as_secs()
-                )));
+            return Err(self.expired(exp, now));
         }
-        let ahead = |at: Option<Duration>| at.filter(|at| *at > now.saturating_add(skew));
-        if let Some(nbf) = ahead(nbf) {
-            return Err(AuthError::invalid("not_yet_valid")
-                .with_description("The access token is not valid yet")
-                .with_detail(format!(
-                    "nbf is {} s ahead",
-                    nbf.saturating_sub(now).as_secs()
-                )));
+        if is_ahead(nbf) {
+            return Err(ahead("not_yet_valid", "nbf", nbf, now));
         }
-        if let Some(iat) = ahead(iat) {
-            return Err(AuthError::invalid("issued_in_the_future")
-                .with_description("The access token is not valid yet")
-                .with_detail(format!(
-                    "iat is {} s ahead: one of the clocks is wrong",
-                    iat.saturating_sub(now).as_secs()
-                )));
+        if is_ahead(iat) {
+            return Err(ahead("issued_in_the_future", "iat", iat, now));
         }
         Ok(())
+    }
+
+    #[cold]
+    fn expired(&self, exp: Duration, now: Duration) -> AuthError {
+        AuthError::invalid("expired")
+            .with_description("The access token expired")
+            .with_detail(format!(
+                "expired {} s ago, {} s of clock skew allowed",
+                now.saturating_sub(exp).as_secs(),
+                self.clock_skew.as_secs()
+            ))
     }
 
     /// When a token with this `exp` stops being accepted.
@@ -282,6 +277,23 @@ pub(crate) fn check_scopes(required: &Scopes, granted: &Scopes) -> Result<(), Au
             quoted(granted.as_str())
         )),
     )
+}
+
+#[cold]
+fn ahead(
+    reason: &'static str,
+    claim: &'static str,
+    at: Option<Duration>,
+    now: Duration,
+) -> AuthError {
+    let seconds = at.unwrap_or_default().saturating_sub(now).as_secs();
+    let why = match claim {
+        "iat" => ": one of the clocks is wrong",
+        _ => "",
+    };
+    AuthError::invalid(reason)
+        .with_description("The access token is not valid yet")
+        .with_detail(format!("{claim} is {seconds} s ahead{why}"))
 }
 
 fn alg_error(alg: &str) -> AuthError {
