@@ -11,7 +11,7 @@ use super::claims::{Claims, ScopeClaim};
 use super::compact::{Alg, Header, Typ};
 use super::quirks::{Clients, Quirks};
 use crate::error::{AuthError, ConfigError, quoted};
-use crate::principal::{ClaimedNames, Principal, PrincipalBuilder, StrangerDigest};
+use crate::principal::{ClaimedNames, Identity, StrangerDigest};
 use crate::scopes::Scopes;
 
 /// What tokens of one issuer must satisfy besides their signature.
@@ -229,14 +229,14 @@ impl TokenProfile {
         exp.saturating_add(self.clock_skew)
     }
 
-    /// The principal of a token that passed, and the names that were found in `json`, from
-    /// which `claims` were read.
-    pub(crate) fn principal(
+    /// Whose a token is that passed; `claims` were read from `json`.
+    #[inline(always)]
+    pub(crate) fn identity(
         &self,
         claims: &Claims<'_>,
         json: &str,
         token: &[u8],
-    ) -> Result<(PrincipalBuilder, ClaimedNames), AuthError> {
+    ) -> Result<Identity, AuthError> {
         let scopes: Scopes = match &claims.scope {
             Some(scope) => scope.parse().map_err(|_| {
                 AuthError::invalid("malformed_token")
@@ -244,25 +244,26 @@ impl TokenProfile {
             })?,
             None => Scopes::default(),
         };
-        let mut principal = Principal::builder(self.provider).scopes(scopes);
-        if let Some(issuer) = &self.issuer {
-            principal = principal.issuer(Arc::clone(issuer));
-        } else if let Some(issuer) = &claims.iss {
-            principal = principal.issuer(&**issuer);
-        }
-        if let Some(exp) = claims.exp {
-            principal = principal.expires_at(exp);
-        }
+        let issuer = match &self.issuer {
+            Some(issuer) => Some(Arc::clone(issuer)),
+            None => claims.iss.as_deref().map(Arc::from),
+        };
         let (subject, username) = (claims.sub.as_deref(), claims.username.as_deref());
         let client = claims.client();
         let names = ClaimedNames::new(json, subject, username, client);
         // Two strangers with the same client are not one principal, unless machines are
         // all there is.
         let is_machine = self.clients_are_principals && client.is_some();
-        if !names.name_somebody() && !is_machine {
-            principal = principal.stranger(StrangerDigest::of(token));
-        }
-        Ok((principal, names))
+        let is_stranger = !names.name_somebody() && !is_machine;
+        Ok(Identity::claimed(
+            self.provider,
+            issuer,
+            scopes,
+            claims.exp,
+            names,
+            is_stranger.then(|| StrangerDigest::of(token)),
+            json,
+        ))
     }
 }
 

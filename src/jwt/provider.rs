@@ -10,6 +10,7 @@ use crate::jose::{
     Claims, Compact, HeaderBuffer, KnownHeaders, PayloadBuffer, TokenProfile, VerifyingKey,
     check_scopes, select,
 };
+use crate::principal::Principal;
 use crate::scopes::Scopes;
 
 /// The provider of [`JwtLayer`](super::JwtLayer).
@@ -52,8 +53,8 @@ impl Jwt {
         let exp = self
             .profile
             .check_claims(&header, &claims, self.clock.now())?;
-        let (principal, names) = self.profile.principal(&claims, payload, token)?;
-        let principal = principal.claimed(payload.to_owned(), names).build();
+        let identity = self.profile.identity(&claims, payload, token)?;
+        let principal = Principal::of(Arc::new(identity));
         check_scopes(&self.required_scopes, principal.scopes())
             .map_err(|error| error.of(&principal))?;
         let valid_until = self.profile.valid_until(exp);

@@ -59,6 +59,7 @@ impl<T> Entry<T> {
         &self.value
     }
 
+    #[inline(always)]
     fn new(generation: u64, digest: Digest, forgotten: bool, value: T) -> Arc<Self> {
         Arc::new(Self {
             generation,
@@ -128,6 +129,7 @@ impl<T: Send + Sync + 'static> Remembered<T> {
 
     /// The same where what was remembered is marked as forgotten already, or as good as this. It
     /// comes into the table when it is used again: much is used once.
+    #[inline(always)]
     pub(super) fn keep_new(&self, digest: Digest, value: T) -> Arc<Entry<T>> {
         let generation = self.generation.load(Ordering::Acquire);
         let entry = Entry::new(generation, digest, false, value);

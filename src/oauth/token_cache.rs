@@ -248,6 +248,7 @@ impl Tokens {
         (*kept.text == *id.text).then_some(Known(entry))
     }
 
+    #[inline(always)]
     pub(super) fn keep(&self, id: &TokenId<'_>, token: VerifiedToken) -> Known {
         let text = id.text.into();
         // What was there before was past its life, or its key's, and marked for that. Or it was

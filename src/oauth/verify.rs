@@ -233,9 +233,8 @@ impl OAuth {
                 judge()?
             }
         };
-        let (principal, names) = profile.principal(&claims, payload, token)?;
         let (nbf, iat) = (claims.nbf, claims.iat);
-        let identity = principal.claimed(payload.to_owned(), names).identity();
+        let identity = profile.identity(&claims, payload, token)?;
         let second_opinion = server.second_opinion(&identity.scopes).cloned();
         let principal = match cache {
             None => Principal::of(Arc::new(identity)),

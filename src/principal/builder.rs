@@ -1,5 +1,9 @@
+#[cfg(feature = "jwt")]
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
+#[cfg(feature = "jwt")]
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
@@ -69,18 +73,6 @@ impl PrincipalBuilder {
         self
     }
 
-    /// Sets the claims from a JSON object that was read and found good, and the names that
-    /// were found in it.
-    #[cfg(feature = "jwt")]
-    #[inline]
-    pub(crate) fn claimed(mut self, json: String, names: ClaimedNames) -> Self {
-        self.0.raw_claims = Some(json);
-        self.0.subject = names.subject;
-        self.0.username = names.username;
-        self.0.client_id = names.client_id;
-        self
-    }
-
     /// Lets a digest of `credential` take part in the id where there is neither a subject
     /// nor a username: two holders of different credentials are then never one principal.
     #[inline]
@@ -103,7 +95,6 @@ impl PrincipalBuilder {
         Principal::of(Arc::new(self.0))
     }
 
-    #[inline]
     pub(crate) fn identity(self) -> Identity {
         self.0
     }
@@ -145,6 +136,35 @@ impl ClaimedNames {
     /// Whether they say whose the credential is.
     pub(crate) fn name_somebody(&self) -> bool {
         self.subject.is_some() || self.username.is_some()
+    }
+}
+
+#[cfg(feature = "jwt")]
+impl Identity {
+    /// Whose a token is: `json` are its claims, which were read and found good, and `names` the
+    /// names found in them. All of it at once, because a builder is copied at each step.
+    #[inline(always)]
+    pub(crate) fn claimed(
+        provider: &'static str,
+        issuer: Option<Arc<str>>,
+        scopes: Scopes,
+        expires_at: Option<Duration>,
+        names: ClaimedNames,
+        stranger: Option<StrangerDigest>,
+        json: &str,
+    ) -> Self {
+        Self {
+            provider: Cow::Borrowed(provider),
+            scopes,
+            expires_at,
+            issuer,
+            subject: names.subject,
+            username: names.username,
+            client_id: names.client_id,
+            stranger,
+            raw_claims: Some(json.to_owned()),
+            id: OnceLock::new(),
+        }
     }
 }
 

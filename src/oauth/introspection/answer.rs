@@ -102,11 +102,9 @@ pub(super) fn judge(
     };
     check_claims(&claims, mark, vouched, profile, now).map_err(Refusal::Token)?;
     let exp = claims.exp;
-    let (principal, names) = profile
-        .principal(&claims, &json, token.as_bytes())
-        .map_err(unusable)?;
+    let identity = profile.identity(&claims, &json, token.as_bytes());
     Ok(Judged {
-        identity: principal.claimed(json, names).identity(),
+        identity: identity.map_err(unusable)?,
         exp,
     })
 }
