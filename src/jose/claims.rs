@@ -127,9 +127,14 @@ impl Default for ScopeClaim {
 impl<'p> Claims<'p> {
     pub(crate) fn read(payload: &'p str, scope: &ScopeClaim) -> Result<Self, AuthError> {
         let mut claims = Self::default();
-        read_object(payload, |name, value| claims.take(name, value, scope))
-            .map_err(|refused| refused.in_part("claims"))?;
+        claims.fill(payload, scope)?;
         Ok(claims)
+    }
+
+    /// The same where there are none yet: they need not be moved to where they are judged.
+    pub(crate) fn fill(&mut self, payload: &'p str, scope: &ScopeClaim) -> Result<(), AuthError> {
+        read_object(payload, |name, value| self.take(name, value, scope))
+            .map_err(|refused| refused.in_part("claims"))
     }
 
     /// The client: `client_id` (RFC 9068), or `azp`. An empty one is none: it would make one of

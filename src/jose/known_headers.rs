@@ -1,11 +1,9 @@
 //! Headers of good tokens. All tokens signed with one key have the same header, as a rule to
 //! the letter, so it need not be decoded and read for each of them.
 
-use std::borrow::Cow;
 use std::sync::OnceLock;
 
-use super::compact::{Compact, Header, HeaderBuffer};
-use crate::error::AuthError;
+use super::compact::{Compact, Header};
 
 /// A key has one header, or two: with and without `typ`, say. There may be some keys.
 const PLACES: usize = 8;
@@ -23,17 +21,11 @@ struct Known {
 }
 
 impl KnownHeaders {
-    /// The header of a token, from here if it is known.
-    pub(crate) fn read<'h>(
-        &'h self,
-        token: &Compact<'_>,
-        buffer: &'h mut HeaderBuffer,
-    ) -> Result<Cow<'h, Header<'h>>, AuthError> {
+    /// The header of a token, if it is known.
+    pub(crate) fn find(&self, token: &Compact<'_>) -> Option<&Header<'static>> {
         let mut known = self.0.iter().map_while(OnceLock::get);
-        match known.find(|known| *known.text == *token.header_text()) {
-            Some(known) => Ok(Cow::Borrowed(&known.header)),
-            None => token.header(buffer).map(Cow::Owned),
-        }
+        let found = known.find(|known| *known.text == *token.header_text())?;
+        Some(&found.header)
     }
 
     /// Keeps the header of a token that was verified, while there is a place left.
@@ -60,23 +52,24 @@ mod tests {
     use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
     use super::*;
+    use crate::jose::HeaderBuffer;
 
     fn token(header: &str) -> String {
         format!("{}.e30.AA", URL_SAFE_NO_PAD.encode(header))
     }
 
-    /// What is read, and whether it was known.
-    fn read(known: &KnownHeaders, token: &str) -> (Header<'static>, bool) {
-        let mut buffer = HeaderBuffer::default();
+    fn find(known: &KnownHeaders, token: &str) -> Option<Header<'static>> {
         let token = Compact::parse(token.as_bytes()).unwrap();
-        let header = known.read(&token, &mut buffer).unwrap();
-        let is_known = matches!(header, Cow::Borrowed(_));
-        (header.into_owned().into_owned(), is_known)
+        known.find(&token).cloned()
     }
 
-    fn keep(known: &KnownHeaders, token: &str) {
-        let (header, _) = read(known, token);
-        known.keep(&Compact::parse(token.as_bytes()).unwrap(), &header);
+    /// What is read, which is kept.
+    fn keep(known: &KnownHeaders, token: &str) -> Header<'static> {
+        let token = Compact::parse(token.as_bytes()).unwrap();
+        let mut buffer = HeaderBuffer::default();
+        let header = token.header(&mut buffer).unwrap();
+        known.keep(&token, &header);
+        header.into_owned()
     }
 
     #[test]
@@ -90,10 +83,9 @@ mod tests {
             r#"{"alg":"HS256","kid":"\u0061","x":[1]}"#,
         ] {
             let token = token(header);
-            let (before, was_known) = read(&known, &token);
-            assert!(!was_known, "{header}");
-            keep(&known, &token);
-            assert_eq!(read(&known, &token), (before, true), "{header}");
+            assert_eq!(find(&known, &token), None, "{header}");
+            let read = keep(&known, &token);
+            assert_eq!(find(&known, &token), Some(read), "{header}");
         }
     }
 
@@ -102,15 +94,15 @@ mod tests {
         let known = KnownHeaders::default();
         let long = token(&format!(r#"{{"alg":"RS256","kid":"{}"}}"#, "k".repeat(400)));
         keep(&known, &long);
-        assert!(!read(&known, &long).1);
+        assert_eq!(find(&known, &long), None);
         let tokens: Vec<String> = (0..20)
             .map(|number| token(&format!(r#"{{"alg":"RS256","kid":"{number}"}}"#)))
             .collect();
         for token in tokens.iter().chain(&tokens) {
             keep(&known, token);
         }
-        let kept = tokens.iter().filter(|token| read(&known, token).1).count();
-        assert_eq!(kept, PLACES);
-        assert!(tokens[..PLACES].iter().all(|token| read(&known, token).1));
+        let is_kept = |token: &String| find(&known, token).is_some();
+        assert!(tokens[..PLACES].iter().all(is_kept));
+        assert!(!tokens[PLACES..].iter().any(is_kept));
     }
 }

@@ -58,22 +58,22 @@ impl Quirks {
     }
 
     /// The claims as the profile judges them. `payload` was read once already, strictly.
-    pub(crate) fn amend_payload<'p>(
+    pub(crate) fn amend_payload(
         &self,
-        claims: Claims<'p>,
+        claims: &mut Claims<'_>,
         payload: &str,
-    ) -> Result<Claims<'p>, AuthError> {
+    ) -> Result<(), AuthError> {
         let all = serde_json::from_str(payload)
             .map_err(|_| malformed("the claims are no JSON object".to_owned()))?;
         self.amend(claims, &all)
     }
 
     /// The same, of claims that are at hand.
-    pub(crate) fn amend<'p>(
+    pub(crate) fn amend(
         &self,
-        mut claims: Claims<'p>,
+        claims: &mut Claims<'_>,
         all: &Map<String, Value>,
-    ) -> Result<Claims<'p>, AuthError> {
+    ) -> Result<(), AuthError> {
         if let Some(claim) = &self.client_claim {
             claims.client_id = text(all, claim)?.map(|client| Cow::Owned(client.to_owned()));
         }
@@ -91,9 +91,9 @@ impl Quirks {
             }
         }
         for mapping in &self.mappings {
-            mapping.add_to(&mut claims, all)?;
+            mapping.add_to(claims, all)?;
         }
-        Ok(claims)
+        Ok(())
     }
 }
 

@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -28,9 +29,15 @@ pub struct Jwt {
 
 impl Jwt {
     fn verify(&self, token: &[u8], needs_proof: bool) -> Result<Accepted, AuthError> {
-        let mut buffer = HeaderBuffer::default();
         let compact = Compact::parse(token)?;
-        let header = self.headers.read(&compact, &mut buffer)?;
+        let mut buffer;
+        let header = match self.headers.find(&compact) {
+            Some(known) => Cow::Borrowed(known),
+            None => {
+                buffer = HeaderBuffer::default();
+                Cow::Owned(compact.header(&mut buffer)?)
+            }
+        };
         let alg = if needs_proof {
             self.profile.check_algorithm(&header)?
         } else {
@@ -39,7 +46,8 @@ impl Jwt {
         let index = select(&self.key, header.kid.as_deref(), alg)?;
         let mut payload = PayloadBuffer::default();
         let payload = compact.payload(&mut payload)?;
-        let claims = Claims::read(payload, &self.profile.scope_claim)?;
+        let mut claims = Claims::default();
+        claims.fill(payload, &self.profile.scope_claim)?;
         let mut buffer = [0; 1024];
         let signature = compact.signature(&mut buffer)?;
         if !self.key[index].verify(alg, compact.signing_input(), signature) {

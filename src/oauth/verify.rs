@@ -183,18 +183,26 @@ impl OAuth {
         cache: Option<(&Tokens, TokenId<'_>)>,
     ) -> Result<Anew, AuthError> {
         let compact = Compact::parse(token)?;
-        let (mut header, mut payload) = (HeaderBuffer::default(), PayloadBuffer::default());
-        let (payload, claims, server) = match self.read_payload(&compact, &mut payload) {
+        let (mut payload, mut claims) = (PayloadBuffer::default(), Claims::default());
+        let (payload, server) = match self.read_payload(&compact, &mut payload, &mut claims) {
             Ok(read) => read,
             // The header is read later only because it is known, as a rule, to the keys of the
             // token's server. What is wrong with it is told first, as of any token.
-            Err(error) => return Err(compact.header(&mut header).err().unwrap_or(error)),
+            Err(error) => {
+                let mut buffer = HeaderBuffer::default();
+                return Err(compact.header(&mut buffer).err().unwrap_or(error));
+            }
         };
         let profile = &server.profile;
         let held = server.keys.held();
-        let header = match &*held {
-            Some(set) => set.headers().read(&compact, &mut header)?,
-            None => Cow::Owned(compact.header(&mut header)?),
+        let mut buffer;
+        let known = held.as_ref().and_then(|set| set.headers().find(&compact));
+        let header = match known {
+            Some(known) => Cow::Borrowed(known),
+            None => {
+                buffer = HeaderBuffer::default();
+                Cow::Owned(compact.header(&mut buffer)?)
+            }
         };
         if let Some(introspector) = server.introspector.as_ref().filter(|_| !server.has_keys()) {
             let refusal = profile.check_type(&header).err();
@@ -266,19 +274,20 @@ impl OAuth {
         &self,
         token: &Compact<'_>,
         buffer: &'b mut PayloadBuffer,
-    ) -> Result<(&'b str, Claims<'b>, &Arc<TrustedServer>), AuthError> {
+        claims: &mut Claims<'b>,
+    ) -> Result<(&'b str, &Arc<TrustedServer>), AuthError> {
         let payload = token.payload(buffer)?;
-        let mut claims = Claims::read(payload, &self.inner.scope_claim)?;
+        claims.fill(payload, &self.inner.scope_claim)?;
         let server = self.server(claims.iss.as_deref())?;
         let profile = &server.profile;
         // Whose tokens have their scopes elsewhere is known only now.
         if profile.scope_claim != self.inner.scope_claim {
-            claims = Claims::read(payload, &profile.scope_claim)?;
+            *claims = Claims::read(payload, &profile.scope_claim)?;
         }
         if let Some(quirks) = &profile.quirks {
-            claims = quirks.amend_payload(claims, payload)?;
+            quirks.amend_payload(claims, payload)?;
         }
-        Ok((payload, claims, server))
+        Ok((payload, server))
     }
 
     /// The server a token comes from, by its `iss`, before any key is touched.

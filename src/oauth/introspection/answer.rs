@@ -95,11 +95,10 @@ pub(super) fn judge(
         "scp" if !said.contains_key("scp") => &standard,
         _ => own,
     };
-    let claims = Claims::read(&json, scope_claim).map_err(unusable)?;
-    let claims = match &profile.quirks {
-        Some(quirks) => quirks.amend(claims, &said).map_err(unusable)?,
-        None => claims,
-    };
+    let mut claims = Claims::read(&json, scope_claim).map_err(unusable)?;
+    if let Some(quirks) = &profile.quirks {
+        quirks.amend(&mut claims, &said).map_err(unusable)?;
+    }
     check_claims(&claims, mark, vouched, profile, now).map_err(Refusal::Token)?;
     let exp = claims.exp;
     let identity = profile.identity(&claims, &json, token.as_bytes());
