@@ -31,7 +31,8 @@ impl Row {
     pub(crate) fn label(&self) -> String {
         let population = self.population.map(thousands).unwrap_or_default();
         match (self.group, self.name) {
-            ("API key", _) => format!("API key, one of {population}"),
+            ("API key", "") => format!("API key, one of {population}"),
+            ("API key", name) => format!("API key, {name} of {population}"),
             (group, name) if population.is_empty() => format!("{name}, {group}"),
             (group, name) => format!("{name}, {group}, {population} cached"),
         }
