@@ -125,14 +125,9 @@ impl Default for ScopeClaim {
 }
 
 impl<'p> Claims<'p> {
-    pub(crate) fn read(payload: &'p str, scope: &ScopeClaim) -> Result<Self, AuthError> {
-        let mut claims = Self::default();
-        claims.fill(payload, scope)?;
-        Ok(claims)
-    }
-
-    /// The same where there are none yet: they need not be moved to where they are judged.
-    pub(crate) fn fill(&mut self, payload: &'p str, scope: &ScopeClaim) -> Result<(), AuthError> {
+    /// Reads them to where they are judged, where there must be none yet: there are many, and
+    /// moving them takes time.
+    pub(crate) fn read(&mut self, payload: &'p str, scope: &ScopeClaim) -> Result<(), AuthError> {
         read_object(payload, |name, value| self.take(name, value, scope))
             .map_err(|refused| refused.in_part("claims"))
     }

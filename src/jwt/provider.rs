@@ -47,7 +47,7 @@ impl Jwt {
         let mut payload = PayloadBuffer::default();
         let payload = compact.payload(&mut payload)?;
         let mut claims = Claims::default();
-        claims.fill(payload, &self.profile.scope_claim)?;
+        claims.read(payload, &self.profile.scope_claim)?;
         let mut buffer = [0; 1024];
         let signature = compact.signature(&mut buffer)?;
         if !self.key[index].verify(alg, compact.signing_input(), signature) {

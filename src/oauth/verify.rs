@@ -277,12 +277,13 @@ impl OAuth {
         claims: &mut Claims<'b>,
     ) -> Result<(&'b str, &Arc<TrustedServer>), AuthError> {
         let payload = token.payload(buffer)?;
-        claims.fill(payload, &self.inner.scope_claim)?;
+        claims.read(payload, &self.inner.scope_claim)?;
         let server = self.server(claims.iss.as_deref())?;
         let profile = &server.profile;
         // Whose tokens have their scopes elsewhere is known only now.
         if profile.scope_claim != self.inner.scope_claim {
-            *claims = Claims::read(payload, &profile.scope_claim)?;
+            *claims = Claims::default();
+            claims.read(payload, &profile.scope_claim)?;
         }
         if let Some(quirks) = &profile.quirks {
             quirks.amend_payload(claims, payload)?;

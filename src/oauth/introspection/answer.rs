@@ -95,7 +95,8 @@ pub(super) fn judge(
         "scp" if !said.contains_key("scp") => &standard,
         _ => own,
     };
-    let mut claims = Claims::read(&json, scope_claim).map_err(unusable)?;
+    let mut claims = Claims::default();
+    claims.read(&json, scope_claim).map_err(unusable)?;
     if let Some(quirks) = &profile.quirks {
         quirks.amend(&mut claims, &said).map_err(unusable)?;
     }

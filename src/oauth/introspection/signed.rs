@@ -54,7 +54,8 @@ impl Signed {
         let alg = self.profile.check_algorithm(&header).map_err(said)?;
         let mut payload = PayloadBuffer::default();
         let payload = compact.payload(&mut payload).map_err(said)?;
-        let claims = Claims::read(payload, &ScopeClaim::default()).map_err(said)?;
+        let mut claims = Claims::default();
+        claims.read(payload, &ScopeClaim::default()).map_err(said)?;
         self.check(&claims, now)?;
 
         let mut buffer = [0; 1024];
