@@ -160,6 +160,7 @@ const REASONS: &[&str] = &[
     "params_not_an_object",
     "protocol_version_twice",
     "protocol_version_unreadable",
+    "reserved_member",
     "revoked_api_key",
     "target_missing",
     "token_too_large",

@@ -16,6 +16,9 @@ use serde_path_to_error::{Path, Segment};
 /// What the `toml` crate makes of a time, for formats that have none.
 const TOML_TIME: &str = "$__toml_private_datetime";
 
+/// What serde_json makes of a number where its feature `arbitrary_precision` is on.
+const JSON_NUMBER: &str = "$serde_json::private::Number";
+
 /// What a setting asks for that takes a [`Tree::Moment`].
 pub(super) const TIME: &str = "Time";
 
@@ -33,6 +36,19 @@ pub(super) enum Tree {
     Map(Vec<(String, Self)>),
     /// What no setting is: bytes, and numbers of more than 64 bits.
     Strange,
+}
+
+impl Tree {
+    fn number(text: &str) -> Self {
+        if let Ok(natural) = text.parse() {
+            return Self::Natural(natural);
+        }
+        match (text.parse(), text.parse()) {
+            (Ok(integer), _) => Self::Integer(integer),
+            (_, Ok(float)) if text.contains(['.', 'e', 'E']) => Self::Float(float),
+            _ => Self::Strange,
+        }
+    }
 }
 
 impl<'de> Deserialize<'de> for Tree {
@@ -111,6 +127,9 @@ impl<'de> Deserialize<'de> for Tree {
                 while let Some((name, value)) = map.next_entry::<String, Tree>()? {
                     if let (TOML_TIME, Tree::Text(time)) = (&*name, &value) {
                         return Ok(Tree::Moment(time.clone()));
+                    }
+                    if let (JSON_NUMBER, Tree::Text(number)) = (&*name, &value) {
+                        return Ok(Tree::number(number));
                     }
                     // The last of two would win without a word.
                     if entries.iter().any(|(other, _)| *other == name) {

@@ -11,11 +11,6 @@ use crate::json::{Fault, Scanner};
 /// RFC 8259 sets no limit; a token of real life needs four levels.
 const MAX_DEPTH: u32 = 32;
 
-/// What the names start with that serde_json gives a meaning of its own when one of its
-/// features is on anywhere in the build: an object that uses one reads one way here and
-/// another in a `Value`.
-const RESERVED: &str = "$serde_json::private::";
-
 /// Why a text is refused. It repeats nothing of what was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Refused {
@@ -31,6 +26,8 @@ impl From<Fault> for Refused {
     fn from(fault: Fault) -> Self {
         match fault {
             Fault::Depth => Self::TooDeep,
+            Fault::Reserved => Self::ReservedName,
+            Fault::Twice => Self::Duplicate,
             Fault::Syntax | Fault::Surrogate | Fault::Long => Self::NotOneObject,
         }
     }
@@ -86,13 +83,14 @@ pub(super) fn is_object(json: &[u8]) -> bool {
     }
     match scanner.skip() {
         Ok(_) => scanner.finish().is_ok(),
-        // What is deeper than can be followed is hardly anything else.
-        Err(fault) => fault == Fault::Depth,
+        // What is deeper than can be followed is hardly anything else, nor is what has a member.
+        Err(fault) => matches!(fault, Fault::Depth | Fault::Reserved),
     }
 }
 
 /// A JSON object as a map, where nothing in it is ambiguous or nested too deeply.
-#[cfg(feature = "oauth")]
+///
+/// What another party sent goes through here before serde_json may build anything of it.
 pub(crate) fn object(json: &[u8]) -> Result<serde_json::Map<String, serde_json::Value>, String> {
     let text = std::str::from_utf8(json).map_err(|_| Refused::NotOneObject.to_string())?;
     read_object(text, |_, _| Ok(())).map_err(|refused| refused.to_string())?;
@@ -272,7 +270,7 @@ impl<'p> Names<'p> {
         // Factors with which the claims of the common authorization servers have a bit each.
         let sum = 4 * usize::from(first) + 13 * usize::from(last) + 19 * name.len();
         let bit = 1 << (sum & 63);
-        let is_told_apart = self.seen & bit == 0 && first != b'$';
+        let is_told_apart = self.seen & bit == 0;
         self.seen |= bit;
         match name {
             Cow::Borrowed(name) if is_told_apart && self.len < FEW => {
@@ -285,9 +283,6 @@ impl<'p> Names<'p> {
     }
 
     fn compare_and_add(&mut self, name: Cow<'p, str>) -> Result<(), Refused> {
-        if name.starts_with(RESERVED) {
-            return Err(Refused::ReservedName);
-        }
         if self.few[..self.len].contains(&&*name) || self.many.contains(&*name) {
             return Err(Refused::Duplicate);
         }

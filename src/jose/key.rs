@@ -2,10 +2,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use secrecy::{ExposeSecret, SecretSlice};
-use serde_json::{Map, Value};
 
 use super::algorithm::{Algorithm, Family};
 use super::backend::Prepared;
+use super::json::object;
 use super::material::{JwkParts, Material};
 use crate::error::{AuthError, ConfigError, quoted};
 use crate::placeholder::is_placeholder;
@@ -120,13 +120,12 @@ impl PublicKey {
     /// and `alg` included.
     ///
     /// # Errors
-    /// It is no JSON object, not a public key, not for signatures, of a kind that is not
+    /// It is no JSON object that can be read in one way, not a public key, not for signatures, of a kind that is not
     /// supported, or not valid.
     pub fn from_jwk(json: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
-        let jwk: Map<String, Value> = serde_json::from_slice(json.as_ref())
-            .map_err(|_| ConfigError::new("key", "the JWK is not a JSON object"))?;
-        let parts = JwkParts::read(&jwk)
-            .map_err(|why| ConfigError::new("key", format!("the JWK cannot be used: {why}")))?;
+        let refused = |why| ConfigError::new("key", format!("the JWK cannot be used: {why}"));
+        let jwk = object(json.as_ref()).map_err(refused)?;
+        let parts = JwkParts::read(&jwk).map_err(refused)?;
         Self::from_parts(parts).check()
     }
 

@@ -46,7 +46,6 @@ pub(crate) use self::claims::{Claims, ScopeClaim};
 pub(crate) use self::compact::{Compact, HeaderBuffer, PayloadBuffer};
 #[cfg(feature = "oauth")]
 pub(crate) use self::compact::{MAX_TOKEN, Typ, is_jws, may_be_jws};
-#[cfg(feature = "oauth")]
 pub(crate) use self::json::object;
 #[cfg(feature = "oauth")]
 pub(crate) use self::key::{KeyIdentity, UNKNOWN_KEY};

@@ -10,8 +10,17 @@
 
 mod search;
 mod string;
+mod value;
 
 use std::borrow::Cow;
+
+pub use self::value::JsonValue;
+
+/// What the names start with that serde_json gives a meaning of its own when one of its
+/// features is on anywhere in the build: an object that uses one reads one way here and
+/// another in a `serde_json::Value`, and each level of such texts inside of texts begins a
+/// count of depth of its own. No such name is read, wherever it stands.
+pub(crate) const RESERVED: &str = "$serde_json::private::";
 
 /// Why a text was not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +31,10 @@ pub(crate) enum Fault {
     Surrogate,
     /// A string that is taken and had to be copied.
     Long,
+    /// A member with a name that serde_json keeps for itself.
+    Reserved,
+    /// A member that is there twice; found only by who builds a value.
+    Twice,
 }
 
 /// The deepest a reader can be told to go.
@@ -135,6 +148,9 @@ impl<'a> Scanner<'a> {
             return Ok(None);
         }
         let name = self.string()?;
+        if name.as_bytes().first() == Some(&b'$') && name.starts_with(RESERVED) {
+            return Err(Fault::Reserved);
+        }
         self.expect(b':')?;
         Ok(Some(name))
     }
@@ -222,6 +238,11 @@ impl<'a> Scanner<'a> {
         if self.peek() != Some(b'"') {
             return Err(Fault::Syntax);
         }
+        if matches!(self.text.as_bytes().get(self.at + 1), Some(b'$' | b'\\'))
+            && self.clone().begins_reserved()
+        {
+            return Err(Fault::Reserved);
+        }
         self.skip_string()?;
         self.expect(b':')
     }
@@ -237,7 +258,6 @@ impl<'a> Scanner<'a> {
 
     /// A number as it is written (RFC 8259 section 6), if it is below 1e308: every reader can
     /// hold that in an `f64`.
-    #[cfg(feature = "jwt")]
     #[inline(always)]
     pub(crate) fn number(&mut self) -> Result<&'a str, Fault> {
         let start = self.at;
@@ -291,6 +311,17 @@ impl<'a> Scanner<'a> {
             false => Err(Fault::Syntax),
         }
     }
+}
+
+/// Checks that a text is JSON that every reader takes for the same, as far as names that
+/// serde_json keeps for itself and depth go; of members that are there twice it says nothing.
+pub(crate) fn check(text: &str, max_depth: u32) -> Result<(), Fault> {
+    let mut json = Scanner {
+        surrogates: true,
+        ..Scanner::strict(text, max_depth)
+    };
+    json.skip()?;
+    json.finish()
 }
 
 /// How far a reader is in an object or an array.

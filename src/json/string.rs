@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::search::{quote, special};
-use super::{Fault, Scanner};
+use super::{Fault, RESERVED, Scanner};
 
 /// The longest string that is copied; one without escapes is borrowed, whatever its length.
 const MAX_DECODED: usize = 64 * 1024;
@@ -20,7 +20,7 @@ impl<'a> Scanner<'a> {
     pub(crate) fn string(&mut self) -> Result<Cow<'a, str>, Fault> {
         self.expect(b'"')?;
         if !self.unescaped {
-            let (text, after) = self.clone().any_string()?;
+            let (text, after) = self.clone().any_string(MAX_DECODED)?;
             *self = after;
             return Ok(text);
         }
@@ -31,8 +31,16 @@ impl<'a> Scanner<'a> {
         Ok(Cow::Borrowed(plain))
     }
 
-    /// The rest of a string that may have escapes.
-    fn any_string(mut self) -> Result<(Cow<'a, str>, Self), Fault> {
+    /// The same, however long: for a text that was found short enough as a whole.
+    pub(super) fn long_string(&mut self) -> Result<Cow<'a, str>, Fault> {
+        self.expect(b'"')?;
+        let (text, after) = self.clone().any_string(usize::MAX)?;
+        *self = after;
+        Ok(text)
+    }
+
+    /// The rest of a string that may have escapes; `max` is the longest that is copied.
+    fn any_string(mut self, max: usize) -> Result<(Cow<'a, str>, Self), Fault> {
         let start = self.at;
         if self.plain()? == b'"' {
             let plain = &self.text[start..self.at];
@@ -48,7 +56,7 @@ impl<'a> Scanner<'a> {
             let start = self.at;
             let stop = self.plain()?;
             decoded.push_str(&self.text[start..self.at]);
-            if decoded.len() > MAX_DECODED {
+            if decoded.len() > max {
                 return Err(Fault::Long);
             }
             if stop == b'"' {
@@ -56,6 +64,20 @@ impl<'a> Scanner<'a> {
                 return Ok((Cow::Owned(decoded), self));
             }
         }
+    }
+
+    /// At the `"` of a name: whether what it stands for begins like one of serde_json's own,
+    /// however that is written.
+    pub(super) fn begins_reserved(mut self) -> bool {
+        self.at += 1;
+        RESERVED.chars().all(|wanted| match self.byte() {
+            Some(b'\\') => matches!(self.escape(), Ok(Unit::Char(got)) if got == wanted),
+            Some(byte) => {
+                self.at += 1;
+                char::from(byte) == wanted
+            }
+            None => false,
+        })
     }
 
     /// At a `"`.

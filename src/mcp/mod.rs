@@ -108,3 +108,4 @@ pub use self::scopes::{McpScopes, McpScopesLayer, ScopesFuture};
 pub use self::sealer::{PrincipalSealer, RequestDigest, SealError};
 pub use self::session::SessionBindingLayer;
 pub use self::stack::McpStack;
+pub use crate::json::JsonValue;

@@ -11,7 +11,7 @@ use crate::json::{Fault, Scanner};
 use crate::telemetry::Operation;
 
 /// Members and elements inside one another, the message itself included.
-const MAX_DEPTH: u32 = 32;
+pub(super) const MAX_DEPTH: u32 = 32;
 /// Messages of a batch: each takes more memory than its text.
 const MAX_BATCH: usize = 1000;
 /// URIs of a `subscriptions/listen`, for the same reason.
@@ -367,6 +367,8 @@ impl From<Fault> for AuthError {
             Fault::Depth => confused("body_too_deep"),
             Fault::Surrogate => confused("lone_surrogate"),
             Fault::Long => Self::too_large("name_too_long"),
+            Fault::Reserved => confused("reserved_member"),
+            Fault::Twice => confused("member_twice"),
         }
     }
 }

@@ -1,13 +1,12 @@
 //! Where an issuer's keys are: RFC 8414 and OpenID Connect Discovery.
 
-use serde::Deserialize;
 use serde_json::Value;
 
 use super::fetch::{Fetch, get};
 use super::keys::KeyLimits;
 use super::url::{UrlPolicy, Written};
 use crate::error::quoted;
-use crate::jose::mismatch;
+use crate::jose::{mismatch, object};
 
 /// What is looked for in metadata.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,14 +22,6 @@ impl Wanted {
             Self::IntrospectionEndpoint => "introspection_endpoint",
         }
     }
-}
-
-/// The members that are needed. Others may be of any type: servers differ.
-#[derive(Deserialize)]
-struct Metadata {
-    issuer: String,
-    jwks_uri: Option<Value>,
-    introspection_endpoint: Option<Value>,
 }
 
 /// The places metadata may be at, in the order they are tried: RFC 8414 section 3.1
@@ -98,19 +89,19 @@ async fn read(
     let document = get(place, limits.max_document_bytes, fetch)
         .await?
         .into_body();
-    let metadata: Metadata = serde_json::from_slice(&document).map_err(|_| unusable())?;
+    // Members that are not needed may be of any type: servers differ.
+    let mut metadata = object(&document).map_err(|why| format!("{}: {why}", unusable()))?;
+    let Some(Value::String(own)) = metadata.remove("issuer") else {
+        return Err(unusable());
+    };
     // RFC 8414 section 3.3: code point by code point, or the document is not to be used.
-    if metadata.issuer != issuer {
+    if own != issuer {
         return Err(format!(
             "it is another issuer's: {}",
-            mismatch(issuer, &metadata.issuer)
+            mismatch(issuer, &own)
         ));
     }
-    let url = match wanted {
-        Wanted::JwksUri => metadata.jwks_uri,
-        Wanted::IntrospectionEndpoint => metadata.introspection_endpoint,
-    };
-    let Some(Value::String(url)) = url else {
+    let Some(Value::String(url)) = metadata.remove(name) else {
         return Err(unusable());
     };
     policy

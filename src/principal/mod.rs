@@ -21,6 +21,7 @@ pub(crate) use self::caller::{Caller, NoPrincipal};
 pub use self::id::PrincipalId;
 pub(crate) use self::id::StrangerDigest;
 use crate::challenge::RefusalContext;
+use crate::json::{self, Fault};
 use crate::scopes::Scopes;
 
 /// Who a request comes from, put into the request's extensions by the layer that
@@ -198,26 +199,29 @@ impl Principal {
     /// All claims, read when first asked for; empty for a credential without claims.
     ///
     /// Claims of a token can always be read: what could not was refused. Claims that a provider
-    /// of your own [gave](PrincipalBuilder::claims) may be nested too deeply, or have a number
-    /// too near the greatest `f64`. They are empty then, with an event of level `error`;
+    /// of your own [gave](PrincipalBuilder::claims) may be nested too deeply, have a number
+    /// too near the greatest `f64`, or have a member with a name that `serde_json` keeps for
+    /// itself (`$serde_json::private::…`). They are empty then, with an event of level `error`;
     /// [`claims_as`](Self::claims_as) returns the error.
     pub fn claims(&self) -> &Map<String, Value> {
         let Some(raw) = &self.identity().raw_claims else {
             return &NO_CLAIMS;
         };
         self.claims.get_or_init(|| {
-            serde_json::from_str(raw).unwrap_or_else(|error| {
-                // Here, because `telemetry` knows principals. The text of the error might
-                // repeat what it read.
-                tracing::error!(
-                    target: "tower_mcp_auth",
-                    provider = self.provider(),
-                    line = error.line(),
-                    column = error.column(),
-                    "the claims of a principal cannot be read, so it has none"
-                );
-                Box::default()
-            })
+            readable(raw)
+                .and_then(serde_json::from_str)
+                .unwrap_or_else(|error| {
+                    // Here, because `telemetry` knows principals. The text of the error might
+                    // repeat what it read.
+                    tracing::error!(
+                        target: "tower_mcp_auth",
+                        provider = self.provider(),
+                        line = error.line(),
+                        column = error.column(),
+                        "the claims of a principal cannot be read, so it has none"
+                    );
+                    Box::default()
+                })
         })
     }
 
@@ -240,7 +244,8 @@ impl Principal {
     /// The claims do not have the shape of `T`, or cannot be read: see
     /// [`claims`](Self::claims).
     pub fn claims_as<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
-        serde_json::from_str(self.identity().raw_claims.as_deref().unwrap_or("{}"))
+        let raw = self.identity().raw_claims.as_deref().unwrap_or("{}");
+        serde_json::from_str(readable(raw)?)
     }
 
     /// The provider that accepted the credential: `"api_key"`, `"jwt"`, `"oauth"`, or the
@@ -258,6 +263,15 @@ impl Principal {
     pub(crate) fn with_context(mut self, context: &Arc<RefusalContext>) -> Self {
         self.context = Some(Arc::clone(context));
         self
+    }
+}
+
+/// The claims, unless serde_json would put something else in the place of a part of them.
+fn readable(raw: &str) -> Result<&str, serde_json::Error> {
+    match json::check(raw, json::MAX_DEPTH) {
+        Err(Fault::Reserved) => Err(serde::de::Error::custom("reserved member name")),
+        // What else is wrong with them serde_json says better.
+        _ => Ok(raw),
     }
 }
 

@@ -3,7 +3,6 @@
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{Response, StatusCode};
-use serde::Serialize;
 
 use super::json::APPLICATION_JSON;
 use crate::error::AuthError;
@@ -13,30 +12,13 @@ const HEADER_MISMATCH: i32 = -32020;
 /// JSON-RPC 2.0 section 5.1.
 const INTERNAL_ERROR: i32 = -32603;
 
-/// There is no `id`: whose request it is was not settled. Clients choke on `"id": null`,
-/// and take an error without `id` for the answer to the request they posted.
-#[derive(Serialize)]
-struct Answer<'a> {
-    jsonrpc: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    id: Option<&'a serde_json::value::RawValue>,
-    error: Body<'a>,
-}
-
-#[derive(Serialize)]
-struct Body<'a> {
-    code: i32,
-    message: &'a str,
-}
-
-fn write(id: Option<&serde_json::value::RawValue>, code: i32, message: &str) -> Bytes {
-    let answer = Answer {
-        jsonrpc: "2.0",
-        id,
-        error: Body { code, message },
-    };
-    // Strings and a number: there is nothing in it that could fail to serialize.
-    serde_json::to_vec(&answer).unwrap_or_default().into()
+/// `id` is JSON already, and found to be so. Without one whose request it is was not settled:
+/// clients choke on `"id": null`, and take an error without `id` for the answer to the request
+/// they posted.
+fn write(id: Option<&str>, code: i32, message: &str) -> Bytes {
+    let id = id.map_or_else(String::new, |id| format!(r#""id":{id},"#));
+    let message = serde_json::Value::from(message);
+    format!(r#"{{"jsonrpc":"2.0",{id}"error":{{"code":{code},"message":{message}}}}}"#).into()
 }
 
 pub(super) fn header_mismatch(error: &AuthError) -> Response<Bytes> {
@@ -48,8 +30,9 @@ pub(super) fn header_mismatch(error: &AuthError) -> Response<Bytes> {
     response
 }
 
-/// The message that stands for an answer which must not pass.
-pub(crate) fn internal_error(id: Option<&serde_json::value::RawValue>) -> Bytes {
+/// The message that stands for an answer which must not pass; `id` is that of its request, as
+/// JSON.
+pub(crate) fn internal_error(id: Option<&str>) -> Bytes {
     write(id, INTERNAL_ERROR, "Internal error")
 }
 

@@ -11,5 +11,6 @@ mod lists;
 mod operation;
 mod policy;
 mod require;
+mod reserved_names;
 mod rmcp;
 mod support;

@@ -35,7 +35,10 @@ fn judge(body: &[u8], with_arguments: bool) -> (Answer, Option<Vec<Judged>>) {
                 tool: call.tool().map(str::to_owned),
                 prompt: call.prompt().map(str::to_owned),
                 resources: call.resources().map(str::to_owned).collect(),
-                arguments: with_arguments.then(|| call.arguments().cloned()).flatten(),
+                arguments: with_arguments
+                    .then(|| call.arguments())
+                    .flatten()
+                    .map(|arguments| serde_json::to_value(arguments).unwrap()),
             });
             Decision::Allow
         })

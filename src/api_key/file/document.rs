@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use super::time;
 use crate::api_key::{ApiKey, KeyDigest};
 use crate::error::ConfigError;
+use crate::json;
 
 /// What the `toml` crate makes of a time, for formats that have none.
 const TOML_TIME: &str = "$__toml_private_datetime";
@@ -15,10 +16,7 @@ const TOML_TIME: &str = "$__toml_private_datetime";
 /// The keys in a file with this extension.
 pub(super) fn read(bytes: &[u8], extension: &str) -> Result<Vec<ApiKey>, String> {
     let document = match extension {
-        "json" => serde_json::from_slice(bytes).map_err(|error| {
-            let (line, column) = (error.line(), error.column());
-            format!("is not JSON: line {line}, column {column}")
-        })?,
+        "json" => read_json(bytes)?,
         "toml" => read_toml(bytes)?,
         _ => return Err("is neither `.json` nor `.toml`".to_owned()),
     };
@@ -41,6 +39,23 @@ pub(super) fn read(bytes: &[u8], extension: &str) -> Result<Vec<ApiKey>, String>
         read.push(one(key, &place)?);
     }
     Ok(read)
+}
+
+fn read_json(bytes: &[u8]) -> Result<Value, String> {
+    // serde_json puts something else in the place of an object with such a name, as often as
+    // there is one inside of another.
+    if let Ok(text) = std::str::from_utf8(bytes)
+        && json::check(text, json::MAX_DEPTH) == Err(json::Fault::Reserved)
+    {
+        return Err(format!(
+            "has a member with a name that begins with {:?}",
+            json::RESERVED
+        ));
+    }
+    serde_json::from_slice(bytes).map_err(|error| {
+        let (line, column) = (error.line(), error.column());
+        format!("is not JSON: line {line}, column {column}")
+    })
 }
 
 #[cfg(feature = "toml")]

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 use super::*;
+use crate::json::RESERVED;
 
 /// serde_json, told to be as strict: holds the depth it stands at.
 struct Oracle(u32);

@@ -6,7 +6,6 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
-use serde_json::value::RawValue;
 
 use super::View;
 use super::events::{Events, Unfit};
@@ -92,8 +91,7 @@ fn instead_of(read: &[u8]) -> Bytes {
         Ok(text) => text,
         Err(error) => std::str::from_utf8(&read[..error.valid_up_to()]).unwrap_or_default(),
     };
-    let id = filter::id(valid).and_then(|id| serde_json::from_str::<&RawValue>(id).ok());
-    refusal::internal_error(id)
+    refusal::internal_error(filter::id(valid))
 }
 
 /// Filters a whole answer.

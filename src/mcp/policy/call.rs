@@ -1,12 +1,9 @@
 use std::cell::OnceCell;
 use std::fmt;
 
-use serde::Deserializer as _;
-use serde::de::{DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
-use serde_json::{Map, Number, Value};
-
 use crate::error::AuthError;
-use crate::mcp::operation::{Message, Target};
+use crate::json::JsonValue;
+use crate::mcp::operation::{MAX_DEPTH, Message, Target};
 use crate::principal::Principal;
 use crate::scopes::Needs;
 
@@ -17,7 +14,7 @@ const MAX_ARGUMENTS: usize = 1024 * 1024;
 pub struct Call<'a> {
     principal: Option<&'a Principal>,
     message: &'a Message<'a>,
-    arguments: OnceCell<Result<Value, AuthError>>,
+    arguments: OnceCell<Result<JsonValue<'a>, AuthError>>,
 }
 
 /// What a [`check`](super::ScopePolicyBuilder::check) says of a call.
@@ -81,12 +78,12 @@ impl<'a> Call<'a> {
     /// `params.arguments`, read when first asked for.
     ///
     /// `None` where there are none, and where they cannot be judged: longer than 1 MiB, or
-    /// with one member twice. A call whose arguments were asked for and could not be judged
-    /// is refused with 413 or 400, whatever the check says then.
-    pub fn arguments(&self) -> Option<&Value> {
+    /// with one member twice or a number of 1e308 or more. A call whose arguments were asked
+    /// for and could not be judged is refused with 413 or 400, whatever the check says then.
+    pub fn arguments(&self) -> Option<&JsonValue<'a>> {
         let text = self.message.arguments?;
         let read = || match text.len() {
-            ..=MAX_ARGUMENTS => strict(text),
+            ..=MAX_ARGUMENTS => JsonValue::read(text, MAX_DEPTH).map_err(|_| ambiguous()),
             _ => Err(AuthError::too_large("arguments_too_large")),
         };
         self.arguments.get_or_init(read).as_ref().ok()
@@ -108,73 +105,7 @@ impl fmt::Debug for Call<'_> {
     }
 }
 
-/// Reads a value in which no object has a member twice.
-fn strict(text: &str) -> Result<Value, AuthError> {
-    let mut reader = serde_json::Deserializer::from_str(text);
-    reader.deserialize_any(Strict).map_err(|_| {
-        AuthError::malformed("arguments_ambiguous")
-            .with_description("The arguments of the call cannot be read in one way")
-    })
-}
-
-struct Strict;
-
-impl<'de> DeserializeSeed<'de> for Strict {
-    type Value = Value;
-
-    fn deserialize<D: serde::Deserializer<'de>>(self, reader: D) -> Result<Value, D::Error> {
-        reader.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Strict {
-    type Value = Value;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON value")
-    }
-
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
-        Ok(Value::Bool(value))
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
-        Ok(Value::Number(value.into()))
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
-        Ok(Value::Number(value.into()))
-    }
-
-    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Value, E> {
-        let number = Number::from_f64(value).ok_or_else(|| E::custom("not finite"))?;
-        Ok(Value::Number(number))
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
-        Ok(Value::String(value.to_owned()))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Value, A::Error> {
-        let mut array = Vec::new();
-        while let Some(element) = elements.next_element_seed(Self)? {
-            array.push(element);
-        }
-        Ok(Value::Array(array))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
-        let mut object = Map::new();
-        while let Some(name) = members.next_key::<String>()? {
-            let value = members.next_value_seed(Self)?;
-            if object.insert(name, value).is_some() {
-                return Err(A::Error::custom("a member is there twice"));
-            }
-        }
-        Ok(Value::Object(object))
-    }
+fn ambiguous() -> AuthError {
+    AuthError::malformed("arguments_ambiguous")
+        .with_description("The arguments of the call cannot be read in one way")
 }

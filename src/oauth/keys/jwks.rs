@@ -1,16 +1,14 @@
 //! JSON Web Key Sets (RFC 7517 section 5): each key is judged alone.
 
-use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tracing::debug;
 
 use crate::error::quoted;
-use crate::jose::{Algorithm, JwkParts, KeySource, PublicKey, VerifyingKey};
+use crate::jose::{Algorithm, JwkParts, KeySource, PublicKey, VerifyingKey, object};
+use crate::json::{Fault, Scanner};
 
-#[derive(Deserialize)]
-struct Set {
-    keys: Vec<Value>,
-}
+/// Members and elements inside one another, the set itself included.
+const MAX_DEPTH: u32 = 32;
 
 /// The keys of a set that was fetched: a key that cannot be used is skipped, and a set over
 /// the limit is refused whole, because what was cut off could be the key that signs.
@@ -20,21 +18,23 @@ pub(super) fn parse(
     algorithms: &[Algorithm],
     max_keys: usize,
 ) -> Result<Vec<VerifyingKey>, String> {
-    let prepare = |jwk: &Value| {
+    let prepare = |jwk: &Map<String, Value>| {
         let key = read(jwk, issuer)?;
         VerifyingKey::prepare(&KeySource::Public(key), algorithms)
             .ok_or_else(|| "it serves none of the algorithms, or is not valid".to_owned())
     };
     let mut usable = Vec::new();
-    let Set { keys } = set(json)?;
+    let keys = set(json)?;
     if keys.len() > max_keys {
         return Err(format!("{} keys, at most {max_keys}", keys.len()));
     }
     for jwk in keys {
-        match prepare(&jwk) {
+        let jwk = object(jwk.as_bytes());
+        match jwk.as_ref().map_err(String::clone).and_then(prepare) {
             Ok(key) => usable.push(key),
             Err(why) => {
-                let kid = quoted(jwk["kid"].as_str().unwrap_or_default());
+                let kid = jwk.as_ref().ok().and_then(|jwk| jwk.get("kid")?.as_str());
+                let kid = quoted(kid.unwrap_or_default());
                 debug!(target: "tower_mcp_auth", kid, why, "key skipped");
             }
         }
@@ -45,8 +45,9 @@ pub(super) fn parse(
 /// The keys of a set that was configured: all of them must be usable.
 pub(in crate::oauth) fn parse_static(json: &[u8], issuer: &str) -> Result<Vec<PublicKey>, String> {
     let mut keys = Vec::new();
-    for (index, jwk) in set(json)?.keys.iter().enumerate() {
-        keys.push(read(jwk, issuer).map_err(|why| format!("keys[{index}] cannot be used: {why}"))?);
+    for (index, jwk) in set(json)?.into_iter().enumerate() {
+        let key = object(jwk.as_bytes()).and_then(|jwk| read(&jwk, issuer));
+        keys.push(key.map_err(|why| format!("keys[{index}] cannot be used: {why}"))?);
     }
     if keys.is_empty() {
         return Err("the set has no key, so no token could pass".to_owned());
@@ -54,12 +55,45 @@ pub(in crate::oauth) fn parse_static(json: &[u8], issuer: &str) -> Result<Vec<Pu
     Ok(keys)
 }
 
-fn set(json: &[u8]) -> Result<Set, String> {
-    serde_json::from_slice(json).map_err(|_| "not a JSON object with an array `keys`".to_owned())
+/// The texts of the keys of a set.
+///
+/// A set that is no JSON, is nested too deeply or has a name that serde_json keeps for itself is
+/// refused whole; a key that can be read in two ways is refused alone.
+fn set(json: &[u8]) -> Result<Vec<&str>, String> {
+    let text = std::str::from_utf8(json).map_err(|_| Fault::Syntax);
+    let keys = text.and_then(elements).map_err(|fault| match fault {
+        Fault::Depth => "nested too deeply",
+        Fault::Reserved => "reserved member name",
+        Fault::Twice => "the member `keys` is there twice",
+        Fault::Syntax | Fault::Surrogate | Fault::Long => "not a JSON object with an array `keys`",
+    });
+    Ok(keys?)
 }
 
-fn read(jwk: &Value, issuer: &str) -> Result<PublicKey, String> {
-    let members = jwk.as_object().ok_or("it is not an object")?;
+/// The texts in the array `keys`.
+fn elements(text: &str) -> Result<Vec<&str>, Fault> {
+    let mut json = Scanner::strict(text, MAX_DEPTH);
+    let mut keys = None;
+    let mut members = json.enter(b'{')?;
+    while let Some(name) = json.member(&mut members)? {
+        if name != "keys" {
+            json.skip()?;
+            continue;
+        }
+        let mut array = json.enter(b'[')?;
+        let mut elements = Vec::new();
+        while json.element(&mut array)? {
+            elements.push(json.skip()?);
+        }
+        if keys.replace(elements).is_some() {
+            return Err(Fault::Twice);
+        }
+    }
+    json.finish()?;
+    keys.ok_or(Fault::Syntax)
+}
+
+fn read(members: &Map<String, Value>, issuer: &str) -> Result<PublicKey, String> {
     // Entra ID publishes the keys of several issuers in one set, and says whose each is. The
     // name is not registered, so a value that is no URL means something else.
     if let Some(Value::String(own)) = members.get("issuer")

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::super::issuer::Shared;
 use super::{Endpoint, OAuthError};
-use crate::jose::{Algorithm, Compact, PayloadBuffer, PublicKey};
+use crate::jose::{Algorithm, Compact, PayloadBuffer, PublicKey, object};
 
 /// `client_assertion_type` (RFC 7523 section 2.2).
 pub(super) const TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
@@ -39,7 +39,7 @@ pub(super) fn check<'k>(
     let claims: Map<String, Value> = compact
         .payload(&mut PayloadBuffer::default())
         .ok()
-        .and_then(|payload| serde_json::from_str(payload).ok())
+        .and_then(|payload| object(payload.as_bytes()).ok())
         .ok_or(refused("the assertion has no claims"))?;
     let text = |name: &str| claims.get(name).and_then(Value::as_str);
     let client_id = text("sub")
@@ -70,7 +70,7 @@ pub(super) fn check<'k>(
 /// What the header says, if it may say so.
 fn algorithm(assertion: &str) -> Option<Algorithm> {
     let header = URL_SAFE_NO_PAD.decode(assertion.split('.').next()?).ok()?;
-    let header: Map<String, Value> = serde_json::from_slice(&header).ok()?;
+    let header = object(&header).ok()?;
     let algorithm = Algorithm::from_name(header.get("alg")?.as_str()?)?;
     ASSERTION_ALGORITHMS
         .contains(&algorithm)

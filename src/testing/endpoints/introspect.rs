@@ -11,6 +11,7 @@ use super::super::token::TokenBuilder;
 use super::form::Form;
 use super::introspect_client::authenticate;
 use super::{OAuthError, no_store, respond};
+use crate::jose::object;
 
 /// The media type of signed answers (RFC 9701 section 5).
 const SIGNED: &str = "application/token-introspection+jwt";
@@ -64,7 +65,7 @@ fn claims(shared: &Shared, token: &str) -> Option<Map<String, Value>> {
     };
     let claims = opaque.or_else(|| {
         let payload = shared.keys.verified_payload(token)?;
-        let claims: Map<String, Value> = serde_json::from_str(&payload).ok()?;
+        let claims = object(payload.as_bytes()).ok()?;
         // The same keys sign answers, which are no tokens (RFC 9701 section 8.1).
         (!claims.contains_key("token_introspection")).then_some(claims)
     })?;

@@ -6,6 +6,7 @@ use super::super::keys::random_name;
 use super::super::store::Client;
 use super::OAuthError;
 use super::client::is_redirect_uri;
+use crate::jose::object;
 
 /// The most redirect URIs of one client.
 const MAX_REDIRECT_URIS: usize = 32;
@@ -13,8 +14,8 @@ const MAX_REDIRECT_URIS: usize = 32;
 /// Registers any client (RFC 7591). The response has all that the client sent, and what
 /// was added (section 3.2.1).
 pub(super) fn answer(shared: &Shared, body: &[u8]) -> Result<(StatusCode, Value), OAuthError> {
-    let mut metadata: Map<String, Value> =
-        serde_json::from_slice(body).map_err(|_| invalid("the body is not a JSON object"))?;
+    let mut metadata = object(body)
+        .map_err(|_| invalid("the body is not a JSON object that can be read in one way"))?;
 
     let method = defaulted(&mut metadata, "token_endpoint_auth_method", || {
         json!("client_secret_basic")
