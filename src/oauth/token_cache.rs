@@ -33,6 +33,7 @@ use moka::sync::Cache;
 
 use super::keys::{KeySet, KeysInUse};
 use super::remembered::{Entry, Remembered};
+use crate::clock::Moment;
 use crate::digest::{ByDigest, sha256};
 use crate::jose::{Algorithm, KeyIdentity};
 use crate::principal::{Holder, Identity, Principal};
@@ -136,8 +137,8 @@ pub(super) struct VerifiedToken {
     pub(super) nbf: Option<Duration>,
     pub(super) iat: Option<Duration>,
     pub(super) key: TokenKey,
-    /// By the clock; set when it is kept.
-    pub(super) since: Duration,
+    /// When it was verified.
+    pub(super) since: Moment,
     pub(super) identity: Identity,
 }
 
@@ -235,11 +236,11 @@ impl Tokens {
         })
     }
 
-    pub(super) fn get(&self, id: &TokenId<'_>, now: Duration) -> Option<Known> {
+    pub(super) fn get(&self, id: &TokenId<'_>, now: Moment) -> Option<Known> {
         let entry = self.kept.get(&id.digest)?;
         let kept = entry.value();
         // moka's clock is not ours: this is the life that counts.
-        if now.saturating_sub(kept.token.since) >= self.max_life {
+        if now.monotonic.saturating_sub(kept.token.since.monotonic) >= self.max_life {
             // Otherwise it stands before the one that is kept next, until moka drops it.
             entry.mark_forgotten();
             return None;
@@ -288,7 +289,7 @@ impl Hygiene {
         // Past `exp` comes the clock skew, of 300 s at most.
         let to_exp = token
             .exp
-            .saturating_sub(token.since)
+            .saturating_sub(token.since.wall)
             .saturating_add(Duration::from_secs(300));
         to_exp.min(self.max_life)
     }

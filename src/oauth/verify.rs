@@ -11,6 +11,7 @@ use super::provider::OAuth;
 use super::token_cache::{TokenId, TokenKey, Tokens, VerifiedToken};
 use super::trusted::TrustedServer;
 use crate::auth::Accepted;
+use crate::clock::Moment;
 use crate::error::{AuthError, quoted};
 use crate::jose::{
     Claims, Compact, HeaderBuffer, PayloadBuffer, check_scopes, is_jws, may_be_jws, mismatch,
@@ -68,7 +69,7 @@ impl OAuth {
         if !opaque.is_empty() && !may_be_jws(token.bytes) {
             return self.ask_about(token);
         }
-        let now = self.inner.clock.now();
+        let now = self.inner.clock.read();
         let cache = self.inner.tokens.as_ref();
         let cache = cache.map(|tokens| (tokens, TokenId::of(token.bytes)));
         if let Some((tokens, id)) = &cache {
@@ -178,7 +179,7 @@ impl OAuth {
     fn verify_anew(
         &self,
         token: &[u8],
-        now: Duration,
+        now: Moment,
         mode: Mode,
         cache: Option<(&Tokens, TokenId<'_>)>,
     ) -> Result<Anew, AuthError> {
@@ -212,7 +213,7 @@ impl OAuth {
                 refusal => Ok(Anew::Ask(Arc::clone(introspector), refusal)),
             };
         }
-        let judge = || profile.check_claims(&header, &claims, now);
+        let judge = || profile.check_claims(&header, &claims, now.wall);
         let (alg, judged) = if mode.needs_proof {
             (profile.check_algorithm(&header)?, None)
         } else {
@@ -314,7 +315,7 @@ impl OAuth {
         &self,
         tokens: &Tokens,
         id: &TokenId<'_>,
-        now: Duration,
+        now: Moment,
     ) -> Result<Option<GoodJwt>, AuthError> {
         let Some(known) = tokens.get(id, now) else {
             return Ok(None);
@@ -322,7 +323,7 @@ impl OAuth {
         let Some(server) = self.inner.numbered.get(known.server) else {
             return Ok(None);
         };
-        let Some(keys) = server.keys.serving() else {
+        let Some(keys) = server.keys.serving(now.monotonic) else {
             return Ok(None);
         };
         if !known.key.serves_in(&keys) {
@@ -330,7 +331,7 @@ impl OAuth {
             return Ok(None);
         }
         let profile = &server.profile;
-        profile.check_times(known.exp, known.nbf, known.iat, now)?;
+        profile.check_times(known.exp, known.nbf, known.iat, now.wall)?;
         let valid_until = Some(profile.valid_until(known.exp));
         let second_opinion = server.second_opinion(&known.identity.scopes).cloned();
         Ok(Some(GoodJwt {

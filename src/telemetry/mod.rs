@@ -107,7 +107,7 @@ mod meter;
 #[cfg(feature = "metrics")]
 #[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]
 pub mod metrics;
-#[cfg(feature = "oauth")]
+#[cfg(any(feature = "oauth", feature = "api-key-store"))]
 mod now_and_then;
 mod step_up;
 
@@ -123,6 +123,6 @@ pub(crate) use self::meter::Stopwatch;
 pub(crate) use self::meter::store;
 #[cfg(feature = "oauth")]
 pub(crate) use self::meter::{CallEnd, IntrospectionMeter, KeysMeter, token_cache};
-#[cfg(feature = "oauth")]
+#[cfg(any(feature = "oauth", feature = "api-key-store"))]
 pub(crate) use self::now_and_then::NowAndThen;
 pub use self::step_up::StepUpId;

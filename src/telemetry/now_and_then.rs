@@ -5,6 +5,9 @@ use std::time::Duration;
 const EVERY: u64 = 10;
 
 /// Says when to warn of a fault that every request can repeat: every 10 seconds at most.
+///
+/// Each kind of fault has one of its own: a flood that reaches a limit must not silence the
+/// warning that the server behind it is down.
 #[derive(Debug, Default)]
 pub(crate) struct NowAndThen {
     /// The second of the last warning; 0 before the first.

@@ -476,6 +476,68 @@ async fn requests_that_wait_are_bounded() {
     present(&layer, new.expose()).await.admitted();
 }
 
+/// A flood must not silence the warning that the store is down.
+#[tokio::test]
+async fn each_kind_of_trouble_with_a_store_is_told_of_by_itself() {
+    let new = new_key();
+    let store = Script::with([new.to_key()], &[&new]);
+    store.mode(Mode::Hold);
+    let clock = clock();
+    let layer = store.layer_with(&clock, |keys| keys.waiting(1));
+    let waiting = tokio::spawn({
+        let (layer, key) = (layer.clone(), new.expose().to_owned());
+        async move { present(&layer, &key).await }
+    });
+    settle().await;
+    trace::start();
+    let warnings = || {
+        let events = trace::take().into_iter();
+        let warnings = events.filter(|event| event.level == tracing::Level::WARN);
+        warnings
+            .map(|event| event.field("why").to_owned())
+            .collect::<Vec<_>>()
+    };
+    for _ in 0..10 {
+        let answer = present(&layer, new.expose()).await;
+        unavailable(&answer, "api_key_store_limited");
+    }
+    assert_eq!(warnings(), ["too many requests wait for the key store"]);
+    store.open(1);
+    waiting.await.unwrap().admitted();
+
+    store.mode(Mode::Down);
+    let answer = present(&layer, new_key().expose()).await;
+    unavailable(&answer, "api_key_store_failed");
+    assert_eq!(warnings(), ["SECRET-DSN?is down"]);
+}
+
+/// By both hands of the clock: see `Clock`.
+#[tokio::test]
+async fn an_answer_is_too_old_after_a_sleep_and_when_the_clock_was_set_back() {
+    let ways: [fn(&Clock, Duration); 2] = [
+        |clock, life| clock.set_wall(clock.now() + life),
+        |clock, life| {
+            clock.set_wall(clock.now() - life);
+            clock.advance(life);
+        },
+    ];
+    for pass in ways {
+        let (known, unknown) = (new_key(), new_key());
+        let store = Script::with([known.to_key()], &[&known]);
+        let clock = clock();
+        let layer = store.layer(&clock);
+        for (key, life) in [(&known, 30), (&unknown, 10)] {
+            present(&layer, key.expose()).await;
+            assert_eq!(store.asked(), 1);
+            present(&layer, key.expose()).await;
+            assert_eq!(store.asked(), 0);
+            pass(&clock, Duration::from_secs(life));
+            present(&layer, key.expose()).await;
+            assert_eq!(store.asked(), 1);
+        }
+    }
+}
+
 #[tokio::test]
 async fn what_is_forgotten_is_asked_again_also_of_a_question_under_way() {
     let (new, other) = (new_key(), new_key());

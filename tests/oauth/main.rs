@@ -4,6 +4,7 @@
 #![allow(unreachable_pub)]
 
 mod cache;
+mod clocks;
 mod config;
 mod discovery;
 mod introspected_loopback;

@@ -1,7 +1,7 @@
 //! What a store said of keys, and whether it may be asked.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -22,14 +22,12 @@ use crate::api_key::{ApiKey, Pepper};
 use crate::asking::{Lane, Permits};
 use crate::clock::Clock;
 use crate::error::AuthError;
-use crate::telemetry::store;
+use crate::telemetry::{NowAndThen, store};
 
 const TARGET: &str = "tower_mcp_auth";
 
 /// How long no question is put to a store that could not be asked.
 const PAUSE: Duration = Duration::from_secs(1);
-/// A fault that every request can repeat is told so often, in seconds.
-const TELL_EVERY: u64 = 10;
 /// How long a key is remembered past its life. It is not used any more, but its holder is
 /// told from those no store ever knew.
 const MEMORY: Duration = Duration::from_secs(300);
@@ -41,13 +39,31 @@ pub(in crate::api_key) struct StoreCache {
     pub(super) permits: Permits,
     pub(super) waiting: AtomicUsize,
     pepper: Option<Pepper>,
-    /// When a fault was last a warning, in seconds.
-    told: AtomicU64,
+    /// When each kind of trouble was told last.
+    told: [NowAndThen; Trouble::COUNT],
     found: Cache<[u8; 32], Found>,
     /// By the monotonic clock, until when. Apart, so that a flood of keys nobody has does not
     /// push out those in use.
     absent: Cache<[u8; 32], Duration>,
     calls: Mutex<Calls>,
+}
+
+/// What every request can repeat, and the operator is told of now and then: of each kind by
+/// itself, so that none hides another.
+#[derive(Clone, Copy)]
+enum Trouble {
+    /// Too many requests wait.
+    Waiting,
+    /// Too many questions are under way or queued.
+    Queue,
+    /// A question did not get its turn.
+    Turn,
+    /// The store failed.
+    Failed,
+}
+
+impl Trouble {
+    const COUNT: usize = Self::Failed as usize + 1;
 }
 
 #[derive(Clone)]
@@ -82,7 +98,7 @@ impl StoreCache {
             absent: remember(limits.max_keys, limits.negative_life.saturating_add(PAUSE)),
             permits: Permits::new(limits.concurrent),
             waiting: AtomicUsize::new(0),
-            told: AtomicU64::new(0),
+            told: Default::default(),
             calls: Mutex::default(),
             store,
             pepper,
@@ -155,7 +171,11 @@ impl StoreCache {
     fn ask(self: &Arc<Self>, wanted: KeyLookup, shape: Option<Shape<'_>>, clock: &Clock) -> Lookup {
         let now = clock.monotonic();
         if self.waiting.load(Ordering::Relaxed) >= self.limits.waiting {
-            return Lookup::Refused(self.limited(now, "too many requests wait for the key store"));
+            return Lookup::Refused(self.limited(
+                now,
+                Trouble::Waiting,
+                "too many requests wait for the key store",
+            ));
         }
         let id: Box<str> = wanted.id().unwrap_or_default().into();
         let mut calls = self.calls();
@@ -173,9 +193,11 @@ impl StoreCache {
                 }
                 let most = self.limits.concurrent.saturating_add(self.limits.queue);
                 if *calls.record.count(lane) >= most {
-                    return Lookup::Refused(
-                        self.limited(now, "too many questions to the key store"),
-                    );
+                    return Lookup::Refused(self.limited(
+                        now,
+                        Trouble::Queue,
+                        "too many questions to the key store",
+                    ));
                 }
                 let (sender, outcome) = watch::channel(None);
                 let number = calls
@@ -222,7 +244,11 @@ impl StoreCache {
         let found = match landed {
             Landed::Answer(found) => found,
             Landed::Limited => {
-                return Outcome::Failed(self.limited(now, "no turn for a question in time"));
+                return Outcome::Failed(self.limited(
+                    now,
+                    Trouble::Turn,
+                    "no turn for a question in time",
+                ));
             }
             Landed::Error(error) => return Outcome::Failed(self.fail(&mut calls, now, &error)),
         };
@@ -257,28 +283,21 @@ impl StoreCache {
 
     fn fail(&self, calls: &mut Calls, now: Duration, error: &ApiKeyStoreError) -> AuthError {
         let why = plain(&error.text);
-        self.tell(now, &why);
+        self.tell(now, Trouble::Failed, &why);
         if error.pause {
             calls.not_before = now.saturating_add(PAUSE);
         }
         unavailable("api_key_store_failed", PAUSE).with_detail(why)
     }
 
-    fn limited(&self, now: Duration, why: &'static str) -> AuthError {
-        self.tell(now, why);
+    fn limited(&self, now: Duration, limit: Trouble, why: &'static str) -> AuthError {
+        self.tell(now, limit, why);
         unavailable("api_key_store_limited", PAUSE).with_detail(why)
     }
 
     /// Tells the operator of what strangers can repeat: now and then as a warning.
-    fn tell(&self, now: Duration, why: &str) {
-        let (now, last) = (now.as_secs(), self.told.load(Ordering::Relaxed));
-        let due = last == 0 || now >= last.saturating_add(TELL_EVERY);
-        let won = due
-            && self
-                .told
-                .compare_exchange(last, now.max(1), Ordering::Relaxed, Ordering::Relaxed)
-                .is_ok();
-        if won {
+    fn tell(&self, now: Duration, trouble: Trouble, why: &str) {
+        if self.told[trouble as usize].is_due(now) {
             warn!(target: TARGET, why, "the API key store gave no answer");
         } else {
             debug!(target: TARGET, why, "the API key store gave no answer");

@@ -92,6 +92,8 @@ pub(super) enum Kind {
     Unreachable,
     /// An answer that says nothing of the token.
     Failed,
+    /// An answer that cannot be read; it may be about one token.
+    Answer,
     /// The server does not accept who we are.
     CredentialsRefused,
     /// The server does not introspect tokens like this one.

@@ -52,7 +52,8 @@ pub(super) struct Endpoint {
 /// What discovery found, and when.
 #[derive(Debug, Default)]
 pub(super) struct Found {
-    place: Option<(Arc<str>, Duration)>,
+    /// Without a time it is looked up again before it is used.
+    place: Option<(Arc<str>, Option<Duration>)>,
     failure: Option<(String, Duration)>,
     forgotten: Option<Duration>,
 }
@@ -77,6 +78,10 @@ impl Endpoint {
 
     /// Finds the endpoint now, where it is not configured.
     pub(super) async fn warm_up(&self, fetch: &Arc<dyn Fetch>) -> Result<(), IntrospectionError> {
+        // It may have moved, and an operator who asks need not wait for the hour.
+        if let Some((_, found_at)) = &mut self.found.lock().await.place {
+            *found_at = None;
+        }
         self.place(fetch).await.map(drop)
     }
 
@@ -89,7 +94,7 @@ impl Endpoint {
             return;
         }
         if let Some((_, found_at)) = &mut found.place {
-            *found_at = Duration::ZERO;
+            *found_at = None;
             found.forgotten = Some(now);
         }
     }
@@ -100,9 +105,9 @@ impl Endpoint {
         }
         let mut found = self.found.lock().await;
         let now = self.clock.monotonic();
-        let young = |at: Duration, life| at != Duration::ZERO && now < at.saturating_add(life);
+        let young = |at: Duration, life| now < at.saturating_add(life);
         if let Some((place, found_at)) = &found.place
-            && young(*found_at, PLACE_LIFE)
+            && found_at.is_some_and(|at| young(at, PLACE_LIFE))
         {
             return Ok(Arc::clone(place));
         }
@@ -127,7 +132,7 @@ impl Endpoint {
         match discovered {
             Ok(place) => {
                 let place: Arc<str> = place.into();
-                found.place = Some((Arc::clone(&place), now));
+                found.place = Some((Arc::clone(&place), Some(now)));
                 found.failure = None;
                 Ok(place)
             }
@@ -193,7 +198,7 @@ impl Endpoint {
         let body = response.body();
         check_status(response.status(), response.headers(), self.clock.now())?;
         if body.len() > self.max_answer_bytes {
-            return Err(IntrospectionError::failed(format!(
+            return Err(unreadable(format!(
                 "the answer has more than {} bytes",
                 self.max_answer_bytes
             )));
@@ -207,12 +212,12 @@ impl Endpoint {
             Some(signed) => signed.open(body, self.clock.now()).await,
             None => jose::object(body),
         };
-        let said = said.map_err(|why| IntrospectionError::failed(format!("the answer: {why}")))?;
+        let said = said.map_err(|why| unreadable(format!("the answer: {why}")))?;
         match said.get("active") {
             Some(serde_json::Value::Bool(true)) => Ok(IntrospectionAnswer::active(said)),
             // `"true"` and `1` are not true: a server that is not exact is not to be guessed.
             Some(_) => Ok(IntrospectionAnswer::inactive()),
-            None => Err(IntrospectionError::failed(
+            None => Err(unreadable(
                 "the answer has no `active`: is this an introspection endpoint?",
             )),
         }
@@ -261,6 +266,11 @@ fn check_status(
     })
 }
 
+/// An answer, but none that says anything.
+fn unreadable(text: impl Into<String>) -> IntrospectionError {
+    IntrospectionError::new(Kind::Answer, text)
+}
+
 /// RFC 9110 section 10.2.3: seconds, or a date.
 fn retry_after(headers: &HeaderMap, now: Duration) -> Option<Duration> {
     let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
@@ -279,7 +289,7 @@ fn check_media_type(
 ) -> Result<(), IntrospectionError> {
     let Some(value) = headers.get(CONTENT_TYPE) else {
         if required {
-            return Err(IntrospectionError::failed(format!(
+            return Err(unreadable(format!(
                 "the answer has no content type, where {expected} was asked for"
             )));
         }
@@ -290,7 +300,7 @@ fn check_media_type(
     if media_type.eq_ignore_ascii_case(expected) {
         return Ok(());
     }
-    Err(IntrospectionError::failed(format!(
+    Err(unreadable(format!(
         "the answer is {}, and not {expected}",
         crate::error::quoted(media_type)
     )))

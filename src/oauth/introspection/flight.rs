@@ -9,7 +9,7 @@ use tracing::{debug, error, warn};
 use super::answer::{Refusal, Vouched, judge};
 use super::calls::{Landed, Outcome};
 use super::custom::{IntrospectionAnswer, IntrospectionError, Kind};
-use super::store::{Introspector, Source, unavailable};
+use super::store::{Introspector, Source, Trouble, unavailable};
 use crate::asking::Lane;
 use crate::error::AuthError;
 use crate::oauth::token_cache::TokenDigest;
@@ -82,10 +82,11 @@ impl Flight {
         let turn = store.permits.turn(self.lane);
         let Ok(_permit) = tokio::time::timeout(store.limits.queue_deadline, turn).await else {
             let issuer = &store.issuer;
-            self.landed = Some(Landed::Nothing(store.limited(format!(
+            let detail = format!(
                 "a call to {issuer:?} did not get its turn within {} ms",
                 store.limits.queue_deadline.as_millis()
-            ))));
+            );
+            self.landed = Some(Landed::Nothing(store.limited(Trouble::Turn, detail)));
             return;
         };
         let limit = store.limits.timeout;
@@ -99,8 +100,10 @@ impl Flight {
         self.landed = Some(match answer {
             Ok(answer) => store.judge(answer, &token, vouched, self.digest),
             Err(error) => {
-                if let (Source::Endpoint(endpoint), Kind::Unreachable | Kind::Failed) =
-                    (&store.source, error.kind)
+                if let (
+                    Source::Endpoint(endpoint),
+                    Kind::Unreachable | Kind::Failed | Kind::Answer,
+                ) = (&store.source, error.kind)
                 {
                     endpoint.forget_place().await;
                 }
@@ -160,7 +163,7 @@ impl Introspector {
                 error,
             },
             Err(Refusal::Answer(why)) => {
-                let error = IntrospectionError::failed(format!("the answer: {why}"));
+                let error = IntrospectionError::new(Kind::Answer, format!("the answer: {why}"));
                 Landed::Nothing(self.fail(&error, digest))
             }
         }
@@ -176,7 +179,7 @@ impl Introspector {
                 let pause = self.calls().unreached(digest, self.clock.monotonic());
                 ("introspection_failed", pause)
             }
-            Kind::Failed => ("introspection_failed", None),
+            Kind::Failed | Kind::Answer => ("introspection_failed", None),
             Kind::CredentialsRefused => ("introspection_refused", Some(REFUSED_PAUSE)),
             // One token says nothing of the others.
             Kind::TokenNotSupported => ("introspection_unsupported", None),
@@ -202,14 +205,16 @@ impl Introspector {
             Kind::Unreachable | Kind::Busy(_) => {
                 warn!(target: TARGET, issuer, why, "introspection failed");
             }
-            Kind::Failed | Kind::TokenNotSupported => self.tell(&detail),
+            Kind::Failed => self.tell(Trouble::Failed, &detail),
+            Kind::Answer => self.tell(Trouble::Answer, &detail),
+            Kind::TokenNotSupported => self.tell(Trouble::Unsupported, &detail),
         }
         unavailable(reason, pause.unwrap_or(Duration::from_secs(1))).with_detail(detail)
     }
 
     /// Tells the operator of what strangers can repeat: now and then as a warning.
-    pub(super) fn tell(&self, what: &str) {
-        if self.warned.is_due(self.clock.monotonic()) {
+    pub(super) fn tell(&self, trouble: Trouble, what: &str) {
+        if self.warned[trouble as usize].is_due(self.clock.monotonic()) {
             warn!(target: TARGET, what, "introspection failed");
         } else {
             debug!(target: TARGET, what, "introspection failed");

@@ -44,7 +44,8 @@ pub(in crate::oauth) struct Introspector {
     pub(super) fetch: Arc<dyn Fetch>,
     pub(super) clock: Clock,
     pub(super) permits: Permits,
-    pub(super) warned: NowAndThen,
+    /// When each kind of trouble was told last.
+    pub(super) warned: [NowAndThen; Trouble::COUNT],
     settings: Introspection,
     /// A digest of who is asked and who asks: the same token asked about elsewhere, or as
     /// somebody else, is another entry.
@@ -61,6 +62,30 @@ pub(in crate::oauth) struct Introspector {
 pub(super) enum Source {
     Endpoint(Box<Endpoint>),
     Custom(Arc<dyn Introspect>),
+}
+
+/// What every request can repeat, and the operator is told of now and then: of each kind by
+/// itself, so that none hides another.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Trouble {
+    /// Too many requests wait.
+    Waiting,
+    /// Too many calls are under way or queued.
+    Queue,
+    /// Too many tokens a second are new.
+    Rate,
+    /// A call did not get its turn.
+    Turn,
+    /// The server answered with a failure.
+    Failed,
+    /// The server answered something that cannot be used.
+    Answer,
+    /// The server does not introspect a token.
+    Unsupported,
+}
+
+impl Trouble {
+    pub(super) const COUNT: usize = Self::Unsupported as usize + 1;
 }
 
 pub(super) struct Refused {
@@ -121,7 +146,7 @@ impl Introspector {
             calls: Mutex::new(Calls::new(limits.new_tokens_per_second, now)),
             waiting: AtomicUsize::new(0),
             meter: IntrospectionMeter::new(label),
-            warned: NowAndThen::default(),
+            warned: Default::default(),
             issuer,
             profile,
             limits,
@@ -242,10 +267,11 @@ impl Introspector {
             return Lookup::Refused(AuthError::invalid("malformed_token"));
         };
         if self.waiting.load(Ordering::Relaxed) >= self.limits.waiting {
-            return Lookup::Refused(self.limited(format!(
+            let detail = format!(
                 "{} requests wait for answers of {:?} already",
                 self.limits.waiting, self.issuer
-            )));
+            );
+            return Lookup::Refused(self.limited(Trouble::Waiting, detail));
         }
         let mut calls = self.calls();
         let (outcome, launch) = match calls.record.about(&digest) {
@@ -289,23 +315,25 @@ impl Introspector {
         }
         let most = self.limits.concurrent.saturating_add(self.limits.queue);
         if *calls.record.count(lane) >= most {
-            return Some(self.limited(format!(
+            let detail = format!(
                 "{most} calls to {:?} are under way or queued already",
                 self.issuer
-            )));
+            );
+            return Some(self.limited(Trouble::Queue, detail));
         }
         if lane == Lane::Unknown && !calls.rate.take(now) {
-            return Some(self.limited(format!(
+            let detail = format!(
                 "{} calls a second to {:?} about tokens not seen before",
                 self.limits.new_tokens_per_second, self.issuer
-            )));
+            );
+            return Some(self.limited(Trouble::Rate, detail));
         }
         None
     }
 
     /// A limit is reached: strangers can cause it, so the operator is told now and then.
-    pub(super) fn limited(&self, detail: String) -> AuthError {
-        self.tell(&detail);
+    pub(super) fn limited(&self, limit: Trouble, detail: String) -> AuthError {
+        self.tell(limit, &detail);
         unavailable("introspection_limited", Duration::from_secs(1)).with_detail(detail)
     }
 

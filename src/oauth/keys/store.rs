@@ -181,8 +181,7 @@ impl KeyStore {
 
     /// The keys, where they may serve as they are, and a refresh in the background where
     /// one is due. `None`: [`lookup`](Self::lookup) has more to say.
-    pub(in crate::oauth) fn serving(self: &Arc<Self>) -> Option<KeysInUse> {
-        let now = self.clock.monotonic();
+    pub(in crate::oauth) fn serving(self: &Arc<Self>, now: Duration) -> Option<KeysInUse> {
         let held = self.current.load();
         let set = held.as_ref().filter(|set| self.may_serve(set, now))?;
         if now >= set.times.refresh_at {

@@ -347,3 +347,57 @@ async fn strangers_cannot_fill_the_log() {
         .count();
     assert_eq!(loud, 1, "{events:?}");
 }
+
+/// A flood must not silence the warning that the server is down.
+#[tokio::test]
+async fn each_kind_of_trouble_is_told_of_by_itself() {
+    let unreadable = Page::Answer(
+        200,
+        vec![("content-type", "text/html".to_owned())],
+        b"<html>".to_vec(),
+    );
+    let troubles = [
+        ("requests wait", None),
+        ("calls a second", None),
+        ("text/html", Some(unreadable)),
+        ("status 400", Some(json_page(400, "{}"))),
+    ];
+    for (told, page) in troubles {
+        let web = web([]);
+        let limits = introspection().waiting(1).new_tokens_per_second(1).unwrap();
+        let guarded = guarded(&web, limits);
+        trace::start();
+        if let Some(page) = page {
+            web.set(ENDPOINT, page);
+        }
+        if told == "requests wait" {
+            web.hold(true);
+        }
+        let first = tokio::spawn({
+            let guarded = guarded.clone();
+            async move { guarded.bearer("an-opaque-token-of-a-flood").await }
+        });
+        settle().await;
+        for number in 0..10 {
+            let flood = format!("opaque-token-of-a-flood-{number}");
+            assert_eq!(guarded.bearer(&flood).await.status, 503);
+        }
+        web.hold(false);
+        first.await.unwrap();
+        let warned = |events: Vec<trace::Traced>, told: &str| {
+            let of_it = |event: &&trace::Traced| {
+                event.level == Level::WARN && format!("{event:?}").contains(told)
+            };
+            events.iter().filter(of_it).count()
+        };
+        assert_eq!(warned(trace::take(), told), 1, "{told}");
+
+        guarded.advance(1);
+        web.set(ENDPOINT, Page::Status(500));
+        guarded
+            .bearer(OPAQUE)
+            .await
+            .assert(503, "introspection_failed");
+        assert_eq!(warned(trace::take(), "status 500"), 1, "after {told}");
+    }
+}
