@@ -15,6 +15,9 @@ use crate::scopes::Scopes;
 /// How many characters of a value sent by a peer reach a trace.
 pub(crate) const TRACED_CHARS: usize = 128;
 
+/// What is said of a token where nothing more is.
+const NOT_VALID: &str = "The access token is not valid";
+
 /// Why a layer, a provider or a setting was refused before serving.
 ///
 /// The message names the setting and the fix. It never contains a secret.
@@ -185,11 +188,7 @@ impl AuthError {
 
     /// A credential that is not, or no longer, good.
     pub fn invalid(reason: &'static str) -> Self {
-        Self::new(
-            AuthErrorKind::Invalid,
-            reason,
-            "The access token is not valid",
-        )
+        Self::new(AuthErrorKind::Invalid, reason, NOT_VALID)
     }
 
     /// A good credential that lacks scopes; `needed` are all scopes the operation needs.
@@ -302,6 +301,22 @@ impl AuthError {
             Some(principal) if self.0.principal.is_none() => self.of(principal),
             _ => self,
         }
+    }
+
+    /// The same of a token that nothing proves, a forgery perhaps: its client learns that it is
+    /// not valid, and nothing of what is accepted here. The detail stays.
+    #[cfg(feature = "jwt")]
+    pub(crate) fn unproven(mut self) -> Self {
+        if self.0.kind == AuthErrorKind::Invalid {
+            self.0.description = Cow::Borrowed(NOT_VALID);
+        }
+        self
+    }
+
+    /// Whether it says what any token is refused with.
+    #[cfg(feature = "jwt")]
+    pub(crate) fn is_general(&self) -> bool {
+        self.0.description == NOT_VALID
     }
 
     /// Adds the scopes a challenge asks for.

@@ -286,7 +286,6 @@ async fn the_issuer_is_one_exact_string_where_configured() {
     for iss in [
         r#"["https://idp.example"]"#,
         "5",
-        "null",
         "true",
         r#"{"a":"https://idp.example"}"#,
     ] {
@@ -320,16 +319,18 @@ async fn the_audience_is_one_of_those_configured() {
         r#""https://A.example""#,
         r#""https://a.example https://b.example""#,
         r#""""#,
-        "[]",
         r#"["https://x.example"]"#,
         r#"["https://a.exampl","https://b.example.evil"]"#,
     ] {
         let answer = present(&layer, &token(&claims(&format!(r#""aud":{aud}"#)))).await;
         answer.invalid("audience_mismatch");
     }
+    for aud in ["null", "[]"] {
+        let answer = present(&layer, &token(&claims(&format!(r#""aud":{aud}"#)))).await;
+        answer.invalid("missing_audience");
+    }
     for aud in [
         "5",
-        "null",
         "{}",
         r#"["https://a.example",5]"#,
         r#"[["https://a.example"]]"#,
@@ -401,12 +402,17 @@ async fn scopes_are_read_from_the_configured_claim_as_string_or_array() {
     }
     let answer = present(&layer, &token(&claims(r#""scope":"a""#))).await;
     answer.refused(AuthErrorKind::InsufficientScope, "insufficient_scope");
-    for permissions in [r#"["a b"]"#, r#"["a",5]"#, "5", "null", "{}", r#""a\"b""#] {
+    for permissions in [r#"["a",5]"#, "5", "{}"] {
         let token = token(&claims(&format!(r#""permissions":{permissions}"#)));
         present(&layer, &token).await.invalid("malformed_token");
     }
+    for permissions in [r#"["a b"]"#, "null", "[]", r#""a\"b""#] {
+        let token = token(&claims(&format!(r#""permissions":{permissions}"#)));
+        let answer = present(&layer, &token).await;
+        answer.refused(AuthErrorKind::InsufficientScope, "insufficient_scope");
+    }
     let answer = present(&hs256_layer(), &token(&claims(r#""scope":["a"]"#))).await;
-    answer.invalid("malformed_token");
+    assert_eq!(answer.principal().scopes().as_str(), "a");
 }
 
 #[tokio::test]

@@ -94,9 +94,9 @@ async fn other_kinds_of_tokens_are_refused_unless_they_say_at_jwt() {
         (r#""c_hash":"x""#, false),
         (r#""s_hash":"x""#, false),
         (r#""events":{}"#, false),
-        (r#""at_hash":null"#, false),
+        (r#""at_hash":null"#, true),
         (r#""nonce":"x""#, false),
-        (r#""nonce":null"#, false),
+        (r#""nonce":null"#, true),
         (r#""nonce":"x","scope":"openid""#, true),
         (r#""nonce":"x","scp":["a"]"#, true),
         (r#""scope":"openid","nonce":"x","at_hash":"y""#, false),
@@ -116,16 +116,8 @@ async fn other_kinds_of_tokens_are_refused_unless_they_say_at_jwt() {
         let token = sign(&SigningKey::hmac(SECRET), "HS256", header, &claims(members));
         present(&layer, &token).await.admitted();
     }
-    for claim in [
-        "token_use",
-        "typ",
-        "client_id",
-        "azp",
-        "username",
-        "sub",
-        "scope",
-    ] {
-        for value in ["5", "null", "true", "[]", "{}"] {
+    for claim in ["token_use", "typ", "client_id", "azp", "username", "sub"] {
+        for value in ["5", "true", "[]", "{}"] {
             let members = format!(r#""{claim}":{value}"#);
             let claims = format!(r#"{{"exp":{},{members}}}"#, NOW + 300);
             present(&layer, &token(&claims))
@@ -140,7 +132,6 @@ async fn a_time_of_the_wrong_type_is_never_taken_for_absent() {
     let layer = hs256_layer();
     for value in [
         r#""1900000000""#,
-        "null",
         "true",
         "false",
         "-1",
@@ -215,17 +206,29 @@ async fn critical_and_unencoded_headers_are_refused_and_key_headers_ignored() {
 }
 
 #[tokio::test]
-async fn a_key_serves_the_tokens_that_name_it_or_none() {
+async fn a_key_serves_the_tokens_that_name_it_or_none_and_a_secret_without_id_all() {
     let named = builder().key_id("k1").build().unwrap();
     let unnamed = hs256_layer();
+    let public = JwtLayer::builder(SigningKey::p256().public()).clock(clock());
+    let public = public.dangerously_any_audience().build().unwrap();
     let kid = |kid: &str| with_header(&format!(r#""kid":{kid}"#));
     present(&named, &kid(r#""k1""#)).await.admitted();
     present(&named, &with_header("")).await.admitted();
     present(&unnamed, &with_header("")).await.admitted();
     for other in [r#""K1""#, r#""k1 ""#, r#""k""#, r#""""#, r#""../k1""#] {
         present(&named, &kid(other)).await.invalid("unknown_key");
-        present(&unnamed, &kid(other)).await.invalid("unknown_key");
+        present(&unnamed, &kid(other)).await.admitted();
+        let header = format!(r#"{{"alg":"ES256","kid":{other}}}"#);
+        let token = sign(SigningKey::p256(), "ES256", &header, &claims(""));
+        present(&public, &token).await.invalid("unknown_key");
     }
+    let token = sign(
+        SigningKey::p256(),
+        "ES256",
+        r#"{"alg":"ES256"}"#,
+        &claims(""),
+    );
+    present(&public, &token).await.admitted();
     for wrong in ["5", "null", "[]", r#"["k1"]"#] {
         present(&named, &kid(wrong))
             .await
@@ -247,14 +250,13 @@ async fn a_bound_token_is_refused_as_a_plain_bearer_token() {
             .await
             .invalid("bound_token");
     }
-    for cnf in [
-        "null",
-        "5",
-        "[]",
-        r#""x""#,
-        r#"{"jkt":5}"#,
-        r#"{"x5t#S256":null}"#,
-    ] {
+    present(&layer, &with_claims(r#""cnf":null"#))
+        .await
+        .admitted();
+    present(&layer, &with_claims(r#""cnf":{"x5t#S256":null}"#))
+        .await
+        .invalid("bound_token");
+    for cnf in ["5", "[]", r#""x""#, r#"{"jkt":5}"#] {
         let answer = present(&layer, &with_claims(&format!(r#""cnf":{cnf}"#))).await;
         answer.invalid("malformed_token");
     }

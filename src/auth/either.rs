@@ -212,12 +212,10 @@ fn nobodys(issuer: Option<&str>) -> AuthError {
     let Some(issuer) = issuer else {
         return AuthError::invalid("missing_issuer").with_detail("the token has no iss");
     };
-    AuthError::invalid("issuer_mismatch")
-        .with_description("The access token is from another issuer")
-        .with_detail(format!(
-            "{} is an issuer of none of the providers",
-            quoted(issuer)
-        ))
+    AuthError::invalid("issuer_mismatch").with_detail(format!(
+        "{} is an issuer of none of the providers",
+        quoted(issuer)
+    ))
 }
 
 impl<A: Authenticate, B: Authenticate> Authenticate for Either<A, B> {

@@ -77,6 +77,8 @@
 //! `metadata` without `authorization_servers`, `operations` and `lists` without a `policy`.
 
 mod api_keys;
+#[cfg(feature = "oauth")]
+mod claim_values;
 mod environment;
 #[cfg(feature = "oauth")]
 mod introspection;

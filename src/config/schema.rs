@@ -8,6 +8,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema as schema};
 use serde_json::Value;
 
 use super::Config;
+#[cfg(feature = "oauth")]
+use super::claim_values::ClaimValues;
 use super::sections::Sections;
 use super::units::{Listed, Name, Size, Span, Texts, Time};
 
@@ -127,6 +129,16 @@ scalar! { Texts, "Texts",
     "anyOf": [
         { "type": "string", "pattern": "\\S" },
         { "type": "array", "items": { "type": "string" } },
+    ],
+}
+
+#[cfg(feature = "oauth")]
+scalar! { ClaimValues, "ClaimValues",
+    "description": "What a claim may be: a list of texts, booleans and whole numbers, or one of them.",
+    "anyOf": [
+        { "type": "string", "pattern": "\\S" },
+        { "type": ["boolean", "integer"] },
+        { "type": "array", "items": { "type": ["string", "boolean", "integer"] } },
     ],
 }
 

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use super::claim_values::ClaimValues;
 use super::introspection::IntrospectionSection;
 use super::presets::Preset;
 use super::read::{algorithms, not_both};
@@ -60,7 +61,7 @@ section! {
         /// Audiences that all tokens of the issuer share.
         shared_audiences: Texts,
         /// Claims tokens must have, with one of these values.
-        require_claims: BTreeMap<String, Texts>,
+        require_claims: BTreeMap<String, ClaimValues>,
         /// Roles and groups that become scopes: a list, or a map by name.
         scopes_from_claims: Listed<ScopesFromClaim>,
         /// Asks the server about its tokens.
@@ -253,9 +254,8 @@ impl Server {
             let claim = claim.as_str();
             server = server.client_claim(claim).map_err(at("client_claim"))?;
         }
-        for (name, Texts(values)) in &self.require_claims {
-            let values = values.iter().map(String::as_str);
-            let required = server.require_claim(name.as_str(), values);
+        for (name, ClaimValues(values)) in &self.require_claims {
+            let required = server.require_claim(name.as_str(), values.iter().cloned());
             server = required.map_err(at(&format!("require_claims.{name}")))?;
         }
         for (step, mapping) in &self.scopes_from_claims.items {

@@ -4,10 +4,12 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use super::json::{Refused, Value, read_object};
+use super::kinds::{self, OtherKind};
 use crate::error::{AuthError, ConfigError};
+use crate::scopes::Scopes;
 
 /// The claims this crate judges, borrowed from the payload. A claim of the wrong type was
-/// refused, so `None` means absent.
+/// refused, so `None` means absent, or `null`, which servers write for what they have not.
 #[derive(Debug, Default)]
 pub(crate) struct Claims<'p> {
     pub(crate) iss: Option<Cow<'p, str>>,
@@ -25,11 +27,9 @@ pub(crate) struct Claims<'p> {
     /// Whether `scope` or `scp` names any.
     pub(crate) has_scope: bool,
     pub(crate) token_use: Option<Cow<'p, str>>,
-    /// The `typ` claim of the payload (Keycloak's), where it is a string.
-    pub(crate) payload_typ: Option<Cow<'p, str>>,
     pub(crate) has_nonce: bool,
-    /// The first claim found that only other kinds of tokens have.
-    pub(crate) foreign: Option<&'static str>,
+    /// The first claim found that says that this is another kind of token.
+    pub(super) other_kind: Option<OtherKind>,
     pub(crate) confirmation: Option<Confirmation<'p>>,
     /// Whether one of the marks of an access token is there, where the issuer has such.
     pub(crate) marked: bool,
@@ -72,17 +72,16 @@ pub(crate) struct Confirmation<'p> {
     pub(crate) x5t_s256: Option<Cow<'p, str>>,
 }
 
-/// Which claim holds the scopes.
+/// Which claim holds the scopes: one string with spaces (RFC 9068 section 2.2.3), or an array
+/// of strings, as some servers write it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ScopeClaim {
     pub(crate) name: Cow<'static, str>,
-    /// RFC 9068 section 2.2.3 has one string; some servers send an array.
-    pub(crate) array: bool,
 }
 
 impl ScopeClaim {
     /// The claims that are judged for themselves: read as scopes, they would not be.
-    const JUDGED: [&'static str; 18] = [
+    const JUDGED: [&'static str; 13] = [
         "iss",
         "sub",
         "aud",
@@ -93,25 +92,20 @@ impl ScopeClaim {
         "azp",
         "username",
         "token_use",
-        "typ",
         "cnf",
         "nonce",
-        "at_hash",
-        "c_hash",
-        "s_hash",
-        "events",
         "",
     ];
 
-    /// A claim of another name, as a string with spaces or as an array of strings.
+    /// A claim of another name.
     pub(crate) fn named(name: Cow<'static, str>) -> Result<Self, ConfigError> {
-        if Self::JUDGED.contains(&&*name) {
+        if Self::JUDGED.contains(&&*name) || kinds::is_mark(&name) {
             return Err(ConfigError::new(
                 "scope_claim",
                 format!("{name:?} cannot hold scopes: it is empty, or has a meaning of its own"),
             ));
         }
-        Ok(Self { name, array: true })
+        Ok(Self { name })
     }
 }
 
@@ -119,7 +113,6 @@ impl Default for ScopeClaim {
     fn default() -> Self {
         Self {
             name: Cow::Borrowed("scope"),
-            array: false,
         }
     }
 }
@@ -140,16 +133,19 @@ impl<'p> Claims<'p> {
     }
 
     fn take(&mut self, name: &str, value: Value<'p>, scope: &ScopeClaim) -> Result<(), Refused> {
+        if let Value::Null = value {
+            return Ok(());
+        }
         let is_scope_name = matches!(name, "scope" | "scp");
         if *name == *scope.name {
-            let scopes = space_separated(value, scope.array)?;
-            self.has_scope |= !scopes.is_empty() && is_scope_name;
+            let scopes = space_separated(value)?;
+            self.has_scope |= is_scope_name && Scopes::are_named_in(&scopes);
             self.scope = Some(scopes);
             return Ok(());
         }
         // Not where scopes are read from; that there are some says what the token is.
         if is_scope_name {
-            self.has_scope |= !space_separated(value, true)?.is_empty();
+            self.has_scope |= Scopes::are_named_in(&space_separated(value)?);
             return Ok(());
         }
         match name {
@@ -166,17 +162,9 @@ impl<'p> Claims<'p> {
             "azp" => self.azp = Some(value.text("azp")?),
             "username" => self.username = Some(value.text("username")?),
             "token_use" => self.token_use = Some(value.text("token_use")?),
-            "typ" => self.payload_typ = Some(value.text("typ")?),
             "cnf" => self.confirmation = Some(Confirmation::read(value)?),
             "nonce" => self.has_nonce = true,
-            "at_hash" | "c_hash" | "s_hash" | "events" => {
-                self.foreign = self.foreign.or(Some(match name {
-                    "at_hash" => "at_hash",
-                    "c_hash" => "c_hash",
-                    "s_hash" => "s_hash",
-                    _ => "events",
-                }));
-            }
+            _ if self.other_kind.is_none() => self.other_kind = kinds::judge(name, &value),
             _ => {}
         }
         Ok(())
@@ -188,6 +176,7 @@ impl<'p> Confirmation<'p> {
         let mut confirmation = Self::default();
         cnf.object("cnf", |name, value| {
             match name {
+                _ if matches!(value, Value::Null) => {}
                 "jkt" => confirmation.jkt = Some(value.text("jkt")?),
                 "x5t#S256" => confirmation.x5t_s256 = Some(value.text("x5t#S256")?),
                 // Keycloak adds members; those beside a known one change nothing.
@@ -225,17 +214,17 @@ fn one_or_many<'p>(value: Value<'p>, name: &'static str) -> Result<Audiences<'p>
     Ok(all)
 }
 
-/// A string, or, where that is configured, an array of strings joined by spaces.
-fn space_separated(value: Value<'_>, or_array: bool) -> Result<Cow<'_, str>, Refused> {
+/// A string, or an array of strings joined by spaces.
+fn space_separated(value: Value<'_>) -> Result<Cow<'_, str>, Refused> {
     let name = "scope";
-    if !(or_array && matches!(value, Value::Array(_) | Value::ArrayOf(_))) {
+    if !matches!(value, Value::Array(_) | Value::ArrayOf(_)) {
         return value.text(name);
     }
     let mut joined = String::new();
     value.texts(name, |scope| {
-        // One element is one scope; joined, a space inside would make it two.
+        // One element is one scope. One with a space is none: joined, it would be two.
         if scope.contains(' ') {
-            return Err(Refused::WrongType(name));
+            return Ok(());
         }
         if !joined.is_empty() {
             joined.push(' ');

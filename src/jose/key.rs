@@ -7,6 +7,7 @@ use super::algorithm::{Algorithm, Family};
 use super::backend::Prepared;
 use super::json::object;
 use super::material::{JwkParts, Material};
+use crate::digest::sha256;
 use crate::error::{AuthError, ConfigError, quoted};
 use crate::placeholder::is_placeholder;
 
@@ -138,7 +139,7 @@ impl PublicKey {
     }
 
     /// Sets the key id: with one, the key serves only tokens that name it, or name none;
-    /// without, only tokens that name none.
+    /// without, only tokens that name none. An id is what tells the keys of a rotation apart.
     #[must_use]
     pub fn key_id(mut self, kid: impl Into<Box<str>>) -> Self {
         self.kid = Some(kid.into());
@@ -217,13 +218,13 @@ impl KeySource {
 #[derive(Clone)]
 pub(crate) struct VerifyingKey {
     kid: Option<Arc<str>>,
-    #[cfg(feature = "oauth")]
     identity: KeyIdentity,
+    /// Whether it serves tokens whatever key they name, where no key has that name.
+    serves_any_id: bool,
     prepared: Prepared,
 }
 
-/// Which key this is: its id and its material.
-#[cfg(feature = "oauth")]
+/// Which key this is: its material, whatever it is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct KeyIdentity([u8; 32]);
 
@@ -246,14 +247,14 @@ impl VerifyingKey {
             KeySource::Public(key) => (&key.kid, Prepared::public(&key.material, &fitting)?),
         };
         Some(Self {
-            #[cfg(feature = "oauth")]
-            identity: KeyIdentity::of(source, kid.as_deref()),
+            identity: KeyIdentity::of(source),
+            // Who shares a secret calls it something, and whoever else has it calls it nothing.
+            serves_any_id: matches!(source, KeySource::Secret(_, None)),
             kid: kid.as_deref().map(Arc::from),
             prepared,
         })
     }
 
-    #[cfg(feature = "oauth")]
     pub(crate) fn identity(&self) -> KeyIdentity {
         self.identity
     }
@@ -277,22 +278,12 @@ impl VerifyingKey {
     }
 }
 
-#[cfg(feature = "oauth")]
 impl KeyIdentity {
-    fn of(source: &KeySource, kid: Option<&str>) -> Self {
-        use crate::digest::sha256;
-
-        let material = match source {
-            KeySource::Secret(secret, _) => sha256(&[secret.expose()]),
+    fn of(source: &KeySource) -> Self {
+        Self(match source {
+            KeySource::Secret(secret, _) => sha256(&[b"secret", secret.expose()]),
             KeySource::Public(key) => key.material.digest(),
-        };
-        // Hashed one after the other: what separates them is the digest's fixed length.
-        let has_id = [u8::from(kid.is_some())];
-        Self(sha256(&[
-            &material,
-            &has_id,
-            kid.unwrap_or_default().as_bytes(),
-        ]))
+        })
     }
 }
 
@@ -307,32 +298,90 @@ impl fmt::Debug for VerifyingKey {
 /// The reason code where no key fits.
 pub(crate) const UNKNOWN_KEY: &str = "unknown_key";
 
-/// The index of the one key a token may be checked with: its id matches, and it fits the
-/// algorithm.
+/// How many keys a token is tried with at most.
+const MOST_TRIED: usize = 4;
+
+/// The keys a token is tried with, by their indexes: different ones, and at least one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Candidates {
+    indexes: [usize; MOST_TRIED],
+    len: usize,
+}
+
+impl Candidates {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = usize> + '_ {
+        self.indexes[..self.len].iter().copied()
+    }
+
+    /// Whether there is a place left.
+    fn add(&mut self, index: usize) -> bool {
+        let Some(place) = self.indexes.get_mut(self.len) else {
+            return false;
+        };
+        *place = index;
+        self.len += 1;
+        true
+    }
+}
+
+/// The keys a token may be checked with: their ids match, and they fit the algorithm. Keys of
+/// the same material are one.
 ///
-/// A token without an id leaves all fitting keys, of which there must be exactly one; a key
-/// without an id serves only tokens without one.
+/// A token without an id leaves all fitting keys; a key without an id serves only tokens
+/// without one. The one exception is a secret, which serves the tokens that name none of the
+/// other keys.
 pub(crate) fn select(
     keys: &[VerifyingKey],
     kid: Option<&str>,
     alg: Algorithm,
-) -> Result<usize, AuthError> {
-    let fits = |key: &VerifyingKey| (kid.is_none() || key.kid() == kid) && key.prepared.serves(alg);
-    let mut candidates = (0..keys.len()).filter(|index| fits(&keys[*index]));
-    let found = candidates.next();
-    if candidates.next().is_some() {
-        return Err(AuthError::invalid("ambiguous_key").with_detail(format!(
-            "several keys fit {alg}, and the token does not name one alone"
-        )));
+) -> Result<Candidates, AuthError> {
+    let is_id = kid.is_some() && keys.iter().any(|key| key.kid() == kid);
+    let is_named =
+        |key: &VerifyingKey| kid.is_none() || key.kid() == kid || key.serves_any_id && !is_id;
+    let fits = |index: &usize| is_named(&keys[*index]) && keys[*index].prepared.serves(alg);
+    let mut found = Candidates {
+        indexes: [0; MOST_TRIED],
+        len: 0,
+    };
+    for index in (0..keys.len()).filter(fits) {
+        let is_same = |other: usize| keys[other].identity == keys[index].identity;
+        if !found.iter().any(is_same) && !found.add(index) {
+            return Err(AuthError::invalid("ambiguous_key").with_detail(format!(
+                "more than {MOST_TRIED} keys fit {alg}, and the token does not tell which one \
+                 it was signed with"
+            )));
+        }
     }
-    found.ok_or_else(|| {
-        let named = match kid {
-            Some(kid) => format!("key id {}", quoted(kid)),
-            None => "no key id".to_owned(),
-        };
-        AuthError::invalid(UNKNOWN_KEY).with_detail(format!(
-            "the token has {named} and alg {alg}: none of the {} keys fits both",
-            keys.len()
-        ))
-    })
+    if found.len > 0 {
+        return Ok(found);
+    }
+    let named = match kid {
+        Some(kid) => format!("key id {}", quoted(kid)),
+        None => "no key id".to_owned(),
+    };
+    Err(AuthError::invalid(UNKNOWN_KEY).with_detail(format!(
+        "the token has {named} and alg {alg}: none of the {} keys fits both",
+        keys.len()
+    )))
+}
+
+/// What no token can be checked with: an id that more keys have than are tried. `None` in it:
+/// they have none.
+#[cfg(feature = "oauth")]
+pub(crate) fn crowded(keys: &[VerifyingKey], algorithms: &[Algorithm]) -> Option<Option<Arc<str>>> {
+    let is_crowded = |key: &&VerifyingKey| {
+        let own: Vec<VerifyingKey> = keys
+            .iter()
+            .filter(|other| other.kid == key.kid)
+            .cloned()
+            .collect();
+        let mut algorithms = algorithms.iter();
+        own.len() > MOST_TRIED && algorithms.any(|alg| is_ambiguous(&own, key.kid(), *alg))
+    };
+    keys.iter().find(is_crowded).map(|key| key.kid.clone())
+}
+
+#[cfg(feature = "oauth")]
+fn is_ambiguous(keys: &[VerifyingKey], kid: Option<&str>, alg: Algorithm) -> bool {
+    select(keys, kid, alg).is_err_and(|error| error.reason() == "ambiguous_key")
 }

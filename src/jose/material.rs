@@ -40,7 +40,6 @@ impl Material {
     }
 
     /// Equal for equal keys, and only for them.
-    #[cfg(feature = "oauth")]
     pub(crate) fn digest(&self) -> [u8; 32] {
         use crate::digest::sha256;
 
@@ -188,8 +187,9 @@ const PRIVATE: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
 
 impl JwkParts {
     pub(crate) fn read(jwk: &Map<String, Value>) -> Result<Self, String> {
+        // Some servers write `null` for what they have not.
         let text = |name: &str| match jwk.get(name) {
-            None => Ok(None),
+            None | Some(Value::Null) => Ok(None),
             Some(Value::String(text)) => Ok(Some(text.as_str())),
             Some(_) => Err(format!("`{name}` is not a string")),
         };
@@ -204,14 +204,16 @@ impl JwkParts {
         if kty == "oct" {
             return Err("a symmetric key has no place among public keys".to_owned());
         }
-        if PRIVATE.iter().any(|name| jwk.contains_key(*name)) {
+        let has = |name: &&str| jwk.get(*name).is_some_and(|value| !value.is_null());
+        if PRIVATE.iter().any(has) {
             return Err("it is a private key".to_owned());
         }
         if text("use")?.is_some_and(|usage| usage != "sig") {
             return Err("its `use` is not `sig`".to_owned());
         }
         match jwk.get("key_ops") {
-            None => {}
+            None | Some(Value::Null) => {}
+            Some(Value::Array(operations)) if operations.is_empty() => {}
             Some(Value::Array(operations)) if operations.iter().any(|op| op == "verify") => {}
             Some(_) => return Err("its `key_ops` do not list `verify`".to_owned()),
         }

@@ -24,6 +24,7 @@ mod claims;
 mod compact;
 mod json;
 mod key;
+mod kinds;
 mod known_headers;
 mod material;
 mod peek;
@@ -31,6 +32,9 @@ mod profile;
 // Only a server that is trusted by its issuer has any.
 #[cfg_attr(not(feature = "oauth"), allow(dead_code))]
 mod quirks;
+// The same.
+#[cfg_attr(not(feature = "oauth"), allow(dead_code))]
+pub(crate) mod required;
 #[cfg(feature = "oauth")]
 mod signing;
 
@@ -43,19 +47,23 @@ pub use self::signing::SigningKey;
 #[cfg(feature = "oauth")]
 pub(crate) use self::algorithm::Family;
 pub(crate) use self::claims::{Claims, ScopeClaim};
-pub(crate) use self::compact::{Compact, HeaderBuffer, PayloadBuffer};
+pub(crate) use self::compact::{Compact, Header, HeaderBuffer, PayloadBuffer};
 #[cfg(feature = "oauth")]
 pub(crate) use self::compact::{MAX_TOKEN, Typ, is_jws, may_be_jws};
 pub(crate) use self::json::object;
+pub(crate) use self::key::{Candidates, KeySource, VerifyingKey, select};
 #[cfg(feature = "oauth")]
-pub(crate) use self::key::{KeyIdentity, UNKNOWN_KEY};
-pub(crate) use self::key::{KeySource, VerifyingKey, select};
+pub(crate) use self::key::{KeyIdentity, UNKNOWN_KEY, crowded};
+#[cfg(feature = "oauth")]
+pub(crate) use self::kinds::is_other as is_other_kind;
 pub(crate) use self::known_headers::KnownHeaders;
 #[cfg(feature = "oauth")]
 pub(crate) use self::material::JwkParts;
 pub(crate) use self::peek::{Peeked, may_begin_jws, peek_issuer};
-pub(crate) use self::profile::{Audience, TokenProfile, check_scopes};
+pub(crate) use self::profile::{Audience, TokenProfile, check_algorithm, check_scopes, wrong_kind};
 #[cfg(feature = "oauth")]
-pub(crate) use self::profile::{Mark, mismatch, wrong_kind};
+pub(crate) use self::profile::{Mark, mismatch};
 #[cfg(feature = "oauth")]
-pub(crate) use self::quirks::{Clients, Quirks, Required, ScopeMapping};
+pub(crate) use self::quirks::{Clients, Quirks, ScopeMapping};
+#[cfg(feature = "oauth")]
+pub(crate) use self::required::Required;

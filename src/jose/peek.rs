@@ -3,7 +3,7 @@
 
 use super::base64url;
 use super::compact::{MAX_TOKEN, is_jws};
-use super::json::read_object;
+use super::json::{Value, read_object};
 
 /// Where a token says it is from.
 #[derive(Debug, PartialEq, Eq)]
@@ -35,7 +35,7 @@ fn issuer(payload: &[u8]) -> Option<Option<Box<str>>> {
     let payload = std::str::from_utf8(payload).ok()?;
     let mut issuer = None;
     let read = read_object(payload, |name, value| {
-        if name == "iss" {
+        if name == "iss" && !matches!(value, Value::Null) {
             issuer = Some(value.text("iss")?.into());
         }
         Ok(())

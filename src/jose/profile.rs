@@ -11,8 +11,8 @@ use super::claims::{Claims, ScopeClaim};
 use super::compact::{Alg, Header, Typ};
 use super::quirks::{Clients, Quirks};
 use crate::error::{AuthError, ConfigError, quoted};
-use crate::principal::{ClaimedNames, Identity, StrangerDigest};
-use crate::scopes::Scopes;
+use crate::principal::{ClaimedNames, Identity, Principal, StrangerDigest};
+use crate::scopes::{Scopes, shortfall};
 
 /// What tokens of one issuer must satisfy besides their signature.
 #[derive(Clone, Debug)]
@@ -97,12 +97,7 @@ impl TokenProfile {
     }
 
     pub(crate) fn check_algorithm(&self, header: &Header<'_>) -> Result<Algorithm, AuthError> {
-        match &header.alg {
-            Alg::Known(alg) if self.algorithms.contains(alg) => Ok(*alg),
-            Alg::Known(alg) => Err(alg_error(alg.name())),
-            Alg::Unknown(alg) => Err(alg_error(&quoted(alg))),
-            Alg::Absent => Err(alg_error("absent")),
-        }
+        check_algorithm(&self.algorithms, header)
     }
 
     /// Judges the claims, all but the scopes, and returns `exp`; no key is needed for it.
@@ -115,11 +110,27 @@ impl TokenProfile {
         if let Some(expected) = &self.issuer {
             check_issuer(expected, claims.iss.as_deref())?;
         }
-        let mark = match header.typ {
-            Typ::AtJwt => Mark::AtJwt,
-            _ => Mark::None,
-        };
-        self.check_content(mark, claims)?;
+        self.check_content(mark_of(header), claims)?;
+        self.check_life(claims, now)
+    }
+
+    /// The same, where what the token does not say, whom it is for above all, is judged by
+    /// what its server says of it.
+    #[cfg(feature = "oauth")]
+    pub(crate) fn check_what_is_there(
+        &self,
+        header: &Header<'_>,
+        claims: &Claims<'_>,
+        now: Duration,
+    ) -> Result<Duration, AuthError> {
+        if mark_of(header) != Mark::AtJwt {
+            check_kind(claims)?;
+        }
+        check_binding(claims)?;
+        self.check_life(claims, now)
+    }
+
+    fn check_life(&self, claims: &Claims<'_>, now: Duration) -> Result<Duration, AuthError> {
         let exp = claims.exp.ok_or_else(|| {
             AuthError::invalid("missing_exp").with_detail("the token never expires")
         })?;
@@ -159,17 +170,13 @@ impl TokenProfile {
                 }
             }
         }
-        if let Some(confirmation) = &claims.confirmation {
-            // RFC 9449 section 7.2, RFC 8705 section 3: a bound token without its proof is
-            // a stolen one, as far as can be seen. No binding is checked yet.
-            let known = confirmation.jkt.is_some() || confirmation.x5t_s256.is_some();
-            return Err(AuthError::invalid("bound_token").with_detail(if known {
-                "the token is bound to a key (cnf) and came as a plain bearer token"
-            } else {
-                "the token has a cnf without a member that is known"
-            }));
-        }
-        Ok(())
+        check_binding(claims)
+    }
+
+    /// Whether tokens of some clients are accepted without an audience.
+    #[cfg(feature = "oauth")]
+    pub(crate) fn accepts_clients(&self) -> bool {
+        self.clients().is_some()
     }
 
     /// Whose tokens are accepted without an audience, if anybody's are.
@@ -237,13 +244,8 @@ impl TokenProfile {
         json: &str,
         token: &[u8],
     ) -> Result<Identity, AuthError> {
-        let scopes: Scopes = match &claims.scope {
-            Some(scope) => scope.parse().map_err(|_| {
-                AuthError::invalid("malformed_token")
-                    .with_detail("a scope has characters no scope may have")
-            })?,
-            None => Scopes::default(),
-        };
+        let scopes = claims.scope.as_deref().map(Scopes::from_claim);
+        let scopes = scopes.unwrap_or_default();
         let issuer = match &self.issuer {
             Some(issuer) => Some(Arc::clone(issuer)),
             None => claims.iss.as_deref().map(Arc::from),
@@ -267,17 +269,49 @@ impl TokenProfile {
     }
 }
 
+pub(crate) fn check_algorithm(
+    algorithms: &[Algorithm],
+    header: &Header<'_>,
+) -> Result<Algorithm, AuthError> {
+    match &header.alg {
+        Alg::Known(alg) if algorithms.contains(alg) => Ok(*alg),
+        Alg::Known(alg) => Err(alg_error(alg.name())),
+        Alg::Unknown(alg) => Err(alg_error(&quoted(alg))),
+        Alg::Absent => Err(alg_error("absent")),
+    }
+}
+
+fn mark_of(header: &Header<'_>) -> Mark {
+    match header.typ {
+        Typ::AtJwt => Mark::AtJwt,
+        _ => Mark::None,
+    }
+}
+
+/// Refuses a token that is bound to a key.
+fn check_binding(claims: &Claims<'_>) -> Result<(), AuthError> {
+    let Some(confirmation) = &claims.confirmation else {
+        return Ok(());
+    };
+    // RFC 9449 section 7.2, RFC 8705 section 3: a bound token without its proof is a stolen one,
+    // as far as can be seen. No binding is checked yet.
+    let known = confirmation.jkt.is_some() || confirmation.x5t_s256.is_some();
+    Err(AuthError::invalid("bound_token").with_detail(if known {
+        "the token is bound to a key (cnf) and came as a plain bearer token"
+    } else {
+        "the token has a cnf without a member that is known"
+    }))
+}
+
 /// Judges the scopes; last, because only a good token learns what it lacks.
-pub(crate) fn check_scopes(required: &Scopes, granted: &Scopes) -> Result<(), AuthError> {
-    if granted.contains_all(required) {
+pub(crate) fn check_scopes(required: &Scopes, principal: &Principal) -> Result<(), AuthError> {
+    if principal.scopes().contains_all(required) {
         return Ok(());
     }
-    Err(
-        AuthError::insufficient_scope(required.clone()).with_detail(format!(
-            "needed \"{required}\", granted {}",
-            quoted(granted.as_str())
-        )),
-    )
+    let error = AuthError::insufficient_scope(required.clone());
+    Err(error
+        .with_detail(shortfall(required, principal))
+        .of(principal))
 }
 
 #[cold]
@@ -333,15 +367,14 @@ fn check_audience<'e>(expected: &'e [Box<str>], claims: &Claims<'_>) -> Result<&
     if let Some(own) = expected.iter().map(AsRef::as_ref).find(is_named) {
         return Ok(own);
     }
-    if !claims.has_aud {
+    let Some(first) = claims.aud.iter().next() else {
         return Err(AuthError::invalid("missing_audience")
             .with_description("The access token is not for this resource")
             .with_detail(
                 "the token has no aud: configure the authorization server to issue tokens for \
                  this resource",
             ));
-    }
-    let first = claims.aud.iter().next().unwrap_or_default();
+    };
     let own = expected.first().map_or("", |own| &**own);
     Err(AuthError::invalid("audience_mismatch")
         .with_description("The access token is not for this resource")
@@ -367,15 +400,8 @@ fn check_kind(claims: &Claims<'_>) -> Result<(), AuthError> {
     {
         return Err(wrong_kind(format!("token_use is {}", quoted(token_use))));
     }
-    if let Some(typ) = claims.payload_typ.as_deref()
-        && matches!(typ, "ID" | "Refresh" | "Offline" | "Logout")
-    {
-        return Err(wrong_kind(format!("the typ claim is {typ}")));
-    }
-    if let Some(claim) = claims.foreign {
-        return Err(wrong_kind(format!(
-            "the claim {claim} belongs to another kind of token"
-        )));
+    if let Some(other) = &claims.other_kind {
+        return Err(other.refusal());
     }
     // Keycloak before 25 puts nonce into access tokens, which then have scopes.
     // So does authentik, which has no scopes there, but a mark of its own.

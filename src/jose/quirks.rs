@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use serde_json::{Map, Value};
 
 use super::claims::Claims;
+use super::required::Required;
 use crate::error::{AuthError, quoted};
 
 /// See the [module](self).
@@ -34,13 +35,6 @@ pub(crate) enum Clients {
     Nobodys,
     OneOf(Vec<Box<str>>),
     Everybodys,
-}
-
-/// A claim that must be one of these strings.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Required {
-    pub(crate) claim: Box<str>,
-    pub(crate) values: Vec<Box<str>>,
 }
 
 /// Roles or groups, and the scopes they stand for.
@@ -80,14 +74,13 @@ impl Quirks {
         let is_shared = |aud: &str| self.shared_audiences.iter().any(|shared| **shared == *aud);
         let named = claims.aud.iter().count();
         claims.aud.retain(|aud| !is_shared(aud));
-        // An empty list stays one: that is not a token without an audience.
+        // An empty list stays one: a token that is for nobody is not one that does not say.
         claims.has_aud &= named == 0 || claims.aud.iter().next().is_some();
         let is_there = |name: &str| all.get(name).is_some_and(|value| !value.is_null());
         claims.marked = self.marks.iter().any(|mark| is_there(mark));
         for required in &self.required {
-            let got = text(all, &required.claim)?;
-            if claims.unmet.is_none() && !required.is_met_by(got) {
-                claims.unmet = Some(required.unmet_by(got));
+            if claims.unmet.is_none() {
+                claims.unmet = required.unmet_by(all);
             }
         }
         for mapping in &self.mappings {
@@ -122,21 +115,6 @@ impl Clients {
     }
 }
 
-impl Required {
-    fn is_met_by(&self, got: Option<&str>) -> bool {
-        got.is_some_and(|got| self.values.iter().any(|value| **value == *got))
-    }
-
-    fn unmet_by(&self, got: Option<&str>) -> String {
-        let got = got.map_or_else(|| "absent".to_owned(), quoted);
-        format!(
-            "the claim {} is {got}, and none of the {} that are required",
-            self.claim,
-            self.values.len()
-        )
-    }
-}
-
 impl ScopeMapping {
     fn add_to(&self, claims: &mut Claims<'_>, all: &Map<String, Value>) -> Result<(), AuthError> {
         let mut found: Vec<&str> = Vec::new();
@@ -165,13 +143,13 @@ impl ScopeMapping {
         let (last, way) = self.path.split_last().expect("the setter asks for one");
         for step in way {
             members = match members.get(&**step) {
-                None => return Ok(Vec::new()),
+                None | Some(Value::Null) => return Ok(Vec::new()),
                 Some(Value::Object(next)) => next,
                 Some(_) => return Err(wrong()),
             };
         }
         match members.get(&**last) {
-            None => Ok(Vec::new()),
+            None | Some(Value::Null) => Ok(Vec::new()),
             // Only a list of scopes is one by its spaces; the name of a group may have some.
             Some(Value::String(list)) if way.is_empty() && matches!(&**last, "scope" | "scp") => {
                 Ok(list.split(' ').collect())
@@ -189,7 +167,7 @@ impl ScopeMapping {
 
 fn text<'a>(all: &'a Map<String, Value>, claim: &str) -> Result<Option<&'a str>, AuthError> {
     match all.get(claim) {
-        None => Ok(None),
+        None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => Ok(Some(text)),
         Some(_) => Err(malformed(format!("the claim {claim} is not a string"))),
     }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use http::header::AUTHORIZATION;
 
+use super::keys::KeyRing;
 use super::{Jwt, JwtLayer};
 use crate::clock::Clock;
 use crate::credential::Location;
@@ -204,8 +205,7 @@ impl JwtLayerBuilder {
         let key = VerifyingKey::prepare(&self.key.0, &algorithms)
             .ok_or_else(|| ConfigError::new("key", "the key is not valid"))?;
         Ok(JwtLayer::from_provider(Jwt {
-            key: [key],
-            headers: Arc::default(),
+            keys: Arc::new(KeyRing::new(vec![key], algorithms.clone())),
             profile: TokenProfile {
                 provider: "jwt",
                 algorithms,

@@ -63,6 +63,7 @@
 //! ```
 
 mod builder;
+mod keys;
 mod layer;
 mod provider;
 

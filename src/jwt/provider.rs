@@ -2,24 +2,20 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
+use super::keys::KeyRing;
 use crate::auth::{Accepted, Authenticate, Authentication, Shape};
 use crate::challenge::Challenge;
 use crate::clock::Clock;
 use crate::credential::{Credential, Location, RequestHead};
 use crate::error::AuthError;
-use crate::jose::{
-    Claims, Compact, HeaderBuffer, KnownHeaders, PayloadBuffer, TokenProfile, VerifyingKey,
-    check_scopes, select,
-};
+use crate::jose::{Claims, Compact, HeaderBuffer, PayloadBuffer, TokenProfile, check_scopes};
 use crate::principal::Principal;
 use crate::scopes::Scopes;
 
 /// The provider of [`JwtLayer`](super::JwtLayer).
 #[derive(Clone)]
 pub struct Jwt {
-    pub(super) key: [VerifyingKey; 1],
-    /// Those of tokens that the key verified.
-    pub(super) headers: Arc<KnownHeaders>,
+    pub(super) keys: Arc<KeyRing>,
     pub(super) profile: TokenProfile,
     pub(super) required_scopes: Scopes,
     pub(super) location: [Location; 1],
@@ -29,32 +25,42 @@ pub struct Jwt {
 
 impl Jwt {
     fn verify(&self, token: &[u8], needs_proof: bool) -> Result<Accepted, AuthError> {
+        let mut proven = false;
+        let accepted = self.judge(token, needs_proof, &mut proven);
+        // What is accepted here is not the business of who has no token of ours.
+        accepted.map_err(|error| if proven { error } else { error.unproven() })
+    }
+
+    /// `proven` is set where the signature holds.
+    fn judge(
+        &self,
+        token: &[u8],
+        needs_proof: bool,
+        proven: &mut bool,
+    ) -> Result<Accepted, AuthError> {
         let compact = Compact::parse(token)?;
+        let keys = &self.keys;
         let mut buffer;
-        let header = match self.headers.find(&compact) {
+        let header = match keys.headers.find(&compact) {
             Some(known) => Cow::Borrowed(known),
             None => {
                 buffer = HeaderBuffer::default();
                 Cow::Owned(compact.header(&mut buffer)?)
             }
         };
-        let alg = if needs_proof {
-            self.profile.check_algorithm(&header)?
-        } else {
-            self.profile.check_header(&header)?
-        };
-        let index = select(&self.key, header.kid.as_deref(), alg)?;
+        if !needs_proof && let Err(error) = self.profile.check_type(&header) {
+            *proven = keys.signed(&compact, &header);
+            return Err(error);
+        }
+        let alg = keys.check_algorithm(&header)?;
+        let candidates = keys.select(&header, alg)?;
         let mut payload = PayloadBuffer::default();
         let payload = compact.payload(&mut payload)?;
         let mut claims = Claims::default();
         claims.read(payload, &self.profile.scope_claim)?;
-        let mut buffer = [0; 1024];
-        let signature = compact.signature(&mut buffer)?;
-        if !self.key[index].verify(alg, compact.signing_input(), signature) {
-            return Err(AuthError::invalid("bad_signature")
-                .with_detail(format!("the {alg} signature does not hold")));
-        }
-        self.headers.keep(&compact, &header);
+        keys.verify(&compact, &candidates, alg)?;
+        *proven = true;
+        keys.headers.keep(&compact, &header);
         if needs_proof {
             self.profile.check_type(&header)?;
         }
@@ -63,8 +69,7 @@ impl Jwt {
             .check_claims(&header, &claims, self.clock.now())?;
         let identity = self.profile.identity(&claims, payload, token)?;
         let principal = Principal::of(Arc::new(identity));
-        check_scopes(&self.required_scopes, principal.scopes())
-            .map_err(|error| error.of(&principal))?;
+        check_scopes(&self.required_scopes, &principal)?;
         let valid_until = self.profile.valid_until(exp);
         Ok(Accepted::by("jwt", principal, Some(valid_until)))
     }

@@ -233,22 +233,19 @@ fn is_tenant(tenant: &str) -> bool {
         && !tenant.bytes().all(|byte| byte == b'.')
 }
 
-/// What all servers agree on, or else the form no token is refused for at first sight.
+/// What all servers agree on, or else the usual one.
 fn first_scope_claim(servers: &[AuthorizationServer]) -> ScopeClaim {
     let mut claims = servers.iter().map(|server| &server.scope_claim);
     let first = claims.next().cloned().unwrap_or_default();
     if claims.all(|claim| *claim == first) {
         return first;
     }
-    ScopeClaim {
-        array: true,
-        ..ScopeClaim::default()
-    }
+    ScopeClaim::default()
 }
 
 fn profile(server: &AuthorizationServer, resource: &ProtectedResource) -> TokenProfile {
     let audiences = if server.audiences.is_empty() {
-        vec![resource.resource().into()]
+        resource.audiences()
     } else {
         server.audiences.clone()
     };

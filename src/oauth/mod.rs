@@ -99,3 +99,4 @@ pub use self::provider::OAuth;
 pub use self::resource::ProtectedResource;
 pub use self::server::AuthorizationServer;
 pub use self::token_cache::TokenCache;
+pub use crate::jose::required::ClaimValue;

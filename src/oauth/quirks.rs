@@ -7,6 +7,7 @@ use super::AuthorizationServer;
 use super::keys::Source;
 use super::server::shared_audience;
 use crate::error::ConfigError;
+use crate::jose::required::ClaimValue;
 use crate::jose::{Clients, Required, ScopeMapping};
 use crate::scopes::Scopes;
 use crate::telemetry;
@@ -115,12 +116,15 @@ impl AuthorizationServer {
         Ok(self)
     }
 
-    /// Requires a claim to be one of these strings, exactly: an organization (`org_id`), a
-    /// tenant (`tid`). A token with another value, or without the claim, is refused. Further
-    /// calls require more.
+    /// Requires a claim to have one of these values: an organization (`org_id`), a tenant
+    /// (`tid`), a group (`groups`). A list must have one of them among its elements. A token
+    /// with other values, or without the claim, is refused. Further calls require more.
+    ///
+    /// Values are strings, booleans and integers, and equal in type and value: `true` is not
+    /// `"true"`. See [`ClaimValue`].
     ///
     /// # Errors
-    /// The name is empty, or there is no value.
+    /// The name or a value is empty, or there is no value.
     pub fn require_claim<I>(
         mut self,
         name: impl Into<Box<str>>,
@@ -128,7 +132,7 @@ impl AuthorizationServer {
     ) -> Result<Self, ConfigError>
     where
         I: IntoIterator,
-        I::Item: Into<Box<str>>,
+        I::Item: Into<ClaimValue>,
     {
         let refuse = |why: &str| Err(ConfigError::new("require_claim", why));
         let required = Required {
@@ -140,6 +144,9 @@ impl AuthorizationServer {
         }
         if required.values.is_empty() {
             return refuse("there is no value, so no token could pass");
+        }
+        if required.values.iter().any(ClaimValue::is_empty) {
+            return refuse("a value is empty; is a variable of the environment not set?");
         }
         self.quirks.required.push(required);
         Ok(self)
@@ -218,7 +225,7 @@ impl AuthorizationServer {
             }
             server.quirks.required.push(Required {
                 claim: claim.into(),
-                values: vec![value],
+                values: vec![value.into()],
             });
             server
         };

@@ -18,6 +18,10 @@ pub(super) const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
 /// `resource_metadata` of challenges. It is kept exactly as given, and nothing is ever
 /// derived from a request.
 ///
+/// An audience compares byte by byte. One difference is allowed: where the URL is an origin
+/// (`https://mcp.example.com`), tokens for it with and without the slash at its end are for this
+/// resource ([RFC 3986 section 6.2.3](https://www.rfc-editor.org/rfc/rfc3986#section-6.2.3)).
+///
 /// ```
 /// use tower_mcp_auth::oauth::ProtectedResource;
 ///
@@ -102,6 +106,25 @@ impl ProtectedResource {
             "" => "/",
             path => path,
         }
+    }
+
+    /// The audiences of tokens that are for this resource: its URL, byte by byte. Where that is
+    /// an origin there is one more, with its slash or without: an empty path and `/` are one URL
+    /// (RFC 3986 section 6.2.3), and clients that know URLs by a type ask for the one with the
+    /// slash.
+    pub(super) fn audiences(&self) -> Vec<Box<str>> {
+        let Written {
+            origin,
+            path,
+            query,
+        } = Written::split(&self.resource);
+        let mut audiences = vec![Box::from(&*self.resource)];
+        match (path, query) {
+            ("", "") => audiences.push(format!("{origin}/").into()),
+            ("/", "") => audiences.push(origin.into()),
+            _ => {}
+        }
+        audiences
     }
 
     /// Advertises scopes (`scopes_supported`): the few a client needs for basic use, as

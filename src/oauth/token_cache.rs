@@ -35,7 +35,7 @@ use super::keys::{KeySet, KeysInUse};
 use super::remembered::{Entry, Remembered};
 use crate::clock::Moment;
 use crate::digest::{ByDigest, sha256};
-use crate::jose::{Algorithm, KeyIdentity};
+use crate::jose::{Algorithm, KeyIdentity, VerifyingKey};
 use crate::principal::{Holder, Identity, Principal};
 
 /// The settings of the cache of verified tokens.
@@ -152,8 +152,7 @@ pub(super) struct TokenKey {
 }
 
 impl TokenKey {
-    pub(super) fn new(set: &KeySet, index: usize, is_named: bool, alg: Algorithm) -> Self {
-        let key = set.key(index);
+    pub(super) fn new(set: &KeySet, key: &VerifyingKey, is_named: bool, alg: Algorithm) -> Self {
         Self {
             generation: AtomicU64::new(set.generation()),
             identity: key.identity(),
@@ -162,7 +161,7 @@ impl TokenKey {
         }
     }
 
-    /// Whether the token would be checked with the same key, by id and material, today.
+    /// Whether the token would be checked with the same key, by its material, today.
     pub(super) fn serves_in(&self, keys: &KeysInUse) -> bool {
         let set = keys.set();
         if set.generation() == self.generation.load(Ordering::Relaxed) {
@@ -170,7 +169,7 @@ impl TokenKey {
         }
         let same = set
             .select(self.kid.as_deref(), self.alg)
-            .is_ok_and(|index| set.key(index).identity() == self.identity);
+            .is_ok_and(|candidates| set.holds(&candidates, self.identity));
         if same {
             self.generation.store(set.generation(), Ordering::Relaxed);
         }

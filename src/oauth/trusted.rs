@@ -8,7 +8,7 @@ use super::keys::{KeyLimits, KeyStore};
 use super::{AuthorizationServer, ProtectedResource};
 use crate::clock::Clock;
 use crate::error::ConfigError;
-use crate::jose::TokenProfile;
+use crate::jose::{Claims, Compact, Header, TokenProfile};
 use crate::scopes::Scopes;
 
 /// What tokens of one issuer must be, and the keys they are checked with.
@@ -80,6 +80,37 @@ impl TrustedServer {
         self.introspector
             .as_ref()
             .is_none_or(|introspector| *introspector.jwts() != JwtIntrospection::InsteadOfKeys)
+    }
+
+    /// Who tells whom a JWT is for that does not say so: where every JWT of this server is asked
+    /// about, it may leave out what the answer has (Keycloak's lightweight access tokens do).
+    pub(super) fn judges_by_answer(&self, claims: &Claims<'_>) -> Option<&Arc<Introspector>> {
+        let introspector = self.introspector.as_ref()?;
+        let asks = *introspector.jwts() == JwtIntrospection::Always;
+        (asks && !claims.has_aud && !self.profile.accepts_clients()).then_some(introspector)
+    }
+
+    /// Whether a token that is refused anyway was signed with one of the keys held. No key is
+    /// fetched for it.
+    #[cold]
+    pub(super) fn is_proven(&self, token: &Compact<'_>, header: &Header<'_>) -> bool {
+        let held = self.keys.held();
+        let Some(set) = held.as_ref().filter(|_| self.has_keys()) else {
+            return false;
+        };
+        let mut buffer = [0; 1024];
+        let (alg, signature) = (
+            self.profile.check_algorithm(header),
+            token.signature(&mut buffer),
+        );
+        let (Ok(alg), Ok(signature)) = (alg, signature) else {
+            return false;
+        };
+        let candidates = set.select(header.kid.as_deref(), alg);
+        candidates.is_ok_and(|candidates| {
+            let key = set.verify(&candidates, alg, token.signing_input(), signature);
+            key.is_some()
+        })
     }
 
     /// Whom to ask about a JWT of this server that was found good.

@@ -42,8 +42,8 @@ pub(super) struct Mode {
 enum Anew {
     Good(GoodJwt),
     Wait(Waiting),
-    /// There are no keys to check it with. What is to be refused even if the server calls it
-    /// active has an error.
+    /// There are no keys to check it with, or it holds its signature and leaves the rest to the
+    /// answer. What is to be refused even if the server calls it active has an error.
     Ask(Arc<Introspector>, Option<AuthError>),
 }
 
@@ -85,8 +85,13 @@ impl OAuth {
         if !opaque.is_empty() && !is_jws(token.bytes) {
             return self.ask_about(token);
         }
-        let anew = self.verify_anew(token.bytes, now, mode, cache);
-        match anew.map_err(|error| token.refused(error))? {
+        let mut proven = false;
+        let anew = self.verify_anew(token.bytes, now, mode, cache, &mut proven);
+        let refused = |error: AuthError| {
+            // What is accepted here is not the business of who has no token of ours.
+            token.refused(if proven { error } else { error.unproven() })
+        };
+        match anew.map_err(refused)? {
             Anew::Good(good) => self.confirm(good, token),
             Anew::Wait(waiting) => Ok(Verdict::Wait(waiting)),
             Anew::Ask(introspector, refusal) => self.ask(&introspector, token, refusal.map(Err)),
@@ -168,20 +173,21 @@ impl OAuth {
     /// Judges the scopes: last, and anew for each request.
     #[inline(always)]
     fn accept(&self, good: Good) -> Result<Verdict, AuthError> {
-        check_scopes(&self.required_scopes, good.principal.scopes())
-            .map_err(|error| error.of(&good.principal))?;
+        check_scopes(&self.required_scopes, &good.principal)?;
         let accepted = Accepted::by("oauth", good.principal, good.valid_until);
         Ok(Verdict::Accepted(accepted))
     }
 
     /// Checks all but the scopes. What needs no key comes first: a token that would be
-    /// refused anyway causes no fetch. What is found good is kept in the cache.
+    /// refused anyway causes no fetch. What is found good is kept in the cache. `proven` is
+    /// set where the signature holds.
     fn verify_anew(
         &self,
         token: &[u8],
         now: Moment,
         mode: Mode,
         cache: Option<(&Tokens, TokenId<'_>)>,
+        proven: &mut bool,
     ) -> Result<Anew, AuthError> {
         let compact = Compact::parse(token)?;
         let (mut payload, mut claims) = (PayloadBuffer::default(), Claims::default());
@@ -213,27 +219,38 @@ impl OAuth {
                 refusal => Ok(Anew::Ask(Arc::clone(introspector), refusal)),
             };
         }
-        let judge = || profile.check_claims(&header, &claims, now.wall);
+        let by_answer = server.judges_by_answer(&claims);
+        let judge = || match by_answer {
+            None => profile.check_claims(&header, &claims, now.wall),
+            Some(_) => profile.check_what_is_there(&header, &claims, now.wall),
+        };
         let (alg, judged) = if mode.needs_proof {
             (profile.check_algorithm(&header)?, None)
         } else {
-            (profile.check_header(&header)?, Some(judge()?))
+            let judged = profile
+                .check_header(&header)
+                .and_then(|alg| Ok((alg, Some(judge()?))));
+            match judged {
+                Ok(judged) => judged,
+                Err(error) => {
+                    *proven = !error.is_general() && server.is_proven(&compact, &header);
+                    return Err(error);
+                }
+            }
         };
         let mut buffer = [0; 1024];
         let signature = compact.signature(&mut buffer)?;
 
-        let (set, index) = match server.keys.lookup(header.kid.as_deref(), alg, mode.waited) {
-            Lookup::Found(set, index) => (set, index),
+        let (set, candidates) = match server.keys.lookup(header.kid.as_deref(), alg, mode.waited) {
+            Lookup::Found(set, candidates) => (set, candidates),
             Lookup::Wait(waiting) => return Ok(Anew::Wait(waiting)),
             Lookup::Refused(error) => return Err(error),
         };
-        if !set
-            .key(index)
-            .verify(alg, compact.signing_input(), signature)
-        {
+        let Some(key) = set.verify(&candidates, alg, compact.signing_input(), signature) else {
             return Err(AuthError::invalid("bad_signature")
                 .with_detail(format!("the {alg} signature does not hold")));
-        }
+        };
+        *proven = true;
         set.headers().keep(&compact, &header);
         let exp = match judged {
             Some(exp) => exp,
@@ -242,6 +259,9 @@ impl OAuth {
                 judge()?
             }
         };
+        if let Some(introspector) = by_answer {
+            return Ok(Anew::Ask(Arc::clone(introspector), None));
+        }
         let (nbf, iat) = (claims.nbf, claims.iat);
         let identity = profile.identity(&claims, payload, token)?;
         let second_opinion = server.second_opinion(&identity.scopes).cloned();
@@ -253,7 +273,7 @@ impl OAuth {
                     exp,
                     nbf,
                     iat,
-                    key: TokenKey::new(&set, index, header.kid.is_some(), alg),
+                    key: TokenKey::new(&set, key, header.kid.is_some(), alg),
                     since: now,
                     identity,
                 };

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::Response;
 
 use super::needs::{Needs, Verdict};
-use super::{ScopeHierarchy, Scopes};
+use super::{ScopeHierarchy, Scopes, shortfall};
 use crate::challenge::RefusalContext;
 use crate::error::AuthError;
 use crate::principal::Principal;
@@ -62,7 +62,8 @@ impl ScopeHierarchy {
             }
             Err(_) => Scopes::default(),
         };
-        let error = AuthError::insufficient_scope(lacking);
+        let detail = shortfall(&lacking, principal);
+        let error = AuthError::insufficient_scope(lacking).with_detail(detail);
         if context.observes(error.reason()) {
             case.observed_in_handler(&error, &context.audit);
             return Ok(());

@@ -48,6 +48,7 @@
 //! ```
 
 mod future;
+mod granted;
 mod handler;
 mod hierarchy;
 mod layer;
@@ -57,6 +58,7 @@ mod service;
 mod set;
 
 pub use self::future::ResponseFuture;
+pub(crate) use self::granted::shortfall;
 pub use self::handler::InsufficientScope;
 #[cfg(feature = "axum")]
 #[cfg_attr(docsrs, doc(cfg(feature = "axum")))]

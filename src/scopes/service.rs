@@ -5,9 +5,9 @@ use http::{Request, Response};
 use http_body::Body;
 use tower_service::Service;
 
-use super::ResponseFuture;
 use super::layer::Rule;
 use super::needs::{Needs, Verdict};
+use super::{ResponseFuture, shortfall};
 use crate::auth::ResponseBody;
 use crate::credential::RequestHead;
 use crate::error::AuthError;
@@ -59,11 +59,12 @@ pub(crate) fn refused(
         ),
         (Verdict::Lacking(needed), None) => Some(AuthError::missing().with_scopes(needed)),
         (Verdict::Lacking(needed), Some(principal)) => {
+            let detail = shortfall(&needed, principal);
             let asked = match include_granted {
                 true => principal.scopes().union(&needed),
                 false => needed,
             };
-            Some(AuthError::insufficient_scope(asked))
+            Some(AuthError::insufficient_scope(asked).with_detail(detail))
         }
     }
 }

@@ -62,6 +62,21 @@ impl Scopes {
         }
     }
 
+    /// The scopes of a claim, separated by spaces. What is no scope by its characters is left
+    /// out: it can be neither required nor granted, and says nothing of the others.
+    #[cfg(feature = "jwt")]
+    pub(crate) fn from_claim(joined: &str) -> Self {
+        joined
+            .parse()
+            .unwrap_or_else(|_| Self::unique(named(joined)))
+    }
+
+    /// Whether there is any scope in a claim.
+    #[cfg(feature = "jwt")]
+    pub(crate) fn are_named_in(joined: &str) -> bool {
+        named(joined).next().is_some()
+    }
+
     /// Whether `scope` is one of them.
     pub fn contains(&self, scope: &str) -> bool {
         self.iter().any(|own| own == scope)
@@ -154,6 +169,12 @@ impl Error for ScopeError {}
 
 /// Up to this many scopes, looking for a duplicate is cheaper without a hash.
 const FEW: usize = 32;
+
+/// What is a scope by its characters.
+pub(super) fn named(joined: &str) -> impl Iterator<Item = &str> {
+    let names = joined.split(' ');
+    names.filter(|name| !name.is_empty() && name.bytes().all(is_scope_byte))
+}
 
 fn is_scope_byte(byte: u8) -> bool {
     matches!(byte, 0x21 | 0x23..=0x5B | 0x5D..=0x7E)

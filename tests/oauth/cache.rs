@@ -76,15 +76,51 @@ async fn an_entry_dies_with_its_key_by_id_and_by_material() {
 }
 
 #[tokio::test]
-async fn an_entry_dies_when_its_key_is_no_longer_the_only_one() {
-    let (key, twin) = (Key::new("a"), Key::new("a"));
-    let web = Web::with_issuer(&[&key]);
+async fn an_entry_lives_as_long_as_its_key_is_among_those_a_token_is_tried_with() {
+    let keys: Vec<Key> = (0..5).map(|_| Key::new("a")).collect();
+    let renamed = |key: &Key, kid: &str| {
+        let mut jwk = key.jwk();
+        jwk["kid"] = json!(kid);
+        jwk
+    };
+    let web = Web::with_issuer(&[&keys[0]]);
     let guarded = guarded(&web, TokenCache::new());
-    let token = key.token(json!({}));
-    guarded.bearer(&token).await.assert(200, "accepted");
-    web.publish_keys(&[&key, &twin]);
-    guarded.layer.warm_up().await.unwrap();
-    guarded.bearer(&token).await.assert(401, "ambiguous_key");
+    let named = keys[0].token(json!({}));
+    let unnamed = keys[0].token_with_header(json!({"kid": null}), json!({}));
+    let all: Vec<&Key> = keys.iter().collect();
+    let publish = |jwks: Vec<serde_json::Value>| web.set(JWKS, Page::Json(json!({"keys": jwks})));
+    let jwk = |key: &Key| key.jwk();
+    let rows = [
+        (vec![jwk(all[0])], "accepted", "accepted"),
+        (
+            all[..4].iter().map(|key| jwk(key)).collect(),
+            "accepted",
+            "accepted",
+        ),
+        // The material under another id: tokens that name none are not touched.
+        (vec![renamed(all[0], "b")], "unknown_key", "accepted"),
+        (vec![jwk(all[1]), jwk(all[0])], "accepted", "accepted"),
+        (
+            vec![jwk(all[1]), jwk(all[2])],
+            "bad_signature",
+            "bad_signature",
+        ),
+        (vec![jwk(all[0]), jwk(all[0])], "accepted", "accepted"),
+        (
+            all.iter().map(|key| jwk(key)).collect(),
+            "ambiguous_key",
+            "ambiguous_key",
+        ),
+        (vec![jwk(all[0])], "accepted", "accepted"),
+    ];
+    for (row, (jwks, with_id, without_id)) in rows.into_iter().enumerate() {
+        publish(jwks);
+        guarded.layer.warm_up().await.unwrap();
+        for (token, reason) in [(&named, with_id), (&unnamed, without_id)] {
+            let answer = guarded.bearer(token).await;
+            assert_eq!(answer.reason(), reason, "row {row}: {}", answer.detail());
+        }
+    }
 }
 
 #[tokio::test]

@@ -3,20 +3,25 @@
 // Nothing of a test crate is reachable from outside.
 #![allow(unreachable_pub)]
 
+mod audiences;
 mod cache;
 mod clocks;
 mod config;
 mod discovery;
 mod introspected_loopback;
 mod introspection;
+mod key_sets;
 mod keys;
 #[cfg(feature = "testing")]
 mod loopback;
 mod metadata;
 mod network;
+mod nulls;
 mod outage;
+mod required;
 mod seed;
 mod support;
 mod tokens;
 #[path = "../common/trace.rs"]
 mod trace;
+mod unproven;

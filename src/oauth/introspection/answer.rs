@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use crate::error::{AuthError, quoted};
-use crate::jose::{Claims, Mark, ScopeClaim, TokenProfile, mismatch, wrong_kind};
+use crate::jose::{Claims, Mark, ScopeClaim, TokenProfile, is_other_kind, mismatch, wrong_kind};
 use crate::oauth::remembered::Entry;
 use crate::principal::{Holder, Identity, Principal};
 
@@ -136,23 +136,8 @@ fn check_claims(
 /// Refuses what is known to be no access token; a type nobody knows is let through, because
 /// servers name theirs as they like.
 fn check_types(token_type: Option<&str>, typ: Option<&str>) -> Result<Mark, AuthError> {
-    const OTHERS: [&str; 12] = [
-        "refresh_token",
-        "refresh",
-        "id_token",
-        "id",
-        "idtoken",
-        "offline",
-        "logout",
-        "logout_token",
-        "authorization_code",
-        "device_code",
-        "urn:ietf:params:oauth:token-type:refresh_token",
-        "urn:ietf:params:oauth:token-type:id_token",
-    ];
-    let other = |name: &&str| OTHERS.iter().any(|other| name.eq_ignore_ascii_case(other));
     for (name, value) in [("token_type", token_type), ("typ", typ)] {
-        if let Some(value) = value.filter(other) {
+        if let Some(value) = value.filter(|value| is_other_kind(value)) {
             return Err(wrong_kind(format!("{name} is {}", quoted(value))));
         }
     }

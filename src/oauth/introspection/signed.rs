@@ -61,18 +61,16 @@ impl Signed {
         let mut buffer = [0; 1024];
         let signature = compact.signature(&mut buffer).map_err(said)?;
         let mut waited = false;
-        let (set, index) = loop {
+        let (set, candidates) = loop {
             match self.keys.lookup(header.kid.as_deref(), alg, waited) {
-                Lookup::Found(set, index) => break (set, index),
+                Lookup::Found(set, candidates) => break (set, candidates),
                 Lookup::Wait(waiting) => waiting.ended().await,
                 Lookup::Refused(error) => return Err(said(error)),
             }
             waited = true;
         };
-        if !set
-            .key(index)
-            .verify(alg, compact.signing_input(), signature)
-        {
+        let key = set.verify(&candidates, alg, compact.signing_input(), signature);
+        if key.is_none() {
             return Err("its signature does not hold".to_owned());
         }
         match object(payload.as_bytes())?.remove("token_introspection") {

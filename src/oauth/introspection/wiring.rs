@@ -141,7 +141,7 @@ impl Introspection {
         let mut client_auth = self.client_auth.clone().expect("`check` asks for it");
         client_auth.assert_for(self.assertion_audience.clone());
         let signed = self.signed_answers.then(|| {
-            let mut audiences = vec![own.resource.resource().into()];
+            let mut audiences = own.resource.audiences();
             audiences.extend(client_auth.client().map(Box::from));
             Signed {
                 keys: Arc::clone(own.keys),

@@ -131,6 +131,7 @@ impl KeyStore {
             issuer, algorithms, ..
         } = &self.origin;
         let keys = jwks::parse(response.body(), issuer, algorithms, max_keys).map_err(in_set)?;
+        jwks::warn_if_crowded(&keys, issuer, algorithms);
         Ok(Loaded {
             keys,
             headers: response.headers().clone(),

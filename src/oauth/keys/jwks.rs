@@ -1,10 +1,10 @@
 //! JSON Web Key Sets (RFC 7517 section 5): each key is judged alone.
 
 use serde_json::{Map, Value};
-use tracing::debug;
+use tracing::{debug, warn};
 
 use crate::error::quoted;
-use crate::jose::{Algorithm, JwkParts, KeySource, PublicKey, VerifyingKey, object};
+use crate::jose::{Algorithm, JwkParts, KeySource, PublicKey, VerifyingKey, crowded, object};
 use crate::json::{Fault, Scanner};
 
 /// Members and elements inside one another, the set itself included.
@@ -40,6 +40,20 @@ pub(super) fn parse(
         }
     }
     Ok(usable)
+}
+
+/// Tells of keys that no token can be checked with, because too many have one id.
+pub(super) fn warn_if_crowded(keys: &[VerifyingKey], issuer: &str, algorithms: &[Algorithm]) {
+    if let Some(kid) = crowded(keys, algorithms) {
+        let named = kid.as_deref().map_or_else(|| "none".to_owned(), quoted);
+        warn!(
+            target: "tower_mcp_auth",
+            issuer,
+            kid = named,
+            "more keys have this id than a token is tried with: tokens with it are refused as \
+             `ambiguous_key`"
+        );
+    }
 }
 
 /// The keys of a set that was configured: all of them must be usable.

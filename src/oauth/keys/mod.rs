@@ -15,7 +15,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::error::AuthError;
-use crate::jose::{Algorithm, KnownHeaders, PublicKey, VerifyingKey, select};
+use crate::jose::{
+    Algorithm, Candidates, KeyIdentity, KnownHeaders, PublicKey, VerifyingKey, select,
+};
 use crate::oauth::url::UrlPolicy;
 
 pub(in crate::oauth) use self::flight::jitter;
@@ -90,12 +92,12 @@ impl KeySet {
         self.generation
     }
 
-    /// The one key for a token.
+    /// The keys a token may be checked with.
     pub(in crate::oauth) fn select(
         &self,
         kid: Option<&str>,
         alg: Algorithm,
-    ) -> Result<usize, AuthError> {
+    ) -> Result<Candidates, AuthError> {
         select(&self.keys, kid, alg)
     }
 
@@ -103,8 +105,23 @@ impl KeySet {
         &self.headers
     }
 
-    pub(in crate::oauth) fn key(&self, index: usize) -> &VerifyingKey {
-        &self.keys[index]
+    /// The key of these that a signature was made with.
+    pub(in crate::oauth) fn verify(
+        &self,
+        candidates: &Candidates,
+        alg: Algorithm,
+        message: &[u8],
+        signature: &[u8],
+    ) -> Option<&VerifyingKey> {
+        let mut keys = candidates.iter().map(|index| &self.keys[index]);
+        keys.find(|key| key.verify(alg, message, signature))
+    }
+
+    /// Whether a key of this material is among these.
+    pub(in crate::oauth) fn holds(&self, candidates: &Candidates, key: KeyIdentity) -> bool {
+        candidates
+            .iter()
+            .any(|index| self.keys[index].identity() == key)
     }
 }
 

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use super::{KeyHealth, KeyLimits, KeySet, Origin, Source, Times};
 use crate::clock::Clock;
 use crate::error::{AuthError, ConfigError};
-use crate::jose::{self, Algorithm, VerifyingKey};
+use crate::jose::{self, Algorithm, Candidates, VerifyingKey};
 use crate::oauth::fetch::Fetch;
 use crate::telemetry::{KeysMeter, NowAndThen};
 
@@ -67,7 +67,7 @@ enum Need {
 
 /// What memory can say about a key.
 pub(in crate::oauth) enum Lookup {
-    Found(Arc<KeySet>, usize),
+    Found(Arc<KeySet>, Candidates),
     /// Ask again when this fetch has ended.
     Wait(Waiting),
     Refused(AuthError),
@@ -161,7 +161,7 @@ impl KeyStore {
         self.current.load()
     }
 
-    /// The key for a token, or what to do about it.
+    /// The keys for a token, or what to do about it.
     ///
     /// `waited`: a fetch this request waited for has ended, so the answer is final.
     pub(in crate::oauth) fn lookup(
@@ -207,7 +207,7 @@ impl KeyStore {
             self.refresh_in_background(now);
         }
         match set.select(kid, alg) {
-            Ok(index) => Some(Lookup::Found(Arc::clone(set), index)),
+            Ok(candidates) => Some(Lookup::Found(Arc::clone(set), candidates)),
             Err(error) if error.reason() != jose::UNKNOWN_KEY || self.is_static() => {
                 Some(Lookup::Refused(error))
             }
