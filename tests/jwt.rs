@@ -319,16 +319,16 @@ async fn the_audience_is_one_of_those_configured() {
         r#""https://A.example""#,
         r#""https://a.example https://b.example""#,
         r#""""#,
+        "[]",
         r#"["https://x.example"]"#,
         r#"["https://a.exampl","https://b.example.evil"]"#,
     ] {
         let answer = present(&layer, &token(&claims(&format!(r#""aud":{aud}"#)))).await;
         answer.invalid("audience_mismatch");
     }
-    for aud in ["null", "[]"] {
-        let answer = present(&layer, &token(&claims(&format!(r#""aud":{aud}"#)))).await;
-        answer.invalid("missing_audience");
-    }
+    present(&layer, &token(&claims(r#""aud":null"#)))
+        .await
+        .invalid("missing_audience");
     for aud in [
         "5",
         "{}",

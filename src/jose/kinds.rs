@@ -21,12 +21,12 @@ enum Tells {
     Presence,
     /// By `true`.
     Flag,
-    /// By this text or number.
+    /// By this text.
     Is(&'static str),
 }
 
 /// The claims, in lower case.
-const MARKS: [(&str, Tells); 37] = [
+const MARKS: [(&str, Tells); 36] = [
     // Keycloak: `Bearer`, `DPoP`, `ID`, `Refresh`, `Offline`, `Logout`.
     ("typ", Tells::Kind),
     // flask-jwt-extended: `access` and `refresh`; Cloudflare Access: `app`.
@@ -68,8 +68,6 @@ const MARKS: [(&str, Tells); 37] = [
     ("refreshtoken", Tells::Flag),
     ("is_refresh_token", Tells::Flag),
     ("isrefreshtoken", Tells::Flag),
-    // Gitea and Forgejo: 0 is an access token.
-    ("tt", Tells::Is("1")),
     // Descope: `DS` is a session token, `DSR` the one that renews it.
     ("drn", Tells::Is("dsr")),
     ("token_class", Tells::Word),
@@ -156,9 +154,6 @@ pub(super) fn judge(name: &str, value: &Value<'_>) -> Option<OtherKind> {
         (Tells::Is(own), Value::Text(text)) => text
             .eq_ignore_ascii_case(own)
             .then(|| OtherKind::Says(claim, quoted(text))),
-        (Tells::Is(own), Value::Number(number)) => {
-            (number == &own).then(|| OtherKind::Says(claim, own.to_owned()))
-        }
         _ => None,
     }
 }

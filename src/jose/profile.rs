@@ -367,14 +367,15 @@ fn check_audience<'e>(expected: &'e [Box<str>], claims: &Claims<'_>) -> Result<&
     if let Some(own) = expected.iter().map(AsRef::as_ref).find(is_named) {
         return Ok(own);
     }
-    let Some(first) = claims.aud.iter().next() else {
+    if !claims.has_aud {
         return Err(AuthError::invalid("missing_audience")
             .with_description("The access token is not for this resource")
             .with_detail(
                 "the token has no aud: configure the authorization server to issue tokens for \
                  this resource",
             ));
-    };
+    }
+    let first = claims.aud.iter().next().unwrap_or_default();
     let own = expected.first().map_or("", |own| &**own);
     Err(AuthError::invalid("audience_mismatch")
         .with_description("The access token is not for this resource")

@@ -1,6 +1,9 @@
 //! The form of a token: parts, sizes and base64url, judged before anything is read.
 
-use crate::harness::{CLAIMS, HEADER, ask, b64, lax, outcome, sealed, strict, table, token};
+use crate::harness::{
+    AUDIENCE, CLAIMS, HEADER, ISSUER, ask, b64, builder, lax, outcome, sealed, secret, strict,
+    table, token,
+};
 
 const SIGNATURE: usize = 43;
 
@@ -242,6 +245,11 @@ fn base64url_has_one_spelling() {
 #[test]
 fn the_text_of_a_refusal_repeats_nothing_of_the_token() {
     let secretive = "xyzzyplughxyzzyplugh";
+    let named = builder(secret())
+        .key_id("k1")
+        .issuer(ISSUER)
+        .audience(AUDIENCE);
+    let named = named.build().expect("a layer");
     for bad in [
         token(format!(r#"{{"alg":"{secretive}"}}"#), CLAIMS),
         token(format!(r#"{{"alg":"HS256","typ":"{secretive}"}}"#), CLAIMS),
@@ -253,7 +261,7 @@ fn the_text_of_a_refusal_repeats_nothing_of_the_token() {
         ),
         token(HEADER, format!(r#"{{"{secretive}":1,"{secretive}":2}}"#)),
     ] {
-        let error = ask(&strict(), &bad).expect_err("a bad token");
+        let error = ask(&named, &bad).expect_err("a bad token");
         assert!(
             !error.description().contains("xyzzy"),
             "{}",
@@ -263,7 +271,7 @@ fn the_text_of_a_refusal_repeats_nothing_of_the_token() {
     // The operator sees the value, escaped and cut.
     let kid = "a\\n\\u0007\\u202e\\\"".to_owned() + &"k".repeat(2_000);
     let bad = token(format!(r#"{{"alg":"HS256","kid":"{kid}"}}"#), CLAIMS);
-    let error = ask(&strict(), &bad).expect_err("an unknown key");
+    let error = ask(&named, &bad).expect_err("an unknown key");
     let detail = error.detail().expect("a detail");
     assert!(detail.contains(r#""a\n\u{7}\u{202e}\"kkk"#), "{detail}");
     assert!(detail.contains("kkk…\"") && detail.len() < 300, "{detail}");

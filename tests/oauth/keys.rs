@@ -372,28 +372,6 @@ async fn an_unusable_key_is_skipped_and_the_set_survives() {
 }
 
 #[tokio::test]
-async fn two_keys_with_one_id_serve_nobody_and_a_key_without_id_only_tokens_without() {
-    let (one, other, lone) = (Key::new("same"), Key::new("same"), Key::new("lone"));
-    let web = Web::with_issuer(&[&one, &other]);
-    let guarded = Guarded::new(&web);
-    guarded
-        .bearer(&one.token(json!({})))
-        .await
-        .assert(401, "ambiguous_key");
-
-    let mut jwk = lone.jwk();
-    jwk.as_object_mut().unwrap().remove("kid");
-    web.set(JWKS, Page::Json(json!({"keys": [jwk]})));
-    let guarded = Guarded::new(&web);
-    guarded
-        .bearer(&lone.token(json!({})))
-        .await
-        .assert(401, "unknown_key");
-    let nameless = lone.token_with_header(json!({"kid": null}), json!({}));
-    guarded.bearer(&nameless).await.assert(200, "accepted");
-}
-
-#[tokio::test]
 async fn static_keys_are_never_fetched() {
     let (key, other) = (Key::new("a"), Key::new("b"));
     let web = Web::new();

@@ -48,7 +48,7 @@ async fn empty_lists_say_nothing_and_an_audience_of_nobody_is_refused() {
         ("scp", "accepted"),
         ("roles", "accepted"),
         ("amr", "accepted"),
-        ("aud", "missing_audience"),
+        ("aud", "audience_mismatch"),
         ("azp", "malformed_token"),
         ("exp", "malformed_token"),
         ("iss", "malformed_token"),

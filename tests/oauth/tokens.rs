@@ -29,7 +29,7 @@ async fn a_token_must_be_for_this_resource_byte_by_byte() {
             "audience_mismatch",
         ),
         (json!("app"), "audience_mismatch"),
-        (json!([]), "missing_audience"),
+        (json!([]), "audience_mismatch"),
         (json!(""), "audience_mismatch"),
         (json!(null), "missing_audience"),
         (json!([RESOURCE, 5]), "malformed_token"),

@@ -253,6 +253,139 @@ async fn each_endpoint_is_where_its_provider_has_it() {
     }
 }
 
+/// They have no audience, no subject and no roles; the answer has.
+#[tokio::test]
+async fn keycloak_lightweight_tokens_are_judged_by_what_the_realm_says_of_them() {
+    let issuer = "https://id.example.com/realms/acme";
+    let keys = "https://id.example.com/realms/acme/protocol/openid-connect/certs";
+    let endpoint = "https://id.example.com/realms/acme/protocol/openid-connect/token/introspect";
+    let now = START.as_secs();
+    let light = json!({
+        "exp": now + 300, "iat": now, "jti": "onrtac:1", "iss": issuer, "typ": "Bearer", "azp": "agent",
+        "sid": "s", "scope": "mcp:use",
+    });
+    let full = json!({
+        "active": true, "exp": now + 300, "iat": now, "jti": "onrtac:1", "iss": issuer, "sub": "ada",
+        "aud": [RESOURCE, "account"], "typ": "Bearer", "token_type": "Bearer", "azp": "agent",
+        "client_id": "agent", "username": "ada", "scope": "mcp:use",
+        "realm_access": {"roles": ["mcp-reader"]},
+    });
+    let sign = |changes: Value| {
+        RS256.sign(
+            &json!({"typ": "JWT", "kid": "k"}),
+            &changed(light.clone(), &changes),
+        )
+    };
+    let introspect = || {
+        let introspection = keycloak::introspection("https://id.example.com", "acme").unwrap();
+        introspection
+            .client_secret_basic("client", "kf8Zq-3vT-x0W")
+            .unwrap()
+    };
+    let realm = || {
+        let realm = keycloak::server("https://id.example.com", "acme").unwrap();
+        realm
+            .scopes_from_claim(["realm_access", "roles"], [("mcp-reader", "mcp:read")])
+            .unwrap()
+    };
+    for introspection in [
+        introspect().introspect_jwts().unwrap(),
+        introspect().instead_of_keys().unwrap(),
+    ] {
+        let server = realm().introspection(introspection).unwrap();
+        let good = json!({});
+        for (name, token, answer, reason) in [
+            ("good", json!({}), good.clone(), "accepted"),
+            (
+                "not active",
+                json!({}),
+                json!({"active": false}),
+                "inactive_token",
+            ),
+            (
+                "for another",
+                json!({}),
+                json!({"aud": ["account", "https://other.example"]}),
+                "audience_mismatch",
+            ),
+            (
+                "for nobody",
+                json!({}),
+                json!({"aud": "account"}),
+                "missing_audience",
+            ),
+            (
+                "no audience",
+                json!({}),
+                json!({"aud": null}),
+                "missing_audience",
+            ),
+            (
+                "another issuer",
+                json!({}),
+                json!({"iss": "https://id.example.com/realms/x"}),
+                "issuer_mismatch",
+            ),
+            (
+                "a refresh token",
+                json!({}),
+                json!({"typ": "Refresh"}),
+                "wrong_token_type",
+            ),
+            (
+                "bound",
+                json!({}),
+                json!({"cnf": {"jkt": "x"}}),
+                "bound_token",
+            ),
+        ] {
+            let web = Web::new();
+            web.set(keys, Page::Json(json!({"keys": [RS256.jwk("k")]})));
+            let token = sign(token);
+            says(&web, endpoint, &token, changed(full.clone(), &answer));
+            let guarded = Guarded::with_server(&web, server.clone());
+            for _ in 0..2 {
+                let answer = guarded.bearer(&token).await;
+                assert_eq!(answer.reason(), reason, "{name}: {}", answer.detail());
+                if let Some(who) = answer.who {
+                    assert_eq!(who.subject(), Some("ada"));
+                    assert!(who.scopes().contains("mcp:read"), "{:?}", who.scopes());
+                }
+            }
+            assert_eq!(web.count(endpoint), 1, "{name}");
+        }
+    }
+    // Where the token itself is judged, nobody is asked about what is refused anyway.
+    let server = realm()
+        .introspection(introspect().introspect_jwts().unwrap())
+        .unwrap();
+    let web = Web::new();
+    web.set(keys, Page::Json(json!({"keys": [RS256.jwk("k")]})));
+    let guarded = Guarded::with_server(&web, server);
+    let good = sign(json!({}));
+    let (input, _) = good.rsplit_once('.').unwrap();
+    for (token, reason) in [
+        (format!("{input}.AAAA"), "bad_signature"),
+        (sign(json!({"exp": now - 100})), "expired"),
+        (sign(json!({"typ": "Refresh"})), "wrong_token_type"),
+        (sign(json!({"cnf": {"jkt": "x"}})), "bound_token"),
+        (
+            sign(json!({"aud": "https://other.example"})),
+            "audience_mismatch",
+        ),
+        (
+            sign(json!({"iss": "https://id.example.com/realms/x"})),
+            "issuer_mismatch",
+        ),
+    ] {
+        guarded.bearer(&token).await.assert(401, reason);
+    }
+    assert_eq!(web.count(endpoint), 0);
+    // Without introspection such a token is for nobody.
+    let guarded = Guarded::with_server(&web, realm());
+    guarded.bearer(&good).await.assert(401, "missing_audience");
+}
+
 #[tokio::test]
 async fn authentik_is_asked_about_its_jwts_and_no_opaque_token_passes() {
     let issuer = "https://id.example.com/application/o/mcp/";

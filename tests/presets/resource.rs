@@ -512,9 +512,14 @@ async fn workos_tokens_are_bound_to_the_resource_and_an_organization() {
                 ),
                 ("no organization", json!({"org_id": null}), "claim_mismatch"),
                 (
-                    "organization of another type",
+                    "a list with the organization",
                     json!({"org_id": ["org_01HRDMC6CM357W30QMHMQ96Q0S"]}),
-                    "malformed_token",
+                    "accepted",
+                ),
+                (
+                    "organization of another type",
+                    json!({"org_id": {"id": "org_01HRDMC6CM357W30QMHMQ96Q0S"}}),
+                    "claim_mismatch",
                 ),
             ],
         )

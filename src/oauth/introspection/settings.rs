@@ -256,7 +256,9 @@ impl Introspection {
     /// is refused as soon as an opaque one. Default: their signature says all.
     ///
     /// The principal stays that of the JWT: of the answer only that the token is active, its
-    /// times, and an `iss` that is not another's, count.
+    /// times, and an `iss` that is not another's, count. A JWT without `aud` (a lightweight
+    /// access token of Keycloak) is the exception: once its signature holds it is judged by the
+    /// answer like an opaque token, and the principal is that of the answer.
     ///
     /// # Errors
     /// [`introspect_jwts_with_scope`](Self::introspect_jwts_with_scope) or

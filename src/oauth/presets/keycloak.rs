@@ -23,8 +23,11 @@
 //! Roles are in `realm_access.roles`, and in `resource_access.CLIENT.roles` for those of a
 //! client. The kind of a token is in its *claim* `typ`: `Bearer`, and not `ID` or `Refresh`.
 //! Where this server reaches Keycloak by another name than its users do, use
-//! [`server_with_back_channel`]. Lightweight access tokens leave most claims out: introspect
-//! them ([`introspection`], with `introspect_jwts`). Newer releases call a token inactive
+//! [`server_with_back_channel`]. Lightweight access tokens leave most claims out, the audience
+//! among them: introspect them ([`introspection`], with
+//! [`introspect_jwts`](Introspection::introspect_jwts)). Once the signature holds, such a token
+//! is judged by what the realm says of it: audience, subject and roles are those of the answer
+//! (leave "Add to token introspection" on in the mappers). Newer releases call a token inactive
 //! unless the client that asks is in its audience.
 //!
 //! Documentation: [server administration, audience support](https://www.keycloak.org/docs/latest/server_admin/#audience-support)
