@@ -161,8 +161,15 @@ async fn what_answers_must_say() {
         (json!({"cnf": {"other": "x"}}), 401, "bound_token"),
         (json!({"scope": ""}), 200, "accepted"),
         (json!({"scope": null}), 200, "accepted"),
+        (json!({"scope": ["mcp:read"]}), 200, "accepted"),
+        (json!({"scope": []}), 200, "accepted"),
+        (json!({"scope": ["mcp:read", "a b", "\""]}), 200, "accepted"),
         // Members of the wrong type are no answer, and no reason to send the client away.
-        (json!({"scope": ["mcp:read"]}), 503, "introspection_failed"),
+        (
+            json!({"scope": ["mcp:read", 7]}),
+            503,
+            "introspection_failed",
+        ),
         (json!({"scope": 7}), 503, "introspection_failed"),
         (json!({"exp": "soon"}), 503, "introspection_failed"),
         (json!({"exp": -1}), 503, "introspection_failed"),
