@@ -14,6 +14,12 @@
 //!   http://127.0.0.1:50051/example.Greeter/Hello -H 'Content-Type: application/grpc' \
 //!   -H 'TE: trailers' -H 'Authorization: Bearer …'
 //! ```
+//!
+//! The layer reads a small message before it refuses a call, because curl 7.88 loses an answer
+//! that comes while it still sends. A stream of messages, or more than 64 KiB, is refused at once,
+//! and that curl may then report `Stream error in the HTTP/2 framing layer`; clients of gRPC get
+//! the status. Around an `McpStack`, or with a configuration, gRPC's form of a refusal is switched
+//! on with `grpc_refusals(true)` (`auth.grpc_refusals`); here it is the default.
 
 #[path = "support/listen.rs"]
 mod listen;

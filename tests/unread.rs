@@ -173,6 +173,24 @@ async fn a_small_body_is_read_before_the_answer_is_given() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn over_http_2_the_same_is_waited_for_and_no_connection_ends() {
+    for (name, service) in refusing() {
+        let start = tokio::time::Instant::now();
+        let (client, body) = coming(0);
+        client.send("{");
+        let mut request = post(body);
+        *request.version_mut() = Version::HTTP_2;
+        let response = service.oneshot(request).await.unwrap();
+        assert!(!closes(&response), "{name}");
+        let waited = start.elapsed();
+        assert!(
+            (PATIENCE..2 * PATIENCE).contains(&waited),
+            "{name}: {waited:?}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_body_that_does_not_end_in_time_costs_the_connection() {
     for (name, service) in refusing() {
         let start = tokio::time::Instant::now();
@@ -299,13 +317,46 @@ async fn a_client_that_asks_first_is_not_asked_to_send_its_body() {
 }
 
 #[tokio::test]
-async fn only_versions_that_share_a_connection_wait() {
+async fn only_versions_that_share_a_connection_close_it() {
     for version in [Version::HTTP_2, Version::HTTP_3] {
-        let alone = answer_at_once(Case {
-            version,
-            ..Case::default()
-        });
-        assert_eq!(alone, (false, 0), "{version:?}");
+        for (what, case, polls) in [
+            (
+                "a small body is read, or the stream would be reset",
+                Case {
+                    frames: data(3, 5),
+                    ends: true,
+                    ..Case::default()
+                },
+                4,
+            ),
+            (
+                "an upload is not even begun",
+                Case {
+                    announced: u64::MAX,
+                    ..Case::default()
+                },
+                0,
+            ),
+            (
+                "what was not announced is read up to the bound",
+                Case {
+                    frames: data(65, 1024),
+                    ..Case::default()
+                },
+                65,
+            ),
+            (
+                "what is held back is not asked for",
+                Case {
+                    expects: true,
+                    ..Case::default()
+                },
+                0,
+            ),
+        ] {
+            let alone = answer_at_once(Case { version, ..case });
+            assert_eq!(alone, (false, polls), "{version:?}: {what}");
+        }
     }
     for version in [Version::HTTP_10, Version::HTTP_11] {
         let announced = u64::MAX;

@@ -15,7 +15,7 @@ use tokio::time::Sleep;
 
 use crate::error::AuthError;
 
-/// How much is read of a body that nobody wants: any message, and no upload.
+/// How much is read of a body that is not wanted: any message, and no upload.
 const MAX_BYTES: u64 = 64 * 1024;
 /// Frames may be small, or hold nothing.
 const MAX_FRAMES: u16 = 1024;
@@ -29,6 +29,11 @@ const PATIENCE: Duration = Duration::from_millis(500);
 /// and the client, which was not told, sends its next request into the void: the Python
 /// client of MCP gives up then. So a small body is read first, and where it cannot be, the
 /// client is told that the connection ends (RFC 9112 section 9.6).
+///
+/// Over HTTP/2 a server that answers before the body has ended resets the stream without an
+/// error (RFC 9113 section 8.1), and curl 7.88, still sending, drops the answer. So a small body
+/// is read there as well; where it cannot be, the answer is given at once, and the rest of the
+/// connection is not touched.
 pub(crate) struct Answer<B> {
     response: Option<Response<Bytes>>,
     // In a box, because few requests are refused before their body is there.
@@ -68,7 +73,9 @@ impl<B> Answer<B> {
         self.unread = None;
         let response = self.response.take();
         let mut response = response.expect("future polled after completion");
-        if let Some(NoEnd(version)) = closes {
+        if let Some(NoEnd(version)) = closes
+            && shares_connection(version)
+        {
             close(&mut response, version);
         }
         Poll::Ready(response)
@@ -87,7 +94,7 @@ pub(crate) trait Counts: Send + Sync {
 impl<B: Body> Answer<B> {
     /// Whether an answer to this request may have to wait.
     pub(crate) fn may_wait(request: &Request<B>) -> bool {
-        shares_connection(request.version()) && !request.body().is_end_stream()
+        !request.body().is_end_stream()
     }
 
     /// The response to `request`.

@@ -4,6 +4,7 @@
 mod common;
 
 mod axum;
+mod http2;
 mod hyper;
 mod rmcp;
 mod tonic;
