@@ -52,6 +52,8 @@ struct Settings {
     max_addresses: usize,
     ipv6_prefix: u8,
     clock: Clock,
+    /// Whether gRPC requests are refused in gRPC's form, where that was said.
+    grpc: Option<bool>,
     context: RefusalContext,
 }
 
@@ -76,6 +78,7 @@ impl FailedAttemptsLayer {
                     },
                     max_addresses: MAX_ADDRESSES,
                     ipv6_prefix: IPV6_PREFIX,
+                    grpc: None,
                     context: RefusalContext::new(Vec::new(), clock.clone()),
                     clock,
                 },
@@ -160,9 +163,20 @@ impl FailedAttemptsLayer {
         self.edit(|settings| settings.context.audit.add_hook(hook))
     }
 
-    /// Whether a gRPC or grpc-web request is refused in gRPC's form; default true.
+    /// Whether a gRPC or grpc-web request is refused in gRPC's form; default true, and false in
+    /// a configuration. See [`AuthLayer::grpc_refusals`](crate::AuthLayer::grpc_refusals).
     pub fn grpc_refusals(self, grpc: bool) -> Self {
-        self.edit(|settings| settings.context.grpc = grpc)
+        self.edit(|settings| {
+            settings.grpc = Some(grpc);
+            settings.context.grpc = grpc;
+        })
+    }
+
+    /// The same where [`grpc_refusals`](Self::grpc_refusals) was not called.
+    #[cfg(feature = "config")]
+    pub(crate) fn grpc_refusals_unless_set(self, grpc: bool) -> Self {
+        let grpc = self.state.settings.grpc.unwrap_or(grpc);
+        self.grpc_refusals(grpc)
     }
 
     /// Replaces the clock; for tests.

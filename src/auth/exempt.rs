@@ -66,6 +66,10 @@ impl Exemptions {
         Ok(self.sse.insert(endpoints))
     }
 
+    pub(super) fn public_paths(&self) -> impl Iterator<Item = &str> {
+        self.public.iter().map(|path| &**path)
+    }
+
     /// Whether both let the same paths pass.
     pub(super) fn has_paths_of(&self, other: &Self) -> bool {
         let within = |one: &Self, other: &Self| {
@@ -88,10 +92,7 @@ impl Exemptions {
     fn one_covers(&self, head: &RequestHead<'_>) -> bool {
         let path = head.uri().path();
         let method = head.method();
-        let public = || {
-            matches!(*method, Method::GET | Method::HEAD)
-                && self.public.iter().any(|own| **own == *path)
-        };
+        let public = || is_public(&self.public, head);
         let sse = || {
             self.sse
                 .as_ref()
@@ -181,6 +182,14 @@ impl SseEndpoints {
     }
 }
 
+/// Whether this is a GET or HEAD of exactly one of these paths.
+pub(crate) fn is_public(paths: &[Box<str>], head: &RequestHead<'_>) -> bool {
+    let path = head.uri().path();
+    matches!(*head.method(), Method::GET | Method::HEAD)
+        && paths.iter().any(|own| **own == *path)
+        && is_origin_form(head.uri(), head.version())
+}
+
 /// An exemption holds for a target in origin form, `/path` (RFC 9112 section 3.2.1). In
 /// HTTP/1 an absolute target is a proxy's, and which path it routes to is not ours to guess;
 /// HTTP/2 always has scheme and authority, in pseudo-headers.
@@ -189,7 +198,7 @@ fn is_origin_form(uri: &Uri, version: Version) -> bool {
 }
 
 /// Exemptions compare byte by byte, so a path that no router would see like this is a mistake.
-fn check_path(setting: &'static str, path: &str) -> Result<(), ConfigError> {
+pub(crate) fn check_path(setting: &'static str, path: &str) -> Result<(), ConfigError> {
     let plain = |byte: u8| byte.is_ascii_graphic() && !b"?#%\\;*{}".contains(&byte);
     let dots = || path.split('/').any(|segment| matches!(segment, "." | ".."));
     if path.starts_with('/') && path.bytes().all(plain) && !path.contains("//") && !dots() {

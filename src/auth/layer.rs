@@ -171,11 +171,34 @@ impl<P: Authenticate + Clone> AuthLayer<P> {
     }
 
     /// Whether a gRPC or grpc-web request is refused in gRPC's form (HTTP 200 with a
-    /// `grpc-status`); default true. Off, it gets the HTTP form.
+    /// `grpc-status`). Off, it gets the HTTP form.
+    ///
+    /// Default: true for a layer that stands alone; false in an
+    /// [`McpStack`](crate::mcp::McpStack) and in a configuration. The `Content-Type` of the
+    /// request alone makes it one of gRPC, so whoever sends `application/grpc-web` is refused
+    /// with status 200, which a detector that goes by the status does not see. Where no
+    /// service behind the layer speaks gRPC, switch it off.
     pub fn grpc_refusals(mut self, grpc: bool) -> Self {
-        let state = Arc::make_mut(&mut self.state);
-        Arc::make_mut(&mut state.settings.context).grpc = grpc;
+        let settings = &mut Arc::make_mut(&mut self.state).settings;
+        settings.grpc = Some(grpc);
+        settings.set_grpc(grpc);
         self
+    }
+
+    /// The same where [`grpc_refusals`](Self::grpc_refusals) was not called.
+    pub(crate) fn grpc_refusals_unless_set(self, grpc: bool) -> Self {
+        let grpc = self.grpc().unwrap_or(grpc);
+        self.grpc_refusals(grpc)
+    }
+
+    /// Whether gRPC requests are refused in gRPC's form, where that was said.
+    pub(crate) fn grpc(&self) -> Option<bool> {
+        self.state.settings.grpc
+    }
+
+    /// The paths that [`public_path`](Self::public_path) opened, and `/` if that is open.
+    pub(crate) fn public_paths(&self) -> impl Iterator<Item = &str> {
+        self.state.settings.exempt.public_paths()
     }
 
     /// Calls `hook` with every decision about a request: those of this layer, and those of the

@@ -58,7 +58,8 @@ macro_rules! auth_layer_newtype {
             }
 
             /// See [`AuthLayer::grpc_refusals`](crate::auth::AuthLayer::grpc_refusals): whether
-            /// gRPC requests are refused in gRPC's form; default true.
+            /// gRPC requests are refused in gRPC's form; default true, and false in an
+            /// [`McpStack`](crate::mcp::McpStack).
             pub fn grpc_refusals(self, grpc: bool) -> Self {
                 Self(self.0.grpc_refusals(grpc))
             }

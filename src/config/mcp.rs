@@ -55,9 +55,11 @@ impl Auth {
         if self.optional {
             layer = layer.optional();
         }
-        if let Some(grpc) = self.grpc_refusals {
-            layer = layer.grpc_refusals(grpc);
-        }
+        // Whoever sends the media type would choose the form otherwise.
+        layer = match self.grpc_refusals {
+            Some(grpc) => layer.grpc_refusals(grpc),
+            None => layer.grpc_refusals_unless_set(false),
+        };
         if let Some(Span(grace)) = self.stream_grace {
             layer = layer.stream_grace(grace);
         }
@@ -92,6 +94,12 @@ impl Sections {
             let allowed = layer.allow_origin(origin);
             layer = allowed.map_err(|error| error.at("origin.allow_origins"))?;
         }
+        for path in &self.auth.public_paths.0 {
+            let public = layer.public_path(path);
+            layer = public.map_err(|error| error.at("auth.public_paths"))?;
+        }
+        let root = self.auth.dangerously_public_root.then_some("/");
+        layer = layer.around(root.into_iter(), self.auth.grpc_refusals.unwrap_or(false));
         if self.origin.dangerously_any_host {
             layer = layer.dangerously_any_host();
         }
@@ -148,8 +156,10 @@ impl Sections {
         if let Some(bits) = section.ipv6_prefix {
             layer = layer.ipv6_prefix(bits).map_err(under)?;
         }
-        if let Some(grpc) = section.grpc_refusals {
+        if let Some(grpc) = section.grpc_refusals.or(self.auth.grpc_refusals) {
             layer = layer.grpc_refusals(grpc);
+        } else {
+            layer = layer.grpc_refusals_unless_set(false);
         }
         Ok(layer)
     }

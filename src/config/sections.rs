@@ -291,7 +291,7 @@ section! {
         forward_credential: Option<bool>,
         /// Lets requests without a credential pass, as nobody's.
         optional: bool,
-        /// Whether gRPC requests are refused in gRPC's form.
+        /// Whether gRPC requests are refused in gRPC's form; by default they are not.
         grpc_refusals: Option<bool>,
         /// How much longer than its credential an answer may take.
         stream_grace: Option<Span>,
@@ -392,7 +392,7 @@ section! {
         max_addresses: Option<usize>,
         /// How many bits of an IPv6 address are one address.
         ipv6_prefix: Option<u8>,
-        /// Whether gRPC requests are refused in gRPC's form.
+        /// Whether gRPC requests are refused in gRPC's form; by default they are not.
         grpc_refusals: Option<bool>,
     }
 }

@@ -5,6 +5,7 @@ use super::origin::{OriginLayer, OriginService};
 use super::policy::ScopePolicy;
 use super::scopes::McpScopesLayer;
 use super::session::SessionBindingLayer;
+use crate::auth::{AuthLayer, Authenticate};
 
 /// The layers of an MCP server in the one order that is right, as one layer.
 ///
@@ -23,6 +24,9 @@ use super::session::SessionBindingLayer;
 ///    the body.
 /// 6. [`McpListsLayer`], likewise: edits the answers of the server itself, before anything
 ///    compresses them.
+///
+/// A service of gRPC in the stack wants refusals in its own form: the auth layer then has
+/// [`grpc_refusals(true)`](AuthLayer::grpc_refusals).
 ///
 /// A rate limit for each principal goes inside the auth layer, one for each address outside.
 ///
@@ -67,9 +71,17 @@ pub struct McpStack<A, Sessions = Identity, Operations = Identity> {
     operations: Operations,
 }
 
-impl<A> McpStack<A> {
+impl<P: Authenticate + Clone> McpStack<AuthLayer<P>> {
     /// Hosts and origins, then who asks: any layer of this crate that authenticates.
-    pub fn new(origin: OriginLayer, auth: A) -> Self {
+    ///
+    /// [Public paths](AuthLayer::public_path) of the auth layer are also answered by IP address,
+    /// as [`OriginLayer::public_path`] says. Refusals have the HTTP form, unless the auth layer
+    /// was told otherwise ([`grpc_refusals`](AuthLayer::grpc_refusals)).
+    pub fn new(origin: OriginLayer, auth: impl Into<AuthLayer<P>>) -> Self {
+        let auth = auth.into();
+        let grpc = auth.grpc().unwrap_or(false);
+        let origin = origin.around(auth.public_paths(), grpc);
+        let auth = auth.grpc_refusals_unless_set(false);
         Self {
             origin,
             auth,

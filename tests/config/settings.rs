@@ -78,11 +78,20 @@ fn without_settings_all_is_as_by_hand() {
     );
     assert_eq!(
         format!("{:?}", empty.origin_layer().unwrap()),
-        format!("{:?}", OriginLayer::new(RESOURCE).unwrap())
+        format!(
+            "{:?}",
+            OriginLayer::new(RESOURCE).unwrap().grpc_refusals(false)
+        )
     );
     assert_eq!(
         format!("{:?}", empty.auth_layer().unwrap()),
-        format!("{:?}", ApiKeyLayer::new([KEY]).unwrap().boxed())
+        format!(
+            "{:?}",
+            ApiKeyLayer::new([KEY])
+                .unwrap()
+                .grpc_refusals(false)
+                .boxed()
+        )
     );
     let policy = ScopePolicy::builder().build().unwrap();
     assert_eq!(
@@ -813,8 +822,8 @@ fn every_layer_of_auth() {
             Ok(l.forward_credential(true))
         }),
         (json!({ "optional": true }), |l| Ok(l.optional())),
-        (json!({ "grpc_refusals": false }), |l| {
-            Ok(l.grpc_refusals(false))
+        (json!({ "grpc_refusals": true }), |l| {
+            Ok(l.grpc_refusals(true))
         }),
         (json!({ "stream_grace": "7s" }), |l| {
             Ok(l.stream_grace(seconds(7)))
@@ -830,7 +839,7 @@ fn every_layer_of_auth() {
             Ok(l.dangerously_observe_only())
         }),
     ];
-    let layer = || Layer::from(ApiKeyLayer::new([KEY]).unwrap());
+    let layer = || Layer::from(ApiKeyLayer::new([KEY]).unwrap().grpc_refusals(false));
     let made = |auth: &Value| {
         let value = json!({ "api_keys": { "keys": [{ "key": KEY }] }, "auth": auth });
         format!("{:?}", config(&value).auth_layer().unwrap())
@@ -874,7 +883,7 @@ fn the_layers_for_mcp() {
             root(json!({ "origin": more })).origin_layer().unwrap()
         )
     };
-    let by_hand = || OriginLayer::new(RESOURCE).unwrap();
+    let by_hand = || OriginLayer::new(RESOURCE).unwrap().grpc_refusals(false);
     let default = format!("{:?}", by_hand());
     for (more, set) in [
         (
@@ -891,6 +900,23 @@ fn the_layers_for_mcp() {
         ),
     ] {
         same(&more, &origin(more.clone()), &format!("{set:?}"), &default);
+    }
+    for (auth, set) in [
+        (
+            json!({ "grpc_refusals": true }),
+            by_hand().grpc_refusals(true),
+        ),
+        (
+            json!({ "public_paths": ["/a", "/b"] }),
+            by_hand()
+                .public_path("/a")
+                .unwrap()
+                .public_path("/b")
+                .unwrap(),
+        ),
+    ] {
+        let made = root(json!({ "auth": auth })).origin_layer().unwrap();
+        same(&auth, &format!("{made:?}"), &format!("{set:?}"), &default);
     }
 
     let key = |text: &str| MacKey::new(text).unwrap();

@@ -52,6 +52,64 @@ async fn api_keys_are_what_their_sections_say() {
     asked(&config, &[("x-api-key", KEY)]).await.missing();
 }
 
+async fn empty<B>(
+    _: Request<B>,
+) -> Result<http::Response<Full<bytes::Bytes>>, std::convert::Infallible> {
+    Ok(http::Response::new(Full::default()))
+}
+
+/// Or a detector that goes by the status would see a success.
+#[tokio::test]
+async fn refusals_have_the_http_form_unless_the_configuration_says_otherwise() {
+    use tower_mcp_auth::attempts::FailedAttemptsLayer;
+
+    for (auth, attempts, in_grpc) in [
+        (json!({}), json!({}), [false, false]),
+        (json!({ "grpc_refusals": false }), json!({}), [false, false]),
+        (json!({ "grpc_refusals": true }), json!({}), [true, true]),
+        (
+            json!({ "grpc_refusals": true }),
+            json!({ "grpc_refusals": false }),
+            [true, false],
+        ),
+        (json!({}), json!({ "grpc_refusals": true }), [false, true]),
+    ] {
+        let mut attempts = attempts;
+        attempts["max_failures"] = json!(1);
+        let config = config(&json!({
+            "resource": RESOURCE,
+            "api_keys": { "keys": [{ "key": KEY }] },
+            "auth": auth,
+            "failed_attempts": attempts,
+        }));
+        let here = FailedAttemptsLayer::new(|_| Some([192, 0, 2, 1].into()));
+        let limit = config.failed_attempts(here).unwrap();
+        let service = limit.layer(config.stack().unwrap().layer(service_fn(empty)));
+        let hand = config.origin_layer().unwrap();
+        let hand = hand.layer(config.auth_layer().unwrap().layer(service_fn(empty)));
+        let request = |host: &str| {
+            Request::post("/mcp")
+                .header("host", host)
+                .header("content-type", "application/grpc-web")
+                .header("x-api-key", OTHER)
+                .body(Full::default())
+                .unwrap()
+        };
+        let told = format!("{auth} {attempts}");
+        let [auth_in_grpc, attempts_in_grpc] = in_grpc;
+        for (host, status) in [("evil.example", 403), ("mcp.example.com", 401)] {
+            let expected = if auth_in_grpc { 200 } else { status };
+            let answer = hand.clone().oneshot(request(host)).await.unwrap();
+            assert_eq!(answer.status(), expected, "{told}");
+            let answer = service.clone().oneshot(request(host)).await.unwrap();
+            assert_eq!(answer.status(), expected, "{told}");
+        }
+        let answer = service.oneshot(request("mcp.example.com")).await.unwrap();
+        let expected = if attempts_in_grpc { 200 } else { 429 };
+        assert_eq!(answer.status(), expected, "{told}");
+    }
+}
+
 #[tokio::test]
 async fn digests_and_peppers_of_keys() {
     use tower_mcp_auth::api_key::{ApiKey, KeyDigest, Pepper};

@@ -12,6 +12,7 @@ mod notes;
 mod binding;
 mod client;
 mod origin;
+mod probes;
 mod rmcp;
 mod sealer;
 mod stack;

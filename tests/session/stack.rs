@@ -172,6 +172,75 @@ async fn metadata_is_there_for_any_page() {
     );
 }
 
+/// A detector that goes by the status would see a success.
+#[tokio::test]
+async fn the_media_type_of_a_request_does_not_choose_the_form_of_its_refusal() {
+    use http::Version;
+    use tower_mcp_auth::auth::AuthLayer;
+    use tower_mcp_auth::jwt::Jwt;
+
+    let auth = || AuthLayer::<Jwt>::from(auth());
+    let off = [
+        ("default", McpStack::new(origin(), auth())),
+        (
+            "off at the auth layer",
+            McpStack::new(origin(), auth().grpc_refusals(false)),
+        ),
+    ];
+    let on = McpStack::new(origin(), auth().grpc_refusals(true));
+    let half = McpStack::new(origin().grpc_refusals(false), auth().grpc_refusals(true));
+    let stacks = off
+        .map(|(name, stack)| (name, stack, [false; 2]))
+        .into_iter();
+    let stacks = stacks.chain([
+        ("on", on, [true, true]),
+        ("on, but for hosts", half, [false, true]),
+    ]);
+    for (name, stack, [origin_in_grpc, others_in_grpc]) in stacks {
+        let stack = stack.policy(policy());
+        for (media, version) in [
+            ("application/grpc-web", Version::HTTP_11),
+            ("application/grpc-web+proto", Version::HTTP_10),
+            ("application/grpc-web-text", Version::HTTP_11),
+            ("Application/gRPC-Web", Version::HTTP_2),
+            ("application/grpc", Version::HTTP_2),
+            ("application/grpc+json", Version::HTTP_2),
+        ] {
+            for (wrong, status, in_grpc) in [
+                (
+                    Ask {
+                        foreign_page: true,
+                        ..Ask::default()
+                    },
+                    403,
+                    origin_in_grpc,
+                ),
+                (
+                    Ask {
+                        no_token: true,
+                        ..Ask::default()
+                    },
+                    401,
+                    others_in_grpc,
+                ),
+                (Ask::default(), 415, others_in_grpc),
+            ] {
+                let mut request = request(wrong);
+                *request.version_mut() = version;
+                let headers = request.headers_mut();
+                headers.insert("content-type", media.parse().unwrap());
+                let service = stack.layer(Server::default());
+                let response = service.oneshot(request).await.unwrap();
+                let told = format!("{name} {media} {version:?} {status}");
+                let expected = if in_grpc { 200 } else { status };
+                assert_eq!(response.status(), expected, "{told}");
+                let has_status = response.headers().contains_key("grpc-status");
+                assert_eq!(has_status, in_grpc, "{told}");
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn it_goes_around_a_router() {
     use axum::Router;

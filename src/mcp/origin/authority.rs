@@ -39,6 +39,11 @@ impl<'a> Host<'a> {
         }
     }
 
+    /// An IP address, as it is written.
+    pub(super) fn is_address(self) -> bool {
+        matches!(self, Self::V4(_) | Self::V6(_))
+    }
+
     /// `localhost` or a loopback address.
     pub(super) fn is_loopback(self) -> bool {
         match self {

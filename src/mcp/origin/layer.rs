@@ -4,6 +4,7 @@ use tower_layer::Layer;
 
 use super::OriginService;
 use super::rules::Rules;
+use crate::auth::check_path;
 use crate::challenge::RefusalContext;
 use crate::clock::Clock;
 use crate::error::ConfigError;
@@ -22,6 +23,8 @@ pub struct OriginLayer {
 #[derive(Clone, Debug)]
 pub(super) struct State {
     pub(super) rules: Rules,
+    /// Whether gRPC requests are refused in gRPC's form, where that was said.
+    grpc: Option<bool>,
     /// There is no auth layer further out that could have left one.
     pub(super) context: RefusalContext,
 }
@@ -37,7 +40,11 @@ impl OriginLayer {
         let rules = Rules::of(resource.as_ref())?;
         let context = RefusalContext::new(Vec::new(), Clock::system());
         Ok(Self {
-            state: Arc::new(State { rules, context }),
+            state: Arc::new(State {
+                rules,
+                grpc: None,
+                context,
+            }),
         })
     }
 
@@ -64,6 +71,54 @@ impl OriginLayer {
             .rules
             .allow_origin(origin.as_ref())?;
         Ok(self)
+    }
+
+    /// Answers `GET` and `HEAD` of exactly this path also where `Host` is the literal of an IP
+    /// address, with or without a port: for probes of an orchestrator or a load balancer, which
+    /// ask by the address of the pod.
+    ///
+    /// A page cannot make use of it: the browser of a page whose name was made to point here
+    /// sends that name. Nothing else opens; names, other methods and other paths are judged as
+    /// ever, and so is an `Origin` that is there. The path compares as in
+    /// [`AuthLayer::public_path`](crate::AuthLayer::public_path), and an HTTP/1 request with an
+    /// absolute target is no such request.
+    ///
+    /// An [`McpStack`](crate::mcp::McpStack) takes the public paths of its auth layer, and a
+    /// configuration those of `auth.public_paths`: this is for layers put together by hand.
+    ///
+    /// # Errors
+    /// The value is no exact path.
+    pub fn public_path(mut self, path: &str) -> Result<Self, ConfigError> {
+        check_path("public_path", path)?;
+        Arc::make_mut(&mut self.state).rules.add_public_path(path);
+        Ok(self)
+    }
+
+    /// Whether a gRPC or grpc-web request is refused in gRPC's form (HTTP 200 with a
+    /// `grpc-status`); see [`AuthLayer::grpc_refusals`](crate::AuthLayer::grpc_refusals).
+    ///
+    /// Default: true for a layer that stands alone; in an
+    /// [`McpStack`](crate::mcp::McpStack), what its auth layer does.
+    pub fn grpc_refusals(mut self, grpc: bool) -> Self {
+        let state = Arc::make_mut(&mut self.state);
+        state.grpc = Some(grpc);
+        state.context.grpc = grpc;
+        self
+    }
+
+    /// The same layer around an auth layer with these public paths, which refuses gRPC requests
+    /// in this form.
+    pub(crate) fn around<'p>(
+        mut self,
+        public_paths: impl Iterator<Item = &'p str>,
+        grpc: bool,
+    ) -> Self {
+        let state = Arc::make_mut(&mut self.state);
+        for path in public_paths {
+            state.rules.add_public_path(path);
+        }
+        let grpc = state.grpc.unwrap_or(grpc);
+        self.grpc_refusals(grpc)
     }
 
     /// Calls `hook` with every decision of this layer, as

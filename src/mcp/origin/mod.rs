@@ -14,6 +14,8 @@
 //!   any port, as host and as origin: what runs there is yours.
 //! - Below `/.well-known/oauth-protected-resource` the origin is not checked: protected
 //!   resource metadata is public, and browser clients of any origin read it.
+//! - `GET` and `HEAD` of a [public path](OriginLayer::public_path) are answered by any IP
+//!   address as well, for health probes.
 //!
 //! Names compare whole and without regard to ASCII case, addresses as addresses. A trailing
 //! dot, a user name, `127.1` or `0x7f000001`, an IPv6 zone, an empty port are never what was

@@ -4,6 +4,7 @@ use http::header::{HOST, ORIGIN};
 use http::{HeaderMap, HeaderValue, Method};
 
 use super::authority::{Authority, Origin, default_port};
+use crate::auth::is_public;
 use crate::credential::RequestHead;
 use crate::error::{AuthError, ConfigError, quoted, repeated};
 
@@ -18,6 +19,8 @@ pub(super) struct Rules {
     /// `localhost`, `127.0.0.1` and `[::1]` with any port.
     loopback: bool,
     pub(super) any_host: bool,
+    /// What answers by whatever address it is asked for.
+    public_paths: Vec<Box<str>>,
 }
 
 #[derive(Clone, Debug)]
@@ -91,6 +94,7 @@ impl Rules {
             origins: vec![text.into()],
             loopback: origin.authority.host.is_loopback(),
             any_host: false,
+            public_paths: Vec::new(),
         })
     }
 
@@ -118,6 +122,12 @@ impl Rules {
         Ok(())
     }
 
+    pub(super) fn add_public_path(&mut self, path: &str) {
+        if self.public_paths.iter().all(|own| **own != *path) {
+            self.public_paths.push(path.into());
+        }
+    }
+
     pub(super) fn check(&self, head: RequestHead<'_>) -> Result<(), AuthError> {
         self.check_host(head)?;
         if is_metadata(head) {
@@ -133,15 +143,50 @@ impl Rules {
         let header = only(head.headers(), &HOST)?;
         let authority = head.uri().authority().map(http::uri::Authority::as_str);
         if header.is_none() && authority.is_none() {
-            return Err(bad_host().with_detail("the request has no host"));
+            return Err(bad_host().with_detail(
+                "the request names no host, neither in a `Host` header nor in its target",
+            ));
         }
         let header = header.map(text);
         for host in [header, authority].into_iter().flatten() {
-            if !Authority::parse(host).is_some_and(|host| self.allows_host(host)) {
-                return Err(bad_host().with_detail(not_allowed(host)));
+            let read = Authority::parse(host);
+            if read.is_some_and(|host| self.allows_host(host)) {
+                continue;
             }
+            let is_address = read.is_some_and(|read| read.host.is_address());
+            if is_address && is_public(&self.public_paths, &head) {
+                continue;
+            }
+            return Err(bad_host().with_detail(self.host_detail(host)));
         }
         Ok(())
+    }
+
+    /// What is not allowed, what is, and what can be done.
+    fn host_detail(&self, host: &str) -> String {
+        let allowed = listed(self.hosts.iter().map(|host| &*host.text));
+        let loopback = match self.loopback {
+            true => ", and the names of loopback with any port",
+            false => "",
+        };
+        format!(
+            "{}; allowed are {allowed}{loopback}: let the proxy pass `Host` on, or allow the host \
+             (`allow_host`, in a configuration `origin.allow_hosts`)",
+            not_allowed(host)
+        )
+    }
+
+    fn origin_detail(&self, origin: &str) -> String {
+        let allowed = listed(self.origins.iter().map(|origin| &**origin));
+        let loopback = match self.loopback {
+            true => ", and pages of loopback",
+            false => "",
+        };
+        format!(
+            "{}; allowed are {allowed}{loopback}: allow the origin of the page (`allow_origin`, in \
+             a configuration `origin.allow_origins`)",
+            not_allowed(origin)
+        )
     }
 
     fn allows_host(&self, authority: Authority<'_>) -> bool {
@@ -158,7 +203,7 @@ impl Rules {
         }
         Err(AuthError::forbidden("origin_not_allowed")
             .with_description("Requests from this origin are not allowed")
-            .with_detail(not_allowed(origin)))
+            .with_detail(self.origin_detail(origin)))
     }
 
     fn allows_origin(&self, origin: &Origin<'_>) -> bool {
@@ -197,7 +242,9 @@ fn only<'a>(
         } else {
             "duplicate_origin"
         };
-        return Err(AuthError::forbidden(reason));
+        return Err(AuthError::forbidden(reason).with_detail(format!(
+            "more than one {name} header: readers would take different ones"
+        )));
     }
     Ok(first)
 }
@@ -205,6 +252,17 @@ fn only<'a>(
 /// A value that is not ASCII is none that was allowed.
 fn text(value: &HeaderValue) -> &str {
     value.to_str().unwrap_or("(not ASCII)")
+}
+
+/// How many of what is allowed a detail names.
+const LISTED: usize = 8;
+
+fn listed<'a>(allowed: impl Iterator<Item = &'a str> + Clone) -> String {
+    let named: Vec<_> = allowed.clone().take(LISTED).collect();
+    match allowed.count().saturating_sub(LISTED) {
+        0 => named.join(", "),
+        more => format!("{} and {more} more", named.join(", ")),
+    }
 }
 
 /// For traces, without the name and password that may stand in front of a host.
