@@ -113,6 +113,17 @@ pub trait Authenticate: fmt::Debug + Send + Sync + 'static {
         None
     }
 
+    /// Whether a request goes on without a credential for what it asks for: a document that
+    /// clients look for before they have one, and that the inner service may have. Its
+    /// credential is taken out. Default: none does.
+    ///
+    /// What of this the inner service answers with 401 becomes a 404 without a challenge, so
+    /// that no client is sent looking for the document by the answer to its search.
+    fn exempts(&self, head: RequestHead<'_>) -> bool {
+        let _ = head;
+        false
+    }
+
     /// The path of the resource that is protected, which no setting may make public.
     fn resource_path(&self) -> Option<&str> {
         None
@@ -164,6 +175,10 @@ impl<P: Authenticate + ?Sized> Authenticate for Arc<P> {
 
     fn answer(&self, head: RequestHead<'_>) -> Option<Response<Bytes>> {
         (**self).answer(head)
+    }
+
+    fn exempts(&self, head: RequestHead<'_>) -> bool {
+        (**self).exempts(head)
     }
 
     fn resource_path(&self) -> Option<&str> {

@@ -8,15 +8,17 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::header::{
-    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_MAX_AGE, ALLOW, CACHE_CONTROL, CONTENT_TYPE,
+    ACCEPT, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
+    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_MAX_AGE, ALLOW, CACHE_CONTROL, CONTENT_TYPE,
 };
-use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
 use tower_service::Service;
 
 use super::resource::WELL_KNOWN;
+use crate::credential::RequestHead;
+use crate::refusal;
 
 /// A document and the path it is at.
 #[derive(Clone, Debug)]
@@ -34,24 +36,27 @@ impl MetadataDocument {
         }
     }
 
-    /// The answer for a path below the well-known one; `None` for all others.
+    /// The answer for a path below the well-known one. `None` for all others, and for what
+    /// [goes on](Self::is_of_another).
     ///
     /// An unknown path there is 404, never 401: a client that looks for metadata is not to
     /// be sent looking for metadata.
-    pub(super) fn answer(&self, method: &Method, path: &str) -> Option<Response<Bytes>> {
-        let below = path.strip_prefix(WELL_KNOWN)?;
-        if !(below.is_empty() || below.starts_with('/')) {
+    pub(super) fn answer(&self, head: RequestHead<'_>) -> Option<Response<Bytes>> {
+        let path = head.uri().path();
+        if !is_well_known(path) {
             return None;
         }
-        if without_slash(path) != &*self.path {
-            let mut response = status(StatusCode::NOT_FOUND);
-            // A browser client that tries several places must see the 404.
-            response
-                .headers_mut()
-                .insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
-            return Some(response);
+        if without_slash(path) == &*self.path {
+            return Some(self.serve(head.method()));
         }
-        Some(self.serve(method))
+        (!looks_for_metadata(head)).then(refusal::no_document)
+    }
+
+    /// Whether a request looks for the metadata of another resource, which the inner service
+    /// may have: it goes on without a credential.
+    pub(super) fn is_of_another(&self, head: RequestHead<'_>) -> bool {
+        let path = head.uri().path();
+        is_well_known(path) && without_slash(path) != &*self.path && looks_for_metadata(head)
     }
 
     fn serve(&self, method: &Method) -> Response<Bytes> {
@@ -91,6 +96,57 @@ impl MetadataDocument {
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
         response
     }
+}
+
+fn is_well_known(path: &str) -> bool {
+    let below = path.strip_prefix(WELL_KNOWN);
+    below.is_some_and(|below| below.is_empty() || below.starts_with('/'))
+}
+
+/// Whether a request below the well-known path is one for metadata, to every reader. A service
+/// that looks at no path, as those of MCP do, must not take it for another one: a message is a
+/// POST, a stream is accepted as one, and a session is named.
+fn looks_for_metadata(head: RequestHead<'_>) -> bool {
+    const NAMES_A_SESSION: [HeaderName; 2] = [
+        HeaderName::from_static("mcp-session-id"),
+        HeaderName::from_static("last-event-id"),
+    ];
+    let (path, headers) = (head.uri().path(), head.headers());
+    let streams = |value: &HeaderValue| {
+        let value = value.as_bytes().to_ascii_lowercase();
+        let mut windows = value.windows(EVENT_STREAM.len());
+        windows.any(|window| window == EVENT_STREAM)
+    };
+    matches!(*head.method(), Method::GET | Method::HEAD)
+        && is_unambiguous(path)
+        && !NAMES_A_SESSION
+            .iter()
+            .any(|name| headers.contains_key(name))
+        && !headers.get_all(ACCEPT).iter().any(streams)
+}
+
+const EVENT_STREAM: &[u8] = b"event-stream";
+
+/// Whether every reader takes a path for the same one: no dot segments, no empty ones, and
+/// nothing encoded that could make one.
+fn is_unambiguous(path: &str) -> bool {
+    let is_dots = |segment: &str| matches!(segment, "." | "..");
+    let encodes = |code: &str| {
+        let (first, rest) = (code.as_bytes()[0], &code.as_bytes()[1..]);
+        matches!(
+            (first, rest.first().map(u8::to_ascii_lowercase)),
+            (b'2', Some(b'e' | b'f' | b'5')) | (b'5', Some(b'c')) | (b'0', _) | (b'3', Some(b'b'))
+        )
+    };
+    let has_code = path.match_indices('%').any(|(at, _)| {
+        let code = path.get(at + 1..at + 3);
+        code.is_none_or(encodes)
+    });
+    !path.contains("..")
+        && !path.contains("//")
+        && !path.contains(['\\', ';'])
+        && !path.split('/').any(is_dots)
+        && !has_code
 }
 
 fn without_slash(path: &str) -> &str {

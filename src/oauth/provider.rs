@@ -179,7 +179,11 @@ impl Authenticate for OAuth {
     }
 
     fn answer(&self, head: RequestHead<'_>) -> Option<Response<Bytes>> {
-        self.inner.metadata.answer(head.method(), head.uri().path())
+        self.inner.metadata.answer(head)
+    }
+
+    fn exempts(&self, head: RequestHead<'_>) -> bool {
+        self.inner.metadata.is_of_another(head)
     }
 
     fn resource_path(&self) -> Option<&str> {

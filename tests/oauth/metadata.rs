@@ -100,6 +100,194 @@ async fn other_paths_below_the_well_known_one_are_404_and_never_401() {
     }
 }
 
+/// A service that looks at no path, and answers with what reached it.
+async fn whatever<B>(
+    request: http::Request<B>,
+) -> Result<http::Response<Body>, std::convert::Infallible> {
+    let who = tower_mcp_auth::Principal::from_extensions(request.extensions());
+    let has_credential = request.headers().contains_key("authorization");
+    let answer = format!(
+        "{} {} {has_credential}",
+        request.uri().path(),
+        who.is_some()
+    );
+    Ok(http::Response::new(answer.into()))
+}
+
+/// The inner service may have the metadata of another resource.
+#[tokio::test]
+async fn metadata_of_another_resource_is_asked_for_further_in_and_nothing_else_is() {
+    const BELOW: &str = "/.well-known/oauth-protected-resource";
+    let layer = OAuthLayer::new(RESOURCE, ISSUER).unwrap();
+    let send = async |method: &str, path: &str, headers: &[(&'static str, &str)]| {
+        let method: Method = method.parse().unwrap();
+        let mut request = Request::builder().method(method).uri(path);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let service = layer.layer(tower::service_fn(whatever));
+        let response = service.oneshot(request.body(Body::empty()).unwrap());
+        let (parts, body) = response.await.unwrap().into_parts();
+        assert!(!parts.headers.contains_key("www-authenticate"), "{path}");
+        let body = body.collect().await.unwrap().to_bytes();
+        (
+            parts.status.as_u16(),
+            String::from_utf8(body.to_vec()).unwrap(),
+        )
+    };
+    for path in [
+        "", "/", "/other", "/mcp/x", "/MCP", "/a/b/c", "/%6dcp", "/a%20b", "/~a.b",
+    ] {
+        let path = format!("{BELOW}{path}");
+        for method in ["GET", "HEAD"] {
+            for headers in [
+                &[][..],
+                &[("authorization", "Bearer x")],
+                &[("authorization", "Bearer a b")],
+                &[("accept", "application/json, */*")],
+            ] {
+                let (status, seen) = send(method, &path, headers).await;
+                assert_eq!((status, &*seen), (200, &*format!("{path} false false")));
+            }
+        }
+        for method in ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "get"] {
+            let (status, seen) = send(method, &path, &[]).await;
+            assert_eq!((status, &*seen), (404, ""), "{method} {path}");
+        }
+    }
+    // Another reader could take these for another path.
+    for path in [
+        "/mcp//",
+        "//mcp",
+        "/../mcp",
+        "/..",
+        "/./mcp",
+        "/other/.",
+        "/other/..;/mcp",
+        "/;/mcp",
+        "/%2e%2e/mcp",
+        "/%2E%2e/mcp",
+        "/.%2e/mcp",
+        "/%2e/mcp",
+        "/%252e%252e/mcp",
+        "/a%2fb",
+        "/a%2Fb",
+        "/a%5cb",
+        "/a%00",
+        "/a%",
+        "/a%2",
+    ] {
+        let path = format!("{BELOW}{path}");
+        if path.parse::<http::Uri>().is_err() {
+            continue;
+        }
+        for method in ["GET", "HEAD", "POST"] {
+            let (status, seen) = send(method, &path, &[]).await;
+            assert_eq!((status, &*seen), (404, ""), "{method} {path}");
+        }
+    }
+    // A server that looks at no path would open a stream.
+    for header in [
+        ("accept", "text/event-stream"),
+        ("accept", "application/json, Text/Event-Stream"),
+        ("mcp-session-id", "stolen"),
+        ("last-event-id", "1"),
+    ] {
+        let (status, seen) = send("GET", &format!("{BELOW}/other"), &[header]).await;
+        assert_eq!((status, &*seen), (404, ""), "{header:?}");
+    }
+    // A credential in a URL cannot be taken out of it.
+    let (status, _) = async {
+        let request = Request::get(format!("{BELOW}/other?access_token=x"));
+        let service = layer.layer(tower::service_fn(whatever));
+        let response = service.oneshot(request.body(Body::empty()).unwrap()).await;
+        (response.unwrap().status().as_u16(), ())
+    }
+    .await;
+    assert_eq!(status, 400);
+}
+
+#[tokio::test]
+async fn what_further_in_asks_for_a_credential_there_is_a_404() {
+    use tower_mcp_auth::ApiKeyLayer;
+    use tower_mcp_auth::mcp::{McpScopesLayer, ScopePolicy};
+    use tower_mcp_auth::scopes::RequireScopesLayer;
+
+    async fn send<S, B>(service: S) -> (u16, HeaderMap)
+    where
+        S: tower::Service<Request<Body>, Response = http::Response<B>>,
+        S::Error: std::fmt::Debug,
+    {
+        let request = Request::get("/.well-known/oauth-protected-resource/other");
+        let response = service.oneshot(request.body(Body::empty()).unwrap()).await;
+        let (parts, _) = response.unwrap().into_parts();
+        (parts.status.as_u16(), parts.headers)
+    }
+    let oauth = || OAuthLayer::new(RESOURCE, ISSUER).unwrap();
+    let keys = ApiKeyLayer::new(["b25lLXJhbmRvbS1rZXktMTIzNA"]).unwrap();
+    let policy = ScopePolicy::builder().base("mcp:read").unwrap();
+    let operations = McpScopesLayer::new(policy.build().unwrap());
+    let scopes = RequireScopesLayer::new("mcp:read").unwrap();
+    for (status, headers) in [
+        send(oauth().layer(keys.layer(tower::service_fn(whatever)))).await,
+        send(oauth().layer(operations.layer(tower::service_fn(whatever)))).await,
+        send(oauth().layer(scopes.layer(tower::service_fn(whatever)))).await,
+    ] {
+        assert_eq!(status, 404);
+        assert!(!headers.contains_key("www-authenticate"));
+        assert_eq!(headers["access-control-allow-origin"], "*");
+    }
+}
+
+/// The paths that no route has are those of the router that is merged last.
+#[tokio::test]
+async fn two_servers_are_put_together_with_their_documents() {
+    const FILES: &str = "https://mcp.example.com/files";
+    const MAIL: &str = "https://mcp.example.com/mail";
+    let oauth = |resource| OAuthLayer::new(resource, ISSUER).unwrap();
+    let server = |path: &str| Router::new().route(path, post(async || "inside"));
+    let document = |layer: &OAuthLayer| {
+        Router::new().route_service(&layer.metadata_path(), layer.metadata_service())
+    };
+    let (files, mail) = (oauth(FILES), oauth(MAIL));
+    for (how, app) in [
+        (
+            "side by side, the first document mounted",
+            server("/files")
+                .layer(files.clone())
+                .merge(server("/mail").layer(mail.clone()))
+                .route_service(&files.metadata_path(), files.metadata_service()),
+        ),
+        (
+            "the first document inside the second layer",
+            server("/files")
+                .layer(files.clone())
+                .merge(server("/mail").merge(document(&files)).layer(mail.clone())),
+        ),
+        (
+            "the first server inside the second layer",
+            server("/files").layer(files.clone()).layer(mail.clone()),
+        ),
+        (
+            "the second server inside the first layer",
+            server("/mail").layer(mail.clone()).layer(files.clone()),
+        ),
+    ] {
+        for (path, resource) in [("files", FILES), ("mail", MAIL)] {
+            let path = format!("/.well-known/oauth-protected-resource/{path}");
+            let (status, _, body) = ask(&app, Method::GET, &path).await;
+            assert_eq!(status, StatusCode::OK, "{how}: {path}");
+            let document: Value = serde_json::from_slice(&body).unwrap();
+            assert_eq!(document["resource"], resource, "{how}");
+        }
+        let elsewhere = "/.well-known/oauth-protected-resource/calendar";
+        let (status, headers, _) = ask(&app, Method::GET, elsewhere).await;
+        assert_eq!(status, StatusCode::NOT_FOUND, "{how}");
+        assert!(!headers.contains_key("www-authenticate"), "{how}");
+        assert_eq!(headers["access-control-allow-origin"], "*", "{how}");
+    }
+}
+
 #[test]
 fn the_place_is_derived_from_the_resource_as_it_is_written() {
     let origin = "https://h.example";
