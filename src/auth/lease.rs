@@ -9,6 +9,7 @@ use http::{HeaderMap, HeaderName, Method, Request};
 use tokio::time::{Instant, Sleep};
 
 use crate::clock::Clock;
+use crate::credential::trim;
 use crate::error::ConfigError;
 use crate::refusal::Media;
 
@@ -86,7 +87,7 @@ fn is_listen(headers: &HeaderMap) -> bool {
         return false;
     }
     let mut methods = headers.get_all(MCP_METHOD).iter();
-    methods.any(|method| method.as_bytes() == LISTEN)
+    methods.any(|method| trim(method.as_bytes()) == LISTEN)
 }
 
 /// What a response may be, as far as its request tells.

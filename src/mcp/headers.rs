@@ -3,7 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::operation::{Kind, Message, Messages};
 use crate::error::{AuthError, quoted};
@@ -15,36 +15,60 @@ const NAME: HeaderName = HeaderName::from_static("mcp-name");
 /// The first revision whose headers must mirror the body.
 const MIRRORED: &str = "2026-07-28";
 
-/// The one `MCP-Protocol-Version`; two can be two revisions to two readers.
+/// The one `MCP-Protocol-Version`, without white space around it; two can be two revisions to
+/// two readers.
 pub(super) fn protocol_version(headers: &HeaderMap) -> Result<Option<&str>, AuthError> {
-    let refuse = |reason| {
+    let refuse = |reason, detail| {
         AuthError::malformed(reason)
             .with_description("The MCP-Protocol-Version header cannot be read in one way")
+            .with_detail(detail)
     };
     let mut values = headers.get_all(PROTOCOL_VERSION).iter();
     let Some(value) = values.next() else {
         return Ok(None);
     };
     if values.next().is_some() {
-        return Err(refuse("protocol_version_twice"));
+        return Err(refuse(
+            "protocol_version_twice",
+            "there is more than one MCP-Protocol-Version header",
+        ));
     }
-    match value.to_str() {
-        Ok(version) => Ok(Some(version)),
-        Err(_) => Err(refuse("protocol_version_unreadable")),
-    }
+    text(value).map(Some).ok_or_else(|| {
+        refuse(
+            "protocol_version_unreadable",
+            "the value of MCP-Protocol-Version is not visible ASCII",
+        )
+    })
+}
+
+/// A value that is ASCII, without the white space around it.
+fn text(value: &HeaderValue) -> Option<&str> {
+    Some(value.to_str().ok()?.trim_matches([' ', '\t']))
 }
 
 /// Only JSON in UTF-8 is read, and only as it is.
 pub(super) fn media_type(headers: &HeaderMap) -> Result<(), AuthError> {
     if headers.contains_key(CONTENT_ENCODING) {
-        return Err(AuthError::unsupported_media("content_encoding"));
+        return Err(AuthError::unsupported_media("content_encoding").with_detail(
+            "the request has a Content-Encoding, and its body is judged as it is: send it without",
+        ));
     }
     let mut values = headers.get_all(CONTENT_TYPE).iter();
-    let value = values.next().and_then(|value| value.to_str().ok());
-    match value {
-        Some(value) if is_json(value) && values.next().is_none() => Ok(()),
-        _ => Err(AuthError::unsupported_media("content_type")),
-    }
+    let (first, second) = (values.next(), values.next());
+    let detail = match (first, second) {
+        (Some(value), None) => match text(value) {
+            Some(value) if is_json(value) => return Ok(()),
+            Some(value) => format!("the Content-Type is {}", quoted(value)),
+            None => "the Content-Type is not ASCII".to_owned(),
+        },
+        (Some(_), Some(_)) => "there is more than one Content-Type header".to_owned(),
+        (None, _) => "the request has no Content-Type".to_owned(),
+    };
+    Err(
+        AuthError::unsupported_media("content_type").with_detail(format!(
+            "{detail}; a message is `application/json` in UTF-8"
+        )),
+    )
 }
 
 fn is_json(value: &str) -> bool {
@@ -62,18 +86,31 @@ fn is_json(value: &str) -> bool {
         })
 }
 
-/// Whether this revision mirrors the body in headers. Below, such headers mean nothing: they
-/// are neither read nor a reason to refuse.
+/// Whether this revision mirrors the body in headers, and has no sessions. Below, such headers
+/// mean nothing: they are neither read nor a reason to refuse.
+///
+/// What is no date at all is no older revision, and has to say what it means.
 pub(super) fn is_mirrored(version: Option<&str>) -> bool {
-    // Compared as text, so that what is no date at all has to say what it means.
-    version.is_some_and(|version| version >= MIRRORED)
+    let has_form = |(byte, form): (u8, u8)| match form {
+        b'-' => byte == b'-',
+        _ => byte.is_ascii_digit(),
+    };
+    version.is_some_and(|version| {
+        let is_date =
+            version.len() == MIRRORED.len() && version.bytes().zip(MIRRORED.bytes()).all(has_form);
+        // Dates of one form compare as their bytes do.
+        !is_date || version >= MIRRORED
+    })
 }
 
 /// MCP 2026-07-28, "Streamable HTTP", Server Validation.
 pub(super) fn check_mirrors(headers: &HeaderMap, messages: &Messages<'_>) -> Result<(), AuthError> {
     match messages {
         Messages::One(message) => check_message(headers, message),
-        Messages::Batch(_) => Err(mismatch("batch_with_headers", None)),
+        Messages::Batch(_) => Err(mismatch(
+            "batch_with_headers",
+            "the body is a batch, which revisions with these headers do not have",
+        )),
     }
 }
 
@@ -86,22 +123,48 @@ fn check_message(headers: &HeaderMap, message: &Message<'_>) -> Result<(), AuthE
     let is_optional = message.kind == Kind::Notification || message.method == "initialize";
     match single(headers, &METHOD)? {
         None if is_optional => {}
-        None => return Err(mismatch("mcp_method_missing", None)),
+        None => {
+            return Err(mismatch(
+                "mcp_method_missing",
+                "the request has no Mcp-Method header, which its revision asks for",
+            ));
+        }
         Some(method) if method == message.method => {}
-        Some(method) => return Err(mismatch("mcp_method_mismatch", Some(method))),
+        Some(method) => {
+            return Err(mismatch(
+                "mcp_method_mismatch",
+                format!(
+                    "Mcp-Method says {}, and the body {}",
+                    quoted(method),
+                    quoted(&message.method)
+                ),
+            ));
+        }
     }
     let is_needed = matches!(
         &*message.method,
         "tools/call" | "resources/read" | "prompts/get"
     );
     match single(headers, &NAME)? {
-        None if is_needed => Err(mismatch("mcp_name_missing", None)),
+        None if is_needed => Err(mismatch(
+            "mcp_name_missing",
+            format!(
+                "the request has no Mcp-Name header, which {} needs",
+                quoted(&message.method)
+            ),
+        )),
         None => Ok(()),
         Some(raw) => {
             // A URI may hold secrets, and who knows the id of a task may ask for it.
             let is_shown = matches!(&*message.method, "tools/call" | "prompts/get");
-            let shown = |name| Some(name).filter(|_| is_shown);
-            let name = decode(raw).ok_or_else(|| mismatch("mcp_name_unreadable", shown(raw)))?;
+            let shown = |name| match is_shown {
+                true => format!("Mcp-Name says {}", quoted(name)),
+                false => "Mcp-Name says what is not shown here".to_owned(),
+            };
+            let name = decode(raw).ok_or_else(|| {
+                let detail = format!("{}, which is no base64 of UTF-8", shown(raw));
+                mismatch("mcp_name_unreadable", detail)
+            })?;
             let [own_name, own_uri, task_id] = &message.mirrored;
             let own = match &*message.method {
                 "tools/call" | "prompts/get" => own_name,
@@ -119,7 +182,10 @@ fn check_message(headers: &HeaderMap, message: &Message<'_>) -> Result<(), AuthE
             };
             match own {
                 Some(own) if **own == *name => Ok(()),
-                _ => Err(mismatch("mcp_name_mismatch", shown(&name))),
+                _ => {
+                    let detail = format!("{}, and the body something else", shown(&name));
+                    Err(mismatch("mcp_name_mismatch", detail))
+                }
             }
         }
     }
@@ -130,10 +196,16 @@ fn single<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h st
     let Some(value) = values.next() else {
         return Ok(None);
     };
-    match (value.to_str(), values.next()) {
-        (Ok(value), None) => Ok(Some(value)),
-        (Ok(_), Some(_)) => Err(mismatch("mcp_header_twice", None)),
-        (Err(_), _) => Err(mismatch("mcp_header_unreadable", None)),
+    match (text(value), values.next()) {
+        (Some(value), None) => Ok(Some(value)),
+        (Some(_), Some(_)) => Err(mismatch(
+            "mcp_header_twice",
+            format!("there is more than one {name} header"),
+        )),
+        (None, _) => Err(mismatch(
+            "mcp_header_unreadable",
+            format!("the value of {name} is not visible ASCII"),
+        )),
     }
 }
 
@@ -148,10 +220,6 @@ fn decode(value: &str) -> Option<String> {
     }
 }
 
-fn mismatch(reason: &'static str, header: Option<&str>) -> AuthError {
-    let error = AuthError::header_mismatch(reason);
-    match header {
-        Some(header) => error.with_detail(format!("the header says {}", quoted(header))),
-        None => error,
-    }
+fn mismatch(reason: &'static str, detail: impl Into<String>) -> AuthError {
+    AuthError::header_mismatch(reason).with_detail(detail)
 }

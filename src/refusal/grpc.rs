@@ -11,6 +11,7 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, Version};
 use http_body::Frame;
 
+use crate::credential::trim;
 use crate::error::{AuthError, AuthErrorKind};
 
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
@@ -32,7 +33,7 @@ impl Media {
     }
 
     pub(crate) fn of_content_type(value: &[u8]) -> Option<Self> {
-        let essence = value
+        let essence = trim(value)
             .split(|byte| matches!(byte, b';' | b'+' | b' '))
             .next()?;
         if essence.eq_ignore_ascii_case(b"application/grpc") {

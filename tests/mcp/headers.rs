@@ -190,6 +190,65 @@ async fn from_2026_07_28_on_the_headers_equal_the_body() {
     }
 }
 
+/// HTTP/2 does not take the white space off that HTTP/1 parsers do, and it is no part of a value.
+#[tokio::test]
+async fn white_space_around_a_value_switches_no_check_off() {
+    let list = request("tools/list", &serde_json::json!({}));
+    for version in [
+        " 2026-07-28",
+        "\t2026-07-28",
+        "2026-07-28 ",
+        "  2026-07-28\t ",
+        // What is no date at all is no older revision.
+        "\"2026-07-28\"",
+        "+2026-07-28",
+        "%32026-07-28",
+        "2025-11-25, 2026-07-28",
+        "2025-11-25x",
+        "x",
+        "",
+        " ",
+    ] {
+        let version = ("mcp-protocol-version", version);
+        let answer = send(&call("get"), &[version]).await;
+        answer.refused(AuthErrorKind::HeaderMismatch, "mcp_method_missing");
+        let lie = [version, ("mcp-method", "tools/list")];
+        let answer = send(&call("delete"), &lie).await;
+        answer.refused(AuthErrorKind::HeaderMismatch, "mcp_method_mismatch");
+        let spaced = [version, ("mcp-method", " tools/list\t")];
+        send(&list, &spaced).await.admitted();
+        let spaced = [
+            version,
+            ("mcp-method", "\ttools/call"),
+            ("mcp-name", " get "),
+        ];
+        send(&call("get"), &spaced).await.admitted();
+        // A name with white space of its own is sent encoded.
+        let answer = send(&call(" get"), &spaced).await;
+        answer.refused(AuthErrorKind::HeaderMismatch, "mcp_name_mismatch");
+        let inner = [version, ("mcp-method", "tools /list")];
+        let answer = send(&list, &inner).await;
+        answer.refused(AuthErrorKind::HeaderMismatch, "mcp_method_mismatch");
+    }
+    for version in [" 2025-11-25", "2025-03-26\t"] {
+        send(&call("get"), &[("mcp-protocol-version", version)])
+            .await
+            .admitted();
+    }
+    for (content_type, admitted) in [
+        (" application/json", true),
+        ("application/json\t", true),
+        ("application /json", false),
+        ("\u{a0}application/json", false),
+    ] {
+        let mut request = post("read", call("get"));
+        let value = HeaderValue::from_bytes(content_type.as_bytes()).unwrap();
+        request.headers_mut().insert("content-type", value);
+        let answer = ask(&mcp(policy()), request).await;
+        assert_eq!(answer.reached.is_some(), admitted, "{content_type:?}");
+    }
+}
+
 #[tokio::test]
 async fn one_version_that_can_be_read() {
     let twice = [NEW, ("mcp-protocol-version", "2025-11-25")];

@@ -288,6 +288,136 @@ async fn an_answer_that_cannot_be_filtered_never_passes() {
     }
 }
 
+/// A response with these media types, or none.
+fn typed(types: &[&[u8]], chunks: &[&[u8]]) -> Response<Chunks> {
+    let mut response = response("application/json", chunks);
+    response.headers_mut().remove("content-type");
+    for media in types {
+        let media = HeaderValue::from_bytes(media).unwrap();
+        response.headers_mut().append("content-type", media);
+    }
+    response
+}
+
+const LIST: &str = r#"{"id":1,"result":{"tools":[{"name":"delete"},{"name":"get_a"}]}}"#;
+
+/// Clients search the media type for a text, look at how it begins, or read JSON from anything.
+#[tokio::test]
+async fn whatever_a_client_could_take_for_json_is_filtered() {
+    let layer = McpListsLayer::new(policy());
+    let types: &[&[&[u8]]] = &[
+        &[],
+        &[b""],
+        &[b" "],
+        &[b"application/json"],
+        &[b" application/json"],
+        &[b"APPLICATION/JSON"],
+        &[b"application/json;charset=utf-8"],
+        &[b"application/json ; charset=UTF-8"],
+        &[b"application/json, text/plain"],
+        &[b"application/jsonrequest"],
+        &[b"application/json-rpc"],
+        &[b"application/json-patch+json"],
+        &[b"application/vnd.mcp+json"],
+        &[b"Application/Vnd.MCP+JSON; v=1"],
+        &[b"application/mcp+JSON;q=\"a;b\""],
+        &[b"text/json"],
+        &[b"Text/JSON; charset=utf-8"],
+        &[b"text/x-json"],
+        &[b"text/plain"],
+        &[b"text/plain; charset=utf-8"],
+        &[b"text/plain; was=application/json"],
+        &[b"application/octet-stream"],
+        &[b"application/x-unknown"],
+        &[b"*/*"],
+        &[b"json"],
+        &[b"nonsense"],
+        &[b"\xff"],
+        &[b"application/json", b"application/json"],
+        &[b"text/html", b"application/json"],
+        &[b"text/plain", b"text/html"],
+    ];
+    for media in types {
+        for before in ["", " \r\n\t"] {
+            let text = format!("{before}{LIST}");
+            for chunks in [
+                vec![text.as_bytes()],
+                text.as_bytes().chunks(1).collect(),
+                vec![b"", text.as_bytes()],
+            ] {
+                let (status, _, body) = seen_by("read", &layer, typed(media, &chunks)).await;
+                let seen: Value = serde_json::from_slice(&body.unwrap()).unwrap();
+                assert_eq!(status, 200);
+                let tools = &seen["result"]["tools"];
+                assert_eq!(*tools, json!([{ "name": "get_a" }]), "{media:?}");
+            }
+        }
+        // What cannot be read as a list is withheld.
+        let utf_16: Vec<u8> = LIST.bytes().flat_map(|byte| [byte, 0]).collect();
+        let with_mark = [b"\xff\xfe", &*utf_16].concat();
+        let broken = r#"{"id":1,"result":{"tools":[{"name":"delete"}"#;
+        for text in [
+            broken.as_bytes(),
+            format!("\u{feff}{LIST}").as_bytes(),
+            &utf_16[..],
+            &with_mark[..],
+        ] {
+            let (_, _, body) = seen_by("read", &layer, typed(media, &[text])).await;
+            let body = body.unwrap();
+            let seen: Value = serde_json::from_slice(&body).unwrap();
+            assert_eq!(seen["error"]["code"], -32603, "{media:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_says_that_it_is_both_is_withheld() {
+    let layer = McpListsLayer::new(policy());
+    let both: [&[&[u8]]; 3] = [
+        &[b"application/json, text/event-stream"],
+        &[b"text/event-stream", b"application/json"],
+        &[b"text/event-stream; as=application/json"],
+    ];
+    for media in both {
+        let (status, _, body) = seen_by("read", &layer, typed(media, &[LIST.as_bytes()])).await;
+        assert_eq!(status, 500, "{media:?}");
+        assert!(!String::from_utf8_lossy(&body.unwrap()).contains("delete"));
+    }
+    for media in [
+        &b"Text/Event-Stream"[..],
+        b" text/event-stream;charset=utf-8",
+    ] {
+        let event = format!("data: {LIST}\n\n");
+        let (_, _, body) = seen_by("read", &layer, typed(&[media], &[event.as_bytes()])).await;
+        assert!(!String::from_utf8_lossy(&body.unwrap()).contains("delete"));
+    }
+}
+
+#[tokio::test]
+async fn what_no_client_takes_for_json_passes_as_it_was() {
+    let layer = McpListsLayer::new(policy()).max_bytes(8).unwrap();
+    for (media, text) in [
+        (&[][..], "a text of more than eight bytes"),
+        (&[&b"text/plain"[..]], "a text of more than eight bytes"),
+        (&[b"text/plain"], "  \n "),
+        (&[b"text/plain"], ""),
+        (&[], ""),
+        (&[b"application/octet-stream"], "\u{1}{\"result\":{}}"),
+        (&[b"text/html"], "{\"a page\""),
+        (&[b"image/svg+xml"], "{\"a picture\""),
+        (&[b"application/grpc+json"], "{\"a message\""),
+    ] {
+        for chunks in [vec![text.as_bytes()], text.as_bytes().chunks(1).collect()] {
+            let (status, _, body) = seen_by("read", &layer, typed(media, &chunks)).await;
+            assert_eq!((status.as_u16(), &*body.unwrap()), (200, text.as_bytes()));
+        }
+    }
+    // Trailers and errors come through.
+    let mut broken = typed(&[], &[b"te", b"xt"]);
+    broken.body_mut().broken = true;
+    assert_eq!(seen_by("read", &layer, broken).await.2, Err("reset"));
+}
+
 const STREAM: &str = "\u{feff}: hello\r\nid: 0\r\nretry: 3000\r\ndata:\r\n\r\nevent: endpoint\ndata: /messages?id=1\n\nid: 1\nevent: message\ndata: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\",\"params\":{\"tools\":[{\"name\":\"delete\"}]}}\n\n:ping\n\nid: 2\ndata: {\"id\":1,\"result\":\ndata: {\"tools\":[{\"name\":\"delete\"},\ndata: {\"name\":\"get_a\"}],\"cacheScope\":\"public\"}}\n\nid: 3\rdata:{\"id\":2,\"result\":{\"prompts\":[{\"name\":\"p\"}]}}\r\rdata: {\"id\":3,\"result\":{\"ok\":true}}\n\nid: 4\r\ndata: {\"id\":4,\r\ndata: \"result\":{\"tools\":[{\"name\":\"delete\"}]}}\r\n\r\n";
 
 const FILTERED: &str = "\u{feff}: hello\r\nid: 0\r\nretry: 3000\r\ndata:\r\n\r\nevent: endpoint\ndata: /messages?id=1\n\nid: 1\nevent: message\ndata: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\",\"params\":{\"tools\":[{\"name\":\"delete\"}]}}\n\n:ping\n\nid: 2\ndata: {\"id\":1,\"result\":\ndata: {\"tools\":[{\"name\":\"get_a\"}],\"cacheScope\":\"private\"}}\n\nid: 3\ndata: {\"id\":2,\"result\":{\"prompts\":[]}}\n\ndata: {\"id\":3,\"result\":{\"ok\":true}}\n\nid: 4\ndata: {\"id\":4,\ndata: \"result\":{\"tools\":[]}}\n\n";

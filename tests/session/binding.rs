@@ -281,6 +281,30 @@ async fn versions_decide_whether_there_are_sessions() {
     }
 }
 
+/// HTTP/2 does not take it off.
+#[tokio::test]
+async fn white_space_around_a_value_is_no_part_of_it() {
+    let layer = layer();
+    let bound = open(&layer, &alice(), "one").await;
+    for (before, after) in [(" ", ""), ("", " "), ("\t", " \t")] {
+        let id = format!("{before}{bound}{after}");
+        for version in ["2025-11-25", " 2025-11-25", "2025-06-18\t"] {
+            let headers = [(SESSION, &*id), (VERSION, version)];
+            let seen = present(&layer, &alice(), &Method::POST, &headers).await;
+            assert_eq!(seen, Ok((Some("one".to_owned()), None)), "{version:?}");
+            let seen = present(&layer, &mallory(), &Method::POST, &headers).await;
+            assert_eq!(seen, Err(UNKNOWN), "{version:?}");
+        }
+        let version = format!("{before}2026-07-28{after}");
+        let headers = [(SESSION, &*id), (VERSION, &*version)];
+        let seen = present(&layer, &alice(), &Method::POST, &headers).await;
+        assert_eq!(seen, Ok((None, None)), "{version:?}");
+    }
+    let inside = format!("{} {}", &bound[..5], &bound[5..]);
+    let seen = present(&layer, &alice(), &Method::POST, &[(SESSION, &*inside)]).await;
+    assert_eq!(seen, Err(UNKNOWN));
+}
+
 #[tokio::test]
 async fn headers_that_are_there_twice_are_refused() {
     let layer = layer();

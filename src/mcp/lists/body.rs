@@ -29,7 +29,11 @@ enum Mode {
     Json {
         view: Box<View>,
         read: Vec<u8>,
+        /// Whether that is all it can be. Otherwise its first characters decide.
+        is_said: bool,
     },
+    /// What was read of a body that is none, and then the rest.
+    Begun(Vec<u8>),
     Events {
         view: Box<View>,
         events: Events,
@@ -49,12 +53,15 @@ impl<B> ListsBody<B> {
         }
     }
 
-    pub(super) fn json(inner: B, view: View) -> Self {
+    /// Filters it as JSON; where the response does not say that it is, if it begins like a
+    /// message.
+    pub(super) fn json(inner: B, view: View, is_said: bool) -> Self {
         Self {
             inner,
             mode: Mode::Json {
                 view: Box::new(view),
                 read: Vec::new(),
+                is_said,
             },
         }
     }
@@ -94,6 +101,22 @@ fn instead_of(read: &[u8]) -> Bytes {
     refusal::internal_error(filter::id(valid))
 }
 
+/// Whether a text that begins like this may be an object or an array of JSON, in whatever
+/// encoding: what stands before it to a loose reader is passed over. `None`: not said yet.
+fn may_be_message(read: &[u8]) -> Option<bool> {
+    let read = match read {
+        // A byte order mark, whole or in part.
+        [0xEF] | [0xEF, 0xBB] => return None,
+        [0xEF, 0xBB, 0xBF, rest @ ..] => rest,
+        // Those of UTF-16, in which a list cannot be judged.
+        [0xFE | 0xFF, ..] => return Some(true),
+        read => read,
+    };
+    let is_space = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | 0);
+    let first = read.iter().find(|byte| !is_space(byte))?;
+    Some(matches!(first, b'{' | b'['))
+}
+
 /// Filters a whole answer.
 fn whole(read: Vec<u8>, view: &View) -> Bytes {
     if read.is_empty() {
@@ -124,6 +147,11 @@ impl<B: Body<Data = Bytes>> Body for ListsBody<B> {
         loop {
             match this.mode {
                 Mode::Pass => return this.inner.poll_frame(cx),
+                Mode::Begun(read) => {
+                    let read = std::mem::take(read);
+                    *this.mode = Mode::Pass;
+                    return Poll::Ready(Some(Ok(Frame::data(read.into()))));
+                }
                 Mode::Own(bytes) => {
                     let bytes = std::mem::take(bytes);
                     *this.mode = Mode::Ended;
@@ -137,7 +165,11 @@ impl<B: Body<Data = Bytes>> Body for ListsBody<B> {
                     return Poll::Ready(trailers.map(|trailers| Ok(Frame::trailers(trailers))));
                 }
                 Mode::Ended => return Poll::Ready(None),
-                Mode::Json { view, read } => {
+                Mode::Json {
+                    view,
+                    read,
+                    is_said,
+                } => {
                     let frame = match ready!(this.inner.as_mut().poll_frame(cx)) {
                         Some(Ok(frame)) => Some(frame),
                         Some(Err(error)) => return Poll::Ready(Some(Err(error))),
@@ -145,7 +177,21 @@ impl<B: Body<Data = Bytes>> Body for ListsBody<B> {
                     };
                     let trailers = match frame.map(Frame::into_data) {
                         Some(Ok(data)) => {
-                            if data.len() > view.max_bytes.saturating_sub(read.len()) {
+                            if !*is_said {
+                                read.extend_from_slice(&data);
+                                match may_be_message(read) {
+                                    Some(false) => {
+                                        *this.mode = Mode::Begun(std::mem::take(read));
+                                        continue;
+                                    }
+                                    Some(true) => *is_said = true,
+                                    None => {}
+                                }
+                                if read.len() > view.max_bytes {
+                                    telemetry::list_withheld("too_large");
+                                    *this.mode = Mode::Own(instead_of(read));
+                                }
+                            } else if data.len() > view.max_bytes.saturating_sub(read.len()) {
                                 telemetry::list_withheld("too_large");
                                 *this.mode = Mode::Own(instead_of(read));
                             } else {
@@ -156,7 +202,12 @@ impl<B: Body<Data = Bytes>> Body for ListsBody<B> {
                         Some(Err(frame)) => frame.into_trailers().ok(),
                         None => None,
                     };
-                    let bytes = whole(std::mem::take(read), view);
+                    let read = std::mem::take(read);
+                    // White space that may be the beginning of anything is no message.
+                    let bytes = match is_said {
+                        true => whole(read, view),
+                        false => read.into(),
+                    };
                     *this.mode = Mode::Trailers(trailers);
                     if !bytes.is_empty() {
                         return Poll::Ready(Some(Ok(Frame::data(bytes))));
@@ -204,7 +255,7 @@ impl<B: Body<Data = Bytes>> Body for ListsBody<B> {
         match &self.mode {
             Mode::Pass => self.inner.is_end_stream(),
             Mode::Own(bytes) => bytes.is_empty(),
-            Mode::Json { .. } | Mode::Events { .. } => false,
+            Mode::Json { .. } | Mode::Events { .. } | Mode::Begun(_) => false,
             Mode::Trailers(trailers) => trailers.is_none(),
             Mode::Ended => true,
         }
@@ -214,7 +265,7 @@ impl<B: Body<Data = Bytes>> Body for ListsBody<B> {
         match &self.mode {
             Mode::Pass => self.inner.size_hint(),
             Mode::Own(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Mode::Json { .. } | Mode::Events { .. } => SizeHint::default(),
+            Mode::Json { .. } | Mode::Events { .. } | Mode::Begun(_) => SizeHint::default(),
             Mode::Trailers(_) | Mode::Ended => SizeHint::with_exact(0),
         }
     }

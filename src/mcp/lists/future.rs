@@ -5,6 +5,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG};
 use http::{HeaderMap, HeaderName, Response};
+use http_body::Body;
 use pin_project_lite::pin_project;
 
 use super::{ListsBody, View};
@@ -74,55 +75,96 @@ impl<F> ListsFuture<F> {
     }
 }
 
+/// What a response is taken for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Media {
     Json,
     Events,
+    /// JSON to some clients, as it has no media type, or one that says little: how it begins
+    /// decides.
+    Unsaid,
+    /// JSON to some clients, and events to others.
+    Both,
 }
 
-/// What kind of messages a response can hold.
+/// Types that clients take for no message, whatever is in them. gRPC can have `json` in its
+/// type.
+const OTHERS: [&[u8]; 10] = [
+    b"application/grpc",
+    b"application/javascript",
+    b"audio/",
+    b"font/",
+    b"image/",
+    b"text/css",
+    b"text/html",
+    b"text/javascript",
+    b"text/xml",
+    b"video/",
+];
+
+/// What clients can take a response for. They search its media type for a text, look at how it
+/// begins, or read JSON from whatever they get: any type that has `json` in it is JSON, with
+/// parameters, in upper case, twice, or none at all.
 fn media(headers: &HeaderMap) -> Option<Media> {
-    let of = |value: &[u8]| {
-        let essence = value.split(|byte| *byte == b';').next()?.trim_ascii();
-        if essence.eq_ignore_ascii_case(b"text/event-stream") {
-            return Some(Media::Events);
-        }
-        let essence = essence.to_ascii_lowercase();
-        let is_json = essence == b"application/json" || essence.ends_with(b"+json");
-        is_json.then_some(Media::Json)
-    };
-    headers
-        .get_all(CONTENT_TYPE)
-        .iter()
-        .find_map(|value| of(value.as_bytes()))
+    let (mut json, mut events, mut others) = (false, false, true);
+    let mut values = headers.get_all(CONTENT_TYPE).iter().peekable();
+    if values.peek().is_none() {
+        return Some(Media::Unsaid);
+    }
+    for value in values {
+        let value = value.as_bytes().to_ascii_lowercase();
+        let value = value.trim_ascii();
+        let is_other = OTHERS.iter().any(|other| value.starts_with(other));
+        let says = |text: &[u8]| value.windows(text.len()).any(|window| window == text);
+        json |= says(b"json") && !value.starts_with(b"application/grpc");
+        events |= says(b"event-stream");
+        others &= is_other;
+    }
+    match (json, events) {
+        (true, true) => Some(Media::Both),
+        (true, false) => Some(Media::Json),
+        (false, true) => Some(Media::Events),
+        (false, false) if others => None,
+        (false, false) => Some(Media::Unsaid),
+    }
 }
 
 fn is_encoded(headers: &HeaderMap) -> bool {
-    headers
-        .get_all(CONTENT_ENCODING)
-        .iter()
-        .any(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity"))
+    headers.get_all(CONTENT_ENCODING).iter().any(|value| {
+        !value
+            .as_bytes()
+            .trim_ascii()
+            .eq_ignore_ascii_case(b"identity")
+    })
 }
 
-fn filtered<B>(
+fn filtered<B: Body>(
     response: Response<B>,
     view: View,
     no_lists: bool,
 ) -> Response<ResponseBody<ListsBody<B>>> {
-    let media = media(response.headers()).filter(|media| !(no_lists && *media == Media::Json));
+    let media = media(response.headers());
+    let media = media.filter(|media| *media == Media::Events || !no_lists);
+    // Of a response without a body the length is said all the same, as to HEAD.
+    let media = media.filter(|_| !response.body().is_end_stream());
     let Some(media) = media else {
         return response.map(|body| ResponseBody::inner(ListsBody::pass(body)));
     };
-    if is_encoded(response.headers()) {
-        telemetry::list_withheld("encoded");
+    let withheld = match media {
+        Media::Both => Some("media_type"),
+        _ => is_encoded(response.headers()).then_some("encoded"),
+    };
+    if let Some(why) = withheld {
+        telemetry::list_withheld(why);
         let (own, bytes) = refusal::internal_error_response().into_parts();
         let body = ListsBody::own(response.into_body(), bytes);
         return Response::from_parts(own, ResponseBody::inner(body));
     }
     let mut response = response.map(|body| {
         ResponseBody::inner(match media {
-            Media::Json => ListsBody::json(body, view),
             Media::Events => ListsBody::events(body, view),
+            Media::Unsaid => ListsBody::json(body, view, false),
+            Media::Json | Media::Both => ListsBody::json(body, view, true),
         })
     });
     for gone in WHOLE {
@@ -134,6 +176,7 @@ fn filtered<B>(
 impl<F, B, E> Future for ListsFuture<F>
 where
     F: Future<Output = Result<Response<B>, E>>,
+    B: Body,
 {
     type Output = Result<Response<ResponseBody<ListsBody<B>>>, E>;
 

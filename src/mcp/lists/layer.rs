@@ -18,6 +18,12 @@ const MAX_BYTES: usize = 4 * 1024 * 1024;
 /// large or unreadable is replaced by a JSON-RPC internal error, or ends its stream. So a
 /// layer that compresses goes outside of this one.
 ///
+/// JSON is what any client could take for it: a media type with `json` in it, whatever else it
+/// says (`text/json`, `application/x+json; charset=utf-8`, upper case), and an answer of no type
+/// or of one that says little (`text/plain`) that begins with `{` or `[`. A response that says
+/// both JSON and events is replaced by an error. Pages, images, sounds, fonts and gRPC pass as
+/// they are.
+///
 /// A list is what a client is shown, not a defence: calls are refused by
 /// [`McpScopesLayer`](crate::mcp::McpScopesLayer), which goes outside of this layer.
 #[derive(Clone, Debug)]

@@ -6,6 +6,7 @@ use http::{HeaderMap, HeaderValue};
 use subtle::ConstantTimeEq;
 
 use super::layer::SESSION_ID;
+use crate::credential::trim;
 use crate::mcp::key::{KEY_ID_BYTES, Keyring, MacKey, Owner};
 
 const DOMAIN: &[u8] = b"tower-mcp-auth session 1";
@@ -88,7 +89,7 @@ pub(super) fn unseal(headers: &mut HeaderMap) {
     let Some(bound) = headers.get(SESSION_ID) else {
         return;
     };
-    let bound = bound.as_bytes();
+    let bound = trim(bound.as_bytes());
     let Some((inner, [b'.', seal @ ..])) = bound
         .len()
         .checked_sub(SEAL_CHARS + 1)

@@ -5,6 +5,7 @@ use tower_layer::Layer;
 
 use super::SessionBindingService;
 use super::bind::Binder;
+use crate::credential::trim;
 use crate::error::{AuthError, ConfigError, quoted};
 use crate::mcp::headers;
 use crate::mcp::key::{Keyring, MacKey, Owner};
@@ -67,7 +68,8 @@ impl Binder {
         principal: Option<&Principal>,
     ) -> Result<(), AuthError> {
         let headers = request.headers_mut();
-        if !has_sessions(headers::protocol_version(headers)?) {
+        // The first revision whose headers mirror the body is the first without sessions.
+        if headers::is_mirrored(headers::protocol_version(headers)?) {
             headers.remove(&SESSION_ID);
             headers.remove(&LAST_EVENT_ID);
             return Ok(());
@@ -81,7 +83,7 @@ impl Binder {
             };
         };
         let inner = self
-            .unbind(Owner::of(principal), bound.as_bytes())
+            .unbind(Owner::of(principal), trim(bound.as_bytes()))
             .map_err(|why| AuthError::unknown_session().with_detail(why))?;
         // It is a part of a header value.
         let mut inner = HeaderValue::from_bytes(inner)
@@ -90,23 +92,6 @@ impl Binder {
         headers.insert(SESSION_ID, inner);
         Ok(())
     }
-}
-
-/// The first revision without sessions.
-const SESSIONLESS: &str = "2026-07-28";
-
-/// Whether a request claims a revision that has sessions: none, or a date before 2026-07-28.
-/// Dates of one form compare as their bytes do.
-fn has_sessions(version: Option<&str>) -> bool {
-    let has_form = |(byte, form): (u8, u8)| match form {
-        b'-' => byte == b'-',
-        _ => byte.is_ascii_digit(),
-    };
-    version.is_none_or(|version| {
-        version.len() == SESSIONLESS.len()
-            && version.bytes().zip(SESSIONLESS.bytes()).all(has_form)
-            && version < SESSIONLESS
-    })
 }
 
 /// The one value of a header.
@@ -119,7 +104,8 @@ fn only<'a>(
     let first = values.next();
     if values.next().is_some() {
         return Err(AuthError::malformed(reason)
-            .with_description("The request has a header twice that can be there once"));
+            .with_description("The request has a header twice that can be there once")
+            .with_detail(format!("there is more than one {name} header")));
     }
     Ok(first)
 }
