@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock};
 use crate::clock::Clock;
 use crate::observe::Observe;
 use crate::scopes::Scopes;
-use crate::telemetry::Audit;
+use crate::telemetry::{self, Audit, Told};
 
 /// One authentication scheme a refused client is told about, in a line of
 /// `WWW-Authenticate` of its own.
@@ -15,6 +15,8 @@ pub struct Challenge {
     pub(crate) scheme: Scheme,
     pub(crate) realm: Option<Cow<'static, str>>,
     pub(crate) message: Option<Cow<'static, str>>,
+    /// Whether the message is for credentials that were presented, and are bad.
+    pub(crate) message_of_bad_ones: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +40,7 @@ impl Challenge {
             },
             realm: None,
             message: None,
+            message_of_bad_ones: false,
         }
     }
 
@@ -49,6 +52,7 @@ impl Challenge {
             },
             realm: None,
             message: None,
+            message_of_bad_ones: false,
         }
     }
 
@@ -112,6 +116,13 @@ impl Challenge {
         merged
     }
 
+    /// The same message, but not for a request without a credential.
+    #[must_use]
+    pub(crate) fn of_bad_credentials(mut self) -> Self {
+        self.message_of_bad_ones = true;
+        self
+    }
+
     /// Whether one line is enough for both.
     fn stands_for(&self, other: &Self) -> bool {
         match (&self.scheme, &other.scheme) {
@@ -143,6 +154,8 @@ pub(crate) struct RefusalContext {
     /// Which refusals are not carried out. `None`: all are.
     pub(crate) observe: Option<Observe>,
     pub(crate) audit: Audit,
+    /// Whether it was told that the layer is there twice.
+    pub(crate) told_twice: Told,
 }
 
 impl RefusalContext {
@@ -153,6 +166,22 @@ impl RefusalContext {
             grpc: true,
             observe: None,
             audit: Audit::new(clock),
+            told_twice: Told::default(),
+        }
+    }
+
+    /// Whether a client answers both with the same credential.
+    pub(crate) fn asks_for_the_same(&self, other: &Self) -> bool {
+        let mut own = self.challenges.iter();
+        own.any(|own| other.challenges.iter().any(|other| own.stands_for(other)))
+    }
+
+    /// Tells once that this layer judged a request that it had judged before.
+    #[cold]
+    pub(crate) fn tell_if_twice(self: &Arc<Self>, before: &Arc<Self>) {
+        if Arc::ptr_eq(self, before) {
+            self.told_twice
+                .tell(|| telemetry::layer_twice("auth layer"));
         }
     }
 

@@ -6,6 +6,7 @@
 
 mod location;
 mod query;
+mod slips;
 
 use std::fmt;
 
@@ -14,6 +15,7 @@ use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, Request, Uri,
 
 pub use self::location::Location;
 pub(crate) use self::query::QueryNames;
+pub(crate) use self::slips::{looks_like_jwt, stands_for_nothing};
 use crate::error::AuthError;
 
 /// A credential as it was presented: its characters are good, and nothing else is known of
@@ -47,7 +49,7 @@ impl<'a> Credential<'a> {
         if is_b64token(self.value) {
             return Ok(());
         }
-        Err(malformed(&self.location.header))
+        Err(malformed(self.location, self.value))
     }
 
     /// What a credential is refused for: its characters, if these are no good, and else this.
@@ -194,7 +196,11 @@ pub(crate) fn read<'l: 'h, 'h>(
             };
             if found.is_some() {
                 return Err(AuthError::malformed("multiple_credentials")
-                    .with_description("The request carries more than one credential"));
+                    .with_description("The request carries more than one credential")
+                    .with_detail(
+                        "there is a credential for more than one of the headers and schemes that \
+                         are read: which one counts would be a guess",
+                    ));
             }
             found = Some((location, Credential { location, value }));
             break;
@@ -240,8 +246,6 @@ pub(crate) fn mark_sensitive(locations: &[Location], headers: &mut HeaderMap) {
 /// `Ok(None)`: no credential for this location. `Err`: one that cannot be accepted. Its
 /// characters are not checked here.
 fn parse<'a>(value: &'a [u8], location: &Location) -> Result<Option<&'a [u8]>, AuthError> {
-    // RFC 9110 section 5.5: white space around a field value is no part of it. HTTP/1
-    // parsers remove it, HTTP/2 and tests need not.
     let value = trim(value);
     let token = match location.scheme {
         None => value,
@@ -256,7 +260,7 @@ fn parse<'a>(value: &'a [u8], location: &Location) -> Result<Option<&'a [u8]>, A
         (None, token) => Ok(Some(token)),
         // RFC 9110 section 11.4: exactly spaces, at least one, between scheme and value.
         (Some(_), [b' ', ..]) => Ok(Some(skip_spaces(token))),
-        (Some(_), _) => Err(malformed(&location.header)),
+        (Some(_), _) => Err(malformed(location, token)),
     }
 }
 
@@ -271,15 +275,25 @@ fn after_scheme<'a>(value: &'a [u8], scheme: &str) -> Option<&'a [u8]> {
     (name.eq_ignore_ascii_case(scheme.as_bytes()) && !longer).then_some(rest)
 }
 
-fn malformed(header: &HeaderName) -> AuthError {
+fn malformed(location: &Location, value: &[u8]) -> AuthError {
     AuthError::malformed("malformed_credential")
         .with_description("The credential header is malformed")
         .with_detail(format!(
-            "the value of {header} is not one b64token of RFC 6750 section 2.1"
+            "the value of {} is not one b64token of RFC 6750 section 2.1: {}",
+            location.header,
+            slips::malformed(value, location)
         ))
 }
 
-fn trim(mut value: &[u8]) -> &[u8] {
+/// The error of a request without a credential for any of `locations`, with what it has instead.
+pub(crate) fn missing(head: RequestHead<'_>, locations: &[Location]) -> AuthError {
+    AuthError::missing().with_detail(slips::missing(head, locations))
+}
+
+/// A field value without the white space around it, which is no part of it
+/// ([RFC 9110 section 5.5](https://www.rfc-editor.org/rfc/rfc9110#section-5.5)). HTTP/1 parsers
+/// take it off; HTTP/2 lets it through.
+pub(crate) fn trim(mut value: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {
         value = rest;
     }

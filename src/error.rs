@@ -288,6 +288,17 @@ impl AuthError {
         self
     }
 
+    /// Adds to the detail, or begins it.
+    pub(crate) fn and_detail(self, more: &str) -> Self {
+        match self.detail() {
+            Some(detail) => {
+                let detail = format!("{detail}; {more}");
+                self.with_detail(detail)
+            }
+            None => self.with_detail(more),
+        }
+    }
+
     /// Says whose credential it was, which is good and does not suffice.
     #[must_use]
     pub fn of(mut self, principal: &Principal) -> Self {

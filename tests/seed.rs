@@ -289,15 +289,22 @@ async fn row_24_the_messages_switch_is_on_by_default() {
 #[tokio::test]
 async fn row_25_the_error_body_of_api_keys() {
     let layer = ApiKeyLayer::new([API_KEY]).unwrap();
-    for headers in [&[][..], &[("x-api-key", OTHER_KEY)]] {
+    // A key that was not sent is not invalid: the same body as where a token is missing.
+    for (headers, body) in [
+        (
+            &[("x-api-key", OTHER_KEY)][..],
+            r#"{"error":"Invalid API key","status":401,"type":"authentication_error"}"#,
+        ),
+        (
+            &[],
+            r#"{"error":"unauthorized","error_description":"Authentication is required","status":401,"type":"authentication_error"}"#,
+        ),
+    ] {
         let answer = ask(&layer, request(headers)).await;
         answer.error();
         assert_eq!(answer.status, 401);
         assert_eq!(answer.headers["content-type"], "application/json");
-        assert_eq!(
-            answer.text(),
-            r#"{"error":"Invalid API key","status":401,"type":"authentication_error"}"#
-        );
+        assert_eq!(answer.text(), body);
     }
 }
 

@@ -194,11 +194,14 @@ pub(super) fn refused_as(
     let label = found.map_or(STRANGER, |entry| &entry.rest.label);
     AuthError::invalid(reason)
         .with_description("The API key is not valid")
-        .with_detail(format!("presented id {}, {label}", quoted(id)))
+        .with_detail(match id {
+            "" => format!("the presented key has no id, as it is no generated one; {label}"),
+            id => format!("presented id {}, {label}", quoted(id)),
+        })
 }
 
-/// The label of a key nobody knows.
-const STRANGER: &str = "which is the id of no key that is known";
+/// The label of a key that is not known.
+const STRANGER: &str = "no key that is known is the same";
 
 fn label(key: &ApiKey) -> Box<str> {
     let own = |text: &Option<Arc<str>>| quoted(text.as_deref().unwrap_or_default());

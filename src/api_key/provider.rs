@@ -18,10 +18,10 @@ use super::used::{Hook, KeyUse};
 use crate::auth::{Accepted, Authenticate, Authentication, Shape};
 use crate::challenge::Challenge;
 use crate::clock::Clock;
-use crate::credential::{Credential, Location, RequestHead, is_b64token};
-#[cfg(feature = "api-key-store")]
-use crate::error::AuthError;
-use crate::error::ConfigError;
+use crate::credential::{
+    Credential, Location, RequestHead, is_b64token, looks_like_jwt, stands_for_nothing,
+};
+use crate::error::{AuthError, ConfigError};
 use crate::header_name;
 use crate::principal::Principal;
 
@@ -249,7 +249,7 @@ impl ApiKeys {
         let found = keys.find(credential.as_bytes(), memory.pepper.as_ref(), &self.clock);
         Authentication::Ready(match found {
             Ok(entry) => Ok(accept(entry, self.hook.as_ref(), &self.clock)),
-            Err(error) => Err(credential.refused(error)),
+            Err(error) => Err(credential.refused(with_form(error, credential.as_bytes()))),
         })
     }
 
@@ -259,7 +259,7 @@ impl ApiKeys {
             Lookup::Found(entry) => {
                 Authentication::Ready(Ok(accept(&entry, self.hook.as_ref(), &self.clock)))
             }
-            Lookup::Refused(error) => Authentication::Ready(Err(error)),
+            Lookup::Refused(error) => Authentication::Ready(Err(with_form(error, key.as_bytes()))),
             Lookup::Wait(asked) => Authentication::Pending(Box::pin(wait(
                 asked,
                 self.hook.clone(),
@@ -273,6 +273,20 @@ impl ApiKeys {
 async fn wait(asked: Asked, hook: Option<Hook>, clock: Clock) -> Result<Accepted, AuthError> {
     let entry = asked.answer(&clock).await?;
     Ok(accept(&entry, hook.as_ref(), &clock))
+}
+
+/// The error of a key that is not known, with what it may be instead.
+fn with_form(error: AuthError, key: &[u8]) -> AuthError {
+    // Looked at for all, so that all take the same time.
+    let form = match (looks_like_jwt(key), stands_for_nothing(key)) {
+        (true, _) => "it has the form of a JWT: a token sent as an API key?",
+        (_, true) => "it is a word of programs for nothing: the variable of the client has no key",
+        _ => return error,
+    };
+    match error.reason() {
+        "unknown_api_key" => error.and_detail(form),
+        _ => error,
+    }
 }
 
 fn accept(entry: &Entry, hook: Option<&Hook>, clock: &Clock) -> Accepted {
@@ -336,7 +350,8 @@ impl Authenticate for ApiKeys {
         vec![
             challenge
                 .with_realm(self.realm.to_string())
-                .with_message("Invalid API key"),
+                .with_message("Invalid API key")
+                .of_bad_credentials(),
         ]
     }
 

@@ -69,7 +69,11 @@ where
         let (context, case) = (self.state.context(), Case::new(Stage::Attempts, None));
         if let Some(left) = self.state.blocked(client) {
             let error = AuthError::too_many_requests("too_many_failed_attempts", left)
-                .with_description("There were too many failed attempts from this address");
+                .with_description("There were too many failed attempts from this address")
+                .with_detail(format!(
+                    "the address failed too often, and is heard again in {} s",
+                    left.as_secs().saturating_add(1)
+                ));
             let refusal = refuse(error, context, head, case);
             return ResponseFuture::respond(Answer::to(request, refusal));
         }

@@ -8,7 +8,7 @@ use super::judge::State;
 use super::{AuthLayer, Authenticate, Authentication, Shape};
 use crate::challenge::Challenge;
 use crate::clock::Clock;
-use crate::credential::{Credential, Location, RequestHead};
+use crate::credential::{Credential, Location, RequestHead, looks_like_jwt};
 use crate::error::{AuthError, ConfigError};
 #[cfg(feature = "jwt")]
 use crate::{
@@ -172,7 +172,12 @@ impl Routes {
                         .ok_or_else(|| nobodys(issuer.as_deref())),
                 }
             }
-            _ => Err(unaccepted()),
+            _ => Err(
+                AuthError::invalid("unaccepted_credential").with_detail(format!(
+                    "the credential in {} has the form of no provider that reads there",
+                    credential.location()
+                )),
+            ),
         }
     }
 }
@@ -191,12 +196,21 @@ fn shown(
     }
     match provider.accepts(credential) {
         true => provider.authenticate(credential, head),
-        false => refused(credential.refused(unaccepted())),
+        false => refused(credential.refused(unaccepted(provider, credential))),
     }
 }
 
-fn unaccepted() -> AuthError {
-    AuthError::invalid("unaccepted_credential")
+/// A credential that is of no kind its provider takes.
+pub(super) fn unaccepted(provider: &impl Authenticate, credential: &Credential<'_>) -> AuthError {
+    let form = match looks_like_jwt(credential.as_bytes()) {
+        true => ", and has the form of a JWT: a token in the place of another credential?",
+        false => ": it may begin with another prefix",
+    };
+    AuthError::invalid("unaccepted_credential").with_detail(format!(
+        "the credential in {} is none of those that {} takes{form}",
+        credential.location(),
+        provider.name()
+    ))
 }
 
 /// A credential in another header than its provider reads.
@@ -267,6 +281,10 @@ impl<A: Authenticate, B: Authenticate> Authenticate for Either<A, B> {
         self.left.answer(head).or_else(|| self.right.answer(head))
     }
 
+    fn exempts(&self, head: RequestHead<'_>) -> bool {
+        self.left.exempts(head) || self.right.exempts(head)
+    }
+
     fn resource_path(&self) -> Option<&str> {
         self.left
             .resource_path()
@@ -317,6 +335,7 @@ impl<P: Authenticate + Clone> AuthLayer<P> {
         left.settings.check_same(&right.settings)?;
         let provider = Either::new(left.provider, right.provider)?;
         let mut settings = left.settings;
+        settings.grpc = settings.grpc.or(right.settings.grpc);
         settings.follow(&provider);
         settings.join_hooks(&right.settings);
         Ok(AuthLayer::from_state(State { provider, settings }))

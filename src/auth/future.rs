@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, Request, Response};
+use http::{HeaderMap, HeaderName, Request, Response, StatusCode};
 use http_body::Body;
 use pin_project_lite::pin_project;
 use tower_service::Service;
@@ -17,7 +17,7 @@ use crate::credential::{self, Location, RequestHead};
 use crate::error::AuthError;
 use crate::observe::Observed;
 use crate::principal::{NoPrincipal, Principal};
-use crate::refusal::{Answer, refuse};
+use crate::refusal::{self, Answer, refuse};
 use crate::telemetry::Case;
 
 /// How an accepted request is made ready for the inner service.
@@ -36,9 +36,19 @@ pub(super) struct Afterwards {
     headers: Option<Box<HeaderMap>>,
     lease: Option<Lease>,
     observed: Option<AuthError>,
+    /// Whether a 401 becomes a 404.
+    never_challenged: bool,
 }
 
 impl Afterwards {
+    /// Turns a 401 of the inner service into a 404.
+    pub(super) fn never_challenged(self) -> Self {
+        Self {
+            never_challenged: true,
+            ..self
+        }
+    }
+
     /// Leaves the mark of a request without a principal.
     pub(super) fn of_nobody<B>(
         request: &mut Request<B>,
@@ -46,7 +56,9 @@ impl Afterwards {
         observed: Option<AuthError>,
     ) -> Self {
         let extensions = request.extensions_mut();
-        extensions.remove::<Principal>();
+        if let Some(before) = extensions.remove::<Principal>() {
+            context.tell_if_twice(before.context());
+        }
         extensions.insert(NoPrincipal {
             context: Arc::clone(context),
             observed: observed.clone(),
@@ -58,6 +70,13 @@ impl Afterwards {
     }
 
     fn apply<B>(&mut self, mut response: Response<B>) -> Response<ResponseBody<B>> {
+        if self.never_challenged {
+            match response.status() {
+                StatusCode::UNAUTHORIZED => return refusal::no_document().map(ResponseBody::own),
+                StatusCode::NOT_FOUND => refusal::show_to_pages(response.headers_mut()),
+                _ => {}
+            }
+        }
         if let Some(headers) = self.headers.take() {
             response.headers_mut().extend(*headers);
         }
@@ -153,11 +172,13 @@ impl Admission<'_> {
         let extensions = request.extensions_mut();
         extensions.remove::<NoPrincipal>();
         // This replaces the principal of a layer further out.
-        extensions.insert(accepted.principal.with_context(self.context));
+        if let Some(before) = extensions.insert(accepted.principal.with_context(self.context)) {
+            self.context.tell_if_twice(before.context());
+        }
         Afterwards {
             headers: accepted.headers,
             lease,
-            observed: None,
+            ..Afterwards::default()
         }
     }
 }

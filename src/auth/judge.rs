@@ -5,12 +5,13 @@ use http::{HeaderName, Request, Response};
 
 use super::future::{Admission, Afterwards};
 use super::settings::Settings;
-use super::{Authenticate, Authentication, PendingAuthentication};
+use super::{Authenticate, Authentication, PendingAuthentication, unaccepted};
 use crate::credential::{self, Location, RequestHead};
 use crate::error::AuthError;
 use crate::observe::Observe;
+use crate::principal::Caller;
 use crate::refusal::refuse;
-use crate::telemetry::{Case, Stopwatch};
+use crate::telemetry::{self, Case, Stopwatch};
 
 /// All that a request is judged by.
 #[derive(Clone, Debug)]
@@ -86,20 +87,27 @@ impl<P: Authenticate> State<P> {
             case.anonymous(head, &context.audit);
             return Ok(Decision::GoOn(self.pass(request, None)));
         }
+        if let Some(path) = &self.settings.resource_path {
+            path.look_at(head.uri().path());
+        }
+        if self.provider.exempts(head) {
+            case.anonymous(head, &context.audit);
+            return Ok(Decision::GoOn(self.pass(request, None).never_challenged()));
+        }
         let (location, ref credential) = match credential::read(locations, head.headers()) {
             Ok(Some(found)) => found,
             Ok(None) if self.settings.optional => {
                 case.anonymous(head, &context.audit);
                 return Ok(Decision::GoOn(self.pass(request, None)));
             }
-            Ok(None) => return Err(AuthError::missing()),
+            Ok(None) => return Err(self.missing(head)),
             Err(error) => return Err(error),
         };
         if !self.provider.checks_credentials() {
             credential.check()?;
         }
         if !self.provider.accepts(credential) {
-            return Err(credential.refused(AuthError::invalid("unaccepted_credential")));
+            return Err(credential.refused(unaccepted(&self.provider, credential)));
         }
         let header = location.header();
         let stopwatch = Stopwatch::start(&streams.clock);
@@ -143,6 +151,22 @@ impl<P: Authenticate> State<P> {
     pub(super) fn held_locations(&self) -> Option<Box<[Location]>> {
         let observe = self.settings.context.observe.as_ref();
         observe.map(|_| self.provider.locations().into())
+    }
+
+    /// Why a request has no credential: it has none, or a layer further out took it.
+    #[cold]
+    fn missing(&self, head: RequestHead<'_>) -> AuthError {
+        let own = &self.settings.context;
+        let outer = Caller::of(head.extensions()).map(|caller| caller.context);
+        if outer.is_some_and(|outer| outer.asks_for_the_same(own)) {
+            own.told_twice.tell(|| telemetry::layer_twice("auth layer"));
+            return AuthError::missing().with_detail(
+                "an auth layer further out reads the same header, and took the credential out of \
+                 the request, as these layers do: take one of the two out, or let the outer one \
+                 `forward_credential`",
+            );
+        }
+        credential::missing(head, self.provider.locations())
     }
 
     /// Takes out of a request without a principal what the inner service must not see.

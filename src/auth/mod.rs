@@ -2,7 +2,9 @@
 //!
 //! What happens to a request:
 //!
-//! 1. A document the provider serves itself (protected resource metadata) is answered.
+//! 1. A document the provider serves itself (protected resource metadata) is answered. `GET` and
+//!    `HEAD` of another metadata path go on as in step 3, because the inner service may have that
+//!    document; a 401 for it becomes a 404.
 //! 2. A credential in the query string is refused with 400, whatever else the request has.
 //! 3. A request that needs no credential ([`AuthLayer::public_path`]) goes on without a
 //!    principal, and without the credential it may have brought.
@@ -99,8 +101,23 @@
 //! crate that refuses reads it first, up to 64 KiB and for half a second. Where it is larger,
 //! slower, broken, or held back for an answer (`Expect`), the refusal says
 //! `Connection: close` (RFC 9112 section 9.6): a client that is not told would send its next
-//! request into a connection that ends. HTTP/2 has a stream for each request, and there
-//! nothing is read. The wait needs a timer of Tokio; where there is none, the connection ends.
+//! request into a connection that ends. The wait needs a timer of Tokio; where there is none, the
+//! connection ends.
+//!
+//! Over HTTP/2 every request has a stream of its own, and a server that answers before the body has
+//! ended resets it with `NO_ERROR`
+//! ([RFC 9113 section 8.1](https://www.rfc-editor.org/rfc/rfc9113#section-8.1)). Some clients, curl
+//! 7.88 among them, then drop the answer they were given. So the same small body is read first
+//! there as well, and the connection goes on in any case. Three things cannot be helped:
+//!
+//! - A body over 64 KiB, or one that takes longer than half a second (a gRPC stream of messages, a
+//!   slow upload), is not read to its end: curl 7.88 reports `Stream error in the HTTP/2 framing
+//!   layer` for a refused upload of 10 MB. Newer clients keep the answer.
+//! - A refusal by a handler or an extractor ([`Principal`](crate::Principal),
+//!   [`Granted`](crate::scopes::Granted), [`require`](crate::Principal::require)) comes after the
+//!   body was given away: whether it was read is up to the handler. Behind an
+//!   [`McpScopesLayer`](crate::mcp::McpScopesLayer) the body of a POST was read already.
+//! - A body that was announced with `Expect: 100-continue` is not asked for.
 //!
 //! Decisions are told, and [failed attempts](crate::attempts) counted, before the wait. A layer
 //! of your own that counts refusals by their responses counts late, and may never see that of a
@@ -167,7 +184,9 @@ mod shape;
 pub use self::authenticate::{Accepted, Authenticate, Authentication, PendingAuthentication};
 pub use self::body::ResponseBody;
 pub use self::either::Either;
+use self::either::unaccepted;
 pub use self::exempt::SseEndpoints;
+pub(crate) use self::exempt::{check_path, is_public};
 #[cfg(feature = "axum")]
 pub use self::extract::PrincipalRejection;
 pub use self::future::ResponseFuture;

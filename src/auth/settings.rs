@@ -8,6 +8,7 @@ use super::lease::Streams;
 use crate::challenge::RefusalContext;
 use crate::credential::QueryNames;
 use crate::error::ConfigError;
+use crate::telemetry::{self, Told};
 
 /// The settings of an auth layer.
 #[derive(Clone, Debug)]
@@ -18,7 +19,43 @@ pub(super) struct Settings {
     /// Whether who presents nothing passes, as nobody.
     pub(super) optional: bool,
     pub(super) streams: Streams,
+    /// Whether gRPC requests are refused in gRPC's form, where that was said.
+    pub(super) grpc: Option<bool>,
     pub(super) context: Arc<RefusalContext>,
+    /// Of a resource whose path something outside can cut short.
+    pub(super) resource_path: Option<ResourcePath>,
+}
+
+/// The path of a resource, and whether it was told that requests come with a part of it.
+#[derive(Clone, Debug)]
+pub(super) struct ResourcePath {
+    whole: Box<str>,
+    told: Told,
+}
+
+impl ResourcePath {
+    /// `None` for a path of one segment, of which nothing is left where one is cut off.
+    fn of(provider: &impl Authenticate) -> Option<Self> {
+        let path = provider.resource_path()?;
+        let has_more = path
+            .trim_end_matches('/')
+            .rfind('/')
+            .is_some_and(|at| at > 0);
+        has_more.then(|| Self {
+            whole: path.into(),
+            told: Told::default(),
+        })
+    }
+
+    /// Tells once of a request at a proper end of the path.
+    #[inline]
+    pub(super) fn look_at(&self, path: &str) {
+        let is_end = path.len() > 1 && path.len() < self.whole.len() && self.whole.ends_with(path);
+        if is_end && path.starts_with('/') {
+            let tell = || telemetry::path_cut_short(&self.whole, path);
+            self.told.tell(tell);
+        }
+    }
 }
 
 impl Settings {
@@ -30,7 +67,9 @@ impl Settings {
             forward_credential: false,
             optional: false,
             streams: Streams::new(provider.clock()),
+            grpc: None,
             context: Arc::new(RefusalContext::new(provider.challenges(), provider.clock())),
+            resource_path: ResourcePath::of(provider),
         }
     }
 
@@ -40,6 +79,11 @@ impl Settings {
         context.challenges = provider.challenges();
         context.audit.set_clock(provider.clock());
         self.streams.clock = provider.clock();
+        self.resource_path = ResourcePath::of(provider);
+    }
+
+    pub(super) fn set_grpc(&mut self, grpc: bool) {
+        Arc::make_mut(&mut self.context).grpc = grpc;
     }
 
     /// Tells the hooks of another layer as well.

@@ -9,6 +9,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use super::algorithm::Algorithm;
 use super::base64url;
 use super::json::{Refused, is_object, read_object};
+use crate::credential::stands_for_nothing;
 use crate::error::AuthError;
 
 /// The longest token, in bytes.
@@ -239,6 +240,14 @@ fn not_compact(token: &[u8]) -> AuthError {
     match memchr::memchr_iter(b'.', token).count() {
         4 => AuthError::invalid("encrypted_token")
             .with_detail("five parts: encrypted tokens are not accepted"),
+        0 if stands_for_nothing(token) => AuthError::invalid("not_a_jwt").with_detail(
+            "a word of programs for nothing (`undefined`, `null`): the variable of the client has \
+             no token",
+        ),
+        0 => AuthError::invalid("not_a_jwt").with_detail(
+            "one part instead of three: an opaque token, for which there is `Introspection`, or \
+             a credential of another kind",
+        ),
         dots => AuthError::invalid("not_a_jwt")
             .with_detail(format!("{} parts instead of three", dots + 1)),
     }

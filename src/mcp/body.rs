@@ -143,7 +143,7 @@ impl<B: Body<Data = Bytes>> Reading<B> {
         loop {
             let size = this.body.size_hint();
             if size.lower() > (max_bytes - this.gathered.len()) as u64 {
-                return Poll::Ready(Err(AuthError::too_large("body_too_large")));
+                return Poll::Ready(Err(too_large(max_bytes)));
             }
             let Poll::Ready(frame) = this.body.as_mut().poll_frame(cx) else {
                 let patience = *this.patience;
@@ -151,23 +151,28 @@ impl<B: Body<Data = Bytes>> Reading<B> {
                     .deadline
                     .get_or_insert_with(|| Box::pin(tokio::time::sleep(patience)));
                 ready!(deadline.as_mut().poll(cx));
-                return Poll::Ready(Err(unreadable("body_too_slow")));
+                let detail = format!("it did not end within {patience:?} (`read_timeout`)");
+                return Poll::Ready(Err(unreadable("body_too_slow", detail)));
             };
             let trailers = match frame {
                 None => None,
-                Some(Err(_)) => return Poll::Ready(Err(unreadable("body_broken"))),
+                Some(Err(_)) => {
+                    let detail = "the connection broke, or the client gave the request up";
+                    return Poll::Ready(Err(unreadable("body_broken", detail)));
+                }
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(data) => {
                         if data.is_empty() {
                             *this.empty_frames += 1;
                             if *this.empty_frames > MAX_EMPTY_FRAMES {
-                                return Poll::Ready(Err(unreadable("body_hollow")));
+                                let detail = "it came in more than a thousand empty pieces";
+                                return Poll::Ready(Err(unreadable("body_hollow", detail)));
                             }
                         }
                         // Where the size was given, what is left of it comes in one piece.
                         let rest = size.exact().and_then(|rest| usize::try_from(rest).ok());
                         if !this.gathered.add(data, rest, max_bytes) {
-                            return Poll::Ready(Err(AuthError::too_large("body_too_large")));
+                            return Poll::Ready(Err(too_large(max_bytes)));
                         }
                         continue;
                     }
@@ -182,8 +187,16 @@ impl<B: Body<Data = Bytes>> Reading<B> {
     }
 }
 
-fn unreadable(reason: &'static str) -> AuthError {
-    AuthError::malformed(reason).with_description("The request body did not arrive whole")
+fn unreadable(reason: &'static str, detail: impl Into<String>) -> AuthError {
+    AuthError::malformed(reason)
+        .with_description("The request body did not arrive whole")
+        .with_detail(detail)
+}
+
+fn too_large(max_bytes: usize) -> AuthError {
+    AuthError::too_large("body_too_large").with_detail(format!(
+        "the body has more than {max_bytes} bytes (`max_body_bytes`)"
+    ))
 }
 
 impl Gathered {

@@ -39,7 +39,8 @@ impl<'a> Messages<'a> {
                 let mut elements = json.enter(b'[')?;
                 while json.element(&mut elements)? {
                     if batch.len() == MAX_BATCH {
-                        return Err(AuthError::too_large("batch_too_long"));
+                        return Err(AuthError::too_large("batch_too_long")
+                            .with_detail(format!("more than {MAX_BATCH} messages")));
                     }
                     batch.push(Message::read(&mut json)?);
                 }
@@ -337,7 +338,8 @@ fn subscriptions<'a>(json: &mut Scanner<'a>) -> Result<Option<Vec<Cow<'a, str>>>
                 let uris = uris.get_or_insert_with(Vec::new);
                 while json.element(&mut elements)? {
                     if uris.len() == MAX_SUBSCRIPTIONS {
-                        return Err(AuthError::too_large("too_many_subscriptions"));
+                        return Err(AuthError::too_large("too_many_subscriptions")
+                            .with_detail(format!("more than {MAX_SUBSCRIPTIONS} URIs")));
                     }
                     uris.push(Field::read(json)?.needed()?);
                 }
@@ -358,6 +360,32 @@ fn subscriptions<'a>(json: &mut Scanner<'a>) -> Result<Option<Vec<Cow<'a, str>>>
 pub(super) fn confused(reason: &'static str) -> AuthError {
     AuthError::malformed(reason)
         .with_description("The request body is no JSON-RPC message that can be read in one way")
+        .with_detail(why(reason))
+}
+
+/// The same for the operator, who is shown nothing of the body.
+fn why(reason: &str) -> &'static str {
+    match reason {
+        "body_has_bom" => "the body begins with a byte order mark",
+        "body_not_utf8" => "the body is not UTF-8",
+        "body_not_json" => "the body is not JSON",
+        "body_too_deep" => "more members and elements stand inside one another than are read",
+        "lone_surrogate" => "a string has half of a surrogate pair, which readers replace",
+        "batch_empty" => "the body is an empty batch",
+        "not_json_rpc" => {
+            "the body is JSON, and neither a request nor a notification nor an answer"
+        }
+        "method_not_a_string" => "the `method` is no string",
+        "params_not_an_object" => "the `params` are no object",
+        "bad_id" => "the `id` of a request is neither a string nor a number",
+        "target_missing" => {
+            "the message does not say what it acts on: a name or URI is missing, or no string"
+        }
+        "member_twice" => "a member is there twice",
+        "reserved_member" => "a member has a name that serde_json keeps for itself",
+        "member_in_other_case" => "a member has the name of one that is judged, in another case",
+        _ => "two readers could take the body for two messages",
+    }
 }
 
 impl From<Fault> for AuthError {
@@ -366,7 +394,8 @@ impl From<Fault> for AuthError {
             Fault::Syntax => confused("body_not_json"),
             Fault::Depth => confused("body_too_deep"),
             Fault::Surrogate => confused("lone_surrogate"),
-            Fault::Long => Self::too_large("name_too_long"),
+            Fault::Long => Self::too_large("name_too_long")
+                .with_detail("the name of a member is longer than any that is compared"),
             Fault::Reserved => confused("reserved_member"),
             Fault::Twice => confused("member_twice"),
         }

@@ -163,10 +163,10 @@ impl OAuth {
         match verdict {
             Verdict::Accepted(accepted) => Ok(accepted),
             // After waiting once the store's answer is final.
-            Verdict::Wait(_) | Verdict::Ask(..) => Err(AuthError::unavailable(
-                "keys_unavailable",
-                Duration::from_secs(1),
-            )),
+            Verdict::Wait(_) | Verdict::Ask(..) => {
+                let error = AuthError::unavailable("keys_unavailable", Duration::from_secs(1));
+                Err(error.with_detail("keys were waited for once, and were then needed again"))
+            }
         }
     }
 

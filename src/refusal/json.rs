@@ -23,7 +23,11 @@ struct Body<'a> {
 
 pub(super) fn response(error: &AuthError, first: Option<&Challenge>) -> Response<Bytes> {
     let status = error.status();
-    let message = first.and_then(|challenge| challenge.message.as_deref());
+    let of_all = |challenge: &&Challenge| {
+        !(challenge.message_of_bad_ones && error.kind() == AuthErrorKind::Missing)
+    };
+    let message = first.filter(of_all);
+    let message = message.and_then(|challenge| challenge.message.as_deref());
     let (text, error_description) = match (message, error.kind()) {
         (Some(message), AuthErrorKind::Missing | AuthErrorKind::Invalid) => (message, None),
         (Some(_), _) => (error.description(), None),

@@ -115,6 +115,21 @@ pub(crate) fn server_error() -> Response<Bytes> {
     response
 }
 
+/// 404 for a document that clients look for without a credential, and that is not here.
+pub(crate) fn no_document() -> Response<Bytes> {
+    let mut response = Response::new(Bytes::new());
+    *response.status_mut() = http::StatusCode::NOT_FOUND;
+    show_to_pages(response.headers_mut());
+    response
+}
+
+/// Lets a browser client that looks for a document in several places see that it is not here.
+pub(crate) fn show_to_pages(headers: &mut HeaderMap) {
+    headers
+        .entry(http::header::ACCESS_CONTROL_ALLOW_ORIGIN)
+        .or_insert(HeaderValue::from_static("*"));
+}
+
 /// The error code of RFC 6750 section 3.1, where it has one.
 fn code(error: &AuthError) -> Option<&'static str> {
     match error.kind() {

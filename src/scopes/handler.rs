@@ -62,7 +62,10 @@ impl ScopeHierarchy {
             }
             Err(_) => Scopes::default(),
         };
-        let detail = shortfall(&lacking, principal);
+        let detail = match lacking.is_empty() {
+            true => "the handler asks for what is no scope, which cannot be granted".to_owned(),
+            false => shortfall(&lacking, principal),
+        };
         let error = AuthError::insufficient_scope(lacking).with_detail(detail);
         if context.observes(error.reason()) {
             case.observed_in_handler(&error, &context.audit);
@@ -210,7 +213,12 @@ mod axum {
             let case = Case::new(Stage::Handler, caller.principal).by(R::SCOPES);
             let Some(principal) = caller.principal else {
                 let nobody = caller.observed.cloned().or(refusal);
-                let error = nobody.unwrap_or_else(crate::AuthError::missing);
+                let error = nobody.unwrap_or_else(|| {
+                    crate::AuthError::missing().with_detail(
+                        "the handler takes a `Granted`, and the request was let through without a \
+                         credential",
+                    )
+                });
                 let response = refuse(error, caller.context, head, case);
                 return Err(PrincipalRejection::new(response));
             };

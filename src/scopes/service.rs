@@ -52,12 +52,23 @@ pub(crate) fn refused(
         (Verdict::Granted, _) => None,
         // Who brought a bad credential that was let pass need not be asked for one: to them
         // the operation is as closed as to those with a good one.
-        (Verdict::Denied, None) if caller.observed.is_none() => Some(AuthError::missing()),
+        (Verdict::Denied, None) if caller.observed.is_none() => {
+            Some(AuthError::missing().with_detail(
+                "the request was let through without a credential, and the operation is open to \
+                 nobody without one",
+            ))
+        }
         (Verdict::Denied, _) => Some(
             AuthError::forbidden("operation_denied")
-                .with_description("The operation is not open to anybody"),
+                .with_description("The operation is not open to anybody")
+                .with_detail("what is needed here denies the operation to everybody"),
         ),
-        (Verdict::Lacking(needed), None) => Some(AuthError::missing().with_scopes(needed)),
+        (Verdict::Lacking(needed), None) => {
+            let detail = format!(
+                "the request was let through without a credential, and needs \"{needed}\" here"
+            );
+            Some(AuthError::missing().with_scopes(needed).with_detail(detail))
+        }
         (Verdict::Lacking(needed), Some(principal)) => {
             let detail = shortfall(&needed, principal);
             let asked = match include_granted {

@@ -148,6 +148,28 @@ pub(crate) fn list_withheld(reason: &'static str) {
     warn!(target: TARGET, reason, "answer withheld: it cannot be filtered");
 }
 
+/// One layer, or two that read the same header, stand around one service.
+pub(crate) fn layer_twice(piece: &'static str) {
+    warn!(
+        target: TARGET,
+        piece,
+        "a layer stands twice around one service: the outer one takes out of the request what the \
+         inner one looks for; take one of them out"
+    );
+}
+
+/// A request came with a path that is the end of the resource's.
+pub(crate) fn path_cut_short(resource: &str, path: &str) {
+    warn!(
+        target: TARGET,
+        resource_path = resource,
+        path,
+        "the path of a request is the end of the resource's path: something outside (a proxy, \
+         `nest`) took the rest away; is the metadata path served there? `metadata_service` is for \
+         that"
+    );
+}
+
 /// A setting that weakens a server, said once where it is made.
 pub(crate) fn weakened(setting: &'static str, detail: &str) {
     warn!(target: TARGET, setting, detail, "authentication is weakened by configuration");

@@ -58,6 +58,13 @@
 //! `generation`; a failed one is an `error` with the `generation` that stays, the `setting` and
 //! the `error`.
 //!
+//! ## Mistakes of a deployment
+//!
+//! Each is a `warn`, once for a layer, at the first request that shows it: an auth layer that
+//! stands twice around one service (or inside another one that reads the same header), with the
+//! `piece`; and a request whose `path` is a proper end of the `resource_path`, because something
+//! outside took the rest away, which may not serve the metadata of the resource.
+//!
 //! ## Claims
 //!
 //! Claims that cannot be [read](crate::Principal::claims), and are empty for that, are an `error`
@@ -110,13 +117,14 @@ pub mod metrics;
 #[cfg(any(feature = "oauth", feature = "api-key-store"))]
 mod now_and_then;
 mod step_up;
+mod told;
 
 pub(crate) use self::audit::Audit;
 pub(crate) use self::decision::{Case, Operation, Stage};
 pub use self::decision::{DecisionRecord, Outcome};
 pub(crate) use self::events::{
-    list_withheld, no_auth_layer, no_client_address, reload_failed, reloaded, stream_ended,
-    unusable_session_id, weakened,
+    layer_twice, list_withheld, no_auth_layer, no_client_address, path_cut_short, reload_failed,
+    reloaded, stream_ended, unusable_session_id, weakened,
 };
 pub(crate) use self::meter::Stopwatch;
 #[cfg(feature = "api-key-store")]
@@ -126,3 +134,4 @@ pub(crate) use self::meter::{CallEnd, IntrospectionMeter, KeysMeter, token_cache
 #[cfg(any(feature = "oauth", feature = "api-key-store"))]
 pub(crate) use self::now_and_then::NowAndThen;
 pub use self::step_up::StepUpId;
+pub(crate) use self::told::Told;

@@ -55,6 +55,9 @@ where
     }
 }
 
+/// Reasons of providers that tests make up.
+const OF_TESTS: [&str; 6] = ["test", "bad", "no", "revoked", "badge_revoked", "late"];
+
 /// A response, and the request as it reached the service behind the layer, if it did.
 #[derive(Debug)]
 pub struct Answer {
@@ -99,6 +102,10 @@ impl Answer {
     pub fn refused(&self, kind: AuthErrorKind, reason: &str) -> &AuthError {
         let error = self.error();
         assert_eq!((error.kind(), error.reason()), (kind, reason), "{error:?}");
+        // The operator is told what is wrong, whatever it is.
+        let is_of_a_test = OF_TESTS.contains(&reason);
+        let detail = error.detail().unwrap_or_default();
+        assert!(is_of_a_test || !detail.is_empty(), "no detail: {error:?}");
         let (status, code) = match kind {
             AuthErrorKind::Missing => (401, None),
             AuthErrorKind::Malformed => (400, Some("invalid_request")),

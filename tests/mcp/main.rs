@@ -6,6 +6,7 @@
 mod common;
 
 mod bodies;
+mod details;
 mod headers;
 mod lists;
 mod operation;

@@ -11,6 +11,7 @@ mod network;
 
 mod challenges;
 mod config;
+mod details;
 mod observe;
 mod optional;
 mod routing;

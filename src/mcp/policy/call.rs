@@ -84,7 +84,12 @@ impl<'a> Call<'a> {
         let text = self.message.arguments?;
         let read = || match text.len() {
             ..=MAX_ARGUMENTS => JsonValue::read(text, MAX_DEPTH).map_err(|_| ambiguous()),
-            _ => Err(AuthError::too_large("arguments_too_large")),
+            _ => Err(
+                AuthError::too_large("arguments_too_large").with_detail(format!(
+                    "the arguments have {} bytes, and a check may ask for {MAX_ARGUMENTS} at most",
+                    text.len()
+                )),
+            ),
         };
         self.arguments.get_or_init(read).as_ref().ok()
     }
@@ -108,4 +113,7 @@ impl fmt::Debug for Call<'_> {
 fn ambiguous() -> AuthError {
     AuthError::malformed("arguments_ambiguous")
         .with_description("The arguments of the call cannot be read in one way")
+        .with_detail(
+            "an object has a member twice or with a reserved name, or a number cannot be held",
+        )
 }

@@ -13,7 +13,7 @@ use http::Method;
 use self::call::Call as TheCall;
 use self::rules::{Found, Rules};
 use super::operation::{Kind, Message, Target};
-use crate::error::AuthError;
+use crate::error::{AuthError, quoted};
 use crate::principal::Caller;
 use crate::scopes::{Needs, ScopeHierarchy, Scopes, refused};
 
@@ -139,7 +139,23 @@ impl ScopePolicy {
                 }
             }
         }
-        self.answer(needed.iter().chain(&added), caller)
+        let answer = self.answer(needed.iter().chain(&added), caller);
+        answer.map_err(|error| self.explained(error, messages))
+    }
+
+    /// Says which rule closes an operation to everybody, or that none is for it.
+    #[cold]
+    fn explained(&self, error: AuthError, messages: &[Message<'_>]) -> AuthError {
+        if error.reason() != "operation_denied" {
+            return error;
+        }
+        let table = &*self.table;
+        let mut why = messages.iter().filter_map(|message| table.closes(message));
+        match why.next() {
+            Some(why) => error.with_detail(why),
+            None if table.base.is_denied() => error.with_detail("the base scopes deny everything"),
+            None => error.with_detail("the check of the policy denies the call"),
+        }
     }
 
     /// Whether `caller` may use a method of HTTP that carries no message.
@@ -158,7 +174,18 @@ impl ScopePolicy {
             }
             (None, None) => &NOBODY,
         };
-        self.answer([&table.base, needs].into_iter(), caller)
+        let answer = self.answer([&table.base, needs].into_iter(), caller);
+        answer.map_err(|error| match error.reason() {
+            "operation_denied" => error.with_detail(match listed.is_some() {
+                true => format!("the rule for {method} denies it to everybody"),
+                false if table.base.is_denied() => "the base scopes deny everything".to_owned(),
+                false => format!(
+                    "no rule is for {}, and a server of MCP has no such method",
+                    quoted(method.as_str())
+                ),
+            }),
+            _ => error,
+        })
     }
 
     /// Whether the base scopes are there.
@@ -252,6 +279,57 @@ impl Table {
         Ok(())
     }
 
+    /// Why an operation is closed to everybody, if its rules close it. A URI is not shown: it may
+    /// hold secrets.
+    fn closes(&self, message: &Message<'_>) -> Option<String> {
+        let unlisted = self.unlisted == Unlisted::Deny;
+        let why = |found: Option<&Needs>, what: String| match found {
+            Some(needs) if needs.is_denied() => {
+                Some(format!("the rule for {what} denies it to everybody"))
+            }
+            None if unlisted => Some(format!(
+                "no rule names {what}, and what no rule names is denied (`unlisted`)"
+            )),
+            _ => None,
+        };
+        if message.kind == Kind::Answer {
+            return (self.answers.is_denied()).then(|| "answers are denied".to_owned());
+        }
+        let method = &*message.method;
+        let is_notification = method.starts_with("notifications/");
+        let of_method = match self.methods.find(method) {
+            None if is_notification && self.notifications.is_denied() => {
+                return Some("notifications are denied".to_owned());
+            }
+            None if is_notification || is_known(method) => None,
+            found => why(found, format!("the method {}", quoted(method))),
+        };
+        let of_uri = |uri: &str| match self.resources.find_uri(uri) {
+            Found::Rule(needs) => why(Some(needs), "the URI of the resource".to_owned()),
+            Found::Unlisted => why(None, "the URI of the resource".to_owned()),
+            Found::Ambiguous => None,
+        };
+        of_method.or_else(|| match &message.target {
+            Target::None => None,
+            Target::Tool(name) => why(self.tools.find(name), format!("the tool {}", quoted(name))),
+            Target::Prompt(name) => why(
+                self.prompts.find(name),
+                format!("the prompt {}", quoted(name)),
+            ),
+            Target::Resource(uri) if method == "completion/complete" && uri.contains('{') => {
+                let (rules, open) = self.resources.find_template(uri)?;
+                let mut rules = rules.into_iter();
+                let denied = rules.find(|needs| needs.is_denied());
+                match denied {
+                    None if !open => None,
+                    denied => why(denied, "URIs of the template".to_owned()),
+                }
+            }
+            Target::Resource(uri) => of_uri(uri),
+            Target::Resources(uris) => uris.iter().find_map(|uri| of_uri(uri)),
+        })
+    }
+
     fn resource(&self, uri: &str) -> Result<&Needs, AuthError> {
         match self.resources.find_uri(uri) {
             Found::Rule(needs) => Ok(needs),
@@ -302,6 +380,10 @@ impl<'t> Needed<'t> {
 fn ambiguous() -> AuthError {
     AuthError::malformed("uri_ambiguous")
         .with_description("The URI of the resource can be read in more than one way")
+        .with_detail(
+            "the URI is no absolute one, or has dot segments, encoded delimiters or a host that \
+             readers take for different ones",
+        )
 }
 
 /// The methods of MCP, all revisions. Those of notifications are not among them.

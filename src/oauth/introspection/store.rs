@@ -264,7 +264,8 @@ impl Introspector {
     ) -> Lookup {
         // Always so: a credential is ASCII.
         let Ok(token) = std::str::from_utf8(token) else {
-            return Lookup::Refused(AuthError::invalid("malformed_token"));
+            let error = AuthError::invalid("malformed_token");
+            return Lookup::Refused(error.with_detail("the token is not ASCII"));
         };
         if self.waiting.load(Ordering::Relaxed) >= self.limits.waiting {
             let detail = format!(
