@@ -146,6 +146,8 @@ pub mod telemetry;
 #[cfg(feature = "testing")]
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 pub mod testing;
+#[cfg(any(feature = "api-key-store", feature = "jwt"))]
+mod watched;
 
 pub use self::api_key::ApiKeyLayer;
 pub use self::auth::AuthLayer;

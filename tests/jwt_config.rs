@@ -1,6 +1,8 @@
 //! What cannot be configured of a `JwtLayer`.
 
 mod common;
+#[path = "jwt_keys/mod.rs"]
+mod keys;
 
 use std::time::Duration;
 

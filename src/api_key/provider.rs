@@ -46,7 +46,7 @@ pub struct ApiKeys {
 enum Source {
     Memory(Arc<Memory>),
     #[cfg(feature = "api-key-store")]
-    File(Arc<FileKeys>),
+    File(FileKeys),
     #[cfg(feature = "api-key-store")]
     Store(Arc<StoreCache>),
 }
@@ -96,7 +96,7 @@ impl ApiKeys {
 
     #[cfg(feature = "api-key-store")]
     pub(super) fn from_file(file: FileKeys) -> Self {
-        Self::with_source(Source::File(Arc::new(file)))
+        Self::with_source(Source::File(file))
     }
 
     #[cfg(feature = "api-key-store")]

@@ -13,7 +13,7 @@ use crate::error::{AuthError, ConfigError};
 #[cfg(feature = "jwt")]
 use crate::{
     error::quoted,
-    jose::{Peeked, peek_issuer},
+    jose::{Peeked, peek_issuer, peek_key_id},
 };
 
 /// Two providers behind one layer: what [`or`](AuthLayer::or) makes.
@@ -32,6 +32,9 @@ struct Routes {
     locations: Vec<Location>,
     left: Vec<Shape>,
     right: Vec<Shape>,
+    /// Whether JWTs may be told apart by the keys they name.
+    #[cfg(feature = "jwt")]
+    by_key_id: bool,
 }
 
 enum Side {
@@ -53,10 +56,13 @@ impl<A: Authenticate, B: Authenticate> Either<A, B> {
                 locations.push(location.clone());
             }
         }
+        let (of_left, of_right) = (Shape::all_of(&left), Shape::all_of(&right));
         let routes = Routes {
             locations,
-            left: Shape::all_of(&left),
-            right: Shape::all_of(&right),
+            #[cfg(feature = "jwt")]
+            by_key_id: of_left.iter().chain(&of_right).any(Shape::has_key_ids),
+            left: of_left,
+            right: of_right,
         };
         for one in &routes.left {
             for other in &routes.right {
@@ -168,8 +174,18 @@ impl Routes {
                     // The first that reads JWTs says what is wrong with it.
                     Peeked::NotJws => Ok(either(&Shape::is_opaque).unwrap_or(Side::Left)),
                     Peeked::Unreadable => Ok(either(&Shape::is_jwt).unwrap_or(Side::Left)),
-                    Peeked::Issuer(issuer) => either(&|shape| shape.is_from(issuer.as_deref()))
-                        .ok_or_else(|| nobodys(issuer.as_deref())),
+                    Peeked::Issuer(issuer) => {
+                        let is_from = |shape: &Shape| shape.is_from(issuer.as_deref());
+                        let kid = if self.by_key_id {
+                            peek_key_id(credential.as_bytes())
+                        } else {
+                            None
+                        };
+                        // One that names a key of neither is refused by the first.
+                        either(&|shape| is_from(shape) && shape.knows_key(kid.as_deref()))
+                            .or_else(|| either(&is_from))
+                            .ok_or_else(|| nobodys(issuer.as_deref()))
+                    }
                 }
             }
             _ => Err(

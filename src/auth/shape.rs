@@ -24,6 +24,9 @@ use crate::jose;
 pub struct Shape {
     location: Location,
     form: Form,
+    /// The keys its JWTs name, where those that name others are not this provider's.
+    #[cfg(feature = "jwt")]
+    key_ids: Option<Vec<Arc<str>>>,
     /// How messages call the provider.
     owner: Option<&'static str>,
 }
@@ -86,7 +89,39 @@ impl Shape {
         Self {
             location,
             form,
+            #[cfg(feature = "jwt")]
+            key_ids: None,
             owner: None,
+        }
+    }
+
+    /// JWTs that name one of these keys, or none.
+    #[cfg(feature = "jwt")]
+    pub(crate) fn with_key_ids(mut self, key_ids: Option<Vec<Arc<str>>>) -> Self {
+        self.key_ids = key_ids;
+        self
+    }
+
+    #[cfg(feature = "jwt")]
+    pub(super) fn has_key_ids(&self) -> bool {
+        self.key_ids.is_some()
+    }
+
+    /// Whether a JWT that names this key is this provider's.
+    #[cfg(feature = "jwt")]
+    pub(super) fn knows_key(&self, kid: Option<&str>) -> bool {
+        match (&self.key_ids, kid) {
+            (Some(own), Some(kid)) => own.iter().any(|own| **own == *kid),
+            _ => true,
+        }
+    }
+
+    /// Whether no JWT names a key of both.
+    #[cfg(feature = "jwt")]
+    fn has_other_keys_than(&self, other: &Self) -> bool {
+        match (&self.key_ids, &other.key_ids) {
+            (Some(one), Some(two)) => !one.iter().any(|kid| two.contains(kid)),
+            _ => false,
         }
     }
 
@@ -193,11 +228,13 @@ impl Shape {
             #[cfg(feature = "jwt")]
             (Form::Jwt(one), Form::Jwt(two)) => match (one, two) {
                 (Some(one), Some(two)) if !one.iter().any(|issuer| two.contains(issuer)) => Ok(()),
+                _ if self.has_other_keys_than(other) => Ok(()),
                 _ => Err(self.conflict(
                     other,
                     "issuer",
-                    "a JWT is told by its issuer: give each its own (`.issuer(..)`), or let them \
-                     read different headers",
+                    "a JWT is told by its issuer, or by the key it names: give each its own \
+                     (`.issuer(..)`, or `.key_id(..)` to every key), or let them read different \
+                     headers",
                 )),
             },
             #[cfg(feature = "jwt")]

@@ -1,11 +1,12 @@
 //! The JWT layer of a configuration.
 
 use super::read::{algorithms, missing, secret_at};
+use super::secret::SecretSource;
 use super::sections::Jwt;
 use super::units::Span;
 use crate::error::ConfigError;
 use crate::jose::{PublicKey, Secret};
-use crate::jwt::{JwtKey, JwtLayer, JwtLayerBuilder};
+use crate::jwt::{JwksFile, JwtKey, JwtLayer, JwtLayerBuilder};
 
 impl Jwt {
     pub(super) fn builder(&self) -> Result<JwtLayerBuilder, ConfigError> {
@@ -16,6 +17,11 @@ impl Jwt {
         }
         if let Some(kid) = &self.key_id {
             builder = builder.key_id(kid.as_str());
+        }
+        for (kid, accepted) in &self.also_accept {
+            let given = [&accepted.secret, &accepted.public_key, &accepted.jwk];
+            let accepted = key(given, &format!("jwt.also_accept.{kid}"), "")?;
+            builder = builder.also_accept(kid.as_str(), accepted);
         }
         if let Some(name) = &self.header_name {
             builder = builder.header_name(name);
@@ -54,28 +60,55 @@ impl Jwt {
     }
 
     fn key(&self) -> Result<JwtKey, ConfigError> {
-        let (path, source) = match (&self.secret, &self.public_key, &self.jwk) {
-            (Some(secret), None, None) => ("jwt.secret", secret),
-            (None, Some(key), None) => ("jwt.public_key", key),
-            (None, None, Some(key)) => ("jwt.jwk", key),
-            (None, None, None) => {
-                let why = "give one of `secret`, `public_key` and `jwk`";
-                return Err(missing("secret", "jwt.secret", why));
-            }
-            _ => {
-                let why = "`secret`, `public_key` and `jwk` contradict each other: keep one";
-                return Err(ConfigError::new("secret", why).at("jwt"));
-            }
+        let Some(section) = &self.jwks_file else {
+            let given = [&self.secret, &self.public_key, &self.jwk];
+            return key(given, "jwt", ", or `jwks_file`");
         };
-        let text = secret_at(source, path)?;
-        let text = text.expose();
-        let key = if self.secret.is_some() {
-            Secret::new(text).map(JwtKey::from)
-        } else if self.jwk.is_some() {
-            PublicKey::from_jwk(text).map(JwtKey::from)
-        } else {
-            PublicKey::from_pem(text).map(JwtKey::from)
-        };
-        key.map_err(|error| error.at(path))
+        let others = [&self.secret, &self.public_key, &self.jwk];
+        if others.into_iter().any(Option::is_some) {
+            let why = "`jwks_file` and a key beside it contradict each other: keep one";
+            return Err(ConfigError::new("jwks_file", why).at("jwt"));
+        }
+        let path = section.path.as_ref();
+        let path =
+            path.ok_or_else(|| missing("path", "jwt.jwks_file.path", "say where the keys are"))?;
+        let mut file = JwksFile::new(path);
+        if let Some(Span(interval)) = section.interval {
+            file = file.interval(interval);
+        }
+        if let Some(size) = section.max_bytes {
+            file = file.max_bytes(size.0);
+        }
+        Ok(file.into())
     }
+}
+
+/// The one key that is given, of a secret, a PEM and a JWK.
+fn key(
+    given: [&Option<SecretSource>; 3],
+    path: &str,
+    or_else: &str,
+) -> Result<JwtKey, ConfigError> {
+    let (name, source) = match given {
+        [Some(secret), None, None] => ("secret", secret),
+        [None, Some(key), None] => ("public_key", key),
+        [None, None, Some(key)] => ("jwk", key),
+        [None, None, None] => {
+            let why = format!("give one of `secret`, `public_key` and `jwk`{or_else}");
+            return Err(ConfigError::new("secret", why).at(format!("{path}.secret")));
+        }
+        _ => {
+            let why = "`secret`, `public_key` and `jwk` contradict each other: keep one";
+            return Err(ConfigError::new("secret", why).at(path));
+        }
+    };
+    let path = format!("{path}.{name}");
+    let text = secret_at(source, &path)?;
+    let text = text.expose();
+    let key = match name {
+        "secret" => Secret::new(text).map(JwtKey::from),
+        "jwk" => PublicKey::from_jwk(text).map(JwtKey::from),
+        _ => PublicKey::from_pem(text).map(JwtKey::from),
+    };
+    key.map_err(|error| error.at(path))
 }

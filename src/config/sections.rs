@@ -1,6 +1,6 @@
 //! What stands in a configuration. Whatever is left out has the default of the builders.
 
-#[cfg(feature = "oauth")]
+#[cfg(feature = "jwt")]
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
@@ -173,7 +173,8 @@ section! {
 
 #[cfg(feature = "jwt")]
 section! {
-    /// JWTs signed with a key that is held here. One of `secret`, `public_key` and `jwk`.
+    /// JWTs signed with a key that is held here. One of `secret`, `public_key`, `jwk` and
+    /// `jwks_file`.
     Jwt {
         /// The secret of an HMAC, at least 32 bytes.
         secret: Option<SecretSource>,
@@ -181,8 +182,12 @@ section! {
         public_key: Option<SecretSource>,
         /// A public key as JSON Web Key: the text, `env` or `file`.
         jwk: Option<SecretSource>,
+        /// A file with a set of public keys, which is read again when it changes.
+        jwks_file: Option<JwksFileSection>,
         /// The id tokens name the key by.
         key_id: Option<Name>,
+        /// Older keys, whose tokens are still good, by their ids.
+        also_accept: BTreeMap<String, AcceptedKey>,
         /// The algorithms tokens may be signed with.
         algorithms: Option<Texts>,
         /// The header the token is in.
@@ -207,6 +212,32 @@ section! {
         clients_are_principals: Option<bool>,
         /// The realm of the challenge.
         realm: Option<Name>,
+    }
+}
+
+#[cfg(feature = "jwt")]
+section! {
+    /// A key whose tokens are still good. One of `secret`, `public_key` and `jwk`.
+    AcceptedKey {
+        /// The secret of an HMAC, at least 32 bytes.
+        secret: Option<SecretSource>,
+        /// A public key as PEM: the text, `env` or `file`.
+        public_key: Option<SecretSource>,
+        /// A public key as JSON Web Key: the text, `env` or `file`.
+        jwk: Option<SecretSource>,
+    }
+}
+
+#[cfg(feature = "jwt")]
+section! {
+    /// A file with a set of public keys.
+    JwksFileSection {
+        /// Where it is; relative to the working directory.
+        path: Option<std::path::PathBuf>,
+        /// How often it is read; zero: once.
+        interval: Option<Span>,
+        /// How large it may be.
+        max_bytes: Option<Size>,
     }
 }
 

@@ -205,6 +205,13 @@ impl KeySource {
         }
     }
 
+    pub(crate) fn key_id(&self) -> Option<&str> {
+        match self {
+            Self::Secret(_, kid) => kid.as_deref(),
+            Self::Public(key) => key.kid.as_deref(),
+        }
+    }
+
     /// The length of a secret, in bytes.
     pub(crate) fn secret_len(&self) -> Option<usize> {
         match self {
@@ -268,9 +275,12 @@ impl VerifyingKey {
     }
 
     /// The same, for keeping.
-    #[cfg(feature = "oauth")]
     pub(crate) fn shared_kid(&self) -> Option<Arc<str>> {
         self.kid.clone()
+    }
+
+    pub(crate) fn serves(&self, alg: Algorithm) -> bool {
+        self.prepared.serves(alg)
     }
 
     pub(crate) fn verify(&self, alg: Algorithm, message: &[u8], signature: &[u8]) -> bool {

@@ -44,7 +44,6 @@ pub use self::key::{PublicKey, Secret};
 #[cfg_attr(docsrs, doc(cfg(feature = "oauth")))]
 pub use self::signing::SigningKey;
 
-#[cfg(feature = "oauth")]
 pub(crate) use self::algorithm::Family;
 pub(crate) use self::claims::{Claims, ScopeClaim};
 pub(crate) use self::compact::{Compact, Header, HeaderBuffer, PayloadBuffer};
@@ -57,9 +56,8 @@ pub(crate) use self::key::{KeyIdentity, UNKNOWN_KEY, crowded};
 #[cfg(feature = "oauth")]
 pub(crate) use self::kinds::is_other as is_other_kind;
 pub(crate) use self::known_headers::KnownHeaders;
-#[cfg(feature = "oauth")]
 pub(crate) use self::material::JwkParts;
-pub(crate) use self::peek::{Peeked, may_begin_jws, peek_issuer};
+pub(crate) use self::peek::{Peeked, may_begin_jws, peek_issuer, peek_key_id};
 pub(crate) use self::profile::{Audience, TokenProfile, check_algorithm, check_scopes, wrong_kind};
 #[cfg(feature = "oauth")]
 pub(crate) use self::profile::{Mark, mismatch};

@@ -2,7 +2,7 @@
 //! token, and nothing else.
 
 use super::base64url;
-use super::compact::{MAX_TOKEN, is_jws};
+use super::compact::{Compact, HeaderBuffer, MAX_TOKEN, is_jws};
 use super::json::{Value, read_object};
 
 /// Where a token says it is from.
@@ -29,6 +29,14 @@ pub(crate) fn peek_issuer(token: &[u8]) -> Peeked {
     base64url::decode(payload, &mut json)
         .and_then(issuer)
         .map_or(Peeked::Unreadable, Peeked::Issuer)
+}
+
+/// Reads which key a token names, without trust. `None`: it names none, or cannot be read.
+pub(crate) fn peek_key_id(token: &[u8]) -> Option<Box<str>> {
+    let token = Compact::parse(token).ok()?;
+    let mut buffer = HeaderBuffer::default();
+    let header = token.header(&mut buffer).ok()?;
+    header.kid.map(Into::into)
 }
 
 fn issuer(payload: &[u8]) -> Option<Option<Box<str>>> {

@@ -4,30 +4,54 @@ use std::time::Duration;
 
 use http::header::AUTHORIZATION;
 
-use super::keys::KeyRing;
-use super::{Jwt, JwtLayer};
+use super::keys::{KeyRing, Keys};
+use super::{JwksFile, Jwt, JwtLayer};
 use crate::clock::Clock;
 use crate::credential::Location;
 use crate::error::ConfigError;
 use crate::header_name;
 use crate::jose::{
-    Algorithm, Audience, KeySource, PublicKey, ScopeClaim, Secret, TokenProfile, VerifyingKey,
+    Algorithm, Audience, Family, KeySource, PublicKey, ScopeClaim, Secret, TokenProfile,
 };
 use crate::scopes::Scopes;
 
-/// The key of a [`JwtLayer`]: a secret or a public key, never guessed from bytes.
+/// The key of a [`JwtLayer`]: a secret or a public key, never guessed from bytes, or a file
+/// with public keys.
 #[derive(Clone, Debug)]
-pub struct JwtKey(KeySource);
+pub struct JwtKey(Held);
+
+#[derive(Clone, Debug)]
+enum Held {
+    One(KeySource),
+    File(JwksFile),
+}
 
 impl From<Secret> for JwtKey {
     fn from(secret: Secret) -> Self {
-        Self(KeySource::Secret(secret, None))
+        Self(Held::One(KeySource::Secret(secret, None)))
     }
 }
 
 impl From<PublicKey> for JwtKey {
     fn from(key: PublicKey) -> Self {
-        Self(KeySource::Public(key))
+        Self(Held::One(KeySource::Public(key)))
+    }
+}
+
+impl From<JwksFile> for JwtKey {
+    fn from(file: JwksFile) -> Self {
+        Self(Held::File(file))
+    }
+}
+
+impl JwtKey {
+    /// The same under this id. `None`: it is a file, whose keys have ids of their own.
+    fn named(self, kid: Box<str>) -> Option<KeySource> {
+        match self.0 {
+            Held::One(KeySource::Secret(secret, _)) => Some(KeySource::Secret(secret, Some(kid))),
+            Held::One(KeySource::Public(key)) => Some(KeySource::Public(key.key_id(kid))),
+            Held::File(_) => None,
+        }
     }
 }
 
@@ -36,6 +60,8 @@ impl From<PublicKey> for JwtKey {
 #[must_use]
 pub struct JwtLayerBuilder {
     key: JwtKey,
+    key_id: Option<Box<str>>,
+    also_accepted: Vec<(Box<str>, JwtKey)>,
     algorithms: Option<Vec<Algorithm>>,
     header_name: Option<String>,
     require_bearer: bool,
@@ -55,6 +81,8 @@ impl JwtLayerBuilder {
     pub(super) fn new(key: JwtKey) -> Self {
         Self {
             key,
+            key_id: None,
+            also_accepted: Vec::new(),
             algorithms: None,
             header_name: None,
             require_bearer: true,
@@ -71,7 +99,7 @@ impl JwtLayerBuilder {
         }
     }
 
-    /// Sets the algorithms a token may be signed with.
+    /// Sets the algorithms a token may be signed with. Each key serves those that go with it.
     ///
     /// Default: HS256 for a secret; for a public key the `alg` of its JWK, else RS256,
     /// ES256, ES384 or EdDSA, as its kind asks.
@@ -80,13 +108,34 @@ impl JwtLayerBuilder {
         self
     }
 
-    /// Names the key, for tokens with a `kid`: a key without an id serves only tokens
-    /// without one.
+    /// Names the key, for tokens with a `kid`. Without, a public key serves only tokens
+    /// without one, and a secret all tokens that name no other key.
     pub fn key_id(mut self, kid: impl Into<Box<str>>) -> Self {
-        self.key = JwtKey(match self.key.0 {
-            KeySource::Secret(secret, _) => KeySource::Secret(secret, Some(kid.into())),
-            KeySource::Public(key) => KeySource::Public(key.key_id(kid)),
-        });
+        self.key_id = Some(kid.into());
+        self
+    }
+
+    /// Accepts tokens of a further key as well, by its id: the old one beside the new, while
+    /// tokens of the old one live. Further calls add more.
+    ///
+    /// A token that names a key is checked with that one alone; one that names none is tried
+    /// with each key that fits its algorithm, four at most.
+    ///
+    /// ```
+    /// use tower_mcp_auth::JwtLayer;
+    /// use tower_mcp_auth::jose::Secret;
+    ///
+    /// let new = Secret::new("kR4v8sQ1xT6yB9kW3nM7pL2dF5hG0cZaVeUoIiSrKtE")?;
+    /// let old = Secret::new("jR4v8sQ1xT6yB9kW3nM7pL2dF5hG0cZaVeUoIiSrKtE")?;
+    /// let layer = JwtLayer::builder(new)
+    ///     .key_id("2026-12")
+    ///     .also_accept("2026-11", old)
+    ///     .build()?;
+    /// # let _ = layer;
+    /// # Ok::<(), tower_mcp_auth::ConfigError>(())
+    /// ```
+    pub fn also_accept(mut self, key_id: impl Into<Box<str>>, key: impl Into<JwtKey>) -> Self {
+        self.also_accepted.push((key_id.into(), key.into()));
         self
     }
 
@@ -179,15 +228,19 @@ impl JwtLayerBuilder {
     /// The finished layer.
     ///
     /// # Errors
-    /// - The list of algorithms is empty, or holds one that does not fit the key.
+    /// - The list of algorithms is empty, or holds one that fits none of the keys; or none of
+    ///   it fits one of them.
+    /// - Two keys have one id, or an id is empty; a file of keys cannot be read or has no usable
+    ///   key, or is set together with an id or with further keys.
     /// - The secret is shorter than the hash of an algorithm (32, 48 or 64 bytes).
     /// - A public key has no audience, and `dangerously_any_audience` was not said; or both
     ///   were.
     /// - The clock skew is over 300 s; a scope, header name or audience is not one, or
     ///   the scope claim is one that is checked for itself.
     pub fn build(self) -> Result<JwtLayer, ConfigError> {
-        let algorithms = self.checked_algorithms()?;
-        let audience = self.checked_audience()?;
+        let sources = self.sources()?;
+        self.check_algorithms(&sources)?;
+        let audience = self.checked_audience(&sources)?;
         TokenProfile::check_skew(self.clock_skew)?;
         if self.issuer.as_deref() == Some("") {
             return Err(ConfigError::new("issuer", "the issuer is empty"));
@@ -202,13 +255,23 @@ impl JwtLayerBuilder {
             Some(name) => ScopeClaim::named(name)?,
             None => ScopeClaim::default(),
         };
-        let key = VerifyingKey::prepare(&self.key.0, &algorithms)
-            .ok_or_else(|| ConfigError::new("key", "the key is not valid"))?;
+        let keys = match &self.key.0 {
+            Held::File(file) => Keys::File(file.open(self.algorithms.clone())?),
+            Held::One(_) => {
+                let mut ring = KeyRing::default();
+                for source in &sources {
+                    let added = ring.add(source, self.algorithms.as_deref());
+                    added.map_err(|why| ConfigError::new("key", why))?;
+                }
+                Keys::Configured(Arc::new(ring))
+            }
+        };
         Ok(JwtLayer::from_provider(Jwt {
-            keys: Arc::new(KeyRing::new(vec![key], algorithms.clone())),
+            keys,
             profile: TokenProfile {
                 provider: "jwt",
-                algorithms,
+                // Each key has its own.
+                algorithms: Vec::new(),
                 require_at_jwt: self.require_at_jwt,
                 issuer: self.issuer.map(Into::into),
                 audience,
@@ -229,53 +292,119 @@ impl JwtLayerBuilder {
         }))
     }
 
-    fn checked_algorithms(&self) -> Result<Vec<Algorithm>, ConfigError> {
-        let refuse = |message: String| Err(ConfigError::new("algorithms", message));
-        let key = &self.key.0;
-        let algorithms = match &self.algorithms {
-            None => vec![key.default_algorithm()],
-            Some(list) => list.clone(),
+    /// The keys that are configured, under their ids; none where they stand in a file.
+    fn sources(&self) -> Result<Vec<KeySource>, ConfigError> {
+        let refuse = |setting, why: &str| Err(ConfigError::new(setting, why));
+        let first = match (&self.key.0, &self.key_id) {
+            (Held::File(_), None) if self.also_accepted.is_empty() => return Ok(Vec::new()),
+            (Held::File(_), Some(_)) => {
+                return refuse(
+                    "key_id",
+                    "`key_id` and a file of keys contradict each other: put `kid` into the file",
+                );
+            }
+            (Held::File(_), None) => {
+                return refuse(
+                    "also_accept",
+                    "`also_accept` and a file of keys contradict each other: put the key into \
+                     the file",
+                );
+            }
+            (Held::One(key), None) => Some(key.clone()),
+            (Held::One(_), Some(kid)) => self.key.clone().named(kid.clone()),
         };
-        if algorithms.is_empty() {
+        let mut sources: Vec<KeySource> = first.into_iter().collect();
+        for (kid, key) in &self.also_accepted {
+            if kid.is_empty() {
+                return refuse("also_accept", "the key id is empty");
+            }
+            if sources.iter().any(|own| own.key_id() == Some(kid)) {
+                return Err(ConfigError::new(
+                    "also_accept",
+                    format!("there are two keys with the id {kid:?}; give each its own"),
+                ));
+            }
+            match key.clone().named(kid.clone()) {
+                Some(source) => sources.push(source),
+                None => {
+                    return refuse(
+                        "also_accept",
+                        "a file of keys stands alone: give it to `JwtLayer::builder`",
+                    );
+                }
+            }
+        }
+        Ok(sources)
+    }
+
+    fn check_algorithms(&self, sources: &[KeySource]) -> Result<(), ConfigError> {
+        let refuse = |message: String| Err(ConfigError::new("algorithms", message));
+        if self.algorithms.as_ref().is_some_and(Vec::is_empty) {
             return refuse("the list is empty, so no token could pass".to_owned());
         }
-        for alg in &algorithms {
-            if alg.family() != key.family() {
+        if sources.is_empty() {
+            let secret = |alg: &&Algorithm| alg.family() == Family::Hmac;
+            return match self.algorithms.iter().flatten().find(secret) {
+                Some(alg) => refuse(format!("{alg} goes with no public key; leave it out")),
+                None => Ok(()),
+            };
+        }
+        let is_alone = sources.len() == 1;
+        for alg in self.algorithms.iter().flatten() {
+            let of_kind = |key: &&KeySource| key.family() == alg.family();
+            if !sources.iter().any(|key| of_kind(&key)) {
+                let kinds: Vec<&str> = sources.iter().map(|key| key.family().name()).collect();
                 return refuse(format!(
                     "{alg} does not go with {}; list only algorithms of the key's kind",
+                    kinds.join(" and ")
+                ));
+            }
+            let declares_other =
+                |key: &KeySource| key.declared_algorithm().is_some_and(|own| own != *alg);
+            if sources.iter().filter(of_kind).all(declares_other) {
+                return refuse(format!("the JWK is for another algorithm than {alg}"));
+            }
+        }
+        for key in sources {
+            let default = [key.default_algorithm()];
+            let listed = self.algorithms.as_deref().unwrap_or(&default);
+            let served = || listed.iter().filter(|alg| alg.family() == key.family());
+            if !is_alone && served().next().is_none() {
+                return refuse(format!(
+                    "none goes with {}, which is one of the keys",
                     key.family().name()
                 ));
             }
-            if key.declared_algorithm().is_some_and(|own| own != *alg) {
-                return refuse(format!("the JWK is for another algorithm than {alg}"));
-            }
-            let needed = match alg {
-                Algorithm::HS512 => 64,
-                Algorithm::HS384 => 48,
-                _ => 32,
-            };
-            if let Some(len) = key.secret_len().filter(|len| *len < needed) {
-                return Err(ConfigError::new(
-                    "secret",
-                    format!("{alg} needs a secret of at least {needed} bytes, this has {len}"),
-                ));
+            for alg in served() {
+                let needed = match alg {
+                    Algorithm::HS512 => 64,
+                    Algorithm::HS384 => 48,
+                    _ => 32,
+                };
+                if let Some(len) = key.secret_len().filter(|len| *len < needed) {
+                    return Err(ConfigError::new(
+                        "secret",
+                        format!("{alg} needs a secret of at least {needed} bytes, this has {len}"),
+                    ));
+                }
             }
         }
-        Ok(algorithms)
+        Ok(())
     }
 
-    fn checked_audience(&self) -> Result<Audience, ConfigError> {
+    fn checked_audience(&self, sources: &[KeySource]) -> Result<Audience, ConfigError> {
         if self.audiences.iter().any(|audience| audience.is_empty()) {
             return Err(ConfigError::new("audience", "an audience is empty"));
         }
-        let is_secret = self.key.0.secret_len().is_some();
+        let is_secret = |key: &KeySource| key.secret_len().is_some();
+        let are_secrets = !sources.is_empty() && sources.iter().all(is_secret);
         match (self.audiences.is_empty(), self.any_audience) {
             (false, true) => Err(ConfigError::new(
                 "audience",
                 "`audience` and `dangerously_any_audience` contradict each other: keep one",
             )),
             (false, false) => Ok(Audience::OneOf(self.audiences.clone())),
-            (true, false) if !is_secret => Err(ConfigError::new(
+            (true, false) if !are_secrets => Err(ConfigError::new(
                 "audience",
                 "a public key needs an audience, because its owner signs tokens for others too; \
                  set `.audience(..)`, or say `.dangerously_any_audience()`",

@@ -1,13 +1,53 @@
 //! The keys of one layer.
 
 use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
 
+use arc_swap::Guard;
+
+use super::file::FileKeys;
 use crate::error::AuthError;
 use crate::jose::{
-    Algorithm, Candidates, Compact, Header, KnownHeaders, VerifyingKey, check_algorithm, select,
+    Algorithm, Candidates, Compact, Header, KeySource, KnownHeaders, VerifyingKey, check_algorithm,
+    select,
 };
 
+/// Where the keys are.
+#[derive(Clone, Debug)]
+pub(super) enum Keys {
+    Configured(Arc<KeyRing>),
+    File(FileKeys),
+}
+
+/// The keys as they are now, for the length of one look.
+pub(super) enum Current<'k> {
+    Configured(&'k KeyRing),
+    File(Guard<Arc<KeyRing>>),
+}
+
+impl Keys {
+    pub(super) fn current(&self) -> Current<'_> {
+        match self {
+            Self::Configured(ring) => Current::Configured(ring),
+            Self::File(file) => Current::File(file.watched()),
+        }
+    }
+}
+
+impl Deref for Current<'_> {
+    type Target = KeyRing;
+
+    fn deref(&self) -> &KeyRing {
+        match self {
+            Self::Configured(ring) => ring,
+            Self::File(ring) => ring,
+        }
+    }
+}
+
 /// Keys that tokens are checked with, prepared.
+#[derive(Default)]
 pub(super) struct KeyRing {
     keys: Vec<VerifyingKey>,
     /// Those of all keys together.
@@ -17,12 +57,34 @@ pub(super) struct KeyRing {
 }
 
 impl KeyRing {
-    pub(super) fn new(keys: Vec<VerifyingKey>, algorithms: Vec<Algorithm>) -> Self {
-        Self {
-            keys,
-            algorithms,
-            headers: KnownHeaders::default(),
+    /// Adds a key, for those of `algorithms` that go with it; for the one it is for where none
+    /// were set.
+    pub(super) fn add(
+        &mut self,
+        source: &KeySource,
+        algorithms: Option<&[Algorithm]>,
+    ) -> Result<(), String> {
+        let default = [source.default_algorithm()];
+        let algorithms = algorithms.unwrap_or(&default);
+        let key = VerifyingKey::prepare(source, algorithms)
+            .ok_or_else(|| "the key is not valid, or serves none of `algorithms`".to_owned())?;
+        let served = algorithms.iter().filter(|alg| key.serves(**alg));
+        for alg in served {
+            if !self.algorithms.contains(alg) {
+                self.algorithms.push(*alg);
+            }
         }
+        self.keys.push(key);
+        Ok(())
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// The ids of the keys, where every key has one.
+    pub(super) fn ids(&self) -> Option<Vec<Arc<str>>> {
+        self.keys.iter().map(VerifyingKey::shared_kid).collect()
     }
 
     pub(super) fn check_algorithm(&self, header: &Header<'_>) -> Result<Algorithm, AuthError> {

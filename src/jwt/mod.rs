@@ -1,4 +1,4 @@
-//! JWTs checked with one key of your own: an HMAC secret, or a public key.
+//! JWTs checked with keys of your own: an HMAC secret, a public key, or several.
 //!
 //! For tokens of an authorization server that publishes its keys use
 //! [`OAuthLayer`](crate::OAuthLayer).
@@ -7,6 +7,15 @@
 //! there and not past, `nbf` and `iat` are not ahead of the clock, `iss` and `aud` are what
 //! was configured, and nothing marks it as another kind of token (an ID token, say). Sizes,
 //! nesting and duplicate members are judged before any signature.
+//!
+//! # Changing a key
+//!
+//! Give keys an id (`kid`), and accept the old and the new one until the last token of the old
+//! one has expired: [`also_accept`](JwtLayerBuilder::also_accept). Public keys can stand in a
+//! file that is read again ([`JwksFile`]), so that nothing is restarted. A token with an id is
+//! checked with the key of that id alone. One without is tried with each key that fits its
+//! algorithm, four at most. A secret without an id serves the tokens that name none of the
+//! other keys.
 //!
 //! # Example
 //!
@@ -63,10 +72,12 @@
 //! ```
 
 mod builder;
+mod file;
 mod keys;
 mod layer;
 mod provider;
 
 pub use self::builder::{JwtKey, JwtLayerBuilder};
+pub use self::file::JwksFile;
 pub use self::layer::JwtLayer;
 pub use self::provider::Jwt;

@@ -2,7 +2,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-use super::keys::KeyRing;
+use super::keys::Keys;
 use crate::auth::{Accepted, Authenticate, Authentication, Shape};
 use crate::challenge::Challenge;
 use crate::clock::Clock;
@@ -15,7 +15,7 @@ use crate::scopes::Scopes;
 /// The provider of [`JwtLayer`](super::JwtLayer).
 #[derive(Clone)]
 pub struct Jwt {
-    pub(super) keys: Arc<KeyRing>,
+    pub(super) keys: Keys,
     pub(super) profile: TokenProfile,
     pub(super) required_scopes: Scopes,
     pub(super) location: [Location; 1],
@@ -39,7 +39,7 @@ impl Jwt {
         proven: &mut bool,
     ) -> Result<Accepted, AuthError> {
         let compact = Compact::parse(token)?;
-        let keys = &self.keys;
+        let keys = self.keys.current();
         let mut buffer;
         let header = match keys.headers.find(&compact) {
             Some(known) => Cow::Borrowed(known),
@@ -86,9 +86,14 @@ impl Authenticate for Jwt {
 
     fn shapes(&self) -> Vec<Shape> {
         let [location] = self.location.clone();
-        vec![match &self.profile.issuer {
+        let shape = match &self.profile.issuer {
             Some(issuer) => Shape::jwt_from(location, [Arc::clone(issuer)]),
             None => Shape::any_jwt(location),
+        };
+        // The keys of a file are others tomorrow.
+        vec![match &self.keys {
+            Keys::Configured(ring) => shape.with_key_ids(ring.ids()),
+            Keys::File(_) => shape,
         }]
     }
 
@@ -123,7 +128,7 @@ impl Authenticate for Jwt {
 impl fmt::Debug for Jwt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Jwt")
-            .field("algorithms", &self.profile.algorithms)
+            .field("keys", &self.keys)
             .field("issuer", &self.profile.issuer)
             .field("audience", &self.profile.audience)
             .field("location", &self.location)

@@ -27,6 +27,7 @@ fn the_documented_configuration_makes_all_layers() {
     for (name, secret) in [
         ("client", SECRET),
         ("jwt", "Qk3w8ZtV1nBy6HsLr0JmXc9PfUeDa2Gi"),
+        ("jwt-old", "Rk3w8ZtV1nBy6HsLr0JmXc9PfUeDa2Gj"),
         ("pepper", "Xy7cWm2QvT9zKb4RfLs8HgJd1NpEu6Aa"),
         ("api-key", KEY),
         ("session", "Lm5tRz8XqVb3NcKy7WfJhGd2PsEu9AoB"),

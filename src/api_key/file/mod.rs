@@ -4,11 +4,8 @@ mod document;
 mod time;
 mod watch;
 
-use std::fs::{File, Metadata};
-use std::io::Read;
-use std::path::PathBuf;
-use std::sync::Mutex;
-use std::sync::atomic::AtomicBool;
+use std::fs::Metadata;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tracing::warn;
@@ -19,6 +16,7 @@ use super::set::KeySet;
 use crate::error::ConfigError;
 use crate::permissions::open_to_others;
 use crate::telemetry;
+use crate::watched::Place;
 
 pub(super) use self::watch::FileKeys;
 
@@ -68,20 +66,16 @@ const TARGET: &str = "tower_mcp_auth";
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct KeyFile {
-    path: PathBuf,
+    place: Place,
     pepper: Option<Pepper>,
-    interval: Duration,
-    max_bytes: u64,
 }
 
 impl KeyFile {
     /// The file at `path`. It is read when the layer is made.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self {
-            path: path.into(),
+            place: Place::new(path.into(), 16 << 20),
             pepper: None,
-            interval: Duration::from_secs(5),
-            max_bytes: 16 << 20,
         }
     }
 
@@ -95,66 +89,45 @@ impl KeyFile {
     /// How often the file is read; 5 s. Zero: only when
     /// [`reload`](crate::api_key::ApiKeys::reload) is called.
     pub fn interval(mut self, interval: Duration) -> Self {
-        self.interval = interval;
+        self.place.interval = interval;
         self
     }
 
     /// How large the file may be, in bytes; 16 MiB. A larger one is refused whole.
     pub fn max_bytes(mut self, bytes: u64) -> Self {
-        self.max_bytes = bytes;
+        self.place.max_bytes = bytes;
         self
     }
 
     pub(super) fn open(self) -> Result<FileKeys, ConfigError> {
-        let (bytes, metadata) = self.read().map_err(|why| self.error(&why))?;
-        let keys = self.understand(&bytes).map_err(|why| self.error(&why))?;
-        self.warn_of_others(&metadata);
+        let path = &self.place.path;
+        let refuse = |why: String| error(path, &why);
+        let (bytes, metadata) = self.place.read().map_err(refuse)?;
+        let keys = understand(path, &bytes, self.pepper.as_ref()).map_err(refuse)?;
+        warn_of_others(path, &metadata);
         if keys.len() == 0 {
-            let path = &self.path;
             warn!(target: TARGET, ?path, "the API key file has no keys: every request is refused");
         }
-        Ok(FileKeys {
-            memory: Memory::new(keys, self.pepper.clone()),
-            seen: Mutex::new(watch::Seen::content(&bytes)),
-            polling: AtomicBool::new(false),
-            file: self,
-        })
+        let memory = Memory::new(keys, self.pepper.clone());
+        Ok(FileKeys::new(self, &bytes, memory))
     }
+}
 
-    fn read(&self) -> Result<(Vec<u8>, Metadata), String> {
-        let failed = |error: std::io::Error| format!("cannot be read: {error}");
-        // Opening a pipe would wait for somebody who writes.
-        if !std::fs::metadata(&self.path).map_err(failed)?.is_file() {
-            return Err("is no regular file".to_owned());
-        }
-        let file = File::open(&self.path).map_err(failed)?;
-        let metadata = file.metadata().map_err(failed)?;
-        let mut bytes = Vec::new();
-        // Not by what the metadata says: the file may grow meanwhile.
-        let limit = self.max_bytes.saturating_add(1);
-        file.take(limit).read_to_end(&mut bytes).map_err(failed)?;
-        if bytes.len() as u64 > self.max_bytes {
-            return Err(format!("is larger than {} bytes", self.max_bytes));
-        }
-        Ok((bytes, metadata))
-    }
+fn understand(path: &Path, bytes: &[u8], pepper: Option<&Pepper>) -> Result<KeySet, String> {
+    let extension = path.extension().and_then(|name| name.to_str());
+    let keys = document::read(bytes, extension.unwrap_or_default())?;
+    let keys = KeySet::collect(keys).map_err(|error| error.to_string())?;
+    keys.check_pepper(pepper)
+        .map_err(|error| error.to_string())?;
+    Ok(keys)
+}
 
-    fn understand(&self, bytes: &[u8]) -> Result<KeySet, String> {
-        let extension = self.path.extension().and_then(|name| name.to_str());
-        let keys = document::read(bytes, extension.unwrap_or_default())?;
-        let keys = KeySet::collect(keys).map_err(|error| error.to_string())?;
-        keys.check_pepper(self.pepper.as_ref())
-            .map_err(|error| error.to_string())?;
-        Ok(keys)
+fn warn_of_others(path: &Path, metadata: &Metadata) {
+    if let Some(others) = open_to_others(metadata) {
+        telemetry::weakened("key_file", &format!("{path:?} {others}"));
     }
+}
 
-    fn warn_of_others(&self, metadata: &Metadata) {
-        if let Some(others) = open_to_others(metadata) {
-            telemetry::weakened("key_file", &format!("{:?} {others}", self.path));
-        }
-    }
-
-    fn error(&self, why: &str) -> ConfigError {
-        ConfigError::new("key_file", format!("{:?} {why}", self.path))
-    }
+fn error(path: &Path, why: &str) -> ConfigError {
+    ConfigError::new("key_file", format!("{path:?} {why}"))
 }
