@@ -106,11 +106,12 @@ pub(crate) struct Permit<'a> {
 }
 
 impl Permits {
-    pub(crate) fn new(concurrent: usize) -> Self {
+    /// `unknown` of them may be about credentials that are not known; at least one.
+    pub(crate) fn new(concurrent: usize, unknown: usize) -> Self {
         let concurrent = concurrent.clamp(1, Semaphore::MAX_PERMITS);
         Self {
             all: Semaphore::new(concurrent),
-            unknown: Semaphore::new(concurrent - concurrent / 4),
+            unknown: Semaphore::new(unknown.clamp(1, concurrent)),
         }
     }
 

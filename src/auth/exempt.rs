@@ -161,9 +161,9 @@ impl SseEndpoints {
 
     /// Replaces both paths. They compare byte by byte with the path the layer sees.
     #[must_use]
-    pub fn paths(mut self, sse: impl Into<Box<str>>, messages: impl Into<Box<str>>) -> Self {
-        self.sse_path = sse.into();
-        self.messages_path = messages.into();
+    pub fn paths(mut self, sse: impl Into<String>, messages: impl Into<String>) -> Self {
+        self.sse_path = sse.into().into();
+        self.messages_path = messages.into().into();
         self
     }
 

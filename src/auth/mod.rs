@@ -75,6 +75,94 @@
 //! the layer (public paths, the end of streams, …) that differ are an error: set them after
 //! `or`.
 //!
+//! # Around other services
+//!
+//! A layer changes the type of the response's body, as tower-http's do. An axum `Router` takes
+//! that in its `.layer()`; elsewhere a line more is needed.
+//!
+//! Around the finished router everything is protected, before routing. `axum::serve` wants
+//! axum's own body back:
+//!
+//! ```no_run
+//! use axum::extract::Request;
+//! use axum::middleware::ResponseAxumBodyLayer;
+//! use axum::routing::post;
+//! use axum::{Router, ServiceExt};
+//! use tower::ServiceBuilder;
+//! use tower_mcp_auth::OAuthLayer;
+//!
+//! # async fn mcp_server() {}
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let oauth = OAuthLayer::new("https://mcp.example.com/mcp", "https://auth.example.com")?;
+//! let router = Router::new().route("/mcp", post(mcp_server));
+//! let app = ServiceBuilder::new()
+//!     .layer(ResponseAxumBodyLayer)
+//!     .layer(oauth)
+//!     .service(router);
+//!
+//! let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
+//! axum::serve(listener, ServiceExt::<Request>::into_make_service(app)).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A layer that may not be there: with and without it the body must be the same.
+//!
+//! ```
+//! use axum::Router;
+//! use axum::middleware::ResponseAxumBodyLayer;
+//! use axum::routing::post;
+//! use tower::ServiceBuilder;
+//! use tower::util::option_layer;
+//! use tower_mcp_auth::OAuthLayer;
+//!
+//! # async fn mcp_server() {}
+//! fn app(oauth: Option<OAuthLayer>) -> Router {
+//!     let oauth = oauth.map(|oauth| {
+//!         ServiceBuilder::new()
+//!             .layer(ResponseAxumBodyLayer)
+//!             .layer(oauth)
+//!     });
+//!     Router::new()
+//!         .route("/mcp", post(mcp_server))
+//!         .layer(option_layer(oauth))
+//! }
+//!
+//! let oauth = OAuthLayer::new("https://mcp.example.com/mcp", "https://auth.example.com")?;
+//! let _ = (app(Some(oauth)), app(None));
+//! # Ok::<(), tower_mcp_auth::ConfigError>(())
+//! ```
+//!
+//! A service without its type, in a field say:
+//!
+//! ```
+//! use bytes::Bytes;
+//! use http::{Request, Response};
+//! use http_body_util::Full;
+//! use tower::util::BoxCloneService;
+//! use tower::{BoxError, ServiceBuilder, ServiceExt};
+//! use tower_mcp_auth::ApiKeyLayer;
+//! use tower_mcp_auth::auth::ResponseBody;
+//!
+//! type Body = Full<Bytes>;
+//!
+//! struct Server {
+//!     service: BoxCloneService<Request<Body>, Response<ResponseBody<Body>>, BoxError>,
+//! }
+//!
+//! async fn handle(_: Request<Body>) -> Result<Response<Body>, BoxError> {
+//!     Ok(Response::default())
+//! }
+//!
+//! let service = ServiceBuilder::new()
+//!     .layer(ApiKeyLayer::new(["b25lLXJhbmRvbS1rZXktMTIzNA"])?)
+//!     .service_fn(handle);
+//! let server = Server { service: service.boxed_clone() };
+//! # let _ = server.service;
+//! # Ok::<(), tower_mcp_auth::ConfigError>(())
+//! ```
+//!
 //! # The end of streams
 //!
 //! A stream that goes on for hours would outlive the token it was opened with, and what it

@@ -50,8 +50,8 @@ impl Shape {
 
     /// What begins with `prefix`, which is no secret. It goes to this provider whatever
     /// follows. Several prefixes are several shapes; everything begins with an empty one.
-    pub fn prefixed(location: Location, prefix: impl Into<Box<str>>) -> Self {
-        let prefix = prefix.into();
+    pub fn prefixed(location: Location, prefix: impl Into<String>) -> Self {
+        let prefix = prefix.into().into_boxed_str();
         if prefix.is_empty() {
             return Self::any(location);
         }

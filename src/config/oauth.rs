@@ -1,7 +1,8 @@
 //! The OAuth layer of a configuration.
 
-use super::read::{missing, together};
-use super::sections::{Metadata, OAuth, Sections};
+use super::read::{missing, secret_at, together};
+use super::sections::{FetchSection, Metadata, OAuth, Sections};
+use super::server::key_set;
 use super::units::{Span, Texts};
 use crate::error::ConfigError;
 use crate::oauth::{
@@ -41,19 +42,9 @@ impl Sections {
         if let Some(scopes) = &oauth.required_scopes {
             builder = builder.required_scopes(&scopes.0);
         }
-        let mut client = HttpFetch::new();
-        if let Some(Span(timeout)) = oauth.fetch.connect_timeout {
-            client = client.connect_timeout(timeout);
-        }
-        if let Some(Span(timeout)) = oauth.fetch.timeout {
-            client = client.timeout(timeout);
-        }
-        if oauth.fetch.public_addresses_only {
-            client = client.public_addresses_only();
-        }
         Ok(Some(
             builder
-                .fetch(client)
+                .fetch(oauth.fetch.client()?)
                 .token_cache(oauth.token_cache()?)
                 .key_limits(oauth.key_limits()?),
         ))
@@ -76,6 +67,60 @@ impl Sections {
             }
         }
         error.at("authorization_servers")
+    }
+}
+
+impl FetchSection {
+    fn client(&self) -> Result<HttpFetch, ConfigError> {
+        let path = |key: &str| format!("oauth.fetch.{key}");
+        let contradicts = |key: &str, other: &str| {
+            let why = format!("`{other}` and `{key}` contradict each other: keep one");
+            ConfigError::new("proxy", why).at(path(key))
+        };
+        let mut client = HttpFetch::new();
+        if self.proxy_from_environment {
+            if self.proxy.is_some() {
+                return Err(contradicts("proxy_from_environment", "proxy"));
+            }
+            if self.public_addresses_only {
+                return Err(contradicts(
+                    "proxy_from_environment",
+                    "public_addresses_only",
+                ));
+            }
+            let from = HttpFetch::from_environment();
+            client = from.map_err(|error| error.at(path("proxy_from_environment")))?;
+        }
+        if let Some(proxy) = &self.proxy {
+            if self.public_addresses_only {
+                return Err(contradicts("proxy", "public_addresses_only"));
+            }
+            let url = secret_at(proxy, &path("proxy"))?;
+            let set = client.proxy(url.expose());
+            client = set.map_err(|error| error.at(path("proxy")))?;
+        }
+        if let Some(file) = &self.root_certificates_file {
+            let place = || path("root_certificates_file");
+            let pem = key_set(file).map_err(|why| {
+                let why = format!("{}: it {why}", file.display());
+                ConfigError::new("root_certificates", why).at(place())
+            })?;
+            let set = client.root_certificates(pem);
+            client = set.map_err(|error| error.at(place()))?;
+        }
+        if let Some(Span(timeout)) = self.connect_timeout {
+            client = client.connect_timeout(timeout);
+        }
+        if let Some(Span(timeout)) = self.timeout {
+            client = client.timeout(timeout);
+        }
+        if let Some(Span(timeout)) = self.idle_timeout {
+            client = client.idle_timeout(timeout);
+        }
+        if self.public_addresses_only {
+            client = client.public_addresses_only();
+        }
+        Ok(client)
     }
 }
 

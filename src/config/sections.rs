@@ -166,6 +166,14 @@ section! {
         connect_timeout: Option<Span>,
         /// How long a request may take.
         timeout: Option<Span>,
+        /// How long a connection that is not used is kept open.
+        idle_timeout: Option<Span>,
+        /// Certificate authorities that are trusted besides those of the system, as PEM.
+        root_certificates_file: Option<std::path::PathBuf>,
+        /// Sends https through the proxy at this URL, but not to this machine.
+        proxy: Option<SecretSource>,
+        /// Sends https through the proxy that HTTPS_PROXY or ALL_PROXY names, but for NO_PROXY.
+        proxy_from_environment: bool,
         /// Connects to public addresses alone.
         public_addresses_only: bool,
     }

@@ -66,7 +66,7 @@ section! {
         scopes_from_claims: Listed<ScopesFromClaim>,
         /// Asks the server about its tokens.
         introspection: Option<IntrospectionSection>,
-        /// Accepts answers without looking whom their tokens are for.
+        /// Accepts answers that do not say whom their tokens are for.
         introspection_without_audience: bool,
     }
 }
@@ -273,7 +273,7 @@ impl Server {
 const MAX_KEY_SET: u64 = 1 << 20;
 
 /// The key set in a file; the errors follow its name.
-fn key_set(path: &Path) -> Result<Vec<u8>, String> {
+pub(super) fn key_set(path: &Path) -> Result<Vec<u8>, String> {
     let failed = |error: std::io::Error| format!("cannot be read: {error}");
     // Opening a pipe would wait for somebody who writes, and some devices never end.
     if !std::fs::metadata(path).map_err(failed)?.is_file() {

@@ -141,8 +141,8 @@ impl PublicKey {
     /// Sets the key id: with one, the key serves only tokens that name it, or name none;
     /// without, only tokens that name none. An id is what tells the keys of a rotation apart.
     #[must_use]
-    pub fn key_id(mut self, kid: impl Into<Box<str>>) -> Self {
-        self.kid = Some(kid.into());
+    pub fn key_id(mut self, kid: impl Into<String>) -> Self {
+        self.kid = Some(kid.into().into());
         self
     }
 

@@ -72,11 +72,11 @@ impl SigningKey {
 
     /// Names the key, for servers that hold several of this client.
     #[must_use]
-    pub fn key_id(self, kid: impl Into<Box<str>>) -> Self {
+    pub fn key_id(self, kid: impl Into<String>) -> Self {
         let Inner { algorithm, key, .. } = &*self.0;
         Self(Arc::new(Inner {
             algorithm: *algorithm,
-            kid: Some(kid.into()),
+            kid: Some(kid.into().into()),
             key: key.clone(),
         }))
     }

@@ -14,6 +14,7 @@ use crate::jose::{
     Algorithm, Audience, Family, KeySource, PublicKey, ScopeClaim, Secret, TokenProfile,
 };
 use crate::scopes::Scopes;
+use crate::telemetry;
 
 /// The key of a [`JwtLayer`]: a secret or a public key, never guessed from bytes, or a file
 /// with public keys.
@@ -110,8 +111,8 @@ impl JwtLayerBuilder {
 
     /// Names the key, for tokens with a `kid`. Without, a public key serves only tokens
     /// without one, and a secret all tokens that name no other key.
-    pub fn key_id(mut self, kid: impl Into<Box<str>>) -> Self {
-        self.key_id = Some(kid.into());
+    pub fn key_id(mut self, kid: impl Into<String>) -> Self {
+        self.key_id = Some(kid.into().into());
         self
     }
 
@@ -134,8 +135,8 @@ impl JwtLayerBuilder {
     /// # let _ = layer;
     /// # Ok::<(), tower_mcp_auth::ConfigError>(())
     /// ```
-    pub fn also_accept(mut self, key_id: impl Into<Box<str>>, key: impl Into<JwtKey>) -> Self {
-        self.also_accepted.push((key_id.into(), key.into()));
+    pub fn also_accept(mut self, key_id: impl Into<String>, key: impl Into<JwtKey>) -> Self {
+        self.also_accepted.push((key_id.into().into(), key.into()));
         self
     }
 
@@ -160,8 +161,8 @@ impl JwtLayerBuilder {
 
     /// Requires `aud` to hold this string, or one of those given by further calls. Default
     /// for a secret: not checked.
-    pub fn audience(mut self, audience: impl Into<Box<str>>) -> Self {
-        self.audiences.push(audience.into());
+    pub fn audience(mut self, audience: impl Into<String>) -> Self {
+        self.audiences.push(audience.into().into());
         self
     }
 
@@ -170,6 +171,10 @@ impl JwtLayerBuilder {
     /// Whoever signs with that key signs for others too: a token one of them was given
     /// works here.
     pub fn dangerously_any_audience(mut self) -> Self {
+        telemetry::weakened(
+            "dangerously_any_audience",
+            "tokens of a public key are accepted whomever they are meant for",
+        );
         self.any_audience = true;
         self
     }
@@ -201,8 +206,8 @@ impl JwtLayerBuilder {
 
     /// Reads the scopes from another claim than `scope`, as a string with spaces or as an
     /// array of strings.
-    pub fn scope_claim(mut self, name: impl Into<Cow<'static, str>>) -> Self {
-        self.scope_claim = Some(name.into());
+    pub fn scope_claim(mut self, name: impl Into<String>) -> Self {
+        self.scope_claim = Some(name.into().into());
         self
     }
 

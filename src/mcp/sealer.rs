@@ -96,8 +96,8 @@ impl PrincipalSealer {
 
     /// Names what the values are for: those of one purpose cannot be opened for another.
     /// Default: no name.
-    pub fn purpose(mut self, purpose: impl Into<Box<str>>) -> Self {
-        Arc::make_mut(&mut self.inner).purpose = purpose.into();
+    pub fn purpose(mut self, purpose: impl Into<String>) -> Self {
+        Arc::make_mut(&mut self.inner).purpose = purpose.into().into();
         self
     }
 

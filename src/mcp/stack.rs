@@ -62,6 +62,41 @@ use crate::auth::{AuthLayer, Authenticate};
 /// # let _ = app;
 /// # Ok::<(), tower_mcp_auth::ConfigError>(())
 /// ```
+///
+/// With a [`policy`](Self::policy) the stack changes the type of the request's body, and what
+/// `axum::middleware::from_fn` makes takes axum's own alone. In a `.layer()` each, axum turns one
+/// into the other; in one `ServiceBuilder` nobody does.
+///
+/// ```
+/// use axum::Router;
+/// use axum::extract::Request;
+/// use axum::middleware::{Next, from_fn};
+/// use axum::response::Response;
+/// use axum::routing::post;
+/// use tower_mcp_auth::mcp::{McpStack, OriginLayer, ScopePolicy};
+/// use tower_mcp_auth::{OAuthLayer, Principal};
+///
+/// # async fn mcp_server() {}
+/// async fn log(principal: Principal, request: Request, next: Next) -> Response {
+///     println!("{} calls {}", principal.id(), request.uri().path());
+///     next.run(request).await
+/// }
+///
+/// let resource = "https://mcp.example.com/mcp";
+/// let stack = McpStack::new(
+///     OriginLayer::new(resource)?,
+///     OAuthLayer::new(resource, "https://auth.example.com")?,
+/// )
+/// .policy(ScopePolicy::builder().tool("*", "mcp:read")?.build()?);
+///
+/// // The last layer is the outermost.
+/// let app: Router = Router::new()
+///     .route("/mcp", post(mcp_server))
+///     .layer(from_fn(log))
+///     .layer(stack);
+/// # let _ = app;
+/// # Ok::<(), tower_mcp_auth::ConfigError>(())
+/// ```
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct McpStack<A, Sessions = Identity, Operations = Identity> {

@@ -1,7 +1,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::fetch::{Fetch, HttpFetch};
+use super::fetch::Fetch;
+use super::http_fetch::HttpFetch;
 use super::introspection::OpaqueRoutes;
 use super::keys::KeyLimits;
 use super::metadata::MetadataDocument;

@@ -68,8 +68,10 @@
 //! [RFC 9728]: https://www.rfc-editor.org/rfc/rfc9728
 
 mod builder;
+mod connections;
 mod discovery;
 mod fetch;
+mod http_fetch;
 mod introspection;
 mod keys;
 mod layer;
@@ -77,6 +79,7 @@ mod metadata;
 mod presented;
 pub mod presets;
 mod provider;
+mod proxy;
 mod public_addresses;
 mod quirks;
 mod remembered;
@@ -88,7 +91,8 @@ mod url;
 mod verify;
 
 pub use self::builder::OAuthLayerBuilder;
-pub use self::fetch::{Fetch, FetchError, Fetching, HttpFetch};
+pub use self::fetch::{Fetch, FetchError, Fetching};
+pub use self::http_fetch::HttpFetch;
 pub use self::introspection::{
     Introspect, Introspecting, Introspection, IntrospectionAnswer, IntrospectionError,
 };

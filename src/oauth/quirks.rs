@@ -21,6 +21,11 @@ pub(super) struct Tenant {
     pub(super) claim: (&'static str, Box<str>),
 }
 
+/// What is kept of a setting, whichever kind of text it came as.
+pub(super) fn boxed(text: impl Into<String>) -> Box<str> {
+    text.into().into_boxed_str()
+}
+
 impl AuthorizationServer {
     /// Accepts the tokens of these clients where they have no audience: for a server that
     /// gives its tokens none.
@@ -40,7 +45,7 @@ impl AuthorizationServer {
     pub fn client_ids<I>(mut self, clients: I) -> Result<Self, ConfigError>
     where
         I: IntoIterator,
-        I::Item: Into<Box<str>>,
+        I::Item: Into<String>,
     {
         let refuse = |why: &str| Err(ConfigError::new("client_ids", why));
         if self.quirks.clients == Clients::Everybodys {
@@ -49,7 +54,7 @@ impl AuthorizationServer {
                  each other: keep one",
             );
         }
-        let clients: Vec<Box<str>> = clients.into_iter().map(Into::into).collect();
+        let clients: Vec<Box<str>> = clients.into_iter().map(boxed).collect();
         if clients.is_empty() {
             return refuse("the list is empty, so no token could pass");
         }
@@ -90,12 +95,12 @@ impl AuthorizationServer {
     ///
     /// # Errors
     /// The name is empty.
-    pub fn client_claim(mut self, name: impl Into<Box<str>>) -> Result<Self, ConfigError> {
-        let name: Box<str> = name.into();
+    pub fn client_claim(mut self, name: impl Into<String>) -> Result<Self, ConfigError> {
+        let name: String = name.into();
         if name.is_empty() {
             return Err(ConfigError::new("client_claim", "the name is empty"));
         }
-        self.quirks.client_claim = Some(String::from(name).into());
+        self.quirks.client_claim = Some(name.into());
         Ok(self)
     }
 
@@ -104,8 +109,8 @@ impl AuthorizationServer {
     ///
     /// # Errors
     /// The audience is empty, or an [`audience`](Self::audience) that is expected.
-    pub fn shared_audience(mut self, audience: impl Into<Box<str>>) -> Result<Self, ConfigError> {
-        let audience = audience.into();
+    pub fn shared_audience(mut self, audience: impl Into<String>) -> Result<Self, ConfigError> {
+        let audience: Box<str> = audience.into().into();
         if audience.is_empty() {
             return Err(ConfigError::new("shared_audience", "the audience is empty"));
         }
@@ -127,7 +132,7 @@ impl AuthorizationServer {
     /// The name or a value is empty, or there is no value.
     pub fn require_claim<I>(
         mut self,
-        name: impl Into<Box<str>>,
+        name: impl Into<String>,
         values: I,
     ) -> Result<Self, ConfigError>
     where
@@ -136,7 +141,7 @@ impl AuthorizationServer {
     {
         let refuse = |why: &str| Err(ConfigError::new("require_claim", why));
         let required = Required {
-            claim: name.into(),
+            claim: name.into().into(),
             values: values.into_iter().map(Into::into).collect(),
         };
         if required.claim.is_empty() {
@@ -178,19 +183,19 @@ impl AuthorizationServer {
     pub fn scopes_from_claim<P, M, R, S>(mut self, path: P, mapping: M) -> Result<Self, ConfigError>
     where
         P: IntoIterator,
-        P::Item: Into<Box<str>>,
+        P::Item: Into<String>,
         M: IntoIterator<Item = (R, S)>,
-        R: Into<Box<str>>,
+        R: Into<String>,
         S: AsRef<str>,
     {
         let refuse = |why: String| Err(ConfigError::new("scopes_from_claim", why));
-        let path: Vec<Box<str>> = path.into_iter().map(Into::into).collect();
+        let path: Vec<Box<str>> = path.into_iter().map(boxed).collect();
         if path.is_empty() || path.iter().any(|step| step.is_empty()) {
             return refuse("the path is empty, or a part of it is".to_owned());
         }
         let mut scopes = HashMap::new();
         for (role, granted) in mapping {
-            let (role, granted) = (role.into(), granted.as_ref());
+            let (role, granted) = (boxed(role), granted.as_ref());
             let named = match granted.parse::<Scopes>() {
                 Ok(named) if !named.is_empty() => named,
                 _ => return refuse(format!("{granted:?} are not scopes separated by spaces")),

@@ -376,6 +376,31 @@ fn unusual(resource: &str) -> Vec<&'static str> {
     warnings
 }
 
+/// The URL, as given: a resource can be named by itself wherever a text names one.
+impl AsRef<str> for ProtectedResource {
+    fn as_ref(&self) -> &str {
+        self.resource()
+    }
+}
+
+impl From<&ProtectedResource> for String {
+    fn from(resource: &ProtectedResource) -> Self {
+        resource.resource().to_owned()
+    }
+}
+
+impl From<ProtectedResource> for String {
+    fn from(resource: ProtectedResource) -> Self {
+        resource.resource().to_owned()
+    }
+}
+
+impl From<&Self> for ProtectedResource {
+    fn from(resource: &Self) -> Self {
+        resource.clone()
+    }
+}
+
 impl TryFrom<&str> for ProtectedResource {
     type Error = ConfigError;
 

@@ -1,4 +1,3 @@
-use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -59,7 +58,8 @@ impl AuthorizationServer {
         Self::with_policy(issuer.into(), UrlPolicy::default())
     }
 
-    /// A server for development, with plain `http` on a loopback address or `localhost`.
+    /// A server for development, with plain `http` on a loopback address or `localhost`. There
+    /// is a warning at start.
     ///
     /// # Errors
     /// As for [`new`](Self::new), and an http URL that is not on loopback.
@@ -68,7 +68,9 @@ impl AuthorizationServer {
             http_on_loopback: true,
             http_to: None,
         };
-        Self::with_policy(issuer.into(), policy)
+        let server = Self::with_policy(issuer.into(), policy)?;
+        telemetry::weakened("insecure_http_on_loopback", server.issuer());
+        Ok(server)
     }
 
     /// A server that is reached by plain `http` at the host of its issuer, which is not on
@@ -176,8 +178,8 @@ impl AuthorizationServer {
     ///
     /// # Errors
     /// The audience is empty.
-    pub fn audience(mut self, audience: impl Into<Box<str>>) -> Result<Self, ConfigError> {
-        let audience = audience.into();
+    pub fn audience(mut self, audience: impl Into<String>) -> Result<Self, ConfigError> {
+        let audience = audience.into().into_boxed_str();
         if audience.is_empty() {
             return Err(ConfigError::new("audience", "the audience is empty"));
         }
@@ -236,8 +238,8 @@ impl AuthorizationServer {
     ///
     /// # Errors
     /// The name is empty, or that of a claim with a meaning of its own.
-    pub fn scope_claim(mut self, name: impl Into<Cow<'static, str>>) -> Result<Self, ConfigError> {
-        self.scope_claim = ScopeClaim::named(name.into())?;
+    pub fn scope_claim(mut self, name: impl Into<String>) -> Result<Self, ConfigError> {
+        self.scope_claim = ScopeClaim::named(name.into().into())?;
         Ok(self)
     }
 
@@ -275,9 +277,14 @@ impl AuthorizationServer {
         Ok(self)
     }
 
-    /// Accepts answers without looking whom their tokens are for: for a server that does not
-    /// say, and issues tokens for this resource alone. Default: an answer needs an `aud`.
+    /// Accepts answers that do not say whom their token is for: of a server that issues tokens
+    /// for this resource alone. An `aud` that is there must match all the same. Default: an
+    /// answer needs an `aud`.
+    ///
+    /// There is a warning at start: a token that the server issued for another resource is
+    /// accepted here.
     pub fn introspection_without_audience(mut self) -> Self {
+        telemetry::weakened("introspection_without_audience", self.issuer());
         self.introspection_without_audience = true;
         self
     }
@@ -292,9 +299,9 @@ impl AuthorizationServer {
     /// The value is not a host alone, in lower case and without a port: it would never match.
     pub fn dangerously_allow_http_to(
         mut self,
-        host: impl Into<Box<str>>,
+        host: impl Into<String>,
     ) -> Result<Self, ConfigError> {
-        let host = host.into();
+        let host = host.into().into_boxed_str();
         let parsed = ::url::Url::parse(&format!("http://{host}/"));
         if !parsed.is_ok_and(|url| url.host_str() == Some(&host) && url.port().is_none()) {
             return Err(ConfigError::new(

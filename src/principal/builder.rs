@@ -33,22 +33,22 @@ impl PrincipalBuilder {
 
     /// Sets the subject. An empty one is none: it would make one of all who have it.
     #[inline]
-    pub fn subject(mut self, subject: impl Into<Box<str>>) -> Self {
-        self.0.subject = Name::own(subject.into());
+    pub fn subject(mut self, subject: impl Into<String>) -> Self {
+        self.0.subject = Name::own(subject.into().into());
         self
     }
 
     /// Sets the name the id falls back to where there is no subject.
     #[inline]
-    pub fn username(mut self, username: impl Into<Box<str>>) -> Self {
-        self.0.username = Name::own(username.into());
+    pub fn username(mut self, username: impl Into<String>) -> Self {
+        self.0.username = Name::own(username.into().into());
         self
     }
 
     /// Sets the OAuth client.
     #[inline]
-    pub fn client_id(mut self, client_id: impl Into<Box<str>>) -> Self {
-        self.0.client_id = Name::own(client_id.into());
+    pub fn client_id(mut self, client_id: impl Into<String>) -> Self {
+        self.0.client_id = Name::own(client_id.into().into());
         self
     }
 

@@ -300,3 +300,44 @@ fn a_key_set_is_read_from_a_file_that_ends() {
     std::fs::remove_file(pipe).unwrap();
     std::fs::remove_file(large).unwrap();
 }
+
+#[test]
+fn how_requests_are_made_is_said_once_and_can_be_done() {
+    let fetch = |section: Value| {
+        json!({
+            "resource": RESOURCE,
+            "authorization_servers": [{ "issuer": "https://a.example.com" }],
+            "oauth": { "fetch": section },
+        })
+    };
+    let proxy = "http://proxy.example.com:3128";
+    assert_places([
+        (
+            fetch(json!({ "proxy": proxy, "proxy_from_environment": true })),
+            "oauth.fetch.proxy_from_environment",
+        ),
+        (
+            fetch(json!({ "proxy": proxy, "public_addresses_only": true })),
+            "oauth.fetch.proxy",
+        ),
+        (
+            fetch(json!({ "proxy_from_environment": true, "public_addresses_only": true })),
+            "oauth.fetch.proxy_from_environment",
+        ),
+        (fetch(json!({ "proxy": "proxy" })), "oauth.fetch.proxy"),
+        (
+            fetch(json!({ "proxy": { "env": "NO_SUCH_VARIABLE" } })),
+            "oauth.fetch.proxy",
+        ),
+        (
+            fetch(json!({ "root_certificates_file": "/no/such/file.pem" })),
+            "oauth.fetch.root_certificates_file",
+        ),
+        (
+            fetch(
+                json!({ "root_certificates_file": concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml") }),
+            ),
+            "oauth.fetch.root_certificates_file",
+        ),
+    ]);
+}

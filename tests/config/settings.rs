@@ -24,6 +24,9 @@ use tower_mcp_auth::{ApiKeyLayer, ConfigError, JwtLayer, OAuthLayer};
 use crate::common::SigningKey as TestKey;
 use crate::{KEY, RESOURCE, SECRET, config};
 
+/// The certificate of an authority.
+const AUTHORITY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/oauth/fixtures/ca.pem");
+
 const ISSUER: &str = "https://auth.example.com";
 const GUID: &str = "72f988bf-86f1-41af-91ab-2d7cd011db47";
 
@@ -182,7 +185,7 @@ fn what_holds_for_all_authorization_servers() {
     type Set = fn(OAuthLayerBuilder) -> OAuthLayerBuilder;
     let cache = |name: &str, value: Value| json!({ "token_cache": { name: value } });
     let keys = |members: Value| json!({ "key_limits": members });
-    let cases: [(Value, Set); 20] = [
+    let cases: [(Value, Set); 23] = [
         (json!({ "required_scopes": ["a", "b"] }), |b| {
             b.required_scopes(["a", "b"])
         }),
@@ -236,6 +239,23 @@ fn what_holds_for_all_authorization_servers() {
         (json!({ "fetch": { "timeout": "7s" } }), |b| {
             b.fetch(HttpFetch::new().timeout(seconds(7)))
         }),
+        (json!({ "fetch": { "idle_timeout": "7s" } }), |b| {
+            b.fetch(HttpFetch::new().idle_timeout(seconds(7)))
+        }),
+        (
+            json!({ "fetch": { "proxy": "http://u:p@proxy.example.com:3128" } }),
+            |b| {
+                let proxy = HttpFetch::new().proxy("http://proxy.example.com:3128");
+                b.fetch(proxy.unwrap())
+            },
+        ),
+        (
+            json!({ "fetch": { "root_certificates_file": AUTHORITY } }),
+            |b| {
+                let pem = std::fs::read(AUTHORITY).unwrap();
+                b.fetch(HttpFetch::new().root_certificates(pem).unwrap())
+            },
+        ),
         (json!({ "fetch": { "public_addresses_only": true } }), |b| {
             b.fetch(HttpFetch::new().public_addresses_only())
         }),

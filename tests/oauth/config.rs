@@ -204,6 +204,67 @@ fn strings_and_finished_types_are_taken_alike() {
     .unwrap();
 }
 
+/// A resource or an audience that is in a variable is passed to all that name it alike.
+#[test]
+fn settings_take_texts_of_every_kind() {
+    use tower_mcp_auth::jose::Secret;
+    use tower_mcp_auth::mcp::{MacKey, OriginLayer, SessionBindingLayer};
+    use tower_mcp_auth::oauth::Introspection;
+    use tower_mcp_auth::{JwtLayer, Principal};
+
+    let text = RESOURCE.to_owned();
+    let resource = ProtectedResource::new(&text).unwrap();
+    let _ = OAuthLayer::new(&text, ISSUER).unwrap();
+    let _ = OAuthLayer::new(&resource, ISSUER).unwrap();
+    let _ = OriginLayer::new(&text).unwrap();
+    let _ = OriginLayer::new(&resource).unwrap();
+    let key = || MacKey::new("a key of thirty-two bytes or more").unwrap();
+    let _ = SessionBindingLayer::new(key()).server(&text);
+    let _ = SessionBindingLayer::new(key()).server(&resource);
+    let _ = SessionBindingLayer::new(key()).server(RESOURCE);
+    let _ = SessionBindingLayer::new(key()).server(text.clone());
+    let server = || AuthorizationServer::new(ISSUER).unwrap();
+    for server in [
+        server().audience(&text),
+        server().audience(&resource),
+        server().audience(RESOURCE),
+        server().audience(text.clone()),
+        server().audience(text.clone().into_boxed_str()),
+    ] {
+        drop(server.unwrap());
+    }
+    let names = vec!["a".to_owned(), "b".to_owned()];
+    let claim = "roles".to_owned();
+    let _ = server()
+        .client_ids(&names)
+        .unwrap()
+        .client_claim(&claim)
+        .unwrap()
+        .scope_claim(&claim)
+        .unwrap()
+        .require_claim(&claim, &names)
+        .unwrap()
+        .shared_audience(&claim)
+        .unwrap()
+        .scopes_from_claim(&names, [(&claim, &claim)])
+        .unwrap();
+    let _ = Introspection::at(&text)
+        .unwrap()
+        .client_secret_basic(&claim, &claim)
+        .unwrap()
+        .audience(&resource)
+        .unwrap()
+        .token_prefix(&claim)
+        .unwrap();
+    let secret = Secret::new("a secret of thirty-two bytes or so").unwrap();
+    let _ = JwtLayer::builder(secret)
+        .audience(&resource)
+        .audience(&text)
+        .key_id(&claim)
+        .scope_claim(&claim);
+    let _ = Principal::builder("test").subject(&claim).client_id(&claim);
+}
+
 #[test]
 fn debug_output_names_what_is_trusted() {
     let layer = OAuthLayer::new(RESOURCE, ISSUER).unwrap();

@@ -4,12 +4,14 @@
 #![allow(unreachable_pub)]
 
 mod audiences;
+mod authorities;
 mod cache;
 mod clocks;
 mod config;
 mod discovery;
 mod introspected_loopback;
 mod introspection;
+mod kept_connections;
 mod key_sets;
 mod keys;
 #[cfg(feature = "testing")]
@@ -18,6 +20,7 @@ mod metadata;
 mod network;
 mod nulls;
 mod outage;
+mod proxies;
 mod required;
 mod seed;
 mod support;

@@ -12,3 +12,5 @@ mod limits;
 mod metrics;
 mod spans;
 mod step_up;
+#[cfg(feature = "oauth")]
+mod weakened;

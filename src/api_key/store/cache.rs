@@ -96,7 +96,7 @@ impl StoreCache {
         Self {
             found: remember(limits.max_keys, limits.positive_life.saturating_add(MEMORY)),
             absent: remember(limits.max_keys, limits.negative_life.saturating_add(PAUSE)),
-            permits: Permits::new(limits.concurrent),
+            permits: Permits::new(limits.concurrent, limits.concurrent - limits.concurrent / 4),
             waiting: AtomicUsize::new(0),
             told: Default::default(),
             calls: Mutex::default(),

@@ -46,8 +46,8 @@ impl SessionBindingLayer {
 
     /// Names the server, which then takes part in what is bound: an id of one server is a 404
     /// at another that has the same key and another name. Default: no name.
-    pub fn server(mut self, name: impl Into<Box<str>>) -> Self {
-        Arc::make_mut(&mut self.binder).server = name.into();
+    pub fn server(mut self, name: impl Into<String>) -> Self {
+        Arc::make_mut(&mut self.binder).server = name.into().into();
         self
     }
 }

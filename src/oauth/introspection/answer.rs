@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 
 use crate::error::{AuthError, quoted};
 use crate::jose::{Claims, Mark, ScopeClaim, TokenProfile, is_other_kind, mismatch, wrong_kind};
@@ -32,6 +32,8 @@ pub(super) struct Active {
     /// By the monotonic clock.
     pub(super) until: Duration,
     pub(super) judged: Judged,
+    /// Until then the token is one that was good lately; by the same clock.
+    pub(super) known_until: Duration,
 }
 
 impl Holder for Active {
@@ -58,36 +60,35 @@ impl Good {
     }
 }
 
-/// Why a token is not accepted.
-pub(super) enum Refusal {
-    /// It is not good, or not good here.
-    Token(AuthError),
-    /// Nobody can tell: the answer is not one.
-    Answer(String),
+/// What answers must fit.
+pub(super) struct Expected<'p> {
+    pub(super) profile: &'p TokenProfile,
+    /// The same for those without an audience, where that is let pass.
+    pub(super) without_audience: Option<&'p TokenProfile>,
 }
 
-/// Judges what is said of an active token.
+/// Judges what is said of an active token. What is odd about it concerns that token: the
+/// server answered.
 pub(super) fn judge(
     mut said: Map<String, Value>,
     token: &str,
     vouched: Vouched,
-    profile: &TokenProfile,
+    expected: &Expected<'_>,
     now: Duration,
-) -> Result<Judged, Refusal> {
+) -> Result<Judged, AuthError> {
+    let profile = expected.profile;
     // A handler cannot tell where claims come from: `active` is no claim, and some servers
     // write null for what they have not.
     said.retain(|name, value| name != "active" && !value.is_null());
+    read_what_is_clear(&mut said)?;
     let text = |name: &str| match said.get(name) {
         Some(Value::String(text)) => Ok(Some(&**text)),
-        Some(_) => Err(Refusal::Answer(format!("{name} is not a string"))),
+        Some(_) => Err(malformed(format!("{name} is not a string"))),
         None => Ok(None),
     };
-    let mark = check_types(text("token_type")?, text("typ")?).map_err(Refusal::Token)?;
+    let mark = check_types(text("token_type")?, text("typ")?)?;
     let json = serde_json::to_string(&said)
-        .map_err(|_| Refusal::Answer("the claims cannot be written".to_owned()))?;
-    let unusable = |error: AuthError| {
-        Refusal::Answer(error.detail().unwrap_or(error.description()).to_owned())
-    };
+        .map_err(|_| malformed("the claims cannot be written".to_owned()))?;
     // Servers with `scp` in their tokens have the `scope` of RFC 7662 here.
     let standard = ScopeClaim::default();
     let own = &profile.scope_claim;
@@ -96,17 +97,87 @@ pub(super) fn judge(
         _ => own,
     };
     let mut claims = Claims::default();
-    claims.read(&json, scope_claim).map_err(unusable)?;
+    claims.read(&json, scope_claim)?;
     if let Some(quirks) = &profile.quirks {
-        quirks.amend(&mut claims, &said).map_err(unusable)?;
+        quirks.amend(&mut claims, &said)?;
     }
-    check_claims(&claims, mark, vouched, profile, now).map_err(Refusal::Token)?;
+    let own = match expected.without_audience {
+        Some(other) if !claims.has_aud => other,
+        _ => profile,
+    };
+    check_claims(&claims, mark, vouched, own, now)
+        .map_err(|error| name_settings(error, &claims))?;
     let exp = claims.exp;
-    let identity = profile.identity(&claims, &json, token.as_bytes());
-    Ok(Judged {
-        identity: identity.map_err(unusable)?,
-        exp,
-    })
+    let identity = profile.identity(&claims, &json, token.as_bytes())?;
+    Ok(Judged { identity, exp })
+}
+
+fn malformed(detail: String) -> AuthError {
+    AuthError::invalid("malformed_token").with_detail(detail)
+}
+
+/// Reads members of another type than RFC 7662 section 2.2 gives them, where only one thing
+/// can be meant: a time as a string of digits, and a name that is a whole number.
+fn read_what_is_clear(said: &mut Map<String, Value>) -> Result<(), AuthError> {
+    for name in ["exp", "iat", "nbf"] {
+        let Some(Value::String(text)) = said.get(name) else {
+            continue;
+        };
+        let is_time = (1..=12).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
+        match text.parse::<u64>() {
+            Ok(seconds) if is_time => said.insert(name.to_owned(), seconds.into()),
+            _ => {
+                let why = format!("{name} is {}, and no time in seconds", quoted(text));
+                return Err(malformed(why));
+            }
+        };
+    }
+    for name in ["sub", "client_id", "azp", "username"] {
+        let Some(Value::Number(number)) = said.get(name) else {
+            continue;
+        };
+        let Some(text) = whole(number) else {
+            let why = format!("{name} is a number, and not a whole one of 64 bits");
+            return Err(malformed(why));
+        };
+        said.insert(name.to_owned(), text.into());
+    }
+    Ok(())
+}
+
+/// The text of a whole number. What does not fit 64 bits was rounded when it was read, and
+/// would be the same for two names.
+fn whole(number: &Number) -> Option<String> {
+    let text = number.to_string();
+    let digits = text.strip_prefix('-').unwrap_or(&text);
+    let is_whole = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    is_whole.then_some(text)
+}
+
+/// Names the settings for an authorization server that says less, or says it otherwise.
+fn name_settings(error: AuthError, claims: &Claims<'_>) -> AuthError {
+    match error.reason() {
+        "missing_audience" => {
+            let client = match claims.client() {
+                Some(client) => format!(" (this one: {})", quoted(client)),
+                None => String::new(),
+            };
+            error.with_detail(format!(
+                "the answer has no aud: have the authorization server say whom its tokens are \
+                 for, accept the tokens of some clients without one by `client_ids`{client}, or, \
+                 where all its tokens are for this resource, set `introspection_without_audience`"
+            ))
+        }
+        "audience_mismatch" => {
+            let detail = error.detail().unwrap_or_default();
+            let detail = format!(
+                "{detail}; where answers name something else on purpose, set `audience` of the \
+                 introspection"
+            );
+            error.with_detail(detail)
+        }
+        _ => error,
+    }
 }
 
 fn check_claims(

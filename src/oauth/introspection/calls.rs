@@ -7,16 +7,12 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::answer::{Active, Good, Judged};
+use super::pauses::Pauses;
 use super::rate::Rate;
 use super::store::{Introspector, unavailable};
-use crate::asking::Record;
+use crate::asking::{Lane, Record};
 use crate::error::AuthError;
-use crate::oauth::keys::jitter;
 use crate::oauth::remembered::Entry;
-use crate::oauth::token_cache::TokenDigest;
-
-/// How long calls pause when nobody is reached: at first, and, doubling, at most.
-const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(15));
 
 /// What requests learn from a call.
 #[derive(Clone)]
@@ -29,16 +25,7 @@ pub(super) enum Outcome {
 pub(super) struct Calls {
     pub(super) record: Record<Outcome>,
     pub(super) rate: Rate,
-    /// No call before this.
-    pub(super) not_before: Duration,
-    /// Why.
-    pub(super) paused_for: Box<str>,
-    /// How many times in a row nobody was reached, one token alone not counted.
-    failures: u32,
-    /// The token about which nobody was reached first.
-    unreached: Option<TokenDigest>,
-    /// Whether the pause ends when somebody is reached: no server asked for it.
-    liftable: bool,
+    pub(super) pauses: Pauses,
 }
 
 impl Calls {
@@ -46,48 +33,7 @@ impl Calls {
         Self {
             record: Record::default(),
             rate: Rate::new(new_tokens_per_second, now),
-            not_before: Duration::ZERO,
-            paused_for: Box::default(),
-            failures: 0,
-            unreached: None,
-            liftable: false,
-        }
-    }
-
-    /// The server answered. A pause it asked for still holds.
-    pub(super) fn reached(&mut self) {
-        self.failures = 0;
-        self.unreached = None;
-        if self.liftable {
-            self.not_before = Duration::ZERO;
-        }
-    }
-
-    /// Nobody was reached about a token; how long to pause for it. One token alone is no
-    /// outage: strangers may know one at which a server hangs.
-    pub(super) fn unreached(&mut self, digest: TokenDigest, now: Duration) -> Option<Duration> {
-        let first = *self.unreached.get_or_insert(digest);
-        if first == digest && self.failures == 0 {
-            return None;
-        }
-        let (shortest, most) = BACKOFF;
-        let full = shortest
-            .saturating_mul(1 << self.failures.min(16))
-            .min(most);
-        // Calls that were under way together failed once.
-        if now >= self.not_before {
-            self.failures = self.failures.saturating_add(1);
-        }
-        // Jitter downwards, so that replicas do not come back in step.
-        Some(full.mul_f64(0.5 + jitter() / 2.0))
-    }
-
-    /// No call is made before `until`. Of pauses that overlap the longest holds.
-    pub(super) fn pause(&mut self, until: Duration, why: &str, liftable: bool) {
-        if until > self.not_before {
-            self.not_before = until;
-            self.paused_for = why.into();
-            self.liftable = liftable;
+            pauses: Pauses::default(),
         }
     }
 }
@@ -99,25 +45,31 @@ pub(super) enum Landed {
     Active { judged: Judged, life: Duration },
     /// `keep`: it will be refused for the same reason for a while.
     Refused { error: AuthError, keep: bool },
-    /// Nobody knows.
-    Nothing(AuthError),
+    /// There is no telling. `keep`: for so long the server is not asked again about this token.
+    Nothing {
+        error: AuthError,
+        keep: Option<Duration>,
+    },
 }
 
 /// A place among those that wait for a call; bounded, because each holds a request.
 pub(in crate::oauth) struct Asked {
     outcome: watch::Receiver<Option<Outcome>>,
     store: Arc<Introspector>,
+    lane: Lane,
 }
 
 impl Asked {
     pub(super) fn join(
         outcome: watch::Receiver<Option<Outcome>>,
         store: &Arc<Introspector>,
+        lane: Lane,
     ) -> Self {
-        store.waiting.fetch_add(1, Ordering::Relaxed);
+        store.waiting(lane).fetch_add(1, Ordering::Relaxed);
         Self {
             outcome,
             store: Arc::clone(store),
+            lane,
         }
     }
 
@@ -148,6 +100,7 @@ impl Asked {
 
 impl Drop for Asked {
     fn drop(&mut self) {
-        self.store.waiting.fetch_sub(1, Ordering::Relaxed);
+        let waiting = self.store.waiting(self.lane);
+        waiting.fetch_sub(1, Ordering::Relaxed);
     }
 }

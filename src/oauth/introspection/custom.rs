@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use crate::error::quoted;
 use crate::oauth::fetch::{Fetch, FetchError};
 
 /// Asks an authorization server that does not speak
@@ -55,26 +56,57 @@ pub type Introspecting =
 
 /// What an authorization server says of a token. `Debug` prints no claims.
 #[derive(Clone)]
-pub struct IntrospectionAnswer(pub(super) Option<Map<String, Value>>);
+pub struct IntrospectionAnswer(pub(super) Said);
+
+#[derive(Clone)]
+pub(super) enum Said {
+    Active(Map<String, Value>),
+    /// With the reason, where it is not that the server says so.
+    Inactive(Option<Box<str>>),
+}
 
 impl IntrospectionAnswer {
     /// The token is good, and these are its claims, by the names of
     /// [RFC 7662 section 2.2](https://www.rfc-editor.org/rfc/rfc7662#section-2.2). Audience,
     /// issuer, times and kind are still judged by the layer.
+    ///
+    /// A member `active` among them has the last word: with any value but the boolean `true`
+    /// the answer is [`inactive`](Self::inactive). So all that a server said can be handed on.
     pub fn active(claims: Map<String, Value>) -> Self {
-        Self(Some(claims))
+        match claims.get("active") {
+            None | Some(Value::Bool(true)) => Self(Said::Active(claims)),
+            Some(Value::Bool(false)) => Self::inactive(),
+            // `"true"` and `1` are not true: a server that is not exact is not to be guessed.
+            Some(other) => {
+                let why = format!(
+                    "the answer has `\"active\": {}`, which is not the boolean true",
+                    shown(other)
+                );
+                Self(Said::Inactive(Some(why.into())))
+            }
+        }
     }
 
     /// The token is unknown, expired, revoked, or not for this server.
     pub fn inactive() -> Self {
-        Self(None)
+        Self(Said::Inactive(None))
+    }
+}
+
+/// A value for a trace, cut.
+fn shown(value: &Value) -> String {
+    match value {
+        Value::String(text) => quoted(text),
+        Value::Array(_) => "[…]".to_owned(),
+        Value::Object(_) => "{…}".to_owned(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => value.to_string(),
     }
 }
 
 impl fmt::Debug for IntrospectionAnswer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("IntrospectionAnswer")
-            .field("active", &self.0.is_some())
+            .field("active", &matches!(self.0, Said::Active(_)))
             .finish_non_exhaustive()
     }
 }
@@ -84,6 +116,8 @@ impl fmt::Debug for IntrospectionAnswer {
 pub struct IntrospectionError {
     pub(super) kind: Kind,
     pub(super) text: Box<str>,
+    /// Whether the same may be asked once more: a connection that was kept open was closed.
+    pub(super) again: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,6 +130,8 @@ pub(super) enum Kind {
     Answer,
     /// The server does not accept who we are.
     CredentialsRefused,
+    /// The server refuses the call, and does not say whether for who we are or for the token.
+    Refused,
     /// The server does not introspect tokens like this one.
     TokenNotSupported,
     /// The server asks for a pause.
@@ -107,6 +143,7 @@ impl IntrospectionError {
         Self {
             kind,
             text: text.into().into(),
+            again: false,
         }
     }
 
@@ -126,8 +163,10 @@ impl IntrospectionError {
         Self::new(Kind::TokenNotSupported, text)
     }
 
-    /// The authorization server asks for a pause: no call is made for so long, 1 s at least
-    /// and 5 min at most.
+    /// The authorization server asks for a pause, of 1 s at least and 60 s at most: for so
+    /// long it is asked about no token it does not know to be good. About those it answered
+    /// active within ten minutes it is asked again after 1 s, because others can cause this
+    /// answer.
     pub fn busy(retry_after: Duration) -> Self {
         Self::new(
             Kind::Busy(Some(retry_after)),
@@ -153,6 +192,9 @@ impl From<FetchError> for IntrospectionError {
         } else {
             Kind::Unreachable
         };
-        Self::new(kind, error.to_string())
+        Self {
+            again: error.may_be_sent_again(),
+            ..Self::new(kind, error.to_string())
+        }
     }
 }

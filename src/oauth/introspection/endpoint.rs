@@ -14,6 +14,7 @@ use url::form_urlencoded::Serializer;
 
 use super::client_auth::ClientAuth;
 use super::custom::{IntrospectionAnswer, IntrospectionError, Kind};
+use super::oauth_error::names_us;
 use super::signed::Signed;
 use crate::clock::Clock;
 use crate::jose;
@@ -24,8 +25,6 @@ use crate::oauth::url::{UrlPolicy, is_loopback};
 
 /// How long a place found by discovery is used before it is looked up again.
 const PLACE_LIFE: Duration = Duration::from_secs(3600);
-/// The longest pause a 503 asks for; a server that is still out of order can say so again.
-const LONGEST_OUTAGE: Duration = Duration::from_secs(15);
 /// How long a failed discovery stands for those that come after it.
 const FAILURE_LIFE: Duration = Duration::from_secs(1);
 /// How often, at most, a known place is looked up again: one token that makes the endpoint
@@ -71,8 +70,9 @@ impl Endpoint {
             Ok(response) => self.read(&response).await,
             Err(error) => Err(error.into()),
         };
-        answer.map_err(|error| {
-            IntrospectionError::new(error.kind, format!("{place}: {}", error.text))
+        answer.map_err(|error| IntrospectionError {
+            text: format!("{place}: {}", error.text).into(),
+            ..error
         })
     }
 
@@ -196,7 +196,7 @@ impl Endpoint {
         response: &Response<Bytes>,
     ) -> Result<IntrospectionAnswer, IntrospectionError> {
         let body = response.body();
-        check_status(response.status(), response.headers(), self.clock.now())?;
+        check_status(response, self.clock.now())?;
         if body.len() > self.max_answer_bytes {
             return Err(unreadable(format!(
                 "the answer has more than {} bytes",
@@ -213,14 +213,12 @@ impl Endpoint {
             None => jose::object(body),
         };
         let said = said.map_err(|why| unreadable(format!("the answer: {why}")))?;
-        match said.get("active") {
-            Some(serde_json::Value::Bool(true)) => Ok(IntrospectionAnswer::active(said)),
-            // `"true"` and `1` are not true: a server that is not exact is not to be guessed.
-            Some(_) => Ok(IntrospectionAnswer::inactive()),
-            None => Err(unreadable(
+        if !said.contains_key("active") {
+            return Err(unreadable(
                 "the answer has no `active`: is this an introspection endpoint?",
-            )),
+            ));
         }
+        Ok(IntrospectionAnswer::active(said))
     }
 }
 
@@ -235,31 +233,33 @@ impl fmt::Debug for Endpoint {
 }
 
 /// Everything but 200 is trouble between us and the server, and says nothing of the token.
-fn check_status(
-    status: StatusCode,
-    headers: &HeaderMap,
-    now: Duration,
-) -> Result<(), IntrospectionError> {
+fn check_status(response: &Response<Bytes>, now: Duration) -> Result<(), IntrospectionError> {
+    let (status, headers) = (response.status(), response.headers());
     let code = status.as_u16();
     Err(match status {
         StatusCode::OK => return Ok(()),
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+        // RFC 6749 section 5.2: with 400 as well.
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::BAD_REQUEST
+            if names_us(response) =>
+        {
             IntrospectionError::credentials_refused(format!(
-                "status {code}: the credentials of this server are refused"
+                "status {code}: the server names the credentials of this server as the error"
             ))
         }
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => IntrospectionError::new(
+            Kind::Refused,
+            format!(
+                "status {code}, which speaks of the credentials of this server, or, at some \
+                 servers, of one token"
+            ),
+        ),
         StatusCode::BAD_REQUEST => IntrospectionError::token_not_supported(
             "status 400: some servers introspect no JWTs, which are then to be checked with keys; \
              others answer so where the way this server proves who it is is not the one they ask \
              for",
         ),
-        StatusCode::TOO_MANY_REQUESTS => {
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
             let pause = retry_after(headers, now);
-            IntrospectionError::new(Kind::Busy(pause), format!("status {code}"))
-        }
-        // It may be about one token, so it does not speak for long.
-        StatusCode::SERVICE_UNAVAILABLE => {
-            let pause = retry_after(headers, now).map(|asked| asked.min(LONGEST_OUTAGE));
             IntrospectionError::new(Kind::Busy(pause), format!("status {code}"))
         }
         _ => IntrospectionError::failed(format!("status {code}")),

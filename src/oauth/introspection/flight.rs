@@ -6,20 +6,17 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tracing::{debug, error, warn};
 
-use super::answer::{Refusal, Vouched, judge};
+use super::answer::{Expected, Vouched, judge};
 use super::calls::{Landed, Outcome};
-use super::custom::{IntrospectionAnswer, IntrospectionError, Kind};
-use super::store::{Introspector, Source, Trouble, unavailable};
+use super::custom::{IntrospectionAnswer, IntrospectionError, Kind, Said};
+use super::pauses::About;
+use super::store::{Introspector, REFUSED, Source, Trouble, unavailable};
 use crate::asking::Lane;
 use crate::error::AuthError;
+use crate::oauth::fetch::{Fetch, OnFreshConnections};
 use crate::oauth::token_cache::TokenDigest;
 
 const TARGET: &str = "tower_mcp_auth";
-
-/// How long they pause when our credentials are refused: some servers lock clients out.
-const REFUSED_PAUSE: Duration = Duration::from_secs(1);
-/// What a server may ask for.
-const BUSY_PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(300));
 
 /// A call under way. It lands when dropped, so that a panic, or a runtime shutting down, is
 /// a failed call and not requests that wait for ever.
@@ -70,7 +67,7 @@ impl Launch {
             Ok(runtime) => drop(runtime.spawn(self.flight.fly(self.token, self.vouched))),
             Err(_) => {
                 let why = "there is no Tokio runtime to call in";
-                self.flight.landed = Some(Landed::Nothing(failed(why.to_owned())));
+                self.flight.landed = Some(failed(why.to_owned()));
             }
         }
     }
@@ -86,7 +83,8 @@ impl Flight {
                 "a call to {issuer:?} did not get its turn within {} ms",
                 store.limits.queue_deadline.as_millis()
             );
-            self.landed = Some(Landed::Nothing(store.limited(Trouble::Turn, detail)));
+            let error = store.limited(Trouble::Turn, detail);
+            self.landed = Some(Landed::Nothing { error, keep: None });
             return;
         };
         let limit = store.limits.timeout;
@@ -107,7 +105,7 @@ impl Flight {
                 {
                     endpoint.forget_place().await;
                 }
-                Landed::Nothing(store.fail(&error, self.digest))
+                store.fail(&error, self.digest, self.lane)
             }
         });
     }
@@ -118,7 +116,7 @@ impl Drop for Flight {
         let landed = self
             .landed
             .take()
-            .unwrap_or_else(|| Landed::Nothing(failed("the call was cut off".to_owned())));
+            .unwrap_or_else(|| failed("the call was cut off".to_owned()));
         let outcome = self
             .store
             .land((self.digest, self.number, self.lane), landed);
@@ -127,10 +125,26 @@ impl Drop for Flight {
 }
 
 impl Introspector {
+    /// Asks, and once more on a new connection where one that was kept open was closed
+    /// meanwhile. The second request is made anew: an assertion is good for one.
     async fn ask_source(&self, token: &str) -> Result<IntrospectionAnswer, IntrospectionError> {
+        match self.ask_over(token, &self.fetch).await {
+            Err(error) if error.again => {
+                let fetch: Arc<dyn Fetch> = Arc::new(OnFreshConnections(Arc::clone(&self.fetch)));
+                self.ask_over(token, &fetch).await
+            }
+            answer => answer,
+        }
+    }
+
+    async fn ask_over(
+        &self,
+        token: &str,
+        fetch: &Arc<dyn Fetch>,
+    ) -> Result<IntrospectionAnswer, IntrospectionError> {
         match &self.source {
-            Source::Endpoint(endpoint) => endpoint.ask(token, &self.fetch).await,
-            Source::Custom(custom) => custom.introspect(token, Arc::clone(&self.fetch)).await,
+            Source::Endpoint(endpoint) => endpoint.ask(token, fetch).await,
+            Source::Custom(custom) => custom.introspect(token, Arc::clone(fetch)).await,
         }
     }
 
@@ -142,15 +156,26 @@ impl Introspector {
         vouched: Vouched,
         digest: TokenDigest,
     ) -> Landed {
-        self.calls().reached();
-        let IntrospectionAnswer(Some(said)) = answer else {
-            let error = AuthError::invalid("inactive_token")
-                .with_description("The access token is not active")
-                .with_detail("the authorization server knows no active token like this one");
-            return Landed::Refused { error, keep: true };
+        self.answered(&digest);
+        let said = match answer.0 {
+            Said::Active(said) => said,
+            Said::Inactive(why) => {
+                if let Some(why) = &why {
+                    self.tell(Trouble::Answer, why);
+                }
+                let said = "the authorization server knows no active token like this one";
+                let error = AuthError::invalid("inactive_token")
+                    .with_description("The access token is not active")
+                    .with_detail(why.as_deref().unwrap_or(said));
+                return Landed::Refused { error, keep: true };
+            }
         };
         let now = self.clock.now();
-        match judge(said, token, vouched, &self.profile, now) {
+        let expected = Expected {
+            profile: &self.profile,
+            without_audience: self.without_audience.as_ref(),
+        };
+        match judge(said, token, vouched, &expected, now) {
             Ok(judged) => Landed::Active {
                 life: judged
                     .exp
@@ -158,58 +183,104 @@ impl Introspector {
                 judged,
             },
             // What time will mend must not be kept.
-            Err(Refusal::Token(error)) => Landed::Refused {
-                keep: !matches!(error.reason(), "not_yet_valid" | "issued_in_the_future"),
-                error,
-            },
-            Err(Refusal::Answer(why)) => {
-                let error = IntrospectionError::new(Kind::Answer, format!("the answer: {why}"));
-                Landed::Nothing(self.fail(&error, digest))
+            Err(error) => {
+                if matches!(error.reason(), "malformed_token" | "duplicate_member") {
+                    let why = plain(error.detail().unwrap_or_default());
+                    let what = format!("an answer of {:?}: {why}", self.issuer);
+                    self.tell(Trouble::Answer, &what);
+                }
+                let passes = matches!(error.reason(), "not_yet_valid" | "issued_in_the_future");
+                Landed::Refused {
+                    keep: !passes,
+                    error,
+                }
             }
         }
     }
 
     /// What a failed call means for those that follow, and for the request: 503.
-    fn fail(&self, failure: &IntrospectionError, digest: TokenDigest) -> AuthError {
+    fn fail(&self, failure: &IntrospectionError, digest: TokenDigest, lane: Lane) -> Landed {
         let issuer = &*self.issuer;
         let why = plain(&failure.text);
         let detail = format!("introspection at {issuer:?}: {why}");
-        let (reason, pause) = match failure.kind {
+        let now = self.clock.monotonic();
+        let second = Duration::from_secs(1);
+        let (reason, retry_after, keep) = match failure.kind {
             Kind::Unreachable => {
-                let pause = self.calls().unreached(digest, self.clock.monotonic());
-                ("introspection_failed", pause)
+                let pause = self.calls().pauses.unreached(digest, now, &why);
+                warn!(target: TARGET, issuer, why, "introspection failed");
+                ("introspection_failed", pause.unwrap_or(second), None)
             }
-            Kind::Failed | Kind::Answer => ("introspection_failed", None),
-            Kind::CredentialsRefused => ("introspection_refused", Some(REFUSED_PAUSE)),
+            Kind::Failed => {
+                self.tell(Trouble::Failed, &detail);
+                ("introspection_failed", second, None)
+            }
+            Kind::Answer => {
+                self.tell(Trouble::Answer, &detail);
+                ("introspection_failed", second, None)
+            }
+            Kind::CredentialsRefused => {
+                let pause = self.calls().pauses.credentials_refused(now, &why);
+                self.tell_of_our_credentials(&why);
+                ("introspection_refused", pause, None)
+            }
+            Kind::Refused => {
+                let about = self.calls().pauses.refused(digest, lane, now, &why);
+                match about {
+                    About::Us | About::OneOfMany => self.tell_of_our_credentials(&why),
+                    About::OneToken { first } => self.tell_of_a_refusal(&why, first),
+                }
+                match about {
+                    About::Us => ("introspection_refused", second, None),
+                    _ => ("introspection_refused", REFUSED, Some(REFUSED)),
+                }
+            }
             // One token says nothing of the others.
-            Kind::TokenNotSupported => ("introspection_unsupported", None),
+            Kind::TokenNotSupported => {
+                self.tell(Trouble::Unsupported, &detail);
+                ("introspection_unsupported", second, None)
+            }
             Kind::Busy(asked) => {
-                let (least, most) = BUSY_PAUSES;
-                let pause = asked.unwrap_or(least).clamp(least, most);
-                ("introspection_busy", Some(pause))
+                let pause = self.calls().pauses.busy(asked, lane, now, &why);
+                warn!(target: TARGET, issuer, why, "introspection failed");
+                ("introspection_busy", pause, None)
             }
         };
-        if let Some(pause) = pause {
-            let until = self.clock.monotonic().saturating_add(pause);
-            let liftable = failure.kind == Kind::Unreachable;
-            self.calls().pause(until, &why, liftable);
-        }
-        match failure.kind {
-            Kind::CredentialsRefused => error!(
+        let error = unavailable(reason, retry_after).with_detail(detail);
+        Landed::Nothing { error, keep }
+    }
+
+    /// Every time: calls pause then.
+    fn tell_of_our_credentials(&self, why: &str) {
+        error!(
+            target: TARGET,
+            issuer = &*self.issuer,
+            why,
+            "the authorization server refuses the credentials of this server: no opaque token can \
+             be accepted until they are mended"
+        );
+    }
+
+    /// Tells the operator of a refusal that is about one token, as far as can be seen; now and
+    /// then, because callers can cause it. `first`: nothing says yet that our credentials are
+    /// good.
+    fn tell_of_a_refusal(&self, why: &str, first: bool) {
+        let issuer = &*self.issuer;
+        let warned = &self.warned[Trouble::Refused as usize];
+        let is_due = warned.is_due(self.clock.monotonic());
+        if is_due && first {
+            error!(
                 target: TARGET,
                 issuer,
                 why,
-                "the authorization server refuses the credentials of this server: no opaque token \
-                 can be accepted until they are mended"
-            ),
-            Kind::Unreachable | Kind::Busy(_) => {
-                warn!(target: TARGET, issuer, why, "introspection failed");
-            }
-            Kind::Failed => self.tell(Trouble::Failed, &detail),
-            Kind::Answer => self.tell(Trouble::Answer, &detail),
-            Kind::TokenNotSupported => self.tell(Trouble::Unsupported, &detail),
+                "the authorization server refuses to say anything of a token, and has not yet \
+                 accepted the credentials of this server"
+            );
+        } else if is_due {
+            warn!(target: TARGET, issuer, why, "introspection of one token is refused");
+        } else {
+            debug!(target: TARGET, issuer, why, "introspection of one token is refused");
         }
-        unavailable(reason, pause.unwrap_or(Duration::from_secs(1))).with_detail(detail)
     }
 
     /// Tells the operator of what strangers can repeat: now and then as a warning.
@@ -222,8 +293,9 @@ impl Introspector {
     }
 }
 
-fn failed(why: String) -> AuthError {
-    unavailable("introspection_failed", Duration::from_secs(1)).with_detail(why)
+fn failed(why: String) -> Landed {
+    let error = unavailable("introspection_failed", Duration::from_secs(1)).with_detail(why);
+    Landed::Nothing { error, keep: None }
 }
 
 /// Some of it is the server's text: one line, and not for ever.

@@ -72,8 +72,8 @@ impl Introspection {
         self
     }
 
-    /// How many calls may be under way at once; 32. A quarter of them (of four or more) is for
-    /// tokens that were good when last asked about, so that a flood of others does not lock
+    /// How many calls may be under way at once; 32. Half of them (of two or more) is for tokens
+    /// that were answered active within ten minutes, so that a flood of others does not lock
     /// them out.
     ///
     /// # Errors
@@ -113,7 +113,8 @@ impl Introspection {
         Ok(self)
     }
 
-    /// How many requests may wait for answers; 16,384. More get 503.
+    /// How many requests may wait for answers; 16,384, and as many more with tokens that were
+    /// answered active within ten minutes. Beyond it, 503.
     pub fn waiting(mut self, requests: usize) -> Self {
         self.limits.waiting = requests;
         self

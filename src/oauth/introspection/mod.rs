@@ -1,7 +1,7 @@
 //! Asking the authorization server about a token (RFC 7662).
 //!
 //! What memory can answer is answered in `store`, which also decides whether a call may
-//! start (`calls`); `flight` is one call, detached from the requests that wait for it; `rate`
+//! start (`calls`, `pauses`); `flight` is one call, detached from the requests that wait for it; `rate`
 //! keeps strangers from causing too many; `routes` knows whose an opaque token is. `endpoint`
 //! speaks RFC 7662 (`signed`: RFC 9701) and `custom` whatever a user's own code speaks;
 //! `answer` judges what either of them brings.
@@ -13,6 +13,8 @@ mod custom;
 mod endpoint;
 mod flight;
 mod limits;
+mod oauth_error;
+mod pauses;
 mod rate;
 mod routes;
 mod settings;

@@ -123,10 +123,10 @@ impl Introspection {
     /// One of them is empty, or another way was set before.
     pub fn client_secret_basic(
         self,
-        client_id: impl Into<Box<str>>,
+        client_id: impl Into<String>,
         secret: impl AsRef<str>,
     ) -> Result<Self, ConfigError> {
-        self.client_auth(ClientAuth::basic(client_id.into(), secret.as_ref())?)
+        self.client_auth(ClientAuth::basic(client_id.into().into(), secret.as_ref())?)
     }
 
     /// Proves who asks with a client id and secret in the form.
@@ -135,10 +135,10 @@ impl Introspection {
     /// As for [`client_secret_basic`](Self::client_secret_basic).
     pub fn client_secret_post(
         self,
-        client_id: impl Into<Box<str>>,
+        client_id: impl Into<String>,
         secret: impl Into<String>,
     ) -> Result<Self, ConfigError> {
-        self.client_auth(ClientAuth::post(client_id.into(), secret.into())?)
+        self.client_auth(ClientAuth::post(client_id.into().into(), secret.into())?)
     }
 
     /// Proves who asks by signing
@@ -149,10 +149,10 @@ impl Introspection {
     /// The id is empty, or another way was set before.
     pub fn private_key_jwt(
         self,
-        client_id: impl Into<Box<str>>,
+        client_id: impl Into<String>,
         key: SigningKey,
     ) -> Result<Self, ConfigError> {
-        self.client_auth(ClientAuth::private_key_jwt(client_id.into(), key)?)
+        self.client_auth(ClientAuth::private_key_jwt(client_id.into().into(), key)?)
     }
 
     /// Names another audience for the assertion of [`private_key_jwt`](Self::private_key_jwt):
@@ -160,10 +160,7 @@ impl Introspection {
     ///
     /// # Errors
     /// The audience is empty.
-    pub fn assertion_audience(
-        mut self,
-        audience: impl Into<Box<str>>,
-    ) -> Result<Self, ConfigError> {
+    pub fn assertion_audience(mut self, audience: impl Into<String>) -> Result<Self, ConfigError> {
         self.assertion_audience = Some(not_empty("assertion_audience", audience.into())?);
         Ok(self)
     }
@@ -182,6 +179,10 @@ impl Introspection {
     /// Another way was set before. That the endpoint is on loopback is judged where the
     /// server is known.
     pub fn unauthenticated_on_loopback(self) -> Result<Self, ConfigError> {
+        telemetry::weakened(
+            "unauthenticated_on_loopback",
+            "introspection without credentials, on loopback",
+        );
         self.client_auth(ClientAuth::Nothing { anywhere: false })
     }
 
@@ -220,7 +221,7 @@ impl Introspection {
     ///
     /// # Errors
     /// The audience is empty.
-    pub fn audience(mut self, audience: impl Into<Box<str>>) -> Result<Self, ConfigError> {
+    pub fn audience(mut self, audience: impl Into<String>) -> Result<Self, ConfigError> {
         self.audiences.push(not_empty("audience", audience.into())?);
         Ok(self)
     }
@@ -239,7 +240,7 @@ impl Introspection {
     ///
     /// # Errors
     /// The prefix is empty.
-    pub fn token_prefix(mut self, prefix: impl Into<Box<str>>) -> Result<Self, ConfigError> {
+    pub fn token_prefix(mut self, prefix: impl Into<String>) -> Result<Self, ConfigError> {
         self.prefixes
             .push(not_empty("token_prefix", prefix.into())?);
         Ok(self)
@@ -322,9 +323,9 @@ impl Introspection {
     }
 }
 
-fn not_empty(setting: &'static str, value: Box<str>) -> Result<Box<str>, ConfigError> {
+fn not_empty(setting: &'static str, value: String) -> Result<Box<str>, ConfigError> {
     if value.is_empty() {
         return Err(ConfigError::new(setting, "the value is empty"));
     }
-    Ok(value)
+    Ok(value.into())
 }

@@ -26,9 +26,13 @@ use crate::oauth::remembered::{Entry, Remembered};
 use crate::oauth::token_cache::TokenDigest;
 use crate::telemetry::{CallEnd, IntrospectionMeter, NowAndThen};
 
-/// How long an answer "active" is remembered past its life. It is not used any more, but its
-/// token is told from those nobody ever called good.
-const MEMORY: Duration = Duration::from_secs(300);
+/// How long a token is known after it was answered active: its answer is not used any more,
+/// but it is told from those that never were good.
+const KNOWN: Duration = Duration::from_secs(600);
+/// How long it is known at least after the end of its answer, where answers live longer.
+const KNOWN_AFTER: Duration = Duration::from_secs(300);
+/// How long a token is not asked about again that the server refused to answer about.
+pub(super) const REFUSED: Duration = Duration::from_secs(10);
 
 /// How long moka is told to keep anything.
 const LONGEST: Duration = Duration::from_secs(365 * 86_400);
@@ -40,6 +44,8 @@ pub(in crate::oauth) struct Introspector {
     pub(super) issuer: Arc<str>,
     pub(super) source: Source,
     pub(super) profile: TokenProfile,
+    /// What answers without an audience must fit, where there may be such.
+    pub(super) without_audience: Option<TokenProfile>,
     pub(super) limits: Limits,
     pub(super) fetch: Arc<dyn Fetch>,
     pub(super) clock: Clock,
@@ -53,7 +59,8 @@ pub(in crate::oauth) struct Introspector {
     active: Remembered<Active>,
     refused: Cache<TokenDigest, Arc<Refused>>,
     calls: Mutex<Calls>,
-    pub(super) waiting: AtomicUsize,
+    waiting_known: AtomicUsize,
+    waiting_unknown: AtomicUsize,
     meter: IntrospectionMeter,
 }
 
@@ -82,15 +89,28 @@ pub(super) enum Trouble {
     Answer,
     /// The server does not introspect a token.
     Unsupported,
+    /// The server refuses to answer about a token.
+    Refused,
 }
 
 impl Trouble {
-    pub(super) const COUNT: usize = Self::Unsupported as usize + 1;
+    pub(super) const COUNT: usize = Self::Refused as usize + 1;
 }
 
 pub(super) struct Refused {
     pub(super) error: AuthError,
     pub(super) until: Duration,
+}
+
+impl Refused {
+    /// The error as it is at `now`: what will pass says when.
+    fn error_at(&self, now: Duration) -> AuthError {
+        if self.error.retry_after().is_none() {
+            return self.error.clone();
+        }
+        let error = unavailable(self.error.reason(), self.until.saturating_sub(now));
+        error.with_detail(self.error.detail().unwrap_or_default())
+    }
 }
 
 /// What memory can say of a token.
@@ -114,7 +134,7 @@ impl Introspector {
         let limits = settings.limits.clone();
         // moka refuses a thousand years; how long an answer is good is not its business.
         let remember = |life: Duration, more| life.saturating_add(more).min(LONGEST);
-        let life = remember(limits.positive_life, MEMORY);
+        let life = remember(limits.positive_life, KNOWN_AFTER).max(KNOWN);
         let share = MAX_BYTES
             .checked_div(limits.max_answers)
             .unwrap_or(MAX_BYTES);
@@ -137,16 +157,21 @@ impl Introspector {
         Self {
             binding: settings.binding(&issuer),
             source,
-            permits: Permits::new(limits.concurrent),
+            permits: Permits::new(limits.concurrent, limits.concurrent / 2),
             active: Remembered::new(active, limits.max_answers),
             refused: Cache::builder()
                 .max_capacity(limits.max_answers)
-                .time_to_live(remember(limits.negative_life, Duration::from_secs(1)))
+                .time_to_live(remember(
+                    limits.negative_life.max(REFUSED),
+                    Duration::from_secs(1),
+                ))
                 .build(),
             calls: Mutex::new(Calls::new(limits.new_tokens_per_second, now)),
-            waiting: AtomicUsize::new(0),
+            waiting_known: AtomicUsize::new(0),
+            waiting_unknown: AtomicUsize::new(0),
             meter: IntrospectionMeter::new(label),
             warned: Default::default(),
+            without_audience: None,
             issuer,
             profile,
             limits,
@@ -179,11 +204,12 @@ impl Introspector {
         let now = self.clock.monotonic();
         let remembered = self.remembered(&digest, now);
         self.meter.looked_up(remembered.is_ok());
-        if let Ok(known) = remembered {
-            return Ok(known);
-        }
+        let lane = match remembered {
+            Ok(known) => return Ok(known),
+            Err(lane) => lane,
+        };
         token.check()?;
-        Ok(self.ask(digest, token.bytes, vouched, now))
+        Ok(self.ask((digest, token.bytes), vouched, lane, now))
     }
 
     /// What memory says of a token; where it says nothing, the lane of a call about it.
@@ -198,13 +224,13 @@ impl Introspector {
             Some(entry) if is_good(entry.value()) => {
                 return Ok(Lookup::Active(Good::of(entry, &self.profile)));
             }
-            Some(_) => Lane::Known,
-            None => Lane::Unknown,
+            Some(entry) if now < entry.value().known_until => Lane::Known,
+            _ => Lane::Unknown,
         };
         if let Some(refused) = self.refused.get(digest)
             && now < refused.until
         {
-            return Ok(Lookup::Refused(refused.error.clone()));
+            return Ok(Lookup::Refused(refused.error_at(now)));
         }
         Err(lane)
     }
@@ -257,9 +283,9 @@ impl Introspector {
     /// Joins the call about this token, or starts it.
     fn ask(
         self: &Arc<Self>,
-        digest: TokenDigest,
-        token: &[u8],
+        (digest, token): (TokenDigest, &[u8]),
         vouched: Vouched,
+        lane: Lane,
         now: Duration,
     ) -> Lookup {
         // Always so: a credential is ASCII.
@@ -267,7 +293,8 @@ impl Introspector {
             let error = AuthError::invalid("malformed_token");
             return Lookup::Refused(error.with_detail("the token is not ASCII"));
         };
-        if self.waiting.load(Ordering::Relaxed) >= self.limits.waiting {
+        // Each lane has its own places, so that others cannot take those of known tokens.
+        if self.waiting(lane).load(Ordering::Relaxed) >= self.limits.waiting {
             let detail = format!(
                 "{} requests wait for answers of {:?} already",
                 self.limits.waiting, self.issuer
@@ -280,10 +307,9 @@ impl Introspector {
             None => {
                 // A call may have landed since memory was asked; a second one would ask the
                 // same.
-                let lane = match self.remembered(&digest, now) {
-                    Ok(known) => return known,
-                    Err(lane) => lane,
-                };
+                if let Ok(known) = self.remembered(&digest, now) {
+                    return known;
+                }
                 if let Some(error) = self.refuse_call(&mut calls, lane, now) {
                     return Lookup::Refused(error);
                 }
@@ -296,7 +322,7 @@ impl Introspector {
                 (outcome, Some(launch))
             }
         };
-        let asked = Asked::join(outcome, self);
+        let asked = Asked::join(outcome, self, lane);
         drop(calls);
         // Not under the lock: a runtime that is shutting down lands it at once.
         if let Some(launch) = launch {
@@ -307,12 +333,10 @@ impl Introspector {
 
     /// Why no call may start now.
     fn refuse_call(&self, calls: &mut Calls, lane: Lane, now: Duration) -> Option<AuthError> {
-        if now < calls.not_before {
-            let error = unavailable("introspection_failed", calls.not_before - now);
-            return Some(error.with_detail(format!(
-                "calls to {:?} pause: {}",
-                self.issuer, calls.paused_for
-            )));
+        if let Some((left, why)) = calls.pauses.left(lane, now) {
+            let error = unavailable("introspection_failed", left);
+            let detail = format!("calls to {:?} pause: {why}", self.issuer);
+            return Some(error.with_detail(detail));
         }
         let most = self.limits.concurrent.saturating_add(self.limits.queue);
         if *calls.record.count(lane) >= most {
@@ -329,7 +353,24 @@ impl Introspector {
             );
             return Some(self.limited(Trouble::Rate, detail));
         }
+        calls.pauses.begin(lane, now);
         None
+    }
+
+    /// How many requests wait in a lane.
+    pub(super) fn waiting(&self, lane: Lane) -> &AtomicUsize {
+        match lane {
+            Lane::Known => &self.waiting_known,
+            Lane::Unknown => &self.waiting_unknown,
+        }
+    }
+
+    /// The server answered about this token.
+    pub(super) fn answered(&self, digest: &TokenDigest) {
+        let known_no_more = self.calls().pauses.answered(digest);
+        for digest in known_no_more {
+            self.active.forget(&digest);
+        }
     }
 
     /// A limit is reached: strangers can cause it, so the operator is told now and then.
@@ -351,12 +392,20 @@ impl Introspector {
         self.meter.called(match &result {
             Landed::Active { .. } => CallEnd::Active,
             Landed::Refused { .. } => CallEnd::Refused,
-            Landed::Nothing(_) => CallEnd::Failed,
+            Landed::Nothing { .. } => CallEnd::Failed,
         });
         match result {
             Landed::Active { judged, life } => {
                 let until = now.saturating_add(life.min(self.limits.positive_life));
-                let active = Active { until, judged };
+                let known_until = now
+                    .saturating_add(KNOWN)
+                    .max(until.saturating_add(KNOWN_AFTER));
+                let active = Active {
+                    until,
+                    judged,
+                    known_until,
+                };
+                calls.pauses.knows_one();
                 if !current {
                     return Outcome::Active(self.active.hand_out(digest, active));
                 }
@@ -368,16 +417,26 @@ impl Introspector {
                 if current {
                     self.active.forget(&digest);
                     if keep && !self.limits.negative_life.is_zero() {
-                        let until = now.saturating_add(self.limits.negative_life);
-                        let error = error.clone();
-                        self.refused
-                            .insert(digest, Arc::new(Refused { error, until }));
+                        self.keep_refused(digest, &error, self.limits.negative_life, now);
                     }
                 }
                 Outcome::Refused(error)
             }
-            Landed::Nothing(error) => Outcome::Refused(error),
+            Landed::Nothing { error, keep } => {
+                if let Some(life) = keep.filter(|_| current) {
+                    self.keep_refused(digest, &error, life, now);
+                }
+                Outcome::Refused(error)
+            }
         }
+    }
+
+    fn keep_refused(&self, digest: TokenDigest, error: &AuthError, life: Duration, now: Duration) {
+        let refused = Refused {
+            error: error.clone(),
+            until: now.saturating_add(life),
+        };
+        self.refused.insert(digest, Arc::new(refused));
     }
 
     /// Nothing panics while it is held; were that to change, a poisoned lock would still

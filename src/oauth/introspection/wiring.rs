@@ -104,7 +104,7 @@ impl Introspection {
         Ok(())
     }
 
-    /// What runs. `any_audience`: whom a token is for is not looked at.
+    /// What runs. `any_audience`: an answer need not say whom its token is for.
     pub(in crate::oauth) fn wire(
         self,
         own: Own<'_>,
@@ -118,17 +118,21 @@ impl Introspection {
                 "introspection_without_audience",
                 "`audience` of the introspection contradicts it: keep one",
             ));
-        } else if any_audience {
-            profile.audience = Audience::Unchecked;
-        } else if !self.audiences.is_empty() {
+        }
+        if !self.audiences.is_empty() {
             profile.audience = Audience::OneOf(self.audiences.clone());
         }
+        // One that is there must match all the same.
+        let without_audience = any_audience.then(|| TokenProfile {
+            audience: Audience::Unchecked,
+            ..profile.clone()
+        });
         let label = Arc::clone(&own.keys.origin.label);
         let source = self.source(own, &network);
         let Network { fetch, clock, .. } = network;
-        Ok(Introspector::new(
-            &label, self, source, profile, fetch, clock,
-        ))
+        let mut introspector = Introspector::new(&label, self, source, profile, fetch, clock);
+        introspector.without_audience = without_audience;
+        Ok(introspector)
     }
 
     /// Who is asked, with all that needs.

@@ -53,7 +53,7 @@ const MAX_ANSWER: usize = 64 * 1024;
 pub fn server<I>(client_ids: I) -> Result<AuthorizationServer, ConfigError>
 where
     I: IntoIterator,
-    I::Item: Into<Box<str>>,
+    I::Item: Into<String>,
 {
     let refuse = |why: &str| Err(ConfigError::new("client_ids", why));
     // The server signs, but nothing it signs is an access token: without keys to check a JWT
@@ -63,7 +63,7 @@ where
         .instead_of_keys()?;
     let mut is_empty = true;
     for client in client_ids {
-        let client = client.into();
+        let client: String = client.into();
         if client.is_empty() {
             return refuse("a client id is empty; is a variable of the environment not set?");
         }

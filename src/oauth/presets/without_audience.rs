@@ -30,7 +30,7 @@ impl WithoutAudience {
     pub fn client_ids<I>(self, clients: I) -> Result<AuthorizationServer, ConfigError>
     where
         I: IntoIterator,
-        I::Item: Into<Box<str>>,
+        I::Item: Into<String>,
     {
         self.0.client_ids(clients)
     }
@@ -45,10 +45,7 @@ impl WithoutAudience {
     ///
     /// # Errors
     /// The audience is empty, or one that all tokens of the issuer have.
-    pub fn audience(
-        self,
-        audience: impl Into<Box<str>>,
-    ) -> Result<AuthorizationServer, ConfigError> {
+    pub fn audience(self, audience: impl Into<String>) -> Result<AuthorizationServer, ConfigError> {
         self.0.audience(audience)
     }
 

@@ -179,42 +179,6 @@ async fn calls_pause_longer_with_each_failure_and_a_good_token_is_served_meanwhi
 }
 
 #[tokio::test]
-async fn refused_credentials_are_a_loud_fault_of_ours() {
-    for status in [401, 403] {
-        trace::start();
-        let (answer, web) = ask(Page::Status(status)).await;
-        answer.assert(503, "introspection_refused");
-        let events = trace::take();
-        let loud = events.iter().any(|event| event.level == Level::ERROR);
-        assert!(loud, "{events:?}");
-        assert_eq!(web.count(ENDPOINT), 1);
-    }
-}
-
-#[tokio::test]
-async fn a_server_that_refuses_us_is_asked_once_a_second() {
-    let web = Web::with_issuer(&[]);
-    web.set(ENDPOINT, Page::Status(401));
-    let guarded = guarded(&web, introspection());
-    for number in 0..100 {
-        let token = format!("opaque-token-number-{number}");
-        guarded.bearer(&token).await.assert(
-            503,
-            match number {
-                0 => "introspection_refused",
-                _ => "introspection_failed",
-            },
-        );
-    }
-    assert_eq!(web.count(ENDPOINT), 1);
-    guarded.advance(1);
-    guarded
-        .bearer(OPAQUE)
-        .await
-        .assert(503, "introspection_refused");
-}
-
-#[tokio::test]
 async fn a_400_concerns_one_token_only() {
     trace::start();
     let web = web([]);
@@ -242,38 +206,6 @@ async fn a_400_concerns_one_token_only() {
         .bearer("another-opaque-token")
         .await
         .assert(200, "accepted");
-}
-
-#[tokio::test]
-async fn a_pause_the_server_asks_for_is_kept() {
-    for (status, retry_after, pause) in [
-        (429, Some("7"), 7),
-        (429, None, 1),
-        (429, Some("0"), 1),
-        (429, Some("86400"), 300),
-        (429, Some("Fri, 15 Jan 2027 08:00:42 GMT"), 42),
-        (429, Some("soon"), 1),
-        (503, Some("7"), 7),
-        (503, Some("300"), 15),
-    ] {
-        let web = Web::with_issuer(&[]);
-        let headers = retry_after.map(|value| ("retry-after", value.to_owned()));
-        web.set(
-            ENDPOINT,
-            Page::Answer(status, headers.into_iter().collect(), Vec::new()),
-        );
-        let guarded = guarded(&web, introspection());
-        let answer = guarded.bearer(OPAQUE).await;
-        answer.assert(503, "introspection_busy");
-        assert_eq!(answer.retry_after(), Some(pause), "{retry_after:?}");
-        say(&web, [(OPAQUE, active(json!({})))]);
-        guarded.advance(pause - 1);
-        let answer = guarded.bearer(OPAQUE).await;
-        answer.assert(503, "introspection_failed");
-        assert_eq!(answer.retry_after(), Some(1));
-        guarded.advance(1);
-        guarded.bearer(OPAQUE).await.assert(200, "accepted");
-    }
 }
 
 #[tokio::test]

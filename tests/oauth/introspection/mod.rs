@@ -4,7 +4,9 @@ mod answers;
 mod calls;
 mod clients;
 mod config;
+mod custom;
 mod failures;
+mod refusals;
 mod routing;
 mod signed;
 
@@ -15,6 +17,8 @@ use tower_mcp_auth::OAuthLayer;
 use tower_mcp_auth::oauth::{AuthorizationServer, Introspection};
 
 use crate::support::*;
+
+pub use self::clients::ED25519;
 
 pub const ENDPOINT: &str = "https://auth.example.com/introspect";
 /// A token that says nothing to anybody but its server.
