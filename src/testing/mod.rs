@@ -10,8 +10,9 @@
 //!
 //! **It is not for production.** It approves every authorization request as the user
 //! `alice`, without asking; a client that nobody registered is a public client. Whoever
-//! reaches its port has a token. So it listens on loopback addresses only, keeps
-//! everything in memory, and forgets the oldest of what it keeps.
+//! reaches its port has a token. So it listens on loopback addresses only, answers web pages
+//! of loopback origins only (others get 403, `null` among them), keeps everything in memory,
+//! and forgets the oldest of what it keeps.
 //!
 //! # Tokens, without any dance
 //!
@@ -96,6 +97,7 @@ mod endpoints;
 mod introspection;
 mod issuer;
 mod keys;
+mod origin;
 mod principal;
 mod request;
 mod server;

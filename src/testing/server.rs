@@ -19,6 +19,7 @@ use super::behaviour::Behaviour;
 use super::body::Answer;
 use super::endpoints::{self, Endpoint};
 use super::issuer::Shared;
+use super::origin::is_foreign;
 use super::request::RecordedRequest;
 
 /// The most connections at once; others wait.
@@ -63,7 +64,11 @@ async fn answer(
         return Ok(empty(StatusCode::NOT_FOUND).map(Answer::Whole));
     };
     if request.method() == Method::OPTIONS {
-        return Ok(preflight(endpoint, request.headers()).map(Answer::Whole));
+        let answer = match is_foreign(request.headers()) {
+            true => foreign(),
+            false => preflight(endpoint, request.headers()),
+        };
+        return Ok(answer.map(Answer::Whole));
     }
     let (head, incoming) = request.into_parts();
     let received = receive(incoming).await;
@@ -73,6 +78,9 @@ async fn answer(
         shared.recorder.record(endpoint, request);
     }
     shared.faults.count(endpoint);
+    if is_foreign(&head.headers) {
+        return Ok(foreign().map(Answer::Whole));
+    }
     let proper = || match received {
         Ok(body) => endpoints::answer(&shared, endpoint, &head, &body),
         Err(status) => error(status, "invalid_request"),
@@ -110,14 +118,29 @@ async fn answer(
         Behaviour::Headers(headers) => with_headers(proper(), headers).map(Answer::Whole),
         Behaviour::Normal | Behaviour::Hang | Behaviour::Times(..) => proper().map(Answer::Whole),
     };
+    allow(endpoint, response.headers_mut());
+    Ok(response)
+}
+
+/// Lets the page that asks read the answer; foreign ones do not get this far, nor what was
+/// meant for others.
+fn allow(endpoint: Endpoint, headers: &mut HeaderMap) {
+    headers.append(header::VARY, HeaderValue::from_static("Origin"));
     if endpoint.is_for_scripts() {
-        let headers = response.headers_mut();
         headers.insert(
             header::ACCESS_CONTROL_ALLOW_ORIGIN,
             HeaderValue::from_static("*"),
         );
     }
-    Ok(response)
+}
+
+/// Refuses a page of somebody else, who would have a token otherwise.
+fn foreign() -> Response<Bytes> {
+    let mut response = error(StatusCode::FORBIDDEN, "access_denied");
+    let headers = response.headers_mut();
+    headers.insert(header::VARY, HeaderValue::from_static("Origin"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
 }
 
 /// The body of a request; else the status of the refusal.
@@ -135,11 +158,8 @@ fn preflight(endpoint: Endpoint, asked: &HeaderMap) -> Response<Bytes> {
     let mut response = empty(StatusCode::NO_CONTENT);
     let headers = response.headers_mut();
     headers.insert(header::ALLOW, endpoint.methods());
+    allow(endpoint, headers);
     if endpoint.is_for_scripts() {
-        headers.insert(
-            header::ACCESS_CONTROL_ALLOW_ORIGIN,
-            HeaderValue::from_static("*"),
-        );
         headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, endpoint.methods());
         if let Some(names) = asked.get(header::ACCESS_CONTROL_REQUEST_HEADERS) {
             headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, names.clone());

@@ -243,3 +243,83 @@ async fn the_default_has_three_keys() {
         }
     }
 }
+
+/// Whoever gets a token from this issuer is `alice`: a page that a developer looks at must not.
+#[tokio::test]
+async fn pages_of_other_machines_get_nothing() {
+    let issuer = quick().start().await.unwrap();
+    let port = issuer.url().rsplit(':').next().unwrap().to_owned();
+    let foreign = [
+        "https://evil.example",
+        "null",
+        "",
+        "http://localhost.evil.example",
+        "http://127.0.0.1.evil.example",
+        "http://evil.example:1",
+        "http://localhost@evil.example",
+        "http://evil.example/http://localhost",
+        "http://localhost:1/",
+        "http://LOCALHOST:1",
+        "http://localhost:1, https://evil.example",
+        "http://2130706433",
+        "http://0.0.0.0:1",
+        "http://10.0.0.1",
+        "http://[::2]",
+        "file://localhost",
+        "chrome-extension://abcdefgh",
+        "localhost",
+    ];
+    let own = [
+        "http://localhost:6274",
+        "http://localhost",
+        "https://localhost:8443",
+        "http://127.0.0.1:6274",
+        "http://127.8.9.10:1",
+        "http://[::1]:6274",
+        &format!("http://127.0.0.1:{port}"),
+    ];
+    let form = [
+        ("grant_type", "client_credentials"),
+        ("client_id", "anybody"),
+        ("scope", "mcp:admin"),
+    ];
+    for (origins, is_own) in [(&foreign[..], false), (&own[..], true)] {
+        for origin in origins {
+            let ask = || {
+                let place = issuer.endpoint(Endpoint::Token);
+                http().post(place).header("origin", *origin).form(&form)
+            };
+            let answer = ask().send().await.unwrap();
+            let allowed = answer.headers().contains_key("access-control-allow-origin");
+            let status = answer.status().as_u16();
+            let body = answer.text().await.unwrap();
+            let expected = if is_own { 200 } else { 403 };
+            assert_eq!((status, allowed), (expected, is_own), "{origin}: {body}");
+            assert_eq!(body.contains("access_token"), is_own, "{origin}: {body}");
+            for endpoint in [Endpoint::Token, Endpoint::Register, Endpoint::Jwks] {
+                let preflight = http()
+                    .request(reqwest::Method::OPTIONS, issuer.endpoint(endpoint))
+                    .header("origin", *origin)
+                    .header("access-control-request-method", "POST");
+                let answer = preflight.send().await.unwrap();
+                let allowed = answer.headers().contains_key("access-control-allow-origin");
+                assert_eq!(allowed, is_own, "{origin} {endpoint:?}");
+            }
+        }
+    }
+    // Two of them are no origin of this machine.
+    let place = issuer.endpoint(Endpoint::Token);
+    let two = http().post(place).form(&form);
+    let two = two.header("origin", own[0]).header("origin", foreign[0]);
+    assert_eq!(two.send().await.unwrap().status(), 403);
+    // Nothing else is left that a form on such a page could be sent to.
+    for endpoint in [
+        Endpoint::Authorize,
+        Endpoint::Introspect,
+        Endpoint::Register,
+    ] {
+        let place = http().post(issuer.endpoint(endpoint));
+        let sent = place.header("origin", foreign[0]).form(&form);
+        assert_eq!(sent.send().await.unwrap().status(), 403, "{endpoint:?}");
+    }
+}

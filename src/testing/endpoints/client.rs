@@ -119,7 +119,8 @@ fn is_same_but_for_the_port(registered: &str, asked: &Url) -> bool {
         && registered == *asked
 }
 
-fn is_loopback(url: &Url) -> bool {
+/// Whether a URL is http or https on a loopback address or `localhost`.
+pub(in super::super) fn is_loopback(url: &Url) -> bool {
     let is_loopback_host = match url.host() {
         Some(url::Host::Domain(name)) => name.eq_ignore_ascii_case("localhost"),
         Some(url::Host::Ipv4(address)) => address.is_loopback(),

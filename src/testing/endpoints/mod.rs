@@ -19,6 +19,7 @@ use http::request::Parts;
 use http::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 
+pub(super) use self::client::is_loopback;
 pub(super) use self::paths::Paths;
 use super::issuer::Shared;
 
