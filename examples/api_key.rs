@@ -17,6 +17,8 @@
 mod listen;
 #[path = "support/random.rs"]
 mod random;
+#[path = "support/trace.rs"]
+mod trace;
 
 use axum::Router;
 use axum::extract::State;
@@ -34,6 +36,7 @@ struct Keys {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    trace::install();
     let (admin_key, ci_key) = (random::random()?, random::random()?);
     let admin = ApiKey::new(&admin_key)?
         .name("admin")

@@ -20,6 +20,8 @@ mod listen;
 mod random;
 #[path = "support/token.rs"]
 mod token;
+#[path = "support/trace.rs"]
+mod trace;
 
 use axum::Router;
 use axum::routing::get;
@@ -30,6 +32,7 @@ use tower_mcp_auth::{JwtLayer, Principal};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    trace::install();
     let secret = random::random()?;
     let auth = JwtLayer::new(Secret::new(&secret)?)?.public_path("/health")?;
 

@@ -24,6 +24,8 @@ mod listen;
 #[path = "support/notes.rs"]
 #[expect(dead_code, reason = "the policy of this server is in its file")]
 mod notes;
+#[path = "support/trace.rs"]
+mod trace;
 
 use std::time::Duration;
 
@@ -39,10 +41,7 @@ use tower_mcp_auth::testing::Issuer;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .with_ansi(false)
-        .init();
+    trace::install();
     let (listener, origin) = listen::listen(3000).await;
     let resource = format!("{origin}/mcp");
     // As in the quickstart: the development issuer stands for your authorization server.

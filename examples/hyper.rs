@@ -17,6 +17,8 @@
 mod listen;
 #[path = "support/random.rs"]
 mod random;
+#[path = "support/trace.rs"]
+mod trace;
 
 use std::convert::Infallible;
 
@@ -32,6 +34,7 @@ use tower_mcp_auth::{ApiKeyLayer, Principal};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    trace::install();
     let key = random::random()?;
     let service = ServiceBuilder::new()
         .layer(ApiKeyLayer::new([ApiKey::new(&key)?.name("alice")])?)

@@ -15,6 +15,8 @@
 
 #[path = "support/listen.rs"]
 mod listen;
+#[path = "support/trace.rs"]
+mod trace;
 
 use std::time::Duration;
 
@@ -26,6 +28,7 @@ use tower_mcp_auth::{OAuthLayer, Principal};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    trace::install();
     let (listener, url) = listen::listen(3000).await;
     let resource = format!("{url}/mcp");
     // Stands for the authorization server.

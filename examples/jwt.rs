@@ -16,6 +16,8 @@
 mod listen;
 #[path = "support/token.rs"]
 mod token;
+#[path = "support/trace.rs"]
+mod trace;
 
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use axum::Router;
@@ -39,6 +41,7 @@ struct Claims {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    trace::install();
     let pair = Ed25519KeyPair::generate()?;
     let auth = JwtLayer::builder(public_key(&pair)?)
         .issuer(ISSUER)

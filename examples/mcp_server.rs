@@ -14,6 +14,8 @@
 mod listen;
 #[path = "support/notes.rs"]
 mod notes;
+#[path = "support/trace.rs"]
+mod trace;
 
 use std::time::Duration;
 
@@ -26,6 +28,7 @@ use tower_mcp_auth::{OAuthLayer, cors};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    trace::install();
     let (listener, origin) = listen::listen(3000).await;
     let resource = format!("{origin}/mcp");
 

@@ -17,6 +17,8 @@
 
 #[path = "support/listen.rs"]
 mod listen;
+#[path = "support/trace.rs"]
+mod trace;
 
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Duration;
@@ -38,6 +40,7 @@ const BUCKETS: [f64; 10] = [
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    trace::install();
     // The recorder first: what happens before it is counted nowhere.
     let recorder = PrometheusBuilder::new()
         .set_buckets_for_metric(

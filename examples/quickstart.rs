@@ -12,20 +12,26 @@
 //! The authorization server is the development issuer of the feature `testing`: it approves
 //! everything, without asking. Put the URL of yours in its place, and that of your server:
 //! `OAuthLayer::new("https://mcp.example.com/mcp", "https://auth.example.com")`.
+//!
+//! Each refusal is a line on the standard error, with its reason.
 
 #[path = "support/listen.rs"]
 mod listen;
 #[path = "support/mcp.rs"]
 mod mcp;
+#[path = "support/trace.rs"]
+mod trace;
 
 use axum::Router;
 use tower_http::cors::AllowOrigin;
+use tower_mcp_auth::mcp::OriginLayer;
 use tower_mcp_auth::oauth::AuthorizationServer;
 use tower_mcp_auth::testing::Issuer;
 use tower_mcp_auth::{OAuthLayer, cors};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    trace::install();
     let (listener, origin) = listen::listen(3000).await;
 
     // Who we are, and whom we trust.
@@ -33,12 +39,14 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let issuer = Issuer::start().await?;
     let server = AuthorizationServer::insecure_http_on_loopback(issuer.url())?;
 
-    // The guard, and outermost what lets clients in a browser see its refusals.
+    // The guard; around it what keeps foreign hosts and pages out, and outermost what lets
+    // clients in a browser see refusals.
     let auth = OAuthLayer::new(&resource, server)?;
     let metadata = format!("{origin}{}", auth.metadata_path());
     let app = Router::new()
         .route_service("/mcp", mcp::service())
         .layer(auth)
+        .layer(OriginLayer::new(&resource)?)
         .layer(cors::layer(AllowOrigin::any()));
 
     print_requests(&issuer, &resource, &metadata);

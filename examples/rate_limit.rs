@@ -19,6 +19,8 @@
 mod listen;
 #[path = "support/random.rs"]
 mod random;
+#[path = "support/trace.rs"]
+mod trace;
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -69,6 +71,7 @@ impl KeyExtractor for ByNetwork {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    trace::install();
     let (alice_key, bob_key) = (random::random()?, random::random()?);
     let auth = ApiKeyLayer::new([
         ApiKey::new(&alice_key)?.name("alice"),

@@ -15,6 +15,8 @@
 
 #[path = "support/listen.rs"]
 mod listen;
+#[path = "support/trace.rs"]
+mod trace;
 
 use std::fmt;
 use std::sync::mpsc::sync_channel;
@@ -179,6 +181,7 @@ struct Shared {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    trace::install();
     let table = Table::new()?;
     let yesterday = SystemTime::now() - Duration::from_secs(86_400);
     let (laptop, laptop_id) = table.create(("alice", "laptop", ""), None)?;

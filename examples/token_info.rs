@@ -15,6 +15,8 @@
 
 #[path = "support/listen.rs"]
 mod listen;
+#[path = "support/trace.rs"]
+mod trace;
 
 use std::sync::Arc;
 
@@ -75,6 +77,7 @@ impl Introspect for TokenInfo {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    trace::install();
     let issuer = token_info_server().await?;
     let (listener, url) = listen::listen(3000).await;
     let resource = format!("{url}/mcp");

@@ -27,6 +27,8 @@ mod listen;
 mod random;
 #[path = "support/token.rs"]
 mod token;
+#[path = "support/trace.rs"]
+mod trace;
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -46,6 +48,7 @@ use tower_mcp_auth::{JwtLayer, Principal};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    trace::install();
     let secret = random::random()?;
     let auth = JwtLayer::new(Secret::new(&secret)?)?;
 

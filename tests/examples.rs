@@ -21,6 +21,7 @@ use rmcp::transport::StreamableHttpClientTransport;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::net::TcpListener;
 use tokio::process::{Child, ChildStdout, Command};
+use tokio::sync::watch;
 use tokio::time::timeout;
 use tonic::Code;
 use tonic_prost::ProstCodec;
@@ -64,6 +65,8 @@ struct Example {
     _stdout: Lines<BufReader<ChildStdout>>,
     printed: Vec<String>,
     url: String,
+    /// Whether a refusal was told on the standard error.
+    refusal_told: Option<watch::Receiver<bool>>,
 }
 
 fn command(name: &str) -> Command {
@@ -80,6 +83,7 @@ fn command(name: &str) -> Command {
     let mut command = Command::new(path);
     command
         .env_remove("PORT")
+        .env_remove("RUST_LOG")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .kill_on_drop(true);
@@ -88,7 +92,22 @@ fn command(name: &str) -> Command {
 
 impl Example {
     async fn start(name: &str) -> Self {
-        Self::spawn(command(name).arg("127.0.0.1:0")).await
+        let mut command = command(name);
+        let command = command.arg("127.0.0.1:0").stderr(Stdio::piped());
+        let mut example = Self::spawn(command).await;
+        let stderr = example.child.stderr.take().expect("a pipe");
+        let mut stderr = BufReader::new(stderr).lines();
+        let (tell, refusal_told) = watch::channel(false);
+        // To its end: an example that writes into a full pipe would wait.
+        tokio::spawn(async move {
+            while let Ok(Some(line)) = stderr.next_line().await {
+                tell.send_if_modified(|told| {
+                    line.contains("request refused") && !std::mem::replace(told, true)
+                });
+            }
+        });
+        example.refusal_told = Some(refusal_told);
+        example
     }
 
     /// Reads what the example prints up to the line that says where it listens.
@@ -112,6 +131,7 @@ impl Example {
             _stdout: stdout,
             printed,
             url,
+            refusal_told: None,
         }
     }
 
@@ -146,6 +166,15 @@ impl Example {
             assert_eq!(got.join(" "), statuses, "{title}");
         }
         assert!(!answers.is_empty(), "the example prints curl lines");
+        if let Some(told) = &self.refusal_told
+            && answers.iter().any(|answer| answer.status == 401)
+        {
+            let mut told = told.clone();
+            let told = timeout(DEADLINE, told.wait_for(|told| *told)).await;
+            let _ = told
+                .expect("the terminal shows a refusal")
+                .expect("it runs");
+        }
         Answers(answers)
     }
 }
@@ -349,8 +378,8 @@ async fn mcp_server_serves_the_client_of_rmcp() {
     let client = rmcp_dance::dance(&format!("{}/mcp", example.url), None).await;
     let (mut tools, whoami) = rmcp_dance::ask(&client).await;
     tools.sort();
-    // It asked for what the metadata advertises, and is shown what that is good for.
-    assert_eq!(tools, ["list_notes", "whoami"]);
+    // It asked for what the metadata advertises, and is shown what more scopes are good for.
+    assert_eq!(tools, ["add_note", "delete_notes", "list_notes", "whoami"]);
     assert_eq!(whoami, "alice");
     client.cancel().await.expect("the end");
 }

@@ -13,7 +13,10 @@ use tower_mcp_auth::Principal;
 
 /// The service, to put a layer around.
 pub(crate) fn service() -> StreamableHttpService<Tools, NeverSessionManager> {
+    // rmcp answers 403 to every host but those of loopback, and so to the public one that a
+    // proxy passes on. An `OriginLayer` further out knows that from the resource.
     let config = StreamableHttpServerConfig::default()
+        .disable_allowed_hosts()
         .with_legacy_session_mode(false)
         .with_json_response(true);
     StreamableHttpService::new(

@@ -44,7 +44,8 @@ pub(crate) fn service(
         kept: Arc::default(),
         sealer,
     };
-    // Hosts and origins are checked by a layer, further out.
+    // rmcp answers 403 to every host but those of loopback, and so to the public one that a
+    // proxy passes on. The `OriginLayer` of the stack knows that from the resource.
     let config = StreamableHttpServerConfig::default()
         .disable_allowed_hosts()
         .with_sse_keep_alive(Some(ping));

@@ -7,10 +7,21 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 missing=()
 command -v npm > /dev/null || missing+=(nodejs npm)
 python3 -c 'import ensurepip, venv' 2> /dev/null || missing+=(python3 python3-venv)
+for proxy in nginx haproxy caddy; do
+  # Debian has the first two in /usr/sbin, which is not on everybody's path.
+  PATH="$PATH:/usr/sbin" command -v "$proxy" > /dev/null || missing+=("$proxy")
+done
 if ((${#missing[@]})); then
   as_root=(env)
   [[ $(id -u) == 0 ]] || as_root=(sudo env)
   "${as_root[@]}" apt-get update -qq
+  # A proxy is started by its test, not by the machine.
+  policy=/usr/sbin/policy-rc.d
+  if [[ ! -e $policy ]]; then
+    printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee "$policy" > /dev/null
+    trap '"${as_root[@]}" rm -f "$policy"' EXIT
+    "${as_root[@]}" chmod +x "$policy"
+  fi
   "${as_root[@]}" DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "${missing[@]}"
 fi
 

@@ -3,6 +3,9 @@
 //! `tests/interop/README.md`; `cargo test --all-features --test interop -- --ignored` runs
 //! them, after `cargo build --all-features --examples`.
 
+#[path = "../common/rmcp_dance.rs"]
+mod rmcp_dance;
+
 mod clients;
 mod conformance;
 mod fixture;
@@ -10,3 +13,4 @@ mod introspected;
 mod introspection;
 mod oidc_provider;
 mod programs;
+mod proxies;
