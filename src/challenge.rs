@@ -1,11 +1,11 @@
 //! What a server asks of a client that is refused: data only, written by `refusal`.
 
 use std::borrow::Cow;
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 
 use crate::clock::Clock;
 use crate::observe::Observe;
-use crate::scopes::Scopes;
+use crate::scopes::{AskedScopes, Scopes, to_announce};
 use crate::telemetry::{self, Audit, Told};
 
 /// One authentication scheme a refused client is told about, in a line of
@@ -24,6 +24,8 @@ pub(crate) enum Scheme {
     Bearer {
         resource_metadata: Option<Cow<'static, str>>,
         scopes: Scopes,
+        /// What the metadata advertise, where they are a document of this crate.
+        advertised: Option<Advertised>,
     },
     ApiKey {
         header: Cow<'static, str>,
@@ -37,6 +39,7 @@ impl Challenge {
             scheme: Scheme::Bearer {
                 resource_metadata: None,
                 scopes: Scopes::default(),
+                advertised: None,
             },
             realm: None,
             message: None,
@@ -84,6 +87,71 @@ impl Challenge {
             *scopes = needed;
         }
         self
+    }
+
+    /// Names the metadata that advertise these scopes.
+    #[cfg(feature = "oauth")]
+    pub(crate) fn with_advertised(mut self, document: Advertised) -> Self {
+        if let Scheme::Bearer { advertised, .. } = &mut self.scheme {
+            *advertised = Some(document);
+        }
+        self
+    }
+
+    /// Tells clients of the scopes that layers further in ask for, where the challenge leads to
+    /// metadata of this crate. What was set by hand stays.
+    pub(crate) fn announce(&mut self, asked: &[AskedScopes]) {
+        let Scheme::Bearer {
+            scopes,
+            advertised: Some(advertised),
+            ..
+        } = &mut self.scheme
+        else {
+            return;
+        };
+        if asked.is_empty() {
+            return;
+        }
+        let required = asked
+            .iter()
+            .fold(scopes.clone(), |all, asked| all.union(&asked.lacking(&all)));
+        let all = asked
+            .iter()
+            .fold(required.clone(), |all, asked| all.union(&asked.all));
+        advertised.announce(&to_announce(&all));
+        let required = to_announce(&required);
+        *scopes = match advertised.by_hand() {
+            _ if !required.is_empty() => required,
+            // Who advertises the few that a client needs at first means these: a challenge
+            // that named others would keep clients from looking there.
+            Some(by_hand) if !by_hand.is_empty() => by_hand.clone(),
+            _ => {
+                let mut least = asked.iter().map(|asked| asked.least.clone());
+                least.find(|least| !least.is_empty()).unwrap_or_default()
+            }
+        };
+    }
+
+    /// Whether it names this scope where the refusal itself names none.
+    pub(crate) fn asks_for(&self, scope: &str) -> bool {
+        match &self.scheme {
+            Scheme::Bearer { scopes, .. } => scopes.contains(scope),
+            Scheme::ApiKey { .. } => false,
+        }
+    }
+
+    /// The scopes that clients learn of before they are refused for one, if it leads them to
+    /// metadata of this crate.
+    pub(crate) fn learnable(&self) -> Option<Scopes> {
+        let Scheme::Bearer {
+            scopes,
+            advertised: Some(advertised),
+            ..
+        } = &self.scheme
+        else {
+            return None;
+        };
+        Some(scopes.union(&advertised.scopes()))
     }
 
     /// Whether it leads a client to an authorization server.
@@ -145,6 +213,58 @@ impl Challenge {
     }
 }
 
+/// The scopes that a document of metadata advertises. Clones share them: a resource has one
+/// document, whoever serves it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Advertised(Arc<AdvertisedScopes>);
+
+#[derive(Debug, Default)]
+struct AdvertisedScopes {
+    by_hand: Option<Scopes>,
+    announced: RwLock<Scopes>,
+}
+
+impl Advertised {
+    /// With the scopes that were set by hand, none of them included: then no others come in.
+    #[cfg(feature = "oauth")]
+    pub(crate) fn new(by_hand: Option<Scopes>) -> Self {
+        Self(Arc::new(AdvertisedScopes {
+            by_hand,
+            announced: RwLock::default(),
+        }))
+    }
+
+    fn by_hand(&self) -> Option<&Scopes> {
+        self.0.by_hand.as_ref()
+    }
+
+    fn announce(&self, scopes: &Scopes) {
+        if self.by_hand().is_some() {
+            return;
+        }
+        let announced = self.0.announced.write();
+        let mut announced = announced.unwrap_or_else(PoisonError::into_inner);
+        *announced = announced.union(scopes);
+    }
+
+    /// What the document advertises.
+    pub(crate) fn scopes(&self) -> Scopes {
+        if let Some(by_hand) = self.by_hand() {
+            return by_hand.clone();
+        }
+        let announced = self.0.announced.read();
+        announced.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl PartialEq for Advertised {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Advertised {}
+
 /// All that the refusals behind one layer need: it travels with the request, so that a
 /// layer further in refuses in the same words.
 #[derive(Clone, Debug)]
@@ -183,6 +303,12 @@ impl RefusalContext {
             self.told_twice
                 .tell(|| telemetry::layer_twice("auth layer"));
         }
+    }
+
+    /// The scopes that clients learn of before they are refused for one; `None` where nothing
+    /// leads them to metadata of this crate, so that no token of theirs can have more.
+    pub(crate) fn learnable(&self) -> Option<Scopes> {
+        self.challenges.iter().find_map(Challenge::learnable)
     }
 
     /// Whether a request is let pass that is to be refused for this.

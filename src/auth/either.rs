@@ -352,6 +352,7 @@ impl<P: Authenticate + Clone> AuthLayer<P> {
         let provider = Either::new(left.provider, right.provider)?;
         let mut settings = left.settings;
         settings.grpc = settings.grpc.or(right.settings.grpc);
+        settings.join_asked(&right.settings);
         settings.follow(&provider);
         settings.join_hooks(&right.settings);
         Ok(AuthLayer::from_state(State { provider, settings }))

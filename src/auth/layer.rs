@@ -10,6 +10,7 @@ use super::settings::Settings;
 use super::{AuthService, Authenticate};
 use crate::credential::QueryNames;
 use crate::error::ConfigError;
+use crate::scopes::{AskedScopes, Scopes};
 use crate::telemetry::{self, DecisionRecord};
 
 /// The layer that puts the provider `P` before a service.
@@ -220,6 +221,62 @@ impl<P: Authenticate + Clone> AuthLayer<P> {
             .audit
             .add_hook(hook);
         self
+    }
+
+    /// Tells clients of the scopes that a layer further in asks for: a
+    /// [`ScopePolicy`](crate::mcp::ScopePolicy), a
+    /// [`RequireScopesLayer`](crate::scopes::RequireScopesLayer).
+    ///
+    /// [`McpStack::policy`](crate::mcp::McpStack::policy) and a configuration do it by
+    /// themselves. Only what leads clients to metadata of its own has somebody to tell, an
+    /// [`OAuthLayer`](crate::OAuthLayer); elsewhere it changes nothing.
+    ///
+    /// - The metadata advertise what a caller could need, unless
+    ///   [`scopes_supported`](crate::oauth::ProtectedResource::scopes_supported) was called.
+    ///   All clones of the layer serve the same document.
+    /// - A challenge without scopes of its own names the
+    ///   [required ones](crate::oauth::OAuthLayerBuilder::required_scopes) and those of the
+    ///   [`base`](crate::mcp::ScopePolicyBuilder::base). Where there is neither, it names what
+    ///   `scopes_supported` was given, or else what the tool, prompt or resource needs that
+    ///   needs the fewest scopes, the first of several: a client that is told nothing asks for
+    ///   everything, or for nothing.
+    ///
+    /// A warning names the scopes where clients learn of none of them.
+    ///
+    /// ```
+    /// use tower::ServiceBuilder;
+    /// use tower_mcp_auth::OAuthLayer;
+    /// use tower_mcp_auth::mcp::{McpListsLayer, McpScopesLayer, ScopePolicy};
+    ///
+    /// let policy = ScopePolicy::builder().tool("*", "mcp:write")?.build()?;
+    /// let oauth = OAuthLayer::new("https://mcp.example.com/mcp", "https://auth.example.com")?;
+    /// let layers = ServiceBuilder::new()
+    ///     .layer(oauth.announce(&policy))
+    ///     .layer(McpScopesLayer::new(policy.clone()))
+    ///     .layer(McpListsLayer::new(policy));
+    /// # let _ = layers;
+    /// # Ok::<(), tower_mcp_auth::ConfigError>(())
+    /// ```
+    pub fn announce(mut self, asked: impl Into<AskedScopes>) -> Self {
+        let asked = asked.into();
+        let State { provider, settings } = Arc::make_mut(&mut self.state);
+        if asked.all.is_empty() || settings.asked.iter().any(|own| own.is_same(&asked)) {
+            return self;
+        }
+        settings.asked.push(asked.clone());
+        settings.follow(provider);
+        if let Some(learnable) = settings.context.learnable()
+            && !asked.all.is_empty()
+            && !asked.all.iter().any(|scope| learnable.contains(scope))
+        {
+            telemetry::scopes_untold(&asked.all);
+        }
+        self
+    }
+
+    /// The scopes that clients learn of before they are refused for one.
+    pub(crate) fn learnable(&self) -> Option<Scopes> {
+        self.state.settings.context.learnable()
     }
 
     /// How much longer than its credential an answer may take, where it is no stream that is

@@ -73,6 +73,12 @@ macro_rules! auth_layer_newtype {
                 Self(self.0.on_decision(hook))
             }
 
+            /// See [`AuthLayer::announce`](crate::auth::AuthLayer::announce): tells clients of the
+            /// scopes that a layer further in asks for.
+            pub fn announce(self, asked: impl Into<crate::scopes::AskedScopes>) -> Self {
+                Self(self.0.announce(asked))
+            }
+
             /// See [`AuthLayer::stream_grace`](crate::auth::AuthLayer::stream_grace): how much
             /// longer than its credential an answer may take; default 10 minutes.
             pub fn stream_grace(self, grace: std::time::Duration) -> Self {

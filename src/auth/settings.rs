@@ -8,6 +8,7 @@ use super::lease::Streams;
 use crate::challenge::RefusalContext;
 use crate::credential::QueryNames;
 use crate::error::ConfigError;
+use crate::scopes::AskedScopes;
 use crate::telemetry::{self, Told};
 
 /// The settings of an auth layer.
@@ -21,6 +22,8 @@ pub(super) struct Settings {
     pub(super) streams: Streams,
     /// Whether gRPC requests are refused in gRPC's form, where that was said.
     pub(super) grpc: Option<bool>,
+    /// What layers further in ask for.
+    pub(super) asked: Vec<AskedScopes>,
     pub(super) context: Arc<RefusalContext>,
     /// Of a resource whose path something outside can cut short.
     pub(super) resource_path: Option<ResourcePath>,
@@ -68,6 +71,7 @@ impl Settings {
             optional: false,
             streams: Streams::new(provider.clock()),
             grpc: None,
+            asked: Vec::new(),
             context: Arc::new(RefusalContext::new(provider.challenges(), provider.clock())),
             resource_path: ResourcePath::of(provider),
         }
@@ -77,6 +81,9 @@ impl Settings {
     pub(super) fn follow(&mut self, provider: &impl Authenticate) {
         let context = Arc::make_mut(&mut self.context);
         context.challenges = provider.challenges();
+        for challenge in &mut context.challenges {
+            challenge.announce(&self.asked);
+        }
         context.audit.set_clock(provider.clock());
         self.streams.clock = provider.clock();
         self.resource_path = ResourcePath::of(provider);
@@ -84,6 +91,11 @@ impl Settings {
 
     pub(super) fn set_grpc(&mut self, grpc: bool) {
         Arc::make_mut(&mut self.context).grpc = grpc;
+    }
+
+    /// Announces what the layers inside another auth layer ask for as well.
+    pub(super) fn join_asked(&mut self, other: &Self) {
+        self.asked.extend_from_slice(&other.asked);
     }
 
     /// Tells the hooks of another layer as well.

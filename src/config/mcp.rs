@@ -189,8 +189,10 @@ impl Sections {
     }
 
     /// The judge of operations outside, the filter of lists inside.
+    /// `check` looks at the filter when it is set.
     pub(super) fn policy_layers(
         &self,
+        check: impl FnOnce(&McpListsLayer),
     ) -> Result<Option<Stack<McpListsLayer, McpScopesLayer>>, ConfigError> {
         let Some(policy) = &self.policy else {
             let idle = [
@@ -207,12 +209,17 @@ impl Sections {
         };
         let bodies = self.operations.clone().unwrap_or_default();
         let mut lists = McpListsLayer::new(policy.clone());
+        if let Some(show) = self.lists.as_ref().and_then(|lists| lists.show) {
+            lists = lists.show(show);
+        }
         if let Some(size) = self.lists.as_ref().and_then(|lists| lists.max_bytes) {
             let path = "lists.max_bytes";
             let set = lists.max_bytes(size.bytes(path.to_owned())?);
             lists = set.map_err(|error| error.at(path))?;
         }
-        let mut scopes = McpScopesLayer::new(policy.clone());
+        check(&lists);
+        // Every auth layer of a configuration announces its policy.
+        let mut scopes = McpScopesLayer::new(policy.clone()).is_announced();
         if let Some(size) = bodies.max_body_bytes {
             let path = "operations.max_body_bytes";
             let set = scopes.max_body_bytes(size.bytes(path.to_owned())?);

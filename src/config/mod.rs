@@ -174,7 +174,15 @@ impl Config {
         }
         let why = "say who is let in: with `authorization_servers`, `jwt` or `api_keys`";
         let auth = auth.ok_or_else(|| missing("configuration", "configuration", why))?;
-        self.sections.auth.add(auth)
+        Ok(self.announced(self.sections.auth.add(auth)?))
+    }
+
+    /// With the scopes of the policy told to clients.
+    fn announced<P: Authenticate + Clone>(&self, layer: AuthLayer<P>) -> AuthLayer<P> {
+        match &self.sections.policy {
+            Some(policy) => layer.announce(policy),
+            None => layer,
+        }
     }
 
     /// Sets a layer to what `auth` says: one of [`oauth_layer`](Self::oauth_layer), say, that
@@ -186,7 +194,7 @@ impl Config {
     where
         P: Authenticate + Clone,
     {
-        self.sections.auth.add(layer.into())
+        Ok(self.announced(self.sections.auth.add(layer.into())?))
     }
 
     /// The builder of the OAuth layer, if authorization servers are configured: for what is no
@@ -201,7 +209,7 @@ impl Config {
     }
 
     /// The OAuth layer alone, without the settings of `auth`, if authorization servers are
-    /// configured.
+    /// configured. It announces the scopes of the `policy`.
     ///
     /// # Errors
     /// A setting is refused, or a secret cannot be read.
@@ -210,7 +218,11 @@ impl Config {
     pub fn oauth_layer(&self) -> Result<Option<OAuthLayer>, ConfigError> {
         let built = self.oauth_builder()?.map(OAuthLayerBuilder::build);
         let built = built.transpose();
-        built.map_err(|error| self.sections.place_of_oauth(error))
+        let built = built.map_err(|error| self.sections.place_of_oauth(error))?;
+        Ok(built.map(|layer| match &self.sections.policy {
+            Some(policy) => layer.announce(policy),
+            None => layer,
+        }))
     }
 
     /// The builder of the JWT layer, if `jwt` is configured.
@@ -308,7 +320,7 @@ impl Config {
     /// # Errors
     /// A limit is refused.
     pub fn policy_layers(&self) -> Result<Option<ConfiguredPolicy>, ConfigError> {
-        self.sections.policy_layers()
+        self.sections.policy_layers(|_| {})
     }
 
     /// All layers of an MCP server, in the one order that is right. Those for sessions and
@@ -343,9 +355,13 @@ impl Config {
     }
 
     fn stack_around(&self, auth: ConfiguredAuth) -> Result<ConfiguredStack, ConfigError> {
+        let learnable = auth.learnable();
+        let policy = self
+            .sections
+            .policy_layers(|lists| lists.check_shown(learnable.as_ref()))?;
         Ok(McpStack::new(self.origin_layer()?, auth)
             .sessions_by(SessionSwitch(self.session_layer()?))
-            .operations(PolicySwitch(self.policy_layers()?)))
+            .operations(PolicySwitch(policy)))
     }
 }
 

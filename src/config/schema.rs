@@ -207,7 +207,7 @@ pub(super) struct Policy {
     #[schemars(extend("propertyNames" = { "pattern": SCOPE }))]
     hierarchy: Option<BTreeMap<String, Vec<Scope>>>,
     /// Whether a challenge names the scopes that were granted as well.
-    include_granted: Option<bool>,
+    include_granted: Option<IncludeGranted>,
     /// What becomes of what no rule is for.
     unlisted: Option<Unlisted>,
 }
@@ -236,6 +236,24 @@ struct NeedsMap {
     #[schemars(extend("minItems" = 1))]
     any: Option<Vec<Scope>>,
     deny: Option<bool>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+#[allow(dead_code)] // Only its schema is wanted.
+enum IncludeGranted {
+    /// Always, or never.
+    Flag(bool),
+    Setting(IncludeGrantedSetting),
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "snake_case")]
+#[allow(dead_code)] // Only its schema is wanted.
+enum IncludeGrantedSetting {
+    Always,
+    Never,
+    ByRevision,
 }
 
 #[derive(JsonSchema)]

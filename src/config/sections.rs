@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::secret::SecretSource;
 use super::units::{Listed, Name, Size, Span, Texts, Time};
-use crate::mcp::ScopePolicy;
+use crate::mcp::{ScopePolicy, Show};
 
 /// One section: nothing in it is required by reading, and nothing unknown is passed over.
 macro_rules! section {
@@ -397,6 +397,8 @@ section! {
 section! {
     /// How lists are filtered by the policy.
     Lists {
+        /// Which items of those that some scope opens are shown; `by_caller` by default.
+        show: Option<Show>,
         /// How large a list may be.
         max_bytes: Option<Size>,
     }

@@ -7,13 +7,10 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::operation::{Kind, Message, Messages};
 use crate::error::{AuthError, quoted};
+use crate::scopes::{PROTOCOL_VERSION, is_recent};
 
-const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 const METHOD: HeaderName = HeaderName::from_static("mcp-method");
 const NAME: HeaderName = HeaderName::from_static("mcp-name");
-
-/// The first revision whose headers must mirror the body.
-const MIRRORED: &str = "2026-07-28";
 
 /// The one `MCP-Protocol-Version`, without white space around it; two can be two revisions to
 /// two readers.
@@ -88,19 +85,8 @@ fn is_json(value: &str) -> bool {
 
 /// Whether this revision mirrors the body in headers, and has no sessions. Below, such headers
 /// mean nothing: they are neither read nor a reason to refuse.
-///
-/// What is no date at all is no older revision, and has to say what it means.
 pub(super) fn is_mirrored(version: Option<&str>) -> bool {
-    let has_form = |(byte, form): (u8, u8)| match form {
-        b'-' => byte == b'-',
-        _ => byte.is_ascii_digit(),
-    };
-    version.is_some_and(|version| {
-        let is_date =
-            version.len() == MIRRORED.len() && version.bytes().zip(MIRRORED.bytes()).all(has_form);
-        // Dates of one form compare as their bytes do.
-        !is_date || version >= MIRRORED
-    })
+    version.is_some_and(is_recent)
 }
 
 /// MCP 2026-07-28, "Streamable HTTP", Server Validation.

@@ -17,7 +17,7 @@
 //!
 //! A [`ScopePolicy`] says what each method, tool, prompt and resource needs.
 //! [`McpScopesLayer`] finds the operation of each POST in its body and judges it before the
-//! server sees it; [`McpListsLayer`] takes out of lists what their reader may not use.
+//! server sees it; [`McpListsLayer`] takes out of lists what is closed to their reader.
 //!
 //! 1. Two `MCP-Protocol-Version` headers are refused with 400. A request that is no POST is
 //!    judged by the rule for its method of HTTP.
@@ -80,6 +80,50 @@
 //! # }
 //! ```
 //!
+//! # Scopes that clients can find
+//!
+//! A client asks for the scopes that the challenge of a 401 names, or else for those that the
+//! metadata advertise, or else for none (MCP 2025-11-25 and 2026-07-28, Scope Selection
+//! Strategy); it asks for more when a call is answered with 403. [`McpStack::policy`],
+//! a configuration, and [`announce`](crate::AuthLayer::announce) of an auth layer tell it what
+//! the policy knows:
+//!
+//! | where | names |
+//! |---|---|
+//! | `scopes_supported` of the metadata | what [`scopes_supported`](crate::oauth::ProtectedResource::scopes_supported) was given, or every scope of a rule that does not deny |
+//! | `scope` of the 401 | the [required scopes](crate::oauth::OAuthLayerBuilder::required_scopes) and those of the `base`; without any, what `scopes_supported` was given; without that, what the operation needs that needs fewest |
+//! | `scope` of the 403 | what the operation needs, and what was granted where [`include_granted`](ScopePolicyBuilder::include_granted) says so |
+//!
+//! Lists show callers with access tokens all that some scope opens ([`Show`]), so that a host
+//! which builds its tools from `tools/list` can call one and be asked for its scope. Callers
+//! whose scopes cannot grow, those with API keys or tokens of a [`JwtLayer`](crate::JwtLayer),
+//! see what was granted to them.
+//!
+//! ```
+//! # #[cfg(feature = "oauth")] {
+//! use tower_mcp_auth::OAuthLayer;
+//! use tower_mcp_auth::mcp::{McpStack, OriginLayer, ScopePolicy, Show};
+//! use tower_mcp_auth::scopes::IncludeGranted;
+//!
+//! let resource = "https://mcp.example.com/mcp";
+//! let policy = ScopePolicy::builder()
+//!     .tool("get_*", "files:read")?
+//!     .tool("*", "files:write")?
+//!     .include_granted(IncludeGranted::Always) // default: by the revision of the request
+//!     .build()?;
+//! let stack = McpStack::new(
+//!     OriginLayer::new(resource)?,
+//!     OAuthLayer::new(resource, "https://auth.example.com")?,
+//! )
+//! .policy(policy)
+//! .show(Show::Granted); // default: by caller
+//! # let _ = stack;
+//! # }
+//! # Ok::<(), tower_mcp_auth::ConfigError>(())
+//! ```
+//!
+//! # Bodies
+//!
 //! The body type changes, as with tower-http's `RequestBodyLimitLayer`. Services that take
 //! any body (rmcp's, an axum router, a tonic server, generic ones) fit behind
 //! [`McpScopesLayer`] as they are. One that was written for `hyper::body::Incoming` alone
@@ -91,6 +135,7 @@ mod headers;
 mod key;
 mod lists;
 mod members;
+mod once;
 mod operation;
 pub mod origin;
 mod policy;
@@ -101,11 +146,11 @@ mod stack;
 
 pub use self::body::RequestBody;
 pub use self::key::MacKey;
-pub use self::lists::{ListsBody, ListsFuture, McpLists, McpListsLayer};
+pub use self::lists::{ListsBody, ListsFuture, McpLists, McpListsLayer, Show};
 pub use self::origin::OriginLayer;
 pub use self::policy::{Call, Decision, ScopePolicy, ScopePolicyBuilder, Unlisted};
 pub use self::scopes::{McpScopes, McpScopesLayer, ScopesFuture};
 pub use self::sealer::{PrincipalSealer, RequestDigest, SealError};
 pub use self::session::SessionBindingLayer;
-pub use self::stack::McpStack;
+pub use self::stack::{McpStack, PolicyLayers};
 pub use crate::json::JsonValue;

@@ -1,9 +1,9 @@
-use tower_layer::{Identity, Layer, Stack};
+use tower_layer::{Identity, Layer};
 
-use super::lists::McpListsLayer;
+use super::lists::{McpLists, McpListsLayer, Show};
 use super::origin::{OriginLayer, OriginService};
 use super::policy::ScopePolicy;
-use super::scopes::McpScopesLayer;
+use super::scopes::{McpScopes, McpScopesLayer};
 use super::session::SessionBindingLayer;
 use crate::auth::{AuthLayer, Authenticate};
 
@@ -27,6 +27,11 @@ use crate::auth::{AuthLayer, Authenticate};
 ///
 /// A service of gRPC in the stack wants refusals in its own form: the auth layer then has
 /// [`grpc_refusals(true)`](AuthLayer::grpc_refusals).
+///
+/// With a [`policy`](Self::policy) the auth layer tells clients which scopes there are, in the
+/// metadata and in the challenge of a 401, where none were set by hand; and lists show callers
+/// with access tokens what some scope opens, so that a client can call it, and be asked for
+/// that scope. See [scopes that clients can find](crate::mcp#scopes-that-clients-can-find).
 ///
 /// A rate limit for each principal goes inside the auth layer, one for each address outside.
 ///
@@ -119,7 +124,7 @@ impl<P: Authenticate + Clone> McpStack<AuthLayer<P>> {
         let auth = auth.grpc_refusals_unless_set(false);
         Self {
             origin,
-            auth,
+            auth: auth.into(),
             sessions: Identity::new(),
             operations: Identity::new(),
         }
@@ -155,19 +160,35 @@ impl<A, Operations> McpStack<A, Identity, Operations> {
     }
 }
 
-impl<A, Sessions> McpStack<A, Sessions, Identity> {
-    /// Judges each operation by the scopes of its principal, and shows in lists what they may
-    /// use: both layers with this policy, and with their defaults.
-    pub fn policy(
-        self,
-        policy: ScopePolicy,
-    ) -> McpStack<A, Sessions, Stack<McpListsLayer, McpScopesLayer>> {
+impl<P: Authenticate + Clone, Sessions> McpStack<AuthLayer<P>, Sessions, Identity> {
+    /// Judges each operation by the scopes of its principal, takes out of lists what is closed
+    /// to them, and tells clients which scopes there are: both layers with this policy, and
+    /// with their defaults, and [`announce`](AuthLayer::announce) of the auth layer.
+    pub fn policy(mut self, policy: ScopePolicy) -> McpStack<AuthLayer<P>, Sessions, PolicyLayers> {
+        self.auth = self.auth.announce(&policy);
         let lists = McpListsLayer::new(policy.clone());
-        self.operations(Stack::new(lists, McpScopesLayer::new(policy)))
+        let scopes = McpScopesLayer::new(policy).is_announced();
+        self.operations(PolicyLayers { lists, scopes })
     }
+}
 
+impl<P: Authenticate + Clone, Sessions> McpStack<AuthLayer<P>, Sessions, PolicyLayers> {
+    /// Which items lists show of those that some scope opens; default [`Show::ByCaller`].
+    ///
+    /// Where clients have no other way to learn of a scope, a warning names it.
+    pub fn show(mut self, show: Show) -> Self {
+        let learnable = self.auth.learnable();
+        self.operations.lists = self.operations.lists.show(show);
+        self.operations.lists.check_shown(learnable.as_ref());
+        self
+    }
+}
+
+impl<A, Sessions> McpStack<A, Sessions, Identity> {
     /// Judges operations with layers of your own setting: an [`McpScopesLayer`], or a
-    /// [`Stack`] of an [`McpListsLayer`], which is the inner one, and an [`McpScopesLayer`].
+    /// [`Stack`](tower_layer::Stack) of an [`McpListsLayer`], which is the inner one, and an [`McpScopesLayer`].
+    ///
+    /// The auth layer does not know of them: [`announce`](AuthLayer::announce) their policy.
     pub fn operations<L>(self, operations: L) -> McpStack<A, Sessions, L> {
         McpStack {
             origin: self.origin,
@@ -190,5 +211,21 @@ where
         let judged = self.operations.layer(inner);
         let bound = self.sessions.layer(judged);
         self.origin.layer(self.auth.layer(bound))
+    }
+}
+
+/// The two layers that [`McpStack::policy`] makes of one policy.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct PolicyLayers {
+    lists: McpListsLayer,
+    scopes: McpScopesLayer,
+}
+
+impl<S> Layer<S> for PolicyLayers {
+    type Service = McpScopes<McpLists<S>>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        self.scopes.layer(self.lists.layer(inner))
     }
 }

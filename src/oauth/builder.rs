@@ -11,6 +11,7 @@ use super::resource::checked_scopes;
 use super::token_cache::{TokenCache, Tokens};
 use super::trusted::{Network, TrustedServer};
 use super::{AuthorizationServer, OAuthLayer, ProtectedResource};
+use crate::challenge::Advertised;
 use crate::clock::Clock;
 use crate::credential::Location;
 use crate::error::ConfigError;
@@ -209,7 +210,11 @@ impl OAuthLayerBuilder {
         Ok(OAuthLayer::from_provider(OAuth {
             required_scopes,
             inner: Arc::new(Inner {
-                metadata: MetadataDocument::new(&self.resource.metadata_path(), document),
+                metadata: MetadataDocument::new(
+                    &self.resource.metadata_path(),
+                    document,
+                    Advertised::new(self.resource.scopes().cloned()),
+                ),
                 metadata_url: self.resource.metadata_url().into(),
                 resource: self.resource,
                 location: [Location::bearer()],

@@ -14,9 +14,11 @@ use http::header::{
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
+use serde_json::{Map, Value};
 use tower_service::Service;
 
-use super::resource::WELL_KNOWN;
+use super::resource::{SCOPES, WELL_KNOWN};
+use crate::challenge::Advertised;
 use crate::credential::RequestHead;
 use crate::refusal;
 
@@ -25,15 +27,35 @@ use crate::refusal;
 pub(super) struct MetadataDocument {
     /// Without query and without a slash at the end.
     path: Arc<str>,
-    json: Bytes,
+    /// Without announced scopes.
+    members: Arc<Map<String, Value>>,
+    advertised: Advertised,
 }
 
 impl MetadataDocument {
-    pub(super) fn new(metadata_path: &str, json: Bytes) -> Self {
+    pub(super) fn new(
+        metadata_path: &str,
+        members: Map<String, Value>,
+        advertised: Advertised,
+    ) -> Self {
         Self {
             path: without_slash(metadata_path).into(),
-            json,
+            members: Arc::new(members),
+            advertised,
         }
+    }
+
+    pub(super) fn advertised(&self) -> &Advertised {
+        &self.advertised
+    }
+
+    fn json(&self) -> Bytes {
+        let scopes = self.advertised.scopes();
+        let mut members = Map::clone(&self.members);
+        if !scopes.is_empty() {
+            members.insert(SCOPES.to_owned(), scopes.iter().collect());
+        }
+        Value::Object(members).to_string().into()
     }
 
     /// The answer for a path below the well-known one. `None` for all others, and for what
@@ -62,10 +84,10 @@ impl MetadataDocument {
     fn serve(&self, method: &Method) -> Response<Bytes> {
         const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
         let mut response = match *method {
-            Method::GET => Response::new(self.json.clone()),
+            Method::GET => Response::new(self.json()),
             Method::HEAD => {
                 let mut response = status(StatusCode::OK);
-                let length = HeaderValue::from(self.json.len());
+                let length = HeaderValue::from(self.json().len());
                 response
                     .headers_mut()
                     .insert(http::header::CONTENT_LENGTH, length);

@@ -174,7 +174,8 @@ impl Authenticate for OAuth {
         vec![
             Challenge::bearer()
                 .with_resource_metadata(self.inner.metadata_url.to_string())
-                .with_scopes(self.required_scopes.clone()),
+                .with_scopes(self.required_scopes.clone())
+                .with_advertised(self.inner.metadata.advertised().clone()),
         ]
     }
 

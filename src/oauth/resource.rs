@@ -1,12 +1,14 @@
 use std::sync::Arc;
 
-use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
 use super::url::{self, Written};
 use crate::error::{ConfigError, repeated};
 use crate::scopes::Scopes;
 use crate::telemetry;
+
+/// The member that lists scopes.
+pub(super) const SCOPES: &str = "scopes_supported";
 
 /// Where metadata documents live ([RFC 9728 section 3](https://www.rfc-editor.org/rfc/rfc9728#section-3)).
 pub(super) const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
@@ -41,6 +43,8 @@ pub(super) const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
 #[must_use]
 pub struct ProtectedResource {
     resource: Arc<str>,
+    /// Those that were set, perhaps to none.
+    scopes: Option<Scopes>,
     /// Only members that say something (RFC 9728 section 3.2: zero values are omitted).
     fields: Map<String, Value>,
 }
@@ -74,6 +78,7 @@ impl ProtectedResource {
         }
         Ok(Self {
             resource: resource.into(),
+            scopes: None,
             fields: Map::new(),
         })
     }
@@ -131,6 +136,9 @@ impl ProtectedResource {
     /// clients ask for all of them when a challenge names none. Which scopes are *required*
     /// is [another setting](super::OAuthLayerBuilder::required_scopes).
     ///
+    /// Where it is not called, they are those that a policy
+    /// [announces](super::OAuthLayer::announce), if there is one; an empty list keeps these out.
+    ///
     /// # Errors
     /// A scope is not one, or is `offline_access`, which MCP 2026-07-28 keeps out of a
     /// resource's metadata.
@@ -141,7 +149,9 @@ impl ProtectedResource {
     {
         let scopes = checked_scopes("scopes_supported", scopes)?;
         let list: Vec<Value> = scopes.iter().map(Value::from).collect();
-        Ok(self.set("scopes_supported", list))
+        let mut set = self.set(SCOPES, list);
+        set.scopes = Some(scopes);
+        Ok(set)
     }
 
     /// Names the resource for people.
@@ -264,13 +274,21 @@ impl ProtectedResource {
     }
 
     /// The document, for a resource whose tokens come from `issuers`.
-    pub(super) fn document<'i>(&self, issuers: impl Iterator<Item = &'i str>) -> Bytes {
+    pub(super) fn document<'i>(
+        &self,
+        issuers: impl Iterator<Item = &'i str>,
+    ) -> Map<String, Value> {
         let mut document = Map::new();
         document.insert("resource".to_owned(), json!(&*self.resource));
         document.insert("authorization_servers".to_owned(), issuers.collect());
         document.insert("bearer_methods_supported".to_owned(), json!(["header"]));
         document.extend(self.fields.clone());
-        Value::Object(document).to_string().into()
+        document
+    }
+
+    /// The scopes that were set.
+    pub(super) fn scopes(&self) -> Option<&Scopes> {
+        self.scopes.as_ref()
     }
 
     fn set(mut self, name: &str, value: impl Into<Value>) -> Self {

@@ -47,6 +47,7 @@ fn line(error: &AuthError, challenge: &Challenge) -> String {
         Scheme::Bearer {
             resource_metadata,
             scopes,
+            ..
         } => {
             let code = code(error);
             params.push("realm", realm);

@@ -209,7 +209,7 @@ mod axum {
                 .unwrap_or_else(Needs::nobody);
             let verdict = Needs::judge(std::iter::once(&needs), caller.scopes(), &R::hierarchy());
             let head = RequestHead::from(&*parts);
-            let refusal = refused(verdict, caller, false);
+            let refusal = refused(verdict, caller, None);
             let case = Case::new(Stage::Handler, caller.principal).by(R::SCOPES);
             let Some(principal) = caller.principal else {
                 let nobody = caller.observed.cloned().or(refusal);

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use tower_layer::Layer;
 
-use super::{Needs, RequireScopes, ScopeHierarchy};
+use super::{IncludeGranted, Needs, RequireScopes, ScopeHierarchy};
 use crate::error::ConfigError;
 
 /// A layer that lets through only requests whose principal has these scopes.
@@ -18,7 +18,7 @@ pub struct RequireScopesLayer {
 pub(super) struct Rule {
     pub(super) needs: Needs,
     pub(super) hierarchy: ScopeHierarchy,
-    pub(super) include_granted: bool,
+    pub(super) include_granted: IncludeGranted,
 }
 
 impl RequireScopesLayer {
@@ -43,7 +43,7 @@ impl RequireScopesLayer {
             rule: Arc::new(Rule {
                 needs,
                 hierarchy: ScopeHierarchy::default(),
-                include_granted: false,
+                include_granted: IncludeGranted::Never,
             }),
         })
     }
@@ -55,10 +55,15 @@ impl RequireScopesLayer {
     }
 
     /// Whether a refusal names the scopes already granted as well, for clients that ask for
-    /// exactly what a challenge names and would lose the others; default false.
-    pub fn include_granted(mut self, include: bool) -> Self {
-        Arc::make_mut(&mut self.rule).include_granted = include;
+    /// exactly what a challenge names and would lose the others; default
+    /// [`Never`](IncludeGranted::Never), because requests of plain OAuth say no revision of MCP.
+    pub fn include_granted(mut self, include: impl Into<IncludeGranted>) -> Self {
+        Arc::make_mut(&mut self.rule).include_granted = include.into();
         self
+    }
+
+    pub(super) fn asks(&self) -> (&Needs, &ScopeHierarchy) {
+        (&self.rule.needs, &self.rule.hierarchy)
     }
 }
 

@@ -11,6 +11,8 @@
 //! - A request that was let through without a credential is 401, with the scopes in the
 //!   challenge.
 //! - A request that passed no auth layer is a logged 500.
+//! - Clients learn of the scopes before they are refused if the auth layer outside
+//!   [announces](crate::auth::AuthLayer::announce) them.
 //!
 //! # Example
 //!
@@ -47,16 +49,20 @@
 //! # }
 //! ```
 
+mod asked;
 mod future;
 mod granted;
 mod handler;
 mod hierarchy;
+mod include_granted;
 mod layer;
 pub(crate) mod map;
 mod needs;
 mod service;
 mod set;
 
+pub use self::asked::AskedScopes;
+pub(crate) use self::asked::to_announce;
 pub use self::future::ResponseFuture;
 pub(crate) use self::granted::shortfall;
 pub use self::handler::InsufficientScope;
@@ -64,8 +70,11 @@ pub use self::handler::InsufficientScope;
 #[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
 pub use self::handler::{Granted, RequiredScopes};
 pub use self::hierarchy::ScopeHierarchy;
+pub use self::include_granted::IncludeGranted;
+pub(crate) use self::include_granted::{PROTOCOL_VERSION, is_recent};
 pub use self::layer::RequireScopesLayer;
 pub use self::needs::Needs;
+pub(crate) use self::needs::Verdict;
 pub use self::service::RequireScopes;
 pub(crate) use self::service::refused;
 pub use self::set::{ScopeError, Scopes};

@@ -108,6 +108,24 @@ impl Needs {
         !self.denied && self.all.is_empty() && self.any.is_empty()
     }
 
+    /// Every scope that is named, those included of which one is enough; none where it is met
+    /// by nobody.
+    pub(crate) fn scopes(&self) -> Scopes {
+        if self.denied {
+            return Scopes::none();
+        }
+        let any = self.any.iter().flat_map(Scopes::iter);
+        Scopes::unique(self.all.iter().chain(any))
+    }
+
+    /// The scopes that a caller without any is asked for.
+    pub(crate) fn asked_of_nobody(&self, hierarchy: &ScopeHierarchy) -> Scopes {
+        match Self::judge(std::iter::once(self), &Scopes::none(), hierarchy) {
+            Verdict::Lacking(needed) => needed,
+            Verdict::Granted | Verdict::Denied => Scopes::none(),
+        }
+    }
+
     pub(crate) fn is_denied(&self) -> bool {
         self.denied
     }

@@ -7,7 +7,7 @@ use tower_service::Service;
 
 use super::layer::Rule;
 use super::needs::{Needs, Verdict};
-use super::{ResponseFuture, shortfall};
+use super::{ResponseFuture, ScopeHierarchy, Scopes, shortfall};
 use crate::auth::ResponseBody;
 use crate::credential::RequestHead;
 use crate::error::AuthError;
@@ -31,7 +31,8 @@ impl Rule {
         let needs = std::iter::once(&self.needs);
         let verdict = Needs::judge(needs, caller.scopes(), &self.hierarchy);
         let case = Case::new(Stage::Scopes, caller.principal).by(self);
-        match refused(verdict, caller, self.include_granted) {
+        let include = self.include_granted.applies_to(head.headers());
+        match refused(verdict, caller, include.then_some(&self.hierarchy)) {
             None => {
                 case.accepted(head, &caller.context.audit);
                 Outcome::Pass(None)
@@ -42,11 +43,12 @@ impl Rule {
 }
 
 /// The error of a verdict. Who has not said who they are is asked that first, and told the
-/// scopes in the same challenge.
+/// scopes in the same challenge. With `include_granted`, a challenge names what was granted as
+/// well.
 pub(crate) fn refused(
     verdict: Verdict,
     caller: Caller<'_>,
-    include_granted: bool,
+    include_granted: Option<&ScopeHierarchy>,
 ) -> Option<AuthError> {
     match (verdict, caller.principal) {
         (Verdict::Granted, _) => None,
@@ -72,12 +74,36 @@ pub(crate) fn refused(
         (Verdict::Lacking(needed), Some(principal)) => {
             let detail = shortfall(&needed, principal);
             let asked = match include_granted {
-                true => principal.scopes().union(&needed),
-                false => needed,
+                Some(hierarchy) => with_granted(principal.scopes(), &needed, caller, hierarchy),
+                None => needed,
             };
             Some(AuthError::insufficient_scope(asked).with_detail(detail))
         }
     }
+}
+
+/// What was granted, and what is needed. What a needed scope includes is left out, unless the
+/// auth layer asks for it, which knows no hierarchy.
+fn with_granted(
+    granted: &Scopes,
+    needed: &Scopes,
+    caller: Caller<'_>,
+    hierarchy: &ScopeHierarchy,
+) -> Scopes {
+    let challenges = &caller.context.challenges;
+    let is_asked = |name: &str| challenges.iter().any(|challenge| challenge.asks_for(name));
+    let stays = |name: &&str| !hierarchy.grants(needed, name) || is_asked(name);
+    if granted
+        .iter()
+        .filter(stays)
+        .all(|name| needed.contains(name))
+    {
+        return needed.clone();
+    }
+    let kept = granted
+        .iter()
+        .filter(|name| needed.contains(name) || stays(name));
+    Scopes::unique(kept.chain(needed.iter()))
 }
 
 impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for RequireScopes<S>

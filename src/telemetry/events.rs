@@ -9,8 +9,11 @@ use super::decision::{DecisionRecord, Operation, Outcome};
 use super::meter;
 use crate::error::{AuthError, AuthErrorKind, ConfigError, TRACED_CHARS};
 use crate::principal::{Principal, PrincipalId};
+use crate::scopes::Scopes;
 
 const TARGET: &str = "tower_mcp_auth";
+/// What the layer that filters lists is called.
+const LISTS: &str = "mcp_lists";
 /// The field of a span that is filled in.
 const PRINCIPAL: &str = "principal";
 
@@ -167,6 +170,57 @@ pub(crate) fn path_cut_short(resource: &str, path: &str) {
         "the path of a request is the end of the resource's path: something outside (a proxy, \
          `nest`) took the rest away; is the metadata path served there? `metadata_service` is for \
          that"
+    );
+}
+
+/// A list shows a caller less than there is.
+pub(crate) fn list_shortened(
+    list: &'static str,
+    shown: usize,
+    removed: usize,
+    principal: Option<&Principal>,
+) {
+    meter::list_shortened(shown == 0);
+    debug!(
+        target: TARGET,
+        layer = LISTS,
+        list,
+        shown,
+        removed,
+        principal = principal.map(|principal| principal.id().as_str()),
+        "items taken out of a list"
+    );
+}
+
+/// A list became empty, for the first time for this caller.
+pub(crate) fn list_emptied(list: &'static str, removed: usize, principal: Option<&Principal>) {
+    info!(
+        target: TARGET,
+        layer = LISTS,
+        list,
+        removed,
+        principal = principal.map(|principal| principal.id().as_str()),
+        "nothing was left of a list: none of its items is open to this caller"
+    );
+}
+
+/// No client can learn of any scope that the layers further in ask for, but by a refusal.
+pub(crate) fn scopes_untold(scopes: &Scopes) {
+    warn!(
+        target: TARGET,
+        scopes = scopes.as_str(),
+        "clients are told of none of the scopes that are asked for: call `announce` of the auth \
+         layer with the policy, or name some in `scopes_supported`"
+    );
+}
+
+/// Scopes are told nowhere, and what needs them is not listed.
+pub(crate) fn scopes_hidden(scopes: &Scopes) {
+    warn!(
+        target: TARGET,
+        scopes = scopes.as_str(),
+        "clients can learn of these scopes nowhere, because lists show what is granted alone: \
+         name them in `scopes_supported`, or let lists show what is reachable"
     );
 }
 

@@ -52,6 +52,14 @@
 //! principal at most 64; while none does, accepted requests pay one atomic load. Tokens without a subject make a new principal
 //! each, which cannot be known again.
 //!
+//! ## Lists
+//!
+//! A list that [`McpListsLayer`](crate::mcp::McpListsLayer) shortened is a `debug` with `layer`
+//! (`mcp_lists`), `list` (`tools`, `prompts`, `resources` or `resourceTemplates`), the numbers
+//! `shown` and `removed`, and the `principal`. One of which nothing is left is an `info` as well,
+//! once for each principal and list, of 4096 at most. A `warn` with `scopes` names those that
+//! clients have no way to learn of.
+//!
 //! ## Reloads
 //!
 //! A swap by a [`ReloadHandle`](crate::reload::ReloadHandle) is an `info` with the new
@@ -92,7 +100,7 @@
 //! | metric | kind | labels | |
 //! |---|---|---|---|
 //! | `mcp_auth_requests_total` | counter | `provider`, `outcome`, `reason` | requests that an auth layer judged; `reason` is `none` for `accepted` and `anonymous` |
-//! | `mcp_auth_policy_decisions_total` | counter | `layer`, `outcome`, `reason` | decisions of the other layers, and refusals of handlers |
+//! | `mcp_auth_policy_decisions_total` | counter | `layer`, `outcome`, `reason` | decisions of the other layers, and refusals of handlers; for `mcp_lists` the lists that were `shortened` or `emptied` |
 //! | `mcp_auth_verification_seconds` | histogram | `provider`, `waited` | how long the provider took, with `waited` `true` where it had to ask somebody |
 //! | `mcp_auth_step_ups_total` | counter | `event` | refusals that ask for more scopes (`asked`), and those of them that were followed by an acceptance (`granted`) |
 //! | `mcp_auth_streams_ended_total` | counter | | streams ended with their credential |
@@ -123,8 +131,9 @@ pub(crate) use self::audit::Audit;
 pub(crate) use self::decision::{Case, Operation, Stage};
 pub use self::decision::{DecisionRecord, Outcome};
 pub(crate) use self::events::{
-    layer_twice, list_withheld, no_auth_layer, no_client_address, path_cut_short, reload_failed,
-    reloaded, stream_ended, unusable_session_id, weakened,
+    layer_twice, list_emptied, list_shortened, list_withheld, no_auth_layer, no_client_address,
+    path_cut_short, reload_failed, reloaded, scopes_hidden, scopes_untold, stream_ended,
+    unusable_session_id, weakened,
 };
 pub(crate) use self::meter::Stopwatch;
 #[cfg(feature = "api-key-store")]

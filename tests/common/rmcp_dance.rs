@@ -10,10 +10,18 @@ use rmcp::{ServiceExt, model::CallToolRequestParams};
 /// Nothing listens there: the code is read from the redirect itself.
 const REDIRECT_URL: &str = "http://127.0.0.1:8976/callback";
 
+/// A client with a token for the server.
+pub(crate) type Authorized = AuthClient<reqwest::Client>;
+
 /// Discovers, registers, is authorized, and opens a session with its token.
+pub(crate) async fn dance(url: &str, challenge: Option<&str>) -> RunningService<RoleClient, ()> {
+    connect(url, authorize(url, challenge).await).await
+}
+
+/// Discovers, registers, and is authorized.
 ///
 /// With a challenge the client starts from there; without, it asks the server for one.
-pub(crate) async fn dance(url: &str, challenge: Option<&str>) -> RunningService<RoleClient, ()> {
+pub(crate) async fn authorize(url: &str, challenge: Option<&str>) -> Authorized {
     let mut oauth = OAuthState::new(url, None).await.expect("a client");
     let mut request = AuthorizationRequest::new(REDIRECT_URL).with_client_name("rmcp");
     if let Some(challenge) = challenge {
@@ -32,14 +40,18 @@ pub(crate) async fn dance(url: &str, challenge: Option<&str>) -> RunningService<
         .expect("a token for the code");
 
     let manager = oauth.into_authorization_manager().expect("authorized");
-    let client = AuthClient::new(reqwest::Client::new(), manager);
+    AuthClient::new(reqwest::Client::new(), manager)
+}
+
+/// Opens a session.
+pub(crate) async fn connect(url: &str, client: Authorized) -> RunningService<RoleClient, ()> {
     let config = StreamableHttpClientTransportConfig::with_uri(url);
     let transport = StreamableHttpClientTransport::with_client(client, config);
     ().serve(transport).await.expect("a session")
 }
 
 /// What a browser would do with the authorization endpoint: here it redirects at once.
-async fn redirect_of(page: &str) -> String {
+pub(crate) async fn redirect_of(page: &str) -> String {
     let browser = reqwest::Client::builder().redirect(Policy::none());
     let response = browser.build().expect("a browser").get(page).send();
     let response = response.await.expect("an answer");

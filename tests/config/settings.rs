@@ -9,7 +9,7 @@ use tower_mcp_auth::jose::{Algorithm, Secret, SigningKey};
 use tower_mcp_auth::jwt::JwtLayerBuilder;
 use tower_mcp_auth::mcp::{
     MacKey, McpListsLayer, McpScopesLayer, OriginLayer, PrincipalSealer, ScopePolicy,
-    SessionBindingLayer,
+    SessionBindingLayer, Show,
 };
 use tower_mcp_auth::oauth::presets::{
     auth0, authentik, clerk, cognito, descope, entra, google, hydra, keycloak, logto, okta,
@@ -979,6 +979,14 @@ fn the_layers_for_mcp() {
         (
             json!({ "lists": { "max_bytes": 777 } }),
             stack(lists().max_bytes(777).unwrap(), scopes()),
+        ),
+        (
+            json!({ "lists": { "show": "granted" } }),
+            stack(lists().show(Show::Granted), scopes()),
+        ),
+        (
+            json!({ "lists": { "show": "reachable" } }),
+            stack(lists().show(Show::Reachable), scopes()),
         ),
         (
             json!({ "operations": { "max_body_bytes": 777 } }),

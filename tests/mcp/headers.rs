@@ -181,7 +181,7 @@ async fn from_2026_07_28_on_the_headers_equal_the_body() {
             let answer = send(&body, &headers).await;
             match body.contains("\"delete\"") {
                 // What is judged is the body, whatever the headers say.
-                true => assert_eq!(answer.error().scopes().as_str(), "admin"),
+                true => assert_eq!(answer.error().scopes().as_str(), "read admin"),
                 false => {
                     answer.admitted();
                 }

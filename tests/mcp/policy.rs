@@ -4,7 +4,7 @@ use http::{Method, Request};
 use http_body_util::Full;
 use serde_json::json;
 use tower_mcp_auth::mcp::{Decision, McpScopesLayer, ScopePolicy, ScopePolicyBuilder, Unlisted};
-use tower_mcp_auth::scopes::{Needs, ScopeHierarchy};
+use tower_mcp_auth::scopes::{IncludeGranted, Needs, ScopeHierarchy};
 use tower_mcp_auth::testing::insert_anonymous;
 use tower_mcp_auth::{AuthErrorKind, ConfigError};
 
@@ -32,6 +32,8 @@ fn policy() -> ScopePolicy {
             .answers("answer")?
             .notifications("notify")?
             .http(Method::DELETE, "write")?
+            // What is needed is to be seen alone.
+            .include_granted(IncludeGranted::Never)
             .build()
     })()
     .unwrap()

@@ -16,7 +16,9 @@ use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 use tower::{Layer, ServiceBuilder, ServiceExt, service_fn};
 use tower_mcp_auth::api_key::{ApiKey, ApiKeyStore, FindingKey, KeyLookup, StoredKeys};
 use tower_mcp_auth::attempts::FailedAttemptsLayer;
-use tower_mcp_auth::mcp::{MacKey, McpScopesLayer, OriginLayer, ScopePolicy, SessionBindingLayer};
+use tower_mcp_auth::mcp::{
+    MacKey, McpListsLayer, McpScopesLayer, OriginLayer, ScopePolicy, SessionBindingLayer,
+};
 use tower_mcp_auth::oauth::{
     AuthorizationServer, Fetch, FetchError, Fetching, Introspection, TokenCache,
 };
@@ -277,6 +279,44 @@ async fn decisions() {
         ask(&stack, request(&[("authorization", bearer(scopes))])).await;
     }
     ask(&auth, crate::common::request_to::<&str>("/public", &[])).await;
+}
+
+#[test]
+fn lists_that_show_less_than_there_is_are_counted() {
+    const LISTS: &str = r#"{"id":1,"result":{"tools":[{"name":"x"},{"name":"y"}],"prompts":[{"name":"p"}],"resources":[]}}"#;
+    recorded(async || {
+        let policy = ScopePolicy::builder().tool("x", "read").unwrap();
+        let service = ServiceBuilder::new()
+            .layer(jwt(&clock(), ""))
+            .layer(McpListsLayer::new(policy.build().unwrap()))
+            .service(service_fn(async |_: Request<Full<Bytes>>| {
+                let response = Response::builder().header("content-type", "application/json");
+                Ok::<_, Infallible>(response.body(Full::<Bytes>::from(LISTS)).unwrap())
+            }));
+        for scopes in ["read", "write"] {
+            let request = request(&[("authorization", bearer(scopes))]);
+            let response = service.clone().oneshot(request).await.unwrap();
+            response.into_body().collect().await.unwrap();
+        }
+    })
+    .assert(&[
+        (
+            "mcp_auth_policy_decisions_total{layer=mcp_lists,outcome=shortened,reason=none}",
+            1.0,
+        ),
+        (
+            "mcp_auth_policy_decisions_total{layer=mcp_lists,outcome=emptied,reason=none}",
+            3.0,
+        ),
+        (
+            "mcp_auth_requests_total{provider=jwt,outcome=accepted,reason=none}",
+            2.0,
+        ),
+        (
+            "mcp_auth_verification_seconds{provider=jwt,waited=false}",
+            2.0,
+        ),
+    ]);
 }
 
 #[test]

@@ -15,7 +15,7 @@ use crate::telemetry;
 
 pin_project! {
     /// The body of a response behind a [`McpListsLayer`](super::McpListsLayer): the inner
-    /// service's, without what the caller may not use. Its error is the inner body's own.
+    /// service's, without what is closed to the caller. Its error is the inner body's own.
     pub struct ListsBody<B> {
         #[pin]
         inner: B,
@@ -124,7 +124,7 @@ fn whole(read: Vec<u8>, view: &View) -> Bytes {
     }
     let filtered = std::str::from_utf8(&read)
         .ok()
-        .and_then(|text| filter(text, &view.shows()).ok());
+        .and_then(|text| filter(text, view).ok());
     match filtered {
         Some(Some(text)) => text.into(),
         Some(None) => read.into(),
@@ -187,11 +187,11 @@ impl<B: Body<Data = Bytes>> Body for ListsBody<B> {
                                     Some(true) => *is_said = true,
                                     None => {}
                                 }
-                                if read.len() > view.max_bytes {
+                                if read.len() > view.rule.max_bytes {
                                     telemetry::list_withheld("too_large");
                                     *this.mode = Mode::Own(instead_of(read));
                                 }
-                            } else if data.len() > view.max_bytes.saturating_sub(read.len()) {
+                            } else if data.len() > view.rule.max_bytes.saturating_sub(read.len()) {
                                 telemetry::list_withheld("too_large");
                                 *this.mode = Mode::Own(instead_of(read));
                             } else {
@@ -220,12 +220,12 @@ impl<B: Body<Data = Bytes>> Body for ListsBody<B> {
                         None => None,
                     };
                     let (fed, after) = match frame.map(Frame::into_data) {
-                        Some(Ok(data)) => (events.feed(&data, view.max_bytes, &view.shows()), None),
+                        Some(Ok(data)) => (events.feed(&data, view.rule.max_bytes, &**view), None),
                         Some(Err(frame)) => {
                             let trailers = frame.into_trailers().ok();
-                            (events.finish(&view.shows()), Some(Mode::Trailers(trailers)))
+                            (events.finish(&**view), Some(Mode::Trailers(trailers)))
                         }
-                        None => (events.finish(&view.shows()), Some(Mode::Ended)),
+                        None => (events.finish(&**view), Some(Mode::Ended)),
                     };
                     match fed {
                         Ok(bytes) => {

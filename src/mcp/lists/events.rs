@@ -1,8 +1,8 @@
 //! Server-sent events, one after another
 //! (<https://html.spec.whatwg.org/multipage/server-sent-events.html>).
 
+use super::Shows;
 use super::filter::filter;
-use crate::mcp::policy::Item;
 
 /// The bytes of the event that is not complete yet.
 #[derive(Debug, Default)]
@@ -31,7 +31,7 @@ impl Events {
         &mut self,
         chunk: &[u8],
         max: usize,
-        shows: &dyn Fn(Item, &str) -> bool,
+        view: &dyn Shows,
     ) -> Result<Vec<u8>, Unfit> {
         self.bytes.extend_from_slice(chunk);
         let mut out = Vec::new();
@@ -43,7 +43,7 @@ impl Events {
                 return Err(Unfit::TooLarge);
             }
             if is_blank {
-                self.event(start..next, &mut out, shows)?;
+                self.event(start..next, &mut out, view)?;
                 start = next;
             }
         }
@@ -62,9 +62,9 @@ impl Events {
 
     /// What is left where the stream ends. Readers drop an event that is not complete, but
     /// not all of them do.
-    pub(super) fn finish(&mut self, shows: &dyn Fn(Item, &str) -> bool) -> Result<Vec<u8>, Unfit> {
+    pub(super) fn finish(&mut self, view: &dyn Shows) -> Result<Vec<u8>, Unfit> {
         let mut out = Vec::new();
-        self.event(0..self.bytes.len(), &mut out, shows)?;
+        self.event(0..self.bytes.len(), &mut out, view)?;
         self.bytes = Vec::new();
         Ok(out)
     }
@@ -90,7 +90,7 @@ impl Events {
         &mut self,
         range: std::ops::Range<usize>,
         out: &mut Vec<u8>,
-        shows: &dyn Fn(Item, &str) -> bool,
+        view: &dyn Shows,
     ) -> Result<(), Unfit> {
         let raw = &self.bytes[range];
         let text = match self.started {
@@ -106,7 +106,7 @@ impl Events {
             .trim_start_matches(['\u{feff}', ' ', '\t', '\n', '\r'])
             .starts_with(['{', '[']);
         let filtered = match is_message {
-            true => filter(&data, shows).map_err(|_| Unfit::Unreadable)?,
+            true => filter(&data, view).map_err(|_| Unfit::Unreadable)?,
             false => None,
         };
         match filtered {

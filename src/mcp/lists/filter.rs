@@ -1,8 +1,9 @@
-//! Takes out of the answer to a list request what the caller may not use.
+//! Takes out of the answer to a list request what is closed to the caller.
 
 use std::borrow::Cow;
 use std::ops::Range;
 
+use super::Shows;
 use crate::json::{Fault, Scanner};
 use crate::mcp::policy::Item;
 
@@ -21,21 +22,23 @@ const LISTS: [(&str, &str, Item); 4] = [
 ///
 /// # Errors
 /// The text is no JSON, or a list holds what cannot be judged.
-pub(super) fn filter(
-    text: &str,
-    shows: &dyn Fn(Item, &str) -> bool,
-) -> Result<Option<String>, Fault> {
+pub(super) fn filter(text: &str, view: &dyn Shows) -> Result<Option<String>, Fault> {
     let mut json = Scanner::lenient(text);
     let mut edits = Vec::new();
+    let mut lists = Vec::new();
     if json.peek() == Some(b'[') {
         let mut elements = json.enter(b'[')?;
         while json.element(&mut elements)? {
-            message(&mut json, shows, &mut edits)?;
+            message(&mut json, view, &mut edits, &mut lists)?;
         }
     } else {
-        message(&mut json, shows, &mut edits)?;
+        message(&mut json, view, &mut edits, &mut lists)?;
     }
     json.finish()?;
+    // Of a message that cannot be read to its end nothing was shown.
+    for list in lists {
+        view.filtered(list.item, list.shown, list.removed);
+    }
     Ok((!edits.is_empty()).then(|| apply(text, edits)))
 }
 
@@ -58,10 +61,18 @@ pub(super) fn id(text: &str) -> Option<&str> {
 type Edit<'a> = (Range<usize>, Cow<'a, str>);
 type Edits<'a> = Vec<Edit<'a>>;
 
+/// What became of a list.
+struct List {
+    item: Item,
+    shown: usize,
+    removed: usize,
+}
+
 fn message<'a>(
     json: &mut Scanner<'a>,
-    shows: &dyn Fn(Item, &str) -> bool,
+    view: &dyn Shows,
     edits: &mut Edits<'a>,
+    lists: &mut Vec<List>,
 ) -> Result<(), Fault> {
     if json.peek() != Some(b'{') {
         json.skip()?;
@@ -70,7 +81,7 @@ fn message<'a>(
     let mut members = json.enter(b'{')?;
     while let Some(name) = json.member(&mut members)? {
         if name == "result" && json.peek() == Some(b'{') {
-            result(json, shows, edits)?;
+            result(json, view, edits, lists)?;
         } else {
             json.skip()?;
         }
@@ -80,8 +91,9 @@ fn message<'a>(
 
 fn result<'a>(
     json: &mut Scanner<'a>,
-    shows: &dyn Fn(Item, &str) -> bool,
+    view: &dyn Shows,
     edits: &mut Edits<'a>,
+    lists: &mut Vec<List>,
 ) -> Result<(), Fault> {
     let mut is_list = false;
     let mut cache_scopes: Edits<'a> = Vec::new();
@@ -91,7 +103,9 @@ fn result<'a>(
         match (list, json.peek()) {
             (Some((_, key, item)), Some(b'[')) => {
                 is_list = true;
-                edits.extend(items(json, key, |name| shows(*item, name))?);
+                let (edit, list) = items(json, key, *item, view)?;
+                edits.extend(edit);
+                lists.push(list);
             }
             _ => {
                 json.peek();
@@ -110,29 +124,36 @@ fn result<'a>(
     Ok(())
 }
 
-/// The edit that leaves the items that are shown.
+/// The edit that leaves the items that are shown, and how many these are.
 fn items<'a>(
     json: &mut Scanner<'a>,
     key: &str,
-    shows: impl Fn(&str) -> bool,
-) -> Result<Option<Edit<'a>>, Fault> {
+    item: Item,
+    view: &dyn Shows,
+) -> Result<(Option<Edit<'a>>, List), Fault> {
     let mut elements = json.enter(b'[')?;
     let start = json.position();
     let mut shown: Vec<&str> = Vec::new();
-    let mut hidden = false;
+    let mut removed = 0;
     let mut end = start;
     while json.element(&mut elements)? {
         json.peek();
         let mut inside = json.clone();
         let text = json.skip()?;
         end = json.position();
-        if shows(&name_of(&mut inside, key)?) {
+        if view.shows(item, &name_of(&mut inside, key)?) {
             shown.push(text);
         } else {
-            hidden = true;
+            removed += 1;
         }
     }
-    Ok(hidden.then(|| (start..end, shown.join(",").into())))
+    let list = List {
+        item,
+        shown: shown.len(),
+        removed,
+    };
+    let edit = (removed > 0).then(|| (start..end, shown.join(",").into()));
+    Ok((edit, list))
 }
 
 /// What an item is known by. Without exactly one name it cannot be judged.

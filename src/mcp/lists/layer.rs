@@ -2,15 +2,23 @@ use std::sync::Arc;
 
 use tower_layer::Layer;
 
-use super::McpLists;
+use super::emptied::Emptied;
+use super::{McpLists, Show};
 use crate::error::ConfigError;
 use crate::mcp::ScopePolicy;
+use crate::mcp::once::Once;
+use crate::scopes::{AskedScopes, Scopes};
+use crate::telemetry;
 
 /// The default for [`McpListsLayer::max_bytes`]: 4 MiB.
 const MAX_BYTES: usize = 4 * 1024 * 1024;
 
-/// A layer that takes out of lists what the caller may not use, by the same
-/// [`ScopePolicy`] that judges their calls.
+/// A layer that takes out of lists what is closed to the caller.
+///
+/// It goes by the same [`ScopePolicy`] that judges calls. What no scope opens is never shown.
+/// What some scope opens is shown to callers who can get it, those with access tokens of an
+/// [`OAuthLayer`](crate::OAuthLayer), because a client can ask for scopes only with a call of
+/// what it was shown; others see what was granted to them. [`show`](Self::show) sets it.
 ///
 /// It filters the answers of `tools/list`, `prompts/list`, `resources/list` and
 /// `resources/templates/list`, as JSON and on event streams, and marks them
@@ -24,6 +32,9 @@ const MAX_BYTES: usize = 4 * 1024 * 1024;
 /// both JSON and events is replaced by an error. Pages, images, sounds, fonts and gRPC pass as
 /// they are.
 ///
+/// A list that was shortened is a `debug` event with the numbers `shown` and `removed`; one that
+/// became empty is an `info` as well, once for each principal.
+///
 /// A list is what a client is shown, not a defence: calls are refused by
 /// [`McpScopesLayer`](crate::mcp::McpScopesLayer), which goes outside of this layer.
 #[derive(Clone, Debug)]
@@ -35,18 +46,42 @@ pub struct McpListsLayer {
 #[derive(Clone, Debug)]
 pub(super) struct Rule {
     pub(super) policy: ScopePolicy,
+    pub(super) show: Show,
     pub(super) max_bytes: usize,
+    /// For a look whether clients can learn of what is not shown.
+    pub(super) look: Once,
+    pub(super) emptied: Arc<Emptied>,
 }
 
 impl McpListsLayer {
     /// A layer with this policy. A [`check`](crate::mcp::ScopePolicyBuilder::check) is not
-    /// asked: it judges calls, and a list has none.
+    /// asked: it judges calls, and a list has none. What it denies is listed, and refused when
+    /// it is called.
     pub fn new(policy: ScopePolicy) -> Self {
         Self {
             rule: Arc::new(Rule {
                 policy,
+                show: Show::default(),
                 max_bytes: MAX_BYTES,
+                look: Once::default(),
+                emptied: Arc::default(),
             }),
+        }
+    }
+
+    /// Which items are shown of those that some scope opens; default [`Show::ByCaller`].
+    ///
+    /// Where clients have no other way to learn of a scope, a warning names it at the first
+    /// request.
+    pub fn show(mut self, show: Show) -> Self {
+        Arc::make_mut(&mut self.rule).show = show;
+        self
+    }
+
+    /// Warns of scopes that clients can never learn of, if what needs them is not shown.
+    pub(crate) fn check_shown(&self, learnable: Option<&Scopes>) {
+        if self.rule.look.is_first() {
+            self.rule.check_shown(learnable);
         }
     }
 
@@ -67,6 +102,19 @@ impl McpListsLayer {
         }
         Arc::make_mut(&mut self.rule).max_bytes = bytes;
         Ok(self)
+    }
+}
+
+impl Rule {
+    pub(super) fn check_shown(&self, learnable: Option<&Scopes>) {
+        let Some(learnable) = learnable.filter(|_| self.show == Show::Granted) else {
+            return;
+        };
+        let listed = AskedScopes::from(&self.policy).listed;
+        let hidden = Scopes::unique(listed.iter().filter(|scope| !learnable.contains(scope)));
+        if !hidden.is_empty() {
+            telemetry::scopes_hidden(&hidden);
+        }
     }
 }
 

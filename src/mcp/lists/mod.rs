@@ -1,17 +1,24 @@
 mod body;
+mod emptied;
 mod events;
 mod filter;
 mod future;
 mod layer;
 mod service;
+mod show;
 
-use super::policy::{Item, ScopePolicy};
-use crate::scopes::Scopes;
+use std::sync::Arc;
+
+use self::layer::Rule;
+use super::policy::{Item, Sight};
+use crate::principal::Principal;
+use crate::telemetry;
 
 pub use self::body::ListsBody;
 pub use self::future::ListsFuture;
 pub use self::layer::McpListsLayer;
 pub use self::service::McpLists;
+pub use self::show::Show;
 
 /// The mark on a request whose one JSON answer can hold no list.
 #[derive(Clone, Copy, Debug)]
@@ -19,13 +26,38 @@ pub(super) struct NoLists;
 
 /// What one caller is shown.
 struct View {
-    policy: ScopePolicy,
-    scopes: Scopes,
-    max_bytes: usize,
+    rule: Arc<Rule>,
+    sight: Sight,
+    principal: Option<Principal>,
 }
 
-impl View {
-    fn shows(&self) -> impl Fn(Item, &str) -> bool {
-        |item, name| self.policy.shows(&self.scopes, item, name)
+/// What a filter asks, and what it tells.
+trait Shows {
+    /// Whether the item stays in its list.
+    fn shows(&self, item: Item, name: &str) -> bool;
+
+    /// A list was filtered.
+    fn filtered(&self, item: Item, shown: usize, removed: usize);
+}
+
+impl Shows for View {
+    fn shows(&self, item: Item, name: &str) -> bool {
+        self.rule.policy.shows(&self.sight, item, name)
+    }
+
+    fn filtered(&self, item: Item, shown: usize, removed: usize) {
+        if removed == 0 {
+            return;
+        }
+        let (list, principal) = (item.list(), self.principal.as_ref());
+        telemetry::list_shortened(list, shown, removed, principal);
+        if shown == 0
+            && self
+                .rule
+                .emptied
+                .is_first(principal.map(Principal::id), item)
+        {
+            telemetry::list_emptied(list, removed, principal);
+        }
     }
 }

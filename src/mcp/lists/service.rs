@@ -41,10 +41,13 @@ where
         if caller.observes_scopes() {
             return ListsFuture::unfiltered(self.inner.call(request));
         }
+        if self.rule.look.is_first() {
+            self.rule.check_shown(caller.context.learnable().as_ref());
+        }
         let view = View {
-            policy: self.rule.policy.clone(),
-            scopes: caller.scopes().clone(),
-            max_bytes: self.rule.max_bytes,
+            rule: Arc::clone(&self.rule),
+            sight: self.rule.show.to(caller),
+            principal: caller.principal.cloned(),
         };
         let no_lists = request.extensions().get::<NoLists>().is_some();
         ListsFuture::inner(self.inner.call(request), view, no_lists)

@@ -5,9 +5,9 @@ use http::Method;
 
 use super::call::{Call, Decision};
 use super::pattern::Pattern;
-use super::{ScopePolicy, Table, Unlisted};
+use super::{Item, ScopePolicy, Table, Unlisted};
 use crate::error::ConfigError;
-use crate::scopes::{Needs, ScopeHierarchy};
+use crate::scopes::{IncludeGranted, Needs, ScopeHierarchy};
 
 /// Makes a [`ScopePolicy`]; each setter takes scopes as [`Needs`] does.
 ///
@@ -77,6 +77,7 @@ impl ScopePolicyBuilder {
     {
         let needs = needs.try_into().map_err(Into::into)?;
         let pattern = Pattern::name("tools", pattern)?;
+        self.table.listed.push((Item::Tool, needs.clone()));
         self.table.tools.add("tools", pattern, needs)?;
         Ok(self)
     }
@@ -92,6 +93,7 @@ impl ScopePolicyBuilder {
     {
         let needs = needs.try_into().map_err(Into::into)?;
         let pattern = Pattern::name("prompts", pattern)?;
+        self.table.listed.push((Item::Prompt, needs.clone()));
         self.table.prompts.add("prompts", pattern, needs)?;
         Ok(self)
     }
@@ -124,6 +126,7 @@ impl ScopePolicyBuilder {
     {
         let needs = needs.try_into().map_err(Into::into)?;
         let pattern = Pattern::uri("resources", pattern)?;
+        self.table.listed.push((Item::Resource, needs.clone()));
         self.table.resources.add("resources", pattern, needs)?;
         Ok(self)
     }
@@ -211,9 +214,11 @@ impl ScopePolicyBuilder {
     }
 
     /// Whether a refusal names the scopes already granted as well, for clients that ask for
-    /// exactly what a challenge names and would lose the others; default false.
-    pub fn include_granted(mut self, include: bool) -> Self {
-        self.table.include_granted = include;
+    /// exactly what a challenge names and would lose the others. By default that goes
+    /// [by the revision](IncludeGranted::ByRevision) of the request. Granted scopes that a
+    /// needed one includes are left out, unless the challenge of the auth layer names them.
+    pub fn include_granted(mut self, include: impl Into<IncludeGranted>) -> Self {
+        self.table.include_granted = include.into();
         self
     }
 
@@ -227,6 +232,11 @@ impl ScopePolicyBuilder {
     /// rules cannot say: the arguments of a call, the tenant of a principal.
     ///
     /// It can ask for more than the rules, never for less, and must not block.
+    ///
+    /// It judges calls, and a list has none, so what it would deny or ask more for is listed as
+    /// the rules have it. The scopes it asks for are in no rule and are not
+    /// [announced](crate::auth::AuthLayer::announce): a client learns of them from the refusal,
+    /// or from [`scopes_supported`](crate::oauth::ProtectedResource::scopes_supported).
     ///
     /// ```
     /// use tower_mcp_auth::mcp::{Decision, ScopePolicy, Unlisted};

@@ -1,3 +1,4 @@
+mod asked;
 mod builder;
 mod call;
 mod pattern;
@@ -13,9 +14,10 @@ use http::Method;
 use self::call::Call as TheCall;
 use self::rules::{Found, Rules};
 use super::operation::{Kind, Message, Target};
+use crate::credential::RequestHead;
 use crate::error::{AuthError, quoted};
 use crate::principal::Caller;
-use crate::scopes::{Needs, ScopeHierarchy, Scopes, refused};
+use crate::scopes::{IncludeGranted, Needs, ScopeHierarchy, Scopes, Verdict, refused};
 
 pub use self::builder::ScopePolicyBuilder;
 pub use self::call::{Call, Decision};
@@ -85,12 +87,14 @@ struct Table {
     tools: Rules,
     prompts: Rules,
     resources: Rules,
+    /// The rules for what stands in lists, in the order they were given.
+    listed: Vec<(Item, Needs)>,
     answers: Needs,
     notifications: Needs,
     http: Vec<(Method, Needs)>,
     other_http: Option<Needs>,
     hierarchy: ScopeHierarchy,
-    include_granted: bool,
+    include_granted: IncludeGranted,
     unlisted: Unlisted,
     check: Option<Arc<Check>>,
 }
@@ -102,6 +106,36 @@ pub(super) enum Item {
     Prompt,
     Resource,
     Template,
+}
+
+impl Item {
+    /// The method that it is used by.
+    fn method(self) -> &'static str {
+        match self {
+            Self::Tool => "tools/call",
+            Self::Prompt => "prompts/get",
+            Self::Resource | Self::Template => "resources/read",
+        }
+    }
+
+    /// The list it stands in.
+    pub(super) fn list(self) -> &'static str {
+        match self {
+            Self::Tool => "tools",
+            Self::Prompt => "prompts",
+            Self::Resource => "resources",
+            Self::Template => "resourceTemplates",
+        }
+    }
+}
+
+/// Which items a list shows.
+#[derive(Clone, Debug)]
+pub(super) enum Sight {
+    /// What these scopes open.
+    Granted(Scopes),
+    /// What some scope opens.
+    Reachable,
 }
 
 static NOBODY: std::sync::LazyLock<Needs> = std::sync::LazyLock::new(Needs::nobody);
@@ -116,6 +150,7 @@ impl ScopePolicy {
     pub(super) fn judge(
         &self,
         caller: Caller<'_>,
+        head: RequestHead<'_>,
         messages: &[Message<'_>],
     ) -> Result<(), AuthError> {
         let table = &*self.table;
@@ -139,7 +174,7 @@ impl ScopePolicy {
                 }
             }
         }
-        let answer = self.answer(needed.iter().chain(&added), caller);
+        let answer = self.answer(needed.iter().chain(&added), caller, head);
         answer.map_err(|error| self.explained(error, messages))
     }
 
@@ -159,8 +194,12 @@ impl ScopePolicy {
     }
 
     /// Whether `caller` may use a method of HTTP that carries no message.
-    pub(super) fn judge_http(&self, caller: Caller<'_>, method: &Method) -> Result<(), AuthError> {
-        let table = &*self.table;
+    pub(super) fn judge_http(
+        &self,
+        caller: Caller<'_>,
+        head: RequestHead<'_>,
+    ) -> Result<(), AuthError> {
+        let (table, method) = (&*self.table, head.method());
         // A server answers HEAD as it answers GET.
         let method = match *method {
             Method::HEAD => &Method::GET,
@@ -174,7 +213,7 @@ impl ScopePolicy {
             }
             (None, None) => &NOBODY,
         };
-        let answer = self.answer([&table.base, needs].into_iter(), caller);
+        let answer = self.answer([&table.base, needs].into_iter(), caller, head);
         answer.map_err(|error| match error.reason() {
             "operation_denied" => error.with_detail(match listed.is_some() {
                 true => format!("the rule for {method} denies it to everybody"),
@@ -189,34 +228,39 @@ impl ScopePolicy {
     }
 
     /// Whether the base scopes are there.
-    pub(super) fn judge_base(&self, caller: Caller<'_>) -> Result<(), AuthError> {
-        self.answer(std::iter::once(&self.table.base), caller)
+    pub(super) fn judge_base(
+        &self,
+        caller: Caller<'_>,
+        head: RequestHead<'_>,
+    ) -> Result<(), AuthError> {
+        self.answer(std::iter::once(&self.table.base), caller, head)
     }
 
     fn answer<'n>(
         &self,
         needed: impl Iterator<Item = &'n Needs> + Clone,
         caller: Caller<'_>,
+        head: RequestHead<'_>,
     ) -> Result<(), AuthError> {
         let table = &*self.table;
         let verdict = Needs::judge(needed, caller.scopes(), &table.hierarchy);
-        match refused(verdict, caller, table.include_granted) {
+        let include =
+            verdict != Verdict::Granted && table.include_granted.applies_to(head.headers());
+        match refused(verdict, caller, include.then_some(&table.hierarchy)) {
             None => Ok(()),
             Some(error) => Err(error),
         }
     }
 
-    /// Whether a list shows an item to somebody with these scopes: whether the rules let
-    /// them use it. A check is not asked, for it judges calls.
-    pub(super) fn shows(&self, granted: &Scopes, item: Item, name: &str) -> bool {
+    /// Whether a list shows an item: whether the rules let those use it who have the scopes
+    /// in sight. A check is not asked, for it judges calls.
+    pub(super) fn shows(&self, sight: &Sight, item: Item, name: &str) -> bool {
         let table = &*self.table;
-        let met = |needs: &Needs| needs.is_met(granted, &table.hierarchy);
-        let method = match item {
-            Item::Tool => "tools/call",
-            Item::Prompt => "prompts/get",
-            Item::Resource | Item::Template => "resources/read",
+        let met = |needs: &Needs| match sight {
+            Sight::Granted(scopes) => needs.is_met(scopes, &table.hierarchy),
+            Sight::Reachable => !needs.is_denied(),
         };
-        if !met(&table.base) || !table.methods.find(method).is_none_or(met) {
+        if !met(&table.base) || !table.methods.find(item.method()).is_none_or(met) {
             return false;
         }
         let unlisted = table.unlisted == Unlisted::Base;

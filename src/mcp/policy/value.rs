@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer};
 use super::{ScopePolicy, Unlisted};
 use crate::error::ConfigError;
 use crate::scopes::map::UniqueMap;
-use crate::scopes::{Needs, ScopeHierarchy};
+use crate::scopes::{IncludeGranted, Needs, ScopeHierarchy};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -23,7 +23,7 @@ struct Policy {
     http: UniqueMap<Needs>,
     other_http: Option<Needs>,
     hierarchy: ScopeHierarchy,
-    include_granted: bool,
+    include_granted: IncludeGranted,
     unlisted: Unlisted,
 }
 

@@ -6,6 +6,7 @@ use tower_layer::Layer;
 use super::McpScopes;
 use crate::error::ConfigError;
 use crate::mcp::ScopePolicy;
+use crate::mcp::once::Once;
 
 /// The default for [`McpScopesLayer::max_body_bytes`]: 4 MiB.
 const MAX_BODY_BYTES: usize = 4 * 1024 * 1024;
@@ -27,6 +28,8 @@ pub(super) struct Rule {
     pub(super) policy: ScopePolicy,
     pub(super) max_body_bytes: usize,
     pub(super) read_timeout: Duration,
+    /// For a look whether clients can learn of the scopes.
+    pub(super) look: Once,
 }
 
 impl McpScopesLayer {
@@ -37,8 +40,19 @@ impl McpScopesLayer {
                 policy,
                 max_body_bytes: MAX_BODY_BYTES,
                 read_timeout: READ_TIMEOUT,
+                look: Once::default(),
             }),
         }
+    }
+
+    /// The same where it was looked already whether clients can learn of the scopes.
+    pub(crate) fn is_announced(self) -> Self {
+        self.rule.look.is_first();
+        self
+    }
+
+    pub(crate) fn policy(&self) -> &ScopePolicy {
+        &self.rule.policy
     }
 
     /// How long the body of a POST may be, in bytes; 4 MiB by default. A longer one is 413.

@@ -18,6 +18,7 @@ use crate::mcp::headers;
 use crate::mcp::operation::{Message, Messages};
 use crate::principal::Caller;
 use crate::refusal::{self, Answer, Outcome, refuse_or_observe};
+use crate::scopes::AskedScopes;
 use crate::telemetry::{self, Case, Stage};
 
 /// The service made by a [`McpScopesLayer`](super::McpScopesLayer).
@@ -32,16 +33,30 @@ impl Rule {
     fn judge_head(&self, caller: Caller<'_>, head: RequestHead<'_>) -> Result<bool, AuthError> {
         let version = headers::protocol_version(head.headers())?;
         if *head.method() != Method::POST {
-            self.policy.judge_http(caller, head.method())?;
+            self.policy.judge_http(caller, head)?;
             return Ok(false);
         }
         // Nobody's body is read before they have said who they are, if they must at all, and
         // if that is not over: what the body asks for may be closed to everybody.
         if caller.principal.is_none() && caller.observed.is_none() {
-            self.policy.judge_base(caller)?;
+            self.policy.judge_base(caller, head)?;
         }
         headers::media_type(head.headers())?;
         Ok(headers::is_mirrored(version))
+    }
+
+    /// Warns with the first request of a policy that no auth layer tells clients of.
+    fn check_announced(&self, caller: Caller<'_>) {
+        if !self.look.is_first() {
+            return;
+        }
+        let asked = AskedScopes::from(&self.policy);
+        if let Some(learnable) = caller.context.learnable()
+            && !asked.all.is_empty()
+            && !asked.all.iter().any(|scope| learnable.contains(scope))
+        {
+            telemetry::scopes_untold(&asked.all);
+        }
     }
 
     pub(super) fn case<'a>(&self, caller: Caller<'a>) -> Case<'a> {
@@ -66,7 +81,7 @@ impl Rule {
             true => headers::check_mirrors(head.headers(), &messages),
             false => Ok(()),
         };
-        let verdict = mirrors.and_then(|()| self.policy.judge(caller, messages.as_slice()));
+        let verdict = mirrors.and_then(|()| self.policy.judge(caller, head, messages.as_slice()));
         if let Err(error) = verdict {
             return (false, refuse_or_observe(error, caller, head, case));
         }
@@ -97,6 +112,7 @@ where
             telemetry::no_auth_layer("McpScopesLayer");
             return ScopesFuture::respond(Answer::to(request, refusal::no_auth_layer()));
         };
+        self.rule.check_announced(caller);
         let case = self.rule.case(caller);
         let judged = self.rule.judge_head(caller, head);
         if judged.is_ok() && *request.method() != Method::POST {

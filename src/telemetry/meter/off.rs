@@ -9,6 +9,8 @@ pub(in crate::telemetry) fn step_up(_: &'static str) {}
 
 pub(in crate::telemetry) fn stream_ended() {}
 
+pub(in crate::telemetry) fn list_shortened(_: bool) {}
+
 #[derive(Clone, Copy)]
 pub(crate) struct Stopwatch;
 

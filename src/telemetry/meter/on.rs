@@ -142,6 +142,18 @@ pub(in crate::telemetry) fn step_up(event: &'static str) {
     count(names::STEP_UPS, [("event", event), NO_LABEL, NO_LABEL]);
 }
 
+pub(in crate::telemetry) fn list_shortened(is_empty: bool) {
+    let outcome = if is_empty { "emptied" } else { "shortened" };
+    count(
+        names::POLICY_DECISIONS,
+        [
+            ("layer", "mcp_lists"),
+            ("outcome", outcome),
+            ("reason", "none"),
+        ],
+    );
+}
+
 pub(in crate::telemetry) fn stream_ended() {
     count(names::STREAMS_ENDED, [NO_LABEL; 3]);
 }

@@ -1,0 +1,40 @@
+use std::collections::{HashSet, VecDeque};
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Mutex, PoisonError};
+
+use crate::mcp::policy::Item;
+use crate::principal::PrincipalId;
+
+/// How many callers are remembered; of more, the first ones are told of again.
+const REMEMBERED: usize = 4096;
+
+/// Whose lists became empty: each is told of once.
+#[derive(Debug, Default)]
+pub(super) struct Emptied {
+    hasher: RandomState,
+    told: Mutex<Told>,
+}
+
+#[derive(Debug, Default)]
+struct Told {
+    known: HashSet<u64>,
+    in_order: VecDeque<u64>,
+}
+
+impl Emptied {
+    /// Whether it is the first time. `None` is a caller without a principal.
+    pub(super) fn is_first(&self, caller: Option<&PrincipalId>, item: Item) -> bool {
+        let digest = self.hasher.hash_one((caller, item.list()));
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if !told.known.insert(digest) {
+            return false;
+        }
+        told.in_order.push_back(digest);
+        if told.in_order.len() > REMEMBERED
+            && let Some(oldest) = told.in_order.pop_front()
+        {
+            told.known.remove(&oldest);
+        }
+        true
+    }
+}

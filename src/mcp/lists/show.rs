@@ -1,0 +1,46 @@
+use serde::Deserialize;
+
+use crate::mcp::policy::Sight;
+use crate::principal::Caller;
+
+/// Which items a list shows of those that are not denied to everybody.
+///
+/// A client that builds its tools from a list can call, and be asked for the scopes of, only
+/// what it is shown. As a serde value it is `"by_caller"`, `"reachable"` or `"granted"`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Show {
+    /// [`Reachable`](Self::Reachable) for access tokens of an
+    /// [`OAuthLayer`](crate::OAuthLayer), and for requests without a credential that one let
+    /// through; [`Granted`](Self::Granted) for callers that cannot get more scopes: API keys,
+    /// a [`JwtLayer`](crate::JwtLayer), providers of your own.
+    #[default]
+    ByCaller,
+    /// What some scope opens, whether the caller has it or not. A call of what was not granted
+    /// is the 403 that asks for it.
+    Reachable,
+    /// What the caller may use now.
+    Granted,
+}
+
+impl Show {
+    /// What this caller is shown.
+    pub(super) fn to(self, caller: Caller<'_>) -> Sight {
+        let granted = || Sight::Granted(caller.scopes().clone());
+        match self {
+            Self::Reachable => Sight::Reachable,
+            Self::ByCaller if can_grow(caller) => Sight::Reachable,
+            Self::ByCaller | Self::Granted => granted(),
+        }
+    }
+}
+
+/// Whether an authorization server can give the caller more scopes.
+fn can_grow(caller: Caller<'_>) -> bool {
+    match caller.principal {
+        Some(principal) => principal.provider() == "oauth",
+        None => caller.context.learnable().is_some(),
+    }
+}
