@@ -325,7 +325,7 @@ impl AuthError {
     }
 
     /// Whether it says what any token is refused with.
-    #[cfg(feature = "jwt")]
+    #[cfg(feature = "oauth")]
     pub(crate) fn is_general(&self) -> bool {
         self.0.description == NOT_VALID
     }

@@ -262,6 +262,7 @@ impl VerifyingKey {
         })
     }
 
+    #[cfg(feature = "oauth")]
     pub(crate) fn identity(&self) -> KeyIdentity {
         self.identity
     }

@@ -33,7 +33,7 @@ mod profile;
 #[cfg_attr(not(feature = "oauth"), allow(dead_code))]
 mod quirks;
 // The same.
-#[cfg_attr(not(feature = "oauth"), allow(dead_code))]
+#[cfg_attr(not(feature = "oauth"), allow(dead_code, unreachable_pub))]
 pub(crate) mod required;
 #[cfg(feature = "oauth")]
 mod signing;

@@ -19,6 +19,8 @@ use crate::scopes::{Scopes, shortfall};
 pub(crate) struct TokenProfile {
     /// `principal.provider()`.
     pub(crate) provider: &'static str,
+    /// Of an authorization server's keys; keys of one's own have their own.
+    #[cfg_attr(not(feature = "oauth"), allow(dead_code))]
     pub(crate) algorithms: Vec<Algorithm>,
     pub(crate) require_at_jwt: bool,
     /// `None` where no issuer is configured.
@@ -72,6 +74,7 @@ impl TokenProfile {
     }
 
     /// Judges the header; no key is needed for it.
+    #[cfg(feature = "oauth")]
     pub(crate) fn check_header(&self, header: &Header<'_>) -> Result<Algorithm, AuthError> {
         self.check_type(header)?;
         self.check_algorithm(header)
@@ -96,6 +99,7 @@ impl TokenProfile {
         Ok(())
     }
 
+    #[cfg(feature = "oauth")]
     pub(crate) fn check_algorithm(&self, header: &Header<'_>) -> Result<Algorithm, AuthError> {
         check_algorithm(&self.algorithms, header)
     }

@@ -508,7 +508,7 @@ fn scopes_that_stand_where_none_are_read_are_named_to_the_operator() {
         (Some("scp"), ("scp", json!(["write"]))),
         (Some("scp"), ("scope", json!(""))),
     ] {
-        let hint = detail(claim, &[change.clone()]);
+        let hint = detail(claim, std::slice::from_ref(&change));
         assert!(!hint.contains("scope_claim"), "{change:?}: {hint}");
     }
     let hint = detail(None, &[("scope", json!("write r\u{e9}ad"))]);
