@@ -13,7 +13,7 @@ use crate::error::{AuthError, ConfigError};
 #[cfg(feature = "jwt")]
 use crate::{
     error::quoted,
-    jose::{Peeked, peek_issuer, peek_key_id},
+    jose::{Peeked, TokenLimits, peek_issuer, peek_key_id},
 };
 
 /// Two providers behind one layer: what [`or`](AuthLayer::or) makes.
@@ -170,14 +170,24 @@ impl Routes {
                         right.clone().any(of).then_some(Side::Right)
                     }
                 };
-                match peek_issuer(credential.as_bytes()) {
+                // As long as the one that reads the longest lets them be.
+                let jwts = left
+                    .clone()
+                    .chain(right.clone())
+                    .filter(|shape| shape.is_jwt());
+                let limits = jwts.map(Shape::limits).reduce(|one, other| TokenLimits {
+                    token: one.token.max(other.token),
+                    header: one.header.max(other.header),
+                });
+                let limits = limits.unwrap_or_default();
+                match peek_issuer(credential.as_bytes(), limits) {
                     // The first that reads JWTs says what is wrong with it.
                     Peeked::NotJws => Ok(either(&Shape::is_opaque).unwrap_or(Side::Left)),
                     Peeked::Unreadable => Ok(either(&Shape::is_jwt).unwrap_or(Side::Left)),
                     Peeked::Issuer(issuer) => {
                         let is_from = |shape: &Shape| shape.is_from(issuer.as_deref());
                         let kid = if self.by_key_id {
-                            peek_key_id(credential.as_bytes())
+                            peek_key_id(credential.as_bytes(), limits)
                         } else {
                             None
                         };

@@ -29,6 +29,9 @@ pub struct Shape {
     key_ids: Option<Vec<Arc<str>>>,
     /// How messages call the provider.
     owner: Option<&'static str>,
+    /// How long its JWTs may be.
+    #[cfg(feature = "jwt")]
+    limits: jose::TokenLimits,
 }
 
 #[derive(Clone, Debug)]
@@ -92,6 +95,8 @@ impl Shape {
             #[cfg(feature = "jwt")]
             key_ids: None,
             owner: None,
+            #[cfg(feature = "jwt")]
+            limits: jose::TokenLimits::DEFAULT,
         }
     }
 
@@ -169,6 +174,18 @@ impl Shape {
     #[cfg(feature = "jwt")]
     pub(super) fn is_jwt(&self) -> bool {
         matches!(self.form, Form::Jwt(_))
+    }
+
+    /// The same, for a provider that reads longer or shorter JWTs.
+    #[cfg(feature = "jwt")]
+    pub(crate) fn within(mut self, limits: jose::TokenLimits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    #[cfg(feature = "jwt")]
+    pub(super) fn limits(&self) -> jose::TokenLimits {
+        self.limits
     }
 
     #[cfg(feature = "jwt")]

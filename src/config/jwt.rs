@@ -56,6 +56,12 @@ impl Jwt {
         if let Some(realm) = &self.realm {
             builder = builder.realm(realm.as_str());
         }
+        if let Some(size) = self.max_token_bytes {
+            builder = builder.max_token_bytes(size.bytes("jwt.max_token_bytes".to_owned())?);
+        }
+        if let Some(size) = self.max_header_bytes {
+            builder = builder.max_header_bytes(size.bytes("jwt.max_header_bytes".to_owned())?);
+        }
         Ok(builder)
     }
 

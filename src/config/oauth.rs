@@ -42,6 +42,12 @@ impl Sections {
         if let Some(scopes) = &oauth.required_scopes {
             builder = builder.required_scopes(&scopes.0);
         }
+        if let Some(size) = oauth.max_token_bytes {
+            builder = builder.max_token_bytes(size.bytes("oauth.max_token_bytes".to_owned())?);
+        }
+        if let Some(size) = oauth.max_header_bytes {
+            builder = builder.max_header_bytes(size.bytes("oauth.max_header_bytes".to_owned())?);
+        }
         Ok(Some(
             builder
                 .fetch(oauth.fetch.client()?)
@@ -54,7 +60,7 @@ impl Sections {
 impl Sections {
     /// Where the setting stands that the builder refused when all were known.
     pub(super) fn place_of_oauth(&self, error: ConfigError) -> ConfigError {
-        if error.setting() == "required_scopes" {
+        if let "required_scopes" | "max_token_bytes" | "max_header_bytes" = error.setting() {
             return error.under("oauth");
         }
         // Whichever server is refused by itself as well, or else how they stand together.

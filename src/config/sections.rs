@@ -105,6 +105,10 @@ section! {
     OAuth {
         /// The scopes every token needs.
         required_scopes: Option<Texts>,
+        /// How long a token may be.
+        max_token_bytes: Option<Size>,
+        /// How long the JOSE header of a token may be.
+        max_header_bytes: Option<Size>,
         /// Verified tokens that are remembered.
         token_cache: TokenCacheSection,
         /// How key sets are fetched and kept.
@@ -220,6 +224,10 @@ section! {
         clients_are_principals: Option<bool>,
         /// The realm of the challenge.
         realm: Option<Name>,
+        /// How long a token may be.
+        max_token_bytes: Option<Size>,
+        /// How long the JOSE header of a token may be.
+        max_header_bytes: Option<Size>,
     }
 }
 

@@ -9,13 +9,9 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use super::algorithm::Algorithm;
 use super::base64url;
 use super::json::{Refused, is_object, read_object};
+use super::limits::TokenLimits;
 use crate::credential::stands_for_nothing;
 use crate::error::AuthError;
-
-/// The longest token, in bytes.
-pub(crate) const MAX_TOKEN: usize = 16 * 1024;
-/// The longest JOSE header, in bytes of JSON.
-pub(crate) const MAX_HEADER: usize = 4 * 1024;
 
 /// A token taken apart: nothing of it is read or verified.
 pub(crate) struct Compact<'t> {
@@ -119,18 +115,11 @@ impl Typ {
 
 impl<'t> Compact<'t> {
     /// Takes a token apart. Sizes and dots are judged before anything is decoded.
-    pub(crate) fn parse(token: &'t [u8]) -> Result<Self, AuthError> {
-        if token.len() > MAX_TOKEN {
-            return Err(AuthError::invalid("token_too_large")
-                .with_detail(format!("{} bytes, at most {MAX_TOKEN}", token.len())));
-        }
+    pub(crate) fn parse(token: &'t [u8], limits: TokenLimits) -> Result<Self, AuthError> {
+        limits.check_token(token)?;
         let (first, second) = two_dots(token).ok_or_else(|| not_compact(token))?;
         let header = &token[..first];
-        // Without padding: four characters rounded up would let two more bytes through.
-        if header.len() > (MAX_HEADER * 4).div_ceil(3) {
-            return Err(AuthError::invalid("header_too_large")
-                .with_detail(format!("the JOSE header has more than {MAX_HEADER} bytes")));
-        }
+        limits.check_header(header)?;
         Ok(Self {
             header,
             signing_input: &token[..second],
@@ -202,11 +191,15 @@ fn two_dots(token: &[u8]) -> Option<(usize, usize)> {
 }
 
 /// Whether a token is a JWS by its shape: three parts, and the first is a JSON object. What
-/// is not belongs to whoever can say what it means.
-pub(crate) fn is_jws(token: &[u8]) -> bool {
+/// is not belongs to whoever can say what it means. A first part that is too long for a header
+/// is not decoded: it is a header that is refused.
+pub(crate) fn is_jws(token: &[u8], limits: TokenLimits) -> bool {
     let Some(header) = jws_header(token) else {
         return false;
     };
+    if !limits.fits_header(header) {
+        return true;
+    }
     let mut json = vec![0; base64url::decoded_len(header.len())];
     match base64url::decode(header, &mut json) {
         Some(json) => is_object(json),

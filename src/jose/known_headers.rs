@@ -52,20 +52,20 @@ mod tests {
     use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
     use super::*;
-    use crate::jose::HeaderBuffer;
+    use crate::jose::{HeaderBuffer, TokenLimits};
 
     fn token(header: &str) -> String {
         format!("{}.e30.AA", URL_SAFE_NO_PAD.encode(header))
     }
 
     fn find(known: &KnownHeaders, token: &str) -> Option<Header<'static>> {
-        let token = Compact::parse(token.as_bytes()).unwrap();
+        let token = Compact::parse(token.as_bytes(), TokenLimits::DEFAULT).unwrap();
         known.find(&token).cloned()
     }
 
     /// What is read, which is kept.
     fn keep(known: &KnownHeaders, token: &str) -> Header<'static> {
-        let token = Compact::parse(token.as_bytes()).unwrap();
+        let token = Compact::parse(token.as_bytes(), TokenLimits::DEFAULT).unwrap();
         let mut buffer = HeaderBuffer::default();
         let header = token.header(&mut buffer).unwrap();
         known.keep(&token, &header);

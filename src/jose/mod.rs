@@ -26,6 +26,7 @@ mod json;
 mod key;
 mod kinds;
 mod known_headers;
+mod limits;
 mod material;
 mod peek;
 mod profile;
@@ -48,7 +49,7 @@ pub(crate) use self::algorithm::Family;
 pub(crate) use self::claims::{Claims, ScopeClaim};
 pub(crate) use self::compact::{Compact, Header, HeaderBuffer, PayloadBuffer};
 #[cfg(feature = "oauth")]
-pub(crate) use self::compact::{MAX_TOKEN, Typ, is_jws, may_be_jws};
+pub(crate) use self::compact::{Typ, is_jws, may_be_jws};
 pub(crate) use self::json::object;
 pub(crate) use self::key::{Candidates, KeySource, VerifyingKey, select};
 #[cfg(feature = "oauth")]
@@ -56,6 +57,7 @@ pub(crate) use self::key::{KeyIdentity, UNKNOWN_KEY, crowded};
 #[cfg(feature = "oauth")]
 pub(crate) use self::kinds::is_other as is_other_kind;
 pub(crate) use self::known_headers::KnownHeaders;
+pub(crate) use self::limits::TokenLimits;
 pub(crate) use self::material::JwkParts;
 pub(crate) use self::peek::{Peeked, may_begin_jws, peek_issuer, peek_key_id};
 pub(crate) use self::profile::{Audience, TokenProfile, check_algorithm, check_scopes, wrong_kind};

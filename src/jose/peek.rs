@@ -2,8 +2,9 @@
 //! token, and nothing else.
 
 use super::base64url;
-use super::compact::{Compact, HeaderBuffer, MAX_TOKEN, is_jws};
+use super::compact::{Compact, HeaderBuffer, is_jws};
 use super::json::{Value, read_object};
+use super::limits::TokenLimits;
 
 /// Where a token says it is from.
 #[derive(Debug, PartialEq, Eq)]
@@ -17,11 +18,11 @@ pub(crate) enum Peeked {
 }
 
 /// Reads the `iss` of a token, without trust.
-pub(crate) fn peek_issuer(token: &[u8]) -> Peeked {
-    if token.len() > MAX_TOKEN {
+pub(crate) fn peek_issuer(token: &[u8], limits: TokenLimits) -> Peeked {
+    if limits.check_token(token).is_err() {
         return Peeked::Unreadable;
     }
-    if !is_jws(token) {
+    if !is_jws(token, limits) {
         return Peeked::NotJws;
     }
     let payload = token.split(|byte| *byte == b'.').nth(1).unwrap_or_default();
@@ -32,8 +33,8 @@ pub(crate) fn peek_issuer(token: &[u8]) -> Peeked {
 }
 
 /// Reads which key a token names, without trust. `None`: it names none, or cannot be read.
-pub(crate) fn peek_key_id(token: &[u8]) -> Option<Box<str>> {
-    let token = Compact::parse(token).ok()?;
+pub(crate) fn peek_key_id(token: &[u8], limits: TokenLimits) -> Option<Box<str>> {
+    let token = Compact::parse(token, limits).ok()?;
     let mut buffer = HeaderBuffer::default();
     let header = token.header(&mut buffer).ok()?;
     header.kid.map(Into::into)

@@ -11,7 +11,8 @@ use crate::credential::Location;
 use crate::error::ConfigError;
 use crate::header_name;
 use crate::jose::{
-    Algorithm, Audience, Family, KeySource, PublicKey, ScopeClaim, Secret, TokenProfile,
+    Algorithm, Audience, Family, KeySource, PublicKey, ScopeClaim, Secret, TokenLimits,
+    TokenProfile,
 };
 use crate::scopes::Scopes;
 use crate::telemetry;
@@ -75,6 +76,7 @@ pub struct JwtLayerBuilder {
     scope_claim: Option<Cow<'static, str>>,
     clients_are_principals: bool,
     realm: String,
+    limits: TokenLimits,
     clock: Clock,
 }
 
@@ -96,6 +98,7 @@ impl JwtLayerBuilder {
             scope_claim: None,
             clients_are_principals: false,
             realm: "MCP Server".to_owned(),
+            limits: TokenLimits::DEFAULT,
             clock: Clock::system(),
         }
     }
@@ -224,6 +227,21 @@ impl JwtLayerBuilder {
         self
     }
 
+    /// The longest token, in bytes: 16 KiB, and from 1 KiB to 64 KiB. A longer one is 401
+    /// `token_too_large`, before anything of it is hashed or decoded. Servers limit the headers
+    /// of a request as well.
+    pub fn max_token_bytes(mut self, bytes: usize) -> Self {
+        self.limits.token = bytes;
+        self
+    }
+
+    /// The longest JOSE header of a token, in bytes of its JSON: 4 KiB, and from 256 bytes to
+    /// 16 KiB. A token with a longer one is 401 `header_too_large`.
+    pub fn max_header_bytes(mut self, bytes: usize) -> Self {
+        self.limits.header = bytes;
+        self
+    }
+
     /// Replaces the clock; for tests.
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
@@ -240,13 +258,14 @@ impl JwtLayerBuilder {
     /// - The secret is shorter than the hash of an algorithm (32, 48 or 64 bytes).
     /// - A public key has no audience, and `dangerously_any_audience` was not said; or both
     ///   were.
-    /// - The clock skew is over 300 s; a scope, header name or audience is not one, or
-    ///   the scope claim is one that is checked for itself.
+    /// - The clock skew is over 300 s, or a limit is out of its bounds; a scope, header name or
+    ///   audience is not one, or the scope claim is one that is checked for itself.
     pub fn build(self) -> Result<JwtLayer, ConfigError> {
         let sources = self.sources()?;
         self.check_algorithms(&sources)?;
         let audience = self.checked_audience(&sources)?;
         TokenProfile::check_skew(self.clock_skew)?;
+        self.limits.check()?;
         if self.issuer.as_deref() == Some("") {
             return Err(ConfigError::new("issuer", "the issuer is empty"));
         }
@@ -286,6 +305,7 @@ impl JwtLayerBuilder {
                 issues_many_kinds: false,
                 quirks: None,
             },
+            limits: self.limits,
             required_scopes,
             location: [if self.require_bearer {
                 Location::scheme(header, "Bearer")

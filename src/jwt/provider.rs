@@ -8,7 +8,9 @@ use crate::challenge::Challenge;
 use crate::clock::Clock;
 use crate::credential::{Credential, Location, RequestHead};
 use crate::error::AuthError;
-use crate::jose::{Claims, Compact, HeaderBuffer, PayloadBuffer, TokenProfile, check_scopes};
+use crate::jose::{
+    Claims, Compact, HeaderBuffer, PayloadBuffer, TokenLimits, TokenProfile, check_scopes,
+};
 use crate::principal::Principal;
 use crate::scopes::Scopes;
 
@@ -17,6 +19,7 @@ use crate::scopes::Scopes;
 pub struct Jwt {
     pub(super) keys: Keys,
     pub(super) profile: TokenProfile,
+    pub(super) limits: TokenLimits,
     pub(super) required_scopes: Scopes,
     pub(super) location: [Location; 1],
     pub(super) realm: Box<str>,
@@ -38,7 +41,7 @@ impl Jwt {
         needs_proof: bool,
         proven: &mut bool,
     ) -> Result<Accepted, AuthError> {
-        let compact = Compact::parse(token)?;
+        let compact = Compact::parse(token, self.limits)?;
         let keys = self.keys.current();
         let mut buffer;
         let header = match keys.headers.find(&compact) {
@@ -90,6 +93,7 @@ impl Authenticate for Jwt {
             Some(issuer) => Shape::jwt_from(location, [Arc::clone(issuer)]),
             None => Shape::any_jwt(location),
         };
+        let shape = shape.within(self.limits);
         // The keys of a file are others tomorrow.
         vec![match &self.keys {
             Keys::Configured(ring) => shape.with_key_ids(ring.ids()),

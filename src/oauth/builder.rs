@@ -15,7 +15,7 @@ use crate::challenge::Advertised;
 use crate::clock::Clock;
 use crate::credential::Location;
 use crate::error::ConfigError;
-use crate::jose::{Audience, ScopeClaim, TokenProfile};
+use crate::jose::{Audience, ScopeClaim, TokenLimits, TokenProfile};
 
 /// The settings of an [`OAuthLayer`] before it is built.
 #[derive(Debug)]
@@ -28,6 +28,7 @@ pub struct OAuthLayerBuilder {
     fetch: Arc<dyn Fetch>,
     token_cache: TokenCache,
     key_limits: KeyLimits,
+    token_limits: TokenLimits,
 }
 
 impl OAuthLayerBuilder {
@@ -40,6 +41,7 @@ impl OAuthLayerBuilder {
             fetch: Arc::new(HttpFetch::new()),
             token_cache: TokenCache::new(),
             key_limits: KeyLimits::new(),
+            token_limits: TokenLimits::DEFAULT,
         }
     }
 
@@ -147,6 +149,22 @@ impl OAuthLayerBuilder {
         self
     }
 
+    /// The longest token, in bytes: 16 KiB, and from 1 KiB to 64 KiB. A longer one is 401
+    /// `token_too_large`, before anything of it is hashed or decoded. Opaque tokens are bounded
+    /// by [`Introspection::token_lengths`](super::Introspection::token_lengths) too. Servers
+    /// limit the headers of a request as well.
+    pub fn max_token_bytes(mut self, bytes: usize) -> Self {
+        self.token_limits.token = bytes;
+        self
+    }
+
+    /// The longest JOSE header of a token, in bytes of its JSON: 4 KiB, and from 256 bytes to
+    /// 16 KiB. A token with a longer one is 401 `header_too_large`.
+    pub fn max_header_bytes(mut self, bytes: usize) -> Self {
+        self.token_limits.header = bytes;
+        self
+    }
+
     /// Replaces the clock; for tests.
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
@@ -164,7 +182,8 @@ impl OAuthLayerBuilder {
     ///
     /// # Errors
     /// There is no authorization server, or two trust the same issuer; a required scope is not
-    /// one (`offline_access` never is); a number of the [`KeyLimits`] would let no token pass; a
+    /// one (`offline_access` never is); a number of the [`KeyLimits`] would let no token pass; the
+    /// longest token or header is out of its bounds; a
     /// key of a static set is not valid, or serves none of
     /// the algorithms; or two servers take opaque tokens and nothing tells these apart.
     pub fn build(self) -> Result<OAuthLayer, ConfigError> {
@@ -175,6 +194,7 @@ impl OAuthLayerBuilder {
             ));
         }
         self.key_limits.check()?;
+        self.token_limits.check()?;
         let required_scopes = checked_scopes("required_scopes", &self.required_scopes)?;
         let issuers = self.servers.iter().map(AuthorizationServer::issuer);
         let document = self.resource.document(issuers);
@@ -221,6 +241,7 @@ impl OAuthLayerBuilder {
                 servers,
                 numbered: numbered.into(),
                 scope_claim,
+                limits: self.token_limits,
                 tokens: Tokens::new(&self.token_cache),
                 opaque,
                 clock: self.clock,

@@ -19,7 +19,7 @@ use crate::challenge::Challenge;
 use crate::clock::Clock;
 use crate::credential::{Credential, Location, RequestHead};
 use crate::error::AuthError;
-use crate::jose::ScopeClaim;
+use crate::jose::{ScopeClaim, TokenLimits};
 use crate::scopes::Scopes;
 
 /// The provider of [`OAuthLayer`](super::OAuthLayer). Clones share keys and metadata.
@@ -39,6 +39,7 @@ pub(super) struct Inner {
     pub(super) numbered: Box<[Arc<TrustedServer>]>,
     /// Where scopes are looked for before it is known whose token it is.
     pub(super) scope_claim: ScopeClaim,
+    pub(super) limits: TokenLimits,
     pub(super) tokens: Option<Tokens>,
     pub(super) opaque: OpaqueRoutes,
     pub(super) clock: Clock,
@@ -136,7 +137,8 @@ impl Authenticate for OAuth {
     fn shapes(&self) -> Vec<Shape> {
         let [location] = &self.inner.location;
         let issuers = self.inner.servers.keys().cloned();
-        let mut shapes = vec![Shape::jwt_from(location.clone(), issuers)];
+        let jwts = Shape::jwt_from(location.clone(), issuers);
+        let mut shapes = vec![jwts.within(self.inner.limits)];
         let prefixes = self.inner.opaque.prefixes();
         shapes.extend(prefixes.map(|prefix| Shape::prefixed(location.clone(), prefix)));
         if self.inner.opaque.takes_others() {

@@ -65,10 +65,11 @@ impl OAuth {
     /// shown to no server it does not belong to.
     #[inline(always)]
     pub(super) fn verify(&self, token: Presented<'_>, mode: Mode) -> Result<Verdict, AuthError> {
-        let opaque = &self.inner.opaque;
+        let (opaque, limits) = (&self.inner.opaque, self.inner.limits);
         if !opaque.is_empty() && !may_be_jws(token.bytes) {
             return self.ask_about(token);
         }
+        self.check_length(token)?;
         let now = self.inner.clock.read();
         let cache = self.inner.tokens.as_ref();
         let cache = cache.map(|tokens| (tokens, TokenId::of(token.bytes)));
@@ -82,7 +83,7 @@ impl OAuth {
                 return self.confirm(known, token);
             }
         }
-        if !opaque.is_empty() && !is_jws(token.bytes) {
+        if !opaque.is_empty() && !is_jws(token.bytes, limits) {
             return self.ask_about(token);
         }
         let mut proven = false;
@@ -111,9 +112,19 @@ impl OAuth {
     #[inline(always)]
     fn ask_about(&self, token: Presented<'_>) -> Result<Verdict, AuthError> {
         match self.inner.opaque.server(token.bytes) {
-            Ok(introspector) => self.ask(introspector, token, None),
+            Ok(introspector) => {
+                self.check_length(token)?;
+                self.ask(introspector, token, None)
+            }
             Err(error) => token.check().and(Err(error)),
         }
+    }
+
+    /// Comes before anything is made of all bytes of a token.
+    #[inline(always)]
+    fn check_length(&self, token: Presented<'_>) -> Result<(), AuthError> {
+        let checked = self.inner.limits.check_token(token.bytes);
+        checked.map_err(|error| token.refused(error))
     }
 
     /// What the authorization server says of a token, from memory where that knows.
@@ -189,7 +200,7 @@ impl OAuth {
         cache: Option<(&Tokens, TokenId<'_>)>,
         proven: &mut bool,
     ) -> Result<Anew, AuthError> {
-        let compact = Compact::parse(token)?;
+        let compact = Compact::parse(token, self.inner.limits)?;
         let (mut payload, mut claims) = (PayloadBuffer::default(), Claims::default());
         let (payload, server) = match self.read_payload(&compact, &mut payload, &mut claims) {
             Ok(read) => read,

@@ -101,6 +101,16 @@ fn what_is_wrong_is_told_with_its_path() {
             "authorization_servers[1].jwks_file",
         ),
         (
+            json!({ "resource": "https://x.example.com", "oauth": { "max_token_bytes": 1000 },
+                "authorization_servers": [{ "issuer": "https://x.example.com" }] }),
+            "oauth.max_token_bytes",
+        ),
+        (
+            json!({ "resource": "https://x.example.com", "oauth": { "max_header_bytes": "64 KiB" },
+                "authorization_servers": [{ "issuer": "https://x.example.com" }] }),
+            "oauth.max_header_bytes",
+        ),
+        (
             server(json!({ "issuer": "https://x.example.com", "clock_skew": "1h" })),
             "authorization_servers[1].clock_skew",
         ),

@@ -185,7 +185,7 @@ fn what_holds_for_all_authorization_servers() {
     type Set = fn(OAuthLayerBuilder) -> OAuthLayerBuilder;
     let cache = |name: &str, value: Value| json!({ "token_cache": { name: value } });
     let keys = |members: Value| json!({ "key_limits": members });
-    let cases: [(Value, Set); 23] = [
+    let cases: [(Value, Set); 25] = [
         (json!({ "required_scopes": ["a", "b"] }), |b| {
             b.required_scopes(["a", "b"])
         }),
@@ -261,6 +261,12 @@ fn what_holds_for_all_authorization_servers() {
         }),
         (json!({ "required_scopes": "a b" }), |b| {
             b.required_scopes(["a", "b"])
+        }),
+        (json!({ "max_token_bytes": "7 KiB" }), |b| {
+            b.max_token_bytes(7168)
+        }),
+        (json!({ "max_header_bytes": 777 }), |b| {
+            b.max_header_bytes(777)
         }),
         (cache("max_tokens", json!("7")), |b| {
             b.token_cache(TokenCache::new().max_tokens(7))
@@ -751,7 +757,7 @@ fn introspection_of_presets_is_where_they_have_it() {
 #[test]
 fn jwt() {
     type Set = fn(JwtLayerBuilder) -> JwtLayerBuilder;
-    let cases: [(&str, Value, Set); 13] = [
+    let cases: [(&str, Value, Set); 15] = [
         ("key_id", json!("k"), |b| b.key_id("k")),
         ("algorithms", json!(["HS256"]), |b| {
             b.algorithms([Algorithm::HS256])
@@ -783,6 +789,10 @@ fn jwt() {
             b.clients_are_principals(true)
         }),
         ("realm", json!("x"), |b| b.realm("x")),
+        ("max_token_bytes", json!("7 KiB"), |b| {
+            b.max_token_bytes(7168)
+        }),
+        ("max_header_bytes", json!(777), |b| b.max_header_bytes(777)),
     ];
     let made = |value: &Value| {
         let value = json!({ "jwt": value });

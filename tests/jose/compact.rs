@@ -70,6 +70,44 @@ fn a_header_of_4096_bytes_passes_and_one_more_does_not() {
 }
 
 #[test]
+fn the_longest_token_and_header_are_settings() {
+    let layer = |token, header| {
+        let builder = builder(secret()).max_token_bytes(token);
+        builder.max_header_bytes(header).build()
+    };
+    let large = layer(64 * 1024, 16 * 1024).expect("a layer");
+    let small = layer(1024, 256).expect("a layer");
+    let rows = [
+        (&large, sized(65_536), "accepted"),
+        (&large, sized(65_537), "token_too_large"),
+        (&large, with_header_of(16_384), "accepted"),
+        (&large, with_header_of(16_385), "header_too_large"),
+        (&small, with_header_of(256), "accepted"),
+        (&small, with_header_of(257), "header_too_large"),
+        (&small, token(HEADER, "x".repeat(1_024)), "token_too_large"),
+    ];
+    for (layer, token, expected) in rows {
+        assert_eq!(outcome(layer, &token), expected, "{} bytes", token.len());
+    }
+    for (token, header, setting) in [
+        (0, 4_096, "max_token_bytes"),
+        (1_023, 256, "max_token_bytes"),
+        (65_537, 4_096, "max_token_bytes"),
+        (usize::MAX, 4_096, "max_token_bytes"),
+        (16_384, 0, "max_header_bytes"),
+        (16_384, 255, "max_header_bytes"),
+        (65_536, 16_385, "max_header_bytes"),
+        (65_536, usize::MAX, "max_header_bytes"),
+        // The two contradict each other.
+        (4_096, 4_096, "max_header_bytes"),
+        (1_024, 4_096, "max_header_bytes"),
+    ] {
+        let error = layer(token, header).expect_err("out of bounds");
+        assert_eq!(error.setting(), setting, "{token} {header}: {error}");
+    }
+}
+
+#[test]
 fn oversize_is_refused_as_a_token_not_as_a_request() {
     for huge in [
         ".".repeat(1 << 20),

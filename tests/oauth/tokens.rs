@@ -426,3 +426,95 @@ async fn an_empty_subject_is_none() {
         .await;
     assert_ne!(one.principal.unwrap(), two.principal.unwrap());
 }
+
+/// Where some refusals are only observed, the kind of a token is still judged.
+#[tokio::test]
+async fn a_proven_token_of_another_type_is_refused_where_something_else_is_observed() {
+    let key = Key::new("a");
+    let web = Web::with_issuer(&[&key]);
+    let mut guarded = Guarded::new(&web);
+    guarded.layer = OAuthLayer::builder(RESOURCE)
+        .unwrap()
+        .authorization_server(ISSUER)
+        .unwrap()
+        .clock(guarded.clock.clone())
+        .fetch(web.clone())
+        .build()
+        .unwrap()
+        .dangerously_observe_only_for(["expired"])
+        .unwrap();
+    for typ in ["logout+jwt", "dpop+jwt", "token-introspection+jwt"] {
+        let token = key.token_with_header(json!({"typ": typ}), json!({}));
+        guarded.bearer(&token).await.assert(401, "wrong_token_type");
+    }
+}
+
+#[tokio::test]
+async fn the_longest_token_and_header_are_settings() {
+    let key = Key::new("a");
+    let web = Web::with_issuer(&[&key]);
+    let layer = |token, header| {
+        let builder = OAuthLayer::builder(RESOURCE).unwrap();
+        let builder = builder.authorization_server(ISSUER).unwrap();
+        let builder = builder.fetch(web.clone());
+        builder.max_token_bytes(token).max_header_bytes(header)
+    };
+    let guarded = |token, header| {
+        let mut guarded = Guarded::new(&web);
+        let builder = layer(token, header).clock(guarded.clock.clone());
+        guarded.layer = builder.build().unwrap();
+        guarded
+    };
+    let large = guarded(64 * 1024, 16 * 1024);
+    let (usual, small) = (Guarded::new(&web), guarded(1024, 256));
+    let claim = |bytes: usize| key.token(json!({"x": "x".repeat(bytes)}));
+    let header = |bytes: usize| key.token_with_header(json!({"x": "x".repeat(bytes)}), json!({}));
+    for (token, in_large, as_usual, in_small) in [
+        (claim(0), "accepted", "accepted", "accepted"),
+        (claim(1_000), "accepted", "accepted", "token_too_large"),
+        (
+            claim(13_000),
+            "accepted",
+            "token_too_large",
+            "token_too_large",
+        ),
+        (
+            claim(50_000),
+            "token_too_large",
+            "token_too_large",
+            "token_too_large",
+        ),
+        (header(230), "accepted", "accepted", "header_too_large"),
+        (
+            header(5_000),
+            "accepted",
+            "header_too_large",
+            "token_too_large",
+        ),
+        (
+            header(17_000),
+            "header_too_large",
+            "token_too_large",
+            "token_too_large",
+        ),
+    ] {
+        // Twice, so that a token that is remembered counts too.
+        for _ in 0..2 {
+            for (guarded, expected) in [(&large, in_large), (&usual, as_usual), (&small, in_small)]
+            {
+                let answer = guarded.bearer(&token).await;
+                assert_eq!(answer.reason(), expected, "{} bytes", token.len());
+            }
+        }
+    }
+    for (token, header, setting) in [
+        (1_023, 256, "max_token_bytes"),
+        (65_537, 4_096, "max_token_bytes"),
+        (16_384, 255, "max_header_bytes"),
+        (65_536, 16_385, "max_header_bytes"),
+        (4_096, 4_096, "max_header_bytes"),
+    ] {
+        let error = layer(token, header).build().unwrap_err();
+        assert_eq!(error.setting(), setting, "{token} {header}: {error}");
+    }
+}

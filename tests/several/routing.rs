@@ -5,7 +5,7 @@ use tower_mcp_auth::auth::AuthLayer;
 use tower_mcp_auth::{ApiKeyLayer, Location, Principal};
 
 use crate::common::jwt::b64;
-use crate::common::{Answering, ask, clock, request, token};
+use crate::common::{Answering, SECRET, ask, clock, request, token};
 use crate::network::{ISSUER, START, Web};
 use crate::support::*;
 
@@ -251,4 +251,47 @@ async fn keys_can_be_replaced_behind_a_combination() {
     assert!(Principal::from_extensions(&answer.admitted().extensions).is_some());
     let answer = ask(&layer, request(&[("x-api-key", KEY)])).await;
     answer.invalid("unknown_api_key");
+}
+
+/// A token that one of the two reads goes to that one, however short those of the other are.
+#[tokio::test]
+async fn a_long_token_goes_to_its_issuer_where_that_layer_reads_it() {
+    let (web, clock) = (web(), clock());
+    let long = || {
+        tower_mcp_auth::JwtLayer::builder(tower_mcp_auth::jose::Secret::new(SECRET).unwrap())
+            .issuer(JWT_ISSUER)
+            .max_token_bytes(32 * 1024)
+            .clock(clock.clone())
+            .build()
+            .unwrap()
+    };
+    let exp = START.as_secs() + 300;
+    let (x, y) = ("x".repeat(15_000), "y".repeat(30_000));
+    let claims = |issuer: &str, x: &str| {
+        token(&format!(
+            r#"{{"iss":"{issuer}","sub":"carol","exp":{exp},"x":"{x}"}}"#
+        ))
+    };
+    for layer in [
+        oauth(&web, &clock)
+            .boxed()
+            .or(long().boxed())
+            .unwrap()
+            .boxed(),
+        long()
+            .boxed()
+            .or(oauth(&web, &clock).boxed())
+            .unwrap()
+            .boxed(),
+    ] {
+        let answer = bearer(&layer, &claims(JWT_ISSUER, &x)).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        bearer(&layer, &claims(ISSUER, &x))
+            .await
+            .invalid("token_too_large");
+        bearer(&layer, &claims(JWT_ISSUER, &y))
+            .await
+            .invalid("token_too_large");
+    }
+    assert_eq!(asked(&web), 0);
 }

@@ -5,7 +5,7 @@ use super::client_auth::ClientAuth;
 use super::custom::Introspect;
 use super::limits::Limits;
 use crate::error::ConfigError;
-use crate::jose::{MAX_TOKEN, SigningKey};
+use crate::jose::{SigningKey, TokenLimits};
 use crate::scopes::Scopes;
 use crate::telemetry;
 
@@ -108,7 +108,7 @@ impl Introspection {
             audiences: Vec::new(),
             signed_answers: false,
             prefixes: Vec::new(),
-            token_lengths: 16..=MAX_TOKEN,
+            token_lengths: 16..=TokenLimits::DEFAULT.token,
             jwts: JwtIntrospection::Never,
             opaque_tokens: true,
             limits: Limits::new(),

@@ -12,7 +12,7 @@ use super::signed::Signed;
 use super::store::{Introspector, Source};
 use crate::digest::sha256;
 use crate::error::ConfigError;
-use crate::jose::{Audience, MAX_TOKEN, TokenProfile};
+use crate::jose::{Audience, TokenLimits, TokenProfile};
 use crate::oauth::ProtectedResource;
 use crate::oauth::keys::KeyStore;
 use crate::oauth::trusted::Network;
@@ -95,7 +95,7 @@ impl Introspection {
         if self.limits.max_answer_bytes == 0 {
             return refuse("max_answer_bytes", "with zero no answer would fit");
         }
-        if self.token_lengths.is_empty() || *self.token_lengths.end() > MAX_TOKEN {
+        if self.token_lengths.is_empty() || *self.token_lengths.end() > TokenLimits::DEFAULT.token {
             return refuse(
                 "token_lengths",
                 "the range is empty, or ends above 16,384 bytes",

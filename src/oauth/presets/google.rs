@@ -109,6 +109,9 @@ impl Introspect for TokenInfo {
 /// The answer, in the terms of RFC 7662.
 fn read(body: &[u8]) -> Result<IntrospectionAnswer, IntrospectionError> {
     let unusable = |why: &str| IntrospectionError::failed(format!("token-info: {why}"));
+    if body.len() > MAX_ANSWER {
+        return Err(unusable("the answer is too large"));
+    }
     let mut said: Map<String, Value> = crate::jose::object(body).map_err(|why| unusable(&why))?;
     // Numbers come as strings here.
     let exp = match said.get("exp") {

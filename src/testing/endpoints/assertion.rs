@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::super::issuer::Shared;
 use super::{Endpoint, OAuthError};
-use crate::jose::{Algorithm, Compact, PayloadBuffer, PublicKey, object};
+use crate::jose::{Algorithm, Compact, PayloadBuffer, PublicKey, TokenLimits, object};
 
 /// `client_assertion_type` (RFC 7523 section 2.2).
 pub(super) const TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
@@ -34,8 +34,8 @@ pub(super) fn check<'k>(
     assertion: &str,
 ) -> Result<(), OAuthError> {
     let refused = OAuthError::invalid_client;
-    let compact =
-        Compact::parse(assertion.as_bytes()).map_err(|_| refused("the assertion is no JWT"))?;
+    let compact = Compact::parse(assertion.as_bytes(), TokenLimits::DEFAULT)
+        .map_err(|_| refused("the assertion is no JWT"))?;
     let claims: Map<String, Value> = compact
         .payload(&mut PayloadBuffer::default())
         .ok()

@@ -153,6 +153,25 @@ async fn what_cannot_be_a_token_of_the_server_is_refused_without_a_call() {
     any.bearer(&"x".repeat(16 * 1024 + 1))
         .await
         .assert(401, "unknown_token");
+    let mut short = guarded_by(introspection());
+    short.layer = OAuthLayer::builder(RESOURCE)
+        .unwrap()
+        .authorization_server(server(introspection()))
+        .unwrap()
+        .max_token_bytes(2048)
+        .max_header_bytes(1024)
+        .fetch(web.clone())
+        .build()
+        .unwrap();
+    short
+        .bearer(&"x".repeat(2049))
+        .await
+        .assert(401, "token_too_large");
+    // Not decoded to see whether it is one.
+    short
+        .bearer(&format!("{}.e30.AA", "e".repeat(1400)))
+        .await
+        .assert(401, "header_too_large");
     let lengths = guarded_by(introspection().token_lengths(20..=24));
     lengths
         .bearer(&"x".repeat(19))
