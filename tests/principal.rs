@@ -91,3 +91,28 @@ fn the_shape_of_a_principal_is_cheap_to_share() {
     assert!(std::mem::size_of::<Principal>() <= 5 * std::mem::size_of::<usize>());
     assert!(Principal::from_extensions(&http::Extensions::new()).is_none());
 }
+
+/// serde_json would put something else in the place of such an object, in some builds.
+#[test]
+fn claims_with_a_name_that_serde_json_keeps_for_itself_are_not_read() {
+    for name in [
+        "$serde_json::private::RawValue",
+        "$serde_json::private::Number",
+    ] {
+        let mut inside = serde_json::Map::new();
+        inside.insert(name.to_owned(), "1".into());
+        let mut claims = serde_json::Map::new();
+        claims.insert("sub".to_owned(), "alice".into());
+        claims.insert(
+            "x".to_owned(),
+            vec![serde_json::Value::Object(inside)].into(),
+        );
+        let principal = Principal::builder("badge")
+            .subject("alice")
+            .claims(&claims)
+            .build();
+        assert_eq!(principal.claims().len(), 0, "{name}");
+        let read = principal.claims_as::<serde_json::Value>();
+        assert!(read.is_err(), "{name}: {read:?}");
+    }
+}

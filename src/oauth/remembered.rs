@@ -284,3 +284,37 @@ fn set_and_tag(level: usize, digest: &Digest) -> (usize, u16) {
     let set = u64::from_le_bytes(*first) as usize & (sets_of(level) - 1);
     (set, u16::from_le_bytes([digest[8], digest[9]]))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn remembered() -> Remembered<u8> {
+        let kept = Cache::builder().max_capacity(1000);
+        Remembered::new(kept.build_with_hasher(ByDigest::default()), 1000)
+    }
+
+    /// The table looks at ten bytes of a digest, and what it finds it compares in whole: of an
+    /// opaque token, or one with long claims, nothing else is compared.
+    #[test]
+    fn a_digest_that_begins_like_a_known_one_finds_nothing() {
+        let remembered = remembered();
+        let one = [7; 32];
+        remembered.keep(one, 1);
+        for _ in 0..3 {
+            assert_eq!(remembered.get(&one).map(|entry| *entry.value()), Some(1));
+        }
+        for place in 10..32 {
+            let mut other = one;
+            other[place] ^= 1;
+            assert!(remembered.get(&other).is_none(), "{place}");
+        }
+        let mut other = one;
+        other[31] ^= 1;
+        remembered.keep(other, 2);
+        for _ in 0..3 {
+            assert_eq!(remembered.get(&other).map(|entry| *entry.value()), Some(2));
+            assert_eq!(remembered.get(&one).map(|entry| *entry.value()), Some(1));
+        }
+    }
+}

@@ -186,6 +186,10 @@ fn a_bad_file_is_refused_by_the_place_and_without_a_value() {
     let secret = "acme_V5f2Q0sYx8Lk_0pZ3nD6wJt9RrB1cFh7Ug4KmE8aXy2Qs0ztSHr";
     for (text, expected) in [
         (String::new(), "is not JSON: line 1"),
+        (
+            r#"{"keys": [{"$serde_json::private::RawValue": "1"}]}"#.to_owned(),
+            "has a member with a name that begins with",
+        ),
         ("{\n\"keys\": [\n".to_owned(), "is not JSON: line 3"),
         (format!("{{\"keys\": [{secret}"), "is not JSON: line 1"),
         ("[]".to_owned(), "no object with the member `keys`"),

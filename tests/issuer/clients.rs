@@ -188,6 +188,8 @@ async fn registrations_that_are_refused() {
     }
     for bad in [
         json!([]),
+        json!({"redirect_uris": [CALLBACK], "x": {"$serde_json::private::RawValue": "{}"}}),
+        json!({"redirect_uris": {"$serde_json::private::RawValue": json!([CALLBACK]).to_string()}}),
         json!({"redirect_uris": [CALLBACK], "token_endpoint_auth_method": "private_key_jwt"}),
         json!({"redirect_uris": [CALLBACK], "grant_types": "authorization_code"}),
     ] {

@@ -10,6 +10,7 @@ mod bodies;
 mod details;
 mod headers;
 mod lists;
+mod members;
 mod operation;
 mod policy;
 mod require;

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use serde_json::json;
-use tower_mcp_auth::OAuthLayer;
 use tower_mcp_auth::oauth::{AuthorizationServer, TokenCache};
+use tower_mcp_auth::{OAuthLayer, Principal};
 
 use crate::support::*;
 
@@ -201,22 +201,32 @@ async fn scopes_are_judged_at_every_request() {
     }
 }
 
+/// What is kept is the principal itself: one that lies elsewhere in memory was judged anew.
 #[tokio::test]
 async fn the_cache_keeps_nothing_past_its_life() {
     let key = Key::new("a");
     let web = Web::with_issuer(&[&key]);
     let guarded = guarded(&web, TokenCache::new().max_life(Duration::from_secs(10)));
     let token = key.token(json!({}));
-    guarded.bearer(&token).await.assert(200, "accepted");
-    let (input, _) = token.rsplit_once('.').unwrap();
+    let ask = async || {
+        let answer = guarded.bearer(&token).await;
+        answer.assert(200, "accepted");
+        answer.who.unwrap()
+    };
+    let place = |who: &Principal| who.subject().unwrap().as_ptr().addr();
+    let first = ask().await;
     guarded.advance(9);
-    guarded.bearer(&token).await.assert(200, "accepted");
+    let kept = ask().await;
+    assert_eq!(place(&kept), place(&first));
     guarded.advance(1);
-    guarded.bearer(&token).await.assert(200, "accepted");
-    guarded
-        .bearer(&format!("{input}.AAAA"))
-        .await
-        .assert(401, "bad_signature");
+    let anew = ask().await;
+    assert_ne!(place(&anew), place(&first));
+    // And that one is kept in its turn.
+    guarded.advance(9);
+    assert_eq!(place(&ask().await), place(&anew));
+    guarded.advance(1);
+    let third = ask().await;
+    assert!(![place(&first), place(&anew)].contains(&place(&third)));
 }
 
 /// A stream may last for hours, and a layer be replaced every minute.
@@ -234,4 +244,93 @@ async fn a_principal_that_is_kept_does_not_keep_the_servers_of_its_layer() {
     for principal in [new.who.unwrap(), known.who.unwrap()] {
         assert_eq!(principal.subject(), Some("alice"));
     }
+}
+
+#[tokio::test]
+async fn a_life_without_end_does_not_panic() {
+    let key = Key::new("a");
+    let web = Web::with_issuer(&[&key]);
+    let mut guarded = Guarded::new(&web);
+    guarded.layer = OAuthLayer::builder(RESOURCE)
+        .unwrap()
+        .authorization_server(ISSUER)
+        .unwrap()
+        .clock(guarded.clock.clone())
+        .fetch(web.clone())
+        .token_cache(
+            TokenCache::new()
+                .max_life(Duration::MAX)
+                .max_bytes(u64::MAX)
+                .max_tokens(u64::MAX),
+        )
+        .build()
+        .unwrap();
+    for exp in [json!(u64::MAX), json!(1.8e19), json!(4_000_000_000_u64)] {
+        let token = key.token(json!({"exp": exp}));
+        for _ in 0..10 {
+            guarded.bearer(&token).await.assert(200, "accepted");
+        }
+    }
+}
+
+/// Duplicate-signature key selection: for any signature and any message there is a P-256 key
+/// that makes it hold, and who runs a trusted issuer can publish that key.
+#[cfg(feature = "rust-crypto")]
+#[tokio::test]
+async fn one_signature_of_two_issuers_is_two_tokens() {
+    use base64::Engine;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD as B64;
+    use p256::elliptic_curve::PrimeField;
+    use p256::elliptic_curve::ops::Reduce;
+    use p256::elliptic_curve::point::DecompressPoint;
+    use p256::elliptic_curve::sec1::ToEncodedPoint;
+    use p256::{AffinePoint, FieldBytes, ProjectivePoint, Scalar, U256};
+    use sha2::Digest;
+
+    const EVIL: &str = "https://evil.example";
+    let key = Key::new("a");
+    let good = key.token(json!({}));
+    let signature = good.rsplit('.').next().unwrap();
+    let now = START.as_secs();
+    let header = json!({"alg": "ES256", "typ": "at+jwt", "kid": "a"});
+    let claims = json!({"iss": EVIL, "aud": RESOURCE, "sub": "mallory", "client_id": "app", "exp": now + 3600, "iat": now, "scope": "mcp:read"});
+    let input = format!(
+        "{}.{}",
+        B64.encode(header.to_string()),
+        B64.encode(claims.to_string())
+    );
+    let raw = B64.decode(signature).unwrap();
+    let (r, s) = (
+        FieldBytes::from(*raw[..32].first_chunk::<32>().unwrap()),
+        FieldBytes::from(*raw[32..].first_chunk::<32>().unwrap()),
+    );
+    let hash: [u8; 32] = sha2::Sha256::digest(input.as_bytes()).into();
+    let z = <Scalar as Reduce<U256>>::reduce_bytes(&FieldBytes::from(hash));
+    // R is one of the two points with this x, and Q = (s R - z G) / r.
+    let point = ProjectivePoint::from(AffinePoint::decompress(&r, 0.into()).unwrap());
+    let (r, s) = (Scalar::from_repr(r).unwrap(), Scalar::from_repr(s).unwrap());
+    let own = (point * s - ProjectivePoint::GENERATOR * z) * r.invert().unwrap();
+    let point = own.to_affine().to_encoded_point(false);
+    let jwk = json!({"keys": [{"kty": "EC", "crv": "P-256", "kid": "a",
+        "x": B64.encode(point.x().unwrap()), "y": B64.encode(point.y().unwrap())}]});
+    let evil = format!("{input}.{signature}");
+
+    let web = Web::with_issuer(&[&key]);
+    web.publish_metadata(EVIL);
+    web.set(&format!("{EVIL}/keys"), Page::Json(jwk));
+    let servers = [ISSUER, EVIL].map(|issuer| AuthorizationServer::new(issuer).unwrap());
+    let guarded = Guarded::with_servers(&web, servers);
+    for _ in 0..40 {
+        let one = guarded.bearer(&good).await;
+        one.assert(200, "accepted");
+        assert!(one.principal.unwrap().contains("sub=alice"));
+        let other = guarded.bearer(&evil).await;
+        other.assert(200, "accepted");
+        assert!(other.principal.unwrap().contains("sub=mallory"));
+    }
+    // Whichever is remembered, revoking the key of one ends that one alone.
+    web.publish_keys(&[]);
+    guarded.advance(700);
+    assert_ne!(guarded.bearer(&good).await.status, 200);
+    guarded.bearer(&evil).await.assert(200, "accepted");
 }

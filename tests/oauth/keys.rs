@@ -449,3 +449,57 @@ async fn keys_may_be_fresh_for_ever() {
     layer.warm_up().await.unwrap();
     assert!(layer.health()[0].1.serving);
 }
+
+/// The `alg` of a JWK is the only one that the key serves.
+#[tokio::test]
+async fn a_key_declared_for_one_padding_serves_no_other() {
+    use aws_lc_rs::rsa::{KeyPair, KeySize};
+    use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_SHA256, RSA_PSS_SHA256, RsaEncoding};
+    use base64::Engine;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD as B64;
+
+    let pair = KeyPair::generate(KeySize::Rsa2048).unwrap();
+    let public = pair.public_key();
+    let (n, e) = (public.modulus(), public.exponent());
+    let jwk = |alg: &str| {
+        json!({"kty": "RSA", "kid": "a", "alg": alg, "use": "sig",
+            "n": B64.encode(n.big_endian_without_leading_zero()),
+            "e": B64.encode(e.big_endian_without_leading_zero())})
+    };
+    let token = |alg: &str, padding: &'static dyn RsaEncoding| {
+        let now = START.as_secs();
+        let header = json!({"alg": alg, "typ": "at+jwt", "kid": "a"});
+        let claims = json!({"iss": ISSUER, "aud": RESOURCE, "sub": "alice", "client_id": "app", "exp": now + 3600, "iat": now});
+        let input = format!(
+            "{}.{}",
+            B64.encode(header.to_string()),
+            B64.encode(claims.to_string())
+        );
+        let mut signature = vec![0; pair.public_modulus_len()];
+        pair.sign(
+            padding,
+            &aws_lc_rs::rand::SystemRandom::new(),
+            input.as_bytes(),
+            &mut signature,
+        )
+        .unwrap();
+        format!("{input}.{}", B64.encode(signature))
+    };
+    let tokens = [
+        ("RS256", token("RS256", &RSA_PKCS1_SHA256)),
+        ("PS256", token("PS256", &RSA_PSS_SHA256)),
+    ];
+    for declared in ["RS256", "PS256"] {
+        let web = Web::with_issuer(&[]);
+        web.set(JWKS, Page::Json(json!({"keys": [jwk(declared)]})));
+        let guarded = Guarded::new(&web);
+        for (alg, token) in &tokens {
+            let answer = guarded.bearer(token).await;
+            if *alg == declared {
+                answer.assert(200, "accepted")
+            } else {
+                answer.assert(401, "unknown_key")
+            }
+        }
+    }
+}

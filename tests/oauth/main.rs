@@ -22,6 +22,7 @@ mod nulls;
 mod outage;
 mod proxies;
 mod required;
+mod reserved_names;
 mod seed;
 mod support;
 mod tokens;

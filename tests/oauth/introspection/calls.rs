@@ -205,7 +205,7 @@ async fn thousands_of_tokens_are_each_known_and_each_forgotten() {
 }
 
 #[tokio::test]
-async fn an_answer_that_was_under_way_when_its_token_was_revoked_is_not_kept() {
+async fn a_request_after_a_revocation_does_not_share_the_answer_of_one_before_it() {
     for all in [false, true] {
         let web = web([(OPAQUE, active(json!({})))]);
         let guarded = guarded(&web, introspection());
@@ -221,7 +221,6 @@ async fn an_answer_that_was_under_way_when_its_token_was_revoked_is_not_kept() {
         } else {
             guarded.layer.revoke(OPAQUE);
         }
-        // One that comes after the revocation does not share the answer of one before it.
         let later = tokio::spawn({
             let guarded = guarded.clone();
             async move { guarded.bearer(OPAQUE).await }
@@ -323,9 +322,12 @@ async fn calls_under_way_and_queued_are_bounded() {
     settle().await;
     // Of four at once, two are for tokens that were good before.
     assert_eq!(web.count(ENDPOINT), 2);
+    let before = tokio::time::Instant::now();
     let refused = guarded.bearer(&token(7)).await;
     refused.assert(503, "introspection_limited");
     assert_eq!(refused.retry_after(), Some(1));
+    // A wait that is too long ends with the same reason; this one did not wait.
+    assert_eq!(before.elapsed(), Duration::ZERO, "{}", refused.detail());
     // Those in the queue do not wait for ever.
     tokio::time::advance(Duration::from_millis(2001)).await;
     settle().await;

@@ -7,6 +7,7 @@ mod config;
 mod custom;
 mod failures;
 mod refusals;
+mod remembered;
 mod routing;
 mod signed;
 
