@@ -17,3 +17,4 @@ mod require;
 mod reserved_names;
 mod rmcp;
 mod support;
+mod uris;

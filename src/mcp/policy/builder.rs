@@ -104,21 +104,27 @@ impl ScopePolicyBuilder {
     ///
     /// URIs compare without their fragment, with scheme and host in lower case and
     /// nothing percent-encoded that need not be (RFC 3986 section 6.2.2). A rule without a
-    /// query is for the URI with any query, unless a rule says something of that query. As
-    /// soon as there is one such rule, a URI that servers resolve in different ways is refused
-    /// with 400, unless a rule is for exactly this text: one with dot segments, empty
-    /// segments, `\`, white space, `%2F`, `%5C` or `%25`, and one whose host has a plainer
-    /// name (`file://localhost/`, `file:/`; for http, https, ws and wss a user name, the
-    /// default port, a dot at the end of the host, a host that is not ASCII). A `/` at the
-    /// end makes another URI, and so does the case of letters in a path: where a server does
-    /// not tell them apart, write rules that cover both.
+    /// query is for the URI with any query, unless a rule says something of that query. A `/`
+    /// at the end makes another URI, and so does the case of letters in a path: where a server
+    /// does not tell them apart, write rules that cover both.
+    ///
+    /// As soon as there is one rule for resources, two kinds of URIs are refused with 400:
+    ///
+    /// - What a parser of the [URL Standard](https://url.spec.whatwg.org) takes for a plainer
+    ///   URI: dot segments, control characters, white space at an end; in file, ftp, http,
+    ///   https, ws and wss a `\`, another number of `/`, `localhost` or a drive as the host of a
+    ///   file, the default port, zeros before a port, a host that is not ASCII or ends in a dot,
+    ///   and an address that is not written as it is printed (`127.1`, `[0:0::1]`). A rule with
+    ///   such a spelling is an error.
+    /// - What servers resolve in different ways: empty segments, `%2F`, `%5C`, `%25`, and a user
+    ///   name in http and its like. A rule for exactly this text is an exception.
     ///
     /// A completion for a URI template needs what every rule needs that a URI of it can fall
     /// under, unless a rule is written like the template; a list shows it to whoever may use
     /// one of them.
     ///
     /// # Errors
-    /// As for [`method`](Self::method).
+    /// As for [`method`](Self::method); and the URI has a plainer spelling.
     pub fn resource<N>(mut self, pattern: &str, needs: N) -> Result<Self, ConfigError>
     where
         N: TryInto<Needs>,

@@ -1,4 +1,5 @@
 mod asked;
+mod authority;
 mod builder;
 mod call;
 mod pattern;

@@ -1,6 +1,6 @@
 use std::cmp::Ordering;
 
-use super::uri::canonical;
+use super::uri::{self, Unclear, VARIABLE};
 use crate::error::ConfigError;
 
 /// What a rule is for: one name, all names with a prefix, or all URIs of a form.
@@ -52,9 +52,13 @@ impl Pattern {
         }
         let (literal, open) = open_end(setting, text)?;
         if !open && !literal.contains(['{', '}']) {
-            // One that has no such form is matched as it is.
-            let exact = canonical(literal).unwrap_or(literal.into());
-            return Ok(Self::Exact(exact.as_ref().into()));
+            return match uri::exact(literal) {
+                Ok(exact) => Ok(Self::Exact(exact.as_ref().into())),
+                // It has no other spelling, so it is matched as it is.
+                Err(Unclear::Disputed(_)) => Ok(Self::Exact(literal.into())),
+                // The plainer spelling would be found under a wider rule.
+                Err(Unclear::Respelled(why)) => refuse(&format!("has a plainer spelling: {why}")),
+            };
         }
         // A stand-in for each variable, so that the literals around it keep their places.
         let mut stand_in = String::new();
@@ -70,7 +74,7 @@ impl Pattern {
                 return refuse("has a variable that is not one whole segment between two `/`");
             }
             stand_in.push_str(before);
-            stand_in.push(VARIABLE);
+            stand_in.push_str(VARIABLE);
             variables += 1;
             rest = after;
         }
@@ -78,13 +82,9 @@ impl Pattern {
         if rest.contains('}') || stand_in.contains('}') {
             return refuse("has a `}` without a `{`");
         }
-        // The last literal may be cut short by the `*`, so a lone `.` or `//` can still become
-        // a name; what comes before it cannot.
-        let Some(form) = canonical(&stand_in) else {
-            return refuse(
-                "can match nothing: URIs with dot segments, empty segments, `\\`, white space, \
-                 `%2F`, `%5C`, `%25`, or a host that has a plainer name match exact rules alone",
-            );
+        let form = match uri::form(&stand_in, open) {
+            Ok(form) => form,
+            Err(unclear) => return refuse(&format!("can match nothing: {}", unclear.why())),
         };
         let literals: Vec<Box<str>> = form.split(VARIABLE).map(Into::into).collect();
         debug_assert_eq!(literals.len(), variables + 1);
@@ -95,9 +95,6 @@ impl Pattern {
         }))
     }
 }
-
-/// Stands for a variable: no literal of a form holds it.
-const VARIABLE: char = '{';
 
 /// The text before a `*` at the end, and whether there is one.
 fn open_end<'t>(setting: &'static str, text: &'t str) -> Result<(&'t str, bool), ConfigError> {

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use super::pattern::{Form, Pattern};
-use super::uri::canonical;
+use super::uri::{canonical, head};
 use crate::error::ConfigError;
 use crate::scopes::Needs;
 
@@ -101,8 +101,7 @@ impl Rules {
         if let Some((_, needs)) = self.forms.iter().find(|(form, _)| *form.text == *template) {
             return Some((vec![needs], false));
         }
-        let head = template.split('{').next().unwrap_or_default();
-        let head = canonical(head)?;
+        let head = head(template)?;
         let meets = |own: &str| own.starts_with(&*head) || head.starts_with(own);
         let exact = self.exact.iter().filter(|(name, _)| meets(name));
         let mut found: Vec<&Needs> = exact.map(|(_, needs)| needs).collect();
