@@ -21,7 +21,9 @@ const NOT_VALID: &str = "The access token is not valid";
 /// Why a layer, a provider or a setting was refused before serving.
 ///
 /// The message names the setting and the fix. It never contains a secret.
-#[derive(Clone, Debug, PartialEq, Eq)]
+///
+/// `Debug` is `Display`, because that is what `fn main() -> Result<(), Box<dyn Error>>` prints.
+#[derive(Clone, PartialEq, Eq)]
 pub struct ConfigError {
     setting: &'static str,
     /// Where the setting stands, if it comes from a configuration.
@@ -78,6 +80,12 @@ impl ConfigError {
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.path(), self.message)
+    }
+}
+
+impl fmt::Debug for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 
@@ -428,6 +436,24 @@ pub(crate) fn repeated(value: &str) -> String {
     }
 }
 
+/// Characters that could forge a line of a log, or show another text than there is: controls,
+/// separators of lines and paragraphs, marks of direction, and what cannot be seen.
+pub(crate) fn is_deceptive(character: char) -> bool {
+    character.is_control()
+        || matches!(
+            character,
+            '\u{ad}'
+                | '\u{61c}'
+                | '\u{180e}'
+                | '\u{200b}'..='\u{200f}'
+                | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}'
+                | '\u{feff}'
+                | '\u{fff9}'..='\u{fffb}'
+                | '\u{e0000}'..='\u{e007f}'
+        )
+}
+
 /// A value sent by a peer, quoted for a trace: escaped, so that it cannot forge a
 /// line of a log, and cut, so that it cannot fill one.
 pub(crate) fn quoted(value: &str) -> String {
@@ -438,7 +464,10 @@ pub(crate) fn quoted(value: &str) -> String {
             out.push('…');
             break;
         }
-        let _ = write!(out, "{}", character.escape_debug());
+        let _ = match is_deceptive(character) {
+            true => write!(out, "{}", character.escape_unicode()),
+            false => write!(out, "{}", character.escape_debug()),
+        };
     }
     out.push('"');
     out

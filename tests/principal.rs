@@ -64,6 +64,63 @@ fn ids_of_different_parts_differ() {
     assert_eq!(ids.len(), count);
 }
 
+/// An id stands in logs.
+#[test]
+fn an_id_forges_no_line_and_hides_nothing() {
+    for hidden in [
+        '\n',
+        '\r',
+        '\0',
+        '\u{1b}',
+        '\u{7f}',
+        '\u{85}',
+        '\u{2028}',
+        '\u{2029}',
+        '\u{61c}',
+        '\u{200e}',
+        '\u{200f}',
+        '\u{202a}',
+        '\u{202e}',
+        '\u{2066}',
+        '\u{2069}',
+        '\u{200b}',
+        '\u{ad}',
+        '\u{feff}',
+        '\u{2060}',
+        '\u{e0041}',
+        '|',
+        '%',
+    ] {
+        let named = |text: String| {
+            let builder = Principal::builder("a")
+                .issuer(text.clone())
+                .subject(text.clone());
+            builder.client_id(text).build()
+        };
+        let principal = named(format!("x{hidden}y"));
+        let id = principal.id();
+        let encoded: String = hidden
+            .to_string()
+            .bytes()
+            .map(|b| format!("%{b:02X}"))
+            .collect();
+        let part = format!("x{encoded}y");
+        assert_eq!(
+            id.as_str(),
+            format!("a|iss={part}|sub={part}|client={part}")
+        );
+        assert_eq!(id.to_string(), id.as_str());
+        assert_ne!(id, named(part).id());
+    }
+    let principal = Principal::builder("a")
+        .subject("zo\u{eb} \u{645}\u{62d} \u{1f600}")
+        .build();
+    assert_eq!(
+        principal.id().as_str(),
+        "a|sub=zo\u{eb} \u{645}\u{62d} \u{1f600}"
+    );
+}
+
 #[test]
 fn a_credential_tells_apart_only_those_without_a_name_in_whatever_order_it_is_said() {
     let plain = Principal::builder("a").subject("alice").build();

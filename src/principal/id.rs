@@ -3,13 +3,16 @@ use std::sync::Arc;
 
 use super::Identity;
 use crate::digest::sha256;
+use crate::error::is_deceptive;
 
 /// The identity of a [`Principal`](super::Principal): provider, issuer, subject and client; where there is no
 /// subject the username, and where there is neither a digest of the credential.
 ///
 /// Two principals have equal ids if, and only if, all of these are equal. The text is
 /// unambiguous (separators inside a part are percent-encoded) and stable across
-/// processes, so it can key a rate limit or be bound to a session.
+/// processes, so it can key a rate limit or be bound to a session. Control characters, line
+/// and paragraph separators, and characters that change the direction of a text or cannot be
+/// seen are percent-encoded as well, so it cannot forge a line of a log.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PrincipalId(Arc<str>);
 
@@ -82,7 +85,7 @@ impl StrangerDigest {
 
 fn push_escaped(text: &mut String, part: &str) {
     for character in part.chars() {
-        if character.is_control() || matches!(character, '|' | '%') {
+        if is_deceptive(character) || matches!(character, '|' | '%') {
             let mut buffer = [0; 4];
             for byte in character.encode_utf8(&mut buffer).bytes() {
                 let _ = write!(text, "%{byte:02X}");

@@ -21,7 +21,7 @@ use crate::api_key::key::LENGTHS;
 use crate::api_key::{ApiKey, Pepper};
 use crate::asking::{Lane, Permits};
 use crate::clock::Clock;
-use crate::error::AuthError;
+use crate::error::{AuthError, is_deceptive};
 use crate::telemetry::{NowAndThen, store};
 
 const TARGET: &str = "tower_mcp_auth";
@@ -338,7 +338,7 @@ fn unavailable(reason: &'static str, retry_after: Duration) -> AuthError {
 /// Some of it is the store's text: one line, and not for ever.
 fn plain(text: &str) -> String {
     const MOST: usize = 1024;
-    let visible = |c: char| if c.is_control() { '?' } else { c };
+    let visible = |c: char| if is_deceptive(c) { '?' } else { c };
     text.chars().map(visible).take(MOST).collect()
 }
 

@@ -12,7 +12,7 @@ use super::custom::{IntrospectionAnswer, IntrospectionError, Kind, Said};
 use super::pauses::About;
 use super::store::{Introspector, REFUSED, Source, Trouble, unavailable};
 use crate::asking::Lane;
-use crate::error::AuthError;
+use crate::error::{AuthError, is_deceptive};
 use crate::oauth::fetch::{Fetch, OnFreshConnections};
 use crate::oauth::token_cache::TokenDigest;
 
@@ -301,6 +301,6 @@ fn failed(why: String) -> Landed {
 /// Some of it is the server's text: one line, and not for ever.
 fn plain(text: &str) -> String {
     const MOST: usize = 1024;
-    let visible = |c: char| if c.is_control() { '?' } else { c };
+    let visible = |c: char| if is_deceptive(c) { '?' } else { c };
     text.chars().map(visible).take(MOST).collect()
 }

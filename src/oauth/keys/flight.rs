@@ -11,6 +11,7 @@ use super::freshness::lifetime;
 use super::jwks;
 use super::store::{Attempts, KeyStore};
 use super::{KeyLimits, KeySet, Origin, Source, Times};
+use crate::error::is_deceptive;
 use crate::jose::VerifyingKey;
 use crate::oauth::discovery::{self, Wanted};
 use crate::oauth::fetch::get;
@@ -207,7 +208,7 @@ impl KeyStore {
 
     fn land_failure(&self, why: &str) -> Landing {
         // Some of this text is the server's: one line of it, and not for ever.
-        let plain = |c: char| if c.is_control() { '?' } else { c };
+        let plain = |c: char| if is_deceptive(c) { '?' } else { c };
         let why: String = why.chars().map(plain).take(MAX_FAILURE).collect();
         self.fail(&mut self.attempts(), &why, self.clock.monotonic())
     }
