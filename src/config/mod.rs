@@ -50,7 +50,8 @@
 //! | authorization servers, API keys, older keys, scopes of claims | a list, or a map by name, because environment sources build no lists |
 //! | secrets | the text itself, `{ env = "NAME" }` or `{ file = "path" }` |
 //!
-//! An empty text is no list; `[]` is. `null` is no value: what is left out is left out. Months are
+//! An empty text is no list; `[]` is. Where a policy names scopes, an empty text is an error as
+//! well: `{ nothing = true }` or `[]` says that none is needed. A comma does not separate scopes. `null` is no value: what is left out is left out. Months are
 //! `months`, because `M` is too near to `m`. A relative path starts where the process was started.
 //! A section of a feature that is off is unknown.
 //!
@@ -75,10 +76,13 @@
 //!
 //! A section for what is not configured is an error, and does not wait for it: `oauth` and
 //! `metadata` without `authorization_servers`, `operations` and `lists` without a `policy`.
+//! A section that is there, and that nothing was made of, is a warning: by [`Config::stack`], or
+//! else when the configuration is dropped.
 
 mod api_keys;
 #[cfg(feature = "oauth")]
 mod claim_values;
+mod applied;
 mod environment;
 #[cfg(feature = "oauth")]
 mod introspection;
@@ -87,6 +91,7 @@ mod jwt;
 mod mcp;
 #[cfg(feature = "oauth")]
 mod oauth;
+mod outline;
 #[cfg(feature = "oauth")]
 mod presets;
 mod read;
@@ -101,10 +106,13 @@ pub mod switched;
 mod tree;
 mod units;
 
+use std::fmt;
 use std::sync::Arc;
 
 use tower_layer::Stack;
 
+use self::applied::Applied;
+use self::outline::Outline;
 use self::read::missing;
 use self::sections::Sections;
 use self::switched::{PolicySwitch, SessionSwitch};
@@ -128,11 +136,20 @@ pub use self::secret::{SecretSource, SecretText};
 
 /// A configuration that was read: what the layers are made from.
 ///
-/// See the [module docs](self) for an example and for how values are written. `Debug` shows no
-/// secret.
-#[derive(Clone, Debug, Default)]
+/// See the [module docs](self) for an example and for how values are written. `Debug` shows which
+/// settings there are, and of texts only plain URLs, because any other may be a secret in the wrong
+/// place.
+#[derive(Clone, Default)]
 pub struct Config {
     sections: Sections,
+    outline: Outline,
+    applied: Arc<Applied>,
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Config").field(&self.outline).finish()
+    }
 }
 
 /// An auth layer whose provider a configuration chose.
@@ -174,7 +191,7 @@ impl Config {
         }
         let why = "say who is let in: with `authorization_servers`, `jwt` or `api_keys`";
         let auth = auth.ok_or_else(|| missing("configuration", "configuration", why))?;
-        Ok(self.announced(self.sections.auth.add(auth)?))
+        self.apply_to(auth)
     }
 
     /// With the scopes of the policy told to clients.
@@ -194,7 +211,9 @@ impl Config {
     where
         P: Authenticate + Clone,
     {
-        Ok(self.announced(self.sections.auth.add(layer.into())?))
+        let made = self.sections.auth.add(layer.into());
+        let made = self.applied.settle(&["auth"], made)?;
+        Ok(self.announced(made))
     }
 
     /// The builder of the OAuth layer, if authorization servers are configured: for what is no
@@ -205,7 +224,9 @@ impl Config {
     #[cfg(feature = "oauth")]
     #[cfg_attr(docsrs, doc(cfg(feature = "oauth")))]
     pub fn oauth_builder(&self) -> Result<Option<OAuthLayerBuilder>, ConfigError> {
-        self.sections.oauth_builder()
+        let sections = ["resource", "metadata", "authorization_servers", "oauth"];
+        self.applied
+            .settle(&sections, self.sections.oauth_builder())
     }
 
     /// The OAuth layer alone, without the settings of `auth`, if authorization servers are
@@ -218,7 +239,8 @@ impl Config {
     pub fn oauth_layer(&self) -> Result<Option<OAuthLayer>, ConfigError> {
         let built = self.oauth_builder()?.map(OAuthLayerBuilder::build);
         let built = built.transpose();
-        let built = built.map_err(|error| self.sections.place_of_oauth(error))?;
+        let built = built.map_err(|error| self.sections.place_of_oauth(error));
+        let built = self.applied.settle(&[], built)?;
         Ok(built.map(|layer| match &self.sections.policy {
             Some(policy) => layer.announce(policy),
             None => layer,
@@ -233,7 +255,8 @@ impl Config {
     #[cfg_attr(docsrs, doc(cfg(feature = "jwt")))]
     pub fn jwt_builder(&self) -> Result<Option<JwtLayerBuilder>, ConfigError> {
         let jwt = self.sections.jwt.as_ref();
-        jwt.map(sections::Jwt::builder).transpose()
+        let made = jwt.map(sections::Jwt::builder).transpose();
+        self.applied.settle(&["jwt"], made)
     }
 
     /// The JWT layer alone, without the settings of `auth`, if `jwt` is configured.
@@ -244,7 +267,8 @@ impl Config {
     #[cfg_attr(docsrs, doc(cfg(feature = "jwt")))]
     pub fn jwt_layer(&self) -> Result<Option<JwtLayer>, ConfigError> {
         let built = self.jwt_builder()?.map(JwtLayerBuilder::build);
-        built.transpose().map_err(|error| error.under("jwt"))
+        let built = built.transpose().map_err(|error| error.under("jwt"));
+        self.applied.settle(&[], built)
     }
 
     /// The API key layer alone, without the settings of `auth`, if `api_keys` are configured.
@@ -253,7 +277,8 @@ impl Config {
     /// A setting is refused, or a secret or the key file cannot be read.
     pub fn api_key_layer(&self) -> Result<Option<ApiKeyLayer>, ConfigError> {
         let keys = self.sections.api_keys.as_ref();
-        keys.map(sections::ApiKeys::layer).transpose()
+        let made = keys.map(sections::ApiKeys::layer).transpose();
+        self.applied.settle(&["api_keys"], made)
     }
 
     /// The layer that keeps foreign hosts and origins out.
@@ -261,7 +286,8 @@ impl Config {
     /// # Errors
     /// `resource` is missing, or a setting is refused.
     pub fn origin_layer(&self) -> Result<OriginLayer, ConfigError> {
-        self.sections.origin_layer()
+        let made = self.sections.origin_layer();
+        self.applied.settle(&["resource", "origin"], made)
     }
 
     /// The layer that binds sessions to their principal, if `session` is configured. Its
@@ -270,7 +296,8 @@ impl Config {
     /// # Errors
     /// The key is missing or refused, or cannot be read.
     pub fn session_layer(&self) -> Result<Option<SessionBindingLayer>, ConfigError> {
-        self.sections.session_layer()
+        self.applied
+            .settle(&["session"], self.sections.session_layer())
     }
 
     /// What seals state that clients keep, if `sealer` is configured.
@@ -278,7 +305,7 @@ impl Config {
     /// # Errors
     /// The key is missing or refused, or cannot be read.
     pub fn sealer(&self) -> Result<Option<PrincipalSealer>, ConfigError> {
-        self.sections.sealer()
+        self.applied.settle(&["sealer"], self.sections.sealer())
     }
 
     /// Sets the layer to what `failed_attempts` says. Where the address of a client stands is no
@@ -290,7 +317,8 @@ impl Config {
         &self,
         layer: FailedAttemptsLayer,
     ) -> Result<FailedAttemptsLayer, ConfigError> {
-        self.sections.failed_attempts(layer)
+        let made = self.sections.failed_attempts(layer);
+        self.applied.settle(&["failed_attempts"], made)
     }
 
     /// The CORS layer for the same origins as those of `origin.allow_origins`; none without.
@@ -320,11 +348,24 @@ impl Config {
     /// # Errors
     /// A limit is refused.
     pub fn policy_layers(&self) -> Result<Option<ConfiguredPolicy>, ConfigError> {
-        self.sections.policy_layers(|_| {})
+        self.policy_layers_with(|_| {})
+    }
+
+    fn policy_layers_with(
+        &self,
+        check: impl FnOnce(&McpListsLayer),
+    ) -> Result<Option<ConfiguredPolicy>, ConfigError> {
+        let made = self.sections.policy_layers(check);
+        self.applied
+            .settle(&["policy", "operations", "lists"], made)
     }
 
     /// All layers of an MCP server, in the one order that is right. Those for sessions and
     /// operations let everything pass unless `session` and `policy` are configured.
+    ///
+    /// `failed_attempts` and `sealer` are in none of these layers: unless they were asked for
+    /// before, with [`failed_attempts`](Self::failed_attempts) and [`sealer`](Self::sealer), a
+    /// warning says that they are not applied.
     ///
     /// # Errors
     /// As for each of the layers.
@@ -356,12 +397,12 @@ impl Config {
 
     fn stack_around(&self, auth: ConfiguredAuth) -> Result<ConfiguredStack, ConfigError> {
         let learnable = auth.learnable();
-        let policy = self
-            .sections
-            .policy_layers(|lists| lists.check_shown(learnable.as_ref()))?;
-        Ok(McpStack::new(self.origin_layer()?, auth)
+        let policy = self.policy_layers_with(|lists| lists.check_shown(learnable.as_ref()))?;
+        let stack = McpStack::new(self.origin_layer()?, auth)
             .sessions_by(SessionSwitch(self.session_layer()?))
-            .operations(PolicySwitch(policy)))
+            .operations(PolicySwitch(policy));
+        self.applied.tell();
+        Ok(stack)
     }
 }
 

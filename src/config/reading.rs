@@ -1,8 +1,12 @@
 //! A configuration from text, or from any format.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Deserializer};
 
 use super::Config;
+use super::applied::Applied;
+use super::outline::Outline;
 use super::tree::Tree;
 use crate::error::ConfigError;
 
@@ -51,8 +55,13 @@ impl Config {
     }
 
     fn from_tree(tree: Tree) -> Result<Self, ConfigError> {
+        let outline = Outline::of(&tree);
         match serde_path_to_error::deserialize(tree) {
-            Ok(sections) => Ok(Self { sections }),
+            Ok(sections) => Ok(Self {
+                sections,
+                applied: Arc::new(Applied::new(outline.sections())),
+                outline,
+            }),
             Err(error) => {
                 let path = error.inner().path(error.path());
                 let error = ConfigError::new("configuration", error.inner().to_string());

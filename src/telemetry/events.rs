@@ -229,6 +229,18 @@ pub(crate) fn weakened(setting: &'static str, detail: &str) {
     warn!(target: TARGET, setting, detail, "authentication is weakened by configuration");
 }
 
+/// A section of a configuration that no layer was made of.
+#[cfg(feature = "config")]
+pub(crate) fn section_not_applied(section: &str, maker: &str) {
+    warn!(
+        target: TARGET,
+        section,
+        maker,
+        "a section of the configuration is not applied: ask `Config` for what is made of it, or \
+         take it out"
+    );
+}
+
 /// A layer was swapped for a new one.
 pub(crate) fn reloaded(generation: u64) {
     info!(target: TARGET, generation, "reloaded");

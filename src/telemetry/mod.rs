@@ -73,6 +73,11 @@
 //! `piece`; and a request whose `path` is a proper end of the `resource_path`, because something
 //! outside took the rest away, which may not serve the metadata of the resource.
 //!
+//! ## Configuration
+//!
+//! A section of a [`Config`](crate::config::Config) that is there and that no layer was made of is
+//! a `warn` with the `section`, and the `maker` that is to be called.
+//!
 //! ## Claims
 //!
 //! Claims that cannot be [read](crate::Principal::claims), and are empty for that, are an `error`
@@ -130,6 +135,8 @@ mod told;
 pub(crate) use self::audit::Audit;
 pub(crate) use self::decision::{Case, Operation, Stage};
 pub use self::decision::{DecisionRecord, Outcome};
+#[cfg(feature = "config")]
+pub(crate) use self::events::section_not_applied;
 pub(crate) use self::events::{
     layer_twice, list_emptied, list_shortened, list_withheld, no_auth_layer, no_client_address,
     path_cut_short, reload_failed, reloaded, scopes_hidden, scopes_untold, stream_ended,

@@ -73,7 +73,7 @@ fn whole() -> Value {
 }
 
 #[test]
-fn no_error_of_reading_shows_a_value() {
+fn nothing_shows_a_value_that_was_read() {
     all_layers(&whole().to_string()).unwrap();
     let spoils = [
         json!(TEXT),
@@ -86,10 +86,16 @@ fn no_error_of_reading_shows_a_value() {
         json!({ "text": TEXT }),
         json!([NUMBER]),
     ];
-    let mut errors = 0;
+    let (mut errors, mut read) = (0, 0);
     for spoil in spoils {
         for value in spoiled(&whole(), &spoil) {
             let text = value.to_string();
+            // What is read may have it in the place of a digest, of an audience, of a name.
+            if let Ok(config) = Config::from_json(&text) {
+                let shown = format!("{config:?} {config:#?}");
+                assert!(!shown.contains("hunter2"), "{shown}");
+                read += 1;
+            }
             let formats = [
                 Config::from_json(&text).err().map(|e| e.to_string()),
                 serde_json::from_str::<Config>(&text)
@@ -107,7 +113,7 @@ fn no_error_of_reading_shows_a_value() {
             }
         }
     }
-    assert!(errors > 500, "{errors}");
+    assert!(errors > 500 && read > 30, "{errors} {read}");
 }
 
 #[test]
@@ -141,6 +147,26 @@ fn no_error_of_a_layer_shows_a_secret_in_its_place() {
         }
         assert!(errors > 0, "{secret}");
     }
+}
+
+#[test]
+fn debug_shows_no_key_in_the_place_of_a_digest() {
+    let key = "acme_V5f2Q0sYx8Lk_0pZ3nD6wJt9RrB1cFh7Ug4KmE8aXy2Qs0ztSHr";
+    let value = json!({ "resource": RESOURCE, "api_keys": { "keys": [{ "digest": key }] } });
+    let config = crate::config(&value);
+    assert!(
+        !config
+            .api_key_layer()
+            .unwrap_err()
+            .to_string()
+            .contains(key)
+    );
+    let shown = format!("{config:?}");
+    assert!(!shown.contains(key), "{shown}");
+    assert_eq!(
+        shown,
+        r#"Config({resource: "https://mcp.example.com/mcp", api_keys: {keys: [{digest: …}]}})"#
+    );
 }
 
 #[test]

@@ -237,6 +237,80 @@ async fn a_whole_stack() {
     }
 }
 
+/// A section protects nothing by itself.
+#[test]
+fn a_section_that_nothing_was_made_of_is_told() {
+    use crate::common::trace;
+    use tower_mcp_auth::attempts::FailedAttemptsLayer;
+
+    let value = json!({
+        "resource": RESOURCE,
+        "api_keys": { "keys": [{ "key": KEY }] },
+        "auth": { "optional": true },
+        "origin": {},
+        "session": { "key": SECRET },
+        "policy": { "tools": { "*": "a" } },
+        "lists": {},
+        "sealer": { "key": SECRET },
+        "failed_attempts": { "max_failures": 3 },
+    });
+    let told = || {
+        let events = trace::take().into_iter();
+        let of = events.filter(|event| !event.field("section").is_empty());
+        of.map(|event| {
+            assert_eq!(event.level, tracing::Level::WARN);
+            event.field("section").to_owned()
+        })
+        .collect::<Vec<_>>()
+    };
+    let attempts = || FailedAttemptsLayer::new(|_| None);
+    trace::start();
+    let whole = config(&value);
+    let _stack = whole.stack().unwrap();
+    assert_eq!(told(), ["sealer", "failed_attempts"]);
+    drop(whole);
+    assert!(told().is_empty(), "they were told before");
+
+    let whole = config(&value);
+    let _attempts = whole.failed_attempts(attempts()).unwrap();
+    whole.sealer().unwrap();
+    let _stack = whole.clone().stack().unwrap();
+    drop(whole);
+    assert!(told().is_empty());
+
+    // One by one: whoever makes some is told what is missing when all is done.
+    let whole = config(&value);
+    let _keys = whole.auth_layer().unwrap();
+    assert!(told().is_empty());
+    drop(whole.clone());
+    assert!(told().is_empty());
+    drop(whole);
+    assert_eq!(
+        told(),
+        [
+            "origin",
+            "session",
+            "policy",
+            "lists",
+            "sealer",
+            "failed_attempts"
+        ]
+    );
+    let whole = config(&value);
+    let _keys = whole.api_key_layer().unwrap();
+    drop(whole);
+    assert_eq!(told()[..2], ["resource", "auth"]);
+
+    // It was only read, or what is wrong is told already.
+    drop(config(&value));
+    let mut broken = value.clone();
+    broken["session"] = json!({});
+    let whole = config(&broken);
+    whole.stack().unwrap_err();
+    drop(whole);
+    assert!(told().is_empty());
+}
+
 #[tokio::test]
 async fn a_stack_without_sessions_or_policy_lets_pass_what_they_would_look_at() {
     let base = json!({

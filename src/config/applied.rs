@@ -1,0 +1,88 @@
+//! Which sections of a configuration became layers.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::error::ConfigError;
+use crate::telemetry;
+
+/// Every section, and what makes something of it.
+const SECTIONS: [(&str, &str); 14] = [
+    ("resource", "origin_layer"),
+    ("metadata", "oauth_layer"),
+    ("authorization_servers", "oauth_layer"),
+    ("oauth", "oauth_layer"),
+    ("jwt", "jwt_layer"),
+    ("api_keys", "api_key_layer"),
+    ("auth", "apply_to"),
+    ("origin", "origin_layer"),
+    ("session", "session_layer"),
+    ("policy", "policy_layers"),
+    ("operations", "policy_layers"),
+    ("lists", "policy_layers"),
+    ("sealer", "sealer"),
+    ("failed_attempts", "failed_attempts"),
+];
+
+/// The sections that are there and those that were asked for. A section that is there protects
+/// nothing by itself, so those that are left over are told of: by a stack, which is said to be
+/// everything, and at the latest when the configuration is dropped.
+#[derive(Debug, Default)]
+pub(super) struct Applied {
+    present: u32,
+    settled: AtomicU32,
+}
+
+/// No section: something was made.
+const USED: u32 = 1 << 30;
+/// No section: something could not be made, so what is missing besides is of no interest.
+const FAILED: u32 = 1 << 31;
+
+impl Applied {
+    pub(super) fn new<'n>(present: impl Iterator<Item = &'n str>) -> Self {
+        Self {
+            present: bits(present),
+            settled: AtomicU32::new(0),
+        }
+    }
+
+    /// Something was made of these sections, or could not be made.
+    pub(super) fn settle<T>(
+        &self,
+        sections: &[&str],
+        made: Result<T, ConfigError>,
+    ) -> Result<T, ConfigError> {
+        let settled = match &made {
+            Ok(_) => USED | bits(sections.iter().copied()),
+            Err(_) => FAILED,
+        };
+        self.settled.fetch_or(settled, Ordering::Relaxed);
+        made
+    }
+
+    /// Tells of sections that nothing was made of, each once.
+    pub(super) fn tell(&self) {
+        let settled = self.settled.fetch_or(self.present, Ordering::Relaxed);
+        for (index, (section, maker)) in SECTIONS.iter().enumerate() {
+            let bit = 1 << index;
+            if self.present & bit != 0 && settled & bit == 0 {
+                telemetry::section_not_applied(section, maker);
+            }
+        }
+    }
+}
+
+impl Drop for Applied {
+    fn drop(&mut self) {
+        let settled = *self.settled.get_mut();
+        if settled & USED != 0 && settled & FAILED == 0 {
+            self.tell();
+        }
+    }
+}
+
+fn bits<'n>(names: impl Iterator<Item = &'n str>) -> u32 {
+    let bit = |name: &str| SECTIONS.iter().position(|(section, _)| *section == name);
+    names
+        .filter_map(bit)
+        .fold(0, |bits, index| bits | 1 << index)
+}
