@@ -148,6 +148,8 @@ pub mod telemetry;
 pub mod testing;
 #[cfg(any(feature = "api-key-store", feature = "jwt"))]
 mod watched;
+#[cfg(feature = "jwt")]
+mod well_known;
 
 pub use self::api_key::ApiKeyLayer;
 pub use self::auth::AuthLayer;

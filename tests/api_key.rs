@@ -177,7 +177,16 @@ fn keys_that_protect_nothing_are_not_configured() {
 
 #[test]
 fn a_scope_of_a_key_is_a_scope() {
-    for scope in ["", "two scopes", "quo\"te", "back\\slash", "caf\u{e9}"] {
+    for scope in [
+        "",
+        " ",
+        "a,",
+        ",",
+        "two scopes",
+        "quo\"te",
+        "back\\slash",
+        "caf\u{e9}",
+    ] {
         let key = ApiKey::new(API_KEY).unwrap();
         assert_eq!(setting(key.scopes([scope])), "scopes", "{scope:?}");
     }

@@ -135,6 +135,17 @@ fn settings_that_cannot_hold_are_refused_by_name() {
             builder().required_scopes(["two scopes"]).build(),
         ),
         ("required_scopes", builder().required_scopes([""]).build()),
+        ("required_scopes", builder().required_scopes([" "]).build()),
+        (
+            "required_scopes",
+            builder().required_scopes(["a,", "b"]).build(),
+        ),
+        (
+            "issuer",
+            builder()
+                .issuer("https://auth.example.com/.well-known/openid-configuration")
+                .build(),
+        ),
         ("scope_claim", builder().scope_claim("").build()),
     ];
     for (row, (expected, built)) in table.into_iter().enumerate() {

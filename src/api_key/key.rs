@@ -149,13 +149,14 @@ impl ApiKey {
     /// Sets the scopes of the holder; default none.
     ///
     /// # Errors
-    /// A scope has a character [`Scopes`] does not allow.
+    /// A scope is empty, has a character [`Scopes`] does not allow, or begins or ends with a
+    /// comma.
     pub fn scopes<I>(mut self, scopes: I) -> Result<Self, ConfigError>
     where
         I: IntoIterator,
         I::Item: AsRef<str>,
     {
-        self.scopes = Scopes::from_names(scopes)
+        self.scopes = Scopes::configured(scopes)
             .map_err(|error| ConfigError::new("scopes", error.to_string()))?;
         Ok(self)
     }

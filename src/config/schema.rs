@@ -165,8 +165,20 @@ impl<T: JsonSchema> JsonSchema for Listed<T> {
     }
 }
 
-/// RFC 6749, section 3.3.
-const SCOPE: &str = r"^[\x21\x23-\x5b\x5d-\x7e]+$";
+/// RFC 6749, section 3.3, with no comma at either end.
+macro_rules! scope {
+    () => {
+        concat!(
+            r"[\x21\x23-\x2b\x2d-\x5b\x5d-\x7e]",
+            r"([\x21\x23-\x5b\x5d-\x7e]*[\x21\x23-\x2b\x2d-\x5b\x5d-\x7e])?",
+        )
+    };
+}
+
+const SCOPE: &str = concat!("^", scope!(), "$");
+
+/// At least one.
+const SCOPES: &str = concat!("^ *", scope!(), "( +", scope!(), ")* *$");
 
 scalar! { Scope, "Scope",
     "description": "One scope.",
@@ -220,14 +232,14 @@ struct Scope;
 #[allow(dead_code)] // Only its schema is wanted.
 enum Needs {
     /// All of them, separated by spaces.
-    #[schemars(extend("pattern" = r"^[\x20\x21\x23-\x5b\x5d-\x7e]*$"))]
+    #[schemars(extend("pattern" = SCOPES))]
     Joined(String),
     /// All of them.
     All(Vec<Scope>),
     Map(NeedsMap),
 }
 
-/// All of one list and one of another, or nobody.
+/// All of one list and one of another, or none, or more than anybody has.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields, extend("minProperties" = 1))]
 #[allow(dead_code)] // Only its schema is wanted.
@@ -235,6 +247,7 @@ struct NeedsMap {
     all: Option<Vec<Scope>>,
     #[schemars(extend("minItems" = 1))]
     any: Option<Vec<Scope>>,
+    nothing: Option<bool>,
     deny: Option<bool>,
 }
 

@@ -16,6 +16,7 @@ use crate::jose::{
 };
 use crate::scopes::Scopes;
 use crate::telemetry;
+use crate::well_known;
 
 /// The key of a [`JwtLayer`]: a secret or a public key, never guessed from bytes, or a file
 /// with public keys.
@@ -260,6 +261,7 @@ impl JwtLayerBuilder {
     ///   were.
     /// - The clock skew is over 300 s, or a limit is out of its bounds; a scope, header name or
     ///   audience is not one, or the scope claim is one that is checked for itself.
+    /// - The issuer is empty, or is the address of its metadata or keys.
     pub fn build(self) -> Result<JwtLayer, ConfigError> {
         let sources = self.sources()?;
         self.check_algorithms(&sources)?;
@@ -269,11 +271,14 @@ impl JwtLayerBuilder {
         if self.issuer.as_deref() == Some("") {
             return Err(ConfigError::new("issuer", "the issuer is empty"));
         }
+        if let Some(issuer) = &self.issuer {
+            well_known::refuse_as_issuer("issuer", issuer)?;
+        }
         let header = match &self.header_name {
             Some(name) => header_name::check(name)?,
             None => AUTHORIZATION,
         };
-        let required_scopes = Scopes::from_names(&self.required_scopes)
+        let required_scopes = Scopes::configured(&self.required_scopes)
             .map_err(|error| ConfigError::new("required_scopes", error.to_string()))?;
         let scope_claim = match self.scope_claim {
             Some(name) => ScopeClaim::named(name)?,

@@ -196,9 +196,12 @@ impl AuthorizationServer {
         let mut scopes = HashMap::new();
         for (role, granted) in mapping {
             let (role, granted) = (boxed(role), granted.as_ref());
-            let named = match granted.parse::<Scopes>() {
-                Ok(named) if !named.is_empty() => named,
-                _ => return refuse(format!("{granted:?} are not scopes separated by spaces")),
+            let named = match Scopes::configured_text(granted) {
+                Ok(named) => named,
+                Err(why) => {
+                    let why = format!("{granted:?} are not scopes separated by spaces: {why}");
+                    return refuse(why);
+                }
             };
             if role.is_empty() {
                 return refuse("a role is empty".to_owned());

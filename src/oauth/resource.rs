@@ -6,6 +6,7 @@ use super::url::{self, Written};
 use crate::error::{ConfigError, repeated};
 use crate::scopes::Scopes;
 use crate::telemetry;
+use crate::well_known;
 
 /// The member that lists scopes.
 pub(super) const SCOPES: &str = "scopes_supported";
@@ -57,10 +58,12 @@ impl ProtectedResource {
     /// upper-case host) are accepted with a warning that names these clients.
     ///
     /// # Errors
-    /// The value is no absolute https URL, or has a fragment, a user name or a password.
+    /// The value is no absolute https URL, or has a fragment, a user name or a password; or it
+    /// is the address of the metadata (`…/.well-known/oauth-protected-resource/…`).
     pub fn new(resource: impl Into<String>) -> Result<Self, ConfigError> {
         let resource = resource.into();
         let parsed = url::parse("resource", &resource)?;
+        well_known::refuse_as_resource(&resource)?;
         match parsed.scheme() {
             "https" => {}
             "http" if url::is_loopback(&parsed) => {
@@ -354,7 +357,7 @@ where
     I::Item: AsRef<str>,
 {
     let scopes =
-        Scopes::from_names(scopes).map_err(|error| ConfigError::new(setting, error.to_string()))?;
+        Scopes::configured(scopes).map_err(|error| ConfigError::new(setting, error.to_string()))?;
     if scopes.contains("offline_access") {
         return Err(ConfigError::new(
             setting,

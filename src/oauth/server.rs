@@ -8,6 +8,7 @@ use super::url::{self, UrlPolicy, Written};
 use crate::error::{ConfigError, repeated};
 use crate::jose::{Algorithm, Family, Quirks, ScopeClaim, TokenProfile};
 use crate::telemetry;
+use crate::well_known;
 
 /// An authorization server that is trusted: its issuer, where its keys are, and what its
 /// tokens must be.
@@ -53,7 +54,9 @@ impl AuthorizationServer {
     ///
     /// # Errors
     /// The value is no absolute https URL, or has a query, a fragment, a user name or a
-    /// password ([RFC 8414 section 2](https://www.rfc-editor.org/rfc/rfc8414#section-2)).
+    /// password ([RFC 8414 section 2](https://www.rfc-editor.org/rfc/rfc8414#section-2)); or it
+    /// is the address of the server's metadata or keys (`…/.well-known/openid-configuration`),
+    /// in which case the error names the issuer to write.
     pub fn new(issuer: impl Into<String>) -> Result<Self, ConfigError> {
         Self::with_policy(issuer.into(), UrlPolicy::default())
     }
@@ -93,6 +96,7 @@ impl AuthorizationServer {
 
     fn with_policy(issuer: String, policy: UrlPolicy) -> Result<Self, ConfigError> {
         url::parse("issuer", &issuer)?;
+        well_known::refuse_as_issuer("issuer", &issuer)?;
         if !Written::split(&issuer).query.is_empty() {
             return Err(ConfigError::new("issuer", "an issuer has no query"));
         }
@@ -134,10 +138,13 @@ impl AuthorizationServer {
     /// Fetches the keys from here instead of discovering their place.
     ///
     /// # Errors
-    /// The URL is not https (or http where this server allows it), or `jwks` was set before.
+    /// The URL is not https (or http where this server allows it), it is that of the server's
+    /// metadata, or `jwks` was set before.
     pub fn jwks_uri(mut self, jwks_uri: impl Into<String>) -> Result<Self, ConfigError> {
         let jwks_uri = jwks_uri.into();
         url::parse("jwks_uri", &jwks_uri)?;
+        let wanted = "leave `jwks_uri` out, and the keys are found there";
+        well_known::refuse_as("jwks_uri", &jwks_uri, wanted)?;
         self.origin
             .policy
             .check(&jwks_uri)

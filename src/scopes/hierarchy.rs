@@ -39,7 +39,8 @@ impl ScopeHierarchy {
     /// too; a scope may have several pairs.
     ///
     /// # Errors
-    /// A scope is not allowed by RFC 6749, or includes itself, at once or by way of others.
+    /// A scope is not allowed by RFC 6749, begins or ends with a comma, or includes itself, at
+    /// once or by way of others.
     pub fn new<I, N, L>(pairs: I) -> Result<Self, ConfigError>
     where
         I: IntoIterator<Item = (N, L)>,
@@ -113,7 +114,7 @@ impl ScopeHierarchy {
 }
 
 fn scope(name: &str) -> Result<Box<str>, ConfigError> {
-    match Scopes::from_names([name]) {
+    match Scopes::configured([name]) {
         Ok(_) => Ok(name.into()),
         Err(error) => Err(ConfigError::new("hierarchy", format!("{name:?}: {error}"))),
     }

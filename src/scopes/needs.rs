@@ -1,6 +1,7 @@
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
+use super::set::ConfiguredError;
 use super::{ScopeHierarchy, Scopes};
 use crate::error::ConfigError;
 
@@ -19,8 +20,11 @@ use crate::error::ConfigError;
 /// # Ok::<(), tower_mcp_auth::ConfigError>(())
 /// ```
 ///
+/// An empty text is an error: where no scope is needed, say so with
+/// [`nothing`](Self::nothing).
+///
 /// As a serde value it is a string or a list (all of them), a map with `all`, `any` or both,
-/// or `{"deny": true}`.
+/// `{"nothing": true}` or an empty list, or `{"deny": true}`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Needs {
     all: Scopes,
@@ -40,7 +44,7 @@ pub(crate) enum Verdict {
 }
 
 impl Needs {
-    /// No scope at all.
+    /// No scope at all: whoever gets this far may.
     pub fn nothing() -> Self {
         Self::default()
     }
@@ -56,28 +60,26 @@ impl Needs {
     /// Every scope of `names`.
     ///
     /// # Errors
-    /// A scope is not allowed by RFC 6749.
+    /// A scope is not allowed by RFC 6749, or begins or ends with a comma.
     pub fn all<I>(names: I) -> Result<Self, ConfigError>
     where
         I: IntoIterator,
         I::Item: AsRef<str>,
     {
-        Ok(Scopes::from_names(names)
-            .map_err(|error| bad_scope(&error))?
-            .into())
+        Ok(Scopes::configured(names).map_err(bad_scope)?.into())
     }
 
     /// One scope of `names`, whichever. A refused client is told to ask for the first,
     /// unless it has one of them already.
     ///
     /// # Errors
-    /// There is none, or a scope is not allowed by RFC 6749.
+    /// There is none, or a scope is not allowed by RFC 6749, or begins or ends with a comma.
     pub fn any<I>(names: I) -> Result<Self, ConfigError>
     where
         I: IntoIterator,
         I::Item: AsRef<str>,
     {
-        let names = Scopes::from_names(names).map_err(|error| bad_scope(&error))?;
+        let names = Scopes::configured(names).map_err(bad_scope)?;
         if names.is_empty() {
             return Err(ConfigError::new(
                 "scopes",
@@ -162,9 +164,17 @@ impl Needs {
     }
 }
 
-fn bad_scope(error: &super::ScopeError) -> ConfigError {
-    ConfigError::new("scopes", error.to_string())
+fn bad_scope(error: ConfiguredError) -> ConfigError {
+    let why = match error {
+        ConfiguredError::Empty => format!("{error}; {NOTHING}"),
+        _ => error.to_string(),
+    };
+    ConfigError::new("scopes", why)
 }
+
+/// An empty text is what a variable that is not set leaves behind.
+const NOTHING: &str = "where none is needed, say `Needs::nothing()`, or `{\"nothing\": true}` in a \
+                       configuration";
 
 impl From<Scopes> for Needs {
     fn from(all: Scopes) -> Self {
@@ -179,10 +189,7 @@ impl TryFrom<&str> for Needs {
     type Error = ConfigError;
 
     fn try_from(joined: &str) -> Result<Self, ConfigError> {
-        Ok(joined
-            .parse::<Scopes>()
-            .map_err(|error| bad_scope(&error))?
-            .into())
+        Ok(Scopes::configured_text(joined).map_err(bad_scope)?.into())
     }
 }
 
@@ -225,24 +232,59 @@ impl<'de> Deserialize<'de> for Needs {
             all: Option<Vec<String>>,
             any: Option<Vec<String>>,
             #[serde(default)]
-            deny: bool,
+            nothing: Flag,
+            #[serde(default)]
+            deny: Flag,
+        }
+        // Variables of the environment hold nothing but texts.
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Flag {
+            Is(bool),
+            Says(Word),
+        }
+        #[derive(Deserialize)]
+        #[serde(rename_all = "lowercase")]
+        enum Word {
+            True,
+            False,
+        }
+        impl Default for Flag {
+            fn default() -> Self {
+                Self::Is(false)
+            }
+        }
+        impl Flag {
+            fn is_set(&self) -> bool {
+                matches!(self, Self::Is(true) | Self::Says(Word::True))
+            }
         }
 
         let read = || match Value::deserialize(deserializer) {
             Ok(Value::Joined(joined)) => Self::try_from(&*joined).map_err(D::Error::custom),
             Ok(Value::All(names)) => Self::all(names).map_err(D::Error::custom),
-            Ok(Value::Map(Map { all, any, deny })) => {
+            Ok(Value::Map(Map {
+                all,
+                any,
+                nothing,
+                deny,
+            })) => {
+                let (nothing, deny) = (nothing.is_set(), deny.is_set());
                 let names_scopes = all.is_some() || any.is_some();
+                if nothing && (deny || names_scopes) {
+                    return Err(D::Error::custom(
+                        "`nothing` needs no scope, so `all`, `any` and `deny` contradict it",
+                    ));
+                }
                 if deny && names_scopes {
                     return Err(D::Error::custom(
                         "`deny` lets nobody through, so `all` and `any` beside it mean nothing",
                     ));
                 }
                 // What was to be filled in must not open an operation to everybody.
-                if !deny && !names_scopes {
+                if !deny && !nothing && !names_scopes {
                     return Err(D::Error::custom(
-                        "a map gives `all`, `any`, or `deny` as true; where no scope is needed, \
-                         write an empty list",
+                        "a map gives `all`, `any`, or one of `nothing` and `deny` as true",
                     ));
                 }
                 let all = all.unwrap_or_default();
@@ -254,7 +296,7 @@ impl<'de> Deserialize<'de> for Needs {
                 Ok(needs)
             }
             Err(_) => Err(D::Error::custom(
-                "scopes are a string, a list, or a map with `all`, `any` or `deny`",
+                "scopes are a string, a list, or a map with `all`, `any`, `nothing` or `deny`",
             )),
         };
         read()

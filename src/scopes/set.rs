@@ -43,6 +43,41 @@ impl Scopes {
         Ok(Self::unique(names()))
     }
 
+    /// Scopes that a configuration names one by one.
+    pub(crate) fn configured<I>(names: I) -> Result<Self, ConfiguredError>
+    where
+        I: IntoIterator,
+        I::Item: AsRef<str>,
+    {
+        Self::from_names(names)
+            .map_err(|_| ConfiguredError::Malformed)?
+            .without_commas()
+    }
+
+    /// Scopes that a configuration names in one text, at least one: what was to be filled in
+    /// and came out empty must not open anything.
+    pub(crate) fn configured_text(joined: &str) -> Result<Self, ConfiguredError> {
+        let scopes: Self = joined.parse().map_err(|_| match joined.trim().is_empty() {
+            true => ConfiguredError::Empty,
+            false => ConfiguredError::Malformed,
+        })?;
+        match scopes.is_empty() {
+            true => Err(ConfiguredError::Empty),
+            false => scopes.without_commas(),
+        }
+    }
+
+    /// RFC 6749 allows a comma in a scope. One at its end or beginning was meant to separate it
+    /// from the next.
+    fn without_commas(self) -> Result<Self, ConfiguredError> {
+        let is_listed = |name: &str| name.starts_with(',') || name.ends_with(',');
+        let listed = self.iter().any(is_listed);
+        match listed {
+            true => Err(ConfiguredError::Comma),
+            false => Ok(self),
+        }
+    }
+
     /// The empty set.
     pub(crate) const fn none() -> Self {
         Self { joined: None }
@@ -166,6 +201,28 @@ impl fmt::Display for ScopeError {
 }
 
 impl Error for ScopeError {}
+
+/// Why what a configuration names are no scopes. It does not repeat them: a secret may stand in
+/// the wrong place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ConfiguredError {
+    Empty,
+    Comma,
+    Malformed,
+}
+
+impl fmt::Display for ConfiguredError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str("the text names no scope"),
+            Self::Comma => f.write_str(
+                "a scope begins or ends with a comma: write several as `\"a b\"`, with spaces \
+                 between them, or as the list `[\"a\", \"b\"]`",
+            ),
+            Self::Malformed => fmt::Display::fmt(&ScopeError(()), f),
+        }
+    }
+}
 
 /// Up to this many scopes, looking for a duplicate is cheaper without a hash.
 const FEW: usize = 32;

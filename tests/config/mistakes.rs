@@ -2,7 +2,7 @@
 //! that is off.
 
 use serde_json::{Value, json};
-use tower_mcp_auth::config::Config;
+use tower_mcp_auth::config::{Config, Environment};
 
 use crate::{KEY, RESOURCE, SECRET, all_layers, refused};
 
@@ -137,6 +137,76 @@ fn a_name_is_not_empty() {
             assert_eq!(error.path(), format!("api_keys.keys[0].{name}"));
         }
     }
+}
+
+#[test]
+fn an_empty_text_names_no_scope() {
+    for empty in ["", " ", "\n", "a, b", "a,"] {
+        for (value, path) in [
+            (json!({ "policy": { "base": empty } }), "policy"),
+            (
+                json!({ "policy": { "tools": { "delete": empty } } }),
+                "policy",
+            ),
+            (json!({ "policy": { "other_http": empty } }), "policy"),
+            (
+                json!({ "api_keys": { "keys": [{ "key": KEY, "scopes": empty }] } }),
+                "api_keys.keys[0].scopes",
+            ),
+            (
+                json!({ "api_keys": { "keys": [{ "key": KEY, "scopes": [empty] }] } }),
+                "api_keys.keys[0].scopes",
+            ),
+            (
+                json!({ "jwt": { "secret": SECRET, "required_scopes": empty } }),
+                "jwt.required_scopes",
+            ),
+            (
+                json!({ "jwt": { "secret": SECRET, "required_scopes": [empty] } }),
+                "jwt.required_scopes",
+            ),
+            (
+                server(json!({
+                    "issuer": "https://auth.example.com",
+                    "scopes_from_claims": [{ "claim": "roles", "scopes": { "a": empty } }],
+                })),
+                "authorization_servers.main.scopes_from_claims[0]",
+            ),
+        ] {
+            let error = refused(&value);
+            assert!(error.path().starts_with(path), "{error} {value}");
+        }
+        for section in ["oauth", "metadata"] {
+            let name = if section == "oauth" {
+                "required_scopes"
+            } else {
+                "scopes_supported"
+            };
+            let mut value = server(json!({ "issuer": "https://auth.example.com" }));
+            value[section] = json!({ name: [empty] });
+            assert_eq!(refused(&value).path(), format!("{section}.{name}"));
+            value[section] = json!({ name: empty });
+            assert_eq!(refused(&value).path(), format!("{section}.{name}"));
+        }
+        // A variable that is set to nothing.
+        for name in [
+            "POLICY__BASE",
+            "API_KEYS__KEYS__A__SCOPES",
+            "OAUTH__REQUIRED_SCOPES",
+        ] {
+            let variables = [(format!("MCP_AUTH_{name}"), empty)];
+            let variables = Environment::of("MCP_AUTH_", variables).unwrap();
+            let source = figment::providers::Serialized::defaults(variables);
+            let config = figment::Figment::from(source).extract::<Config>();
+            let error = config.err().map(|error| error.to_string());
+            assert!(error.is_some() || empty.contains(','), "{name} {empty:?}");
+        }
+    }
+    let variables = [("MCP_AUTH_POLICY__BASE__NOTHING", "true")];
+    let variables = Environment::of("MCP_AUTH_", variables).unwrap();
+    let source = figment::providers::Serialized::defaults(variables);
+    let config = figment::Figment::from(source).extract::<Config>().unwrap();
+    config.policy_layers().unwrap().unwrap();
 }
 
 #[test]

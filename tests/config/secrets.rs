@@ -165,7 +165,7 @@ fn debug_shows_no_key_in_the_place_of_a_digest() {
     assert!(!shown.contains(key), "{shown}");
     assert_eq!(
         shown,
-        r#"Config({resource: "https://mcp.example.com/mcp", api_keys: {keys: [{digest: …}]}})"#
+        r#"Config({api_keys: {keys: [{digest: …}]}, resource: "https://mcp.example.com/mcp"})"#
     );
 }
 

@@ -3,14 +3,16 @@
 use axum::Router;
 use axum::routing::get;
 use bytes::Bytes;
-use http::{Request, StatusCode};
+use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
+use serde_json::json;
 use tower::{Layer, ServiceBuilder, ServiceExt};
+use tower_mcp_auth::mcp::{ScopePolicy, ScopePolicyBuilder};
 use tower_mcp_auth::scopes::{
     Granted, InsufficientScope, Needs, RequireScopesLayer, RequiredScopes, ScopeHierarchy, Scopes,
 };
 use tower_mcp_auth::testing::insert_principal;
-use tower_mcp_auth::{AuthError, AuthErrorKind, Principal};
+use tower_mcp_auth::{AuthError, AuthErrorKind, ConfigError, Principal};
 
 use crate::common::{Inner, ask, request_to, trace};
 use crate::support::{METADATA, auth, behind_auth};
@@ -153,6 +155,123 @@ fn settings_that_mean_nothing_are_refused() {
     assert!(ScopeHierarchy::new([("a", ["b c"])]).is_err());
 }
 
+/// What was to be filled in and came out empty must not open anything.
+#[test]
+fn an_empty_text_is_no_need() {
+    type Build = fn(ScopePolicyBuilder, &str) -> Result<ScopePolicyBuilder, ConfigError>;
+    let builders: [Build; 9] = [
+        |policy, text| policy.base(text),
+        |policy, text| policy.tool("delete", text),
+        |policy, text| policy.prompt("p", text),
+        |policy, text| policy.resource("file:///x", text),
+        |policy, text| policy.method("tasks/*", text),
+        |policy, text| policy.answers(text),
+        |policy, text| policy.notifications(text),
+        |policy, text| policy.http(Method::GET, text),
+        |policy, text| policy.other_http(text),
+    ];
+    for empty in ["", " ", "   ", "\t", "\n"] {
+        assert!(Needs::try_from(empty).is_err(), "{empty:?}");
+        assert!(Needs::all([empty]).is_err(), "{empty:?}");
+        assert!(Needs::any(["a", empty]).is_err(), "{empty:?}");
+        assert!(Needs::try_from([empty]).is_err(), "{empty:?}");
+        assert!(
+            Needs::try_from(vec![empty.to_owned()]).is_err(),
+            "{empty:?}"
+        );
+        assert!(RequireScopesLayer::new(empty).is_err(), "{empty:?}");
+        assert!(RequireScopesLayer::new([empty]).is_err(), "{empty:?}");
+        assert!(ScopeHierarchy::new([(empty, ["a"])]).is_err(), "{empty:?}");
+        assert!(ScopeHierarchy::new([("a", [empty])]).is_err(), "{empty:?}");
+        for (index, build) in builders.iter().enumerate() {
+            let built = build(ScopePolicy::builder(), empty);
+            let error = built.err().unwrap_or_else(|| panic!("{index} {empty:?}"));
+            assert_eq!(error.setting(), "scopes", "{error}");
+            build(ScopePolicy::builder(), "a").unwrap();
+        }
+        for needs in [
+            json!(empty),
+            json!([empty]),
+            json!({ "all": [empty] }),
+            json!({ "any": [empty] }),
+        ] {
+            assert!(
+                serde_json::from_value::<Needs>(needs.clone()).is_err(),
+                "{needs}"
+            );
+            for policy in [
+                json!({ "base": needs }),
+                json!({ "tools": { "delete": needs } }),
+                json!({ "prompts": { "p": needs } }),
+                json!({ "resources": { "file:///x": needs } }),
+                json!({ "methods": { "tasks/*": needs } }),
+                json!({ "answers": needs }),
+                json!({ "notifications": needs }),
+                json!({ "http": { "GET": needs } }),
+                json!({ "other_http": needs }),
+            ] {
+                let read = serde_json::from_value::<ScopePolicy>(policy.clone());
+                assert!(read.is_err(), "{policy}");
+            }
+        }
+        for hierarchy in [json!({ "a": [empty] }), json!({ empty: ["a"] })] {
+            let policy = json!({ "hierarchy": hierarchy });
+            assert!(
+                serde_json::from_value::<ScopePolicy>(policy).is_err(),
+                "{hierarchy}"
+            );
+        }
+    }
+    let error = Needs::try_from("").unwrap_err().to_string();
+    assert!(
+        error.contains("Needs::nothing()") && error.contains("nothing"),
+        "{error}"
+    );
+    ScopePolicy::builder()
+        .tool("get", Needs::nothing())
+        .unwrap()
+        .build()
+        .unwrap();
+}
+
+/// RFC 6749 allows a comma within a scope; where it looks like a list it was meant as one.
+#[test]
+fn commas_do_not_separate_scopes() {
+    for list in [
+        "mcp:read, mcp:write",
+        "mcp:read,",
+        "a b,",
+        ",a",
+        "a ,b",
+        ",",
+    ] {
+        let names: Vec<&str> = list.split(' ').collect();
+        for error in [
+            Needs::try_from(list).unwrap_err(),
+            Needs::all(&names).unwrap_err(),
+            Needs::any(&names).unwrap_err(),
+            RequireScopesLayer::new(list).unwrap_err(),
+            ScopePolicy::builder().tool("x", list).unwrap_err(),
+            ScopeHierarchy::new([("admin", &names)]).unwrap_err(),
+        ] {
+            let says = error.to_string();
+            assert!(
+                says.contains("comma") && says.contains(r#"["a", "b"]"#),
+                "{says}"
+            );
+        }
+        assert!(serde_json::from_value::<Needs>(json!(list)).is_err());
+        assert!(serde_json::from_value::<Needs>(json!(names)).is_err());
+    }
+    assert_eq!(
+        Needs::try_from("a,b c").unwrap(),
+        Needs::all(["a,b", "c"]).unwrap()
+    );
+    // What a token says is read as it is.
+    assert_eq!("a, b".parse::<Scopes>().unwrap().as_str(), "a, b");
+    assert!("".parse::<Scopes>().unwrap().is_empty());
+}
+
 #[test]
 fn a_hierarchy_reaches_as_far_as_it_goes_and_no_further() {
     let hierarchy = hierarchy();
@@ -174,6 +293,9 @@ fn needs_and_hierarchies_are_read_from_values() {
     assert_eq!(needs(r#"["a","b"]"#).unwrap(), all);
     assert_eq!(needs(r#"{"all":["a","b"]}"#).unwrap(), all);
     assert_eq!(needs("[]").unwrap(), Needs::nothing());
+    assert_eq!(needs(r#"{"nothing":true}"#).unwrap(), Needs::nothing());
+    assert_eq!(needs(r#"{"nothing":"true"}"#).unwrap(), Needs::nothing());
+    assert_eq!(needs(r#"{"deny":"true"}"#).unwrap(), Needs::nobody());
     assert_eq!(needs(r#"{"deny":true}"#).unwrap(), Needs::nobody());
     assert_eq!(
         needs(r#"{"any":["a","b"]}"#).unwrap(),
@@ -185,6 +307,13 @@ fn needs_and_hierarchies_are_read_from_values() {
         r#"["a b"]"#,
         r#"{"deny":true,"all":["a"]}"#,
         r#"{"deny":false}"#,
+        r#"{"nothing":false}"#,
+        r#"{"nothing":"false"}"#,
+        r#"{"nothing":"yes"}"#,
+        r#"{"nothing":"true","deny":"true"}"#,
+        r#"{"nothing":true,"deny":true}"#,
+        r#"{"nothing":true,"all":["a"]}"#,
+        r#"{"nothing":true,"any":["a"]}"#,
         "{}",
         "7",
     ] {

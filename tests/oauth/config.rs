@@ -4,7 +4,8 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use tower_mcp_auth::jose::Algorithm;
-use tower_mcp_auth::oauth::{AuthorizationServer, KeyLimits, ProtectedResource};
+use tower_mcp_auth::oauth::presets::{hydra, keycloak};
+use tower_mcp_auth::oauth::{AuthorizationServer, Introspection, KeyLimits, ProtectedResource};
 use tower_mcp_auth::{ConfigError, OAuthLayer};
 
 use crate::support::*;
@@ -114,6 +115,106 @@ fn issuers_that_are_none() {
     ] {
         refused(loopback(issuer), "issuer");
     }
+}
+
+fn server() -> AuthorizationServer {
+    AuthorizationServer::new(ISSUER).unwrap()
+}
+
+/// People paste what they open in a browser.
+#[test]
+fn the_address_of_a_document_is_not_what_it_is_about() {
+    let documents = [
+        (".well-known/openid-configuration", ""),
+        (".well-known/openid-configuration/", ""),
+        (".well-known/oauth-authorization-server", ""),
+        (".well-known/oauth-authorization-server/a/b", "/a/b"),
+        ("a/.well-known/openid-configuration", "/a"),
+        ("a/v2.0/.well-known/openid-configuration?appid=1", "/a/v2.0"),
+        (".well-known/openid-configuration/jwks", ""),
+        (".well-known/jwks.json", ""),
+        (".Well-Known/OpenID-configuration", ""),
+    ];
+    for (path, issuer) in documents {
+        let url = format!("https://auth.example.com/{path}");
+        let issuer = format!("\"https://auth.example.com{issuer}\"");
+        for result in [
+            AuthorizationServer::new(&*url),
+            hydra::server(&*url),
+            keycloak::server(&url, "x"),
+            AuthorizationServer::dangerously_plain_http(&*url),
+        ] {
+            let error = result.expect_err(&url).to_string();
+            assert!(error.contains(&issuer), "{url}: {error}");
+        }
+        refused(OAuthLayer::new(RESOURCE, &*url), "issuer");
+    }
+    let error = AuthorizationServer::insecure_http_on_loopback(
+        "http://localhost:9000/.well-known/openid-configuration",
+    );
+    let error = error.unwrap_err().to_string();
+    assert!(error.contains("\"http://localhost:9000\""), "{error}");
+    for path in [
+        ".well-known/openid-configuration",
+        ".well-known/oauth-authorization-server/a",
+    ] {
+        let url = format!("https://auth.example.com/{path}");
+        refused(server().jwks_uri(&*url), "jwks_uri");
+        refused(Introspection::at(&*url), "introspection");
+    }
+    for keys in [
+        ".well-known/jwks.json",
+        ".well-known/openid-configuration/jwks",
+        "keys",
+    ] {
+        server()
+            .jwks_uri(format!("https://auth.example.com/{keys}"))
+            .unwrap();
+    }
+    for issuer in [
+        "https://auth.example.com/.well-known/openid-configurations",
+        "https://openid-configuration.example",
+    ] {
+        let _ = AuthorizationServer::new(issuer).unwrap();
+    }
+    for (url, resource) in [
+        (
+            "https://mcp.example.com/.well-known/oauth-protected-resource/mcp",
+            "https://mcp.example.com/mcp",
+        ),
+        (
+            "https://mcp.example.com/.well-known/oauth-protected-resource",
+            "https://mcp.example.com",
+        ),
+    ] {
+        let error = ProtectedResource::new(url).unwrap_err().to_string();
+        assert!(error.contains(&format!("{resource:?}")), "{error}");
+    }
+}
+
+#[test]
+fn scopes_are_named_and_separated() {
+    for scope in ["", " ", "a,", "a, b", "two scopes", ","] {
+        let resource = || ProtectedResource::new(RESOURCE).unwrap();
+        refused(resource().scopes_supported([scope]), "scopes_supported");
+        let layer = OAuthLayer::builder(RESOURCE).unwrap();
+        let layer = layer.authorization_server(server()).unwrap();
+        refused(layer.required_scopes([scope]).build(), "required_scopes");
+        let asks = Introspection::discovered().introspect_jwts_with_scope(scope);
+        refused(asks, "introspect_jwts_with_scope");
+    }
+    for granted in ["", " ", "a, b", "a,"] {
+        let mapped = server().scopes_from_claim(["roles"], [("editor", granted)]);
+        refused(mapped, "scopes_from_claim");
+    }
+}
+
+/// `fn main() -> Result<(), Box<dyn Error>>` prints `Debug`.
+#[test]
+fn an_error_is_shown_like_it_reads() {
+    let error = AuthorizationServer::new("https://auth.example.com?x").unwrap_err();
+    assert_eq!(format!("{error:?}"), error.to_string());
+    assert_eq!(format!("{error:#?}"), "issuer: an issuer has no query");
 }
 
 #[test]

@@ -87,11 +87,14 @@ impl Introspection {
     /// The endpoint at this URL.
     ///
     /// # Errors
-    /// The value is no absolute URL, or has a fragment or a user name. That it is https is
+    /// The value is no absolute URL, has a fragment or a user name, or is the address of the
+    /// server's metadata. That it is https is
     /// judged by [`AuthorizationServer::introspection`](super::super::AuthorizationServer::introspection).
     pub fn at(endpoint: impl Into<String>) -> Result<Self, ConfigError> {
         let endpoint = endpoint.into();
         crate::oauth::url::parse("introspection", &endpoint)?;
+        let wanted = "write `Introspection::discovered()`, and the endpoint is found there";
+        crate::well_known::refuse_as("introspection", &endpoint, wanted)?;
         Ok(Self::with_place(Place::At(endpoint.into())))
     }
 
@@ -284,7 +287,7 @@ impl Introspection {
             }
         };
         names.extend(earlier.iter());
-        let scopes = Scopes::from_names(names).map_err(|error| {
+        let scopes = Scopes::configured(names).map_err(|error| {
             ConfigError::new(
                 "introspect_jwts_with_scope",
                 format!("{scope:?} is not one scope: {error}"),

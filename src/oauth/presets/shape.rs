@@ -113,6 +113,7 @@ pub(super) fn segment<'s>(setting: &'static str, segment: &'s str) -> Result<&'s
 /// The URL of a server of one's own, without the slash at its end.
 pub(super) fn base<'b>(setting: &'static str, base: &'b str) -> Result<&'b str, ConfigError> {
     crate::oauth::url::parse(setting, base)?;
+    crate::well_known::refuse_as_issuer(setting, base)?;
     if base.contains('?') {
         return Err(ConfigError::new(
             setting,
