@@ -80,9 +80,9 @@
 //! else when the configuration is dropped.
 
 mod api_keys;
+mod applied;
 #[cfg(feature = "oauth")]
 mod claim_values;
-mod applied;
 mod environment;
 #[cfg(feature = "oauth")]
 mod introspection;

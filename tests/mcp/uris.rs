@@ -68,8 +68,15 @@ async fn meets_the_rule(
     spellings: impl IntoIterator<Item = String>,
 ) -> usize {
     let policy = policy(rule);
-    let resource = Url::parse(plain).unwrap_or_else(|error| panic!("{plain}: {error}"));
-    let is_same = |uri: &String| Url::parse(uri).is_ok_and(|parsed| parsed == resource);
+    // A fragment names a part of the same resource.
+    let parsed = |uri: &str| {
+        let mut parsed = Url::parse(uri).ok()?;
+        parsed.set_fragment(None);
+        Some(parsed)
+    };
+    let resource = parsed(plain);
+    assert!(resource.is_some(), "{plain}");
+    let is_same = |uri: &String| parsed(uri) == resource;
     let same: BTreeSet<String> = spellings.into_iter().filter(is_same).collect();
     let mut wrong = Vec::new();
     for uri in same.iter().map(String::as_str).chain([plain]) {

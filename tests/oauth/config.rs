@@ -167,7 +167,7 @@ fn the_address_of_a_document_is_not_what_it_is_about() {
         ".well-known/openid-configuration/jwks",
         "keys",
     ] {
-        server()
+        let _ = server()
             .jwks_uri(format!("https://auth.example.com/{keys}"))
             .unwrap();
     }
