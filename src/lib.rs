@@ -139,6 +139,8 @@ mod observe;
 mod permissions;
 mod placeholder;
 mod principal;
+mod readiness;
+mod reason;
 mod refusal;
 pub mod reload;
 pub mod scopes;

@@ -6,6 +6,7 @@ use http::Extensions;
 use super::client::Client;
 use super::layer::State;
 use crate::error::{AuthError, AuthErrorKind};
+use crate::reason::{self, Standing};
 use crate::refusal::{Counts, Witness};
 
 /// One request, which counts once if it fails: when its response comes, or before, where that
@@ -61,11 +62,10 @@ impl Counts for Both {
     }
 }
 
-/// What somebody known got wrong besides is no attempt to be let in.
+/// Whether the credential may be a guess. One that was issued is none, whatever else is wrong
+/// with it; nor is a request without one, which any page can make its visitors send.
 fn is_failed_attempt(error: &AuthError) -> bool {
-    let is_of_kind = matches!(
-        error.kind(),
-        AuthErrorKind::Invalid | AuthErrorKind::Malformed
-    );
-    is_of_kind && error.principal_id().is_none()
+    error.kind() == AuthErrorKind::Invalid
+        && reason::standing(error.reason()).is_none_or(|standing| standing == Standing::Guess)
+        && error.principal_id().is_none()
 }

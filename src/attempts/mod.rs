@@ -1,13 +1,30 @@
 //! A limit for failed attempts: who presents bad credentials too often is not heard for a while.
 //!
 //! The layer goes *outside* an auth layer and reads, in the extensions of its refusals, why they
-//! were made. It counts refusals of the kinds [`Invalid`](crate::AuthErrorKind::Invalid) and
-//! [`Malformed`](crate::AuthErrorKind::Malformed) by the address of the client, and no others:
-//! every OAuth client starts with a request without a token, and an outage of ours is nobody's
-//! attempt. Nor is a malformed message of somebody whose credential is good
-//! ([`AuthError::principal_id`](crate::AuthError::principal_id)). A good credential does not reset
-//! the count, or one would buy any number of guesses. What an auth layer
-//! [only observes](crate::AuthLayer::dangerously_observe_only) is no refusal, and not counted.
+//! were made. It counts, by the address of the client, what may be a guess at a credential:
+//!
+//! | counts | reasons |
+//! |---|---|
+//! | a key that is not known | `unknown_api_key`, `mistyped_api_key`, `unaccepted_credential` |
+//! | a token that is not known | `unknown_token`, `inactive_token`, `not_a_jwt`, `malformed_token` |
+//! | a token that may be forged | `bad_signature`, `unknown_key`, `algorithm_not_allowed` |
+//! | what a provider of your own refuses | any [`Invalid`](crate::AuthErrorKind::Invalid) error with a reason of its own |
+//!
+//! Everything else is no guess and does not count:
+//!
+//! - no credential, with which every OAuth client starts, and one of another scheme;
+//! - a request that presents its credential badly: in the query string (any page can make its
+//!   visitors send that), twice, in characters that are not accepted, in a wrong header;
+//! - a credential that expired, is not good yet or was revoked, and one that is meant for another
+//!   audience, issuer or use;
+//! - whatever is wrong with a request of a known principal
+//!   ([`AuthError::principal_id`](crate::AuthError::principal_id)): too few scopes, a malformed
+//!   message, an unknown session;
+//! - foreign hosts and origins, and trouble of ours.
+//!
+//! A good credential does not reset the count, or one would buy any number of guesses. What an
+//! auth layer [only observes](crate::AuthLayer::dangerously_observe_only) is no refusal, and not
+//! counted.
 //!
 //! A refusal that waits for [the body of its request](crate::auth#the-body-of-a-refused-request)
 //! is counted when it is decided, or any number of guesses could be made side by side meanwhile.
@@ -25,7 +42,7 @@
 //! An IPv6 address counts by its first 64 bits, which is what one host has at the least
 //! ([`ipv6_prefix`](FailedAttemptsLayer::ipv6_prefix)); an IPv4 address mapped into IPv6
 //! (`::ffff:0:0/96`) or translated to it (`64:ff9b::/96`) as what it is. Clients that come from the address of a hosting service or an office share its limit:
-//! each of them may fail once when its token has expired.
+//! so leave room for keys and tokens that are mistyped or replaced.
 //!
 //! # Memory
 //!

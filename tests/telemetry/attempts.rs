@@ -7,13 +7,17 @@ use bytes::Bytes;
 use http::{Method, Request, Version};
 use http_body_util::Full;
 use tower::ServiceBuilder;
+use tower_mcp_auth::api_key::ApiKey;
 use tower_mcp_auth::attempts::FailedAttemptsLayer;
 use tower_mcp_auth::auth::AuthLayer;
-use tower_mcp_auth::mcp::{McpScopesLayer, ScopePolicy};
+use tower_mcp_auth::jose::Secret;
+use tower_mcp_auth::mcp::{McpScopesLayer, OriginLayer, ScopePolicy};
 use tower_mcp_auth::scopes::Scopes;
-use tower_mcp_auth::{AuthError, AuthErrorKind, Clock};
+use tower_mcp_auth::{ApiKeyLayer, AuthError, AuthErrorKind, Clock, JwtLayer};
 
-use crate::common::{Answer, Answering, Inner, ask, clock, request, trace};
+use crate::common::{
+    Answer, Answering, Inner, NOW, SECRET, ask, clock, request, request_to, token, trace,
+};
 
 fn limit(failures: u32, clock: &Clock) -> FailedAttemptsLayer {
     FailedAttemptsLayer::new(|head| head.extensions().get().copied())
@@ -72,7 +76,7 @@ async fn only_bad_credentials_count() {
     let second = Duration::from_secs(1);
     for (error, counts) in [
         (AuthError::invalid("x"), true),
-        (AuthError::malformed("x"), true),
+        (AuthError::malformed("x"), false),
         (AuthError::missing(), false),
         (AuthError::unavailable("x", second), false),
         (AuthError::insufficient_scope(Scopes::default()), false),
@@ -107,7 +111,7 @@ async fn what_is_wrong_with_a_request_of_somebody_known_is_no_attempt() {
     let answer = ask(&stack, request).await;
     answer.malformed("body_not_json");
     assert_eq!(succeed(&limit, ONE).await, 200);
-    // Of somebody who is not, it is one.
+    // Nor does somebody who is not known, by a request that is malformed.
     let nobody = ServiceBuilder::new()
         .layer(limit.clone())
         .layer(AuthLayer::new(Answering::accepting()));
@@ -117,7 +121,7 @@ async fn what_is_wrong_with_a_request_of_somebody_known_is_no_attempt() {
     ask(&nobody, request)
         .await
         .malformed("duplicate_credential");
-    assert_eq!(succeed(&limit, ONE).await, 429);
+    assert_eq!(succeed(&limit, ONE).await, 200);
 }
 
 #[tokio::test]
@@ -279,4 +283,98 @@ fn settings_that_make_no_sense_are_refused() {
         assert_eq!(refused.unwrap_err().setting(), setting);
     }
     assert!(layer().ipv6_prefix(128).is_ok() && layer().ipv6_prefix(16).is_ok());
+}
+
+const KEY: &str = "Zm9yIHRoZSBleGFtcGxlIG9ubHk";
+
+/// What an `<img>` of any page makes its visitors send: no Origin, no credential.
+#[tokio::test]
+async fn a_page_cannot_lock_its_visitors_out() {
+    let stack = ServiceBuilder::new()
+        .layer(OriginLayer::new("https://mcp.example.com/mcp").unwrap())
+        .layer(limit(60, &clock()))
+        .layer(ApiKeyLayer::new([KEY]).unwrap());
+    let visitor = |uri: &str, headers: &[(&str, &str)]| {
+        let mut request = request_to(uri, headers);
+        let address: IpAddr = ONE.parse().unwrap();
+        request.extensions_mut().insert(address);
+        let host = "mcp.example.com".parse().unwrap();
+        request.headers_mut().insert("host", host);
+        request
+    };
+    for uri in [
+        "/mcp?token=x",
+        "/mcp?access_token=x",
+        "/mcp?api_key=x",
+        "/mcp",
+    ] {
+        for _ in 0..60 {
+            let status = ask(&stack, visitor(uri, &[])).await.status;
+            assert!(matches!(status.as_u16(), 400 | 401), "{uri}: {status}");
+        }
+    }
+    let answer = ask(&stack, visitor("/mcp", &[("x-api-key", KEY)])).await;
+    answer.admitted();
+}
+
+/// By what real providers say.
+#[tokio::test]
+async fn what_guesses_a_credential_counts_and_nothing_else() {
+    let clock = clock();
+    let past = std::time::UNIX_EPOCH + Duration::from_secs(1);
+    let expired = "YW5vdGhlciBvbmUgZm9yIGl0";
+    let revoked = "b25lLXRoYXQtd2FzLXJldm9rZWQ";
+    let keys = || {
+        let expired = ApiKey::new(expired).unwrap().expires_at(past).unwrap();
+        let revoked = ApiKey::new(revoked).unwrap().revoked(true);
+        ApiKeyLayer::new([ApiKey::new(KEY).unwrap(), expired, revoked])
+            .unwrap()
+            .clock(clock.clone())
+    };
+    let jwt = || {
+        let builder = JwtLayer::builder(Secret::new(SECRET).unwrap());
+        builder.clock(clock.clone()).build().unwrap()
+    };
+    let exp = |exp: u64| token(&format!(r#"{{"sub":"alice","exp":{exp}}}"#));
+    let good = exp(NOW + 300);
+    let forged = format!("{}{}", &good[..good.len() - 2], "AA");
+    let bearer = |token: &str| vec![("authorization", format!("Bearer {token}"))];
+    let key = |key: &str| vec![("x-api-key", key.to_owned())];
+    for (row, headers, counts) in [
+        (
+            "an unknown key",
+            key("Z3Vlc3NlZC1hdC1yYW5kb20tMTIzNA"),
+            true,
+        ),
+        ("an expired key", key(expired), false),
+        ("a revoked key", key(revoked), false),
+        ("a bad signature", bearer(&forged), true),
+        ("an opaque token", bearer("guessed-at-random"), true),
+        ("no token at all", bearer("a.b.c"), true),
+        ("an expired token", bearer(&exp(1)), false),
+        (
+            "a token without an end",
+            bearer(&token(r#"{"sub":"alice"}"#)),
+            false,
+        ),
+        ("nothing", vec![], false),
+        (
+            "another scheme",
+            vec![("authorization", "Basic eDp5".to_owned())],
+            false,
+        ),
+        ("two keys", [key(KEY), key("other")].concat(), false),
+        ("two headers", [key(KEY), bearer(&good)].concat(), false),
+        ("bad characters", bearer("a b"), false),
+    ] {
+        let limit = limit(1, &clock);
+        let auth = jwt().or(keys()).unwrap();
+        let stack = ServiceBuilder::new().layer(limit.clone()).layer(auth);
+        let address: IpAddr = ONE.parse().unwrap();
+        let mut bad = request(&headers);
+        bad.extensions_mut().insert(address);
+        ask(&stack, bad).await.error();
+        let expected = if counts { 429 } else { 200 };
+        assert_eq!(succeed(&limit, ONE).await, expected, "{row}");
+    }
 }
