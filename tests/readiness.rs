@@ -5,6 +5,7 @@ mod common;
 
 use std::convert::Infallible;
 use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
@@ -13,11 +14,19 @@ use common::{API_KEY, Answering, Inner, guards, hs256_layer, provider, request};
 use http::{HeaderName, HeaderValue, Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Empty, Full};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 use tokio_test::{assert_pending, assert_ready, assert_ready_err, assert_ready_ok, task};
+use tower::layer::util::Stack;
 use tower::limit::ConcurrencyLimitLayer;
 use tower::{BoxError, Layer, Service, ServiceBuilder, ServiceExt};
-use tower_mcp_auth::auth::{Accepted, AuthLayer, Authentication, ResponseBody};
+use tower_mcp_auth::attempts::FailedAttemptsLayer;
+use tower_mcp_auth::auth::{Accepted, AuthLayer, Authenticate, Authentication, ResponseBody};
+use tower_mcp_auth::mcp::{
+    MacKey, McpListsLayer, McpScopesLayer, McpStack, OriginLayer, RequestBody, ScopePolicy,
+    SessionBindingLayer,
+};
+use tower_mcp_auth::scopes::RequireScopesLayer;
 use tower_mcp_auth::{ApiKeyLayer, AuthError, Principal};
 use tower_test::mock;
 
@@ -66,7 +75,7 @@ async fn serve(handle: &mut Handle) -> Request<Full<Bytes>> {
 }
 
 #[tokio::test]
-async fn the_service_that_was_polled_ready_is_the_one_that_is_called() {
+async fn a_request_that_waited_is_sent_to_a_service_that_is_ready_again() {
     // The mock panics when a clone is called that was not polled ready itself.
     let (provider, mut senders) = waiting(1);
     let (mut service, mut handle) = spawn(provider);
@@ -76,7 +85,12 @@ async fn the_service_that_was_polled_ready_is_the_one_that_is_called() {
     assert_pending!(response.poll());
     assert_pending!(task::spawn(handle.next_request()).poll());
 
+    handle.allow(0);
     senders.remove(0).send(Ok(provider::alice())).unwrap();
+    assert_pending!(response.poll());
+    assert_pending!(task::spawn(handle.next_request()).poll());
+    handle.allow(1);
+    assert!(response.is_woken());
     assert_pending!(response.poll());
     let request = serve(&mut handle).await;
     assert_eq!(
@@ -154,8 +168,6 @@ async fn a_concurrency_limit_of_one_survives_requests_that_wait() {
     for sender in senders {
         let mut response = task::spawn(ready(&mut service).await.call(bearer()));
         assert_pending!(response.poll());
-        // The waiting request holds the only permit.
-        assert_pending!(task::spawn(ready(&mut service)).poll());
         sender.send(Ok(provider::alice())).unwrap();
         assert_eq!(assert_ready_ok!(response.poll()).status(), 200);
         drop(response);
@@ -163,8 +175,330 @@ async fn a_concurrency_limit_of_one_survives_requests_that_wait() {
     assert_eq!(inner.calls(), 2);
 }
 
+/// A body that comes when it is sent.
+fn sent() -> (UnboundedSender<&'static str>, Sent) {
+    let (sender, receiver) = unbounded_channel();
+    (sender, Sent(receiver))
+}
+
+#[derive(Debug)]
+struct Sent(UnboundedReceiver<&'static str>);
+
+impl Body for Sent {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let data = self.0.poll_recv(cx);
+        data.map(|data| Some(Ok(Frame::data(Bytes::from_static(data?.as_bytes())))))
+    }
+}
+
+const PING: &str = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
+
+/// A POST of `body`, by a caller whom the layer knows at once.
+fn posted<B>(body: B) -> Request<B> {
+    Request::post("/mcp")
+        .header("authorization", "Bearer known")
+        .header("content-type", "application/json")
+        .header("host", "mcp.example.com")
+        .body(body)
+        .unwrap()
+}
+
+/// Answers who says `known` at once, and everybody else when there is a verdict.
+fn known_or_waiting(count: usize) -> (Answering, Vec<oneshot::Sender<Verdict>>) {
+    let (waits, senders) = waiting(count);
+    let provider = Answering::new(move |credential| match credential.value() {
+        "known" => Authentication::Ready(Ok(provider::alice())),
+        _ => {
+            let head = request::<&str>(&[]);
+            waits.authenticate(credential, (&head.into_parts().0).into())
+        }
+    });
+    (provider, senders)
+}
+
+fn open_policy() -> ScopePolicy {
+    ScopePolicy::builder().build().unwrap()
+}
+
+/// Takes any body.
+#[derive(Clone, Debug, Default)]
+struct Counting(Arc<AtomicUsize>);
+
+impl<B> Service<Request<B>> for Counting {
+    type Response = Response<Full<Bytes>>;
+    type Error = BoxError;
+    type Future = std::future::Ready<Result<Self::Response, BoxError>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Request<B>) -> Self::Future {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        std::future::ready(Ok(Response::default()))
+    }
+}
+
+async fn ready_for<S>(service: &mut S) -> &mut S
+where
+    S: Service<Request<Sent>>,
+    S::Error: std::fmt::Debug,
+{
+    service.ready().await.unwrap()
+}
+
+/// Asks with a body that does not end, and meanwhile with one that is there: the second is
+/// answered, whether the first one's handle is kept, is a clone, or is gone; and then the first.
+async fn another_goes_first<S, R>(
+    service: S,
+    stuck: Request<Sent>,
+    sender: UnboundedSender<&'static str>,
+    row: &str,
+) where
+    S: Service<Request<Sent>, Response = Response<R>> + Clone,
+    S::Error: std::fmt::Debug,
+    R: std::fmt::Debug,
+{
+    let mut first = service.clone();
+    let mut second = service.clone();
+    let mut waits = task::spawn(first.ready().await.unwrap().call(stuck));
+    assert_pending!(waits.poll(), "{row}");
+    for handle in [&mut second, &mut first] {
+        let (good, body) = sent();
+        good.send(PING).unwrap();
+        drop(good);
+        let mut called = task::spawn(handle.ready());
+        let called = assert_ready_ok!(called.poll(), "{row}").call(posted(body));
+        let mut answer = task::spawn(called);
+        assert_eq!(
+            assert_ready_ok!(answer.poll(), "{row}").status(),
+            200,
+            "{row}"
+        );
+    }
+    assert_pending!(waits.poll(), "{row}");
+    sender.send(PING).unwrap();
+    drop(sender);
+    assert!(waits.is_woken(), "{row}");
+    assert_eq!(
+        assert_ready_ok!(waits.poll(), "{row}").status(),
+        200,
+        "{row}"
+    );
+}
+
 #[tokio::test]
-async fn two_clones_behind_one_limit_take_turns() {
+async fn a_slow_body_holds_no_permit_of_the_service_behind() {
+    let limited = || ConcurrencyLimitLayer::new(1).layer(Counting::default());
+    let auth = || AuthLayer::new(Answering::accepting());
+    let origin = || OriginLayer::new("https://mcp.example.com/mcp").unwrap();
+    let (sender, body) = sent();
+    let operations = ServiceBuilder::new()
+        .layer(auth())
+        .layer(McpScopesLayer::new(open_policy()))
+        .service(limited());
+    another_goes_first(operations, posted(body), sender, "operations").await;
+    let (sender, body) = sent();
+    let lists = ServiceBuilder::new()
+        .layer(auth())
+        .layer(McpScopesLayer::new(open_policy()))
+        .layer(McpListsLayer::new(open_policy()))
+        .service(limited());
+    another_goes_first(lists, posted(body), sender, "lists").await;
+    let (sender, body) = sent();
+    let key = MacKey::new("R7vJ2nWq9sLx4TzK8mYc3FbHd6GpAeU5").unwrap();
+    let stack = McpStack::new(origin(), auth())
+        .sessions(SessionBindingLayer::new(key))
+        .policy(open_policy())
+        .layer(limited());
+    another_goes_first(stack, posted(body), sender, "the stack").await;
+}
+
+#[tokio::test]
+async fn a_credential_that_is_waited_for_holds_no_permit_of_the_service_behind() {
+    let (provider, mut senders) = known_or_waiting(1);
+    let service = ServiceBuilder::new()
+        .layer(AuthLayer::new(provider))
+        .layer(ConcurrencyLimitLayer::new(1))
+        .service(Counting::default());
+    let (mut first, mut second) = (service.clone(), service);
+    let junk = || request(&[("authorization", "Bearer junk")]);
+    let good = || request(&[("authorization", "Bearer known")]);
+    let mut waits = task::spawn(ready(&mut first).await.call(junk()));
+    assert_pending!(waits.poll());
+    for handle in [&mut second, &mut first] {
+        let mut called = task::spawn(ready(handle));
+        let mut answer = task::spawn(assert_ready!(called.poll()).call(good()));
+        assert_eq!(assert_ready_ok!(answer.poll()).status(), 200);
+    }
+    let wrong = AuthError::invalid("no");
+    senders.remove(0).send(Err(wrong)).unwrap();
+    assert_eq!(assert_ready_ok!(waits.poll()).status(), 401);
+}
+
+/// The outer handle is kept all the while, as in `service.ready().await?.call(request).await`.
+#[tokio::test]
+async fn a_handle_that_is_kept_does_not_wait_for_itself() {
+    let (provider, senders) = waiting(3);
+    let inner = Inner::default();
+    let mut service = ServiceBuilder::new()
+        .layer(AuthLayer::new(provider))
+        .layer(ConcurrencyLimitLayer::new(1))
+        .service(inner.handle());
+    let answering = tokio::spawn(async move {
+        for sender in senders {
+            tokio::task::yield_now().await;
+            sender.send(Ok(provider::alice())).unwrap();
+        }
+    });
+    for _ in 0..3 {
+        let response = ready(&mut service).await.call(bearer()).await;
+        assert_eq!(response.unwrap().status(), 200);
+    }
+    answering.await.unwrap();
+    assert_eq!(inner.calls(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_that_waits_for_a_body_holds_no_permit_either() {
+    let refusing = || AuthLayer::new(Answering::refusing(AuthError::invalid("no")));
+    let accepting = || AuthLayer::new(Answering::accepting());
+    let key = || MacKey::new("R7vJ2nWq9sLx4TzK8mYc3FbHd6GpAeU5").unwrap();
+    let limit = ConcurrencyLimitLayer::new(1);
+    let origin = OriginLayer::new("https://other.example.com/mcp").unwrap();
+    let attempts = FailedAttemptsLayer::new(|_| None);
+    macro_rules! check {
+        ($row:literal, $layers:expr, $request:expr) => {
+            let inner = limit.layer(Counting::default());
+            let mut free = inner.clone();
+            let mut service = $layers.layer(inner);
+            let mut waits = task::spawn(ready_for(&mut service).await.call($request));
+            let (sender, body) = sent();
+            drop(sender);
+            let mut called = task::spawn(ready_for(&mut free));
+            assert_pending!(waits.poll(), $row);
+            let free = assert_ready!(called.poll(), $row);
+            let mut answer = task::spawn(free.call(posted(body)));
+            assert_ready_ok!(answer.poll(), $row);
+            drop(answer);
+            drop(waits);
+        };
+    }
+    // The sender is kept, so that the body does not end.
+    let kept: Vec<_> = (0..6).map(|_| sent()).collect();
+    let (_senders, bodies): (Vec<_>, Vec<_>) = kept.into_iter().unzip();
+    let mut bodies = bodies.into_iter();
+    let mut next = || posted(bodies.next().unwrap());
+    let mut bound = next();
+    let id = "none".parse().unwrap();
+    bound.headers_mut().insert("mcp-session-id", id);
+    let mut typed = next();
+    let plain = "text/plain".parse().unwrap();
+    typed.headers_mut().insert("content-type", plain);
+    check!("auth", refusing(), next());
+    check!("origin", origin, next());
+    check!("attempts", attempts, next());
+    let scopes = RequireScopesLayer::new(["admin"]).unwrap();
+    check!("scopes", Stack::new(scopes, accepting()), next());
+    let sessions = SessionBindingLayer::new(key());
+    check!("sessions", Stack::new(sessions, accepting()), bound);
+    let operations = McpScopesLayer::new(open_policy());
+    check!("operations", Stack::new(operations, accepting()), typed);
+}
+
+#[tokio::test]
+async fn what_went_wrong_in_becoming_ready_again_is_the_error_of_the_inner_service() {
+    let (provider, mut senders) = waiting(1);
+    let (mut service, mut handle) = spawn(provider);
+    handle.allow(1);
+    assert_ready_ok!(service.poll_ready());
+    let mut response = task::spawn(service.call(bearer()));
+    assert_pending!(response.poll());
+    handle.send_error("out of order");
+    senders.remove(0).send(Ok(provider::alice())).unwrap();
+    assert_eq!(
+        assert_ready_err!(response.poll()).to_string(),
+        "out of order"
+    );
+}
+
+#[tokio::test]
+async fn a_body_that_was_waited_for_goes_to_a_service_that_is_ready_again() {
+    type Inside = mock::Mock<Request<RequestBody<Sent>>, Response<Full<Bytes>>>;
+    for fails in [false, true] {
+        let layers = ServiceBuilder::new()
+            .layer(AuthLayer::new(Answering::accepting()))
+            .layer(McpScopesLayer::new(open_policy()));
+        let (mock, mut handle): (Inside, _) = mock::pair();
+        let mut service = layers.service(mock);
+        handle.allow(1);
+        let (sender, body) = sent();
+        let mut response = task::spawn(service.ready().await.unwrap().call(posted(body)));
+        assert_pending!(response.poll());
+        handle.allow(0);
+        sender.send(PING).unwrap();
+        drop(sender);
+        assert_pending!(response.poll());
+        assert_pending!(task::spawn(handle.next_request()).poll());
+        if fails {
+            handle.send_error("out of order");
+            let error = assert_ready_err!(response.poll());
+            assert_eq!(error.to_string(), "out of order");
+            continue;
+        }
+        handle.allow(1);
+        assert!(response.is_woken());
+        assert_pending!(response.poll());
+        let (request, respond) = handle.next_request().await.unwrap();
+        let body = request.into_body().collect().await.unwrap().to_bytes();
+        assert_eq!(body, PING);
+        respond.send_response(Response::default());
+        assert_eq!(assert_ready_ok!(response.poll()).status(), 200);
+    }
+}
+
+#[tokio::test]
+async fn queues_and_load_shedding_behind_the_layer_work_after_a_wait() {
+    let (provider, senders) = waiting(2);
+    let buffered = ServiceBuilder::new()
+        .layer(AuthLayer::new(provider))
+        .layer(tower::buffer::BufferLayer::new(1))
+        .service(Counting::default());
+    let (mut first, mut second) = (buffered.clone(), buffered);
+    let mut one = task::spawn(ready(&mut first).await.call(bearer()));
+    assert_pending!(one.poll());
+    // The one place of the queue is not kept by the request that waits.
+    let mut two = task::spawn(ready(&mut second).await.call(bearer()));
+    assert_pending!(two.poll());
+    for sender in senders {
+        sender.send(Ok(provider::alice())).unwrap();
+    }
+    assert_eq!(one.await.unwrap().status(), 200);
+    assert_eq!(two.await.unwrap().status(), 200);
+
+    let (provider, mut senders) = waiting(1);
+    let limit = ConcurrencyLimitLayer::new(1).layer(Counting::default());
+    let mut busy = limit.clone();
+    let mut shedding = ServiceBuilder::new()
+        .layer(AuthLayer::new(provider))
+        .load_shed()
+        .service(limit);
+    let mut response = task::spawn(ready(&mut shedding).await.call(bearer()));
+    assert_pending!(response.poll());
+    ready(&mut busy).await;
+    senders.remove(0).send(Ok(provider::alice())).unwrap();
+    let error = assert_ready_err!(response.poll());
+    assert!(error.is::<tower::load_shed::error::Overloaded>(), "{error}");
+}
+
+#[tokio::test]
+async fn two_clones_behind_one_limit_take_no_turns_while_they_wait() {
     let (provider, mut senders) = waiting(2);
     let inner = Inner::default();
     let mut first = ServiceBuilder::new()
@@ -176,21 +510,20 @@ async fn two_clones_behind_one_limit_take_turns() {
     assert_pending!(one.poll());
     let mut two = task::spawn(async { ready(&mut second).await.call(bearer()).await });
     assert_pending!(two.poll());
+    // The later one is answered first.
+    senders.remove(1).send(Ok(provider::alice())).unwrap();
+    assert_eq!(assert_ready_ok!(two.poll()).status(), 200);
+    drop(two);
     senders
         .remove(0)
         .send(Err(AuthError::invalid("no")))
         .unwrap();
     assert_eq!(assert_ready_ok!(one.poll()).status(), 401);
-    // A refusal gives the permit back as soon as it is known.
-    assert!(two.is_woken());
-    assert_pending!(two.poll());
-    senders.remove(0).send(Ok(provider::alice())).unwrap();
-    assert_eq!(assert_ready_ok!(two.poll()).status(), 200);
     assert_eq!(inner.calls(), 1);
 }
 
 #[tokio::test]
-async fn a_dropped_request_gives_back_the_ready_service_and_stops_waiting() {
+async fn a_dropped_request_stops_waiting() {
     let (provider, mut senders) = waiting(1);
     let inner = Inner::default();
     let mut service = ServiceBuilder::new()
@@ -199,7 +532,6 @@ async fn a_dropped_request_gives_back_the_ready_service_and_stops_waiting() {
         .service(inner.handle());
     let mut response = task::spawn(ready(&mut service).await.call(bearer()));
     assert_pending!(response.poll());
-    assert_pending!(task::spawn(ready(&mut service)).poll());
     drop(response);
     assert_ready!(task::spawn(ready(&mut service)).poll());
     assert!(senders.remove(0).is_closed());
@@ -225,7 +557,7 @@ async fn an_answer_that_is_ready_clones_nothing() {
 }
 
 #[tokio::test]
-async fn an_answer_that_waits_clones_once() {
+async fn an_answer_that_waits_clones_once_to_give_readiness_back_and_once_to_be_called() {
     let (provider, mut senders) = waiting(1);
     let inner = Inner::default();
     let mut service = AuthLayer::new(provider).layer(inner.handle());
@@ -233,7 +565,7 @@ async fn an_answer_that_waits_clones_once() {
     assert_pending!(response.poll());
     senders.remove(0).send(Ok(provider::alice())).unwrap();
     assert_ready_ok!(response.poll());
-    assert_eq!((inner.calls(), inner.clones()), (1, 1));
+    assert_eq!((inner.calls(), inner.clones()), (1, 2));
 }
 
 #[derive(Debug, PartialEq, Eq)]

@@ -12,6 +12,7 @@ use super::layer::State;
 use crate::auth::ResponseBody;
 use crate::credential::RequestHead;
 use crate::error::AuthError;
+use crate::readiness;
 use crate::refusal::{Answer, refuse, server_error};
 use crate::telemetry::{self, Case, Stage};
 
@@ -47,9 +48,18 @@ impl<S> FailedAttempts<S> {
     }
 }
 
+impl<S: Clone> FailedAttempts<S> {
+    fn respond<B, F>(&mut self, answer: Answer<B>) -> ResponseFuture<B, F> {
+        if answer.waits() {
+            readiness::give_back(&mut self.inner);
+        }
+        ResponseFuture::respond(answer)
+    }
+}
+
 impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for FailedAttempts<S>
 where
-    S: Service<Request<ReqBody>, Response = Response<ResBody>>,
+    S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone,
     ReqBody: Body,
 {
     type Response = Response<ResponseBody<ResBody>>;
@@ -64,7 +74,7 @@ where
         let head = RequestHead::of(&request);
         let Some(client) = self.state.client(head) else {
             telemetry::no_client_address();
-            return ResponseFuture::respond(Answer::to(request, server_error()));
+            return self.respond(Answer::to(request, server_error()));
         };
         let (context, case) = (self.state.context(), Case::new(Stage::Attempts, None));
         if let Some(left) = self.state.blocked(client) {
@@ -75,7 +85,7 @@ where
                     left.as_secs().saturating_add(1)
                 ));
             let refusal = refuse(error, context, head, case);
-            return ResponseFuture::respond(Answer::to(request, refusal));
+            return self.respond(Answer::to(request, refusal));
         }
         case.accepted(head, &context.audit);
         let attempt = Attempt::new(Arc::clone(&self.state), client);

@@ -9,6 +9,7 @@ use tower_service::Service;
 use super::future::ResponseFuture;
 use super::judge::{Decision, State};
 use super::{Authenticate, ResponseBody};
+use crate::readiness::{self, Held};
 use crate::refusal::Answer;
 
 /// The service made by an [`AuthLayer`](super::AuthLayer).
@@ -54,18 +55,21 @@ where
 
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
         match self.state.decide(&mut request) {
-            Decision::Respond(response) => ResponseFuture::respond(Answer::to(request, response)),
+            Decision::Respond(response) => {
+                let answer = Answer::to(request, response);
+                if answer.waits() {
+                    readiness::give_back(&mut self.inner);
+                }
+                ResponseFuture::respond(answer)
+            }
             Decision::GoOn(afterwards) => {
                 ResponseFuture::inner(self.inner.call(request), afterwards)
             }
             Decision::Wait(header, waiting, pending) => {
                 let locations = self.state.held_locations();
                 let held = self.state.admission(header).held(waiting, locations);
-                // The service that was polled ready must be the one that is called:
-                // https://docs.rs/tower/latest/tower/trait.Service.html#be-careful-when-cloning-inner-services
-                let not_ready_inner = self.inner.clone();
-                let ready_inner = std::mem::replace(&mut self.inner, not_ready_inner);
-                ResponseFuture::wait(held, pending, ready_inner, request)
+                let inner = Held::take(&mut self.inner);
+                ResponseFuture::wait(held, pending, inner, request)
             }
         }
     }

@@ -57,6 +57,11 @@ impl<B> Answer<B> {
         Self::at_once(response)
     }
 
+    /// Whether the response waits for the body of its request.
+    pub(crate) fn waits(&self) -> bool {
+        self.unread.is_some()
+    }
+
     /// The response, when it is time.
     ///
     /// # Panics

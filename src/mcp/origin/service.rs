@@ -10,6 +10,7 @@ use super::future::ResponseFuture;
 use super::layer::State;
 use crate::auth::ResponseBody;
 use crate::credential::RequestHead;
+use crate::readiness;
 use crate::refusal::{Answer, refuse};
 use crate::telemetry::{Case, Stage};
 
@@ -47,7 +48,7 @@ impl<S> OriginService<S> {
 
 impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for OriginService<S>
 where
-    S: Service<Request<ReqBody>, Response = Response<ResBody>>,
+    S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone,
     ReqBody: Body,
 {
     type Response = Response<ResponseBody<ResBody>>;
@@ -68,7 +69,11 @@ where
             }
             Err(error) => {
                 let refusal = refuse(error, context, head, case);
-                ResponseFuture::respond(Answer::to(request, refusal))
+                let answer = Answer::to(request, refusal);
+                if answer.waits() {
+                    readiness::give_back(&mut self.inner);
+                }
+                ResponseFuture::respond(answer)
             }
         }
     }
