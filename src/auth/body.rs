@@ -89,12 +89,19 @@ impl<B: Body<Data = Bytes>> Body for ResponseBody<B> {
         // Before the body is asked: one that always has more to say ends as well.
         if !deadline.is_over() {
             let frame = body.as_mut().poll_frame(cx);
+            if let (Poll::Ready(Some(Ok(frame))), Some(words)) = (&frame, &mut deadline.words)
+                && let Some(data) = frame.data_ref()
+            {
+                words.heard(data);
+            }
             if frame.is_ready() || deadline.poll_over(cx).is_pending() {
                 return frame;
             }
         }
         telemetry::stream_ended();
-        let last = deadline.grpc.map(refusal::grpc_end);
+        let said = deadline.words.as_mut().and_then(|words| words.say());
+        let said = said.map(Frame::data);
+        let last = deadline.grpc.map(refusal::grpc_end).or(said);
         // The inner service learns of it now, not when the client has gone.
         kind.set(Kind::Ended);
         Poll::Ready(last.map(Ok))

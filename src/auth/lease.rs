@@ -8,6 +8,7 @@ use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, Method, Request};
 use tokio::time::{Instant, Sleep};
 
+use super::last_words::LastWords;
 use crate::clock::Clock;
 use crate::credential::trim;
 use crate::error::ConfigError;
@@ -130,6 +131,7 @@ impl Lease {
             clock: self.clock,
             grpc: content_type.and_then(Media::of_content_type),
             polled: false,
+            words: None,
             sleep: None,
         })
     }
@@ -145,13 +147,14 @@ fn is_event_stream(content_type: &[u8]) -> bool {
 }
 
 /// When a body ends, whatever else it has to say.
-#[derive(Debug)]
 pub(super) struct Deadline {
     ends: Duration,
     clock: Clock,
     /// The form its end takes.
     pub(super) grpc: Option<Media>,
     pub(super) polled: bool,
+    /// What is said before the end.
+    pub(super) words: Option<Box<dyn LastWords>>,
     /// Made when there is something to wait for.
     sleep: Option<Pin<Box<Sleep>>>,
 }

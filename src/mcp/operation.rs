@@ -90,6 +90,8 @@ impl<'a> Messages<'a> {
 #[derive(Debug)]
 pub(super) struct Message<'a> {
     pub(super) kind: Kind,
+    /// That of a request, as JSON.
+    pub(super) id: Option<&'a str>,
     /// Empty for an answer.
     pub(super) method: Cow<'a, str>,
     pub(super) target: Target<'a>,
@@ -161,6 +163,7 @@ impl<'a> Message<'a> {
         };
         Ok(Self {
             kind,
+            id: id.filter(|_| kind == Kind::Request),
             method,
             target,
             arguments: params.arguments,

@@ -15,9 +15,10 @@ use http_body_util::{BodyExt, Full};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio_test::task;
 use tokio_test::{assert_pending, assert_ready};
-use tower::{BoxError, Layer, Service, ServiceExt};
+use tower::{BoxError, Layer, Service, ServiceBuilder, ServiceExt};
 use tower_mcp_auth::api_key::ApiKey;
 use tower_mcp_auth::auth::{Accepted, AuthLayer, Authenticate, Authentication, ResponseBody};
+use tower_mcp_auth::mcp::{McpScopesLayer, ScopePolicy};
 use tower_mcp_auth::{
     ApiKeyLayer, Challenge, Clock, Credential, JwtLayer, Location, Principal, RequestHead,
 };
@@ -592,6 +593,197 @@ fn outside_a_runtime_streams_end_with_the_next_frame() {
     say(&feeder, "too late");
     assert!(next.is_woken());
     assert!(assert_ready!(next.poll()).is_none());
+}
+
+const CALL: &str = r#"{"jsonrpc":"2.0","id":7,"method":"ping"}"#;
+const RECENT: &str = "2026-07-28";
+
+/// What the error in the place of an answer is.
+fn expired(id: &str) -> String {
+    format!(
+        "event: message\ndata: {{\"jsonrpc\":\"2.0\",\"id\":{id},\"error\":{{\"code\":401,\
+         \"message\":\"the access token expired while this ran; ask again\"}}}}\n\n"
+    )
+}
+
+/// What is said in answer to a POST by the time its credential has ended: the frames of the
+/// server, and what comes after them.
+async fn said_in_the_end(
+    version: Option<&'static str>,
+    body: &str,
+    headers: &[(&'static str, &'static str)],
+    frames: &[&'static str],
+) -> String {
+    let clocks = Clocks::new();
+    let policy = ScopePolicy::builder().build().unwrap();
+    let mut service = Streaming::default();
+    for (name, value) in headers {
+        service
+            .headers
+            .insert(*name, HeaderValue::from_static(value));
+    }
+    let layers = ServiceBuilder::new()
+        .layer(clocks.jwt())
+        .layer(McpScopesLayer::new(policy));
+    let mut request = request(Method::POST, 300);
+    let head = request.headers_mut();
+    head.insert("content-type", HeaderValue::from_static("application/json"));
+    if let Some(version) = version {
+        let version = HeaderValue::from_static(version);
+        head.insert("mcp-protocol-version", version);
+        head.insert("mcp-method", HeaderValue::from_static("ping"));
+    }
+    *request.body_mut() = Full::from(body.to_owned());
+    let response = layers.service(service.clone()).oneshot(request).await;
+    let response = response.unwrap();
+    assert_eq!(response.status(), 200);
+    let mut answer = Box::pin(response.into_body());
+    let feeder = service.feeder();
+    let mut heard = String::new();
+    for frame in frames {
+        say(&feeder, frame);
+        let frame = answer.frame().await.unwrap().unwrap();
+        heard.push_str(std::str::from_utf8(frame.data_ref().unwrap()).unwrap());
+    }
+    let mut next = task::spawn(answer.frame());
+    assert_pending!(next.poll());
+    clocks.advance(Duration::from_secs(960)).await;
+    let last = assert_ready!(next.poll());
+    drop(next);
+    assert!(feeder.is_closed());
+    let Some(last) = last else {
+        return heard;
+    };
+    assert!(answer.frame().await.is_none());
+    heard.push_str(std::str::from_utf8(&last.unwrap().into_data().unwrap()).unwrap());
+    heard
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_ends_before_its_answer_says_so_where_it_cannot_be_resumed() {
+    let sse = &[("content-type", SSE)][..];
+    let note = "data: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/message\"}\n\n";
+    let with_id = "id: 1\ndata: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/message\"}\n\n";
+    for (version, frames, adds) in [
+        (Some(RECENT), &[][..], expired("7")),
+        (Some(RECENT), &[note], expired("7")),
+        // Nothing is resumed there, whatever the ids are good for.
+        (Some(RECENT), &[with_id], expired("7")),
+        (Some("2025-11-25"), &[note], expired("7")),
+        (None, &[], expired("7")),
+        (None, &[note], expired("7")),
+        // Clients come back for the answer.
+        (Some("2025-11-25"), &[with_id], String::new()),
+        (None, &[note, with_id], String::new()),
+        (None, &["id:5\r\ndata: \r\n\r\n"], String::new()),
+        // No id to come back with.
+        (
+            None,
+            &["id\ndata: \n\n", "id: \ndata:\n\n", ": id: 1\n\n"],
+            expired("7"),
+        ),
+        // It was answered.
+        (
+            Some(RECENT),
+            &["data: {\"jsonrpc\":\"2.0\",\"id\":7,\"result\":{}}\n\n"],
+            String::new(),
+        ),
+        (
+            Some(RECENT),
+            &["data: {\"result\":{},\n", "data: \"id\": 7}\r\r"],
+            String::new(),
+        ),
+        (
+            Some(RECENT),
+            &["data: {\"id\":7,\"err", "or\":{}}\n\n"],
+            String::new(),
+        ),
+        // Something else was: a request of the server, an answer to another.
+        (
+            Some(RECENT),
+            &["data: {\"id\":7,\"method\":\"ping\"}\n\n"],
+            expired("7"),
+        ),
+        (
+            Some(RECENT),
+            &["data: {\"id\":8,\"result\":{}}\n\n"],
+            expired("7"),
+        ),
+        (
+            Some(RECENT),
+            &["data: {\"id\":7,\"params\":{\"result\":1}}\n\n"],
+            expired("7"),
+        ),
+        // What was cut is ended first.
+        (
+            Some(RECENT),
+            &["data: {\"par"],
+            format!("\n\n{}", expired("7")),
+        ),
+        (Some(RECENT), &["event: x\n"], format!("\n{}", expired("7"))),
+        (
+            Some(RECENT),
+            &["event: x\r"],
+            format!("\n\n{}", expired("7")),
+        ),
+        (
+            Some(RECENT),
+            &["event: x\r\n"],
+            format!("\n{}", expired("7")),
+        ),
+        (
+            Some(RECENT),
+            &[note, ": ping"],
+            format!("\n\n{}", expired("7")),
+        ),
+        (Some(RECENT), &["data: x\r\n\r", "\n"], expired("7")),
+    ] {
+        let heard = said_in_the_end(version, CALL, sse, frames).await;
+        assert_eq!(heard, frames.concat() + &adds, "{version:?} {frames:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_end_says_nothing_where_it_would_be_no_event_or_no_answer() {
+    let call = |id: &str| CALL.replace('7', id);
+    let long = format!("\"{}\"", "x".repeat(200));
+    let sse = &[("content-type", SSE)][..];
+    let none = String::new;
+    for (body, headers, adds) in [
+        (call("\"a b\""), sse, expired("\"a b\"")),
+        (call(&long), sse, expired(&long)),
+        (call("-1.5e3"), sse, expired("-1.5e3")),
+        (
+            CALL.to_owned(),
+            &[("content-type", "text/event-stream; charset=utf-8")],
+            expired("7"),
+        ),
+        (
+            CALL.to_owned(),
+            &[("content-type", "application/json")],
+            none(),
+        ),
+        (CALL.to_owned(), &[], none()),
+        (
+            CALL.to_owned(),
+            &[("content-type", SSE), ("content-encoding", "gzip")],
+            none(),
+        ),
+        (CALL.replace("\"id\":7,", ""), sse, none()),
+        (
+            r#"{"jsonrpc":"2.0","id":7,"result":{}}"#.to_owned(),
+            sse,
+            none(),
+        ),
+    ] {
+        let heard = said_in_the_end(Some(RECENT), &body, headers, &[]).await;
+        assert_eq!(heard, adds, "{body} {headers:?}");
+    }
+    // A batch of an earlier revision: what is left of it.
+    let batch = format!("[{},{},{}]", call("1"), call("\"two\""), call("3"));
+    let answered = "data: [{\"jsonrpc\":\"2.0\",\"id\":\"two\",\"result\":{}}]\n\n";
+    let heard = said_in_the_end(None, &batch, sse, &[answered]).await;
+    assert_eq!(heard, format!("{answered}{}{}", expired("1"), expired("3")));
 }
 
 #[test]
