@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 
 use crate::clock::Clock;
+use crate::error::AuthError;
 use crate::observe::Observe;
 use crate::scopes::{AskedScopes, Scopes, to_announce};
 use crate::telemetry::{self, Audit, Told};
@@ -265,6 +266,13 @@ impl PartialEq for Advertised {
 
 impl Eq for Advertised {}
 
+/// What becomes of a request with a bad credential.
+pub(crate) enum Settled {
+    Refused(AuthError),
+    /// It goes on, and what stands against it is told.
+    Passes(AuthError),
+}
+
 /// All that the refusals behind one layer need: it travels with the request, so that a
 /// layer further in refuses in the same words.
 #[derive(Clone, Debug)]
@@ -309,6 +317,18 @@ impl RefusalContext {
     /// leads them to metadata of this crate, so that no token of theirs can have more.
     pub(crate) fn learnable(&self) -> Option<Scopes> {
         self.challenges.iter().find_map(Challenge::learnable)
+    }
+
+    /// What is carried out of all that stands against a credential.
+    pub(crate) fn settle(&self, error: AuthError) -> Settled {
+        let refused = |error: &AuthError| !self.observes(error.reason());
+        if refused(&error) {
+            return Settled::Refused(error.alone());
+        }
+        match error.also().iter().find(|other| refused(other)) {
+            Some(other) => Settled::Refused(other.clone().alone()),
+            None => Settled::Passes(error),
+        }
     }
 
     /// Whether a request is let pass that is to be refused for this.

@@ -10,6 +10,7 @@ use std::time::Duration;
 use http::StatusCode;
 
 use crate::principal::{Principal, PrincipalId};
+use crate::reason::{self, Standing};
 use crate::scopes::Scopes;
 
 /// How many characters of a value sent by a peer reach a trace.
@@ -160,7 +161,27 @@ struct Inner {
     retry_after: Option<Duration>,
     /// An event of its own told the operator already; strangers can repeat this one.
     reported: bool,
+    /// In a box, because few errors have it.
+    aside: Option<Box<Aside>>,
 }
+
+/// What an error tells the auth layer alone, for a request that may be let pass.
+#[derive(Clone, Default)]
+struct Aside {
+    /// Whose credential it is, by what is known of it.
+    holder: Option<Principal>,
+    /// What else stands against the credential.
+    also: Vec<AuthError>,
+}
+
+impl PartialEq for Aside {
+    fn eq(&self, other: &Self) -> bool {
+        let holder = |aside: &Self| aside.holder.as_ref().map(|holder| holder.id().clone());
+        self.also == other.also && holder(self) == holder(other)
+    }
+}
+
+impl Eq for Aside {}
 
 impl AuthError {
     fn new(kind: AuthErrorKind, reason: &'static str, description: &'static str) -> Self {
@@ -173,6 +194,7 @@ impl AuthError {
             principal: None,
             retry_after: None,
             reported: false,
+            aside: None,
         }))
     }
 
@@ -314,10 +336,83 @@ impl AuthError {
         self
     }
 
+    /// Says that the credential was issued to this principal, which was proven, and that only
+    /// its time, or the scopes granted with it, are at fault.
+    ///
+    /// Where a layer [only observes](crate::AuthLayer::dangerously_observe_only_for) the reason,
+    /// layers for scopes then let the request do what the principal may do, and no more. Without
+    /// this they let it do what needs no scope. For reasons of this crate that say anything else
+    /// of a credential (`audience_mismatch`, `bad_signature`, …) it changes nothing.
+    ///
+    /// ```
+    /// use tower_mcp_auth::{AuthError, Principal};
+    ///
+    /// let alice = Principal::builder("badge").subject("alice").build();
+    /// let error = AuthError::invalid("badge_expired").proven(alice);
+    /// assert_eq!(error.principal_id().unwrap().to_string(), "badge|sub=alice");
+    /// ```
+    #[must_use]
+    pub fn proven(mut self, principal: Principal) -> Self {
+        self.aside().holder = Some(principal);
+        self
+    }
+
+    /// Adds what else the credential would be refused for.
+    #[cfg(feature = "jwt")]
+    pub(crate) fn and_also(mut self, others: impl IntoIterator<Item = Self>) -> Self {
+        let mut others = others.into_iter().peekable();
+        if others.peek().is_some() {
+            self.aside().also.extend(others);
+        }
+        self
+    }
+
+    fn aside(&mut self) -> &mut Aside {
+        self.0.aside.get_or_insert_default()
+    }
+
+    /// What else the credential would be refused for.
+    pub(crate) fn also(&self) -> &[Self] {
+        self.0.aside.as_ref().map_or(&[], |aside| &aside.also)
+    }
+
+    /// Whose credential it says it is, proven or not.
+    #[cfg(feature = "oauth")]
+    pub(crate) fn holder(&self) -> Option<&Principal> {
+        self.0.aside.as_ref()?.holder.as_ref()
+    }
+
+    /// Without whose it is.
+    #[cfg(feature = "oauth")]
+    pub(crate) fn without_holder(mut self) -> Self {
+        self.aside().holder = None;
+        self
+    }
+
+    /// Whose credential it is, where that was proven.
+    pub(crate) fn proven_holder(&self) -> Option<&Principal> {
+        let aside = self.0.aside.as_ref()?;
+        let holder = aside.holder.as_ref()?;
+        let allows = |error: &Self| {
+            let standing = reason::standing(error.reason());
+            standing.is_none_or(|standing| standing == Standing::Proven)
+        };
+        (allows(self) && aside.also.iter().all(allows)).then_some(holder)
+    }
+
+    /// Without what only the auth layer needs to know.
+    pub(crate) fn alone(mut self) -> Self {
+        if self.0.aside.is_some() {
+            self.0.principal = self.principal_id().cloned();
+            self.0.aside = None;
+        }
+        self
+    }
+
     /// The same of whoever is known to ask, if the error does not say already.
     pub(crate) fn asked_by(self, principal: Option<&Principal>) -> Self {
         match principal {
-            Some(principal) if self.0.principal.is_none() => self.of(principal),
+            Some(principal) if self.principal_id().is_none() => self.of(principal),
             _ => self,
         }
     }
@@ -397,9 +492,10 @@ impl AuthError {
     }
 
     /// Whose credential it was, where that is good: it does not suffice, or something else is
-    /// wrong.
+    /// wrong; or where it [was proven](Self::proven), and only its time is over.
     pub fn principal_id(&self) -> Option<&PrincipalId> {
-        self.0.principal.as_ref()
+        let proven = || self.proven_holder().map(Principal::id);
+        self.0.principal.as_ref().or_else(proven)
     }
 
     /// When to try again, where time will help.

@@ -9,8 +9,9 @@ use subtle::ConstantTimeEq;
 use super::digest::DigestKind;
 use super::format::Shape;
 use super::key::ApiKey;
+use crate::credential::RequestHead;
 use crate::error::{AuthError, ConfigError, quoted};
-use crate::principal::Identity;
+use crate::principal::{Identity, Principal};
 
 /// When a key is good.
 #[derive(Clone, Debug, Default)]
@@ -167,17 +168,35 @@ fn equal(one: &[u8; 32], other: &[u8; 32]) -> bool {
     bool::from(differ.ct_eq(&0))
 }
 
+/// Whether a refusal says whose key it was: to a layer that may let it pass, and to no other,
+/// because then it is less work to refuse a key that never was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Proof {
+    Dropped,
+    Kept,
+}
+
+impl Proof {
+    pub(super) fn of(head: RequestHead<'_>) -> Self {
+        match head.needs_proof() {
+            true => Self::Kept,
+            false => Self::Dropped,
+        }
+    }
+}
+
 /// The key is refused. Every reason takes the same work and gives the client the same
 /// answer: that a key was ever good is none of a stranger's business.
 pub(super) fn refused(
     shape: Option<Shape<'_>>,
     found: Option<&Entry>,
     fault: Option<&'static str>,
+    proof: Proof,
 ) -> AuthError {
     // Of a key that is not known alone; the work is done for all.
     let mistyped = shape.is_some_and(|shape| !shape.is_whole());
     let id = shape.map_or("", |shape| shape.id);
-    refused_as(id, mistyped, found, fault)
+    refused_as(id, mistyped, found, fault, proof)
 }
 
 pub(super) fn refused_as(
@@ -185,6 +204,7 @@ pub(super) fn refused_as(
     mistyped: bool,
     found: Option<&Entry>,
     fault: Option<&'static str>,
+    proof: Proof,
 ) -> AuthError {
     let reason = match (found, mistyped) {
         (Some(_), _) => fault.unwrap_or("unknown_api_key"),
@@ -192,12 +212,16 @@ pub(super) fn refused_as(
         (None, false) => "unknown_api_key",
     };
     let label = found.map_or(STRANGER, |entry| &entry.rest.label);
-    AuthError::invalid(reason)
+    let error = AuthError::invalid(reason)
         .with_description("The API key is not valid")
         .with_detail(match id {
             "" => format!("the presented key has no id, as it is no generated one; {label}"),
             id => format!("presented id {}, {label}", quoted(id)),
-        })
+        });
+    match (proof, found) {
+        (Proof::Kept, Some(entry)) => error.proven(Principal::of(Arc::clone(&entry.identity))),
+        _ => error,
+    }
 }
 
 /// The label of a key that is not known.

@@ -7,7 +7,7 @@ use http::HeaderName;
 use http::header::AUTHORIZATION;
 
 use super::digest::Pepper;
-use super::entry::Entry;
+use super::entry::{Entry, Proof};
 #[cfg(feature = "api-key-store")]
 use super::file::FileKeys;
 use super::key::ApiKey;
@@ -244,9 +244,9 @@ impl ApiKeys {
         self.clock = clock;
     }
 
-    fn find(&self, memory: &Memory, credential: &Credential<'_>) -> Authentication {
-        let keys = memory.keys.load();
-        let found = keys.find(credential.as_bytes(), memory.pepper.as_ref(), &self.clock);
+    fn find(&self, memory: &Memory, credential: &Credential<'_>, proof: Proof) -> Authentication {
+        let (keys, pepper) = (memory.keys.load(), memory.pepper.as_ref());
+        let found = keys.find(credential.as_bytes(), pepper, &self.clock, proof);
         Authentication::Ready(match found {
             Ok(entry) => Ok(accept(entry, self.hook.as_ref(), &self.clock)),
             Err(error) => Err(credential.refused(with_form(error, credential.as_bytes()))),
@@ -254,8 +254,8 @@ impl ApiKeys {
     }
 
     #[cfg(feature = "api-key-store")]
-    fn ask(&self, cache: &Arc<StoreCache>, key: &str) -> Authentication {
-        match cache.lookup(key, &self.clock) {
+    fn ask(&self, cache: &Arc<StoreCache>, key: &str, proof: Proof) -> Authentication {
+        match cache.lookup(key, &self.clock, proof) {
             Lookup::Found(entry) => {
                 Authentication::Ready(Ok(accept(&entry, self.hook.as_ref(), &self.clock)))
             }
@@ -264,14 +264,20 @@ impl ApiKeys {
                 asked,
                 self.hook.clone(),
                 self.clock.clone(),
+                proof,
             ))),
         }
     }
 }
 
 #[cfg(feature = "api-key-store")]
-async fn wait(asked: Asked, hook: Option<Hook>, clock: Clock) -> Result<Accepted, AuthError> {
-    let entry = asked.answer(&clock).await?;
+async fn wait(
+    asked: Asked,
+    hook: Option<Hook>,
+    clock: Clock,
+    proof: Proof,
+) -> Result<Accepted, AuthError> {
+    let entry = asked.answer(&clock, proof).await?;
     Ok(accept(&entry, hook.as_ref(), &clock))
 }
 
@@ -325,14 +331,15 @@ impl Authenticate for ApiKeys {
         true
     }
 
-    fn authenticate(&self, credential: &Credential<'_>, _: RequestHead<'_>) -> Authentication {
+    fn authenticate(&self, credential: &Credential<'_>, head: RequestHead<'_>) -> Authentication {
+        let proof = Proof::of(head);
         match &self.source {
-            Source::Memory(memory) => self.find(memory, credential),
+            Source::Memory(memory) => self.find(memory, credential, proof),
             #[cfg(feature = "api-key-store")]
-            Source::File(file) => self.find(file.watched(), credential),
+            Source::File(file) => self.find(file.watched(), credential, proof),
             #[cfg(feature = "api-key-store")]
             Source::Store(cache) => match credential.check() {
-                Ok(()) => self.ask(cache, credential.value()),
+                Ok(()) => self.ask(cache, credential.value(), proof),
                 Err(error) => Authentication::Ready(Err(error)),
             },
         }

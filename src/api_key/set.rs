@@ -6,7 +6,7 @@ use std::hash::{Hash, Hasher};
 use std::time::Duration;
 
 use super::digest::{DigestKind, KeyDigest, Pepper};
-use super::entry::{Entry, is_same, refused};
+use super::entry::{Entry, Proof, is_same, refused};
 use super::format::Shape;
 use super::key::{ApiKey, LENGTHS};
 use crate::clock::Clock;
@@ -137,9 +137,10 @@ impl KeySet {
         key: &[u8],
         pepper: Option<&Pepper>,
         clock: &Clock,
+        proof: Proof,
     ) -> Result<&Entry, AuthError> {
         if !LENGTHS.contains(&key.len()) {
-            return Err(refused(Shape::of(text(key)), None, None));
+            return Err(refused(Shape::of(text(key)), None, None, proof));
         }
         let digest = sha256(&[key]);
         let entry = self.entry(&digest);
@@ -147,7 +148,7 @@ impl KeySet {
         let is_plain = |entry: &Entry| !(self.has_times || self.has_digests || entry.has_limits());
         match entry.filter(|_| same) {
             Some(entry) if is_plain(entry) => Ok(entry),
-            found => self.judge(key, found, pepper, clock),
+            found => self.judge(key, found, pepper, clock, proof),
         }
     }
 
@@ -158,6 +159,7 @@ impl KeySet {
         found: Option<&'s Entry>,
         pepper: Option<&Pepper>,
         clock: &Clock,
+        proof: Proof,
     ) -> Result<&'s Entry, AuthError> {
         // Looked at once, for known and unknown keys.
         let seen = self.has_digests.then(|| Shape::of(text(key)));
@@ -180,7 +182,7 @@ impl KeySet {
         let fault = found.and_then(|entry| entry.fault(now));
         match (found, fault) {
             (Some(entry), None) => Ok(entry),
-            (found, fault) => Err(refused(shape, found, fault)),
+            (found, fault) => Err(refused(shape, found, fault, proof)),
         }
     }
 

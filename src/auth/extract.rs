@@ -47,7 +47,7 @@ impl<S: Sync> FromRequestParts<S> for Principal {
                  credential: its path is public, or credentials are optional",
             )
         });
-        let case = Case::new(Stage::Handler, None);
+        let case = Case::new(Stage::Handler, caller.known());
         let response = refuse(error, caller.context, (&*parts).into(), case);
         Err(PrincipalRejection::new(response))
     }

@@ -10,13 +10,15 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use super::judge::Waiting;
+use super::last_words::EndOfStream;
 use super::lease::{Lease, Streams};
 use super::{Accepted, PendingAuthentication, ResponseBody};
-use crate::challenge::RefusalContext;
+use crate::challenge::{RefusalContext, Settled};
 use crate::credential::{self, Location, RequestHead};
 use crate::error::AuthError;
 use crate::observe::Observed;
 use crate::principal::{NoPrincipal, Principal};
+use crate::readiness::Held;
 use crate::refusal::{self, Answer, refuse};
 use crate::telemetry::Case;
 
@@ -55,13 +57,16 @@ impl Afterwards {
         context: &Arc<RefusalContext>,
         observed: Option<AuthError>,
     ) -> Self {
+        let proven = observed.as_ref().and_then(AuthError::proven_holder);
+        let proven = proven.map(|holder| holder.clone().with_context(context));
         let extensions = request.extensions_mut();
         if let Some(before) = extensions.remove::<Principal>() {
             context.tell_if_twice(before.context());
         }
         extensions.insert(NoPrincipal {
             context: Arc::clone(context),
-            observed: observed.clone(),
+            observed: observed.clone().map(AuthError::alone),
+            proven,
         });
         Self {
             observed,
@@ -81,12 +86,15 @@ impl Afterwards {
             response.headers_mut().extend(*headers);
         }
         if let Some(error) = self.observed.take() {
-            Observed::tell(response.extensions_mut(), error);
+            Observed::tell(response.extensions_mut(), error.alone());
         }
-        let deadline = self
+        let mut deadline = self
             .lease
             .take()
             .and_then(|lease| lease.deadline(response.headers()));
+        if let Some(deadline) = &mut deadline {
+            deadline.words = EndOfStream::take(&mut response);
+        }
         response.map(|body| ResponseBody::until(body, deadline))
     }
 }
@@ -123,11 +131,12 @@ impl HeldAdmission {
             }
             Err(error) => error,
         };
-        let locations = match &self.locations {
-            Some(locations) if self.context.observes(error.reason()) => locations,
-            _ => return Err(refuse(error, &self.context, head, case)),
+        let error = match self.context.settle(error) {
+            Settled::Refused(error) => return Err(refuse(error, &self.context, head, case)),
+            Settled::Passes(error) => error,
         };
         case.observed(&error, head, &self.context.audit);
+        let locations = self.locations.as_deref().unwrap_or_default();
         credential::strip(locations, request.headers_mut());
         Ok(Afterwards::of_nobody(request, &self.context, Some(error)))
     }
@@ -198,7 +207,11 @@ pin_project! {
             pending: PendingAuthentication,
             // Taken together when the answer is there. In a box, because few requests wait,
             // and the future of each is as large as this.
-            held: Option<Box<(HeldAdmission, S, Request<ReqBody>)>>,
+            held: Option<Box<(HeldAdmission, Held<S>, Request<ReqBody>)>>,
+        },
+        // Accepted, and not ready any more.
+        GoOn {
+            accepted: Option<Box<(Afterwards, Held<S>, Request<ReqBody>)>>,
         },
         Inner {
             #[pin]
@@ -215,13 +228,13 @@ impl<S, ReqBody, F> ResponseFuture<S, ReqBody, F> {
     pub(super) fn wait(
         admission: HeldAdmission,
         pending: PendingAuthentication,
-        ready_inner: S,
+        inner: Held<S>,
         request: Request<ReqBody>,
     ) -> Self {
         Self {
             state: State::Wait {
                 pending,
-                held: Some(Box::new((admission, ready_inner, request))),
+                held: Some(Box::new((admission, inner, request))),
             },
         }
     }
@@ -241,7 +254,7 @@ impl<S, ReqBody, F> ResponseFuture<S, ReqBody, F> {
 
 impl<S, ReqBody, ResBody, E> Future for ResponseFuture<S, ReqBody, S::Future>
 where
-    S: Service<Request<ReqBody>, Response = Response<ResBody>, Error = E>,
+    S: Service<Request<ReqBody>, Response = Response<ResBody>, Error = E> + Clone,
     ReqBody: Body,
 {
     type Output = Result<Response<ResponseBody<ResBody>>, E>;
@@ -251,17 +264,33 @@ where
         loop {
             let next = match state.as_mut().project() {
                 StateProj::Wait { pending, held } => {
-                    let answer = ready!(pending.as_mut().poll(cx));
+                    let Poll::Ready(answer) = pending.as_mut().poll(cx) else {
+                        if let Some(held) = held {
+                            held.1.give_back();
+                        }
+                        return Poll::Pending;
+                    };
                     let held = held.take().expect("ResponseFuture polled after completion");
-                    let (admission, mut inner, mut request) = *held;
+                    let (admission, inner, mut request) = *held;
                     match admission.conclude(&mut request, answer) {
-                        Ok(afterwards) => State::Inner {
-                            future: inner.call(request),
-                            afterwards,
+                        Ok(afterwards) => State::GoOn {
+                            accepted: Some(Box::new((afterwards, inner, request))),
                         },
                         Err(refusal) => State::Respond {
                             answer: Answer::to(request, refusal),
                         },
+                    }
+                }
+                StateProj::GoOn { accepted } => {
+                    if let Some(accepted) = accepted {
+                        ready!(accepted.1.poll_ready(cx))?;
+                    }
+                    let accepted = accepted.take();
+                    let (afterwards, mut inner, request) =
+                        *accepted.expect("ResponseFuture polled after completion");
+                    State::Inner {
+                        future: inner.call(request),
+                        afterwards,
                     }
                 }
                 StateProj::Inner { future, afterwards } => {

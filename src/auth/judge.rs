@@ -6,6 +6,7 @@ use http::{HeaderName, Request, Response};
 use super::future::{Admission, Afterwards};
 use super::settings::Settings;
 use super::{Authenticate, Authentication, PendingAuthentication, unaccepted};
+use crate::challenge::Settled;
 use crate::credential::{self, Location, RequestHead};
 use crate::error::AuthError;
 use crate::observe::Observe;
@@ -57,11 +58,13 @@ impl<P: Authenticate> State<P> {
             Err(error) => error,
         };
         let (head, context) = (self.head(request), &self.settings.context);
-        if context.observes(error.reason()) {
-            case.observed(&error, head, &context.audit);
-            return Decision::GoOn(self.pass(request, Some(error)));
+        match context.settle(error) {
+            Settled::Refused(error) => Decision::Respond(refuse(error, context, head, case)),
+            Settled::Passes(error) => {
+                case.observed(&error, head, &context.audit);
+                Decision::GoOn(self.pass(request, Some(error)))
+            }
         }
-        Decision::Respond(refuse(error, context, head, case))
     }
 
     fn head<'r, B>(&self, request: &'r Request<B>) -> RequestHead<'r> {

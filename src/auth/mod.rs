@@ -12,7 +12,9 @@
 //!    that is malformed, are refused with 400; none, with 401 and a challenge, unless
 //!    credentials are [`optional`](AuthLayer::optional).
 //! 5. The provider says whose it is. If it need not wait, this costs neither a box nor a
-//!    clone of the inner service; if it must, the service that was polled ready is kept.
+//!    clone of the inner service. If it must, the readiness of the inner service is given back
+//!    (a permit of a limit, a place in a queue), and waited for again after the answer. The same
+//!    is done by every layer of this crate that waits for a body.
 //! 6. The credential is taken out of the request, the [`Principal`](crate::Principal) put
 //!    into its extensions, and the inner service called.
 //!
@@ -177,10 +179,33 @@
 //!   [`stream_max_life`](AuthLayer::stream_max_life) is set.
 //!
 //! The end is a clean one, after which MCP clients connect again, with a new token. A gRPC
-//! stream ends with `grpc-status: 16`. A body of known size, or with a `Content-Length`, is
+//! stream ends with `grpc-status: 16`. An event stream that answers a POST, behind an
+//! [`McpScopesLayer`](crate::mcp::McpScopesLayer), which reads what was asked, ends with a
+//! JSON-RPC error for each request that is still without an answer (code 401, `the access token
+//! expired while this ran; ask again`): at revision 2026-07-28 always, because nothing can be
+//! resumed there, and before where no event had an `id`, because clients resume from that with
+//! `Last-Event-ID`, and a new token. A body of known size, or with a `Content-Length`, is
 //! left alone: it could only be cut. Streams are looked at with every frame, and woken by a
 //! timer of Tokio while they wait; outside a Tokio runtime they end with the next frame. A
 //! runtime whose timers are switched off panics.
+//!
+//! ## Streams that are not read
+//!
+//! A client that keeps its connection open and does not read fills the buffers between the server
+//! and itself. From then on the server asks the body for no frame, so the end of its credential is
+//! not noticed either: the client learns nothing more, but what stands behind the body is held
+//! until the connection ends. To watch such a stream from outside would cost every stream a task,
+//! a lock for each frame and a body that can be sent to other threads, so let the connection end:
+//!
+//! - On Linux set `TCP_USER_TIMEOUT` on accepted connections: the kernel then closes a connection
+//!   that has taken nothing for that long, a full receive window included, and the server drops
+//!   the body. Tried with 3 s, after which a server that wrote to a client that did not read got
+//!   `ETIMEDOUT`. In axum, with the crate `socket2` and its feature `all`:
+//!   `listener.tap_io(|stream| { let _ = SockRef::from(&*stream).set_tcp_user_timeout(Some(timeout)); })`.
+//! - Let a task that feeds a stream end at [`Principal::expires_at`](crate::Principal::expires_at)
+//!   itself: then only what is buffered is left.
+//! - A proxy in front that reads from the server and has a limit for how long its client may not
+//!   (nginx: `send_timeout`) does the same.
 //!
 //! # The body of a refused request
 //!
@@ -261,6 +286,7 @@ mod exempt;
 mod extract;
 mod future;
 mod judge;
+mod last_words;
 mod layer;
 mod lease;
 mod macros;
@@ -278,6 +304,7 @@ pub(crate) use self::exempt::{check_path, is_public};
 #[cfg(feature = "axum")]
 pub use self::extract::PrincipalRejection;
 pub use self::future::ResponseFuture;
+pub(crate) use self::last_words::{EndOfStream, LastWords};
 pub use self::layer::AuthLayer;
 pub(crate) use self::macros::auth_layer_newtype;
 pub use self::service::AuthService;

@@ -14,9 +14,8 @@ impl<P: Authenticate + Clone> AuthLayer<P> {
     /// has the error in [`Observed`](crate::Observed); there is one event for each, and a
     /// warning at start.
     ///
-    /// Layers further in observe as well. For a request without a principal they pass over
-    /// what follows from that; a principal that lacks scopes keeps its name and goes on; lists
-    /// are not filtered; a session id goes to the server as it was before it was bound. So do
+    /// Layers further in observe as well: a principal that lacks scopes keeps its name and goes
+    /// on; lists are not filtered; a session id goes to the server as it was before it was bound. So do
     /// [`Granted`](crate::scopes::Granted) and [`Principal::require`](crate::Principal::require)
     /// for a principal. Our own trouble (503) is let pass like any refusal.
     ///
@@ -34,12 +33,23 @@ impl<P: Authenticate + Clone> AuthLayer<P> {
     }
 
     /// [`dangerously_observe_only`](Self::dangerously_observe_only) for these
-    /// [reasons](crate::AuthError::reason); what is refused for another one is refused. Layers further
-    /// in go by the same list.
+    /// [reasons](crate::AuthError::reason); what is refused for another one is refused, and so is
+    /// a token against which both stand. Layers further in go by the same list.
     ///
     /// A token that is let pass for its claims (`audience_mismatch`, `expired`, …) has a good
     /// signature: it is verified first. What is found out without a key (`issuer_mismatch`,
     /// `not_a_jwt`, …) anybody can cause.
+    ///
+    /// What such a request may do further in depends on the credential:
+    ///
+    /// | reasons | layers for scopes, lists and sessions |
+    /// |---|---|
+    /// | `expired`, `expired_api_key`, `not_yet_valid`, `not_yet_valid_api_key`, `issued_in_the_future`, `missing_exp`, `insufficient_scope`, where nothing else is wrong with the credential, and what a provider of your own says was [proven](crate::AuthError::proven) | judge by the principal it was issued to: it can do what it could do with a good credential, and no more |
+    /// | all others: wrong audiences and issuers, revoked and inactive credentials, those that nobody vouches for, none at all, and our own trouble | judge as if it had no scopes. What needs one is refused, for what is wrong with the credential, unless `missing_credential` or `insufficient_scope` is in the list too. Its sessions are those of anonymous callers |
+    ///
+    /// Either way the request has no [`Principal`](crate::Principal). A JWT of a server that is
+    /// asked about it as well ([`introspect_jwts`](crate::oauth::Introspection::introspect_jwts)) counts as
+    /// revoked once it expired, because the server no longer says.
     ///
     /// ```
     /// use tower_mcp_auth::OAuthLayer;

@@ -22,6 +22,7 @@ mod backend;
 mod base64url;
 mod claims;
 mod compact;
+mod faults;
 mod json;
 mod key;
 mod kinds;
@@ -50,6 +51,7 @@ pub(crate) use self::claims::{Claims, ScopeClaim};
 pub(crate) use self::compact::{Compact, Header, HeaderBuffer, PayloadBuffer};
 #[cfg(feature = "oauth")]
 pub(crate) use self::compact::{Typ, is_jws, may_be_jws};
+pub(crate) use self::faults::Proven;
 pub(crate) use self::json::object;
 pub(crate) use self::key::{Candidates, KeySource, VerifyingKey, select};
 #[cfg(feature = "oauth")]

@@ -46,6 +46,15 @@ pub(crate) enum Mark {
     TokenType,
 }
 
+impl Mark {
+    pub(super) fn of(header: &Header<'_>) -> Self {
+        match header.typ {
+            Typ::AtJwt => Self::AtJwt,
+            _ => Self::None,
+        }
+    }
+}
+
 /// Whom a token must be meant for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Audience {
@@ -111,10 +120,8 @@ impl TokenProfile {
         claims: &Claims<'_>,
         now: Duration,
     ) -> Result<Duration, AuthError> {
-        if let Some(expected) = &self.issuer {
-            check_issuer(expected, claims.iss.as_deref())?;
-        }
-        self.check_content(mark_of(header), claims)?;
+        self.check_issuer(claims)?;
+        self.check_content(Mark::of(header), claims)?;
         self.check_life(claims, now)
     }
 
@@ -127,7 +134,7 @@ impl TokenProfile {
         claims: &Claims<'_>,
         now: Duration,
     ) -> Result<Duration, AuthError> {
-        if mark_of(header) != Mark::AtJwt {
+        if Mark::of(header) != Mark::AtJwt {
             check_kind(claims)?;
         }
         check_binding(claims)?;
@@ -135,11 +142,23 @@ impl TokenProfile {
     }
 
     fn check_life(&self, claims: &Claims<'_>, now: Duration) -> Result<Duration, AuthError> {
-        let exp = claims.exp.ok_or_else(|| {
-            AuthError::invalid("missing_exp").with_detail("the token never expires")
-        })?;
+        let exp = Self::exp(claims)?;
         self.check_times(exp, claims.nbf, claims.iat, now)?;
         Ok(exp)
+    }
+
+    /// Whether it is from the one issuer, where there is one.
+    pub(super) fn check_issuer(&self, claims: &Claims<'_>) -> Result<(), AuthError> {
+        match &self.issuer {
+            Some(expected) => check_issuer(expected, claims.iss.as_deref()),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn exp(claims: &Claims<'_>) -> Result<Duration, AuthError> {
+        claims
+            .exp
+            .ok_or_else(|| AuthError::invalid("missing_exp").with_detail("the token never expires"))
     }
 
     /// Judges what the claims say of the token, whoever vouches for them: its kind, whom it
@@ -148,11 +167,40 @@ impl TokenProfile {
         if mark != Mark::AtJwt {
             check_kind(claims)?;
         }
-        if let Some(unmet) = &claims.unmet {
-            return Err(AuthError::invalid("claim_mismatch")
-                .with_description("The access token is not accepted here")
-                .with_detail(unmet.as_str()));
-        }
+        check_required(claims)?;
+        self.check_meant_for(mark, claims)?;
+        check_binding(claims)
+    }
+
+    /// All that [`check_what_is_there`](Self::check_what_is_there) finds of the same.
+    pub(super) fn faults_of_what_is_there(mark: Mark, claims: &Claims<'_>) -> Vec<AuthError> {
+        let kind = match mark {
+            Mark::AtJwt => Ok(()),
+            _ => check_kind(claims),
+        };
+        let found = [kind, check_binding(claims)];
+        found.into_iter().filter_map(Result::err).collect()
+    }
+
+    /// All that the same checks find.
+    pub(crate) fn content_faults(&self, mark: Mark, claims: &Claims<'_>) -> Vec<AuthError> {
+        let kind = match mark {
+            Mark::AtJwt => Ok(()),
+            _ => check_kind(claims),
+        };
+        [
+            kind,
+            check_required(claims),
+            self.check_meant_for(mark, claims),
+            check_binding(claims),
+        ]
+        .into_iter()
+        .filter_map(Result::err)
+        .collect()
+    }
+
+    /// Whether this is the resource, or one of the clients, that the token is for.
+    fn check_meant_for(&self, mark: Mark, claims: &Claims<'_>) -> Result<(), AuthError> {
         if let Audience::OneOf(expected) = &self.audience {
             // What `token_use` may be was checked before.
             let is_access = mark != Mark::None
@@ -174,7 +222,7 @@ impl TokenProfile {
                 }
             }
         }
-        check_binding(claims)
+        Ok(())
     }
 
     /// Whether tokens of some clients are accepted without an audience.
@@ -285,13 +333,6 @@ pub(crate) fn check_algorithm(
     }
 }
 
-fn mark_of(header: &Header<'_>) -> Mark {
-    match header.typ {
-        Typ::AtJwt => Mark::AtJwt,
-        _ => Mark::None,
-    }
-}
-
 /// Refuses a token that is bound to a key.
 fn check_binding(claims: &Claims<'_>) -> Result<(), AuthError> {
     let Some(confirmation) = &claims.confirmation else {
@@ -315,7 +356,7 @@ pub(crate) fn check_scopes(required: &Scopes, principal: &Principal) -> Result<(
     let error = AuthError::insufficient_scope(required.clone());
     Err(error
         .with_detail(shortfall(required, principal))
-        .of(principal))
+        .proven(principal.clone()))
 }
 
 #[cold]
@@ -396,6 +437,16 @@ pub(crate) fn mismatch(expected: &str, got: &str) -> String {
         ""
     };
     format!("expected {}, got {}{hint}", quoted(expected), quoted(got))
+}
+
+/// Whether the claims are there that are asked for.
+fn check_required(claims: &Claims<'_>) -> Result<(), AuthError> {
+    match &claims.unmet {
+        None => Ok(()),
+        Some(unmet) => Err(AuthError::invalid("claim_mismatch")
+            .with_description("The access token is not accepted here")
+            .with_detail(unmet.as_str())),
+    }
 }
 
 /// Refuses ID tokens, refresh tokens, logout tokens and session tokens of the same issuer.

@@ -9,7 +9,7 @@ use crate::clock::Clock;
 use crate::credential::{Credential, Location, RequestHead};
 use crate::error::AuthError;
 use crate::jose::{
-    Claims, Compact, HeaderBuffer, PayloadBuffer, TokenLimits, TokenProfile, check_scopes,
+    Claims, Compact, HeaderBuffer, PayloadBuffer, Proven, TokenLimits, TokenProfile, check_scopes,
 };
 use crate::principal::Principal;
 use crate::scopes::Scopes;
@@ -64,12 +64,19 @@ impl Jwt {
         keys.verify(&compact, &candidates, alg)?;
         *proven = true;
         keys.headers.keep(&compact, &header);
-        if needs_proof {
-            self.profile.check_type(&header)?;
-        }
-        let exp = self
-            .profile
-            .check_claims(&header, &claims, self.clock.now())?;
+        let now = self.clock.now();
+        let exp = if needs_proof {
+            let token = Proven {
+                claims: &claims,
+                json: payload,
+                token,
+                required_scopes: &self.required_scopes,
+                now,
+            };
+            self.profile.judge_all(&header, &token, false, |_| false)?
+        } else {
+            self.profile.check_claims(&header, &claims, now)?
+        };
         let identity = self.profile.identity(&claims, payload, token)?;
         let principal = Principal::of(Arc::new(identity));
         check_scopes(&self.required_scopes, &principal)?;

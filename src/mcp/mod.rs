@@ -143,6 +143,7 @@ mod scopes;
 mod sealer;
 pub mod session;
 mod stack;
+mod unanswered;
 
 pub use self::body::RequestBody;
 pub use self::key::MacKey;

@@ -166,7 +166,7 @@ impl Listening {
         self.at = At::NewLine;
         let name = &self.line.name[..length.min(6)];
         // `id:`, with a value; an empty one says that there is none.
-        self.has_ids |= name.starts_with(b"id:") && name.len() > 3 && !(name == b"id: ");
+        self.has_ids |= name.starts_with(b"id:") && name.len() > 3 && name != b"id: ";
         if name.starts_with(b"data:") && self.data.len() <= MAX_EVENT {
             self.data.push(b'\n');
         }

@@ -14,9 +14,11 @@ use crate::auth::Accepted;
 use crate::clock::Moment;
 use crate::error::{AuthError, quoted};
 use crate::jose::{
-    Claims, Compact, HeaderBuffer, PayloadBuffer, check_scopes, is_jws, may_be_jws, mismatch,
+    Claims, Compact, HeaderBuffer, PayloadBuffer, Proven, check_scopes, is_jws, may_be_jws,
+    mismatch,
 };
 use crate::principal::Principal;
+use crate::scopes::Scopes;
 use crate::telemetry;
 
 /// What can be said of a token now.
@@ -74,7 +76,7 @@ impl OAuth {
         let cache = self.inner.tokens.as_ref();
         let cache = cache.map(|tokens| (tokens, TokenId::of(token.bytes)));
         if let Some((tokens, id)) = &cache {
-            let known = self.recall(tokens, id, now);
+            let known = self.recall(tokens, id, now, mode);
             // Who waited was counted before.
             if !mode.waited {
                 telemetry::token_cache(!matches!(known, Ok(None)));
@@ -141,7 +143,7 @@ impl OAuth {
         };
         match introspector.lookup(token, vouched)? {
             introspection::Lookup::Active(said) => self.accept(own.unwrap_or(Ok(said))?),
-            introspection::Lookup::Refused(error) => Err(error),
+            introspection::Lookup::Refused(error) => Err(self.with_scopes(error)),
             introspection::Lookup::Wait(asked) => Ok(Verdict::Ask(asked, own)),
         }
     }
@@ -166,7 +168,8 @@ impl OAuth {
         };
         let verdict = match verdict {
             Verdict::Ask(asked, own) => {
-                let said = asked.answer().await?;
+                let said = asked.answer().await;
+                let said = said.map_err(|error| self.with_scopes(error))?;
                 self.accept(own.unwrap_or(Ok(said))?)?
             }
             verdict => verdict,
@@ -187,6 +190,17 @@ impl OAuth {
         check_scopes(&self.required_scopes, &good.principal)?;
         let accepted = Accepted::by("oauth", good.principal, good.valid_until);
         Ok(Verdict::Accepted(accepted))
+    }
+
+    /// What an authorization server refuses a token for, and whether its scopes do not suffice
+    /// either: the server does not know which are needed.
+    fn with_scopes(&self, error: AuthError) -> AuthError {
+        let Some(holder) = error.holder() else {
+            return error;
+        };
+        let lacking = check_scopes(&self.required_scopes, holder).err();
+        let lacking = lacking.map(AuthError::alone);
+        error.and_also(lacking)
     }
 
     /// Checks all but the scopes. What needs no key comes first: a token that would be
@@ -266,8 +280,15 @@ impl OAuth {
         let exp = match judged {
             Some(exp) => exp,
             None => {
-                profile.check_type(&header)?;
-                judge()?
+                let proven = Proven {
+                    claims: &claims,
+                    json: payload,
+                    token,
+                    required_scopes: &self.required_scopes,
+                    now: now.wall,
+                };
+                let asks = |scopes: &Scopes| server.second_opinion(scopes).is_some();
+                profile.judge_all(&header, &proven, by_answer.is_some(), asks)?
             }
         };
         if let Some(introspector) = by_answer {
@@ -347,6 +368,7 @@ impl OAuth {
         tokens: &Tokens,
         id: &TokenId<'_>,
         now: Moment,
+        mode: Mode,
     ) -> Result<Option<GoodJwt>, AuthError> {
         let Some(known) = tokens.get(id, now) else {
             return Ok(None);
@@ -362,7 +384,13 @@ impl OAuth {
             return Ok(None);
         }
         let profile = &server.profile;
-        profile.check_times(known.exp, known.nbf, known.iat, now.wall)?;
+        if let Err(error) = profile.check_times(known.exp, known.nbf, known.iat, now.wall) {
+            return match mode.needs_proof {
+                // All that stands against it is found out where its claims are read.
+                true => Ok(None),
+                false => Err(error),
+            };
+        }
         let valid_until = Some(profile.valid_until(known.exp));
         let second_opinion = server.second_opinion(&known.identity.scopes).cloned();
         Ok(Some(GoodJwt {

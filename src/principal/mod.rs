@@ -254,6 +254,12 @@ impl Principal {
         &self.identity().provider
     }
 
+    /// The bytes of its claims, and of what was copied from them.
+    #[cfg(feature = "oauth")]
+    pub(crate) fn weight(&self) -> usize {
+        self.identity().weight()
+    }
+
     /// What a refusal of this principal says.
     pub(crate) fn context(&self) -> &Arc<RefusalContext> {
         self.context.as_ref().unwrap_or(RefusalContext::bare())

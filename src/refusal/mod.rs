@@ -7,7 +7,7 @@ mod json;
 mod jsonrpc;
 
 pub(crate) use self::answer::{Answer, Counts, Witness};
-pub(crate) use self::jsonrpc::{internal_error, internal_error_response};
+pub(crate) use self::jsonrpc::{expired_under_way, internal_error, internal_error_response};
 
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, RETRY_AFTER};
@@ -60,10 +60,11 @@ pub(crate) fn refuse_or_observe(
     head: RequestHead<'_>,
     case: Case<'_>,
 ) -> Outcome {
-    let error = error.asked_by(caller.principal);
     if !caller.observes(&error) {
+        let error = caller.refused_for(error);
         return Outcome::Refuse(refuse(error, caller.context, head, case));
     }
+    let error = error.asked_by(caller.known());
     if caller.repeats(&error) {
         return Outcome::Pass(None);
     }
@@ -88,7 +89,7 @@ pub(crate) fn respond(error: AuthError, context: &RefusalContext, form: Form) ->
             .saturating_add(u64::from(delay.subsec_nanos() > 0));
         headers.insert(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
     }
-    response.extensions_mut().insert(error);
+    response.extensions_mut().insert(error.alone());
     response
 }
 

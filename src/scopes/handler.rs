@@ -210,7 +210,7 @@ mod axum {
             let verdict = Needs::judge(std::iter::once(&needs), caller.scopes(), &R::hierarchy());
             let head = RequestHead::from(&*parts);
             let refusal = refused(verdict, caller, None);
-            let case = Case::new(Stage::Handler, caller.principal).by(R::SCOPES);
+            let case = Case::new(Stage::Handler, caller.known()).by(R::SCOPES);
             let Some(principal) = caller.principal else {
                 let nobody = caller.observed.cloned().or(refusal);
                 let error = nobody.unwrap_or_else(|| {

@@ -12,6 +12,7 @@ use crate::auth::ResponseBody;
 use crate::credential::RequestHead;
 use crate::error::AuthError;
 use crate::principal::Caller;
+use crate::readiness;
 use crate::refusal::{self, Answer, Outcome, refuse_or_observe};
 use crate::telemetry::{self, Case, Stage};
 
@@ -30,7 +31,7 @@ impl Rule {
         };
         let needs = std::iter::once(&self.needs);
         let verdict = Needs::judge(needs, caller.scopes(), &self.hierarchy);
-        let case = Case::new(Stage::Scopes, caller.principal).by(self);
+        let case = Case::new(Stage::Scopes, caller.known()).by(self);
         let include = self.include_granted.applies_to(head.headers());
         match refused(verdict, caller, include.then_some(&self.hierarchy)) {
             None => {
@@ -50,7 +51,7 @@ pub(crate) fn refused(
     caller: Caller<'_>,
     include_granted: Option<&ScopeHierarchy>,
 ) -> Option<AuthError> {
-    match (verdict, caller.principal) {
+    match (verdict, caller.known()) {
         (Verdict::Granted, _) => None,
         // Who brought a bad credential that was let pass need not be asked for one: to them
         // the operation is as closed as to those with a good one.
@@ -108,7 +109,7 @@ fn with_granted(
 
 impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for RequireScopes<S>
 where
-    S: Service<Request<ReqBody>, Response = Response<ResBody>>,
+    S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone,
     ReqBody: Body,
 {
     type Response = Response<ResponseBody<ResBody>>;
@@ -121,7 +122,13 @@ where
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
         match self.rule.judge(RequestHead::of(&request)) {
-            Outcome::Refuse(refusal) => ResponseFuture::respond(Answer::to(request, refusal)),
+            Outcome::Refuse(refusal) => {
+                let answer = Answer::to(request, refusal);
+                if answer.waits() {
+                    readiness::give_back(&mut self.inner);
+                }
+                ResponseFuture::respond(answer)
+            }
             Outcome::Pass(observed) => ResponseFuture::inner(self.inner.call(request), observed),
         }
     }

@@ -158,7 +158,9 @@ impl<'a> DecisionRecord<'a> {
         }
     }
 
-    /// The principal: of an accepted request, and of one that a layer further in refused.
+    /// The principal: of an accepted request, and of one that a layer further in refused. To
+    /// layers further in also whoever a credential was issued to that was only observed to have
+    /// expired.
     pub fn principal(&self) -> Option<&'a Principal> {
         self.principal
     }

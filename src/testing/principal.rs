@@ -47,6 +47,7 @@ pub fn insert_anonymous(extensions: &mut Extensions) {
     extensions.insert(NoPrincipal {
         context: context(),
         observed: None,
+        proven: None,
     });
 }
 

@@ -14,5 +14,6 @@ mod config;
 mod details;
 mod observe;
 mod optional;
+mod proven;
 mod routing;
 mod support;

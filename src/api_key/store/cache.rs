@@ -15,7 +15,7 @@ use super::settings::{Limits, StoredKeys};
 use super::{ApiKeyStore, ApiKeyStoreError, KeyLookup};
 use crate::api_key::KeyDigest;
 use crate::api_key::digest::DigestKind;
-use crate::api_key::entry::{Entry, is_same, refused};
+use crate::api_key::entry::{Entry, Proof, is_same, refused};
 use crate::api_key::format::Shape;
 use crate::api_key::key::LENGTHS;
 use crate::api_key::{ApiKey, Pepper};
@@ -107,29 +107,40 @@ impl StoreCache {
     }
 
     /// What is known of a key; where nothing is, the store is asked.
-    pub(in crate::api_key) fn lookup(self: &Arc<Self>, key: &str, clock: &Clock) -> Lookup {
+    pub(in crate::api_key) fn lookup(
+        self: &Arc<Self>,
+        key: &str,
+        clock: &Clock,
+        proof: Proof,
+    ) -> Lookup {
         let shape = Shape::of(key);
         let digest = match (shape, &self.pepper) {
             _ if !LENGTHS.contains(&key.len()) => {
-                return Lookup::Refused(refused(shape, None, None));
+                return Lookup::Refused(refused(shape, None, None, proof));
             }
             (Some(_), _) => KeyDigest::generated(key),
             (None, Some(pepper)) => KeyDigest::foreign(key, pepper),
-            (None, None) => return Lookup::Refused(refused(shape, None, None)),
+            (None, None) => return Lookup::Refused(refused(shape, None, None, proof)),
         };
-        let recalled = self.recall(&digest, shape, clock);
+        let recalled = self.recall(&digest, shape, clock, proof);
         store::looked_up(matches!(recalled, Recall::Known(_)));
         match recalled {
             Recall::Known(known) => known,
             Recall::Nothing(_) => {
                 let id = shape.map(|shape| shape.id);
-                self.ask(KeyLookup::new(digest, id), shape, clock)
+                self.ask(KeyLookup::new(digest, id), shape, clock, proof)
             }
         }
     }
 
     /// What memory alone can say.
-    fn recall(&self, digest: &KeyDigest, shape: Option<Shape<'_>>, clock: &Clock) -> Recall {
+    fn recall(
+        &self,
+        digest: &KeyDigest,
+        shape: Option<Shape<'_>>,
+        clock: &Clock,
+        proof: Proof,
+    ) -> Recall {
         let (now, last) = (clock.monotonic(), self.found.get(&digest.bytes));
         let live = last.as_ref().filter(|found| now < found.until);
         let entry = live.map(|found| &found.entry);
@@ -144,7 +155,7 @@ impl StoreCache {
         let absent = absent.is_some_and(|until| now < until);
         let whole = shape.is_none_or(|shape| shape.is_whole());
         if entry.is_some() || absent || !whole {
-            let error = refused(shape, entry.map(|entry| &**entry), fault);
+            let error = refused(shape, entry.map(|entry| &**entry), fault, proof);
             return Recall::Known(Lookup::Refused(error));
         }
         Recall::Nothing(match last {
@@ -168,7 +179,13 @@ impl StoreCache {
     }
 
     /// Joins the question about this key, or puts it.
-    fn ask(self: &Arc<Self>, wanted: KeyLookup, shape: Option<Shape<'_>>, clock: &Clock) -> Lookup {
+    fn ask(
+        self: &Arc<Self>,
+        wanted: KeyLookup,
+        shape: Option<Shape<'_>>,
+        clock: &Clock,
+        proof: Proof,
+    ) -> Lookup {
         let now = clock.monotonic();
         if self.waiting.load(Ordering::Relaxed) >= self.limits.waiting {
             return Lookup::Refused(self.limited(
@@ -183,7 +200,7 @@ impl StoreCache {
             Some(outcome) => (outcome, None),
             None => {
                 // What landed since it was looked for need not be asked again.
-                let lane = match self.recall(wanted.digest(), shape, clock) {
+                let lane = match self.recall(wanted.digest(), shape, clock, proof) {
                     Recall::Known(known) => return known,
                     Recall::Nothing(lane) => lane,
                 };

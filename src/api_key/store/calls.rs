@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::cache::StoreCache;
-use crate::api_key::entry::{Entry, refused_as};
+use crate::api_key::entry::{Entry, Proof, refused_as};
 use crate::asking::Record;
 use crate::clock::Clock;
 use crate::error::AuthError;
@@ -55,6 +55,7 @@ impl Asked {
     pub(in crate::api_key) async fn answer(
         mut self,
         clock: &Clock,
+        proof: Proof,
     ) -> Result<Arc<Entry>, AuthError> {
         let limits = &self.cache.limits;
         let patience = limits
@@ -80,7 +81,10 @@ impl Asked {
         let fault = found.as_ref().and_then(|entry| entry.fault(now));
         match (found, fault) {
             (Some(entry), None) => Ok(entry),
-            (found, fault) => Err(refused_as(&self.id, false, found.as_deref(), fault)),
+            (found, fault) => {
+                let found = found.as_deref();
+                Err(refused_as(&self.id, false, found, fault, proof))
+            }
         }
     }
 }

@@ -39,6 +39,10 @@ impl<'a> Call<'a> {
     }
 
     /// Who calls; `None` on a request that was let through without a credential.
+    ///
+    /// Where a layer [only observes](crate::AuthLayer::dangerously_observe_only_for) that a
+    /// credential expired, whoever it was issued to, as the scopes it was granted count then.
+    /// The request itself has no principal.
     pub fn principal(&self) -> Option<&Principal> {
         self.principal
     }

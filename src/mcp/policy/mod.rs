@@ -163,7 +163,7 @@ impl ScopePolicy {
         if let Some(check) = &table.check {
             let asked = messages.iter().filter(|m| m.kind != Kind::Answer);
             for message in asked {
-                let call = TheCall::new(caller.principal, message);
+                let call = TheCall::new(caller.known(), message);
                 let decision = check(&call);
                 if let Some(fault) = call.into_fault() {
                     return Err(fault);

@@ -11,14 +11,16 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use super::layer::Rule;
-use crate::auth::ResponseBody;
+use crate::auth::{EndOfStream, ResponseBody};
 use crate::credential::RequestHead;
 use crate::error::AuthError;
 use crate::mcp::RequestBody;
 use crate::mcp::body::{ReadBody, Reading};
 use crate::mcp::lists::NoLists;
+use crate::mcp::unanswered::Unanswered;
 use crate::observe::Observed;
 use crate::principal::Caller;
+use crate::readiness;
 use crate::refusal::{Answer, Outcome, refuse};
 
 pin_project! {
@@ -38,9 +40,17 @@ pin_project! {
             // Taken together when the body is there.
             held: Option<Held<S>>,
         },
+        // Judged, and not ready any more.
+        GoOn {
+            request: Option<Request<RequestBody<ReqBody>>>,
+            inner: readiness::Held<S>,
+            unanswered: Unanswered,
+            observed: Vec<AuthError>,
+        },
         Inner {
             #[pin]
             future: F,
+            unanswered: Unanswered,
             observed: Vec<AuthError>,
         },
         Respond {
@@ -55,7 +65,7 @@ pub(super) struct Held<S> {
     pub(super) is_mirrored: bool,
     /// What its head would have been refused for.
     pub(super) observed: Vec<AuthError>,
-    pub(super) ready_inner: S,
+    pub(super) inner: readiness::Held<S>,
     pub(super) rule: Arc<Rule>,
 }
 
@@ -65,6 +75,7 @@ enum Judged<B> {
         body: RequestBody<B>,
         /// Whether its answer can hold no list.
         no_lists: bool,
+        unanswered: Unanswered,
         observed: Option<AuthError>,
     },
     Refuse(Answer<B>),
@@ -84,20 +95,21 @@ impl<S> Held<S> {
             Ok(read) => read,
             // What was not read whole cannot be passed on, observed or not.
             Err(error) => {
-                let error = error.asked_by(caller.principal);
+                let error = error.asked_by(caller.known());
                 let case = self.rule.case(caller);
                 let refusal = refuse(error, caller.context, head, case);
                 return Judged::Refuse(Answer::and_close(refusal, self.parts.version));
             }
         };
         let judged = self.rule.judge_body(caller, head, self, &read.data);
-        let (no_lists, observed) = match judged {
-            (no_lists, Outcome::Pass(observed)) => (no_lists, observed),
-            (_, Outcome::Refuse(refusal)) => return Judged::Refuse(Answer::at_once(refusal)),
+        let (no_lists, unanswered, observed) = match judged {
+            (no_lists, unanswered, Outcome::Pass(observed)) => (no_lists, unanswered, observed),
+            (_, _, Outcome::Refuse(refusal)) => return Judged::Refuse(Answer::at_once(refusal)),
         };
         Judged::Pass {
             body: RequestBody::read(read),
             no_lists,
+            unanswered,
             observed,
         }
     }
@@ -113,9 +125,13 @@ impl<S, ReqBody, F> ScopesFuture<S, ReqBody, F> {
         }
     }
 
-    pub(super) fn inner(future: F, observed: Vec<AuthError>) -> Self {
+    pub(super) fn inner(future: F, unanswered: Unanswered, observed: Vec<AuthError>) -> Self {
         Self {
-            state: State::Inner { future, observed },
+            state: State::Inner {
+                future,
+                unanswered,
+                observed,
+            },
         }
     }
 
@@ -128,7 +144,7 @@ impl<S, ReqBody, F> ScopesFuture<S, ReqBody, F> {
 
 impl<S, ReqBody, ResBody, E> Future for ScopesFuture<S, ReqBody, S::Future>
 where
-    S: Service<Request<RequestBody<ReqBody>>, Response = Response<ResBody>, Error = E>,
+    S: Service<Request<RequestBody<ReqBody>>, Response = Response<ResBody>, Error = E> + Clone,
     ReqBody: Body<Data = Bytes>,
 {
     type Output = Result<Response<ResponseBody<ResBody>>, E>;
@@ -138,13 +154,19 @@ where
         loop {
             let next = match state.as_mut().project() {
                 StateProj::Read { reading, held } => {
-                    let read = ready!(reading.poll_read(cx));
+                    let Poll::Ready(read) = reading.poll_read(cx) else {
+                        if let Some(held) = held {
+                            held.inner.give_back();
+                        }
+                        return Poll::Pending;
+                    };
                     let held = held.take();
                     let mut held = held.expect("ScopesFuture polled after completion");
                     match held.judge(read) {
                         Judged::Pass {
                             body,
                             no_lists,
+                            unanswered,
                             observed,
                         } => {
                             if no_lists {
@@ -152,16 +174,42 @@ where
                             }
                             held.observed.extend(observed);
                             let request = Request::from_parts(held.parts, body);
-                            State::Inner {
-                                future: held.ready_inner.call(request),
+                            State::GoOn {
+                                request: Some(request),
+                                inner: held.inner,
+                                unanswered,
                                 observed: held.observed,
                             }
                         }
                         Judged::Refuse(answer) => State::Respond { answer },
                     }
                 }
-                StateProj::Inner { future, observed } => {
+                StateProj::GoOn {
+                    request,
+                    inner,
+                    unanswered,
+                    observed,
+                } => {
+                    ready!(inner.poll_ready(cx))?;
+                    let request = request.take();
+                    let request = request.expect("ScopesFuture polled after completion");
+                    State::Inner {
+                        future: inner.call(request),
+                        unanswered: std::mem::take(unanswered),
+                        observed: std::mem::take(observed),
+                    }
+                }
+                StateProj::Inner {
+                    future,
+                    unanswered,
+                    observed,
+                } => {
                     let mut response = ready!(future.poll(cx))?;
+                    let unanswered = std::mem::take(unanswered);
+                    if let Some(words) = unanswered.on_stream(response.headers()) {
+                        let end = EndOfStream::new(words);
+                        response.extensions_mut().insert(end);
+                    }
                     // The last one first: each is told before those that were told.
                     for error in observed.drain(..).rev() {
                         Observed::tell(response.extensions_mut(), error);

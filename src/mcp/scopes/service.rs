@@ -16,7 +16,9 @@ use crate::mcp::RequestBody;
 use crate::mcp::body::Reading;
 use crate::mcp::headers;
 use crate::mcp::operation::{Message, Messages};
+use crate::mcp::unanswered::Unanswered;
 use crate::principal::Caller;
+use crate::readiness;
 use crate::refusal::{self, Answer, Outcome, refuse_or_observe};
 use crate::scopes::AskedScopes;
 use crate::telemetry::{self, Case, Stage};
@@ -60,21 +62,26 @@ impl Rule {
     }
 
     pub(super) fn case<'a>(&self, caller: Caller<'a>) -> Case<'a> {
-        Case::new(Stage::McpScopes, caller.principal).by(self)
+        Case::new(Stage::McpScopes, caller.known()).by(self)
     }
 
-    /// What its body decides; with whether the answer can hold no list.
+    /// What its body decides; with whether the answer can hold no list, and what is to be
+    /// answered.
     pub(super) fn judge_body<S>(
         &self,
         caller: Caller<'_>,
         head: RequestHead<'_>,
         held: &Held<S>,
         body: &[u8],
-    ) -> (bool, Outcome) {
+    ) -> (bool, Unanswered, Outcome) {
+        let nothing = Unanswered::default;
         let case = self.case(caller);
         let messages = match Messages::read(body) {
             Ok(messages) => messages,
-            Err(error) => return (false, refuse_or_observe(error, caller, head, case)),
+            Err(error) => {
+                let outcome = refuse_or_observe(error, caller, head, case);
+                return (false, nothing(), outcome);
+            }
         };
         let case = case.on(messages.operation());
         let mirrors = match held.is_mirrored {
@@ -83,13 +90,25 @@ impl Rule {
         };
         let verdict = mirrors.and_then(|()| self.policy.judge(caller, head, messages.as_slice()));
         if let Err(error) = verdict {
-            return (false, refuse_or_observe(error, caller, head, case));
+            let outcome = refuse_or_observe(error, caller, head, case);
+            return (false, nothing(), outcome);
         }
         if !held.is_observed() {
             case.accepted(head, &caller.context.audit);
         }
         let no_lists = messages.as_slice().iter().all(Message::answers_no_list);
-        (no_lists, Outcome::Pass(None))
+        // What is mirrored is of a revision in which no stream is resumed.
+        let unanswered = Unanswered::of(messages.as_slice(), !held.is_mirrored);
+        (no_lists, unanswered, Outcome::Pass(None))
+    }
+}
+
+impl<S: Clone> McpScopes<S> {
+    fn respond<B, F>(&mut self, answer: Answer<B>) -> ScopesFuture<S, B, F> {
+        if answer.waits() {
+            readiness::give_back(&mut self.inner);
+        }
+        ScopesFuture::respond(answer)
     }
 }
 
@@ -110,7 +129,8 @@ where
         let head = RequestHead::of(&request);
         let Some(caller) = Caller::of(head.extensions()) else {
             telemetry::no_auth_layer("McpScopesLayer");
-            return ScopesFuture::respond(Answer::to(request, refusal::no_auth_layer()));
+            let answer = Answer::to(request, refusal::no_auth_layer());
+            return self.respond(answer);
         };
         self.rule.check_announced(caller);
         let case = self.rule.case(caller);
@@ -123,7 +143,7 @@ where
             Ok(is_mirrored) => is_mirrored,
             Err(error) => match refuse_or_observe(error, caller, head, case) {
                 Outcome::Refuse(refusal) => {
-                    return ScopesFuture::respond(Answer::to(request, refusal));
+                    return self.respond(Answer::to(request, refusal));
                 }
                 Outcome::Pass(error) => {
                     observed.extend(error);
@@ -133,12 +153,10 @@ where
         };
         if *request.method() != Method::POST {
             let request = request.map(RequestBody::unread);
-            return ScopesFuture::inner(self.inner.call(request), observed);
+            let nothing = Unanswered::default();
+            return ScopesFuture::inner(self.inner.call(request), nothing, observed);
         }
-        // The clone is not ready; the one that is goes with the request:
-        // https://docs.rs/tower/latest/tower/trait.Service.html#be-careful-when-cloning-inner-services
-        let not_ready_inner = self.inner.clone();
-        let ready_inner = std::mem::replace(&mut self.inner, not_ready_inner);
+        let inner = readiness::Held::take(&mut self.inner);
         let (parts, body) = request.into_parts();
         let reading = Reading::new(body, self.rule.max_body_bytes, self.rule.read_timeout);
         let rule = Arc::clone(&self.rule);
@@ -148,7 +166,7 @@ where
                 parts,
                 is_mirrored,
                 observed,
-                ready_inner,
+                inner,
                 rule,
             },
         )

@@ -11,6 +11,7 @@ use super::future::{Opened, ResponseFuture};
 use crate::auth::ResponseBody;
 use crate::credential::RequestHead;
 use crate::principal::Caller;
+use crate::readiness;
 use crate::refusal::{self, Answer, Outcome, refuse_or_observe};
 use crate::telemetry::{self, Case, Stage};
 
@@ -46,9 +47,18 @@ impl<S> SessionBindingService<S> {
     }
 }
 
+impl<S: Clone> SessionBindingService<S> {
+    fn respond<B, F>(&mut self, answer: Answer<B>) -> ResponseFuture<B, F> {
+        if answer.waits() {
+            readiness::give_back(&mut self.inner);
+        }
+        ResponseFuture::respond(answer)
+    }
+}
+
 impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for SessionBindingService<S>
 where
-    S: Service<Request<ReqBody>, Response = Response<ResBody>>,
+    S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone,
     ReqBody: Body,
 {
     type Response = Response<ResponseBody<ResBody>>;
@@ -62,16 +72,16 @@ where
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
         let Some(caller) = Caller::of(request.extensions()) else {
             telemetry::no_auth_layer("SessionBindingLayer");
-            return ResponseFuture::respond(Answer::to(request, refusal::no_auth_layer()));
+            return self.respond(Answer::to(request, refusal::no_auth_layer()));
         };
-        let principal = caller.principal.cloned();
+        let principal = caller.known().cloned();
         let checked = self.binder.check(&mut request, principal.as_ref());
         let head = RequestHead::of(&request);
         // Still there: only headers were changed.
         let Some(caller) = Caller::of(head.extensions()) else {
-            return ResponseFuture::respond(Answer::to(request, refusal::no_auth_layer()));
+            return self.respond(Answer::to(request, refusal::no_auth_layer()));
         };
-        let case = Case::new(Stage::Session, caller.principal);
+        let case = Case::new(Stage::Session, caller.known());
         let mut observed = None;
         match checked {
             Ok(()) => case.accepted(head, &caller.context.audit),
@@ -79,7 +89,7 @@ where
                 observed = match refuse_or_observe(error, caller, head, case) {
                     Outcome::Pass(observed) => observed,
                     Outcome::Refuse(refusal) => {
-                        return ResponseFuture::respond(Answer::to(request, refusal));
+                        return self.respond(Answer::to(request, refusal));
                     }
                 };
                 bind::unseal(request.headers_mut());

@@ -6,9 +6,12 @@ use std::time::Duration;
 use serde_json::{Map, Number, Value};
 
 use crate::error::{AuthError, quoted};
-use crate::jose::{Claims, Mark, ScopeClaim, TokenProfile, is_other_kind, mismatch, wrong_kind};
+use crate::jose::{
+    Claims, Mark, Proven, ScopeClaim, TokenProfile, is_other_kind, mismatch, wrong_kind,
+};
 use crate::oauth::remembered::Entry;
 use crate::principal::{Holder, Identity, Principal};
+use crate::scopes::Scopes;
 
 /// What vouches for a token before anybody is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,8 +108,20 @@ pub(super) fn judge(
         Some(other) if !claims.has_aud => other,
         _ => profile,
     };
-    check_claims(&claims, mark, vouched, own, now)
-        .map_err(|error| name_settings(error, &claims))?;
+    let faults = faults(&claims, mark, vouched, own, now);
+    if !faults.is_empty() {
+        let proven = Proven {
+            claims: &claims,
+            json: &json,
+            token: token.as_bytes(),
+            required_scopes: &Scopes::none(),
+            now,
+        };
+        let named = faults
+            .into_iter()
+            .map(|fault| name_settings(fault, &claims));
+        return Err(own.settled(named.collect(), &proven, |_| false));
+    }
     let exp = claims.exp;
     let identity = profile.identity(&claims, &json, token.as_bytes())?;
     Ok(Judged { identity, exp })
@@ -180,28 +195,31 @@ fn name_settings(error: AuthError, claims: &Claims<'_>) -> AuthError {
     }
 }
 
-fn check_claims(
+/// All that stands against it.
+fn faults(
     claims: &Claims<'_>,
     mark: Mark,
     vouched: Vouched,
     profile: &TokenProfile,
     now: Duration,
-) -> Result<(), AuthError> {
+) -> Vec<AuthError> {
+    let mut faults = Vec::new();
     // It may be absent, because the endpoint is the issuer's; another one never is right.
     if let (Some(expected), Some(got)) = (&profile.issuer, claims.iss.as_deref())
         && **expected != *got
     {
-        return Err(AuthError::invalid("issuer_mismatch")
+        let error = AuthError::invalid("issuer_mismatch")
             .with_description("The access token is from another issuer")
-            .with_detail(mismatch(expected, got)));
+            .with_detail(mismatch(expected, got));
+        faults.push(error);
     }
     // What a signature vouches for was judged with it.
     if vouched == Vouched::ByNobody {
-        profile.check_content(mark, claims)?;
+        faults.extend(profile.content_faults(mark, claims));
     }
     // Without `exp` the life of the answer is the bound.
-    let exp = claims.exp.unwrap_or(Duration::MAX);
-    profile.check_times(exp, claims.nbf, claims.iat, now)
+    faults.extend(profile.time_faults(claims, now));
+    faults
 }
 
 /// Refuses what is known to be no access token; a type nobody knows is let through, because

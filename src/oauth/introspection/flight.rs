@@ -18,6 +18,10 @@ use crate::oauth::token_cache::TokenDigest;
 
 const TARGET: &str = "tower_mcp_auth";
 
+/// The most bytes of claims that are kept with a refusal. Of a token with more, nothing is
+/// known to those who would let it pass.
+const MAX_KEPT: usize = 4 * 1024;
+
 /// A call under way. It lands when dropped, so that a panic, or a runtime shutting down, is
 /// a failed call and not requests that wait for ever.
 struct Flight {
@@ -192,7 +196,11 @@ impl Introspector {
                 let passes = matches!(error.reason(), "not_yet_valid" | "issued_in_the_future");
                 Landed::Refused {
                     keep: !passes,
-                    error,
+                    // Refusals are kept by their number, not by their size.
+                    error: match error.holder() {
+                        Some(holder) if holder.weight() > MAX_KEPT => error.without_holder(),
+                        _ => error,
+                    },
                 }
             }
         }
