@@ -47,7 +47,7 @@ where
         let view = View {
             rule: Arc::clone(&self.rule),
             sight: self.rule.show.to(caller),
-            principal: caller.principal.cloned(),
+            principal: caller.known().cloned(),
         };
         let no_lists = request.extensions().get::<NoLists>().is_some();
         ListsFuture::inner(self.inner.call(request), view, no_lists)

@@ -39,7 +39,7 @@ impl Show {
 
 /// Whether an authorization server can give the caller more scopes.
 fn can_grow(caller: Caller<'_>) -> bool {
-    match caller.principal {
+    match caller.known() {
         Some(principal) => principal.provider() == "oauth",
         None => caller.context.learnable().is_some(),
     }
