@@ -399,9 +399,11 @@ async fn axum_answers_as_it_says() {
 async fn hyper_answers_as_it_says() {
     let answers = Example::start("hyper").await.ask_all().await;
     assert_eq!(answers.to("with a good key").body, "hello alice\n");
-    answers
-        .to("without a key")
-        .assert_refusal("Invalid API key");
+    let none = answers.to("without a key");
+    assert_eq!(
+        none.body,
+        r#"{"error":"unauthorized","error_description":"Authentication is required","status":401,"type":"authentication_error"}"#
+    );
     answers
         .to("with an unknown key")
         .assert_refusal("Invalid API key");

@@ -332,7 +332,14 @@ async fn the_bodies_of_the_reference_behaviour_byte_by_byte() {
         );
         let missing = ask(&guard.layer, guard.bare_request("/mcp")).await;
         missing.missing();
-        assert_eq!(missing.text(), body);
+        // A key that was not sent is not invalid.
+        let of_none = match guard.name {
+            "api key" => {
+                r#"{"error":"unauthorized","error_description":"Authentication is required","status":401,"type":"authentication_error"}"#
+            }
+            _ => &*body,
+        };
+        assert_eq!(missing.text(), of_none);
         assert_eq!(missing.headers["content-type"], "application/json");
 
         let value = guard

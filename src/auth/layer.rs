@@ -75,6 +75,10 @@ impl<P: Authenticate + Clone> AuthLayer<P> {
     /// with an absolute target (`GET http://host/path`) is never exempt. A credential in
     /// the query string is refused on public paths as well.
     ///
+    /// In an [`McpStack`](crate::mcp::McpStack) the path is answered by any IP address, too, for
+    /// the probes of an orchestrator or a load balancer; around layers put together by hand,
+    /// [`OriginLayer::public_path`](crate::mcp::OriginLayer::public_path) says so.
+    ///
     /// # Errors
     /// The value is no exact path, is the path of the protected resource, or is `/`: see
     /// [`dangerously_public_root`](Self::dangerously_public_root).

@@ -56,7 +56,16 @@ where
 }
 
 /// Reasons of providers that tests make up.
-const OF_TESTS: [&str; 6] = ["test", "bad", "no", "revoked", "badge_revoked", "late"];
+const OF_TESTS: [&str; 8] = [
+    "bad",
+    "badge_revoked",
+    "down",
+    "gone",
+    "late",
+    "no",
+    "revoked",
+    "test",
+];
 
 /// A response, and the request as it reached the service behind the layer, if it did.
 #[derive(Debug)]

@@ -133,7 +133,9 @@ async fn a_message_that_cannot_be_judged_says_why() {
         let _ = call.arguments();
         Decision::Allow
     });
-    let policy = policy.tool("*", "x").unwrap().build().unwrap();
+    let policy = policy.tool("*", "x").unwrap();
+    let policy = policy.resource("file:///a/*", "x").unwrap();
+    let policy = policy.build().unwrap();
     for (body, reason, says) in [
         ("\u{feff}{}".to_owned(), "body_has_bom", "byte order mark"),
         ("{".to_owned(), "body_not_json", "not JSON"),
@@ -203,16 +205,18 @@ async fn a_message_that_cannot_be_judged_says_why() {
 
 #[tokio::test]
 async fn headers_that_cannot_be_judged_say_why() {
-    let version = ("mcp-protocol-version", "2026-07-28");
-    let method = ("mcp-method", "tools/call");
+    type Headers = &'static [(&'static str, &'static str)];
+
+    const VERSION: (&str, &str) = ("mcp-protocol-version", "2026-07-28");
+    const METHOD: (&str, &str) = ("mcp-method", "tools/call");
     let policy = ScopePolicy::builder()
         .tool("*", "x")
         .unwrap()
         .build()
         .unwrap();
-    let cases: [(&[(&'static str, &str)], &str, &[&str]); 14] = [
+    let cases: [(Headers, &str, &[&str]); 14] = [
         (
-            &[version, version],
+            &[VERSION, VERSION],
             "protocol_version_twice",
             &["more than one"],
         ),
@@ -231,30 +235,30 @@ async fn headers_that_cannot_be_judged_say_why() {
             "content_type",
             &["more than one"],
         ),
-        (&[version], "mcp_method_missing", &["Mcp-Method"]),
+        (&[VERSION], "mcp_method_missing", &["Mcp-Method"]),
         (
-            &[version, ("mcp-method", "ping")],
+            &[VERSION, ("mcp-method", "ping")],
             "mcp_method_mismatch",
             &["\"ping\"", "\"tools/call\""],
         ),
         (
-            &[version, method, method],
+            &[VERSION, METHOD, METHOD],
             "mcp_header_twice",
             &["mcp-method"],
         ),
         (
-            &[version, ("mcp-method", "\u{e9}")],
+            &[VERSION, ("mcp-method", "\u{e9}")],
             "mcp_header_unreadable",
             &["mcp-method"],
         ),
-        (&[version, method], "mcp_name_missing", &["Mcp-Name"]),
+        (&[VERSION, METHOD], "mcp_name_missing", &["Mcp-Name"]),
         (
-            &[version, method, ("mcp-name", "=?base64?!!?=")],
+            &[VERSION, METHOD, ("mcp-name", "=?base64?!!?=")],
             "mcp_name_unreadable",
             &["base64"],
         ),
         (
-            &[version, method, ("mcp-name", "other")],
+            &[VERSION, METHOD, ("mcp-name", "other")],
             "mcp_name_mismatch",
             &["\"other\""],
         ),
@@ -280,7 +284,7 @@ async fn headers_that_cannot_be_judged_say_why() {
         told(&ask(&mcp(policy.clone()), request).await, reason, says);
     }
     let mut batch = post("x", format!("[{}]", call("get")));
-    for (name, value) in [version, method] {
+    for (name, value) in [VERSION, METHOD] {
         batch
             .headers_mut()
             .append(name, HeaderValue::from_static(value));
