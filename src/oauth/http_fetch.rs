@@ -173,7 +173,7 @@ impl HttpFetch {
     /// The client for a request to `url`, over a `fresh` connection perhaps.
     fn client(&self, url: &Url, fresh: bool) -> Result<Client, FetchError> {
         let proxy = self.proxy.as_ref();
-        let proxy = proxy.filter(|proxy| !self.public_addresses_only && proxy.serves(url));
+        let proxy = proxy.filter(|_| !self.public_addresses_only && Proxy::may_serve(url));
         let clients = match proxy {
             Some(_) => &self.proxied,
             None => &self.direct,

@@ -57,8 +57,8 @@ impl Proxy {
         Self::at(name, &url, &not_for).map(Some)
     }
 
-    /// Whether requests to `url` may go through it. What it lists itself is left to reqwest.
-    pub(super) fn serves(&self, url: &Url) -> bool {
+    /// Whether requests to `url` may go through a proxy. What one is not for is left to reqwest.
+    pub(super) fn may_serve(url: &Url) -> bool {
         url.scheme() == "https" && !is_this_machine(url)
     }
 
