@@ -107,7 +107,7 @@ impl Server {
     }
 }
 
-fn guarded(server: AuthorizationServer, client: impl Fetch) -> Guarded {
+fn guarding(server: AuthorizationServer, client: impl Fetch) -> Guarded {
     let mut guarded = Guarded::new(&Web::new());
     guarded.layer = OAuthLayer::builder(RESOURCE)
         .unwrap()
@@ -160,7 +160,7 @@ fn introspection() -> Introspection {
 async fn a_question_that_met_a_closed_connection_is_asked_once_more_in_other_words() {
     let server = Server::start(&[2, 1]).await;
     let trusted = server.trusted().introspection(introspection()).unwrap();
-    let guarded = guarded(trusted, HttpFetch::new());
+    let guarded = guarding(trusted, HttpFetch::new());
     for number in 0..20 {
         guarded.bearer(&token(number)).await.assert(200, "accepted");
     }
@@ -196,7 +196,7 @@ async fn a_question_that_met_a_closed_connection_is_asked_once_more_in_other_wor
 async fn metadata_and_keys_are_fetched_once_more_as_well() {
     // Each request but the first of all meets a connection that is closed.
     let server = Server::start(&[1]).await;
-    let guarded = guarded(server.trusted(), HttpFetch::new());
+    let guarded = guarding(server.trusted(), HttpFetch::new());
     guarded.layer.warm_up().await.unwrap();
     let seen = server.seen();
     let of = |path: &str| {
@@ -210,7 +210,7 @@ async fn metadata_and_keys_are_fetched_once_more_as_well() {
     let server = Server::start(&[1]).await;
     let place = format!("{}/tenant", server.url);
     let tenant = AuthorizationServer::insecure_http_on_loopback(place).unwrap();
-    let guarded = guarded(tenant, HttpFetch::new());
+    let guarded = guarding(tenant, HttpFetch::new());
     let error = guarded.layer.warm_up().await.unwrap_err();
     let detail = error.detail().unwrap();
     assert_eq!(detail.matches("status 404").count(), 4, "{detail}");
@@ -221,7 +221,7 @@ async fn a_request_is_sent_twice_at_most() {
     // The first connection is closed at its third request, and every other at once.
     let server = Server::start(&[2, 0]).await;
     let trusted = server.trusted().introspection(introspection()).unwrap();
-    let guarded = guarded(trusted, HttpFetch::new());
+    let guarded = guarding(trusted, HttpFetch::new());
     guarded.bearer(&token(0)).await.assert(200, "accepted");
     guarded
         .bearer(&token(1))
@@ -238,7 +238,7 @@ async fn a_request_that_a_new_connection_lost_is_not_sent_again() {
         .client_secret_basic("rs", "kf8Zq-3vT-x0W-9aLmQ")
         .unwrap();
     let trusted = server.trusted().introspection(own).unwrap();
-    let guarded = guarded(trusted, HttpFetch::new());
+    let guarded = guarding(trusted, HttpFetch::new());
     guarded
         .bearer(&token(0))
         .await
@@ -251,7 +251,7 @@ async fn without_an_idle_time_each_request_has_a_connection_of_its_own() {
     let server = Server::start(&[9]).await;
     let trusted = server.trusted().introspection(introspection()).unwrap();
     let client = HttpFetch::new().idle_timeout(std::time::Duration::ZERO);
-    let guarded = guarded(trusted, client);
+    let guarded = guarding(trusted, client);
     for number in 0..3 {
         guarded.bearer(&token(number)).await.assert(200, "accepted");
     }
@@ -286,7 +286,7 @@ async fn a_client_of_your_own_says_that_a_connection_was_closed() {
     let own = Introspection::at(format!("{}/introspect", server.url)).unwrap();
     let own = own.private_key_jwt("mcp-server", key).unwrap();
     let trusted = server.trusted().introspection(own).unwrap();
-    let guarded = guarded(trusted, Losing(Arc::clone(&log)));
+    let guarded = guarding(trusted, Losing(Arc::clone(&log)));
     guarded.bearer(&token(0)).await.assert(200, "accepted");
     let sent = log.lock().unwrap();
     assert_eq!(sent.len(), 2);
