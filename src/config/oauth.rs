@@ -225,6 +225,15 @@ impl OAuth {
         if let Some(Span(cooldown)) = section.cooldown {
             limits = limits.cooldown(cooldown);
         }
+        if let Some(fetches) = section.unknown_key_fetches {
+            limits = limits.unknown_key_fetches(fetches);
+        }
+        if let Some(fetches) = section.total_unknown_key_fetches {
+            limits = limits.total_unknown_key_fetches(fetches);
+        }
+        if let Some(Span(after)) = section.rediscovery {
+            limits = limits.rediscovery(after);
+        }
         if let Some(Span(stale)) = section.stale {
             limits = limits.stale(stale);
         }
@@ -250,6 +259,9 @@ impl OAuth {
         if let Some(requests) = section.waiting {
             limits = limits.waiting(requests);
         }
+        if let Some(requests) = section.total_waiting {
+            limits = limits.total_waiting(requests);
+        }
         if let Some(size) = section.max_document_bytes {
             limits = limits.max_document_bytes(size.bytes(path("max_document_bytes"))?);
         }
@@ -258,6 +270,9 @@ impl OAuth {
         }
         if let Some(keys) = section.max_keys {
             limits = limits.max_keys(keys);
+        }
+        if let Some(keys) = section.total_keys {
+            limits = limits.total_keys(keys);
         }
         Ok(limits)
     }

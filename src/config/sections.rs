@@ -139,8 +139,14 @@ section! {
     KeyLimitsSection {
         /// How long a fetch may take, over all its requests.
         deadline: Option<Span>,
-        /// How long an unknown key id waits for the next fetch.
+        /// How long after a fetch there may be one more for an unknown key id.
         cooldown: Option<Span>,
+        /// How many fetches for unknown key ids there may be at once, for one server.
+        unknown_key_fetches: Option<u32>,
+        /// The same for all servers together.
+        total_unknown_key_fetches: Option<u32>,
+        /// How long a discovered place of keys is used before it is discovered again.
+        rediscovery: Option<Span>,
         /// How long keys serve past their life when they cannot be fetched.
         stale: Option<Span>,
         /// How long keys are fresh where the server does not say.
@@ -153,12 +159,16 @@ section! {
         backoff_max: Option<Span>,
         /// How many requests may wait.
         waiting: Option<usize>,
+        /// The same for all servers together.
+        total_waiting: Option<usize>,
         /// How large a metadata document may be.
         max_document_bytes: Option<Size>,
         /// How large a key set may be.
         max_set_bytes: Option<Size>,
         /// How many keys a set may hold.
         max_keys: Option<usize>,
+        /// How many keys are held for all servers together.
+        total_keys: Option<usize>,
     }
 }
 

@@ -271,7 +271,7 @@ impl VerifyingKey {
         Self::prepare(source, &[alg]).is_some_and(|key| key.verify(alg, message, signature))
     }
 
-    fn kid(&self) -> Option<&str> {
+    pub(crate) fn kid(&self) -> Option<&str> {
         self.kid.as_deref()
     }
 

@@ -186,6 +186,12 @@ pub(crate) struct JwkParts {
 const PRIVATE: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
 
 impl JwkParts {
+    /// Whether it has what only whoever signs should know, symmetric keys included.
+    pub(crate) fn is_secret(jwk: &Map<String, Value>) -> bool {
+        let has = |name: &&str| jwk.get(*name).is_some_and(|value| !value.is_null());
+        PRIVATE.iter().any(has)
+    }
+
     pub(crate) fn read(jwk: &Map<String, Value>) -> Result<Self, String> {
         // Some servers write `null` for what they have not.
         let text = |name: &str| match jwk.get(name) {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use super::fetch::Fetch;
 use super::http_fetch::HttpFetch;
 use super::introspection::OpaqueRoutes;
-use super::keys::KeyLimits;
+use super::keys::{KeyLimits, Together};
 use super::metadata::MetadataDocument;
 use super::provider::{Inner, OAuth};
 use super::resource::checked_scopes;
@@ -199,6 +199,7 @@ impl OAuthLayerBuilder {
         let issuers = self.servers.iter().map(AuthorizationServer::issuer);
         let document = self.resource.document(issuers);
         let scope_claim = first_scope_claim(&self.servers);
+        let together = Arc::new(Together::new(&self.key_limits));
         let (mut servers, mut numbered) = (HashMap::new(), Vec::new());
         let mut opaque = OpaqueRoutes::default();
         for server in self
@@ -212,6 +213,7 @@ impl OAuthLayerBuilder {
                 fetch: Arc::clone(&self.fetch),
                 clock: self.clock.clone(),
                 key_limits: self.key_limits.clone(),
+                together: Arc::clone(&together),
             };
             let server =
                 TrustedServer::new(numbered.len(), server, profile, &self.resource, network)?;

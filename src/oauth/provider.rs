@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::Response;
 
 use super::introspection::{Introspector, OpaqueRoutes};
-use super::keys::KeyHealth;
+use super::keys::{KeyHealth, Waited};
 use super::metadata::MetadataDocument;
 use super::presented::Presented;
 use super::resource::ProtectedResource;
@@ -155,7 +155,7 @@ impl Authenticate for OAuth {
     fn authenticate(&self, credential: &Credential<'_>, head: RequestHead<'_>) -> Authentication {
         let token = Presented::unchecked(credential);
         let mode = Mode {
-            waited: false,
+            waited: Waited::No,
             needs_proof: head.needs_proof(),
         };
         match self.verify(token, mode) {

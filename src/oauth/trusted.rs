@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::fetch::Fetch;
 use super::introspection::{Introspector, JwtIntrospection, Own};
-use super::keys::{KeyLimits, KeyStore};
+use super::keys::{KeyLimits, KeyStore, Together};
 use super::{AuthorizationServer, ProtectedResource};
 use crate::clock::Clock;
 use crate::error::ConfigError;
@@ -25,6 +25,7 @@ pub(super) struct Network {
     pub(super) fetch: Arc<dyn Fetch>,
     pub(super) clock: Clock,
     pub(super) key_limits: KeyLimits,
+    pub(super) together: Arc<Together>,
 }
 
 impl TrustedServer {
@@ -47,6 +48,7 @@ impl TrustedServer {
             Arc::clone(&network.fetch),
             network.clock.clone(),
             network.key_limits.clone(),
+            Arc::clone(&network.together),
         )?;
         let keys = Arc::new(keys);
         let introspector = match introspection {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::introspection::{self, Asked, Good, Introspector, Vouched};
-use super::keys::{Lookup, Waiting};
+use super::keys::{KeyHint, Lookup, Waited, Waiting};
 use super::presented::Presented;
 use super::provider::OAuth;
 use super::token_cache::{TokenId, TokenKey, Tokens, VerifiedToken};
@@ -33,8 +33,8 @@ pub(super) enum Verdict {
 /// How a token is checked.
 #[derive(Clone, Copy)]
 pub(super) struct Mode {
-    /// Whether keys were waited for: nobody waits twice.
-    pub(super) waited: bool,
+    /// Which fetch of keys was waited for.
+    pub(super) waited: Waited,
     /// Whether the signature comes before what the claims say. A fetch of keys is then made
     /// for tokens that are refused anyway.
     pub(super) needs_proof: bool,
@@ -78,7 +78,7 @@ impl OAuth {
         if let Some((tokens, id)) = &cache {
             let known = self.recall(tokens, id, now, mode);
             // Who waited was counted before.
-            if !mode.waited {
+            if mode.waited == Waited::No {
                 telemetry::token_cache(!matches!(known, Ok(None)));
             }
             if let Some(known) = known? {
@@ -155,17 +155,12 @@ impl OAuth {
         verdict: Verdict,
         mode: Mode,
     ) -> Result<Accepted, AuthError> {
-        let verdict = match verdict {
-            Verdict::Wait(waiting) => {
-                waiting.ended().await;
-                let mode = Mode {
-                    waited: true,
-                    ..mode
-                };
-                self.verify(Presented::checked(&token), mode)?
-            }
-            verdict => verdict,
-        };
+        let (mut verdict, mut mode) = (verdict, mode);
+        // Twice at most: see `Waited`.
+        while let Verdict::Wait(waiting) = verdict {
+            mode.waited = waiting.ended().await;
+            verdict = self.verify(Presented::checked(&token), mode)?;
+        }
         let verdict = match verdict {
             Verdict::Ask(asked, own) => {
                 let said = asked.answer().await;
@@ -176,10 +171,10 @@ impl OAuth {
         };
         match verdict {
             Verdict::Accepted(accepted) => Ok(accepted),
-            // After waiting once the store's answer is final.
+            // Not reached: the loop ends with another verdict, and what was asked is answered.
             Verdict::Wait(_) | Verdict::Ask(..) => {
                 let error = AuthError::unavailable("keys_unavailable", Duration::from_secs(1));
-                Err(error.with_detail("keys were waited for once, and were then needed again"))
+                Err(error.with_detail("keys were waited for, and were then needed again"))
             }
         }
     }
@@ -266,7 +261,12 @@ impl OAuth {
         let mut buffer = [0; 1024];
         let signature = compact.signature(&mut buffer)?;
 
-        let (set, candidates) = match server.keys.lookup(header.kid.as_deref(), alg, mode.waited) {
+        let hint = KeyHint {
+            kid: header.kid.as_deref(),
+            alg,
+            iat: claims.iat,
+        };
+        let (set, candidates) = match server.keys.lookup(hint, mode.waited) {
             Lookup::Found(set, candidates) => (set, candidates),
             Lookup::Wait(waiting) => return Ok(Anew::Wait(waiting)),
             Lookup::Refused(error) => return Err(error),

@@ -185,7 +185,7 @@ fn what_holds_for_all_authorization_servers() {
     type Set = fn(OAuthLayerBuilder) -> OAuthLayerBuilder;
     let cache = |name: &str, value: Value| json!({ "token_cache": { name: value } });
     let keys = |members: Value| json!({ "key_limits": members });
-    let cases: [(Value, Set); 25] = [
+    let cases: [(Value, Set); 30] = [
         (json!({ "required_scopes": ["a", "b"] }), |b| {
             b.required_scopes(["a", "b"])
         }),
@@ -206,6 +206,21 @@ fn what_holds_for_all_authorization_servers() {
         }),
         (keys(json!({ "cooldown": "7s" })), |b| {
             b.key_limits(KeyLimits::new().cooldown(seconds(7)))
+        }),
+        (keys(json!({ "unknown_key_fetches": 7 })), |b| {
+            b.key_limits(KeyLimits::new().unknown_key_fetches(7))
+        }),
+        (keys(json!({ "total_unknown_key_fetches": 7 })), |b| {
+            b.key_limits(KeyLimits::new().total_unknown_key_fetches(7))
+        }),
+        (keys(json!({ "rediscovery": "7m" })), |b| {
+            b.key_limits(KeyLimits::new().rediscovery(seconds(420)))
+        }),
+        (keys(json!({ "total_waiting": 7 })), |b| {
+            b.key_limits(KeyLimits::new().total_waiting(7))
+        }),
+        (keys(json!({ "total_keys": 7 })), |b| {
+            b.key_limits(KeyLimits::new().total_keys(7))
         }),
         (keys(json!({ "stale": "7s" })), |b| {
             b.key_limits(KeyLimits::new().stale(seconds(7)))

@@ -428,13 +428,24 @@ fn limits_with_which_no_token_could_pass() {
         (limits().max_document_bytes(0), "max_document_bytes"),
         (limits().max_set_bytes(0), "max_set_bytes"),
         (limits().max_keys(0), "max_keys"),
+        (limits().total_keys(0), "total_keys"),
+        (limits().lifetime(second / 2), "lifetime"),
+        (limits().unknown_key_fetches(0), "unknown_key_fetches"),
+        (
+            limits().total_unknown_key_fetches(0),
+            "total_unknown_key_fetches",
+        ),
     ] {
         let builder = OAuthLayer::builder(RESOURCE).unwrap();
         let builder = builder.authorization_server(ISSUER).unwrap();
         refused(builder.key_limits(wrong).build(), setting);
     }
     // Nobody waits, and nothing is kept past its life: both can be meant.
-    let strict = limits().waiting(0).stale(zero).cooldown(zero);
+    let strict = limits()
+        .waiting(0)
+        .total_waiting(0)
+        .stale(zero)
+        .cooldown(zero);
     let builder = OAuthLayer::builder(RESOURCE).unwrap();
     let builder = builder.authorization_server(ISSUER).unwrap();
     assert!(builder.key_limits(strict).build().is_ok());

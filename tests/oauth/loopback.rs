@@ -104,8 +104,6 @@ async fn a_rotation_is_followed_and_a_withdrawn_key_stops() {
 
     issuer.rotate();
     let new = token(&issuer);
-    guarded.bearer(&new).await.assert(401, "unknown_key");
-    guarded.advance(30);
     guarded.bearer(&new).await.assert(200, "accepted");
     guarded.bearer(&old).await.assert(200, "accepted");
 

@@ -14,18 +14,22 @@ mod introspection;
 mod kept_connections;
 mod key_sets;
 mod keys;
+mod lifetimes;
 #[cfg(feature = "testing")]
 mod loopback;
 mod metadata;
 mod network;
 mod nulls;
 mod outage;
+mod place;
 mod proxies;
 mod required;
 mod reserved_names;
 mod seed;
 mod support;
+mod tenants;
 mod tokens;
 #[path = "../common/trace.rs"]
 mod trace;
+mod unknown_keys;
 mod unproven;

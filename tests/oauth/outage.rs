@@ -304,26 +304,123 @@ async fn idle_keys_do_not_serve_while_their_first_refresh_is_under_way() {
     second.await.assert(401, "unknown_key");
 }
 
+/// Such a server is out of order: it can sign nothing.
 #[tokio::test]
-async fn a_key_set_without_a_usable_key_stops_the_old_ones_and_is_503() {
-    let key = Key::new("a");
+async fn a_key_set_without_a_usable_key_is_a_failed_fetch() {
+    let (key, unknown) = (Key::new("a"), Key::new("b"));
+    let late = json!({"exp": START.as_secs() + 90_000});
     for set in [
         json!({"keys": []}),
         json!({"keys": [{"kty": "oct", "k": "AA"}]}),
+        json!({"keys": [5, {}, {"kty": "RSA"}]}),
     ] {
-        let web = Web::with_issuer(&[&key]);
+        // There is nothing to go on with.
+        let web = Web::with_issuer(&[]);
+        web.set(JWKS, Page::Json(set.clone()));
+        let cold = Guarded::new(&web);
+        cold.bearer(&key.token(json!({})))
+            .await
+            .assert(503, "keys_unavailable");
+
+        web.publish_keys(&[&key]);
         let guarded = Guarded::new(&web);
-        let token = key.token(json!({}));
+        let token = key.token(late.clone());
         guarded.bearer(&token).await.assert(200, "accepted");
         web.set(JWKS, Page::Json(set));
+        trace::start();
         assert!(guarded.layer.warm_up().await.is_err());
-        guarded.bearer(&token).await.assert(503, "keys_unavailable");
         let (_, health) = guarded.layer.health().remove(0);
-        assert!(!health.serving && health.last_error.is_some());
+        assert!(health.serving && health.last_error.is_some(), "{health:?}");
+        let warned = trace::take().into_iter().any(|event| {
+            event.level == tracing::Level::WARN && event.field("why").contains("key set")
+        });
+        assert!(warned);
+        guarded
+            .bearer(&unknown.token(late.clone()))
+            .await
+            .assert(503, "keys_unavailable");
+        for _ in 0..69 {
+            guarded.bearer(&token).await.assert(200, "accepted");
+            settle().await;
+            guarded.advance(60);
+        }
+        guarded.advance(60);
+        guarded.bearer(&token).await.assert(503, "keys_unavailable");
         web.publish_keys(&[&key]);
-        guarded.advance(30);
+        guarded.advance(60);
         guarded.bearer(&token).await.assert(200, "accepted");
     }
+}
+
+#[tokio::test]
+async fn the_warning_names_each_key_that_cannot_be_used_and_why() {
+    let mut forbidden = Key::new("for encryption").jwk();
+    forbidden["use"] = json!("enc");
+    let keys: Vec<_> = [
+        json!({"kty": "AKP", "alg": "ML-DSA-65", "pub": "AA", "kid": "new kind"}),
+        forbidden,
+        json!(5),
+        json!({"kty": "EC", "crv": "secp256k1", "kid": "a\nforged line", "x": "AA", "y": "AA"}),
+    ]
+    .into_iter()
+    .chain((4..100).map(|number| json!({"kty": "?", "kid": format!("k{number}")})))
+    .collect();
+    let web = Web::with_issuer(&[]);
+    web.set(JWKS, Page::Json(json!({"keys": keys})));
+    let guarded = Guarded::new(&web);
+    trace::start();
+    let answer = guarded.bearer(&Key::new("a").token(json!({}))).await;
+    answer.assert(503, "keys_unavailable");
+    let told = trace::take();
+    let warned = told
+        .iter()
+        .find(|event| event.field("message") == "keys could not be fetched")
+        .unwrap();
+    assert_eq!(warned.level, tracing::Level::WARN);
+    let why = warned.field("why");
+    for part in [
+        "keys[0] (kid \"new kind\"): ",
+        "keys[1] (kid \"for encryption\"): its `use` is not `sig`; ",
+        "keys[2]: ",
+    ] {
+        assert!(why.contains(part), "{part}: {why}");
+    }
+    for number in 4..100 {
+        let part = format!("keys[{number}] (kid \"k{number}\"): ");
+        assert!(why.contains(&part), "{part}: {why}");
+    }
+    assert!(!why.contains('\n'));
+    assert!(answer.detail().len() < 2048, "{}", answer.detail().len());
+}
+
+#[tokio::test]
+async fn a_private_key_in_a_public_set_is_warned_of_and_not_used() {
+    let key = Key::new("good");
+    let mut leaked = Key::new("leaked").jwk();
+    leaked["d"] = json!("c2VjcmV0LXNjYWxhcg");
+    let symmetric = json!({"kty": "oct", "kid": "shared", "k": "c2VjcmV0LXNjYWxhcg"});
+    let mut absent = Key::new("absent").jwk();
+    absent["d"] = json!(null);
+    let web = Web::with_issuer(&[]);
+    let keys = [leaked, symmetric, absent, key.jwk()];
+    web.set(JWKS, Page::Json(json!({"keys": keys})));
+    let guarded = Guarded::new(&web);
+    trace::start();
+    guarded
+        .bearer(&key.token(json!({})))
+        .await
+        .assert(200, "accepted");
+    guarded.layer.warm_up().await.unwrap();
+    let told = trace::take();
+    let warned: Vec<_> = told
+        .iter()
+        .filter(|event| event.level == tracing::Level::WARN)
+        .map(|event| event.field("keys"))
+        .collect();
+    // Now and then, not with each fetch.
+    let named = "keys[0] (kid \"leaked\"), keys[1] (kid \"shared\")";
+    assert_eq!(warned, [named]);
+    assert!(!format!("{told:?}").contains("c2VjcmV0LXNjYWxhcg"));
 }
 
 #[tokio::test]
@@ -336,9 +433,14 @@ async fn an_unknown_key_is_told_when_the_next_fetch_may_be() {
         .await
         .assert(200, "accepted");
     web.set(JWKS, Page::Status(500));
-    guarded.advance(30);
-    let answer = guarded.bearer(&unknown.token(json!({}))).await;
-    assert_eq!(answer.retry_after(), Some(30));
+    // While the budget lasts the backoff decides, and then the cooldown.
+    for wait in [1..=1, 1..=2, 30..=30] {
+        let answer = guarded.bearer(&unknown.token(json!({}))).await;
+        answer.assert(503, "keys_unavailable");
+        let retry = answer.retry_after().unwrap();
+        assert!(wait.contains(&retry), "{retry}, expected {wait:?}");
+        guarded.advance(retry);
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -16,7 +16,7 @@ use http_body_util::Full;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tower::{Layer, Service, ServiceExt};
-use tower_mcp_auth::oauth::{AuthorizationServer, Fetch, FetchError, Fetching, OAuth};
+use tower_mcp_auth::oauth::{AuthorizationServer, Fetch, FetchError, Fetching, KeyLimits, OAuth};
 use tower_mcp_auth::{AuthError, AuthLayer, Clock, OAuthLayer, Principal};
 
 pub const RESOURCE: &str = "https://mcp.example.com/mcp";
@@ -36,6 +36,8 @@ pub enum Page {
     Hang,
     /// An answer in full: status, headers, body.
     Answer(u16, Vec<(&'static str, String)>, Vec<u8>),
+    /// One after the other; the second stays.
+    Then(Box<Page>, Box<Page>),
     /// What an introspection endpoint says of each token; of others, that it is not active.
     Tokens(HashMap<String, Value>),
 }
@@ -121,6 +123,19 @@ impl Web {
     }
 }
 
+impl WebState {
+    /// The page at `url`.
+    fn turn(&self, url: &str) -> Option<Page> {
+        let mut pages = self.pages.lock().unwrap();
+        let page = pages.get(url).cloned();
+        let Some(Page::Then(first, next)) = page else {
+            return page;
+        };
+        pages.insert(url.to_owned(), *next);
+        Some(*first)
+    }
+}
+
 impl Fetch for Web {
     fn fetch(&self, request: Request<Bytes>, max_bytes: usize) -> Fetching {
         let url = request.uri().to_string();
@@ -138,7 +153,7 @@ impl Fetch for Web {
         Box::pin(async move {
             let mut held = state.held.subscribe();
             held.wait_for(|held| !held).await.unwrap();
-            let page = state.pages.lock().unwrap().get(&url).cloned();
+            let page = state.turn(&url);
             let mut headers = HeaderMap::new();
             let (status, body) = match page.unwrap_or(Page::Status(404)) {
                 Page::Json(json) => (200, json.to_string().into_bytes()),
@@ -160,6 +175,7 @@ impl Fetch for Web {
                     let said = tokens.get(&form["token"]).unwrap_or(&unknown);
                     (200, said.to_string().into_bytes())
                 }
+                Page::Then(..) => unreachable!("`turn` takes the first"),
                 Page::Hang => std::future::pending().await,
                 Page::NoConnection => return Err(FetchError::new("no connection: refused")),
             };
@@ -345,6 +361,23 @@ impl Guarded {
             clock,
             reached: Arc::default(),
         }
+    }
+
+    /// A layer like that of [`new`](Self::new), on the same clock, with other limits.
+    pub fn with_limits(
+        &self,
+        web: &Web,
+        limits: impl FnOnce(KeyLimits) -> KeyLimits,
+    ) -> OAuthLayer {
+        OAuthLayer::builder(RESOURCE)
+            .unwrap()
+            .authorization_server(ISSUER)
+            .unwrap()
+            .clock(self.clock.clone())
+            .fetch(web.clone())
+            .key_limits(limits(KeyLimits::new()))
+            .build()
+            .unwrap()
     }
 
     pub fn reached(&self) -> usize {

@@ -10,7 +10,7 @@ use crate::jose::{
     Claims, Compact, HeaderBuffer, PayloadBuffer, ScopeClaim, TokenLimits, TokenProfile, Typ,
     mismatch, object,
 };
-use crate::oauth::keys::{KeyStore, Lookup};
+use crate::oauth::keys::{KeyHint, KeyStore, Lookup, Waited};
 
 /// What signed answers must be.
 pub(super) struct Signed {
@@ -66,14 +66,18 @@ impl Signed {
 
         let mut buffer = [0; 1024];
         let signature = compact.signature(&mut buffer).map_err(said)?;
-        let mut waited = false;
+        let hint = KeyHint {
+            kid: header.kid.as_deref(),
+            alg,
+            iat: claims.iat,
+        };
+        let mut waited = Waited::No;
         let (set, candidates) = loop {
-            match self.keys.lookup(header.kid.as_deref(), alg, waited) {
+            match self.keys.lookup(hint, waited) {
                 Lookup::Found(set, candidates) => break (set, candidates),
-                Lookup::Wait(waiting) => waiting.ended().await,
+                Lookup::Wait(waiting) => waited = waiting.ended().await,
                 Lookup::Refused(error) => return Err(said(error)),
             }
-            waited = true;
         };
         let key = set.verify(&candidates, alg, compact.signing_input(), signature);
         if key.is_none() {

@@ -7,9 +7,10 @@ use http::HeaderMap;
 use tokio::sync::watch;
 use tracing::{info, warn};
 
+use super::attempts::{Attempts, InFlight, Place};
 use super::freshness::lifetime;
 use super::jwks;
-use super::store::{Attempts, KeyStore};
+use super::store::{KeyStore, Need};
 use super::{KeyLimits, KeySet, Origin, Source, Times};
 use crate::error::is_deceptive;
 use crate::jose::VerifyingKey;
@@ -19,42 +20,73 @@ use crate::oauth::fetch::get;
 /// How much of a failure's text is kept, in characters.
 const MAX_FAILURE: usize = 1024;
 
+/// How much of it an event has: it names every key of a set that cannot be used.
+const MAX_TOLD: usize = 32 * 1024;
+
 /// What there is to trace of a fetch.
 enum Landing {
-    Keys { keys: usize, lifetime: Duration },
-    Failure { why: Arc<str>, retry: Duration },
+    Keys {
+        keys: usize,
+        lifetime: Duration,
+    },
+    Failure {
+        /// In full.
+        why: String,
+        retry: Duration,
+    },
 }
 
 struct Loaded {
     keys: Vec<VerifyingKey>,
     headers: HeaderMap,
-    jwks_uri: Option<Box<str>>,
+}
+
+/// How a fetch goes about it.
+struct Plan {
+    began: Duration,
+    /// The place of the keys that is known.
+    known: Option<Box<str>>,
+    /// Whether it is looked for anew first.
+    discover: bool,
+    /// The key id it is for, if it is for one.
+    kid: Option<Box<str>>,
+}
+
+/// What discovery said, if it was asked.
+#[derive(Default)]
+struct Discovered {
+    place: Option<Box<str>>,
+    failure: Option<String>,
 }
 
 /// A fetch under way. It lands when dropped, so that a panic, or a runtime shutting down,
 /// is a failed attempt and not a store that waits for ever.
 struct Flight {
     store: Arc<KeyStore>,
+    plan: Plan,
+    discovered: Discovered,
     outcome: Result<Loaded, String>,
     /// Dropped last: its end is what waiting requests see.
     _sender: watch::Sender<()>,
 }
 
 impl Flight {
-    async fn fly(mut self, known: Option<Box<str>>) {
+    async fn fly(mut self) {
         let deadline = self.store.limits.deadline;
-        let load = self.store.load(known);
-        self.outcome = match tokio::time::timeout(deadline, load).await {
+        let load = self.store.load(&self.plan, &mut self.discovered);
+        let outcome = match tokio::time::timeout(deadline, load).await {
             Ok(outcome) => outcome,
             Err(_) => Err(format!("no answer within {} s", deadline.as_secs())),
         };
+        self.outcome = outcome;
     }
 }
 
 impl Drop for Flight {
     fn drop(&mut self) {
         let outcome = std::mem::replace(&mut self.outcome, Err(String::new()));
-        self.store.land(outcome);
+        let discovered = std::mem::take(&mut self.discovered);
+        self.store.land(&self.plan, discovered, outcome);
     }
 }
 
@@ -63,17 +95,14 @@ impl Drop for Flight {
 /// Launching takes no lock and must be done without holding one: a runtime that is shutting
 /// down drops the task at once, and dropping it lands it.
 #[must_use]
-pub(super) struct Launch {
-    flight: Flight,
-    known: Option<Box<str>>,
-}
+pub(super) struct Launch(Flight);
 
 impl Launch {
     /// Runs the fetch in a task of its own: whoever asked for it may go away.
     pub(super) fn launch(mut self) {
         match tokio::runtime::Handle::try_current() {
-            Ok(runtime) => drop(runtime.spawn(self.flight.fly(self.known))),
-            Err(_) => self.flight.outcome = Err("there is no Tokio runtime to fetch in".into()),
+            Ok(runtime) => drop(runtime.spawn(self.0.fly())),
+            Err(_) => self.0.outcome = Err("there is no Tokio runtime to fetch in".into()),
         }
     }
 }
@@ -83,79 +112,171 @@ impl KeyStore {
     pub(super) fn start(
         self: &Arc<Self>,
         attempts: &mut Attempts,
+        need: Need<'_>,
         now: Duration,
     ) -> (watch::Receiver<()>, Launch) {
         let (sender, ended) = watch::channel(());
+        let is_discovered = self.is_discovered();
+        let known = attempts.place.as_ref().map(|place| place.jwks_uri.clone());
+        let discover = is_discovered
+            && match need {
+                Need::UnknownKey(_) | Need::Now => true,
+                Need::Keys(_) | Need::Refresh => {
+                    known.is_none() || attempts.place_is_old(now, self.limits.rediscovery)
+                }
+            };
+        let kid = match need {
+            Need::Keys(kid) | Need::UnknownKey(kid) => Some(kid),
+            Need::Refresh | Need::Now => None,
+        };
+        attempts.begun += 1;
         attempts.last = Some(now);
-        attempts.in_flight = Some(ended.clone());
+        attempts.budget.restart(now);
+        attempts.sought.begin(kid);
+        attempts.in_flight = Some(InFlight {
+            number: attempts.begun,
+            discovers: discover || !is_discovered,
+            ended: ended.clone(),
+        });
         let flight = Flight {
             store: Arc::clone(self),
-            _sender: sender,
+            plan: Plan {
+                began: now,
+                known,
+                discover,
+                kid: kid.flatten().map(Into::into),
+            },
+            discovered: Discovered::default(),
             outcome: Err("the fetch was cut off".into()),
+            _sender: sender,
         };
-        let known = attempts.jwks_uri.take();
-        (ended, Launch { flight, known })
+        (ended, Launch(flight))
     }
 
-    /// Discovery, where needed, and the key set.
-    async fn load(&self, known: Option<Box<str>>) -> Result<Loaded, String> {
-        if let Some(jwks_uri) = known {
-            // The place may have moved: any failure leads to discovery below.
-            if let Ok(loaded) = self.load_from(jwks_uri, true).await {
-                return Ok(loaded);
+    fn is_discovered(&self) -> bool {
+        matches!(self.origin.source, Source::Discovery)
+    }
+
+    /// The key set, from where it is configured to be, or known or found to be.
+    async fn load(&self, plan: &Plan, discovered: &mut Discovered) -> Result<Loaded, String> {
+        if let Source::JwksUri(jwks_uri) = &self.origin.source {
+            return self.load_from(jwks_uri).await;
+        }
+        // The place may have moved: without a usable key, or the one that is looked for, what
+        // the known one says is not final.
+        let mut from_known = None;
+        if let (Some(known), false) = (&plan.known, plan.discover) {
+            match self.load_from(known).await {
+                Ok(loaded) if loaded.has(plan.kid.as_deref()) => return Ok(loaded),
+                loaded => from_known = Some(loaded),
             }
         }
-        let (jwks_uri, discovered) = match &self.origin.source {
-            Source::JwksUri(jwks_uri) => (jwks_uri.clone(), false),
-            Source::Discovery | Source::Static(_) => {
-                let Origin { issuer, policy, .. } = &self.origin;
-                let found =
-                    discovery::find(Wanted::JwksUri, issuer, &self.limits, policy, &*self.fetch)
-                        .await?;
-                (found, true)
+        let Origin { issuer, policy, .. } = &self.origin;
+        let wanted = Wanted::JwksUri;
+        let found = discovery::find(wanted, issuer, &self.limits, policy, &*self.fetch).await;
+        match (found, from_known, &plan.known) {
+            (Ok(place), from_known, known) => {
+                let has_moved = known.as_deref() != Some(&*place);
+                let place = &**discovered.place.insert(place);
+                match from_known {
+                    // It said so a moment ago.
+                    Some(said) if !has_moved => said,
+                    _ => self.load_from(place).await,
+                }
             }
-        };
-        self.load_from(jwks_uri, discovered).await
+            (Err(why), Some(Ok(loaded)), _) => {
+                discovered.failure = Some(why);
+                Ok(loaded)
+            }
+            (Err(why), Some(Err(known)), _) => Err(format!("{known}; {why}")),
+            // The place that is known is left alone only for another that is found.
+            (Err(why), None, Some(known)) => {
+                let loaded = self.load_from(known).await;
+                let loaded = loaded.map_err(|known| format!("{known}; {why}"));
+                discovered.failure = Some(why);
+                loaded
+            }
+            (Err(why), None, None) => Err(why),
+        }
     }
 
-    async fn load_from(&self, jwks_uri: Box<str>, discovered: bool) -> Result<Loaded, String> {
+    async fn load_from(&self, jwks_uri: &str) -> Result<Loaded, String> {
         let KeyLimits {
             max_set_bytes,
             max_keys,
             ..
         } = self.limits;
         let in_set = |why: String| format!("key set {jwks_uri}: {why}");
-        let response = get(&jwks_uri, max_set_bytes, &*self.fetch)
+        let response = get(jwks_uri, max_set_bytes, &*self.fetch)
             .await
             .map_err(in_set)?;
         let Origin {
             issuer, algorithms, ..
         } = &self.origin;
-        let keys = jwks::parse(response.body(), issuer, algorithms, max_keys).map_err(in_set)?;
-        jwks::warn_if_crowded(&keys, issuer, algorithms);
+        let set = jwks::parse(response.body(), issuer, algorithms, max_keys).map_err(in_set)?;
+        if !set.private.is_empty() && self.told.private.is_due(self.clock.monotonic()) {
+            warn!(
+                target: "tower_mcp_auth",
+                issuer = &**issuer,
+                jwks_uri,
+                keys = set.private.join(", "),
+                "private keys are published in a key set: whoever read it can sign tokens with \
+                 them; they are not used"
+            );
+        }
+        jwks::warn_if_crowded(&set.usable, issuer, algorithms, || {
+            self.told.ambiguous.is_due(self.clock.monotonic())
+        });
+        // A server that can sign nothing is out of order, and its clients' tokens are not bad.
+        if set.usable.is_empty() {
+            return Err(in_set(match set.skipped.len() {
+                0 => "it has no key".to_owned(),
+                _ => format!("none of its keys can be used: {}", set.skipped.join("; ")),
+            }));
+        }
         Ok(Loaded {
-            keys,
+            keys: set.usable,
             headers: response.headers().clone(),
-            jwks_uri: discovered.then_some(jwks_uri),
         })
     }
 
     /// Takes in what a fetch brought.
-    fn land(&self, outcome: Result<Loaded, String>) {
+    fn land(
+        self: &Arc<Self>,
+        plan: &Plan,
+        discovered: Discovered,
+        outcome: Result<Loaded, String>,
+    ) {
+        let now = self.clock.monotonic();
+        // Without the lock: to make room, those of others are asked for.
+        let outcome = outcome.and_then(|loaded| {
+            let kept = self.together.hold(self, loaded.keys.len(), now);
+            kept.map(|()| loaded)
+        });
+        let Discovered { place, failure } = discovered;
+        let has_moved = place.is_some() && plan.known.is_some() && place != plan.known;
         let landing = match outcome {
-            Ok(loaded) => self.land_keys(loaded),
-            Err(why) => self.land_failure(&why),
+            Ok(loaded) => self.land_keys(plan, loaded, place.clone(), failure.is_some()),
+            Err(why) => self.land_failure(why, place.clone()),
         };
         // Traced without the lock: a subscriber may block, or ask for the health.
         let issuer = &*self.origin.issuer;
         match &landing {
             Landing::Keys { keys, .. } => self.meter.fetched(*keys, self.clock.now()),
-            // A set without a usable key has taken the place of the last one.
             Landing::Failure { .. } => {
                 let held = self.current.load();
                 self.meter
                     .failed(held.as_ref().map_or(0, |set| set.keys.len()));
             }
+        }
+        if has_moved {
+            info!(
+                target: "tower_mcp_auth",
+                issuer,
+                from = plan.known.as_deref(),
+                to = place.as_deref(),
+                "the place of the keys has moved"
+            );
         }
         match landing {
             Landing::Keys { keys, lifetime } => info!(
@@ -168,37 +289,50 @@ impl KeyStore {
             Landing::Failure { why, retry } => warn!(
                 target: "tower_mcp_auth",
                 issuer,
-                why = &*why,
+                why,
                 retry_ms = retry.as_millis(),
                 "keys could not be fetched"
             ),
         }
+        if let Some(why) = failure {
+            warn!(
+                target: "tower_mcp_auth",
+                issuer,
+                why = one_line(&why, MAX_TOLD),
+                "discovery failed: the place of the keys that was known is used"
+            );
+        }
     }
 
-    fn land_keys(&self, loaded: Loaded) -> Landing {
+    fn land_keys(
+        &self,
+        plan: &Plan,
+        loaded: Loaded,
+        place: Option<Box<str>>,
+        discovery_failed: bool,
+    ) -> Landing {
         let now = self.clock.monotonic();
         let lifetime = lifetime(&loaded.headers, self.clock.now(), &self.limits);
-        let fresh_until = now.saturating_add(lifetime);
-        // At 80 %, and half a minute before the end at least.
-        let ahead = (lifetime / 5).max(Duration::from_secs(30));
-        let times = Times {
-            refresh_at: fresh_until.saturating_sub(ahead),
-            fresh_until,
-            stale_until: fresh_until.saturating_add(self.limits.stale),
-        };
+        let (began, is_discovered) = (plan.began, self.is_discovered());
+        let times = Times::new(began, now, lifetime, &self.limits, is_discovered);
         let keys = loaded.keys.len();
         let set = KeySet::new(loaded.keys, times);
 
         let mut attempts = self.attempts();
         self.current.store(Some(Arc::new(set)));
-        attempts.jwks_uri = loaded.jwks_uri;
-        if keys == 0 {
-            // Keys that were withdrawn stop at once. But a server that can sign nothing is
-            // out of order, and its clients' tokens are not bad: 503, not 401.
-            return self.fail(&mut attempts, "the key set has no usable key", now);
+        if let Some(jwks_uri) = place {
+            attempts.place = Some(Place {
+                jwks_uri,
+                discovered: Some(began),
+                not_before: Duration::ZERO,
+            });
+        } else if let Some(place) = attempts.place.as_mut().filter(|_| discovery_failed) {
+            place.not_before = now.saturating_add(self.limits.cooldown);
         }
+        attempts.interval = times.refresh_at.saturating_sub(began);
         attempts.in_flight = None;
         attempts.last_success = Some(now);
+        attempts.success_began = Some(began);
         attempts.failure = None;
         attempts.failed_at = None;
         attempts.failures = 0;
@@ -206,21 +340,24 @@ impl KeyStore {
         Landing::Keys { keys, lifetime }
     }
 
-    fn land_failure(&self, why: &str) -> Landing {
+    fn land_failure(&self, why: String, place: Option<Box<str>>) -> Landing {
         // Some of this text is the server's: one line of it, and not for ever.
-        let plain = |c: char| if is_deceptive(c) { '?' } else { c };
-        let why: String = why.chars().map(plain).take(MAX_FAILURE).collect();
-        self.fail(&mut self.attempts(), &why, self.clock.monotonic())
-    }
-
-    fn fail(&self, attempts: &mut Attempts, why: &str, now: Duration) -> Landing {
+        let why = one_line(&why, MAX_TOLD);
+        let now = self.clock.monotonic();
+        let mut attempts = self.attempts();
         let retry = self.backoff(attempts.failures, now);
-        let why: Arc<str> = why.into();
+        // It is looked for again with the next fetch.
+        let known = attempts.place.take().map(|place| place.jwks_uri);
+        attempts.place = place.or(known).map(|jwks_uri| Place {
+            jwks_uri,
+            discovered: None,
+            not_before: Duration::ZERO,
+        });
         attempts.in_flight = None;
         attempts.failures = attempts.failures.saturating_add(1);
         attempts.not_before = now.saturating_add(retry);
         attempts.failed_at = attempts.last;
-        attempts.failure = Some(Arc::clone(&why));
+        attempts.failure = Some(one_line(&why, MAX_FAILURE).into());
         Landing::Failure { why, retry }
     }
 
@@ -241,6 +378,18 @@ impl KeyStore {
             .min(most);
         full.mul_f64(0.5 + jitter() / 2.0)
     }
+}
+
+impl Loaded {
+    /// Whether a key of this id is there; of tokens without one there is no telling.
+    fn has(&self, kid: Option<&str>) -> bool {
+        kid.is_none() || self.keys.iter().any(|key| key.kid() == kid)
+    }
+}
+
+fn one_line(text: &str, most: usize) -> String {
+    let plain = |c: char| if is_deceptive(c) { '?' } else { c };
+    text.chars().map(plain).take(most).collect()
 }
 
 /// Between 0 and 1. Not for secrets: the standard library's hasher is seeded at random.

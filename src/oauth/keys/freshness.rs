@@ -5,13 +5,50 @@ use std::time::Duration;
 use http::HeaderMap;
 use http::header::{AGE, CACHE_CONTROL};
 
-use super::KeyLimits;
+use super::limits::LEAST_LIFETIME;
+use super::{KeyLimits, Times};
 
 /// The lifetime of a response that arrived at `now`.
 pub(super) fn lifetime(headers: &HeaderMap, now: Duration, limits: &KeyLimits) -> Duration {
     // The limits bind what a server says, not what the operator set.
     let (least, most) = (*limits.lifetimes.start(), *limits.lifetimes.end());
-    said(headers, now).map_or(limits.lifetime, |said| said.max(least).min(most))
+    said(headers, now)
+        .map_or(limits.lifetime, |said| said.max(least).min(most))
+        .max(LEAST_LIFETIME)
+}
+
+/// How long before the end of their lifetime keys are refreshed at least, where that is not more
+/// than half of it: enough for a fetch that fails, and one more.
+const AHEAD: Duration = Duration::from_secs(10);
+
+/// How far apart refreshes in the background are at least.
+const APART: Duration = Duration::from_secs(1);
+
+impl Times {
+    /// Of keys that were asked for when the fetch `began`, and arrived `now`.
+    pub(super) fn new(
+        began: Duration,
+        now: Duration,
+        lifetime: Duration,
+        limits: &KeyLimits,
+        is_discovered: bool,
+    ) -> Self {
+        let fresh_until = now.saturating_add(lifetime);
+        let ahead = (lifetime / 5).max(AHEAD.min(lifetime / 2));
+        let (mut wanted_at, mut apart) = (fresh_until.saturating_sub(ahead), lifetime / 2);
+        if is_discovered {
+            // Keys that live longer are looked for where they may be by then.
+            wanted_at = wanted_at.min(began.saturating_add(limits.rediscovery));
+            apart = apart.min(limits.rediscovery);
+        }
+        let refresh_at = wanted_at.max(began.saturating_add(apart.max(APART)));
+        Self {
+            wanted_at,
+            refresh_at,
+            fresh_until,
+            stale_until: fresh_until.saturating_add(limits.stale),
+        }
+    }
 }
 
 fn said(headers: &HeaderMap, now: Duration) -> Option<Duration> {

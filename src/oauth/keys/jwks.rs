@@ -10,6 +10,16 @@ use crate::json::{Fault, Scanner};
 /// Members and elements inside one another, the set itself included.
 const MAX_DEPTH: u32 = 32;
 
+/// A set that was fetched. Keys are named by their places in it, and their ids.
+#[derive(Default)]
+pub(super) struct Published {
+    pub(super) usable: Vec<VerifyingKey>,
+    /// Each key that cannot be used, and why.
+    pub(super) skipped: Vec<String>,
+    /// Those that have no place in public.
+    pub(super) private: Vec<String>,
+}
+
 /// The keys of a set that was fetched: a key that cannot be used is skipped, and a set over
 /// the limit is refused whole, because what was cut off could be the key that signs.
 pub(super) fn parse(
@@ -17,34 +27,45 @@ pub(super) fn parse(
     issuer: &str,
     algorithms: &[Algorithm],
     max_keys: usize,
-) -> Result<Vec<VerifyingKey>, String> {
+) -> Result<Published, String> {
     let prepare = |jwk: &Map<String, Value>| {
         let key = read(jwk, issuer)?;
         VerifyingKey::prepare(&KeySource::Public(key), algorithms)
             .ok_or_else(|| "it serves none of the algorithms, or is not valid".to_owned())
     };
-    let mut usable = Vec::new();
+    let mut published = Published::default();
     let keys = set(json)?;
     if keys.len() > max_keys {
         return Err(format!("{} keys, at most {max_keys}", keys.len()));
     }
-    for jwk in keys {
+    for (index, jwk) in keys.into_iter().enumerate() {
         let jwk = object(jwk.as_bytes());
+        let members = jwk.as_ref().ok();
+        let kid = members.and_then(|jwk| jwk.get("kid")?.as_str());
+        let kid = kid.map(|kid| format!(" (kid {})", quoted(kid)));
+        let name = format!("keys[{index}]{}", kid.unwrap_or_default());
+        if members.is_some_and(JwkParts::is_secret) {
+            published.private.push(name.clone());
+        }
         match jwk.as_ref().map_err(String::clone).and_then(prepare) {
-            Ok(key) => usable.push(key),
+            Ok(key) => published.usable.push(key),
             Err(why) => {
-                let kid = jwk.as_ref().ok().and_then(|jwk| jwk.get("kid")?.as_str());
-                let kid = quoted(kid.unwrap_or_default());
-                debug!(target: "tower_mcp_auth", kid, why, "key skipped");
+                debug!(target: "tower_mcp_auth", key = name, why, "key skipped");
+                published.skipped.push(format!("{name}: {why}"));
             }
         }
     }
-    Ok(usable)
+    Ok(published)
 }
 
 /// Tells of keys that no token can be checked with, because too many have one id.
-pub(super) fn warn_if_crowded(keys: &[VerifyingKey], issuer: &str, algorithms: &[Algorithm]) {
-    if let Some(kid) = crowded(keys, algorithms) {
+pub(super) fn warn_if_crowded(
+    keys: &[VerifyingKey],
+    issuer: &str,
+    algorithms: &[Algorithm],
+    is_due: impl FnOnce() -> bool,
+) {
+    if let Some(kid) = crowded(keys, algorithms).filter(|_| is_due()) {
         let named = kid.as_deref().map_or_else(|| "none".to_owned(), quoted);
         warn!(
             target: "tower_mcp_auth",

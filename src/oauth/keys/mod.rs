@@ -1,17 +1,23 @@
 //! The life of one issuer's keys.
 //!
 //! A known key is served from memory, without a lock. Whether what memory holds is good
-//! enough, and whether a fetch may start, is decided in `store` alone; `flight` is one
-//! fetch, detached from the requests that wait for it; `jwks` reads what it brings.
+//! enough, and whether a fetch may start, is decided in `store` alone, by what `attempts`
+//! records of the fetches so far; `flight` is one fetch, detached from the requests that wait
+//! for it; `jwks` reads what it brings, and `freshness` says how long that lives. `together`
+//! bounds what all servers of a layer do.
 
+mod attempts;
+mod budget;
 mod flight;
 mod freshness;
 mod jwks;
 mod limits;
 mod store;
+mod together;
+mod waiting;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::error::AuthError;
@@ -24,7 +30,9 @@ pub(in crate::oauth) use self::flight::jitter;
 pub(in crate::oauth) use self::freshness::http_date;
 pub(in crate::oauth) use self::jwks::{is_guid, parse_static};
 pub use self::limits::KeyLimits;
-pub(in crate::oauth) use self::store::{KeyStore, KeysInUse, Lookup, Waiting};
+pub(in crate::oauth) use self::store::{KeyHint, KeyStore, KeysInUse, Lookup};
+pub(in crate::oauth) use self::together::Together;
+pub(in crate::oauth) use self::waiting::{Waited, Waiting};
 
 /// Where the keys of an issuer come from.
 #[derive(Clone, Debug)]
@@ -53,6 +61,9 @@ pub(in crate::oauth) struct KeySet {
     generation: u64,
     keys: Vec<VerifyingKey>,
     times: Times,
+    /// Whether a request found a refresh due that is held back, because the last one was a
+    /// moment ago.
+    held_back: AtomicBool,
     /// Those of tokens that these keys verified.
     headers: KnownHeaders,
 }
@@ -60,7 +71,9 @@ pub(in crate::oauth) struct KeySet {
 /// The stations of a key set's life.
 #[derive(Clone, Copy, Debug)]
 struct Times {
-    /// From here on it is refreshed in the background.
+    /// From here on a refresh is due.
+    wanted_at: Duration,
+    /// From here on it is made, in the background: later where lifetimes are very short.
     refresh_at: Duration,
     /// Until here it serves.
     fresh_until: Duration,
@@ -71,6 +84,7 @@ struct Times {
 impl Times {
     /// For keys that were configured.
     const FOR_EVER: Self = Self {
+        wanted_at: Duration::MAX,
         refresh_at: Duration::MAX,
         fresh_until: Duration::MAX,
         stale_until: Duration::MAX,
@@ -84,8 +98,19 @@ impl KeySet {
             generation: GENERATIONS.fetch_add(1, Ordering::Relaxed),
             keys,
             times,
+            held_back: AtomicBool::new(false),
             headers: KnownHeaders::default(),
         }
+    }
+
+    /// Whether it serves without a look at the fetches so far.
+    fn is_fresh(&self, now: Duration) -> bool {
+        /// How long a set in use serves past its lifetime while its refresh, which was held
+        /// back, is under way.
+        const GRACE: Duration = Duration::from_secs(1);
+
+        let until = self.times.fresh_until;
+        now < until || now < until.saturating_add(GRACE) && self.held_back.load(Ordering::Relaxed)
     }
 
     pub(in crate::oauth) fn generation(&self) -> u64 {

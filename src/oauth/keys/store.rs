@@ -1,12 +1,15 @@
 //! Whether keys may serve, and whether a fetch may start.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
 use arc_swap::{ArcSwapOption, Guard};
 use tokio::sync::watch;
 
+use super::attempts::Attempts;
+use super::together::Together;
+use super::waiting::{self, Waited, Waiting};
 use super::{KeyHealth, KeyLimits, KeySet, Origin, Source, Times};
 use crate::clock::Clock;
 use crate::error::{AuthError, ConfigError};
@@ -23,46 +26,45 @@ pub(in crate::oauth) struct KeyStore {
     pub(super) limits: KeyLimits,
     pub(super) current: ArcSwapOption<KeySet>,
     pub(super) meter: KeysMeter,
+    pub(super) together: Arc<Together>,
+    pub(super) waiting: AtomicUsize,
+    pub(super) told: Told,
     attempts: Mutex<Attempts>,
-    waiting: AtomicUsize,
-    crowded: NowAndThen,
 }
 
-/// What is known of the fetches so far.
+/// When each thing was told last that requests, or short lifetimes, can repeat.
 #[derive(Debug, Default)]
-pub(super) struct Attempts {
-    pub(super) last: Option<Duration>,
-    pub(super) last_success: Option<Duration>,
-    /// Why the last attempt failed; `None` when it succeeded.
-    pub(super) failure: Option<Arc<str>>,
-    /// When that attempt began.
-    pub(super) failed_at: Option<Duration>,
-    pub(super) failures: u32,
-    pub(super) not_before: Duration,
-    pub(super) in_flight: Option<watch::Receiver<()>>,
-    /// Found by discovery, forgotten when a fetch from it fails.
-    pub(super) jwks_uri: Option<Box<str>>,
+pub(super) struct Told {
+    crowded: NowAndThen,
+    /// No fetch for an unknown key is left.
+    spent: NowAndThen,
+    /// More keys of one id are published than a token is tried with.
+    pub(super) ambiguous: NowAndThen,
+    /// A private key is published.
+    pub(super) private: NowAndThen,
 }
 
-impl Attempts {
-    /// Whether keys may serve past their lifetime: only where it was tried to refresh them,
-    /// and failed. Keys that merely sat idle may have been withdrawn since.
-    fn allow(&self, set: &KeySet, now: Duration) -> bool {
-        let failed = self.failed_at.is_some_and(|at| at >= set.times.refresh_at);
-        failed && now < set.times.stale_until
-    }
-}
-
-/// Why a fetch is asked for; it decides how soon after the last one it may be.
+/// Why a fetch is asked for; it decides how soon after the last one it may be. The key ids are
+/// those of the tokens it is for.
 #[derive(Clone, Copy)]
-enum Need {
+pub(super) enum Need<'t> {
     /// There are no keys that may serve: as soon as the backoff allows.
-    Keys,
-    /// A token names a key that is not held: strangers can cause this at will, so once a
-    /// cooldown.
-    UnknownKey,
+    Keys(Option<&'t str>),
+    /// A token names a key that is not held: strangers can cause this at will, so out of a
+    /// budget.
+    UnknownKey(Option<&'t str>),
+    /// Keys are near the end of their lifetime.
+    Refresh,
     /// The operator asked.
     Now,
+}
+
+/// What a token says of its key, none of it proven.
+#[derive(Clone, Copy)]
+pub(in crate::oauth) struct KeyHint<'t> {
+    pub(in crate::oauth) kid: Option<&'t str>,
+    pub(in crate::oauth) alg: Algorithm,
+    pub(in crate::oauth) iat: Option<Duration>,
 }
 
 /// What memory can say about a key.
@@ -91,33 +93,6 @@ enum Entry<'a> {
     Full(AuthError),
 }
 
-/// A place among those that wait for a fetch; bounded, because each holds a request.
-pub(in crate::oauth) struct Waiting {
-    ended: watch::Receiver<()>,
-    store: Arc<KeyStore>,
-}
-
-impl Waiting {
-    /// Resolves when the fetch has ended, however it did.
-    pub(in crate::oauth) async fn ended(mut self) {
-        // The fetch ends by itself. It runs where it was started, though, and a runtime that
-        // nobody drives any more must not hold a request for ever.
-        let patience = self
-            .store
-            .limits
-            .deadline
-            .saturating_add(Duration::from_secs(1));
-        // An error means that the sender is gone: the fetch has ended as well.
-        let _ = tokio::time::timeout(patience, self.ended.changed()).await;
-    }
-}
-
-impl Drop for Waiting {
-    fn drop(&mut self) {
-        self.store.waiting.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
 impl KeyStore {
     /// Fails where a configured key cannot be used: there that is a mistake.
     pub(in crate::oauth) fn new(
@@ -125,6 +100,7 @@ impl KeyStore {
         fetch: Arc<dyn Fetch>,
         clock: Clock,
         limits: KeyLimits,
+        together: Arc<Together>,
     ) -> Result<Self, ConfigError> {
         let current = match &origin.source {
             Source::Static(keys) => {
@@ -148,11 +124,12 @@ impl KeyStore {
             origin,
             fetch,
             clock,
-            limits,
             current: ArcSwapOption::new(current),
-            attempts: Mutex::default(),
+            together,
             waiting: AtomicUsize::new(0),
-            crowded: NowAndThen::default(),
+            told: Told::default(),
+            attempts: Mutex::new(Attempts::new(&limits)),
+            limits,
         })
     }
 
@@ -161,19 +138,13 @@ impl KeyStore {
         self.current.load()
     }
 
-    /// The keys for a token, or what to do about it.
-    ///
-    /// `waited`: a fetch this request waited for has ended, so the answer is final.
-    pub(in crate::oauth) fn lookup(
-        self: &Arc<Self>,
-        kid: Option<&str>,
-        alg: Algorithm,
-        waited: bool,
-    ) -> Lookup {
+    /// The keys for a token, or what to do about it. The answer is final once a fetch was waited
+    /// for that began after the request came.
+    pub(in crate::oauth) fn lookup(self: &Arc<Self>, hint: KeyHint<'_>, waited: Waited) -> Lookup {
         loop {
             let held = self.current.load_full();
             // `None`: a fetch landed in between, and what was judged is no longer held.
-            if let Some(answer) = self.judge(held.as_ref(), kid, alg, waited) {
+            if let Some(answer) = self.judge(held.as_ref(), hint, waited) {
                 return answer;
             }
         }
@@ -184,8 +155,8 @@ impl KeyStore {
     pub(in crate::oauth) fn serving(self: &Arc<Self>, now: Duration) -> Option<KeysInUse> {
         let held = self.current.load();
         let set = held.as_ref().filter(|set| self.may_serve(set, now))?;
-        if now >= set.times.refresh_at {
-            self.refresh_in_background(now);
+        if now >= set.times.wanted_at {
+            self.refresh_in_background(set, now);
         }
         Some(KeysInUse(held))
     }
@@ -193,40 +164,63 @@ impl KeyStore {
     fn judge(
         self: &Arc<Self>,
         held: Option<&Arc<KeySet>>,
-        kid: Option<&str>,
-        alg: Algorithm,
-        waited: bool,
+        hint: KeyHint<'_>,
+        waited: Waited,
     ) -> Option<Lookup> {
-        let now = self.clock.monotonic();
+        let moment = self.clock.read();
+        let now = moment.monotonic;
         let Some(set) = held.filter(|set| self.may_serve(set, now)) else {
-            return self.wait_or(held, Need::Keys, now, waited, |attempts| {
-                self.no_keys(attempts, Need::Keys, now)
+            return self.wait_or(held, Need::Keys(hint.kid), now, waited, |attempts, next| {
+                self.no_keys(attempts, next, now)
             });
         };
-        if now >= set.times.refresh_at {
-            self.refresh_in_background(now);
+        if now >= set.times.wanted_at {
+            self.refresh_in_background(set, now);
         }
-        match set.select(kid, alg) {
+        match set.select(hint.kid, hint.alg) {
             Ok(candidates) => Some(Lookup::Found(Arc::clone(set), candidates)),
             Err(error) if error.reason() != jose::UNKNOWN_KEY || self.is_static() => {
                 Some(Lookup::Refused(error))
             }
-            Err(error) => self.wait_or(held, Need::UnknownKey, now, waited, |attempts| {
-                match attempts.failure {
+            Err(error) => {
+                let need = Need::UnknownKey(hint.kid);
+                self.wait_or(held, need, now, waited, |attempts, next| {
                     // The key may be new, which nobody could tell.
-                    Some(_) => self.no_keys(attempts, Need::UnknownKey, now),
-                    None => error.clone(),
-                }
-            }),
+                    if attempts.failure.is_some() {
+                        return self.no_keys(attempts, next, now);
+                    }
+                    let may_be_new = waited != Waited::ForOwn
+                        && hint
+                            .iat
+                            .is_some_and(|iat| attempts.may_have_missed(iat, moment));
+                    if may_be_new {
+                        // The next refresh brings new keys as well.
+                        let due = Some(set.times.refresh_at).filter(|at| *at > now);
+                        let next = due.map_or(next, |due| next.min(due));
+                        return self.no_fetch_left(&error, next, now);
+                    }
+                    error.clone()
+                })
+            }
         }
     }
 
-    /// Fetches keys now, unless that is under way, and waits for the end.
+    /// Fetches keys now, from where they are now, and waits for the end. A fetch that began
+    /// before may have asked before the keys, or their place, changed.
     pub(in crate::oauth) async fn warm_up(self: &Arc<Self>) -> Result<(), AuthError> {
         if self.is_static() {
             return Ok(());
         }
-        let waiting = match self.enter(self.attempts(), Need::Now, self.clock.monotonic()) {
+        let begun = self.attempts().begun;
+        // One that began before, one that was due in between, and the own one.
+        for is_last in [false, false, true] {
+            let Some(mut unfit) = self.in_flight_unfit(begun).filter(|_| !is_last) else {
+                break;
+            };
+            waiting::ended(&mut unfit, self.limits.deadline).await;
+        }
+        let now = self.clock.monotonic();
+        let waiting = match self.enter(self.attempts(), Need::Now, now, Waited::No) {
             Entry::Waiting(waiting) => Some(waiting),
             Entry::Full(error) => return Err(error),
             Entry::TooEarly(_) => None,
@@ -235,10 +229,21 @@ impl KeyStore {
             waiting.ended().await;
         }
         let attempts = self.attempts();
+        let now = self.clock.monotonic();
         match attempts.failure {
-            Some(_) => Err(self.no_keys(&attempts, Need::Keys, self.clock.monotonic())),
+            Some(_) => Err(self.no_keys(&attempts, attempts.not_before, now)),
             None => Ok(()),
         }
+    }
+
+    /// The end of a fetch under way that does not do for an operator who asked when `begun`
+    /// fetches had begun. While no keys are held, any does.
+    fn in_flight_unfit(&self, begun: u64) -> Option<watch::Receiver<()>> {
+        let attempts = self.attempts();
+        attempts.last_success?;
+        let flight = attempts.in_flight.as_ref()?;
+        let fits = flight.discovers && flight.number > begun;
+        (!fits).then(|| flight.ended.clone())
     }
 
     pub(in crate::oauth) fn health(&self) -> KeyHealth {
@@ -247,9 +252,9 @@ impl KeyStore {
         let set = self.current.load();
         KeyHealth {
             keys: set.as_ref().map_or(0, |set| set.keys.len()),
-            serving: set.as_ref().is_some_and(|set| {
-                !set.keys.is_empty() && (now < set.times.fresh_until || attempts.allow(set, now))
-            }),
+            serving: set
+                .as_ref()
+                .is_some_and(|set| set.is_fresh(now) || attempts.allow(set, now)),
             age: attempts.last_success.map(|at| now.saturating_sub(at)),
             last_error: attempts.failure.clone(),
             next_refresh: set
@@ -265,10 +270,22 @@ impl KeyStore {
 
     /// Whether keys may serve now.
     fn may_serve(&self, set: &KeySet, now: Duration) -> bool {
-        if now < set.times.fresh_until {
-            return true;
+        set.is_fresh(now) || self.attempts().allow(set, now)
+    }
+
+    /// Drops keys that may not serve any more, to make room for others; whether it did.
+    pub(super) fn drop_if_useless(&self, now: Duration) -> bool {
+        // Another store's lock may be waited for by whoever holds this one, so it is only tried.
+        let Some(attempts) = self.try_attempts() else {
+            return false;
+        };
+        let held = self.current.load();
+        let is_useless = |set: &&Arc<KeySet>| !set.is_fresh(now) && !attempts.allow(set, now);
+        let is_useless = held.as_ref().filter(is_useless).is_some();
+        if is_useless {
+            self.current.store(None);
         }
-        self.attempts().allow(set, now)
+        is_useless
     }
 
     /// Waits for a fetch, the one under way or a new one; refuses where neither may be.
@@ -276,12 +293,12 @@ impl KeyStore {
     fn wait_or(
         self: &Arc<Self>,
         held: Option<&Arc<KeySet>>,
-        need: Need,
+        need: Need<'_>,
         now: Duration,
-        waited: bool,
-        refuse: impl Fn(&Attempts) -> AuthError,
+        waited: Waited,
+        refuse: impl Fn(&Attempts, Duration) -> AuthError,
     ) -> Option<Lookup> {
-        let attempts = self.attempts();
+        let mut attempts = self.attempts();
         // Fetches land under this lock, so what is compared here cannot change below.
         let current = self.current.load_full();
         let unchanged = match (held, &current) {
@@ -291,16 +308,22 @@ impl KeyStore {
         };
         // Nor may a refresh have failed in between, after which keys serve that did not.
         let allowed = |set: &&Arc<KeySet>| attempts.allow(set, now);
-        if !unchanged || matches!(need, Need::Keys) && held.filter(allowed).is_some() {
+        let needs_keys = matches!(need, Need::Keys(_));
+        if !unchanged || needs_keys && held.filter(allowed).is_some() {
             return None;
         }
-        if waited {
-            return Some(Lookup::Refused(refuse(&attempts)));
+        // Whether there are keys, any fetch has found out.
+        if waited == Waited::ForOwn || needs_keys && waited != Waited::No {
+            let next = self.next_attempt(&mut attempts, need, now);
+            return Some(Lookup::Refused(refuse(&attempts, next)));
         }
-        Some(match self.enter(attempts, need, now) {
+        Some(match self.enter(attempts, need, now, waited) {
             Entry::Waiting(waiting) => Lookup::Wait(waiting),
             Entry::Full(error) => Lookup::Refused(error),
-            Entry::TooEarly(attempts) => Lookup::Refused(refuse(&attempts)),
+            Entry::TooEarly(mut attempts) => {
+                let next = self.next_attempt(&mut attempts, need, now);
+                Lookup::Refused(refuse(&attempts, next))
+            }
         })
     }
 
@@ -308,68 +331,138 @@ impl KeyStore {
     fn enter<'a>(
         self: &Arc<Self>,
         mut attempts: MutexGuard<'a, Attempts>,
-        need: Need,
+        need: Need<'_>,
         now: Duration,
+        waited: Waited,
     ) -> Entry<'a> {
-        let allowed = now >= self.next_attempt(&attempts, need);
-        let ended = match &attempts.in_flight {
-            Some(ended) => ended.clone(),
-            None if allowed => {
-                let (ended, launch) = self.start(&mut attempts, now);
+        let (ended, is_own) = match attempts
+            .in_flight
+            .as_ref()
+            .map(|flight| flight.ended.clone())
+        {
+            Some(ended) => (ended, false),
+            None if self.may_start(&mut attempts, need, now) => {
+                let (ended, launch) = self.start(&mut attempts, need, now);
                 drop(attempts);
                 launch.launch();
-                ended
+                (ended, true)
             }
             None => return Entry::TooEarly(attempts),
         };
-        if self.waiting.fetch_add(1, Ordering::Relaxed) >= self.limits.waiting {
-            self.waiting.fetch_sub(1, Ordering::Relaxed);
+        if let Err(why) = self.take_place() {
             let mut error = AuthError::unavailable("too_many_waiting", Duration::from_secs(1));
             // Every request can repeat it, and none has to be good.
-            if !self.crowded.is_due(now) {
+            if !self.told.crowded.is_due(now) {
                 error = error.reported();
             }
-            return Entry::Full(error.with_detail(format!(
-                "{} requests wait for the keys of {:?} already",
-                self.limits.waiting, self.origin.issuer
-            )));
+            return Entry::Full(error.with_detail(why));
         }
-        Entry::Waiting(Waiting {
-            ended,
-            store: Arc::clone(self),
-        })
+        let then = match (is_own, waited) {
+            (false, Waited::No) => Waited::ForAnother,
+            _ => Waited::ForOwn,
+        };
+        Entry::Waiting(Waiting::new(ended, Arc::clone(self), then))
     }
 
-    fn refresh_in_background(self: &Arc<Self>, now: Duration) {
-        let mut attempts = self.attempts();
-        if attempts.in_flight.is_none() && now >= attempts.not_before {
-            let (_, launch) = self.start(&mut attempts, now);
+    /// Counts a request that waits, for this server and for all together.
+    fn take_place(&self) -> Result<(), String> {
+        let most = self.limits.waiting;
+        if self.waiting.fetch_add(1, Ordering::Relaxed) >= most {
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
+            let issuer = &self.origin.issuer;
+            return Err(format!(
+                "{most} requests wait for the keys of {issuer:?} already"
+            ));
+        }
+        if !self.together.enter() {
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
+            return Err(format!(
+                "{} requests wait for the keys of all servers together already",
+                self.limits.total_waiting
+            ));
+        }
+        Ok(())
+    }
+
+    /// Refreshes keys in the background, once that is due and not held back.
+    fn refresh_in_background(self: &Arc<Self>, set: &KeySet, now: Duration) {
+        if now < set.times.refresh_at {
+            set.held_back.store(true, Ordering::Relaxed);
+            return;
+        }
+        // Whoever holds the lock begins a fetch, or ends one.
+        let Some(mut attempts) = self.try_attempts() else {
+            return;
+        };
+        if attempts.in_flight.is_none() && self.may_start(&mut attempts, Need::Refresh, now) {
+            let (_, launch) = self.start(&mut attempts, Need::Refresh, now);
             drop(attempts);
             launch.launch();
         }
     }
 
-    /// When the next fetch for this reason may start.
-    fn next_attempt(&self, attempts: &Attempts, need: Need) -> Duration {
-        let cooled = attempts.last.map_or(Duration::ZERO, |last| {
-            last.saturating_add(self.limits.cooldown)
-        });
+    /// When the next fetch for this reason may start; in the past, if it may now.
+    fn next_attempt(&self, attempts: &mut Attempts, need: Need<'_>, now: Duration) -> Duration {
         match need {
             Need::Now => Duration::ZERO,
-            Need::Keys => attempts.not_before,
-            Need::UnknownKey => attempts.not_before.max(cooled),
+            Need::Keys(_) | Need::Refresh => attempts.not_before,
+            Need::UnknownKey(kid) => {
+                let spent = attempts.budget.next(now);
+                let spent = spent.max(self.together.next_fetch(now));
+                let cooled = attempts.last.map_or(Duration::ZERO, |last| {
+                    last.saturating_add(self.limits.cooldown)
+                });
+                // A fetch that failed has not looked for it.
+                let sought = attempts.failure.is_none() && attempts.sought.is(kid);
+                let sought = if sought { cooled } else { Duration::ZERO };
+                attempts.not_before.max(spent).max(sought)
+            }
         }
     }
 
-    fn no_keys(&self, attempts: &Attempts, need: Need, now: Duration) -> AuthError {
-        let retry = self.next_attempt(attempts, need).saturating_sub(now);
+    /// Whether a fetch may start for this reason; then it is taken from what bounds such fetches.
+    fn may_start(&self, attempts: &mut Attempts, need: Need<'_>, now: Duration) -> bool {
+        if now < self.next_attempt(attempts, need, now) {
+            return false;
+        }
+        match need {
+            Need::UnknownKey(_) => self.together.take_fetch(now) && attempts.budget.take(now),
+            Need::Keys(_) | Need::Refresh | Need::Now => true,
+        }
+    }
+
+    fn no_keys(&self, attempts: &Attempts, next: Duration, now: Duration) -> AuthError {
         let why = attempts
             .failure
             .as_deref()
             .unwrap_or("no fetch has ended yet");
-        AuthError::unavailable("keys_unavailable", retry)
+        AuthError::unavailable("keys_unavailable", next.saturating_sub(now))
             .with_detail(format!("no usable keys of {:?}: {why}", self.origin.issuer))
             .reported()
+    }
+
+    /// The answer to a token that may be good, while its key may not be looked for.
+    fn no_fetch_left(&self, unknown: &AuthError, next: Duration, now: Duration) -> AuthError {
+        let why = unknown.detail().unwrap_or_default();
+        let error = AuthError::unavailable("keys_unavailable", next.saturating_sub(now))
+            .with_detail(format!(
+                "{why}; it was issued after the keys of {:?} were fetched, and no fetch for an                  unknown key may start now",
+                self.origin.issuer
+            ));
+        // Forged tokens can repeat it.
+        if self.told.spent.is_due(now) {
+            error
+        } else {
+            error.reported()
+        }
+    }
+
+    fn try_attempts(&self) -> Option<MutexGuard<'_, Attempts>> {
+        match self.attempts.try_lock() {
+            Ok(attempts) => Some(attempts),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
     }
 
     /// Nothing panics while it is held; were that to change, a poisoned lock would still

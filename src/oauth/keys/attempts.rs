@@ -1,0 +1,121 @@
+//! What is known of the fetches so far.
+
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::budget::Budget;
+use super::{KeyLimits, KeySet};
+use crate::clock::Moment;
+
+#[derive(Debug)]
+pub(super) struct Attempts {
+    /// How many were begun.
+    pub(super) begun: u64,
+    /// When the last one began.
+    pub(super) last: Option<Duration>,
+    pub(super) last_success: Option<Duration>,
+    /// When that one began: what was published later it cannot have brought.
+    pub(super) success_began: Option<Duration>,
+    /// Why the last attempt failed; `None` when it succeeded.
+    pub(super) failure: Option<Arc<str>>,
+    /// When that attempt began.
+    pub(super) failed_at: Option<Duration>,
+    pub(super) failures: u32,
+    pub(super) not_before: Duration,
+    pub(super) in_flight: Option<InFlight>,
+    /// Where the keys were by the last discovery.
+    pub(super) place: Option<Place>,
+    /// From the last fetch to the refresh of what it brought.
+    pub(super) interval: Duration,
+    /// For fetches that an unknown key causes.
+    pub(super) budget: Budget,
+    pub(super) sought: SoughtKey,
+}
+
+/// A fetch under way.
+#[derive(Clone, Debug)]
+pub(super) struct InFlight {
+    pub(super) number: u64,
+    /// Whether it looks for the place of the keys, where that may change.
+    pub(super) discovers: bool,
+    pub(super) ended: watch::Receiver<()>,
+}
+
+/// What discovery found.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    pub(super) jwks_uri: Box<str>,
+    /// When; `None` where it is to be looked for anew, because a fetch failed.
+    pub(super) discovered: Option<Duration>,
+    /// After a discovery that failed: no refresh tries it again before.
+    pub(super) not_before: Duration,
+}
+
+impl Attempts {
+    pub(super) fn new(limits: &KeyLimits) -> Self {
+        Self {
+            begun: 0,
+            last: None,
+            last_success: None,
+            success_began: None,
+            failure: None,
+            failed_at: None,
+            failures: 0,
+            not_before: Duration::ZERO,
+            in_flight: None,
+            place: None,
+            interval: Duration::ZERO,
+            budget: Budget::new(limits.unknown_key_fetches, limits.cooldown),
+            sought: SoughtKey::default(),
+        }
+    }
+
+    /// Whether keys may serve past their lifetime: only where it was tried to refresh them,
+    /// and failed. Keys that merely sat idle may have been withdrawn since.
+    pub(super) fn allow(&self, set: &KeySet, now: Duration) -> bool {
+        let failed = self.failed_at.is_some_and(|at| at >= set.times.wanted_at);
+        failed && now < set.times.stale_until
+    }
+
+    /// Whether what was published when a token was issued may be newer than what is held.
+    pub(super) fn may_have_missed(&self, iat: Duration, now: Moment) -> bool {
+        self.success_began.is_some_and(|began| {
+            // By the wall clock as it is set now.
+            let age = now.monotonic.saturating_sub(began);
+            iat > now.wall.saturating_sub(age)
+        })
+    }
+
+    /// Whether a refresh looks for the place of the keys first: there is none, or it would be
+    /// older than `life` before the next refresh.
+    pub(super) fn place_is_old(&self, now: Duration, life: Duration) -> bool {
+        let Some(place) = &self.place else {
+            return true;
+        };
+        let is_old = |at: Duration| now.saturating_add(self.interval) >= at.saturating_add(life);
+        place.discovered.is_none_or(is_old) && now >= place.not_before
+    }
+}
+
+/// The id of the key that the last fetch was made for. If it was not brought, it is not asked for
+/// again until the next fetch, or until the cooldown is over.
+#[derive(Debug, Default)]
+pub(super) struct SoughtKey {
+    hasher: RandomState,
+    /// A seeded digest, because an id may be as long as a token.
+    kid: Option<u64>,
+}
+
+impl SoughtKey {
+    /// A fetch begins, for this one. The inner `None` is a token without a key id.
+    pub(super) fn begin(&mut self, kid: Option<Option<&str>>) {
+        self.kid = kid.map(|kid| self.hasher.hash_one(kid));
+    }
+
+    pub(super) fn is(&self, kid: Option<&str>) -> bool {
+        self.kid == Some(self.hasher.hash_one(kid))
+    }
+}

@@ -1,0 +1,56 @@
+//! A place among those that wait for a fetch.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::store::KeyStore;
+
+/// What a request has waited for already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::oauth) enum Waited {
+    /// Nothing yet.
+    No,
+    /// A fetch that began before the request came: it may not have looked for what the request
+    /// needs. So a request waits twice at most.
+    ForAnother,
+    /// A fetch that began for it, or the second one. What is known now is final.
+    ForOwn,
+}
+
+/// See the module. Places are bounded, because each holds a request.
+pub(in crate::oauth) struct Waiting {
+    ended: watch::Receiver<()>,
+    store: Arc<KeyStore>,
+    then: Waited,
+}
+
+impl Waiting {
+    /// A place that was counted already; `then` is what its request has waited for afterwards.
+    pub(super) fn new(ended: watch::Receiver<()>, store: Arc<KeyStore>, then: Waited) -> Self {
+        Self { ended, store, then }
+    }
+
+    /// Resolves when the fetch has ended, however it did.
+    pub(in crate::oauth) async fn ended(mut self) -> Waited {
+        ended(&mut self.ended, self.store.limits.deadline).await;
+        self.then
+    }
+}
+
+/// Resolves when a fetch has ended. It ends by itself within `deadline`. It runs where it was
+/// started, though, and a runtime that nobody drives any more must not hold a request for ever.
+pub(super) async fn ended(fetch: &mut watch::Receiver<()>, deadline: Duration) {
+    let patience = deadline.saturating_add(Duration::from_secs(1));
+    // An error means that the sender is gone: the fetch has ended as well.
+    let _ = tokio::time::timeout(patience, fetch.changed()).await;
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.store.waiting.fetch_sub(1, Ordering::Relaxed);
+        self.store.together.leave();
+    }
+}
