@@ -219,7 +219,7 @@ impl Sections {
         }
         check(&lists);
         // Every auth layer of a configuration announces its policy.
-        let mut scopes = McpScopesLayer::new(policy.clone()).is_announced();
+        let mut scopes = McpScopesLayer::new(policy.clone()).announced();
         if let Some(size) = bodies.max_body_bytes {
             let path = "operations.max_body_bytes";
             let set = scopes.max_body_bytes(size.bytes(path.to_owned())?);

@@ -124,7 +124,7 @@ impl<P: Authenticate + Clone> McpStack<AuthLayer<P>> {
         let auth = auth.grpc_refusals_unless_set(false);
         Self {
             origin,
-            auth: auth.into(),
+            auth,
             sessions: Identity::new(),
             operations: Identity::new(),
         }
@@ -167,7 +167,7 @@ impl<P: Authenticate + Clone, Sessions> McpStack<AuthLayer<P>, Sessions, Identit
     pub fn policy(mut self, policy: ScopePolicy) -> McpStack<AuthLayer<P>, Sessions, PolicyLayers> {
         self.auth = self.auth.announce(&policy);
         let lists = McpListsLayer::new(policy.clone());
-        let scopes = McpScopesLayer::new(policy).is_announced();
+        let scopes = McpScopesLayer::new(policy).announced();
         self.operations(PolicyLayers { lists, scopes })
     }
 }

@@ -418,12 +418,12 @@ async fn a_challenge_without_metadata_is_left_alone() {
     }
 }
 
+/// The scopes that warnings name.
 fn warnings(events: Vec<Traced>) -> Vec<String> {
+    let names = |event: Traced| event.fields.get("scopes").cloned();
     let events = events.into_iter();
     let events = events.filter(|event| event.level == Level::WARN);
-    events
-        .map(|event| event.field("scopes").to_owned())
-        .collect()
+    events.filter_map(names).collect()
 }
 
 #[tokio::test]
@@ -512,7 +512,7 @@ async fn the_first_request_warns_of_a_policy_that_was_not_announced() {
             vec![],
         ),
     ] {
-        let app = lists_server(json!({ "tools": [] }))
+        let app = lists_server(&json!({ "tools": [] }))
             .layer(McpListsLayer::new(policy(&value)).show(show))
             .layer(McpScopesLayer::new(policy(&value)))
             .layer(auth);
@@ -524,7 +524,7 @@ async fn the_first_request_warns_of_a_policy_that_was_not_announced() {
 }
 
 /// Answers this result to whatever is asked.
-fn lists_server(result: Value) -> Router {
+fn lists_server(result: &Value) -> Router {
     let answer = json!({ "jsonrpc": "2.0", "id": 1, "result": result }).to_string();
     let handler = async move || ([("content-type", "application/json")], answer);
     Router::new().route("/mcp", post(handler))
@@ -611,7 +611,7 @@ async fn lists_show_what_the_caller_can_get_and_never_what_is_denied() {
         let stack = McpStack::new(origin(), auth)
             .policy(policy(&value))
             .show(show);
-        lists_server(everything.clone()).layer(stack)
+        lists_server(&everything).layer(stack)
     };
     let oauth = || tokens.layer().boxed();
     let both = || tokens.layer().or(key()).unwrap().boxed();
@@ -703,7 +703,7 @@ async fn a_check_judges_the_call_of_what_is_listed() {
         .build()
         .unwrap();
     let stack = McpStack::new(origin(), tokens.layer()).policy(policy);
-    let app = lists_server(json!({ "tools": list_of("name", &["x"]) })).layer(stack);
+    let app = lists_server(&json!({ "tools": list_of("name", &["x"]) })).layer(stack);
     let read = tokens.with("read");
     let headers = [("authorization", &*read)];
     assert_eq!(shown(&app, &headers).await["tools"], ["x"]);
@@ -722,7 +722,7 @@ async fn an_emptied_list_leaves_a_trace_or_the_scopes_are_announced() {
     let result = json!({ "tools": list_of("name", &["get_x", "put_x"]) });
     let app = |show| {
         let stack = McpStack::new(origin(), tokens.layer()).policy(read());
-        lists_server(result.clone()).layer(stack.show(show))
+        lists_server(&result).layer(stack.show(show))
     };
     let headers = |scope: &str| tokens.with(scope);
     let (metadata, scope) = told(&app(Show::ByCaller)).await;
@@ -832,7 +832,7 @@ async fn five_alternating_calls_need_two_consents_in_every_revision() {
             value["include_granted"] = include.clone();
         }
         let stack = McpStack::new(origin(), tokens.layer()).policy(policy(&value));
-        let app = lists_server(json!({})).layer(stack);
+        let app = lists_server(&json!({})).layer(stack);
         let consents = consents(&tokens, &app, version, keeps).await;
         assert_eq!(consents, expected, "{include:?} {version:?} {keeps}");
     }
@@ -863,7 +863,7 @@ async fn what_was_granted_is_named_without_what_the_needed_includes() {
         (required(), "read", "put", "read write"),
     ] {
         let stack = McpStack::new(origin(), layer).policy(policy(&value));
-        let app = lists_server(json!({})).layer(stack);
+        let app = lists_server(&json!({})).layer(stack);
         let token = tokens.with(granted);
         let headers = [("authorization", &*token)];
         let (_, challenge, _) = send(&app, &headers, &call_of(tool)).await;

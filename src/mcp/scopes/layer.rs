@@ -46,7 +46,7 @@ impl McpScopesLayer {
     }
 
     /// The same where it was looked already whether clients can learn of the scopes.
-    pub(crate) fn is_announced(self) -> Self {
+    pub(crate) fn announced(self) -> Self {
         self.rule.look.is_first();
         self
     }
