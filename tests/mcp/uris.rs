@@ -13,6 +13,7 @@ use http_body_util::{BodyExt, Full};
 use serde_json::{Value, json};
 use tower::{ServiceBuilder, ServiceExt, service_fn};
 use tower_mcp_auth::mcp::{McpListsLayer, ScopePolicy};
+use tower_mcp_auth::scopes::IncludeGranted;
 use url::Url;
 
 use crate::common::Answer;
@@ -22,6 +23,8 @@ use crate::support::{auth, post, request, send};
 fn policy(rule: &str) -> ScopePolicy {
     let builder = ScopePolicy::builder().resource(rule, "admin");
     let builder = builder.unwrap_or_else(|error| panic!("{rule}: {error}"));
+    // The rule that is met is to be seen alone.
+    let builder = builder.include_granted(IncludeGranted::Never);
     builder.resource("*", "read").unwrap().build().unwrap()
 }
 
