@@ -30,7 +30,7 @@ pub(super) struct Unanswered {
 #[derive(Clone, Copy, Debug)]
 struct ShortId {
     length: u8,
-    bytes: [u8; ShortId::MAX],
+    bytes: [u8; Self::MAX],
 }
 
 impl ShortId {

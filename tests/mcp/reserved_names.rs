@@ -406,8 +406,7 @@ where
 {
     let body = request.into_body().collect().await.map_err(Into::into)?;
     let message = serde_json::from_slice::<rmcp::model::ClientJsonRpcMessage>(&body.to_bytes());
-    // To drop it would go as deep once more.
-    std::mem::forget(message);
+    drop(message);
     Ok(Response::new(Full::default()))
 }
 
@@ -420,7 +419,7 @@ async fn one_message() {
     let service = ServiceBuilder::new()
         .layer(ApiKeyLayer::new([key]).unwrap())
         .layer(McpScopesLayer::new(policy.build().unwrap()))
-        .service(service_fn(|request| server(request)));
+        .service(service_fn(server));
     let request = Request::post("/mcp")
         .header("x-api-key", KEY)
         .header("content-type", "application/json")

@@ -9,8 +9,10 @@ use tower_mcp_auth::Clock;
 use crate::introspection::{ENDPOINT, OPAQUE, active, introspection, say, web};
 use crate::support::*;
 
+type Way = (&'static str, fn(&Clock, Duration));
+
 /// Ways a time can pass, each of which ends what was to be kept for that time.
-const WAYS: [(&str, fn(&Clock, Duration)); 5] = [
+const WAYS: [Way; 5] = [
     ("it passes", |clock, time| clock.advance(time)),
     ("the machine sleeps", |clock, time| {
         clock.set_wall(clock.now() + time);

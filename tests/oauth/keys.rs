@@ -464,9 +464,9 @@ async fn a_key_declared_for_one_padding_serves_no_other() {
         for (alg, token) in &tokens {
             let answer = guarded.bearer(token).await;
             if *alg == declared {
-                answer.assert(200, "accepted")
+                answer.assert(200, "accepted");
             } else {
-                answer.assert(401, "unknown_key")
+                answer.assert(401, "unknown_key");
             }
         }
     }

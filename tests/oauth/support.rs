@@ -37,7 +37,7 @@ pub enum Page {
     /// An answer in full: status, headers, body.
     Answer(u16, Vec<(&'static str, String)>, Vec<u8>),
     /// One after the other; the second stays.
-    Then(Box<Page>, Box<Page>),
+    Then(Box<Self>, Box<Self>),
     /// What an introspection endpoint says of each token; of others, that it is not active.
     Tokens(HashMap<String, Value>),
 }

@@ -127,16 +127,16 @@ fn read(text: &str, end: End, variables: bool) -> Result<Cow<'_, str>, Unclear> 
         None => 0,
     };
     let is_complete = !cut || authority < rest.len();
-    if let Some(text) = rest[..authority].strip_prefix("//") {
-        if !variables || text != VARIABLE {
-            let server = Server { scheme, text };
-            let disputed = match is_complete {
-                true => server.check(),
-                false => server.check_beginning(),
-            };
-            if let Some(why) = disputed.map_err(Respelled)? {
-                dispute(why);
-            }
+    if let Some(text) = rest[..authority].strip_prefix("//")
+        && !(variables && text == VARIABLE)
+    {
+        let server = Server { scheme, text };
+        let disputed = match is_complete {
+            true => server.check(),
+            false => server.check_beginning(),
+        };
+        if let Some(why) = disputed.map_err(Respelled)? {
+            dispute(why);
         }
     }
     let path = &hierarchy[authority..];

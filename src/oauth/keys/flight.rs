@@ -257,7 +257,7 @@ impl KeyStore {
         let has_moved = place.is_some() && plan.known.is_some() && place != plan.known;
         let landing = match outcome {
             Ok(loaded) => self.land_keys(plan, loaded, place.clone(), failure.is_some()),
-            Err(why) => self.land_failure(why, place.clone()),
+            Err(why) => self.land_failure(&why, place.clone()),
         };
         // Traced without the lock: a subscriber may block, or ask for the health.
         let issuer = &*self.origin.issuer;
@@ -340,9 +340,9 @@ impl KeyStore {
         Landing::Keys { keys, lifetime }
     }
 
-    fn land_failure(&self, why: String, place: Option<Box<str>>) -> Landing {
+    fn land_failure(&self, why: &str, place: Option<Box<str>>) -> Landing {
         // Some of this text is the server's: one line of it, and not for ever.
-        let why = one_line(&why, MAX_TOLD);
+        let why = one_line(why, MAX_TOLD);
         let now = self.clock.monotonic();
         let mut attempts = self.attempts();
         let retry = self.backoff(attempts.failures, now);

@@ -52,9 +52,9 @@ async fn revoke_is_seen_by_all_that_come_later() {
         guarded.bearer(OPAQUE).await.assert(200, "accepted");
         say(&web, []);
         if round % 2 == 0 {
-            guarded.layer.revoke(OPAQUE)
+            guarded.layer.revoke(OPAQUE);
         } else {
-            guarded.layer.forget_all()
+            guarded.layer.forget_all();
         }
         for _ in 0..3 {
             guarded.bearer(OPAQUE).await.assert(401, "inactive_token");
