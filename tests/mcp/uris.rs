@@ -12,7 +12,7 @@ use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
 use serde_json::{Value, json};
 use tower::{ServiceBuilder, ServiceExt, service_fn};
-use tower_mcp_auth::mcp::{McpListsLayer, ScopePolicy};
+use tower_mcp_auth::mcp::{McpListsLayer, ScopePolicy, Show};
 use tower_mcp_auth::scopes::IncludeGranted;
 use url::Url;
 
@@ -47,7 +47,7 @@ async fn listed(policy: &ScopePolicy, kind: &str, uris: &BTreeSet<String>) -> BT
     let list = json!({ "jsonrpc": "2.0", "id": 1, "result": { kind: items } }).to_string();
     let service = ServiceBuilder::new()
         .layer(auth())
-        .layer(McpListsLayer::new(policy.clone()))
+        .layer(McpListsLayer::new(policy.clone()).show(Show::Granted))
         .service(service_fn(move |_: Request<Full<Bytes>>| {
             let response = Response::builder()
                 .header("content-type", "application/json")
@@ -611,7 +611,7 @@ async fn of_characters_that_are_encoded_or_not() {
         ),
         ("file:///a\u{a0}b", &["file:///a%C2%A0b"]),
         ("file:///a%C2%A0", &["file:///a\u{a0}"]),
-        ("file:///a\u{feff}b", &["file:///a%EF%BB%BFb"]),
+        ("file:///a%EF%BB%BFb", &["file:///a\u{feff}b"]),
         ("file:///a%20", &["file:///a #x", "file:///a%20#x"]),
         ("file:///%EF%BB%BF", &["file:///\u{feff}"]),
         (
@@ -701,7 +701,7 @@ async fn of_single_characters() {
     ] {
         let once = changed(plain);
         let mut spellings = once.clone();
-        if plain.len() <= 14 {
+        if plain.len() <= 12 {
             spellings.extend(once.iter().flat_map(|text| changed(text)));
         }
         let tried = meets_the_rule(rule, plain, spellings.clone()).await;

@@ -111,11 +111,11 @@ impl ScopePolicyBuilder {
     /// As soon as there is one rule for resources, two kinds of URIs are refused with 400:
     ///
     /// - What a parser of the [URL Standard](https://url.spec.whatwg.org) takes for a plainer
-    ///   URI: dot segments, control characters, white space at an end; in file, ftp, http,
-    ///   https, ws and wss a `\`, another number of `/`, `localhost` or a drive as the host of a
-    ///   file, the default port, zeros before a port, a host that is not ASCII or ends in a dot,
-    ///   and an address that is not written as it is printed (`127.1`, `[0:0::1]`). A rule with
-    ///   such a spelling is an error.
+    ///   URI: dot segments, control characters, byte order marks, white space at an end; in
+    ///   file, ftp, http, https, ws and wss a `\`, another number of `/`, `localhost` or a drive
+    ///   as the host of a file, the default port, zeros before a port, a host that is not ASCII
+    ///   or ends in a dot, and an address that is not written as it is printed (`127.1`,
+    ///   `[0:0::1]`). A rule with such a spelling is an error.
     /// - What servers resolve in different ways: empty segments, `%2F`, `%5C`, `%25`, and a user
     ///   name in http and its like. A rule for exactly this text is an exception.
     ///

@@ -35,6 +35,8 @@ enum End {
     Cut,
 }
 
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
 /// Stands for a variable of a form. Elsewhere it is encoded.
 pub(super) const VARIABLE: &str = "{";
 
@@ -89,15 +91,16 @@ fn read(text: &str, end: End, variables: bool) -> Result<Cow<'_, str>, Unclear> 
     let cut = end == End::Cut;
     // A fragment names a part of the same resource.
     let text = text.split_once('#').map_or(text, |(uri, _)| uri);
-    let blank = |character: char| character.is_whitespace() || character == '\u{feff}';
+    let blank = char::is_whitespace;
     if text.starts_with(blank) || !cut && text.ends_with(blank) {
         return Err(Respelled(
             "white space at its beginning or end, which some readers drop, is left out",
         ));
     }
-    if text.chars().any(char::is_control) {
+    if text.chars().any(|c| c.is_control() || c == BYTE_ORDER_MARK) {
         return Err(Respelled(
-            "control characters, which some readers drop, are left out or encoded",
+            "control characters and byte order marks, which some readers drop, are left out or \
+             encoded",
         ));
     }
     let (uri, mut disputed) = decode(text, variables);
