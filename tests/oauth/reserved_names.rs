@@ -11,7 +11,7 @@ use http::{Request, Response};
 use serde_json::json;
 use tower_mcp_auth::OAuthLayer;
 use tower_mcp_auth::jose::PublicKey;
-use tower_mcp_auth::oauth::{AuthorizationServer, Fetch, Fetching};
+use tower_mcp_auth::oauth::{AuthorizationServer, Fetch, Fetching, IntrospectionAnswer};
 
 use crate::introspection::{ENDPOINT, OPAQUE, active, guarded, introspection};
 use crate::support::*;
@@ -118,6 +118,37 @@ async fn metadata_with_a_reserved_member_is_not_used() {
         web.set(&place, Page::Raw(document.clone().into()));
         let answer = Guarded::new(&web).bearer(&key.token(json!({}))).await;
         assert_eq!(answer.reason(), "keys_unavailable", "{document}");
+    }
+}
+
+/// What is asked in one's own way can be read as strictly.
+#[test]
+fn an_answer_of_ones_own_is_read_in_one_way() {
+    let said = active(json!({})).to_string();
+    let good = IntrospectionAnswer::from_json(said.as_bytes()).unwrap();
+    assert_eq!(
+        format!("{good:?}"),
+        "IntrospectionAnswer { active: true, .. }"
+    );
+    for inactive in [
+        r#"{"active":false}"#,
+        r#"{"active":"true"}"#,
+        r#"{"active":1,"sub":"x"}"#,
+    ] {
+        let answer = IntrospectionAnswer::from_json(inactive.as_bytes()).unwrap();
+        assert_eq!(
+            format!("{answer:?}"),
+            "IntrospectionAnswer { active: false, .. }"
+        );
+    }
+    let (open, close) = (r#"{"a":"#.repeat(33), "}".repeat(33));
+    let mut answers = disguised(&said);
+    answers.push(format!("{open}1{close}"));
+    answers.push(deep(120));
+    answers.extend(["", "[]", "null", "{}x", r#"{"a":1,"a":1}"#].map(str::to_owned));
+    for answer in answers {
+        let error = IntrospectionAnswer::from_json(answer.as_bytes()).unwrap_err();
+        assert!(error.to_string().starts_with("the answer: "), "{error}");
     }
 }
 

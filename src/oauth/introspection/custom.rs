@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use crate::error::quoted;
+use crate::jose::object;
 use crate::oauth::fetch::{Fetch, FetchError};
 
 /// Asks an authorization server that does not speak
@@ -38,9 +39,7 @@ use crate::oauth::fetch::{Fetch, FetchError};
 ///             if response.status() != 200 {
 ///                 return Ok(IntrospectionAnswer::inactive());
 ///             }
-///             let claims = serde_json::from_slice(response.body())
-///                 .map_err(|_| IntrospectionError::failed("the answer is not JSON"))?;
-///             Ok(IntrospectionAnswer::active(claims))
+///             IntrospectionAnswer::from_json(response.body())
 ///         })
 ///     }
 /// }
@@ -85,6 +84,22 @@ impl IntrospectionAnswer {
                 Self(Said::Inactive(Some(why.into())))
             }
         }
+    }
+
+    /// Reads the claims of a good token, as [`active`](Self::active) takes them.
+    ///
+    /// Read a body with this and not into a `serde_json::Value`. With the feature `raw_value`
+    /// of `serde_json`, which axum turns on, such a value can be something else than what was
+    /// sent, and nested without a limit.
+    ///
+    /// # Errors
+    /// It is no JSON object, is nested more than 32 levels deep, has a member twice, or has
+    /// one with a name that `serde_json` keeps for itself.
+    pub fn from_json(json: &[u8]) -> Result<Self, IntrospectionError> {
+        let claims = object(json);
+        claims
+            .map(Self::active)
+            .map_err(|why| IntrospectionError::failed(format!("the answer: {why}")))
     }
 
     /// The token is unknown, expired, revoked, or not for this server.
