@@ -54,6 +54,10 @@ impl OAuth {
     /// Fetches the keys of every server now, and finds its introspection endpoint, instead of
     /// with the first request.
     ///
+    /// Later calls do it again, from where the metadata says they are by now: call it when you
+    /// learn that a key was stolen, or that a server moved. A fetch that began before the call
+    /// does not count.
+    ///
     /// # Errors
     /// A server could not be reached, or has not what is needed: [`AuthError::detail`] names
     /// it and says why. The others were still asked, and requests go on trying by themselves.
