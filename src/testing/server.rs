@@ -136,7 +136,15 @@ fn allow(endpoint: Endpoint, headers: &mut HeaderMap) {
 
 /// Refuses a page of somebody else, who would have a token otherwise.
 fn foreign() -> Response<Bytes> {
-    let mut response = error(StatusCode::FORBIDDEN, "access_denied");
+    // Silence is what makes a page of one's own on another host hard to debug.
+    let mut response = endpoints::json(
+        StatusCode::FORBIDDEN,
+        "application/json",
+        &serde_json::json!({
+            "error": "access_denied",
+            "error_description": "the development issuer answers pages of loopback origins only",
+        }),
+    );
     let headers = response.headers_mut();
     headers.insert(header::VARY, HeaderValue::from_static("Origin"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
