@@ -1,10 +1,12 @@
 //! The two errors of this crate: [`AuthError`], why a request is refused, and
 //! [`ConfigError`], why a layer cannot be built.
 
+mod config;
+mod text;
+
 use std::borrow::Cow;
-use std::convert::Infallible;
 use std::error::Error;
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::time::Duration;
 
 use http::StatusCode;
@@ -13,91 +15,11 @@ use crate::principal::{Principal, PrincipalId};
 use crate::reason::{self, Standing};
 use crate::scopes::Scopes;
 
-/// How many characters of a value sent by a peer reach a trace.
-pub(crate) const TRACED_CHARS: usize = 128;
+pub use self::config::ConfigError;
+pub(crate) use self::text::{TRACED_CHARS, is_deceptive, quoted, repeated};
 
 /// What is said of a token where nothing more is.
 const NOT_VALID: &str = "The access token is not valid";
-
-/// Why a layer, a provider or a setting was refused before serving.
-///
-/// The message names the setting and the fix. It never contains a secret.
-///
-/// `Debug` is `Display`, because that is what `fn main() -> Result<(), Box<dyn Error>>` prints.
-#[derive(Clone, PartialEq, Eq)]
-pub struct ConfigError {
-    setting: &'static str,
-    /// Where the setting stands, if it comes from a configuration.
-    path: Option<Box<str>>,
-    message: String,
-}
-
-impl ConfigError {
-    /// An error about `setting`; for implementors of
-    /// [`Authenticate`](crate::auth::Authenticate) whose own settings can be refused.
-    ///
-    /// The message says what is wrong and how to mend it, without repeating a secret.
-    pub fn new(setting: &'static str, message: impl Into<String>) -> Self {
-        Self {
-            setting,
-            path: None,
-            message: message.into(),
-        }
-    }
-
-    /// The setting that was refused, by the name of its setter.
-    pub fn setting(&self) -> &'static str {
-        self.setting
-    }
-
-    /// Where the setting stands in a configuration: `authorization_servers[1].issuer`. The
-    /// name of the setting, where it does not come from one.
-    pub fn path(&self) -> &str {
-        self.path.as_deref().unwrap_or(self.setting)
-    }
-
-    #[cfg(all(feature = "config", feature = "oauth"))]
-    pub(crate) fn has_path(&self) -> bool {
-        self.path.is_some()
-    }
-
-    /// The same error, of a setting that stands here.
-    #[cfg(feature = "config")]
-    pub(crate) fn at(self, path: impl Into<Box<str>>) -> Self {
-        Self {
-            path: Some(path.into()),
-            ..self
-        }
-    }
-
-    /// The same error, of a setting in this section.
-    #[cfg(feature = "config")]
-    pub(crate) fn under(self, section: &str) -> Self {
-        let path = format!("{section}.{}", self.path());
-        self.at(path)
-    }
-}
-
-impl fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.path(), self.message)
-    }
-}
-
-impl fmt::Debug for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl Error for ConfigError {}
-
-/// Lets `impl TryInto<T>` parameters accept the finished type itself.
-impl From<Infallible> for ConfigError {
-    fn from(never: Infallible) -> Self {
-        match never {}
-    }
-}
 
 /// The category of an [`AuthError`]; it decides the status of the response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -522,49 +444,3 @@ impl fmt::Display for AuthError {
 }
 
 impl Error for AuthError {}
-
-/// A setting that is refused, quoted, or not repeated where it may hold a password
-/// (`https://user:password@host`).
-pub(crate) fn repeated(value: &str) -> String {
-    match value.contains('@') {
-        true => "the value (not shown, for its `@`)".to_owned(),
-        false => quoted(value),
-    }
-}
-
-/// Characters that could forge a line of a log, or show another text than there is: controls,
-/// separators of lines and paragraphs, marks of direction, and what cannot be seen.
-pub(crate) fn is_deceptive(character: char) -> bool {
-    character.is_control()
-        || matches!(
-            character,
-            '\u{ad}'
-                | '\u{61c}'
-                | '\u{180e}'
-                | '\u{200b}'..='\u{200f}'
-                | '\u{2028}'..='\u{202e}'
-                | '\u{2060}'..='\u{206f}'
-                | '\u{feff}'
-                | '\u{fff9}'..='\u{fffb}'
-                | '\u{e0000}'..='\u{e007f}'
-        )
-}
-
-/// A value sent by a peer, quoted for a trace: escaped, so that it cannot forge a
-/// line of a log, and cut, so that it cannot fill one.
-pub(crate) fn quoted(value: &str) -> String {
-    let mut out = String::with_capacity(value.len().min(TRACED_CHARS) + 2);
-    out.push('"');
-    for (count, character) in value.chars().enumerate() {
-        if count == TRACED_CHARS {
-            out.push('…');
-            break;
-        }
-        let _ = match is_deceptive(character) {
-            true => write!(out, "{}", character.escape_unicode()),
-            false => write!(out, "{}", character.escape_debug()),
-        };
-    }
-    out.push('"');
-    out
-}

@@ -1,0 +1,53 @@
+//! Values of others in texts: quoted, escaped and cut.
+
+use std::fmt::Write as _;
+
+/// How many characters of a value sent by a peer reach a trace.
+pub(crate) const TRACED_CHARS: usize = 128;
+
+/// A setting that is refused, quoted, or not repeated where it may hold a password
+/// (`https://user:password@host`).
+pub(crate) fn repeated(value: &str) -> String {
+    match value.contains('@') {
+        true => "the value (not shown, for its `@`)".to_owned(),
+        false => quoted(value),
+    }
+}
+
+/// Characters that could forge a line of a log, or show another text than there is: controls,
+/// separators of lines and paragraphs, marks of direction, and what cannot be seen.
+pub(crate) fn is_deceptive(character: char) -> bool {
+    character.is_control()
+        || matches!(
+            character,
+            '\u{ad}'
+                | '\u{61c}'
+                | '\u{180e}'
+                | '\u{200b}'..='\u{200f}'
+                | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}'
+                | '\u{feff}'
+                | '\u{fff9}'..='\u{fffb}'
+                | '\u{e0000}'..='\u{e007f}'
+        )
+}
+
+/// A value sent by a peer, quoted for a trace: escaped, so that it cannot forge a
+/// line of a log, and cut, so that it cannot fill one.
+pub(crate) fn quoted(value: &str) -> String {
+    let mut out = String::with_capacity(value.len().min(TRACED_CHARS) + 2);
+    out.push('"');
+    for (count, character) in value.chars().enumerate() {
+        if count == TRACED_CHARS {
+            out.push('…');
+            break;
+        }
+        // What has a short escape (`\n`) keeps it.
+        let _ = match is_deceptive(character) && !character.is_ascii_control() {
+            true => write!(out, "{}", character.escape_unicode()),
+            false => write!(out, "{}", character.escape_debug()),
+        };
+    }
+    out.push('"');
+    out
+}
