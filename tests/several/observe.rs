@@ -347,7 +347,9 @@ async fn each_is_traced_once_and_without_the_credential() {
 async fn a_principal_of_a_layer_further_out_does_not_stay() {
     let badge = Location::bare("x-badge".parse().unwrap());
     let outer = AuthLayer::new(Answering::accepting().locations([badge]));
-    let inner = AuthLayer::new(Answering::refusing(AuthError::invalid("expired")));
+    let inner = AuthLayer::new(Answering::refusing(
+        AuthError::invalid("expired").with_detail("it ended a minute ago"),
+    ));
     let both = ServiceBuilder::new()
         .layer(outer)
         .layer(inner.dangerously_observe_only());
@@ -365,7 +367,9 @@ async fn a_grpc_request_passes_too_and_is_refused_in_its_form_otherwise() {
             .body(Full::default())
             .unwrap()
     };
-    let layer = AuthLayer::new(Answering::refusing(AuthError::invalid("expired")));
+    let layer = AuthLayer::new(Answering::refusing(
+        AuthError::invalid("expired").with_detail("it ended a minute ago"),
+    ));
     let all = layer.clone().dangerously_observe_only();
     observed(&ask(&all, call()).await, &["expired"]);
     let other = layer
@@ -380,7 +384,9 @@ async fn a_grpc_request_passes_too_and_is_refused_in_its_form_otherwise() {
 fn auth() -> AuthLayer<Answering> {
     AuthLayer::new(Answering::new(|credential| {
         if credential.value() == "bad" {
-            return Authentication::Ready(Err(AuthError::invalid("expired")));
+            return Authentication::Ready(Err(
+                AuthError::invalid("expired").with_detail("it ended a minute ago")
+            ));
         }
         let scopes = Scopes::from_names(credential.value().split('.')).unwrap();
         let alice = Principal::builder("test").subject("alice").scopes(scopes);
