@@ -30,10 +30,11 @@ pub(crate) fn refuse_as_issuer(setting: &'static str, url: &str) -> Result<(), C
 #[cfg(feature = "oauth")]
 pub(crate) fn refuse_as(setting: &'static str, url: &str, wanted: &str) -> Result<(), ConfigError> {
     let documents = &OF_ISSUERS[..2];
-    let found = documents.iter().find_map(|name| split(url, name));
     // What lies behind the OpenID document is a place of its own: IdentityServer has keys there.
-    let is_document = |found: &Found<'_>| found.after.is_empty() || found.name != OF_ISSUERS[0];
-    match found.filter(is_document) {
+    let is_document = |name: &&&str| {
+        split(url, name).is_some_and(|found| found.after.is_empty() || **name != OF_ISSUERS[0])
+    };
+    match documents.iter().find(is_document) {
         None => Ok(()),
         Some(_) => Err(ConfigError::new(
             setting,
@@ -59,7 +60,6 @@ pub(crate) fn refuse_as_resource(url: &str) -> Result<(), ConfigError> {
 }
 
 struct Found<'u> {
-    name: &'u str,
     before: &'u str,
     after: &'u str,
 }
@@ -78,7 +78,7 @@ impl Found<'_> {
 }
 
 /// A URL whose path has the well-known document of this name.
-fn split<'u>(url: &'u str, name: &'u str) -> Option<Found<'u>> {
+fn split<'u>(url: &'u str, name: &str) -> Option<Found<'u>> {
     let url = &url[..url.find(['?', '#']).unwrap_or(url.len())];
     let mark = format!("/.well-known/{name}");
     let start = url.to_ascii_lowercase().find(&mark)?;
@@ -86,7 +86,6 @@ fn split<'u>(url: &'u str, name: &'u str) -> Option<Found<'u>> {
     let after = after.strip_suffix('/').unwrap_or(after);
     let is_segment = after.is_empty() || after.starts_with('/');
     is_segment.then_some(Found {
-        name,
         before: &url[..start],
         after,
     })

@@ -186,7 +186,7 @@ pub(crate) struct JwkParts {
 const PRIVATE: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
 
 impl JwkParts {
-    /// Whether it has what only whoever signs should know, symmetric keys included.
+    /// Whether it has what only the signer should know, symmetric keys included.
     pub(crate) fn is_secret(jwk: &Map<String, Value>) -> bool {
         let has = |name: &&str| jwk.get(*name).is_some_and(|value| !value.is_null());
         PRIVATE.iter().any(has)
@@ -210,8 +210,7 @@ impl JwkParts {
         if kty == "oct" {
             return Err("a symmetric key has no place among public keys".to_owned());
         }
-        let has = |name: &&str| jwk.get(*name).is_some_and(|value| !value.is_null());
-        if PRIVATE.iter().any(has) {
+        if Self::is_secret(jwk) {
             return Err("it is a private key".to_owned());
         }
         if text("use")?.is_some_and(|usage| usage != "sig") {
