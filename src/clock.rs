@@ -48,7 +48,10 @@ pub(crate) struct Moment {
     /// Time since 1970; see [`Clock::now`].
     #[cfg_attr(
         not(feature = "oauth"),
-        expect(dead_code, reason = "the providers that need both are there with that feature")
+        expect(
+            dead_code,
+            reason = "the providers that need both are there with that feature"
+        )
     )]
     pub(crate) wall: Duration,
     /// See [`Clock::monotonic`].

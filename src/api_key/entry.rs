@@ -168,7 +168,7 @@ fn equal(one: &[u8; 32], other: &[u8; 32]) -> bool {
     bool::from(differ.ct_eq(&0))
 }
 
-/// Whether a refusal says whose key it was: to a layer that may let it pass, and to no other,
+/// Whether a refusal names the key's owner: to a layer that may let it pass, and to no other,
 /// because then it is less work to refuse a key that never was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Proof {

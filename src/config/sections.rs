@@ -208,7 +208,7 @@ section! {
         jwks_file: Option<JwksFileSection>,
         /// The id tokens name the key by.
         key_id: Option<Name>,
-        /// Older keys, whose tokens are still good, by their ids.
+        /// Older keys by their ids; their tokens are still good.
         also_accept: BTreeMap<String, AcceptedKey>,
         /// The algorithms tokens may be signed with.
         algorithms: Option<Texts>,
@@ -243,7 +243,7 @@ section! {
 
 #[cfg(feature = "jwt")]
 section! {
-    /// A key whose tokens are still good. One of `secret`, `public_key` and `jwk`.
+    /// An older key; its tokens are still good. One of `secret`, `public_key` and `jwk`.
     AcceptedKey {
         /// The secret of an HMAC, at least 32 bytes.
         secret: Option<SecretSource>,

@@ -90,7 +90,7 @@ struct Inner {
 /// What an error tells the auth layer alone, for a request that may be let pass.
 #[derive(Clone, Default)]
 struct Aside {
-    /// Whose credential it is, by what is known of it.
+    /// The owner of the credential, as far as it is known.
     holder: Option<Principal>,
     /// What else stands against the credential.
     also: Vec<AuthError>,
@@ -298,20 +298,20 @@ impl AuthError {
         self.0.aside.as_ref().map_or(&[], |aside| &aside.also)
     }
 
-    /// Whose credential it says it is, proven or not.
+    /// The owner the credential claims, proven or not.
     #[cfg(feature = "oauth")]
     pub(crate) fn holder(&self) -> Option<&Principal> {
         self.0.aside.as_ref()?.holder.as_ref()
     }
 
-    /// Without whose it is.
+    /// The same without an owner.
     #[cfg(feature = "oauth")]
     pub(crate) fn without_holder(mut self) -> Self {
         self.aside().holder = None;
         self
     }
 
-    /// Whose credential it is, where that was proven.
+    /// The owner of the credential, where that was proven.
     pub(crate) fn proven_holder(&self) -> Option<&Principal> {
         let aside = self.0.aside.as_ref()?;
         let holder = aside.holder.as_ref()?;

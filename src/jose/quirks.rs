@@ -74,7 +74,7 @@ impl Quirks {
         let is_shared = |aud: &str| self.shared_audiences.iter().any(|shared| **shared == *aud);
         let named = claims.aud.iter().count();
         claims.aud.retain(|aud| !is_shared(aud));
-        // An empty list stays one: a token that is for nobody is not one that does not say.
+        // An empty list stays one: a token for no audience is not one without the claim.
         claims.has_aud &= named == 0 || claims.aud.iter().next().is_some();
         let is_there = |name: &str| all.get(name).is_some_and(|value| !value.is_null());
         claims.marked = self.marks.iter().any(|mark| is_there(mark));

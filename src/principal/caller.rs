@@ -15,7 +15,7 @@ pub(crate) struct NoPrincipal {
     pub(crate) context: Arc<RefusalContext>,
     /// What the request would have been refused for.
     pub(crate) observed: Option<AuthError>,
-    /// Whose credential that was, where it was proven. It is no `Principal` of the request,
+    /// The owner of that credential, where it was proven. It is no `Principal` of the request,
     /// which a handler would take for an accepted one: layers further in judge by it.
     pub(crate) proven: Option<Principal>,
 }
@@ -25,7 +25,7 @@ pub(crate) struct NoPrincipal {
 pub(crate) struct Caller<'a> {
     /// Who was accepted. `None` for a request that was let through without a principal.
     pub(crate) principal: Option<&'a Principal>,
-    /// Whose credential it is, where it was proven and let pass all the same.
+    /// The owner of a credential that was proven and let pass all the same.
     proven: Option<&'a Principal>,
     pub(crate) context: &'a RefusalContext,
     /// Why there is no principal, where a bad credential was only observed.
@@ -52,7 +52,7 @@ impl<'a> Caller<'a> {
         })
     }
 
-    /// By whom the request is judged: who was accepted, or whose credential was proven.
+    /// By whom the request is judged: the accepted caller, or the owner of a proven credential.
     pub(crate) fn known(self) -> Option<&'a Principal> {
         self.principal.or(self.proven)
     }

@@ -8,7 +8,7 @@ use crate::principal::PrincipalId;
 /// How many callers are remembered; of more, the first ones are told of again.
 const REMEMBERED: usize = 4096;
 
-/// Whose lists became empty: each is told of once.
+/// Callers with an emptied list: each is reported once.
 #[derive(Debug, Default)]
 pub(super) struct Emptied {
     hasher: RandomState,

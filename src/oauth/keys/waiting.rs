@@ -41,7 +41,7 @@ impl Waiting {
 }
 
 /// Resolves when a fetch has ended. It ends by itself within `deadline`. It runs where it was
-/// started, though, and a runtime that nobody drives any more must not hold a request for ever.
+/// started, though, and a runtime that is no longer driven must not hold a request for ever.
 pub(super) async fn ended(fetch: &mut watch::Receiver<()>, deadline: Duration) {
     let patience = deadline.saturating_add(Duration::from_secs(1));
     // An error means that the sender is gone: the fetch has ended as well.
