@@ -30,16 +30,19 @@ if ! cmp -s package-lock.json node_modules/.installed; then
   npm ci --no-audit --no-fund
   cp package-lock.json node_modules/.installed
 fi
-if ! { cmp -s requirements.txt venv/.installed && venv/bin/python -c 'import mcp'; }; then
-  python3 -m venv --clear venv
-  venv/bin/pip install --quiet --disable-pip-version-check -r requirements.txt
-  cp requirements.txt venv/.installed
-fi
-if ! { cmp -s django/requirements.txt django/venv/.installed && django/venv/bin/python -c 'import oauth2_provider'; }; then
-  python3 -m venv --clear django/venv
-  django/venv/bin/pip install --quiet --disable-pip-version-check -r django/requirements.txt
-  cp django/requirements.txt django/venv/.installed
-fi
+# environment FOLDER MODULE REQUIREMENTS: a virtual environment that can import the module.
+environment() {
+  local folder=$1 module=$2 requirements=$3
+  if ! { cmp -s "$requirements" "$folder/.installed" && "$folder/bin/python" -c "import $module"; }; then
+    python3 -m venv --clear "$folder"
+    "$folder/bin/pip" install --quiet --disable-pip-version-check -r "$requirements"
+    cp "$requirements" "$folder/.installed"
+  fi
+}
+environment venv fastmcp requirements.txt
+environment venv-v1 mcp requirements-v1.txt
+environment venv-agents agents requirements-agents.txt
+environment django/venv oauth2_provider django/requirements.txt
 
 node_modules/.bin/node --version
 venv/bin/python --version

@@ -8,9 +8,11 @@ mod rmcp_dance;
 
 mod clients;
 mod conformance;
+mod first_contact;
 mod fixture;
 mod introspected;
 mod introspection;
 mod oidc_provider;
 mod programs;
 mod proxies;
+mod readme_stack;

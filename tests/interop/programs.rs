@@ -8,8 +8,9 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::time::timeout;
 
-/// How long a program may take to start, or to answer a command.
-const DEADLINE: Duration = Duration::from_secs(60);
+/// How long a program may take to start, or to answer a command: the clients give themselves a
+/// minute once they run.
+const DEADLINE: Duration = Duration::from_secs(120);
 /// How long one may run to its end: the suite gives itself five minutes.
 const LONG_DEADLINE: Duration = Duration::from_secs(330);
 
@@ -39,7 +40,12 @@ pub(crate) fn node(script: &str) -> Command {
 
 /// A script of the folder, run in its virtual environment.
 pub(crate) fn python(script: &str) -> Command {
-    let mut command = Command::new(installed("venv/bin/python"));
+    python_of("venv", script)
+}
+
+/// A script of the folder, run in a virtual environment of it.
+pub(crate) fn python_of(environment: &str, script: &str) -> Command {
+    let mut command = Command::new(installed(&format!("{environment}/bin/python")));
     command.arg(installed(script));
     command
 }

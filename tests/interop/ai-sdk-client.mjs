@@ -1,0 +1,37 @@
+// `@ai-sdk/mcp`, whose tools are those that the server lists, without a browser: see contract.mjs.
+import { auth, createMCPClient, UnauthorizedError } from '@ai-sdk/mcp';
+import { Provider, Recorder } from './browser.mjs';
+import { run, text } from './contract.mjs';
+
+await run(async (url, report) => {
+  const recorder = new Recorder();
+  report(() => ({ authorizations: recorder.authorizations, steps: recorder.steps }));
+  const provider = new Provider('interop-ai-sdk', recorder);
+  // What it wants to be kept beside the tokens.
+  provider.saveAuthorizationServerInformation = (information) => { provider.server = information; };
+  provider.authorizationServerInformation = () => provider.server;
+  const authorized = async (ask) => {
+    try {
+      return await ask();
+    } catch (error) {
+      if (!(error instanceof UnauthorizedError)) throw error;
+      const answer = provider.takeAnswer();
+      await auth(provider, {
+        serverUrl: url,
+        authorizationCode: answer.get('code'),
+        callbackState: answer.get('state'),
+        fetchFn: recorder.fetch,
+      });
+      return await ask();
+    }
+  };
+  const transport = { type: 'http', url: url.href, authProvider: provider, fetch: recorder.fetch };
+  const client = await authorized(() => createMCPClient({ transport }));
+  const tools = await authorized(() => client.tools());
+  return {
+    tools: () => Object.keys(tools),
+    // As a model's call is carried out.
+    call: async (tool) => text(await authorized(() => tools[tool].execute({}, { toolCallId: tool, messages: [] }))),
+    close: () => client.close(),
+  };
+});

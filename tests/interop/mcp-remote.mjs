@@ -1,0 +1,32 @@
+// `mcp-remote`, which makes a stdio server of ours: driven by the TypeScript SDK, see contract.mjs.
+//
+// It opens a browser by itself. `steps` is empty: it sends its requests alone.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Client } from '@modelcontextprotocol/sdk/client/index.js';
+import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
+import { browserIn, scopeOf } from './browser.mjs';
+import { run, text } from './contract.mjs';
+
+const PROXY = fileURLToPath(new URL('node_modules/mcp-remote/dist/proxy.js', import.meta.url));
+
+await run(async (url, report) => {
+  const folder = mkdtempSync(path.join(tmpdir(), 'interop-mcp-remote-'));
+  process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
+  const browser = browserIn(folder);
+  report(() => ({ authorizations: browser.urls().map(scopeOf), steps: [] }));
+  const client = new Client({ name: 'interop-mcp-remote', version: '1.0.0' });
+  const { PATH } = process.env;
+  await client.connect(new StdioClientTransport({
+    command: process.execPath,
+    args: [PROXY, url.href, '--silent'],
+    env: { PATH, HOME: folder, MCP_REMOTE_CONFIG_DIR: folder, BROWSER: browser.command },
+  }));
+  return {
+    tools: async () => (await client.listTools()).tools.map((tool) => tool.name),
+    call: async (tool) => text(await client.callTool({ name: tool, arguments: {} })),
+    close: () => client.close(),
+  };
+});

@@ -1,0 +1,156 @@
+//! The stack of the README, as printed there, around a server of rmcp with two tools.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use axum::Router;
+use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
+use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
+use rmcp::{tool, tool_router};
+use tokio::net::TcpListener;
+use tower_mcp_auth::mcp::{MacKey, McpStack, OriginLayer, ScopePolicy, SessionBindingLayer};
+use tower_mcp_auth::oauth::AuthorizationServer;
+use tower_mcp_auth::testing::{Endpoint, Issuer};
+use tower_mcp_auth::{Clock, ConfigError, OAuthLayer};
+
+const README: &str = include_str!("../../README.md");
+
+/// How long access tokens are good for.
+pub(crate) const TOKEN_LIFETIME: Duration = Duration::from_secs(3600);
+
+type Server = StreamableHttpService<Notes, LocalSessionManager>;
+
+#[derive(Clone)]
+struct Notes;
+
+#[tool_router(server_handler)]
+impl Notes {
+    #[tool(description = "Reads the notes")]
+    async fn get_notes(&self) -> String {
+        "buy milk".to_owned()
+    }
+
+    #[tool(description = "Writes a note")]
+    async fn write_note(&self) -> String {
+        "written".to_owned()
+    }
+}
+
+/// The README's function, with what is of its reader as parameters.
+#[rustfmt::skip]
+fn app(resource: &str, oauth: OAuthLayer, secret: &str, mcp_server: Server) -> Result<Router, ConfigError> {
+    let policy = ScopePolicy::builder()
+        .tool("get_*", "mcp:read")? // by name, prefix, or URI for resources
+        .tool("*", "mcp:write")?
+        .build()?; // what no rule names is denied
+    let stack = McpStack::new(
+        OriginLayer::new(resource)?,
+        oauth,
+    )
+    .sessions(SessionBindingLayer::new(MacKey::new(secret)?).server(resource))
+    .policy(policy);
+    let app = Router::new().route_service("/mcp", mcp_server).layer(stack);
+    Ok(app)
+}
+
+/// The server, its issuer, and the time it is for both.
+pub(crate) struct Served {
+    pub(crate) url: String,
+    issuer: Issuer,
+    clock: Clock,
+}
+
+impl Served {
+    pub(crate) async fn start() -> Self {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        let clock = Clock::manual(now.expect("a time after 1970"));
+        let issuer = Issuer::builder()
+            .clock(clock.clone())
+            .token_lifetime(TOKEN_LIFETIME);
+        let issuer = issuer.start().await.expect("an issuer");
+
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let url = format!("http://{address}/mcp");
+        let service = StreamableHttpService::new(
+            || Ok(Notes),
+            Arc::default(),
+            StreamableHttpServerConfig::default().disable_allowed_hosts(),
+        );
+        let oauth = oauth(&url, &issuer, &clock).expect("a layer");
+        let secret = "R7vJ2nWq9sLx4TzK8mYc3FbHd6GpAeU5";
+        let app = app(&url, oauth, secret, service).expect("a stack");
+        tokio::spawn(async { axum::serve(listener, app).await });
+        Self { url, issuer, clock }
+    }
+
+    /// Lets every access token that there is expire. Clients do not see it coming: their own
+    /// clocks go on as ever.
+    pub(crate) fn expire_tokens(&self) {
+        self.clock.advance(TOKEN_LIFETIME * 2);
+    }
+
+    /// How often somebody stood at the authorization endpoint.
+    pub(crate) fn authorizations(&self) -> usize {
+        self.issuer.requests(Endpoint::Authorize)
+    }
+}
+
+/// What `OAuthLayer::new(resource, issuer)` makes, at another time.
+fn oauth(resource: &str, issuer: &Issuer, clock: &Clock) -> Result<OAuthLayer, ConfigError> {
+    let issuer = AuthorizationServer::insecure_http_on_loopback(issuer.url())?;
+    OAuthLayer::builder(resource)?
+        .authorization_server(issuer)?
+        .clock(clock.clone())
+        .build()
+}
+
+/// The lines of Rust without what does not matter to the compiler.
+fn plain<'a>(lines: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    lines
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .collect()
+}
+
+#[test]
+fn app_is_the_one_of_the_readme() {
+    let section = README
+        .split_once("## An MCP server, whole")
+        .expect("it is there")
+        .1;
+    let block = section.split_once("```rust\n").expect("a block").1;
+    let block = block.split_once("```").expect("its end").0;
+    // Shown are the lines without a `# `, and the imports are those of this file.
+    let shown = plain(block.lines().filter(|line| !line.starts_with('#')));
+    let printed: Vec<&str> = shown
+        .into_iter()
+        .filter(|line| !line.starts_with("use "))
+        .collect();
+    let printed = printed.join("\n");
+
+    let own = include_str!("readme_stack.rs");
+    let own = own
+        .split_once("Result<Router, ConfigError> {")
+        .expect("the function")
+        .1;
+    let own = own.split_once("Ok(app)").expect("its end").0;
+    let own = plain(own.lines()).join("\n");
+
+    let of_its_reader = [
+        ("let resource = \"https://mcp.example.com/mcp\";\n", ""),
+        (
+            "OAuthLayer::new(resource, \"https://auth.example.com\")?",
+            "oauth",
+        ),
+        (
+            ".route(\"/mcp\", post(mcp_server))",
+            ".route_service(\"/mcp\", mcp_server)",
+        ),
+    ];
+    let expected = of_its_reader.iter().fold(printed, |text, (from, to)| {
+        assert!(text.contains(from), "the README says no longer {from:?}");
+        text.replace(from, to)
+    });
+    assert_eq!(own, expected);
+}
