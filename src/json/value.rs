@@ -291,7 +291,8 @@ impl Serialize for JsonValue<'_> {
             Kind::Bool(boolean) => serializer.serialize_bool(*boolean),
             Kind::Number(number) => match (number.parse(), number.parse()) {
                 (Ok(whole), _) => serializer.serialize_u64(whole),
-                (_, Ok(whole)) => serializer.serialize_i64(whole),
+                // `-0` is no integer to serde_json.
+                (_, Ok(whole)) if whole != 0 => serializer.serialize_i64(whole),
                 _ => serializer.serialize_f64(self.as_f64().unwrap_or_default()),
             },
             Kind::String(text) => serializer.serialize_str(text),

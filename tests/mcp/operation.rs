@@ -579,6 +579,27 @@ fn what_takes_more_memory_than_its_text_is_bounded() {
     );
 }
 
+/// serde_json reads `-0` as a float, and so does a server behind.
+#[test]
+fn numbers_of_arguments_are_those_that_serde_json_reads() {
+    for number in [
+        "-0",
+        "-0.0",
+        "0",
+        "-1",
+        "1.50",
+        "1e3",
+        "18446744073709551615",
+    ] {
+        let body = format!(
+            r#"{{"method":"tools/call","id":1,"params":{{"name":"x","arguments":{{"n":{number}}}}}}}"#
+        );
+        let (_, judged) = judge(body.as_bytes(), true);
+        let read: Value = serde_json::from_str(&format!(r#"{{"n":{number}}}"#)).unwrap();
+        assert_eq!(judged.unwrap()[0].arguments, Some(read), "{number}");
+    }
+}
+
 #[test]
 fn arguments_are_read_when_asked_for_and_only_in_one_way() {
     let call = |arguments: &str| {
