@@ -212,6 +212,37 @@ async fn a_server_that_never_answers_is_503_after_the_deadline() {
     assert_eq!(start.elapsed().as_secs(), 5);
 }
 
+/// A fetch runs where it was started, and nothing may drive that any more.
+#[tokio::test(start_paused = true)]
+async fn a_fetch_that_does_not_end_is_503_and_no_success() {
+    let (known, unknown) = (Key::new("known"), Key::new("unknown"));
+    let web = Web::with_issuer(&[&known]);
+    let guarded = Guarded::new(&web);
+    let token = known.token(json!({}));
+    guarded.bearer(&token).await.assert(200, "accepted");
+
+    let idle = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let other = unknown.token_with_header(json!({"kid": "other"}), json!({}));
+    let mut first = Box::pin(guarded.bearer(&other));
+    {
+        let _entered = idle.enter();
+        assert!(futures_poll(&mut first).is_none());
+    }
+    let answer = guarded.bearer(&unknown.token(json!({}))).await;
+    answer.assert(503, "keys_unavailable");
+    assert!(answer.detail().contains("has not ended"), "{answer:?}");
+    let error = guarded.layer.warm_up().await.unwrap_err();
+    assert_eq!(error.reason(), "keys_unavailable");
+    guarded.bearer(&token).await.assert(200, "accepted");
+    drop(first);
+    idle.shutdown_background();
+    // It is cut off then, and the next one may start.
+    guarded.layer.warm_up().await.unwrap();
+}
+
 #[tokio::test]
 async fn a_server_that_hangs_delays_no_token_of_another() {
     let (fast, slow) = (Key::new("fast"), Key::new("slow"));

@@ -186,7 +186,7 @@ impl KeyStore {
                 let need = Need::UnknownKey(hint.kid);
                 self.wait_or(held, need, now, waited, |attempts, next| {
                     // The key may be new, which nobody could tell.
-                    if attempts.failure.is_some() {
+                    if attempts.failure.is_some() || waited == Waited::InVain {
                         return self.no_keys(attempts, next, now);
                     }
                     let may_be_new = waited != Waited::ForOwn
@@ -225,15 +225,16 @@ impl KeyStore {
             Entry::Full(error) => return Err(error),
             Entry::TooEarly(_) => None,
         };
-        if let Some(waiting) = waiting {
-            waiting.ended().await;
-        }
+        let waited = match waiting {
+            Some(waiting) => waiting.ended().await,
+            None => Waited::No,
+        };
         let attempts = self.attempts();
-        let now = self.clock.monotonic();
-        match attempts.failure {
-            Some(_) => Err(self.no_keys(&attempts, attempts.not_before, now)),
-            None => Ok(()),
+        if attempts.failure.is_none() && waited != Waited::InVain {
+            return Ok(());
         }
+        let now = self.clock.monotonic();
+        Err(self.no_keys(&attempts, attempts.not_before, now))
     }
 
     /// The end of a fetch under way that does not do for an operator who asked when `begun`
@@ -313,7 +314,12 @@ impl KeyStore {
             return None;
         }
         // Whether there are keys, any fetch has found out.
-        if waited == Waited::ForOwn || needs_keys && waited != Waited::No {
+        let is_final = match waited {
+            Waited::No => false,
+            Waited::ForAnother => needs_keys,
+            Waited::ForOwn | Waited::InVain => true,
+        };
+        if is_final {
             let next = self.next_attempt(&mut attempts, need, now);
             return Some(Lookup::Refused(refuse(&attempts, next)));
         }
@@ -435,7 +441,7 @@ impl KeyStore {
         let why = attempts
             .failure
             .as_deref()
-            .unwrap_or("no fetch has ended yet");
+            .unwrap_or("the fetch has not ended");
         AuthError::unavailable("keys_unavailable", next.saturating_sub(now))
             .with_detail(format!("no usable keys of {:?}: {why}", self.origin.issuer))
             .reported()

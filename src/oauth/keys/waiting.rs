@@ -18,6 +18,8 @@ pub(in crate::oauth) enum Waited {
     ForAnother,
     /// A fetch that began for it, or the second one. What is known now is final.
     ForOwn,
+    /// A fetch that has not ended, though it should have: nothing is known.
+    InVain,
 }
 
 /// See the module. Places are bounded, because each holds a request.
@@ -35,17 +37,22 @@ impl Waiting {
 
     /// Resolves when the fetch has ended, however it did.
     pub(in crate::oauth) async fn ended(mut self) -> Waited {
-        ended(&mut self.ended, self.store.limits.deadline).await;
-        self.then
+        if ended(&mut self.ended, self.store.limits.deadline).await {
+            self.then
+        } else {
+            Waited::InVain
+        }
     }
 }
 
-/// Resolves when a fetch has ended. It ends by itself within `deadline`. It runs where it was
+/// Whether a fetch has ended: resolves when it has, or should have. It ends by itself within `deadline`. It runs where it was
 /// started, though, and a runtime that is no longer driven must not hold a request for ever.
-pub(super) async fn ended(fetch: &mut watch::Receiver<()>, deadline: Duration) {
+pub(super) async fn ended(fetch: &mut watch::Receiver<()>, deadline: Duration) -> bool {
     let patience = deadline.saturating_add(Duration::from_secs(1));
     // An error means that the sender is gone: the fetch has ended as well.
-    let _ = tokio::time::timeout(patience, fetch.changed()).await;
+    tokio::time::timeout(patience, fetch.changed())
+        .await
+        .is_ok()
 }
 
 impl Drop for Waiting {
