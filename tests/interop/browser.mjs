@@ -8,6 +8,7 @@
 import { randomBytes } from 'node:crypto';
 import { appendFileSync, chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
 // Nothing listens there: the code is read from the redirect itself.
@@ -109,7 +110,14 @@ export function browserIn(folder) {
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const [file, url] = process.argv.slice(2);
   appendFileSync(file, `${url}\n`);
-  const response = await fetch(url);
-  await response.text();
-  process.exit(response.ok ? 0 : 1);
+  const answer = await fetch(url, { redirect: 'manual' });
+  const callback = answer.headers.get('location');
+  if (!callback) process.exit(1);
+  // A user takes a while to consent, and programs count on it: some listen only after they opened the browser.
+  for (let attempt = 0; attempt < 100; attempt += 1) {
+    const page = await fetch(callback).catch(() => undefined);
+    if (page) process.exit(page.ok ? 0 : 1);
+    await setTimeout(100);
+  }
+  process.exit(1);
 }
