@@ -7,6 +7,7 @@
 // adds URL to FILE as a line, and follows it wherever it leads, the program's own callback included.
 import { randomBytes } from 'node:crypto';
 import { appendFileSync, chmodSync, readFileSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import path from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -105,6 +106,16 @@ export function browserIn(folder) {
   chmodSync(command, 0o755);
   const urls = () => readFileSync(opened, 'utf8').split('\n').filter(Boolean);
   return { command, urls };
+}
+
+/** A port that was free a moment ago. */
+export function freePort() {
+  return new Promise((resolve) => {
+    const server = createServer().listen(0, '127.0.0.1', () => {
+      const { port } = server.address();
+      server.close(() => resolve(port));
+    });
+  });
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

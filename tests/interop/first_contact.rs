@@ -2,6 +2,9 @@
 //! one, ask for more scope when they call one that needs it, and come back when their token
 //! expired. `docs/what-clients-do.md` says the same in words.
 
+use std::path::Path;
+use std::time::Duration;
+
 use serde::Deserialize;
 use tokio::process::Command;
 
@@ -65,7 +68,7 @@ async fn visit(
     served.expire_tokens();
     let passed = match expiry {
         Expiry::Foreseen => TOKEN_LIFETIME * 2,
-        Expiry::Unforeseen => std::time::Duration::ZERO,
+        Expiry::Unforeseen => Duration::ZERO,
     };
     let rest = running.ask(&passed.as_secs().to_string(), "{").await;
     let visit: Visit = serde_json::from_str(&format!("{{{rest}")).expect(&rest);
@@ -200,4 +203,19 @@ async fn inspector_cli_asks_for_all_at_first_and_comes_back() {
     let first = [NOTES, WRITTEN];
     let (visit, _) = visit(client, &first, Expiry::Foreseen, &[NOTES]).await;
     assert_eq!(visit.authorizations, [BOTH]);
+}
+
+/// It shows which scopes are new, and comes back to the tool.
+#[tokio::test]
+#[ignore = "needs Node 22, npm @modelcontextprotocol/inspector, Chromium: see tests/interop/README.md"]
+async fn inspector_in_a_browser_steps_up_and_comes_back() {
+    // `install.sh` leaves it out: it is large.
+    if !Path::new("/usr/bin/chromium").exists() {
+        println!("not run: there is no Chromium, `apt-get install chromium` brings it");
+        return;
+    }
+    let client = node("inspector-web.mjs");
+    let first = [NOTES, WRITTEN];
+    let (visit, _) = visit(client, &first, Expiry::Foreseen, &[NOTES]).await;
+    assert_eq!(visit.authorizations, [READ, BOTH]);
 }

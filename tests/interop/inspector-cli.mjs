@@ -4,24 +4,13 @@
 // sends its requests alone.
 import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { browserIn, scopeOf } from './browser.mjs';
+import { browserIn, freePort, scopeOf } from './browser.mjs';
 import { run, text } from './contract.mjs';
 
 const INSPECTOR = 'node_modules/@modelcontextprotocol/inspector/clients/launcher/build/index.js';
-
-/** A port that was free a moment ago. */
-function freePort() {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = server.address();
-      server.close(() => resolve(port));
-    });
-  });
-}
 
 await run(async (url, report) => {
   const folder = mkdtempSync(path.join(tmpdir(), 'interop-inspector-'));
