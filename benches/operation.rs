@@ -1,8 +1,8 @@
 //! What judging an operation costs, beside reading its message once.
 //!
 //! ```sh
-//! cargo bench --bench operation                      # criterion, then the figures
-//! cargo bench --bench operation -- --table           # the figures alone
+//! cargo bench -p dev --bench operation                      # criterion, then the figures
+//! cargo bench -p dev --bench operation -- --table           # the figures alone
 //! ```
 //!
 //! With `ENFORCE_TARGETS=1` a missed target fails the run. Times are CPU time of the thread;

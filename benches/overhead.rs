@@ -1,11 +1,11 @@
 //! What the layers add to a request, beside the floors they cannot go below.
 //!
 //! ```sh
-//! cargo bench --bench overhead                                # criterion, then the table
-//! cargo bench --bench overhead -- --table                     # the table alone
-//! cargo bench --bench overhead -- --facts                     # memory and a whole server
-//! cargo bench --bench overhead -- --criterion "seen before"   # single candidates
-//! cargo bench --bench overhead -- --svg docs/overhead.svg     # the table as a picture
+//! cargo bench -p dev --bench overhead                                # criterion, then the table
+//! cargo bench -p dev --bench overhead -- --table                     # the table alone
+//! cargo bench -p dev --bench overhead -- --facts                     # memory and a whole server
+//! cargo bench -p dev --bench overhead -- --criterion "seen before"   # single candidates
+//! cargo bench -p dev --bench overhead -- --svg docs/overhead.svg     # the table as a picture
 //! ```
 //!
 //! With `ENFORCE_TARGETS=1` a missed target fails the run.

@@ -4,7 +4,7 @@
 //! Run with
 //!
 //! ```sh
-//! cargo run --example config_server
+//! cargo run -p dev --example config_server
 //! ```
 //!
 //! paste the `curl` lines it prints, change `examples/config_server.toml` (or the file named in

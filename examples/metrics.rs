@@ -3,7 +3,7 @@
 //! Run with
 //!
 //! ```sh
-//! cargo run --example metrics --features metrics
+//! cargo run -p dev --example metrics
 //! ```
 //!
 //! and paste the `curl` lines it prints: they hold tokens made at start. `docs/grafana.json` is a

@@ -6,7 +6,7 @@
 //! Run with
 //!
 //! ```sh
-//! cargo run --example rate_limit
+//! cargo run -p dev --example rate_limit
 //! ```
 //!
 //! and paste the `curl` lines it prints: they hold keys made at start.

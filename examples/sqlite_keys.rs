@@ -3,7 +3,7 @@
 //! Run with
 //!
 //! ```sh
-//! cargo run --example sqlite_keys
+//! cargo run -p dev --example sqlite_keys
 //! ```
 //!
 //! and paste the `curl` lines it prints: they hold keys made at start.

@@ -3,7 +3,7 @@
 //! Run with
 //!
 //! ```sh
-//! cargo run --example tonic
+//! cargo run -p dev --example tonic
 //! ```
 //!
 //! and paste the lines it prints: they hold a token made at start. The message sent is an

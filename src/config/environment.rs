@@ -29,20 +29,27 @@ use crate::error::ConfigError;
 ///
 /// [`Config::from_toml`]: crate::config::Config::from_toml
 ///
-/// ```no_run
-/// use figment::Figment;
-/// use figment::providers::{Format, Serialized, Toml};
+/// ```
 /// use tower_mcp_auth::config::{Config, Environment};
 ///
-/// let file = std::fs::read_to_string("server.toml")?;
-/// Config::from_toml(&file)?;
-/// let variables = Environment::read("MCP_AUTH_")?;
-/// let config: Config = Figment::from(Toml::string(&file))
-///     .merge(Serialized::defaults(variables))
-///     .extract()?;
-/// # let _ = config;
+/// // `Environment::read("MCP_AUTH_")` in a server.
+/// let variables = Environment::of("MCP_AUTH_", [
+///     ("MCP_AUTH_RESOURCE", "https://mcp.example.com/mcp"),
+///     ("MCP_AUTH_AUTHORIZATION_SERVERS__MAIN__ISSUER", "https://auth.example.com"),
+///     ("MCP_AUTH_OPERATIONS__MAX_BODY_BYTES", "2 MiB"),
+/// ])?;
+/// let config = Config::from_json(&serde_json::to_string(&variables)?)?;
+/// config.auth_layer()?;
+///
+/// let misspelt = Environment::of("MCP_AUTH_", [("MCP_AUTH_RESSOURCE", "https://mcp.example.com")])?;
+/// let error = Config::from_json(&serde_json::to_string(&misspelt)?).unwrap_err();
+/// assert!(error.to_string().contains("`ressource` is no setting"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// A layered configuration takes it as one source of several. `examples/config_server.rs` merges
+/// it over a file with figment: `Figment::from(Toml::string(&file))
+/// .merge(Serialized::defaults(variables))`.
 ///
 /// `Debug` shows names alone; serializing it shows the values.
 #[derive(Clone, Default)]

@@ -32,7 +32,6 @@ impl Guard {
     }
 
     /// Without a credential.
-    #[expect(clippy::unused_self, reason = "beside `good_request`")]
     pub fn bare_request(&self, uri: &str) -> Request<Full<Bytes>> {
         request_to::<&str>(uri, &[])
     }

@@ -36,6 +36,7 @@ impl Inner {
     }
 
     /// A second handle on the same counters; does not count as a clone.
+    #[must_use]
     pub fn handle(&self) -> Self {
         Self {
             seen: Arc::clone(&self.seen),

@@ -11,17 +11,17 @@ use rmcp::{ServiceExt, model::CallToolRequestParams};
 const REDIRECT_URL: &str = "http://127.0.0.1:8976/callback";
 
 /// A client with a token for the server.
-pub(crate) type Authorized = AuthClient<reqwest::Client>;
+pub type Authorized = AuthClient<reqwest::Client>;
 
 /// Discovers, registers, is authorized, and opens a session with its token.
-pub(crate) async fn dance(url: &str, challenge: Option<&str>) -> RunningService<RoleClient, ()> {
+pub async fn dance(url: &str, challenge: Option<&str>) -> RunningService<RoleClient, ()> {
     connect(url, authorize(url, challenge).await).await
 }
 
 /// Discovers, registers, and is authorized.
 ///
 /// With a challenge the client starts from there; without, it asks the server for one.
-pub(crate) async fn authorize(url: &str, challenge: Option<&str>) -> Authorized {
+pub async fn authorize(url: &str, challenge: Option<&str>) -> Authorized {
     let mut oauth = OAuthState::new(url, None).await.expect("a client");
     let mut request = AuthorizationRequest::new(REDIRECT_URL).with_client_name("rmcp");
     if let Some(challenge) = challenge {
@@ -44,14 +44,14 @@ pub(crate) async fn authorize(url: &str, challenge: Option<&str>) -> Authorized 
 }
 
 /// Opens a session.
-pub(crate) async fn connect(url: &str, client: Authorized) -> RunningService<RoleClient, ()> {
+pub async fn connect(url: &str, client: Authorized) -> RunningService<RoleClient, ()> {
     let config = StreamableHttpClientTransportConfig::with_uri(url);
     let transport = StreamableHttpClientTransport::with_client(client, config);
     ().serve(transport).await.expect("a session")
 }
 
 /// What a browser would do with the authorization endpoint: here it redirects at once.
-pub(crate) async fn redirect_of(page: &str) -> String {
+pub async fn redirect_of(page: &str) -> String {
     let browser = reqwest::Client::builder().redirect(Policy::none());
     let response = browser.build().expect("a browser").get(page).send();
     let response = response.await.expect("an answer");
@@ -62,7 +62,7 @@ pub(crate) async fn redirect_of(page: &str) -> String {
 }
 
 /// The names of the tools, and what `whoami` says.
-pub(crate) async fn ask(client: &RunningService<RoleClient, ()>) -> (Vec<String>, String) {
+pub async fn ask(client: &RunningService<RoleClient, ()>) -> (Vec<String>, String) {
     let tools = client.list_all_tools().await.expect("tools");
     let names = tools.iter().map(|tool| tool.name.to_string()).collect();
     let call = CallToolRequestParams::new("whoami");

@@ -17,7 +17,7 @@ const LONG_DEADLINE: Duration = Duration::from_secs(330);
 /// Where the scripts are, and what they need is installed: `tests/interop/`, or a copy of it
 /// that the variable `INTEROP_DIR` names.
 fn folder() -> PathBuf {
-    let own = || Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop");
+    let own = || Path::new(env!("CARGO_MANIFEST_DIR")).join("interop");
     std::env::var_os("INTEROP_DIR").map_or_else(own, PathBuf::from)
 }
 
@@ -57,7 +57,7 @@ pub(crate) fn django() -> Command {
     command
 }
 
-/// An example of this crate, as `cargo test` and `cargo build --examples` build it.
+/// An example of this crate, as `cargo build --workspace --examples` builds it.
 pub(crate) fn example(name: &str) -> Command {
     let mut path = std::env::current_exe().expect("the path of this test");
     path.pop();
@@ -66,7 +66,7 @@ pub(crate) fn example(name: &str) -> Command {
     path.push(format!("{name}{}", std::env::consts::EXE_SUFFIX));
     assert!(
         path.exists(),
-        "{} is missing: `cargo build --all-features --examples` builds it",
+        "{} is missing: `cargo build --workspace --all-features --examples` builds it",
         path.display()
     );
     Command::new(path)

@@ -19,7 +19,7 @@ use tower_mcp_auth::oauth::AuthorizationServer;
 use tower_mcp_auth::testing::Issuer;
 use tower_mcp_auth::{OAuthLayer, Principal};
 
-use crate::rmcp_dance;
+use common::rmcp_dance;
 
 const PAGE: &str = include_str!("../../docs/behind-a-proxy.md");
 

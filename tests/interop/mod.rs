@@ -1,0 +1,15 @@
+//! Programs no one here wrote, against this crate: clients, an authorization server, and the
+//! conformance suite of MCP. What they are and how to install them is in
+//! `tests/interop/README.md`; `cargo test -p dev --test interop -- --ignored` runs
+//! them, after `cargo build --workspace --all-features --examples`.
+
+mod clients;
+mod conformance;
+mod first_contact;
+mod fixture;
+mod introspected;
+mod introspection;
+mod oidc_provider;
+mod programs;
+mod proxies;
+mod readme_stack;

@@ -1,0 +1,8 @@
+//! API keys: their format, their lives, and the files and stores they come from.
+mod file;
+mod format;
+mod layer;
+mod life;
+mod placement;
+mod store;
+mod wire;

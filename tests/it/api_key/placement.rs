@@ -1,0 +1,111 @@
+//! Where a key stands in a request, and how clients are told.
+
+use tower_mcp_auth::ApiKeyLayer;
+use tower_mcp_auth::api_key::KeyScheme;
+
+use crate::api_key::life::new_key;
+use common::{API_KEY, ask, request};
+
+fn layer(scheme: KeyScheme) -> ApiKeyLayer {
+    let layer = ApiKeyLayer::new([API_KEY]).unwrap();
+    layer.authorization_scheme(scheme).unwrap()
+}
+
+#[tokio::test]
+async fn in_the_authorization_header_a_key_stands_behind_the_scheme_asked_for() {
+    for (scheme, own, other) in [
+        (KeyScheme::ApiKey, "ApiKey", "Bearer"),
+        (KeyScheme::Bearer, "Bearer", "ApiKey"),
+    ] {
+        let layer = layer(scheme);
+        for value in [
+            format!("{own} {API_KEY}"),
+            format!("{}   {API_KEY} ", own.to_lowercase()),
+        ] {
+            let answer = ask(&layer, request(&[("authorization", value)])).await;
+            assert!(answer.admitted().headers.get("authorization").is_none());
+        }
+        for value in [
+            format!("{other} {API_KEY}"),
+            API_KEY.to_owned(),
+            own.to_owned(),
+            format!("{own}2 {API_KEY}"),
+        ] {
+            ask(&layer, request(&[("authorization", &value)]))
+                .await
+                .missing();
+        }
+        ask(&layer, request(&[("x-api-key", API_KEY)]))
+            .await
+            .missing();
+        let bad = format!("{own} {API_KEY} x");
+        let answer = ask(&layer, request(&[("authorization", bad)])).await;
+        answer.malformed("malformed_credential");
+        let unknown = format!("{own} {API_KEY}x");
+        let answer = ask(&layer, request(&[("authorization", unknown)])).await;
+        answer.invalid("unknown_api_key");
+        let body = r#"{"error":"Invalid API key","status":401,"type":"authentication_error"}"#;
+        assert_eq!(answer.text(), body);
+    }
+}
+
+#[tokio::test]
+async fn the_challenge_names_the_scheme_and_no_metadata() {
+    let none = request::<&str>(&[]);
+    let answer = ask(&layer(KeyScheme::ApiKey), none).await;
+    let line = r#"ApiKey realm="MCP Server", header="Authorization""#;
+    assert_eq!(answer.challenges(), [line]);
+
+    let layer = layer(KeyScheme::Bearer).realm("Acme");
+    let answer = ask(&layer, request::<&str>(&[])).await;
+    assert_eq!(answer.challenges(), [r#"Bearer realm="Acme""#]);
+    let bad = request(&[("authorization", "Bearer x")]);
+    let line = concat!(
+        r#"Bearer realm="Acme", error="invalid_token", "#,
+        r#"error_description="The API key is not valid""#
+    );
+    assert_eq!(ask(&layer, bad).await.challenges(), [line]);
+}
+
+#[test]
+fn a_key_stands_in_one_place() {
+    let named = || {
+        ApiKeyLayer::new([API_KEY])
+            .unwrap()
+            .header_name("X-Acme-Key")
+    };
+    let error = named().unwrap().authorization_scheme(KeyScheme::Bearer);
+    let error = error.unwrap_err();
+    assert_eq!(error.setting(), "authorization_scheme");
+    assert!(error.to_string().contains("`header_name`"), "{error}");
+
+    let error = layer(KeyScheme::ApiKey)
+        .header_name("X-Acme-Key")
+        .unwrap_err();
+    assert_eq!(error.setting(), "header_name");
+    assert!(
+        error.to_string().contains("`authorization_scheme`"),
+        "{error}"
+    );
+
+    // The same setting again is no contradiction.
+    let _ = named().unwrap().header_name("X-Other-Key").unwrap();
+    let again = layer(KeyScheme::ApiKey).authorization_scheme(KeyScheme::Bearer);
+    let _ = again.unwrap();
+}
+
+#[tokio::test]
+async fn with_a_prefix_other_keys_are_not_looked_at() {
+    let new = new_key();
+    let layer = ApiKeyLayer::new([new.expose()]).unwrap();
+    let layer = layer.prefix("acme_").unwrap();
+    ask(&layer, request(&[("x-api-key", new.expose())]))
+        .await
+        .admitted();
+    let answer = ask(&layer, request(&[("x-api-key", API_KEY)])).await;
+    answer.invalid("unaccepted_credential");
+    for bad in ["", "acme=", "a b", &"x".repeat(65)] {
+        let error = layer.clone().prefix(bad).unwrap_err();
+        assert_eq!(error.setting(), "prefix", "{bad:?}");
+    }
+}

@@ -1,0 +1,4 @@
+//! The layer that knows no provider: exempt requests, and several providers behind one layer.
+
+mod exempt;
+mod several;

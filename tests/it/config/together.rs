@@ -1,0 +1,386 @@
+//! What configured layers do with requests.
+
+use http::{Request, StatusCode};
+use http_body_util::Full;
+use serde_json::{Value, json};
+use tower::{Layer, ServiceExt, service_fn};
+use tower_mcp_auth::config::Config;
+
+use crate::config::{KEY, RESOURCE, SECRET, config};
+use common::{SigningKey, ask, request, sign};
+
+const OTHER: &str = "YW5vdGhlci1yYW5kb20ta2V5LTk4NzY";
+
+fn keys(more: &Value) -> Config {
+    let mut value = json!({ "keys": [
+        { "key": KEY, "owner": "ci", "name": "build", "id": "one", "scopes": ["a", "b"] },
+        { "key": OTHER, "revoked": true },
+    ] });
+    let members = more.as_object().unwrap().clone();
+    value.as_object_mut().unwrap().extend(members);
+    config(&json!({ "api_keys": value }))
+}
+
+async fn asked(config: &Config, headers: &[(&str, &str)]) -> common::Answer {
+    ask(&config.auth_layer().unwrap(), request(headers)).await
+}
+
+#[tokio::test]
+async fn api_keys_are_what_their_sections_say() {
+    let answer = asked(&keys(&json!({})), &[("x-api-key", KEY)]).await;
+    let principal = answer.principal();
+    assert_eq!(principal.subject(), Some("ci"));
+    assert_eq!(principal.scopes().as_str(), "a b");
+    asked(&keys(&json!({})), &[("x-api-key", OTHER)])
+        .await
+        .invalid("revoked_api_key");
+    asked(&keys(&json!({})), &[]).await.missing();
+
+    let config = keys(&json!({ "header_name": "x-own", "realm": "Own" }));
+    asked(&config, &[("x-own", KEY)]).await.principal();
+    let answer = asked(&config, &[]).await;
+    assert_eq!(
+        answer.challenges(),
+        ["ApiKey realm=\"Own\", header=\"x-own\""]
+    );
+
+    let config = keys(&json!({ "authorization_scheme": "ApiKey" }));
+    let header = format!("ApiKey {KEY}");
+    asked(&config, &[("authorization", &header)])
+        .await
+        .principal();
+    asked(&config, &[("x-api-key", KEY)]).await.missing();
+}
+
+async fn empty<B>(
+    _: Request<B>,
+) -> Result<http::Response<Full<bytes::Bytes>>, std::convert::Infallible> {
+    Ok(http::Response::new(Full::default()))
+}
+
+/// Or a detector that goes by the status would see a success.
+#[tokio::test]
+async fn refusals_have_the_http_form_unless_the_configuration_says_otherwise() {
+    use tower_mcp_auth::attempts::FailedAttemptsLayer;
+
+    for (auth, attempts, in_grpc) in [
+        (json!({}), json!({}), [false, false]),
+        (json!({ "grpc_refusals": false }), json!({}), [false, false]),
+        (json!({ "grpc_refusals": true }), json!({}), [true, true]),
+        (
+            json!({ "grpc_refusals": true }),
+            json!({ "grpc_refusals": false }),
+            [true, false],
+        ),
+        (json!({}), json!({ "grpc_refusals": true }), [false, true]),
+    ] {
+        let mut attempts = attempts;
+        attempts["max_failures"] = json!(1);
+        let config = config(&json!({
+            "resource": RESOURCE,
+            "api_keys": { "keys": [{ "key": KEY }] },
+            "auth": auth,
+            "failed_attempts": attempts,
+        }));
+        let here = FailedAttemptsLayer::new(|_| Some([192, 0, 2, 1].into()));
+        let limit = config.failed_attempts(here).unwrap();
+        let service = limit.layer(config.stack().unwrap().layer(service_fn(empty)));
+        let hand = config.origin_layer().unwrap();
+        let hand = hand.layer(config.auth_layer().unwrap().layer(service_fn(empty)));
+        let request = |host: &str| {
+            Request::post("/mcp")
+                .header("host", host)
+                .header("content-type", "application/grpc-web")
+                .header("x-api-key", OTHER)
+                .body(Full::default())
+                .unwrap()
+        };
+        let told = format!("{auth} {attempts}");
+        let [auth_in_grpc, attempts_in_grpc] = in_grpc;
+        for (host, status) in [("evil.example", 403), ("mcp.example.com", 401)] {
+            let expected = if auth_in_grpc { 200 } else { status };
+            let answer = hand.clone().oneshot(request(host)).await.unwrap();
+            assert_eq!(answer.status(), expected, "{told}");
+            let answer = service.clone().oneshot(request(host)).await.unwrap();
+            assert_eq!(answer.status(), expected, "{told}");
+        }
+        let answer = service.oneshot(request("mcp.example.com")).await.unwrap();
+        let expected = if attempts_in_grpc { 200 } else { 429 };
+        assert_eq!(answer.status(), expected, "{told}");
+    }
+}
+
+#[tokio::test]
+async fn digests_and_peppers_of_keys() {
+    use tower_mcp_auth::api_key::{ApiKey, KeyDigest, Pepper};
+
+    let new = ApiKey::generate("acme").unwrap();
+    let pepper = Pepper::new(SECRET).unwrap();
+    let foreign = KeyDigest::of_foreign(KEY, &pepper).unwrap();
+    let value = json!({ "api_keys": {
+        "keys": { "new": { "digest": new.digest().to_string() }, "foreign": { "digest": foreign.to_string() } },
+        "pepper": SECRET,
+    } });
+    let config = config(&value);
+    asked(&config, &[("x-api-key", new.expose())])
+        .await
+        .principal();
+    asked(&config, &[("x-api-key", KEY)]).await.principal();
+    asked(&config, &[("x-api-key", OTHER)])
+        .await
+        .invalid("unknown_api_key");
+}
+
+#[tokio::test]
+async fn keys_of_a_file() {
+    use tower_mcp_auth::api_key::ApiKey;
+
+    let new = ApiKey::generate("acme").unwrap();
+    let file =
+        std::env::temp_dir().join(format!("tower-mcp-auth-keys-{}.json", std::process::id()));
+    std::fs::write(
+        &file,
+        json!({ "keys": [{ "digest": new.digest().to_string() }] }).to_string(),
+    )
+    .unwrap();
+    let config = config(&json!({ "api_keys": {
+        "file": { "path": file, "interval": "1m", "max_bytes": "1 MiB" }, "prefix": "acme",
+    } }));
+    asked(&config, &[("x-api-key", new.expose())])
+        .await
+        .principal();
+    asked(&config, &[("x-api-key", KEY)]).await.error();
+    std::fs::remove_file(file).unwrap();
+}
+
+#[tokio::test]
+async fn several_providers_stand_together() {
+    let config = config(&json!({
+        "resource": RESOURCE,
+        "authorization_servers": { "main": { "issuer": "https://auth.example.com" } },
+        "jwt": { "secret": SECRET, "issuer": "https://own.example.com", "audience": RESOURCE },
+        "api_keys": { "keys": [{ "key": KEY }] },
+        "auth": { "public_paths": ["/health"] },
+    }));
+    let claims = format!(
+        r#"{{"iss":"https://own.example.com","aud":"{RESOURCE}","sub":"u","exp":4102444800}}"#
+    );
+    let token = sign(
+        &SigningKey::hmac(SECRET),
+        "HS256",
+        r#"{"alg":"HS256"}"#,
+        &claims,
+    );
+    let bearer = format!("Bearer {token}");
+    let answer = asked(&config, &[("authorization", &bearer)]).await;
+    assert_eq!(answer.principal().subject(), Some("u"));
+    asked(&config, &[("x-api-key", KEY)]).await.principal();
+    asked(&config, &[("x-api-key", OTHER)])
+        .await
+        .invalid("unknown_api_key");
+    let answer = asked(&config, &[]).await;
+    answer.missing();
+    assert_eq!(answer.challenges().len(), 2, "{:?}", answer.challenges());
+
+    // A JWT provider beside authorization servers needs an issuer of its own.
+    let error = crate::config::refused(&json!({
+        "resource": RESOURCE,
+        "authorization_servers": [{ "issuer": "https://auth.example.com" }],
+        "jwt": { "secret": SECRET },
+    }));
+    assert!(error.path().starts_with("jwt."), "{error}");
+}
+
+#[tokio::test]
+async fn a_whole_stack() {
+    let value = json!({
+        "resource": RESOURCE,
+        "api_keys": { "keys": [{ "key": KEY, "scopes": ["mcp:read"] }] },
+        "origin": { "allow_origins": "https://app.example.com" },
+        "session": { "key": SECRET },
+        "policy": { "tools": { "get_*": "mcp:read", "*": "mcp:write" } },
+    });
+    let stack = config(&value).stack().unwrap();
+    let inner = service_fn(|_| async {
+        Ok::<_, std::convert::Infallible>(http::Response::new(Full::new(bytes::Bytes::new())))
+    });
+    let call = |tool: &str, host: &str, key: &str| {
+        let body = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": { "name": tool } });
+        let request = Request::post("/mcp")
+            .header("host", host)
+            .header("content-type", "application/json")
+            .header("x-api-key", key)
+            .body(Full::new(bytes::Bytes::from(body.to_string())))
+            .unwrap();
+        let service = stack.layer(inner);
+        async move { service.oneshot(request).await.unwrap().status() }
+    };
+    let host = "mcp.example.com";
+    assert_eq!(call("get_x", host, KEY).await, StatusCode::OK);
+    assert_eq!(call("delete_x", host, KEY).await, StatusCode::FORBIDDEN);
+    assert_eq!(call("get_x", host, OTHER).await, StatusCode::UNAUTHORIZED);
+    assert_eq!(
+        call("get_x", "evil.example.com", KEY).await,
+        StatusCode::FORBIDDEN
+    );
+
+    for missing in ["resource", "api_keys"] {
+        let mut value = value.clone();
+        value.as_object_mut().unwrap().remove(missing);
+        let error = config(&value).stack().unwrap_err();
+        let path = if missing == "api_keys" {
+            "configuration"
+        } else {
+            missing
+        };
+        assert_eq!(error.path(), path);
+    }
+}
+
+/// A section protects nothing by itself.
+#[test]
+fn a_section_that_nothing_was_made_of_is_told() {
+    use common::trace;
+    use tower_mcp_auth::attempts::FailedAttemptsLayer;
+
+    let value = json!({
+        "resource": RESOURCE,
+        "api_keys": { "keys": [{ "key": KEY }] },
+        "auth": { "optional": true },
+        "origin": {},
+        "session": { "key": SECRET },
+        "policy": { "tools": { "*": "a" } },
+        "lists": {},
+        "sealer": { "key": SECRET },
+        "failed_attempts": { "max_failures": 3 },
+    });
+    let told = || {
+        let events = trace::take().into_iter();
+        let of = events.filter(|event| !event.field("section").is_empty());
+        of.map(|event| {
+            assert_eq!(event.level, tracing::Level::WARN);
+            event.field("section").to_owned()
+        })
+        .collect::<Vec<_>>()
+    };
+    let attempts = || FailedAttemptsLayer::new(|_| None);
+    trace::start();
+    let whole = config(&value);
+    let _stack = whole.stack().unwrap();
+    assert_eq!(told(), ["sealer", "failed_attempts"]);
+    drop(whole);
+    assert!(told().is_empty(), "they were told before");
+
+    let whole = config(&value);
+    let _attempts = whole.failed_attempts(attempts()).unwrap();
+    whole.sealer().unwrap();
+    let _stack = whole.clone().stack().unwrap();
+    drop(whole);
+    assert!(told().is_empty());
+
+    // One by one: whoever makes some is told what is missing when all is done.
+    let whole = config(&value);
+    let _keys = whole.auth_layer().unwrap();
+    assert!(told().is_empty());
+    drop(whole.clone());
+    assert!(told().is_empty());
+    drop(whole);
+    assert_eq!(
+        told(),
+        [
+            "origin",
+            "session",
+            "policy",
+            "lists",
+            "sealer",
+            "failed_attempts"
+        ]
+    );
+    let whole = config(&value);
+    let _keys = whole.api_key_layer().unwrap();
+    drop(whole);
+    assert_eq!(told()[..2], ["resource", "auth"]);
+
+    // It was only read, or what is wrong is told already.
+    drop(config(&value));
+    let mut broken = value.clone();
+    broken["session"] = json!({});
+    let whole = config(&broken);
+    whole.stack().unwrap_err();
+    drop(whole);
+    assert!(told().is_empty());
+}
+
+#[tokio::test]
+async fn a_stack_without_sessions_or_policy_lets_pass_what_they_would_look_at() {
+    let base = json!({
+        "resource": RESOURCE,
+        "api_keys": { "keys": [{ "key": KEY, "scopes": ["mcp:read"] }] },
+    });
+    let with = |names: &[&str]| {
+        let mut value = base.clone();
+        for name in names {
+            value[*name] = match *name {
+                "session" => json!({ "key": SECRET }),
+                _ => json!({ "tools": { "get_*": "mcp:read" } }),
+            };
+        }
+        config(&value).stack().unwrap()
+    };
+    // A tool that the policy denies, and a session id that was never bound.
+    let body =
+        json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": { "name": "x" } });
+    let cases: [(&[&str], StatusCode, bool); 4] = [
+        (&[], StatusCode::OK, false),
+        (&["session"], StatusCode::OK, true),
+        (&["policy"], StatusCode::FORBIDDEN, false),
+        (&["session", "policy"], StatusCode::FORBIDDEN, true),
+    ];
+    for (names, status, binds) in cases {
+        let stack = with(names);
+        let inner = service_fn(|request: Request<_>| async move {
+            let body = http_body_util::BodyExt::collect(request.into_body()).await;
+            let body = body.map_err(|_| ()).unwrap().to_bytes();
+            let response = http::Response::builder().header("mcp-session-id", "own");
+            Ok::<_, std::convert::Infallible>(response.body(Full::new(body)).unwrap())
+        });
+        let request = |session: Option<&str>, key: &str| {
+            let mut request = Request::post("/mcp")
+                .header("host", "mcp.example.com")
+                .header("content-type", "application/json")
+                .header("x-api-key", key);
+            if let Some(session) = session {
+                request = request.header("mcp-session-id", session);
+            }
+            request
+                .body(Full::new(bytes::Bytes::from(body.to_string())))
+                .unwrap()
+        };
+        let service = stack.layer(inner);
+        let answer = service.clone().oneshot(request(None, KEY)).await.unwrap();
+        assert_eq!(answer.status(), status, "{names:?}");
+        if status == StatusCode::OK {
+            let id = answer.headers()["mcp-session-id"]
+                .to_str()
+                .unwrap()
+                .to_owned();
+            assert_eq!(id != "own", binds, "{names:?}");
+            // The body comes through, both ways.
+            let read = http_body_util::BodyExt::collect(answer.into_body()).await;
+            assert_eq!(read.map_err(|_| ()).unwrap().to_bytes(), body.to_string());
+        }
+        let foreign = service
+            .clone()
+            .oneshot(request(Some("own"), KEY))
+            .await
+            .unwrap();
+        if binds {
+            assert_eq!(foreign.status(), StatusCode::NOT_FOUND, "{names:?}");
+        } else {
+            assert_eq!(foreign.status(), status, "{names:?}");
+        }
+        // Who comes in is asked in any case.
+        let stranger = service.oneshot(request(None, OTHER)).await.unwrap();
+        assert_eq!(stranger.status(), StatusCode::UNAUTHORIZED, "{names:?}");
+    }
+}

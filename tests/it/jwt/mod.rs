@@ -1,0 +1,6 @@
+//! `JwtLayer`: its settings, its keys and the tokens it takes.
+
+mod config;
+mod keys;
+mod layer;
+mod tokens;

@@ -1,0 +1,16 @@
+//! Scopes of routes, handlers and MCP operations.
+
+mod announced;
+mod bodies;
+mod details;
+mod headers;
+mod lists;
+mod members;
+mod operation;
+mod policy;
+mod require;
+mod reserved_names;
+mod rmcp;
+mod session;
+mod support;
+mod uris;

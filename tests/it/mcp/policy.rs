@@ -1,0 +1,582 @@
+//! What each operation needs.
+
+use http::{Method, Request};
+use http_body_util::Full;
+use serde_json::json;
+use tower_mcp_auth::mcp::{Decision, McpScopesLayer, ScopePolicy, ScopePolicyBuilder, Unlisted};
+use tower_mcp_auth::scopes::{IncludeGranted, Needs, ScopeHierarchy};
+use tower_mcp_auth::testing::insert_anonymous;
+use tower_mcp_auth::{AuthErrorKind, ConfigError};
+
+use crate::mcp::support::{METADATA, call, mcp, post, request, send};
+use common::{Answer, ask};
+
+fn policy() -> ScopePolicy {
+    let hierarchy = ScopeHierarchy::new([("admin", ["write"]), ("write", ["read"])]).unwrap();
+    (|| {
+        ScopePolicy::builder()
+            .base("read")?
+            .hierarchy(hierarchy)
+            .method("logging/setLevel", "admin")?
+            .method("tasks/cancel", "write")?
+            .tool("get_*", Needs::nothing())?
+            .tool("get_secret", "admin")?
+            .tool("deploy", ["write", "deploy"])?
+            .tool("either", Needs::any(["x", "y"])?)?
+            .tool("never", Needs::nobody())?
+            .prompt("*", "prompts")?
+            .resource("file:///shared/*", Needs::nothing())?
+            .resource("file:///shared/{team}/secret", "admin")?
+            .resource("file:///shared/motd", "motd")?
+            .resource("https://example.com/{tenant}/docs/*", "docs")?
+            .answers("answer")?
+            .notifications("notify")?
+            .http(Method::DELETE, "write")?
+            // What is needed is to be seen alone.
+            .include_granted(IncludeGranted::Never)
+            .build()
+    })()
+    .unwrap()
+}
+
+/// `"ok"`, the scopes asked for, or the reason of another refusal.
+fn outcome(answer: &Answer) -> String {
+    if answer.reached.is_some() {
+        return "ok".to_owned();
+    }
+    let error = answer.error();
+    match error.kind() {
+        AuthErrorKind::InsufficientScope => error.scopes().to_string(),
+        _ => error.reason().to_owned(),
+    }
+}
+
+#[tokio::test]
+async fn an_operation_needs_the_base_its_method_and_what_it_acts_on() {
+    let read = |uri: &str| request("resources/read", &json!({ "uri": uri }));
+    let complete = |kind: &str, name: &str| {
+        let reference = json!({ "type": kind, "name": name, "uri": name });
+        request("completion/complete", &json!({ "ref": reference }))
+    };
+    let listen = |uris: &[&str]| {
+        let filter = json!({ "resourceSubscriptions": uris });
+        request("subscriptions/listen", &json!({ "notifications": filter }))
+    };
+    let none = json!({});
+    for (token, body, expected) in [
+        ("read", call("get_weather"), "ok"),
+        ("-", call("get_weather"), "read"),
+        ("write", call("get_weather"), "ok"),
+        ("read", call("get_secret"), "admin"),
+        ("admin", call("get_secret"), "ok"),
+        ("read", call("deploy"), "write deploy"),
+        ("deploy.read", call("deploy"), "write deploy"),
+        ("deploy.admin", call("deploy"), "ok"),
+        ("read", call("either"), "read x"),
+        ("read.y", call("either"), "ok"),
+        ("y", call("either"), "read y"),
+        ("admin.x.deploy", call("never"), "operation_denied"),
+        ("admin.x.deploy", call("unheard_of"), "operation_denied"),
+        ("admin", call("GET_WEATHER"), "operation_denied"),
+        ("read", request("tools/list", &none), "ok"),
+        ("read", request("ping", &none), "ok"),
+        ("-", request("ping", &none), "read"),
+        ("read", request("initialize", &none), "ok"),
+        ("read", request("server/discover", &none), "ok"),
+        ("read", request("logging/setLevel", &none), "admin"),
+        ("read", request("tasks/get", &none), "ok"),
+        ("read", request("tasks/cancel", &none), "write"),
+        ("admin", request("x-own/method", &none), "operation_denied"),
+        (
+            "read",
+            request("prompts/get", &json!({ "name": "p" })),
+            "read prompts",
+        ),
+        ("read", complete("ref/prompt", "p"), "read prompts"),
+        ("read.prompts", complete("ref/prompt", "p"), "ok"),
+        ("read", read("file:///shared/a"), "ok"),
+        ("read", read("file:///shared/motd"), "read motd"),
+        ("read", read("file:///shared/sales/secret"), "admin"),
+        ("read", read("file:///shared/sales/secret/x"), "ok"),
+        ("read", read("file:///private/a"), "operation_denied"),
+        ("read", read("https://example.com/acme/docs/1"), "read docs"),
+        ("read.docs", read("https://example.com/acme/docs/1"), "ok"),
+        (
+            "read.docs",
+            read("https://example.com/acme/x/docs/1"),
+            "operation_denied",
+        ),
+        (
+            "read.docs",
+            read("https://example.com//docs/1"),
+            "uri_ambiguous",
+        ),
+        (
+            "read",
+            request(
+                "resources/subscribe",
+                &json!({ "uri": "file:///shared/motd" }),
+            ),
+            "read motd",
+        ),
+        (
+            "read",
+            request(
+                "resources/unsubscribe",
+                &json!({ "uri": "file:///shared/motd" }),
+            ),
+            "read motd",
+        ),
+        (
+            "read",
+            request(
+                "resources/directory/read",
+                &json!({ "uri": "file:///shared/a" }),
+            ),
+            "operation_denied",
+        ),
+        ("read", listen(&["file:///shared/a"]), "ok"),
+        (
+            "read",
+            listen(&[
+                "file:///shared/a",
+                "file:///shared/motd",
+                "file:///shared/x/secret",
+            ]),
+            "motd admin",
+        ),
+        (
+            "read",
+            listen(&["file:///shared/a", "file:///etc/x"]),
+            "operation_denied",
+        ),
+        (
+            "read",
+            complete("ref/resource", "file:///shared/motd"),
+            "read motd",
+        ),
+        // A completion of a template can tell of all it stands for.
+        (
+            "read",
+            complete("ref/resource", "file:///shared/{x}"),
+            "motd admin",
+        ),
+        (
+            "admin.motd",
+            complete("ref/resource", "file:///shared/{x}"),
+            "ok",
+        ),
+        (
+            "admin.motd",
+            complete("ref/resource", "file:///{x}"),
+            "operation_denied",
+        ),
+        (
+            "read",
+            r#"{"method":"notifications/initialized"}"#.to_owned(),
+            "read notify",
+        ),
+        (
+            "read.notify",
+            r#"{"method":"notifications/initialized"}"#.to_owned(),
+            "ok",
+        ),
+        // Judged as what it is, not as what its missing id makes of it.
+        (
+            "read.notify",
+            r#"{"method":"tools/call","params":{"name":"get_secret"}}"#.to_owned(),
+            "admin",
+        ),
+        ("read", r#"{"id":1,"result":{}}"#.to_owned(), "read answer"),
+        ("read.answer", r#"{"id":1,"result":{}}"#.to_owned(), "ok"),
+        (
+            "read",
+            format!("[{},{}]", call("get_x"), call("deploy")),
+            "write deploy",
+        ),
+        (
+            "read",
+            format!("[{},{}]", call("get_x"), call("get_y")),
+            "ok",
+        ),
+        (
+            "admin",
+            format!("[{},{}]", call("get_x"), call("never")),
+            "operation_denied",
+        ),
+        (
+            "read",
+            format!("[{},{}]", call("get_secret"), call("either")),
+            "admin x",
+        ),
+    ] {
+        let answer = send(&policy(), token, &body).await;
+        assert_eq!(outcome(&answer), expected, "{token} {body}");
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_is_one_challenge_with_the_metadata_of_the_auth_layer() {
+    let answer = send(&policy(), "read", &call("deploy")).await;
+    answer.refused(AuthErrorKind::InsufficientScope, "insufficient_scope");
+    assert_eq!(
+        answer.challenges(),
+        [format!(
+            "Bearer error=\"insufficient_scope\", scope=\"write deploy\", \
+             resource_metadata=\"{METADATA}\", error_description=\"The operation needs scopes \
+             that were not granted\""
+        )]
+    );
+    let denied = send(&policy(), "read", &call("never")).await;
+    denied.refused(AuthErrorKind::Forbidden, "operation_denied");
+    assert!(denied.challenges().is_empty());
+}
+
+#[tokio::test]
+async fn granted_scopes_are_named_as_well_where_clients_need_it() {
+    let policy = ScopePolicy::builder()
+        .tool("deploy", ["deploy"])
+        .unwrap()
+        .include_granted(true)
+        .build()
+        .unwrap();
+    let answer = send(&policy, "a.b", &call("deploy")).await;
+    assert_eq!(answer.error().scopes().as_str(), "a b deploy");
+}
+
+#[tokio::test]
+async fn methods_of_http_have_rules_of_their_own() {
+    let own = ScopePolicy::builder()
+        .base("read")
+        .unwrap()
+        .http(Method::GET, "stream")
+        .unwrap()
+        .other_http("other")
+        .unwrap()
+        .build()
+        .unwrap();
+    for (policy, method, token, expected) in [
+        (policy(), "GET", "read", "ok"),
+        (policy(), "GET", "-", "read"),
+        (policy(), "HEAD", "read", "ok"),
+        (policy(), "OPTIONS", "read", "ok"),
+        (policy(), "DELETE", "read", "write"),
+        (policy(), "DELETE", "write", "ok"),
+        (policy(), "PUT", "admin", "operation_denied"),
+        (policy(), "PATCH", "admin", "operation_denied"),
+        (policy(), "post", "admin", "operation_denied"),
+        (own.clone(), "GET", "read", "read stream"),
+        (own.clone(), "HEAD", "read", "read stream"),
+        (own.clone(), "DELETE", "read", "read other"),
+        (own, "PUT", "read.other", "ok"),
+    ] {
+        let request = Request::builder()
+            .method(method)
+            .header("authorization", format!("Bearer {token}"))
+            .body(Full::default())
+            .unwrap();
+        let answer = ask(&mcp(policy), request).await;
+        assert_eq!(outcome(&answer), expected, "{method} {token}");
+    }
+}
+
+#[tokio::test]
+async fn who_has_not_said_who_they_are_is_asked_where_scopes_are_needed() {
+    let needs_base = McpScopesLayer::new(policy());
+    let builder = ScopePolicy::builder().unlisted(Unlisted::Base);
+    let builder = builder.tool("deploy", "deploy").unwrap();
+    let needs_none = McpScopesLayer::new(builder.build().unwrap());
+    for (layer, body, asked) in [
+        (&needs_base, call("get_x"), Some("read")),
+        (&needs_none, call("deploy"), Some("deploy")),
+        (&needs_none, call("other"), None),
+    ] {
+        let mut request = post("-", body);
+        insert_anonymous(request.extensions_mut());
+        let answer = ask(layer, request).await;
+        match asked {
+            None => {
+                answer.admitted();
+            }
+            Some(scope) => {
+                answer.missing();
+                assert_eq!(answer.challenges(), [format!("Bearer scope=\"{scope}\"")]);
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn another_spelling_of_a_uri_is_judged_like_the_plain_one() {
+    let policy = ScopePolicy::builder()
+        .unlisted(Unlisted::Base)
+        .resource("file:///secret/*", "admin")
+        .unwrap()
+        .resource("https://Example.com/ä", "umlaut")
+        .unwrap()
+        .resource("odd:/a//b", "odd")
+        .unwrap()
+        .build()
+        .unwrap();
+    for (uri, expected) in [
+        ("file:///secret/x", "admin"),
+        ("FILE:///secret/x", "admin"),
+        ("file:///%73ecret/x", "admin"),
+        ("file:///s%65cret/x#part", "admin"),
+        ("file:///secret/x?y", "admin"),
+        ("file:///Secret/x", "ok"),
+        ("https://example.com/%C3%A4", "umlaut"),
+        ("https://example.com/%c3%a4#x", "umlaut"),
+        ("HTTPS://EXAMPLE.COM/ä?x=1", "umlaut"),
+        ("odd:/a//b", "odd"),
+        ("file:///a/../secret/x", "uri_ambiguous"),
+        ("file:///a/%2e%2E/secret/x", "uri_ambiguous"),
+        ("file:///./secret/x", "uri_ambiguous"),
+        ("file:////secret/x", "uri_ambiguous"),
+        ("file:///a\\..\\secret/x", "uri_ambiguous"),
+        ("file:///secret%2Fx", "uri_ambiguous"),
+        ("file:///a%5c..%5Csecret", "uri_ambiguous"),
+        ("file:///%2573ecret/x", "uri_ambiguous"),
+        ("file:///secret%00/x", "uri_ambiguous"),
+        ("file:///secret%/x", "uri_ambiguous"),
+        ("file:///secret%7", "uri_ambiguous"),
+        ("file:///se\ncret/x", "uri_ambiguous"),
+        (" file:///secret/x", "uri_ambiguous"),
+        ("file:///secret/x\u{a0}", "uri_ambiguous"),
+        ("\u{2003}file:///secret/x", "uri_ambiguous"),
+        ("\u{feff}file:///secret/x", "uri_ambiguous"),
+        ("../secret", "uri_ambiguous"),
+        ("note:plain", "ok"),
+    ] {
+        let body = request("resources/read", &json!({ "uri": uri }));
+        let answer = send(&policy, "-", &body).await;
+        assert_eq!(outcome(&answer), expected, "{uri:?}");
+    }
+    for (template, expected) in [
+        ("file:///secret/{x}", "admin"),
+        ("FILE:///%73ecret/{x}", "admin"),
+        ("file:///a/../secret/{x}", "uri_ambiguous"),
+        ("file:///other/{x}", "ok"),
+    ] {
+        let reference = json!({ "type": "ref/resource", "uri": template });
+        let body = request("completion/complete", &json!({ "ref": reference }));
+        let answer = send(&policy, "-", &body).await;
+        assert_eq!(outcome(&answer), expected, "{template:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_query_does_not_lead_to_a_wider_rule() {
+    let policy = ScopePolicy::builder()
+        .resource("*", "any")
+        .unwrap()
+        .resource("file:///secret", "admin")
+        .unwrap()
+        .resource("file:///{team}/plan", "team")
+        .unwrap()
+        .resource("https://example.com/doc", "doc")
+        .unwrap()
+        .resource("https://example.com/doc?raw=*", "raw")
+        .unwrap()
+        .resource("https://example.com/doc?raw=0", "zero")
+        .unwrap()
+        .build()
+        .unwrap();
+    for (uri, expected) in [
+        ("file:///secret", "admin"),
+        ("file:///secret?x", "admin"),
+        ("file:///secret?", "admin"),
+        ("file:///%73ecret?x=/y#z", "admin"),
+        ("file:///red/plan", "team"),
+        ("file:///red/plan?x", "team"),
+        ("https://example.com/doc?q", "doc"),
+        ("https://example.com/doc?raw=1", "raw"),
+        ("https://example.com/doc?raw=0", "zero"),
+        ("file:///else?x", "any"),
+    ] {
+        let body = request("resources/read", &json!({ "uri": uri }));
+        let answer = send(&policy, "-", &body).await;
+        assert_eq!(outcome(&answer), expected, "{uri:?}");
+    }
+}
+
+#[tokio::test]
+async fn another_name_of_a_host_does_not_lead_to_a_wider_rule() {
+    let policy = ScopePolicy::builder()
+        .resource("*", "any")
+        .unwrap()
+        .resource("file:///secret", "admin")
+        .unwrap()
+        .resource("https://example.com/secret", "admin")
+        .unwrap()
+        .build()
+        .unwrap();
+    for (uri, expected) in [
+        ("file://localhost/secret", "uri_ambiguous"),
+        ("file://LOCALHOST/secret", "uri_ambiguous"),
+        ("file:/secret", "uri_ambiguous"),
+        ("file:secret", "uri_ambiguous"),
+        ("https://example.com:443/secret", "uri_ambiguous"),
+        ("https://example.com:0443/secret", "uri_ambiguous"),
+        ("https://example.com:/secret", "uri_ambiguous"),
+        ("https://example.com./secret", "uri_ambiguous"),
+        ("https://user@example.com/secret", "uri_ambiguous"),
+        ("HTTPS://user:pw@example.com/secret", "uri_ambiguous"),
+        ("https://\u{ff45}xample.com/secret", "uri_ambiguous"),
+        ("https:/example.com/secret", "uri_ambiguous"),
+        ("https:example.com/secret", "uri_ambiguous"),
+        ("http://example.com:80/secret", "uri_ambiguous"),
+        ("https://example.com:8443/secret", "any"),
+        ("https://[::1]:8443/secret", "any"),
+        ("https://[::1]/secret", "any"),
+        ("file://server/secret", "any"),
+        ("db://user@example.com:443/secret", "any"),
+        ("note:secret", "any"),
+    ] {
+        let body = request("resources/read", &json!({ "uri": uri }));
+        let answer = send(&policy, "-", &body).await;
+        assert_eq!(outcome(&answer), expected, "{uri:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_check_adds_what_a_table_cannot_say() {
+    let policy = ScopePolicy::builder()
+        .base("read")
+        .unwrap()
+        .tool("deploy", "deploy")
+        .unwrap()
+        .check(|call| {
+            let subject = call.principal().and_then(|principal| principal.subject());
+            assert_eq!(subject, Some("alice"));
+            match (call.tool(), call.arguments()) {
+                (Some("deploy"), Some(arguments)) if arguments["to"] == "staging" => {
+                    Decision::Allow
+                }
+                (Some("deploy"), Some(arguments)) if arguments["to"] == "moon" => Decision::Deny,
+                (Some("deploy"), _) => Decision::Need(Needs::all(["production"]).unwrap()),
+                _ => Decision::Allow,
+            }
+        })
+        .build()
+        .unwrap();
+    let deploy = |to: &str| {
+        let params = json!({ "name": "deploy", "arguments": { "to": to } });
+        request("tools/call", &params)
+    };
+    for (token, to, expected) in [
+        ("read.deploy", "staging", "ok"),
+        ("read.deploy", "production", "read deploy production"),
+        ("read", "production", "read deploy production"),
+        ("read", "staging", "read deploy"),
+        ("read.deploy.production", "production", "ok"),
+        ("read.deploy.production", "moon", "operation_denied"),
+    ] {
+        let answer = send(&policy, token, &deploy(to)).await;
+        assert_eq!(outcome(&answer), expected, "{token} {to}");
+    }
+    let batch = format!("[{},{}]", deploy("staging"), deploy("moon"));
+    let answer = send(&policy, "read.deploy", &batch).await;
+    assert_eq!(outcome(&answer), "operation_denied");
+}
+
+type Build = fn(ScopePolicyBuilder) -> Result<ScopePolicyBuilder, ConfigError>;
+
+#[test]
+fn rules_that_contradict_or_are_never_asked_are_refused() {
+    let cases: [(&str, Build); 24] = [
+        ("tools", |b| b.tool("a", "x")?.tool("a", "y")),
+        ("tools", |b| b.tool("a*", "x")?.tool("a*", "x")),
+        ("tools", |b| b.tool("", "x")),
+        ("tools", |b| b.tool("a*b", "x")),
+        ("prompts", |b| b.prompt("a", "x")?.prompt("a", "y")),
+        ("methods", |b| {
+            b.method("tasks/*", "x")?.method("tasks/*", "y")
+        }),
+        ("resources", |b| {
+            b.resource("a:/{x}/b", "x")?.resource("a:/{y}/b", "y")
+        }),
+        ("resources", |b| {
+            b.resource("FILE:///a", "x")?.resource("file:///a", "y")
+        }),
+        ("resources", |b| {
+            b.resource("file:///%61*", "x")?.resource("file:///a*", "y")
+        }),
+        ("resources", |b| b.resource("file:///a/../*", "x")),
+        ("resources", |b| b.resource("file:///a//*", "x")),
+        ("resources", |b| b.resource("file:///a#b", "x")),
+        ("resources", |b| b.resource("file:///a{x}", "x")),
+        ("resources", |b| b.resource("file:///{x}b", "x")),
+        ("resources", |b| b.resource("file:///{x", "x")),
+        ("resources", |b| b.resource("file:///x}", "x")),
+        ("resources", |b| b.resource("file:///{x}*", "x")),
+        ("resources", |b| b.resource("", "x")),
+        ("http", |b| b.http(Method::POST, "x")),
+        ("http", |b| b.http(Method::HEAD, "x")),
+        ("http", |b| b.http(Method::GET, "x")?.http(Method::GET, "y")),
+        ("base", |b| b.base(Needs::nobody())),
+        ("tools", |b| {
+            b.method("tools/*", Needs::nobody())?.tool("a", "x")
+        }),
+        ("notifications", |b| {
+            b.method("notifications/*", "x")?.notifications("y")
+        }),
+    ];
+    for (index, (setting, build)) in cases.into_iter().enumerate() {
+        let error = build(ScopePolicy::builder()).and_then(ScopePolicyBuilder::build);
+        let error = error.expect_err(&format!("case {index}"));
+        assert_eq!(error.setting(), setting, "case {index}: {error}");
+    }
+    assert!(ScopePolicy::builder().base("sc\"ope").is_err());
+}
+
+#[test]
+fn a_policy_is_read_from_a_value() {
+    let good = json!({
+        "base": "read",
+        "hierarchy": { "admin": ["read"] },
+        "methods": { "tasks/*": "admin" },
+        "tools": { "get_*": [], "*": { "any": ["write", "admin"] } },
+        "prompts": { "p": { "deny": true } },
+        "resources": { "file:///{team}/*": ["team"] },
+        "answers": "a", "notifications": [],
+        "http": { "GET": "stream" }, "other_http": { "deny": true },
+        "include_granted": true,
+        "unlisted": "base",
+    });
+    serde_json::from_value::<ScopePolicy>(good).unwrap();
+    serde_json::from_str::<ScopePolicy>("{}").unwrap();
+    for bad in [
+        r#"{"tool":{}}"#,
+        r#"{"tools":{"a":"x","a":"y"}}"#,
+        r#"{"tools":{"a*b":"x"}}"#,
+        r#"{"unlisted":"allow"}"#,
+        r#"{"http":{"get":"x"}}"#,
+        r#"{"http":{"POST":"x"}}"#,
+        r#"{"hierarchy":{"a":["a"]}}"#,
+        r#"{"base":{"deny":true}}"#,
+        r#"{"tools":["a"]}"#,
+    ] {
+        assert!(serde_json::from_str::<ScopePolicy>(bad).is_err(), "{bad}");
+    }
+}
+
+#[tokio::test]
+async fn a_policy_from_a_value_judges_like_a_built_one() {
+    let policy: ScopePolicy = serde_json::from_value(json!({
+        "base": "read",
+        "hierarchy": { "admin": ["write"], "write": ["read"] },
+        "tools": { "get_*": [], "*": { "any": ["write"] } },
+        "http": { "DELETE": "admin" },
+        "unlisted": "deny",
+    }))
+    .unwrap();
+    for (token, tool, expected) in [
+        ("read", "get_x", "ok"),
+        ("read", "set_x", "write"),
+        ("admin", "set_x", "ok"),
+    ] {
+        let answer = send(&policy, token, &call(tool)).await;
+        assert_eq!(outcome(&answer), expected, "{token} {tool}");
+    }
+}

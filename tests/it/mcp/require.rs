@@ -1,0 +1,427 @@
+//! Scopes of a route, and inside a handler.
+
+use axum::Router;
+use axum::routing::get;
+use bytes::Bytes;
+use http::{Method, Request, StatusCode};
+use http_body_util::{BodyExt, Full};
+use serde_json::json;
+use tower::{Layer, ServiceBuilder, ServiceExt};
+use tower_mcp_auth::mcp::{ScopePolicy, ScopePolicyBuilder};
+use tower_mcp_auth::scopes::{
+    Granted, InsufficientScope, Needs, RequireScopesLayer, RequiredScopes, ScopeHierarchy, Scopes,
+};
+use tower_mcp_auth::testing::insert_principal;
+use tower_mcp_auth::{AuthError, AuthErrorKind, ConfigError, Principal};
+
+use crate::mcp::support::{METADATA, auth, behind_auth};
+use common::{Inner, ask, request_to, trace};
+
+fn hierarchy() -> ScopeHierarchy {
+    ScopeHierarchy::new([("admin", ["write"]), ("write", ["read"])]).unwrap()
+}
+
+fn bearer(token: &str) -> Request<Full<bytes::Bytes>> {
+    request_to("/mcp", &[("authorization", format!("Bearer {token}"))])
+}
+
+#[tokio::test]
+async fn a_layer_admits_whoever_has_the_scopes() {
+    let all = RequireScopesLayer::new(["read", "write"]).unwrap();
+    let either = RequireScopesLayer::new(Needs::any(["write", "billing"]).unwrap()).unwrap();
+    let under = RequireScopesLayer::new("read")
+        .unwrap()
+        .hierarchy(hierarchy());
+    for (layer, token, admitted) in [
+        (&all, "read.write", true),
+        (&all, "write.read.more", true),
+        (&all, "read", false),
+        (&all, "-", false),
+        (&all, "readwrite", false),
+        (&all, "READ.WRITE", false),
+        (&either, "billing", true),
+        (&either, "write", true),
+        (&either, "read", false),
+        (&under, "read", true),
+        (&under, "write", true),
+        (&under, "admin", true),
+        (&under, "billing", false),
+    ] {
+        let answer = ask(&behind_auth(layer.clone()), bearer(token)).await;
+        assert_eq!(answer.reached.is_some(), admitted, "{layer:?} {token}");
+        if !admitted {
+            answer.refused(AuthErrorKind::InsufficientScope, "insufficient_scope");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_names_all_scopes_and_says_what_the_auth_layer_says() {
+    let layer = RequireScopesLayer::new(["read", "write"]).unwrap();
+    let answer = ask(&behind_auth(layer.clone()), bearer("read.other")).await;
+    assert_eq!(
+        answer.challenges(),
+        [format!(
+            "Bearer error=\"insufficient_scope\", scope=\"read write\", \
+             resource_metadata=\"{METADATA}\", error_description=\"The operation needs scopes \
+             that were not granted\""
+        )]
+    );
+    assert_eq!(answer.json()["error"], "insufficient_scope");
+
+    let answer = ask(
+        &behind_auth(layer.clone().include_granted(true)),
+        bearer("read.other"),
+    )
+    .await;
+    assert_eq!(answer.error().scopes().as_str(), "read other write");
+
+    let minimal = layer.hierarchy(hierarchy());
+    let answer = ask(&behind_auth(minimal), bearer("other")).await;
+    assert_eq!(answer.error().scopes().as_str(), "write");
+}
+
+#[tokio::test]
+async fn one_of_several_asks_for_the_first_unless_another_is_there() {
+    let needs = Needs::any(["admin", "write"]).unwrap();
+    let needs = needs.and(&Needs::all(["billing"]).unwrap());
+    let layer = RequireScopesLayer::new(needs).unwrap();
+    for (token, asked) in [("-", "billing admin"), ("write", "billing write")] {
+        let answer = ask(&behind_auth(layer.clone()), bearer(token)).await;
+        assert_eq!(answer.error().scopes().as_str(), asked);
+    }
+}
+
+#[tokio::test]
+async fn nobody_is_asked_who_they_are_before_what_they_may() {
+    let layer = RequireScopesLayer::new("read").unwrap();
+    let answer = ask(&behind_auth(layer), request_to::<&str>("/open", &[])).await;
+    answer.missing();
+    assert_eq!(
+        answer.challenges(),
+        [format!(
+            "Bearer scope=\"read\", resource_metadata=\"{METADATA}\""
+        )]
+    );
+}
+
+#[tokio::test]
+async fn what_nobody_may_is_a_403_that_asks_for_nothing() {
+    let layer = RequireScopesLayer::new(Needs::nobody()).unwrap();
+    let answer = ask(&behind_auth(layer), bearer("read")).await;
+    answer.refused(AuthErrorKind::Forbidden, "operation_denied");
+    assert!(answer.challenges().is_empty());
+}
+
+#[tokio::test]
+async fn without_an_auth_layer_it_is_a_logged_500() {
+    trace::start();
+    let layer = RequireScopesLayer::new("read").unwrap();
+    let answer = ask(&layer, bearer("read")).await;
+    assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR);
+    assert!(answer.reached.is_none());
+    let events = trace::take();
+    assert_eq!(events.len(), 1);
+    assert_eq!(events[0].level, tracing::Level::ERROR);
+    assert_eq!(events[0].field("piece"), "RequireScopesLayer");
+}
+
+#[tokio::test]
+async fn a_grpc_request_is_refused_in_its_own_form() {
+    let layer = RequireScopesLayer::new("write").unwrap();
+    let mut request = bearer("read");
+    *request.method_mut() = http::Method::POST;
+    *request.version_mut() = http::Version::HTTP_2;
+    let grpc = http::HeaderValue::from_static("application/grpc");
+    request.headers_mut().insert("content-type", grpc);
+    let answer = ask(&behind_auth(layer), request).await;
+    assert_eq!(answer.status, StatusCode::OK);
+    assert_eq!(answer.headers["grpc-status"], "7");
+}
+
+#[test]
+fn settings_that_mean_nothing_are_refused() {
+    assert!(RequireScopesLayer::new("").is_err());
+    assert!(RequireScopesLayer::new(["two words"]).is_err());
+    assert!(Needs::any::<[&str; 0]>([]).is_err());
+    for circle in [
+        vec![("a", vec!["a"])],
+        vec![("a", vec!["b"]), ("b", vec!["c"]), ("c", vec!["a"])],
+        vec![("x", vec!["a"]), ("a", vec!["b"]), ("b", vec!["a"])],
+    ] {
+        let error = ScopeHierarchy::new(circle).unwrap_err();
+        assert_eq!(error.setting(), "hierarchy");
+    }
+    assert!(ScopeHierarchy::new([("a", ["b c"])]).is_err());
+}
+
+/// What was to be filled in and came out empty must not open anything.
+#[test]
+fn an_empty_text_is_no_need() {
+    type Build = fn(ScopePolicyBuilder, &str) -> Result<ScopePolicyBuilder, ConfigError>;
+    let builders: [Build; 9] = [
+        |policy, text| policy.base(text),
+        |policy, text| policy.tool("delete", text),
+        |policy, text| policy.prompt("p", text),
+        |policy, text| policy.resource("file:///x", text),
+        |policy, text| policy.method("tasks/*", text),
+        |policy, text| policy.answers(text),
+        |policy, text| policy.notifications(text),
+        |policy, text| policy.http(Method::GET, text),
+        |policy, text| policy.other_http(text),
+    ];
+    for empty in ["", " ", "   ", "\t", "\n"] {
+        assert!(Needs::try_from(empty).is_err(), "{empty:?}");
+        assert!(Needs::all([empty]).is_err(), "{empty:?}");
+        assert!(Needs::any(["a", empty]).is_err(), "{empty:?}");
+        assert!(Needs::try_from([empty]).is_err(), "{empty:?}");
+        assert!(
+            Needs::try_from(vec![empty.to_owned()]).is_err(),
+            "{empty:?}"
+        );
+        assert!(RequireScopesLayer::new(empty).is_err(), "{empty:?}");
+        assert!(RequireScopesLayer::new([empty]).is_err(), "{empty:?}");
+        assert!(ScopeHierarchy::new([(empty, ["a"])]).is_err(), "{empty:?}");
+        assert!(ScopeHierarchy::new([("a", [empty])]).is_err(), "{empty:?}");
+        for (index, build) in builders.iter().enumerate() {
+            let built = build(ScopePolicy::builder(), empty);
+            let error = built.err().unwrap_or_else(|| panic!("{index} {empty:?}"));
+            assert_eq!(error.setting(), "scopes", "{error}");
+            let _ = build(ScopePolicy::builder(), "a").unwrap();
+        }
+        for needs in [
+            json!(empty),
+            json!([empty]),
+            json!({ "all": [empty] }),
+            json!({ "any": [empty] }),
+        ] {
+            assert!(
+                serde_json::from_value::<Needs>(needs.clone()).is_err(),
+                "{needs}"
+            );
+            for policy in [
+                json!({ "base": needs }),
+                json!({ "tools": { "delete": needs } }),
+                json!({ "prompts": { "p": needs } }),
+                json!({ "resources": { "file:///x": needs } }),
+                json!({ "methods": { "tasks/*": needs } }),
+                json!({ "answers": needs }),
+                json!({ "notifications": needs }),
+                json!({ "http": { "GET": needs } }),
+                json!({ "other_http": needs }),
+            ] {
+                let read = serde_json::from_value::<ScopePolicy>(policy.clone());
+                assert!(read.is_err(), "{policy}");
+            }
+        }
+        for hierarchy in [json!({ "a": [empty] }), json!({ empty: ["a"] })] {
+            let policy = json!({ "hierarchy": hierarchy });
+            assert!(
+                serde_json::from_value::<ScopePolicy>(policy).is_err(),
+                "{hierarchy}"
+            );
+        }
+    }
+    let error = Needs::try_from("").unwrap_err().to_string();
+    assert!(
+        error.contains("Needs::nothing()") && error.contains("nothing"),
+        "{error}"
+    );
+    ScopePolicy::builder()
+        .tool("get", Needs::nothing())
+        .unwrap()
+        .build()
+        .unwrap();
+}
+
+/// RFC 6749 allows a comma within a scope; where it looks like a list it was meant as one.
+#[test]
+fn commas_do_not_separate_scopes() {
+    for list in [
+        "mcp:read, mcp:write",
+        "mcp:read,",
+        "a b,",
+        ",a",
+        "a ,b",
+        ",",
+    ] {
+        let names: Vec<&str> = list.split(' ').collect();
+        for error in [
+            Needs::try_from(list).unwrap_err(),
+            Needs::all(&names).unwrap_err(),
+            Needs::any(&names).unwrap_err(),
+            RequireScopesLayer::new(list).unwrap_err(),
+            ScopePolicy::builder().tool("x", list).unwrap_err(),
+            ScopeHierarchy::new([("admin", &names)]).unwrap_err(),
+        ] {
+            let says = error.to_string();
+            assert!(
+                says.contains("comma") && says.contains(r#"["a", "b"]"#),
+                "{says}"
+            );
+        }
+        assert!(serde_json::from_value::<Needs>(json!(list)).is_err());
+        assert!(serde_json::from_value::<Needs>(json!(names)).is_err());
+    }
+    assert_eq!(
+        Needs::try_from("a,b c").unwrap(),
+        Needs::all(["a,b", "c"]).unwrap()
+    );
+    // What a token says is read as it is.
+    assert_eq!("a, b".parse::<Scopes>().unwrap().as_str(), "a, b");
+    assert!("".parse::<Scopes>().unwrap().is_empty());
+}
+
+#[test]
+fn a_hierarchy_reaches_as_far_as_it_goes_and_no_further() {
+    let hierarchy = hierarchy();
+    let granted = |scopes: &str, needed| hierarchy.grants(&scopes.parse().unwrap(), needed);
+    assert!(granted("admin", "read"));
+    assert!(granted("x admin", "write"));
+    assert!(!granted("read", "write"));
+    assert!(!granted("admins", "read"));
+    assert!(granted("other", "other"));
+    let scopes: Scopes = "read admin other write".parse().unwrap();
+    assert_eq!(hierarchy.minimal(&scopes).as_str(), "admin other");
+}
+
+#[test]
+fn needs_and_hierarchies_are_read_from_values() {
+    let needs = |json: &str| serde_json::from_str::<Needs>(json);
+    let all = Needs::all(["a", "b"]).unwrap();
+    assert_eq!(needs(r#""a b""#).unwrap(), all);
+    assert_eq!(needs(r#"["a","b"]"#).unwrap(), all);
+    assert_eq!(needs(r#"{"all":["a","b"]}"#).unwrap(), all);
+    assert_eq!(needs("[]").unwrap(), Needs::nothing());
+    assert_eq!(needs(r#"{"nothing":true}"#).unwrap(), Needs::nothing());
+    assert_eq!(needs(r#"{"nothing":"true"}"#).unwrap(), Needs::nothing());
+    assert_eq!(needs(r#"{"deny":"true"}"#).unwrap(), Needs::nobody());
+    assert_eq!(needs(r#"{"deny":true}"#).unwrap(), Needs::nobody());
+    assert_eq!(
+        needs(r#"{"any":["a","b"]}"#).unwrap(),
+        Needs::any(["a", "b"]).unwrap()
+    );
+    for bad in [
+        r#"{"any":[]}"#,
+        r#"{"al":["a"]}"#,
+        r#"["a b"]"#,
+        r#"{"deny":true,"all":["a"]}"#,
+        r#"{"deny":false}"#,
+        r#"{"nothing":false}"#,
+        r#"{"nothing":"false"}"#,
+        r#"{"nothing":"yes"}"#,
+        r#"{"nothing":"true","deny":"true"}"#,
+        r#"{"nothing":true,"deny":true}"#,
+        r#"{"nothing":true,"all":["a"]}"#,
+        r#"{"nothing":true,"any":["a"]}"#,
+        "{}",
+        "7",
+    ] {
+        assert!(needs(bad).is_err(), "{bad}");
+    }
+    assert!(serde_json::from_str::<ScopeHierarchy>(r#"{"a":["b"],"a":["c"]}"#).is_err());
+    assert!(serde_json::from_str::<ScopeHierarchy>(r#"{"a":["a"]}"#).is_err());
+}
+
+#[test]
+fn the_layer_waits_for_the_service_behind_it() {
+    let layer = RequireScopesLayer::new("read").unwrap();
+    let (mock, mut handle) = tower_test::mock::pair::<Request<Full<Bytes>>, http::Response<()>>();
+    handle.allow(0);
+    let mut service = tokio_test::task::spawn(layer.layer(mock));
+    let ready = service.enter(|cx, mut service| {
+        tower::Service::<Request<Full<Bytes>>>::poll_ready(&mut *service, cx)
+    });
+    assert!(ready.is_pending());
+}
+
+struct Write;
+
+impl RequiredScopes for Write {
+    const SCOPES: &'static [&'static str] = &["write"];
+
+    fn hierarchy() -> ScopeHierarchy {
+        hierarchy()
+    }
+}
+
+struct Nothing;
+
+impl RequiredScopes for Nothing {
+    const SCOPES: &'static [&'static str] = &[];
+}
+
+async fn by_hand(principal: Principal) -> Result<&'static str, InsufficientScope> {
+    principal.require("read write")?;
+    Ok("done")
+}
+
+async fn by_extractor(writer: Granted<Write>) -> String {
+    writer.id().to_string()
+}
+
+#[tokio::test]
+async fn a_handler_refuses_like_a_layer() {
+    let app = Router::new()
+        .route("/hand", get(by_hand))
+        .route("/extractor", get(by_extractor))
+        .route("/nothing", get(|_: Granted<Nothing>| async { "nothing" }))
+        .route("/open", get(by_extractor))
+        .layer(auth());
+    for (path, token, status, scope) in [
+        ("/hand", "read.write", 200, None),
+        ("/hand", "read", 403, Some("read write")),
+        ("/extractor", "write", 200, None),
+        ("/extractor", "admin", 200, None),
+        ("/extractor", "read", 403, Some("write")),
+        ("/nothing", "read", 403, None),
+        ("/open", "admin", 401, Some("write")),
+    ] {
+        let request = Request::get(path).header("authorization", format!("Bearer {token}"));
+        let request = request.body(axum::body::Body::empty()).unwrap();
+        let response = app.clone().oneshot(request).await.unwrap();
+        assert_eq!(response.status(), status, "{path} {token}");
+        let challenge = response.headers().get("www-authenticate");
+        match scope {
+            Some(scope) => {
+                let challenge = challenge.unwrap().to_str().unwrap();
+                assert!(
+                    challenge.contains(&format!("scope=\"{scope}\"")),
+                    "{challenge}"
+                );
+                assert!(challenge.contains(METADATA));
+                assert!(response.extensions().get::<AuthError>().is_some());
+            }
+            None => assert!(challenge.is_none()),
+        }
+    }
+    let bare = Router::new().route("/", get(by_extractor));
+    let response = bare.oneshot(Request::get("/").body(axum::body::Body::empty()).unwrap());
+    assert_eq!(response.await.unwrap().status(), 500);
+}
+
+#[tokio::test]
+async fn a_principal_put_in_by_hand_is_refused_with_a_plain_challenge() {
+    let principal = Principal::builder("test").subject("alice").build();
+    let refusal = principal.require("read").unwrap_err();
+    assert_eq!(refusal.error().kind(), AuthErrorKind::InsufficientScope);
+    let response = refusal.into_response();
+    assert_eq!(response.status(), 403);
+    let challenge = response.headers()["www-authenticate"].to_str().unwrap();
+    assert!(challenge.starts_with("Bearer error=\"insufficient_scope\", scope=\"read\""));
+    let body = http_body_util::Full::new(response.into_body());
+    assert!(!body.collect().await.unwrap().to_bytes().is_empty());
+
+    for impossible in ["", " ", "sc\"ope"] {
+        let refusal = principal.require(impossible).unwrap_err();
+        assert!(refusal.error().scopes().is_empty());
+    }
+
+    let layer = RequireScopesLayer::new("read").unwrap();
+    let inner = Inner::default();
+    let mut request = request_to::<&str>("/mcp", &[]);
+    insert_principal(request.extensions_mut(), principal);
+    let service = ServiceBuilder::new().layer(layer).service(inner.handle());
+    let response = service.oneshot(request).await.unwrap();
+    assert_eq!(response.status(), 403);
+}

@@ -1,0 +1,23 @@
+//! The crate through its public interface: a module for each room of `src`, and the frameworks.
+//!
+//! ```text
+//! cargo test -p dev --test it -- oauth::keys
+//! ```
+
+mod api_key;
+mod auth;
+mod config;
+mod credential;
+mod failed_attempts;
+mod frameworks;
+mod jose;
+mod jwt;
+mod mcp;
+mod oauth;
+mod principal;
+mod refusal;
+mod reload;
+mod secrecy;
+mod seed;
+mod telemetry;
+mod testing;

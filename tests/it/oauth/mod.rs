@@ -1,0 +1,31 @@
+//! `OAuthLayer` against a scripted network and a clock that is moved by hand.
+mod audiences;
+mod authorities;
+mod cache;
+mod clocks;
+mod config;
+mod discovery;
+mod introspected_loopback;
+mod introspection;
+mod kept_connections;
+mod key_sets;
+mod keys;
+mod lifetimes;
+mod loopback;
+mod metadata;
+mod network;
+mod nulls;
+mod outage;
+mod place;
+mod presets;
+mod proxies;
+mod required;
+mod reserved_names;
+mod seed;
+pub(crate) mod support;
+mod tenants;
+mod tokens;
+mod unknown_keys;
+mod unproven;
+
+use common::trace;

@@ -1,0 +1,11 @@
+//! The presets, each against the shapes its provider documents: discovery document, key set,
+//! claims of tokens; signed by keys of our own.
+mod clients;
+mod config;
+mod entra;
+mod fixture;
+mod opaque;
+mod resource;
+mod scopes;
+use super::support;
+use common::trace;

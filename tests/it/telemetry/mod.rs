@@ -1,0 +1,8 @@
+//! What is told of decisions, and what is counted of them.
+mod claims;
+mod decisions;
+mod limits;
+mod metrics;
+mod spans;
+mod step_up;
+mod weakened;

@@ -1,0 +1,203 @@
+//! rmcp on both sides: its client does the whole OAuth dance with a server of rmcp behind
+//! [`OAuthLayer`] and the development issuer.
+
+use common::rmcp_dance;
+
+use std::sync::Arc;
+
+use axum::Router;
+use http::request::Parts;
+use rmcp::handler::server::tool::Extension;
+use rmcp::model::CallToolRequestParams;
+use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
+use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
+use rmcp::{tool, tool_router};
+use tokio::net::TcpListener;
+use tower_mcp_auth::mcp::{McpStack, OriginLayer, ScopePolicy};
+use tower_mcp_auth::oauth::{AuthorizationServer, ProtectedResource};
+use tower_mcp_auth::testing::{Endpoint, Issuer};
+use tower_mcp_auth::{OAuthLayer, Principal};
+
+#[derive(Clone)]
+struct Tools;
+
+#[tool_router(server_handler)]
+impl Tools {
+    #[tool(description = "Says who calls, and what they may do")]
+    async fn whoami(&self, Extension(parts): Extension<Parts>) -> String {
+        let principal = Principal::from_extensions(&parts.extensions).expect("a principal");
+        assert!(!parts.headers.contains_key("authorization"));
+        format!(
+            "{} {}",
+            principal.subject().expect("a subject"),
+            principal.scopes()
+        )
+    }
+
+    #[tool(description = "Needs more than the first token has")]
+    async fn write(&self) -> String {
+        "written".to_owned()
+    }
+
+    #[tool(description = "Closed to everybody")]
+    async fn never(&self) -> String {
+        "never".to_owned()
+    }
+}
+
+/// A server with sessions that needs the scope `mcp:read`, and its issuer.
+async fn server() -> (String, Issuer) {
+    let issuer = Issuer::start().await.expect("an issuer");
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("http://{}/mcp", listener.local_addr().expect("an address"));
+    let server = AuthorizationServer::insecure_http_on_loopback(issuer.url());
+    let auth = OAuthLayer::builder(&url)
+        .and_then(|layer| layer.authorization_server(server?))
+        .and_then(|layer| layer.required_scopes(["mcp:read"]).build())
+        .expect("a layer");
+    let service = StreamableHttpService::new(
+        || Ok(Tools),
+        Arc::<LocalSessionManager>::default(),
+        StreamableHttpServerConfig::default(),
+    );
+    let app = Router::new().route_service("/mcp", service).layer(auth);
+    tokio::spawn(async { axum::serve(listener, app).await });
+    (url, issuer)
+}
+
+/// What a request without a token is told.
+async fn challenge_of(url: &str) -> String {
+    let refused = reqwest::Client::new().post(url).send().await;
+    let refused = refused.expect("an answer");
+    assert_eq!(refused.status(), 401);
+    let challenge = refused.headers()["www-authenticate"].to_str();
+    challenge.expect("ASCII").to_owned()
+}
+
+async fn completes_the_dance(challenge_first: bool) {
+    let (url, issuer) = server().await;
+    let challenge = match challenge_first {
+        true => Some(challenge_of(&url).await),
+        false => None,
+    };
+
+    let client = rmcp_dance::dance(&url, challenge.as_deref()).await;
+    let (tools, whoami) = rmcp_dance::ask(&client).await;
+    assert_eq!(tools, ["never", "whoami", "write"]);
+    // The scope is granted because the client asked for it, and it asked because the
+    // challenge named it.
+    assert_eq!(whoami, "alice mcp:read");
+    client.cancel().await.expect("the end");
+
+    for (endpoint, requests) in [
+        (Endpoint::Register, 1),
+        (Endpoint::Authorize, 1),
+        (Endpoint::Token, 1),
+        // By the layer; whatever the client sends, the keys are fetched once.
+        (Endpoint::Jwks, 1),
+    ] {
+        assert_eq!(issuer.requests(endpoint), requests, "{endpoint:?}");
+    }
+}
+
+#[tokio::test]
+async fn rmcp_client_completes_the_dance() {
+    completes_the_dance(false).await;
+}
+
+#[tokio::test]
+async fn rmcp_client_completes_the_dance_from_a_challenge() {
+    completes_the_dance(true).await;
+}
+
+/// The stack of the README, with the scopes that are advertised, if not those of the policy.
+async fn stacked_server(advertised: Option<&str>) -> (String, Issuer) {
+    let issuer = Issuer::start().await.expect("an issuer");
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("http://{}/mcp", listener.local_addr().expect("an address"));
+    let server = AuthorizationServer::insecure_http_on_loopback(issuer.url());
+    let mut resource = ProtectedResource::new(&url).expect("a resource");
+    if let Some(scope) = advertised {
+        resource = resource.scopes_supported([scope]).expect("a scope");
+    }
+    let auth = OAuthLayer::new(resource, server.expect("an issuer")).expect("a layer");
+    let policy = ScopePolicy::builder()
+        .tool("whoami", "mcp:read")
+        .and_then(|policy| policy.tool("write", "mcp:write"))
+        .and_then(|policy| policy.tool("never", tower_mcp_auth::scopes::Needs::nobody()))
+        .and_then(tower_mcp_auth::mcp::ScopePolicyBuilder::build)
+        .expect("a policy");
+    let stack = McpStack::new(OriginLayer::new(&url).expect("a layer"), auth).policy(policy);
+    let service = StreamableHttpService::new(
+        || Ok(Tools),
+        Arc::<LocalSessionManager>::default(),
+        StreamableHttpServerConfig::default(),
+    );
+    let app = Router::new().route_service("/mcp", service).layer(stack);
+    tokio::spawn(async { axum::serve(listener, app).await });
+    (url, issuer)
+}
+
+/// Asks the authorization server for what the challenge names beside what the client has.
+async fn step_up(client: &rmcp_dance::Authorized, challenge: &str) {
+    let (_, scope) = challenge.split_once("scope=\"").expect("scopes");
+    let (scope, _) = scope.split_once('"').expect("an end");
+    let manager = client.auth_manager.lock().await;
+    let page = manager.request_scope_upgrade(scope).await.expect("a URL");
+    let callback = rmcp_dance::redirect_of(&page).await;
+    let callback = reqwest::Url::parse(&callback).expect("a URL");
+    let parameter = |wanted: &str| {
+        let mut pairs = callback.query_pairs();
+        let found = pairs.find(|(name, _)| name == wanted);
+        found.map(|(_, value)| value.into_owned())
+    };
+    let (code, state) = (parameter("code"), parameter("state"));
+    let (code, state) = (code.expect("a code"), state.expect("a state"));
+    let issuer = parameter("iss");
+    manager
+        .exchange_code_for_token_with_issuer(&code, &state, issuer.as_deref())
+        .await
+        .expect("a token of more scope");
+}
+
+#[tokio::test]
+async fn rmcp_client_steps_up_through_a_tool_it_was_shown() {
+    let (url, issuer) = stacked_server(Some("mcp:read")).await;
+    let challenge = challenge_of(&url).await;
+    assert!(challenge.contains("scope=\"mcp:read\""), "{challenge}");
+    let authorized = rmcp_dance::authorize(&url, Some(&challenge)).await;
+    let client = rmcp_dance::connect(&url, authorized.clone()).await;
+    let (mut tools, whoami) = rmcp_dance::ask(&client).await;
+    tools.sort();
+    // What needs more is listed, and what is denied is not.
+    assert_eq!(tools, ["whoami", "write"]);
+    assert_eq!(whoami, "alice mcp:read");
+
+    let write = || client.call_tool(CallToolRequestParams::new("write"));
+    let refused = write().await.expect_err("a 403");
+    let challenge = refused.auth_challenge().expect("a challenge").to_owned();
+    assert!(challenge.contains("insufficient_scope"), "{challenge}");
+    step_up(&authorized, &challenge).await;
+    let result = write().await.expect("a result");
+    assert_eq!(result.content[0].as_text().expect("a text").text, "written");
+
+    // And both from now on: nobody is asked a third time.
+    let (_, whoami) = rmcp_dance::ask(&client).await;
+    assert_eq!(whoami, "alice mcp:read mcp:write");
+    assert_eq!(issuer.requests(Endpoint::Authorize), 2);
+    client.cancel().await.expect("the end");
+}
+
+#[tokio::test]
+async fn rmcp_client_learns_of_all_scopes_from_the_metadata() {
+    let (url, issuer) = stacked_server(None).await;
+    let client = rmcp_dance::dance(&url, None).await;
+    let (mut tools, whoami) = rmcp_dance::ask(&client).await;
+    tools.sort();
+    assert_eq!(tools, ["whoami", "write"]);
+    assert_eq!(whoami, "alice mcp:read mcp:write");
+    let write = client.call_tool(CallToolRequestParams::new("write"));
+    write.await.expect("a result");
+    assert_eq!(issuer.requests(Endpoint::Authorize), 1);
+    client.cancel().await.expect("the end");
+}
