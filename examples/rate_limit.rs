@@ -34,7 +34,7 @@ use tower_governor::governor::GovernorConfigBuilder;
 use tower_governor::key_extractor::KeyExtractor;
 use tower_governor::{GovernorError, GovernorLayer};
 use tower_mcp_auth::api_key::ApiKey;
-use tower_mcp_auth::attempts::FailedAttemptsLayer;
+use tower_mcp_auth::failed_attempts::FailedAttemptsLayer;
 use tower_mcp_auth::{ApiKeyLayer, Principal, PrincipalId};
 
 /// Who is behind the request, however many addresses they come from.

@@ -107,11 +107,7 @@ compile_error!(
 );
 
 pub mod api_key;
-#[cfg(any(feature = "oauth", feature = "api-key-store"))]
-mod asking;
-pub mod attempts;
 pub mod auth;
-mod challenge;
 mod clock;
 #[cfg(feature = "config")]
 #[cfg_attr(docsrs, doc(cfg(feature = "config")))]
@@ -120,9 +116,10 @@ pub mod config;
 #[cfg_attr(docsrs, doc(cfg(feature = "cors")))]
 pub mod cors;
 mod credential;
-mod digest;
+mod crypto;
 mod error;
-mod header_name;
+pub mod failed_attempts;
+mod gate;
 #[cfg(feature = "jwt")]
 #[cfg_attr(docsrs, doc(cfg(feature = "jwt")))]
 pub mod jose;
@@ -134,28 +131,23 @@ pub mod mcp;
 #[cfg(feature = "oauth")]
 #[cfg_attr(docsrs, doc(cfg(feature = "oauth")))]
 pub mod oauth;
-mod observe;
-#[cfg(any(feature = "api-key-store", feature = "config"))]
-mod permissions;
-mod placeholder;
 mod principal;
-mod readiness;
-mod reason;
 mod refusal;
 pub mod reload;
+mod requirement;
+mod scope;
 pub mod scopes;
+mod secret;
 pub mod telemetry;
 #[cfg(feature = "testing")]
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 pub mod testing;
-#[cfg(any(feature = "api-key-store", feature = "jwt"))]
-mod watched;
 #[cfg(feature = "jwt")]
-mod well_known;
+mod token;
+mod util;
 
 pub use self::api_key::ApiKeyLayer;
 pub use self::auth::AuthLayer;
-pub use self::challenge::Challenge;
 pub use self::clock::Clock;
 pub use self::credential::{Credential, Location, RequestHead};
 pub use self::error::{AuthError, AuthErrorKind, ConfigError};
@@ -165,8 +157,8 @@ pub use self::jwt::JwtLayer;
 #[cfg(feature = "oauth")]
 #[cfg_attr(docsrs, doc(cfg(feature = "oauth")))]
 pub use self::oauth::OAuthLayer;
-pub use self::observe::Observed;
 pub use self::principal::{Principal, PrincipalBuilder, PrincipalId};
+pub use self::refusal::{Challenge, Observed};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -2,9 +2,9 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::format::{KeyFormatError, ParsedKey};
-use crate::digest::{HmacKey, sha256};
+use crate::crypto::{HmacKey, sha256};
 use crate::error::ConfigError;
-use crate::placeholder::is_placeholder;
+use crate::secret::is_placeholder;
 
 /// What is kept of an API key: `sha256:` or `hmac-sha256:` and 64 hexadecimal digits.
 ///

@@ -10,8 +10,9 @@ use super::digest::DigestKind;
 use super::format::Shape;
 use super::key::ApiKey;
 use crate::credential::RequestHead;
-use crate::error::{AuthError, ConfigError, quoted};
+use crate::error::{AuthError, ConfigError};
 use crate::principal::{Identity, Principal};
+use crate::util::quoted;
 
 /// When a key is good.
 #[derive(Clone, Debug, Default)]

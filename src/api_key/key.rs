@@ -8,11 +8,11 @@ use super::digest::{DigestKind, KeyDigest};
 use super::entry::Validity;
 use super::format::{self, ParsedKey};
 use crate::credential::is_b64token;
-use crate::digest::sha256;
+use crate::crypto::sha256;
 use crate::error::ConfigError;
-use crate::placeholder::is_placeholder;
 use crate::principal::{Identity, Principal, StrangerDigest};
-use crate::scopes::Scopes;
+use crate::scope::Scopes;
+use crate::secret::is_placeholder;
 
 /// The shortest and the longest key, in bytes.
 pub(super) const LENGTHS: std::ops::RangeInclusive<usize> = 16..=512;

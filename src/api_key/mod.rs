@@ -101,6 +101,7 @@ mod file;
 mod format;
 mod key;
 mod layer;
+mod memory;
 mod provider;
 mod set;
 #[cfg(feature = "api-key-store")]

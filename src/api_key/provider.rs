@@ -2,7 +2,6 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use http::HeaderName;
 use http::header::AUTHORIZATION;
 
@@ -11,19 +10,20 @@ use super::entry::{Entry, Proof};
 #[cfg(feature = "api-key-store")]
 use super::file::FileKeys;
 use super::key::ApiKey;
+use super::memory::Memory;
 use super::set::KeySet;
 #[cfg(feature = "api-key-store")]
 use super::store::{Asked, Lookup, StoreCache, StoredKeys};
 use super::used::{Hook, KeyUse};
 use crate::auth::{Accepted, Authenticate, Authentication, Shape};
-use crate::challenge::Challenge;
 use crate::clock::Clock;
 use crate::credential::{
-    Credential, Location, RequestHead, is_b64token, looks_like_jwt, stands_for_nothing,
+    Credential, Location, RequestHead, check_header_name, is_b64token, looks_like_jwt,
+    stands_for_nothing,
 };
 use crate::error::{AuthError, ConfigError};
-use crate::header_name;
 use crate::principal::Principal;
+use crate::refusal::Challenge;
 
 /// The provider of [`ApiKeyLayer`](super::ApiKeyLayer). Clones share one set of keys.
 #[derive(Clone)]
@@ -49,26 +49,6 @@ enum Source {
     File(FileKeys),
     #[cfg(feature = "api-key-store")]
     Store(Arc<StoreCache>),
-}
-
-/// Keys that are replaced all at once.
-pub(super) struct Memory {
-    pub(super) keys: ArcSwap<KeySet>,
-    pub(super) pepper: Option<Pepper>,
-}
-
-impl Memory {
-    pub(super) fn new(keys: KeySet, pepper: Option<Pepper>) -> Self {
-        Self {
-            keys: ArcSwap::from_pointee(keys),
-            pepper,
-        }
-    }
-
-    pub(super) fn replace(&self, keys: KeySet) {
-        keys.succeed(&self.keys.load());
-        self.keys.store(Arc::new(keys));
-    }
 }
 
 /// How a key stands in the `Authorization` header.
@@ -185,7 +165,7 @@ impl ApiKeys {
 
     pub(super) fn set_header(&mut self, name: &str) -> Result<(), ConfigError> {
         self.place("header_name")?;
-        self.location = [Location::bare(header_name::check(name)?)];
+        self.location = [Location::bare(check_header_name(name)?)];
         self.header = name.into();
         Ok(())
     }

@@ -10,7 +10,7 @@ use super::entry::{Entry, Proof, is_same, refused};
 use super::format::Shape;
 use super::key::{ApiKey, LENGTHS};
 use crate::clock::Clock;
-use crate::digest::{ByDigest, sha256};
+use crate::crypto::{ByDigest, sha256};
 use crate::error::{AuthError, ConfigError};
 
 /// A key in a line of memory of its own; it would lie across two.

@@ -7,11 +7,11 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response};
 
 use super::Shape;
-use crate::challenge::Challenge;
 use crate::clock::Clock;
 use crate::credential::{Credential, Location, RequestHead};
 use crate::error::AuthError;
 use crate::principal::Principal;
+use crate::refusal::Challenge;
 
 /// A provider: it knows where its credential is, and whose it is.
 ///

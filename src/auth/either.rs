@@ -6,14 +6,15 @@ use http::Response;
 
 use super::judge::State;
 use super::{AuthLayer, Authenticate, Authentication, Shape};
-use crate::challenge::Challenge;
 use crate::clock::Clock;
 use crate::credential::{Credential, Location, RequestHead, looks_like_jwt};
 use crate::error::{AuthError, ConfigError};
+use crate::refusal::Challenge;
 #[cfg(feature = "jwt")]
 use crate::{
-    error::quoted,
-    jose::{Peeked, TokenLimits, peek_issuer, peek_key_id},
+    jose::TokenLimits,
+    token::{Peeked, peek_issuer, peek_key_id},
+    util::quoted,
 };
 
 /// Two providers behind one layer: what [`or`](AuthLayer::or) makes.

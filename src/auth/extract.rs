@@ -4,7 +4,8 @@ use axum_core::response::{IntoResponse, Response};
 use http::request::Parts;
 
 use crate::error::AuthError;
-use crate::principal::{Caller, Principal};
+use crate::principal::Principal;
+use crate::refusal::Caller;
 use crate::refusal::{self, refuse};
 use crate::telemetry::{self, Case, Stage};
 

@@ -13,13 +13,14 @@ use super::judge::Waiting;
 use super::last_words::EndOfStream;
 use super::lease::{Lease, Streams};
 use super::{Accepted, PendingAuthentication, ResponseBody};
-use crate::challenge::{RefusalContext, Settled};
 use crate::credential::{self, Location, RequestHead};
 use crate::error::AuthError;
-use crate::observe::Observed;
-use crate::principal::{NoPrincipal, Principal};
-use crate::readiness::Held;
+use crate::gate::readiness::Held;
+use crate::principal::Principal;
+use crate::refusal::NoPrincipal;
+use crate::refusal::Observed;
 use crate::refusal::{self, Answer, refuse};
+use crate::refusal::{RefusalContext, Settled};
 use crate::telemetry::Case;
 
 /// How an accepted request is made ready for the inner service.
@@ -58,10 +59,14 @@ impl Afterwards {
         observed: Option<AuthError>,
     ) -> Self {
         let proven = observed.as_ref().and_then(AuthError::proven_holder);
-        let proven = proven.map(|holder| holder.clone().with_context(context));
+        let proven = proven.map(|holder| {
+            holder
+                .clone()
+                .with_context(Arc::<RefusalContext>::clone(context))
+        });
         let extensions = request.extensions_mut();
         if let Some(before) = extensions.remove::<Principal>() {
-            context.tell_if_twice(before.context());
+            context.tell_if_twice(RefusalContext::of(&before));
         }
         extensions.insert(NoPrincipal {
             context: Arc::clone(context),
@@ -181,8 +186,12 @@ impl Admission<'_> {
         let extensions = request.extensions_mut();
         extensions.remove::<NoPrincipal>();
         // This replaces the principal of a layer further out.
-        if let Some(before) = extensions.insert(accepted.principal.with_context(self.context)) {
-            self.context.tell_if_twice(before.context());
+        if let Some(before) = extensions.insert(accepted.principal.with_context(Arc::<
+            RefusalContext,
+        >::clone(
+            self.context
+        ))) {
+            self.context.tell_if_twice(RefusalContext::of(&before));
         }
         Afterwards {
             headers: accepted.headers,

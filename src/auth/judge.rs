@@ -6,11 +6,11 @@ use http::{HeaderName, Request, Response};
 use super::future::{Admission, Afterwards};
 use super::settings::Settings;
 use super::{Authenticate, Authentication, PendingAuthentication, unaccepted};
-use crate::challenge::Settled;
 use crate::credential::{self, Location, RequestHead};
 use crate::error::AuthError;
-use crate::observe::Observe;
-use crate::principal::Caller;
+use crate::refusal::Caller;
+use crate::refusal::Observe;
+use crate::refusal::Settled;
 use crate::refusal::refuse;
 use crate::telemetry::{self, Case, Stopwatch};
 

@@ -10,7 +10,8 @@ use super::settings::Settings;
 use super::{AuthService, Authenticate};
 use crate::credential::QueryNames;
 use crate::error::ConfigError;
-use crate::scopes::{AskedScopes, Scopes};
+use crate::requirement::AskedScopes;
+use crate::scope::Scopes;
 use crate::telemetry::{self, DecisionRecord};
 
 /// The layer that puts the provider `P` before a service.
@@ -209,7 +210,7 @@ impl<P: Authenticate + Clone> AuthLayer<P> {
     /// Calls `hook` with every decision about a request: those of this layer, and those of the
     /// layers and handlers inside it, each as it is made. For audit logs. A second hook is
     /// called after the first. [`OriginLayer`](crate::mcp::OriginLayer) and
-    /// [`FailedAttemptsLayer`](crate::attempts::FailedAttemptsLayer), which go outside, have
+    /// [`FailedAttemptsLayer`](crate::failed_attempts::FailedAttemptsLayer), which go outside, have
     /// hooks of their own.
     ///
     /// It runs within the request, so it must not wait: hand what it is given to a channel or a

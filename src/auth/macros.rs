@@ -75,7 +75,7 @@ macro_rules! auth_layer_newtype {
 
             /// See [`AuthLayer::announce`](crate::auth::AuthLayer::announce): tells clients of the
             /// scopes that a layer further in asks for.
-            pub fn announce(self, asked: impl Into<crate::scopes::AskedScopes>) -> Self {
+            pub fn announce(self, asked: impl Into<crate::requirement::AskedScopes>) -> Self {
                 Self(self.0.announce(asked))
             }
 

@@ -232,7 +232,7 @@
 //!   [`McpScopesLayer`](crate::mcp::McpScopesLayer) the body of a POST was read already.
 //! - A body that was announced with `Expect: 100-continue` is not asked for.
 //!
-//! Decisions are told, and [failed attempts](crate::attempts) counted, before the wait. A layer
+//! Decisions are told, and [failed attempts](crate::failed_attempts) counted, before the wait. A layer
 //! of your own that counts refusals by their responses counts late, and may never see that of a
 //! client that hung up; [`on_decision`](AuthLayer::on_decision) is in time. What holds something for each
 //! request under way, outside of these layers, holds it for one that waits as well: strangers

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use super::{AuthLayer, Authenticate};
 use crate::error::ConfigError;
-use crate::observe::Observe;
+use crate::refusal::Observe;
 use crate::telemetry;
 
 impl<P: Authenticate + Clone> AuthLayer<P> {

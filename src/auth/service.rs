@@ -9,7 +9,7 @@ use tower_service::Service;
 use super::future::ResponseFuture;
 use super::judge::{Decision, State};
 use super::{Authenticate, ResponseBody};
-use crate::readiness::{self, Held};
+use crate::gate::readiness::{self, Held};
 use crate::refusal::Answer;
 
 /// The service made by an [`AuthLayer`](super::AuthLayer).

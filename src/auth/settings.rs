@@ -5,10 +5,10 @@ use std::sync::Arc;
 use super::Authenticate;
 use super::exempt::Exemptions;
 use super::lease::Streams;
-use crate::challenge::RefusalContext;
 use crate::credential::QueryNames;
 use crate::error::ConfigError;
-use crate::scopes::AskedScopes;
+use crate::refusal::RefusalContext;
+use crate::requirement::AskedScopes;
 use crate::telemetry::{self, Told};
 
 /// The settings of an auth layer.

@@ -7,7 +7,7 @@ use super::Authenticate;
 use crate::credential::{Credential, Location};
 use crate::error::ConfigError;
 #[cfg(feature = "jwt")]
-use crate::jose;
+use crate::{jose, token};
 
 /// Credentials of one form in one header, which a provider takes: what tells the providers
 /// behind one layer apart. See [`Authenticate::shapes`].
@@ -161,7 +161,7 @@ impl Shape {
             return false;
         };
         #[cfg(feature = "jwt")]
-        let marks = !jose::may_begin_jws(prefix);
+        let marks = !token::may_begin_jws(prefix);
         #[cfg(not(feature = "jwt"))]
         let marks = !prefix.is_empty();
         marks && !self.is_at(credential.location()) && self.has_prefix_of(credential)
@@ -234,7 +234,7 @@ impl Shape {
             }
             #[cfg(feature = "jwt")]
             (Form::Prefixed(prefix), Form::Jwt(_)) | (Form::Jwt(_), Form::Prefixed(prefix))
-                if jose::may_begin_jws(prefix) =>
+                if token::may_begin_jws(prefix) =>
             {
                 Err(self.conflict(
                     other,

@@ -5,9 +5,9 @@ use tower_layer::Stack;
 use super::read::{missing, secret_at};
 use super::sections::{Auth, Sections};
 use super::units::{Name, Span};
-use crate::attempts::FailedAttemptsLayer;
 use crate::auth::{AuthLayer, Authenticate, SseEndpoints};
 use crate::error::ConfigError;
+use crate::failed_attempts::FailedAttemptsLayer;
 use crate::mcp::{
     MacKey, McpListsLayer, McpScopesLayer, OriginLayer, PrincipalSealer, SessionBindingLayer,
 };

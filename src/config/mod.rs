@@ -117,9 +117,9 @@ use self::read::missing;
 use self::sections::Sections;
 use self::switched::{PolicySwitch, SessionSwitch};
 use crate::api_key::ApiKeyLayer;
-use crate::attempts::FailedAttemptsLayer;
 use crate::auth::{AuthLayer, Authenticate};
 use crate::error::ConfigError;
+use crate::failed_attempts::FailedAttemptsLayer;
 #[cfg(feature = "jwt")]
 use crate::jwt::{JwtLayer, JwtLayerBuilder};
 use crate::mcp::{

@@ -11,7 +11,7 @@ use secrecy::{ExposeSecret, ExposeSecretMut, SecretBox};
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 
 use crate::error::ConfigError;
-use crate::permissions::open_to_others;
+use crate::secret::open_to_others;
 use crate::telemetry;
 
 const EXPECTED: &str =

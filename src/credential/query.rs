@@ -4,7 +4,8 @@ use http::Uri;
 use percent_encoding::percent_decode;
 
 use super::Location;
-use crate::error::{AuthError, ConfigError, quoted};
+use crate::error::{AuthError, ConfigError};
+use crate::util::quoted;
 
 /// The longest name of a query parameter that can be forbidden.
 const LONGEST_NAME: usize = 64;

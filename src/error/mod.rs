@@ -2,7 +2,7 @@
 //! [`ConfigError`], why a layer cannot be built.
 
 mod config;
-mod text;
+pub(crate) mod reason;
 
 use std::borrow::Cow;
 use std::error::Error;
@@ -11,12 +11,11 @@ use std::time::Duration;
 
 use http::StatusCode;
 
+use self::reason::Standing;
 use crate::principal::{Principal, PrincipalId};
-use crate::reason::{self, Standing};
-use crate::scopes::Scopes;
+use crate::scope::Scopes;
 
 pub use self::config::ConfigError;
-pub(crate) use self::text::{TRACED_CHARS, is_deceptive, quoted, repeated};
 
 /// What is said of a token where nothing more is.
 const NOT_VALID: &str = "The access token is not valid";

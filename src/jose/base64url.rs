@@ -4,12 +4,12 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 /// The bytes that `length` characters decode to, if they decode.
-pub(super) fn decoded_len(length: usize) -> usize {
+pub(crate) fn decoded_len(length: usize) -> usize {
     length / 4 * 3 + (length % 4).saturating_sub(1)
 }
 
 /// The six bits that one character stands for.
-pub(super) fn sextet(character: u8) -> Option<u32> {
+pub(crate) fn sextet(character: u8) -> Option<u32> {
     Some(u32::from(match character {
         b'A'..=b'Z' => character - b'A',
         b'a'..=b'z' => character - b'a' + 26,
@@ -21,7 +21,7 @@ pub(super) fn sextet(character: u8) -> Option<u32> {
 }
 
 /// Decodes `text` into the start of `out`. `None`: it is not base64url, or `out` is too short.
-pub(super) fn decode<'o>(text: &[u8], out: &'o mut [u8]) -> Option<&'o [u8]> {
+pub(crate) fn decode<'o>(text: &[u8], out: &'o mut [u8]) -> Option<&'o [u8]> {
     let length = URL_SAFE_NO_PAD.decode_slice(text, out).ok()?;
     out.get(..length)
 }

@@ -8,10 +8,10 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
 use super::algorithm::Algorithm;
 use super::base64url;
-use super::json::{Refused, is_object, read_object};
 use super::limits::TokenLimits;
 use crate::credential::stands_for_nothing;
 use crate::error::AuthError;
+use crate::json::object::{Refused, is_object, read_object};
 
 /// A token taken apart: nothing of it is read or verified.
 pub(crate) struct Compact<'t> {
@@ -146,7 +146,7 @@ impl<'t> Compact<'t> {
     pub(crate) fn payload<'b>(&self, buffer: &'b mut PayloadBuffer) -> Result<&'b str, AuthError> {
         let payload = buffer.decode(self.payload, "payload")?;
         // All at once: string by string it costs several times as much.
-        std::str::from_utf8(payload).map_err(|_| Refused::NotOneObject.in_part("claims"))
+        std::str::from_utf8(payload).map_err(|_| refused(Refused::NotOneObject, "claims"))
     }
 
     /// The bytes of the signature, in `buffer`: 1024 are an RSA signature of 8192 bits.
@@ -175,7 +175,7 @@ fn jws_header(token: &[u8]) -> Option<&[u8]> {
 /// The first letter is the first six bits: those of `{`, a space, a tab or line feed, or a
 /// carriage return. The last two of either alphabet are those of no character of JSON; what is
 /// no letter loose readers pass over.
-pub(super) fn begins_like_object(token: &[u8]) -> bool {
+pub(crate) fn begins_like_object(token: &[u8]) -> bool {
     match token.first() {
         Some(b'e' | b'I' | b'C' | b'D') => true,
         Some(b'-' | b'_' | b'+' | b'/') | None => false,
@@ -246,12 +246,21 @@ fn not_compact(token: &[u8]) -> AuthError {
     }
 }
 
+/// What a token is refused for that has such JSON; `part` is the part of it.
+pub(crate) fn refused(fault: Refused, part: &str) -> AuthError {
+    let reason = match fault {
+        Refused::Duplicate => "duplicate_member",
+        _ => "malformed_token",
+    };
+    AuthError::invalid(reason).with_detail(format!("{part}: {fault}"))
+}
+
 fn not_base64(what: &str) -> AuthError {
     AuthError::invalid("malformed_token").with_detail(format!("the {what} is not base64url"))
 }
 
 fn read_header(json: &[u8]) -> Result<Header<'_>, AuthError> {
-    let not_text = |_| Refused::NotOneObject.in_part("header");
+    let not_text = |_| refused(Refused::NotOneObject, "header");
     let json = std::str::from_utf8(json).map_err(not_text)?;
     let mut header = Header::default();
     let mut refused = None;
@@ -280,7 +289,7 @@ fn read_header(json: &[u8]) -> Result<Header<'_>, AuthError> {
         }
         Ok(())
     });
-    read.map_err(|refused| refused.in_part("header"))?;
+    read.map_err(|refused| self::refused(refused, "header"))?;
     match refused {
         Some((reason, detail)) => Err(AuthError::invalid(reason).with_detail(detail)),
         None => Ok(header),

@@ -5,11 +5,12 @@ use secrecy::{ExposeSecret, SecretSlice};
 
 use super::algorithm::{Algorithm, Family};
 use super::backend::Prepared;
-use super::json::object;
 use super::material::{JwkParts, Material};
-use crate::digest::sha256;
-use crate::error::{AuthError, ConfigError, quoted};
-use crate::placeholder::is_placeholder;
+use crate::crypto::sha256;
+use crate::error::{AuthError, ConfigError};
+use crate::json::object;
+use crate::secret::is_placeholder;
+use crate::util::quoted;
 
 /// The secret of HMAC algorithms. It is wiped when dropped, and `Debug` does not print it.
 ///

@@ -41,7 +41,7 @@ impl Material {
 
     /// Equal for equal keys, and only for them.
     pub(crate) fn digest(&self) -> [u8; 32] {
-        use crate::digest::sha256;
+        use crate::crypto::sha256;
 
         match self {
             Self::Rsa { n, e } => sha256(&[b"rsa", &(n.len() as u64).to_be_bytes(), n, e]),

@@ -1,5 +1,5 @@
-//! Verifying one compact JWS ([RFC 7515], [RFC 7519]): keys, algorithms, and the profile a
-//! token must fit.
+//! Verifying one compact JWS ([RFC 7515], [RFC 7519]): keys, algorithms and
+//! signatures; nothing of tokens.
 //!
 //! Header and claims are read once, by this crate. The backend (feature `aws-lc-rs`, or
 //! `rust-crypto` where that is off) checks signatures and nothing else.
@@ -19,24 +19,12 @@
 
 mod algorithm;
 mod backend;
-mod base64url;
-mod claims;
+pub(crate) mod base64url;
 mod compact;
-mod faults;
-mod json;
 mod key;
-mod kinds;
 mod known_headers;
 mod limits;
 mod material;
-mod peek;
-mod profile;
-// Only a server that is trusted by its issuer has any.
-#[cfg_attr(not(feature = "oauth"), allow(dead_code))]
-mod quirks;
-// The same.
-#[cfg_attr(not(feature = "oauth"), allow(dead_code, unreachable_pub))]
-pub(crate) mod required;
 #[cfg(feature = "oauth")]
 mod signing;
 
@@ -47,25 +35,16 @@ pub use self::key::{PublicKey, Secret};
 pub use self::signing::SigningKey;
 
 pub(crate) use self::algorithm::Family;
-pub(crate) use self::claims::{Claims, ScopeClaim};
-pub(crate) use self::compact::{Compact, Header, HeaderBuffer, PayloadBuffer};
+#[cfg(test)]
+pub(crate) use self::compact::begins_like_object;
 #[cfg(feature = "oauth")]
-pub(crate) use self::compact::{Typ, is_jws, may_be_jws};
-pub(crate) use self::faults::Proven;
-pub(crate) use self::json::object;
+pub(crate) use self::compact::may_be_jws;
+pub(crate) use self::compact::{
+    Alg, Compact, Header, HeaderBuffer, PayloadBuffer, Typ, is_jws, refused,
+};
 pub(crate) use self::key::{Candidates, KeySource, VerifyingKey, select};
 #[cfg(feature = "oauth")]
 pub(crate) use self::key::{KeyIdentity, UNKNOWN_KEY, crowded};
-#[cfg(feature = "oauth")]
-pub(crate) use self::kinds::is_other as is_other_kind;
 pub(crate) use self::known_headers::KnownHeaders;
 pub(crate) use self::limits::TokenLimits;
 pub(crate) use self::material::JwkParts;
-pub(crate) use self::peek::{Peeked, may_begin_jws, peek_issuer, peek_key_id};
-pub(crate) use self::profile::{Audience, TokenProfile, check_algorithm, check_scopes, wrong_kind};
-#[cfg(feature = "oauth")]
-pub(crate) use self::profile::{Mark, mismatch};
-#[cfg(feature = "oauth")]
-pub(crate) use self::quirks::{Clients, Quirks, ScopeMapping};
-#[cfg(feature = "oauth")]
-pub(crate) use self::required::Required;

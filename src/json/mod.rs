@@ -8,12 +8,16 @@
 //! is seldom needed takes a scanner by value and gives it back, so that its address is never
 //! asked for. A token's claims are read in half the time that way.
 
+#[cfg(feature = "jwt")]
+pub(crate) mod object;
 mod search;
 mod string;
 mod value;
 
 use std::borrow::Cow;
 
+#[cfg(feature = "jwt")]
+pub(crate) use self::object::object;
 pub use self::value::JsonValue;
 
 /// What the names start with that serde_json gives a meaning of its own when one of its

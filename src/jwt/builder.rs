@@ -7,16 +7,13 @@ use http::header::AUTHORIZATION;
 use super::keys::{KeyRing, Keys};
 use super::{JwksFile, Jwt, JwtLayer};
 use crate::clock::Clock;
-use crate::credential::Location;
+use crate::credential::{Location, check_header_name};
 use crate::error::ConfigError;
-use crate::header_name;
-use crate::jose::{
-    Algorithm, Audience, Family, KeySource, PublicKey, ScopeClaim, Secret, TokenLimits,
-    TokenProfile,
-};
-use crate::scopes::Scopes;
+use crate::jose::{Algorithm, Family, KeySource, PublicKey, Secret, TokenLimits};
+use crate::scope::Scopes;
 use crate::telemetry;
-use crate::well_known;
+use crate::token::well_known;
+use crate::token::{Audience, ScopeClaim, TokenProfile};
 
 /// The key of a [`JwtLayer`]: a secret or a public key, never guessed from bytes, or a file
 /// with public keys.
@@ -275,7 +272,7 @@ impl JwtLayerBuilder {
             well_known::refuse_as_issuer("issuer", issuer)?;
         }
         let header = match &self.header_name {
-            Some(name) => header_name::check(name)?,
+            Some(name) => check_header_name(name)?,
             None => AUTHORIZATION,
         };
         let required_scopes = Scopes::configured(&self.required_scopes)

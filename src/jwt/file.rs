@@ -11,9 +11,11 @@ use serde_json::Value;
 use tracing::warn;
 
 use super::keys::KeyRing;
-use crate::error::{ConfigError, quoted};
-use crate::jose::{Algorithm, JwkParts, KeySource, PublicKey, object};
-use crate::watched::{Content, Place, Watched};
+use crate::error::ConfigError;
+use crate::jose::{Algorithm, JwkParts, KeySource, PublicKey};
+use crate::json::object;
+use crate::reload::watched::{Content, Place, Watched};
+use crate::util::quoted;
 
 /// A file with a JSON Web Key Set ([RFC 7517 section 5]) that is read again: keys are changed
 /// while the server runs.

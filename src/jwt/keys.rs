@@ -9,9 +9,9 @@ use arc_swap::Guard;
 use super::file::FileKeys;
 use crate::error::AuthError;
 use crate::jose::{
-    Algorithm, Candidates, Compact, Header, KeySource, KnownHeaders, VerifyingKey, check_algorithm,
-    select,
+    Algorithm, Candidates, Compact, Header, KeySource, KnownHeaders, VerifyingKey, select,
 };
+use crate::token::check_algorithm;
 
 /// Where the keys are.
 #[derive(Clone, Debug)]

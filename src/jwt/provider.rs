@@ -4,15 +4,14 @@ use std::sync::Arc;
 
 use super::keys::Keys;
 use crate::auth::{Accepted, Authenticate, Authentication, Shape};
-use crate::challenge::Challenge;
 use crate::clock::Clock;
 use crate::credential::{Credential, Location, RequestHead};
 use crate::error::AuthError;
-use crate::jose::{
-    Claims, Compact, HeaderBuffer, PayloadBuffer, Proven, TokenLimits, TokenProfile, check_scopes,
-};
+use crate::jose::{Compact, HeaderBuffer, PayloadBuffer, TokenLimits};
 use crate::principal::Principal;
-use crate::scopes::Scopes;
+use crate::refusal::Challenge;
+use crate::scope::Scopes;
+use crate::token::{Claims, Proven, TokenProfile, check_scopes};
 
 /// The provider of [`JwtLayer`](super::JwtLayer).
 #[derive(Clone)]

@@ -6,8 +6,9 @@ use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::operation::{Kind, Message, Messages};
-use crate::error::{AuthError, quoted};
+use crate::error::AuthError;
 use crate::scopes::{PROTOCOL_VERSION, is_recent};
+use crate::util::quoted;
 
 const METHOD: HeaderName = HeaderName::from_static("mcp-method");
 const NAME: HeaderName = HeaderName::from_static("mcp-name");

@@ -1,9 +1,9 @@
 use std::fmt;
 
-use crate::digest::HmacKey;
+use crate::crypto::HmacKey;
 use crate::error::ConfigError;
-use crate::placeholder::is_placeholder;
 use crate::principal::{Principal, PrincipalId};
+use crate::secret::is_placeholder;
 
 /// How many bytes name a key. Derived from it, so that replicas agree without a setting.
 pub(super) const KEY_ID_BYTES: usize = 4;

@@ -10,7 +10,7 @@ use subtle::ConstantTimeEq;
 
 use super::key::{KEY_ID_BYTES, Keyring, MacKey, Owner};
 use crate::clock::Clock;
-use crate::digest::sha256;
+use crate::crypto::sha256;
 use crate::error::ConfigError;
 use crate::principal::Principal;
 

@@ -4,18 +4,20 @@ use std::sync::Arc;
 use super::fetch::Fetch;
 use super::http_fetch::HttpFetch;
 use super::introspection::OpaqueRoutes;
-use super::keys::{KeyLimits, Together};
+use super::key_limits::KeyLimits;
+use super::keys::Together;
 use super::metadata::MetadataDocument;
 use super::provider::{Inner, OAuth};
 use super::resource::checked_scopes;
 use super::token_cache::{TokenCache, Tokens};
 use super::trusted::{Network, TrustedServer};
 use super::{AuthorizationServer, OAuthLayer, ProtectedResource};
-use crate::challenge::Advertised;
 use crate::clock::Clock;
 use crate::credential::Location;
 use crate::error::ConfigError;
-use crate::jose::{Audience, ScopeClaim, TokenLimits, TokenProfile};
+use crate::jose::TokenLimits;
+use crate::refusal::Advertised;
+use crate::token::{Audience, ScopeClaim, TokenProfile};
 
 /// The settings of an [`OAuthLayer`] before it is built.
 #[derive(Debug)]

@@ -3,10 +3,11 @@
 use serde_json::Value;
 
 use super::fetch::{Fetch, get};
-use super::keys::KeyLimits;
+use super::key_limits::KeyLimits;
 use super::url::{UrlPolicy, Written};
-use crate::error::quoted;
-use crate::jose::{mismatch, object};
+use crate::json::object;
+use crate::token::mismatch;
+use crate::util::quoted;
 
 /// What is looked for in metadata.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -18,9 +18,9 @@ use serde_json::{Map, Value};
 use tower_service::Service;
 
 use super::resource::{SCOPES, WELL_KNOWN};
-use crate::challenge::Advertised;
 use crate::credential::RequestHead;
 use crate::refusal;
+use crate::refusal::Advertised;
 
 /// A document and the path it is at.
 #[derive(Clone, Debug)]

@@ -73,6 +73,7 @@ mod discovery;
 mod fetch;
 mod http_fetch;
 mod introspection;
+mod key_limits;
 mod keys;
 mod layer;
 mod metadata;
@@ -96,11 +97,12 @@ pub use self::http_fetch::HttpFetch;
 pub use self::introspection::{
     Introspect, Introspecting, Introspection, IntrospectionAnswer, IntrospectionError,
 };
-pub use self::keys::{KeyHealth, KeyLimits};
+pub use self::key_limits::KeyLimits;
+pub use self::keys::KeyHealth;
 pub use self::layer::OAuthLayer;
 pub use self::metadata::{MetadataBody, MetadataService};
 pub use self::provider::OAuth;
 pub use self::resource::ProtectedResource;
 pub use self::server::AuthorizationServer;
 pub use self::token_cache::TokenCache;
-pub use crate::jose::required::ClaimValue;
+pub use crate::token::required::ClaimValue;

@@ -15,12 +15,13 @@ use super::token_cache::{TokenId, Tokens};
 use super::trusted::TrustedServer;
 use super::verify::{Mode, Verdict};
 use crate::auth::{Authenticate, Authentication, Shape};
-use crate::challenge::Challenge;
 use crate::clock::Clock;
 use crate::credential::{Credential, Location, RequestHead};
 use crate::error::AuthError;
-use crate::jose::{ScopeClaim, TokenLimits};
-use crate::scopes::Scopes;
+use crate::jose::TokenLimits;
+use crate::refusal::Challenge;
+use crate::scope::Scopes;
+use crate::token::ScopeClaim;
 
 /// The provider of [`OAuthLayer`](super::OAuthLayer). Clones share keys and metadata.
 #[derive(Clone)]

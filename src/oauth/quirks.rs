@@ -7,10 +7,10 @@ use super::AuthorizationServer;
 use super::keys::Source;
 use super::server::shared_audience;
 use crate::error::ConfigError;
-use crate::jose::required::ClaimValue;
-use crate::jose::{Clients, Required, ScopeMapping};
-use crate::scopes::Scopes;
+use crate::scope::Scopes;
 use crate::telemetry;
+use crate::token::required::ClaimValue;
+use crate::token::{Clients, Required, ScopeMapping};
 
 /// One tenant of a server whose tokens name their tenant in the issuer.
 #[derive(Clone, Debug)]

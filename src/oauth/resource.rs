@@ -3,10 +3,11 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use super::url::{self, Written};
-use crate::error::{ConfigError, repeated};
-use crate::scopes::Scopes;
+use crate::error::ConfigError;
+use crate::scope::Scopes;
 use crate::telemetry;
-use crate::well_known;
+use crate::token::well_known;
+use crate::util::repeated;
 
 /// The member that lists scopes.
 pub(super) const SCOPES: &str = "scopes_supported";

@@ -5,10 +5,12 @@ use super::Introspection;
 use super::keys::{Origin, Source, parse_static};
 use super::quirks::Tenant;
 use super::url::{self, UrlPolicy, Written};
-use crate::error::{ConfigError, repeated};
-use crate::jose::{Algorithm, Family, Quirks, ScopeClaim, TokenProfile};
+use crate::error::ConfigError;
+use crate::jose::{Algorithm, Family};
 use crate::telemetry;
-use crate::well_known;
+use crate::token::well_known;
+use crate::token::{Quirks, ScopeClaim, TokenProfile};
+use crate::util::repeated;
 
 /// An authorization server that is trusted: its issuer, where its keys are, and what its
 /// tokens must be.

@@ -34,7 +34,7 @@ use moka::sync::Cache;
 use super::keys::{KeySet, KeysInUse};
 use super::remembered::{Entry, Remembered};
 use crate::clock::Moment;
-use crate::digest::{ByDigest, sha256};
+use crate::crypto::{ByDigest, sha256};
 use crate::jose::{Algorithm, KeyIdentity, VerifyingKey};
 use crate::principal::{Holder, Identity, Principal};
 

@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use super::fetch::Fetch;
 use super::introspection::{Introspector, JwtIntrospection, Own};
-use super::keys::{KeyLimits, KeyStore, Together};
+use super::key_limits::KeyLimits;
+use super::keys::{KeyStore, Together};
 use super::{AuthorizationServer, ProtectedResource};
 use crate::clock::Clock;
 use crate::error::ConfigError;
-use crate::jose::{Claims, Compact, Header, TokenProfile};
-use crate::scopes::Scopes;
+use crate::jose::{Compact, Header};
+use crate::scope::Scopes;
+use crate::token::{Claims, TokenProfile};
 
 /// What tokens of one issuer must be, and the keys they are checked with.
 pub(super) struct TrustedServer {
@@ -58,8 +60,11 @@ impl TrustedServer {
                     keys: &keys,
                     policy,
                     resource,
+                    fetch: network.fetch,
+                    clock: network.clock,
+                    key_limits: network.key_limits,
                 };
-                Some(Arc::new(settings.wire(own, any_audience, network)?))
+                Some(Arc::new(settings.wire(own, any_audience)?))
             }
             None if any_audience => {
                 return Err(ConfigError::new(

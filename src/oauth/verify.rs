@@ -12,14 +12,13 @@ use super::token_cache::{TokenId, TokenKey, Tokens, VerifiedToken};
 use super::trusted::TrustedServer;
 use crate::auth::Accepted;
 use crate::clock::Moment;
-use crate::error::{AuthError, quoted};
-use crate::jose::{
-    Claims, Compact, HeaderBuffer, PayloadBuffer, Proven, check_scopes, is_jws, may_be_jws,
-    mismatch,
-};
+use crate::error::AuthError;
+use crate::jose::{Compact, HeaderBuffer, PayloadBuffer, is_jws, may_be_jws};
 use crate::principal::Principal;
-use crate::scopes::Scopes;
+use crate::scope::Scopes;
 use crate::telemetry;
+use crate::token::{Claims, Proven, check_scopes, mismatch};
+use crate::util::quoted;
 
 /// What can be said of a token now.
 pub(super) enum Verdict {

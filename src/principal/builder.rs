@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::{Identity, Name, Principal, StrangerDigest};
-use crate::scopes::Scopes;
+use crate::scope::Scopes;
 
 /// Makes a [`Principal`], for providers of your own and for unit tests of handlers.
 ///

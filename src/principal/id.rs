@@ -2,8 +2,8 @@ use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
 use super::Identity;
-use crate::digest::sha256;
-use crate::error::is_deceptive;
+use crate::crypto::sha256;
+use crate::util::is_deceptive;
 
 /// The identity of a [`Principal`](super::Principal): provider, issuer, subject and client; where there is no
 /// subject the username, and where there is neither a digest of the credential.

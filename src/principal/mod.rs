@@ -1,9 +1,9 @@
 //! [`Principal`]: who a request comes from, once a layer has accepted its credential.
 
 mod builder;
-mod caller;
 mod id;
 
+use std::any::Any;
 use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
@@ -17,12 +17,10 @@ use serde_json::{Map, Value};
 #[cfg(feature = "jwt")]
 pub(crate) use self::builder::ClaimedNames;
 pub use self::builder::PrincipalBuilder;
-pub(crate) use self::caller::{Caller, NoPrincipal};
 pub use self::id::PrincipalId;
 pub(crate) use self::id::StrangerDigest;
-use crate::challenge::RefusalContext;
 use crate::json::{self, Fault};
-use crate::scopes::Scopes;
+use crate::scope::Scopes;
 
 /// Who a request comes from, put into the request's extensions by the layer that
 /// accepted its credential.
@@ -41,7 +39,7 @@ pub struct Principal {
     claims: OnceLock<Box<Map<String, Value>>>,
     /// What a refusal further in must say. Kept beside the identity, not in an extension
     /// of its own: a second insertion would be a fourth allocation per request.
-    context: Option<Arc<RefusalContext>>,
+    context: Option<Arc<dyn LayerContext>>,
 }
 
 /// Who somebody is, as long as no request is concerned.
@@ -104,6 +102,10 @@ impl Identity {
         claims + copied + self.scopes.as_str().len()
     }
 }
+
+/// What an auth layer hands on with a principal: a layer further in refuses in the same words.
+/// The rooms above know its type.
+pub(crate) trait LayerContext: Any + Send + Sync {}
 
 /// What has an identity: the identity itself, or what a cache keeps with it. Principals share
 /// it with the cache, so that a known credential costs one reference count and not two, each
@@ -260,14 +262,14 @@ impl Principal {
         self.identity().weight()
     }
 
-    /// What a refusal of this principal says.
-    pub(crate) fn context(&self) -> &Arc<RefusalContext> {
-        self.context.as_ref().unwrap_or(RefusalContext::bare())
+    /// What the layer handed on that accepted the credential, if it was one of this crate.
+    pub(crate) fn context(&self) -> Option<&dyn LayerContext> {
+        self.context.as_deref()
     }
 
     #[inline]
-    pub(crate) fn with_context(mut self, context: &Arc<RefusalContext>) -> Self {
-        self.context = Some(Arc::clone(context));
+    pub(crate) fn with_context(mut self, context: Arc<dyn LayerContext>) -> Self {
+        self.context = Some(context);
         self
     }
 }

@@ -1,106 +1,264 @@
-//! `WWW-Authenticate`.
-//!
-//! Real clients read this header with regular expressions, so its form is narrower than
-//! RFC 9110 allows: one line a scheme, `Bearer` first, every value quoted, `", "` between
-//! parameters, `error_description` last, and no character inside a description that a
-//! loose reader could take for the end of a value or the start of a parameter.
+//! What a server asks of a client that is refused: data only, written by `refusal`.
 
-use std::fmt::Write as _;
+use std::borrow::Cow;
+use std::sync::{Arc, PoisonError, RwLock};
 
-use http::header::WWW_AUTHENTICATE;
-use http::{HeaderMap, HeaderValue};
+use crate::requirement::{AskedScopes, to_announce};
+use crate::scope::Scopes;
 
-use super::code;
-use crate::challenge::{Challenge, Scheme};
-use crate::error::{AuthError, AuthErrorKind};
+/// One authentication scheme a refused client is told about, in a line of
+/// `WWW-Authenticate` of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Challenge {
+    pub(crate) scheme: Scheme,
+    pub(crate) realm: Option<Cow<'static, str>>,
+    pub(crate) message: Option<Cow<'static, str>>,
+    /// Whether the message is for credentials that were presented, and are bad.
+    pub(crate) message_of_bad_ones: bool,
+}
 
-pub(super) fn write(error: &AuthError, challenges: &[Challenge], headers: &mut HeaderMap) {
-    if !is_challenged(error.kind()) {
-        return;
-    }
-    let is_bearer = |challenge: &&Challenge| matches!(challenge.scheme, Scheme::Bearer { .. });
-    let bearer = challenges.iter().filter(is_bearer);
-    let others = challenges.iter().filter(|other| !is_bearer(other));
-    for challenge in bearer.chain(others) {
-        // `Params` lets nothing through that a header value cannot hold.
-        if let Ok(line) = HeaderValue::from_str(&line(error, challenge)) {
-            headers.append(WWW_AUTHENTICATE, line);
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Scheme {
+    Bearer {
+        resource_metadata: Option<Cow<'static, str>>,
+        scopes: Scopes,
+        /// What the metadata advertise, where they are a document of this crate.
+        advertised: Option<Advertised>,
+    },
+    ApiKey {
+        header: Cow<'static, str>,
+    },
+}
+
+impl Challenge {
+    /// The `Bearer` scheme of [RFC 6750](https://www.rfc-editor.org/rfc/rfc6750#section-3).
+    pub fn bearer() -> Self {
+        Self {
+            scheme: Scheme::Bearer {
+                resource_metadata: None,
+                scopes: Scopes::default(),
+                advertised: None,
+            },
+            realm: None,
+            message: None,
+            message_of_bad_ones: false,
         }
     }
-}
 
-/// A challenge asks for a better credential; where none would help, there is none.
-fn is_challenged(kind: AuthErrorKind) -> bool {
-    matches!(
-        kind,
-        AuthErrorKind::Missing
-            | AuthErrorKind::Malformed
-            | AuthErrorKind::Invalid
-            | AuthErrorKind::InsufficientScope
-    )
-}
+    /// A key in the header `header`, written `ApiKey realm="…", header="…"`.
+    pub fn api_key(header: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            scheme: Scheme::ApiKey {
+                header: header.into(),
+            },
+            realm: None,
+            message: None,
+            message_of_bad_ones: false,
+        }
+    }
 
-fn line(error: &AuthError, challenge: &Challenge) -> String {
-    let mut params = Params::default();
-    let realm = challenge.realm.as_deref();
-    match &challenge.scheme {
-        Scheme::Bearer {
-            resource_metadata,
+    /// Adds a `realm`.
+    #[must_use]
+    pub fn with_realm(mut self, realm: impl Into<Cow<'static, str>>) -> Self {
+        self.realm = Some(realm.into());
+        self
+    }
+
+    /// Adds the URL of the protected resource metadata
+    /// ([RFC 9728 section 5.1](https://www.rfc-editor.org/rfc/rfc9728#section-5.1));
+    /// `Bearer` only.
+    #[must_use]
+    pub fn with_resource_metadata(mut self, url: impl Into<Cow<'static, str>>) -> Self {
+        if let Scheme::Bearer {
+            resource_metadata, ..
+        } = &mut self.scheme
+        {
+            *resource_metadata = Some(url.into());
+        }
+        self
+    }
+
+    /// Adds the scopes to ask for where the refusal itself names none; `Bearer` only.
+    #[must_use]
+    pub fn with_scopes(mut self, needed: Scopes) -> Self {
+        if let Scheme::Bearer { scopes, .. } = &mut self.scheme {
+            *scopes = needed;
+        }
+        self
+    }
+
+    /// Names the metadata that advertise these scopes.
+    #[cfg(feature = "oauth")]
+    pub(crate) fn with_advertised(mut self, document: Advertised) -> Self {
+        if let Scheme::Bearer { advertised, .. } = &mut self.scheme {
+            *advertised = Some(document);
+        }
+        self
+    }
+
+    /// Tells clients of the scopes that layers further in ask for, where the challenge leads to
+    /// metadata of this crate. What was set by hand stays.
+    pub(crate) fn announce(&mut self, asked: &[AskedScopes]) {
+        let Scheme::Bearer {
             scopes,
+            advertised: Some(advertised),
             ..
-        } => {
-            let code = code(error);
-            params.push("realm", realm);
-            params.push("error", code);
-            params.push(
-                "scope",
-                [error.scopes(), scopes]
-                    .into_iter()
-                    .find(|scopes| !scopes.is_empty())
-                    .map(|scopes| scopes.as_str()),
-            );
-            params.push("resource_metadata", resource_metadata.as_deref());
-            // RFC 6750 section 3.1: a request without a credential learns no more.
-            params.push("error_description", code.map(|_| error.description()));
-            params.after("Bearer")
+        } = &mut self.scheme
+        else {
+            return;
+        };
+        if asked.is_empty() {
+            return;
         }
-        Scheme::ApiKey { header } => {
-            params.push("realm", realm);
-            params.push("header", Some(header));
-            params.after("ApiKey")
+        let required = asked
+            .iter()
+            .fold(scopes.clone(), |all, asked| all.union(&asked.lacking(&all)));
+        let all = asked
+            .iter()
+            .fold(required.clone(), |all, asked| all.union(&asked.all));
+        advertised.announce(&to_announce(&all));
+        let required = to_announce(&required);
+        *scopes = match advertised.by_hand() {
+            _ if !required.is_empty() => required,
+            // Who advertises the few that a client needs at first means these: a challenge
+            // that named others would keep clients from looking there.
+            Some(by_hand) if !by_hand.is_empty() => by_hand.clone(),
+            _ => {
+                let mut least = asked.iter().map(|asked| asked.least.clone());
+                least.find(|least| !least.is_empty()).unwrap_or_default()
+            }
+        };
+    }
+
+    /// Whether it names this scope where the refusal itself names none.
+    pub(crate) fn asks_for(&self, scope: &str) -> bool {
+        match &self.scheme {
+            Scheme::Bearer { scopes, .. } => scopes.contains(scope),
+            Scheme::ApiKey { .. } => false,
         }
+    }
+
+    /// The scopes that clients learn of before they are refused for one, if it leads them to
+    /// metadata of this crate.
+    pub(crate) fn learnable(&self) -> Option<Scopes> {
+        let Scheme::Bearer {
+            scopes,
+            advertised: Some(advertised),
+            ..
+        } = &self.scheme
+        else {
+            return None;
+        };
+        Some(scopes.union(&advertised.scopes()))
+    }
+
+    /// Whether it leads a client to an authorization server.
+    pub(crate) fn names_metadata(&self) -> bool {
+        let Scheme::Bearer {
+            resource_metadata, ..
+        } = &self.scheme
+        else {
+            return false;
+        };
+        resource_metadata.is_some()
+    }
+
+    /// The challenges of two providers, each scheme once and `Bearer` first: the first one
+    /// speaks for the server in the body as well. Of two `Bearer` challenges the one that
+    /// names metadata stays, since a client can act on that alone; keys in different headers
+    /// are told of each.
+    pub(crate) fn merged(left: Vec<Self>, right: Vec<Self>) -> Vec<Self> {
+        let mut merged: Vec<Self> = Vec::new();
+        for challenge in left.into_iter().chain(right) {
+            match merged.iter_mut().find(|kept| kept.stands_for(&challenge)) {
+                Some(kept) if challenge.names_metadata() && !kept.names_metadata() => {
+                    *kept = challenge;
+                }
+                Some(_) => {}
+                None => merged.push(challenge),
+            }
+        }
+        merged.sort_by_key(|challenge| !matches!(challenge.scheme, Scheme::Bearer { .. }));
+        merged
+    }
+
+    /// The same message, but not for a request without a credential.
+    #[must_use]
+    pub(crate) fn of_bad_credentials(mut self) -> Self {
+        self.message_of_bad_ones = true;
+        self
+    }
+
+    /// Whether one line is enough for both.
+    pub(super) fn stands_for(&self, other: &Self) -> bool {
+        match (&self.scheme, &other.scheme) {
+            (Scheme::Bearer { .. }, Scheme::Bearer { .. }) => true,
+            (Scheme::ApiKey { header: one }, Scheme::ApiKey { header: two }) => {
+                one.eq_ignore_ascii_case(two)
+            }
+            _ => false,
+        }
+    }
+
+    /// Sets the one text the `error` member of the JSON body holds at every 401.
+    ///
+    /// Without it the body holds the error code of RFC 6750 and a description. The first
+    /// challenge of a provider decides.
+    #[must_use]
+    pub fn with_message(mut self, message: impl Into<Cow<'static, str>>) -> Self {
+        self.message = Some(message.into());
+        self
     }
 }
 
-#[derive(Default)]
-struct Params(String);
+/// The scopes that a document of metadata advertises. Clones share them: a resource has one
+/// document, whoever serves it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Advertised(Arc<AdvertisedScopes>);
 
-impl Params {
-    fn push(&mut self, name: &str, value: Option<&str>) {
-        let Some(value) = value else { return };
-        let separator = if self.0.is_empty() { "" } else { ", " };
-        let _ = write!(self.0, "{separator}{name}=\"");
-        let prose = name == "error_description";
-        self.0.extend(value.chars().map(|c| allowed(c, prose)));
-        self.0.push('"');
+#[derive(Debug, Default)]
+struct AdvertisedScopes {
+    by_hand: Option<Scopes>,
+    announced: RwLock<Scopes>,
+}
+
+impl Advertised {
+    /// With the scopes that were set by hand, none of them included: then no others come in.
+    #[cfg(feature = "oauth")]
+    pub(crate) fn new(by_hand: Option<Scopes>) -> Self {
+        Self(Arc::new(AdvertisedScopes {
+            by_hand,
+            announced: RwLock::default(),
+        }))
     }
 
-    fn after(self, scheme: &str) -> String {
-        if self.0.is_empty() {
-            return scheme.to_owned();
+    fn by_hand(&self) -> Option<&Scopes> {
+        self.0.by_hand.as_ref()
+    }
+
+    fn announce(&self, scopes: &Scopes) {
+        if self.by_hand().is_some() {
+            return;
         }
-        format!("{scheme} {}", self.0)
+        let announced = self.0.announced.write();
+        let mut announced = announced.unwrap_or_else(PoisonError::into_inner);
+        *announced = announced.union(scopes);
+    }
+
+    /// What the document advertises.
+    pub(crate) fn scopes(&self) -> Scopes {
+        if let Some(by_hand) = self.by_hand() {
+            return by_hand.clone();
+        }
+        let announced = self.0.announced.read();
+        announced.unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
-/// RFC 6750 section 3 leaves `%x20-21 / %x23-5B / %x5D-7E`; prose loses `,` and `=` too.
-fn allowed(character: char, prose: bool) -> char {
-    match character {
-        '"' => '\'',
-        ',' if prose => ';',
-        '=' if prose => '-',
-        '\\' => '/',
-        ' '..='~' => character,
-        _ => '?',
+impl PartialEq for Advertised {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 }
+
+impl Eq for Advertised {}

@@ -5,8 +5,8 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Response};
 use serde::Serialize;
 
+use super::Challenge;
 use super::code;
-use crate::challenge::Challenge;
 use crate::error::{AuthError, AuthErrorKind};
 
 pub(super) const APPLICATION_JSON: HeaderValue = HeaderValue::from_static("application/json");

@@ -1,10 +1,14 @@
 //! Refusals: the one place where an [`AuthError`] becomes a response.
 
 mod answer;
+mod caller;
 mod challenge;
+mod context;
 mod grpc;
 mod json;
 mod jsonrpc;
+mod report_only;
+mod www_authenticate;
 
 pub(crate) use self::answer::{Answer, Counts, Witness};
 pub(crate) use self::jsonrpc::{expired_under_way, internal_error, internal_error_response};
@@ -14,11 +18,16 @@ use http::header::{CACHE_CONTROL, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Method, Response, Version};
 use http_body::Frame;
 
+pub(crate) use self::caller::{Caller, NoPrincipal};
+#[cfg(feature = "oauth")]
+pub(crate) use self::challenge::Advertised;
+pub use self::challenge::Challenge;
+pub(crate) use self::context::{RefusalContext, Settled};
 pub(crate) use self::grpc::Media;
-use crate::challenge::RefusalContext;
+pub(crate) use self::report_only::Observe;
+pub use self::report_only::Observed;
 use crate::credential::RequestHead;
 use crate::error::{AuthError, AuthErrorKind};
-use crate::principal::Caller;
 use crate::telemetry::Case;
 
 /// The form a refusal takes: what the client asked with decides it.
@@ -81,7 +90,7 @@ pub(crate) fn respond(error: AuthError, context: &RefusalContext, form: Form) ->
     };
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    challenge::write(&error, &context.challenges, headers);
+    www_authenticate::write(&error, &context.challenges, headers);
     if let Some(delay) = error.retry_after() {
         // Delay-seconds are whole (RFC 9110 section 10.2.3): early would be too early.
         let seconds = delay

@@ -87,7 +87,7 @@
 //! [`MacKey::random_per_process`](crate::mcp::MacKey::random_per_process) all sessions end.
 //!
 //! Counters begin anew as well: leave a
-//! [`FailedAttemptsLayer`](crate::attempts::FailedAttemptsLayer) and other limits outside, so
+//! [`FailedAttemptsLayer`](crate::failed_attempts::FailedAttemptsLayer) and other limits outside, so
 //! that a reload does not let those in again who were kept out. What was taken out of a layer
 //! before, such as its [metadata service](crate::OAuthLayer::metadata_service), stays the old
 //! one.
@@ -99,6 +99,8 @@ mod future;
 mod handle;
 mod layer;
 mod service;
+#[cfg(any(feature = "api-key-store", feature = "jwt"))]
+pub(crate) mod watched;
 
 pub use self::future::ResponseFuture;
 pub use self::handle::{ReloadHandle, ReloadStatus};

@@ -8,8 +8,8 @@ use pin_project_lite::pin_project;
 
 use crate::auth::ResponseBody;
 use crate::error::AuthError;
-use crate::observe::Observed;
 use crate::refusal::Answer;
+use crate::refusal::Observed;
 
 pin_project! {
     /// The future of a [`RequireScopes`](super::RequireScopes).

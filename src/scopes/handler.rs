@@ -1,16 +1,14 @@
 use std::error::Error;
 use std::fmt;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use http::Response;
 
-use super::needs::{Needs, Verdict};
-use super::{ScopeHierarchy, Scopes, shortfall};
-use crate::challenge::RefusalContext;
 use crate::error::AuthError;
 use crate::principal::Principal;
-use crate::refusal::{self, Form};
+use crate::refusal::{self, Form, RefusalContext};
+use crate::requirement::{Needs, ScopeHierarchy, Verdict, shortfall};
+use crate::scope::Scopes;
 use crate::telemetry::{Case, Operation, Stage};
 
 impl Principal {
@@ -43,7 +41,7 @@ impl ScopeHierarchy {
     /// # Errors
     /// A scope was not granted, or is none that RFC 6749 allows.
     pub fn require(&self, principal: &Principal, scope: &str) -> Result<(), InsufficientScope> {
-        let context = principal.context();
+        let context = RefusalContext::of(principal);
         let case = Case::new(Stage::Handler, Some(principal)).on(Operation::Scope(scope));
         let needs: Result<Scopes, _> = scope.parse();
         // What nobody can be granted is refused, and named in no challenge.
@@ -74,7 +72,7 @@ impl ScopeHierarchy {
         case.refused_in_handler(&error, &context.audit);
         Err(InsufficientScope {
             error,
-            context: Arc::clone(context),
+            principal: principal.clone(),
         })
     }
 }
@@ -87,7 +85,7 @@ impl ScopeHierarchy {
 #[derive(Clone)]
 pub struct InsufficientScope {
     error: AuthError,
-    context: Arc<RefusalContext>,
+    principal: Principal,
 }
 
 impl InsufficientScope {
@@ -98,7 +96,7 @@ impl InsufficientScope {
 
     /// The response over HTTP: 403 with the challenge of the layer that let the principal in.
     pub fn into_response(self) -> Response<Bytes> {
-        refusal::respond(self.error, &self.context, Form::Http)
+        refusal::respond(self.error, RefusalContext::of(&self.principal), Form::Http)
     }
 }
 
@@ -131,7 +129,7 @@ mod axum {
     use super::{InsufficientScope, Needs, Principal, ScopeHierarchy, fmt};
     use crate::auth::PrincipalRejection;
     use crate::credential::RequestHead;
-    use crate::principal::Caller;
+    use crate::refusal::Caller;
     use crate::refusal::{Outcome, refuse, refuse_or_observe};
     use crate::scopes::service::refused;
     use crate::telemetry::{Case, Stage};

@@ -2,8 +2,9 @@ use std::sync::Arc;
 
 use tower_layer::Layer;
 
-use super::{IncludeGranted, Needs, RequireScopes, ScopeHierarchy};
+use super::{IncludeGranted, RequireScopes};
 use crate::error::ConfigError;
+use crate::requirement::{AskedScopes, Needs, ScopeHierarchy};
 
 /// A layer that lets through only requests whose principal has these scopes.
 ///
@@ -61,10 +62,6 @@ impl RequireScopesLayer {
         Arc::make_mut(&mut self.rule).include_granted = include.into();
         self
     }
-
-    pub(super) fn asks(&self) -> (&Needs, &ScopeHierarchy) {
-        (&self.rule.needs, &self.rule.hierarchy)
-    }
 }
 
 impl<S> Layer<S> for RequireScopesLayer {
@@ -74,6 +71,20 @@ impl<S> Layer<S> for RequireScopesLayer {
         RequireScopes {
             inner,
             rule: Arc::clone(&self.rule),
+        }
+    }
+}
+
+impl From<&RequireScopesLayer> for AskedScopes {
+    fn from(layer: &RequireScopesLayer) -> Self {
+        let Rule {
+            needs, hierarchy, ..
+        } = &*layer.rule;
+        Self {
+            all: needs.scopes(),
+            base: needs.clone(),
+            hierarchy: hierarchy.clone(),
+            ..Self::default()
         }
     }
 }

@@ -49,32 +49,22 @@
 //! # }
 //! ```
 
-mod asked;
 mod future;
-mod granted;
 mod handler;
-mod hierarchy;
 mod include_granted;
 mod layer;
-pub(crate) mod map;
-mod needs;
 mod service;
-mod set;
 
-pub use self::asked::AskedScopes;
-pub(crate) use self::asked::to_announce;
 pub use self::future::ResponseFuture;
-pub(crate) use self::granted::shortfall;
 pub use self::handler::InsufficientScope;
 #[cfg(feature = "axum")]
 #[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
 pub use self::handler::{Granted, RequiredScopes};
-pub use self::hierarchy::ScopeHierarchy;
 pub use self::include_granted::IncludeGranted;
 pub(crate) use self::include_granted::{PROTOCOL_VERSION, is_recent};
 pub use self::layer::RequireScopesLayer;
-pub use self::needs::Needs;
-pub(crate) use self::needs::Verdict;
 pub use self::service::RequireScopes;
 pub(crate) use self::service::refused;
-pub use self::set::{ScopeError, Scopes};
+
+pub use crate::requirement::{AskedScopes, Needs, ScopeHierarchy};
+pub use crate::scope::{ScopeError, Scopes};

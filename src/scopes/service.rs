@@ -5,15 +5,15 @@ use http::{Request, Response};
 use http_body::Body;
 use tower_service::Service;
 
+use super::ResponseFuture;
 use super::layer::Rule;
-use super::needs::{Needs, Verdict};
-use super::{ResponseFuture, ScopeHierarchy, Scopes, shortfall};
 use crate::auth::ResponseBody;
 use crate::credential::RequestHead;
 use crate::error::AuthError;
-use crate::principal::Caller;
-use crate::readiness;
-use crate::refusal::{self, Answer, Outcome, refuse_or_observe};
+use crate::gate::readiness;
+use crate::refusal::{self, Answer, Caller, Outcome, refuse_or_observe};
+use crate::requirement::{Needs, ScopeHierarchy, Verdict, shortfall};
+use crate::scope::Scopes;
 use crate::telemetry::{self, Case, Stage};
 
 /// The service made by a [`RequireScopesLayer`](super::RequireScopesLayer).

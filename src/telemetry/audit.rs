@@ -1,7 +1,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::decision::DecisionRecord;
+use super::record::DecisionRecord;
 use super::step_up::StepUps;
 use crate::clock::Clock;
 

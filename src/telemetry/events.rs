@@ -5,11 +5,12 @@ use tracing::field::{DisplayValue, display};
 use tracing::level_filters::LevelFilter;
 use tracing::{Span, debug, info, trace, warn};
 
-use super::decision::{DecisionRecord, Operation, Outcome};
 use super::meter;
-use crate::error::{AuthError, AuthErrorKind, ConfigError, TRACED_CHARS};
+use super::record::{DecisionRecord, Operation, Outcome};
+use crate::error::{AuthError, AuthErrorKind, ConfigError};
 use crate::principal::{Principal, PrincipalId};
-use crate::scopes::Scopes;
+use crate::scope::Scopes;
+use crate::util::TRACED_CHARS;
 
 const TARGET: &str = "tower_mcp_auth";
 /// What the layer that filters lists is called.

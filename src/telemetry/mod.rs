@@ -127,14 +127,12 @@ mod meter;
 #[cfg(feature = "metrics")]
 #[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]
 pub mod metrics;
-#[cfg(any(feature = "oauth", feature = "api-key-store"))]
-mod now_and_then;
+mod record;
 mod step_up;
 mod told;
 
 pub(crate) use self::audit::Audit;
-pub(crate) use self::decision::{Case, Operation, Stage};
-pub use self::decision::{DecisionRecord, Outcome};
+pub(crate) use self::decision::Case;
 #[cfg(feature = "config")]
 pub(crate) use self::events::section_not_applied;
 pub(crate) use self::events::{
@@ -147,7 +145,7 @@ pub(crate) use self::meter::Stopwatch;
 pub(crate) use self::meter::store;
 #[cfg(feature = "oauth")]
 pub(crate) use self::meter::{CallEnd, IntrospectionMeter, KeysMeter, token_cache};
-#[cfg(any(feature = "oauth", feature = "api-key-store"))]
-pub(crate) use self::now_and_then::NowAndThen;
+pub use self::record::{DecisionRecord, Outcome};
+pub(crate) use self::record::{Operation, Stage};
 pub use self::step_up::StepUpId;
 pub(crate) use self::told::Told;

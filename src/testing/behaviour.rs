@@ -4,7 +4,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::sync::watch;
 
-use super::endpoints::Endpoint;
+use super::endpoint::Endpoint;
 
 /// How one endpoint of an [`Issuer`](super::Issuer) answers: properly, or with a fault.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -7,16 +7,17 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 
 use super::behaviour::Faults;
-use super::endpoints::Paths;
+use super::endpoint::Paths;
 use super::introspection::{Introspection, IntrospectionAuth};
-use super::issuer::{Issuer, Shared};
+use super::issuer::Issuer;
 use super::keys::KeyRing;
 use super::request::Recorder;
 use super::server;
+use super::shared::Shared;
 use super::store::Store;
 use crate::clock::Clock;
 use crate::jose::Algorithm;
-use crate::scopes::Scopes;
+use crate::scope::Scopes;
 
 /// Settings of an [`Issuer`].
 #[derive(Clone)]

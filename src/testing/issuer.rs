@@ -1,20 +1,19 @@
+//! The handle of a running issuer.
+
 use std::fmt;
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
 
 use serde_json::Value;
 use tokio::task::AbortHandle;
 
-use super::behaviour::{Behaviour, Faults};
+use super::behaviour::Behaviour;
 use super::builder::IssuerBuilder;
-use super::endpoints::{Endpoint, Paths, metadata};
-use super::introspection::Introspection;
-use super::keys::KeyRing;
-use super::request::{RecordedRequest, Recorder};
-use super::store::Store;
+use super::endpoint::Endpoint;
+use super::endpoints::metadata;
+use super::request::RecordedRequest;
+use super::shared::Shared;
 use super::token::TokenBuilder;
-use crate::clock::Clock;
 
 /// A development authorization server on a loopback port: see the [module](super).
 ///
@@ -31,28 +30,6 @@ struct Running {
 impl Drop for Running {
     fn drop(&mut self) {
         self.server.abort();
-    }
-}
-
-/// What the server and its handles share.
-pub(super) struct Shared {
-    pub(super) url: String,
-    pub(super) paths: Paths,
-    pub(super) keys: KeyRing,
-    pub(super) faults: Faults,
-    pub(super) recorder: Recorder,
-    pub(super) clock: Clock,
-    pub(super) scopes_supported: Vec<String>,
-    pub(super) token_lifetime: Duration,
-    pub(super) introspection: Introspection,
-    /// The prefix of the tokens that the token endpoint issues, if they are opaque.
-    pub(super) opaque_tokens: Option<String>,
-    pub(super) store: Mutex<Store>,
-}
-
-impl Shared {
-    pub(super) fn store(&self) -> MutexGuard<'_, Store> {
-        self.store.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -93,6 +93,7 @@
 mod behaviour;
 mod body;
 mod builder;
+mod endpoint;
 mod endpoints;
 mod introspection;
 mod issuer;
@@ -101,12 +102,13 @@ mod origin;
 mod principal;
 mod request;
 mod server;
+mod shared;
 mod store;
 mod token;
 
 pub use self::behaviour::Behaviour;
 pub use self::builder::IssuerBuilder;
-pub use self::endpoints::Endpoint;
+pub use self::endpoint::Endpoint;
 pub use self::introspection::IntrospectionAuth;
 pub use self::issuer::Issuer;
 pub use self::principal::{insert_anonymous, insert_principal};

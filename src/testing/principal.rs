@@ -2,9 +2,10 @@ use std::sync::Arc;
 
 use http::Extensions;
 
-use crate::challenge::{Challenge, RefusalContext};
 use crate::clock::Clock;
-use crate::principal::{NoPrincipal, Principal};
+use crate::principal::Principal;
+use crate::refusal::NoPrincipal;
+use crate::refusal::{Challenge, RefusalContext};
 
 /// Puts `principal` where a layer puts it that accepted a credential, so that a handler can
 /// be tested without a layer.
@@ -27,7 +28,7 @@ use crate::principal::{NoPrincipal, Principal};
 /// ```
 pub fn insert_principal(extensions: &mut Extensions, principal: Principal) {
     extensions.remove::<NoPrincipal>();
-    extensions.insert(principal.with_context(&context()));
+    extensions.insert(principal.with_context(context()));
 }
 
 /// Marks a request as one that a layer let through without a credential: an exempt path,

@@ -6,7 +6,7 @@ use http::request::Parts;
 use http::{HeaderMap, Method};
 use url::form_urlencoded;
 
-use super::endpoints::Endpoint;
+use super::endpoint::Endpoint;
 
 /// The request an endpoint of an [`Issuer`](super::Issuer) was asked with: for tests of what
 /// a client sends.

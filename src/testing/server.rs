@@ -17,10 +17,11 @@ use tokio::time::{sleep, timeout};
 
 use super::behaviour::Behaviour;
 use super::body::Answer;
-use super::endpoints::{self, Endpoint};
-use super::issuer::Shared;
+use super::endpoint::Endpoint;
+use super::endpoints;
 use super::origin::is_foreign;
 use super::request::RecordedRequest;
+use super::shared::Shared;
 
 /// The most connections at once; others wait.
 const MAX_CONNECTIONS: usize = 4096;

@@ -6,8 +6,8 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
 
-use super::issuer::Shared;
 use super::keys::random_name;
+use super::shared::Shared;
 use crate::jose::Algorithm;
 
 /// Makes one token of an [`Issuer`](super::Issuer): a good access token

@@ -18,8 +18,8 @@ use tokio_test::{assert_pending, assert_ready, assert_ready_err, assert_ready_ok
 use tower::layer::util::Stack;
 use tower::limit::ConcurrencyLimitLayer;
 use tower::{BoxError, Layer, Service, ServiceBuilder, ServiceExt};
-use tower_mcp_auth::attempts::FailedAttemptsLayer;
 use tower_mcp_auth::auth::{Accepted, AuthLayer, Authenticate, Authentication, ResponseBody};
+use tower_mcp_auth::failed_attempts::FailedAttemptsLayer;
 use tower_mcp_auth::mcp::{
     MacKey, McpListsLayer, McpScopesLayer, McpStack, OriginLayer, RequestBody, ScopePolicy,
     SessionBindingLayer,

@@ -11,12 +11,12 @@ use std::time::Duration;
 use tracing::warn;
 
 use super::digest::Pepper;
-use super::provider::Memory;
+use super::memory::Memory;
 use super::set::KeySet;
 use crate::error::ConfigError;
-use crate::permissions::open_to_others;
+use crate::reload::watched::Place;
+use crate::secret::open_to_others;
 use crate::telemetry;
-use crate::watched::Place;
 
 pub(super) use self::watch::FileKeys;
 

@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use super::{KeyFile, understand, warn_of_others};
 use crate::api_key::digest::Pepper;
-use crate::api_key::provider::Memory;
+use crate::api_key::memory::Memory;
 use crate::error::ConfigError;
-use crate::watched::{Content, Watched};
+use crate::reload::watched::{Content, Watched};
 
 /// The keys of a file, as they were when it was last good.
 #[derive(Clone)]

@@ -19,10 +19,12 @@ use crate::api_key::entry::{Entry, Proof, is_same, refused};
 use crate::api_key::format::Shape;
 use crate::api_key::key::LENGTHS;
 use crate::api_key::{ApiKey, Pepper};
-use crate::asking::{Lane, Permits};
 use crate::clock::Clock;
-use crate::error::{AuthError, is_deceptive};
-use crate::telemetry::{NowAndThen, store};
+use crate::error::AuthError;
+use crate::telemetry::store;
+use crate::util::NowAndThen;
+use crate::util::is_deceptive;
+use crate::util::single_flight::{Lane, Permits};
 
 const TARGET: &str = "tower_mcp_auth";
 

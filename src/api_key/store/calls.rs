@@ -8,9 +8,9 @@ use tokio::sync::watch;
 
 use super::cache::StoreCache;
 use crate::api_key::entry::{Entry, Proof, refused_as};
-use crate::asking::Record;
 use crate::clock::Clock;
 use crate::error::AuthError;
+use crate::util::single_flight::Record;
 
 /// What requests learn from a question.
 #[derive(Clone)]

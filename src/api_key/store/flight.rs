@@ -9,8 +9,8 @@ use super::KeyLookup;
 use super::cache::StoreCache;
 use super::calls::Outcome;
 use crate::api_key::ApiKey;
-use crate::asking::Lane;
 use crate::clock::Clock;
+use crate::util::single_flight::Lane;
 
 /// What a question brought.
 pub(super) enum Landed {

@@ -7,7 +7,8 @@ use super::{McpLists, Show};
 use crate::error::ConfigError;
 use crate::mcp::ScopePolicy;
 use crate::mcp::once::Once;
-use crate::scopes::{AskedScopes, Scopes};
+use crate::requirement::AskedScopes;
+use crate::scope::Scopes;
 use crate::telemetry;
 
 /// The default for [`McpListsLayer::max_bytes`]: 4 MiB.

@@ -8,8 +8,8 @@ use tower_service::Service;
 
 use super::layer::Rule;
 use super::{ListsBody, ListsFuture, NoLists, View};
-use crate::principal::Caller;
 use crate::refusal;
+use crate::refusal::Caller;
 use crate::telemetry;
 
 /// The service made by a [`McpListsLayer`](super::McpListsLayer).

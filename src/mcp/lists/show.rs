@@ -1,7 +1,7 @@
 use serde::Deserialize;
 
 use crate::mcp::policy::Sight;
-use crate::principal::Caller;
+use crate::refusal::Caller;
 
 /// Which items a list shows of those that are not denied to everybody.
 ///

@@ -5,9 +5,9 @@ use tower_layer::Layer;
 use super::OriginService;
 use super::rules::Rules;
 use crate::auth::check_path;
-use crate::challenge::RefusalContext;
 use crate::clock::Clock;
 use crate::error::ConfigError;
+use crate::refusal::RefusalContext;
 use crate::telemetry::{self, DecisionRecord};
 
 /// The layer that refuses requests meant for another host, or sent by a page of another

@@ -6,7 +6,8 @@ use http::{HeaderMap, HeaderValue, Method};
 use super::authority::{Authority, Origin, default_port};
 use crate::auth::is_public;
 use crate::credential::RequestHead;
-use crate::error::{AuthError, ConfigError, quoted, repeated};
+use crate::error::{AuthError, ConfigError};
+use crate::util::{quoted, repeated};
 
 /// Where protected resource metadata lives (RFC 9728 section 3).
 const METADATA: &str = "/.well-known/oauth-protected-resource";

@@ -10,7 +10,7 @@ use super::future::ResponseFuture;
 use super::layer::State;
 use crate::auth::ResponseBody;
 use crate::credential::RequestHead;
-use crate::readiness;
+use crate::gate::readiness;
 use crate::refusal::{Answer, refuse};
 use crate::telemetry::{Case, Stage};
 

@@ -1,20 +1,14 @@
 //! What a policy tells clients of.
 
 use super::{Item, ScopePolicy, Table, Unlisted};
-use crate::mcp::scopes::McpScopesLayer;
-use crate::scopes::{AskedScopes, Needs, Scopes, to_announce};
+use crate::requirement::{AskedScopes, Needs, to_announce};
+use crate::scope::Scopes;
 
 impl From<&ScopePolicy> for AskedScopes {
     /// The scopes of all rules, but for those that deny, and but for what a
     /// [`check`](super::ScopePolicyBuilder::check) may ask for.
     fn from(policy: &ScopePolicy) -> Self {
         policy.table.asked()
-    }
-}
-
-impl From<&McpScopesLayer> for AskedScopes {
-    fn from(layer: &McpScopesLayer) -> Self {
-        Self::from(layer.policy())
     }
 }
 

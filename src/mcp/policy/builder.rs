@@ -7,7 +7,8 @@ use super::call::{Call, Decision};
 use super::pattern::Pattern;
 use super::{Item, ScopePolicy, Table, Unlisted};
 use crate::error::ConfigError;
-use crate::scopes::{IncludeGranted, Needs, ScopeHierarchy};
+use crate::requirement::{Needs, ScopeHierarchy};
+use crate::scopes::IncludeGranted;
 
 /// Makes a [`ScopePolicy`]; each setter takes scopes as [`Needs`] does.
 ///

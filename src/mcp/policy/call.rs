@@ -5,7 +5,7 @@ use crate::error::AuthError;
 use crate::json::JsonValue;
 use crate::mcp::operation::{MAX_DEPTH, Message, Target};
 use crate::principal::Principal;
-use crate::scopes::Needs;
+use crate::requirement::Needs;
 
 /// The largest arguments a [`Call`] reads. A value in memory can be many times its text.
 const MAX_ARGUMENTS: usize = 1024 * 1024;

@@ -16,9 +16,12 @@ use self::call::Call as TheCall;
 use self::rules::{Found, Rules};
 use super::operation::{Kind, Message, Target};
 use crate::credential::RequestHead;
-use crate::error::{AuthError, quoted};
-use crate::principal::Caller;
-use crate::scopes::{IncludeGranted, Needs, ScopeHierarchy, Scopes, Verdict, refused};
+use crate::error::AuthError;
+use crate::refusal::Caller;
+use crate::requirement::{Needs, ScopeHierarchy, Verdict};
+use crate::scope::Scopes;
+use crate::scopes::{IncludeGranted, refused};
+use crate::util::quoted;
 
 pub use self::builder::ScopePolicyBuilder;
 pub use self::call::{Call, Decision};

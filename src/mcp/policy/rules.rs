@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use super::pattern::{Form, Pattern};
 use super::uri::{canonical, head};
 use crate::error::ConfigError;
-use crate::scopes::Needs;
+use crate::requirement::Needs;
 
 /// The rules of one kind: for methods, tools, prompts or resources.
 #[derive(Clone, Debug, Default)]

@@ -6,8 +6,9 @@ use serde::{Deserialize, Deserializer};
 
 use super::{ScopePolicy, Unlisted};
 use crate::error::ConfigError;
-use crate::scopes::map::UniqueMap;
-use crate::scopes::{IncludeGranted, Needs, ScopeHierarchy};
+use crate::requirement::UniqueMap;
+use crate::requirement::{Needs, ScopeHierarchy};
+use crate::scopes::IncludeGranted;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, default)]

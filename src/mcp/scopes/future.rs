@@ -14,13 +14,13 @@ use super::layer::Rule;
 use crate::auth::{EndOfStream, ResponseBody};
 use crate::credential::RequestHead;
 use crate::error::AuthError;
+use crate::gate::readiness;
 use crate::mcp::RequestBody;
 use crate::mcp::body::{ReadBody, Reading};
 use crate::mcp::lists::NoLists;
 use crate::mcp::unanswered::Unanswered;
-use crate::observe::Observed;
-use crate::principal::Caller;
-use crate::readiness;
+use crate::refusal::Caller;
+use crate::refusal::Observed;
 use crate::refusal::{Answer, Outcome, refuse};
 
 pin_project! {

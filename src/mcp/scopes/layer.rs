@@ -7,6 +7,7 @@ use super::McpScopes;
 use crate::error::ConfigError;
 use crate::mcp::ScopePolicy;
 use crate::mcp::once::Once;
+use crate::requirement::AskedScopes;
 
 /// The default for [`McpScopesLayer::max_body_bytes`]: 4 MiB.
 const MAX_BODY_BYTES: usize = 4 * 1024 * 1024;
@@ -101,5 +102,11 @@ impl<S> Layer<S> for McpScopesLayer {
             inner,
             rule: Arc::clone(&self.rule),
         }
+    }
+}
+
+impl From<&McpScopesLayer> for AskedScopes {
+    fn from(layer: &McpScopesLayer) -> Self {
+        Self::from(layer.policy())
     }
 }

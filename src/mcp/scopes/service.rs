@@ -12,15 +12,15 @@ use super::layer::Rule;
 use crate::auth::ResponseBody;
 use crate::credential::RequestHead;
 use crate::error::AuthError;
+use crate::gate::readiness;
 use crate::mcp::RequestBody;
 use crate::mcp::body::Reading;
 use crate::mcp::headers;
 use crate::mcp::operation::{Message, Messages};
 use crate::mcp::unanswered::Unanswered;
-use crate::principal::Caller;
-use crate::readiness;
+use crate::refusal::Caller;
 use crate::refusal::{self, Answer, Outcome, refuse_or_observe};
-use crate::scopes::AskedScopes;
+use crate::requirement::AskedScopes;
 use crate::telemetry::{self, Case, Stage};
 
 /// The service made by a [`McpScopesLayer`](super::McpScopesLayer).

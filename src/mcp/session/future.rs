@@ -12,8 +12,8 @@ use super::layer::SESSION_ID;
 use crate::auth::ResponseBody;
 use crate::error::AuthError;
 use crate::mcp::key::Owner;
-use crate::observe::Observed;
 use crate::principal::Principal;
+use crate::refusal::Observed;
 use crate::refusal::{self, Answer};
 use crate::telemetry;
 

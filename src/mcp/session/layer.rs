@@ -6,10 +6,11 @@ use tower_layer::Layer;
 use super::SessionBindingService;
 use super::bind::Binder;
 use crate::credential::trim;
-use crate::error::{AuthError, ConfigError, quoted};
+use crate::error::{AuthError, ConfigError};
 use crate::mcp::headers;
 use crate::mcp::key::{Keyring, MacKey, Owner};
 use crate::principal::Principal;
+use crate::util::quoted;
 
 pub(super) const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");

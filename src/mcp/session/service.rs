@@ -10,8 +10,8 @@ use super::bind::{self, Binder};
 use super::future::{Opened, ResponseFuture};
 use crate::auth::ResponseBody;
 use crate::credential::RequestHead;
-use crate::principal::Caller;
-use crate::readiness;
+use crate::gate::readiness;
+use crate::refusal::Caller;
 use crate::refusal::{self, Answer, Outcome, refuse_or_observe};
 use crate::telemetry::{self, Case, Stage};
 

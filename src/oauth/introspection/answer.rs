@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use serde_json::{Map, Number, Value};
 
-use crate::error::{AuthError, quoted};
-use crate::jose::{
-    Claims, Mark, Proven, ScopeClaim, TokenProfile, is_other_kind, mismatch, wrong_kind,
-};
+use crate::error::AuthError;
 use crate::oauth::remembered::Entry;
 use crate::principal::{Holder, Identity, Principal};
-use crate::scopes::Scopes;
+use crate::scope::Scopes;
+use crate::token::{
+    Claims, Mark, Proven, ScopeClaim, TokenProfile, is_other_kind, mismatch, wrong_kind,
+};
+use crate::util::quoted;
 
 /// What vouches for a token before anybody is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,9 +10,9 @@ use super::answer::{Active, Good, Judged};
 use super::pauses::Pauses;
 use super::rate::Rate;
 use super::store::{Introspector, unavailable};
-use crate::asking::{Lane, Record};
 use crate::error::AuthError;
 use crate::oauth::remembered::Entry;
+use crate::util::single_flight::{Lane, Record};
 
 /// What requests learn from a call.
 #[derive(Clone)]

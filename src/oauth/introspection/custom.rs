@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use crate::error::quoted;
-use crate::jose::object;
+use crate::json::object;
 use crate::oauth::fetch::{Fetch, FetchError};
+use crate::util::quoted;
 
 /// Asks an authorization server that does not speak
 /// [RFC 7662](https://www.rfc-editor.org/rfc/rfc7662) about a token: with a `GET` to its

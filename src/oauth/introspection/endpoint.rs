@@ -17,10 +17,11 @@ use super::custom::{IntrospectionAnswer, IntrospectionError, Kind};
 use super::oauth_error::names_us;
 use super::signed::Signed;
 use crate::clock::Clock;
-use crate::jose;
+use crate::json;
 use crate::oauth::discovery::{self, Wanted};
 use crate::oauth::fetch::Fetch;
-use crate::oauth::keys::{KeyLimits, http_date};
+use crate::oauth::key_limits::KeyLimits;
+use crate::oauth::keys::http_date;
 use crate::oauth::url::{UrlPolicy, is_loopback};
 
 /// How long a place found by discovery is used before it is looked up again.
@@ -210,7 +211,7 @@ impl Endpoint {
         check_media_type(response.headers(), expected, self.signed.is_some())?;
         let said = match &self.signed {
             Some(signed) => signed.open(body, self.clock.now()).await,
-            None => jose::object(body),
+            None => json::object(body),
         };
         let said = said.map_err(|why| unreadable(format!("the answer: {why}")))?;
         if !said.contains_key("active") {
@@ -302,6 +303,6 @@ fn check_media_type(
     }
     Err(unreadable(format!(
         "the answer is {}, and not {expected}",
-        crate::error::quoted(media_type)
+        crate::util::quoted(media_type)
     )))
 }

@@ -11,10 +11,11 @@ use super::calls::{Landed, Outcome};
 use super::custom::{IntrospectionAnswer, IntrospectionError, Kind, Said};
 use super::pauses::About;
 use super::store::{Introspector, REFUSED, Source, Trouble, unavailable};
-use crate::asking::Lane;
-use crate::error::{AuthError, is_deceptive};
+use crate::error::AuthError;
 use crate::oauth::fetch::{Fetch, OnFreshConnections};
 use crate::oauth::token_cache::TokenDigest;
+use crate::util::is_deceptive;
+use crate::util::single_flight::Lane;
 
 const TARGET: &str = "tower_mcp_auth";
 

@@ -6,14 +6,14 @@ use http::Response;
 use http::header::WWW_AUTHENTICATE;
 use serde_json::Value;
 
-use crate::jose;
+use crate::json;
 
 /// The errors that speak of who asks, and of nothing else.
 const OURS: [&str; 2] = ["invalid_client", "unauthorized_client"];
 
 /// Whether an answer says that it does not accept who asks.
 pub(super) fn names_us(response: &Response<Bytes>) -> bool {
-    let in_body = || match jose::object(response.body()) {
+    let in_body = || match json::object(response.body()) {
         Ok(members) => matches!(members.get("error"), Some(Value::String(error)) if is_ours(error)),
         Err(_) => false,
     };

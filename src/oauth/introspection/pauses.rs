@@ -6,9 +6,9 @@
 
 use std::time::Duration;
 
-use crate::asking::Lane;
 use crate::oauth::keys::jitter;
 use crate::oauth::token_cache::TokenDigest;
+use crate::util::single_flight::Lane;
 
 /// How long calls pause when the server is not reached: at first, and, doubling, at most.
 const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(15));

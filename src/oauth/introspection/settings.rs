@@ -6,7 +6,7 @@ use super::custom::Introspect;
 use super::limits::Limits;
 use crate::error::ConfigError;
 use crate::jose::{SigningKey, TokenLimits};
-use crate::scopes::Scopes;
+use crate::scope::Scopes;
 use crate::telemetry;
 
 /// How an authorization server is asked about its tokens
@@ -94,7 +94,7 @@ impl Introspection {
         let endpoint = endpoint.into();
         crate::oauth::url::parse("introspection", &endpoint)?;
         let wanted = "write `Introspection::discovered()`, and the endpoint is found there";
-        crate::well_known::refuse_as("introspection", &endpoint, wanted)?;
+        crate::token::well_known::refuse_as("introspection", &endpoint, wanted)?;
         Ok(Self::with_place(Place::At(endpoint.into())))
     }
 

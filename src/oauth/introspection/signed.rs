@@ -6,11 +6,10 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use crate::error::AuthError;
-use crate::jose::{
-    Claims, Compact, HeaderBuffer, PayloadBuffer, ScopeClaim, TokenLimits, TokenProfile, Typ,
-    mismatch, object,
-};
+use crate::jose::{Compact, HeaderBuffer, PayloadBuffer, TokenLimits, Typ};
+use crate::json::object;
 use crate::oauth::keys::{KeyHint, KeyStore, Lookup, Waited};
+use crate::token::{Claims, ScopeClaim, TokenProfile, mismatch};
 
 /// What signed answers must be.
 pub(super) struct Signed {

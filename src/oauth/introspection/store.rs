@@ -15,16 +15,17 @@ use super::endpoint::Endpoint;
 use super::flight::Launch;
 use super::limits::Limits;
 use super::settings::{Introspection, JwtIntrospection};
-use crate::asking::{Lane, Permits};
 use crate::clock::Clock;
-use crate::digest::{ByDigest, sha256};
+use crate::crypto::{ByDigest, sha256};
 use crate::error::AuthError;
-use crate::jose::TokenProfile;
 use crate::oauth::fetch::Fetch;
 use crate::oauth::presented::Presented;
 use crate::oauth::remembered::{Entry, Remembered};
 use crate::oauth::token_cache::TokenDigest;
-use crate::telemetry::{CallEnd, IntrospectionMeter, NowAndThen};
+use crate::telemetry::{CallEnd, IntrospectionMeter};
+use crate::token::TokenProfile;
+use crate::util::NowAndThen;
+use crate::util::single_flight::{Lane, Permits};
 
 /// How long a token is known after it was answered active: its answer is not used any more,
 /// but it is told from those that never were good.

@@ -10,13 +10,16 @@ use super::endpoint::Endpoint;
 use super::settings::{Introspection, JwtIntrospection, Place};
 use super::signed::Signed;
 use super::store::{Introspector, Source};
-use crate::digest::sha256;
+use crate::clock::Clock;
+use crate::crypto::sha256;
 use crate::error::ConfigError;
-use crate::jose::{Audience, TokenLimits, TokenProfile};
+use crate::jose::TokenLimits;
 use crate::oauth::ProtectedResource;
+use crate::oauth::fetch::Fetch;
+use crate::oauth::key_limits::KeyLimits;
 use crate::oauth::keys::KeyStore;
-use crate::oauth::trusted::Network;
 use crate::oauth::url::{UrlPolicy, is_loopback};
+use crate::token::{Audience, TokenProfile};
 
 /// The server that is asked, and the resource on whose behalf.
 pub(in crate::oauth) struct Own<'a> {
@@ -24,6 +27,9 @@ pub(in crate::oauth) struct Own<'a> {
     pub(in crate::oauth) keys: &'a Arc<KeyStore>,
     pub(in crate::oauth) policy: UrlPolicy,
     pub(in crate::oauth) resource: &'a ProtectedResource,
+    pub(in crate::oauth) fetch: Arc<dyn Fetch>,
+    pub(in crate::oauth) clock: Clock,
+    pub(in crate::oauth) key_limits: KeyLimits,
 }
 
 impl Introspection {
@@ -109,7 +115,6 @@ impl Introspection {
         self,
         own: Own<'_>,
         any_audience: bool,
-        network: Network,
     ) -> Result<Introspector, ConfigError> {
         // What answers must fit.
         let mut profile = own.profile.clone();
@@ -128,15 +133,15 @@ impl Introspection {
             ..profile.clone()
         });
         let label = Arc::clone(&own.keys.origin.label);
-        let source = self.source(own, &network);
-        let Network { fetch, clock, .. } = network;
+        let (fetch, clock) = (Arc::clone(&own.fetch), own.clock.clone());
+        let source = self.source(own);
         let mut introspector = Introspector::new(&label, self, source, profile, fetch, clock);
         introspector.without_audience = without_audience;
         Ok(introspector)
     }
 
     /// Who is asked, with all that needs.
-    fn source(&self, own: Own<'_>, network: &Network) -> Source {
+    fn source(&self, own: Own<'_>) -> Source {
         let at = match &self.place {
             Place::Custom(custom) => return Source::Custom(Arc::clone(custom)),
             Place::At(endpoint) => Some(endpoint.clone()),
@@ -160,9 +165,9 @@ impl Introspection {
             client_auth,
             signed,
             max_answer_bytes: self.limits.max_answer_bytes,
-            key_limits: network.key_limits.clone(),
+            key_limits: own.key_limits,
             discovery_deadline: self.limits.timeout / 2,
-            clock: network.clock.clone(),
+            clock: own.clock,
             found: Mutex::default(),
         }))
     }

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::KeySet;
 use super::budget::Budget;
-use super::{KeyLimits, KeySet};
 use crate::clock::Moment;
+use crate::oauth::key_limits::KeyLimits;
 
 #[derive(Debug)]
 pub(super) struct Attempts {

@@ -11,11 +11,12 @@ use super::attempts::{Attempts, InFlight, Place};
 use super::freshness::lifetime;
 use super::jwks;
 use super::store::{KeyStore, Need};
-use super::{KeyLimits, KeySet, Origin, Source, Times};
-use crate::error::is_deceptive;
+use super::{KeySet, Origin, Source, Times};
 use crate::jose::VerifyingKey;
 use crate::oauth::discovery::{self, Wanted};
 use crate::oauth::fetch::get;
+use crate::oauth::key_limits::KeyLimits;
+use crate::util::is_deceptive;
 
 /// How much of a failure's text is kept, in characters.
 const MAX_FAILURE: usize = 1024;

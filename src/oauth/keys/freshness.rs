@@ -5,8 +5,9 @@ use std::time::Duration;
 use http::HeaderMap;
 use http::header::{AGE, CACHE_CONTROL};
 
-use super::limits::LEAST_LIFETIME;
-use super::{KeyLimits, Times};
+use super::Times;
+use crate::oauth::key_limits::KeyLimits;
+use crate::oauth::key_limits::LEAST_LIFETIME;
 
 /// The lifetime of a response that arrived at `now`.
 pub(super) fn lifetime(headers: &HeaderMap, now: Duration, limits: &KeyLimits) -> Duration {

@@ -3,9 +3,10 @@
 use serde_json::{Map, Value};
 use tracing::{debug, warn};
 
-use crate::error::quoted;
-use crate::jose::{Algorithm, JwkParts, KeySource, PublicKey, VerifyingKey, crowded, object};
+use crate::jose::{Algorithm, JwkParts, KeySource, PublicKey, VerifyingKey, crowded};
+use crate::json::object;
 use crate::json::{Fault, Scanner};
+use crate::util::quoted;
 
 /// Members and elements inside one another, the set itself included.
 const MAX_DEPTH: u32 = 32;

@@ -10,12 +10,14 @@ use tokio::sync::watch;
 use super::attempts::Attempts;
 use super::together::Together;
 use super::waiting::{self, Waited, Waiting};
-use super::{KeyHealth, KeyLimits, KeySet, Origin, Source, Times};
+use super::{KeyHealth, KeySet, Origin, Source, Times};
 use crate::clock::Clock;
 use crate::error::{AuthError, ConfigError};
 use crate::jose::{self, Algorithm, Candidates, VerifyingKey};
 use crate::oauth::fetch::Fetch;
-use crate::telemetry::{KeysMeter, NowAndThen};
+use crate::oauth::key_limits::KeyLimits;
+use crate::telemetry::KeysMeter;
+use crate::util::NowAndThen;
 
 /// The keys of one issuer.
 #[derive(Debug)]

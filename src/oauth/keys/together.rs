@@ -4,9 +4,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use super::KeyLimits;
 use super::budget::Budget;
 use super::store::KeyStore;
+use crate::oauth::key_limits::KeyLimits;
 
 #[derive(Debug)]
 pub(in crate::oauth) struct Together {

@@ -112,7 +112,7 @@ fn read(body: &[u8]) -> Result<IntrospectionAnswer, IntrospectionError> {
     if body.len() > MAX_ANSWER {
         return Err(unusable("the answer is too large"));
     }
-    let mut said: Map<String, Value> = crate::jose::object(body).map_err(|why| unusable(&why))?;
+    let mut said: Map<String, Value> = crate::json::object(body).map_err(|why| unusable(&why))?;
     // Numbers come as strings here.
     let exp = match said.get("exp") {
         Some(Value::String(exp)) => exp.parse::<u64>().ok(),

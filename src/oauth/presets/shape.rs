@@ -2,9 +2,11 @@
 
 use std::borrow::Cow;
 
-use crate::error::{ConfigError, repeated};
-use crate::jose::{Algorithm, Quirks, Required, ScopeClaim};
+use crate::error::ConfigError;
+use crate::jose::Algorithm;
 use crate::oauth::AuthorizationServer;
+use crate::token::{Quirks, Required, ScopeClaim};
+use crate::util::repeated;
 
 /// What is known of a provider's tokens beforehand. Nothing here can weaken a server: issuer
 /// and audience are not in it.
@@ -113,7 +115,7 @@ pub(super) fn segment<'s>(setting: &'static str, segment: &'s str) -> Result<&'s
 /// The URL of a server of one's own, without the slash at its end.
 pub(super) fn base<'b>(setting: &'static str, base: &'b str) -> Result<&'b str, ConfigError> {
     crate::oauth::url::parse(setting, base)?;
-    crate::well_known::refuse_as_issuer(setting, base)?;
+    crate::token::well_known::refuse_as_issuer(setting, base)?;
     if base.contains('?') {
         return Err(ConfigError::new(
             setting,

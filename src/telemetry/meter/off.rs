@@ -1,5 +1,5 @@
 use crate::clock::Clock;
-use crate::telemetry::decision::DecisionRecord;
+use crate::telemetry::record::DecisionRecord;
 
 pub(in crate::telemetry) const IS_ON: bool = false;
 

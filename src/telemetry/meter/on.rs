@@ -8,8 +8,8 @@ use arc_swap::ArcSwap;
 use metrics::{IntoF64, Key, Label, Level, Metadata, Recorder, with_recorder};
 
 use crate::clock::Clock;
-use crate::telemetry::decision::{DecisionRecord, Outcome, Stage};
 use crate::telemetry::metrics as names;
+use crate::telemetry::record::{DecisionRecord, Outcome, Stage};
 
 static METADATA: Metadata<'static> =
     Metadata::new("tower_mcp_auth", Level::INFO, Some(module_path!()));

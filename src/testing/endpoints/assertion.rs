@@ -2,9 +2,11 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
 
-use super::super::issuer::Shared;
-use super::{Endpoint, OAuthError};
-use crate::jose::{Algorithm, Compact, PayloadBuffer, PublicKey, TokenLimits, object};
+use super::super::endpoint::Endpoint;
+use super::super::shared::Shared;
+use super::OAuthError;
+use crate::jose::{Algorithm, Compact, PayloadBuffer, PublicKey, TokenLimits};
+use crate::json::object;
 
 /// `client_assertion_type` (RFC 7523 section 2.2).
 pub(super) const TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";

@@ -6,8 +6,8 @@ use http::request::Parts;
 use http::{Method, Response, StatusCode};
 use url::Url;
 
-use super::super::issuer::Shared;
 use super::super::keys::random_name;
+use super::super::shared::Shared;
 use super::super::store::{Code, Grant};
 use super::OAuthError;
 use super::client::may_redirect;

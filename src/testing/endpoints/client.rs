@@ -4,7 +4,8 @@ use http::header::{self, HeaderMap};
 use subtle::ConstantTimeEq;
 use url::Url;
 
-use super::super::issuer::Shared;
+use super::super::origin::is_loopback;
+use super::super::shared::Shared;
 use super::super::store::Client;
 use super::OAuthError;
 use super::form::Form;
@@ -117,15 +118,4 @@ fn is_same_but_for_the_port(registered: &str, asked: &Url) -> bool {
         && is_loopback(asked)
         && registered.set_port(asked.port()).is_ok()
         && registered == *asked
-}
-
-/// Whether a URL is http or https on a loopback address or `localhost`.
-pub(in super::super) fn is_loopback(url: &Url) -> bool {
-    let is_loopback_host = match url.host() {
-        Some(url::Host::Domain(name)) => name.eq_ignore_ascii_case("localhost"),
-        Some(url::Host::Ipv4(address)) => address.is_loopback(),
-        Some(url::Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    };
-    is_loopback_host && matches!(url.scheme(), "http" | "https")
 }

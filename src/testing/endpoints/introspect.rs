@@ -6,12 +6,12 @@ use http::request::Parts;
 use http::{Response, StatusCode};
 use serde_json::{Map, Value, json};
 
-use super::super::issuer::Shared;
+use super::super::shared::Shared;
 use super::super::token::TokenBuilder;
 use super::form::Form;
 use super::introspect_client::authenticate;
 use super::{OAuthError, no_store, respond};
-use crate::jose::object;
+use crate::json::object;
 
 /// The media type of signed answers (RFC 9701 section 5).
 const SIGNED: &str = "application/token-introspection+jwt";

@@ -2,7 +2,7 @@ use http::header::{self, HeaderMap};
 use subtle::ConstantTimeEq;
 
 use super::super::introspection::Method;
-use super::super::issuer::Shared;
+use super::super::shared::Shared;
 use super::OAuthError;
 use super::assertion;
 use super::client::basic;

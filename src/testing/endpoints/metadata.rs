@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
-use super::super::issuer::Shared;
-use super::Endpoint;
+use super::super::endpoint::Endpoint;
+use super::super::shared::Shared;
 use super::assertion::ASSERTION_ALGORITHMS;
 use crate::jose::Algorithm;
 

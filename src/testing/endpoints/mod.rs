@@ -7,7 +7,6 @@ mod form;
 mod introspect;
 mod introspect_client;
 pub(super) mod metadata;
-mod paths;
 mod register;
 mod token;
 
@@ -16,93 +15,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::header::{self, HeaderValue};
 use http::request::Parts;
-use http::{Method, Response, StatusCode};
+use http::{Response, StatusCode};
 use serde_json::{Value, json};
 
-pub(super) use self::client::is_loopback;
-pub(super) use self::paths::Paths;
-use super::issuer::Shared;
-
-/// An endpoint of an [`Issuer`](super::Issuer).
-///
-/// An issuer without a path has each metadata document in one place only: it counts as
-/// [`OAuthMetadata`](Self::OAuthMetadata) and [`OidcMetadata`](Self::OidcMetadata).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Endpoint {
-    /// `/.well-known/oauth-authorization-server/tenant`: RFC 8414, the path inserted.
-    OAuthMetadata,
-    /// `/tenant/.well-known/oauth-authorization-server`: not in a standard, and common.
-    OAuthMetadataAppended,
-    /// `/.well-known/openid-configuration/tenant`: RFC 8414 section 5.
-    OidcMetadataInserted,
-    /// `/tenant/.well-known/openid-configuration`: OpenID Connect Discovery.
-    OidcMetadata,
-    /// The key set.
-    Jwks,
-    /// The token endpoint.
-    Token,
-    /// The authorization endpoint, which approves everything.
-    Authorize,
-    /// Dynamic client registration (RFC 7591).
-    Register,
-    /// Token introspection (RFC 7662), for those whom
-    /// [`introspection_auth`](super::IssuerBuilder::introspection_auth) lets ask.
-    Introspect,
-}
-
-impl Endpoint {
-    pub(super) const COUNT: usize = Self::ALL.len();
-    /// In the order of their discriminants. The appended OpenID place is asked for before
-    /// the inserted one; without a path they are the same.
-    pub(super) const ALL: [Self; 9] = [
-        Self::OAuthMetadata,
-        Self::OAuthMetadataAppended,
-        Self::OidcMetadataInserted,
-        Self::OidcMetadata,
-        Self::Jwks,
-        Self::Token,
-        Self::Authorize,
-        Self::Register,
-        Self::Introspect,
-    ];
-
-    fn is_document(self) -> bool {
-        matches!(
-            self,
-            Self::OAuthMetadata
-                | Self::OAuthMetadataAppended
-                | Self::OidcMetadataInserted
-                | Self::OidcMetadata
-                | Self::Jwks
-        )
-    }
-
-    /// Whether browsers fetch it, so that it needs CORS; the authorization endpoint is
-    /// navigated to, and introspection is for servers.
-    pub(super) fn is_for_scripts(self) -> bool {
-        !matches!(self, Self::Authorize | Self::Introspect)
-    }
-
-    pub(super) fn methods(self) -> HeaderValue {
-        HeaderValue::from_static(if self.is_document() {
-            "GET, HEAD, OPTIONS"
-        } else if self == Self::Authorize {
-            "GET, POST, OPTIONS"
-        } else {
-            "POST, OPTIONS"
-        })
-    }
-
-    fn takes(self, method: &Method) -> bool {
-        match *method {
-            Method::GET => self.is_document() || self == Self::Authorize,
-            Method::HEAD => self.is_document(),
-            Method::POST => !self.is_document(),
-            _ => false,
-        }
-    }
-}
+use super::endpoint::Endpoint;
+use super::shared::Shared;
 
 /// The proper answer.
 pub(super) fn answer(

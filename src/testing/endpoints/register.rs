@@ -1,12 +1,12 @@
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 
-use super::super::issuer::Shared;
 use super::super::keys::random_name;
+use super::super::shared::Shared;
 use super::super::store::Client;
 use super::OAuthError;
 use super::client::is_redirect_uri;
-use crate::jose::object;
+use crate::json::object;
 
 /// The most redirect URIs of one client.
 const MAX_REDIRECT_URIS: usize = 32;

@@ -6,15 +6,15 @@ use http::StatusCode;
 use http::request::Parts;
 use serde_json::{Value, json};
 
-use super::super::issuer::Shared;
 use super::super::keys::random_name;
+use super::super::shared::Shared;
 use super::super::store::Grant;
 use super::super::token::TokenBuilder;
 use super::OAuthError;
 use super::client::{Caller, authenticate};
 use super::form::Form;
-use crate::digest::sha256;
-use crate::scopes::Scopes;
+use crate::crypto::sha256;
+use crate::scope::Scopes;
 
 /// Who approves at the authorization endpoint.
 pub(super) const SUBJECT: &str = "alice";

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use self::backend::{PROVIDER, Private};
 pub(super) use self::ring::KeyRing;
-use crate::digest::sha256;
+use crate::crypto::sha256;
 use crate::jose::{Algorithm, KeySource, PublicKey, VerifyingKey};
 
 /// Why there is no key, or no signature.

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use serde_json::{Value, json};
-use tower_mcp_auth::attempts::FailedAttemptsLayer;
 use tower_mcp_auth::config::{Config, json_schema};
+use tower_mcp_auth::failed_attempts::FailedAttemptsLayer;
 
 use crate::config::{KEY, RESOURCE, SECRET};
 

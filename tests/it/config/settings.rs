@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
-use tower_mcp_auth::attempts::FailedAttemptsLayer;
 use tower_mcp_auth::auth::{AuthLayer, SseEndpoints};
+use tower_mcp_auth::failed_attempts::FailedAttemptsLayer;
 use tower_mcp_auth::jose::{Algorithm, Secret, SigningKey};
 use tower_mcp_auth::jwt::JwtLayerBuilder;
 use tower_mcp_auth::mcp::{

@@ -61,7 +61,7 @@ async fn empty<B>(
 /// Or a detector that goes by the status would see a success.
 #[tokio::test]
 async fn refusals_have_the_http_form_unless_the_configuration_says_otherwise() {
-    use tower_mcp_auth::attempts::FailedAttemptsLayer;
+    use tower_mcp_auth::failed_attempts::FailedAttemptsLayer;
 
     for (auth, attempts, in_grpc) in [
         (json!({}), json!({}), [false, false]),
@@ -241,7 +241,7 @@ async fn a_whole_stack() {
 #[test]
 fn a_section_that_nothing_was_made_of_is_told() {
     use common::trace;
-    use tower_mcp_auth::attempts::FailedAttemptsLayer;
+    use tower_mcp_auth::failed_attempts::FailedAttemptsLayer;
 
     let value = json!({
         "resource": RESOURCE,

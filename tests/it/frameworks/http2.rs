@@ -10,7 +10,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tower::Layer;
-use tower_mcp_auth::attempts::FailedAttemptsLayer;
+use tower_mcp_auth::failed_attempts::FailedAttemptsLayer;
 use tower_mcp_auth::mcp::{McpStack, OriginLayer};
 
 use common::hs256_layer;

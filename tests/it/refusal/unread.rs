@@ -16,8 +16,8 @@ use tokio::sync::mpsc;
 use tokio_test::{assert_pending, assert_ready, task};
 use tower::{Layer, Service, ServiceExt};
 use tower_mcp_auth::AuthError;
-use tower_mcp_auth::attempts::FailedAttemptsLayer;
 use tower_mcp_auth::auth::{AuthLayer, Authentication};
+use tower_mcp_auth::failed_attempts::FailedAttemptsLayer;
 use tower_mcp_auth::mcp::{MacKey, McpScopesLayer, OriginLayer, ScopePolicy, SessionBindingLayer};
 use tower_mcp_auth::scopes::RequireScopesLayer;
 

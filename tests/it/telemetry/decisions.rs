@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use http::Method;
 use tower::ServiceBuilder;
-use tower_mcp_auth::attempts::FailedAttemptsLayer;
+use tower_mcp_auth::failed_attempts::FailedAttemptsLayer;
 use tower_mcp_auth::jose::Secret;
 use tower_mcp_auth::mcp::{McpScopesLayer, OriginLayer, ScopePolicy};
 use tower_mcp_auth::scopes::RequireScopesLayer;

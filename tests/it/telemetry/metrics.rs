@@ -15,7 +15,7 @@ use http_body_util::{BodyExt, Full};
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 use tower::{Layer, ServiceBuilder, ServiceExt, service_fn};
 use tower_mcp_auth::api_key::{ApiKey, ApiKeyStore, FindingKey, KeyLookup, StoredKeys};
-use tower_mcp_auth::attempts::FailedAttemptsLayer;
+use tower_mcp_auth::failed_attempts::FailedAttemptsLayer;
 use tower_mcp_auth::mcp::{
     MacKey, McpListsLayer, McpScopesLayer, OriginLayer, ScopePolicy, SessionBindingLayer,
 };

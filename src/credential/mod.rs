@@ -1,0 +1,355 @@
+//! The one credential of a request.
+//!
+//! A credential is read from a header and from nowhere else. What makes a request
+//! ambiguous (two credentials, the same header twice) or leaks a credential (a query
+//! string) is refused here, before any provider is asked.
+
+mod header_name;
+mod location;
+mod query;
+mod slips;
+
+use std::fmt;
+
+use http::request::Parts;
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version};
+
+pub(crate) use self::header_name::check as check_header_name;
+pub use self::location::Location;
+pub(crate) use self::query::QueryNames;
+pub(crate) use self::slips::{looks_like_jwt, stands_for_nothing};
+use crate::error::AuthError;
+
+/// A credential as it was presented: its characters are good, and nothing else is known of
+/// it.
+///
+/// Where a provider [checks them itself](crate::auth::Authenticate::checks_credentials), they
+/// are good after [`check`](Self::check).
+///
+/// `Debug` does not print it.
+#[derive(Clone, Copy)]
+pub struct Credential<'a> {
+    location: &'a Location,
+    value: &'a [u8],
+}
+
+impl<'a> Credential<'a> {
+    /// The credential itself: one or more characters of RFC 6750's `b64token`. Empty where it
+    /// was not checked, and is not even text.
+    pub fn value(&self) -> &'a str {
+        std::str::from_utf8(self.value).unwrap_or_default()
+    }
+
+    /// Checks that it is a `b64token` ([RFC 6750 section 2.1]), which the layer has done
+    /// already for providers that do not say otherwise.
+    ///
+    /// # Errors
+    /// It is not: 400 `malformed_credential`.
+    ///
+    /// [RFC 6750 section 2.1]: https://www.rfc-editor.org/rfc/rfc6750#section-2.1
+    pub fn check(&self) -> Result<(), AuthError> {
+        if is_b64token(self.value) {
+            return Ok(());
+        }
+        Err(malformed(self.location, self.value))
+    }
+
+    /// What a credential is refused for: its characters, if these are no good, and else this.
+    pub(crate) fn refused(&self, error: AuthError) -> AuthError {
+        self.check().err().unwrap_or(error)
+    }
+
+    /// The same as bytes, whatever they are: for comparing them with what was checked once.
+    pub(crate) fn as_bytes(&self) -> &'a [u8] {
+        self.value
+    }
+
+    /// Where it was found.
+    pub fn location(&self) -> &'a Location {
+        self.location
+    }
+}
+
+impl fmt::Debug for Credential<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Credential")
+            .field("location", &self.location)
+            .finish_non_exhaustive()
+    }
+}
+
+/// All of a request but its body, borrowed.
+///
+/// `Debug` prints neither headers nor query: a credential may be in both.
+#[derive(Clone, Copy)]
+pub struct RequestHead<'a> {
+    method: &'a Method,
+    uri: &'a Uri,
+    version: Version,
+    headers: &'a HeaderMap,
+    extensions: &'a Extensions,
+    needs_proof: bool,
+}
+
+impl<'a> RequestHead<'a> {
+    /// The head of `request`.
+    pub fn of<B>(request: &'a Request<B>) -> Self {
+        Self {
+            method: request.method(),
+            uri: request.uri(),
+            version: request.version(),
+            headers: request.headers(),
+            extensions: request.extensions(),
+            needs_proof: false,
+        }
+    }
+
+    /// Whether a provider is to prove a credential (verify its signature, say) before it
+    /// judges what it says: some of its refusals are only
+    /// [observed](crate::AuthLayer::dangerously_observe_only_for), and nobody may pass with a
+    /// forgery that is refused for one of these first.
+    pub fn needs_proof(&self) -> bool {
+        self.needs_proof
+    }
+
+    pub(crate) fn with_proof(self, needs_proof: bool) -> Self {
+        Self {
+            needs_proof,
+            ..self
+        }
+    }
+
+    /// The method.
+    pub fn method(&self) -> &'a Method {
+        self.method
+    }
+
+    /// The URI, as the layer sees it: a router around it may have stripped a prefix.
+    pub fn uri(&self) -> &'a Uri {
+        self.uri
+    }
+
+    /// The version of HTTP.
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
+    /// The headers.
+    pub fn headers(&self) -> &'a HeaderMap {
+        self.headers
+    }
+
+    /// The extensions.
+    pub fn extensions(&self) -> &'a Extensions {
+        self.extensions
+    }
+}
+
+impl fmt::Debug for RequestHead<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RequestHead")
+            .field("method", &self.method)
+            .field("path", &self.uri.path())
+            .field("version", &self.version)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'a> From<&'a Parts> for RequestHead<'a> {
+    fn from(parts: &'a Parts) -> Self {
+        Self {
+            method: &parts.method,
+            uri: &parts.uri,
+            version: parts.version,
+            headers: &parts.headers,
+            extensions: &parts.extensions,
+            needs_proof: false,
+        }
+    }
+}
+
+/// The credential in `headers` and where it was found, or `None` where there is none. Its
+/// characters are [still to be checked](Credential::check).
+pub(crate) fn read<'l: 'h, 'h>(
+    locations: &'l [Location],
+    headers: &'h HeaderMap,
+) -> Result<Option<(&'l Location, Credential<'h>)>, AuthError> {
+    // As nearly every layer has it.
+    if let [location] = locations {
+        let Some(value) = only_value(headers, &location.header)? else {
+            return Ok(None);
+        };
+        let value = parse(value.as_bytes(), location)?;
+        return Ok(value.map(|value| (location, Credential { location, value })));
+    }
+    let mut found = None;
+    for (index, location) in locations.iter().enumerate() {
+        let (before, more) = (&locations[..index], &locations[index + 1..]);
+        let is_same = |other: &&Location| other.header == location.header;
+        if before.iter().any(|seen| is_same(&seen)) {
+            continue;
+        }
+        let Some(value) = only_value(headers, &location.header)? else {
+            continue;
+        };
+        for location in std::iter::once(location).chain(more.iter().filter(is_same)) {
+            let Some(value) = parse(value.as_bytes(), location)? else {
+                continue;
+            };
+            if found.is_some() {
+                return Err(AuthError::malformed("multiple_credentials")
+                    .with_description("The request carries more than one credential")
+                    .with_detail(
+                        "there is a credential for more than one of the headers and schemes that \
+                         are read: which one counts would be a guess",
+                    ));
+            }
+            found = Some((location, Credential { location, value }));
+            break;
+        }
+    }
+    Ok(found)
+}
+
+fn only_value<'h>(
+    headers: &'h HeaderMap,
+    header: &HeaderName,
+) -> Result<Option<&'h HeaderValue>, AuthError> {
+    let mut values = headers.get_all(header).iter();
+    match (values.next(), values.next()) {
+        (only, None) => Ok(only),
+        _ => Err(AuthError::malformed("duplicate_credential")
+            .with_description("The request carries a credential header more than once")
+            .with_detail(format!("more than one {header} header"))),
+    }
+}
+
+/// Removes every header that holds a credential for one of `locations`, well-formed or not.
+pub(crate) fn strip(locations: &[Location], headers: &mut HeaderMap) {
+    for location in locations {
+        let ours = |value: &HeaderValue| !matches!(parse(value.as_bytes(), location), Ok(None));
+        if headers.get_all(&location.header).iter().any(ours) {
+            headers.remove(&location.header);
+        }
+    }
+}
+
+/// Marks every header of `locations` as sensitive, so that `Debug` of a header map hides it.
+pub(crate) fn mark_sensitive(locations: &[Location], headers: &mut HeaderMap) {
+    for location in locations {
+        if let http::header::Entry::Occupied(mut entry) = headers.entry(&location.header) {
+            for value in entry.iter_mut() {
+                value.set_sensitive(true);
+            }
+        }
+    }
+}
+
+/// `Ok(None)`: no credential for this location. `Err`: one that cannot be accepted. Its
+/// characters are not checked here.
+fn parse<'a>(value: &'a [u8], location: &Location) -> Result<Option<&'a [u8]>, AuthError> {
+    let value = trim(value);
+    let token = match location.scheme {
+        None => value,
+        Some(scheme) => match after_scheme(value, scheme) {
+            Some(rest) => rest,
+            None => return Ok(None),
+        },
+    };
+    // A bare scheme, with or without the spaces after it, presents nothing.
+    match (location.scheme, token) {
+        (_, []) => Ok(None),
+        (None, token) => Ok(Some(token)),
+        // RFC 9110 section 11.4: exactly spaces, at least one, between scheme and value.
+        (Some(_), [b' ', ..]) => Ok(Some(skip_spaces(token))),
+        (Some(_), _) => Err(malformed(location, token)),
+    }
+}
+
+/// What follows `scheme`, if the value is of that scheme.
+fn after_scheme<'a>(value: &'a [u8], scheme: &str) -> Option<&'a [u8]> {
+    // As nearly everybody writes it, which costs one comparison.
+    if let Some(rest @ [b' ', ..]) = value.strip_prefix(scheme.as_bytes()) {
+        return Some(rest);
+    }
+    let (name, rest) = value.split_at_checked(scheme.len())?;
+    let longer = rest.first().is_some_and(|byte| is_tchar(*byte));
+    (name.eq_ignore_ascii_case(scheme.as_bytes()) && !longer).then_some(rest)
+}
+
+fn malformed(location: &Location, value: &[u8]) -> AuthError {
+    AuthError::malformed("malformed_credential")
+        .with_description("The credential header is malformed")
+        .with_detail(format!(
+            "the value of {} is not one b64token of RFC 6750 section 2.1: {}",
+            location.header,
+            slips::malformed(value, location)
+        ))
+}
+
+/// The error of a request without a credential for any of `locations`, with what it has instead.
+pub(crate) fn missing(head: RequestHead<'_>, locations: &[Location]) -> AuthError {
+    AuthError::missing().with_detail(slips::missing(head, locations))
+}
+
+/// A field value without the white space around it, which is no part of it
+/// ([RFC 9110 section 5.5](https://www.rfc-editor.org/rfc/rfc9110#section-5.5)). HTTP/1 parsers
+/// take it off; HTTP/2 lets it through.
+pub(crate) fn trim(mut value: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {
+        value = rest;
+    }
+    value
+}
+
+fn skip_spaces(mut value: &[u8]) -> &[u8] {
+    while let [b' ', rest @ ..] = value {
+        value = rest;
+    }
+    value
+}
+
+/// RFC 6750 section 2.1: `1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="`.
+pub(crate) fn is_b64token(value: &[u8]) -> bool {
+    let mut body = value;
+    while let [rest @ .., b'='] = body {
+        body = rest;
+    }
+    // This runs over every token of every request, so it has neither branches nor truth
+    // values, which the compiler could not keep in bytes: zero is a character that belongs,
+    // and sixteen are checked at a time.
+    const WIDTH: usize = 16;
+    let (whole, rest) = body.as_chunks::<WIDTH>();
+    let mut seen = [0; WIDTH];
+    let mut check = |characters: &[u8; WIDTH]| {
+        for (seen, character) in seen.iter_mut().zip(characters) {
+            *seen |= distance_to_b64token(*character);
+        }
+    };
+    whole.iter().for_each(&mut check);
+    match body.last_chunk() {
+        // Some of them once more, which costs less than the rest one by one.
+        Some(last) if !rest.is_empty() => check(last),
+        Some(_) => {}
+        None => {
+            let mut short = [b'A'; WIDTH];
+            short[..rest.len()].copy_from_slice(rest);
+            check(&short);
+        }
+    }
+    !body.is_empty() && seen == [0; WIDTH]
+}
+
+/// Zero for a character that a token may have besides `=`.
+fn distance_to_b64token(byte: u8) -> u8 {
+    let letter = (byte | 0x20).wrapping_sub(b'a').saturating_sub(25);
+    // `-`, `.`, `/` and the digits stand side by side.
+    let middle = byte.wrapping_sub(b'-').saturating_sub(b'9' - b'-');
+    let rare = (byte ^ b'_').min(byte ^ b'+').min(byte ^ b'~');
+    letter.min(middle).min(rare)
+}
+
+/// RFC 9110 section 5.6.2.
+fn is_tchar(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}

@@ -1,0 +1,71 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use http::Extensions;
+
+use super::client::Client;
+use super::layer::State;
+use crate::error::reason::{self, Standing};
+use crate::error::{AuthError, AuthErrorKind};
+use crate::refusal::{Counts, Witness};
+
+/// One request, which counts once if it fails: when its response comes, or before, where that
+/// waits for the body of the request.
+pub(super) struct Attempt {
+    state: Arc<State>,
+    client: Client,
+    is_counted: AtomicBool,
+}
+
+impl Attempt {
+    pub(super) fn new(state: Arc<State>, client: Client) -> Arc<Self> {
+        Arc::new(Self {
+            state,
+            client,
+            is_counted: AtomicBool::new(false),
+        })
+    }
+
+    /// Learns of a refusal of this request before its response comes.
+    pub(super) fn watch(attempt: &Arc<Self>, extensions: &mut Extensions) {
+        let inner = Arc::clone(attempt);
+        let witness = match extensions.remove() {
+            Some(outer) => Witness(Arc::new(Both { inner, outer })),
+            None => Witness(inner),
+        };
+        extensions.insert(witness);
+    }
+
+    pub(super) fn count(&self, error: &AuthError) {
+        if is_failed_attempt(error) && !self.is_counted.swap(true, Ordering::Relaxed) {
+            self.state.failed(self.client);
+        }
+    }
+}
+
+impl Counts for Attempt {
+    fn refused(&self, error: &AuthError) {
+        self.count(error);
+    }
+}
+
+/// A layer inside another one.
+struct Both {
+    inner: Arc<Attempt>,
+    outer: Witness,
+}
+
+impl Counts for Both {
+    fn refused(&self, error: &AuthError) {
+        self.inner.count(error);
+        self.outer.0.refused(error);
+    }
+}
+
+/// Whether the credential may be a guess. One that was issued is none, whatever else is wrong
+/// with it; nor is a request without one, which any page can make its visitors send.
+fn is_failed_attempt(error: &AuthError) -> bool {
+    error.kind() == AuthErrorKind::Invalid
+        && reason::standing(error.reason()).is_none_or(|standing| standing == Standing::Guess)
+        && error.principal_id().is_none()
+}

@@ -1,0 +1,249 @@
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use tower_layer::Layer;
+
+use super::client::Client;
+use super::service::FailedAttempts;
+use super::table::{Limit, Table};
+use crate::clock::Clock;
+use crate::credential::RequestHead;
+use crate::error::ConfigError;
+use crate::refusal::RefusalContext;
+use crate::telemetry::DecisionRecord;
+
+/// The default for [`FailedAttemptsLayer::max_failures`].
+const MAX_FAILURES: u32 = 60;
+/// The default for [`FailedAttemptsLayer::window`], and for [`FailedAttemptsLayer::pause`].
+const MINUTE: Duration = Duration::from_secs(60);
+/// The default for [`FailedAttemptsLayer::max_addresses`].
+const MAX_ADDRESSES: usize = 65_536;
+/// More than any server has clients, and more than 1 GiB.
+const MOST_ADDRESSES: usize = 1 << 24;
+/// The default for [`FailedAttemptsLayer::ipv6_prefix`].
+const IPV6_PREFIX: u8 = 64;
+
+/// A layer that answers 429 to addresses with too many failed attempts.
+///
+/// It goes outside an auth layer. All clones, and all services they make, count together; a
+/// setter changes the layer it is called on, which then counts for itself.
+///
+/// See the [module docs](crate::failed_attempts) for an example.
+#[derive(Clone)]
+#[must_use]
+pub struct FailedAttemptsLayer {
+    state: Arc<State>,
+}
+
+type AddressOf = dyn Fn(RequestHead<'_>) -> Option<IpAddr> + Send + Sync;
+
+pub(super) struct State {
+    settings: Settings,
+    /// Made when first asked for: settings come before.
+    table: OnceLock<Table>,
+}
+
+#[derive(Clone)]
+struct Settings {
+    address_of: Arc<AddressOf>,
+    limit: Limit,
+    max_addresses: usize,
+    ipv6_prefix: u8,
+    clock: Clock,
+    /// Whether gRPC requests are refused in gRPC's form, where that was said.
+    grpc: Option<bool>,
+    context: RefusalContext,
+}
+
+impl FailedAttemptsLayer {
+    /// Counts by the address that `address_of` finds: in the extensions, where the server puts
+    /// the address of its peer. 60 failures within a minute block an address for a minute.
+    ///
+    /// A header is a good place only where a proxy of yours sets it, whatever the client sent,
+    /// and nobody gets past that proxy. See [the module docs](crate::failed_attempts#addresses).
+    pub fn new(
+        address_of: impl Fn(RequestHead<'_>) -> Option<IpAddr> + Send + Sync + 'static,
+    ) -> Self {
+        let clock = Clock::system();
+        Self {
+            state: Arc::new(State {
+                settings: Settings {
+                    address_of: Arc::new(address_of),
+                    limit: Limit {
+                        failures: MAX_FAILURES,
+                        window: MINUTE,
+                        pause: MINUTE,
+                    },
+                    max_addresses: MAX_ADDRESSES,
+                    ipv6_prefix: IPV6_PREFIX,
+                    grpc: None,
+                    context: RefusalContext::new(Vec::new(), clock.clone()),
+                    clock,
+                },
+                table: OnceLock::new(),
+            }),
+        }
+    }
+
+    /// How many failures within the window block an address; default 60.
+    ///
+    /// # Errors
+    /// It is 0.
+    pub fn max_failures(self, failures: u32) -> Result<Self, ConfigError> {
+        if failures == 0 {
+            return Err(ConfigError::new(
+                "max_failures",
+                "0 would block everybody: give a number of failures",
+            ));
+        }
+        Ok(self.edit(|settings| settings.limit.failures = failures))
+    }
+
+    /// How long failures are counted together, from the first one on; default one minute.
+    ///
+    /// # Errors
+    /// The time is zero.
+    pub fn window(self, window: Duration) -> Result<Self, ConfigError> {
+        let window = some("window", window)?;
+        Ok(self.edit(|settings| settings.limit.window = window))
+    }
+
+    /// How long an address is blocked; default one minute. It is not made longer by what the
+    /// address sends meanwhile.
+    ///
+    /// # Errors
+    /// The time is zero.
+    pub fn pause(self, pause: Duration) -> Result<Self, ConfigError> {
+        let pause = some("pause", pause)?;
+        Ok(self.edit(|settings| settings.limit.pause = pause))
+    }
+
+    /// For about how many addresses failures are kept; default 65,536, for which up to 5 MiB
+    /// are used. At most 16,777,216.
+    ///
+    /// # Errors
+    /// It is 0, or more than the most.
+    pub fn max_addresses(self, addresses: usize) -> Result<Self, ConfigError> {
+        if addresses == 0 {
+            return Err(ConfigError::new(
+                "max_addresses",
+                "0 counts nobody's failures: leave the layer out for that",
+            ));
+        }
+        if addresses > MOST_ADDRESSES {
+            return Err(ConfigError::new(
+                "max_addresses",
+                format!("{addresses} would take all memory: give {MOST_ADDRESSES} at the most"),
+            ));
+        }
+        Ok(self.edit(|settings| settings.max_addresses = addresses))
+    }
+
+    /// How many bits of an IPv6 address count; default 64. With 56 or 48 also those who hold
+    /// many networks are one.
+    ///
+    /// # Errors
+    /// It is less than 16, or more than 128.
+    pub fn ipv6_prefix(self, bits: u8) -> Result<Self, ConfigError> {
+        if !(16..=128).contains(&bits) {
+            return Err(ConfigError::new(
+                "ipv6_prefix",
+                format!("{bits} bits name no network: give 16 to 128"),
+            ));
+        }
+        Ok(self.edit(|settings| settings.ipv6_prefix = bits))
+    }
+
+    /// Calls `hook` with every decision of this layer, as
+    /// [`AuthLayer::on_decision`](crate::AuthLayer::on_decision) does with those further in, of
+    /// which this one is none.
+    pub fn on_decision(self, hook: impl Fn(&DecisionRecord<'_>) + Send + Sync + 'static) -> Self {
+        self.edit(|settings| settings.context.audit.add_hook(hook))
+    }
+
+    /// Whether a gRPC or grpc-web request is refused in gRPC's form; default true, and false in
+    /// a configuration. See [`AuthLayer::grpc_refusals`](crate::AuthLayer::grpc_refusals).
+    pub fn grpc_refusals(self, grpc: bool) -> Self {
+        self.edit(|settings| {
+            settings.grpc = Some(grpc);
+            settings.context.grpc = grpc;
+        })
+    }
+
+    /// The same where [`grpc_refusals`](Self::grpc_refusals) was not called.
+    #[cfg(feature = "config")]
+    pub(crate) fn grpc_refusals_unless_set(self, grpc: bool) -> Self {
+        let grpc = self.state.settings.grpc.unwrap_or(grpc);
+        self.grpc_refusals(grpc)
+    }
+
+    /// Replaces the clock; for tests.
+    pub fn clock(self, clock: Clock) -> Self {
+        self.edit(|settings| settings.clock = clock)
+    }
+
+    fn edit(self, edit: impl FnOnce(&mut Settings)) -> Self {
+        let mut settings = self.state.settings.clone();
+        edit(&mut settings);
+        Self {
+            state: Arc::new(State {
+                settings,
+                table: OnceLock::new(),
+            }),
+        }
+    }
+}
+
+fn some(setting: &'static str, time: Duration) -> Result<Duration, ConfigError> {
+    if time.is_zero() {
+        return Err(ConfigError::new(setting, "0 is no time: give it some"));
+    }
+    Ok(time)
+}
+
+impl State {
+    pub(super) fn client(&self, head: RequestHead<'_>) -> Option<Client> {
+        let address = (self.settings.address_of)(head)?;
+        Some(Client::of(address, self.settings.ipv6_prefix))
+    }
+
+    /// How much longer a client is blocked, if it is.
+    pub(super) fn blocked(&self, client: Client) -> Option<Duration> {
+        self.table()
+            .blocked(client, self.settings.clock.monotonic())
+    }
+
+    pub(super) fn failed(&self, client: Client) {
+        let now = self.settings.clock.monotonic();
+        self.table().failed(client, now, self.settings.limit);
+    }
+
+    pub(super) fn context(&self) -> &RefusalContext {
+        &self.settings.context
+    }
+
+    fn table(&self) -> &Table {
+        self.table
+            .get_or_init(|| Table::new(self.settings.max_addresses))
+    }
+}
+
+impl<S> Layer<S> for FailedAttemptsLayer {
+    type Service = FailedAttempts<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        FailedAttempts::new(inner, Arc::clone(&self.state))
+    }
+}
+
+impl fmt::Debug for FailedAttemptsLayer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FailedAttemptsLayer")
+            .field("limit", &self.state.settings.limit)
+            .field("max_addresses", &self.state.settings.max_addresses)
+            .field("ipv6_prefix", &self.state.settings.ipv6_prefix)
+            .finish_non_exhaustive()
+    }
+}

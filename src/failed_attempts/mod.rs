@@ -1,0 +1,115 @@
+//! A limit for failed attempts: who presents bad credentials too often is not heard for a while.
+//!
+//! The layer goes *outside* an auth layer and reads, in the extensions of its refusals, why they
+//! were made. It counts, by the address of the client, what may be a guess at a credential:
+//!
+//! | counts | reasons |
+//! |---|---|
+//! | a key that is not known | `unknown_api_key`, `mistyped_api_key`, `unaccepted_credential` |
+//! | a token that is not known | `unknown_token`, `inactive_token`, `not_a_jwt`, `malformed_token` |
+//! | a token that may be forged | `bad_signature`, `unknown_key`, `algorithm_not_allowed` |
+//! | what a provider of your own refuses | any [`Invalid`](crate::AuthErrorKind::Invalid) error with a reason of its own |
+//!
+//! Everything else is no guess and does not count:
+//!
+//! - no credential, with which every OAuth client starts, and one of another scheme;
+//! - a request that presents its credential badly: in the query string (any page can make its
+//!   visitors send that), twice, in characters that are not accepted, in a wrong header;
+//! - a credential that expired, is not good yet or was revoked, and one that is meant for another
+//!   audience, issuer or use;
+//! - whatever is wrong with a request of a known principal
+//!   ([`AuthError::principal_id`](crate::AuthError::principal_id)): too few scopes, a malformed
+//!   message, an unknown session;
+//! - foreign hosts and origins, and trouble of ours.
+//!
+//! A good credential does not reset the count, or one would buy any number of guesses. What an
+//! auth layer [only observes](crate::AuthLayer::dangerously_observe_only) is no refusal, and not
+//! counted.
+//!
+//! A refusal that waits for [the body of its request](crate::auth#the-body-of-a-refused-request)
+//! is counted when it is decided, or any number of guesses could be made side by side meanwhile.
+//!
+//! Beyond the limit a request is answered with 429 and `Retry-After` before anything else sees
+//! it, a good one as well. What is under way when the limit is reached is still answered.
+//!
+//! # Addresses
+//!
+//! Where the address of a client is, is for you to say: nothing is read from `X-Forwarded-For` or
+//! `Forwarded`, which a client can write itself. Behind a proxy read what that proxy alone sets,
+//! or the limit counts for the proxy. A request without an address is a logged 500 and never
+//! without a limit.
+//!
+//! An IPv6 address counts by its first 64 bits, which is what one host has at the least
+//! ([`ipv6_prefix`](FailedAttemptsLayer::ipv6_prefix)); an IPv4 address mapped into IPv6
+//! (`::ffff:0:0/96`) or translated to it (`64:ff9b::/96`) as what it is. Clients that come from the address of a hosting service or an office share its limit:
+//! so leave room for keys and tokens that are mistyped or replaced.
+//!
+//! # Memory
+//!
+//! The addresses are kept in sets of eight, and which set an address belongs to is known to this
+//! process alone. Where a set is full, the one with the fewest failures makes room: a flood of
+//! addresses that fail once each pushes out no address that failed twice, and one that is blocked
+//! goes only where all eight are. To free one address costs at least eight times the limit in
+//! failures *per set*, and there are thousands.
+//!
+//! # Other limits
+//!
+//! How often somebody may ask who is let in is another question, for a rate limiter:
+//! `tower_governor` by [`PrincipalId`](crate::PrincipalId) inside the auth layer and by address
+//! outside, as in `examples/rate_limit.rs`, or `axum-governor`, whose extractor for extensions
+//! can take a [`Principal`](crate::Principal).
+//!
+//! # Example
+//!
+//! ```
+//! use std::net::{IpAddr, SocketAddr};
+//!
+//! use bytes::Bytes;
+//! use http::{Request, Response, StatusCode};
+//! use http_body_util::Full;
+//! use tower::{BoxError, ServiceBuilder, ServiceExt};
+//! use tower_mcp_auth::ApiKeyLayer;
+//! use tower_mcp_auth::failed_attempts::FailedAttemptsLayer;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), BoxError> {
+//! // In axum: `ConnectInfo<SocketAddr>`, and `into_make_service_with_connect_info`.
+//! let attempts = FailedAttemptsLayer::new(|head| {
+//!     let peer: &SocketAddr = head.extensions().get()?;
+//!     Some(peer.ip())
+//! })
+//! .max_failures(3)?;
+//!
+//! let service = ServiceBuilder::new()
+//!     .layer(attempts)
+//!     .layer(ApiKeyLayer::new(["Zm9yIHRoZSBleGFtcGxlIG9ubHk"])?)
+//!     .service_fn(async |_: Request<Full<Bytes>>| {
+//!         Ok::<_, BoxError>(Response::new(Full::<Bytes>::from("hello")))
+//!     });
+//! let ask = async |key: &'static str, address: [u8; 4]| {
+//!     let peer = SocketAddr::new(IpAddr::from(address), 49152);
+//!     let request = Request::builder().header("x-api-key", key).extension(peer);
+//!     let response = service.clone().oneshot(request.body(Full::default())?).await?;
+//!     Ok::<_, BoxError>(response.status())
+//! };
+//!
+//! for _ in 0..3 {
+//!     assert_eq!(ask("guessed", [192, 0, 2, 1]).await?, StatusCode::UNAUTHORIZED);
+//! }
+//! let good = "Zm9yIHRoZSBleGFtcGxlIG9ubHk";
+//! assert_eq!(ask(good, [192, 0, 2, 1]).await?, StatusCode::TOO_MANY_REQUESTS);
+//! assert_eq!(ask(good, [192, 0, 2, 2]).await?, StatusCode::OK);
+//! # Ok(())
+//! # }
+//! ```
+
+mod attempt;
+mod client;
+mod future;
+mod layer;
+mod service;
+mod table;
+
+pub use self::future::ResponseFuture;
+pub use self::layer::FailedAttemptsLayer;
+pub use self::service::FailedAttempts;

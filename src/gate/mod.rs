@@ -1,0 +1,3 @@
+//! Layers that decide before the inner service is called.
+
+pub(crate) mod readiness;

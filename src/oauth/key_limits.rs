@@ -1,0 +1,242 @@
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use crate::error::ConfigError;
+
+/// Shorter ones would have keys fetched for nearly every request.
+pub(in crate::oauth) const LEAST_LIFETIME: Duration = Duration::from_secs(1);
+
+/// The numbers the keys of an authorization server live by. Each has a default that fits
+/// servers of real life.
+///
+/// ```
+/// use std::time::Duration;
+/// use tower_mcp_auth::oauth::KeyLimits;
+///
+/// let limits = KeyLimits::new()
+///     .stale(Duration::from_secs(600))
+///     .cooldown(Duration::from_secs(10));
+/// # let _ = limits;
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub struct KeyLimits {
+    pub(in crate::oauth) deadline: Duration,
+    pub(in crate::oauth) cooldown: Duration,
+    pub(in crate::oauth) unknown_key_fetches: u32,
+    pub(in crate::oauth) total_unknown_key_fetches: u32,
+    pub(in crate::oauth) rediscovery: Duration,
+    pub(in crate::oauth) stale: Duration,
+    pub(in crate::oauth) backoff: RangeInclusive<Duration>,
+    /// While no keys are held, recovery should not take a minute.
+    pub(in crate::oauth) backoff_most_cold: Duration,
+    pub(in crate::oauth) lifetime: Duration,
+    pub(in crate::oauth) lifetimes: RangeInclusive<Duration>,
+    pub(in crate::oauth) waiting: usize,
+    pub(in crate::oauth) total_waiting: usize,
+    pub(in crate::oauth) max_document_bytes: usize,
+    pub(in crate::oauth) max_set_bytes: usize,
+    pub(in crate::oauth) max_keys: usize,
+    pub(in crate::oauth) total_keys: usize,
+}
+
+impl Default for KeyLimits {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl KeyLimits {
+    /// The defaults; each setter names its own.
+    pub fn new() -> Self {
+        let seconds = Duration::from_secs;
+        Self {
+            deadline: seconds(5),
+            cooldown: seconds(30),
+            unknown_key_fetches: 3,
+            total_unknown_key_fetches: 30,
+            rediscovery: seconds(3600),
+            stale: seconds(3600),
+            backoff: seconds(1)..=seconds(60),
+            backoff_most_cold: seconds(15),
+            lifetime: seconds(600),
+            lifetimes: seconds(60)..=seconds(3600),
+            waiting: 16_384,
+            total_waiting: 32_768,
+            max_document_bytes: 64 * 1024,
+            max_set_bytes: 256 * 1024,
+            max_keys: 100,
+            total_keys: 100_000,
+        }
+    }
+
+    /// How long a fetch may take, every place of discovery and the key set together; 5 s.
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = deadline;
+        self
+    }
+
+    /// How long after a fetch there may be one more for an unknown key id, and how long an id
+    /// that a fetch did not bring is not asked for again; 30 s.
+    ///
+    /// See [`unknown_key_fetches`](Self::unknown_key_fetches).
+    pub fn cooldown(mut self, cooldown: Duration) -> Self {
+        self.cooldown = cooldown;
+        self
+    }
+
+    /// How many fetches there may be at once for unknown key ids of one server; 3, and one more
+    /// per [`cooldown`](Self::cooldown), counted from the last fetch.
+    ///
+    /// Anybody can send such an id. While there is no fetch left, a token that was issued (by its
+    /// unproven `iat`) after the last successful fetch began is answered with 503 and
+    /// `Retry-After`: its key may be new. Others are 401 `unknown_key`.
+    pub fn unknown_key_fetches(mut self, fetches: u32) -> Self {
+        self.unknown_key_fetches = fetches;
+        self
+    }
+
+    /// The same for all servers of a layer together, tenants above all; 30, and as many more
+    /// per [`cooldown`](Self::cooldown).
+    pub fn total_unknown_key_fetches(mut self, fetches: u32) -> Self {
+        self.total_unknown_key_fetches = fetches;
+        self
+    }
+
+    /// How long a discovered `jwks_uri` is used before it is discovered again; 1 h.
+    ///
+    /// It is discovered again for an unknown key id too, by
+    /// [`warm_up`](crate::OAuthLayer::warm_up), and after a failed fetch. Where discovery fails,
+    /// the place that is known goes on to be used. A configured `jwks_uri` is never discovered.
+    pub fn rediscovery(mut self, after: Duration) -> Self {
+        self.rediscovery = after;
+        self
+    }
+
+    /// How long keys serve past their lifetime while they cannot be refreshed; 1 h.
+    pub fn stale(mut self, stale: Duration) -> Self {
+        self.stale = stale;
+        self
+    }
+
+    /// How long to wait after a failed fetch: at first, and, doubling, at most; 1 s to 60 s,
+    /// and no more than 15 s while no keys are held.
+    pub fn backoff(mut self, backoff: RangeInclusive<Duration>) -> Self {
+        self.backoff_most_cold = self.backoff_most_cold.min(*backoff.end());
+        self.backoff = backoff;
+        self
+    }
+
+    /// How long keys are fresh where the server does not say; 10 min, and 1 s at least.
+    ///
+    /// Keys in use are refreshed in the background when a fifth of it is left (10 s at least,
+    /// and half of it at most), and no more often than once a second.
+    pub fn lifetime(mut self, lifetime: Duration) -> Self {
+        self.lifetime = lifetime;
+        self
+    }
+
+    /// What a server may say of that, in `Cache-Control` or `Expires`; 1 min to 1 h. Less than
+    /// 1 s counts as 1 s.
+    pub fn lifetimes(mut self, lifetimes: RangeInclusive<Duration>) -> Self {
+        self.lifetimes = lifetimes;
+        self
+    }
+
+    /// How many requests may wait for the keys of one server; 16,384. More get 503.
+    pub fn waiting(mut self, requests: usize) -> Self {
+        self.waiting = requests;
+        self
+    }
+
+    /// How many requests may wait for the keys of all servers of a layer together; 32,768. More
+    /// get 503.
+    pub fn total_waiting(mut self, requests: usize) -> Self {
+        self.total_waiting = requests;
+        self
+    }
+
+    /// The largest metadata document; 64 KiB.
+    pub fn max_document_bytes(mut self, bytes: usize) -> Self {
+        self.max_document_bytes = bytes;
+        self
+    }
+
+    /// The largest key set, in bytes; 256 KiB.
+    pub fn max_set_bytes(mut self, bytes: usize) -> Self {
+        self.max_set_bytes = bytes;
+        self
+    }
+
+    /// The largest key set, in keys; 100. A larger set is refused whole.
+    pub fn max_keys(mut self, keys: usize) -> Self {
+        self.max_keys = keys;
+        self
+    }
+
+    /// How many keys are held for all servers of a layer together; 100,000. For a set that does
+    /// not fit, those that may not serve any more make way; if that is not enough, its fetch
+    /// counts as failed.
+    pub fn total_keys(mut self, keys: usize) -> Self {
+        self.total_keys = keys;
+        self
+    }
+
+    /// Refuses numbers with which no token could ever pass, and ranges that are none.
+    pub(in crate::oauth) fn check(&self) -> Result<(), ConfigError> {
+        let ranges = [("backoff", &self.backoff), ("lifetimes", &self.lifetimes)];
+        if let Some((setting, _)) = ranges.iter().find(|(_, range)| range.is_empty()) {
+            return Err(ConfigError::new(
+                setting,
+                "the least is more than the most; exchange them",
+            ));
+        }
+        let zeros = [
+            (
+                "deadline",
+                self.deadline.is_zero(),
+                "no fetch would ever succeed",
+            ),
+            (
+                "lifetime",
+                self.lifetime.is_zero(),
+                "keys would arrive too old to serve",
+            ),
+            (
+                "max_document_bytes",
+                self.max_document_bytes == 0,
+                "no metadata would fit",
+            ),
+            (
+                "max_set_bytes",
+                self.max_set_bytes == 0,
+                "no key set would fit",
+            ),
+            ("max_keys", self.max_keys == 0, "no key set would fit"),
+            ("total_keys", self.total_keys == 0, "no key set would fit"),
+            (
+                "unknown_key_fetches",
+                self.unknown_key_fetches == 0,
+                "tokens of a new key would wait for the next refresh",
+            ),
+            (
+                "total_unknown_key_fetches",
+                self.total_unknown_key_fetches == 0,
+                "tokens of a new key would wait for the next refresh",
+            ),
+        ];
+        if !self.lifetime.is_zero() && self.lifetime < LEAST_LIFETIME {
+            return Err(ConfigError::new(
+                "lifetime",
+                "keys would be fetched for nearly every request; give 1 s at least",
+            ));
+        }
+        match zeros.into_iter().find(|(_, is_zero, _)| *is_zero) {
+            Some((setting, _, why)) => Err(ConfigError::new(
+                setting,
+                format!("with zero {why}; leave the setting out for its default"),
+            )),
+            None => Ok(()),
+        }
+    }
+}

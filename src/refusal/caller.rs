@@ -1,0 +1,108 @@
+//! Whose request it is, as a layer further in sees it.
+
+use std::sync::Arc;
+
+use http::Extensions;
+
+use super::RefusalContext;
+use crate::error::{AuthError, AuthErrorKind};
+use crate::principal::Principal;
+use crate::scope::Scopes;
+
+/// The mark an auth layer leaves on a request it let through without a principal.
+#[derive(Clone, Debug)]
+pub(crate) struct NoPrincipal {
+    pub(crate) context: Arc<RefusalContext>,
+    /// What the request would have been refused for.
+    pub(crate) observed: Option<AuthError>,
+    /// The owner of that credential, where it was proven. It is no `Principal` of the request,
+    /// which a handler would take for an accepted one: layers further in judge by it.
+    pub(crate) proven: Option<Principal>,
+}
+
+/// Whose request it is, as a layer further in sees it.
+#[derive(Clone, Copy)]
+pub(crate) struct Caller<'a> {
+    /// Who was accepted. `None` for a request that was let through without a principal.
+    pub(crate) principal: Option<&'a Principal>,
+    /// The owner of a credential that was proven and let pass all the same.
+    proven: Option<&'a Principal>,
+    pub(crate) context: &'a RefusalContext,
+    /// Why there is no principal, where a bad credential was only observed.
+    pub(crate) observed: Option<&'a AuthError>,
+}
+
+impl<'a> Caller<'a> {
+    /// `None` where no auth layer ran.
+    pub(crate) fn of(extensions: &'a Extensions) -> Option<Self> {
+        if let Some(principal) = extensions.get::<Principal>() {
+            return Some(Self {
+                principal: Some(principal),
+                proven: None,
+                context: RefusalContext::of(principal),
+                observed: None,
+            });
+        }
+        let mark: &NoPrincipal = extensions.get()?;
+        Some(Self {
+            principal: None,
+            proven: mark.proven.as_ref(),
+            context: &mark.context,
+            observed: mark.observed.as_ref(),
+        })
+    }
+
+    /// By whom the request is judged: the accepted caller, or the owner of a proven credential.
+    pub(crate) fn known(self) -> Option<&'a Principal> {
+        self.principal.or(self.proven)
+    }
+
+    /// What was observed of a credential that was not proven to be anybody's.
+    fn unproven(self) -> Option<&'a AuthError> {
+        self.observed.filter(|_| self.known().is_none())
+    }
+
+    /// Whether a request is let pass that is to be refused for this. What was observed of its
+    /// credential opens nothing further in: only a gate whose own reason is observed does.
+    pub(crate) fn observes(self, error: &AuthError) -> bool {
+        // To an unproven caller a gate says that the credential is missing, where it would say
+        // to a proven one that scopes are.
+        let asks_for_scopes =
+            || self.unproven().is_some() && error.kind() == AuthErrorKind::Missing;
+        self.context.observes(error.reason())
+            || asks_for_scopes() && self.context.observes("insufficient_scope")
+    }
+
+    /// Whether scopes that were not granted are only observed. An anonymous caller is refused
+    /// for the missing credential before scopes are looked at.
+    pub(crate) fn observes_scopes(self) -> bool {
+        let observes = |reason| self.context.observes(reason);
+        match (self.known(), self.unproven()) {
+            (Some(_), _) => observes("insufficient_scope"),
+            (None, Some(_)) => observes("missing_credential") || observes("insufficient_scope"),
+            (None, None) => observes("missing_credential"),
+        }
+    }
+
+    /// Whether this error says again what was observed before.
+    pub(crate) fn repeats(self, error: &AuthError) -> bool {
+        self.unproven().is_some() && error.kind() == AuthErrorKind::Missing
+    }
+
+    /// What a request is refused for. Who brought a bad credential that was let pass this far
+    /// is told what is wrong with it, and not that it is missing.
+    pub(crate) fn refused_for(self, error: AuthError) -> AuthError {
+        match self.unproven() {
+            Some(observed) if error.kind() == AuthErrorKind::Missing => {
+                observed.clone().with_scopes(error.scopes().clone())
+            }
+            _ => error.asked_by(self.known()),
+        }
+    }
+
+    /// The scopes granted; none to an anonymous or unproven caller.
+    pub(crate) fn scopes(self) -> &'a Scopes {
+        static NONE: Scopes = Scopes::none();
+        self.known().map_or(&NONE, Principal::scopes)
+    }
+}

@@ -1,0 +1,101 @@
+//! What the refusals behind one auth layer have in common.
+
+use std::any::Any;
+use std::sync::LazyLock;
+
+use super::challenge::Challenge;
+use super::report_only::Observe;
+use crate::clock::Clock;
+use crate::error::AuthError;
+use crate::principal::{LayerContext, Principal};
+use crate::scope::Scopes;
+use crate::telemetry::{self, Audit, Told};
+
+/// What becomes of a request with a bad credential.
+pub(crate) enum Settled {
+    Refused(AuthError),
+    /// It goes on, and what stands against it is told.
+    Passes(AuthError),
+}
+
+/// All that the refusals behind one layer need: it travels with the request, so that a
+/// layer further in refuses in the same words.
+#[derive(Clone, Debug)]
+pub(crate) struct RefusalContext {
+    pub(crate) challenges: Vec<Challenge>,
+    pub(crate) grpc: bool,
+    /// Which refusals are not carried out. `None`: all are.
+    pub(crate) observe: Option<Observe>,
+    pub(crate) audit: Audit,
+    /// Whether it was told that the layer is there twice.
+    pub(crate) told_twice: Told,
+}
+
+impl LayerContext for RefusalContext {}
+
+impl RefusalContext {
+    /// With the gRPC form where a client speaks gRPC, and every refusal carried out.
+    pub(crate) fn new(challenges: Vec<Challenge>, clock: Clock) -> Self {
+        Self {
+            challenges,
+            grpc: true,
+            observe: None,
+            audit: Audit::new(clock),
+            told_twice: Told::default(),
+        }
+    }
+
+    /// Whether a client answers both with the same credential.
+    pub(crate) fn asks_for_the_same(&self, other: &Self) -> bool {
+        let mut own = self.challenges.iter();
+        own.any(|own| other.challenges.iter().any(|other| own.stands_for(other)))
+    }
+
+    /// Tells once that this layer judged a request that it had judged before.
+    #[cold]
+    pub(crate) fn tell_if_twice(&self, before: &Self) {
+        if std::ptr::eq(self, before) {
+            self.told_twice
+                .tell(|| telemetry::layer_twice("auth layer"));
+        }
+    }
+
+    /// The scopes that clients learn of before they are refused for one; `None` where nothing
+    /// leads them to metadata of this crate, so that no token of theirs can have more.
+    pub(crate) fn learnable(&self) -> Option<Scopes> {
+        self.challenges.iter().find_map(Challenge::learnable)
+    }
+
+    /// What is carried out of all that stands against a credential.
+    pub(crate) fn settle(&self, error: AuthError) -> Settled {
+        let refused = |error: &AuthError| !self.observes(error.reason());
+        if refused(&error) {
+            return Settled::Refused(error.alone());
+        }
+        match error.also().iter().find(|other| refused(other)) {
+            Some(other) => Settled::Refused(other.clone().alone()),
+            None => Settled::Passes(error),
+        }
+    }
+
+    /// Whether a request is let pass that is to be refused for this.
+    pub(crate) fn observes(&self, reason: &str) -> bool {
+        let observe = self.observe.as_ref();
+        observe.is_some_and(|observe| observe.lets_pass(reason))
+    }
+
+    /// What the layer said that put the principal into the request.
+    pub(crate) fn of(principal: &Principal) -> &Self {
+        let context: Option<&dyn Any> = principal.context().map(|context| context as _);
+        context
+            .and_then(<dyn Any>::downcast_ref)
+            .unwrap_or_else(|| Self::bare())
+    }
+
+    /// For a principal that somebody else than a layer of this crate put into a request.
+    fn bare() -> &'static Self {
+        static BARE: LazyLock<RefusalContext> =
+            LazyLock::new(|| RefusalContext::new(vec![Challenge::bearer()], Clock::system()));
+        &BARE
+    }
+}

@@ -1,0 +1,106 @@
+//! `WWW-Authenticate`.
+//!
+//! Real clients read this header with regular expressions, so its form is narrower than
+//! RFC 9110 allows: one line a scheme, `Bearer` first, every value quoted, `", "` between
+//! parameters, `error_description` last, and no character inside a description that a
+//! loose reader could take for the end of a value or the start of a parameter.
+
+use std::fmt::Write as _;
+
+use http::header::WWW_AUTHENTICATE;
+use http::{HeaderMap, HeaderValue};
+
+use super::challenge::{Challenge, Scheme};
+use super::code;
+use crate::error::{AuthError, AuthErrorKind};
+
+pub(crate) fn write(error: &AuthError, challenges: &[Challenge], headers: &mut HeaderMap) {
+    if !is_challenged(error.kind()) {
+        return;
+    }
+    let is_bearer = |challenge: &&Challenge| matches!(challenge.scheme, Scheme::Bearer { .. });
+    let bearer = challenges.iter().filter(is_bearer);
+    let others = challenges.iter().filter(|other| !is_bearer(other));
+    for challenge in bearer.chain(others) {
+        // `Params` lets nothing through that a header value cannot hold.
+        if let Ok(line) = HeaderValue::from_str(&line(error, challenge)) {
+            headers.append(WWW_AUTHENTICATE, line);
+        }
+    }
+}
+
+/// A challenge asks for a better credential; where none would help, there is none.
+fn is_challenged(kind: AuthErrorKind) -> bool {
+    matches!(
+        kind,
+        AuthErrorKind::Missing
+            | AuthErrorKind::Malformed
+            | AuthErrorKind::Invalid
+            | AuthErrorKind::InsufficientScope
+    )
+}
+
+fn line(error: &AuthError, challenge: &Challenge) -> String {
+    let mut params = Params::default();
+    let realm = challenge.realm.as_deref();
+    match &challenge.scheme {
+        Scheme::Bearer {
+            resource_metadata,
+            scopes,
+            ..
+        } => {
+            let code = code(error);
+            params.push("realm", realm);
+            params.push("error", code);
+            params.push(
+                "scope",
+                [error.scopes(), scopes]
+                    .into_iter()
+                    .find(|scopes| !scopes.is_empty())
+                    .map(|scopes| scopes.as_str()),
+            );
+            params.push("resource_metadata", resource_metadata.as_deref());
+            // RFC 6750 section 3.1: a request without a credential learns no more.
+            params.push("error_description", code.map(|_| error.description()));
+            params.after("Bearer")
+        }
+        Scheme::ApiKey { header } => {
+            params.push("realm", realm);
+            params.push("header", Some(header));
+            params.after("ApiKey")
+        }
+    }
+}
+
+#[derive(Default)]
+struct Params(String);
+
+impl Params {
+    fn push(&mut self, name: &str, value: Option<&str>) {
+        let Some(value) = value else { return };
+        let separator = if self.0.is_empty() { "" } else { ", " };
+        let _ = write!(self.0, "{separator}{name}=\"");
+        let prose = name == "error_description";
+        self.0.extend(value.chars().map(|c| allowed(c, prose)));
+        self.0.push('"');
+    }
+
+    fn after(self, scheme: &str) -> String {
+        if self.0.is_empty() {
+            return scheme.to_owned();
+        }
+        format!("{scheme} {}", self.0)
+    }
+}
+
+/// RFC 6750 section 3 leaves `%x20-21 / %x23-5B / %x5D-7E`; prose loses `,` and `=` too.
+fn allowed(character: char, prose: bool) -> char {
+    match character {
+        '"' => '\'',
+        ',' if prose => ';',
+        '=' if prose => '-',
+        '\\' => '/',
+        ' '..='~' => character,
+        _ => '?',
+    }
+}

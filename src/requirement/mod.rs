@@ -1,0 +1,317 @@
+//! What scopes something needs, as a value; what asks for them and what grants them is elsewhere.
+
+mod asked;
+mod hierarchy;
+mod map;
+mod shortfall;
+
+pub use self::asked::AskedScopes;
+pub(crate) use self::asked::to_announce;
+pub use self::hierarchy::ScopeHierarchy;
+pub(crate) use self::map::UniqueMap;
+pub(crate) use self::shortfall::shortfall;
+
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
+
+use crate::error::ConfigError;
+use crate::scope::ConfiguredError;
+use crate::scope::Scopes;
+
+/// The scopes something needs: all of some, one of others, or more than anybody can have.
+///
+/// Lists of scopes convert into it, all of them needed: `["mcp:read", "mcp:write"]`,
+/// `"mcp:read mcp:write"`, a [`Scopes`].
+///
+/// ```
+/// use tower_mcp_auth::scopes::Needs;
+///
+/// let both = Needs::all(["mcp:read", "mcp:write"])?;
+/// let either = Needs::any(["mcp:admin", "billing:write"])?;
+/// let all_in_all = both.and(&either);
+/// # let _ = all_in_all;
+/// # Ok::<(), tower_mcp_auth::ConfigError>(())
+/// ```
+///
+/// An empty text is an error: where no scope is needed, say so with
+/// [`nothing`](Self::nothing).
+///
+/// As a serde value it is a string or a list (all of them), a map with `all`, `any` or both,
+/// `{"nothing": true}` or an empty list, or `{"deny": true}`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Needs {
+    all: Scopes,
+    /// One scope of each.
+    any: Vec<Scopes>,
+    denied: bool,
+}
+
+/// How the scopes granted compare with those needed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Granted,
+    /// With all that is needed, minimal in the hierarchy.
+    Lacking(Scopes),
+    /// No scope would help.
+    Denied,
+}
+
+impl Needs {
+    /// No scope at all: whoever gets this far may.
+    pub fn nothing() -> Self {
+        Self::default()
+    }
+
+    /// More than anybody has: always refused, with a 403 that asks for no scope.
+    pub fn nobody() -> Self {
+        Self {
+            denied: true,
+            ..Self::default()
+        }
+    }
+
+    /// Every scope of `names`.
+    ///
+    /// # Errors
+    /// A scope is not allowed by RFC 6749, or begins or ends with a comma.
+    pub fn all<I>(names: I) -> Result<Self, ConfigError>
+    where
+        I: IntoIterator,
+        I::Item: AsRef<str>,
+    {
+        Ok(Scopes::configured(names).map_err(bad_scope)?.into())
+    }
+
+    /// One scope of `names`, whichever. A refused client is told to ask for the first,
+    /// unless it has one of them already.
+    ///
+    /// # Errors
+    /// There is none, or a scope is not allowed by RFC 6749, or begins or ends with a comma.
+    pub fn any<I>(names: I) -> Result<Self, ConfigError>
+    where
+        I: IntoIterator,
+        I::Item: AsRef<str>,
+    {
+        let names = Scopes::configured(names).map_err(bad_scope)?;
+        if names.is_empty() {
+            return Err(ConfigError::new(
+                "scopes",
+                "one scope of none can never be had: name some, or say `Needs::nobody()`",
+            ));
+        }
+        Ok(Self {
+            any: vec![names],
+            ..Self::default()
+        })
+    }
+
+    /// What both need.
+    #[must_use]
+    pub fn and(mut self, other: &Self) -> Self {
+        self.all = self.all.union(&other.all);
+        for any in &other.any {
+            if !self.any.contains(any) {
+                self.any.push(any.clone());
+            }
+        }
+        self.denied |= other.denied;
+        self
+    }
+
+    /// Whether it is met by no scope at all.
+    pub fn is_nothing(&self) -> bool {
+        !self.denied && self.all.is_empty() && self.any.is_empty()
+    }
+
+    /// Every scope that is named, those included of which one is enough; none where it is met
+    /// by nobody.
+    pub(crate) fn scopes(&self) -> Scopes {
+        if self.denied {
+            return Scopes::none();
+        }
+        let any = self.any.iter().flat_map(Scopes::iter);
+        Scopes::unique(self.all.iter().chain(any))
+    }
+
+    /// The scopes that a caller without any is asked for.
+    pub(crate) fn asked_of_nobody(&self, hierarchy: &ScopeHierarchy) -> Scopes {
+        match Self::judge(std::iter::once(self), &Scopes::none(), hierarchy) {
+            Verdict::Lacking(needed) => needed,
+            Verdict::Granted | Verdict::Denied => Scopes::none(),
+        }
+    }
+
+    pub(crate) fn is_denied(&self) -> bool {
+        self.denied
+    }
+
+    pub(crate) fn is_met(&self, granted: &Scopes, hierarchy: &ScopeHierarchy) -> bool {
+        let one_of = |any: &Scopes| any.iter().any(|scope| hierarchy.grants(granted, scope));
+        !self.denied && hierarchy.grants_all(granted, &self.all) && self.any.iter().all(one_of)
+    }
+
+    /// Judges all of `needs` together. Allocates only where something is lacking.
+    pub(crate) fn judge<'n>(
+        needs: impl Iterator<Item = &'n Self> + Clone,
+        granted: &Scopes,
+        hierarchy: &ScopeHierarchy,
+    ) -> Verdict {
+        if needs.clone().all(|needs| needs.is_met(granted, hierarchy)) {
+            return Verdict::Granted;
+        }
+        if needs.clone().any(Self::is_denied) {
+            return Verdict::Denied;
+        }
+        let mut asked = Scopes::default();
+        for needs in needs.clone() {
+            asked = asked.union(&needs.all);
+        }
+        for any in needs.flat_map(|needs| &needs.any) {
+            let had = any
+                .iter()
+                .find(|scope| hierarchy.grants(granted, scope) || hierarchy.grants(&asked, scope));
+            let chosen = had.or_else(|| any.iter().next());
+            asked = asked.union(&Scopes::unique(chosen.into_iter()));
+        }
+        Verdict::Lacking(hierarchy.minimal(&asked))
+    }
+}
+
+fn bad_scope(error: ConfiguredError) -> ConfigError {
+    let why = match error {
+        ConfiguredError::Empty => format!("{error}; {NOTHING}"),
+        _ => error.to_string(),
+    };
+    ConfigError::new("scopes", why)
+}
+
+/// An empty text is what a variable that is not set leaves behind.
+const NOTHING: &str = "where none is needed, say `Needs::nothing()`, or `{\"nothing\": true}` in a \
+                       configuration";
+
+impl From<Scopes> for Needs {
+    fn from(all: Scopes) -> Self {
+        Self {
+            all,
+            ..Self::default()
+        }
+    }
+}
+
+impl TryFrom<&str> for Needs {
+    type Error = ConfigError;
+
+    fn try_from(joined: &str) -> Result<Self, ConfigError> {
+        Ok(Scopes::configured_text(joined).map_err(bad_scope)?.into())
+    }
+}
+
+impl<const N: usize> TryFrom<[&str; N]> for Needs {
+    type Error = ConfigError;
+
+    fn try_from(names: [&str; N]) -> Result<Self, ConfigError> {
+        Self::all(names)
+    }
+}
+
+impl TryFrom<&[&str]> for Needs {
+    type Error = ConfigError;
+
+    fn try_from(names: &[&str]) -> Result<Self, ConfigError> {
+        Self::all(names)
+    }
+}
+
+impl TryFrom<Vec<String>> for Needs {
+    type Error = ConfigError;
+
+    fn try_from(names: Vec<String>) -> Result<Self, ConfigError> {
+        Self::all(names)
+    }
+}
+
+impl<'de> Deserialize<'de> for Needs {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Value {
+            Joined(String),
+            All(Vec<String>),
+            Map(Map),
+        }
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Map {
+            all: Option<Vec<String>>,
+            any: Option<Vec<String>>,
+            #[serde(default)]
+            nothing: Flag,
+            #[serde(default)]
+            deny: Flag,
+        }
+        // Variables of the environment hold nothing but texts.
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Flag {
+            Is(bool),
+            Says(Word),
+        }
+        #[derive(Deserialize)]
+        #[serde(rename_all = "lowercase")]
+        enum Word {
+            True,
+            False,
+        }
+        impl Default for Flag {
+            fn default() -> Self {
+                Self::Is(false)
+            }
+        }
+        impl Flag {
+            fn is_set(&self) -> bool {
+                matches!(self, Self::Is(true) | Self::Says(Word::True))
+            }
+        }
+
+        let read = || match Value::deserialize(deserializer) {
+            Ok(Value::Joined(joined)) => Self::try_from(&*joined).map_err(D::Error::custom),
+            Ok(Value::All(names)) => Self::all(names).map_err(D::Error::custom),
+            Ok(Value::Map(Map {
+                all,
+                any,
+                nothing,
+                deny,
+            })) => {
+                let (nothing, deny) = (nothing.is_set(), deny.is_set());
+                let names_scopes = all.is_some() || any.is_some();
+                if nothing && (deny || names_scopes) {
+                    return Err(D::Error::custom(
+                        "`nothing` needs no scope, so `all`, `any` and `deny` contradict it",
+                    ));
+                }
+                if deny && names_scopes {
+                    return Err(D::Error::custom(
+                        "`deny` lets nobody through, so `all` and `any` beside it mean nothing",
+                    ));
+                }
+                // What was to be filled in must not open an operation to everybody.
+                if !deny && !nothing && !names_scopes {
+                    return Err(D::Error::custom(
+                        "a map gives `all`, `any`, or one of `nothing` and `deny` as true",
+                    ));
+                }
+                let all = all.unwrap_or_default();
+                let mut needs = Self::all(all).map_err(D::Error::custom)?;
+                if let Some(any) = any {
+                    needs = needs.and(&Self::any(any).map_err(D::Error::custom)?);
+                }
+                needs.denied = deny;
+                Ok(needs)
+            }
+            Err(_) => Err(D::Error::custom(
+                "scopes are a string, a list, or a map with `all`, `any`, `nothing` or `deny`",
+            )),
+        };
+        read()
+    }
+}

@@ -1,0 +1,28 @@
+//! The profile of access tokens (RFC 9068, and the marks of other kinds of tokens): claims and
+//! what they must say, whoever verified the signature.
+
+mod claims;
+mod faults;
+mod kinds;
+mod peek;
+mod profile;
+// Only a server that is trusted by its issuer has any.
+#[cfg_attr(not(feature = "oauth"), allow(dead_code))]
+mod quirks;
+// The same.
+#[cfg_attr(not(feature = "oauth"), allow(dead_code, unreachable_pub))]
+pub(crate) mod required;
+pub(crate) mod well_known;
+
+pub(crate) use self::claims::{Claims, ScopeClaim};
+pub(crate) use self::faults::Proven;
+#[cfg(feature = "oauth")]
+pub(crate) use self::kinds::is_other as is_other_kind;
+pub(crate) use self::peek::{Peeked, may_begin_jws, peek_issuer, peek_key_id};
+pub(crate) use self::profile::{Audience, TokenProfile, check_algorithm, check_scopes, wrong_kind};
+#[cfg(feature = "oauth")]
+pub(crate) use self::profile::{Mark, mismatch};
+#[cfg(feature = "oauth")]
+pub(crate) use self::quirks::{Clients, Quirks, ScopeMapping};
+#[cfg(feature = "oauth")]
+pub(crate) use self::required::Required;

@@ -1,0 +1,472 @@
+//! The token profile: what a JWT must be to count as an access token here.
+//!
+//! RFC 9068 is the strict form. Most authorization servers issue something looser, so by
+//! default a missing `typ` passes, and the marks of other kinds of tokens refuse instead.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::claims::{Claims, ScopeClaim};
+use super::quirks::{Clients, Quirks};
+use crate::error::{AuthError, ConfigError};
+use crate::jose::Algorithm;
+use crate::jose::{Alg, Header, Typ};
+use crate::principal::{ClaimedNames, Identity, Principal, StrangerDigest};
+use crate::requirement::shortfall;
+use crate::scope::Scopes;
+use crate::util::quoted;
+
+/// What tokens of one issuer must satisfy besides their signature.
+#[derive(Clone, Debug)]
+pub(crate) struct TokenProfile {
+    /// `principal.provider()`.
+    pub(crate) provider: &'static str,
+    /// Of an authorization server's keys; keys of one's own have their own.
+    #[cfg_attr(not(feature = "oauth"), allow(dead_code))]
+    pub(crate) algorithms: Vec<Algorithm>,
+    pub(crate) require_at_jwt: bool,
+    /// `None` where no issuer is configured.
+    pub(crate) issuer: Option<Arc<str>>,
+    pub(crate) audience: Audience,
+    pub(crate) clock_skew: Duration,
+    pub(crate) scope_claim: ScopeClaim,
+    pub(crate) clients_are_principals: bool,
+    /// Whether the issuer signs ID tokens and the like with the same keys.
+    pub(crate) issues_many_kinds: bool,
+    /// What the issuer's tokens say in another way. `None`: nothing.
+    pub(crate) quirks: Option<Arc<Quirks>>,
+}
+
+/// What marks an access token beside its claims.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mark {
+    None,
+    /// The header `typ: at+jwt`, which no other kind of token has.
+    AtJwt,
+    /// The type an introspection answer gives it.
+    #[cfg(feature = "oauth")]
+    TokenType,
+}
+
+impl Mark {
+    pub(crate) fn of(header: &Header<'_>) -> Self {
+        match header.typ {
+            Typ::AtJwt => Self::AtJwt,
+            _ => Self::None,
+        }
+    }
+}
+
+/// Whom a token must be meant for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Audience {
+    /// Any of these, byte by byte.
+    OneOf(Vec<Box<str>>),
+    Unchecked,
+}
+
+impl TokenProfile {
+    /// How far clocks may differ, unless configured.
+    pub(crate) const DEFAULT_SKEW: Duration = Duration::from_secs(60);
+    const MAX_SKEW: Duration = Duration::from_secs(300);
+
+    pub(crate) fn check_skew(skew: Duration) -> Result<(), ConfigError> {
+        if skew > Self::MAX_SKEW {
+            return Err(ConfigError::new(
+                "clock_skew",
+                format!(
+                    "{} s are more than {} s; set the clocks instead",
+                    skew.as_secs(),
+                    Self::MAX_SKEW.as_secs()
+                ),
+            ));
+        }
+        Ok(())
+    }
+
+    /// Judges the header; no key is needed for it.
+    #[cfg(feature = "oauth")]
+    pub(crate) fn check_header(&self, header: &Header<'_>) -> Result<Algorithm, AuthError> {
+        self.check_type(header)?;
+        self.check_algorithm(header)
+    }
+
+    /// Judges the kind of token the header names.
+    pub(crate) fn check_type(&self, header: &Header<'_>) -> Result<(), AuthError> {
+        let accepted = match &header.typ {
+            Typ::AtJwt => true,
+            Typ::Jwt | Typ::Absent => !self.require_at_jwt,
+            Typ::Other(_) => false,
+        };
+        if !accepted {
+            let typ = match &header.typ {
+                Typ::Absent => "absent".to_owned(),
+                Typ::Jwt => "JWT".to_owned(),
+                Typ::AtJwt => "at+jwt".to_owned(),
+                Typ::Other(other) => quoted(other),
+            };
+            return Err(wrong_kind(format!("the header has typ {typ}")));
+        }
+        Ok(())
+    }
+
+    #[cfg(feature = "oauth")]
+    pub(crate) fn check_algorithm(&self, header: &Header<'_>) -> Result<Algorithm, AuthError> {
+        check_algorithm(&self.algorithms, header)
+    }
+
+    /// Judges the claims, all but the scopes, and returns `exp`; no key is needed for it.
+    pub(crate) fn check_claims(
+        &self,
+        header: &Header<'_>,
+        claims: &Claims<'_>,
+        now: Duration,
+    ) -> Result<Duration, AuthError> {
+        self.check_issuer(claims)?;
+        self.check_content(Mark::of(header), claims)?;
+        self.check_life(claims, now)
+    }
+
+    /// The same, where what the token does not say, whom it is for above all, is judged by
+    /// what its server says of it.
+    #[cfg(feature = "oauth")]
+    pub(crate) fn check_what_is_there(
+        &self,
+        header: &Header<'_>,
+        claims: &Claims<'_>,
+        now: Duration,
+    ) -> Result<Duration, AuthError> {
+        if Mark::of(header) != Mark::AtJwt {
+            check_kind(claims)?;
+        }
+        check_binding(claims)?;
+        self.check_life(claims, now)
+    }
+
+    fn check_life(&self, claims: &Claims<'_>, now: Duration) -> Result<Duration, AuthError> {
+        let exp = Self::exp(claims)?;
+        self.check_times(exp, claims.nbf, claims.iat, now)?;
+        Ok(exp)
+    }
+
+    /// Whether it is from the one issuer, where there is one.
+    pub(crate) fn check_issuer(&self, claims: &Claims<'_>) -> Result<(), AuthError> {
+        match &self.issuer {
+            Some(expected) => check_issuer(expected, claims.iss.as_deref()),
+            None => Ok(()),
+        }
+    }
+
+    pub(crate) fn exp(claims: &Claims<'_>) -> Result<Duration, AuthError> {
+        claims
+            .exp
+            .ok_or_else(|| AuthError::invalid("missing_exp").with_detail("the token never expires"))
+    }
+
+    /// Judges what the claims say of the token, whoever vouches for them: its kind, whom it
+    /// is for, and that it is not bound to a key.
+    pub(crate) fn check_content(&self, mark: Mark, claims: &Claims<'_>) -> Result<(), AuthError> {
+        if mark != Mark::AtJwt {
+            check_kind(claims)?;
+        }
+        check_required(claims)?;
+        self.check_meant_for(mark, claims)?;
+        check_binding(claims)
+    }
+
+    /// All that [`check_what_is_there`](Self::check_what_is_there) finds of the same.
+    pub(crate) fn faults_of_what_is_there(mark: Mark, claims: &Claims<'_>) -> Vec<AuthError> {
+        let kind = match mark {
+            Mark::AtJwt => Ok(()),
+            _ => check_kind(claims),
+        };
+        let found = [kind, check_binding(claims)];
+        found.into_iter().filter_map(Result::err).collect()
+    }
+
+    /// All that the same checks find.
+    pub(crate) fn content_faults(&self, mark: Mark, claims: &Claims<'_>) -> Vec<AuthError> {
+        let kind = match mark {
+            Mark::AtJwt => Ok(()),
+            _ => check_kind(claims),
+        };
+        [
+            kind,
+            check_required(claims),
+            self.check_meant_for(mark, claims),
+            check_binding(claims),
+        ]
+        .into_iter()
+        .filter_map(Result::err)
+        .collect()
+    }
+
+    /// Whether this is the resource, or one of the clients, that the token is for.
+    fn check_meant_for(&self, mark: Mark, claims: &Claims<'_>) -> Result<(), AuthError> {
+        if let Audience::OneOf(expected) = &self.audience {
+            // What `token_use` may be was checked before.
+            let is_access = mark != Mark::None
+                || claims.token_use.is_some()
+                || claims.has_scope
+                || claims.marked;
+            if let Some(clients) = self.clients().filter(|_| !claims.has_aud) {
+                clients.check(claims.client_id.as_deref())?;
+                if !is_access {
+                    return Err(not_evidently_access("the token has no audience"));
+                }
+            } else {
+                let audience = check_audience(expected, claims)?;
+                if !is_access && self.may_be_client(audience, claims) {
+                    return Err(not_evidently_access(&format!(
+                        "the audience {} may be a client",
+                        quoted(audience)
+                    )));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether tokens of some clients are accepted without an audience.
+    #[cfg(feature = "oauth")]
+    pub(crate) fn accepts_clients(&self) -> bool {
+        self.clients().is_some()
+    }
+
+    /// Whose tokens are accepted without an audience, if anybody's are.
+    fn clients(&self) -> Option<&Clients> {
+        let clients = &self.quirks.as_ref()?.clients;
+        (*clients != Clients::Nobodys).then_some(clients)
+    }
+
+    /// Whether the audience that matched can be a client id, for which ID tokens are issued
+    /// too. An authorization server's client ids are no URIs; the tokens of a key of one's
+    /// own are told by what they say of their client.
+    fn may_be_client(&self, audience: &str, claims: &Claims<'_>) -> bool {
+        let is_uri = audience.contains("://") || audience.starts_with("urn:");
+        let named = [&claims.client_id, &claims.azp];
+        let is_named = named
+            .into_iter()
+            .flatten()
+            .any(|client| *client == audience);
+        is_named || self.issues_many_kinds && !is_uri
+    }
+
+    /// Judges the times by `now`; for a cached token as well.
+    pub(crate) fn check_times(
+        &self,
+        exp: Duration,
+        nbf: Option<Duration>,
+        iat: Option<Duration>,
+        now: Duration,
+    ) -> Result<(), AuthError> {
+        let latest = now.saturating_add(self.clock_skew);
+        let is_ahead = |at: Option<Duration>| at.is_some_and(|at| at > latest);
+        if now >= self.valid_until(exp) {
+            return Err(self.expired(exp, now));
+        }
+        if is_ahead(nbf) {
+            return Err(ahead("not_yet_valid", "nbf", nbf, now));
+        }
+        if is_ahead(iat) {
+            return Err(ahead("issued_in_the_future", "iat", iat, now));
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn expired(&self, exp: Duration, now: Duration) -> AuthError {
+        AuthError::invalid("expired")
+            .with_description("The access token expired")
+            .with_detail(format!(
+                "expired {} s ago, {} s of clock skew allowed",
+                now.saturating_sub(exp).as_secs(),
+                self.clock_skew.as_secs()
+            ))
+    }
+
+    /// When a token with this `exp` stops being accepted.
+    pub(crate) fn valid_until(&self, exp: Duration) -> Duration {
+        exp.saturating_add(self.clock_skew)
+    }
+
+    /// Whose a token is that passed; `claims` were read from `json`.
+    #[inline(always)]
+    pub(crate) fn identity(
+        &self,
+        claims: &Claims<'_>,
+        json: &str,
+        token: &[u8],
+    ) -> Result<Identity, AuthError> {
+        let scopes = claims.scope.as_deref().map(Scopes::from_claim);
+        let scopes = scopes.unwrap_or_default();
+        let issuer = match &self.issuer {
+            Some(issuer) => Some(Arc::clone(issuer)),
+            None => claims.iss.as_deref().map(Arc::from),
+        };
+        let (subject, username) = (claims.sub.as_deref(), claims.username.as_deref());
+        let client = claims.client();
+        let names = ClaimedNames::new(json, subject, username, client);
+        // Two strangers with the same client are not one principal, unless machines are
+        // all there is.
+        let is_machine = self.clients_are_principals && client.is_some();
+        let is_stranger = !names.name_somebody() && !is_machine;
+        Ok(Identity::claimed(
+            self.provider,
+            issuer,
+            scopes,
+            claims.exp,
+            names,
+            is_stranger.then(|| StrangerDigest::of(token)),
+            json,
+        ))
+    }
+}
+
+pub(crate) fn check_algorithm(
+    algorithms: &[Algorithm],
+    header: &Header<'_>,
+) -> Result<Algorithm, AuthError> {
+    match &header.alg {
+        Alg::Known(alg) if algorithms.contains(alg) => Ok(*alg),
+        Alg::Known(alg) => Err(alg_error(alg.name())),
+        Alg::Unknown(alg) => Err(alg_error(&quoted(alg))),
+        Alg::Absent => Err(alg_error("absent")),
+    }
+}
+
+/// Refuses a token that is bound to a key.
+fn check_binding(claims: &Claims<'_>) -> Result<(), AuthError> {
+    let Some(confirmation) = &claims.confirmation else {
+        return Ok(());
+    };
+    // RFC 9449 section 7.2, RFC 8705 section 3: a bound token without its proof is a stolen one,
+    // as far as can be seen. No binding is checked yet.
+    let known = confirmation.jkt.is_some() || confirmation.x5t_s256.is_some();
+    Err(AuthError::invalid("bound_token").with_detail(if known {
+        "the token is bound to a key (cnf) and came as a plain bearer token"
+    } else {
+        "the token has a cnf without a member that is known"
+    }))
+}
+
+/// Judges the scopes; last, because only a good token learns what it lacks.
+pub(crate) fn check_scopes(required: &Scopes, principal: &Principal) -> Result<(), AuthError> {
+    if principal.scopes().contains_all(required) {
+        return Ok(());
+    }
+    let error = AuthError::insufficient_scope(required.clone());
+    Err(error
+        .with_detail(shortfall(required, principal))
+        .proven(principal.clone()))
+}
+
+#[cold]
+fn ahead(
+    reason: &'static str,
+    claim: &'static str,
+    at: Option<Duration>,
+    now: Duration,
+) -> AuthError {
+    let seconds = at.unwrap_or_default().saturating_sub(now).as_secs();
+    let why = match claim {
+        "iat" => ": one of the clocks is wrong",
+        _ => "",
+    };
+    AuthError::invalid(reason)
+        .with_description("The access token is not valid yet")
+        .with_detail(format!("{claim} is {seconds} s ahead{why}"))
+}
+
+fn alg_error(alg: &str) -> AuthError {
+    AuthError::invalid("algorithm_not_allowed")
+        .with_detail(format!("alg {alg} is not in the list of algorithms"))
+}
+
+pub(crate) fn wrong_kind(detail: String) -> AuthError {
+    AuthError::invalid("wrong_token_type")
+        .with_description("The token is not an access token")
+        .with_detail(detail)
+}
+
+fn not_evidently_access(why: &str) -> AuthError {
+    wrong_kind(format!(
+        "{why}, and nothing says that this is an access token: neither its type nor token_use \
+         nor scopes"
+    ))
+}
+
+fn check_issuer(expected: &str, got: Option<&str>) -> Result<(), AuthError> {
+    let Some(got) = got else {
+        return Err(AuthError::invalid("missing_issuer").with_detail("the token has no iss"));
+    };
+    if got == expected {
+        return Ok(());
+    }
+    Err(AuthError::invalid("issuer_mismatch")
+        .with_description("The access token is from another issuer")
+        .with_detail(mismatch(expected, got)))
+}
+
+/// The audience that matched.
+fn check_audience<'e>(expected: &'e [Box<str>], claims: &Claims<'_>) -> Result<&'e str, AuthError> {
+    let is_named = |own: &&str| claims.aud.iter().any(|aud| *own == aud);
+    if let Some(own) = expected.iter().map(AsRef::as_ref).find(is_named) {
+        return Ok(own);
+    }
+    if !claims.has_aud {
+        return Err(AuthError::invalid("missing_audience")
+            .with_description("The access token is not for this resource")
+            .with_detail(
+                "the token has no aud: configure the authorization server to issue tokens for \
+                 this resource",
+            ));
+    }
+    let first = claims.aud.iter().next().unwrap_or_default();
+    let own = expected.first().map_or("", |own| &**own);
+    Err(AuthError::invalid("audience_mismatch")
+        .with_description("The access token is not for this resource")
+        .with_detail(mismatch(own, first)))
+}
+
+/// Both values, quoted, and the most common mistake by name.
+pub(crate) fn mismatch(expected: &str, got: &str) -> String {
+    let hint = if got.trim_end_matches('/') == expected.trim_end_matches('/') {
+        " (they differ only by a trailing slash)"
+    } else if got.eq_ignore_ascii_case(expected) {
+        " (they differ only by case)"
+    } else {
+        ""
+    };
+    format!("expected {}, got {}{hint}", quoted(expected), quoted(got))
+}
+
+/// Whether the claims are there that are asked for.
+fn check_required(claims: &Claims<'_>) -> Result<(), AuthError> {
+    match &claims.unmet {
+        None => Ok(()),
+        Some(unmet) => Err(AuthError::invalid("claim_mismatch")
+            .with_description("The access token is not accepted here")
+            .with_detail(unmet.as_str())),
+    }
+}
+
+/// Refuses ID tokens, refresh tokens, logout tokens and session tokens of the same issuer.
+fn check_kind(claims: &Claims<'_>) -> Result<(), AuthError> {
+    if let Some(token_use) = claims.token_use.as_deref()
+        && !matches!(token_use, "access" | "access_token")
+    {
+        return Err(wrong_kind(format!("token_use is {}", quoted(token_use))));
+    }
+    if let Some(other) = &claims.other_kind {
+        return Err(other.refusal());
+    }
+    // Keycloak before 25 puts nonce into access tokens, which then have scopes.
+    // So does authentik, which has no scopes there, but a mark of its own.
+    if claims.has_nonce && !claims.has_scope && !claims.marked {
+        return Err(wrong_kind(
+            "nonce without scope: this is an ID token".to_owned(),
+        ));
+    }
+    Ok(())
+}

@@ -1,0 +1,179 @@
+//! What tokens of some issuers say in another way than RFC 9068 does, as data.
+//!
+//! Nothing of this is looked at for an issuer without quirks: its claims were read once, and
+//! that was all.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use serde_json::{Map, Value};
+
+use super::claims::Claims;
+use super::required::Required;
+use crate::error::AuthError;
+use crate::util::quoted;
+
+/// See the [module](self).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Quirks {
+    /// Which claim names the client, where it is not `client_id`.
+    pub(crate) client_claim: Option<Cow<'static, str>>,
+    /// Whose tokens are accepted where they have no audience.
+    pub(crate) clients: Clients,
+    /// Audiences all tokens of the issuer have: they say nothing, and count as none.
+    pub(crate) shared_audiences: Vec<Box<str>>,
+    /// Claims that must have one of these values.
+    pub(crate) required: Vec<Required>,
+    /// Claims that access tokens of the issuer have, and no other kind of its tokens.
+    pub(crate) marks: Cow<'static, [Cow<'static, str>]>,
+    pub(crate) mappings: Vec<ScopeMapping>,
+}
+
+/// Whose tokens are accepted although they have no audience.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Clients {
+    #[default]
+    Nobodys,
+    OneOf(Vec<Box<str>>),
+    Everybodys,
+}
+
+/// Roles or groups, and the scopes they stand for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ScopeMapping {
+    /// The members that lead to them, from the claim on.
+    pub(crate) path: Vec<Box<str>>,
+    /// By role: scopes, separated by spaces.
+    pub(crate) scopes: HashMap<Box<str>, Box<str>>,
+}
+
+impl Quirks {
+    pub(crate) fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// The claims as the profile judges them. `payload` was read once already, strictly.
+    pub(crate) fn amend_payload(
+        &self,
+        claims: &mut Claims<'_>,
+        payload: &str,
+    ) -> Result<(), AuthError> {
+        let all = serde_json::from_str(payload)
+            .map_err(|_| malformed("the claims are no JSON object".to_owned()))?;
+        self.amend(claims, &all)
+    }
+
+    /// The same, of claims that are at hand.
+    pub(crate) fn amend(
+        &self,
+        claims: &mut Claims<'_>,
+        all: &Map<String, Value>,
+    ) -> Result<(), AuthError> {
+        if let Some(claim) = &self.client_claim {
+            claims.client_id = text(all, claim)?.map(|client| Cow::Owned(client.to_owned()));
+        }
+        let is_shared = |aud: &str| self.shared_audiences.iter().any(|shared| **shared == *aud);
+        let named = claims.aud.iter().count();
+        claims.aud.retain(|aud| !is_shared(aud));
+        // An empty list stays one: a token for no audience is not one without the claim.
+        claims.has_aud &= named == 0 || claims.aud.iter().next().is_some();
+        let is_there = |name: &str| all.get(name).is_some_and(|value| !value.is_null());
+        claims.marked = self.marks.iter().any(|mark| is_there(mark));
+        for required in &self.required {
+            if claims.unmet.is_none() {
+                claims.unmet = required.unmet_by(all);
+            }
+        }
+        for mapping in &self.mappings {
+            mapping.add_to(claims, all)?;
+        }
+        Ok(())
+    }
+}
+
+impl Clients {
+    /// Judges a token without an audience by its client.
+    pub(crate) fn check(&self, client: Option<&str>) -> Result<(), AuthError> {
+        let Some(client) = client.filter(|client| !client.is_empty()) else {
+            return Err(AuthError::invalid("missing_client")
+                .with_description("The access token is not for this resource")
+                .with_detail("the token has no audience, and no client is named in it either"));
+        };
+        let is_accepted = match self {
+            Self::Nobodys => false,
+            Self::OneOf(clients) => clients.iter().any(|own| **own == *client),
+            Self::Everybodys => true,
+        };
+        if is_accepted {
+            return Ok(());
+        }
+        Err(AuthError::invalid("client_mismatch")
+            .with_description("The access token is not for this resource")
+            .with_detail(format!(
+                "the token has no audience, and its client {} is none of `client_ids`",
+                quoted(client)
+            )))
+    }
+}
+
+impl ScopeMapping {
+    fn add_to(&self, claims: &mut Claims<'_>, all: &Map<String, Value>) -> Result<(), AuthError> {
+        let mut found: Vec<&str> = Vec::new();
+        for role in self.roles(all)? {
+            if let Some(scopes) = self.scopes.get(role)
+                && !found.contains(&&**scopes)
+            {
+                found.push(scopes);
+            }
+        }
+        for scopes in found {
+            let scope = claims.scope.get_or_insert_default().to_mut();
+            if !scope.is_empty() {
+                scope.push(' ');
+            }
+            scope.push_str(scopes);
+        }
+        Ok(())
+    }
+
+    /// The roles a token names: one string, an array of strings, or the names of an object's
+    /// members.
+    fn roles<'a>(&self, all: &'a Map<String, Value>) -> Result<Vec<&'a str>, AuthError> {
+        let wrong = || malformed(format!("the claim {} has no roles", self.path.join(".")));
+        let mut members = all;
+        let (last, way) = self.path.split_last().expect("the setter asks for one");
+        for step in way {
+            members = match members.get(&**step) {
+                None | Some(Value::Null) => return Ok(Vec::new()),
+                Some(Value::Object(next)) => next,
+                Some(_) => return Err(wrong()),
+            };
+        }
+        match members.get(&**last) {
+            None | Some(Value::Null) => Ok(Vec::new()),
+            // Only a list of scopes is one by its spaces; the name of a group may have some.
+            Some(Value::String(list)) if way.is_empty() && matches!(&**last, "scope" | "scp") => {
+                Ok(list.split(' ').collect())
+            }
+            Some(Value::String(role)) => Ok(vec![role]),
+            Some(Value::Array(roles)) => roles
+                .iter()
+                .map(|role| role.as_str().ok_or_else(wrong))
+                .collect(),
+            Some(Value::Object(roles)) => Ok(roles.keys().map(String::as_str).collect()),
+            Some(_) => Err(wrong()),
+        }
+    }
+}
+
+fn text<'a>(all: &'a Map<String, Value>, claim: &str) -> Result<Option<&'a str>, AuthError> {
+    match all.get(claim) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(_) => Err(malformed(format!("the claim {claim} is not a string"))),
+    }
+}
+
+fn malformed(detail: String) -> AuthError {
+    AuthError::invalid("malformed_token").with_detail(detail)
+}
