@@ -15,7 +15,16 @@ use std::process::ExitCode;
 /// From the roof down. Rooms of one line may import each other, as long as they form no circle.
 const FLOORS: &[&[&str]] = &[
     &["config", "testing"],
-    &["cors", "mcp", "oauth", "jwt", "api_key", "failed_attempts", "reload", "redis"],
+    &[
+        "cors",
+        "mcp",
+        "oauth",
+        "jwt",
+        "api_key",
+        "failed_attempts",
+        "reload",
+        "redis",
+    ],
     &["scopes"],
     &["auth"],
     &["gate", "token", "revocation"],
@@ -55,7 +64,11 @@ fn main() -> ExitCode {
     }
     let mut all = Crate::default();
     all.read_folder(&folder, &folder);
-    all.modules = all.sources.iter().map(|source| source.module.clone()).collect();
+    all.modules = all
+        .sources
+        .iter()
+        .map(|source| source.module.clone())
+        .collect();
 
     let mut faults = all.upward(list);
     faults.extend(all.circles());
@@ -63,7 +76,12 @@ fn main() -> ExitCode {
         println!("{fault}");
     }
     let rooms: BTreeSet<&str> = all.sources.iter().filter_map(|s| room(&s.module)).collect();
-    println!("{} files in {} rooms: {} faults", all.sources.len(), rooms.len(), faults.len());
+    println!(
+        "{} files in {} rooms: {} faults",
+        all.sources.len(),
+        rooms.len(),
+        faults.len()
+    );
     ExitCode::from(u8::from(!faults.is_empty()))
 }
 
@@ -98,7 +116,10 @@ impl Crate {
             .iter()
             .map(|part| part.to_string_lossy().into_owned())
             .collect();
-        if matches!(module.last().map(String::as_str), Some("mod" | "lib" | "tests")) {
+        if matches!(
+            module.last().map(String::as_str),
+            Some("mod" | "lib" | "tests")
+        ) {
             if module.last().is_some_and(|name| name == "tests") {
                 return;
             }
@@ -116,7 +137,9 @@ impl Crate {
                 let mut found = Vec::new();
                 at = use_tree(&tokens, at + 1, &[], &mut found);
                 for (path, name) in found {
-                    let Some(path) = absolute(&module, &path) else { continue };
+                    let Some(path) = absolute(&module, &path) else {
+                        continue;
+                    };
                     if !is_public && !module.is_empty() {
                         imports.push(path.clone());
                     }
@@ -141,7 +164,11 @@ impl Crate {
             }
             at += 1;
         }
-        self.sources.push(Source { module, file, imports });
+        self.sources.push(Source {
+            module,
+            file,
+            imports,
+        });
     }
 
     /// The module that defines what the path names.
@@ -179,9 +206,14 @@ impl Crate {
         let mut faults = Vec::new();
         let mut edges: BTreeMap<(String, String), BTreeSet<String>> = BTreeMap::new();
         for source in &self.sources {
-            let Some(from) = room(&source.module) else { continue };
+            let Some(from) = room(&source.module) else {
+                continue;
+            };
             if floor(from).is_none() {
-                faults.push(format!("{}: the room has no floor in .ci/imports.rs", source.file.display()));
+                faults.push(format!(
+                    "{}: the room has no floor in .ci/imports.rs",
+                    source.file.display()
+                ));
             }
             for import in &source.imports {
                 let target = self.resolve(import);
@@ -190,7 +222,11 @@ impl Crate {
                     edges
                         .entry((from.to_owned(), to.to_owned()))
                         .or_default()
-                        .insert(format!("{} imports {}", source.file.display(), import.join("::")));
+                        .insert(format!(
+                            "{} imports {}",
+                            source.file.display(),
+                            import.join("::")
+                        ));
                 }
             }
         }
@@ -202,12 +238,21 @@ impl Crate {
             graph.entry(from.clone()).or_default().insert(to.clone());
             if let (Some(above), Some(below)) = (floor(from), floor(to)) {
                 if below < above {
-                    faults.extend(places.iter().map(|place| format!("upward, {from} -> {to}: {place}")));
+                    faults.extend(
+                        places
+                            .iter()
+                            .map(|place| format!("upward, {from} -> {to}: {place}")),
+                    );
                 }
             }
         }
         for circle in components(&graph) {
-            let one_floor = circle.iter().map(|room| floor(room)).collect::<BTreeSet<_>>().len() == 1;
+            let one_floor = circle
+                .iter()
+                .map(|room| floor(room))
+                .collect::<BTreeSet<_>>()
+                .len()
+                == 1;
             if one_floor {
                 faults.push(format!("circle of rooms: {}", circle.join(", ")));
             }
@@ -218,38 +263,62 @@ impl Crate {
     /// Circles between the folders of a room. Files of one folder may know each other.
     fn circles(&self) -> Vec<String> {
         let mut faults = Vec::new();
-        let folders: BTreeSet<PathBuf> =
-            self.sources.iter().filter_map(|source| source.file.parent().map(Path::to_owned)).collect();
-        let file_of: BTreeMap<&Module, &Path> =
-            self.sources.iter().map(|source| (&source.module, source.file.as_path())).collect();
-        for folder in folders.iter().filter(|folder| folder.iter().next().is_some()) {
+        let folders: BTreeSet<PathBuf> = self
+            .sources
+            .iter()
+            .filter_map(|source| source.file.parent().map(Path::to_owned))
+            .collect();
+        let file_of: BTreeMap<&Module, &Path> = self
+            .sources
+            .iter()
+            .map(|source| (&source.module, source.file.as_path()))
+            .collect();
+        for folder in folders
+            .iter()
+            .filter(|folder| folder.iter().next().is_some())
+        {
             // A file of the folder is a node, and so is each folder in it, with all below.
             let node = |file: &Path| -> Option<String> {
                 let rest = file.strip_prefix(folder).ok()?;
                 let mut parts = rest.iter();
                 let first = parts.next()?.to_string_lossy().into_owned();
-                Some(if parts.next().is_some() { first + "/" } else { first })
+                Some(if parts.next().is_some() {
+                    first + "/"
+                } else {
+                    first
+                })
             };
             let mut graph: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
             let mut places: BTreeMap<(String, String), String> = BTreeMap::new();
             for source in &self.sources {
-                let Some(from) = node(&source.file) else { continue };
+                let Some(from) = node(&source.file) else {
+                    continue;
+                };
                 for import in &source.imports {
                     let target = self.resolve(import);
-                    let Some(to) = file_of.get(&target).and_then(|file| node(file)) else { continue };
+                    let Some(to) = file_of.get(&target).and_then(|file| node(file)) else {
+                        continue;
+                    };
                     if from != to {
                         graph.entry(from.clone()).or_default().insert(to.clone());
-                        places
-                            .entry((from.clone(), to))
-                            .or_insert_with(|| format!("{} imports {}", source.file.display(), import.join("::")));
+                        places.entry((from.clone(), to)).or_insert_with(|| {
+                            format!("{} imports {}", source.file.display(), import.join("::"))
+                        });
                     }
                 }
             }
             for circle in components(&graph) {
                 if circle.iter().any(|node| node.ends_with('/')) {
-                    faults.push(format!("circle in {}: {}", folder.display(), circle.join(", ")));
+                    faults.push(format!(
+                        "circle in {}: {}",
+                        folder.display(),
+                        circle.join(", ")
+                    ));
                     for ((from, to), place) in &places {
-                        if circle.contains(from) && circle.contains(to) && (from.ends_with('/') || to.ends_with('/')) {
+                        if circle.contains(from)
+                            && circle.contains(to)
+                            && (from.ends_with('/') || to.ends_with('/'))
+                        {
                             faults.push(format!("    {place}"));
                         }
                     }
@@ -274,12 +343,17 @@ fn components(graph: &BTreeMap<String, BTreeSet<String>>) -> Vec<Vec<String>> {
         }
         seen
     };
-    let reached: BTreeMap<&String, BTreeSet<&String>> = graph.keys().map(|node| (node, reach(node))).collect();
+    let reached: BTreeMap<&String, BTreeSet<&String>> =
+        graph.keys().map(|node| (node, reach(node))).collect();
     let mut groups = BTreeSet::new();
     for (node, seen) in &reached {
         let group: Vec<String> = seen
             .iter()
-            .filter(|other| reached.get(**other).is_some_and(|back| back.contains(*node)))
+            .filter(|other| {
+                reached
+                    .get(**other)
+                    .is_some_and(|back| back.contains(*node))
+            })
             .map(|other| (*other).clone())
             .collect();
         if group.len() > 1 {
@@ -313,7 +387,12 @@ fn is_name(token: &str) -> bool {
 }
 
 /// Reads one tree of a `use`, which begins at `at`: its paths, and the names they get.
-fn use_tree(tokens: &[String], mut at: usize, prefix: &[String], found: &mut Vec<(Module, String)>) -> usize {
+fn use_tree(
+    tokens: &[String],
+    mut at: usize,
+    prefix: &[String],
+    found: &mut Vec<(Module, String)>,
+) -> usize {
     let mut path = prefix.to_vec();
     loop {
         match tokens.get(at).map(String::as_str) {
@@ -365,7 +444,9 @@ fn tokens(text: &str) -> Vec<String> {
             while at < bytes.len() && bytes[at] != '\n' {
                 at += 1;
             }
-        } else if here == '"' || here == 'r' && (next == '"' || next == '#') && starts_raw(&bytes, at) {
+        } else if here == '"'
+            || here == 'r' && (next == '"' || next == '#') && starts_raw(&bytes, at)
+        {
             at = after_text(&bytes, at);
         } else if here == '\'' {
             // A character, or a lifetime.
@@ -407,10 +488,19 @@ fn starts_raw(text: &[char], at: usize) -> bool {
 
 fn after_text(text: &[char], mut at: usize) -> usize {
     if text[at] == 'r' {
-        let hashes = text[at + 1..].iter().take_while(|character| **character == '#').count();
+        let hashes = text[at + 1..]
+            .iter()
+            .take_while(|character| **character == '#')
+            .count();
         at += hashes + 2;
         while at < text.len() {
-            let ends = text[at] == '"' && text[at + 1..].iter().take(hashes).filter(|c| **c == '#').count() == hashes;
+            let ends = text[at] == '"'
+                && text[at + 1..]
+                    .iter()
+                    .take(hashes)
+                    .filter(|c| **c == '#')
+                    .count()
+                    == hashes;
             at += 1;
             if ends {
                 return at + hashes;
