@@ -151,6 +151,9 @@ pub use self::auth::AuthLayer;
 pub use self::clock::Clock;
 pub use self::credential::{Credential, Location, RequestHead};
 pub use self::error::{AuthError, AuthErrorKind, ConfigError};
+/// The former name.
+#[doc(hidden)]
+pub use self::failed_attempts as attempts;
 #[cfg(feature = "jwt")]
 #[cfg_attr(docsrs, doc(cfg(feature = "jwt")))]
 pub use self::jwt::JwtLayer;
