@@ -1,5 +1,5 @@
 //! Checks the direction of imports in `src`: rooms import downwards only, and neither rooms nor
-//! folders within a room form a circle. `.ci/run` compiles and runs it.
+//! folders within a room form a circle. Every file begins with a `//!` line. `.ci/run` compiles and runs it.
 //!
 //! ```text
 //! rustc -o target/imports .ci/imports.rs && target/imports [--list] [FOLDER]
@@ -51,6 +51,8 @@ struct Crate {
     modules: BTreeSet<Module>,
     /// What a name in a module stands for.
     aliases: BTreeMap<(Module, String), Module>,
+    /// Files that do not say at the top what they are for.
+    silent: Vec<PathBuf>,
 }
 
 fn main() -> ExitCode {
@@ -72,6 +74,11 @@ fn main() -> ExitCode {
 
     let mut faults = all.upward(list);
     faults.extend(all.circles());
+    faults.extend(
+        all.silent
+            .iter()
+            .map(|file| format!("{}: the first line is no `//!`", file.display())),
+    );
     for fault in &faults {
         println!("{fault}");
     }
@@ -126,6 +133,9 @@ impl Crate {
             module.pop();
         }
         let text = std::fs::read_to_string(path).expect("a text");
+        if !text.starts_with("//!") {
+            self.silent.push(file.clone());
+        }
         let tokens = tokens(&text);
         let mut imports = Vec::new();
         let mut at = 0;

@@ -1,3 +1,5 @@
+//! A set of OAuth scopes (RFC 6749 section 3.3).
+
 use std::collections::HashSet;
 use std::error::Error;
 use std::fmt;

@@ -1,3 +1,5 @@
+//! The stored form of an API key: a SHA-256 digest, or an HMAC with a pepper.
+
 use std::fmt;
 use std::str::FromStr;
 

@@ -1,3 +1,5 @@
+//! One API key: its digest, owner, scopes and lifetime.
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

@@ -1,3 +1,5 @@
+//! `ApiKeyLayer`: the layer and its settings.
+
 use std::fmt;
 use std::time::Duration;
 

@@ -1,3 +1,5 @@
+//! The provider of API keys: reads the header, finds the key, makes the principal.
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;

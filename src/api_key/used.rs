@@ -1,3 +1,5 @@
+//! The hook that is called when a key was used.
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

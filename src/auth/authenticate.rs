@@ -1,3 +1,5 @@
+//! `Authenticate`: what a provider implements.
+
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;

@@ -1,3 +1,5 @@
+//! The body of a response: the inner one, or that of a refusal.
+
 use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};

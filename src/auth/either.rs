@@ -1,3 +1,5 @@
+//! Two providers behind one layer, chosen by the form of the credential.
+
 use std::fmt;
 use std::sync::Arc;
 

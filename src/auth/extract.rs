@@ -1,3 +1,5 @@
+//! `Principal` as an extractor of axum.
+
 use axum_core::body::Body;
 use axum_core::extract::{FromRequestParts, OptionalFromRequestParts};
 use axum_core::response::{IntoResponse, Response};

@@ -1,3 +1,5 @@
+//! The future of the auth service: waits for the provider, then calls the inner service.
+
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;

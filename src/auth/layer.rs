@@ -1,3 +1,5 @@
+//! `AuthLayer`: the layer and the settings that all providers share.
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;

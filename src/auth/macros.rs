@@ -1,3 +1,5 @@
+//! The macro that makes the newtypes of `AuthLayer`.
+
 /// The parts every provider's layer has in common with [`AuthLayer`](super::AuthLayer):
 /// its settings under their own names, the conversion into it, and `Layer`.
 macro_rules! auth_layer_newtype {

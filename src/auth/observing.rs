@@ -1,3 +1,5 @@
+//! Settings for report-only mode.
+
 use std::sync::Arc;
 
 use super::{AuthLayer, Authenticate};

@@ -1,3 +1,5 @@
+//! The auth service: the fast path of a request.
+
 use std::fmt;
 use std::sync::Arc;
 use std::task::{Context, Poll};

@@ -1,3 +1,5 @@
+//! Where a credential is looked for: a header and its scheme.
+
 use std::fmt;
 use std::hash::{Hash, Hasher};
 

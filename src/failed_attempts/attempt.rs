@@ -1,3 +1,5 @@
+//! One request, counted once if it fails.
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 

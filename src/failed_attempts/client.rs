@@ -1,3 +1,5 @@
+//! The address that failures are counted by.
+
 use std::net::IpAddr;
 
 /// What translators put before an IPv4 address (RFC 6052 section 2.1): 96 bits.

@@ -1,3 +1,5 @@
+//! `FailedAttemptsLayer`: the layer and its settings.
+
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};

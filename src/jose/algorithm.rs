@@ -1,3 +1,5 @@
+//! Signature algorithms (RFC 7518 section 3).
+
 use std::fmt;
 use std::str::FromStr;
 

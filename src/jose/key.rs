@@ -1,3 +1,5 @@
+//! Keys that verify signatures, and the choice among those of a set.
+
 use std::fmt;
 use std::sync::Arc;
 

@@ -1,3 +1,5 @@
+//! The private key of a client assertion.
+
 use std::fmt;
 use std::sync::Arc;
 

@@ -1,3 +1,5 @@
+//! The settings of `JwtLayer` before it is built.
+
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,3 +1,5 @@
+//! `JwtLayer`: the layer.
+
 use std::fmt;
 
 use super::{Jwt, JwtKey, JwtLayerBuilder};

@@ -1,3 +1,5 @@
+//! The provider of JWTs: verifies the signature, checks the profile.
+
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;

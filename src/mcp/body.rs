@@ -1,3 +1,5 @@
+//! Reading the body of an MCP request within its limits.
+
 use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};

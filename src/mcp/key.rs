@@ -1,3 +1,5 @@
+//! The HMAC key of sessions and sealed values.
+
 use std::fmt;
 
 use crate::crypto::HmacKey;

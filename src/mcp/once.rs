@@ -1,3 +1,5 @@
+//! A flag that is set once and shared by clones.
+
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,3 +1,5 @@
+//! `PrincipalSealer`: values a client keeps, bound to its principal.
+
 use std::error::Error;
 use std::fmt;
 use std::sync::Arc;

@@ -1,3 +1,5 @@
+//! `McpStack`: all layers of an MCP server in the right order.
+
 use tower_layer::{Identity, Layer};
 
 use super::lists::{McpLists, McpListsLayer, Show};

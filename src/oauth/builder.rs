@@ -1,3 +1,5 @@
+//! The settings of `OAuthLayer` before it is built.
+
 use std::collections::HashMap;
 use std::sync::Arc;
 

@@ -1,3 +1,5 @@
+//! `HttpFetch`: the bounded HTTP client.
+
 use std::error::Error;
 use std::io;
 use std::sync::{Arc, OnceLock};

@@ -1,3 +1,5 @@
+//! `KeyLimits`: lifetimes and limits of key sets.
+
 use std::ops::RangeInclusive;
 use std::time::Duration;
 

@@ -1,3 +1,5 @@
+//! `OAuthLayer`: the layer.
+
 use std::fmt;
 use std::sync::Arc;
 

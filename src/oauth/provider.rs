@@ -1,3 +1,5 @@
+//! The provider of access tokens: one server, or several chosen by issuer.
+
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;

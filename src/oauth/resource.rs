@@ -1,3 +1,5 @@
+//! `ProtectedResource`: the URL of an MCP endpoint and its metadata (RFC 9728).
+
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};

@@ -1,3 +1,5 @@
+//! `AuthorizationServer`: an issuer, its keys, and what its tokens must be.
+
 use std::sync::Arc;
 use std::time::Duration;
 

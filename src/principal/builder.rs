@@ -1,3 +1,5 @@
+//! Building a principal.
+
 #[cfg(feature = "jwt")]
 use std::borrow::Cow;
 use std::fmt;

@@ -1,3 +1,5 @@
+//! `PrincipalId`: a principal as one comparable value.
+
 use std::fmt::{self, Write as _};
 use std::sync::Arc;
 

@@ -1,3 +1,5 @@
+//! The future of a reloadable service.
+
 use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};

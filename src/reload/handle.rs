@@ -1,3 +1,5 @@
+//! `ReloadHandle`: swaps the layer in force.
+
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -1,3 +1,5 @@
+//! `ReloadLayer`: a layer that can be swapped.
+
 use std::fmt;
 use std::sync::Arc;
 

@@ -1,3 +1,5 @@
+//! The service of a reloadable layer.
+
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};

@@ -1,3 +1,5 @@
+//! The scopes that layers further in ask for, to be announced.
+
 use super::ScopeHierarchy;
 use super::{Needs, Verdict};
 use crate::scope::Scopes;

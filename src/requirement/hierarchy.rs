@@ -1,3 +1,5 @@
+//! Scopes that include other scopes.
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;

@@ -1,3 +1,5 @@
+//! Scopes in handlers: `Principal::require` and the axum extractor.
+
 use std::error::Error;
 use std::fmt;
 

@@ -1,3 +1,5 @@
+//! Whether a refusal names the scopes already granted as well.
+
 use http::{HeaderMap, HeaderName};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};

@@ -1,3 +1,5 @@
+//! `RequireScopesLayer`: the layer and its settings.
+
 use std::sync::Arc;
 
 use tower_layer::Layer;

@@ -1,3 +1,5 @@
+//! Hooks and step-ups of one auth layer.
+
 use std::fmt;
 use std::sync::Arc;
 

@@ -1,3 +1,5 @@
+//! A flag for what is reported once.
+
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 

@@ -1,3 +1,5 @@
+//! How an endpoint answers: properly, or with a fault.
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 

@@ -1,3 +1,5 @@
+//! The body of an answer, whole or faulty.
+
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;

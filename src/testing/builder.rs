@@ -1,3 +1,5 @@
+//! The settings of an issuer before it starts.
+
 use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};

@@ -1,3 +1,5 @@
+//! Who may introspect at an issuer.
+
 use std::fmt;
 
 use crate::jose::PublicKey;

@@ -1,3 +1,5 @@
+//! Principals for unit tests of handlers.
+
 use std::sync::Arc;
 
 use http::Extensions;

@@ -1,3 +1,5 @@
+//! Recorded requests.
+
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 

@@ -1,3 +1,5 @@
+//! The HTTP server of an issuer.
+
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;

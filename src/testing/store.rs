@@ -1,3 +1,5 @@
+//! What an issuer remembers: clients, codes, tokens.
+
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 

@@ -1,3 +1,5 @@
+//! Making tokens, good or faulty.
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,3 +1,5 @@
+//! Saying when to warn again.
+
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 

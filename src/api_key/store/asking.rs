@@ -1,3 +1,5 @@
+//! The trait of a store of API keys.
+
 use std::fmt;
 use std::pin::Pin;
 

@@ -1,3 +1,5 @@
+//! `StoredKeys`: how a store is asked and what is cached of it.
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,3 +1,5 @@
+//! The body of a response with its lists filtered.
+
 use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};

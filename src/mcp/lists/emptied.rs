@@ -1,3 +1,5 @@
+//! The callers whose list became empty, each reported once.
+
 use std::collections::{HashSet, VecDeque};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Mutex, PoisonError};

@@ -1,3 +1,5 @@
+//! The future of the list filter: decides by the head of the response.
+
 use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};

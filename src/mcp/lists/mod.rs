@@ -1,3 +1,5 @@
+//! Lists of tools, prompts and resources, filtered by what a caller may use.
+
 mod body;
 mod emptied;
 mod events;

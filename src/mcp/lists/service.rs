@@ -1,3 +1,5 @@
+//! The service of the list filter.
+
 use std::sync::Arc;
 use std::task::{Context, Poll};
 

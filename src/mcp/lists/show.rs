@@ -1,3 +1,5 @@
+//! The setting that says which items lists show.
+
 use serde::Deserialize;
 
 use crate::mcp::policy::Sight;

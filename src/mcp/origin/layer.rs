@@ -1,3 +1,5 @@
+//! `OriginLayer`: the layer and its settings.
+
 use std::sync::Arc;
 
 use tower_layer::Layer;

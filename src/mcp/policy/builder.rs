@@ -1,3 +1,5 @@
+//! The settings of a policy before it is built.
+
 use std::fmt;
 use std::sync::Arc;
 

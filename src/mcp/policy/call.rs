@@ -1,3 +1,5 @@
+//! One operation as a `check` sees it.
+
 use std::cell::OnceCell;
 use std::fmt;
 

@@ -1,3 +1,5 @@
+//! The policy: which scopes each MCP operation needs.
+
 mod asked;
 mod authority;
 mod builder;

@@ -1,3 +1,5 @@
+//! Patterns of names and URIs in rules.
+
 use std::cmp::Ordering;
 
 use super::uri::{self, Unclear, VARIABLE};

@@ -1,3 +1,5 @@
+//! The rules of one kind, the most specific first.
+
 use std::collections::BTreeMap;
 
 use super::pattern::{Form, Pattern};

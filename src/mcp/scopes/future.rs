@@ -1,3 +1,5 @@
+//! The future of the policy layer: reads the body, judges each message.
+
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;

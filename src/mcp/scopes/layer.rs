@@ -1,3 +1,5 @@
+//! `McpScopesLayer`: the layer and its settings.
+
 use std::sync::Arc;
 use std::time::Duration;
 

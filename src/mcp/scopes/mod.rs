@@ -1,3 +1,5 @@
+//! The layer that applies a policy to each MCP operation.
+
 mod future;
 mod layer;
 mod service;

@@ -1,3 +1,5 @@
+//! The service of the policy layer: judges the head of a request.
+
 use std::sync::Arc;
 use std::task::{Context, Poll};
 

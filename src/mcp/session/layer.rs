@@ -1,3 +1,5 @@
+//! `SessionBindingLayer`: the layer and its settings.
+
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Request};

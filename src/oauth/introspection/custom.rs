@@ -1,3 +1,5 @@
+//! Asking an authorization server that does not speak RFC 7662.
+
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;

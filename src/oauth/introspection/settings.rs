@@ -1,3 +1,5 @@
+//! `Introspection`: how an authorization server is asked.
+
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 

@@ -1,3 +1,5 @@
+//! Servers whose tokens name no resource.
+
 use std::fmt;
 
 use crate::error::ConfigError;

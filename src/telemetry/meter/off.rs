@@ -1,3 +1,5 @@
+//! Metrics without the feature `metrics`: nothing.
+
 use crate::clock::Clock;
 use crate::telemetry::record::DecisionRecord;
 

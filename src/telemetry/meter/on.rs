@@ -1,3 +1,5 @@
+//! Metrics for the recorder of the `metrics` facade.
+
 use std::collections::HashMap;
 use std::mem::size_of_val;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,3 +1,5 @@
+//! Client assertions (RFC 7523).
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};

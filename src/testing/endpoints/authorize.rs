@@ -1,3 +1,5 @@
+//! The authorization endpoint.
+
 use std::time::Duration;
 
 use bytes::Bytes;

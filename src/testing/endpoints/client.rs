@@ -1,3 +1,5 @@
+//! Client authentication and redirect URIs.
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::header::{self, HeaderMap};

@@ -1,3 +1,5 @@
+//! Form parameters.
+
 use http::header::{self, HeaderMap};
 use url::form_urlencoded;
 

@@ -1,3 +1,5 @@
+//! The introspection endpoint (RFC 7662, RFC 9701).
+
 use std::sync::Arc;
 
 use bytes::Bytes;

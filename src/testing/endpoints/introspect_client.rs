@@ -1,3 +1,5 @@
+//! Client authentication at the introspection endpoint.
+
 use http::header::{self, HeaderMap};
 use subtle::ConstantTimeEq;
 

@@ -1,3 +1,5 @@
+//! The metadata document (RFC 8414).
+
 use serde_json::{Value, json};
 
 use super::super::endpoint::Endpoint;

@@ -1,3 +1,5 @@
+//! Dynamic client registration (RFC 7591).
+
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 

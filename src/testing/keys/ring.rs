@@ -1,3 +1,5 @@
+//! The keys of one issuer.
+
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Value, json};

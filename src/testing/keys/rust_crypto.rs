@@ -1,3 +1,5 @@
+//! Signing keys made with RustCrypto.
+
 use jsonwebtoken::EncodingKey;
 pub(super) use jsonwebtoken::crypto::rust_crypto::DEFAULT_PROVIDER as PROVIDER;
 use p256::elliptic_curve::sec1::ToEncodedPoint;
