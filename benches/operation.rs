@@ -54,9 +54,14 @@ fn main() -> ExitCode {
         missed |= ratio > target;
         println!("{what:<58} {ratio:>6.2}   target {target:.2}   {verdict}");
     };
-    let (judging, reading) = times(rounds);
+    let (judging, reading, by_many) = times(rounds);
     println!("judging a tools/call of 1 KiB: {judging:.0} ns; reading it: {reading:.0} ns");
     line("judging / reading with serde_json", judging / reading, 1.5);
+    line(
+        "judging by 10,000 prefix rules, in µs",
+        by_many / 1000.0,
+        2.0,
+    );
     let size = message(LARGE).len() as f64;
     line(
         "peak memory / body of 4 MiB, Content-Length",
@@ -82,6 +87,21 @@ fn layer() -> McpScopesLayer {
             .tool("get_*", "files:read")?
             .tool("delete_*", "files:admin")?
             .build()
+    };
+    McpScopesLayer::new(build().expect("a policy"))
+}
+
+/// Of many rules for prefixes, of which the last one written is for the call.
+fn many_rules() -> McpScopesLayer {
+    const RULES: usize = 10_000;
+    let build = || {
+        let mut policy = ScopePolicy::builder().base("mcp:read")?;
+        for number in 1..RULES {
+            // Of lengths as they come.
+            let tenant = "t".repeat(number % 24);
+            policy = policy.tool(&format!("{tenant}{number}_*"), "files:read")?;
+        }
+        policy.tool("get_*", "files:read")?.build()
     };
     McpScopesLayer::new(build().expect("a policy"))
 }
@@ -177,8 +197,8 @@ fn read(body: &[u8]) {
     ));
 }
 
-/// Nanoseconds of judging, and of reading.
-fn times(rounds: usize) -> (f64, f64) {
+/// Nanoseconds of judging, of reading, and of judging by many rules.
+fn times(rounds: usize) -> (f64, f64, f64) {
     /// Requests made ahead and measured together, few enough to stay in the nearest caches.
     const BATCH: usize = 32;
     const BATCHES: usize = 32;
@@ -186,6 +206,7 @@ fn times(rounds: usize) -> (f64, f64) {
     let body = message(KIB);
     let mut bare = service_fn(nothing);
     let mut guarded = layer().layer(service_fn(nothing));
+    let mut by_many = many_rules().layer(service_fn(nothing));
     let mean = |mut batch: Box<dyn FnMut() -> f64>| {
         Candidate::new(move || (0..BATCHES).map(|_| batch()).sum::<f64>() / BATCHES as f64)
     };
@@ -201,10 +222,15 @@ fn times(rounds: usize) -> (f64, f64) {
             })
         })),
         mean(Box::new(move || timed(vec![(); BATCH], |()| read(&body)))),
+        mean(Box::new(move || {
+            timed(requests(BATCH), |request| {
+                put_through(&mut by_many, request);
+            })
+        })),
     ];
     take_turns(&mut candidates, rounds);
-    let [bare, guarded, reading] = &candidates;
-    (added(bare, guarded), reading.time())
+    let [bare, guarded, reading, by_many] = &candidates;
+    (added(bare, guarded), reading.time(), added(bare, by_many))
 }
 
 /// A body whose frames are made when they are asked for.

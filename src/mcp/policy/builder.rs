@@ -277,7 +277,15 @@ impl ScopePolicyBuilder {
     /// Rules can never be asked, because all they are for is denied: the base, or the one
     /// method that leads to them.
     pub fn build(self) -> Result<ScopePolicy, ConfigError> {
-        let table = self.table;
+        let mut table = self.table;
+        for rules in [
+            &mut table.methods,
+            &mut table.tools,
+            &mut table.prompts,
+            &mut table.resources,
+        ] {
+            rules.sort();
+        }
         let kinds = [
             ("tools", &table.tools, &["tools/call"][..]),
             (

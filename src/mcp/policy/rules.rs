@@ -1,6 +1,6 @@
 //! The rules of one kind, the most specific first.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::pattern::{Form, Pattern};
 use super::uri::{canonical, head};
@@ -11,8 +11,12 @@ use crate::requirement::Needs;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Rules {
     exact: BTreeMap<Box<str>, Needs>,
-    /// The most specific first.
+    /// The most specific first, once they are [sorted](Self::sort).
     forms: Vec<(Form, Needs)>,
+    /// The places in `forms` of those with this beginning, in their order.
+    by_head: HashMap<Box<str>, Vec<usize>>,
+    /// Of the beginnings, each once, the longest first.
+    head_lengths: Vec<usize>,
 }
 
 /// What the rules say of a resource.
@@ -45,16 +49,40 @@ impl Rules {
                 self.exact.insert(name, needs);
             }
             Pattern::Form(form) => {
-                if self.forms.iter().any(|(other, _)| other.is_same(&form)) {
+                let places = self.by_head.entry(form.head().into()).or_default();
+                if places
+                    .iter()
+                    .any(|place| self.forms[*place].0.is_same(&form))
+                {
                     return Err(twice(&form.text));
                 }
-                let place = self
-                    .forms
-                    .partition_point(|(other, _)| other.order(&form).is_lt());
-                self.forms.insert(place, (form, needs));
+                places.push(self.forms.len());
+                self.forms.push((form, needs));
             }
         }
         Ok(())
+    }
+
+    /// Puts the most specific form first. Rules are found after this only.
+    pub(super) fn sort(&mut self) {
+        self.forms.sort_by(|(one, _), (other, _)| one.order(other));
+        self.by_head.clear();
+        for (place, (form, _)) in self.forms.iter().enumerate() {
+            let places = self.by_head.entry(form.head().into()).or_default();
+            places.push(place);
+        }
+        self.head_lengths = self.by_head.keys().map(|head| head.len()).collect();
+        self.head_lengths
+            .sort_unstable_by(|one, other| other.cmp(one));
+        self.head_lengths.dedup();
+    }
+
+    /// The forms that may match a name, by its beginning; the most specific first.
+    fn candidates<'r>(&'r self, name: &str) -> impl Iterator<Item = &'r (Form, Needs)> {
+        let lengths = self.head_lengths.iter();
+        let heads = lengths.filter_map(|length| name.get(..*length));
+        let places = heads.filter_map(|head| self.by_head.get(head)).flatten();
+        places.map(|place| &self.forms[*place])
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -63,7 +91,7 @@ impl Rules {
 
     pub(super) fn find(&self, name: &str) -> Option<&Needs> {
         self.exact.get(name).or_else(|| {
-            let (_, needs) = self.forms.iter().find(|(form, _)| form.matches(name))?;
+            let (_, needs) = self.candidates(name).find(|(form, _)| form.matches(name))?;
             Some(needs)
         })
     }
@@ -82,7 +110,8 @@ impl Rules {
         // it: a query that the server does not read must not lead to a wider rule.
         let path = uri.split_once('?').map_or(&*uri, |(path, _)| path);
         let form_of = |wanted: &dyn Fn(&Form) -> bool| {
-            let form = self.forms.iter().find(|(form, _)| wanted(form));
+            // What matches the path without the query begins like the whole.
+            let form = self.candidates(&uri).find(|(form, _)| wanted(form));
             form.map(|(_, needs)| needs)
         };
         let found = self

@@ -1,6 +1,6 @@
 //! How long a key set is fresh: what the server says, within limits (RFC 9111).
 
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use http::HeaderMap;
 use http::header::{AGE, CACHE_CONTROL};
@@ -81,39 +81,8 @@ fn said(headers: &HeaderMap, now: Duration) -> Option<Duration> {
     Some(http_date(expires).map_or(Duration::ZERO, |at| at.saturating_sub(now)))
 }
 
-/// An IMF-fixdate (RFC 9110 section 5.6.7), `Sun, 06 Nov 1994 08:49:37 GMT`, as time since
-/// 1970. The obsolete forms count as invalid.
+/// A date of HTTP (RFC 9110 section 5.6.7) as time since 1970.
 pub(in crate::oauth) fn http_date(text: &str) -> Option<Duration> {
-    const MONTHS: [&str; 12] = [
-        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-    ];
-    let mut words = text.split(' ').skip(1);
-    let day: u64 = words.next()?.parse().ok()?;
-    let name = words.next()?;
-    let month = MONTHS.iter().position(|own| *own == name)? as u64 + 1;
-    let year: u64 = words.next()?.parse().ok()?;
-    let mut clock = words
-        .next()?
-        .split(':')
-        .map(|part| part.parse::<u64>().ok());
-    let (hour, minute, second) = (clock.next()??, clock.next()??, clock.next()??);
-    let valid = words.next()? == "GMT"
-        && (1..=31).contains(&day)
-        && (1970..=9999).contains(&year)
-        && hour < 24
-        && minute < 60
-        && second <= 60;
-    if !valid {
-        return None;
-    }
-    // Days since 1970 by the civil calendar, counting years from March.
-    let (y, m) = if month > 2 {
-        (year, month - 3)
-    } else {
-        (year - 1, month + 9)
-    };
-    let days = 365 * y + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 + day - 1 - 719_468;
-    Some(Duration::from_secs(
-        days * 86_400 + hour * 3_600 + minute * 60 + second,
-    ))
+    let at = httpdate::parse_http_date(text).ok()?;
+    at.duration_since(UNIX_EPOCH).ok()
 }
