@@ -26,7 +26,8 @@ async function served(url, folder) {
     cwd: folder,
     stdio: ['ignore', 'pipe', 'ignore'],
   });
-  process.on('exit', () => child.kill());
+  // It waits for its connections to end when it is asked to.
+  process.on('exit', () => child.kill('SIGKILL'));
   for await (const line of createInterface({ input: child.stdout })) {
     const address = line.match(/http:\S+API_TOKEN=\S+/);
     if (address) return address[0];
