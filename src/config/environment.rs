@@ -30,6 +30,8 @@ use crate::error::ConfigError;
 /// [`Config::from_toml`]: crate::config::Config::from_toml
 ///
 /// ```
+/// use figment::Figment;
+/// use figment::providers::Serialized;
 /// use tower_mcp_auth::config::{Config, Environment};
 ///
 /// // `Environment::read("MCP_AUTH_")` in a server.
@@ -38,18 +40,17 @@ use crate::error::ConfigError;
 ///     ("MCP_AUTH_AUTHORIZATION_SERVERS__MAIN__ISSUER", "https://auth.example.com"),
 ///     ("MCP_AUTH_OPERATIONS__MAX_BODY_BYTES", "2 MiB"),
 /// ])?;
-/// let config = Config::from_json(&serde_json::to_string(&variables)?)?;
+/// let config: Config = Figment::from(Serialized::defaults(variables)).extract()?;
 /// config.auth_layer()?;
 ///
 /// let misspelt = Environment::of("MCP_AUTH_", [("MCP_AUTH_RESSOURCE", "https://mcp.example.com")])?;
-/// let error = Config::from_json(&serde_json::to_string(&misspelt)?).unwrap_err();
+/// let error = Figment::from(Serialized::defaults(misspelt)).extract::<Config>().unwrap_err();
 /// assert!(error.to_string().contains("`ressource` is no setting"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// A layered configuration takes it as one source of several. `examples/config_server.rs` merges
-/// it over a file with figment: `Figment::from(Toml::string(&file))
-/// .merge(Serialized::defaults(variables))`.
+/// `examples/config_server.rs` merges the variables over a file:
+/// `Figment::from(Toml::string(&file)).merge(Serialized::defaults(variables))`.
 ///
 /// `Debug` shows names alone; serializing it shows the values.
 #[derive(Clone, Default)]
