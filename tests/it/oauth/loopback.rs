@@ -53,6 +53,9 @@ async fn ten_thousand_requests_at_a_cold_start_cause_one_discovery_and_one_fetch
         requests.spawn(async move { guarded.bearer(&token).await });
     }
     while issuer.requests(Endpoint::Jwks) == 0 {
+        if let Some(answer) = requests.try_join_next() {
+            panic!("answered before the keys were asked for: {answer:?}");
+        }
         tokio::task::yield_now().await;
     }
     issuer.set_behaviour(Endpoint::Jwks, Behaviour::Normal);

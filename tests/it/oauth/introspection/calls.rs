@@ -1,6 +1,6 @@
 //! How often the authorization server is asked, and how long its answers are used.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::json;
 use tower_mcp_auth::oauth::IntrospectionAnswer;
@@ -445,10 +445,8 @@ async fn good_answers_survive_a_flood_of_refused_ones() {
 fn outside_a_runtime_nothing_is_asked_and_nothing_waits() {
     let web = web([(OPAQUE, active(json!({})))]);
     let guarded = guarded(&web, introspection());
-    let started = Instant::now();
     let answer = futures_block_on(guarded.bearer(OPAQUE));
     answer.assert(503, "introspection_failed");
-    assert!(started.elapsed() < Duration::from_secs(5));
     assert_eq!(web.count(ENDPOINT), 0);
 }
 
