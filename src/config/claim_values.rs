@@ -5,6 +5,7 @@ use std::fmt;
 use serde::de::value::SeqAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Unexpected, Visitor};
 
+use super::units::separated;
 use crate::oauth::ClaimValue;
 
 /// A list of texts, booleans and whole numbers, or one of them; a text with white space
@@ -54,7 +55,10 @@ impl<'de> Deserialize<'de> for ClaimValues {
             type Value = ClaimValues;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a list of texts, `true`, `false` and whole numbers, or one of them")
+                f.write_str(
+                    "a list of texts, `true`, `false` and whole numbers, or one of them; between \
+                     texts in one text stands white space, and no comma",
+                )
             }
 
             fn visit_bool<E: Error>(self, boolean: bool) -> Result<ClaimValues, E> {
@@ -70,11 +74,10 @@ impl<'de> Deserialize<'de> for ClaimValues {
             }
 
             fn visit_str<E: Error>(self, text: &str) -> Result<ClaimValues, E> {
-                if text.trim().is_empty() {
-                    return Err(E::invalid_value(Unexpected::Str(""), &self));
+                match separated(text) {
+                    Some(texts) => Ok(ClaimValues(texts.into_iter().map(Into::into).collect())),
+                    None => Err(E::invalid_value(Unexpected::Str(""), &self)),
                 }
-                let values = text.split_whitespace().map(ClaimValue::from);
-                Ok(ClaimValues(values.collect()))
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<ClaimValues, A::Error> {

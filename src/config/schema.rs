@@ -73,6 +73,9 @@ const DURATION: &str = concat!(
     r"))+\s*)$",
 );
 
+/// Texts with white space between them, and none with a comma at either end.
+const SEPARATED: &str = r"^\s*[^\s,](\S*[^\s,])?(\s+[^\s,](\S*[^\s,])?)*\s*$";
+
 impl JsonSchema for Config {
     fn schema_name() -> Cow<'static, str> {
         "Config".into()
@@ -127,7 +130,7 @@ scalar! { Time, "Time",
 scalar! { Texts, "Texts",
     "description": "A list of texts, or one text with white space between its elements.",
     "anyOf": [
-        { "type": "string", "pattern": "\\S" },
+        { "type": "string", "pattern": SEPARATED },
         { "type": "array", "items": { "type": "string" } },
     ],
 }
@@ -136,7 +139,7 @@ scalar! { Texts, "Texts",
 scalar! { ClaimValues, "ClaimValues",
     "description": "What a claim may be: a list of texts, booleans and whole numbers, or one of them.",
     "anyOf": [
-        { "type": "string", "pattern": "\\S" },
+        { "type": "string", "pattern": SEPARATED },
         { "type": ["boolean", "integer"] },
         { "type": "array", "items": { "type": ["string", "boolean", "integer"] } },
     ],

@@ -38,6 +38,14 @@ pub(super) struct Name(String);
 #[derive(Clone, Debug, Default)]
 pub(super) struct Texts(pub(super) Vec<String>);
 
+/// The elements of a list that is one text; `None` where there is none, or where commas stand
+/// between them: each would be a part of an element, which nothing has then.
+pub(super) fn separated(text: &str) -> Option<Vec<&str>> {
+    let elements: Vec<&str> = text.split_whitespace().collect();
+    let has_comma = |element: &&str| element.starts_with(',') || element.ends_with(',');
+    (!elements.is_empty() && !elements.iter().any(has_comma)).then_some(elements)
+}
+
 /// A list, or a map by name: environment sources build no lists.
 #[derive(Clone, Debug)]
 pub(super) struct Listed<T> {
@@ -189,17 +197,18 @@ impl<'de> Deserialize<'de> for Texts {
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str(
-                    "a list of texts, or a text that is not empty, with white space between them",
+                    "a list of texts, or a text that is not empty, with white space and no comma \
+                     between them",
                 )
             }
 
             fn visit_str<E: Error>(self, text: &str) -> Result<Texts, E> {
                 // A variable that is set to nothing is a mistake, and no list is what opens some
                 // settings up; `[]` says that it is meant.
-                if text.trim().is_empty() {
-                    return Err(E::invalid_value(Unexpected::Str(""), &self));
+                match separated(text) {
+                    Some(texts) => Ok(Texts(texts.into_iter().map(str::to_owned).collect())),
+                    None => Err(E::invalid_value(Unexpected::Str(""), &self)),
                 }
-                Ok(Texts(text.split_whitespace().map(str::to_owned).collect()))
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Texts, A::Error> {

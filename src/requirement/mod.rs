@@ -242,12 +242,18 @@ impl<'de> Deserialize<'de> for Needs {
         #[derive(Deserialize)]
         #[serde(deny_unknown_fields)]
         struct Map {
+            #[serde(default, deserialize_with = "given")]
             all: Option<Vec<String>>,
+            #[serde(default, deserialize_with = "given")]
             any: Option<Vec<String>>,
             #[serde(default)]
             nothing: Flag,
             #[serde(default)]
             deny: Flag,
+        }
+        /// What came out empty is no list left out: the other one alone would need less.
+        fn given<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Vec<String>>, D::Error> {
+            Vec::deserialize(value).map(Some)
         }
         // Variables of the environment hold nothing but texts.
         #[derive(Deserialize)]

@@ -3,6 +3,7 @@
 
 use serde_json::{Value, json};
 use tower_mcp_auth::config::{Config, Environment};
+use tower_mcp_auth::mcp::ScopePolicy;
 
 use crate::config::{KEY, RESOURCE, SECRET, all_layers, refused};
 
@@ -116,6 +117,63 @@ fn nothing_is_no_value() {
         let error = Config::from_json(&value.to_string()).unwrap_err();
         assert_eq!(error.path(), path, "{error}");
     }
+    for needs in [
+        json!(null),
+        json!([null]),
+        json!({ "all": null }),
+        json!({ "all": null, "any": ["a"] }),
+        json!({ "all": ["a"], "any": null }),
+        json!({ "all": ["a"], "nothing": null }),
+        json!({ "all": ["a"], "deny": null }),
+        json!({ "all": null, "deny": true }),
+        json!({ "all": null, "nothing": true }),
+    ] {
+        for policy in [
+            json!({ "base": needs }),
+            json!({ "tools": { "delete": needs } }),
+        ] {
+            let read = serde_json::from_value::<ScopePolicy>(policy.clone());
+            assert!(read.is_err(), "{policy}");
+            let error = refused(&json!({ "policy": policy }));
+            assert!(error.path().starts_with("policy"), "{error}");
+        }
+    }
+}
+
+/// A list with commas would have names that nothing has.
+#[test]
+fn a_comma_separates_no_texts() {
+    for list in ["a, b", "a ,b", "a , b", "a,", ",a", "/a, /b"] {
+        for (section, name) in [
+            ("jwt", "audience"),
+            ("auth", "public_paths"),
+            ("auth", "forbidden_query_names"),
+            ("origin", "allow_hosts"),
+            ("origin", "allow_origins"),
+            ("metadata", "authorization_details_types_supported"),
+        ] {
+            let value = json!({ section: { name: list } });
+            let error = Config::from_json(&value.to_string()).expect_err(name);
+            assert_eq!(error.path(), format!("{section}.{name}"));
+            assert!(error.to_string().contains("comma"), "{error}");
+        }
+        for name in ["audience", "tenants", "client_ids", "shared_audiences"] {
+            let error = Config::from_json(&server(json!({ name: list })).to_string());
+            let path = format!("authorization_servers.main.{name}");
+            assert_eq!(error.expect_err(name).path(), path);
+        }
+        let error = server(json!({ "require_claims": { "groups": list } })).to_string();
+        let path = "authorization_servers.main.require_claims.groups";
+        assert_eq!(Config::from_json(&error).expect_err(list).path(), path);
+    }
+    for one in ["a,b", "a b,c d"] {
+        Config::from_json(&json!({ "jwt": { "audience": one } }).to_string()).unwrap();
+        let claims = server(json!({ "require_claims": { "groups": one } }));
+        Config::from_json(&claims.to_string()).unwrap();
+    }
+    // An element of a list is what it is.
+    let list = json!({ "jwt": { "audience": ["a,"] } });
+    Config::from_json(&list.to_string()).unwrap();
 }
 
 #[test]
