@@ -106,6 +106,12 @@ impl ScopeClaim {
                 format!("{name:?} cannot hold scopes: it is empty, or has a meaning of its own"),
             ));
         }
+        if name.contains(|c: char| c.is_whitespace() || c == ',') {
+            return Err(ConfigError::new(
+                "scope_claim",
+                format!("{name:?} has white space or a comma; name one claim"),
+            ));
+        }
         Ok(Self { name })
     }
 }

@@ -11,8 +11,20 @@ const OF_ISSUERS: [&str; 4] = [
     "jwks",
 ];
 
-/// Refuses the address of a document about an issuer in the place of the issuer.
+/// Where the metadata of resources are (RFC 9728 section 3.1).
+const OF_RESOURCES: &str = "oauth-protected-resource";
+
+/// Refuses the address of a document about an issuer or a resource in the place of the issuer.
 pub(crate) fn refuse_as_issuer(setting: &'static str, url: &str) -> Result<(), ConfigError> {
+    if split(url, OF_RESOURCES).is_some() {
+        return Err(ConfigError::new(
+            setting,
+            format!(
+                "{url:?} is the address of the metadata of a resource; write the issuer, which \
+                 stands in their `authorization_servers`"
+            ),
+        ));
+    }
     let Some(found) = OF_ISSUERS.iter().find_map(|name| split(url, name)) else {
         return Ok(());
     };
@@ -46,7 +58,7 @@ pub(crate) fn refuse_as(setting: &'static str, url: &str, wanted: &str) -> Resul
 /// Refuses the address of a resource's metadata in the place of the resource.
 #[cfg(feature = "oauth")]
 pub(crate) fn refuse_as_resource(url: &str) -> Result<(), ConfigError> {
-    let Some(found) = split(url, "oauth-protected-resource") else {
+    let Some(found) = split(url, OF_RESOURCES) else {
         return Ok(());
     };
     let resource = found.identifier();

@@ -188,6 +188,10 @@ fn a_claim_the_profile_judges_holds_no_scopes() {
         "at_hash",
         "events",
         "client_id",
+        " ",
+        "scope scp",
+        "scope,scp",
+        "scope ",
     ] {
         assert_eq!(
             setting(builder().scope_claim(name).build()),

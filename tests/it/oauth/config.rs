@@ -177,6 +177,13 @@ fn the_address_of_a_document_is_not_what_it_is_about() {
     ] {
         let _ = AuthorizationServer::new(issuer).unwrap();
     }
+    for url in [
+        "https://mcp.example.com/.well-known/oauth-protected-resource",
+        "https://mcp.example.com/.well-known/oauth-protected-resource/mcp",
+    ] {
+        let error = AuthorizationServer::new(url).expect_err(url).to_string();
+        assert!(error.contains("`authorization_servers`"), "{error}");
+    }
     for (url, resource) in [
         (
             "https://mcp.example.com/.well-known/oauth-protected-resource/mcp",
@@ -239,7 +246,9 @@ fn settings_that_contradict_or_weaken() {
     for alg in [Algorithm::HS256, Algorithm::HS384, Algorithm::HS512] {
         refused(server().algorithms([Algorithm::RS256, alg]), "algorithms");
     }
-    refused(server().scope_claim("aud"), "scope_claim");
+    for claim in ["aud", "", " ", "scope scp", "scope, scp"] {
+        refused(server().scope_claim(claim), "scope_claim");
+    }
     refused(server().clock_skew(Duration::from_secs(301)), "clock_skew");
 
     let build = |server| {
