@@ -63,6 +63,11 @@ pub(super) fn head(template: &str) -> Option<Cow<'_, str>> {
     let Some((before, expression)) = template.split_once('{') else {
         return canonical(template);
     };
+    if climbs(template) {
+        return None;
+    }
+    // Where nothing follows, it is left out.
+    let before = before.trim_end();
     let head = read(before, End::Cut, false).ok()?;
     let scheme_end = scheme(&head).unwrap_or(0);
     let scheme = Scheme::of(&head[..scheme_end]);
@@ -83,6 +88,24 @@ pub(super) fn head(template: &str) -> Option<Cow<'_, str>> {
         true => Some(head),
         false => Some(head[..scheme_end + 2].to_owned().into()),
     }
+}
+
+/// Whether a template has dot segments: what its URIs begin with says little then.
+fn climbs(template: &str) -> bool {
+    let mut parts = template.split('{');
+    let mut names = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (variable, literal) = part.split_once('}').unwrap_or((part, ""));
+        // A variable is a part of a name, or begins with what ends one.
+        let end = variable.chars().next();
+        names.extend(end.filter(|end| matches!(end, '/' | '?' | '#')));
+        names.push('x');
+        names.push_str(literal);
+    }
+    let (names, _) = decode(&names, false);
+    let path = names.find(['?', '#']).map_or(&*names, |end| &names[..end]);
+    let mut segments = path.split(['/', '\\']);
+    segments.any(|segment| matches!(segment, "." | ".."))
 }
 
 fn read(text: &str, end: End, variables: bool) -> Result<Cow<'_, str>, Unclear> {

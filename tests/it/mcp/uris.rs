@@ -884,6 +884,17 @@ async fn of_templates() {
         ("db://host:1/secret", "db://host:0{x}/secret"),
         ("db://host:1/secret", "db://@{x}/secret"),
         ("db://[::1]/secret", "db://[0::{x}]/secret"),
+        ("note:secret", "note:secret {x}"),
+        (
+            "https://example.com/secret",
+            "https://example.com/x/{a}/../../secret",
+        ),
+        (
+            "file:///secret/x",
+            "file:///x/{a}/{b}/%2e%2E/..\\../secret/x",
+        ),
+        ("db:/secret", "db:/x{/a}/../..{/b}"),
+        ("https://example.com/secret", "https://example.com/x/..{/y}"),
     ] {
         let policy = policy(rule);
         let reference = json!({ "type": "ref/resource", "uri": template });
