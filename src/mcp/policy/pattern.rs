@@ -32,6 +32,21 @@ impl Pattern {
                 "a rule is for the empty name, which nothing has; `*` is every name",
             ));
         }
+        if text.contains('{') && text.contains('}') {
+            return Err(ConfigError::new(
+                setting,
+                format!(
+                    "{text:?} has a variable, which only rules of resources have; end the rule \
+                     in `*` before it"
+                ),
+            ));
+        }
+        if text.trim() != text {
+            return Err(ConfigError::new(
+                setting,
+                format!("{text:?} has white space at its beginning or end; leave it out"),
+            ));
+        }
         let (literal, open) = open_end(setting, text)?;
         if !open {
             return Ok(Self::Exact(text.into()));

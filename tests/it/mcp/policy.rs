@@ -484,11 +484,18 @@ type Build = fn(ScopePolicyBuilder) -> Result<ScopePolicyBuilder, ConfigError>;
 
 #[test]
 fn rules_that_contradict_or_are_never_asked_are_refused() {
-    let cases: [(&str, Build); 24] = [
+    let cases: [(&str, Build); 30] = [
         ("tools", |b| b.tool("a", "x")?.tool("a", "y")),
         ("tools", |b| b.tool("a*", "x")?.tool("a*", "x")),
         ("tools", |b| b.tool("", "x")),
         ("tools", |b| b.tool("a*b", "x")),
+        // Only URIs have variables.
+        ("tools", |b| b.tool("delete_{what}", "x")),
+        ("tools", |b| b.tool("{server}_delete*", "x")),
+        ("prompts", |b| b.prompt("{name}", "x")),
+        ("methods", |b| b.method("tasks/{id}", "x")),
+        ("tools", |b| b.tool(" delete", "x")),
+        ("prompts", |b| b.prompt("p\n", "x")),
         ("prompts", |b| b.prompt("a", "x")?.prompt("a", "y")),
         ("methods", |b| {
             b.method("tasks/*", "x")?.method("tasks/*", "y")
