@@ -68,7 +68,8 @@ impl Server<'_> {
             },
             Scheme::Other => match port {
                 _ if !is_own(host) => Err(HOST),
-                Some(port) if is_digits(port) && !has_one_spelling(port) => Err(PORT),
+                // Colons before the last one were encoded.
+                Some(port) if has_other_spelling(port) => Err(PORT),
                 _ => Ok(disputed),
             },
         }
@@ -105,8 +106,8 @@ impl Server<'_> {
         };
         match self.scheme {
             Scheme::File => Err(FILE),
-            // The first colon is the one before the password.
-            _ if user.is_empty() || user.find(':') == Some(user.len() - 1) => {
+            // Some of these `@` and `:` were encoded, and it is not known any more which.
+            _ if user.split('@').any(is_left_out) => {
                 Err("an empty user name or password is left out")
             }
             Scheme::Web(_) => Ok((Some("a user name is sent along, or is not"), server)),
@@ -129,6 +130,16 @@ fn split(server: &str) -> Option<(&str, Option<&str>)> {
         Some((host, port)) => (host, Some(port)),
         None => (server, None),
     })
+}
+
+/// Whether what stands before an `@` is an empty name, or ends in an empty password.
+fn is_left_out(user: &str) -> bool {
+    user.is_empty() || user.ends_with(':')
+}
+
+fn has_other_spelling(port: &str) -> bool {
+    let port = port.rsplit(':').next().unwrap_or_default();
+    is_digits(port) && !has_one_spelling(port)
 }
 
 fn is_port(port: &str) -> bool {

@@ -546,6 +546,21 @@ async fn of_schemes_of_ones_own() {
         let tried = meets_the_rule(rule, "db://u@host/secret", combined(&places, 3)).await;
         assert!(tried > 20, "{rule}: {tried}");
     }
+    // What is encoded in the place of the host is a part of its name.
+    for (plain, other) in [
+        ("db://u%40host:5432/secret", "db://@u%40host:5432/secret"),
+        ("db://u%40host/secret", "db://:@u%40host/secret"),
+        ("db://u@v%40host/secret", "db://u:@v%40host/secret"),
+        ("db://u%3Av@host/secret", "db://u%3Av:@host/secret"),
+        ("db://host%3A80/secret", "db://host%3A80:/secret"),
+        ("db://host%3A80:80/secret", "db://host%3A80:080/secret"),
+    ] {
+        let prefix = plain.replace("secret", "*");
+        for rule in [plain, &prefix] {
+            let tried = meets_the_rule(rule, plain, [other.to_owned()]).await;
+            assert_eq!(tried, 1, "{other}");
+        }
+    }
     let places: [&[&str]; 4] = [
         BEFORE,
         &["note", "NOTE", "n\note"],
