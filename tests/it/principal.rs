@@ -160,7 +160,8 @@ fn a_credential_tells_apart_only_those_without_a_name_in_whatever_order_it_is_sa
 fn the_shape_of_a_principal_is_cheap_to_share() {
     fn check<T: Clone + Send + Sync + std::fmt::Debug + 'static>() {}
     check::<Principal>();
-    assert!(std::mem::size_of::<Principal>() <= 5 * std::mem::size_of::<usize>());
+    // Two words each for who it is and for what its layer hands on, and two for claims once read.
+    assert!(std::mem::size_of::<Principal>() <= 6 * std::mem::size_of::<usize>());
     assert!(Principal::from_extensions(&http::Extensions::new()).is_none());
 }
 

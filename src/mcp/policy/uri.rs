@@ -104,6 +104,10 @@ fn climbs(template: &str) -> bool {
     }
     let (names, _) = decode(&names, false);
     let path = names.find(['?', '#']).map_or(&*names, |end| &names[..end]);
+    // A dropped character could make one.
+    if path.contains(char::is_control) {
+        return true;
+    }
     let mut segments = path.split(['/', '\\']);
     segments.any(|segment| matches!(segment, "." | ".."))
 }

@@ -910,6 +910,10 @@ async fn of_templates() {
         ),
         ("db:/secret", "db:/x{/a}/../..{/b}"),
         ("https://example.com/secret", "https://example.com/x/..{/y}"),
+        (
+            "https://example.com/secret",
+            "https://example.com/x/{a}/.\n./../secret",
+        ),
     ] {
         let policy = policy(rule);
         let reference = json!({ "type": "ref/resource", "uri": template });
