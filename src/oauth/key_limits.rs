@@ -152,7 +152,8 @@ impl KeyLimits {
     }
 
     /// How many requests may wait for the keys of all servers of a layer together; 32,768. More
-    /// get 503.
+    /// get 503. So many again may wait for introspection with tokens that were good lately, and
+    /// so many with other tokens.
     pub fn total_waiting(mut self, requests: usize) -> Self {
         self.total_waiting = requests;
         self

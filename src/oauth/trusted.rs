@@ -63,6 +63,7 @@ impl TrustedServer {
                     fetch: network.fetch,
                     clock: network.clock,
                     key_limits: network.key_limits,
+                    together: network.together,
                 };
                 Some(Arc::new(settings.wire(own, any_audience)?))
             }

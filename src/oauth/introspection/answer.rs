@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::{Map, Number, Value};
+use serde_json::{Map, Value};
 
 use crate::error::AuthError;
+use crate::json::{self, object::read_object};
 use crate::oauth::remembered::Entry;
 use crate::principal::{Holder, Identity, Principal};
 use crate::scope::Scopes;
@@ -132,6 +133,25 @@ fn malformed(detail: String) -> AuthError {
     AuthError::invalid("malformed_token").with_detail(detail)
 }
 
+/// The members that name somebody.
+const NAMES: [&str; 4] = ["sub", "client_id", "azp", "username"];
+
+/// Puts the text of a whole number in the place of a name that is one, however long it is: a
+/// number that does not fit 64 bits is rounded when it is read, and would be the same for two
+/// names. `json` is what `said` was read from.
+pub(super) fn keep_long_names(json: &str, said: &mut Map<String, Value>) {
+    // What is no object was refused before.
+    let _ = read_object(json, |name, value| {
+        if let json::object::Value::Number(text) = value
+            && NAMES.contains(&name)
+            && is_whole(text)
+        {
+            said.insert(name.to_owned(), text.into());
+        }
+        Ok(())
+    });
+}
+
 /// Reads members of another type than RFC 7662 section 2.2 gives them, where only one thing
 /// can be meant: a time as a string of digits, and a name that is a whole number.
 fn read_what_is_clear(said: &mut Map<String, Value>) -> Result<(), AuthError> {
@@ -148,26 +168,26 @@ fn read_what_is_clear(said: &mut Map<String, Value>) -> Result<(), AuthError> {
             }
         };
     }
-    for name in ["sub", "client_id", "azp", "username"] {
+    for name in NAMES {
         let Some(Value::Number(number)) = said.get(name) else {
             continue;
         };
-        let Some(text) = whole(number) else {
-            let why = format!("{name} is a number, and not a whole one of 64 bits");
-            return Err(malformed(why));
-        };
+        // Of an answer that was not read from a text: what fits 64 bits was not rounded.
+        let text = number.to_string();
+        if !is_whole(&text) {
+            return Err(malformed(format!(
+                "{name} is a number, and not a whole one"
+            )));
+        }
         said.insert(name.to_owned(), text.into());
     }
     Ok(())
 }
 
-/// The text of a whole number. What does not fit 64 bits was rounded when it was read, and
-/// would be the same for two names.
-fn whole(number: &Number) -> Option<String> {
-    let text = number.to_string();
-    let digits = text.strip_prefix('-').unwrap_or(&text);
-    let is_whole = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-    is_whole.then_some(text)
+/// Whether it is written without a fraction and an exponent.
+fn is_whole(number: &str) -> bool {
+    let digits = number.strip_prefix('-').unwrap_or(number);
+    !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// Names the settings for an authorization server that says less, or says it otherwise.

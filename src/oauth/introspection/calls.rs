@@ -66,6 +66,8 @@ impl Asked {
         lane: Lane,
     ) -> Self {
         store.waiting(lane).fetch_add(1, Ordering::Relaxed);
+        let all = store.together.introspecting(lane);
+        all.fetch_add(1, Ordering::Relaxed);
         Self {
             outcome,
             store: Arc::clone(store),
@@ -102,5 +104,7 @@ impl Drop for Asked {
     fn drop(&mut self) {
         let waiting = self.store.waiting(self.lane);
         waiting.fetch_sub(1, Ordering::Relaxed);
+        let all = self.store.together.introspecting(self.lane);
+        all.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -12,6 +12,7 @@ use tokio::sync::Mutex;
 use url::Url;
 use url::form_urlencoded::Serializer;
 
+use super::answer::keep_long_names;
 use super::client_auth::ClientAuth;
 use super::custom::{IntrospectionAnswer, IntrospectionError, Kind};
 use super::oauth_error::names_us;
@@ -211,7 +212,11 @@ impl Endpoint {
         check_media_type(response.headers(), expected, self.signed.is_some())?;
         let said = match &self.signed {
             Some(signed) => signed.open(body, self.clock.now()).await,
-            None => json::object(body),
+            None => json::object(body).map(|mut said| {
+                let json = std::str::from_utf8(body).unwrap_or_default();
+                keep_long_names(json, &mut said);
+                said
+            }),
         };
         let said = said.map_err(|why| unreadable(format!("the answer: {why}")))?;
         if !said.contains_key("active") {

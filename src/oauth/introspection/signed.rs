@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use super::answer::keep_long_names;
 use crate::error::AuthError;
 use crate::jose::{Compact, HeaderBuffer, PayloadBuffer, TokenLimits, Typ};
-use crate::json::object;
+use crate::json::{self, object, object::read_object};
 use crate::oauth::keys::{KeyHint, KeyStore, Lookup, Waited};
 use crate::token::{Claims, ScopeClaim, TokenProfile, mismatch};
 
@@ -82,10 +83,20 @@ impl Signed {
         if key.is_none() {
             return Err("its signature does not hold".to_owned());
         }
-        match object(payload.as_bytes())?.remove("token_introspection") {
-            Some(Value::Object(said)) => Ok(said),
-            _ => Err("it has no object `token_introspection`".to_owned()),
-        }
+        let Some(Value::Object(mut said)) =
+            object(payload.as_bytes())?.remove("token_introspection")
+        else {
+            return Err("it has no object `token_introspection`".to_owned());
+        };
+        let _ = read_object(payload, |name, value| {
+            if let json::object::Value::Object(json) = value
+                && name == "token_introspection"
+            {
+                keep_long_names(json, &mut said);
+            }
+            Ok(())
+        });
+        Ok(said)
     }
 
     fn check(&self, claims: &Claims<'_>, now: Duration) -> Result<(), String> {

@@ -19,6 +19,7 @@ use crate::clock::Clock;
 use crate::crypto::{ByDigest, sha256};
 use crate::error::AuthError;
 use crate::oauth::fetch::Fetch;
+use crate::oauth::keys::Together;
 use crate::oauth::presented::Presented;
 use crate::oauth::remembered::{Entry, Remembered};
 use crate::oauth::token_cache::TokenDigest;
@@ -54,9 +55,8 @@ pub(in crate::oauth) struct Introspector {
     /// When each kind of trouble was told last.
     pub(super) warned: [NowAndThen; Trouble::COUNT],
     settings: Introspection,
-    /// A digest of who is asked and who asks: the same token asked about elsewhere, or as
-    /// somebody else, is another entry.
-    binding: TokenDigest,
+    /// What the servers of one layer share.
+    pub(super) together: Arc<Together>,
     active: Remembered<Active>,
     refused: Cache<TokenDigest, Arc<Refused>>,
     calls: Mutex<Calls>,
@@ -131,6 +131,7 @@ impl Introspector {
         profile: TokenProfile,
         fetch: Arc<dyn Fetch>,
         clock: Clock,
+        together: Arc<Together>,
     ) -> Self {
         let limits = settings.limits.clone();
         // moka refuses a thousand years; how long an answer is good is not its business.
@@ -156,7 +157,7 @@ impl Introspector {
         let issuer = profile.issuer.clone().unwrap_or_default();
         let now = clock.monotonic();
         Self {
-            binding: settings.binding(&issuer),
+            together,
             source,
             permits: Permits::new(limits.concurrent, limits.concurrent / 2),
             active: Remembered::new(active, limits.max_answers),
@@ -201,7 +202,7 @@ impl Introspector {
         token: Presented<'_>,
         vouched: Vouched,
     ) -> Result<Lookup, AuthError> {
-        let digest = self.digest(token.bytes);
+        let digest = sha256(&[token.bytes]);
         let now = self.clock.monotonic();
         let remembered = self.remembered(&digest, now);
         self.meter.looked_up(remembered.is_ok());
@@ -238,7 +239,7 @@ impl Introspector {
 
     /// Drops what is known of a token, and what a call under way will say of it.
     pub(in crate::oauth) fn forget(&self, token: &[u8]) {
-        let digest = self.digest(token);
+        let digest = sha256(&[token]);
         let mut calls = self.calls();
         calls.record.leave(&digest);
         self.active.forget(&digest);
@@ -271,16 +272,6 @@ impl Introspector {
         })
     }
 
-    fn digest(&self, token: &[u8]) -> TokenDigest {
-        // One digest laid over the other, so that the token alone has to be hashed: who wants
-        // two tokens, asked about in two ways, to meet here must find the two digests to fit.
-        let mut digest = sha256(&[token]);
-        for (byte, binding) in digest.iter_mut().zip(&self.binding) {
-            *byte ^= binding;
-        }
-        digest
-    }
-
     /// Joins the call about this token, or starts it.
     fn ask(
         self: &Arc<Self>,
@@ -299,6 +290,13 @@ impl Introspector {
             let detail = format!(
                 "{} requests wait for answers of {:?} already",
                 self.limits.waiting, self.issuer
+            );
+            return Lookup::Refused(self.limited(Trouble::Waiting, detail));
+        }
+        let most = self.together.most_waiting();
+        if self.together.introspecting(lane).load(Ordering::Relaxed) >= most {
+            let detail = format!(
+                "{most} requests wait for answers of all servers together already (`total_waiting`)"
             );
             return Lookup::Refused(self.limited(Trouble::Waiting, detail));
         }

@@ -11,13 +11,12 @@ use super::settings::{Introspection, JwtIntrospection, Place};
 use super::signed::Signed;
 use super::store::{Introspector, Source};
 use crate::clock::Clock;
-use crate::crypto::sha256;
 use crate::error::ConfigError;
 use crate::jose::TokenLimits;
 use crate::oauth::ProtectedResource;
 use crate::oauth::fetch::Fetch;
 use crate::oauth::key_limits::KeyLimits;
-use crate::oauth::keys::KeyStore;
+use crate::oauth::keys::{KeyStore, Together};
 use crate::oauth::url::{UrlPolicy, is_loopback};
 use crate::token::{Audience, TokenProfile};
 
@@ -30,6 +29,7 @@ pub(in crate::oauth) struct Own<'a> {
     pub(in crate::oauth) fetch: Arc<dyn Fetch>,
     pub(in crate::oauth) clock: Clock,
     pub(in crate::oauth) key_limits: KeyLimits,
+    pub(in crate::oauth) together: Arc<Together>,
 }
 
 impl Introspection {
@@ -134,8 +134,10 @@ impl Introspection {
         });
         let label = Arc::clone(&own.keys.origin.label);
         let (fetch, clock) = (Arc::clone(&own.fetch), own.clock.clone());
+        let together = Arc::clone(&own.together);
         let source = self.source(own);
-        let mut introspector = Introspector::new(&label, self, source, profile, fetch, clock);
+        let mut introspector =
+            Introspector::new(&label, self, source, profile, fetch, clock, together);
         introspector.without_audience = without_audience;
         Ok(introspector)
     }
@@ -176,26 +178,5 @@ impl Introspection {
     /// is none, all that nobody else takes. `None`: it takes none.
     pub(super) fn opaque_prefixes(&self) -> Option<&[Box<str>]> {
         self.opaque_tokens.then_some(&*self.prefixes)
-    }
-
-    /// A digest of who is asked and who asks.
-    pub(super) fn binding(&self, issuer: &str) -> [u8; 32] {
-        let place = match &self.place {
-            Place::Discovered => "discovered",
-            Place::At(endpoint) => endpoint,
-            Place::Custom(_) => "custom",
-        };
-        let auth = self.client_auth.as_ref();
-        let method = auth.map_or("", ClientAuth::setting);
-        let client = auth.and_then(ClientAuth::client).unwrap_or_default();
-        let parts = [place, issuer, method, client];
-        // Each with its length before it, so that no two lists of parts read the same.
-        let lengths = parts.map(|part| (part.len() as u64).to_be_bytes());
-        let mut bytes: Vec<&[u8]> = vec![b"tower-mcp-auth introspection\0"];
-        for (length, part) in lengths.iter().zip(parts) {
-            bytes.push(length);
-            bytes.push(part.as_bytes());
-        }
-        sha256(&bytes)
     }
 }

@@ -7,10 +7,14 @@ use std::time::Duration;
 use super::budget::Budget;
 use super::store::KeyStore;
 use crate::oauth::key_limits::KeyLimits;
+use crate::util::single_flight::Lane;
 
 #[derive(Debug)]
 pub(in crate::oauth) struct Together {
     waiting: AtomicUsize,
+    /// Those that wait for an introspection call, by lane.
+    introspecting_known: AtomicUsize,
+    introspecting_unknown: AtomicUsize,
     most_waiting: usize,
     fetches: Mutex<Budget>,
     held: Mutex<Vec<Held>>,
@@ -31,6 +35,8 @@ impl Together {
         let every = limits.cooldown.checked_div(fetches).unwrap_or_default();
         Self {
             waiting: AtomicUsize::new(0),
+            introspecting_known: AtomicUsize::new(0),
+            introspecting_unknown: AtomicUsize::new(0),
             most_waiting: limits.total_waiting,
             fetches: Mutex::new(Budget::new(fetches, every)),
             held: Mutex::default(),
@@ -49,6 +55,19 @@ impl Together {
 
     pub(super) fn leave(&self) {
         self.waiting.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// How many requests wait for introspection in a lane, at all servers.
+    pub(in crate::oauth) fn introspecting(&self, lane: Lane) -> &AtomicUsize {
+        match lane {
+            Lane::Known => &self.introspecting_known,
+            Lane::Unknown => &self.introspecting_unknown,
+        }
+    }
+
+    /// How many may wait, of each kind.
+    pub(in crate::oauth) fn most_waiting(&self) -> usize {
+        self.most_waiting
     }
 
     /// When the next fetch for an unknown key may start.

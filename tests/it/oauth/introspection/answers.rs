@@ -251,6 +251,49 @@ async fn members_of_another_type_are_read_where_only_one_thing_can_be_meant() {
     }
 }
 
+/// `json!` rounds what does not fit 64 bits, so the text is put together by hand.
+#[tokio::test]
+async fn a_name_that_is_a_number_is_its_own_text_however_long() {
+    let json = vec![("content-type", "application/json".to_owned())];
+    for (number, subject) in [
+        ("7", Some("7")),
+        ("-7", Some("-7")),
+        ("-0", Some("-0")),
+        ("18446744073709551615", Some("18446744073709551615")),
+        ("18446744073709551616", Some("18446744073709551616")),
+        ("18446744073709551617", Some("18446744073709551617")),
+        ("-9223372036854775809", Some("-9223372036854775809")),
+        (
+            "123456789012345678901234567890",
+            Some("123456789012345678901234567890"),
+        ),
+        ("18446744073709551616.0", None),
+        ("1e30", None),
+        ("1E+3", None),
+        ("7.5", None),
+    ] {
+        for member in ["sub", "client_id", "username"] {
+            let without = active(json!({ member: null })).to_string();
+            let body = without.replacen('{', &format!("{{\"{member}\":{number},"), 1);
+            let web = web([]);
+            web.set(ENDPOINT, Page::Answer(200, json.clone(), body.into_bytes()));
+            let got = guarded(&web, introspection()).bearer(OPAQUE).await;
+            let Some(text) = subject else {
+                got.assert(401, "malformed_token");
+                continue;
+            };
+            got.assert(200, "accepted");
+            let who = got.who.expect("accepted");
+            assert_eq!(who.claims()[member], *text, "{member}");
+            match member {
+                "sub" => assert_eq!(who.subject(), Some(text)),
+                "client_id" => assert_eq!(who.client_id(), Some(text)),
+                _ => {}
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn what_is_read_is_what_handlers_see() {
     let said = active(json!({

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use serde_json::json;
-use tower_mcp_auth::oauth::IntrospectionAnswer;
+use tower_mcp_auth::Clock;
+use tower_mcp_auth::oauth::{IntrospectionAnswer, KeyLimits};
 
 use super::*;
 
@@ -419,6 +420,74 @@ async fn waiting_requests_are_bounded() {
     }
     guarded.bearer(OPAQUE).await.assert(200, "accepted");
     assert_eq!(web.count(ENDPOINT), 1);
+}
+
+#[tokio::test]
+async fn waiting_requests_are_bounded_for_all_servers_together() {
+    let issuers = ["a", "b", "c"].map(|name| format!("https://{name}.example.org"));
+    let own = |name: &str| format!("{name}_Zx81-opaque_token.of~some+length");
+    let web = Web::new();
+    let clock = Clock::manual(START);
+    let mut builder = OAuthLayer::builder(RESOURCE).unwrap();
+    for (issuer, name) in issuers.iter().zip(["a", "b", "c"]) {
+        let endpoint = format!("{issuer}/introspect");
+        let said = active(json!({ "iss": issuer }));
+        web.set(&endpoint, Page::Tokens([(own(name), said)].into()));
+        let introspection = Introspection::at(&endpoint)
+            .unwrap()
+            .client_secret_basic("mcp-server", "s3cret-of-ours")
+            .unwrap()
+            .token_prefix(&format!("{name}_"))
+            .unwrap()
+            .waiting(2);
+        let server = AuthorizationServer::new(issuer).unwrap();
+        builder = builder
+            .authorization_server(server.introspection(introspection).unwrap())
+            .unwrap();
+    }
+    let mut guarded = Guarded::new(&web);
+    guarded.layer = builder
+        .key_limits(KeyLimits::new().total_waiting(3))
+        .clock(clock.clone())
+        .fetch(web.clone())
+        .build()
+        .unwrap();
+    web.hold(true);
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    let (mut waiting, mut refused) = (Vec::new(), Vec::new());
+    for name in ["a", "b", "c"] {
+        for _ in 0..3 {
+            let (guarded, token) = (guarded.clone(), own(name));
+            let mut request = Box::pin(async move { guarded.bearer(&token).await });
+            match request.as_mut().poll(&mut context) {
+                std::task::Poll::Pending => waiting.push(request),
+                std::task::Poll::Ready(answer) => {
+                    answer.assert(503, "introspection_limited");
+                    refused.push((name, answer.detail().contains("total_waiting")));
+                }
+            }
+        }
+    }
+    assert_eq!(waiting.len(), 3);
+    let by_all = [
+        ("b", true),
+        ("b", true),
+        ("c", true),
+        ("c", true),
+        ("c", true),
+    ];
+    assert_eq!(refused[0], ("a", false));
+    assert_eq!(refused[1..], by_all);
+    // A place that is left is free again.
+    drop(waiting.pop());
+    let token = own("c");
+    let mut next = Box::pin(guarded.bearer(&token));
+    assert!(next.as_mut().poll(&mut context).is_pending());
+    web.hold(false);
+    next.await.assert(200, "accepted");
+    for request in waiting {
+        request.await.assert(200, "accepted");
+    }
 }
 
 #[tokio::test]
