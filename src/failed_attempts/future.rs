@@ -1,3 +1,5 @@
+//! The future of the failed-attempts service: counts the response.
+
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;

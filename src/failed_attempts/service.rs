@@ -1,3 +1,5 @@
+//! The service: refuses an address that failed too often.
+
 use std::fmt;
 use std::sync::Arc;
 use std::task::{Context, Poll};

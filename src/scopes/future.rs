@@ -1,3 +1,5 @@
+//! The future of the scopes service.
+
 use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};

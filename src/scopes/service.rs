@@ -1,3 +1,5 @@
+//! The service: refuses callers without the scopes.
+
 use std::sync::Arc;
 use std::task::{Context, Poll};
 

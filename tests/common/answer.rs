@@ -67,6 +67,14 @@ const OF_TESTS: [&str; 8] = [
     "test",
 ];
 
+/// The operator is told what is wrong, whatever it is.
+#[track_caller]
+pub fn assert_explained(error: &AuthError) {
+    let is_of_a_test = OF_TESTS.contains(&error.reason());
+    let detail = error.detail().unwrap_or_default();
+    assert!(is_of_a_test || !detail.is_empty(), "no detail: {error:?}");
+}
+
 /// A response, and the request as it reached the service behind the layer, if it did.
 #[derive(Debug)]
 pub struct Answer {
@@ -111,10 +119,7 @@ impl Answer {
     pub fn refused(&self, kind: AuthErrorKind, reason: &str) -> &AuthError {
         let error = self.error();
         assert_eq!((error.kind(), error.reason()), (kind, reason), "{error:?}");
-        // The operator is told what is wrong, whatever it is.
-        let is_of_a_test = OF_TESTS.contains(&reason);
-        let detail = error.detail().unwrap_or_default();
-        assert!(is_of_a_test || !detail.is_empty(), "no detail: {error:?}");
+        assert_explained(error);
         let (status, code) = match kind {
             AuthErrorKind::Missing => (401, None),
             AuthErrorKind::Malformed => (400, Some("invalid_request")),

@@ -11,7 +11,7 @@ pub mod trace;
 
 use std::path::Path;
 
-pub use self::answer::{Answer, ask, request, request_to};
+pub use self::answer::{Answer, ask, assert_explained, request, request_to};
 pub use self::guards::{API_KEY, Guard, api_key_guard, guards, jwt_guard};
 pub use self::inner::Inner;
 pub use self::jwt::{NOW, SECRET, SigningKey, clock, good_token, hs256_layer, sign, token};

@@ -1,3 +1,5 @@
+//! The service: refuses foreign hosts and origins.
+
 use std::fmt;
 use std::sync::Arc;
 use std::task::{Context, Poll};

@@ -1,3 +1,5 @@
+//! The future of the session service: binds the id of the response.
+
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;

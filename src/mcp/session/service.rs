@@ -1,3 +1,5 @@
+//! The service: admits the session ids of the caller only.
+
 use std::fmt;
 use std::sync::Arc;
 use std::task::{Context, Poll};

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use tower_mcp_auth::auth::{AuthLayer, SseEndpoints};
 use tower_mcp_auth::failed_attempts::FailedAttemptsLayer;
 use tower_mcp_auth::jose::{Algorithm, Secret, SigningKey};
-use tower_mcp_auth::jwt::JwtLayerBuilder;
+use tower_mcp_auth::jwt::{JwksFile, JwtLayerBuilder};
 use tower_mcp_auth::mcp::{
     MacKey, McpListsLayer, McpScopesLayer, OriginLayer, PrincipalSealer, ScopePolicy,
     SessionBindingLayer, Show,
@@ -28,6 +28,7 @@ use common::SigningKey as TestKey;
 const AUTHORITY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/it/oauth/fixtures/ca.pem");
 
 const ISSUER: &str = "https://auth.example.com";
+const OLD_SECRET: &str = "tN4hX8kQ1wZs6CvM2jRy9PbGf7DaLu3E";
 const GUID: &str = "72f988bf-86f1-41af-91ab-2d7cd011db47";
 
 /// That the configuration makes what is made by hand, which is not what is made without it.
@@ -829,6 +830,47 @@ fn jwt() {
     let jwk = format!("{{{}}}", key.jwk_members());
     assert_eq!(made(&json!({ "jwk": jwk })), by_hand);
     assert_eq!(made(&json!({ "public_key": key.pem() })), by_hand);
+
+    // Older keys, and a file in the place of a key.
+    let older = [
+        (
+            json!({ "old": { "jwk": jwk } }),
+            vec![("old", key.public())],
+        ),
+        (
+            json!({ "a": { "public_key": key.pem() }, "b": { "jwk": jwk } }),
+            vec![("a", key.public()), ("b", key.public())],
+        ),
+    ];
+    for (accepted, by_hand) in older {
+        let setting = json!({ "secret": SECRET, "also_accept": accepted });
+        let builder = by_hand
+            .into_iter()
+            .fold(builder(), |builder, (id, key)| builder.also_accept(id, key));
+        same(&setting, &made(&setting), &format!("{builder:?}"), &default);
+    }
+    let secret = json!({ "secret": SECRET, "also_accept": { "old": { "secret": OLD_SECRET } } });
+    let by_hand = builder().also_accept("old", Secret::new(OLD_SECRET).unwrap());
+    same(&secret, &made(&secret), &format!("{by_hand:?}"), &default);
+    let path = std::env::temp_dir().join(format!("settings-{}.json", std::process::id()));
+    std::fs::write(&path, format!("{{\"keys\":[{jwk}]}}")).unwrap();
+    let plain = format!("{:?}", JwtLayer::builder(JwksFile::new(&path)));
+    assert_eq!(made(&json!({ "jwks_file": { "path": path } })), plain);
+    for (more, file) in [
+        (
+            json!({ "interval": "7s" }),
+            JwksFile::new(&path).interval(seconds(7)),
+        ),
+        (
+            json!({ "max_bytes": "7 kB" }),
+            JwksFile::new(&path).max_bytes(7000),
+        ),
+    ] {
+        let setting = json!({ "jwks_file": with(json!({ "path": path }), &more) });
+        let by_hand = format!("{:?}", JwtLayer::builder(file));
+        same(&setting, &made(&setting), &by_hand, &plain);
+    }
+    std::fs::remove_file(path).unwrap();
 }
 
 #[test]

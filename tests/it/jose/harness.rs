@@ -117,6 +117,7 @@ pub(crate) fn ask(layer: &JwtLayer, token: &str) -> Result<Principal, AuthError>
         return Ok(principal.clone());
     }
     let error = response.extensions().get::<AuthError>();
+    error.inspect(|error| common::assert_explained(error));
     let error = error.expect("a refusal carries its error").clone();
     assert!(!reached, "a refused request reached the inner service");
     let status = match error.kind() {

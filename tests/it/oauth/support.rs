@@ -404,6 +404,9 @@ impl Guarded {
         let who = response.extensions().get::<Inside>();
         let who = who.and_then(|inside| inside.1.clone());
         let error = response.extensions().get::<AuthError>().cloned();
+        error
+            .as_ref()
+            .inspect(|error| common::assert_explained(error));
         assert!(
             error.is_none() || principal.is_none(),
             "refused, and reached the inside"

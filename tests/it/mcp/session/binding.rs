@@ -52,6 +52,7 @@ async fn present<V: AsRef<[u8]>>(
     let answer = send(layer, &server, who, method, headers).await;
     let mut seen = server.take();
     if let Some(error) = answer.extensions().get::<AuthError>() {
+        common::assert_explained(error);
         assert!(seen.is_empty(), "a refused request was passed on");
         return Err((answer.status().as_u16(), error.reason()));
     }
@@ -67,6 +68,28 @@ async fn present<V: AsRef<[u8]>>(
 }
 
 const UNKNOWN: (u16, &str) = (404, "unknown_session");
+
+#[tokio::test]
+async fn a_layer_twice_around_one_service_binds_twice_and_serves() {
+    let layer = layer();
+    for other in [layer.clone(), SessionBindingLayer::new(key(1))] {
+        let twice = |server: Server| layer.layer(other.layer(server));
+        let opened = twice(Server::opening(&["one"]));
+        let opened = opened.oneshot(request::<&str>(&alice(), &Method::POST, &[]));
+        let bound = opened.await.unwrap().headers()[SESSION].clone();
+        for (who, status, seen) in [(alice(), 200, Some("one")), (mallory(), 404, None)] {
+            let server = Server::default();
+            let again = request(&who, &Method::POST, &[(SESSION, bound.as_bytes())]);
+            let answer = twice(server.clone()).oneshot(again).await.unwrap();
+            assert_eq!(answer.status(), status);
+            let reached = server.take().pop();
+            let inner = reached
+                .as_ref()
+                .map(|head| head.headers[SESSION].as_bytes());
+            assert_eq!(inner, seen.map(str::as_bytes));
+        }
+    }
+}
 
 #[tokio::test]
 async fn the_owner_uses_a_session_on_every_method() {

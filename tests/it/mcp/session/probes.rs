@@ -56,6 +56,7 @@ where
     let response = service.oneshot(request.body(Body::default()).unwrap());
     let response = response.await.unwrap();
     let error = response.extensions().get::<AuthError>();
+    error.inspect(|error| common::assert_explained(error));
     (
         response.status().as_u16(),
         error.map_or("", AuthError::reason),

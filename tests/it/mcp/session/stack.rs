@@ -79,6 +79,7 @@ where
 {
     let response = service.oneshot(request).await.unwrap();
     let error = response.extensions().get::<AuthError>();
+    error.inspect(|error| common::assert_explained(error));
     (
         response.status().as_u16(),
         error.map_or("", AuthError::reason),
