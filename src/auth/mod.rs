@@ -205,7 +205,8 @@
 //! - Let a task that feeds a stream end at [`Principal::expires_at`](crate::Principal::expires_at)
 //!   itself: then only what is buffered is left.
 //! - A proxy in front that reads from the server and has a limit for how long its client may not
-//!   (nginx: `send_timeout`) does the same.
+//!   does the same: with nginx, `proxy_buffering off` and `send_timeout 3s`, the connection to the
+//!   server ended after 3 s.
 //!
 //! # The body of a refused request
 //!

@@ -230,3 +230,64 @@ async fn the_inner_of_two_layers_decides_who_it_is() {
     assert!(body.starts_with("api_key|"), "{body}");
     assert_eq!(send(None).await.0, 401);
 }
+
+/// As the docs advise where clients may not read: without it the body is held for as long as the
+/// connection is.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_user_timeout_of_tcp_ends_a_stream_that_is_not_read() {
+    use std::pin::Pin;
+    use std::sync::{Arc, Mutex};
+    use std::task::{Context, Poll};
+    use std::time::Duration;
+
+    use axum::serve::ListenerExt;
+    use bytes::Bytes;
+    use http_body::Frame;
+    use socket2::SockRef;
+    use tokio::io::AsyncWriteExt;
+    use tokio::net::{TcpListener, TcpStream};
+    use tokio::sync::oneshot;
+
+    /// Has always more to say; who drops it drops the sender.
+    struct Endless(#[allow(dead_code, reason = "held for its drop")] oneshot::Sender<()>);
+
+    impl http_body::Body for Endless {
+        type Data = Bytes;
+        type Error = std::convert::Infallible;
+
+        fn poll_frame(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+            static SPACES: [u8; 65_536] = [b' '; 65_536];
+            Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(&SPACES)))))
+        }
+    }
+
+    let (held, dropped) = oneshot::channel();
+    let held = Arc::new(Mutex::new(Some(held)));
+    let stream = move || {
+        let held = held.lock().unwrap().take().expect("one request");
+        std::future::ready(Body::new(Endless(held)))
+    };
+    let app = Router::new()
+        .route("/", get(stream))
+        .layer(ApiKeyLayer::new([API_KEY]).unwrap());
+    let timeout = Duration::from_secs(1);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let listener = listener.tap_io(move |stream| {
+        let _ = SockRef::from(&*stream).set_tcp_user_timeout(Some(timeout));
+    });
+    let server = tokio::spawn(axum::serve(listener, app).into_future());
+
+    let mut client = TcpStream::connect(address).await.unwrap();
+    let request = format!("GET / HTTP/1.1\r\nhost: x\r\nx-api-key: {API_KEY}\r\n\r\n");
+    client.write_all(request.as_bytes()).await.unwrap();
+    // The connection stays open, and nothing is read from it.
+    let ended = tokio::time::timeout(Duration::from_secs(120), dropped).await;
+    assert!(ended.expect("the body is dropped").is_err());
+    drop(client);
+    server.abort();
+}

@@ -518,3 +518,34 @@ async fn the_longest_token_and_header_are_settings() {
         assert_eq!(error.setting(), setting, "{token} {header}: {error}");
     }
 }
+
+#[tokio::test]
+async fn the_detail_of_a_foreign_issuer_compares_with_the_only_one_or_names_none() {
+    const OTHER: &str = "https://login.example.org";
+    let key = Key::new("a");
+    let web = Web::with_issuer(&[&key]);
+    let token = key.token(json!({"iss": "https://auth.example.com/"}));
+    let servers = |issuers: &[&str]| {
+        let servers = issuers.iter();
+        let servers: Vec<_> = servers
+            .map(|issuer| AuthorizationServer::new(*issuer).unwrap())
+            .collect();
+        Guarded::with_servers(&web, servers)
+    };
+    for (issuers, said, not_said) in [
+        (&[ISSUER][..], "trailing slash", "none of the configured"),
+        (
+            &[ISSUER, OTHER][..],
+            "none of the configured issuers",
+            "slash",
+        ),
+    ] {
+        let answer = servers(issuers).bearer(&token).await;
+        answer.assert(401, "issuer_mismatch");
+        let detail = answer.detail();
+        assert!(
+            detail.contains(said) && !detail.contains(not_said),
+            "{detail}"
+        );
+    }
+}
