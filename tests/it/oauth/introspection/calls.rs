@@ -437,7 +437,7 @@ async fn waiting_requests_are_bounded_for_all_servers_together() {
             .unwrap()
             .client_secret_basic("mcp-server", "s3cret-of-ours")
             .unwrap()
-            .token_prefix(&format!("{name}_"))
+            .token_prefix(format!("{name}_"))
             .unwrap()
             .waiting(2);
         let server = AuthorizationServer::new(issuer).unwrap();
