@@ -7,7 +7,7 @@ use crate::scope::Scopes;
 /// The scopes that a layer further in asks for, to be announced by the auth layer outside.
 ///
 /// Made from what asks: a [`ScopePolicy`](crate::mcp::ScopePolicy), a
-/// [`RequireScopesLayer`]. See [`AuthLayer::announce`](crate::auth::AuthLayer::announce).
+/// [`RequireScopesLayer`](crate::scopes::RequireScopesLayer). See [`AuthLayer::announce`](crate::auth::AuthLayer::announce).
 ///
 /// ```
 /// use tower_mcp_auth::mcp::ScopePolicy;
