@@ -14,6 +14,9 @@ import { run } from './contract.mjs';
 const INSPECTOR = 'node_modules/@modelcontextprotocol/inspector/clients/launcher/build/index.js';
 const CHROMIUM = '/usr/bin/chromium';
 
+/** Ends the page's own server. */
+let end = () => {};
+
 /** Starts the page's own server for a server of MCP, and returns the address of the page. */
 async function served(url, folder) {
   const { PATH } = process.env;
@@ -27,7 +30,8 @@ async function served(url, folder) {
     stdio: ['ignore', 'pipe', 'ignore'],
   });
   // It waits for its connections to end when it is asked to.
-  process.on('exit', () => child.kill('SIGKILL'));
+  end = () => child.kill('SIGKILL');
+  process.on('exit', end);
   for await (const line of createInterface({ input: child.stdout })) {
     const address = line.match(/http:\S+API_TOKEN=\S+/);
     if (address) return address[0];
@@ -87,6 +91,7 @@ await run(async (url, report) => {
       }
       return (await result.innerText()).trim();
     },
-    close: () => browser.close(),
+    // This program may be ended as soon as it has said what it saw.
+    close: async () => { await browser.close(); end(); rmSync(folder, { recursive: true, force: true }); },
   };
 });
