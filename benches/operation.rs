@@ -26,7 +26,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use tower::{Layer, Service, service_fn};
 use tower_mcp_auth::Principal;
-use tower_mcp_auth::mcp::{McpScopesLayer, ScopePolicy};
+use tower_mcp_auth::mcp::{McpPolicy, McpScopesLayer};
 use tower_mcp_auth::testing::insert_principal;
 
 use support::measure::{Candidate, added, take_turns, timed};
@@ -82,8 +82,8 @@ fn main() -> ExitCode {
 
 fn layer() -> McpScopesLayer {
     let build = || {
-        ScopePolicy::builder()
-            .base("mcp:read")?
+        McpPolicy::builder()
+            .baseline("mcp:read")?
             .tool("get_*", "files:read")?
             .tool("delete_*", "files:admin")?
             .build()
@@ -95,7 +95,7 @@ fn layer() -> McpScopesLayer {
 fn many_rules() -> McpScopesLayer {
     const RULES: usize = 10_000;
     let build = || {
-        let mut policy = ScopePolicy::builder().base("mcp:read")?;
+        let mut policy = McpPolicy::builder().baseline("mcp:read")?;
         for number in 1..RULES {
             // Of lengths as they come.
             let tenant = "t".repeat(number % 24);

@@ -38,7 +38,7 @@ use tower::{Layer, Service};
 use tower_mcp_auth::ApiKeyLayer;
 use tower_mcp_auth::api_key::ApiKey;
 use tower_mcp_auth::auth::AuthService;
-use tower_mcp_auth::oauth::{OAuth, TokenCache};
+use tower_mcp_auth::oauth::{OAuthProvider, TokenCacheOptions};
 
 use support::drive::{Bare, Body, put_through, request};
 use support::floor::Floor;
@@ -217,7 +217,9 @@ fn facts(effort: Effort) -> Vec<Fact> {
 /// `tokens` are cached, and every request brings one of them.
 fn seen_before(store: &TokenStore, tokens: usize, effort: Effort) -> Row {
     let (key, tokens) = (store.key(), store.tokens(tokens));
-    let cache = TokenCache::new().max_tokens(200_000).max_bytes(1 << 30);
+    let cache = TokenCacheOptions::new()
+        .max_tokens(200_000)
+        .max_bytes(1 << 30);
     let mut guarded = key.oauth_layer(cache).layer(Bare);
     // Verified, and then used once, so that nothing is still to be put in its place.
     for token in tokens.iter().chain(&tokens) {
@@ -251,7 +253,7 @@ fn repeated(
     group: &'static str,
     name: &'static str,
     tokens: &[String],
-    mut guarded: AuthService<Bare, OAuth>,
+    mut guarded: AuthService<Bare, OAuthProvider>,
     effort: Effort,
 ) -> Row {
     let values: Vec<String> = tokens.iter().map(|it| format!("Bearer {it}")).collect();
@@ -309,7 +311,7 @@ fn never_seen(store: &TokenStore, most: f64, effort: Effort) -> Row {
     let values: Vec<String> = tokens.iter().map(|it| format!("Bearer {it}")).collect();
     let signed: Vec<Signed> = tokens.iter().map(|it| Signed::new(it)).collect();
     let raw = key.raw_check();
-    let mut guarded = key.oauth_layer(TokenCache::new()).layer(Bare);
+    let mut guarded = key.oauth_layer(TokenCacheOptions::new()).layer(Bare);
 
     // The first of them warm what is made once, and are counted.
     let mut new = values.iter().map(String::as_str);

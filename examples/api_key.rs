@@ -24,13 +24,13 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::{get, post};
-use tower_mcp_auth::api_key::{ApiKey, ApiKeys};
+use tower_mcp_auth::api_key::{ApiKey, ApiKeyProvider};
 use tower_mcp_auth::{ApiKeyLayer, Principal};
 
 /// The keys in use, and the one that stays.
 #[derive(Clone)]
 struct Keys {
-    live: ApiKeys,
+    live: ApiKeyProvider,
     admin: ApiKey,
 }
 

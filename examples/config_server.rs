@@ -63,7 +63,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     tokio::spawn(reload_on(hangups, source, handle.clone()));
 
     // Inside, and so not touched by a reload: sessions, notes and confirmations stay.
-    let sealer = PrincipalSealer::new(MacKey::random_per_process()?).purpose("confirmation");
+    let sealer = PrincipalSealer::new(MacKey::ephemeral()?).purpose("confirmation");
     let app = Router::new()
         .route_service("/mcp", notes::service(sealer, Duration::from_secs(15)))
         .layer(layer)
@@ -111,7 +111,7 @@ impl Source {
     /// The whole stack, ready to serve: an authorization server that cannot be reached is no
     /// reason to give up the keys that are held.
     async fn stack(&self) -> Result<ConfiguredStack, ConfigError> {
-        self.read()?.warmed_up_stack().await
+        self.read()?.stack_prewarmed().await
     }
 }
 

@@ -45,7 +45,7 @@ fn run() -> Result<(), Box<dyn Error>> {
             .map_err(|_| "API_KEY_PEPPER is not set; `openssl rand -base64 32` makes one")?;
         let mut key = String::new();
         std::io::stdin().read_line(&mut key)?;
-        let digest = KeyDigest::of_foreign(key.trim_end(), &Pepper::new(pepper)?)?;
+        let digest = KeyDigest::from_external(key.trim_end(), &Pepper::new(pepper)?)?;
         print_key(digest, None, owner.as_deref());
         return Ok(());
     }

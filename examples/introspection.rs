@@ -41,7 +41,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .client_secret_basic("mcp@example.com", "the-secret-of-this-server")?
         .token_prefix("ops_")?
         .introspect_jwts_with_scope("mcp:write")?
-        .positive_life(Duration::from_secs(10));
+        .positive_ttl(Duration::from_secs(10));
     let server = AuthorizationServer::insecure_http_on_loopback(issuer.url())?
         .introspection(introspection)?;
     let auth = OAuthLayer::new(resource.as_str(), server)?;

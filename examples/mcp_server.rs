@@ -40,7 +40,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     // Every replica needs the same key. This server is one process, and its sessions and
     // confirmations end with it.
-    let key = MacKey::random_per_process()?;
+    let key = MacKey::ephemeral()?;
     let stack = McpStack::new(
         OriginLayer::new(&resource)?,
         OAuthLayer::new(about_us, server)?,

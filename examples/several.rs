@@ -20,7 +20,7 @@ mod trace;
 
 use axum::Router;
 use axum::routing::get;
-use tower_mcp_auth::api_key::{ApiKey, KeyScheme};
+use tower_mcp_auth::api_key::{ApiKey, ApiKeyScheme};
 use tower_mcp_auth::oauth::AuthorizationServer;
 use tower_mcp_auth::scopes::RequireScopesLayer;
 use tower_mcp_auth::testing::Issuer;
@@ -38,9 +38,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     // Among bearer tokens the prefix tells what is a key.
     let new = ApiKey::generate("acme")?;
-    let key = new.to_key().owner("ci").scopes(["mcp:read"])?;
+    let key = new.to_api_key().owner("ci").scopes(["mcp:read"])?;
     let keys = ApiKeyLayer::new([key])?
-        .authorization_scheme(KeyScheme::Bearer)?
+        .authorization_scheme(ApiKeyScheme::Bearer)?
         .prefix("acme_")?;
 
     // Who presents nothing is nobody, and gets no further than `/`.

@@ -29,7 +29,8 @@ use axum::http::StatusCode;
 use axum::routing::{get, post};
 use rusqlite::{Connection, OptionalExtension, params};
 use tower_mcp_auth::api_key::{
-    ApiKey, ApiKeyStore, ApiKeyStoreError, ApiKeys, FindingKey, KeyDigest, KeyLookup, StoredKeys,
+    ApiKey, ApiKeyProvider, ApiKeyStore, ApiKeyStoreError, CachedApiKeyStore, KeyDigest, KeyLookup,
+    LookupFuture,
 };
 use tower_mcp_auth::{ApiKeyLayer, ConfigError, Principal};
 
@@ -138,7 +139,7 @@ struct Row {
 
 impl Row {
     fn into_key(self, digest: KeyDigest) -> Result<ApiKey, ConfigError> {
-        let key = ApiKey::stored(digest)
+        let key = ApiKey::from_digest(digest)
             .id(self.id)
             .name(self.name)
             .owner(self.owner)
@@ -156,7 +157,7 @@ impl Row {
 }
 
 impl ApiKeyStore for Table {
-    fn find(&self, wanted: KeyLookup) -> FindingKey {
+    fn find(&self, wanted: KeyLookup) -> LookupFuture {
         let table = self.clone();
         Box::pin(async move {
             let found = tokio::task::spawn_blocking(move || table.find(wanted.digest()));
@@ -176,7 +177,7 @@ impl fmt::Debug for Table {
 #[derive(Clone)]
 struct Shared {
     table: Table,
-    keys: ApiKeys,
+    keys: ApiKeyProvider,
 }
 
 #[tokio::main]
@@ -199,7 +200,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             }
         }
     });
-    let keys = StoredKeys::new(table.clone()).positive_life(Duration::from_secs(10));
+    let keys = CachedApiKeyStore::new(table.clone()).positive_ttl(Duration::from_secs(10));
     let auth = ApiKeyLayer::from_store(keys).on_use(Duration::from_secs(60), move |used| {
         if let Some(digest) = used.digest() {
             let _ = sender.try_send((digest, used.at()));
@@ -253,7 +254,7 @@ async fn revoke(
     let digest = revoked.map_err(|_| failed)?.map_err(|_| failed)?;
     let digest = digest.ok_or((StatusCode::NOT_FOUND, "there is no such key\n"))?;
     // This process hears of it now; others when what they remember has had its life.
-    keys.forget(&digest.parse().map_err(|_| failed)?);
+    keys.invalidate(&digest.parse().map_err(|_| failed)?);
     Ok("revoked\n")
 }
 

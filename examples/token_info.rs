@@ -28,8 +28,8 @@ use bytes::Bytes;
 use serde_json::{Map, Value, json};
 use tokio::net::TcpListener;
 use tower_mcp_auth::oauth::{
-    AuthorizationServer, Fetch, Introspect, Introspecting, Introspection, IntrospectionAnswer,
-    IntrospectionError,
+    AuthorizationServer, Fetch, Introspect, IntrospectFuture, Introspection, IntrospectionError,
+    IntrospectionResponse,
 };
 use tower_mcp_auth::{OAuthLayer, Principal};
 
@@ -49,7 +49,7 @@ struct Info {
 }
 
 impl Introspect for TokenInfo {
-    fn introspect(&self, token: &str, fetch: Arc<dyn Fetch>) -> Introspecting {
+    fn introspect(&self, token: &str, fetch: Arc<dyn Fetch>) -> IntrospectFuture {
         let query = url::form_urlencoded::Serializer::new(String::new())
             .append_pair("access_token", token)
             .finish();
@@ -60,7 +60,7 @@ impl Introspect for TokenInfo {
             match response.status() {
                 StatusCode::OK => {}
                 // This server's way to say that the token is not good.
-                StatusCode::BAD_REQUEST => return Ok(IntrospectionAnswer::inactive()),
+                StatusCode::BAD_REQUEST => return Ok(IntrospectionResponse::inactive()),
                 status => return Err(IntrospectionError::failed(format!("status {status}"))),
             }
             let info: Info = serde_json::from_slice(response.body())
@@ -70,7 +70,7 @@ impl Introspect for TokenInfo {
             claims.insert("sub".to_owned(), info.user_id.into());
             claims.insert("exp".to_owned(), info.expires_at.into());
             claims.insert("scope".to_owned(), info.scope.into());
-            Ok(IntrospectionAnswer::active(claims))
+            Ok(IntrospectionResponse::active(claims))
         })
     }
 }
@@ -88,7 +88,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     // The server says which client a token was issued to, and these are ours.
     .audience("mcp-clients")?
     // It has no keys, so whatever looks like a JWT is asked about as well.
-    .instead_of_keys()?;
+    .introspect_jwts_only()?;
     let server =
         AuthorizationServer::insecure_http_on_loopback(issuer)?.introspection(introspection)?;
     let auth = OAuthLayer::new(resource.as_str(), server)?;

@@ -161,7 +161,7 @@ pub use self::jwt::JwtLayer;
 #[cfg_attr(docsrs, doc(cfg(feature = "oauth")))]
 pub use self::oauth::OAuthLayer;
 pub use self::principal::{Principal, PrincipalBuilder, PrincipalId};
-pub use self::refusal::{Challenge, Observed};
+pub use self::refusal::{Challenge, Reported};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -7,7 +7,7 @@ use criterion::measurement::{Measurement, ValueFormatter, WallTime};
 use criterion::{BatchSize, Bencher, Criterion};
 use http::header::AUTHORIZATION;
 use tower::Layer;
-use tower_mcp_auth::oauth::TokenCache;
+use tower_mcp_auth::oauth::TokenCacheOptions;
 
 use super::drive::{Bare, put_through, request};
 use super::tokens::{Key, Signed};
@@ -32,7 +32,7 @@ pub(crate) fn browse(filter: Option<&str>) {
         );
     });
     for key in [Key::rs256(), Key::es256(), Key::eddsa()] {
-        let layer = key.oauth_layer(TokenCache::new());
+        let layer = key.oauth_layer(TokenCacheOptions::new());
         let seen = format!("Bearer {}", key.token(0));
         group.bench_function(format!("{} seen before", key.alg()), |bencher| {
             let mut guarded = layer.layer(Bare);

@@ -10,8 +10,8 @@ use tower::{Layer, ServiceExt};
 use tower_mcp_auth::OAuthLayer;
 use tower_mcp_auth::auth::AuthService;
 use tower_mcp_auth::oauth::{
-    AuthorizationServer, Fetch, Introspect, Introspecting, Introspection, IntrospectionAnswer,
-    OAuth,
+    AuthorizationServer, Fetch, Introspect, IntrospectFuture, Introspection, IntrospectionResponse,
+    OAuthProvider,
 };
 
 use super::drive::{Bare, put_through, request};
@@ -38,11 +38,11 @@ impl Server {
     }
 
     /// The layer that asks it, around nothing.
-    pub(crate) fn guarded(&self) -> AuthService<Bare, OAuth> {
+    pub(crate) fn guarded(&self) -> AuthService<Bare, OAuthProvider> {
         let introspection = Introspection::custom(self.clone())
-            .new_tokens_per_second(CALLS_PER_SECOND)
+            .unknown_token_rate_limit(CALLS_PER_SECOND)
             .unwrap()
-            .positive_life(std::time::Duration::from_secs(3600));
+            .positive_ttl(std::time::Duration::from_secs(3600));
         let server = AuthorizationServer::new("https://auth.example.com")
             .and_then(|server| server.introspection(introspection))
             .unwrap();
@@ -51,14 +51,14 @@ impl Server {
 }
 
 impl Introspect for Server {
-    fn introspect(&self, token: &str, _: Arc<dyn Fetch>) -> Introspecting {
+    fn introspect(&self, token: &str, _: Arc<dyn Fetch>) -> IntrospectFuture {
         self.calls.fetch_add(1, Ordering::Relaxed);
         let said = json!({
             "aud": RESOURCE, "sub": token, "client_id": "app", "scope": "mcp:read mcp:write",
         });
         let answer = match (token.starts_with(GOOD), said) {
-            (true, serde_json::Value::Object(said)) => IntrospectionAnswer::active(said),
-            _ => IntrospectionAnswer::inactive(),
+            (true, serde_json::Value::Object(said)) => IntrospectionResponse::active(said),
+            _ => IntrospectionResponse::inactive(),
         };
         Box::pin(async move {
             tokio::task::yield_now().await;
@@ -80,7 +80,7 @@ fn runtime() -> Runtime {
 }
 
 /// Lets the layer learn of all tokens.
-pub(crate) fn ask_all(guarded: &AuthService<Bare, OAuth>, tokens: &[String], status: u16) {
+pub(crate) fn ask_all(guarded: &AuthService<Bare, OAuthProvider>, tokens: &[String], status: u16) {
     runtime().block_on(async {
         for token in tokens {
             let request = request(&AUTHORIZATION, &format!("Bearer {token}"));

@@ -2,7 +2,7 @@
 
 use http::header::AUTHORIZATION;
 use tower::Layer;
-use tower_mcp_auth::oauth::TokenCache;
+use tower_mcp_auth::oauth::TokenCacheOptions;
 
 use super::drive::{Bare, put_through, request};
 use super::table::{Fact, Limit};
@@ -13,7 +13,9 @@ pub(crate) fn per_token(tokens: usize) -> Fact {
     let key = Key::eddsa();
     let tokens = key.tokens(0, tokens);
     let claims: usize = tokens.iter().map(|token| claims_len(token)).sum();
-    let cache = TokenCache::new().max_tokens(200_000).max_bytes(1 << 30);
+    let cache = TokenCacheOptions::new()
+        .max_tokens(200_000)
+        .max_bytes(1 << 30);
     let mut guarded = key.oauth_layer(cache).layer(Bare);
     let counted = allocation_counter::measure(|| {
         for token in tokens.iter().chain(&tokens) {
@@ -37,7 +39,7 @@ pub(crate) fn after_garbage(count: usize) -> Option<Fact> {
     let good = key.token(0);
     let (text, signature) = good.rsplit_once('.').unwrap();
     let (header, _) = text.split_once('.').unwrap();
-    let mut guarded = key.oauth_layer(TokenCache::new()).layer(Bare);
+    let mut guarded = key.oauth_layer(TokenCacheOptions::new()).layer(Bare);
     let mut put = |number: usize| {
         // Nine of ten are refused for what they are; every tenth for its signature alone.
         let token = match number % 10 {

@@ -22,7 +22,7 @@ use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
 use tower::util::service_fn;
 use tower::{Layer, Service};
-use tower_mcp_auth::oauth::TokenCache;
+use tower_mcp_auth::oauth::TokenCacheOptions;
 
 use super::least::Least;
 use super::measure::quantile;
@@ -44,7 +44,7 @@ pub(crate) fn requests_per_second(rounds: usize, turns: usize) -> [Fact; 3] {
     let inner = service_fn(answer);
     let mut loads = [
         serve(inner),
-        serve(key.oauth_layer(TokenCache::new()).layer(inner)),
+        serve(key.oauth_layer(TokenCacheOptions::new()).layer(inner)),
         serve(Least::new(inner, &AUTHORIZATION, "Bearer ", &values)),
     ]
     .map(|address| Load::new(address, &tokens));

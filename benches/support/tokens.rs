@@ -13,7 +13,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as B64;
 use serde_json::{Value, json};
 use tower_mcp_auth::jose::Secret;
-use tower_mcp_auth::oauth::{AuthorizationServer, TokenCache};
+use tower_mcp_auth::oauth::{AuthorizationServer, TokenCacheOptions};
 use tower_mcp_auth::{JwtLayer, OAuthLayer};
 
 pub(crate) const RESOURCE: &str = "https://mcp.example.com/mcp";
@@ -231,7 +231,7 @@ impl Key {
     }
 
     /// The layer for the tokens of this key, which it holds from the start.
-    pub(crate) fn oauth_layer(&self, cache: TokenCache) -> OAuthLayer {
+    pub(crate) fn oauth_layer(&self, cache: TokenCacheOptions) -> OAuthLayer {
         let server = AuthorizationServer::new(ISSUER)
             .unwrap()
             .jwks(self.key_set().to_string())

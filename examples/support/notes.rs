@@ -17,18 +17,18 @@ use rmcp::transport::streamable_http_server::session::local::LocalSessionManager
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
 use rmcp::{ServerHandler, tool, tool_handler, tool_router};
 use serde_json::json;
-use tower_mcp_auth::mcp::{PrincipalSealer, RequestDigest, ScopePolicy};
-use tower_mcp_auth::scopes::{Needs, ScopeHierarchy};
+use tower_mcp_auth::mcp::{McpPolicy, PrincipalSealer, RequestDigest};
+use tower_mcp_auth::scopes::{Requirement, ScopeHierarchy};
 use tower_mcp_auth::{ConfigError, Principal, PrincipalId};
 
 /// Reading, writing and deleting are three scopes; who has a greater one has the smaller.
-pub(crate) fn policy() -> Result<ScopePolicy, ConfigError> {
-    ScopePolicy::builder()
+pub(crate) fn policy() -> Result<McpPolicy, ConfigError> {
+    McpPolicy::builder()
         .hierarchy(ScopeHierarchy::new([
             ("notes:admin", ["notes:write"]),
             ("notes:write", ["notes:read"]),
         ])?)
-        .tool("whoami", Needs::nothing())?
+        .tool("whoami", Requirement::none())?
         .tool("list_notes", "notes:read")?
         .tool("add_note", "notes:write")?
         .tool("delete_notes", "notes:admin")?

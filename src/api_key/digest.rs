@@ -24,10 +24,10 @@ use crate::secret::is_placeholder;
 /// assert!(new.digest().to_string().starts_with("sha256:"));
 ///
 /// let pepper = Pepper::new("5kq0Vb8JtXyRz3GmWc7NdHf2LpSa9UeT")?;
-/// let foreign = KeyDigest::of_foreign("Zm9yZWlnbi1rZXktMTI5ODM0NzY", &pepper)?;
+/// let foreign = KeyDigest::from_external("Zm9yZWlnbi1rZXktMTI5ODM0NzY", &pepper)?;
 /// assert_eq!(foreign.to_string().parse::<KeyDigest>()?, foreign);
 ///
-/// assert!(KeyDigest::of_generated("Zm9yZWlnbi1rZXktMTI5ODM0NzY").is_err());
+/// assert!(KeyDigest::from_generated("Zm9yZWlnbi1rZXktMTI5ODM0NzY").is_err());
 /// # Ok::<(), tower_mcp_auth::ConfigError>(())
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -49,7 +49,7 @@ impl KeyDigest {
     ///
     /// # Errors
     /// It does not have the format of a generated key, or its checksum does not fit.
-    pub fn of_generated(key: &str) -> Result<Self, ConfigError> {
+    pub fn from_generated(key: &str) -> Result<Self, ConfigError> {
         match ParsedKey::parse(key) {
             Ok(_) => Ok(Self::generated(key)),
             Err(KeyFormatError::Checksum) => Err(ConfigError::new(
@@ -59,7 +59,7 @@ impl KeyDigest {
             Err(_) => Err(ConfigError::new(
                 "keys",
                 "an API key was not made by `ApiKey::generate`, and a plain digest of it could \
-                 be guessed; use `KeyDigest::of_foreign` with a pepper",
+                 be guessed; use `KeyDigest::from_external` with a pepper",
             )),
         }
     }
@@ -69,12 +69,12 @@ impl KeyDigest {
     /// # Errors
     /// The key is none that [`ApiKey::new`](super::ApiKey::new) takes, or it was generated,
     /// and has a plain digest.
-    pub fn of_foreign(key: &str, pepper: &Pepper) -> Result<Self, ConfigError> {
+    pub fn from_external(key: &str, pepper: &Pepper) -> Result<Self, ConfigError> {
         super::key::check(key)?;
         if super::format::Shape::of(key).is_some() {
             return Err(ConfigError::new(
                 "keys",
-                "an API key has the format of generated ones; use `KeyDigest::of_generated`",
+                "an API key has the format of generated ones; use `KeyDigest::from_generated`",
             ));
         }
         Ok(Self::foreign(key, pepper))

@@ -33,7 +33,7 @@ pub(super) const LENGTHS: std::ops::RangeInclusive<usize> = 16..=512;
 ///
 /// let new = ApiKey::generate("acme")?;
 /// let key = new
-///     .to_key()
+///     .to_api_key()
 ///     .owner("alice")
 ///     .name("alice's laptop")
 ///     .scopes(["mcp:read"])?
@@ -77,7 +77,7 @@ impl ApiKey {
         check(key)?;
         if let Ok(parsed) = ParsedKey::parse(key) {
             // As it will be where only the digest is known.
-            let mut known = Self::stored(KeyDigest::generated(key)).id(parsed.id());
+            let mut known = Self::from_digest(KeyDigest::generated(key)).id(parsed.id());
             known.kind = None;
             known.start = Some(public_start(&parsed));
             return Ok(known);
@@ -105,7 +105,7 @@ impl ApiKey {
     }
 
     /// A key of which only the digest is known: what a store gives.
-    pub fn stored(digest: KeyDigest) -> Self {
+    pub fn from_digest(digest: KeyDigest) -> Self {
         Self::of_digest(digest.bytes, Some(digest.kind))
     }
 
@@ -305,8 +305,8 @@ impl GeneratedKey {
     }
 
     /// The key as a layer takes it: its digest and its id.
-    pub fn to_key(&self) -> ApiKey {
-        let mut key = ApiKey::stored(self.digest()).id(self.id());
+    pub fn to_api_key(&self) -> ApiKey {
+        let mut key = ApiKey::from_digest(self.digest()).id(self.id());
         key.start = self.parsed().as_ref().map(public_start);
         key
     }

@@ -3,9 +3,9 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::{ApiKey, ApiKeys, KeyScheme, KeyUse, Pepper};
+use super::{ApiKey, ApiKeyProvider, ApiKeyScheme, ApiKeyUse, Pepper};
 #[cfg(feature = "api-key-store")]
-use super::{KeyFile, StoredKeys};
+use super::{CachedApiKeyStore, KeyFile};
 use crate::auth::{AuthLayer, auth_layer_newtype};
 use crate::clock::Clock;
 use crate::error::ConfigError;
@@ -19,7 +19,7 @@ use crate::error::ConfigError;
 /// See the [module docs](crate::api_key) for an example.
 #[derive(Clone)]
 #[must_use]
-pub struct ApiKeyLayer(AuthLayer<ApiKeys>);
+pub struct ApiKeyLayer(AuthLayer<ApiKeyProvider>);
 
 impl ApiKeyLayer {
     /// A layer that accepts `keys`: strings, or [`ApiKey`]s with names and scopes.
@@ -41,7 +41,7 @@ impl ApiKeyLayer {
         I::Item: TryInto<ApiKey>,
         ConfigError: From<<I::Item as TryInto<ApiKey>>::Error>,
     {
-        ApiKeys::new(keys, None).map(|provider| Self(AuthLayer::new(provider)))
+        ApiKeyProvider::new(keys, None).map(|provider| Self(AuthLayer::new(provider)))
     }
 
     /// A layer that accepts `keys`, of which some may be known by a digest that was made
@@ -49,13 +49,13 @@ impl ApiKeyLayer {
     ///
     /// # Errors
     /// Those of [`new`](Self::new).
-    pub fn with_pepper<I>(keys: I, pepper: Pepper) -> Result<Self, ConfigError>
+    pub fn from_peppered<I>(keys: I, pepper: Pepper) -> Result<Self, ConfigError>
     where
         I: IntoIterator,
         I::Item: TryInto<ApiKey>,
         ConfigError: From<<I::Item as TryInto<ApiKey>>::Error>,
     {
-        ApiKeys::new(keys, Some(pepper)).map(|provider| Self(AuthLayer::new(provider)))
+        ApiKeyProvider::new(keys, Some(pepper)).map(|provider| Self(AuthLayer::new(provider)))
     }
 
     /// A layer that accepts the keys in a file, and reads it again when it changes.
@@ -65,14 +65,16 @@ impl ApiKeyLayer {
     #[cfg(feature = "api-key-store")]
     #[cfg_attr(docsrs, doc(cfg(feature = "api-key-store")))]
     pub fn from_file(file: KeyFile) -> Result<Self, ConfigError> {
-        Ok(Self(AuthLayer::new(ApiKeys::from_file(file.open()?))))
+        Ok(Self(AuthLayer::new(ApiKeyProvider::from_file(
+            file.open()?,
+        ))))
     }
 
     /// A layer that asks a store about keys, and remembers its answers for a while.
     #[cfg(feature = "api-key-store")]
     #[cfg_attr(docsrs, doc(cfg(feature = "api-key-store")))]
-    pub fn from_store(keys: StoredKeys) -> Self {
-        Self(AuthLayer::new(ApiKeys::from_store(keys)))
+    pub fn from_store(keys: CachedApiKeyStore) -> Self {
+        Self(AuthLayer::new(ApiKeyProvider::from_store(keys)))
     }
 
     /// Reads the key from another header than `X-API-Key`, and from that one alone.
@@ -89,23 +91,23 @@ impl ApiKeyLayer {
     /// `X-API-Key`, for clients that can set nothing else. The scheme matches without regard
     /// to case, and other schemes are no credential.
     ///
-    /// With [`KeyScheme::Bearer`] the challenge is a `Bearer` one, as the client has to
+    /// With [`ApiKeyScheme::Bearer`] the challenge is a `Bearer` one, as the client has to
     /// answer in that scheme; it names no metadata, so that no client looks for an
     /// authorization server.
     ///
     /// ```
     /// use tower_mcp_auth::ApiKeyLayer;
-    /// use tower_mcp_auth::api_key::KeyScheme;
+    /// use tower_mcp_auth::api_key::ApiKeyScheme;
     ///
     /// let layer = ApiKeyLayer::new(["b25lLXJhbmRvbS1rZXktMTIzNA"])?
-    ///     .authorization_scheme(KeyScheme::ApiKey)?;
+    ///     .authorization_scheme(ApiKeyScheme::ApiKey)?;
     /// # let _ = layer;
     /// # Ok::<(), tower_mcp_auth::ConfigError>(())
     /// ```
     ///
     /// # Errors
     /// [`header_name`](Self::header_name) was set.
-    pub fn authorization_scheme(mut self, scheme: KeyScheme) -> Result<Self, ConfigError> {
+    pub fn authorization_scheme(mut self, scheme: ApiKeyScheme) -> Result<Self, ConfigError> {
         self.0.edit_provider(|keys| keys.set_scheme(scheme))?;
         Ok(self)
     }
@@ -146,7 +148,7 @@ impl ApiKeyLayer {
     pub fn on_use(
         mut self,
         interval: Duration,
-        tell: impl Fn(&KeyUse<'_>) + Send + Sync + 'static,
+        tell: impl Fn(&ApiKeyUse<'_>) + Send + Sync + 'static,
     ) -> Self {
         let _ = self.0.edit_provider(|keys| {
             keys.set_hook(interval, tell);
@@ -174,14 +176,14 @@ impl ApiKeyLayer {
         self
     }
 
-    /// The keys, to replace them while serving: see [`ApiKeys::replace`]. Where they come
+    /// The keys, to replace them while serving: see [`ApiKeyProvider::replace`]. Where they come
     /// from a file or a store, to read it again.
-    pub fn keys(&self) -> &ApiKeys {
+    pub fn keys(&self) -> &ApiKeyProvider {
         self.0.provider()
     }
 }
 
-auth_layer_newtype!(ApiKeyLayer, ApiKeys);
+auth_layer_newtype!(ApiKeyLayer, ApiKeyProvider);
 
 impl fmt::Debug for ApiKeyLayer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,7 +1,7 @@
 //! API keys: a layer that knows its clients by a key in a header.
 //!
 //! Keys come from the program ([`ApiKeyLayer::new`]), a file that is read again when it
-//! changes ([`KeyFile`]), or a store that is asked ([`StoredKeys`]); the last two with the
+//! changes ([`KeyFile`]), or a store that is asked ([`CachedApiKeyStore`]); the last two with the
 //! feature `api-key-store`. Only digests are kept. A presented key is hashed, looked up, and
 //! the digest found compared in constant time (an unknown key with a dummy): what timing
 //! tells about a digest tells nothing usable about a key.
@@ -34,7 +34,7 @@
 //! # async fn main() -> Result<(), BoxError> {
 //! // `acme_…`, to be given to its holder; what is kept is its digest.
 //! let new = ApiKey::generate("acme")?;
-//! let key = new.to_key().owner("alice").scopes(["mcp:read"])?;
+//! let key = new.to_api_key().owner("alice").scopes(["mcp:read"])?;
 //!
 //! let service = ServiceBuilder::new()
 //!     .layer(ApiKeyLayer::new([key])?)
@@ -115,8 +115,8 @@ pub use self::file::KeyFile;
 pub use self::format::{KeyFormatError, ParsedKey};
 pub use self::key::{ApiKey, GeneratedKey};
 pub use self::layer::ApiKeyLayer;
-pub use self::provider::{ApiKeys, KeyScheme};
+pub use self::provider::{ApiKeyProvider, ApiKeyScheme};
 #[cfg(feature = "api-key-store")]
 #[cfg_attr(docsrs, doc(cfg(feature = "api-key-store")))]
-pub use self::store::{ApiKeyStore, ApiKeyStoreError, FindingKey, KeyLookup, StoredKeys};
-pub use self::used::KeyUse;
+pub use self::store::{ApiKeyStore, ApiKeyStoreError, CachedApiKeyStore, KeyLookup, LookupFuture};
+pub use self::used::ApiKeyUse;

@@ -15,9 +15,9 @@ use super::key::ApiKey;
 use super::memory::Memory;
 use super::set::KeySet;
 #[cfg(feature = "api-key-store")]
-use super::store::{Asked, Lookup, StoreCache, StoredKeys};
-use super::used::{Hook, KeyUse};
-use crate::auth::{Accepted, Authenticate, Authentication, Shape};
+use super::store::{Asked, CachedApiKeyStore, Lookup, StoreCache};
+use super::used::{ApiKeyUse, Hook};
+use crate::auth::{Authenticate, Authenticated, Authentication, CredentialMatcher};
 use crate::clock::Clock;
 use crate::credential::{
     Credential, Location, RequestHead, check_header_name, is_b64token, looks_like_jwt,
@@ -29,12 +29,12 @@ use crate::refusal::Challenge;
 
 /// The provider of [`ApiKeyLayer`](super::ApiKeyLayer). Clones share one set of keys.
 #[derive(Clone)]
-pub struct ApiKeys {
+pub struct ApiKeyProvider {
     source: Source,
     location: [Location; 1],
     /// As configured: header names lose their case otherwise.
     header: Arc<str>,
-    scheme: Option<KeyScheme>,
+    scheme: Option<ApiKeyScheme>,
     /// The setting that placed the key, if any did.
     placed_by: Option<&'static str>,
     prefix: Option<Arc<str>>,
@@ -56,14 +56,14 @@ enum Source {
 /// How a key stands in the `Authorization` header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum KeyScheme {
+pub enum ApiKeyScheme {
     /// `Authorization: ApiKey …`
     ApiKey,
     /// `Authorization: Bearer …`
     Bearer,
 }
 
-impl ApiKeys {
+impl ApiKeyProvider {
     pub(super) fn new<I>(keys: I, pepper: Option<Pepper>) -> Result<Self, ConfigError>
     where
         I: IntoIterator,
@@ -82,7 +82,7 @@ impl ApiKeys {
     }
 
     #[cfg(feature = "api-key-store")]
-    pub(super) fn from_store(keys: StoredKeys) -> Self {
+    pub(super) fn from_store(keys: CachedApiKeyStore) -> Self {
         Self::with_source(Source::Store(Arc::new(StoreCache::new(keys))))
     }
 
@@ -127,7 +127,7 @@ impl ApiKeys {
             #[cfg(feature = "api-key-store")]
             Source::Store(_) => Err(ConfigError::new(
                 "keys",
-                "the keys come from a store; change them there, and call `forget_all`",
+                "the keys come from a store; change them there, and call `invalidate_all`",
             )),
         }
     }
@@ -150,18 +150,18 @@ impl ApiKeys {
     /// a revocation, say. Other processes are not told.
     #[cfg(feature = "api-key-store")]
     #[cfg_attr(docsrs, doc(cfg(feature = "api-key-store")))]
-    pub fn forget(&self, digest: &super::KeyDigest) {
+    pub fn invalidate(&self, digest: &super::KeyDigest) {
         if let Source::Store(cache) = &self.source {
-            cache.forget(digest);
+            cache.invalidate(digest);
         }
     }
 
     /// Forgets all a store said.
     #[cfg(feature = "api-key-store")]
     #[cfg_attr(docsrs, doc(cfg(feature = "api-key-store")))]
-    pub fn forget_all(&self) {
+    pub fn invalidate_all(&self) {
         if let Source::Store(cache) = &self.source {
-            cache.forget_all();
+            cache.invalidate_all();
         }
     }
 
@@ -172,11 +172,11 @@ impl ApiKeys {
         Ok(())
     }
 
-    pub(super) fn set_scheme(&mut self, scheme: KeyScheme) -> Result<(), ConfigError> {
+    pub(super) fn set_scheme(&mut self, scheme: ApiKeyScheme) -> Result<(), ConfigError> {
         self.place("authorization_scheme")?;
         self.location = [match scheme {
-            KeyScheme::ApiKey => Location::scheme(AUTHORIZATION, "ApiKey"),
-            KeyScheme::Bearer => Location::bearer(),
+            ApiKeyScheme::ApiKey => Location::scheme(AUTHORIZATION, "ApiKey"),
+            ApiKeyScheme::Bearer => Location::bearer(),
         }];
         self.header = "Authorization".into();
         self.scheme = Some(scheme);
@@ -217,7 +217,7 @@ impl ApiKeys {
     pub(super) fn set_hook(
         &mut self,
         interval: Duration,
-        tell: impl Fn(&KeyUse<'_>) + Send + Sync + 'static,
+        tell: impl Fn(&ApiKeyUse<'_>) + Send + Sync + 'static,
     ) {
         self.hook = Some(Hook::new(interval, tell));
     }
@@ -258,7 +258,7 @@ async fn wait(
     hook: Option<Hook>,
     clock: Clock,
     proof: Proof,
-) -> Result<Accepted, AuthError> {
+) -> Result<Authenticated, AuthError> {
     let entry = asked.answer(&clock, proof).await?;
     Ok(accept(&entry, hook.as_ref(), &clock))
 }
@@ -277,15 +277,15 @@ fn with_form(error: AuthError, key: &[u8]) -> AuthError {
     }
 }
 
-fn accept(entry: &Entry, hook: Option<&Hook>, clock: &Clock) -> Accepted {
+fn accept(entry: &Entry, hook: Option<&Hook>, clock: &Clock) -> Authenticated {
     if let Some(hook) = hook {
         hook.used(entry, clock.now());
     }
     let principal = Principal::of(Arc::clone(&entry.identity));
-    Accepted::by("api_key", principal, entry.expires_at())
+    Authenticated::by("api_key", principal, entry.expires_at())
 }
 
-impl Authenticate for ApiKeys {
+impl Authenticate for ApiKeyProvider {
     fn locations(&self) -> &[Location] {
         &self.location
     }
@@ -294,11 +294,11 @@ impl Authenticate for ApiKeys {
         "ApiKeys"
     }
 
-    fn shapes(&self) -> Vec<Shape> {
+    fn matchers(&self) -> Vec<CredentialMatcher> {
         let [location] = self.location.clone();
         vec![match &self.prefix {
-            Some(prefix) => Shape::prefixed(location, &**prefix),
-            None => Shape::any(location),
+            Some(prefix) => CredentialMatcher::prefixed(location, &**prefix),
+            None => CredentialMatcher::any(location),
         }]
     }
 
@@ -333,13 +333,13 @@ impl Authenticate for ApiKeys {
 
     fn challenges(&self) -> Vec<Challenge> {
         let challenge = match self.scheme {
-            Some(KeyScheme::Bearer) => Challenge::bearer(),
+            Some(ApiKeyScheme::Bearer) => Challenge::bearer(),
             _ => Challenge::api_key(self.header.to_string()),
         };
         vec![
             challenge
-                .with_realm(self.realm.to_string())
-                .with_message("Invalid API key")
+                .realm(self.realm.to_string())
+                .message("Invalid API key")
                 .of_bad_credentials(),
         ]
     }
@@ -349,9 +349,9 @@ impl Authenticate for ApiKeys {
     }
 }
 
-impl fmt::Debug for ApiKeys {
+impl fmt::Debug for ApiKeyProvider {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut debug = f.debug_struct("ApiKeys");
+        let mut debug = f.debug_struct("ApiKeyProvider");
         match &self.source {
             Source::Memory(memory) => debug.field("keys", &memory.keys.load().len()),
             #[cfg(feature = "api-key-store")]

@@ -8,12 +8,12 @@ use super::digest::KeyDigest;
 use super::entry::Entry;
 
 /// That a key was used: see [`ApiKeyLayer::on_use`](super::ApiKeyLayer::on_use).
-pub struct KeyUse<'a> {
+pub struct ApiKeyUse<'a> {
     entry: &'a Entry,
     at: Duration,
 }
 
-impl KeyUse<'_> {
+impl ApiKeyUse<'_> {
     /// The id of the key, if it has one.
     pub fn id(&self) -> Option<&str> {
         self.entry.id()
@@ -43,9 +43,9 @@ impl KeyUse<'_> {
     }
 }
 
-impl fmt::Debug for KeyUse<'_> {
+impl fmt::Debug for ApiKeyUse<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("KeyUse")
+        f.debug_struct("ApiKeyUse")
             .field("id", &self.id())
             .field("name", &self.name())
             .field("owner", &self.owner())
@@ -58,13 +58,13 @@ impl fmt::Debug for KeyUse<'_> {
 #[derive(Clone)]
 pub(super) struct Hook {
     interval: Duration,
-    tell: Arc<dyn Fn(&KeyUse<'_>) + Send + Sync>,
+    tell: Arc<dyn Fn(&ApiKeyUse<'_>) + Send + Sync>,
 }
 
 impl Hook {
     pub(super) fn new(
         interval: Duration,
-        tell: impl Fn(&KeyUse<'_>) + Send + Sync + 'static,
+        tell: impl Fn(&ApiKeyUse<'_>) + Send + Sync + 'static,
     ) -> Self {
         Self {
             interval,
@@ -74,7 +74,7 @@ impl Hook {
 
     pub(super) fn used(&self, entry: &Entry, at: Duration) {
         if entry.is_due(at, self.interval) {
-            (self.tell)(&KeyUse { entry, at });
+            (self.tell)(&ApiKeyUse { entry, at });
         }
     }
 }

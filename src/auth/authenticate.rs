@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response};
 
-use super::Shape;
+use super::CredentialMatcher;
 use crate::clock::Clock;
 use crate::credential::{Credential, Location, RequestHead};
 use crate::error::AuthError;
@@ -22,7 +22,7 @@ use crate::refusal::Challenge;
 /// your own and put it behind [`AuthLayer::new`](super::AuthLayer::new):
 ///
 /// ```
-/// use tower_mcp_auth::auth::{Accepted, Authenticate, Authentication, AuthLayer};
+/// use tower_mcp_auth::auth::{Authenticated, Authenticate, Authentication, AuthLayer};
 /// use tower_mcp_auth::{AuthError, Challenge, Credential, Location, Principal, RequestHead};
 ///
 /// #[derive(Clone, Debug)]
@@ -35,13 +35,13 @@ use crate::refusal::Challenge;
 ///
 ///     fn authenticate(&self, credential: &Credential<'_>, _: RequestHead<'_>) -> Authentication {
 ///         Authentication::Ready(match credential.value() {
-///             "badge-17" => Ok(Accepted::new(Principal::builder("badge").subject("alice").build())),
+///             "badge-17" => Ok(Authenticated::new(Principal::builder("badge").subject("alice").build())),
 ///             _ => Err(AuthError::invalid("unknown_badge")),
 ///         })
 ///     }
 ///
 ///     fn challenges(&self) -> Vec<Challenge> {
-///         vec![Challenge::bearer().with_realm("badges")]
+///         vec![Challenge::bearer().realm("badges")]
 ///     }
 /// }
 ///
@@ -58,19 +58,23 @@ pub trait Authenticate: fmt::Debug + Send + Sync + 'static {
         std::any::type_name::<Self>()
     }
 
-    /// The shapes its credentials have, for a layer of several providers: a credential goes
+    /// The matchers its credentials have, for a layer of several providers: a credential goes
     /// to the one of whose shape it is, and to no other. Asked once, when providers are
     /// combined.
     ///
     /// By default it takes whatever stands in its [`locations`](Self::locations), so that
     /// nobody else can read these. A credential that nobody has the shape of may be given to
     /// any provider, which must refuse it without showing it to anybody.
-    fn shapes(&self) -> Vec<Shape> {
-        self.locations().iter().cloned().map(Shape::any).collect()
+    fn matchers(&self) -> Vec<CredentialMatcher> {
+        self.locations()
+            .iter()
+            .cloned()
+            .map(CredentialMatcher::any)
+            .collect()
     }
 
     /// The reason codes of errors that the provider makes itself, for
-    /// [`dangerously_observe_only_for`](super::AuthLayer::dangerously_observe_only_for), which
+    /// [`dangerously_report_only_for`](super::AuthLayer::dangerously_report_only_for), which
     /// takes no others; those of this crate need not be among them.
     fn reasons(&self) -> Vec<&'static str> {
         Vec::new()
@@ -131,7 +135,7 @@ pub trait Authenticate: fmt::Debug + Send + Sync + 'static {
         None
     }
 
-    /// The clock that [the end of validity](Accepted::valid_until) goes by: the system's,
+    /// The clock that [the end of validity](Authenticated::valid_until) goes by: the system's,
     /// unless the provider has another. Asked once, when the layer is made.
     fn clock(&self) -> Clock {
         Clock::system()
@@ -147,8 +151,8 @@ impl<P: Authenticate + ?Sized> Authenticate for Arc<P> {
         (**self).name()
     }
 
-    fn shapes(&self) -> Vec<Shape> {
-        (**self).shapes()
+    fn matchers(&self) -> Vec<CredentialMatcher> {
+        (**self).matchers()
     }
 
     fn reasons(&self) -> Vec<&'static str> {
@@ -195,15 +199,15 @@ impl<P: Authenticate + ?Sized> Authenticate for Arc<P> {
 /// The answer of a provider.
 pub enum Authentication {
     /// Known at once: no allocation, no await.
-    Ready(Result<Accepted, AuthError>),
+    Ready(Result<Authenticated, AuthError>),
     /// Known later. Dropped with the request, so work that others wait for as well belongs
     /// in a task of its own.
-    Pending(PendingAuthentication),
+    Pending(AuthenticateFuture),
 }
 
 /// An answer that needs waiting.
-pub type PendingAuthentication =
-    Pin<Box<dyn Future<Output = Result<Accepted, AuthError>> + Send + 'static>>;
+pub type AuthenticateFuture =
+    Pin<Box<dyn Future<Output = Result<Authenticated, AuthError>> + Send + 'static>>;
 
 impl fmt::Debug for Authentication {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -218,7 +222,7 @@ impl fmt::Debug for Authentication {
 ///
 /// `Debug` prints the principal and the names of headers.
 #[derive(Clone)]
-pub struct Accepted {
+pub struct Authenticated {
     pub(super) principal: Principal,
     pub(super) headers: Option<Box<HeaderMap>>,
     pub(super) valid_until: Option<Duration>,
@@ -226,7 +230,7 @@ pub struct Accepted {
     pub(super) provider: Option<&'static str>,
 }
 
-impl Accepted {
+impl Authenticated {
     /// Accepts the credential of `principal`, until that expires.
     pub fn new(principal: Principal) -> Self {
         Self {
@@ -265,7 +269,7 @@ impl Accepted {
 
     /// Sets a header of the response, whatever the inner service answers.
     #[must_use]
-    pub fn with_response_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+    pub fn response_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.get_or_insert_default().insert(name, value);
         self
     }
@@ -276,14 +280,14 @@ impl Accepted {
     }
 }
 
-impl fmt::Debug for Accepted {
+impl fmt::Debug for Authenticated {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<_> = self
             .headers
             .iter()
             .flat_map(|headers| headers.keys())
             .collect();
-        f.debug_struct("Accepted")
+        f.debug_struct("Authenticated")
             .field("principal", &self.principal)
             .field("headers", &names)
             .finish()

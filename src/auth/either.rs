@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::Response;
 
 use super::judge::State;
-use super::{AuthLayer, Authenticate, Authentication, Shape};
+use super::{AuthLayer, Authenticate, Authentication, CredentialMatcher};
 use crate::clock::Clock;
 use crate::credential::{Credential, Location, RequestHead, looks_like_jwt};
 use crate::error::{AuthError, ConfigError};
@@ -21,7 +21,7 @@ use crate::{
 
 /// Two providers behind one layer: what [`or`](AuthLayer::or) makes.
 ///
-/// A credential goes to one of them, chosen by its shape, and never to the other; see
+/// A credential goes to one of them, chosen by its matcher, and never to the other; see
 /// [several providers](crate::auth#several-providers).
 #[derive(Clone)]
 pub struct Either<A, B> {
@@ -33,8 +33,8 @@ pub struct Either<A, B> {
 struct Routes {
     /// Of both, each once.
     locations: Vec<Location>,
-    left: Vec<Shape>,
-    right: Vec<Shape>,
+    left: Vec<CredentialMatcher>,
+    right: Vec<CredentialMatcher>,
     /// Whether JWTs may be told apart by the keys they name.
     #[cfg(feature = "jwt")]
     by_key_id: bool,
@@ -49,7 +49,7 @@ impl<A: Authenticate, B: Authenticate> Either<A, B> {
     /// Either of two providers.
     ///
     /// # Errors
-    /// A credential can have the shape of both; both protect a resource of their own, or
+    /// A credential can have the matcher of both; both protect a resource of their own, or
     /// publish its metadata; or they go by different clocks. The message names both providers,
     /// and the way out.
     pub fn new(left: A, right: B) -> Result<Self, ConfigError> {
@@ -59,11 +59,17 @@ impl<A: Authenticate, B: Authenticate> Either<A, B> {
                 locations.push(location.clone());
             }
         }
-        let (of_left, of_right) = (Shape::all_of(&left), Shape::all_of(&right));
+        let (of_left, of_right) = (
+            CredentialMatcher::all_of(&left),
+            CredentialMatcher::all_of(&right),
+        );
         let routes = Routes {
             locations,
             #[cfg(feature = "jwt")]
-            by_key_id: of_left.iter().chain(&of_right).any(Shape::has_key_ids),
+            by_key_id: of_left
+                .iter()
+                .chain(&of_right)
+                .any(CredentialMatcher::has_key_ids),
             left: of_left,
             right: of_right,
         };
@@ -134,24 +140,30 @@ fn check_resource(left: &impl Authenticate, right: &impl Authenticate) -> Result
 }
 
 impl Routes {
-    /// Whose a credential is, by its shape. Prefixes come first, because nothing but a
+    /// Whose a credential is, by its matcher. Prefixes come first, because nothing but a
     /// provider's own credentials has one.
     fn side(&self, credential: &Credential<'_>) -> Result<Side, AuthError> {
-        let here = |shape: &&Shape| shape.is_at(credential.location());
+        let here = |matcher: &&CredentialMatcher| matcher.is_at(credential.location());
         let (left, right) = (
             self.left.iter().filter(here),
             self.right.iter().filter(here),
         );
-        if left.clone().any(|shape| shape.has_prefix_of(credential)) {
+        if left
+            .clone()
+            .any(|matcher| matcher.has_prefix_of(credential))
+        {
             return Ok(Side::Left);
         }
-        if right.clone().any(|shape| shape.has_prefix_of(credential)) {
+        if right
+            .clone()
+            .any(|matcher| matcher.has_prefix_of(credential))
+        {
             return Ok(Side::Right);
         }
         // A key in the header for tokens may be a good one, and whoever takes tokens may show
         // it to an authorization server.
         let mut all = self.left.iter().chain(&self.right);
-        if all.any(|shape| shape.misses(credential)) {
+        if all.any(|matcher| matcher.misses(credential)) {
             return Err(misplaced());
         }
         match (left.clone().next(), right.clone().next()) {
@@ -159,14 +171,14 @@ impl Routes {
             (None, Some(_)) => return Ok(Side::Right),
             _ => {}
         }
-        let left = left.filter(|shape| !shape.is_prefixed());
-        let right = right.filter(|shape| !shape.is_prefixed());
+        let left = left.filter(|matcher| !matcher.is_prefixed());
+        let right = right.filter(|matcher| !matcher.is_prefixed());
         match (left.clone().next(), right.clone().next()) {
             (Some(_), None) => Ok(Side::Left),
             (None, Some(_)) => Ok(Side::Right),
             #[cfg(feature = "jwt")]
             (Some(_), Some(_)) => {
-                let either = |of: &dyn Fn(&Shape) -> bool| {
+                let either = |of: &dyn Fn(&CredentialMatcher) -> bool| {
                     if left.clone().any(of) {
                         Some(Side::Left)
                     } else {
@@ -177,25 +189,32 @@ impl Routes {
                 let jwts = left
                     .clone()
                     .chain(right.clone())
-                    .filter(|shape| shape.is_jwt());
-                let limits = jwts.map(Shape::limits).reduce(|one, other| TokenLimits {
-                    token: one.token.max(other.token),
-                    header: one.header.max(other.header),
-                });
+                    .filter(|matcher| matcher.is_jwt());
+                let limits = jwts
+                    .map(CredentialMatcher::limits)
+                    .reduce(|one, other| TokenLimits {
+                        token: one.token.max(other.token),
+                        header: one.header.max(other.header),
+                    });
                 let limits = limits.unwrap_or_default();
                 match peek_issuer(credential.as_bytes(), limits) {
                     // The first that reads JWTs says what is wrong with it.
-                    Peeked::NotJws => Ok(either(&Shape::is_opaque).unwrap_or(Side::Left)),
-                    Peeked::Unreadable => Ok(either(&Shape::is_jwt).unwrap_or(Side::Left)),
+                    Peeked::NotJws => {
+                        Ok(either(&CredentialMatcher::is_opaque).unwrap_or(Side::Left))
+                    }
+                    Peeked::Unreadable => {
+                        Ok(either(&CredentialMatcher::is_jwt).unwrap_or(Side::Left))
+                    }
                     Peeked::Issuer(issuer) => {
-                        let is_from = |shape: &Shape| shape.is_from(issuer.as_deref());
+                        let is_from =
+                            |matcher: &CredentialMatcher| matcher.is_from(issuer.as_deref());
                         let kid = if self.by_key_id {
                             peek_key_id(credential.as_bytes(), limits)
                         } else {
                             None
                         };
                         // One that names a key of neither is refused by the first.
-                        either(&|shape| is_from(shape) && shape.knows_key(kid.as_deref()))
+                        either(&|matcher| is_from(matcher) && matcher.knows_key(kid.as_deref()))
                             .or_else(|| either(&is_from))
                             .ok_or_else(|| nobodys(issuer.as_deref()))
                     }
@@ -270,7 +289,7 @@ impl<A: Authenticate, B: Authenticate> Authenticate for Either<A, B> {
         &self.routes.locations
     }
 
-    fn shapes(&self) -> Vec<Shape> {
+    fn matchers(&self) -> Vec<CredentialMatcher> {
         let Routes { left, right, .. } = &*self.routes;
         left.iter().chain(right).cloned().collect()
     }

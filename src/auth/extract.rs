@@ -44,7 +44,7 @@ impl<S: Sync> FromRequestParts<S> for Principal {
         }
         let caller = Caller::of(&parts.extensions)
             .ok_or_else(|| PrincipalRejection::no_auth_layer("Principal"))?;
-        let error = caller.observed.cloned().unwrap_or_else(|| {
+        let error = caller.reported.cloned().unwrap_or_else(|| {
             AuthError::missing().with_detail(
                 "the handler takes a `Principal`, and the request was let through without a \
                  credential: its path is public, or credentials are optional",

@@ -14,13 +14,13 @@ use tower_service::Service;
 use super::judge::Waiting;
 use super::last_words::EndOfStream;
 use super::lease::{Lease, Streams};
-use super::{Accepted, PendingAuthentication, ResponseBody};
+use super::{AuthenticateFuture, Authenticated, ResponseBody};
 use crate::credential::{self, Location, RequestHead};
 use crate::error::AuthError;
 use crate::gate::readiness::Held;
 use crate::principal::Principal;
 use crate::refusal::NoPrincipal;
-use crate::refusal::Observed;
+use crate::refusal::Reported;
 use crate::refusal::{self, Answer, refuse};
 use crate::refusal::{RefusalContext, Settled};
 use crate::telemetry::Case;
@@ -40,7 +40,7 @@ pub(super) struct Admission<'s> {
 pub(super) struct Afterwards {
     headers: Option<Box<HeaderMap>>,
     lease: Option<Lease>,
-    observed: Option<AuthError>,
+    reported: Option<AuthError>,
     /// Whether a 401 becomes a 404.
     never_challenged: bool,
 }
@@ -58,9 +58,9 @@ impl Afterwards {
     pub(super) fn of_nobody<B>(
         request: &mut Request<B>,
         context: &Arc<RefusalContext>,
-        observed: Option<AuthError>,
+        reported: Option<AuthError>,
     ) -> Self {
-        let proven = observed.as_ref().and_then(AuthError::proven_holder);
+        let proven = reported.as_ref().and_then(AuthError::proven_holder);
         let proven = proven.map(|holder| {
             holder
                 .clone()
@@ -72,11 +72,11 @@ impl Afterwards {
         }
         extensions.insert(NoPrincipal {
             context: Arc::clone(context),
-            observed: observed.clone().map(AuthError::alone),
+            reported: reported.clone().map(AuthError::alone),
             proven,
         });
         Self {
-            observed,
+            reported,
             ..Self::default()
         }
     }
@@ -92,8 +92,8 @@ impl Afterwards {
         if let Some(headers) = self.headers.take() {
             response.headers_mut().extend(*headers);
         }
-        if let Some(error) = self.observed.take() {
-            Observed::tell(response.extensions_mut(), error.alone());
+        if let Some(error) = self.reported.take() {
+            Reported::tell(response.extensions_mut(), error.alone());
         }
         let mut deadline = self
             .lease
@@ -113,7 +113,7 @@ pub(super) struct HeldAdmission {
     forward_credential: bool,
     streams: Streams,
     waiting: Waiting,
-    /// Where credentials are, if a refusal may only be observed.
+    /// Where credentials are, if a refusal may only be reported.
     locations: Option<Box<[Location]>>,
 }
 
@@ -123,7 +123,7 @@ impl HeldAdmission {
     fn conclude<B>(
         &self,
         request: &mut Request<B>,
-        answer: Result<Accepted, AuthError>,
+        answer: Result<Authenticated, AuthError>,
     ) -> Result<Afterwards, Response<Bytes>> {
         let Waiting {
             provider,
@@ -142,7 +142,7 @@ impl HeldAdmission {
             Settled::Refused(error) => return Err(refuse(error, &self.context, head, case)),
             Settled::Passes(error) => error,
         };
-        case.observed(&error, head, &self.context.audit);
+        case.reported(&error, head, &self.context.audit);
         let locations = self.locations.as_deref().unwrap_or_default();
         credential::strip(locations, request.headers_mut());
         Ok(Afterwards::of_nobody(request, &self.context, Some(error)))
@@ -176,7 +176,7 @@ impl Admission<'_> {
 
     /// Puts the principal in, and takes the credential out.
     #[inline(always)]
-    pub(super) fn admit<B>(self, request: &mut Request<B>, accepted: Accepted) -> Afterwards {
+    pub(super) fn admit<B>(self, request: &mut Request<B>, accepted: Authenticated) -> Afterwards {
         let lease = self.streams.lease(request, accepted.valid_until);
         if self.forward_credential {
             if let Some(value) = request.headers_mut().get_mut(self.header) {
@@ -215,12 +215,12 @@ pin_project! {
     #[project = StateProj]
     enum State<S, ReqBody, F> {
         Wait {
-            pending: PendingAuthentication,
+            pending: AuthenticateFuture,
             // Taken together when the answer is there. In a box, because few requests wait,
             // and the future of each is as large as this.
             held: Option<Box<(HeldAdmission, Held<S>, Request<ReqBody>)>>,
         },
-        // Accepted, and not ready any more.
+        // Authenticated, and not ready any more.
         GoOn {
             accepted: Option<Box<(Afterwards, Held<S>, Request<ReqBody>)>>,
         },
@@ -238,7 +238,7 @@ pin_project! {
 impl<S, ReqBody, F> ResponseFuture<S, ReqBody, F> {
     pub(super) fn wait(
         admission: HeldAdmission,
-        pending: PendingAuthentication,
+        pending: AuthenticateFuture,
         inner: Held<S>,
         request: Request<ReqBody>,
     ) -> Self {

@@ -5,11 +5,11 @@ use http::{HeaderName, Request, Response};
 
 use super::future::{Admission, Afterwards};
 use super::settings::Settings;
-use super::{Authenticate, Authentication, PendingAuthentication, unaccepted};
+use super::{Authenticate, AuthenticateFuture, Authentication, unaccepted};
 use crate::credential::{self, Location, RequestHead};
 use crate::error::AuthError;
 use crate::refusal::Caller;
-use crate::refusal::Observe;
+use crate::refusal::ReportOnly;
 use crate::refusal::Settled;
 use crate::refusal::refuse;
 use crate::telemetry::{self, Case, Stopwatch};
@@ -28,7 +28,7 @@ pub(super) enum Decision<'s> {
     /// On to the inner service, for which it was made ready.
     GoOn(Afterwards),
     /// The provider must wait for its answer; the credential is in this header.
-    Wait(&'s HeaderName, Waiting, PendingAuthentication),
+    Wait(&'s HeaderName, Waiting, AuthenticateFuture),
 }
 
 /// What an answer that is waited for is told of with.
@@ -61,14 +61,14 @@ impl<P: Authenticate> State<P> {
         match context.settle(error) {
             Settled::Refused(error) => Decision::Respond(refuse(error, context, head, case)),
             Settled::Passes(error) => {
-                case.observed(&error, head, &context.audit);
+                case.reported(&error, head, &context.audit);
                 Decision::GoOn(self.pass(request, Some(error)))
             }
         }
     }
 
     fn head<'r, B>(&self, request: &'r Request<B>) -> RequestHead<'r> {
-        let needs_proof = matches!(self.settings.context.observe, Some(Observe::Only(_)));
+        let needs_proof = matches!(self.settings.context.report_only, Some(ReportOnly::Only(_)));
         RequestHead::of(request).with_proof(needs_proof)
     }
 
@@ -150,10 +150,10 @@ impl<P: Authenticate> State<P> {
         }
     }
 
-    /// The headers that hold the credentials of a request that waits and is only observed.
+    /// The headers that hold the credentials of a request that waits and is only reported.
     pub(super) fn held_locations(&self) -> Option<Box<[Location]>> {
-        let observe = self.settings.context.observe.as_ref();
-        observe.map(|_| self.provider.locations().into())
+        let report_only = self.settings.context.report_only.as_ref();
+        report_only.map(|_| self.provider.locations().into())
     }
 
     /// Why a request has no credential: it has none, or a layer further out took it.
@@ -173,13 +173,13 @@ impl<P: Authenticate> State<P> {
     }
 
     /// Takes out of a request without a principal what the inner service must not see.
-    fn pass<B>(&self, request: &mut Request<B>, observed: Option<AuthError>) -> Afterwards {
+    fn pass<B>(&self, request: &mut Request<B>, reported: Option<AuthError>) -> Afterwards {
         let locations = self.provider.locations();
-        if self.settings.forward_credential && observed.is_none() {
+        if self.settings.forward_credential && reported.is_none() {
             credential::mark_sensitive(locations, request.headers_mut());
         } else {
             credential::strip(locations, request.headers_mut());
         }
-        Afterwards::of_nobody(request, &self.settings.context, observed)
+        Afterwards::of_nobody(request, &self.settings.context, reported)
     }
 }

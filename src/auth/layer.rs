@@ -231,7 +231,7 @@ impl<P: Authenticate + Clone> AuthLayer<P> {
     }
 
     /// Tells clients of the scopes that a layer further in asks for: a
-    /// [`ScopePolicy`](crate::mcp::ScopePolicy), a
+    /// [`McpPolicy`](crate::mcp::McpPolicy), a
     /// [`RequireScopesLayer`](crate::scopes::RequireScopesLayer).
     ///
     /// [`McpStack::policy`](crate::mcp::McpStack::policy) and a configuration do it by
@@ -243,7 +243,7 @@ impl<P: Authenticate + Clone> AuthLayer<P> {
     ///   All clones of the layer serve the same document.
     /// - A challenge without scopes of its own names the
     ///   [required ones](crate::oauth::OAuthLayerBuilder::required_scopes) and those of the
-    ///   [`base`](crate::mcp::ScopePolicyBuilder::base). Where there is neither, it names what
+    ///   [`baseline`](crate::mcp::McpPolicyBuilder::baseline). Where there is neither, it names what
     ///   `scopes_supported` was given, or else what the tool, prompt or resource needs that
     ///   needs the fewest scopes, the first of several: a client that is told nothing asks for
     ///   everything, or for nothing.
@@ -253,9 +253,9 @@ impl<P: Authenticate + Clone> AuthLayer<P> {
     /// ```
     /// use tower::ServiceBuilder;
     /// use tower_mcp_auth::OAuthLayer;
-    /// use tower_mcp_auth::mcp::{McpListsLayer, McpScopesLayer, ScopePolicy};
+    /// use tower_mcp_auth::mcp::{McpListsLayer, McpScopesLayer, McpPolicy};
     ///
-    /// let policy = ScopePolicy::builder().tool("*", "mcp:write")?.build()?;
+    /// let policy = McpPolicy::builder().tool("*", "mcp:write")?.build()?;
     /// let oauth = OAuthLayer::new("https://mcp.example.com/mcp", "https://auth.example.com")?;
     /// let layers = ServiceBuilder::new()
     ///     .layer(oauth.announce(&policy))

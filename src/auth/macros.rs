@@ -106,20 +106,20 @@ macro_rules! auth_layer_newtype {
             }
 
             /// See
-            /// [`AuthLayer::dangerously_observe_only`](crate::auth::AuthLayer::dangerously_observe_only):
+            /// [`AuthLayer::dangerously_report_only`](crate::auth::AuthLayer::dangerously_report_only):
             /// no refusal is carried out, and each is told.
-            pub fn dangerously_observe_only(self) -> Self {
-                Self(self.0.dangerously_observe_only())
+            pub fn dangerously_report_only(self) -> Self {
+                Self(self.0.dangerously_report_only())
             }
 
             /// See
-            /// [`AuthLayer::dangerously_observe_only_for`](crate::auth::AuthLayer::dangerously_observe_only_for):
+            /// [`AuthLayer::dangerously_report_only_for`](crate::auth::AuthLayer::dangerously_report_only_for):
             /// the same for chosen reasons.
             ///
             /// # Errors
             /// The list is empty, holds what is no reason or one that is always refused, or
-            /// everything is observed already.
-            pub fn dangerously_observe_only_for<I>(
+            /// everything is reported already.
+            pub fn dangerously_report_only_for<I>(
                 self,
                 reasons: I,
             ) -> Result<Self, crate::ConfigError>
@@ -127,7 +127,7 @@ macro_rules! auth_layer_newtype {
                 I: IntoIterator,
                 I::Item: AsRef<str>,
             {
-                self.0.dangerously_observe_only_for(reasons).map(Self)
+                self.0.dangerously_report_only_for(reasons).map(Self)
             }
 
             /// See [`AuthLayer::or`](crate::auth::AuthLayer::or): a layer that takes the

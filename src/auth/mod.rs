@@ -18,7 +18,7 @@
 //! 6. The credential is taken out of the request, the [`Principal`](crate::Principal) put
 //!    into its extensions, and the inner service called.
 //!
-//! A layer that [only observes](AuthLayer::dangerously_observe_only) lets pass what would be
+//! A layer that [only reports](AuthLayer::dangerously_report_only) lets pass what would be
 //! refused, without a principal, and tells of it.
 //!
 //! A refusal is a response: the inner service is never reached, its error type never
@@ -40,10 +40,10 @@
 //! let layer = oauth.or(keys)?.public_path("/health")?;
 //!
 //! // Among bearer tokens nothing tells such a key from a token.
-//! use tower_mcp_auth::api_key::KeyScheme;
+//! use tower_mcp_auth::api_key::ApiKeyScheme;
 //! let oauth = OAuthLayer::new("https://mcp.example.com/mcp", "https://auth.example.com")?;
 //! let keys = ApiKeyLayer::new(["b25lLXJhbmRvbS1rZXktMTIzNA"])?;
-//! assert!(oauth.or(keys.authorization_scheme(KeyScheme::Bearer)?).is_err());
+//! assert!(oauth.or(keys.authorization_scheme(ApiKeyScheme::Bearer)?).is_err());
 //! # let _ = layer;
 //! # Ok::<(), tower_mcp_auth::ConfigError>(())
 //! ```
@@ -66,7 +66,7 @@
 //!
 //! Where that leaves a doubt, `or` is a [`ConfigError`](crate::ConfigError) that names both
 //! providers and what to set. The rules for providers of your own are
-//! [`Authenticate::shapes`].
+//! [`Authenticate::matchers`].
 //!
 //! What a layer can do besides ([`warm_up`](crate::OAuthLayer::warm_up),
 //! [`metadata_service`](crate::OAuthLayer::metadata_service), …) a clone of it can that was
@@ -228,7 +228,7 @@
 //!   slow upload), is not read to its end: curl 7.88 reports `Stream error in the HTTP/2 framing
 //!   layer` for a refused upload of 10 MB. Newer clients keep the answer.
 //! - A refusal by a handler or an extractor ([`Principal`](crate::Principal),
-//!   [`Granted`](crate::scopes::Granted), [`require`](crate::Principal::require)) comes after the
+//!   [`ScopedPrincipal`](crate::scopes::ScopedPrincipal), [`require`](crate::Principal::require)) comes after the
 //!   body was given away: whether it was read is up to the handler. Behind an
 //!   [`McpScopesLayer`](crate::mcp::McpScopesLayer) the body of a POST was read already.
 //! - A body that was announced with `Expect: 100-continue` is not asked for.
@@ -291,12 +291,12 @@ mod last_words;
 mod layer;
 mod lease;
 mod macros;
-mod observing;
+mod matcher;
+mod report_only;
 mod service;
 mod settings;
-mod shape;
 
-pub use self::authenticate::{Accepted, Authenticate, Authentication, PendingAuthentication};
+pub use self::authenticate::{Authenticate, AuthenticateFuture, Authenticated, Authentication};
 pub use self::body::ResponseBody;
 pub use self::either::Either;
 use self::either::unaccepted;
@@ -308,5 +308,5 @@ pub use self::future::ResponseFuture;
 pub(crate) use self::last_words::{EndOfStream, LastWords};
 pub use self::layer::AuthLayer;
 pub(crate) use self::macros::auth_layer_newtype;
+pub use self::matcher::CredentialMatcher;
 pub use self::service::AuthService;
-pub use self::shape::Shape;

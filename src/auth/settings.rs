@@ -120,8 +120,8 @@ impl Settings {
             ),
             ("optional", self.optional == other.optional),
             (
-                "dangerously_observe_only",
-                self.context.observe == other.context.observe,
+                "dangerously_report_only",
+                self.context.report_only == other.context.report_only,
             ),
             ("grpc_refusals", self.context.grpc == other.context.grpc),
             ("stream_grace", one.grace == two.grace),

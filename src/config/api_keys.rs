@@ -7,7 +7,7 @@ use super::sections::{ApiKeys, Key, Scheme};
 #[cfg(feature = "api-key-store")]
 use super::units::Span;
 use super::units::{Texts, Time};
-use crate::api_key::{ApiKey, ApiKeyLayer, KeyScheme, Pepper};
+use crate::api_key::{ApiKey, ApiKeyLayer, ApiKeyScheme, Pepper};
 use crate::error::ConfigError;
 
 impl ApiKeys {
@@ -29,8 +29,8 @@ impl ApiKeys {
         }
         if let Some(scheme) = self.authorization_scheme {
             let scheme = match scheme {
-                Scheme::ApiKey => KeyScheme::ApiKey,
-                Scheme::Bearer => KeyScheme::Bearer,
+                Scheme::ApiKey => ApiKeyScheme::ApiKey,
+                Scheme::Bearer => ApiKeyScheme::Bearer,
             };
             let set = layer.authorization_scheme(scheme);
             layer = set.map_err(at("authorization_scheme"))?;
@@ -71,7 +71,7 @@ impl ApiKeys {
             keys.push(key.build(&format!("api_keys.keys{step}"))?);
         }
         let layer = match pepper {
-            Some(pepper) => ApiKeyLayer::with_pepper(keys, pepper),
+            Some(pepper) => ApiKeyLayer::from_peppered(keys, pepper),
             None => ApiKeyLayer::new(keys),
         };
         layer.map_err(|error| error.at("api_keys.keys"))
@@ -91,7 +91,7 @@ impl Key {
             }
             (None, Some(digest)) => {
                 let digest = digest.parse().map_err(at("digest"))?;
-                ApiKey::stored(digest)
+                ApiKey::from_digest(digest)
             }
             _ => {
                 let why = "a key has one of `key` and `digest`";

@@ -13,7 +13,7 @@ const SECTIONS: [(&str, &str); 14] = [
     ("oauth", "oauth_layer"),
     ("jwt", "jwt_layer"),
     ("api_keys", "api_key_layer"),
-    ("auth", "apply_to"),
+    ("auth", "apply_auth_settings"),
     ("origin", "origin_layer"),
     ("session", "session_layer"),
     ("policy", "policy_layers"),

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::presets::Preset;
-use super::read::{algorithm, secret_at, together};
+use super::read::{algorithm, secret_at};
 use super::secret::SecretSource;
 use super::sections::section;
 use super::units::{Name, Size, Span, Texts};
@@ -39,7 +39,7 @@ section! {
         /// The audiences of answers, instead of those of JWTs.
         audience: Texts,
         /// Takes signed answers alone (RFC 9701).
-        signed_answers: bool,
+        require_signed_responses: bool,
         /// How opaque tokens begin.
         token_prefixes: Texts,
         /// How long opaque tokens are at least, in bytes.
@@ -53,25 +53,25 @@ section! {
         /// Takes no opaque tokens.
         no_opaque_tokens: bool,
         /// How long a good answer is remembered.
-        positive_life: Option<Span>,
+        positive_ttl: Option<Span>,
         /// How long another answer is remembered.
-        negative_life: Option<Span>,
+        negative_ttl: Option<Span>,
         /// How many answers are remembered.
-        max_answers: Option<u64>,
+        cache_capacity: Option<u64>,
         /// How large an answer may be.
-        max_answer_bytes: Option<Size>,
+        max_response_bytes: Option<Size>,
         /// How long the endpoint may take.
         timeout: Option<Span>,
         /// How many questions are under way at once.
-        concurrent_calls: Option<usize>,
-        /// How many more questions wait; with `queue_deadline`.
-        queue: Option<usize>,
+        max_concurrent_requests: Option<usize>,
+        /// How many more questions wait for their turn.
+        max_queued: Option<usize>,
         /// How long they wait.
-        queue_deadline: Option<Span>,
+        queue_timeout: Option<Span>,
         /// How many unknown tokens are asked about in a second.
-        new_tokens_per_second: Option<u32>,
+        unknown_token_rate_limit: Option<u32>,
         /// How many requests may wait.
-        waiting: Option<usize>,
+        max_waiting_requests: Option<usize>,
     }
 }
 
@@ -95,7 +95,7 @@ pub(super) enum Jwts {
     /// All, after they were found good here.
     Introspect,
     /// All, and their signature is not checked: for a server that publishes no keys.
-    InsteadOfKeys,
+    IntrospectOnly,
 }
 
 impl IntrospectionSection {
@@ -122,8 +122,8 @@ impl IntrospectionSection {
         for audience in &self.audience.0 {
             asks = asks.audience(audience.as_str()).map_err(at("audience"))?;
         }
-        if self.signed_answers {
-            asks = asks.signed_answers();
+        if self.require_signed_responses {
+            asks = asks.require_signed_responses();
         }
         for prefix in &self.token_prefixes.0 {
             let set = asks.token_prefix(prefix.as_str());
@@ -142,7 +142,7 @@ impl IntrospectionSection {
         asks = match self.jwts {
             None => asks,
             Some(Jwts::Introspect) => asks.introspect_jwts().map_err(at("jwts"))?,
-            Some(Jwts::InsteadOfKeys) => asks.instead_of_keys().map_err(at("jwts"))?,
+            Some(Jwts::IntrospectOnly) => asks.introspect_jwts_only().map_err(at("jwts"))?,
         };
         if self.no_opaque_tokens {
             asks = asks.no_opaque_tokens();
@@ -238,36 +238,37 @@ impl IntrospectionSection {
 
     fn limits(&self, mut asks: Introspection, path: &str) -> Result<Introspection, ConfigError> {
         let place = |key: &str| format!("{path}.{key}");
-        if let Some(Span(life)) = self.positive_life {
-            asks = asks.positive_life(life);
+        if let Some(Span(life)) = self.positive_ttl {
+            asks = asks.positive_ttl(life);
         }
-        if let Some(Span(life)) = self.negative_life {
-            asks = asks.negative_life(life);
+        if let Some(Span(life)) = self.negative_ttl {
+            asks = asks.negative_ttl(life);
         }
-        if let Some(answers) = self.max_answers {
-            asks = asks.max_answers(answers);
+        if let Some(answers) = self.cache_capacity {
+            asks = asks.cache_capacity(answers);
         }
-        if let Some(size) = self.max_answer_bytes {
-            asks = asks.max_answer_bytes(size.bytes(place("max_answer_bytes"))?);
+        if let Some(size) = self.max_response_bytes {
+            asks = asks.max_response_bytes(size.bytes(place("max_response_bytes"))?);
         }
         if let Some(Span(timeout)) = self.timeout {
             asks = asks.timeout(timeout);
         }
-        if let Some(calls) = self.concurrent_calls {
-            let set = asks.concurrent_calls(calls);
-            asks = set.map_err(|error| error.at(place("concurrent_calls")))?;
+        if let Some(calls) = self.max_concurrent_requests {
+            let set = asks.max_concurrent_requests(calls);
+            asks = set.map_err(|error| error.at(place("max_concurrent_requests")))?;
         }
-        match (self.queue, self.queue_deadline) {
-            (Some(calls), Some(Span(deadline))) => asks = asks.queue(calls, deadline),
-            (None, None) => {}
-            _ => return Err(together("queue", "queue_deadline", place("queue"))),
+        if let Some(calls) = self.max_queued {
+            asks = asks.max_queued(calls);
         }
-        if let Some(calls) = self.new_tokens_per_second {
-            let set = asks.new_tokens_per_second(calls);
-            asks = set.map_err(|error| error.at(place("new_tokens_per_second")))?;
+        if let Some(Span(timeout)) = self.queue_timeout {
+            asks = asks.queue_timeout(timeout);
         }
-        if let Some(requests) = self.waiting {
-            asks = asks.waiting(requests);
+        if let Some(calls) = self.unknown_token_rate_limit {
+            let set = asks.unknown_token_rate_limit(calls);
+            asks = set.map_err(|error| error.at(place("unknown_token_rate_limit")))?;
+        }
+        if let Some(requests) = self.max_waiting_requests {
+            asks = asks.max_waiting_requests(requests);
         }
         Ok(asks)
     }

@@ -69,12 +69,12 @@ impl Auth {
         if self.dangerously_streams_outlive_credentials {
             layer = layer.dangerously_streams_outlive_credentials();
         }
-        if self.dangerously_observe_only {
-            layer = layer.dangerously_observe_only();
+        if self.dangerously_report_only {
+            layer = layer.dangerously_report_only();
         }
-        if let Some(reasons) = &self.dangerously_observe_only_for {
-            let set = layer.dangerously_observe_only_for(&reasons.0);
-            layer = set.map_err(at("dangerously_observe_only_for"))?;
+        if let Some(reasons) = &self.dangerously_report_only_for {
+            let set = layer.dangerously_report_only_for(&reasons.0);
+            layer = set.map_err(at("dangerously_report_only_for"))?;
         }
         Ok(layer)
     }
@@ -147,8 +147,8 @@ impl Sections {
         if let Some(Span(window)) = section.window {
             layer = layer.window(window).map_err(under)?;
         }
-        if let Some(Span(pause)) = section.pause {
-            layer = layer.pause(pause).map_err(under)?;
+        if let Some(Span(block_duration)) = section.block_duration {
+            layer = layer.block_duration(block_duration).map_err(under)?;
         }
         if let Some(addresses) = section.max_addresses {
             layer = layer.max_addresses(addresses).map_err(under)?;

@@ -192,7 +192,7 @@ impl Config {
         }
         let why = "say who is let in: with `authorization_servers`, `jwt` or `api_keys`";
         let auth = auth.ok_or_else(|| missing("configuration", "configuration", why))?;
-        self.apply_to(auth)
+        self.apply_auth_settings(auth)
     }
 
     /// With the scopes of the policy told to clients.
@@ -208,7 +208,10 @@ impl Config {
     ///
     /// # Errors
     /// A setting is refused.
-    pub fn apply_to<P>(&self, layer: impl Into<AuthLayer<P>>) -> Result<AuthLayer<P>, ConfigError>
+    pub fn apply_auth_settings<P>(
+        &self,
+        layer: impl Into<AuthLayer<P>>,
+    ) -> Result<AuthLayer<P>, ConfigError>
     where
         P: Authenticate + Clone,
     {
@@ -382,7 +385,7 @@ impl Config {
     /// As for `stack`; or the keys of a server could not be fetched.
     #[cfg(feature = "oauth")]
     #[cfg_attr(docsrs, doc(cfg(feature = "oauth")))]
-    pub async fn warmed_up_stack(&self) -> Result<ConfiguredStack, ConfigError> {
+    pub async fn stack_prewarmed(&self) -> Result<ConfiguredStack, ConfigError> {
         let oauth = self.oauth_layer()?;
         // Whatever else is wrong is told without asking anybody.
         let stack =

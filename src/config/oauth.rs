@@ -6,7 +6,7 @@ use super::server::key_set;
 use super::units::{Span, Texts};
 use crate::error::ConfigError;
 use crate::oauth::{
-    HttpFetch, KeyLimits, OAuthLayer, OAuthLayerBuilder, ProtectedResource, TokenCache,
+    HttpFetch, JwksOptions, OAuthLayer, OAuthLayerBuilder, ProtectedResource, TokenCacheOptions,
 };
 
 impl Sections {
@@ -52,7 +52,7 @@ impl Sections {
             builder
                 .fetch(oauth.fetch.client()?)
                 .token_cache(oauth.token_cache()?)
-                .key_limits(oauth.key_limits()?),
+                .jwks_options(oauth.jwks_options()?),
         ))
     }
 }
@@ -187,93 +187,89 @@ impl Metadata {
 }
 
 impl OAuth {
-    fn token_cache(&self) -> Result<TokenCache, ConfigError> {
+    fn token_cache(&self) -> Result<TokenCacheOptions, ConfigError> {
         let section = &self.token_cache;
         let settings = section.max_tokens.is_some()
             || section.max_bytes.is_some()
-            || section.max_life.is_some();
+            || section.max_ttl.is_some();
         if section.disabled {
             return match settings {
-                false => Ok(TokenCache::disabled()),
+                false => Ok(TokenCacheOptions::disabled()),
                 true => Err(ConfigError::new(
                     "disabled",
-                    "a cache that is off has no limits: keep one",
+                    "a cache that is off has no options: keep one",
                 )
                 .at("oauth.token_cache.disabled")),
             };
         }
-        let mut cache = TokenCache::new();
+        let mut cache = TokenCacheOptions::new();
         if let Some(tokens) = section.max_tokens {
             cache = cache.max_tokens(tokens);
         }
         if let Some(size) = section.max_bytes {
             cache = cache.max_bytes(size.0);
         }
-        if let Some(Span(life)) = section.max_life {
-            cache = cache.max_life(life);
+        if let Some(Span(life)) = section.max_ttl {
+            cache = cache.max_ttl(life);
         }
         Ok(cache)
     }
 
-    fn key_limits(&self) -> Result<KeyLimits, ConfigError> {
-        let section = &self.key_limits;
-        let path = |key: &str| format!("oauth.key_limits.{key}");
-        let mut limits = KeyLimits::new();
-        if let Some(Span(deadline)) = section.deadline {
-            limits = limits.deadline(deadline);
+    fn jwks_options(&self) -> Result<JwksOptions, ConfigError> {
+        let section = &self.jwks_options;
+        let path = |key: &str| format!("oauth.jwks_options.{key}");
+        let mut options = JwksOptions::new();
+        if let Some(Span(timeout)) = section.fetch_timeout {
+            options = options.fetch_timeout(timeout);
         }
-        if let Some(Span(cooldown)) = section.cooldown {
-            limits = limits.cooldown(cooldown);
+        if let Some(Span(interval)) = section.min_refetch_interval {
+            options = options.min_refetch_interval(interval);
         }
         if let Some(fetches) = section.unknown_key_fetches {
-            limits = limits.unknown_key_fetches(fetches);
+            options = options.unknown_key_fetches(fetches);
         }
         if let Some(fetches) = section.total_unknown_key_fetches {
-            limits = limits.total_unknown_key_fetches(fetches);
+            options = options.total_unknown_key_fetches(fetches);
         }
         if let Some(Span(after)) = section.rediscovery {
-            limits = limits.rediscovery(after);
+            options = options.rediscovery(after);
         }
-        if let Some(Span(stale)) = section.stale {
-            limits = limits.stale(stale);
+        if let Some(Span(stale)) = section.stale_if_error {
+            options = options.stale_if_error(stale);
         }
-        if let Some(Span(lifetime)) = section.lifetime {
-            limits = limits.lifetime(lifetime);
+        if let Some(Span(ttl)) = section.default_ttl {
+            options = options.default_ttl(ttl);
         }
-        match (section.lifetime_min, section.lifetime_max) {
-            (Some(Span(least)), Some(Span(most))) => limits = limits.lifetimes(least..=most),
+        match (section.ttl_min, section.ttl_max) {
+            (Some(Span(least)), Some(Span(most))) => options = options.ttl_bounds(least..=most),
             (None, None) => {}
             _ => {
-                return Err(together(
-                    "lifetime_min",
-                    "lifetime_max",
-                    path("lifetime_min"),
-                ));
+                return Err(together("ttl_min", "ttl_max", path("ttl_min")));
             }
         }
         match (section.backoff_min, section.backoff_max) {
-            (Some(Span(least)), Some(Span(most))) => limits = limits.backoff(least..=most),
+            (Some(Span(least)), Some(Span(most))) => options = options.backoff(least..=most),
             (None, None) => {}
             _ => return Err(together("backoff_min", "backoff_max", path("backoff_min"))),
         }
-        if let Some(requests) = section.waiting {
-            limits = limits.waiting(requests);
+        if let Some(requests) = section.max_waiting_requests {
+            options = options.max_waiting_requests(requests);
         }
         if let Some(requests) = section.total_waiting {
-            limits = limits.total_waiting(requests);
+            options = options.total_waiting(requests);
         }
         if let Some(size) = section.max_document_bytes {
-            limits = limits.max_document_bytes(size.bytes(path("max_document_bytes"))?);
+            options = options.max_document_bytes(size.bytes(path("max_document_bytes"))?);
         }
         if let Some(size) = section.max_set_bytes {
-            limits = limits.max_set_bytes(size.bytes(path("max_set_bytes"))?);
+            options = options.max_set_bytes(size.bytes(path("max_set_bytes"))?);
         }
         if let Some(keys) = section.max_keys {
-            limits = limits.max_keys(keys);
+            options = options.max_keys(keys);
         }
         if let Some(keys) = section.total_keys {
-            limits = limits.total_keys(keys);
+            options = options.total_keys(keys);
         }
-        Ok(limits)
+        Ok(options)
     }
 }

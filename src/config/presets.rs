@@ -6,7 +6,7 @@ use super::server::Server;
 use super::units::Texts;
 use crate::error::ConfigError;
 use crate::oauth::presets::{
-    WithoutAudience, auth0, authentik, clerk, cognito, descope, entra, google, hydra, keycloak,
+    NeedsAudience, auth0, authentik, clerk, cognito, descope, entra, google, hydra, keycloak,
     logto, okta, ping_one, stytch, supabase, workos, zitadel,
 };
 use crate::oauth::{AuthorizationServer, Introspection};
@@ -113,7 +113,7 @@ impl Preset {
                 return Err(ConfigError::new("audience_is_the_resource", why).at(path));
             }
             Made::Whole(server) => server,
-            Made::WithoutAudience(server) => {
+            Made::NeedsAudience(server) => {
                 let more = section.client_ids.is_some()
                     || !section.audience.0.is_empty()
                     || section.dangerously_accept_every_client_of_this_issuer;
@@ -163,9 +163,9 @@ impl Preset {
                 slug,
                 client_id,
             } => authentik::server(base_url, slug, client_id),
-            Self::Clerk { domain } => return clerk::server(domain).map(Made::WithoutAudience),
+            Self::Clerk { domain } => return clerk::server(domain).map(Made::NeedsAudience),
             Self::Cognito { region, pool_id } => {
-                return cognito::server(region, pool_id).map(Made::WithoutAudience);
+                return cognito::server(region, pool_id).map(Made::NeedsAudience);
             }
             Self::Descope {
                 project,
@@ -194,10 +194,10 @@ impl Preset {
                 environment,
             } => ping_one::server(domain, environment),
             Self::Stytch { domain, project_id } => {
-                return stytch::server(domain, project_id).map(Made::WithoutAudience);
+                return stytch::server(domain, project_id).map(Made::NeedsAudience);
             }
             Self::Supabase { project } => {
-                return supabase::server(project).map(Made::WithoutAudience);
+                return supabase::server(project).map(Made::NeedsAudience);
             }
             Self::Workos { domain } => workos::server(domain),
             Self::Zitadel { domain, project_id } => zitadel::server(domain, project_id),
@@ -234,5 +234,5 @@ impl Preset {
 
 enum Made {
     Whole(AuthorizationServer),
-    WithoutAudience(WithoutAudience),
+    NeedsAudience(NeedsAudience),
 }

@@ -194,37 +194,37 @@ fn method() -> Value {
     serde_json::json!({ "pattern": "^[A-Z]+$", "not": { "enum": ["POST", "HEAD"] } })
 }
 
-/// What a [`ScopePolicy`](crate::mcp::ScopePolicy) is read from.
+/// What a [`McpPolicy`](crate::mcp::McpPolicy) is read from.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 #[allow(dead_code)] // Only its schema is wanted.
 pub(super) struct Policy {
     /// What every request needs.
-    base: Option<Needs>,
+    baseline: Option<Requirement>,
     /// Rules for JSON-RPC methods.
-    methods: Option<BTreeMap<String, Needs>>,
+    methods: Option<BTreeMap<String, Requirement>>,
     /// Rules for tools.
-    tools: Option<BTreeMap<String, Needs>>,
+    tools: Option<BTreeMap<String, Requirement>>,
     /// Rules for prompts.
-    prompts: Option<BTreeMap<String, Needs>>,
+    prompts: Option<BTreeMap<String, Requirement>>,
     /// Rules for resources.
-    resources: Option<BTreeMap<String, Needs>>,
-    /// What answers need.
-    answers: Option<Needs>,
+    resources: Option<BTreeMap<String, Requirement>>,
+    /// What responses of the client need.
+    client_responses: Option<Requirement>,
     /// What notifications need.
-    notifications: Option<Needs>,
+    notifications: Option<Requirement>,
     /// Rules for HTTP methods that carry no message.
     #[schemars(extend("propertyNames" = method()))]
-    http: Option<BTreeMap<String, Needs>>,
+    http: Option<BTreeMap<String, Requirement>>,
     /// What other HTTP methods need.
-    other_http: Option<Needs>,
+    other_http_methods: Option<Requirement>,
     /// Which scopes include which.
     #[schemars(extend("propertyNames" = { "pattern": SCOPE }))]
     hierarchy: Option<BTreeMap<String, Vec<Scope>>>,
     /// Whether a challenge names the scopes that were granted as well.
     include_granted: Option<IncludeGranted>,
     /// What becomes of what no rule is for.
-    unlisted: Option<Unlisted>,
+    default_rule: Option<DefaultRule>,
 }
 
 struct Scope;
@@ -233,7 +233,7 @@ struct Scope;
 #[derive(JsonSchema)]
 #[schemars(untagged)]
 #[allow(dead_code)] // Only its schema is wanted.
-enum Needs {
+enum Requirement {
     /// All of them, separated by spaces.
     #[schemars(extend("pattern" = SCOPES))]
     Joined(String),
@@ -250,7 +250,7 @@ struct NeedsMap {
     all: Option<Vec<Scope>>,
     #[schemars(extend("minItems" = 1))]
     any: Option<Vec<Scope>>,
-    nothing: Option<bool>,
+    none: Option<bool>,
     deny: Option<bool>,
 }
 
@@ -275,7 +275,7 @@ enum IncludeGrantedSetting {
 #[derive(JsonSchema)]
 #[schemars(rename_all = "lowercase")]
 #[allow(dead_code)] // Only its schema is wanted.
-enum Unlisted {
+enum DefaultRule {
     Deny,
     Base,
 }

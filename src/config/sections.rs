@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::secret::SecretSource;
 use super::units::{Listed, Name, Size, Span, Texts, Time};
-use crate::mcp::{ScopePolicy, Show};
+use crate::mcp::{McpPolicy, Show};
 
 /// One section: nothing in it is required by reading, and nothing unknown is passed over.
 macro_rules! section {
@@ -54,7 +54,7 @@ section! {
         session: Option<Session>,
         /// Which scopes each operation needs.
         #[cfg_attr(feature = "schema", schemars(with = "Option<super::schema::Policy>"))]
-        policy: Option<ScopePolicy>,
+        policy: Option<McpPolicy>,
         /// How messages are read to be judged by the policy.
         operations: Option<Operations>,
         /// How lists are filtered by the policy.
@@ -112,7 +112,7 @@ section! {
         /// Verified tokens that are remembered.
         token_cache: TokenCacheSection,
         /// How key sets are fetched and kept.
-        key_limits: KeyLimitsSection,
+        jwks_options: JwksOptionsSection,
         /// How requests to authorization servers are made.
         fetch: FetchSection,
     }
@@ -129,18 +129,18 @@ section! {
         /// How much memory.
         max_bytes: Option<Size>,
         /// For how long at most.
-        max_life: Option<Span>,
+        max_ttl: Option<Span>,
     }
 }
 
 #[cfg(feature = "oauth")]
 section! {
     /// How key sets are fetched and kept.
-    KeyLimitsSection {
+    JwksOptionsSection {
         /// How long a fetch may take, over all its requests.
-        deadline: Option<Span>,
+        fetch_timeout: Option<Span>,
         /// How long after a fetch there may be one more for an unknown key id.
-        cooldown: Option<Span>,
+        min_refetch_interval: Option<Span>,
         /// How many fetches for unknown key ids there may be at once, for one server.
         unknown_key_fetches: Option<u32>,
         /// The same for all servers together.
@@ -148,17 +148,17 @@ section! {
         /// How long a discovered place of keys is used before it is discovered again.
         rediscovery: Option<Span>,
         /// How long keys serve past their life when they cannot be fetched.
-        stale: Option<Span>,
+        stale_if_error: Option<Span>,
         /// How long keys are fresh where the server does not say.
-        lifetime: Option<Span>,
-        /// How long they are fresh at least, and at most; given together.
-        lifetime_min: Option<Span>,
-        lifetime_max: Option<Span>,
+        default_ttl: Option<Span>,
+        /// How long they are fresh at least and at most, whatever the server says; given together.
+        ttl_min: Option<Span>,
+        ttl_max: Option<Span>,
         /// How long to wait after a failure at first, and at most; given together.
         backoff_min: Option<Span>,
         backoff_max: Option<Span>,
         /// How many requests may wait.
-        waiting: Option<usize>,
+        max_waiting_requests: Option<usize>,
         /// The same for all servers together.
         total_waiting: Option<usize>,
         /// How large a metadata document may be.
@@ -357,9 +357,9 @@ section! {
         /// Lets streams go on after their credential has expired.
         dangerously_streams_outlive_credentials: bool,
         /// Carries out no refusal, and tells of each.
-        dangerously_observe_only: bool,
+        dangerously_report_only: bool,
         /// Carries out no refusal for these reasons, and tells of each.
-        dangerously_observe_only_for: Option<Texts>,
+        dangerously_report_only_for: Option<Texts>,
     }
 }
 
@@ -446,7 +446,7 @@ section! {
         /// The window.
         window: Option<Span>,
         /// For how long it is not heard then.
-        pause: Option<Span>,
+        block_duration: Option<Span>,
         /// How many addresses are watched.
         max_addresses: Option<usize>,
         /// How many bits of an IPv6 address are one address.

@@ -59,7 +59,7 @@ section! {
         /// The claim with the client.
         client_claim: Option<String>,
         /// Audiences that all tokens of the issuer share.
-        shared_audiences: Texts,
+        ignore_audiences: Texts,
         /// Claims tokens must have, with one of these values.
         require_claims: BTreeMap<String, ClaimValues>,
         /// Roles and groups that become scopes: a list, or a map by name.
@@ -117,7 +117,7 @@ impl Server {
         }
         let issuer = self.issuer.as_deref().unwrap_or_default();
         let refine = |server| self.refine(server, path);
-        let added = builder.trusted_issuers(issuer, &self.tenants.0, refine);
+        let added = builder.issuer_template(issuer, &self.tenants.0, refine);
         // What is refused further in has its place already.
         added.map_err(|error| match error.has_path() {
             true => error,
@@ -233,9 +233,9 @@ impl Server {
             let path = format!("{path}.{key}");
             move |error: ConfigError| error.at(path)
         };
-        for audience in &self.shared_audiences.0 {
-            let shared = server.shared_audience(audience.as_str());
-            server = shared.map_err(at("shared_audiences"))?;
+        for audience in &self.ignore_audiences.0 {
+            let shared = server.ignore_audience(audience.as_str());
+            server = shared.map_err(at("ignore_audiences"))?;
         }
         for audience in &self.audience.0 {
             let audience = audience.as_str();

@@ -12,7 +12,7 @@ use tower_layer::{Layer, Stack};
 use tower_service::Service;
 
 use crate::auth::ResponseBody;
-use crate::mcp::session::SessionBindingService;
+use crate::mcp::session::SessionBinding;
 use crate::mcp::{
     ListsBody, McpLists, McpListsLayer, McpScopes, McpScopesLayer, RequestBody, SessionBindingLayer,
 };
@@ -28,7 +28,7 @@ pub struct SessionSwitch(pub(super) Option<SessionBindingLayer>);
 pub struct PolicySwitch(pub(super) Option<Stack<McpListsLayer, McpScopesLayer>>);
 
 impl<S> Layer<S> for SessionSwitch {
-    type Service = Switched<SessionBindingService<S>, Unbound<S>>;
+    type Service = Switched<SessionBinding<S>, Unbound<S>>;
 
     fn layer(&self, inner: S) -> Self::Service {
         match &self.0 {

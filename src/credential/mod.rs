@@ -106,7 +106,7 @@ impl<'a> RequestHead<'a> {
 
     /// Whether a provider is to prove a credential (verify its signature, say) before it
     /// judges what it says: some of its refusals are only
-    /// [observed](crate::AuthLayer::dangerously_observe_only_for), and nobody may pass with a
+    /// [reported](crate::AuthLayer::dangerously_report_only_for), and nobody may pass with a
     /// forgery that is refused for one of these first.
     pub fn needs_proof(&self) -> bool {
         self.needs_proof

@@ -37,9 +37,9 @@ pub enum AuthErrorKind {
     /// The session does not exist for this principal: 404.
     UnknownSession,
     /// The request is larger than what is inspected: 413.
-    TooLarge,
+    PayloadTooLarge,
     /// The request's media type or encoding cannot be inspected: 415.
-    UnsupportedMedia,
+    UnsupportedMediaType,
     /// A mirrored MCP header and the body disagree: 400.
     HeaderMismatch,
     /// Too many requests of somebody, or too many that failed: 429.
@@ -81,7 +81,7 @@ struct Inner {
     principal: Option<PrincipalId>,
     retry_after: Option<Duration>,
     /// An event of its own told the operator already; strangers can repeat this one.
-    reported: bool,
+    logged: bool,
     /// In a box, because few errors have it.
     aside: Option<Box<Aside>>,
 }
@@ -114,7 +114,7 @@ impl AuthError {
             scopes: Scopes::default(),
             principal: None,
             retry_after: None,
-            reported: false,
+            logged: false,
             aside: None,
         }))
     }
@@ -175,7 +175,7 @@ impl AuthError {
     /// A request larger than what is inspected.
     pub fn too_large(reason: &'static str) -> Self {
         Self::new(
-            AuthErrorKind::TooLarge,
+            AuthErrorKind::PayloadTooLarge,
             reason,
             "The request is larger than this server inspects",
         )
@@ -184,7 +184,7 @@ impl AuthError {
     /// A request whose media type or encoding cannot be inspected.
     pub fn unsupported_media(reason: &'static str) -> Self {
         Self::new(
-            AuthErrorKind::UnsupportedMedia,
+            AuthErrorKind::UnsupportedMediaType,
             reason,
             "The request's media type or encoding is not accepted",
         )
@@ -252,7 +252,7 @@ impl AuthError {
 
     /// Says whose credential it was, which is good and does not suffice.
     #[must_use]
-    pub fn of(mut self, principal: &Principal) -> Self {
+    pub fn with_principal(mut self, principal: &Principal) -> Self {
         self.0.principal = Some(principal.id().clone());
         self
     }
@@ -260,7 +260,7 @@ impl AuthError {
     /// Says that the credential was issued to this principal, which was proven, and that only
     /// its time, or the scopes granted with it, are at fault.
     ///
-    /// Where a layer [only observes](crate::AuthLayer::dangerously_observe_only_for) the reason,
+    /// Where a layer [only reports](crate::AuthLayer::dangerously_report_only_for) the reason,
     /// layers for scopes then let the request do what the principal may do, and no more. Without
     /// this they let it do what needs no scope. For reasons of this crate that say anything else
     /// of a credential (`audience_mismatch`, `bad_signature`, …) it changes nothing.
@@ -333,7 +333,7 @@ impl AuthError {
     /// The same of whoever is known to ask, if the error does not say already.
     pub(crate) fn asked_by(self, principal: Option<&Principal>) -> Self {
         match principal {
-            Some(principal) if self.principal_id().is_none() => self.of(principal),
+            Some(principal) if self.principal_id().is_none() => self.with_principal(principal),
             _ => self,
         }
     }
@@ -362,13 +362,13 @@ impl AuthError {
 
     /// Says that the trouble behind this was traced when it arose.
     #[cfg(any(feature = "api-key-store", feature = "oauth"))]
-    pub(crate) fn reported(mut self) -> Self {
-        self.0.reported = true;
+    pub(crate) fn logged(mut self) -> Self {
+        self.0.logged = true;
         self
     }
 
-    pub(crate) fn is_reported(&self) -> bool {
-        self.0.reported
+    pub(crate) fn is_logged(&self) -> bool {
+        self.0.logged
     }
 
     /// The category.
@@ -384,8 +384,8 @@ impl AuthError {
             AuthErrorKind::Malformed | AuthErrorKind::HeaderMismatch => StatusCode::BAD_REQUEST,
             AuthErrorKind::InsufficientScope | AuthErrorKind::Forbidden => StatusCode::FORBIDDEN,
             AuthErrorKind::UnknownSession => StatusCode::NOT_FOUND,
-            AuthErrorKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            AuthErrorKind::UnsupportedMedia => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            AuthErrorKind::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            AuthErrorKind::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             AuthErrorKind::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
             AuthErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         }

@@ -18,7 +18,7 @@ use crate::telemetry::DecisionRecord;
 
 /// The default for [`FailedAttemptsLayer::max_failures`].
 const MAX_FAILURES: u32 = 60;
-/// The default for [`FailedAttemptsLayer::window`], and for [`FailedAttemptsLayer::pause`].
+/// The default for [`FailedAttemptsLayer::window`], and for [`FailedAttemptsLayer::block_duration`].
 const MINUTE: Duration = Duration::from_secs(60);
 /// The default for [`FailedAttemptsLayer::max_addresses`].
 const MAX_ADDRESSES: usize = 65_536;
@@ -76,7 +76,7 @@ impl FailedAttemptsLayer {
                     limit: Limit {
                         failures: MAX_FAILURES,
                         window: MINUTE,
-                        pause: MINUTE,
+                        block_duration: MINUTE,
                     },
                     max_addresses: MAX_ADDRESSES,
                     ipv6_prefix: IPV6_PREFIX,
@@ -117,9 +117,9 @@ impl FailedAttemptsLayer {
     ///
     /// # Errors
     /// The time is zero.
-    pub fn pause(self, pause: Duration) -> Result<Self, ConfigError> {
-        let pause = some("pause", pause)?;
-        Ok(self.edit(|settings| settings.limit.pause = pause))
+    pub fn block_duration(self, block_duration: Duration) -> Result<Self, ConfigError> {
+        let block_duration = some("block_duration", block_duration)?;
+        Ok(self.edit(|settings| settings.limit.block_duration = block_duration))
     }
 
     /// For about how many addresses failures are kept; default 65,536, for which up to 5 MiB

@@ -23,7 +23,7 @@
 //! - foreign hosts and origins, and trouble of ours.
 //!
 //! A good credential does not reset the count, or one would buy any number of guesses. What an
-//! auth layer [only observes](crate::AuthLayer::dangerously_observe_only) is no refusal, and not
+//! auth layer [only reports](crate::AuthLayer::dangerously_report_only) is no refusal, and not
 //! counted.
 //!
 //! A refusal that waits for [the body of its request](crate::auth#the-body-of-a-refused-request)

@@ -15,7 +15,7 @@ const SET: usize = 8;
 pub(super) struct Limit {
     pub(super) failures: u32,
     pub(super) window: Duration,
-    pub(super) pause: Duration,
+    pub(super) block_duration: Duration,
 }
 
 pub(super) struct Table {
@@ -43,7 +43,7 @@ struct Record {
     client: Client,
     failures: u32,
     blocked: bool,
-    /// Of the window, or of the pause.
+    /// Of the window, or of the block_duration.
     end: Duration,
 }
 
@@ -97,7 +97,7 @@ impl Table {
         record.failures = record.failures.saturating_add(1);
         if record.failures >= limit.failures {
             record.blocked = true;
-            record.end = now.saturating_add(limit.pause);
+            record.end = now.saturating_add(limit.block_duration);
             // Rounded up: a millisecond too long only takes the lock.
             let end = millis(record.end).saturating_add(1);
             set.blocked_until.fetch_max(end, Ordering::Relaxed);

@@ -17,16 +17,16 @@ use super::{Fault, Scanner};
 /// `arbitrary_precision` too. An index that leads nowhere gives `null`, as in `serde_json`:
 ///
 /// ```
-/// use tower_mcp_auth::mcp::{Call, Decision};
+/// use tower_mcp_auth::mcp::{Operation, PolicyDecision};
 ///
-/// fn check(call: &Call<'_>) -> Decision {
+/// fn check(call: &Operation<'_>) -> PolicyDecision {
 ///     let Some(arguments) = call.arguments() else {
-///         return Decision::Allow;
+///         return PolicyDecision::Allow;
 ///     };
 ///     let is_large = arguments["amount"].as_f64().is_none_or(|amount| amount > 1000.0);
 ///     match arguments["to"] == "production" || is_large {
-///         true => Decision::Deny,
-///         false => Decision::Allow,
+///         true => PolicyDecision::Deny,
+///         false => PolicyDecision::Allow,
 ///     }
 /// }
 /// ```

@@ -7,7 +7,7 @@ use std::time::Duration;
 use http::header::AUTHORIZATION;
 
 use super::keys::{KeyRing, Keys};
-use super::{JwksFile, Jwt, JwtLayer};
+use super::{JwksFile, JwtLayer, JwtProvider};
 use crate::clock::Clock;
 use crate::credential::{Location, check_header_name};
 use crate::error::ConfigError;
@@ -294,7 +294,7 @@ impl JwtLayerBuilder {
                 Keys::Configured(Arc::new(ring))
             }
         };
-        Ok(JwtLayer::from_provider(Jwt {
+        Ok(JwtLayer::from_provider(JwtProvider {
             keys,
             profile: TokenProfile {
                 provider: "jwt",

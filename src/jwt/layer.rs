@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Jwt, JwtKey, JwtLayerBuilder};
+use super::{JwtKey, JwtLayerBuilder, JwtProvider};
 use crate::auth::{AuthLayer, auth_layer_newtype};
 use crate::error::ConfigError;
 
@@ -11,7 +11,7 @@ use crate::error::ConfigError;
 /// See the [module docs](crate::jwt) for an example.
 #[derive(Clone)]
 #[must_use]
-pub struct JwtLayer(AuthLayer<Jwt>);
+pub struct JwtLayer(AuthLayer<JwtProvider>);
 
 impl JwtLayer {
     /// A layer with every default: [`JwtLayer::builder`]`(key).build()`.
@@ -29,12 +29,12 @@ impl JwtLayer {
         JwtLayerBuilder::new(key.into())
     }
 
-    pub(super) fn from_provider(provider: Jwt) -> Self {
+    pub(super) fn from_provider(provider: JwtProvider) -> Self {
         Self(AuthLayer::new(provider))
     }
 }
 
-auth_layer_newtype!(JwtLayer, Jwt);
+auth_layer_newtype!(JwtLayer, JwtProvider);
 
 impl fmt::Debug for JwtLayer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

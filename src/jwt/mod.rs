@@ -80,4 +80,4 @@ mod provider;
 pub use self::builder::{JwtKey, JwtLayerBuilder};
 pub use self::file::JwksFile;
 pub use self::layer::JwtLayer;
-pub use self::provider::Jwt;
+pub use self::provider::JwtProvider;

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::keys::Keys;
-use crate::auth::{Accepted, Authenticate, Authentication, Shape};
+use crate::auth::{Authenticate, Authenticated, Authentication, CredentialMatcher};
 use crate::clock::Clock;
 use crate::credential::{Credential, Location, RequestHead};
 use crate::error::AuthError;
@@ -13,11 +13,11 @@ use crate::jose::{Compact, HeaderBuffer, PayloadBuffer, TokenLimits};
 use crate::principal::Principal;
 use crate::refusal::Challenge;
 use crate::scope::Scopes;
-use crate::token::{Claims, Proven, TokenProfile, check_scopes};
+use crate::token::{ClaimReader, Proven, TokenProfile, check_scopes};
 
 /// The provider of [`JwtLayer`](super::JwtLayer).
 #[derive(Clone)]
-pub struct Jwt {
+pub struct JwtProvider {
     pub(super) keys: Keys,
     pub(super) profile: TokenProfile,
     pub(super) limits: TokenLimits,
@@ -27,8 +27,8 @@ pub struct Jwt {
     pub(super) clock: Clock,
 }
 
-impl Jwt {
-    fn verify(&self, token: &[u8], needs_proof: bool) -> Result<Accepted, AuthError> {
+impl JwtProvider {
+    fn verify(&self, token: &[u8], needs_proof: bool) -> Result<Authenticated, AuthError> {
         let mut proven = false;
         let accepted = self.judge(token, needs_proof, &mut proven);
         // What is accepted here is not the business of who has no token of ours.
@@ -41,7 +41,7 @@ impl Jwt {
         token: &[u8],
         needs_proof: bool,
         proven: &mut bool,
-    ) -> Result<Accepted, AuthError> {
+    ) -> Result<Authenticated, AuthError> {
         let compact = Compact::parse(token, self.limits)?;
         let keys = self.keys.current();
         let mut buffer;
@@ -60,7 +60,7 @@ impl Jwt {
         let candidates = keys.select(&header, alg)?;
         let mut payload = PayloadBuffer::default();
         let payload = compact.payload(&mut payload)?;
-        let mut claims = Claims::default();
+        let mut claims = ClaimReader::default();
         claims.read(payload, &self.profile.scope_claim)?;
         keys.verify(&compact, &candidates, alg)?;
         *proven = true;
@@ -82,11 +82,11 @@ impl Jwt {
         let principal = Principal::of(Arc::new(identity));
         check_scopes(&self.required_scopes, &principal)?;
         let valid_until = self.profile.valid_until(exp);
-        Ok(Accepted::by("jwt", principal, Some(valid_until)))
+        Ok(Authenticated::by("jwt", principal, Some(valid_until)))
     }
 }
 
-impl Authenticate for Jwt {
+impl Authenticate for JwtProvider {
     fn locations(&self) -> &[Location] {
         &self.location
     }
@@ -95,17 +95,17 @@ impl Authenticate for Jwt {
         "Jwt"
     }
 
-    fn shapes(&self) -> Vec<Shape> {
+    fn matchers(&self) -> Vec<CredentialMatcher> {
         let [location] = self.location.clone();
-        let shape = match &self.profile.issuer {
-            Some(issuer) => Shape::jwt_from(location, [Arc::clone(issuer)]),
-            None => Shape::any_jwt(location),
+        let matcher = match &self.profile.issuer {
+            Some(issuer) => CredentialMatcher::jwt_from(location, [Arc::clone(issuer)]),
+            None => CredentialMatcher::any_jwt(location),
         };
-        let shape = shape.within(self.limits);
+        let matcher = matcher.within(self.limits);
         // The keys of a file are others tomorrow.
         vec![match &self.keys {
-            Keys::Configured(ring) => shape.with_key_ids(ring.ids()),
-            Keys::File(_) => shape,
+            Keys::Configured(ring) => matcher.with_key_ids(ring.ids()),
+            Keys::File(_) => matcher,
         }]
     }
 
@@ -126,9 +126,9 @@ impl Authenticate for Jwt {
     fn challenges(&self) -> Vec<Challenge> {
         vec![
             Challenge::bearer()
-                .with_realm(self.realm.to_string())
-                .with_scopes(self.required_scopes.clone())
-                .with_message("Invalid or expired JWT token"),
+                .realm(self.realm.to_string())
+                .scopes(self.required_scopes.clone())
+                .message("Invalid or expired JWT token"),
         ]
     }
 
@@ -137,9 +137,9 @@ impl Authenticate for Jwt {
     }
 }
 
-impl fmt::Debug for Jwt {
+impl fmt::Debug for JwtProvider {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Jwt")
+        f.debug_struct("JwtProvider")
             .field("keys", &self.keys)
             .field("issuer", &self.profile.issuer)
             .field("audience", &self.profile.audience)

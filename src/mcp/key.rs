@@ -65,7 +65,7 @@ impl MacKey {
     ///
     /// # Errors
     /// The system has no source of random bytes.
-    pub fn random_per_process() -> Result<Self, ConfigError> {
+    pub fn ephemeral() -> Result<Self, ConfigError> {
         let mut secret = [0; 32];
         getrandom::fill(&mut secret)
             .map_err(|error| ConfigError::new("key", format!("no random bytes: {error}")))?;

@@ -15,7 +15,7 @@
 //!
 //! # Scopes per operation
 //!
-//! A [`ScopePolicy`] says what each method, tool, prompt and resource needs.
+//! A [`McpPolicy`] says what each method, tool, prompt and resource needs.
 //! [`McpScopesLayer`] finds the operation of each POST in its body and judges it before the
 //! server sees it; [`McpListsLayer`] takes out of lists what is closed to their reader.
 //!
@@ -41,7 +41,7 @@
 //! use tower::{BoxError, ServiceBuilder, ServiceExt};
 //! use tower_mcp_auth::ApiKeyLayer;
 //! use tower_mcp_auth::api_key::ApiKey;
-//! use tower_mcp_auth::mcp::{McpListsLayer, McpScopesLayer, ScopePolicy};
+//! use tower_mcp_auth::mcp::{McpListsLayer, McpScopesLayer, McpPolicy};
 //!
 //! // Stands for a server: rmcp's, an axum router, your own.
 //! async fn server<B: Body>(_: Request<B>) -> Result<Response<Full<Bytes>>, BoxError> {
@@ -50,8 +50,8 @@
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), BoxError> {
-//! let policy = ScopePolicy::builder()
-//!     .base("mcp:read")?
+//! let policy = McpPolicy::builder()
+//!     .baseline("mcp:read")?
 //!     .tool("get_*", "files:read")?
 //!     .tool("delete_*", ["files:read", "files:delete"])?
 //!     .build()?;
@@ -91,8 +91,8 @@
 //! | where | names |
 //! |---|---|
 //! | `scopes_supported` of the metadata | what [`scopes_supported`](crate::oauth::ProtectedResource::scopes_supported) was given, or every scope of a rule that does not deny |
-//! | `scope` of the 401 | the [required scopes](crate::oauth::OAuthLayerBuilder::required_scopes) and those of the `base`; without any, what `scopes_supported` was given; without that, what the operation needs that needs fewest |
-//! | `scope` of the 403 | what the operation needs, and what was granted where [`include_granted`](ScopePolicyBuilder::include_granted) says so |
+//! | `scope` of the 401 | the [required scopes](crate::oauth::OAuthLayerBuilder::required_scopes) and those of the `baseline`; without any, what `scopes_supported` was given; without that, what the operation needs that needs fewest |
+//! | `scope` of the 403 | what the operation needs, and what was granted where [`include_granted`](McpPolicyBuilder::include_granted) says so |
 //!
 //! Lists show callers with access tokens all that some scope opens ([`Show`]), so that a host
 //! which builds its tools from `tools/list` can call one and be asked for its scope. Callers
@@ -102,11 +102,11 @@
 //! ```
 //! # #[cfg(feature = "oauth")] {
 //! use tower_mcp_auth::OAuthLayer;
-//! use tower_mcp_auth::mcp::{McpStack, OriginLayer, ScopePolicy, Show};
+//! use tower_mcp_auth::mcp::{McpStack, OriginLayer, McpPolicy, Show};
 //! use tower_mcp_auth::scopes::IncludeGranted;
 //!
 //! let resource = "https://mcp.example.com/mcp";
-//! let policy = ScopePolicy::builder()
+//! let policy = McpPolicy::builder()
 //!     .tool("get_*", "files:read")?
 //!     .tool("*", "files:write")?
 //!     .include_granted(IncludeGranted::Always) // default: by the revision of the request
@@ -149,7 +149,7 @@ pub use self::body::RequestBody;
 pub use self::key::MacKey;
 pub use self::lists::{ListsBody, ListsFuture, McpLists, McpListsLayer, Show};
 pub use self::origin::OriginLayer;
-pub use self::policy::{Call, Decision, ScopePolicy, ScopePolicyBuilder, Unlisted};
+pub use self::policy::{DefaultRule, McpPolicy, McpPolicyBuilder, Operation, PolicyDecision};
 pub use self::scopes::{McpScopes, McpScopesLayer, ScopesFuture};
 pub use self::sealer::{PrincipalSealer, RequestDigest, SealError};
 pub use self::session::SessionBindingLayer;

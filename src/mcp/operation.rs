@@ -8,7 +8,7 @@ use super::members::{
 };
 use crate::error::AuthError;
 use crate::json::{Fault, Scanner};
-use crate::telemetry::Operation;
+use crate::telemetry::RecordedOperation;
 
 /// Members and elements inside one another, the message itself included.
 pub(super) const MAX_DEPTH: u32 = 32;
@@ -63,10 +63,10 @@ impl<'a> Messages<'a> {
     }
 
     /// What is asked for, as it is told of: the first message stands for a batch.
-    pub(super) fn operation(&self) -> Operation<'_> {
+    pub(super) fn operation(&self) -> RecordedOperation<'_> {
         let messages = self.as_slice();
         let Some(first) = messages.first() else {
-            return Operation::Http;
+            return RecordedOperation::Http;
         };
         let (target, is_name) = match &first.target {
             Target::None => (None, false),
@@ -74,7 +74,7 @@ impl<'a> Messages<'a> {
             Target::Resource(uri) => (Some(&**uri), false),
             Target::Resources(uris) => (uris.first().map(|uri| &**uri), false),
         };
-        Operation::Mcp {
+        RecordedOperation::Mcp {
             method: match first.kind {
                 Kind::Answer => "answer",
                 Kind::Request | Kind::Notification => &first.method,

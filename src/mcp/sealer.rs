@@ -37,7 +37,7 @@ const HEAD_BYTES: usize = KEY_ID_BYTES + 8 + 32;
 /// use tower_mcp_auth::Principal;
 /// use tower_mcp_auth::mcp::{MacKey, PrincipalSealer, RequestDigest};
 ///
-/// let sealer = PrincipalSealer::new(MacKey::random_per_process()?);
+/// let sealer = PrincipalSealer::new(MacKey::ephemeral()?);
 /// let alice = Principal::builder("oauth").subject("alice").build();
 /// let arguments = json!({ "environment": "production" });
 /// let request = RequestDigest::new("tools/call", "deploy", arguments.as_object());
@@ -263,7 +263,7 @@ impl RequestDigest {
     }
 
     /// For values that go with whatever request their principal makes: state handles.
-    pub fn any_request() -> Self {
+    pub fn unbound() -> Self {
         Self(sha256(&[b"tower-mcp-auth any request\0"]))
     }
 }

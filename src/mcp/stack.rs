@@ -3,8 +3,8 @@
 use tower_layer::{Identity, Layer};
 
 use super::lists::{McpLists, McpListsLayer, Show};
-use super::origin::{OriginLayer, OriginService};
-use super::policy::ScopePolicy;
+use super::origin::{Origin, OriginLayer};
+use super::policy::McpPolicy;
 use super::scopes::{McpScopes, McpScopesLayer};
 use super::session::SessionBindingLayer;
 use crate::auth::{AuthLayer, Authenticate};
@@ -47,13 +47,13 @@ use crate::auth::{AuthLayer, Authenticate};
 /// use axum::routing::post;
 /// use tower_mcp_auth::OAuthLayer;
 /// use tower_mcp_auth::mcp::{
-///     MacKey, McpStack, OriginLayer, ScopePolicy, SessionBindingLayer,
+///     MacKey, McpStack, OriginLayer, McpPolicy, SessionBindingLayer,
 /// };
 ///
 /// # async fn mcp_server() {}
 /// let resource = "https://mcp.example.com/mcp";
 /// let key = MacKey::new("R7vJ2nWq9sLx4TzK8mYc3FbHd6GpAeU5")?;
-/// let policy = ScopePolicy::builder()
+/// let policy = McpPolicy::builder()
 ///     .tool("get_*", "mcp:read")?
 ///     .tool("*", "mcp:write")?
 ///     .build()?;
@@ -80,7 +80,7 @@ use crate::auth::{AuthLayer, Authenticate};
 /// use axum::middleware::{Next, from_fn};
 /// use axum::response::Response;
 /// use axum::routing::post;
-/// use tower_mcp_auth::mcp::{McpStack, OriginLayer, ScopePolicy};
+/// use tower_mcp_auth::mcp::{McpStack, OriginLayer, McpPolicy};
 /// use tower_mcp_auth::{OAuthLayer, Principal};
 ///
 /// # async fn mcp_server() {}
@@ -94,7 +94,7 @@ use crate::auth::{AuthLayer, Authenticate};
 ///     OriginLayer::new(resource)?,
 ///     OAuthLayer::new(resource, "https://auth.example.com")?,
 /// )
-/// .policy(ScopePolicy::builder().tool("*", "mcp:read")?.build()?);
+/// .policy(McpPolicy::builder().tool("*", "mcp:read")?.build()?);
 ///
 /// // The last layer is the outermost.
 /// let app: Router = Router::new()
@@ -166,7 +166,7 @@ impl<P: Authenticate + Clone, Sessions> McpStack<AuthLayer<P>, Sessions, Identit
     /// Judges each operation by the scopes of its principal, takes out of lists what is closed
     /// to them, and tells clients which scopes there are: both layers with this policy, and
     /// with their defaults, and [`announce`](AuthLayer::announce) of the auth layer.
-    pub fn policy(mut self, policy: ScopePolicy) -> McpStack<AuthLayer<P>, Sessions, PolicyLayers> {
+    pub fn policy(mut self, policy: McpPolicy) -> McpStack<AuthLayer<P>, Sessions, PolicyLayers> {
         self.auth = self.auth.announce(&policy);
         let lists = McpListsLayer::new(policy.clone());
         let scopes = McpScopesLayer::new(policy).announced();
@@ -207,7 +207,7 @@ where
     Sessions: Layer<Operations::Service>,
     A: Layer<Sessions::Service>,
 {
-    type Service = OriginService<A::Service>;
+    type Service = Origin<A::Service>;
 
     fn layer(&self, inner: S) -> Self::Service {
         let judged = self.operations.layer(inner);

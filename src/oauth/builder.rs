@@ -6,12 +6,12 @@ use std::sync::Arc;
 use super::fetch::Fetch;
 use super::http_fetch::HttpFetch;
 use super::introspection::OpaqueRoutes;
-use super::key_limits::KeyLimits;
+use super::jwks_options::JwksOptions;
 use super::keys::Together;
 use super::metadata::MetadataDocument;
-use super::provider::{Inner, OAuth};
+use super::provider::{Inner, OAuthProvider};
 use super::resource::checked_scopes;
-use super::token_cache::{TokenCache, Tokens};
+use super::token_cache::{TokenCacheOptions, Tokens};
 use super::trusted::{Network, TrustedServer};
 use super::{AuthorizationServer, OAuthLayer, ProtectedResource};
 use crate::clock::Clock;
@@ -30,8 +30,8 @@ pub struct OAuthLayerBuilder {
     required_scopes: Vec<String>,
     clock: Clock,
     fetch: Arc<dyn Fetch>,
-    token_cache: TokenCache,
-    key_limits: KeyLimits,
+    token_cache: TokenCacheOptions,
+    jwks_options: JwksOptions,
     token_limits: TokenLimits,
 }
 
@@ -43,8 +43,8 @@ impl OAuthLayerBuilder {
             required_scopes: Vec::new(),
             clock: Clock::system(),
             fetch: Arc::new(HttpFetch::new()),
-            token_cache: TokenCache::new(),
-            key_limits: KeyLimits::new(),
+            token_cache: TokenCacheOptions::new(),
+            jwks_options: JwksOptions::new(),
             token_limits: TokenLimits::DEFAULT,
         }
     }
@@ -85,7 +85,7 @@ impl OAuthLayerBuilder {
     /// use tower_mcp_auth::OAuthLayer;
     ///
     /// let oauth = OAuthLayer::builder("https://mcp.example.com/mcp")?
-    ///     .trusted_issuers("https://login.example/{tenant}/v2.0", ["contoso", "fabrikam"], Ok)?
+    ///     .issuer_template("https://login.example/{tenant}/v2.0", ["contoso", "fabrikam"], Ok)?
     ///     .build()?;
     /// # let _ = oauth;
     /// # Ok::<(), tower_mcp_auth::ConfigError>(())
@@ -95,7 +95,7 @@ impl OAuthLayerBuilder {
     /// The template does not hold `{tenant}` exactly once, there are more than 1,000 tenants,
     /// a tenant is not 1 to 64 of `A-Z a-z 0-9 . _ -` or is dots only, or a resulting issuer
     /// is refused.
-    pub fn trusted_issuers<I>(
+    pub fn issuer_template<I>(
         mut self,
         template: &str,
         tenants: I,
@@ -105,7 +105,7 @@ impl OAuthLayerBuilder {
         I: IntoIterator,
         I::Item: AsRef<str>,
     {
-        let refuse = |why: String| Err(ConfigError::new("trusted_issuers", why));
+        let refuse = |why: String| Err(ConfigError::new("issuer_template", why));
         if template.matches("{tenant}").count() != 1 {
             return refuse(format!(
                 "{template:?} does not hold `{{tenant}}` exactly once"
@@ -141,15 +141,15 @@ impl OAuthLayerBuilder {
         self
     }
 
-    /// Sets how many verified tokens are kept, and how long; default [`TokenCache::new`].
-    pub fn token_cache(mut self, cache: TokenCache) -> Self {
+    /// Sets how many verified tokens are kept, and how long; default [`TokenCacheOptions::new`].
+    pub fn token_cache(mut self, cache: TokenCacheOptions) -> Self {
         self.token_cache = cache;
         self
     }
 
-    /// Sets the numbers the keys of every server live by; default [`KeyLimits::new`].
-    pub fn key_limits(mut self, limits: KeyLimits) -> Self {
-        self.key_limits = limits;
+    /// Sets the numbers the keys of every server live by; default [`JwksOptions::new`].
+    pub fn jwks_options(mut self, limits: JwksOptions) -> Self {
+        self.jwks_options = limits;
         self
     }
 
@@ -186,7 +186,7 @@ impl OAuthLayerBuilder {
     ///
     /// # Errors
     /// There is no authorization server, or two trust the same issuer; a required scope is not
-    /// one (`offline_access` never is); a number of the [`KeyLimits`] would let no token pass; the
+    /// one (`offline_access` never is); a number of the [`JwksOptions`] would let no token pass; the
     /// longest token or header is out of its bounds; a
     /// key of a static set is not valid, or serves none of
     /// the algorithms; or two servers take opaque tokens and nothing tells these apart.
@@ -197,13 +197,13 @@ impl OAuthLayerBuilder {
                 "there is none, so no token could pass; name at least one",
             ));
         }
-        self.key_limits.check()?;
+        self.jwks_options.check()?;
         self.token_limits.check()?;
         let required_scopes = checked_scopes("required_scopes", &self.required_scopes)?;
         let issuers = self.servers.iter().map(AuthorizationServer::issuer);
         let document = self.resource.document(issuers);
         let scope_claim = first_scope_claim(&self.servers);
-        let together = Arc::new(Together::new(&self.key_limits));
+        let together = Arc::new(Together::new(&self.jwks_options));
         let (mut servers, mut numbered) = (HashMap::new(), Vec::new());
         let mut opaque = OpaqueRoutes::default();
         for server in self
@@ -216,7 +216,7 @@ impl OAuthLayerBuilder {
             let network = Network {
                 fetch: Arc::clone(&self.fetch),
                 clock: self.clock.clone(),
-                key_limits: self.key_limits.clone(),
+                jwks_options: self.jwks_options.clone(),
                 together: Arc::clone(&together),
             };
             let server =
@@ -233,7 +233,7 @@ impl OAuthLayerBuilder {
                 ));
             }
         }
-        Ok(OAuthLayer::from_provider(OAuth {
+        Ok(OAuthLayer::from_provider(OAuthProvider {
             required_scopes,
             inner: Arc::new(Inner {
                 metadata: MetadataDocument::new(

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::fetch::{Fetch, get};
-use super::key_limits::KeyLimits;
+use super::jwks_options::JwksOptions;
 use super::url::{UrlPolicy, Written};
 use crate::json::object;
 use crate::token::mismatch;
@@ -49,12 +49,12 @@ pub(super) fn places(issuer: &str) -> Vec<String> {
 pub(super) async fn find(
     wanted: Wanted,
     issuer: &str,
-    limits: &KeyLimits,
+    limits: &JwksOptions,
     policy: &UrlPolicy,
     fetch: &dyn Fetch,
 ) -> Result<Box<str>, String> {
     let mut attempts = Vec::new();
-    let mut left = limits.deadline;
+    let mut left = limits.fetch_timeout;
     for place in places(issuer) {
         // A place that swallows connections must leave time for those after it, and for the
         // key set: each gets half of what is left.
@@ -81,7 +81,7 @@ async fn read(
     wanted: Wanted,
     place: &str,
     issuer: &str,
-    limits: &KeyLimits,
+    limits: &JwksOptions,
     policy: &UrlPolicy,
     fetch: &dyn Fetch,
 ) -> Result<Box<str>, String> {

@@ -17,11 +17,11 @@ use http::{Request, Response, StatusCode};
 pub trait Fetch: fmt::Debug + Send + Sync + 'static {
     /// Sends `request`. An answer whose body is larger than `max_bytes` is an error, found
     /// without reading on: a part of a key set is not one.
-    fn fetch(&self, request: Request<Bytes>, max_bytes: usize) -> Fetching;
+    fn fetch(&self, request: Request<Bytes>, max_bytes: usize) -> FetchFuture;
 }
 
 /// The future of a fetch.
-pub type Fetching = Pin<Box<dyn Future<Output = Result<Response<Bytes>, FetchError>> + Send>>;
+pub type FetchFuture = Pin<Box<dyn Future<Output = Result<Response<Bytes>, FetchError>> + Send>>;
 
 /// Why there is no response.
 #[derive(Debug)]
@@ -89,7 +89,7 @@ pub(super) struct FreshConnection;
 pub(super) struct OnFreshConnections(pub(super) Arc<dyn Fetch>);
 
 impl Fetch for OnFreshConnections {
-    fn fetch(&self, mut request: Request<Bytes>, max_bytes: usize) -> Fetching {
+    fn fetch(&self, mut request: Request<Bytes>, max_bytes: usize) -> FetchFuture {
         request.extensions_mut().insert(FreshConnection);
         self.0.fetch(request, max_bytes)
     }

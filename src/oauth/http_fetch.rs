@@ -11,7 +11,7 @@ use reqwest::{Certificate, Client, ClientBuilder};
 use url::Url;
 
 use super::connections::{self, WatchConnections};
-use super::fetch::{Fetch, FetchError, Fetching, FreshConnection};
+use super::fetch::{Fetch, FetchError, FetchFuture, FreshConnection};
 use super::proxy::Proxy;
 use super::public_addresses::{PublicAddresses, may_be_public};
 use crate::error::ConfigError;
@@ -221,7 +221,7 @@ impl HttpFetch {
 }
 
 impl Fetch for HttpFetch {
-    fn fetch(&self, request: Request<Bytes>, max_bytes: usize) -> Fetching {
+    fn fetch(&self, request: Request<Bytes>, max_bytes: usize) -> FetchFuture {
         let fresh = request.extensions().get::<FreshConnection>().is_some();
         let request = reqwest::Request::try_from(request).map_err(fetch_error);
         let ready = request.and_then(|request| {

@@ -4,7 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::{
-    AuthorizationServer, KeyHealth, MetadataService, OAuth, OAuthLayerBuilder, ProtectedResource,
+    AuthorizationServer, KeyHealth, MetadataService, OAuthLayerBuilder, OAuthProvider,
+    ProtectedResource,
 };
 use crate::auth::{AuthLayer, auth_layer_newtype};
 use crate::error::{AuthError, ConfigError};
@@ -14,7 +15,7 @@ use crate::error::{AuthError, ConfigError};
 /// See the [module docs](crate::oauth) for an example.
 #[derive(Clone)]
 #[must_use]
-pub struct OAuthLayer(AuthLayer<OAuth>);
+pub struct OAuthLayer(AuthLayer<OAuthProvider>);
 
 impl OAuthLayer {
     /// A layer from two strings: who we are, and whom we trust.
@@ -56,7 +57,7 @@ impl OAuthLayer {
         Ok(OAuthLayerBuilder::new(resource.try_into()?))
     }
 
-    pub(super) fn from_provider(provider: OAuth) -> Self {
+    pub(super) fn from_provider(provider: OAuthProvider) -> Self {
         Self(AuthLayer::new(provider))
     }
 
@@ -90,7 +91,7 @@ impl OAuthLayer {
         }
     }
 
-    /// Fetches all keys now; see [`OAuth::warm_up`].
+    /// Fetches all keys now; see [`OAuthProvider::warm_up`].
     ///
     /// # Errors
     /// The keys of a server could not be fetched; [`AuthError::detail`] says why.
@@ -98,23 +99,23 @@ impl OAuthLayer {
         self.0.provider().warm_up().await
     }
 
-    /// Drops all that is remembered of a token; see [`OAuth::revoke`].
-    pub fn revoke(&self, token: &str) {
-        self.0.provider().revoke(token);
+    /// Drops all that is remembered of a token; see [`OAuthProvider::revoke`].
+    pub fn invalidate_token(&self, token: &str) {
+        self.0.provider().invalidate_token(token);
     }
 
-    /// Drops all that is remembered of all tokens; see [`OAuth::forget_all`].
-    pub fn forget_all(&self) {
-        self.0.provider().forget_all();
+    /// Drops all that is remembered of all tokens; see [`OAuthProvider::invalidate_all`].
+    pub fn invalidate_all(&self) {
+        self.0.provider().invalidate_all();
     }
 
-    /// The state of each issuer's keys; see [`OAuth::health`].
+    /// The state of each issuer's keys; see [`OAuthProvider::health`].
     pub fn health(&self) -> Vec<(Arc<str>, KeyHealth)> {
         self.0.provider().health()
     }
 }
 
-auth_layer_newtype!(OAuthLayer, OAuth);
+auth_layer_newtype!(OAuthLayer, OAuthProvider);
 
 impl fmt::Debug for OAuthLayer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -73,7 +73,7 @@ mod discovery;
 mod fetch;
 mod http_fetch;
 mod introspection;
-mod key_limits;
+mod jwks_options;
 mod keys;
 mod layer;
 mod metadata;
@@ -92,17 +92,17 @@ mod url;
 mod verify;
 
 pub use self::builder::OAuthLayerBuilder;
-pub use self::fetch::{Fetch, FetchError, Fetching};
+pub use self::fetch::{Fetch, FetchError, FetchFuture};
 pub use self::http_fetch::HttpFetch;
 pub use self::introspection::{
-    Introspect, Introspecting, Introspection, IntrospectionAnswer, IntrospectionError,
+    Introspect, IntrospectFuture, Introspection, IntrospectionError, IntrospectionResponse,
 };
-pub use self::key_limits::KeyLimits;
+pub use self::jwks_options::JwksOptions;
 pub use self::keys::KeyHealth;
 pub use self::layer::OAuthLayer;
 pub use self::metadata::{MetadataBody, MetadataService};
-pub use self::provider::OAuth;
+pub use self::provider::OAuthProvider;
 pub use self::resource::ProtectedResource;
 pub use self::server::AuthorizationServer;
-pub use self::token_cache::TokenCache;
+pub use self::token_cache::TokenCacheOptions;
 pub use crate::token::required::ClaimValue;

@@ -16,7 +16,7 @@ use super::resource::ProtectedResource;
 use super::token_cache::{TokenId, Tokens};
 use super::trusted::TrustedServer;
 use super::verify::{Mode, Verdict};
-use crate::auth::{Authenticate, Authentication, Shape};
+use crate::auth::{Authenticate, Authentication, CredentialMatcher};
 use crate::clock::Clock;
 use crate::credential::{Credential, Location, RequestHead};
 use crate::error::AuthError;
@@ -27,7 +27,7 @@ use crate::token::ScopeClaim;
 
 /// The provider of [`OAuthLayer`](super::OAuthLayer). Clones share keys and metadata.
 #[derive(Clone)]
-pub struct OAuth {
+pub struct OAuthProvider {
     pub(super) inner: Arc<Inner>,
     pub(super) required_scopes: Scopes,
 }
@@ -48,7 +48,7 @@ pub(super) struct Inner {
     pub(super) clock: Clock,
 }
 
-impl OAuth {
+impl OAuthProvider {
     /// The protected resource.
     pub fn resource(&self) -> &ProtectedResource {
         &self.inner.resource
@@ -95,22 +95,22 @@ impl OAuth {
     /// Call it when you learn that a token was revoked. It revokes nothing itself: a JWT
     /// that is not introspected is good until it expires. Requests that already wait for an
     /// answer still get it; those that come later do not.
-    pub fn revoke(&self, token: &str) {
+    pub fn invalidate_token(&self, token: &str) {
         if let Some(tokens) = &self.inner.tokens {
-            tokens.forget(&TokenId::of(token.as_bytes()));
+            tokens.invalidate(&TokenId::of(token.as_bytes()));
         }
         for introspector in self.introspectors() {
-            introspector.forget(token.as_bytes());
+            introspector.invalidate(token.as_bytes());
         }
     }
 
-    /// Drops all that is remembered of all tokens; see [`revoke`](Self::revoke).
-    pub fn forget_all(&self) {
+    /// Drops all that is remembered of all tokens; see [`invalidate_token`](Self::invalidate_token).
+    pub fn invalidate_all(&self) {
         if let Some(tokens) = &self.inner.tokens {
-            tokens.forget_all();
+            tokens.invalidate_all();
         }
         self.introspectors()
-            .for_each(|introspector| introspector.forget_all());
+            .for_each(|introspector| introspector.invalidate_all());
     }
 
     fn introspectors(&self) -> impl Iterator<Item = &Arc<Introspector>> {
@@ -132,7 +132,7 @@ impl OAuth {
     }
 }
 
-impl Authenticate for OAuth {
+impl Authenticate for OAuthProvider {
     fn locations(&self) -> &[Location] {
         &self.inner.location
     }
@@ -141,17 +141,18 @@ impl Authenticate for OAuth {
         "OAuth"
     }
 
-    fn shapes(&self) -> Vec<Shape> {
+    fn matchers(&self) -> Vec<CredentialMatcher> {
         let [location] = &self.inner.location;
         let issuers = self.inner.servers.keys().cloned();
-        let jwts = Shape::jwt_from(location.clone(), issuers);
-        let mut shapes = vec![jwts.within(self.inner.limits)];
+        let jwts = CredentialMatcher::jwt_from(location.clone(), issuers);
+        let mut matchers = vec![jwts.within(self.inner.limits)];
         let prefixes = self.inner.opaque.prefixes();
-        shapes.extend(prefixes.map(|prefix| Shape::prefixed(location.clone(), prefix)));
+        matchers
+            .extend(prefixes.map(|prefix| CredentialMatcher::prefixed(location.clone(), prefix)));
         if self.inner.opaque.takes_others() {
-            shapes.push(Shape::opaque(location.clone()));
+            matchers.push(CredentialMatcher::opaque(location.clone()));
         }
-        shapes
+        matchers
     }
 
     fn checks_credentials(&self) -> bool {
@@ -166,7 +167,7 @@ impl Authenticate for OAuth {
             needs_proof: head.needs_proof(),
         };
         match self.verify(token, mode) {
-            Ok(Verdict::Accepted(accepted)) => Authentication::Ready(Ok(accepted)),
+            Ok(Verdict::Authenticated(accepted)) => Authentication::Ready(Ok(accepted)),
             Err(error) => Authentication::Ready(Err(error)),
             Ok(waits) => {
                 let (provider, token) = (self.clone(), token.bytes.to_vec());
@@ -182,8 +183,8 @@ impl Authenticate for OAuth {
     fn challenges(&self) -> Vec<Challenge> {
         vec![
             Challenge::bearer()
-                .with_resource_metadata(self.inner.metadata_url.to_string())
-                .with_scopes(self.required_scopes.clone())
+                .resource_metadata(self.inner.metadata_url.to_string())
+                .scopes(self.required_scopes.clone())
                 .with_advertised(self.inner.metadata.advertised().clone()),
         ]
     }
@@ -205,9 +206,9 @@ impl Authenticate for OAuth {
     }
 }
 
-impl fmt::Debug for OAuth {
+impl fmt::Debug for OAuthProvider {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OAuth")
+        f.debug_struct("OAuthProvider")
             .field("resource", &self.inner.resource.resource())
             .field("issuers", &self.inner.servers.keys())
             .field("required_scopes", &self.required_scopes)

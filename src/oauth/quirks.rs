@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::AuthorizationServer;
 use super::keys::Source;
-use super::server::shared_audience;
+use super::server::ignore_audience;
 use crate::error::ConfigError;
 use crate::scope::Scopes;
 use crate::telemetry;
@@ -109,15 +109,15 @@ impl AuthorizationServer {
     ///
     /// # Errors
     /// The audience is empty, or an [`audience`](Self::audience) that is expected.
-    pub fn shared_audience(mut self, audience: impl Into<String>) -> Result<Self, ConfigError> {
+    pub fn ignore_audience(mut self, audience: impl Into<String>) -> Result<Self, ConfigError> {
         let audience: Box<str> = audience.into().into();
         if audience.is_empty() {
-            return Err(ConfigError::new("shared_audience", "the audience is empty"));
+            return Err(ConfigError::new("ignore_audience", "the audience is empty"));
         }
         if self.audiences.contains(&audience) {
-            return Err(shared_audience(&audience));
+            return Err(ignore_audience(&audience));
         }
-        self.quirks.shared_audiences.push(audience);
+        self.quirks.ignore_audiences.push(audience);
         Ok(self)
     }
 

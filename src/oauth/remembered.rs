@@ -142,12 +142,12 @@ impl<T: Send + Sync + 'static> Remembered<T> {
         Entry::new(self.generation.load(Ordering::Acquire), digest, true, value)
     }
 
-    pub(super) fn forget(&self, digest: &Digest) {
+    pub(super) fn invalidate(&self, digest: &Digest) {
         self.mark_forgotten(digest);
         self.kept.invalidate(digest);
     }
 
-    pub(super) fn forget_all(&self) {
+    pub(super) fn invalidate_all(&self) {
         self.generation.fetch_add(1, Ordering::AcqRel);
         self.kept.invalidate_all();
     }

@@ -194,8 +194,8 @@ impl AuthorizationServer {
         if audience.is_empty() {
             return Err(ConfigError::new("audience", "the audience is empty"));
         }
-        if self.quirks.shared_audiences.contains(&audience) {
-            return Err(shared_audience(&audience));
+        if self.quirks.ignore_audiences.contains(&audience) {
+            return Err(ignore_audience(&audience));
         }
         self.audiences.push(audience);
         Ok(self)
@@ -330,7 +330,7 @@ impl AuthorizationServer {
 }
 
 /// An audience that says nothing was to say something.
-pub(super) fn shared_audience(audience: &str) -> ConfigError {
+pub(super) fn ignore_audience(audience: &str) -> ConfigError {
     ConfigError::new(
         "audience",
         format!(

@@ -46,35 +46,35 @@ use crate::principal::{Holder, Identity, Principal};
 ///
 /// ```
 /// use std::time::Duration;
-/// use tower_mcp_auth::oauth::TokenCache;
+/// use tower_mcp_auth::oauth::TokenCacheOptions;
 ///
-/// let cache = TokenCache::new()
+/// let cache = TokenCacheOptions::new()
 ///     .max_tokens(100_000)
 ///     .max_bytes(256 << 20)
-///     .max_life(Duration::from_secs(60));
-/// # let _ = (cache, TokenCache::disabled());
+///     .max_ttl(Duration::from_secs(60));
+/// # let _ = (cache, TokenCacheOptions::disabled());
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
-pub struct TokenCache {
+pub struct TokenCacheOptions {
     max_tokens: u64,
     max_bytes: u64,
-    max_life: Duration,
+    max_ttl: Duration,
 }
 
-impl Default for TokenCache {
+impl Default for TokenCacheOptions {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl TokenCache {
+impl TokenCacheOptions {
     /// 20,000 tokens and 64 MiB at most, each for 5 minutes at most.
     pub fn new() -> Self {
         Self {
             max_tokens: 20_000,
             max_bytes: 64 << 20,
-            max_life: Duration::from_secs(300),
+            max_ttl: Duration::from_secs(300),
         }
     }
 
@@ -97,8 +97,8 @@ impl TokenCache {
     }
 
     /// How long a token is kept at most. It is never used past its `exp`.
-    pub fn max_life(mut self, life: Duration) -> Self {
-        self.max_life = life;
+    pub fn max_ttl(mut self, life: Duration) -> Self {
+        self.max_ttl = life;
         self
     }
 }
@@ -205,18 +205,18 @@ impl Deref for Known {
 /// The tokens kept.
 pub(super) struct Tokens {
     kept: Remembered<KeptToken>,
-    max_life: Duration,
+    max_ttl: Duration,
 }
 
 impl Tokens {
     /// `None` where the cache is switched off.
-    pub(super) fn new(settings: &TokenCache) -> Option<Self> {
-        let TokenCache {
+    pub(super) fn new(settings: &TokenCacheOptions) -> Option<Self> {
+        let TokenCacheOptions {
             max_tokens,
             max_bytes,
-            max_life,
+            max_ttl,
         } = *settings;
-        if max_tokens == 0 || max_life.is_zero() {
+        if max_tokens == 0 || max_ttl.is_zero() {
             return None;
         }
         // One weight bounds both: an entry weighs its bytes, and its share of the bytes
@@ -227,11 +227,11 @@ impl Tokens {
         let kept = Cache::builder()
             .max_capacity(max_bytes)
             .weigher(weigh)
-            .expire_after(Hygiene { max_life })
+            .expire_after(Hygiene { max_ttl })
             .build_with_hasher(ByDigest::default());
         Some(Self {
             kept: Remembered::new(kept, max_tokens),
-            max_life,
+            max_ttl,
         })
     }
 
@@ -239,7 +239,7 @@ impl Tokens {
         let entry = self.kept.get(&id.digest)?;
         let kept = entry.value();
         // moka's clock is not ours: this is the life that counts.
-        if now.monotonic.saturating_sub(kept.token.since.monotonic) >= self.max_life {
+        if now.monotonic.saturating_sub(kept.token.since.monotonic) >= self.max_ttl {
             // Otherwise it stands before the one that is kept next, until moka drops it.
             entry.mark_forgotten();
             return None;
@@ -256,12 +256,12 @@ impl Tokens {
         Known(self.kept.keep_new(id.digest, KeptToken { text, token }))
     }
 
-    pub(super) fn forget(&self, id: &TokenId<'_>) {
-        self.kept.forget(&id.digest);
+    pub(super) fn invalidate(&self, id: &TokenId<'_>) {
+        self.kept.invalidate(&id.digest);
     }
 
-    pub(super) fn forget_all(&self) {
-        self.kept.forget_all();
+    pub(super) fn invalidate_all(&self) {
+        self.kept.invalidate_all();
     }
 }
 
@@ -280,7 +280,7 @@ impl KeptToken {
 
 /// Lets moka drop what cannot be used any more; by its own clock, for memory's sake alone.
 struct Hygiene {
-    max_life: Duration,
+    max_ttl: Duration,
 }
 
 impl Hygiene {
@@ -290,7 +290,7 @@ impl Hygiene {
             .exp
             .saturating_sub(token.since.wall)
             .saturating_add(Duration::from_secs(300));
-        to_exp.min(self.max_life)
+        to_exp.min(self.max_ttl)
     }
 }
 

@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use super::fetch::Fetch;
 use super::introspection::{Introspector, JwtIntrospection, Own};
-use super::key_limits::KeyLimits;
+use super::jwks_options::JwksOptions;
 use super::keys::{KeyStore, Together};
 use super::{AuthorizationServer, ProtectedResource};
 use crate::clock::Clock;
 use crate::error::ConfigError;
 use crate::jose::{Compact, Header};
 use crate::scope::Scopes;
-use crate::token::{Claims, TokenProfile};
+use crate::token::{ClaimReader, TokenProfile};
 
 /// What tokens of one issuer must be, and the keys they are checked with.
 pub(super) struct TrustedServer {
@@ -26,7 +26,7 @@ pub(super) struct TrustedServer {
 pub(super) struct Network {
     pub(super) fetch: Arc<dyn Fetch>,
     pub(super) clock: Clock,
-    pub(super) key_limits: KeyLimits,
+    pub(super) jwks_options: JwksOptions,
     pub(super) together: Arc<Together>,
 }
 
@@ -49,7 +49,7 @@ impl TrustedServer {
             origin,
             Arc::clone(&network.fetch),
             network.clock.clone(),
-            network.key_limits.clone(),
+            network.jwks_options.clone(),
             Arc::clone(&network.together),
         )?;
         let keys = Arc::new(keys);
@@ -62,7 +62,7 @@ impl TrustedServer {
                     resource,
                     fetch: network.fetch,
                     clock: network.clock,
-                    key_limits: network.key_limits,
+                    jwks_options: network.jwks_options,
                     together: network.together,
                 };
                 Some(Arc::new(settings.wire(own, any_audience)?))
@@ -92,7 +92,7 @@ impl TrustedServer {
 
     /// Who tells whom a JWT is for that does not say so: where every JWT of this server is asked
     /// about, it may leave out what the answer has (Keycloak's lightweight access tokens do).
-    pub(super) fn judges_by_answer(&self, claims: &Claims<'_>) -> Option<&Arc<Introspector>> {
+    pub(super) fn judges_by_answer(&self, claims: &ClaimReader<'_>) -> Option<&Arc<Introspector>> {
         let introspector = self.introspector.as_ref()?;
         let asks = *introspector.jwts() == JwtIntrospection::Always;
         (asks && !claims.has_aud && !self.profile.accepts_clients()).then_some(introspector)

@@ -7,22 +7,22 @@ use std::time::Duration;
 use super::introspection::{self, Asked, Good, Introspector, Vouched};
 use super::keys::{KeyHint, Lookup, Waited, Waiting};
 use super::presented::Presented;
-use super::provider::OAuth;
+use super::provider::OAuthProvider;
 use super::token_cache::{TokenId, TokenKey, Tokens, VerifiedToken};
 use super::trusted::TrustedServer;
-use crate::auth::Accepted;
+use crate::auth::Authenticated;
 use crate::clock::Moment;
 use crate::error::AuthError;
 use crate::jose::{Compact, HeaderBuffer, PayloadBuffer, is_jws, may_be_jws};
 use crate::principal::Principal;
 use crate::scope::Scopes;
 use crate::telemetry;
-use crate::token::{Claims, Proven, check_scopes, mismatch};
+use crate::token::{ClaimReader, Proven, check_scopes, mismatch};
 use crate::util::quoted;
 
 /// What can be said of a token now.
 pub(super) enum Verdict {
-    Accepted(Accepted),
+    Authenticated(Authenticated),
     /// Ask again when this fetch of keys has ended.
     Wait(Waiting),
     /// The authorization server decides.
@@ -61,7 +61,7 @@ struct GoodJwt {
 
 // Inlined by force are the steps that most tokens take: who is accepted is then put where the
 // answer goes, once. See `State::decide` in `auth`.
-impl OAuth {
+impl OAuthProvider {
     /// Checks a token with what is known now. Whose it is decides its shape: a token is
     /// shown to no server it does not belong to.
     #[inline(always)]
@@ -153,7 +153,7 @@ impl OAuth {
         token: Vec<u8>,
         verdict: Verdict,
         mode: Mode,
-    ) -> Result<Accepted, AuthError> {
+    ) -> Result<Authenticated, AuthError> {
         let (mut verdict, mut mode) = (verdict, mode);
         // Twice at most: see `Waited`.
         while let Verdict::Wait(waiting) = verdict {
@@ -169,7 +169,7 @@ impl OAuth {
             verdict => verdict,
         };
         match verdict {
-            Verdict::Accepted(accepted) => Ok(accepted),
+            Verdict::Authenticated(accepted) => Ok(accepted),
             // Not reached: the loop ends with another verdict, and what was asked is answered.
             Verdict::Wait(_) | Verdict::Ask(..) => {
                 let error = AuthError::unavailable("keys_unavailable", Duration::from_secs(1));
@@ -182,8 +182,8 @@ impl OAuth {
     #[inline(always)]
     fn accept(&self, good: Good) -> Result<Verdict, AuthError> {
         check_scopes(&self.required_scopes, &good.principal)?;
-        let accepted = Accepted::by("oauth", good.principal, good.valid_until);
-        Ok(Verdict::Accepted(accepted))
+        let accepted = Authenticated::by("oauth", good.principal, good.valid_until);
+        Ok(Verdict::Authenticated(accepted))
     }
 
     /// What an authorization server refuses a token for, and whether its scopes do not suffice
@@ -209,7 +209,7 @@ impl OAuth {
         proven: &mut bool,
     ) -> Result<Anew, AuthError> {
         let compact = Compact::parse(token, self.inner.limits)?;
-        let (mut payload, mut claims) = (PayloadBuffer::default(), Claims::default());
+        let (mut payload, mut claims) = (PayloadBuffer::default(), ClaimReader::default());
         let (payload, server) = match self.read_payload(&compact, &mut payload, &mut claims) {
             Ok(read) => read,
             // The header is read later only because it is known, as a rule, to the keys of the
@@ -326,7 +326,7 @@ impl OAuth {
         &self,
         token: &Compact<'_>,
         buffer: &'b mut PayloadBuffer,
-        claims: &mut Claims<'b>,
+        claims: &mut ClaimReader<'b>,
     ) -> Result<(&'b str, &Arc<TrustedServer>), AuthError> {
         let payload = token.payload(buffer)?;
         claims.read(payload, &self.inner.scope_claim)?;
@@ -334,7 +334,7 @@ impl OAuth {
         let profile = &server.profile;
         // Whose tokens have their scopes elsewhere is known only now.
         if profile.scope_claim != self.inner.scope_claim {
-            *claims = Claims::default();
+            *claims = ClaimReader::default();
             claims.read(payload, &profile.scope_claim)?;
         }
         if let Some(quirks) = &profile.quirks {
@@ -379,7 +379,7 @@ impl OAuth {
             return Ok(None);
         };
         if !known.key.serves_in(&keys) {
-            tokens.forget(id);
+            tokens.invalidate(id);
             return Ok(None);
         }
         let profile = &server.profile;

@@ -78,7 +78,7 @@ impl PrincipalBuilder {
     /// Lets a digest of `credential` take part in the id where there is neither a subject
     /// nor a username: two holders of different credentials are then never one principal.
     #[inline]
-    pub fn told_apart_by(self, credential: &[u8]) -> Self {
+    pub fn fingerprint(self, credential: &[u8]) -> Self {
         if self.0.subject.is_some() || self.0.username.is_some() {
             return self;
         }

@@ -14,7 +14,7 @@ use crate::scope::Scopes;
 pub(crate) struct NoPrincipal {
     pub(crate) context: Arc<RefusalContext>,
     /// What the request would have been refused for.
-    pub(crate) observed: Option<AuthError>,
+    pub(crate) reported: Option<AuthError>,
     /// The owner of that credential, where it was proven. It is no `Principal` of the request,
     /// which a handler would take for an accepted one: layers further in judge by it.
     pub(crate) proven: Option<Principal>,
@@ -28,8 +28,8 @@ pub(crate) struct Caller<'a> {
     /// The owner of a credential that was proven and let pass all the same.
     proven: Option<&'a Principal>,
     pub(crate) context: &'a RefusalContext,
-    /// Why there is no principal, where a bad credential was only observed.
-    pub(crate) observed: Option<&'a AuthError>,
+    /// Why there is no principal, where a bad credential was only reported.
+    pub(crate) reported: Option<&'a AuthError>,
 }
 
 impl<'a> Caller<'a> {
@@ -40,7 +40,7 @@ impl<'a> Caller<'a> {
                 principal: Some(principal),
                 proven: None,
                 context: RefusalContext::of(principal),
-                observed: None,
+                reported: None,
             });
         }
         let mark: &NoPrincipal = extensions.get()?;
@@ -48,7 +48,7 @@ impl<'a> Caller<'a> {
             principal: None,
             proven: mark.proven.as_ref(),
             context: &mark.context,
-            observed: mark.observed.as_ref(),
+            reported: mark.reported.as_ref(),
         })
     }
 
@@ -57,34 +57,34 @@ impl<'a> Caller<'a> {
         self.principal.or(self.proven)
     }
 
-    /// What was observed of a credential that was not proven to be anybody's.
+    /// What was reported of a credential that was not proven to be anybody's.
     fn unproven(self) -> Option<&'a AuthError> {
-        self.observed.filter(|_| self.known().is_none())
+        self.reported.filter(|_| self.known().is_none())
     }
 
-    /// Whether a request is let pass that is to be refused for this. What was observed of its
-    /// credential opens nothing further in: only a gate whose own reason is observed does.
-    pub(crate) fn observes(self, error: &AuthError) -> bool {
+    /// Whether a request is let pass that is to be refused for this. What was reported of its
+    /// credential opens nothing further in: only a gate whose own reason is reported does.
+    pub(crate) fn reports(self, error: &AuthError) -> bool {
         // To an unproven caller a gate says that the credential is missing, where it would say
         // to a proven one that scopes are.
         let asks_for_scopes =
             || self.unproven().is_some() && error.kind() == AuthErrorKind::Missing;
-        self.context.observes(error.reason())
-            || asks_for_scopes() && self.context.observes("insufficient_scope")
+        self.context.reports(error.reason())
+            || asks_for_scopes() && self.context.reports("insufficient_scope")
     }
 
-    /// Whether scopes that were not granted are only observed. An anonymous caller is refused
+    /// Whether scopes that were not granted are only reported. An anonymous caller is refused
     /// for the missing credential before scopes are looked at.
-    pub(crate) fn observes_scopes(self) -> bool {
-        let observes = |reason| self.context.observes(reason);
+    pub(crate) fn reports_scopes(self) -> bool {
+        let reports = |reason| self.context.reports(reason);
         match (self.known(), self.unproven()) {
-            (Some(_), _) => observes("insufficient_scope"),
-            (None, Some(_)) => observes("missing_credential") || observes("insufficient_scope"),
-            (None, None) => observes("missing_credential"),
+            (Some(_), _) => reports("insufficient_scope"),
+            (None, Some(_)) => reports("missing_credential") || reports("insufficient_scope"),
+            (None, None) => reports("missing_credential"),
         }
     }
 
-    /// Whether this error says again what was observed before.
+    /// Whether this error says again what was reported before.
     pub(crate) fn repeats(self, error: &AuthError) -> bool {
         self.unproven().is_some() && error.kind() == AuthErrorKind::Missing
     }
@@ -93,8 +93,8 @@ impl<'a> Caller<'a> {
     /// is told what is wrong with it, and not that it is missing.
     pub(crate) fn refused_for(self, error: AuthError) -> AuthError {
         match self.unproven() {
-            Some(observed) if error.kind() == AuthErrorKind::Missing => {
-                observed.clone().with_scopes(error.scopes().clone())
+            Some(reported) if error.kind() == AuthErrorKind::Missing => {
+                reported.clone().with_scopes(error.scopes().clone())
             }
             _ => error.asked_by(self.known()),
         }

@@ -59,7 +59,7 @@ impl Challenge {
 
     /// Adds a `realm`.
     #[must_use]
-    pub fn with_realm(mut self, realm: impl Into<Cow<'static, str>>) -> Self {
+    pub fn realm(mut self, realm: impl Into<Cow<'static, str>>) -> Self {
         self.realm = Some(realm.into());
         self
     }
@@ -68,7 +68,7 @@ impl Challenge {
     /// ([RFC 9728 section 5.1](https://www.rfc-editor.org/rfc/rfc9728#section-5.1));
     /// `Bearer` only.
     #[must_use]
-    pub fn with_resource_metadata(mut self, url: impl Into<Cow<'static, str>>) -> Self {
+    pub fn resource_metadata(mut self, url: impl Into<Cow<'static, str>>) -> Self {
         if let Scheme::Bearer {
             resource_metadata, ..
         } = &mut self.scheme
@@ -80,7 +80,7 @@ impl Challenge {
 
     /// Adds the scopes to ask for where the refusal itself names none; `Bearer` only.
     #[must_use]
-    pub fn with_scopes(mut self, needed: Scopes) -> Self {
+    pub fn scopes(mut self, needed: Scopes) -> Self {
         if let Scheme::Bearer { scopes, .. } = &mut self.scheme {
             *scopes = needed;
         }
@@ -205,7 +205,7 @@ impl Challenge {
     /// Without it the body holds the error code of RFC 6750 and a description. The first
     /// challenge of a provider decides.
     #[must_use]
-    pub fn with_message(mut self, message: impl Into<Cow<'static, str>>) -> Self {
+    pub fn message(mut self, message: impl Into<Cow<'static, str>>) -> Self {
         self.message = Some(message.into());
         self
     }

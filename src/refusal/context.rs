@@ -4,7 +4,7 @@ use std::any::Any;
 use std::sync::LazyLock;
 
 use super::challenge::Challenge;
-use super::report_only::Observe;
+use super::report_only::ReportOnly;
 use crate::clock::Clock;
 use crate::error::AuthError;
 use crate::principal::{LayerContext, Principal};
@@ -25,7 +25,7 @@ pub(crate) struct RefusalContext {
     pub(crate) challenges: Vec<Challenge>,
     pub(crate) grpc: bool,
     /// Which refusals are not carried out. `None`: all are.
-    pub(crate) observe: Option<Observe>,
+    pub(crate) report_only: Option<ReportOnly>,
     pub(crate) audit: Audit,
     /// Whether it was told that the layer is there twice.
     pub(crate) told_twice: Told,
@@ -39,7 +39,7 @@ impl RefusalContext {
         Self {
             challenges,
             grpc: true,
-            observe: None,
+            report_only: None,
             audit: Audit::new(clock),
             told_twice: Told::default(),
         }
@@ -68,7 +68,7 @@ impl RefusalContext {
 
     /// What is carried out of all that stands against a credential.
     pub(crate) fn settle(&self, error: AuthError) -> Settled {
-        let refused = |error: &AuthError| !self.observes(error.reason());
+        let refused = |error: &AuthError| !self.reports(error.reason());
         if refused(&error) {
             return Settled::Refused(error.alone());
         }
@@ -79,9 +79,9 @@ impl RefusalContext {
     }
 
     /// Whether a request is let pass that is to be refused for this.
-    pub(crate) fn observes(&self, reason: &str) -> bool {
-        let observe = self.observe.as_ref();
-        observe.is_some_and(|observe| observe.lets_pass(reason))
+    pub(crate) fn reports(&self, reason: &str) -> bool {
+        let report_only = self.report_only.as_ref();
+        report_only.is_some_and(|mode| mode.lets_pass(reason))
     }
 
     /// What the layer said that put the principal into the request.

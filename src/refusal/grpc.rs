@@ -99,8 +99,8 @@ fn status(kind: AuthErrorKind) -> u16 {
         | AuthErrorKind::HeaderMismatch => 16,
         AuthErrorKind::InsufficientScope | AuthErrorKind::Forbidden => 7,
         AuthErrorKind::UnknownSession => 5,
-        AuthErrorKind::TooLarge | AuthErrorKind::TooManyRequests => 8,
-        AuthErrorKind::UnsupportedMedia => 3,
+        AuthErrorKind::PayloadTooLarge | AuthErrorKind::TooManyRequests => 8,
+        AuthErrorKind::UnsupportedMediaType => 3,
         AuthErrorKind::Unavailable => 14,
     }
 }

@@ -58,8 +58,8 @@ fn plain_code(kind: AuthErrorKind) -> &'static str {
         AuthErrorKind::TooManyRequests => "too_many_requests",
         AuthErrorKind::Unavailable => "temporarily_unavailable",
         AuthErrorKind::UnknownSession => "not_found",
-        AuthErrorKind::TooLarge => "too_large",
-        AuthErrorKind::UnsupportedMedia => "unsupported_media_type",
+        AuthErrorKind::PayloadTooLarge => "too_large",
+        AuthErrorKind::UnsupportedMediaType => "unsupported_media_type",
         AuthErrorKind::Malformed | AuthErrorKind::HeaderMismatch => "invalid_request",
         AuthErrorKind::Invalid | AuthErrorKind::InsufficientScope | AuthErrorKind::Forbidden => {
             "access_denied"

@@ -24,8 +24,8 @@ pub(crate) use self::challenge::Advertised;
 pub use self::challenge::Challenge;
 pub(crate) use self::context::{RefusalContext, Settled};
 pub(crate) use self::grpc::Media;
-pub(crate) use self::report_only::Observe;
-pub use self::report_only::Observed;
+pub(crate) use self::report_only::ReportOnly;
+pub use self::report_only::Reported;
 use crate::credential::RequestHead;
 use crate::error::{AuthError, AuthErrorKind};
 use crate::telemetry::Case;
@@ -62,14 +62,14 @@ pub(crate) enum Outcome {
     Pass(Option<AuthError>),
 }
 
-/// [`refuse`], unless the auth layer only observes.
-pub(crate) fn refuse_or_observe(
+/// [`refuse`], unless the auth layer only reports.
+pub(crate) fn refuse_or_report(
     error: AuthError,
     caller: Caller<'_>,
     head: RequestHead<'_>,
     case: Case<'_>,
 ) -> Outcome {
-    if !caller.observes(&error) {
+    if !caller.reports(&error) {
         let error = caller.refused_for(error);
         return Outcome::Refuse(refuse(error, caller.context, head, case));
     }
@@ -77,7 +77,7 @@ pub(crate) fn refuse_or_observe(
     if caller.repeats(&error) {
         return Outcome::Pass(None);
     }
-    case.observed(&error, head, &caller.context.audit);
+    case.reported(&error, head, &caller.context.audit);
     Outcome::Pass(Some(error))
 }
 

@@ -1,4 +1,4 @@
-//! Observe mode: which refusals are let pass, and how that is told.
+//! Report-only mode: which refusals are let pass, and where they are recorded.
 
 use http::Extensions;
 
@@ -6,22 +6,22 @@ use crate::error::reason;
 use crate::error::{AuthError, ConfigError};
 
 /// What would have been refused, in the extensions of the *response*, where a layer only
-/// [observes](crate::AuthLayer::dangerously_observe_only).
+/// [reports](crate::AuthLayer::dangerously_report_only).
 ///
 /// ```
 /// use http::Response;
-/// use tower_mcp_auth::Observed;
+/// use tower_mcp_auth::Reported;
 ///
 /// fn count<B>(response: &Response<B>) {
-///     for error in response.extensions().get::<Observed>().into_iter().flat_map(Observed::errors) {
+///     for error in response.extensions().get::<Reported>().into_iter().flat_map(Reported::errors) {
 ///         println!("would be refused: {}", error.reason());
 ///     }
 /// }
 /// ```
 #[derive(Clone, Debug)]
-pub struct Observed(Vec<AuthError>);
+pub struct Reported(Vec<AuthError>);
 
-impl Observed {
+impl Reported {
     /// The errors, the one of the outermost layer first. There is at least one.
     pub fn errors(&self) -> &[AuthError] {
         &self.0
@@ -38,12 +38,12 @@ impl Observed {
 
 /// The refusals a layer does not carry out.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Observe {
+pub(crate) enum ReportOnly {
     All,
     Only(Vec<Box<str>>),
 }
 
-impl Observe {
+impl ReportOnly {
     pub(crate) fn only<I>(reasons: I, own: &[&'static str]) -> Result<Self, ConfigError>
     where
         I: IntoIterator,
@@ -61,14 +61,14 @@ impl Observe {
             }
             if reason::standing(reason).is_none() && !own.contains(&reason) {
                 return refuse(format!(
-                    "{reason:?} is no reason a layer can observe; look for the right one in \
+                    "{reason:?} is no reason a layer can only report; look for the right one in \
                      `AuthError::reason` of refusals"
                 ));
             }
             list.push(reason.into());
         }
         if list.is_empty() {
-            return refuse("there is no reason to observe; name one".to_owned());
+            return refuse("there is no reason to report; name one".to_owned());
         }
         // In whatever order they are named, they say the same.
         list.sort_unstable();
@@ -76,7 +76,7 @@ impl Observe {
         Ok(Self::Only(list))
     }
 
-    pub(crate) const ONLY: &'static str = "dangerously_observe_only_for";
+    pub(crate) const ONLY: &'static str = "dangerously_report_only_for";
 
     /// Whether a request is let pass that is to be refused for this.
     pub(crate) fn lets_pass(&self, reason: &str) -> bool {

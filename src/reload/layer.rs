@@ -21,11 +21,11 @@ pub struct ReloadLayer<L> {
 impl<L> ReloadLayer<L> {
     /// Begins with this layer, as generation 1.
     pub fn new(layer: L) -> (Self, ReloadHandle<L>) {
-        Self::with_clock(layer, Clock::system())
+        Self::from_parts(layer, Clock::system())
     }
 
     /// The same, with a clock that [`ReloadStatus`](super::ReloadStatus) takes its times from.
-    pub fn with_clock(layer: L, clock: Clock) -> (Self, ReloadHandle<L>) {
+    pub fn from_parts(layer: L, clock: Clock) -> (Self, ReloadHandle<L>) {
         let handle = ReloadHandle::new(layer, clock);
         let layer = Self {
             shared: handle.shared(),

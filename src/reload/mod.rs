@@ -14,7 +14,7 @@
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let (old, new) = (ApiKey::generate("acme")?, ApiKey::generate("acme")?);
-//! let (layer, handle) = ReloadLayer::new(ApiKeyLayer::new([old.to_key()])?);
+//! let (layer, handle) = ReloadLayer::new(ApiKeyLayer::new([old.to_api_key()])?);
 //! let inner = service_fn(async |_| Ok::<_, std::convert::Infallible>(Response::new(String::new())));
 //! let service = layer.layer(inner);
 //!
@@ -25,7 +25,7 @@
 //! assert_eq!(ask(old.expose()).await, 200);
 //! assert_eq!(ask(new.expose()).await, 401);
 //!
-//! handle.try_reload(|| ApiKeyLayer::new([new.to_key()]))?;
+//! handle.try_reload(|| ApiKeyLayer::new([new.to_api_key()]))?;
 //! assert_eq!(ask(old.expose()).await, 401);
 //! assert_eq!(ask(new.expose()).await, 200);
 //!
@@ -79,12 +79,12 @@
 //! # }
 //! ```
 //!
-//! With a configuration it is `try_reload_async(config.warmed_up_stack())`.
+//! With a configuration it is `try_reload_async(config.stack_prewarmed())`.
 //!
 //! Clones of a layer share what it remembers. A part that did not change can be kept, and a
 //! clone of it put into the new stack: then nothing is fetched and nothing forgotten. Keys
 //! that a server makes for itself have to be kept, or be configured: with a new
-//! [`MacKey::random_per_process`](crate::mcp::MacKey::random_per_process) all sessions end.
+//! [`MacKey::ephemeral`](crate::mcp::MacKey::ephemeral) all sessions end.
 //!
 //! Counters begin anew as well: leave a
 //! [`FailedAttemptsLayer`](crate::failed_attempts::FailedAttemptsLayer) and other limits outside, so

@@ -1,20 +1,20 @@
 //! The scopes that layers further in ask for, to be announced.
 
 use super::ScopeHierarchy;
-use super::{Needs, Verdict};
+use super::{Requirement, Verdict};
 use crate::scope::Scopes;
 
 /// The scopes that a layer further in asks for, to be announced by the auth layer outside.
 ///
-/// Made from what asks: a [`ScopePolicy`](crate::mcp::ScopePolicy), a
+/// Made from what asks: a [`McpPolicy`](crate::mcp::McpPolicy), a
 /// [`RequireScopesLayer`](crate::scopes::RequireScopesLayer). See [`AuthLayer::announce`](crate::auth::AuthLayer::announce).
 ///
 /// ```
-/// use tower_mcp_auth::mcp::ScopePolicy;
+/// use tower_mcp_auth::mcp::McpPolicy;
 /// use tower_mcp_auth::scopes::AskedScopes;
 ///
-/// let policy = ScopePolicy::builder()
-///     .base("mcp:read")?
+/// let policy = McpPolicy::builder()
+///     .baseline("mcp:read")?
 ///     .tool("*", "mcp:write")?
 ///     .build()?;
 /// let asked = AskedScopes::from(&policy);
@@ -28,7 +28,7 @@ pub struct AskedScopes {
     /// Those of what stands in lists, which a client calls only where it is shown.
     pub(crate) listed: Scopes,
     /// What every request needs.
-    pub(crate) base: Needs,
+    pub(crate) baseline: Requirement,
     /// What the operation needs that needs least.
     pub(crate) least: Scopes,
     pub(crate) hierarchy: ScopeHierarchy,
@@ -51,12 +51,12 @@ impl AskedScopes {
 
     /// Whether a second announcement would say nothing new.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
-        (&self.all, &self.base, &self.least) == (&other.all, &other.base, &other.least)
+        (&self.all, &self.baseline, &self.least) == (&other.all, &other.baseline, &other.least)
     }
 
     /// What every request needs beside these scopes.
     pub(crate) fn lacking(&self, granted: &Scopes) -> Scopes {
-        match Needs::judge(std::iter::once(&self.base), granted, &self.hierarchy) {
+        match Requirement::judge(std::iter::once(&self.baseline), granted, &self.hierarchy) {
             Verdict::Lacking(needed) => needed,
             Verdict::Granted | Verdict::Denied => Scopes::none(),
         }

@@ -18,28 +18,28 @@ use crate::error::ConfigError;
 use crate::scope::ConfiguredError;
 use crate::scope::Scopes;
 
-/// The scopes something needs: all of some, one of others, or more than anybody can have.
+/// A scope requirement: all of a set, any of a set, both, or deny.
 ///
 /// Lists of scopes convert into it, all of them needed: `["mcp:read", "mcp:write"]`,
 /// `"mcp:read mcp:write"`, a [`Scopes`].
 ///
 /// ```
-/// use tower_mcp_auth::scopes::Needs;
+/// use tower_mcp_auth::scopes::Requirement;
 ///
-/// let both = Needs::all(["mcp:read", "mcp:write"])?;
-/// let either = Needs::any(["mcp:admin", "billing:write"])?;
+/// let both = Requirement::all(["mcp:read", "mcp:write"])?;
+/// let either = Requirement::any(["mcp:admin", "billing:write"])?;
 /// let all_in_all = both.and(&either);
 /// # let _ = all_in_all;
 /// # Ok::<(), tower_mcp_auth::ConfigError>(())
 /// ```
 ///
 /// An empty text is an error: where no scope is needed, say so with
-/// [`nothing`](Self::nothing).
+/// [`none`](Self::none).
 ///
 /// As a serde value it is a string or a list (all of them), a map with `all`, `any` or both,
-/// `{"nothing": true}` or an empty list, or `{"deny": true}`.
+/// `{"none": true}` or an empty list, or `{"deny": true}`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Needs {
+pub struct Requirement {
     all: Scopes,
     /// One scope of each.
     any: Vec<Scopes>,
@@ -56,14 +56,14 @@ pub(crate) enum Verdict {
     Denied,
 }
 
-impl Needs {
+impl Requirement {
     /// No scope at all: whoever gets this far may.
-    pub fn nothing() -> Self {
+    pub fn none() -> Self {
         Self::default()
     }
 
     /// More than anybody has: always refused, with a 403 that asks for no scope.
-    pub fn nobody() -> Self {
+    pub fn deny() -> Self {
         Self {
             denied: true,
             ..Self::default()
@@ -96,7 +96,7 @@ impl Needs {
         if names.is_empty() {
             return Err(ConfigError::new(
                 "scopes",
-                "one scope of none can never be had: name some, or say `Needs::nobody()`",
+                "an empty any-of set can never be satisfied; list a scope, or use `Requirement::deny()`",
             ));
         }
         Ok(Self {
@@ -119,7 +119,7 @@ impl Needs {
     }
 
     /// Whether it is met by no scope at all.
-    pub fn is_nothing(&self) -> bool {
+    pub fn is_none(&self) -> bool {
         !self.denied && self.all.is_empty() && self.any.is_empty()
     }
 
@@ -134,7 +134,7 @@ impl Needs {
     }
 
     /// The scopes that a caller without any is asked for.
-    pub(crate) fn asked_of_nobody(&self, hierarchy: &ScopeHierarchy) -> Scopes {
+    pub(crate) fn asked_of_anonymous(&self, hierarchy: &ScopeHierarchy) -> Scopes {
         match Self::judge(std::iter::once(self), &Scopes::none(), hierarchy) {
             Verdict::Lacking(needed) => needed,
             Verdict::Granted | Verdict::Denied => Scopes::none(),
@@ -179,17 +179,17 @@ impl Needs {
 
 fn bad_scope(error: ConfiguredError) -> ConfigError {
     let why = match error {
-        ConfiguredError::Empty => format!("{error}; {NOTHING}"),
+        ConfiguredError::Empty => format!("{error}; {EMPTY}"),
         _ => error.to_string(),
     };
     ConfigError::new("scopes", why)
 }
 
 /// An empty text is what a variable that is not set leaves behind.
-const NOTHING: &str = "where none is needed, say `Needs::nothing()`, or `{\"nothing\": true}` in a \
+const EMPTY: &str = "where none is needed, say `Requirement::none()`, or `{\"none\": true}` in a \
                        configuration";
 
-impl From<Scopes> for Needs {
+impl From<Scopes> for Requirement {
     fn from(all: Scopes) -> Self {
         Self {
             all,
@@ -198,7 +198,7 @@ impl From<Scopes> for Needs {
     }
 }
 
-impl TryFrom<&str> for Needs {
+impl TryFrom<&str> for Requirement {
     type Error = ConfigError;
 
     fn try_from(joined: &str) -> Result<Self, ConfigError> {
@@ -206,7 +206,7 @@ impl TryFrom<&str> for Needs {
     }
 }
 
-impl<const N: usize> TryFrom<[&str; N]> for Needs {
+impl<const N: usize> TryFrom<[&str; N]> for Requirement {
     type Error = ConfigError;
 
     fn try_from(names: [&str; N]) -> Result<Self, ConfigError> {
@@ -214,7 +214,7 @@ impl<const N: usize> TryFrom<[&str; N]> for Needs {
     }
 }
 
-impl TryFrom<&[&str]> for Needs {
+impl TryFrom<&[&str]> for Requirement {
     type Error = ConfigError;
 
     fn try_from(names: &[&str]) -> Result<Self, ConfigError> {
@@ -222,7 +222,7 @@ impl TryFrom<&[&str]> for Needs {
     }
 }
 
-impl TryFrom<Vec<String>> for Needs {
+impl TryFrom<Vec<String>> for Requirement {
     type Error = ConfigError;
 
     fn try_from(names: Vec<String>) -> Result<Self, ConfigError> {
@@ -230,7 +230,7 @@ impl TryFrom<Vec<String>> for Needs {
     }
 }
 
-impl<'de> Deserialize<'de> for Needs {
+impl<'de> Deserialize<'de> for Requirement {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
         #[serde(untagged)]
@@ -247,7 +247,7 @@ impl<'de> Deserialize<'de> for Needs {
             #[serde(default, deserialize_with = "given")]
             any: Option<Vec<String>>,
             #[serde(default)]
-            nothing: Flag,
+            none: Flag,
             #[serde(default)]
             deny: Flag,
         }
@@ -285,25 +285,25 @@ impl<'de> Deserialize<'de> for Needs {
             Ok(Value::Map(Map {
                 all,
                 any,
-                nothing,
+                none,
                 deny,
             })) => {
-                let (nothing, deny) = (nothing.is_set(), deny.is_set());
+                let (none, deny) = (none.is_set(), deny.is_set());
                 let names_scopes = all.is_some() || any.is_some();
-                if nothing && (deny || names_scopes) {
+                if none && (deny || names_scopes) {
                     return Err(D::Error::custom(
-                        "`nothing` needs no scope, so `all`, `any` and `deny` contradict it",
+                        "`none` needs no scope, so `all`, `any` and `deny` contradict it",
                     ));
                 }
                 if deny && names_scopes {
                     return Err(D::Error::custom(
-                        "`deny` lets nobody through, so `all` and `any` beside it mean nothing",
+                        "`deny` refuses every caller, so `all` and `any` beside it have no effect",
                     ));
                 }
                 // What was to be filled in must not open an operation to everybody.
-                if !deny && !nothing && !names_scopes {
+                if !deny && !none && !names_scopes {
                     return Err(D::Error::custom(
-                        "a map gives `all`, `any`, or one of `nothing` and `deny` as true",
+                        "a map gives `all`, `any`, or one of `none` and `deny` as true",
                     ));
                 }
                 let all = all.unwrap_or_default();
@@ -315,7 +315,7 @@ impl<'de> Deserialize<'de> for Needs {
                 Ok(needs)
             }
             Err(_) => Err(D::Error::custom(
-                "scopes are a string, a list, or a map with `all`, `any`, `nothing` or `deny`",
+                "scopes are a string, a list, or a map with `all`, `any`, `none` or `deny`",
             )),
         };
         read()

@@ -11,7 +11,7 @@ use pin_project_lite::pin_project;
 use crate::auth::ResponseBody;
 use crate::error::AuthError;
 use crate::refusal::Answer;
-use crate::refusal::Observed;
+use crate::refusal::Reported;
 
 pin_project! {
     /// The future of a [`RequireScopes`](super::RequireScopes).
@@ -27,16 +27,16 @@ pin_project! {
         Inner {
             #[pin]
             future: F,
-            observed: Option<AuthError>,
+            reported: Option<AuthError>,
         },
         Respond { answer: Answer<ReqBody> },
     }
 }
 
 impl<ReqBody, F> ResponseFuture<ReqBody, F> {
-    pub(super) fn inner(future: F, observed: Option<AuthError>) -> Self {
+    pub(super) fn inner(future: F, reported: Option<AuthError>) -> Self {
         Self {
-            kind: Kind::Inner { future, observed },
+            kind: Kind::Inner { future, reported },
         }
     }
 
@@ -56,10 +56,10 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         Poll::Ready(match self.project().kind.project() {
-            KindProj::Inner { future, observed } => {
+            KindProj::Inner { future, reported } => {
                 let mut response = ready!(future.poll(cx))?;
-                if let Some(error) = observed.take() {
-                    Observed::tell(response.extensions_mut(), error);
+                if let Some(error) = reported.take() {
+                    Reported::tell(response.extensions_mut(), error);
                 }
                 Ok(response.map(ResponseBody::inner))
             }

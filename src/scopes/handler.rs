@@ -9,9 +9,9 @@ use http::Response;
 use crate::error::AuthError;
 use crate::principal::Principal;
 use crate::refusal::{self, Form, RefusalContext};
-use crate::requirement::{Needs, ScopeHierarchy, Verdict, shortfall};
+use crate::requirement::{Requirement, ScopeHierarchy, Verdict, shortfall};
 use crate::scope::Scopes;
-use crate::telemetry::{Case, Operation, Stage};
+use crate::telemetry::{Case, RecordedOperation, Stage};
 
 impl Principal {
     /// Goes on only if this scope was granted; several, separated by spaces, are all needed.
@@ -44,14 +44,14 @@ impl ScopeHierarchy {
     /// A scope was not granted, or is none that RFC 6749 allows.
     pub fn require(&self, principal: &Principal, scope: &str) -> Result<(), InsufficientScope> {
         let context = RefusalContext::of(principal);
-        let case = Case::new(Stage::Handler, Some(principal)).on(Operation::Scope(scope));
+        let case = Case::new(Stage::Handler, Some(principal)).on(RecordedOperation::Scope(scope));
         let needs: Result<Scopes, _> = scope.parse();
         // What nobody can be granted is refused, and named in no challenge.
         let lacking = match needs {
             Ok(scopes) if scopes.is_empty() => Scopes::default(),
             Ok(scopes) => {
-                let needs = Needs::from(scopes);
-                match Needs::judge(std::iter::once(&needs), principal.scopes(), self) {
+                let needs = Requirement::from(scopes);
+                match Requirement::judge(std::iter::once(&needs), principal.scopes(), self) {
                     Verdict::Granted => {
                         case.granted_in_handler(&context.audit);
                         return Ok(());
@@ -67,8 +67,8 @@ impl ScopeHierarchy {
             false => shortfall(&lacking, principal),
         };
         let error = AuthError::insufficient_scope(lacking).with_detail(detail);
-        if context.observes(error.reason()) {
-            case.observed_in_handler(&error, &context.audit);
+        if context.reports(error.reason()) {
+            case.reported_in_handler(&error, &context.audit);
             return Ok(());
         }
         case.refused_in_handler(&error, &context.audit);
@@ -128,11 +128,11 @@ mod axum {
     use axum_core::response::{IntoResponse, Response};
     use http::request::Parts;
 
-    use super::{InsufficientScope, Needs, Principal, ScopeHierarchy, fmt};
+    use super::{InsufficientScope, Principal, Requirement, ScopeHierarchy, fmt};
     use crate::auth::PrincipalRejection;
     use crate::credential::RequestHead;
     use crate::refusal::Caller;
-    use crate::refusal::{Outcome, refuse, refuse_or_observe};
+    use crate::refusal::{Outcome, refuse, refuse_or_report};
     use crate::scopes::service::refused;
     use crate::telemetry::{Case, Stage};
 
@@ -142,7 +142,7 @@ mod axum {
         }
     }
 
-    /// The scopes a handler needs, for [`Granted`].
+    /// The scopes a handler needs, for [`ScopedPrincipal`].
     pub trait RequiredScopes: 'static {
         /// All of these.
         const SCOPES: &'static [&'static str];
@@ -159,30 +159,30 @@ mod axum {
     /// Without any scope in `R` everybody is refused.
     ///
     /// ```
-    /// use tower_mcp_auth::scopes::{Granted, RequiredScopes};
+    /// use tower_mcp_auth::scopes::{ScopedPrincipal, RequiredScopes};
     ///
     /// struct Write;
     /// impl RequiredScopes for Write {
     ///     const SCOPES: &'static [&'static str] = &["mcp:write"];
     /// }
     ///
-    /// async fn handler(writer: Granted<Write>) -> String {
+    /// async fn handler(writer: ScopedPrincipal<Write>) -> String {
     ///     format!("{} may write", writer.id())
     /// }
     /// ```
-    pub struct Granted<R> {
+    pub struct ScopedPrincipal<R> {
         principal: Principal,
         required: PhantomData<fn() -> R>,
     }
 
-    impl<R> Granted<R> {
+    impl<R> ScopedPrincipal<R> {
         /// The principal, taken out.
         pub fn into_principal(self) -> Principal {
             self.principal
         }
     }
 
-    impl<R> Deref for Granted<R> {
+    impl<R> Deref for ScopedPrincipal<R> {
         type Target = Principal;
 
         fn deref(&self) -> &Principal {
@@ -190,32 +190,35 @@ mod axum {
         }
     }
 
-    impl<R> fmt::Debug for Granted<R> {
+    impl<R> fmt::Debug for ScopedPrincipal<R> {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.debug_tuple("Granted").field(&self.principal).finish()
+            f.debug_tuple("ScopedPrincipal")
+                .field(&self.principal)
+                .finish()
         }
     }
 
-    impl<R: RequiredScopes, S: Sync> FromRequestParts<S> for Granted<R> {
+    impl<R: RequiredScopes, S: Sync> FromRequestParts<S> for ScopedPrincipal<R> {
         type Rejection = PrincipalRejection;
 
         async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, PrincipalRejection> {
             let caller = Caller::of(&parts.extensions)
-                .ok_or_else(|| PrincipalRejection::no_auth_layer("Granted"))?;
+                .ok_or_else(|| PrincipalRejection::no_auth_layer("ScopedPrincipal"))?;
             // Scopes that no client can have are met by nobody.
-            let needs = Needs::all(R::SCOPES)
+            let needs = Requirement::all(R::SCOPES)
                 .ok()
-                .filter(|needs| !needs.is_nothing())
-                .unwrap_or_else(Needs::nobody);
-            let verdict = Needs::judge(std::iter::once(&needs), caller.scopes(), &R::hierarchy());
+                .filter(|needs| !needs.is_none())
+                .unwrap_or_else(Requirement::deny);
+            let verdict =
+                Requirement::judge(std::iter::once(&needs), caller.scopes(), &R::hierarchy());
             let head = RequestHead::from(&*parts);
             let refusal = refused(verdict, caller, None);
             let case = Case::new(Stage::Handler, caller.known()).by(R::SCOPES);
             let Some(principal) = caller.principal else {
-                let nobody = caller.observed.cloned().or(refusal);
+                let nobody = caller.reported.cloned().or(refusal);
                 let error = nobody.unwrap_or_else(|| {
                     crate::AuthError::missing().with_detail(
-                        "the handler takes a `Granted`, and the request was let through without a \
+                        "the handler takes a `ScopedPrincipal`, and the request was let through without a \
                          credential",
                     )
                 });
@@ -225,7 +228,7 @@ mod axum {
             match refusal {
                 None => case.accepted(head, &caller.context.audit),
                 Some(error) => {
-                    let outcome = refuse_or_observe(error, caller, head, case);
+                    let outcome = refuse_or_report(error, caller, head, case);
                     if let Outcome::Refuse(response) = outcome {
                         return Err(PrincipalRejection::new(response));
                     }
@@ -240,4 +243,4 @@ mod axum {
 }
 
 #[cfg(feature = "axum")]
-pub use self::axum::{Granted, RequiredScopes};
+pub use self::axum::{RequiredScopes, ScopedPrincipal};

@@ -6,7 +6,7 @@ use tower_layer::Layer;
 
 use super::{IncludeGranted, RequireScopes};
 use crate::error::ConfigError;
-use crate::requirement::{AskedScopes, Needs, ScopeHierarchy};
+use crate::requirement::{AskedScopes, Requirement, ScopeHierarchy};
 
 /// A layer that lets through only requests whose principal has these scopes.
 ///
@@ -19,24 +19,24 @@ pub struct RequireScopesLayer {
 
 #[derive(Clone, Debug)]
 pub(super) struct Rule {
-    pub(super) needs: Needs,
+    pub(super) needs: Requirement,
     pub(super) hierarchy: ScopeHierarchy,
     pub(super) include_granted: IncludeGranted,
 }
 
 impl RequireScopesLayer {
-    /// Needs these scopes: `["mcp:read"]`, `"mcp:read mcp:write"`, or a [`Needs`] for one of
+    /// Requirement these scopes: `["mcp:read"]`, `"mcp:read mcp:write"`, or a [`Requirement`] for one of
     /// several.
     ///
     /// # Errors
     /// A scope is not allowed by RFC 6749, or there is none.
     pub fn new<N>(needs: N) -> Result<Self, ConfigError>
     where
-        N: TryInto<Needs>,
+        N: TryInto<Requirement>,
         N::Error: Into<ConfigError>,
     {
         let needs = needs.try_into().map_err(Into::into)?;
-        if needs.is_nothing() {
+        if needs.is_none() {
             return Err(ConfigError::new(
                 "scopes",
                 "there is none to require: name some, or leave the layer out",
@@ -84,7 +84,7 @@ impl From<&RequireScopesLayer> for AskedScopes {
         } = &*layer.rule;
         Self {
             all: needs.scopes(),
-            base: needs.clone(),
+            baseline: needs.clone(),
             hierarchy: hierarchy.clone(),
             ..Self::default()
         }

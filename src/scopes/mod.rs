@@ -59,12 +59,12 @@ pub use self::future::ResponseFuture;
 pub use self::handler::InsufficientScope;
 #[cfg(feature = "axum")]
 #[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
-pub use self::handler::{Granted, RequiredScopes};
+pub use self::handler::{RequiredScopes, ScopedPrincipal};
 pub use self::include_granted::IncludeGranted;
 pub(crate) use self::include_granted::{PROTOCOL_VERSION, is_recent};
 pub use self::layer::RequireScopesLayer;
 pub use self::service::RequireScopes;
 pub(crate) use self::service::refused;
 
-pub use crate::requirement::{AskedScopes, Needs, ScopeHierarchy};
+pub use crate::requirement::{AskedScopes, Requirement, ScopeHierarchy};
 pub use crate::scope::{ScopeError, Scopes};

@@ -13,8 +13,8 @@ use crate::auth::ResponseBody;
 use crate::credential::RequestHead;
 use crate::error::AuthError;
 use crate::gate::readiness;
-use crate::refusal::{self, Answer, Caller, Outcome, refuse_or_observe};
-use crate::requirement::{Needs, ScopeHierarchy, Verdict, shortfall};
+use crate::refusal::{self, Answer, Caller, Outcome, refuse_or_report};
+use crate::requirement::{Requirement, ScopeHierarchy, Verdict, shortfall};
 use crate::scope::Scopes;
 use crate::telemetry::{self, Case, Stage};
 
@@ -32,7 +32,7 @@ impl Rule {
             return Outcome::Refuse(refusal::no_auth_layer());
         };
         let needs = std::iter::once(&self.needs);
-        let verdict = Needs::judge(needs, caller.scopes(), &self.hierarchy);
+        let verdict = Requirement::judge(needs, caller.scopes(), &self.hierarchy);
         let case = Case::new(Stage::Scopes, caller.known()).by(self);
         let include = self.include_granted.applies_to(head.headers());
         match refused(verdict, caller, include.then_some(&self.hierarchy)) {
@@ -40,7 +40,7 @@ impl Rule {
                 case.accepted(head, &caller.context.audit);
                 Outcome::Pass(None)
             }
-            Some(error) => refuse_or_observe(error, caller, head, case),
+            Some(error) => refuse_or_report(error, caller, head, case),
         }
     }
 }
@@ -57,7 +57,7 @@ pub(crate) fn refused(
         (Verdict::Granted, _) => None,
         // Who brought a bad credential that was let pass need not be asked for one: to them
         // the operation is as closed as to those with a good one.
-        (Verdict::Denied, None) if caller.observed.is_none() => {
+        (Verdict::Denied, None) if caller.reported.is_none() => {
             Some(AuthError::missing().with_detail(
                 "the request was let through without a credential, and the operation is open to \
                  nobody without one",
@@ -131,7 +131,7 @@ where
                 }
                 ResponseFuture::respond(answer)
             }
-            Outcome::Pass(observed) => ResponseFuture::inner(self.inner.call(request), observed),
+            Outcome::Pass(reported) => ResponseFuture::inner(self.inner.call(request), reported),
         }
     }
 }

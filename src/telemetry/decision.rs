@@ -1,7 +1,7 @@
 //! Deciding about a request, and telling all who listen.
 
 use super::audit::Audit;
-use super::record::{DecisionRecord, Operation, Outcome, Stage};
+use super::record::{DecisionRecord, Outcome, RecordedOperation, Stage};
 use super::{events, meter};
 use crate::credential::RequestHead;
 use crate::error::{AuthError, AuthErrorKind};
@@ -14,7 +14,7 @@ pub(crate) struct Case<'a> {
     /// Which one of this stage, where there can be several.
     by: usize,
     principal: Option<&'a Principal>,
-    operation: Operation<'a>,
+    operation: RecordedOperation<'a>,
 }
 
 impl<'a> Case<'a> {
@@ -23,7 +23,7 @@ impl<'a> Case<'a> {
             stage,
             by: 0,
             principal,
-            operation: Operation::Http,
+            operation: RecordedOperation::Http,
         }
     }
 
@@ -39,7 +39,7 @@ impl<'a> Case<'a> {
         self
     }
 
-    pub(crate) fn on(mut self, operation: Operation<'a>) -> Self {
+    pub(crate) fn on(mut self, operation: RecordedOperation<'a>) -> Self {
         self.operation = operation;
         self
     }
@@ -71,12 +71,12 @@ impl<'a> Case<'a> {
         self.decided(Outcome::Refused, Some(head), Some(error), audit);
     }
 
-    pub(crate) fn observed(self, error: &'a AuthError, head: RequestHead<'a>, audit: &Audit) {
-        self.decided(Outcome::Observed, Some(head), Some(error), audit);
+    pub(crate) fn reported(self, error: &'a AuthError, head: RequestHead<'a>, audit: &Audit) {
+        self.decided(Outcome::Reported, Some(head), Some(error), audit);
     }
 
-    pub(crate) fn observed_in_handler(self, error: &'a AuthError, audit: &Audit) {
-        self.decided(Outcome::Observed, None, Some(error), audit);
+    pub(crate) fn reported_in_handler(self, error: &'a AuthError, audit: &Audit) {
+        self.decided(Outcome::Reported, None, Some(error), audit);
     }
 
     /// What a handler asked for was granted.
@@ -117,7 +117,7 @@ impl<'a> Case<'a> {
         let mut record = self.record(outcome, head, error);
         match error {
             // Who is let pass is not asked for more.
-            _ if outcome == Outcome::Observed => {}
+            _ if outcome == Outcome::Reported => {}
             Some(error) if error.kind() == AuthErrorKind::InsufficientScope => {
                 record.step_up = record
                     .matter()

@@ -6,7 +6,7 @@ use tracing::level_filters::LevelFilter;
 use tracing::{Span, debug, info, trace, warn};
 
 use super::meter;
-use super::record::{DecisionRecord, Operation, Outcome};
+use super::record::{DecisionRecord, Outcome, RecordedOperation};
 use crate::error::{AuthError, AuthErrorKind, ConfigError};
 use crate::principal::{Principal, PrincipalId};
 use crate::scope::Scopes;
@@ -62,11 +62,11 @@ pub(super) fn decided(record: &DecisionRecord<'_>) {
         };
     }
     match error.kind() {
-        // Strangers can cause it, but it is what a layer that observes is there for.
-        _ if record.outcome == Outcome::Observed => {
-            refused!(info, "request let pass, only observed");
+        // Strangers can cause it, but it is what report-only mode is there for.
+        _ if record.outcome == Outcome::Reported => {
+            refused!(info, "request let pass, only reported");
         }
-        AuthErrorKind::Unavailable if !error.is_reported() => refused!(warn, "request refused"),
+        AuthErrorKind::Unavailable if !error.is_logged() => refused!(warn, "request refused"),
         _ => refused!(debug, "request refused"),
     }
 }
@@ -91,9 +91,9 @@ fn method(method: &Method) -> &str {
     method.get(..TRACED_CHARS).unwrap_or(method)
 }
 
-fn operation<'a>(record: &DecisionRecord<'a>) -> Option<DisplayValue<Operation<'a>>> {
+fn operation<'a>(record: &DecisionRecord<'a>) -> Option<DisplayValue<RecordedOperation<'a>>> {
     match record.operation {
-        Operation::Http => None,
+        RecordedOperation::Http => None,
         operation => Some(display(operation)),
     }
 }

@@ -4,7 +4,7 @@
 //!
 //! Every decision is one event of [`tracing`] with the target `tower_mcp_auth`: `trace` where a
 //! request goes on, `debug` where it is refused for a reason that strangers can cause at will,
-//! `warn` where the trouble is ours, `info` where a layer that only observes let it pass. No
+//! `warn` where the trouble is ours, `info` where a layer that only reports let it pass. No
 //! credential and no path is ever a field, and of claims only those that make the id of a
 //! principal, and what a refusal was for. What a peer chose is escaped and cut to 128 characters.
 //!
@@ -13,15 +13,15 @@
 //!
 //! | field | on | value |
 //! |---|---|---|
-//! | `outcome` | all | `accepted`, `anonymous` (let through without a credential), `refused`, or `observed` (let through by a layer that only observes) |
+//! | `outcome` | all | `accepted`, `anonymous` (let through without a credential), `refused`, or `reported` (let through by a layer that only reports) |
 //! | `layer` | all | what decided: `auth`, `scopes`, `mcp_scopes`, `session`, `origin`, `attempts`, or `handler` |
 //! | `provider` | all | `api_key`, `jwt`, `oauth`, [what yours says](crate::auth::Authenticate::provider_name), or `none` |
 //! | `principal` | where one is known | [`Principal::id`](crate::Principal::id), whole |
 //! | `method` | all but `Principal::require` | the method of HTTP |
 //! | `operation` | `mcp_scopes`, `handler` | `tools/call "add"`, say; of a resource the method alone, for a URI may hold secrets |
-//! | `reason` | refused, observed | [`AuthError::reason`](crate::AuthError::reason) |
-//! | `status` | refused, observed | [`AuthError::status`](crate::AuthError::status) |
-//! | `detail` | refused, observed | [`AuthError::detail`](crate::AuthError::detail), or empty |
+//! | `reason` | refused, reported | [`AuthError::reason`](crate::AuthError::reason) |
+//! | `status` | refused, reported | [`AuthError::status`](crate::AuthError::status) |
+//! | `detail` | refused, reported | [`AuthError::detail`](crate::AuthError::detail), or empty |
 //! | `needed` | refused for scopes | the scopes asked for |
 //! | `step_up` | see below | an id of 16 hexadecimal digits |
 //!
@@ -146,6 +146,6 @@ pub(crate) use self::meter::store;
 #[cfg(feature = "oauth")]
 pub(crate) use self::meter::{CallEnd, IntrospectionMeter, KeysMeter, token_cache};
 pub use self::record::{DecisionRecord, Outcome};
-pub(crate) use self::record::{Operation, Stage};
+pub(crate) use self::record::{RecordedOperation, Stage};
 pub use self::step_up::StepUpId;
 pub(crate) use self::told::Told;

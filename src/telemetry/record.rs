@@ -22,18 +22,18 @@ pub enum Outcome {
     /// It was answered with a refusal.
     Refused,
     /// It goes on, and would have been refused, did the layer not
-    /// [only observe](crate::AuthLayer::dangerously_observe_only).
-    Observed,
+    /// [only report](crate::AuthLayer::dangerously_report_only).
+    Reported,
 }
 
 impl Outcome {
-    /// As in events and metrics: `accepted`, `anonymous`, `refused`, `observed`.
+    /// As in events and metrics: `accepted`, `anonymous`, `refused`, `reported`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Accepted => "accepted",
             Self::Anonymous => "anonymous",
             Self::Refused => "refused",
-            Self::Observed => "observed",
+            Self::Reported => "reported",
         }
     }
 }
@@ -66,7 +66,7 @@ impl Stage {
 
 /// What a request asks for, as far as the layer that judges it knows.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Operation<'a> {
+pub(crate) enum RecordedOperation<'a> {
     Http,
     Mcp {
         method: &'a str,
@@ -80,7 +80,7 @@ pub(crate) enum Operation<'a> {
     Scope(&'a str),
 }
 
-impl fmt::Display for Operation<'_> {
+impl fmt::Display for RecordedOperation<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             Self::Http => Ok(()),
@@ -134,7 +134,7 @@ pub struct DecisionRecord<'a> {
     pub(super) principal: Option<&'a Principal>,
     pub(super) error: Option<&'a AuthError>,
     pub(super) head: Option<RequestHead<'a>>,
-    pub(super) operation: Operation<'a>,
+    pub(super) operation: RecordedOperation<'a>,
     pub(super) step_up: Option<StepUpId>,
     pub(super) by: usize,
 }
@@ -160,7 +160,7 @@ impl<'a> DecisionRecord<'a> {
     }
 
     /// The principal: of an accepted request, and of one that a layer further in refused. To
-    /// layers further in also whoever a credential was issued to that was only observed to have
+    /// layers further in also whoever a credential was issued to that was only reported to have
     /// expired.
     pub fn principal(&self) -> Option<&'a Principal> {
         self.principal
@@ -192,7 +192,7 @@ impl<'a> DecisionRecord<'a> {
     /// The operation of MCP, or the scope a handler asked for, escaped and cut.
     pub fn operation(&self) -> Option<String> {
         match self.operation {
-            Operation::Http => None,
+            RecordedOperation::Http => None,
             operation => Some(operation.to_string()),
         }
     }
@@ -233,7 +233,7 @@ pub(super) struct Matter<'a> {
     by: usize,
     pub(super) principal: &'a PrincipalId,
     head: Option<RequestHead<'a>>,
-    operation: Operation<'a>,
+    operation: RecordedOperation<'a>,
 }
 
 impl Hash for Matter<'_> {
@@ -241,17 +241,17 @@ impl Hash for Matter<'_> {
         (self.stage, self.by).hash(state);
         self.principal.hash(state);
         match self.operation {
-            Operation::Http => self
+            RecordedOperation::Http => self
                 .head
                 .map(|head| (head.method(), head.uri().path()))
                 .hash(state),
-            Operation::Mcp {
+            RecordedOperation::Mcp {
                 method,
                 target,
                 messages,
                 ..
             } => (method, target, messages).hash(state),
-            Operation::Scope(scope) => scope.hash(state),
+            RecordedOperation::Scope(scope) => scope.hash(state),
         }
     }
 }

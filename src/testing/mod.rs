@@ -31,7 +31,7 @@
 //!
 //! // A lie for every check of yours to find.
 //! let expired = issuer.token().audience("https://mcp.example.com/mcp").expired().sign();
-//! let forged = issuer.token().signed_by_a_stranger().sign();
+//! let forged = issuer.token().with_wrong_key().sign();
 //! assert_ne!(expired, forged);
 //!
 //! // Keys come and go.

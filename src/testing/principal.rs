@@ -49,7 +49,7 @@ pub fn insert_anonymous(extensions: &mut Extensions) {
     extensions.remove::<Principal>();
     extensions.insert(NoPrincipal {
         context: context(),
-        observed: None,
+        reported: None,
         proven: None,
     });
 }

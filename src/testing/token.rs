@@ -27,7 +27,7 @@ use crate::jose::Algorithm;
 /// # let issuer = Issuer::builder().algorithms([tower_mcp_auth::jose::Algorithm::ES256]).start().await?;
 /// let good = issuer.token().audience("https://mcp.example.com/mcp").scope("mcp:read").sign();
 /// let late = issuer.token().audience("https://mcp.example.com/mcp").expired().sign();
-/// let forged = issuer.token().signed_by_a_stranger().sign();
+/// let forged = issuer.token().with_wrong_key().sign();
 /// let nonsense = issuer.token().claim("exp", "tomorrow").header("crit", ["b64"].as_slice()).sign();
 /// # Ok(())
 /// # }
@@ -176,7 +176,7 @@ impl TokenBuilder {
     }
 
     /// Signs with a key the issuer never published; `kid` still names the issuer's.
-    pub fn signed_by_a_stranger(mut self) -> Self {
+    pub fn with_wrong_key(mut self) -> Self {
         self.signer = Signer::Stranger;
         self
     }

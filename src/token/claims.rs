@@ -12,7 +12,7 @@ use crate::scope::Scopes;
 /// The claims this crate judges, borrowed from the payload. A claim of the wrong type was
 /// refused, so `None` means absent, or `null`, which servers write for what they have not.
 #[derive(Debug, Default)]
-pub(crate) struct Claims<'p> {
+pub(crate) struct ClaimReader<'p> {
     pub(crate) iss: Option<Cow<'p, str>>,
     pub(crate) sub: Option<Cow<'p, str>>,
     pub(crate) aud: Audiences<'p>,
@@ -124,7 +124,7 @@ impl Default for ScopeClaim {
     }
 }
 
-impl<'p> Claims<'p> {
+impl<'p> ClaimReader<'p> {
     /// Reads them to where they are judged, where there must be none yet: there are many, and
     /// moving them takes time.
     pub(crate) fn read(&mut self, payload: &'p str, scope: &ScopeClaim) -> Result<(), AuthError> {

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::claims::Claims;
+use super::claims::ClaimReader;
 use super::profile::{Mark, TokenProfile, check_scopes};
 use crate::error::AuthError;
 use crate::jose::Header;
@@ -13,7 +13,7 @@ use crate::scope::Scopes;
 
 /// A token whose issue was proven, and what else decides on it.
 pub(crate) struct Proven<'t> {
-    pub(crate) claims: &'t Claims<'t>,
+    pub(crate) claims: &'t ClaimReader<'t>,
     /// What the claims were read from.
     pub(crate) json: &'t str,
     pub(crate) token: &'t [u8],
@@ -85,7 +85,7 @@ impl TokenProfile {
     }
 
     /// All that times say against a token, each by itself.
-    pub(crate) fn time_faults(&self, claims: &Claims<'_>, now: Duration) -> Vec<AuthError> {
+    pub(crate) fn time_faults(&self, claims: &ClaimReader<'_>, now: Duration) -> Vec<AuthError> {
         const NEVER: Duration = Duration::MAX;
         let exp = claims.exp.unwrap_or(NEVER);
         [

@@ -14,7 +14,7 @@ mod quirks;
 pub(crate) mod required;
 pub(crate) mod well_known;
 
-pub(crate) use self::claims::{Claims, ScopeClaim};
+pub(crate) use self::claims::{ClaimReader, ScopeClaim};
 pub(crate) use self::faults::Proven;
 #[cfg(feature = "oauth")]
 pub(crate) use self::kinds::is_other as is_other_kind;

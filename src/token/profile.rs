@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::claims::{Claims, ScopeClaim};
+use super::claims::{ClaimReader, ScopeClaim};
 use super::quirks::{Clients, Quirks};
 use crate::error::{AuthError, ConfigError};
 use crate::jose::Algorithm;
@@ -119,7 +119,7 @@ impl TokenProfile {
     pub(crate) fn check_claims(
         &self,
         header: &Header<'_>,
-        claims: &Claims<'_>,
+        claims: &ClaimReader<'_>,
         now: Duration,
     ) -> Result<Duration, AuthError> {
         self.check_issuer(claims)?;
@@ -133,7 +133,7 @@ impl TokenProfile {
     pub(crate) fn check_what_is_there(
         &self,
         header: &Header<'_>,
-        claims: &Claims<'_>,
+        claims: &ClaimReader<'_>,
         now: Duration,
     ) -> Result<Duration, AuthError> {
         if Mark::of(header) != Mark::AtJwt {
@@ -143,21 +143,21 @@ impl TokenProfile {
         self.check_life(claims, now)
     }
 
-    fn check_life(&self, claims: &Claims<'_>, now: Duration) -> Result<Duration, AuthError> {
+    fn check_life(&self, claims: &ClaimReader<'_>, now: Duration) -> Result<Duration, AuthError> {
         let exp = Self::exp(claims)?;
         self.check_times(exp, claims.nbf, claims.iat, now)?;
         Ok(exp)
     }
 
     /// Whether it is from the one issuer, where there is one.
-    pub(crate) fn check_issuer(&self, claims: &Claims<'_>) -> Result<(), AuthError> {
+    pub(crate) fn check_issuer(&self, claims: &ClaimReader<'_>) -> Result<(), AuthError> {
         match &self.issuer {
             Some(expected) => check_issuer(expected, claims.iss.as_deref()),
             None => Ok(()),
         }
     }
 
-    pub(crate) fn exp(claims: &Claims<'_>) -> Result<Duration, AuthError> {
+    pub(crate) fn exp(claims: &ClaimReader<'_>) -> Result<Duration, AuthError> {
         claims
             .exp
             .ok_or_else(|| AuthError::invalid("missing_exp").with_detail("the token never expires"))
@@ -165,7 +165,11 @@ impl TokenProfile {
 
     /// Judges what the claims say of the token, whoever vouches for them: its kind, whom it
     /// is for, and that it is not bound to a key.
-    pub(crate) fn check_content(&self, mark: Mark, claims: &Claims<'_>) -> Result<(), AuthError> {
+    pub(crate) fn check_content(
+        &self,
+        mark: Mark,
+        claims: &ClaimReader<'_>,
+    ) -> Result<(), AuthError> {
         if mark != Mark::AtJwt {
             check_kind(claims)?;
         }
@@ -175,7 +179,7 @@ impl TokenProfile {
     }
 
     /// All that [`check_what_is_there`](Self::check_what_is_there) finds of the same.
-    pub(crate) fn faults_of_what_is_there(mark: Mark, claims: &Claims<'_>) -> Vec<AuthError> {
+    pub(crate) fn faults_of_what_is_there(mark: Mark, claims: &ClaimReader<'_>) -> Vec<AuthError> {
         let kind = match mark {
             Mark::AtJwt => Ok(()),
             _ => check_kind(claims),
@@ -185,7 +189,7 @@ impl TokenProfile {
     }
 
     /// All that the same checks find.
-    pub(crate) fn content_faults(&self, mark: Mark, claims: &Claims<'_>) -> Vec<AuthError> {
+    pub(crate) fn content_faults(&self, mark: Mark, claims: &ClaimReader<'_>) -> Vec<AuthError> {
         let kind = match mark {
             Mark::AtJwt => Ok(()),
             _ => check_kind(claims),
@@ -202,7 +206,7 @@ impl TokenProfile {
     }
 
     /// Whether this is the resource, or one of the clients, that the token is for.
-    fn check_meant_for(&self, mark: Mark, claims: &Claims<'_>) -> Result<(), AuthError> {
+    fn check_meant_for(&self, mark: Mark, claims: &ClaimReader<'_>) -> Result<(), AuthError> {
         if let Audience::OneOf(expected) = &self.audience {
             // What `token_use` may be was checked before.
             let is_access = mark != Mark::None
@@ -242,7 +246,7 @@ impl TokenProfile {
     /// Whether the audience that matched can be a client id, for which ID tokens are issued
     /// too. An authorization server's client ids are no URIs; the tokens of a key of one's
     /// own are told by what they say of their client.
-    fn may_be_client(&self, audience: &str, claims: &Claims<'_>) -> bool {
+    fn may_be_client(&self, audience: &str, claims: &ClaimReader<'_>) -> bool {
         let is_uri = audience.contains("://") || audience.starts_with("urn:");
         let named = [&claims.client_id, &claims.azp];
         let is_named = named
@@ -294,7 +298,7 @@ impl TokenProfile {
     #[inline(always)]
     pub(crate) fn identity(
         &self,
-        claims: &Claims<'_>,
+        claims: &ClaimReader<'_>,
         json: &str,
         token: &[u8],
     ) -> Result<Identity, AuthError> {
@@ -336,7 +340,7 @@ pub(crate) fn check_algorithm(
 }
 
 /// Refuses a token that is bound to a key.
-fn check_binding(claims: &Claims<'_>) -> Result<(), AuthError> {
+fn check_binding(claims: &ClaimReader<'_>) -> Result<(), AuthError> {
     let Some(confirmation) = &claims.confirmation else {
         return Ok(());
     };
@@ -409,7 +413,10 @@ fn check_issuer(expected: &str, got: Option<&str>) -> Result<(), AuthError> {
 }
 
 /// The audience that matched.
-fn check_audience<'e>(expected: &'e [Box<str>], claims: &Claims<'_>) -> Result<&'e str, AuthError> {
+fn check_audience<'e>(
+    expected: &'e [Box<str>],
+    claims: &ClaimReader<'_>,
+) -> Result<&'e str, AuthError> {
     let is_named = |own: &&str| claims.aud.iter().any(|aud| *own == aud);
     if let Some(own) = expected.iter().map(AsRef::as_ref).find(is_named) {
         return Ok(own);
@@ -442,7 +449,7 @@ pub(crate) fn mismatch(expected: &str, got: &str) -> String {
 }
 
 /// Whether the claims are there that are asked for.
-fn check_required(claims: &Claims<'_>) -> Result<(), AuthError> {
+fn check_required(claims: &ClaimReader<'_>) -> Result<(), AuthError> {
     match &claims.unmet {
         None => Ok(()),
         Some(unmet) => Err(AuthError::invalid("claim_mismatch")
@@ -452,7 +459,7 @@ fn check_required(claims: &Claims<'_>) -> Result<(), AuthError> {
 }
 
 /// Refuses ID tokens, refresh tokens, logout tokens and session tokens of the same issuer.
-fn check_kind(claims: &Claims<'_>) -> Result<(), AuthError> {
+fn check_kind(claims: &ClaimReader<'_>) -> Result<(), AuthError> {
     if let Some(token_use) = claims.token_use.as_deref()
         && !matches!(token_use, "access" | "access_token")
     {

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 
-use super::claims::Claims;
+use super::claims::ClaimReader;
 use super::required::Required;
 use crate::error::AuthError;
 use crate::util::quoted;
@@ -21,7 +21,7 @@ pub(crate) struct Quirks {
     /// Whose tokens are accepted where they have no audience.
     pub(crate) clients: Clients,
     /// Audiences all tokens of the issuer have: they say nothing, and count as none.
-    pub(crate) shared_audiences: Vec<Box<str>>,
+    pub(crate) ignore_audiences: Vec<Box<str>>,
     /// Claims that must have one of these values.
     pub(crate) required: Vec<Required>,
     /// Claims that access tokens of the issuer have, and no other kind of its tokens.
@@ -55,7 +55,7 @@ impl Quirks {
     /// The claims as the profile judges them. `payload` was read once already, strictly.
     pub(crate) fn amend_payload(
         &self,
-        claims: &mut Claims<'_>,
+        claims: &mut ClaimReader<'_>,
         payload: &str,
     ) -> Result<(), AuthError> {
         let all = serde_json::from_str(payload)
@@ -66,13 +66,13 @@ impl Quirks {
     /// The same, of claims that are at hand.
     pub(crate) fn amend(
         &self,
-        claims: &mut Claims<'_>,
+        claims: &mut ClaimReader<'_>,
         all: &Map<String, Value>,
     ) -> Result<(), AuthError> {
         if let Some(claim) = &self.client_claim {
             claims.client_id = text(all, claim)?.map(|client| Cow::Owned(client.to_owned()));
         }
-        let is_shared = |aud: &str| self.shared_audiences.iter().any(|shared| **shared == *aud);
+        let is_shared = |aud: &str| self.ignore_audiences.iter().any(|shared| **shared == *aud);
         let named = claims.aud.iter().count();
         claims.aud.retain(|aud| !is_shared(aud));
         // An empty list stays one: a token for no audience is not one without the claim.
@@ -117,7 +117,11 @@ impl Clients {
 }
 
 impl ScopeMapping {
-    fn add_to(&self, claims: &mut Claims<'_>, all: &Map<String, Value>) -> Result<(), AuthError> {
+    fn add_to(
+        &self,
+        claims: &mut ClaimReader<'_>,
+        all: &Map<String, Value>,
+    ) -> Result<(), AuthError> {
         let mut found: Vec<&str> = Vec::new();
         for role in self.roles(all)? {
             if let Some(scopes) = self.scopes.get(role)

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use tower_mcp_auth::auth::{Accepted, Authenticate, Authentication};
+use tower_mcp_auth::auth::{Authenticate, Authenticated, Authentication};
 use tower_mcp_auth::{AuthError, Challenge, Credential, Location, Principal, RequestHead};
 
 type Answers = dyn Fn(&Credential<'_>) -> Authentication + Send + Sync;
@@ -66,8 +66,8 @@ impl Answering {
     }
 }
 
-pub fn alice() -> Accepted {
-    Accepted::new(Principal::builder("test").subject("alice").build())
+pub fn alice() -> Authenticated {
+    Authenticated::new(Principal::builder("test").subject("alice").build())
 }
 
 impl fmt::Debug for Answering {

@@ -58,7 +58,7 @@ async fn revoked_tokens_end(server: &Server) {
     let clock = clock();
     let patient = layer(server, &clock, basic(), |server| server);
     let told = layer(server, &clock, basic(), |server| server);
-    let at_once = basic().map(|it| it.positive_life(Duration::ZERO));
+    let at_once = basic().map(|it| it.positive_ttl(Duration::ZERO));
     let at_once = layer(server, &clock, at_once, |server| server);
 
     let token = server.token(&[("resource", RESOURCE)]).await;
@@ -68,7 +68,7 @@ async fn revoked_tokens_end(server: &Server) {
     server.revoke(&token).await;
     assert_eq!(outcome(&patient, &token).await, OK);
     assert_eq!(outcome(&at_once, &token).await, refused("inactive_token"));
-    told.revoke(&token);
+    told.invalidate_token(&token);
     assert_eq!(outcome(&told, &token).await, refused("inactive_token"));
     clock.advance(POSITIVE_LIFE);
     assert_eq!(outcome(&patient, &token).await, refused("inactive_token"));
@@ -119,7 +119,7 @@ async fn oidc_provider_is_asked_about_opaque_tokens() {
     a_wrong_secret_is_our_trouble(&server).await;
 
     // The answer outlives neither its own life nor the token.
-    let long = basic().map(|it| it.positive_life(Duration::from_secs(3600)));
+    let long = basic().map(|it| it.positive_ttl(Duration::from_secs(3600)));
     let patient = self::layer(&server, &clock, long, |server| server);
     assert_eq!(outcome(&patient, &token).await, OK);
     clock.advance(Duration::from_secs(661));
@@ -164,7 +164,7 @@ async fn oidc_provider_knows_us_in_other_ways() {
     for introspection in [
         Introspection::discovered().client_secret_post("mcp-post", PLAIN_SECRET),
         Introspection::discovered().private_key_jwt("mcp-key", key),
-        basic().map(Introspection::signed_answers),
+        basic().map(Introspection::require_signed_responses),
     ] {
         let name = format!("{introspection:?}");
         let layer = layer(&server, &clock, introspection, |server| server);
@@ -243,7 +243,7 @@ async fn django_has_no_keys() {
     let server = Server::django().await;
     let clock = clock();
     let jwt = forged(&server.issuer);
-    let keyless = basic().and_then(Introspection::instead_of_keys);
+    let keyless = basic().and_then(Introspection::introspect_jwts_only);
     let keyless = layer(&server, &clock, keyless, |server| server);
     keyless.warm_up().await.expect("the endpoint");
     assert_eq!(outcome(&keyless, &jwt).await, refused("inactive_token"));

@@ -14,7 +14,7 @@ use rmcp::{tool, tool_router};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
-use tower_mcp_auth::mcp::{McpStack, OriginLayer, ScopePolicy};
+use tower_mcp_auth::mcp::{McpPolicy, McpStack, OriginLayer};
 use tower_mcp_auth::oauth::AuthorizationServer;
 use tower_mcp_auth::testing::Issuer;
 use tower_mcp_auth::{OAuthLayer, Principal};
@@ -50,8 +50,8 @@ async fn serve(resource: &str) -> (String, Issuer) {
     let issuer = Issuer::start().await.expect("an issuer");
     let server = AuthorizationServer::insecure_http_on_loopback(issuer.url());
     let auth = OAuthLayer::new(resource, server.expect("an issuer")).expect("a layer");
-    let policy = ScopePolicy::builder().tool("*", "mcp:read");
-    let policy = policy.and_then(tower_mcp_auth::mcp::ScopePolicyBuilder::build);
+    let policy = McpPolicy::builder().tool("*", "mcp:read");
+    let policy = policy.and_then(tower_mcp_auth::mcp::McpPolicyBuilder::build);
     let origin = OriginLayer::new(resource).expect("a layer");
     let stack = McpStack::new(origin, auth).policy(policy.expect("a policy"));
     let service = StreamableHttpService::new(

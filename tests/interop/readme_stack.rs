@@ -8,7 +8,7 @@ use rmcp::transport::streamable_http_server::session::local::LocalSessionManager
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
 use rmcp::{tool, tool_router};
 use tokio::net::TcpListener;
-use tower_mcp_auth::mcp::{MacKey, McpStack, OriginLayer, ScopePolicy, SessionBindingLayer};
+use tower_mcp_auth::mcp::{MacKey, McpPolicy, McpStack, OriginLayer, SessionBindingLayer};
 use tower_mcp_auth::oauth::AuthorizationServer;
 use tower_mcp_auth::testing::{Endpoint, Issuer};
 use tower_mcp_auth::{Clock, ConfigError, OAuthLayer};
@@ -39,7 +39,7 @@ impl Notes {
 /// The README's function, with what is of its reader as parameters.
 #[rustfmt::skip]
 fn app(resource: &str, oauth: OAuthLayer, secret: &str, mcp_server: Server) -> Result<Router, ConfigError> {
-    let policy = ScopePolicy::builder()
+    let policy = McpPolicy::builder()
         .tool("get_*", "mcp:read")? // by name, prefix, or URI for resources
         .tool("*", "mcp:write")?
         .build()?; // what no rule names is denied

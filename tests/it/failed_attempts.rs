@@ -11,7 +11,7 @@ use tower_mcp_auth::api_key::ApiKey;
 use tower_mcp_auth::auth::AuthLayer;
 use tower_mcp_auth::failed_attempts::FailedAttemptsLayer;
 use tower_mcp_auth::jose::Secret;
-use tower_mcp_auth::mcp::{McpScopesLayer, OriginLayer, ScopePolicy};
+use tower_mcp_auth::mcp::{McpPolicy, McpScopesLayer, OriginLayer};
 use tower_mcp_auth::scopes::Scopes;
 use tower_mcp_auth::{ApiKeyLayer, AuthError, AuthErrorKind, Clock, JwtLayer};
 
@@ -98,7 +98,7 @@ async fn only_bad_credentials_count() {
 #[tokio::test]
 async fn what_is_wrong_with_a_request_of_somebody_known_is_no_attempt() {
     let limit = limit(1, &clock());
-    let policy = ScopePolicy::builder().tool("add", "write").unwrap();
+    let policy = McpPolicy::builder().tool("add", "write").unwrap();
     let stack = ServiceBuilder::new()
         .layer(limit.clone())
         .layer(AuthLayer::new(Answering::accepting()))
@@ -138,7 +138,9 @@ async fn a_good_credential_buys_no_more_guesses() {
 #[tokio::test]
 async fn a_pause_ends_by_the_clock_and_is_not_made_longer_by_who_knocks() {
     let clock = clock();
-    let limit = limit(2, &clock).pause(Duration::from_secs(90)).unwrap();
+    let limit = limit(2, &clock)
+        .block_duration(Duration::from_secs(90))
+        .unwrap();
     fail(&limit, ONE).await;
     fail(&limit, ONE).await;
     for (advance, left) in [(0, "90"), (30, "60"), (59, "1")] {
@@ -274,7 +276,7 @@ fn settings_that_make_no_sense_are_refused() {
     for (refused, setting) in [
         (layer().max_failures(0), "max_failures"),
         (layer().window(zero), "window"),
-        (layer().pause(zero), "pause"),
+        (layer().block_duration(zero), "block_duration"),
         (layer().max_addresses(0), "max_addresses"),
         (layer().max_addresses(usize::MAX), "max_addresses"),
         (layer().ipv6_prefix(15), "ipv6_prefix"),

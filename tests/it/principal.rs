@@ -49,8 +49,8 @@ fn ids_of_different_parts_differ() {
         Principal::builder("a").client_id("b"),
         Principal::builder("a").subject("%7C"),
         Principal::builder("a").subject("|"),
-        Principal::builder("a").told_apart_by(b"x"),
-        Principal::builder("a").told_apart_by(b"y"),
+        Principal::builder("a").fingerprint(b"x"),
+        Principal::builder("a").fingerprint(b"y"),
     ];
     // An empty name is none: it would make one of all who have it.
     let empty = Principal::builder("a")
@@ -142,15 +142,15 @@ fn a_credential_tells_apart_only_those_without_a_name_in_whatever_order_it_is_sa
     for builder in [
         Principal::builder("a")
             .subject("alice")
-            .told_apart_by(b"token"),
+            .fingerprint(b"token"),
         Principal::builder("a")
-            .told_apart_by(b"token")
+            .fingerprint(b"token")
             .subject("alice"),
     ] {
         assert_eq!(builder.build().id(), plain.id());
     }
     let named = Principal::builder("a")
-        .told_apart_by(b"token")
+        .fingerprint(b"token")
         .username("al")
         .build();
     assert_eq!(named.id().as_str(), "a|username=al");

@@ -164,7 +164,7 @@ mod everything {
     use http_body_util::{BodyExt, Full};
     use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
     use tower_mcp_auth::api_key::{
-        ApiKey, ApiKeyStore, ApiKeyStoreError, FindingKey, KeyLookup, Pepper, StoredKeys,
+        ApiKey, ApiKeyStore, ApiKeyStoreError, CachedApiKeyStore, KeyLookup, LookupFuture, Pepper,
     };
     use tower_mcp_auth::auth::{AuthLayer, Authenticate, ResponseBody};
     use tower_mcp_auth::jose::Secret;
@@ -257,10 +257,10 @@ mod everything {
     struct Store;
 
     impl ApiKeyStore for Store {
-        fn find(&self, wanted: KeyLookup) -> FindingKey {
+        fn find(&self, wanted: KeyLookup) -> LookupFuture {
             Box::pin(async move {
                 match wanted.id() {
-                    Some(_) => Ok(Some(ApiKey::stored(*wanted.digest()).name("alice"))),
+                    Some(_) => Ok(Some(ApiKey::from_digest(*wanted.digest()).name("alice"))),
                     None => Err(ApiKeyStoreError::unreachable("the store is down")),
                 }
             })
@@ -302,7 +302,7 @@ mod everything {
                 good.clone(),
                 format!("{good}x"),
                 token().expired().sign(),
-                token().signed_by_a_stranger().sign(),
+                token().with_wrong_key().sign(),
                 token().unsigned().sign(),
                 token().audience("https://other.example.com").sign(),
                 token().scope("b").sign(),
@@ -363,12 +363,12 @@ mod everything {
         let generated = ApiKey::generate("acme").unwrap();
         watch.saw(&(
             &generated,
-            generated.to_key(),
+            generated.to_api_key(),
             ApiKey::new(API_KEY).unwrap(),
         ));
-        let held = [ApiKey::new(API_KEY).unwrap(), generated.to_key()];
-        let held = ApiKeyLayer::with_pepper(held, pepper()).unwrap().boxed();
-        let stored = ApiKeyLayer::from_store(StoredKeys::new(Store).pepper(pepper()));
+        let held = [ApiKey::new(API_KEY).unwrap(), generated.to_api_key()];
+        let held = ApiKeyLayer::from_peppered(held, pepper()).unwrap().boxed();
+        let stored = ApiKeyLayer::from_store(CachedApiKeyStore::new(Store).pepper(pepper()));
         let stored = stored.clock(clock.clone()).boxed();
         for layer in [&held, &stored] {
             for key in [
@@ -422,7 +422,7 @@ mod everything {
         }
 
         let sealer = PrincipalSealer::new(key());
-        let request = RequestDigest::any_request();
+        let request = RequestDigest::unbound();
         let sealed = sealer.seal(&principal(), &request, b"c0nfidential-state-of-a-tool");
         let sealed = sealed.unwrap();
         watch.secret(&sealed);

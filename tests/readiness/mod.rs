@@ -18,17 +18,17 @@ use tokio_test::{assert_pending, assert_ready, assert_ready_err, assert_ready_ok
 use tower::layer::util::Stack;
 use tower::limit::ConcurrencyLimitLayer;
 use tower::{BoxError, Layer, Service, ServiceBuilder, ServiceExt};
-use tower_mcp_auth::auth::{Accepted, AuthLayer, Authenticate, Authentication, ResponseBody};
+use tower_mcp_auth::auth::{AuthLayer, Authenticate, Authenticated, Authentication, ResponseBody};
 use tower_mcp_auth::failed_attempts::FailedAttemptsLayer;
 use tower_mcp_auth::mcp::{
-    MacKey, McpListsLayer, McpScopesLayer, McpStack, OriginLayer, RequestBody, ScopePolicy,
+    MacKey, McpListsLayer, McpPolicy, McpScopesLayer, McpStack, OriginLayer, RequestBody,
     SessionBindingLayer,
 };
 use tower_mcp_auth::scopes::RequireScopesLayer;
 use tower_mcp_auth::{ApiKeyLayer, AuthError, Principal};
 use tower_test::mock;
 
-type Verdict = Result<Accepted, AuthError>;
+type Verdict = Result<Authenticated, AuthError>;
 
 /// A provider that waits for as many verdicts as there are requests, and their senders.
 fn waiting(count: usize) -> (Answering, Vec<oneshot::Sender<Verdict>>) {
@@ -220,8 +220,8 @@ fn known_or_waiting(count: usize) -> (Answering, Vec<oneshot::Sender<Verdict>>) 
     (provider, senders)
 }
 
-fn open_policy() -> ScopePolicy {
-    ScopePolicy::builder().build().unwrap()
+fn open_policy() -> McpPolicy {
+    McpPolicy::builder().build().unwrap()
 }
 
 /// Takes any body.
@@ -626,7 +626,7 @@ async fn the_response_of_the_inner_service_comes_out_as_it_is() {
 #[tokio::test]
 async fn headers_of_the_provider_are_set_on_the_response_ready_or_not() {
     let name = HeaderName::from_static("dpop-nonce");
-    let accepted = provider::alice().with_response_header(name, HeaderValue::from_static("n1"));
+    let accepted = provider::alice().response_header(name, HeaderValue::from_static("n1"));
     let (ready, pending) = (accepted.clone(), accepted);
     for provider in [
         Answering::new(move |_| Authentication::Ready(Ok(ready.clone()))),

@@ -84,7 +84,7 @@ fn one(mut members: Map<String, Value>, place: &str) -> Result<ApiKey, String> {
     let digest: KeyDigest = digest
         .parse()
         .map_err(|error: ConfigError| format!("at {at}: {error}"))?;
-    let mut key = ApiKey::stored(digest);
+    let mut key = ApiKey::from_digest(digest);
     if let Some(id) = take("id").text()? {
         key = key.id(id);
     }

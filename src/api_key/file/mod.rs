@@ -87,7 +87,7 @@ impl KeyFile {
     }
 
     /// How often the file is read; 5 s. Zero: only when
-    /// [`reload`](crate::api_key::ApiKeys::reload) is called.
+    /// [`reload`](crate::api_key::ApiKeyProvider::reload) is called.
     pub fn interval(mut self, interval: Duration) -> Self {
         self.place.interval = interval;
         self

@@ -9,27 +9,27 @@ use crate::error::ConfigError;
 /// Where API keys are kept: a database, a service.
 ///
 /// A store is asked about digests and never sees a key. Caching, deadlines, and one question
-/// for all requests with the same key are the layer's: see [`StoredKeys`](super::StoredKeys).
+/// for all requests with the same key are the layer's: see [`CachedApiKeyStore`](super::CachedApiKeyStore).
 /// The `sqlite_keys` example is a whole one.
 ///
 /// ```
 /// use std::collections::HashMap;
 /// use std::sync::{Arc, RwLock};
 ///
-/// use tower_mcp_auth::api_key::{ApiKey, ApiKeyStore, ApiKeyStoreError, FindingKey, KeyLookup};
+/// use tower_mcp_auth::api_key::{ApiKey, ApiKeyStore, ApiKeyStoreError, LookupFuture, KeyLookup};
 ///
 /// /// Names by digest, as rows of a table would be.
 /// #[derive(Clone, Debug, Default)]
 /// struct Names(Arc<RwLock<HashMap<String, String>>>);
 ///
 /// impl ApiKeyStore for Names {
-///     fn find(&self, wanted: KeyLookup) -> FindingKey {
+///     fn find(&self, wanted: KeyLookup) -> LookupFuture {
 ///         let store = self.clone();
 ///         Box::pin(async move {
 ///             let digest = wanted.digest();
 ///             let names = store.0.read().map_err(|_| ApiKeyStoreError::failed("poisoned"))?;
 ///             let name = names.get(&digest.to_string());
-///             Ok(name.map(|name| ApiKey::stored(*digest).name(&**name)))
+///             Ok(name.map(|name| ApiKey::from_digest(*digest).name(&**name)))
 ///         })
 ///     }
 /// }
@@ -39,11 +39,11 @@ pub trait ApiKeyStore: fmt::Debug + Send + Sync + 'static {
     ///
     /// Keys that are expired, revoked or not yet good are found as well, and refused by the
     /// layer, with reasons of their own for the operator.
-    fn find(&self, wanted: KeyLookup) -> FindingKey;
+    fn find(&self, wanted: KeyLookup) -> LookupFuture;
 }
 
 /// The future of a look for a key.
-pub type FindingKey =
+pub type LookupFuture =
     Pin<Box<dyn Future<Output = Result<Option<ApiKey>, ApiKeyStoreError>> + Send + 'static>>;
 
 /// The key a store is asked for.

@@ -11,7 +11,7 @@ use tracing::{debug, warn};
 
 use super::calls::{Asked, Calls, Outcome};
 use super::flight::{Flight, Landed};
-use super::settings::{Limits, StoredKeys};
+use super::settings::{CachedApiKeyStore, Limits};
 use super::{ApiKeyStore, ApiKeyStoreError, KeyLookup};
 use crate::api_key::KeyDigest;
 use crate::api_key::digest::DigestKind;
@@ -89,15 +89,15 @@ enum Recall {
 }
 
 impl StoreCache {
-    pub(in crate::api_key) fn new(keys: StoredKeys) -> Self {
-        let StoredKeys {
+    pub(in crate::api_key) fn new(keys: CachedApiKeyStore) -> Self {
+        let CachedApiKeyStore {
             store,
             pepper,
             limits,
         } = keys;
         Self {
-            found: remember(limits.max_keys, limits.positive_life.saturating_add(MEMORY)),
-            absent: remember(limits.max_keys, limits.negative_life.saturating_add(PAUSE)),
+            found: remember(limits.max_keys, limits.positive_ttl.saturating_add(MEMORY)),
+            absent: remember(limits.max_keys, limits.negative_ttl.saturating_add(PAUSE)),
             permits: Permits::new(limits.concurrent, limits.concurrent - limits.concurrent / 4),
             waiting: AtomicUsize::new(0),
             told: Default::default(),
@@ -166,14 +166,14 @@ impl StoreCache {
         })
     }
 
-    pub(in crate::api_key) fn forget(&self, digest: &KeyDigest) {
+    pub(in crate::api_key) fn invalidate(&self, digest: &KeyDigest) {
         let mut calls = self.calls();
         calls.record.leave(&digest.bytes);
         self.found.invalidate(&digest.bytes);
         self.absent.invalidate(&digest.bytes);
     }
 
-    pub(in crate::api_key) fn forget_all(&self) {
+    pub(in crate::api_key) fn invalidate_all(&self) {
         let mut calls = self.calls();
         calls.record.leave_all();
         self.found.invalidate_all();
@@ -189,7 +189,7 @@ impl StoreCache {
         proof: Proof,
     ) -> Lookup {
         let now = clock.monotonic();
-        if self.waiting.load(Ordering::Relaxed) >= self.limits.waiting {
+        if self.waiting.load(Ordering::Relaxed) >= self.limits.max_waiting_requests {
             return Lookup::Refused(self.limited(
                 now,
                 Trouble::Waiting,
@@ -210,7 +210,10 @@ impl StoreCache {
                     let error = unavailable("api_key_store_failed", calls.not_before - now);
                     return Lookup::Refused(error.with_detail("questions to the key store pause"));
                 }
-                let most = self.limits.concurrent.saturating_add(self.limits.queue);
+                let most = self
+                    .limits
+                    .concurrent
+                    .saturating_add(self.limits.max_queued);
                 if *calls.record.count(lane) >= most {
                     return Lookup::Refused(self.limited(
                         now,
@@ -275,7 +278,7 @@ impl StoreCache {
         let Some(key) = found.filter(|key| is_wanted(key, digest)) else {
             if current {
                 self.found.invalidate(&digest.bytes);
-                let until = now.saturating_add(self.limits.negative_life);
+                let until = now.saturating_add(self.limits.negative_ttl);
                 self.absent.insert(digest.bytes, until);
             }
             return Outcome::Absent;
@@ -289,8 +292,8 @@ impl StoreCache {
             // As long as an unknown one, or the time to the next question would tell them
             // apart.
             let life = match entry.fault(wall) {
-                None => self.limits.positive_life,
-                Some(_) => self.limits.negative_life,
+                None => self.limits.positive_ttl,
+                Some(_) => self.limits.negative_ttl,
             };
             let until = now.saturating_add(life);
             let entry = Arc::clone(&entry);
@@ -351,7 +354,7 @@ fn is_wanted(key: &ApiKey, digest: &KeyDigest) -> bool {
 
 /// The operator was told when it happened: strangers can repeat it.
 fn unavailable(reason: &'static str, retry_after: Duration) -> AuthError {
-    AuthError::unavailable(reason, retry_after).reported()
+    AuthError::unavailable(reason, retry_after).logged()
 }
 
 /// Some of it is the store's text: one line, and not for ever.

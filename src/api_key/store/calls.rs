@@ -59,7 +59,7 @@ impl Asked {
     ) -> Result<Arc<Entry>, AuthError> {
         let limits = &self.cache.limits;
         let patience = limits
-            .queue_deadline
+            .queue_timeout
             .saturating_add(limits.timeout)
             .saturating_add(Duration::from_secs(1));
         // A question that could not even be put has ended; without a runtime there are no

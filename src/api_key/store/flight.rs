@@ -48,7 +48,7 @@ impl Flight {
     async fn fly(mut self) {
         let cache = Arc::clone(&self.cache);
         let turn = cache.permits.turn(self.lane);
-        let Ok(_permit) = tokio::time::timeout(cache.limits.queue_deadline, turn).await else {
+        let Ok(_permit) = tokio::time::timeout(cache.limits.queue_timeout, turn).await else {
             self.landed = Some(Landed::Limited);
             return;
         };

@@ -6,7 +6,7 @@ mod calls;
 mod flight;
 mod settings;
 
-pub use self::asking::{ApiKeyStore, ApiKeyStoreError, FindingKey, KeyLookup};
+pub use self::asking::{ApiKeyStore, ApiKeyStoreError, KeyLookup, LookupFuture};
 pub(super) use self::cache::{Lookup, StoreCache};
 pub(super) use self::calls::Asked;
-pub use self::settings::StoredKeys;
+pub use self::settings::CachedApiKeyStore;

@@ -1,4 +1,4 @@
-//! `StoredKeys`: how a store is asked and what is cached of it.
+//! `CachedApiKeyStore`: how a store is asked and what is cached of it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,33 +11,33 @@ use crate::error::ConfigError;
 /// A store of keys, and how it is asked.
 ///
 /// Its answers are remembered: a key that is good for 30 s, so that a revocation takes as
-/// long to be heard of (see [`ApiKeys::forget`](crate::api_key::ApiKeys::forget)); a key that
+/// long to be heard of (see [`ApiKeyProvider::invalidate`](crate::api_key::ApiKeyProvider::invalidate)); a key that
 /// is not, for 10 s. A key is never used past its end. Requests with the same key share one
 /// question, which goes on when they go away. Where the store cannot say, the answer is 503.
 ///
 /// ```
 /// use std::time::Duration;
 /// use tower_mcp_auth::ApiKeyLayer;
-/// use tower_mcp_auth::api_key::{ApiKeyStore, FindingKey, KeyLookup, StoredKeys};
+/// use tower_mcp_auth::api_key::{ApiKeyStore, LookupFuture, KeyLookup, CachedApiKeyStore};
 ///
 /// #[derive(Debug)]
 /// struct Empty;
 ///
 /// impl ApiKeyStore for Empty {
-///     fn find(&self, _: KeyLookup) -> FindingKey {
+///     fn find(&self, _: KeyLookup) -> LookupFuture {
 ///         Box::pin(async { Ok(None) })
 ///     }
 /// }
 ///
-/// let keys = StoredKeys::new(Empty)
-///     .positive_life(Duration::from_secs(5))
+/// let keys = CachedApiKeyStore::new(Empty)
+///     .positive_ttl(Duration::from_secs(5))
 ///     .timeout(Duration::from_secs(1));
 /// let layer = ApiKeyLayer::from_store(keys);
 /// # let _ = layer;
 /// ```
 #[derive(Clone)]
 #[must_use]
-pub struct StoredKeys {
+pub struct CachedApiKeyStore {
     pub(super) store: Arc<dyn ApiKeyStore>,
     pub(super) pepper: Option<Pepper>,
     pub(super) limits: Limits,
@@ -46,31 +46,31 @@ pub struct StoredKeys {
 /// The numbers questions and answers live by.
 #[derive(Clone, Debug)]
 pub(super) struct Limits {
-    pub(super) positive_life: Duration,
-    pub(super) negative_life: Duration,
+    pub(super) positive_ttl: Duration,
+    pub(super) negative_ttl: Duration,
     pub(super) max_keys: u64,
     pub(super) timeout: Duration,
     pub(super) concurrent: usize,
-    pub(super) queue: usize,
-    pub(super) queue_deadline: Duration,
-    pub(super) waiting: usize,
+    pub(super) max_queued: usize,
+    pub(super) queue_timeout: Duration,
+    pub(super) max_waiting_requests: usize,
 }
 
-impl StoredKeys {
+impl CachedApiKeyStore {
     /// Asks `store`, with every default.
     pub fn new(store: impl ApiKeyStore) -> Self {
         Self {
             store: Arc::new(store),
             pepper: None,
             limits: Limits {
-                positive_life: Duration::from_secs(30),
-                negative_life: Duration::from_secs(10),
+                positive_ttl: Duration::from_secs(30),
+                negative_ttl: Duration::from_secs(10),
                 max_keys: 10_000,
                 timeout: Duration::from_secs(2),
                 concurrent: 32,
-                queue: 1024,
-                queue_deadline: Duration::from_secs(2),
-                waiting: 16_384,
+                max_queued: 1024,
+                queue_timeout: Duration::from_secs(2),
+                max_waiting_requests: 16_384,
             },
         }
     }
@@ -84,15 +84,15 @@ impl StoredKeys {
 
     /// How long a good key is used before the store is asked again, and never past its end;
     /// 30 s. With zero, every request asks: a revoked key is refused at once.
-    pub fn positive_life(mut self, life: Duration) -> Self {
-        self.limits.positive_life = life;
+    pub fn positive_ttl(mut self, life: Duration) -> Self {
+        self.limits.positive_ttl = life;
         self
     }
 
     /// How long a key that was not good is refused before the store is asked again; 10 s.
     /// With zero, every request asks.
-    pub fn negative_life(mut self, life: Duration) -> Self {
-        self.limits.negative_life = life;
+    pub fn negative_ttl(mut self, life: Duration) -> Self {
+        self.limits.negative_ttl = life;
         self
     }
 
@@ -113,10 +113,10 @@ impl StoredKeys {
     ///
     /// # Errors
     /// It is zero.
-    pub fn concurrent_questions(mut self, questions: usize) -> Result<Self, ConfigError> {
+    pub fn max_concurrent_lookups(mut self, questions: usize) -> Result<Self, ConfigError> {
         if questions == 0 {
             return Err(ConfigError::new(
-                "concurrent_questions",
+                "max_concurrent_lookups",
                 "without a single question no key could pass",
             ));
         }
@@ -124,24 +124,28 @@ impl StoredKeys {
         Ok(self)
     }
 
-    /// How many questions may queue for their turn, of both kinds each, and for how long;
-    /// 1,024 and 2 s. Beyond either, 503.
-    pub fn queue(mut self, questions: usize, deadline: Duration) -> Self {
-        self.limits.queue = questions;
-        self.limits.queue_deadline = deadline;
+    /// How many lookups may wait for their turn, for known keys and for others each; 1,024. More get 503.
+    pub fn max_queued(mut self, lookups: usize) -> Self {
+        self.limits.max_queued = lookups;
+        self
+    }
+
+    /// How long a lookup may wait for its turn; 2 s. After that, 503.
+    pub fn queue_timeout(mut self, timeout: Duration) -> Self {
+        self.limits.queue_timeout = timeout;
         self
     }
 
     /// How many requests may wait for answers; 16,384. More get 503.
-    pub fn waiting(mut self, requests: usize) -> Self {
-        self.limits.waiting = requests;
+    pub fn max_waiting_requests(mut self, requests: usize) -> Self {
+        self.limits.max_waiting_requests = requests;
         self
     }
 }
 
-impl fmt::Debug for StoredKeys {
+impl fmt::Debug for CachedApiKeyStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StoredKeys")
+        f.debug_struct("CachedApiKeyStore")
             .field("store", &self.store)
             .field("limits", &self.limits)
             .finish_non_exhaustive()

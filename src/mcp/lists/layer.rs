@@ -7,7 +7,7 @@ use tower_layer::Layer;
 use super::emptied::Emptied;
 use super::{McpLists, Show};
 use crate::error::ConfigError;
-use crate::mcp::ScopePolicy;
+use crate::mcp::McpPolicy;
 use crate::mcp::once::Once;
 use crate::requirement::AskedScopes;
 use crate::scope::Scopes;
@@ -18,7 +18,7 @@ const MAX_BYTES: usize = 4 * 1024 * 1024;
 
 /// A layer that takes out of lists what is closed to the caller.
 ///
-/// It goes by the same [`ScopePolicy`] that judges calls. What no scope opens is never shown.
+/// It goes by the same [`McpPolicy`] that judges calls. What no scope opens is never shown.
 /// What some scope opens is shown to callers who can get it, those with access tokens of an
 /// [`OAuthLayer`](crate::OAuthLayer), because a client can ask for scopes only with a call of
 /// what it was shown; others see what was granted to them. [`show`](Self::show) sets it.
@@ -48,7 +48,7 @@ pub struct McpListsLayer {
 
 #[derive(Clone, Debug)]
 pub(super) struct Rule {
-    pub(super) policy: ScopePolicy,
+    pub(super) policy: McpPolicy,
     pub(super) show: Show,
     pub(super) max_bytes: usize,
     /// For a look whether clients can learn of what is not shown.
@@ -57,10 +57,10 @@ pub(super) struct Rule {
 }
 
 impl McpListsLayer {
-    /// A layer with this policy. A [`check`](crate::mcp::ScopePolicyBuilder::check) is not
+    /// A layer with this policy. A [`check`](crate::mcp::McpPolicyBuilder::check) is not
     /// asked: it judges calls, and a list has none. What it denies is listed, and refused when
     /// it is called.
-    pub fn new(policy: ScopePolicy) -> Self {
+    pub fn new(policy: McpPolicy) -> Self {
         Self {
             rule: Arc::new(Rule {
                 policy,

@@ -40,7 +40,7 @@ where
             return ListsFuture::respond(refusal::no_auth_layer());
         };
         // What a list leaves out could not be used, and here it can.
-        if caller.observes_scopes() {
+        if caller.reports_scopes() {
             return ListsFuture::unfiltered(self.inner.call(request));
         }
         if self.rule.look.is_first() {

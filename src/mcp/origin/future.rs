@@ -12,7 +12,7 @@ use crate::auth::ResponseBody;
 use crate::refusal::Answer;
 
 pin_project! {
-    /// The future of an [`OriginService`](super::OriginService).
+    /// The future of an [`Origin`](super::Origin).
     pub struct ResponseFuture<ReqBody, F> {
         #[pin]
         state: State<ReqBody, F>,

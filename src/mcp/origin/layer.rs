@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tower_layer::Layer;
 
-use super::OriginService;
+use super::Origin;
 use super::rules::Rules;
 use crate::auth::check_path;
 use crate::clock::Clock;
@@ -150,9 +150,9 @@ impl OriginLayer {
 }
 
 impl<S> Layer<S> for OriginLayer {
-    type Service = OriginService<S>;
+    type Service = Origin<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        OriginService::new(inner, Arc::clone(&self.state))
+        Origin::new(inner, Arc::clone(&self.state))
     }
 }

@@ -76,4 +76,4 @@ pub use self::future::ResponseFuture;
 pub use self::layer::OriginLayer;
 #[cfg(all(feature = "config", feature = "cors"))]
 pub(crate) use self::rules::{check_origin, is_origin};
-pub use self::service::OriginService;
+pub use self::service::Origin;

@@ -22,12 +22,12 @@ use crate::telemetry::{Case, Stage};
 ///
 /// See the [module docs](crate::mcp::origin) for an example.
 #[derive(Clone)]
-pub struct OriginService<S> {
+pub struct Origin<S> {
     inner: S,
     state: Arc<State>,
 }
 
-impl<S> OriginService<S> {
+impl<S> Origin<S> {
     pub(super) fn new(inner: S, state: Arc<State>) -> Self {
         Self { inner, state }
     }
@@ -48,7 +48,7 @@ impl<S> OriginService<S> {
     }
 }
 
-impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for OriginService<S>
+impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for Origin<S>
 where
     S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone,
     ReqBody: Body,
@@ -81,9 +81,9 @@ where
     }
 }
 
-impl<S: fmt::Debug> fmt::Debug for OriginService<S> {
+impl<S: fmt::Debug> fmt::Debug for Origin<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OriginService")
+        f.debug_struct("Origin")
             .field("inner", &self.inner)
             .finish_non_exhaustive()
     }

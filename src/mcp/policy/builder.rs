@@ -5,35 +5,35 @@ use std::sync::Arc;
 
 use http::Method;
 
-use super::call::{Call, Decision};
+use super::call::{Operation, PolicyDecision};
 use super::pattern::Pattern;
-use super::{Item, ScopePolicy, Table, Unlisted};
+use super::{DefaultRule, Item, McpPolicy, Table};
 use crate::error::ConfigError;
-use crate::requirement::{Needs, ScopeHierarchy};
+use crate::requirement::{Requirement, ScopeHierarchy};
 use crate::scopes::IncludeGranted;
 
-/// Makes a [`ScopePolicy`]; each setter takes scopes as [`Needs`] does.
+/// Makes a [`McpPolicy`]; each setter takes scopes as [`Requirement`] does.
 ///
 /// ```
-/// use tower_mcp_auth::mcp::ScopePolicy;
-/// use tower_mcp_auth::scopes::{Needs, ScopeHierarchy};
+/// use tower_mcp_auth::mcp::McpPolicy;
+/// use tower_mcp_auth::scopes::{Requirement, ScopeHierarchy};
 ///
-/// let policy = ScopePolicy::builder()
-///     .base("mcp:read")?
+/// let policy = McpPolicy::builder()
+///     .baseline("mcp:read")?
 ///     .hierarchy(ScopeHierarchy::new([("mcp:write", ["mcp:read"])])?)
-///     .tool("get_*", Needs::nothing())?
+///     .tool("get_*", Requirement::none())?
 ///     .tool("*", "mcp:write")?
-///     .resource("file:///shared/{team}/*", Needs::any(["team:read", "mcp:write"])?)?
+///     .resource("file:///shared/{team}/*", Requirement::any(["team:read", "mcp:write"])?)?
 ///     .build()?;
 /// # let _ = policy;
 /// # Ok::<(), tower_mcp_auth::ConfigError>(())
 /// ```
 #[must_use]
-pub struct ScopePolicyBuilder {
+pub struct McpPolicyBuilder {
     table: Table,
 }
 
-impl ScopePolicyBuilder {
+impl McpPolicyBuilder {
     pub(super) fn new() -> Self {
         Self {
             table: Table::default(),
@@ -43,13 +43,13 @@ impl ScopePolicyBuilder {
     /// Sets what every request needs, whatever it asks for; nothing by default.
     ///
     /// # Errors
-    /// The scopes are refused; see [`Needs`].
-    pub fn base<N>(mut self, needs: N) -> Result<Self, ConfigError>
+    /// The scopes are refused; see [`Requirement`].
+    pub fn baseline<N>(mut self, needs: N) -> Result<Self, ConfigError>
     where
-        N: TryInto<Needs>,
+        N: TryInto<Requirement>,
         N::Error: Into<ConfigError>,
     {
-        self.table.base = needs.try_into().map_err(Into::into)?;
+        self.table.baseline = needs.try_into().map_err(Into::into)?;
         Ok(self)
     }
 
@@ -60,7 +60,7 @@ impl ScopePolicyBuilder {
     /// The scopes are refused, the pattern can match nothing, or it has a rule already.
     pub fn method<N>(mut self, pattern: &str, needs: N) -> Result<Self, ConfigError>
     where
-        N: TryInto<Needs>,
+        N: TryInto<Requirement>,
         N::Error: Into<ConfigError>,
     {
         let needs = needs.try_into().map_err(Into::into)?;
@@ -75,7 +75,7 @@ impl ScopePolicyBuilder {
     /// As for [`method`](Self::method).
     pub fn tool<N>(mut self, pattern: &str, needs: N) -> Result<Self, ConfigError>
     where
-        N: TryInto<Needs>,
+        N: TryInto<Requirement>,
         N::Error: Into<ConfigError>,
     {
         let needs = needs.try_into().map_err(Into::into)?;
@@ -91,7 +91,7 @@ impl ScopePolicyBuilder {
     /// As for [`method`](Self::method).
     pub fn prompt<N>(mut self, pattern: &str, needs: N) -> Result<Self, ConfigError>
     where
-        N: TryInto<Needs>,
+        N: TryInto<Requirement>,
         N::Error: Into<ConfigError>,
     {
         let needs = needs.try_into().map_err(Into::into)?;
@@ -130,7 +130,7 @@ impl ScopePolicyBuilder {
     /// As for [`method`](Self::method); and the URI has a plainer spelling.
     pub fn resource<N>(mut self, pattern: &str, needs: N) -> Result<Self, ConfigError>
     where
-        N: TryInto<Needs>,
+        N: TryInto<Requirement>,
         N::Error: Into<ConfigError>,
     {
         let needs = needs.try_into().map_err(Into::into)?;
@@ -144,13 +144,13 @@ impl ScopePolicyBuilder {
     /// beside the base scopes; nothing by default.
     ///
     /// # Errors
-    /// The scopes are refused; see [`Needs`].
-    pub fn answers<N>(mut self, needs: N) -> Result<Self, ConfigError>
+    /// The scopes are refused; see [`Requirement`].
+    pub fn client_responses<N>(mut self, needs: N) -> Result<Self, ConfigError>
     where
-        N: TryInto<Needs>,
+        N: TryInto<Requirement>,
         N::Error: Into<ConfigError>,
     {
-        self.table.answers = needs.try_into().map_err(Into::into)?;
+        self.table.client_responses = needs.try_into().map_err(Into::into)?;
         Ok(self)
     }
 
@@ -158,10 +158,10 @@ impl ScopePolicyBuilder {
     /// [`method`](Self::method) rule is for it; nothing by default.
     ///
     /// # Errors
-    /// The scopes are refused; see [`Needs`].
+    /// The scopes are refused; see [`Requirement`].
     pub fn notifications<N>(mut self, needs: N) -> Result<Self, ConfigError>
     where
-        N: TryInto<Needs>,
+        N: TryInto<Requirement>,
         N::Error: Into<ConfigError>,
     {
         self.table.notifications = needs.try_into().map_err(Into::into)?;
@@ -172,14 +172,14 @@ impl ScopePolicyBuilder {
     /// which opens the stream of revisions up to 2025-11-25, is for `HEAD` as well.
     ///
     /// By default `GET`, `DELETE` and `OPTIONS` need the base scopes alone, and all other
-    /// methods but `POST` are denied: see [`other_http`](Self::other_http).
+    /// methods but `POST` are denied: see [`other_http_methods`](Self::other_http_methods).
     ///
     /// # Errors
     /// The scopes are refused, the method has a rule already, is `HEAD`, or is `POST`: its
     /// messages have the other rules.
     pub fn http<N>(mut self, method: Method, needs: N) -> Result<Self, ConfigError>
     where
-        N: TryInto<Needs>,
+        N: TryInto<Requirement>,
         N::Error: Into<ConfigError>,
     {
         if matches!(method, Method::POST | Method::HEAD) {
@@ -206,13 +206,13 @@ impl ScopePolicyBuilder {
     /// default included.
     ///
     /// # Errors
-    /// The scopes are refused; see [`Needs`].
-    pub fn other_http<N>(mut self, needs: N) -> Result<Self, ConfigError>
+    /// The scopes are refused; see [`Requirement`].
+    pub fn other_http_methods<N>(mut self, needs: N) -> Result<Self, ConfigError>
     where
-        N: TryInto<Needs>,
+        N: TryInto<Requirement>,
         N::Error: Into<ConfigError>,
     {
-        self.table.other_http = Some(needs.try_into().map_err(Into::into)?);
+        self.table.other_http_methods = Some(needs.try_into().map_err(Into::into)?);
         Ok(self)
     }
 
@@ -231,9 +231,9 @@ impl ScopePolicyBuilder {
         self
     }
 
-    /// Sets what becomes of what no rule is for; [`Unlisted::Deny`] by default.
-    pub fn unlisted(mut self, unlisted: Unlisted) -> Self {
-        self.table.unlisted = unlisted;
+    /// Sets what becomes of what no rule is for; [`DefaultRule::Deny`] by default.
+    pub fn default_rule(mut self, rule: DefaultRule) -> Self {
+        self.table.default_rule = rule;
         self
     }
 
@@ -248,16 +248,16 @@ impl ScopePolicyBuilder {
     /// or from [`scopes_supported`](crate::oauth::ProtectedResource::scopes_supported).
     ///
     /// ```
-    /// use tower_mcp_auth::mcp::{Decision, ScopePolicy, Unlisted};
-    /// use tower_mcp_auth::scopes::Needs;
+    /// use tower_mcp_auth::mcp::{PolicyDecision, McpPolicy, DefaultRule};
+    /// use tower_mcp_auth::scopes::Requirement;
     ///
-    /// let production = Needs::all(["deploy:production"])?;
-    /// let policy = ScopePolicy::builder()
+    /// let production = Requirement::all(["deploy:production"])?;
+    /// let policy = McpPolicy::builder()
     ///     .tool("deploy", "deploy")?
     ///     .check(move |call| match (call.tool(), call.arguments()) {
-    ///         (Some("deploy"), Some(arguments)) if arguments["to"] == "staging" => Decision::Allow,
-    ///         (Some("deploy"), _) => Decision::Need(production.clone()),
-    ///         _ => Decision::Allow,
+    ///         (Some("deploy"), Some(arguments)) if arguments["to"] == "staging" => PolicyDecision::Allow,
+    ///         (Some("deploy"), _) => PolicyDecision::Require(production.clone()),
+    ///         _ => PolicyDecision::Allow,
     ///     })
     ///     .build()?;
     /// # let _ = policy;
@@ -265,7 +265,7 @@ impl ScopePolicyBuilder {
     /// ```
     pub fn check<F>(mut self, check: F) -> Self
     where
-        F: Fn(&Call<'_>) -> Decision + Send + Sync + 'static,
+        F: Fn(&Operation<'_>) -> PolicyDecision + Send + Sync + 'static,
     {
         self.table.check = Some(Arc::new(check));
         self
@@ -276,7 +276,7 @@ impl ScopePolicyBuilder {
     /// # Errors
     /// Rules can never be asked, because all they are for is denied: the base, or the one
     /// method that leads to them.
-    pub fn build(self) -> Result<ScopePolicy, ConfigError> {
+    pub fn build(self) -> Result<McpPolicy, ConfigError> {
         let mut table = self.table;
         for rules in [
             &mut table.methods,
@@ -295,18 +295,18 @@ impl ScopePolicyBuilder {
             ),
             ("resources", &table.resources, &RESOURCE_METHODS),
         ];
-        if table.base.is_denied() {
+        if table.baseline.is_denied() {
             return Err(ConfigError::new(
-                "base",
+                "baseline",
                 "everything is denied to everybody, so no rule is ever asked",
             ));
         }
         for (setting, rules, methods) in kinds {
             let is_denied = |method: &&str| {
                 let needs = table.methods.find(method);
-                needs.is_some_and(Needs::is_denied)
+                needs.is_some_and(Requirement::is_denied)
             };
-            let asked = |needs: &Needs| !needs.is_denied();
+            let asked = |needs: &Requirement| !needs.is_denied();
             if methods.iter().all(is_denied) && rules.all_needs().any(asked) {
                 return Err(ConfigError::new(
                     setting,
@@ -317,13 +317,13 @@ impl ScopePolicyBuilder {
                 ));
             }
         }
-        if !table.notifications.is_nothing() && table.methods.covers("notifications/") {
+        if !table.notifications.is_none() && table.methods.covers("notifications/") {
             return Err(ConfigError::new(
                 "notifications",
                 "it is never asked: a rule of `methods` is for all notifications",
             ));
         }
-        Ok(ScopePolicy {
+        Ok(McpPolicy {
             table: Arc::new(table),
         })
     }
@@ -337,8 +337,8 @@ const RESOURCE_METHODS: [&str; 5] = [
     "completion/complete",
 ];
 
-impl fmt::Debug for ScopePolicyBuilder {
+impl fmt::Debug for McpPolicyBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ScopePolicyBuilder").finish_non_exhaustive()
+        f.debug_struct("McpPolicyBuilder").finish_non_exhaustive()
     }
 }

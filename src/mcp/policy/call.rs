@@ -7,31 +7,31 @@ use crate::error::AuthError;
 use crate::json::JsonValue;
 use crate::mcp::operation::{MAX_DEPTH, Message, Target};
 use crate::principal::Principal;
-use crate::requirement::Needs;
+use crate::requirement::Requirement;
 
-/// The largest arguments a [`Call`] reads. A value in memory can be many times its text.
+/// The largest arguments a [`Operation`] reads. A value in memory can be many times its text.
 const MAX_ARGUMENTS: usize = 1024 * 1024;
 
-/// One request or notification, as a [`check`](super::ScopePolicyBuilder::check) sees it.
-pub struct Call<'a> {
+/// One request or notification, as a [`check`](super::McpPolicyBuilder::check) sees it.
+pub struct Operation<'a> {
     principal: Option<&'a Principal>,
     message: &'a Message<'a>,
     arguments: OnceCell<Result<JsonValue<'a>, AuthError>>,
 }
 
-/// What a [`check`](super::ScopePolicyBuilder::check) says of a call.
+/// What a [`check`](super::McpPolicyBuilder::check) says of a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Decision {
+pub enum PolicyDecision {
     /// Nothing more than the rules say.
     Allow,
     /// These scopes as well; they are named in the same challenge as those of the rules.
-    Need(Needs),
+    Require(Requirement),
     /// Refused whatever the scopes: 403 without a challenge.
     Deny,
 }
 
-impl<'a> Call<'a> {
+impl<'a> Operation<'a> {
     pub(super) fn new(principal: Option<&'a Principal>, message: &'a Message<'a>) -> Self {
         Self {
             principal,
@@ -42,7 +42,7 @@ impl<'a> Call<'a> {
 
     /// Who calls; `None` on a request that was let through without a credential.
     ///
-    /// Where a layer [only observes](crate::AuthLayer::dangerously_observe_only_for) that a
+    /// Where a layer [only reports](crate::AuthLayer::dangerously_report_only_for) that a
     /// credential expired, whoever it was issued to, as the scopes it was granted count then.
     /// The request itself has no principal.
     pub fn principal(&self) -> Option<&Principal> {
@@ -106,9 +106,9 @@ impl<'a> Call<'a> {
     }
 }
 
-impl fmt::Debug for Call<'_> {
+impl fmt::Debug for Operation<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Call")
+        f.debug_struct("Operation")
             .field("principal", &self.principal)
             .field("method", &self.message.method)
             .field("target", &self.message.target)

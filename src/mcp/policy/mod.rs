@@ -14,19 +14,18 @@ use std::sync::Arc;
 
 use http::Method;
 
-use self::call::Call as TheCall;
 use self::rules::{Found, Rules};
 use super::operation::{Kind, Message, Target};
 use crate::credential::RequestHead;
 use crate::error::AuthError;
 use crate::refusal::Caller;
-use crate::requirement::{Needs, ScopeHierarchy, Verdict};
+use crate::requirement::{Requirement, ScopeHierarchy, Verdict};
 use crate::scope::Scopes;
 use crate::scopes::{IncludeGranted, refused};
 use crate::util::quoted;
 
-pub use self::builder::ScopePolicyBuilder;
-pub use self::call::{Call, Decision};
+pub use self::builder::McpPolicyBuilder;
+pub use self::call::{Operation, PolicyDecision};
 
 /// Which scopes each operation of an MCP server needs.
 ///
@@ -38,36 +37,36 @@ pub use self::call::{Call, Decision};
 ///    for `resources/read`, `subscribe`, `unsubscribe`, any other `resources/…` with a URI,
 ///    and every URI of a `subscriptions/listen`; rules of prompts and resources also for
 ///    `completion/complete`;
-/// 4. what a [`check`](ScopePolicyBuilder::check) of your own adds.
+/// 4. what a [`check`](McpPolicyBuilder::check) of your own adds.
 ///
 /// A message is judged by its method, not by its `id`: a `tools/call` sent as a notification
 /// needs what the tool needs.
 ///
 /// Of several rules for one name the most specific counts alone: the exact name, then the
 /// longest text before a variable or `*`. A tool, prompt, resource or method that MCP does
-/// not know and no rule is for is [`Unlisted`]: denied, unless the policy says that base
+/// not know and no rule is for is [`DefaultRule`]: denied, unless the policy says that base
 /// scopes do.
 ///
 /// Cloning costs a reference count. It can be read from any serde format; the members are
 /// those of the builder:
 ///
 /// ```
-/// use tower_mcp_auth::mcp::ScopePolicy;
+/// use tower_mcp_auth::mcp::McpPolicy;
 ///
-/// let policy: ScopePolicy = serde_json::from_str(r#"{
-///     "base": "mcp:read",
+/// let policy: McpPolicy = serde_json::from_str(r#"{
+///     "baseline": "mcp:read",
 ///     "hierarchy": { "mcp:admin": ["mcp:write"], "mcp:write": ["mcp:read"] },
 ///     "tools": { "get_*": [], "delete_file": ["mcp:admin"], "*": ["mcp:write"] },
 ///     "resources": { "file:///shared/{team}/*": { "any": ["team:read", "mcp:admin"] } },
 ///     "methods": { "logging/setLevel": "mcp:admin" },
 ///     "http": { "DELETE": "mcp:write" },
-///     "unlisted": "deny"
+///     "default_rule": "deny"
 /// }"#)?;
 /// # let _ = policy;
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Clone)]
-pub struct ScopePolicy {
+pub struct McpPolicy {
     table: Arc<Table>,
 }
 
@@ -76,32 +75,32 @@ pub struct ScopePolicy {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
-pub enum Unlisted {
+pub enum DefaultRule {
     /// 403 without a challenge, because no scope would help. The default.
     #[default]
     Deny,
     /// The base scopes are enough.
-    Base,
+    Baseline,
 }
 
-type Check = dyn Fn(&TheCall<'_>) -> Decision + Send + Sync;
+type Check = dyn Fn(&Operation<'_>) -> PolicyDecision + Send + Sync;
 
 #[derive(Clone, Default)]
 struct Table {
-    base: Needs,
+    baseline: Requirement,
     methods: Rules,
     tools: Rules,
     prompts: Rules,
     resources: Rules,
     /// The rules for what stands in lists, in the order they were given.
-    listed: Vec<(Item, Needs)>,
-    answers: Needs,
-    notifications: Needs,
-    http: Vec<(Method, Needs)>,
-    other_http: Option<Needs>,
+    listed: Vec<(Item, Requirement)>,
+    client_responses: Requirement,
+    notifications: Requirement,
+    http: Vec<(Method, Requirement)>,
+    other_http_methods: Option<Requirement>,
     hierarchy: ScopeHierarchy,
     include_granted: IncludeGranted,
-    unlisted: Unlisted,
+    default_rule: DefaultRule,
     check: Option<Arc<Check>>,
 }
 
@@ -144,12 +143,12 @@ pub(super) enum Sight {
     Reachable,
 }
 
-static NOBODY: std::sync::LazyLock<Needs> = std::sync::LazyLock::new(Needs::nobody);
+static DENY: std::sync::LazyLock<Requirement> = std::sync::LazyLock::new(Requirement::deny);
 
-impl ScopePolicy {
+impl McpPolicy {
     /// Starts a policy without rules.
-    pub fn builder() -> ScopePolicyBuilder {
-        ScopePolicyBuilder::new()
+    pub fn builder() -> McpPolicyBuilder {
+        McpPolicyBuilder::new()
     }
 
     /// Whether `caller` may send these messages, all of them.
@@ -160,7 +159,7 @@ impl ScopePolicy {
         messages: &[Message<'_>],
     ) -> Result<(), AuthError> {
         let table = &*self.table;
-        let mut needed = Needed::new(&table.base);
+        let mut needed = Needed::new(&table.baseline);
         for message in messages {
             table.collect(message, &mut needed)?;
         }
@@ -168,15 +167,15 @@ impl ScopePolicy {
         if let Some(check) = &table.check {
             let asked = messages.iter().filter(|m| m.kind != Kind::Answer);
             for message in asked {
-                let call = TheCall::new(caller.known(), message);
+                let call = Operation::new(caller.known(), message);
                 let decision = check(&call);
                 if let Some(fault) = call.into_fault() {
                     return Err(fault);
                 }
                 match decision {
-                    Decision::Allow => {}
-                    Decision::Need(needs) => added.push(needs),
-                    Decision::Deny => added.push(Needs::nobody()),
+                    PolicyDecision::Allow => {}
+                    PolicyDecision::Require(needs) => added.push(needs),
+                    PolicyDecision::Deny => added.push(Requirement::deny()),
                 }
             }
         }
@@ -194,7 +193,9 @@ impl ScopePolicy {
         let mut why = messages.iter().filter_map(|message| table.closes(message));
         match why.next() {
             Some(why) => error.with_detail(why),
-            None if table.base.is_denied() => error.with_detail("the base scopes deny everything"),
+            None if table.baseline.is_denied() => {
+                error.with_detail("the base scopes deny everything")
+            }
             None => error.with_detail("the check of the policy denies the call"),
         }
     }
@@ -212,18 +213,18 @@ impl ScopePolicy {
             _ => method,
         };
         let listed = table.http.iter().find(|(own, _)| own == method);
-        let needs = match (listed, &table.other_http) {
+        let needs = match (listed, &table.other_http_methods) {
             (Some((_, needs)), _) | (None, Some(needs)) => needs,
             (None, None) if matches!(*method, Method::GET | Method::DELETE | Method::OPTIONS) => {
-                &table.base
+                &table.baseline
             }
-            (None, None) => &NOBODY,
+            (None, None) => &DENY,
         };
-        let answer = self.answer([&table.base, needs].into_iter(), caller, head);
+        let answer = self.answer([&table.baseline, needs].into_iter(), caller, head);
         answer.map_err(|error| match error.reason() {
             "operation_denied" => error.with_detail(match listed.is_some() {
                 true => format!("the rule for {method} denies it to everybody"),
-                false if table.base.is_denied() => "the base scopes deny everything".to_owned(),
+                false if table.baseline.is_denied() => "the base scopes deny everything".to_owned(),
                 false => format!(
                     "no rule is for {}, and a server of MCP has no such method",
                     quoted(method.as_str())
@@ -239,17 +240,17 @@ impl ScopePolicy {
         caller: Caller<'_>,
         head: RequestHead<'_>,
     ) -> Result<(), AuthError> {
-        self.answer(std::iter::once(&self.table.base), caller, head)
+        self.answer(std::iter::once(&self.table.baseline), caller, head)
     }
 
     fn answer<'n>(
         &self,
-        needed: impl Iterator<Item = &'n Needs> + Clone,
+        needed: impl Iterator<Item = &'n Requirement> + Clone,
         caller: Caller<'_>,
         head: RequestHead<'_>,
     ) -> Result<(), AuthError> {
         let table = &*self.table;
-        let verdict = Needs::judge(needed, caller.scopes(), &table.hierarchy);
+        let verdict = Requirement::judge(needed, caller.scopes(), &table.hierarchy);
         let include =
             verdict != Verdict::Granted && table.include_granted.applies_to(head.headers());
         match refused(verdict, caller, include.then_some(&table.hierarchy)) {
@@ -262,20 +263,20 @@ impl ScopePolicy {
     /// in sight. A check is not asked, for it judges calls.
     pub(super) fn shows(&self, sight: &Sight, item: Item, name: &str) -> bool {
         let table = &*self.table;
-        let met = |needs: &Needs| match sight {
+        let met = |needs: &Requirement| match sight {
             Sight::Granted(scopes) => needs.is_met(scopes, &table.hierarchy),
             Sight::Reachable => !needs.is_denied(),
         };
-        if !met(&table.base) || !table.methods.find(item.method()).is_none_or(met) {
+        if !met(&table.baseline) || !table.methods.find(item.method()).is_none_or(met) {
             return false;
         }
-        let unlisted = table.unlisted == Unlisted::Base;
+        let unlisted = table.default_rule == DefaultRule::Baseline;
         match item {
             Item::Tool => table.tools.find(name).map_or(unlisted, met),
             Item::Prompt => table.prompts.find(name).map_or(unlisted, met),
             Item::Resource => match table.resources.find_uri(name) {
                 Found::Rule(needs) => met(needs),
-                Found::Unlisted => unlisted,
+                Found::NoRule => unlisted,
                 Found::Ambiguous => false,
             },
             Item::Template => match table.resources.find_template(name) {
@@ -295,7 +296,7 @@ impl Table {
     ) -> Result<(), AuthError> {
         let mut push = |needs| needed.push(needs);
         if message.kind == Kind::Answer {
-            push(&self.answers);
+            push(&self.client_responses);
             return Ok(());
         }
         let method = &*message.method;
@@ -304,19 +305,19 @@ impl Table {
             Some(needs) => push(needs),
             None if is_notification => push(&self.notifications),
             None if is_known(method) => {}
-            None => push(self.unlisted()),
+            None => push(self.default_rule()),
         }
         match &message.target {
             Target::None => {}
-            Target::Tool(name) => push(self.tools.find(name).unwrap_or(self.unlisted())),
-            Target::Prompt(name) => push(self.prompts.find(name).unwrap_or(self.unlisted())),
+            Target::Tool(name) => push(self.tools.find(name).unwrap_or(self.default_rule())),
+            Target::Prompt(name) => push(self.prompts.find(name).unwrap_or(self.default_rule())),
             // What is completed is a template: a completion can tell of every URI of it.
             Target::Resource(uri) if method == "completion/complete" && uri.contains('{') => {
                 let found = self.resources.find_template(uri);
                 let (rules, open) = found.ok_or_else(ambiguous)?;
                 rules.into_iter().for_each(&mut push);
                 if open {
-                    push(self.unlisted());
+                    push(self.default_rule());
                 }
             }
             Target::Resource(uri) => push(self.resource(uri)?),
@@ -332,18 +333,18 @@ impl Table {
     /// Why an operation is closed to everybody, if its rules close it. A URI is not shown: it may
     /// hold secrets.
     fn closes(&self, message: &Message<'_>) -> Option<String> {
-        let unlisted = self.unlisted == Unlisted::Deny;
-        let why = |found: Option<&Needs>, what: String| match found {
+        let unlisted = self.default_rule == DefaultRule::Deny;
+        let why = |found: Option<&Requirement>, what: String| match found {
             Some(needs) if needs.is_denied() => {
                 Some(format!("the rule for {what} denies it to everybody"))
             }
             None if unlisted => Some(format!(
-                "no rule names {what}, and what no rule names is denied (`unlisted`)"
+                "no rule names {what}, and what no rule names is denied (`default_rule`)"
             )),
             _ => None,
         };
         if message.kind == Kind::Answer {
-            return (self.answers.is_denied()).then(|| "answers are denied".to_owned());
+            return (self.client_responses.is_denied()).then(|| "answers are denied".to_owned());
         }
         let method = &*message.method;
         let is_notification = method.starts_with("notifications/");
@@ -356,7 +357,7 @@ impl Table {
         };
         let of_uri = |uri: &str| match self.resources.find_uri(uri) {
             Found::Rule(needs) => why(Some(needs), "the URI of the resource".to_owned()),
-            Found::Unlisted => why(None, "the URI of the resource".to_owned()),
+            Found::NoRule => why(None, "the URI of the resource".to_owned()),
             Found::Ambiguous => None,
         };
         of_method.or_else(|| match &message.target {
@@ -380,18 +381,18 @@ impl Table {
         })
     }
 
-    fn resource(&self, uri: &str) -> Result<&Needs, AuthError> {
+    fn resource(&self, uri: &str) -> Result<&Requirement, AuthError> {
         match self.resources.find_uri(uri) {
             Found::Rule(needs) => Ok(needs),
-            Found::Unlisted => Ok(self.unlisted()),
+            Found::NoRule => Ok(self.default_rule()),
             Found::Ambiguous => Err(ambiguous()),
         }
     }
 
-    fn unlisted(&self) -> &Needs {
-        match self.unlisted {
-            Unlisted::Deny => &NOBODY,
-            Unlisted::Base => &self.base,
+    fn default_rule(&self) -> &Requirement {
+        match self.default_rule {
+            DefaultRule::Deny => &DENY,
+            DefaultRule::Baseline => &self.baseline,
         }
     }
 }
@@ -399,25 +400,25 @@ impl Table {
 /// What a request needs, each rule once: a batch asks for the same thing many times over.
 struct Needed<'t> {
     /// One message rarely falls under more rules; these need no allocation.
-    few: [Option<&'t Needs>; 4],
-    many: Vec<&'t Needs>,
+    few: [Option<&'t Requirement>; 4],
+    many: Vec<&'t Requirement>,
 }
 
 impl<'t> Needed<'t> {
-    fn new(base: &'t Needs) -> Self {
+    fn new(base: &'t Requirement) -> Self {
         Self {
             few: [Some(base), None, None, None],
             many: Vec::new(),
         }
     }
 
-    fn iter(&self) -> impl Iterator<Item = &'t Needs> + Clone {
+    fn iter(&self) -> impl Iterator<Item = &'t Requirement> + Clone {
         let few = self.few.iter().flatten().copied();
         few.chain(self.many.iter().copied())
     }
 
-    fn push(&mut self, needs: &'t Needs) {
-        if needs.is_nothing() || self.iter().any(|other| std::ptr::eq(other, needs)) {
+    fn push(&mut self, needs: &'t Requirement) {
+        if needs.is_none() || self.iter().any(|other| std::ptr::eq(other, needs)) {
             return;
         }
         match self.few.iter_mut().find(|place| place.is_none()) {
@@ -458,22 +459,22 @@ fn is_known(method: &str) -> bool {
     METHODS.contains(&method) || method.starts_with("tasks/")
 }
 
-impl fmt::Debug for ScopePolicy {
+impl fmt::Debug for McpPolicy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let table = &*self.table;
-        f.debug_struct("ScopePolicy")
-            .field("base", &table.base)
+        f.debug_struct("McpPolicy")
+            .field("baseline", &table.baseline)
             .field("methods", &table.methods)
             .field("tools", &table.tools)
             .field("prompts", &table.prompts)
             .field("resources", &table.resources)
-            .field("answers", &table.answers)
+            .field("client_responses", &table.client_responses)
             .field("notifications", &table.notifications)
             .field("http", &table.http)
-            .field("other_http", &table.other_http)
+            .field("other_http_methods", &table.other_http_methods)
             .field("hierarchy", &table.hierarchy)
             .field("include_granted", &table.include_granted)
-            .field("unlisted", &table.unlisted)
+            .field("default_rule", &table.default_rule)
             .field("check", &table.check.as_ref().map(|_| "<fn>"))
             .finish()
     }

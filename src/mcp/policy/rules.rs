@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, HashMap};
 use super::pattern::{Form, Pattern};
 use super::uri::{canonical, head};
 use crate::error::ConfigError;
-use crate::requirement::Needs;
+use crate::requirement::Requirement;
 
 /// The rules of one kind: for methods, tools, prompts or resources.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Rules {
-    exact: BTreeMap<Box<str>, Needs>,
+    exact: BTreeMap<Box<str>, Requirement>,
     /// The most specific first, once they are [sorted](Self::sort).
-    forms: Vec<(Form, Needs)>,
+    forms: Vec<(Form, Requirement)>,
     /// The places in `forms` of those with this beginning, in their order.
     by_head: HashMap<Box<str>, Vec<usize>>,
     /// Of the beginnings, each once, the longest first.
@@ -22,8 +22,8 @@ pub(super) struct Rules {
 /// What the rules say of a resource.
 #[derive(Debug)]
 pub(super) enum Found<'r> {
-    Rule(&'r Needs),
-    Unlisted,
+    Rule(&'r Requirement),
+    NoRule,
     /// The URI could be another one to the server.
     Ambiguous,
 }
@@ -33,7 +33,7 @@ impl Rules {
         &mut self,
         setting: &'static str,
         pattern: Pattern,
-        needs: Needs,
+        needs: Requirement,
     ) -> Result<(), ConfigError> {
         let twice = |text: &str| {
             ConfigError::new(
@@ -78,7 +78,7 @@ impl Rules {
     }
 
     /// The forms that may match a name, by its beginning; the most specific first.
-    fn candidates<'r>(&'r self, name: &str) -> impl Iterator<Item = &'r (Form, Needs)> {
+    fn candidates<'r>(&'r self, name: &str) -> impl Iterator<Item = &'r (Form, Requirement)> {
         let lengths = self.head_lengths.iter();
         let heads = lengths.filter_map(|length| name.get(..*length));
         let places = heads.filter_map(|head| self.by_head.get(head)).flatten();
@@ -89,7 +89,7 @@ impl Rules {
         self.exact.is_empty() && self.forms.is_empty()
     }
 
-    pub(super) fn find(&self, name: &str) -> Option<&Needs> {
+    pub(super) fn find(&self, name: &str) -> Option<&Requirement> {
         self.exact.get(name).or_else(|| {
             let (_, needs) = self.candidates(name).find(|(form, _)| form.matches(name))?;
             Some(needs)
@@ -98,7 +98,7 @@ impl Rules {
 
     pub(super) fn find_uri(&self, uri: &str) -> Found<'_> {
         if self.is_empty() {
-            return Found::Unlisted;
+            return Found::NoRule;
         }
         if let Some(needs) = self.exact.get(uri) {
             return Found::Rule(needs);
@@ -120,12 +120,12 @@ impl Rules {
             .or_else(|| form_of(&|form| form.names_query() && form.matches(&uri)))
             .or_else(|| self.exact.get(path))
             .or_else(|| form_of(&|form| form.matches(&uri) || form.matches(path)));
-        found.map_or(Found::Unlisted, Found::Rule)
+        found.map_or(Found::NoRule, Found::Rule)
     }
 
     /// Every rule that some URI of a template falls under, and whether a URI of it can fall
     /// under none; `None` where its URIs could be other ones to the server.
-    pub(super) fn find_template(&self, template: &str) -> Option<(Vec<&Needs>, bool)> {
+    pub(super) fn find_template(&self, template: &str) -> Option<(Vec<&Requirement>, bool)> {
         if self.is_empty() {
             return Some((Vec::new(), true));
         }
@@ -135,7 +135,7 @@ impl Rules {
         let head = head(template)?;
         let meets = |own: &str| own.starts_with(&*head) || head.starts_with(own);
         let exact = self.exact.iter().filter(|(name, _)| meets(name));
-        let mut found: Vec<&Needs> = exact.map(|(_, needs)| needs).collect();
+        let mut found: Vec<&Requirement> = exact.map(|(_, needs)| needs).collect();
         for (form, needs) in &self.forms {
             if meets(form.head()) {
                 found.push(needs);
@@ -152,7 +152,7 @@ impl Rules {
         self.forms.iter().any(|(form, _)| form.covers(head))
     }
 
-    pub(super) fn all_needs(&self) -> impl Iterator<Item = &Needs> {
+    pub(super) fn all_needs(&self) -> impl Iterator<Item = &Requirement> {
         let forms = self.forms.iter().map(|(_, needs)| needs);
         self.exact.values().chain(forms)
     }

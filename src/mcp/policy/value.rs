@@ -4,41 +4,41 @@ use http::Method;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
-use super::{ScopePolicy, Unlisted};
+use super::{DefaultRule, McpPolicy};
 use crate::error::ConfigError;
 use crate::requirement::UniqueMap;
-use crate::requirement::{Needs, ScopeHierarchy};
+use crate::requirement::{Requirement, ScopeHierarchy};
 use crate::scopes::IncludeGranted;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, default)]
 #[derive(Default)]
 struct Policy {
-    base: Needs,
-    methods: UniqueMap<Needs>,
-    tools: UniqueMap<Needs>,
-    prompts: UniqueMap<Needs>,
-    resources: UniqueMap<Needs>,
-    answers: Needs,
-    notifications: Needs,
-    http: UniqueMap<Needs>,
-    other_http: Option<Needs>,
+    baseline: Requirement,
+    methods: UniqueMap<Requirement>,
+    tools: UniqueMap<Requirement>,
+    prompts: UniqueMap<Requirement>,
+    resources: UniqueMap<Requirement>,
+    client_responses: Requirement,
+    notifications: Requirement,
+    http: UniqueMap<Requirement>,
+    other_http_methods: Option<Requirement>,
     hierarchy: ScopeHierarchy,
     include_granted: IncludeGranted,
-    unlisted: Unlisted,
+    default_rule: DefaultRule,
 }
 
-impl TryFrom<Policy> for ScopePolicy {
+impl TryFrom<Policy> for McpPolicy {
     type Error = ConfigError;
 
     fn try_from(value: Policy) -> Result<Self, ConfigError> {
         let mut builder = Self::builder()
-            .base(value.base)?
-            .answers(value.answers)?
+            .baseline(value.baseline)?
+            .client_responses(value.client_responses)?
             .notifications(value.notifications)?
             .hierarchy(value.hierarchy)
             .include_granted(value.include_granted)
-            .unlisted(value.unlisted);
+            .default_rule(value.default_rule);
         for (pattern, needs) in value.methods.0 {
             builder = builder.method(&pattern, needs)?;
         }
@@ -61,14 +61,14 @@ impl TryFrom<Policy> for ScopePolicy {
             })?;
             builder = builder.http(method, needs)?;
         }
-        if let Some(needs) = value.other_http {
-            builder = builder.other_http(needs)?;
+        if let Some(needs) = value.other_http_methods {
+            builder = builder.other_http_methods(needs)?;
         }
         builder.build()
     }
 }
 
-impl<'de> Deserialize<'de> for ScopePolicy {
+impl<'de> Deserialize<'de> for McpPolicy {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let policy = Policy::deserialize(deserializer)?;
         Self::try_from(policy).map_err(D::Error::custom)

@@ -22,7 +22,7 @@ use crate::mcp::body::{ReadBody, Reading};
 use crate::mcp::lists::NoLists;
 use crate::mcp::unanswered::Unanswered;
 use crate::refusal::Caller;
-use crate::refusal::Observed;
+use crate::refusal::Reported;
 use crate::refusal::{Answer, Outcome, refuse};
 
 pin_project! {
@@ -47,13 +47,13 @@ pin_project! {
             request: Option<Request<RequestBody<ReqBody>>>,
             inner: readiness::Held<S>,
             unanswered: Unanswered,
-            observed: Vec<AuthError>,
+            reported: Vec<AuthError>,
         },
         Inner {
             #[pin]
             future: F,
             unanswered: Unanswered,
-            observed: Vec<AuthError>,
+            reported: Vec<AuthError>,
         },
         Respond {
             answer: Answer<ReqBody>,
@@ -66,7 +66,7 @@ pub(super) struct Held<S> {
     pub(super) parts: Parts,
     pub(super) is_mirrored: bool,
     /// What its head would have been refused for.
-    pub(super) observed: Vec<AuthError>,
+    pub(super) reported: Vec<AuthError>,
     pub(super) inner: readiness::Held<S>,
     pub(super) rule: Arc<Rule>,
 }
@@ -78,15 +78,15 @@ enum Judged<B> {
         /// Whether its answer can hold no list.
         no_lists: bool,
         unanswered: Unanswered,
-        observed: Option<AuthError>,
+        reported: Option<AuthError>,
     },
     Refuse(Answer<B>),
 }
 
 impl<S> Held<S> {
     /// Whether it was told already what the request would have been refused for.
-    pub(super) fn is_observed(&self) -> bool {
-        !self.observed.is_empty()
+    pub(super) fn is_reported(&self) -> bool {
+        !self.reported.is_empty()
     }
 
     fn judge<B>(&self, read: Result<ReadBody, AuthError>) -> Judged<B> {
@@ -95,7 +95,7 @@ impl<S> Held<S> {
         let caller = Caller::of(head.extensions()).expect("a request keeps its extensions");
         let read = match read {
             Ok(read) => read,
-            // What was not read whole cannot be passed on, observed or not.
+            // What was not read whole cannot be passed on, reported or not.
             Err(error) => {
                 let error = error.asked_by(caller.known());
                 let case = self.rule.case(caller);
@@ -104,15 +104,15 @@ impl<S> Held<S> {
             }
         };
         let judged = self.rule.judge_body(caller, head, self, &read.data);
-        let (no_lists, unanswered, observed) = match judged {
-            (no_lists, unanswered, Outcome::Pass(observed)) => (no_lists, unanswered, observed),
+        let (no_lists, unanswered, reported) = match judged {
+            (no_lists, unanswered, Outcome::Pass(reported)) => (no_lists, unanswered, reported),
             (_, _, Outcome::Refuse(refusal)) => return Judged::Refuse(Answer::at_once(refusal)),
         };
         Judged::Pass {
             body: RequestBody::read(read),
             no_lists,
             unanswered,
-            observed,
+            reported,
         }
     }
 }
@@ -127,12 +127,12 @@ impl<S, ReqBody, F> ScopesFuture<S, ReqBody, F> {
         }
     }
 
-    pub(super) fn inner(future: F, unanswered: Unanswered, observed: Vec<AuthError>) -> Self {
+    pub(super) fn inner(future: F, unanswered: Unanswered, reported: Vec<AuthError>) -> Self {
         Self {
             state: State::Inner {
                 future,
                 unanswered,
-                observed,
+                reported,
             },
         }
     }
@@ -169,18 +169,18 @@ where
                             body,
                             no_lists,
                             unanswered,
-                            observed,
+                            reported,
                         } => {
                             if no_lists {
                                 held.parts.extensions.insert(NoLists);
                             }
-                            held.observed.extend(observed);
+                            held.reported.extend(reported);
                             let request = Request::from_parts(held.parts, body);
                             State::GoOn {
                                 request: Some(request),
                                 inner: held.inner,
                                 unanswered,
-                                observed: held.observed,
+                                reported: held.reported,
                             }
                         }
                         Judged::Refuse(answer) => State::Respond { answer },
@@ -190,7 +190,7 @@ where
                     request,
                     inner,
                     unanswered,
-                    observed,
+                    reported,
                 } => {
                     ready!(inner.poll_ready(cx))?;
                     let request = request.take();
@@ -198,13 +198,13 @@ where
                     State::Inner {
                         future: inner.call(request),
                         unanswered: std::mem::take(unanswered),
-                        observed: std::mem::take(observed),
+                        reported: std::mem::take(reported),
                     }
                 }
                 StateProj::Inner {
                     future,
                     unanswered,
-                    observed,
+                    reported,
                 } => {
                     let mut response = ready!(future.poll(cx))?;
                     let unanswered = std::mem::take(unanswered);
@@ -213,8 +213,8 @@ where
                         response.extensions_mut().insert(end);
                     }
                     // The last one first: each is told before those that were told.
-                    for error in observed.drain(..).rev() {
-                        Observed::tell(response.extensions_mut(), error);
+                    for error in reported.drain(..).rev() {
+                        Reported::tell(response.extensions_mut(), error);
                     }
                     return Poll::Ready(Ok(response.map(ResponseBody::inner)));
                 }

@@ -7,7 +7,7 @@ use tower_layer::Layer;
 
 use super::McpScopes;
 use crate::error::ConfigError;
-use crate::mcp::ScopePolicy;
+use crate::mcp::McpPolicy;
 use crate::mcp::once::Once;
 use crate::requirement::AskedScopes;
 
@@ -16,7 +16,7 @@ const MAX_BODY_BYTES: usize = 4 * 1024 * 1024;
 /// The default for [`McpScopesLayer::read_timeout`]: 30 s.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A layer that judges each operation by a [`ScopePolicy`], before the server sees it.
+/// A layer that judges each operation by a [`McpPolicy`], before the server sees it.
 ///
 /// It goes inside an auth layer and around the MCP endpoint alone: a POST that is no
 /// JSON-RPC message is refused. See the [module docs](crate::mcp) for an example.
@@ -28,7 +28,7 @@ pub struct McpScopesLayer {
 
 #[derive(Clone, Debug)]
 pub(super) struct Rule {
-    pub(super) policy: ScopePolicy,
+    pub(super) policy: McpPolicy,
     pub(super) max_body_bytes: usize,
     pub(super) read_timeout: Duration,
     /// For a look whether clients can learn of the scopes.
@@ -37,7 +37,7 @@ pub(super) struct Rule {
 
 impl McpScopesLayer {
     /// A layer with this policy.
-    pub fn new(policy: ScopePolicy) -> Self {
+    pub fn new(policy: McpPolicy) -> Self {
         Self {
             rule: Arc::new(Rule {
                 policy,
@@ -54,7 +54,7 @@ impl McpScopesLayer {
         self
     }
 
-    pub(crate) fn policy(&self) -> &ScopePolicy {
+    pub(crate) fn policy(&self) -> &McpPolicy {
         &self.rule.policy
     }
 

@@ -21,7 +21,7 @@ use crate::mcp::headers;
 use crate::mcp::operation::{Message, Messages};
 use crate::mcp::unanswered::Unanswered;
 use crate::refusal::Caller;
-use crate::refusal::{self, Answer, Outcome, refuse_or_observe};
+use crate::refusal::{self, Answer, Outcome, refuse_or_report};
 use crate::requirement::AskedScopes;
 use crate::telemetry::{self, Case, Stage};
 
@@ -42,7 +42,7 @@ impl Rule {
         }
         // Nobody's body is read before they have said who they are, if they must at all, and
         // if that is not over: what the body asks for may be closed to everybody.
-        if caller.principal.is_none() && caller.observed.is_none() {
+        if caller.principal.is_none() && caller.reported.is_none() {
             self.policy.judge_base(caller, head)?;
         }
         headers::media_type(head.headers())?;
@@ -81,7 +81,7 @@ impl Rule {
         let messages = match Messages::read(body) {
             Ok(messages) => messages,
             Err(error) => {
-                let outcome = refuse_or_observe(error, caller, head, case);
+                let outcome = refuse_or_report(error, caller, head, case);
                 return (false, nothing(), outcome);
             }
         };
@@ -92,10 +92,10 @@ impl Rule {
         };
         let verdict = mirrors.and_then(|()| self.policy.judge(caller, head, messages.as_slice()));
         if let Err(error) = verdict {
-            let outcome = refuse_or_observe(error, caller, head, case);
+            let outcome = refuse_or_report(error, caller, head, case);
             return (false, nothing(), outcome);
         }
-        if !held.is_observed() {
+        if !held.is_reported() {
             case.accepted(head, &caller.context.audit);
         }
         let no_lists = messages.as_slice().iter().all(Message::answers_no_list);
@@ -140,15 +140,15 @@ where
         if judged.is_ok() && *request.method() != Method::POST {
             case.accepted(head, &caller.context.audit);
         }
-        let mut observed = Vec::new();
+        let mut reported = Vec::new();
         let is_mirrored = match judged {
             Ok(is_mirrored) => is_mirrored,
-            Err(error) => match refuse_or_observe(error, caller, head, case) {
+            Err(error) => match refuse_or_report(error, caller, head, case) {
                 Outcome::Refuse(refusal) => {
                     return self.respond(Answer::to(request, refusal));
                 }
                 Outcome::Pass(error) => {
-                    observed.extend(error);
+                    reported.extend(error);
                     false
                 }
             },
@@ -156,7 +156,7 @@ where
         if *request.method() != Method::POST {
             let request = request.map(RequestBody::unread);
             let nothing = Unanswered::default();
-            return ScopesFuture::inner(self.inner.call(request), nothing, observed);
+            return ScopesFuture::inner(self.inner.call(request), nothing, reported);
         }
         let inner = readiness::Held::take(&mut self.inner);
         let (parts, body) = request.into_parts();
@@ -167,7 +167,7 @@ where
             Held {
                 parts,
                 is_mirrored,
-                observed,
+                reported,
                 inner,
                 rule,
             },

@@ -15,7 +15,7 @@ use crate::auth::ResponseBody;
 use crate::error::AuthError;
 use crate::mcp::key::Owner;
 use crate::principal::Principal;
-use crate::refusal::Observed;
+use crate::refusal::Reported;
 use crate::refusal::{self, Answer};
 use crate::telemetry;
 
@@ -24,7 +24,7 @@ pub(super) struct Opened {
     pub(super) binder: Arc<Binder>,
     /// `None`: nobody's in particular.
     pub(super) principal: Option<Principal>,
-    pub(super) observed: Option<AuthError>,
+    pub(super) reported: Option<AuthError>,
 }
 
 impl Opened {
@@ -46,7 +46,7 @@ impl Opened {
 }
 
 pin_project! {
-    /// The future of a [`SessionBindingService`](super::SessionBindingService).
+    /// The future of a [`SessionBinding`](super::SessionBinding).
     pub struct ResponseFuture<ReqBody, F> {
         #[pin]
         state: State<ReqBody, F>,
@@ -92,8 +92,8 @@ where
         let response = match self.project().state.project() {
             StateProj::Inner { future, opened } => {
                 let mut response = ready!(future.poll(cx))?;
-                if let Some(error) = opened.observed.take() {
-                    Observed::tell(response.extensions_mut(), error);
+                if let Some(error) = opened.reported.take() {
+                    Reported::tell(response.extensions_mut(), error);
                 }
                 if opened.bind(response.headers_mut()) {
                     return Poll::Ready(Ok(response.map(ResponseBody::inner)));

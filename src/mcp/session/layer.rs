@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::{HeaderMap, HeaderName, HeaderValue, Request};
 use tower_layer::Layer;
 
-use super::SessionBindingService;
+use super::SessionBinding;
 use super::bind::Binder;
 use crate::credential::trim;
 use crate::error::{AuthError, ConfigError};
@@ -56,10 +56,10 @@ impl SessionBindingLayer {
 }
 
 impl<S> Layer<S> for SessionBindingLayer {
-    type Service = SessionBindingService<S>;
+    type Service = SessionBinding<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        SessionBindingService::new(inner, Arc::clone(&self.binder))
+        SessionBinding::new(inner, Arc::clone(&self.binder))
     }
 }
 

@@ -67,7 +67,7 @@
 //! let keys = [ApiKey::new(alice)?.name("alice"), ApiKey::new(mallory)?.name("mallory")];
 //! let service = ServiceBuilder::new()
 //!     .layer(ApiKeyLayer::new(keys)?)
-//!     .layer(SessionBindingLayer::new(MacKey::random_per_process()?))
+//!     .layer(SessionBindingLayer::new(MacKey::ephemeral()?))
 //!     .service(service_fn(server));
 //! let send = |key: &str, session: Option<&str>| {
 //!     let mut request = Request::post("/mcp").header("x-api-key", key);
@@ -97,4 +97,4 @@ mod service;
 
 pub use self::future::ResponseFuture;
 pub use self::layer::SessionBindingLayer;
-pub use self::service::SessionBindingService;
+pub use self::service::SessionBinding;

@@ -14,7 +14,7 @@ use crate::auth::ResponseBody;
 use crate::credential::RequestHead;
 use crate::gate::readiness;
 use crate::refusal::Caller;
-use crate::refusal::{self, Answer, Outcome, refuse_or_observe};
+use crate::refusal::{self, Answer, Outcome, refuse_or_report};
 use crate::telemetry::{self, Case, Stage};
 
 /// The service made by a [`SessionBindingLayer`](super::SessionBindingLayer).
@@ -23,12 +23,12 @@ use crate::telemetry::{self, Case, Stage};
 ///
 /// See the [module docs](crate::mcp::session) for an example.
 #[derive(Clone)]
-pub struct SessionBindingService<S> {
+pub struct SessionBinding<S> {
     inner: S,
     binder: Arc<Binder>,
 }
 
-impl<S> SessionBindingService<S> {
+impl<S> SessionBinding<S> {
     pub(super) fn new(inner: S, binder: Arc<Binder>) -> Self {
         Self { inner, binder }
     }
@@ -49,7 +49,7 @@ impl<S> SessionBindingService<S> {
     }
 }
 
-impl<S: Clone> SessionBindingService<S> {
+impl<S: Clone> SessionBinding<S> {
     fn respond<B, F>(&mut self, answer: Answer<B>) -> ResponseFuture<B, F> {
         if answer.waits() {
             readiness::give_back(&mut self.inner);
@@ -58,7 +58,7 @@ impl<S: Clone> SessionBindingService<S> {
     }
 }
 
-impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for SessionBindingService<S>
+impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for SessionBinding<S>
 where
     S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone,
     ReqBody: Body,
@@ -84,12 +84,12 @@ where
             return self.respond(Answer::to(request, refusal::no_auth_layer()));
         };
         let case = Case::new(Stage::Session, caller.known());
-        let mut observed = None;
+        let mut reported = None;
         match checked {
             Ok(()) => case.accepted(head, &caller.context.audit),
             Err(error) => {
-                observed = match refuse_or_observe(error, caller, head, case) {
-                    Outcome::Pass(observed) => observed,
+                reported = match refuse_or_report(error, caller, head, case) {
+                    Outcome::Pass(reported) => reported,
                     Outcome::Refuse(refusal) => {
                         return self.respond(Answer::to(request, refusal));
                     }
@@ -100,15 +100,15 @@ where
         let opened = Opened {
             binder: Arc::clone(&self.binder),
             principal,
-            observed,
+            reported,
         };
         ResponseFuture::inner(self.inner.call(request), opened)
     }
 }
 
-impl<S: fmt::Debug> fmt::Debug for SessionBindingService<S> {
+impl<S: fmt::Debug> fmt::Debug for SessionBinding<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SessionBindingService")
+        f.debug_struct("SessionBinding")
             .field("inner", &self.inner)
             .finish_non_exhaustive()
     }

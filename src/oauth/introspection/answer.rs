@@ -11,7 +11,7 @@ use crate::oauth::remembered::Entry;
 use crate::principal::{Holder, Identity, Principal};
 use crate::scope::Scopes;
 use crate::token::{
-    Claims, Mark, Proven, ScopeClaim, TokenProfile, is_other_kind, mismatch, wrong_kind,
+    ClaimReader, Mark, Proven, ScopeClaim, TokenProfile, is_other_kind, mismatch, wrong_kind,
 };
 use crate::util::quoted;
 
@@ -101,7 +101,7 @@ pub(super) fn judge(
         "scp" if !said.contains_key("scp") => &standard,
         _ => own,
     };
-    let mut claims = Claims::default();
+    let mut claims = ClaimReader::default();
     claims.read(&json, scope_claim)?;
     if let Some(quirks) = &profile.quirks {
         quirks.amend(&mut claims, &said)?;
@@ -191,7 +191,7 @@ fn is_whole(number: &str) -> bool {
 }
 
 /// Names the settings for an authorization server that says less, or says it otherwise.
-fn name_settings(error: AuthError, claims: &Claims<'_>) -> AuthError {
+fn name_settings(error: AuthError, claims: &ClaimReader<'_>) -> AuthError {
     match error.reason() {
         "missing_audience" => {
             let client = match claims.client() {
@@ -218,7 +218,7 @@ fn name_settings(error: AuthError, claims: &Claims<'_>) -> AuthError {
 
 /// All that stands against it.
 fn faults(
-    claims: &Claims<'_>,
+    claims: &ClaimReader<'_>,
     mark: Mark,
     vouched: Vouched,
     profile: &TokenProfile,

@@ -29,10 +29,10 @@ pub(super) struct Calls {
 }
 
 impl Calls {
-    pub(super) fn new(new_tokens_per_second: u32, now: Duration) -> Self {
+    pub(super) fn new(unknown_token_rate_limit: u32, now: Duration) -> Self {
         Self {
             record: Record::default(),
-            rate: Rate::new(new_tokens_per_second, now),
+            rate: Rate::new(unknown_token_rate_limit, now),
             pauses: Pauses::default(),
         }
     }
@@ -80,7 +80,7 @@ impl Asked {
     pub(in crate::oauth) async fn answer(mut self) -> Result<Good, AuthError> {
         let limits = &self.store.limits;
         let patience = limits
-            .queue_deadline
+            .queue_timeout
             .saturating_add(limits.timeout)
             .saturating_add(Duration::from_secs(1));
         // A call that could not even start has ended; without a runtime there are no timers.

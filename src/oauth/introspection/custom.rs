@@ -24,14 +24,14 @@ use crate::util::quoted;
 /// use bytes::Bytes;
 /// use http::Request;
 /// use tower_mcp_auth::oauth::{
-///     Fetch, Introspect, Introspecting, IntrospectionAnswer, IntrospectionError,
+///     Fetch, Introspect, IntrospectFuture, IntrospectionResponse, IntrospectionError,
 /// };
 ///
 /// #[derive(Debug)]
 /// struct TokenInfo;
 ///
 /// impl Introspect for TokenInfo {
-///     fn introspect(&self, token: &str, fetch: Arc<dyn Fetch>) -> Introspecting {
+///     fn introspect(&self, token: &str, fetch: Arc<dyn Fetch>) -> IntrospectFuture {
 ///         let request = Request::get("https://auth.example.com/tokeninfo")
 ///             .header("authorization", format!("Bearer {token}"))
 ///             .body(Bytes::new());
@@ -39,25 +39,25 @@ use crate::util::quoted;
 ///             let request = request.map_err(|_| IntrospectionError::failed("no request"))?;
 ///             let response = fetch.fetch(request, 64 * 1024).await?;
 ///             if response.status() != 200 {
-///                 return Ok(IntrospectionAnswer::inactive());
+///                 return Ok(IntrospectionResponse::inactive());
 ///             }
-///             IntrospectionAnswer::from_json(response.body())
+///             IntrospectionResponse::from_json(response.body())
 ///         })
 ///     }
 /// }
 /// ```
 pub trait Introspect: fmt::Debug + Send + Sync + 'static {
     /// Asks about `token`, through the layer's own client.
-    fn introspect(&self, token: &str, fetch: Arc<dyn Fetch>) -> Introspecting;
+    fn introspect(&self, token: &str, fetch: Arc<dyn Fetch>) -> IntrospectFuture;
 }
 
 /// The future of a question about a token.
-pub type Introspecting =
-    Pin<Box<dyn Future<Output = Result<IntrospectionAnswer, IntrospectionError>> + Send>>;
+pub type IntrospectFuture =
+    Pin<Box<dyn Future<Output = Result<IntrospectionResponse, IntrospectionError>> + Send>>;
 
 /// What an authorization server says of a token. `Debug` prints no claims.
 #[derive(Clone)]
-pub struct IntrospectionAnswer(pub(super) Said);
+pub struct IntrospectionResponse(pub(super) Said);
 
 #[derive(Clone)]
 pub(super) enum Said {
@@ -66,7 +66,7 @@ pub(super) enum Said {
     Inactive(Option<Box<str>>),
 }
 
-impl IntrospectionAnswer {
+impl IntrospectionResponse {
     /// The token is good, and these are its claims, by the names of
     /// [RFC 7662 section 2.2](https://www.rfc-editor.org/rfc/rfc7662#section-2.2). Audience,
     /// issuer, times and kind are still judged by the layer.
@@ -120,9 +120,9 @@ fn shown(value: &Value) -> String {
     }
 }
 
-impl fmt::Debug for IntrospectionAnswer {
+impl fmt::Debug for IntrospectionResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("IntrospectionAnswer")
+        f.debug_struct("IntrospectionResponse")
             .field("active", &matches!(self.0, Said::Active(_)))
             .finish_non_exhaustive()
     }

@@ -14,14 +14,14 @@ use url::form_urlencoded::Serializer;
 
 use super::answer::keep_long_names;
 use super::client_auth::ClientAuth;
-use super::custom::{IntrospectionAnswer, IntrospectionError, Kind};
+use super::custom::{IntrospectionError, IntrospectionResponse, Kind};
 use super::oauth_error::names_us;
 use super::signed::Signed;
 use crate::clock::Clock;
 use crate::json;
 use crate::oauth::discovery::{self, Wanted};
 use crate::oauth::fetch::Fetch;
-use crate::oauth::key_limits::KeyLimits;
+use crate::oauth::jwks_options::JwksOptions;
 use crate::oauth::keys::http_date;
 use crate::oauth::url::{UrlPolicy, is_loopback};
 
@@ -40,8 +40,8 @@ pub(super) struct Endpoint {
     pub(super) at: Option<Box<str>>,
     pub(super) client_auth: ClientAuth,
     pub(super) signed: Option<Signed>,
-    pub(super) max_answer_bytes: usize,
-    pub(super) key_limits: KeyLimits,
+    pub(super) max_response_bytes: usize,
+    pub(super) jwks_options: JwksOptions,
     /// What is left of a call's time after it is for the call.
     pub(super) discovery_deadline: Duration,
     pub(super) clock: Clock,
@@ -65,10 +65,10 @@ impl Endpoint {
         &self,
         token: &str,
         fetch: &Arc<dyn Fetch>,
-    ) -> Result<IntrospectionAnswer, IntrospectionError> {
+    ) -> Result<IntrospectionResponse, IntrospectionError> {
         let place = self.place(fetch).await?;
         let request = self.request(&place, token)?;
-        let answer = match fetch.fetch(request, self.max_answer_bytes).await {
+        let answer = match fetch.fetch(request, self.max_response_bytes).await {
             Ok(response) => self.read(&response).await,
             Err(error) => Err(error.into()),
         };
@@ -151,7 +151,7 @@ impl Endpoint {
     async fn discover(&self, fetch: &Arc<dyn Fetch>) -> Result<Box<str>, String> {
         let Self { issuer, policy, .. } = self;
         let wanted = Wanted::IntrospectionEndpoint;
-        let place = discovery::find(wanted, issuer, &self.key_limits, policy, &**fetch).await?;
+        let place = discovery::find(wanted, issuer, &self.jwks_options, policy, &**fetch).await?;
         let (Ok(endpoint), Ok(own)) = (Url::parse(&place), Url::parse(issuer)) else {
             return Err(format!("{place:?} is no URL"));
         };
@@ -196,13 +196,13 @@ impl Endpoint {
     async fn read(
         &self,
         response: &Response<Bytes>,
-    ) -> Result<IntrospectionAnswer, IntrospectionError> {
+    ) -> Result<IntrospectionResponse, IntrospectionError> {
         let body = response.body();
         check_status(response, self.clock.now())?;
-        if body.len() > self.max_answer_bytes {
+        if body.len() > self.max_response_bytes {
             return Err(unreadable(format!(
                 "the answer has more than {} bytes",
-                self.max_answer_bytes
+                self.max_response_bytes
             )));
         }
         let expected = match &self.signed {
@@ -224,7 +224,7 @@ impl Endpoint {
                 "the answer has no `active`: is this an introspection endpoint?",
             ));
         }
-        Ok(IntrospectionAnswer::active(said))
+        Ok(IntrospectionResponse::active(said))
     }
 }
 

@@ -8,7 +8,7 @@ use tracing::{debug, error, warn};
 
 use super::answer::{Expected, Vouched, judge};
 use super::calls::{Landed, Outcome};
-use super::custom::{IntrospectionAnswer, IntrospectionError, Kind, Said};
+use super::custom::{IntrospectionError, IntrospectionResponse, Kind, Said};
 use super::pauses::About;
 use super::store::{Introspector, REFUSED, Source, Trouble, unavailable};
 use crate::error::AuthError;
@@ -82,11 +82,11 @@ impl Flight {
     async fn fly(mut self, token: Box<str>, vouched: Vouched) {
         let store = Arc::clone(&self.store);
         let turn = store.permits.turn(self.lane);
-        let Ok(_permit) = tokio::time::timeout(store.limits.queue_deadline, turn).await else {
+        let Ok(_permit) = tokio::time::timeout(store.limits.queue_timeout, turn).await else {
             let issuer = &store.issuer;
             let detail = format!(
                 "a call to {issuer:?} did not get its turn within {} ms",
-                store.limits.queue_deadline.as_millis()
+                store.limits.queue_timeout.as_millis()
             );
             let error = store.limited(Trouble::Turn, detail);
             self.landed = Some(Landed::Nothing { error, keep: None });
@@ -132,7 +132,7 @@ impl Drop for Flight {
 impl Introspector {
     /// Asks, and once more on a new connection where one that was kept open was closed
     /// meanwhile. The second request is made anew: an assertion is good for one.
-    async fn ask_source(&self, token: &str) -> Result<IntrospectionAnswer, IntrospectionError> {
+    async fn ask_source(&self, token: &str) -> Result<IntrospectionResponse, IntrospectionError> {
         match self.ask_over(token, &self.fetch).await {
             Err(error) if error.again => {
                 let fetch: Arc<dyn Fetch> = Arc::new(OnFreshConnections(Arc::clone(&self.fetch)));
@@ -146,7 +146,7 @@ impl Introspector {
         &self,
         token: &str,
         fetch: &Arc<dyn Fetch>,
-    ) -> Result<IntrospectionAnswer, IntrospectionError> {
+    ) -> Result<IntrospectionResponse, IntrospectionError> {
         match &self.source {
             Source::Endpoint(endpoint) => endpoint.ask(token, fetch).await,
             Source::Custom(custom) => custom.introspect(token, Arc::clone(fetch)).await,
@@ -156,7 +156,7 @@ impl Introspector {
     /// What an answer means for its token.
     fn judge(
         &self,
-        answer: IntrospectionAnswer,
+        answer: IntrospectionResponse,
         token: &str,
         vouched: Vouched,
         digest: TokenDigest,

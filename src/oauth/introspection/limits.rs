@@ -9,15 +9,15 @@ use crate::error::ConfigError;
 #[derive(Clone, Debug)]
 pub(super) struct Limits {
     pub(super) timeout: Duration,
-    pub(super) positive_life: Duration,
-    pub(super) negative_life: Duration,
-    pub(super) max_answers: u64,
-    pub(super) max_answer_bytes: usize,
+    pub(super) positive_ttl: Duration,
+    pub(super) negative_ttl: Duration,
+    pub(super) cache_capacity: u64,
+    pub(super) max_response_bytes: usize,
     pub(super) concurrent: usize,
-    pub(super) queue: usize,
-    pub(super) queue_deadline: Duration,
-    pub(super) new_tokens_per_second: u32,
-    pub(super) waiting: usize,
+    pub(super) max_queued: usize,
+    pub(super) queue_timeout: Duration,
+    pub(super) unknown_token_rate_limit: u32,
+    pub(super) max_waiting_requests: usize,
 }
 
 impl Limits {
@@ -26,15 +26,15 @@ impl Limits {
         let seconds = Duration::from_secs;
         Self {
             timeout: seconds(5),
-            positive_life: seconds(30),
-            negative_life: seconds(10),
-            max_answers: 10_000,
-            max_answer_bytes: 64 * 1024,
+            positive_ttl: seconds(30),
+            negative_ttl: seconds(10),
+            cache_capacity: 10_000,
+            max_response_bytes: 64 * 1024,
             concurrent: 32,
-            queue: 1024,
-            queue_deadline: seconds(2),
-            new_tokens_per_second: 500,
-            waiting: 16_384,
+            max_queued: 1024,
+            queue_timeout: seconds(2),
+            unknown_token_rate_limit: 500,
+            max_waiting_requests: 16_384,
         }
     }
 }
@@ -43,26 +43,26 @@ impl Introspection {
     /// How long an answer "active" is used, and never past `exp`; 30 s. With zero, every
     /// request asks anew and a revoked token is refused at once; requests that arrive while
     /// a call about the same token is under way share its answer.
-    pub fn positive_life(mut self, life: Duration) -> Self {
-        self.limits.positive_life = life;
+    pub fn positive_ttl(mut self, life: Duration) -> Self {
+        self.limits.positive_ttl = life;
         self
     }
 
     /// How long a refusal is used; 10 s. With zero, every request asks anew.
-    pub fn negative_life(mut self, life: Duration) -> Self {
-        self.limits.negative_life = life;
+    pub fn negative_ttl(mut self, life: Duration) -> Self {
+        self.limits.negative_ttl = life;
         self
     }
 
     /// How many answers are kept, of good tokens and of refused ones each; 10,000.
-    pub fn max_answers(mut self, answers: u64) -> Self {
-        self.limits.max_answers = answers;
+    pub fn cache_capacity(mut self, answers: u64) -> Self {
+        self.limits.cache_capacity = answers;
         self
     }
 
     /// The largest answer, in bytes; 64 KiB.
-    pub fn max_answer_bytes(mut self, bytes: usize) -> Self {
-        self.limits.max_answer_bytes = bytes;
+    pub fn max_response_bytes(mut self, bytes: usize) -> Self {
+        self.limits.max_response_bytes = bytes;
         self
     }
 
@@ -78,10 +78,10 @@ impl Introspection {
     ///
     /// # Errors
     /// It is zero.
-    pub fn concurrent_calls(mut self, calls: usize) -> Result<Self, ConfigError> {
+    pub fn max_concurrent_requests(mut self, calls: usize) -> Result<Self, ConfigError> {
         if calls == 0 {
             return Err(ConfigError::new(
-                "concurrent_calls",
+                "max_concurrent_requests",
                 "without a single call no token could pass",
             ));
         }
@@ -89,11 +89,15 @@ impl Introspection {
         Ok(self)
     }
 
-    /// How many calls may queue for their turn, and for how long; 1,024 and 2 s. Beyond
-    /// either, 503.
-    pub fn queue(mut self, calls: usize, deadline: Duration) -> Self {
-        self.limits.queue = calls;
-        self.limits.queue_deadline = deadline;
+    /// How many calls may wait for their turn; 1,024. More get 503.
+    pub fn max_queued(mut self, calls: usize) -> Self {
+        self.limits.max_queued = calls;
+        self
+    }
+
+    /// How long a call may wait for its turn; 2 s. After that, 503.
+    pub fn queue_timeout(mut self, timeout: Duration) -> Self {
+        self.limits.queue_timeout = timeout;
         self
     }
 
@@ -102,21 +106,21 @@ impl Introspection {
     ///
     /// # Errors
     /// It is zero.
-    pub fn new_tokens_per_second(mut self, calls: u32) -> Result<Self, ConfigError> {
+    pub fn unknown_token_rate_limit(mut self, calls: u32) -> Result<Self, ConfigError> {
         if calls == 0 {
             return Err(ConfigError::new(
-                "new_tokens_per_second",
+                "unknown_token_rate_limit",
                 "without a single call no token could pass",
             ));
         }
-        self.limits.new_tokens_per_second = calls;
+        self.limits.unknown_token_rate_limit = calls;
         Ok(self)
     }
 
     /// How many requests may wait for answers; 16,384, and as many more with tokens that were
     /// answered active within ten minutes. Beyond it, 503.
-    pub fn waiting(mut self, requests: usize) -> Self {
-        self.limits.waiting = requests;
+    pub fn max_waiting_requests(mut self, requests: usize) -> Self {
+        self.limits.max_waiting_requests = requests;
         self
     }
 }

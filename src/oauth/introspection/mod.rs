@@ -24,7 +24,7 @@ mod wiring;
 
 pub(super) use self::answer::{Good, Vouched};
 pub(super) use self::calls::Asked;
-pub use self::custom::{Introspect, Introspecting, IntrospectionAnswer, IntrospectionError};
+pub use self::custom::{Introspect, IntrospectFuture, IntrospectionError, IntrospectionResponse};
 pub(super) use self::routes::OpaqueRoutes;
 pub use self::settings::Introspection;
 pub(super) use self::settings::JwtIntrospection;

@@ -22,7 +22,7 @@ use crate::telemetry;
 ///
 /// let introspection = Introspection::discovered()
 ///     .client_secret_basic("mcp-server", "kf8Zq-3vT-x0W")?
-///     .positive_life(Duration::from_secs(10));
+///     .positive_ttl(Duration::from_secs(10));
 /// let server = AuthorizationServer::new("https://auth.example.com")?.introspection(introspection)?;
 /// let layer = OAuthLayer::new("https://mcp.example.com/mcp", server)?;
 /// # let _ = layer;
@@ -38,7 +38,7 @@ pub struct Introspection {
     pub(super) client_auth: Option<ClientAuth>,
     pub(super) assertion_audience: Option<Box<str>>,
     pub(super) audiences: Vec<Box<str>>,
-    pub(super) signed_answers: bool,
+    pub(super) require_signed_responses: bool,
     pub(super) prefixes: Vec<Box<str>>,
     pub(super) token_lengths: RangeInclusive<usize>,
     pub(super) jwts: JwtIntrospection,
@@ -74,7 +74,7 @@ impl JwtIntrospection {
             Self::Never => "no_opaque_tokens",
             Self::WithScope(_) => "introspect_jwts_with_scope",
             Self::Always => "introspect_jwts",
-            Self::InsteadOfKeys => "instead_of_keys",
+            Self::InsteadOfKeys => "introspect_only",
         }
     }
 }
@@ -111,7 +111,7 @@ impl Introspection {
             client_auth: None,
             assertion_audience: None,
             audiences: Vec::new(),
-            signed_answers: false,
+            require_signed_responses: false,
             prefixes: Vec::new(),
             token_lengths: 16..=TokenLimits::DEFAULT.token,
             jwts: JwtIntrospection::Never,
@@ -235,8 +235,8 @@ impl Introspection {
     /// no others. They are checked with the issuer's keys and must be for this resource, or
     /// for the client that asked. The RFC binds no answer to its question: that one is about
     /// the token that was asked about rests on the connection.
-    pub fn signed_answers(mut self) -> Self {
-        self.signed_answers = true;
+    pub fn require_signed_responses(mut self) -> Self {
+        self.require_signed_responses = true;
         self
     }
 
@@ -268,7 +268,7 @@ impl Introspection {
     ///
     /// # Errors
     /// [`introspect_jwts_with_scope`](Self::introspect_jwts_with_scope) or
-    /// [`instead_of_keys`](Self::instead_of_keys) was set before.
+    /// [`introspect_jwts_only`](Self::introspect_jwts_only) was set before.
     pub fn introspect_jwts(self) -> Result<Self, ConfigError> {
         self.jwts(JwtIntrospection::Always)
     }
@@ -278,7 +278,7 @@ impl Introspection {
     ///
     /// # Errors
     /// The value is not one scope, or [`introspect_jwts`](Self::introspect_jwts) or
-    /// [`instead_of_keys`](Self::instead_of_keys) was set before.
+    /// [`introspect_jwts_only`](Self::introspect_jwts_only) was set before.
     pub fn introspect_jwts_with_scope(mut self, scope: &str) -> Result<Self, ConfigError> {
         let mut names = vec![scope];
         let earlier = match std::mem::replace(&mut self.jwts, JwtIntrospection::Never) {
@@ -305,7 +305,7 @@ impl Introspection {
     /// # Errors
     /// [`introspect_jwts`](Self::introspect_jwts) or
     /// [`introspect_jwts_with_scope`](Self::introspect_jwts_with_scope) was set before.
-    pub fn instead_of_keys(self) -> Result<Self, ConfigError> {
+    pub fn introspect_jwts_only(self) -> Result<Self, ConfigError> {
         self.jwts(JwtIntrospection::InsteadOfKeys)
     }
 

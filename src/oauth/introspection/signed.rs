@@ -10,7 +10,7 @@ use crate::error::AuthError;
 use crate::jose::{Compact, HeaderBuffer, PayloadBuffer, TokenLimits, Typ};
 use crate::json::{self, object, object::read_object};
 use crate::oauth::keys::{KeyHint, KeyStore, Lookup, Waited};
-use crate::token::{Claims, ScopeClaim, TokenProfile, mismatch};
+use crate::token::{ClaimReader, ScopeClaim, TokenProfile, mismatch};
 
 /// What signed answers must be.
 pub(super) struct Signed {
@@ -60,7 +60,7 @@ impl Signed {
         let alg = self.profile.check_algorithm(&header).map_err(said)?;
         let mut payload = PayloadBuffer::default();
         let payload = compact.payload(&mut payload).map_err(said)?;
-        let mut claims = Claims::default();
+        let mut claims = ClaimReader::default();
         claims.read(payload, &ScopeClaim::default()).map_err(said)?;
         self.check(&claims, now)?;
 
@@ -99,7 +99,7 @@ impl Signed {
         Ok(said)
     }
 
-    fn check(&self, claims: &Claims<'_>, now: Duration) -> Result<(), String> {
+    fn check(&self, claims: &ClaimReader<'_>, now: Duration) -> Result<(), String> {
         let issuer = self.profile.issuer.as_deref().unwrap_or_default();
         match claims.iss.as_deref() {
             Some(iss) if iss == issuer => {}

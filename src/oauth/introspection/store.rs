@@ -136,9 +136,9 @@ impl Introspector {
         let limits = settings.limits.clone();
         // moka refuses a thousand years; how long an answer is good is not its business.
         let remember = |life: Duration, more| life.saturating_add(more).min(LONGEST);
-        let life = remember(limits.positive_life, KNOWN_AFTER).max(KNOWN);
+        let life = remember(limits.positive_ttl, KNOWN_AFTER).max(KNOWN);
         let share = MAX_BYTES
-            .checked_div(limits.max_answers)
+            .checked_div(limits.cache_capacity)
             .unwrap_or(MAX_BYTES);
         let share = u32::try_from(share).unwrap_or(u32::MAX);
         let weigh = move |_: &TokenDigest, answer: &Arc<Entry<Active>>| {
@@ -146,7 +146,7 @@ impl Introspector {
             u32::try_from(bytes).unwrap_or(u32::MAX).max(share)
         };
         let active = Cache::builder()
-            .max_capacity(if limits.max_answers == 0 {
+            .max_capacity(if limits.cache_capacity == 0 {
                 0
             } else {
                 MAX_BYTES
@@ -160,15 +160,15 @@ impl Introspector {
             together,
             source,
             permits: Permits::new(limits.concurrent, limits.concurrent / 2),
-            active: Remembered::new(active, limits.max_answers),
+            active: Remembered::new(active, limits.cache_capacity),
             refused: Cache::builder()
-                .max_capacity(limits.max_answers)
+                .max_capacity(limits.cache_capacity)
                 .time_to_live(remember(
-                    limits.negative_life.max(REFUSED),
+                    limits.negative_ttl.max(REFUSED),
                     Duration::from_secs(1),
                 ))
                 .build(),
-            calls: Mutex::new(Calls::new(limits.new_tokens_per_second, now)),
+            calls: Mutex::new(Calls::new(limits.unknown_token_rate_limit, now)),
             waiting_known: AtomicUsize::new(0),
             waiting_unknown: AtomicUsize::new(0),
             meter: IntrospectionMeter::new(label),
@@ -238,19 +238,19 @@ impl Introspector {
     }
 
     /// Drops what is known of a token, and what a call under way will say of it.
-    pub(in crate::oauth) fn forget(&self, token: &[u8]) {
+    pub(in crate::oauth) fn invalidate(&self, token: &[u8]) {
         let digest = sha256(&[token]);
         let mut calls = self.calls();
         calls.record.leave(&digest);
-        self.active.forget(&digest);
+        self.active.invalidate(&digest);
         self.refused.invalidate(&digest);
     }
 
     /// The same for all tokens.
-    pub(in crate::oauth) fn forget_all(&self) {
+    pub(in crate::oauth) fn invalidate_all(&self) {
         let mut calls = self.calls();
         calls.record.leave_all();
-        self.active.forget_all();
+        self.active.invalidate_all();
         self.refused.invalidate_all();
     }
 
@@ -286,10 +286,10 @@ impl Introspector {
             return Lookup::Refused(error.with_detail("the token is not ASCII"));
         };
         // Each lane has its own places, so that others cannot take those of known tokens.
-        if self.waiting(lane).load(Ordering::Relaxed) >= self.limits.waiting {
+        if self.waiting(lane).load(Ordering::Relaxed) >= self.limits.max_waiting_requests {
             let detail = format!(
                 "{} requests wait for answers of {:?} already",
-                self.limits.waiting, self.issuer
+                self.limits.max_waiting_requests, self.issuer
             );
             return Lookup::Refused(self.limited(Trouble::Waiting, detail));
         }
@@ -337,7 +337,10 @@ impl Introspector {
             let detail = format!("calls to {:?} pause: {why}", self.issuer);
             return Some(error.with_detail(detail));
         }
-        let most = self.limits.concurrent.saturating_add(self.limits.queue);
+        let most = self
+            .limits
+            .concurrent
+            .saturating_add(self.limits.max_queued);
         if *calls.record.count(lane) >= most {
             let detail = format!(
                 "{most} calls to {:?} are under way or queued already",
@@ -348,7 +351,7 @@ impl Introspector {
         if lane == Lane::Unknown && !calls.rate.take(now) {
             let detail = format!(
                 "{} calls a second to {:?} about tokens not seen before",
-                self.limits.new_tokens_per_second, self.issuer
+                self.limits.unknown_token_rate_limit, self.issuer
             );
             return Some(self.limited(Trouble::Rate, detail));
         }
@@ -368,7 +371,7 @@ impl Introspector {
     pub(super) fn answered(&self, digest: &TokenDigest) {
         let known_no_more = self.calls().pauses.answered(digest);
         for digest in known_no_more {
-            self.active.forget(&digest);
+            self.active.invalidate(&digest);
         }
     }
 
@@ -395,7 +398,7 @@ impl Introspector {
         });
         match result {
             Landed::Active { judged, life } => {
-                let until = now.saturating_add(life.min(self.limits.positive_life));
+                let until = now.saturating_add(life.min(self.limits.positive_ttl));
                 let known_until = now
                     .saturating_add(KNOWN)
                     .max(until.saturating_add(KNOWN_AFTER));
@@ -414,9 +417,9 @@ impl Introspector {
             }
             Landed::Refused { error, keep } => {
                 if current {
-                    self.active.forget(&digest);
-                    if keep && !self.limits.negative_life.is_zero() {
-                        self.keep_refused(digest, &error, self.limits.negative_life, now);
+                    self.active.invalidate(&digest);
+                    if keep && !self.limits.negative_ttl.is_zero() {
+                        self.keep_refused(digest, &error, self.limits.negative_ttl, now);
                     }
                 }
                 Outcome::Refused(error)
@@ -447,7 +450,7 @@ impl Introspector {
 
 /// The operator was told when it happened: strangers can repeat it.
 pub(super) fn unavailable(reason: &'static str, retry_after: Duration) -> AuthError {
-    AuthError::unavailable(reason, retry_after).reported()
+    AuthError::unavailable(reason, retry_after).logged()
 }
 
 impl fmt::Debug for Introspector {

@@ -15,7 +15,7 @@ use crate::error::ConfigError;
 use crate::jose::TokenLimits;
 use crate::oauth::ProtectedResource;
 use crate::oauth::fetch::Fetch;
-use crate::oauth::key_limits::KeyLimits;
+use crate::oauth::jwks_options::JwksOptions;
 use crate::oauth::keys::{KeyStore, Together};
 use crate::oauth::url::{UrlPolicy, is_loopback};
 use crate::token::{Audience, TokenProfile};
@@ -28,7 +28,7 @@ pub(in crate::oauth) struct Own<'a> {
     pub(in crate::oauth) resource: &'a ProtectedResource,
     pub(in crate::oauth) fetch: Arc<dyn Fetch>,
     pub(in crate::oauth) clock: Clock,
-    pub(in crate::oauth) key_limits: KeyLimits,
+    pub(in crate::oauth) jwks_options: JwksOptions,
     pub(in crate::oauth) together: Arc<Together>,
 }
 
@@ -77,9 +77,9 @@ impl Introspection {
                 "only `private_key_jwt` makes assertions",
             );
         }
-        if self.signed_answers && endpoint.is_none() {
+        if self.require_signed_responses && endpoint.is_none() {
             return refuse(
-                "signed_answers",
+                "require_signed_responses",
                 "`custom` brings answers of its own: check signatures there",
             );
         }
@@ -98,8 +98,8 @@ impl Introspection {
         if self.limits.timeout.is_zero() {
             return refuse("timeout", "with zero no call would ever succeed");
         }
-        if self.limits.max_answer_bytes == 0 {
-            return refuse("max_answer_bytes", "with zero no answer would fit");
+        if self.limits.max_response_bytes == 0 {
+            return refuse("max_response_bytes", "with zero no answer would fit");
         }
         if self.token_lengths.is_empty() || *self.token_lengths.end() > TokenLimits::DEFAULT.token {
             return refuse(
@@ -151,7 +151,7 @@ impl Introspection {
         };
         let mut client_auth = self.client_auth.clone().expect("`check` asks for it");
         client_auth.assert_for(self.assertion_audience.clone());
-        let signed = self.signed_answers.then(|| {
+        let signed = self.require_signed_responses.then(|| {
             let mut audiences = own.resource.audiences();
             audiences.extend(client_auth.client().map(Box::from));
             Signed {
@@ -166,8 +166,8 @@ impl Introspection {
             at,
             client_auth,
             signed,
-            max_answer_bytes: self.limits.max_answer_bytes,
-            key_limits: own.key_limits,
+            max_response_bytes: self.limits.max_response_bytes,
+            jwks_options: own.jwks_options,
             discovery_deadline: self.limits.timeout / 2,
             clock: own.clock,
             found: Mutex::default(),

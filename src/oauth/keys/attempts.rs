@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use super::KeySet;
 use super::budget::Budget;
 use crate::clock::Moment;
-use crate::oauth::key_limits::KeyLimits;
+use crate::oauth::jwks_options::JwksOptions;
 
 #[derive(Debug)]
 pub(super) struct Attempts {
@@ -56,7 +56,7 @@ pub(super) struct Place {
 }
 
 impl Attempts {
-    pub(super) fn new(limits: &KeyLimits) -> Self {
+    pub(super) fn new(limits: &JwksOptions) -> Self {
         Self {
             begun: 0,
             last: None,
@@ -69,7 +69,7 @@ impl Attempts {
             in_flight: None,
             place: None,
             interval: Duration::ZERO,
-            budget: Budget::new(limits.unknown_key_fetches, limits.cooldown),
+            budget: Budget::new(limits.unknown_key_fetches, limits.min_refetch_interval),
             sought: SoughtKey::default(),
         }
     }

@@ -15,7 +15,7 @@ use super::{KeySet, Origin, Source, Times};
 use crate::jose::VerifyingKey;
 use crate::oauth::discovery::{self, Wanted};
 use crate::oauth::fetch::get;
-use crate::oauth::key_limits::KeyLimits;
+use crate::oauth::jwks_options::JwksOptions;
 use crate::util::is_deceptive;
 
 /// How much of a failure's text is kept, in characters.
@@ -73,7 +73,7 @@ struct Flight {
 
 impl Flight {
     async fn fly(mut self) {
-        let deadline = self.store.limits.deadline;
+        let deadline = self.store.limits.fetch_timeout;
         let load = self.store.load(&self.plan, &mut self.discovered);
         let outcome = match tokio::time::timeout(deadline, load).await {
             Ok(outcome) => outcome,
@@ -202,7 +202,7 @@ impl KeyStore {
     }
 
     async fn load_from(&self, jwks_uri: &str) -> Result<Loaded, String> {
-        let KeyLimits {
+        let JwksOptions {
             max_set_bytes,
             max_keys,
             ..
@@ -328,7 +328,7 @@ impl KeyStore {
                 not_before: Duration::ZERO,
             });
         } else if let Some(place) = attempts.place.as_mut().filter(|_| discovery_failed) {
-            place.not_before = now.saturating_add(self.limits.cooldown);
+            place.not_before = now.saturating_add(self.limits.min_refetch_interval);
         }
         attempts.interval = times.refresh_at.saturating_sub(began);
         attempts.in_flight = None;

@@ -6,15 +6,15 @@ use http::HeaderMap;
 use http::header::{AGE, CACHE_CONTROL};
 
 use super::Times;
-use crate::oauth::key_limits::KeyLimits;
-use crate::oauth::key_limits::LEAST_LIFETIME;
+use crate::oauth::jwks_options::JwksOptions;
+use crate::oauth::jwks_options::LEAST_LIFETIME;
 
 /// The lifetime of a response that arrived at `now`.
-pub(super) fn lifetime(headers: &HeaderMap, now: Duration, limits: &KeyLimits) -> Duration {
+pub(super) fn lifetime(headers: &HeaderMap, now: Duration, limits: &JwksOptions) -> Duration {
     // The limits bind what a server says, not what the operator set.
-    let (least, most) = (*limits.lifetimes.start(), *limits.lifetimes.end());
+    let (least, most) = (*limits.ttl_bounds.start(), *limits.ttl_bounds.end());
     said(headers, now)
-        .map_or(limits.lifetime, |said| said.max(least).min(most))
+        .map_or(limits.default_ttl, |said| said.max(least).min(most))
         .max(LEAST_LIFETIME)
 }
 
@@ -31,7 +31,7 @@ impl Times {
         began: Duration,
         now: Duration,
         lifetime: Duration,
-        limits: &KeyLimits,
+        limits: &JwksOptions,
         is_discovered: bool,
     ) -> Self {
         let fresh_until = now.saturating_add(lifetime);
@@ -47,7 +47,7 @@ impl Times {
             wanted_at,
             refresh_at,
             fresh_until,
-            stale_until: fresh_until.saturating_add(limits.stale),
+            stale_until: fresh_until.saturating_add(limits.stale_if_error),
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::clock::Clock;
 use crate::error::{AuthError, ConfigError};
 use crate::jose::{self, Algorithm, Candidates, VerifyingKey};
 use crate::oauth::fetch::Fetch;
-use crate::oauth::key_limits::KeyLimits;
+use crate::oauth::jwks_options::JwksOptions;
 use crate::telemetry::KeysMeter;
 use crate::util::NowAndThen;
 
@@ -25,7 +25,7 @@ pub(in crate::oauth) struct KeyStore {
     pub(in crate::oauth) origin: Origin,
     pub(super) fetch: Arc<dyn Fetch>,
     pub(super) clock: Clock,
-    pub(super) limits: KeyLimits,
+    pub(super) limits: JwksOptions,
     pub(super) current: ArcSwapOption<KeySet>,
     pub(super) meter: KeysMeter,
     pub(super) together: Arc<Together>,
@@ -101,7 +101,7 @@ impl KeyStore {
         origin: Origin,
         fetch: Arc<dyn Fetch>,
         clock: Clock,
-        limits: KeyLimits,
+        limits: JwksOptions,
         together: Arc<Together>,
     ) -> Result<Self, ConfigError> {
         let current = match &origin.source {
@@ -219,7 +219,7 @@ impl KeyStore {
             let Some(mut unfit) = self.in_flight_unfit(begun).filter(|_| !is_last) else {
                 break;
             };
-            waiting::ended(&mut unfit, self.limits.deadline).await;
+            waiting::ended(&mut unfit, self.limits.fetch_timeout).await;
         }
         let now = self.clock.monotonic();
         let waiting = match self.enter(self.attempts(), Need::Now, now, Waited::No) {
@@ -361,7 +361,7 @@ impl KeyStore {
             let mut error = AuthError::unavailable("too_many_waiting", Duration::from_secs(1));
             // Every request can repeat it, and none has to be good.
             if !self.told.crowded.is_due(now) {
-                error = error.reported();
+                error = error.logged();
             }
             return Entry::Full(error.with_detail(why));
         }
@@ -374,7 +374,7 @@ impl KeyStore {
 
     /// Counts a request that waits, for this server and for all together.
     fn take_place(&self) -> Result<(), String> {
-        let most = self.limits.waiting;
+        let most = self.limits.max_waiting_requests;
         if self.waiting.fetch_add(1, Ordering::Relaxed) >= most {
             self.waiting.fetch_sub(1, Ordering::Relaxed);
             let issuer = &self.origin.issuer;
@@ -418,7 +418,7 @@ impl KeyStore {
                 let spent = attempts.budget.next(now);
                 let spent = spent.max(self.together.next_fetch(now));
                 let cooled = attempts.last.map_or(Duration::ZERO, |last| {
-                    last.saturating_add(self.limits.cooldown)
+                    last.saturating_add(self.limits.min_refetch_interval)
                 });
                 // A fetch that failed has not looked for it.
                 let sought = attempts.failure.is_none() && attempts.sought.is(kid);
@@ -446,7 +446,7 @@ impl KeyStore {
             .unwrap_or("the fetch has not ended");
         AuthError::unavailable("keys_unavailable", next.saturating_sub(now))
             .with_detail(format!("no usable keys of {:?}: {why}", self.origin.issuer))
-            .reported()
+            .logged()
     }
 
     /// The answer to a token that may be good, while its key may not be looked for.
@@ -461,7 +461,7 @@ impl KeyStore {
         if self.told.spent.is_due(now) {
             error
         } else {
-            error.reported()
+            error.logged()
         }
     }
 

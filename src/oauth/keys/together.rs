@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::budget::Budget;
 use super::store::KeyStore;
-use crate::oauth::key_limits::KeyLimits;
+use crate::oauth::jwks_options::JwksOptions;
 use crate::util::single_flight::Lane;
 
 #[derive(Debug)]
@@ -29,10 +29,13 @@ struct Held {
 }
 
 impl Together {
-    pub(in crate::oauth) fn new(limits: &KeyLimits) -> Self {
+    pub(in crate::oauth) fn new(limits: &JwksOptions) -> Self {
         let fetches = limits.total_unknown_key_fetches;
         // As many in a cooldown as at once. Without one there would be nothing to divide.
-        let every = limits.cooldown.checked_div(fetches).unwrap_or_default();
+        let every = limits
+            .min_refetch_interval
+            .checked_div(fetches)
+            .unwrap_or_default();
         Self {
             waiting: AtomicUsize::new(0),
             introspecting_known: AtomicUsize::new(0),

@@ -37,7 +37,7 @@ impl Waiting {
 
     /// Resolves when the fetch has ended, however it did.
     pub(in crate::oauth) async fn ended(mut self) -> Waited {
-        if ended(&mut self.ended, self.store.limits.deadline).await {
+        if ended(&mut self.ended, self.store.limits.fetch_timeout).await {
             self.then
         } else {
             Waited::InVain

@@ -15,7 +15,7 @@
 //!    access tokens as JWTs" on in the settings. Opaque tokens need [`introspection`].
 //! 2. List the applications' client ids here. Where your instance writes the resource into
 //!    `aud`, call
-//!    [`audience_is_the_resource`](WithoutAudience::audience_is_the_resource) instead.
+//!    [`audience_is_the_resource`](NeedsAudience::audience_is_the_resource) instead.
 //!
 //! # What is particular
 //! Session tokens and ID tokens have the same issuer and the same keys as access tokens, so
@@ -25,7 +25,7 @@
 //! [verifying OAuth tokens](https://clerk.com/docs/oauth/oauth-verify-tokens), and Clerk's own
 //! published verifier, which asks for `at+jwt`. When a token has an `aud` is not documented.
 
-use super::WithoutAudience;
+use super::NeedsAudience;
 use super::shape::{Shape, host};
 use crate::error::ConfigError;
 use crate::oauth::Introspection;
@@ -41,11 +41,11 @@ const SHAPE: Shape = Shape {
 ///
 /// # Errors
 /// The domain is not a host alone, in lower case.
-pub fn server(domain: &str) -> Result<WithoutAudience, ConfigError> {
+pub fn server(domain: &str) -> Result<NeedsAudience, ConfigError> {
     let domain = host("clerk domain", domain)?;
     SHAPE
         .server(format!("https://{domain}"))
-        .map(WithoutAudience::new)
+        .map(NeedsAudience::new)
 }
 
 /// The endpoint for opaque tokens, which begin with `oat_`. Add the credentials of an OAuth

@@ -17,7 +17,7 @@
 //! 2. Add an app client for each MCP client, and list their ids here. Cognito has no dynamic
 //!    registration.
 //! 3. Where all clients sign in through the managed login and send `resource`, call
-//!    [`audience_is_the_resource`](WithoutAudience::audience_is_the_resource) instead: tokens
+//!    [`audience_is_the_resource`](NeedsAudience::audience_is_the_resource) instead: tokens
 //!    then have the resource as `aud`. It takes the Essentials or Plus plan, and tokens of the
 //!    client-credentials grant never have it.
 //!
@@ -30,7 +30,7 @@
 //! and [resource binding](https://docs.aws.amazon.com/cognito/latest/developerguide/cognito-user-pools-define-resource-servers.html#cognito-user-pools-resource-binding);
 //! no token with an `aud` was found there in full.
 
-use super::WithoutAudience;
+use super::NeedsAudience;
 use super::shape::{Shape, segment};
 use crate::error::ConfigError;
 use crate::jose::Algorithm;
@@ -46,7 +46,7 @@ const SHAPE: Shape = Shape {
 ///
 /// # Errors
 /// One of them is empty, or has characters it cannot have, or the id is not of the region.
-pub fn server(region: &str, pool_id: &str) -> Result<WithoutAudience, ConfigError> {
+pub fn server(region: &str, pool_id: &str) -> Result<NeedsAudience, ConfigError> {
     let region = segment("cognito region", region)?;
     let pool_id = segment("cognito pool id", pool_id)?;
     if !pool_id.starts_with(&format!("{region}_")) {
@@ -61,5 +61,5 @@ pub fn server(region: &str, pool_id: &str) -> Result<WithoutAudience, ConfigErro
         "amazonaws.com"
     };
     let issuer = format!("https://cognito-idp.{region}.{domain}/{pool_id}");
-    SHAPE.server(issuer).map(WithoutAudience::new)
+    SHAPE.server(issuer).map(NeedsAudience::new)
 }

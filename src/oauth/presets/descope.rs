@@ -41,5 +41,5 @@ pub fn server(project: &str, mcp_server: &str) -> Result<AuthorizationServer, Co
         .server(format!(
             "https://api.descope.com/v1/apps/agentic/{project}/{mcp_server}"
         ))?
-        .shared_audience(project)
+        .ignore_audience(project)
 }

@@ -38,8 +38,8 @@ use serde_json::{Map, Value};
 
 use crate::error::ConfigError;
 use crate::oauth::{
-    AuthorizationServer, Fetch, Introspect, Introspecting, Introspection, IntrospectionAnswer,
-    IntrospectionError,
+    AuthorizationServer, Fetch, Introspect, IntrospectFuture, Introspection, IntrospectionError,
+    IntrospectionResponse,
 };
 
 const PREFIX: &str = "ya29.";
@@ -60,7 +60,7 @@ where
     // with, none is ever found good.
     let mut introspection = Introspection::custom(TokenInfo)
         .token_prefix(PREFIX)?
-        .instead_of_keys()?;
+        .introspect_jwts_only()?;
     let mut is_empty = true;
     for client in client_ids {
         let client: String = client.into();
@@ -81,10 +81,10 @@ where
 struct TokenInfo;
 
 impl Introspect for TokenInfo {
-    fn introspect(&self, token: &str, fetch: Arc<dyn Fetch>) -> Introspecting {
+    fn introspect(&self, token: &str, fetch: Arc<dyn Fetch>) -> IntrospectFuture {
         if !token.starts_with(PREFIX) {
             // A JWT: see the module's documentation.
-            return Box::pin(std::future::ready(Ok(IntrospectionAnswer::inactive())));
+            return Box::pin(std::future::ready(Ok(IntrospectionResponse::inactive())));
         }
         let query = url::form_urlencoded::Serializer::new(String::new())
             .append_pair("access_token", token)
@@ -96,7 +96,7 @@ impl Introspect for TokenInfo {
             match response.status() {
                 StatusCode::OK => read(response.body()),
                 // What it says of tokens it does not know, and of expired ones.
-                StatusCode::BAD_REQUEST => Ok(IntrospectionAnswer::inactive()),
+                StatusCode::BAD_REQUEST => Ok(IntrospectionResponse::inactive()),
                 status => Err(IntrospectionError::failed(format!(
                     "token-info: status {}",
                     status.as_u16()
@@ -107,7 +107,7 @@ impl Introspect for TokenInfo {
 }
 
 /// The answer, in the terms of RFC 7662.
-fn read(body: &[u8]) -> Result<IntrospectionAnswer, IntrospectionError> {
+fn read(body: &[u8]) -> Result<IntrospectionResponse, IntrospectionError> {
     let unusable = |why: &str| IntrospectionError::failed(format!("token-info: {why}"));
     if body.len() > MAX_ANSWER {
         return Err(unusable("the answer is too large"));
@@ -122,5 +122,5 @@ fn read(body: &[u8]) -> Result<IntrospectionAnswer, IntrospectionError> {
     let exp = exp.ok_or_else(|| unusable("the answer has no exp"))?;
     said.insert("exp".to_owned(), exp.into());
     // Two tokens of one user are one principal only by `sub`, which is there with `openid`.
-    Ok(IntrospectionAnswer::active(said))
+    Ok(IntrospectionResponse::active(said))
 }

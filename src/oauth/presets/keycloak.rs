@@ -40,7 +40,7 @@ use crate::oauth::{AuthorizationServer, Introspection};
 const SHAPE: Shape = Shape {
     keys: Some("/protocol/openid-connect/certs"),
     client_claim: "azp",
-    shared_audiences: &["account"],
+    ignore_audiences: &["account"],
     ..Shape::PLAIN
 };
 

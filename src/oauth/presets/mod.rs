@@ -25,7 +25,7 @@
 //! | [`workos`] | the resource | [`workos::introspection`] |
 //! | [`zitadel`] | the project's id | [`zitadel::introspection`] |
 //!
-//! Where a provider gives its tokens no audience, [`WithoutAudience`] stands between, and
+//! Where a provider gives its tokens no audience, [`NeedsAudience`] stands between, and
 //! asks whose tokens are accepted:
 //!
 //! ```
@@ -59,13 +59,13 @@ pub mod google;
 pub mod hydra;
 pub mod keycloak;
 pub mod logto;
+mod needs_audience;
 pub mod okta;
 pub mod ping_one;
 mod shape;
 pub mod stytch;
 pub mod supabase;
-mod without_audience;
 pub mod workos;
 pub mod zitadel;
 
-pub use self::without_audience::WithoutAudience;
+pub use self::needs_audience::NeedsAudience;

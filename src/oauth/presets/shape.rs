@@ -18,7 +18,7 @@ pub(super) struct Shape {
     pub(super) scope_claim: &'static str,
     pub(super) client_claim: &'static str,
     /// Audiences that all its tokens have.
-    pub(super) shared_audiences: &'static [&'static str],
+    pub(super) ignore_audiences: &'static [&'static str],
     /// Claims its access tokens have, with this value.
     pub(super) required: &'static [(&'static str, &'static str)],
     /// Claims that only its access tokens have.
@@ -33,7 +33,7 @@ impl Shape {
         algorithms: &[],
         scope_claim: "scope",
         client_claim: "client_id",
-        shared_audiences: &[],
+        ignore_audiences: &[],
         required: &[],
         marks: &[],
         at_jwt: false,
@@ -69,8 +69,8 @@ impl Shape {
         };
         server.quirks = Quirks {
             client_claim: (self.client_claim != "client_id").then(|| self.client_claim.into()),
-            shared_audiences: self
-                .shared_audiences
+            ignore_audiences: self
+                .ignore_audiences
                 .iter()
                 .map(|aud| (*aud).into())
                 .collect(),

@@ -17,7 +17,7 @@
 //!    that is no URL, and are refused.
 //! 2. Add the clients as Connected Apps, and list their ids here; or set
 //!    `access_token_custom_audience` on each to the URL of the resource, and call
-//!    [`audience_is_the_resource`](WithoutAudience::audience_is_the_resource).
+//!    [`audience_is_the_resource`](NeedsAudience::audience_is_the_resource).
 //!
 //! # What is particular
 //! The `aud` of every token is the project, which says nothing of the resource: it counts as
@@ -28,7 +28,7 @@
 //! and [custom domains](https://stytch.com/docs/connected-apps/resources/custom-domains). One
 //! page calls `aud` the client id, where its example and another page have the project's id.
 
-use super::WithoutAudience;
+use super::NeedsAudience;
 use super::shape::{Shape, host};
 use crate::error::ConfigError;
 use crate::jose::Algorithm;
@@ -42,13 +42,13 @@ const SHAPE: Shape = Shape {
 ///
 /// # Errors
 /// The domain is not a host alone, in lower case, or the id is empty.
-pub fn server(domain: &str, project_id: &str) -> Result<WithoutAudience, ConfigError> {
+pub fn server(domain: &str, project_id: &str) -> Result<NeedsAudience, ConfigError> {
     let domain = host("stytch domain", domain)?;
     if project_id.is_empty() {
         return Err(ConfigError::new("stytch project id", "the id is empty"));
     }
     SHAPE
         .server(format!("https://{domain}"))?
-        .shared_audience(project_id)
-        .map(WithoutAudience::new)
+        .ignore_audience(project_id)
+        .map(NeedsAudience::new)
 }

@@ -15,9 +15,9 @@
 //!    tokens signed with the old shared secret are refused.
 //! 2. Register the clients, and list their ids here. With dynamic registration there is no
 //!    list: better let a custom access token hook write the URL of the resource into `aud`,
-//!    and call [`audience_is_the_resource`](WithoutAudience::audience_is_the_resource).
+//!    and call [`audience_is_the_resource`](NeedsAudience::audience_is_the_resource).
 //!    Without a hook only
-//!    [`dangerously_accept_every_client_of_this_issuer`](WithoutAudience::dangerously_accept_every_client_of_this_issuer)
+//!    [`dangerously_accept_every_client_of_this_issuer`](NeedsAudience::dangerously_accept_every_client_of_this_issuer)
 //!    is left.
 //!
 //! # What is particular
@@ -33,7 +33,7 @@
 
 use std::borrow::Cow;
 
-use super::WithoutAudience;
+use super::NeedsAudience;
 use super::shape::{Shape, segment};
 use crate::error::ConfigError;
 use crate::jose::Algorithm;
@@ -41,7 +41,7 @@ use crate::jose::Algorithm;
 const SHAPE: Shape = Shape {
     keys: Some("/.well-known/jwks.json"),
     algorithms: &[Algorithm::ES256, Algorithm::RS256],
-    shared_audiences: &["authenticated"],
+    ignore_audiences: &["authenticated"],
     required: &[("role", "authenticated")],
     marks: &[Cow::Borrowed("session_id")],
     ..Shape::PLAIN
@@ -51,9 +51,9 @@ const SHAPE: Shape = Shape {
 ///
 /// # Errors
 /// The reference is empty or has characters it cannot have.
-pub fn server(project: &str) -> Result<WithoutAudience, ConfigError> {
+pub fn server(project: &str) -> Result<NeedsAudience, ConfigError> {
     let project = segment("supabase project", project)?;
     SHAPE
         .server(format!("https://{project}.supabase.co/auth/v1"))
-        .map(WithoutAudience::new)
+        .map(NeedsAudience::new)
 }

@@ -148,7 +148,7 @@ async fn a_key_in_a_file_has_all_that_a_key_can_have() {
 #[tokio::test]
 async fn revoked_early_and_foreign_keys_are_what_they_are() {
     let (revoked, early) = (new_key(), new_key());
-    let foreign = KeyDigest::of_foreign(API_KEY, &pepper()).unwrap();
+    let foreign = KeyDigest::from_external(API_KEY, &pepper()).unwrap();
     let file = Temp::holding(
         "json",
         &format!(
@@ -504,7 +504,7 @@ fn debug_shows_the_path_and_no_digest() {
     let file = Temp::holding("json", &json(&[&new.digest()]));
     let keys = KeyFile::new(file.path()).pepper(pepper());
     let layer = file.layer();
-    let shown = format!("{keys:?} {layer:?} {:?}", ApiKey::stored(new.digest()));
+    let shown = format!("{keys:?} {layer:?} {:?}", ApiKey::from_digest(new.digest()));
     assert!(
         shown.contains("tower-mcp-auth-") && !shown.contains("5kq0"),
         "{shown}"

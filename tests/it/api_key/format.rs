@@ -91,7 +91,7 @@ fn what_is_generated_has_the_format_and_is_never_the_same() {
             let parsed = ParsedKey::parse(key).unwrap();
             assert_eq!((parsed.prefix(), parsed.id()), (prefix, new.id()));
             assert!(seen.insert(new.id().to_owned()));
-            assert_eq!(KeyDigest::of_generated(key).unwrap(), new.digest());
+            assert_eq!(KeyDigest::from_generated(key).unwrap(), new.digest());
         }
     }
 }
@@ -221,7 +221,7 @@ proptest! {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let new = ApiKey::generate("acme").unwrap();
         let pepper = Pepper::new("5kq0Vb8JtXyRz3GmWc7NdHf2LpSa9UeT").unwrap();
-        let layer = ApiKeyLayer::with_pepper([new.to_key()], pepper).unwrap();
+        let layer = ApiKeyLayer::from_peppered([new.to_api_key()], pepper).unwrap();
         let answer = runtime.block_on(ask(&layer, request(&[("x-api-key", &text)])));
         prop_assert!(matches!(answer.status.as_u16(), 400 | 401), "{}", answer.status);
     }
@@ -231,7 +231,7 @@ proptest! {
 fn a_digest_is_read_as_it_is_written_and_nothing_else_is() {
     let pepper = Pepper::new("5kq0Vb8JtXyRz3GmWc7NdHf2LpSa9UeT").unwrap();
     let generated = ApiKey::generate("acme").unwrap().digest();
-    let foreign = KeyDigest::of_foreign("Zm9yLXRoZS10ZXN0cy1vbmx5LTE3", &pepper).unwrap();
+    let foreign = KeyDigest::from_external("Zm9yLXRoZS10ZXN0cy1vbmx5LTE3", &pepper).unwrap();
     for digest in [generated, foreign] {
         let text = digest.to_string();
         assert_eq!(text.parse::<KeyDigest>().unwrap(), digest);
@@ -264,11 +264,11 @@ fn a_digest_is_read_as_it_is_written_and_nothing_else_is() {
 fn each_kind_of_key_has_its_kind_of_digest() {
     let pepper = Pepper::new("5kq0Vb8JtXyRz3GmWc7NdHf2LpSa9UeT").unwrap();
     let (_, _, generated) = KNOWN[0];
-    KeyDigest::of_generated(generated).unwrap();
-    KeyDigest::of_generated("Zm9yLXRoZS10ZXN0cy1vbmx5LTE3").unwrap_err();
-    KeyDigest::of_generated(&generated.replace("Qs0z", "Qs0y")).unwrap_err();
-    KeyDigest::of_foreign(generated, &pepper).unwrap_err();
-    KeyDigest::of_foreign("changemechangeme", &pepper).unwrap_err();
+    KeyDigest::from_generated(generated).unwrap();
+    KeyDigest::from_generated("Zm9yLXRoZS10ZXN0cy1vbmx5LTE3").unwrap_err();
+    KeyDigest::from_generated(&generated.replace("Qs0z", "Qs0y")).unwrap_err();
+    KeyDigest::from_external(generated, &pepper).unwrap_err();
+    KeyDigest::from_external("changemechangeme", &pepper).unwrap_err();
     for pepper in [
         "",
         "short",
@@ -288,7 +288,7 @@ fn debug_shows_no_key() {
     let pepper = Pepper::new("5kq0Vb8JtXyRz3GmWc7NdHf2LpSa9UeT").unwrap();
     let shown = format!(
         "{new:?} {:?} {:?} {pepper:?}",
-        new.to_key(),
+        new.to_api_key(),
         ParsedKey::parse(key).unwrap()
     );
     assert!(shown.contains(new.id()) && shown.contains("V5f2Q0sYx8Lk"));

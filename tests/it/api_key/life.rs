@@ -45,10 +45,10 @@ async fn every_bad_key_gets_one_answer_and_a_reason_of_its_own() {
         unreachable!()
     };
     let layer = ApiKeyLayer::new([
-        good.to_key(),
-        expired.to_key().expires_at(at(NOW)).unwrap(),
-        early.to_key().not_before(at(NOW + 1)).unwrap(),
-        revoked.to_key().revoked(true),
+        good.to_api_key(),
+        expired.to_api_key().expires_at(at(NOW)).unwrap(),
+        early.to_api_key().not_before(at(NOW + 1)).unwrap(),
+        revoked.to_api_key().revoked(true),
     ])
     .unwrap()
     .clock(clock());
@@ -101,7 +101,7 @@ async fn every_bad_key_gets_one_answer_and_a_reason_of_its_own() {
 #[tokio::test]
 async fn a_key_is_good_from_its_beginning_up_to_its_end() {
     let new = new_key();
-    let key = new.to_key().owner("alice");
+    let key = new.to_api_key().owner("alice");
     let key = key.not_before(at(NOW + 10)).unwrap();
     let key = key.expires_at(at(NOW + 20)).unwrap();
     let clock = clock();
@@ -126,7 +126,7 @@ async fn a_key_is_good_from_its_beginning_up_to_its_end() {
 
 #[test]
 fn a_key_that_is_never_good_is_not_configured() {
-    let key = || new_key().to_key();
+    let key = || new_key().to_api_key();
     for (not_before, expires_at) in [(NOW, NOW), (NOW + 1, NOW)] {
         let error = key().not_before(at(not_before)).unwrap();
         let error = error.expires_at(at(expires_at)).unwrap_err();
@@ -141,17 +141,17 @@ fn a_key_that_is_never_good_is_not_configured() {
 async fn the_keys_of_an_owner_are_one_principal_and_each_can_be_told() {
     let (old, new, other) = (new_key(), new_key(), new_key());
     let layer = ApiKeyLayer::new([
-        old.to_key()
+        old.to_api_key()
             .owner("alice")
             .name("laptop")
             .scopes(["a"])
             .unwrap(),
-        new.to_key()
+        new.to_api_key()
             .owner("alice")
             .name("phone")
             .scopes(["b"])
             .unwrap(),
-        other.to_key().name("ci"),
+        other.to_api_key().name("ci"),
     ])
     .unwrap();
     let mut ids = Vec::new();
@@ -181,14 +181,14 @@ async fn the_keys_of_an_owner_are_one_principal_and_each_can_be_told() {
 async fn a_key_nobody_owns_is_the_same_stranger_however_it_was_configured() {
     let (one, other) = (new_key(), new_key());
     let layers = [
-        ApiKeyLayer::new([one.to_key(), other.to_key()]).unwrap(),
+        ApiKeyLayer::new([one.to_api_key(), other.to_api_key()]).unwrap(),
         ApiKeyLayer::new([one.expose(), other.expose()]).unwrap(),
         ApiKeyLayer::new([
-            ApiKey::stored(one.digest().to_string().parse().unwrap())
+            ApiKey::from_digest(one.digest().to_string().parse().unwrap())
                 .owner("")
                 .name("")
                 .id(""),
-            ApiKey::stored(other.digest()),
+            ApiKey::from_digest(other.digest()),
         ])
         .unwrap(),
     ];
@@ -207,17 +207,17 @@ async fn a_key_nobody_owns_is_the_same_stranger_however_it_was_configured() {
 
 #[tokio::test]
 async fn a_foreign_key_is_known_by_its_digest_and_the_pepper() {
-    let digest = KeyDigest::of_foreign(API_KEY, &pepper()).unwrap();
-    let key = ApiKey::stored(digest).owner("alice");
+    let digest = KeyDigest::from_external(API_KEY, &pepper()).unwrap();
+    let key = ApiKey::from_digest(digest).owner("alice");
     let generated = new_key();
-    let keys = [key.clone(), generated.to_key()];
-    let layer = ApiKeyLayer::with_pepper(keys.clone(), pepper()).unwrap();
+    let keys = [key.clone(), generated.to_api_key()];
+    let layer = ApiKeyLayer::from_peppered(keys.clone(), pepper()).unwrap();
     let answer = ask(&layer, with_key(API_KEY)).await;
     assert_eq!(answer.principal().subject(), Some("alice"));
     ask(&layer, with_key(generated.expose())).await.admitted();
 
     let other = Pepper::new("other-5kq0Vb8JtXyRz3GmWc7NdHf2LpSa9").unwrap();
-    let layer = ApiKeyLayer::with_pepper(keys.clone(), other).unwrap();
+    let layer = ApiKeyLayer::from_peppered(keys.clone(), other).unwrap();
     ask(&layer, with_key(API_KEY))
         .await
         .invalid("unknown_api_key");
@@ -227,14 +227,14 @@ async fn a_foreign_key_is_known_by_its_digest_and_the_pepper() {
         ApiKeyLayer::new([key.clone()]).unwrap_err().setting(),
         "keys"
     );
-    let layer = ApiKeyLayer::new([generated.to_key()]).unwrap();
+    let layer = ApiKeyLayer::new([generated.to_api_key()]).unwrap();
     assert_eq!(
         layer.keys().replace([key.clone()]).unwrap_err().setting(),
         "keys"
     );
 
     // Ends and revocations hold for them as well.
-    let layer = ApiKeyLayer::with_pepper([key.revoked(true)], pepper()).unwrap();
+    let layer = ApiKeyLayer::from_peppered([key.revoked(true)], pepper()).unwrap();
     ask(&layer, with_key(API_KEY))
         .await
         .invalid("revoked_api_key");
@@ -251,13 +251,13 @@ async fn a_plain_digest_of_a_foreign_key_opens_nothing() {
         .collect();
     for kind in ["sha256", "hmac-sha256"] {
         let digest: KeyDigest = format!("{kind}:{digits}").parse().unwrap();
-        let layer = ApiKeyLayer::with_pepper([ApiKey::stored(digest)], pepper()).unwrap();
+        let layer = ApiKeyLayer::from_peppered([ApiKey::from_digest(digest)], pepper()).unwrap();
         ask(&layer, with_key(API_KEY))
             .await
             .invalid("unknown_api_key");
     }
     // Given itself, it is good: it is in this process's memory alone.
-    let layer = ApiKeyLayer::with_pepper([API_KEY], pepper()).unwrap();
+    let layer = ApiKeyLayer::from_peppered([API_KEY], pepper()).unwrap();
     ask(&layer, with_key(API_KEY)).await.admitted();
 }
 
@@ -267,9 +267,9 @@ type Told = Arc<Mutex<Vec<String>>>;
 async fn a_use_is_told_once_in_an_interval_and_only_of_accepted_keys() {
     let (one, other, revoked) = (new_key(), new_key(), new_key());
     let keys = [
-        one.to_key().owner("alice").name("laptop"),
-        other.to_key(),
-        revoked.to_key().revoked(true),
+        one.to_api_key().owner("alice").name("laptop"),
+        other.to_api_key(),
+        revoked.to_api_key().revoked(true),
     ];
     let told = Told::default();
     let sink = Arc::clone(&told);
@@ -330,13 +330,13 @@ pub fn allocations(layer: &ApiKeyLayer, key: &str) -> u64 {
 fn owners_ends_hooks_and_peppers_cost_no_allocation() {
     let new = new_key();
     let key = new
-        .to_key()
+        .to_api_key()
         .owner("alice")
         .expires_at(at(NOW + 60))
         .unwrap();
-    let foreign = KeyDigest::of_foreign("Zm9yZWlnbi1rZXktMTI5ODM0NzY", &pepper()).unwrap();
-    let keys = [key, ApiKey::stored(foreign)];
-    let layer = ApiKeyLayer::with_pepper(keys, pepper()).unwrap();
+    let foreign = KeyDigest::from_external("Zm9yZWlnbi1rZXktMTI5ODM0NzY", &pepper()).unwrap();
+    let keys = [key, ApiKey::from_digest(foreign)];
+    let layer = ApiKeyLayer::from_peppered(keys, pepper()).unwrap();
     let layer = layer.clock(clock()).on_use(Duration::from_secs(60), |_| {});
     let plain = ApiKeyLayer::new([API_KEY]).unwrap();
     assert_eq!(

@@ -1,12 +1,12 @@
 //! Where a key stands in a request, and how clients are told.
 
 use tower_mcp_auth::ApiKeyLayer;
-use tower_mcp_auth::api_key::KeyScheme;
+use tower_mcp_auth::api_key::ApiKeyScheme;
 
 use crate::api_key::life::new_key;
 use common::{API_KEY, ask, request};
 
-fn layer(scheme: KeyScheme) -> ApiKeyLayer {
+fn layer(scheme: ApiKeyScheme) -> ApiKeyLayer {
     let layer = ApiKeyLayer::new([API_KEY]).unwrap();
     layer.authorization_scheme(scheme).unwrap()
 }
@@ -14,8 +14,8 @@ fn layer(scheme: KeyScheme) -> ApiKeyLayer {
 #[tokio::test]
 async fn in_the_authorization_header_a_key_stands_behind_the_scheme_asked_for() {
     for (scheme, own, other) in [
-        (KeyScheme::ApiKey, "ApiKey", "Bearer"),
-        (KeyScheme::Bearer, "Bearer", "ApiKey"),
+        (ApiKeyScheme::ApiKey, "ApiKey", "Bearer"),
+        (ApiKeyScheme::Bearer, "Bearer", "ApiKey"),
     ] {
         let layer = layer(scheme);
         for value in [
@@ -52,11 +52,11 @@ async fn in_the_authorization_header_a_key_stands_behind_the_scheme_asked_for() 
 #[tokio::test]
 async fn the_challenge_names_the_scheme_and_no_metadata() {
     let none = request::<&str>(&[]);
-    let answer = ask(&layer(KeyScheme::ApiKey), none).await;
+    let answer = ask(&layer(ApiKeyScheme::ApiKey), none).await;
     let line = r#"ApiKey realm="MCP Server", header="Authorization""#;
     assert_eq!(answer.challenges(), [line]);
 
-    let layer = layer(KeyScheme::Bearer).realm("Acme");
+    let layer = layer(ApiKeyScheme::Bearer).realm("Acme");
     let answer = ask(&layer, request::<&str>(&[])).await;
     assert_eq!(answer.challenges(), [r#"Bearer realm="Acme""#]);
     let bad = request(&[("authorization", "Bearer x")]);
@@ -74,12 +74,12 @@ fn a_key_stands_in_one_place() {
             .unwrap()
             .header_name("X-Acme-Key")
     };
-    let error = named().unwrap().authorization_scheme(KeyScheme::Bearer);
+    let error = named().unwrap().authorization_scheme(ApiKeyScheme::Bearer);
     let error = error.unwrap_err();
     assert_eq!(error.setting(), "authorization_scheme");
     assert!(error.to_string().contains("`header_name`"), "{error}");
 
-    let error = layer(KeyScheme::ApiKey)
+    let error = layer(ApiKeyScheme::ApiKey)
         .header_name("X-Acme-Key")
         .unwrap_err();
     assert_eq!(error.setting(), "header_name");
@@ -90,7 +90,7 @@ fn a_key_stands_in_one_place() {
 
     // The same setting again is no contradiction.
     let _ = named().unwrap().header_name("X-Other-Key").unwrap();
-    let again = layer(KeyScheme::ApiKey).authorization_scheme(KeyScheme::Bearer);
+    let again = layer(ApiKeyScheme::ApiKey).authorization_scheme(ApiKeyScheme::Bearer);
     let _ = again.unwrap();
 }
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 use tower_mcp_auth::api_key::{
-    ApiKey, ApiKeyStore, ApiKeyStoreError, FindingKey, GeneratedKey, KeyDigest, KeyLookup,
-    StoredKeys,
+    ApiKey, ApiKeyStore, ApiKeyStoreError, CachedApiKeyStore, GeneratedKey, KeyDigest, KeyLookup,
+    LookupFuture,
 };
 use tower_mcp_auth::{ApiKeyLayer, AuthErrorKind, Clock};
 
@@ -84,15 +84,15 @@ impl Script {
     fn layer_with(
         &self,
         clock: &Clock,
-        settings: impl FnOnce(StoredKeys) -> StoredKeys,
+        settings: impl FnOnce(CachedApiKeyStore) -> CachedApiKeyStore,
     ) -> ApiKeyLayer {
-        let keys = StoredKeys::new(self.clone()).pepper(pepper());
+        let keys = CachedApiKeyStore::new(self.clone()).pepper(pepper());
         ApiKeyLayer::from_store(settings(keys)).clock(clock.clone())
     }
 }
 
 impl ApiKeyStore for Script {
-    fn find(&self, wanted: KeyLookup) -> FindingKey {
+    fn find(&self, wanted: KeyLookup) -> LookupFuture {
         self.0.asked.fetch_add(1, Ordering::SeqCst);
         let mode = *self.0.mode.lock().unwrap();
         let digest = wanted.digest().to_string();
@@ -140,7 +140,7 @@ async fn settle() {
 #[tokio::test]
 async fn an_answer_is_used_for_its_life_and_not_longer() {
     let new = new_key();
-    let store = Script::with([new.to_key().owner("alice")], &[&new]);
+    let store = Script::with([new.to_api_key().owner("alice")], &[&new]);
     let clock = clock();
     let layer = store.layer(&clock);
     let unknown = new_key();
@@ -169,7 +169,7 @@ async fn an_answer_is_used_for_its_life_and_not_longer() {
     present(&layer, new.expose()).await.admitted();
     assert_eq!(store.asked(), 1);
     // It is good as soon as the store has it and the refusal is forgotten.
-    store.set(unknown.digest(), unknown.to_key());
+    store.set(unknown.digest(), unknown.to_api_key());
     clock.advance(Duration::from_secs(10));
     present(&layer, unknown.expose()).await.admitted();
 }
@@ -177,17 +177,17 @@ async fn an_answer_is_used_for_its_life_and_not_longer() {
 #[tokio::test]
 async fn without_a_life_every_request_asks() {
     let new = new_key();
-    let store = Script::with([new.to_key()], &[&new]);
+    let store = Script::with([new.to_api_key()], &[&new]);
     let layer = store.layer_with(&clock(), |keys| {
-        keys.positive_life(Duration::ZERO)
-            .negative_life(Duration::ZERO)
+        keys.positive_ttl(Duration::ZERO)
+            .negative_ttl(Duration::ZERO)
     });
     for _ in 0..3 {
         present(&layer, new.expose()).await.admitted();
         present(&layer, API_KEY).await.invalid("unknown_api_key");
     }
     assert_eq!(store.asked(), 6);
-    store.set(new.digest(), new.to_key().revoked(true));
+    store.set(new.digest(), new.to_api_key().revoked(true));
     present(&layer, new.expose())
         .await
         .invalid("revoked_api_key");
@@ -198,9 +198,9 @@ async fn expired_revoked_and_unknown_keys_are_asked_about_as_often_and_answered_
     let keys: Vec<GeneratedKey> = (0..4).map(|_| new_key()).collect();
     let store = Script::with(
         [
-            keys[0].to_key().revoked(true),
-            keys[1].to_key().expires_at(at(NOW)).unwrap(),
-            keys[2].to_key().not_before(at(NOW + 100)).unwrap(),
+            keys[0].to_api_key().revoked(true),
+            keys[1].to_api_key().expires_at(at(NOW)).unwrap(),
+            keys[2].to_api_key().not_before(at(NOW + 100)).unwrap(),
         ],
         &[&keys[0], &keys[1], &keys[2]],
     );
@@ -232,8 +232,8 @@ async fn a_key_is_not_used_past_its_end_nor_before_its_beginning() {
     let (ends, begins) = (new_key(), new_key());
     let store = Script::with(
         [
-            ends.to_key().expires_at(at(NOW + 5)).unwrap(),
-            begins.to_key().not_before(at(NOW + 5)).unwrap(),
+            ends.to_api_key().expires_at(at(NOW + 5)).unwrap(),
+            begins.to_api_key().not_before(at(NOW + 5)).unwrap(),
         ],
         &[&ends, &begins],
     );
@@ -254,7 +254,7 @@ async fn a_key_is_not_used_past_its_end_nor_before_its_beginning() {
 #[tokio::test]
 async fn what_cannot_be_a_key_never_reaches_the_store() {
     let new = new_key();
-    let store = Script::with([new.to_key()], &[&new]);
+    let store = Script::with([new.to_api_key()], &[&new]);
     let layer = store.layer(&clock());
     let key = new.expose();
     let typo = key.replace(&key[20..24], "typo");
@@ -267,7 +267,7 @@ async fn what_cannot_be_a_key_never_reaches_the_store() {
     present(&layer, API_KEY).await.invalid("unknown_api_key");
     assert_eq!(store.asked(), 1, "a foreign key may be there");
 
-    let layer = ApiKeyLayer::from_store(StoredKeys::new(store.clone()));
+    let layer = ApiKeyLayer::from_store(CachedApiKeyStore::new(store.clone()));
     present(&layer, API_KEY).await.invalid("unknown_api_key");
     assert_eq!(store.asked(), 0, "without a pepper it cannot");
     present(&layer, key).await.admitted();
@@ -276,8 +276,8 @@ async fn what_cannot_be_a_key_never_reaches_the_store() {
 #[tokio::test]
 async fn a_foreign_key_is_found_by_the_digest_of_its_pepper() {
     let store = Script::default();
-    let digest = KeyDigest::of_foreign(API_KEY, &pepper()).unwrap();
-    store.set(digest, ApiKey::stored(digest).owner("alice"));
+    let digest = KeyDigest::from_external(API_KEY, &pepper()).unwrap();
+    store.set(digest, ApiKey::from_digest(digest).owner("alice"));
     let answer = present(&store.layer(&clock()), API_KEY).await;
     assert_eq!(answer.principal().subject(), Some("alice"));
 }
@@ -294,7 +294,7 @@ async fn a_store_that_finds_another_key_finds_none() {
             .unwrap()
             .insert(wanted.id().to_owned(), key);
     };
-    by_id(other.to_key().owner("admin"));
+    by_id(other.to_api_key().owner("admin"));
     let foreign = wanted.digest().to_string().replace("sha256", "hmac-sha256");
     let clock = clock();
     let layer = store.layer(&clock);
@@ -302,19 +302,19 @@ async fn a_store_that_finds_another_key_finds_none() {
         .await
         .invalid("unknown_api_key");
     clock.advance(Duration::from_secs(10));
-    by_id(ApiKey::stored(foreign.parse().unwrap()).owner("admin"));
+    by_id(ApiKey::from_digest(foreign.parse().unwrap()).owner("admin"));
     present(&layer, wanted.expose())
         .await
         .invalid("unknown_api_key");
     clock.advance(Duration::from_secs(10));
-    by_id(wanted.to_key());
+    by_id(wanted.to_api_key());
     present(&layer, wanted.expose()).await.admitted();
 }
 
 #[tokio::test]
 async fn requests_with_one_key_share_one_question_that_outlives_them() {
     let new = new_key();
-    let store = Script::with([new.to_key()], &[&new]);
+    let store = Script::with([new.to_api_key()], &[&new]);
     store.mode(Mode::Hold);
     let layer = store.layer(&clock());
     let requests: Vec<_> = (0..20)
@@ -351,7 +351,7 @@ async fn requests_with_one_key_share_one_question_that_outlives_them() {
 #[tokio::test]
 async fn an_outage_is_503_and_ends_by_itself() {
     let (known, new) = (new_key(), new_key());
-    let store = Script::with([known.to_key(), new.to_key()], &[&known, &new]);
+    let store = Script::with([known.to_api_key(), new.to_api_key()], &[&known, &new]);
     let clock = clock();
     let layer = store.layer(&clock);
     present(&layer, known.expose()).await.admitted();
@@ -389,7 +389,7 @@ async fn an_outage_is_503_and_ends_by_itself() {
 #[tokio::test]
 async fn trouble_with_one_key_is_no_trouble_of_the_others() {
     let (bad, good) = (new_key(), new_key());
-    let store = Script::with([bad.to_key(), good.to_key()], &[&bad, &good]);
+    let store = Script::with([bad.to_api_key(), good.to_api_key()], &[&bad, &good]);
     let layer = store.layer(&clock());
     for mode in [Mode::Broken, Mode::Panic] {
         store.mode(mode);
@@ -397,14 +397,14 @@ async fn trouble_with_one_key_is_no_trouble_of_the_others() {
         store.mode(Mode::Answer);
         present(&layer, good.expose()).await.admitted();
         present(&layer, bad.expose()).await.admitted();
-        layer.keys().forget_all();
+        layer.keys().invalidate_all();
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_store_that_does_not_answer_is_given_up() {
     let new = new_key();
-    let store = Script::with([new.to_key()], &[&new]);
+    let store = Script::with([new.to_api_key()], &[&new]);
     store.mode(Mode::Hold);
     let clock = clock();
     let layer = store.layer(&clock);
@@ -419,11 +419,12 @@ async fn a_store_that_does_not_answer_is_given_up() {
 #[tokio::test(start_paused = true)]
 async fn a_flood_of_unknown_keys_does_not_lock_out_those_in_use() {
     let known = new_key();
-    let store = Script::with([known.to_key()], &[&known]);
+    let store = Script::with([known.to_api_key()], &[&known]);
     let clock = clock();
     let layer = store.layer_with(&clock, |keys| {
-        let keys = keys.concurrent_questions(4).unwrap();
-        keys.queue(2, Duration::from_secs(1))
+        let keys = keys.max_concurrent_lookups(4).unwrap();
+        keys.max_queued(2)
+            .queue_timeout(Duration::from_secs(1))
             .timeout(Duration::from_secs(60))
     });
     present(&layer, known.expose()).await.admitted();
@@ -455,9 +456,9 @@ async fn a_flood_of_unknown_keys_does_not_lock_out_those_in_use() {
 #[tokio::test]
 async fn requests_that_wait_are_bounded() {
     let new = new_key();
-    let store = Script::with([new.to_key()], &[&new]);
+    let store = Script::with([new.to_api_key()], &[&new]);
     store.mode(Mode::Hold);
-    let layer = store.layer_with(&clock(), |keys| keys.waiting(2));
+    let layer = store.layer_with(&clock(), |keys| keys.max_waiting_requests(2));
     let waiting: Vec<_> = (0..2)
         .map(|_| {
             let (layer, key) = (layer.clone(), new.expose().to_owned());
@@ -480,10 +481,10 @@ async fn requests_that_wait_are_bounded() {
 #[tokio::test]
 async fn each_kind_of_trouble_with_a_store_is_told_of_by_itself() {
     let new = new_key();
-    let store = Script::with([new.to_key()], &[&new]);
+    let store = Script::with([new.to_api_key()], &[&new]);
     store.mode(Mode::Hold);
     let clock = clock();
-    let layer = store.layer_with(&clock, |keys| keys.waiting(1));
+    let layer = store.layer_with(&clock, |keys| keys.max_waiting_requests(1));
     let waiting = tokio::spawn({
         let (layer, key) = (layer.clone(), new.expose().to_owned());
         async move { present(&layer, &key).await }
@@ -523,7 +524,7 @@ async fn an_answer_is_too_old_after_a_sleep_and_when_the_clock_was_set_back() {
     ];
     for pass in ways {
         let (known, unknown) = (new_key(), new_key());
-        let store = Script::with([known.to_key()], &[&known]);
+        let store = Script::with([known.to_api_key()], &[&known]);
         let clock = clock();
         let layer = store.layer(&clock);
         for (key, life) in [(&known, 30), (&unknown, 10)] {
@@ -541,12 +542,12 @@ async fn an_answer_is_too_old_after_a_sleep_and_when_the_clock_was_set_back() {
 #[tokio::test]
 async fn what_is_forgotten_is_asked_again_also_of_a_question_under_way() {
     let (new, other) = (new_key(), new_key());
-    let store = Script::with([new.to_key(), other.to_key()], &[&new, &other]);
+    let store = Script::with([new.to_api_key(), other.to_api_key()], &[&new, &other]);
     let layer = store.layer(&clock());
     present(&layer, new.expose()).await.admitted();
     present(&layer, other.expose()).await.admitted();
-    store.set(new.digest(), new.to_key().revoked(true));
-    layer.keys().forget(&new.digest());
+    store.set(new.digest(), new.to_api_key().revoked(true));
+    layer.keys().invalidate(&new.digest());
     store.asked();
     present(&layer, new.expose())
         .await
@@ -556,14 +557,14 @@ async fn what_is_forgotten_is_asked_again_also_of_a_question_under_way() {
 
     // The store says "good", the key is revoked and forgotten, and then the answer arrives.
     store.mode(Mode::Hold);
-    layer.keys().forget_all();
+    layer.keys().invalidate_all();
     let under_way = {
         let (layer, key) = (layer.clone(), other.expose().to_owned());
         tokio::spawn(async move { present(&layer, &key).await })
     };
     settle().await;
-    store.set(other.digest(), other.to_key().revoked(true));
-    layer.keys().forget(&other.digest());
+    store.set(other.digest(), other.to_api_key().revoked(true));
+    layer.keys().invalidate(&other.digest());
     store.mode(Mode::Answer);
     present(&layer, other.expose())
         .await
@@ -579,7 +580,7 @@ async fn what_is_forgotten_is_asked_again_also_of_a_question_under_way() {
 #[test]
 fn without_a_runtime_it_is_our_own_trouble() {
     let new = new_key();
-    let store = Script::with([new.to_key()], &[&new]);
+    let store = Script::with([new.to_api_key()], &[&new]);
     let layer = store.layer(&clock());
     let answer = tokio_test::task::spawn(present(&layer, new.expose())).poll();
     let std::task::Poll::Ready(answer) = answer else {
@@ -592,7 +593,7 @@ fn without_a_runtime_it_is_our_own_trouble() {
 async fn a_remembered_key_costs_no_allocation() {
     let new = new_key();
     let key = new
-        .to_key()
+        .to_api_key()
         .owner("alice")
         .expires_at(at(NOW + 60))
         .unwrap();
@@ -607,7 +608,7 @@ async fn a_remembered_key_costs_no_allocation() {
 #[tokio::test]
 async fn a_use_is_told_once_in_an_interval_whatever_was_asked_in_between() {
     let new = new_key();
-    let store = Script::with([new.to_key()], &[&new]);
+    let store = Script::with([new.to_api_key()], &[&new]);
     let (clock, told) = (clock(), Arc::new(AtomicUsize::new(0)));
     let sink = Arc::clone(&told);
     let layer = store
@@ -626,8 +627,8 @@ async fn a_use_is_told_once_in_an_interval_whatever_was_asked_in_between() {
 #[test]
 fn settings_that_cannot_work_are_refused_and_keys_are_changed_in_the_store() {
     let store = Script::default();
-    let error = StoredKeys::new(store.clone()).concurrent_questions(0);
-    assert_eq!(error.unwrap_err().setting(), "concurrent_questions");
+    let error = CachedApiKeyStore::new(store.clone()).max_concurrent_lookups(0);
+    assert_eq!(error.unwrap_err().setting(), "max_concurrent_lookups");
     let layer = store.layer(&clock());
     assert_eq!(
         layer.keys().replace([API_KEY]).unwrap_err().setting(),
@@ -635,8 +636,8 @@ fn settings_that_cannot_work_are_refused_and_keys_are_changed_in_the_store() {
     );
     // Lives of any length, and no memory at all.
     let _ = store.layer_with(&clock(), |keys| {
-        keys.positive_life(Duration::MAX)
-            .negative_life(Duration::MAX)
+        keys.positive_ttl(Duration::MAX)
+            .negative_ttl(Duration::MAX)
             .max_keys(0)
     });
 }

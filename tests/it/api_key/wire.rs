@@ -51,9 +51,9 @@ async fn exchange(layer: &ApiKeyLayer, key: &str) -> String {
 async fn expired_revoked_mistyped_and_unknown_keys_get_the_same_bytes() {
     let (good, expired, revoked) = (new_key(), new_key(), new_key());
     let layer = ApiKeyLayer::new([
-        good.to_key(),
-        expired.to_key().expires_at(at(NOW - 1)).unwrap(),
-        revoked.to_key().revoked(true),
+        good.to_api_key(),
+        expired.to_api_key().expires_at(at(NOW - 1)).unwrap(),
+        revoked.to_api_key().revoked(true),
     ])
     .unwrap()
     .clock(clock());

@@ -58,7 +58,7 @@ fn what_the_document_says_of_defaults_is_true() {
     // Sections of it whose every value is called the default.
     for (section, inside) in [
         ("oauth", "token_cache"),
-        ("oauth", "key_limits"),
+        ("oauth", "jwks_options"),
         ("oauth", "fetch"),
     ] {
         let mut documented = toml(TOML)[section][inside].clone();
@@ -81,16 +81,16 @@ fn what_the_document_says_of_defaults_is_true() {
         assert_eq!(made(documented), made(json!({})), "{section}.{inside}");
     }
     let numbers = [
-        "positive_life",
-        "negative_life",
-        "max_answers",
-        "max_answer_bytes",
+        "positive_ttl",
+        "negative_ttl",
+        "cache_capacity",
+        "max_response_bytes",
         "timeout",
-        "concurrent_calls",
-        "queue",
-        "queue_deadline",
-        "new_tokens_per_second",
-        "waiting",
+        "max_concurrent_requests",
+        "max_queued",
+        "queue_timeout",
+        "unknown_token_rate_limit",
+        "max_waiting_requests",
     ];
     let documented = &toml(TOML)["authorization_servers"]["main"]["introspection"];
     let made = |numbers: &[&str]| {
@@ -243,7 +243,7 @@ fn good_configurations_are_valid() {
         json!({ "authorization_servers": { "x": { "preset": { "auth0": { "domain": "x" } } } } }),
         json!({ "api_keys": { "keys": [{ "key": { "env": "X" }, "expires_at": 5 }] } }),
         json!({ "session": { "key": "x", "also_accept": { "a": { "file": "x" } } } }),
-        json!({ "policy": { "base": ["a"], "tools": { "x": { "any": ["a"] }, "y": "b" } } }),
+        json!({ "policy": { "baseline": ["a"], "tools": { "x": { "any": ["a"] }, "y": "b" } } }),
     ];
     for example in examples {
         let errors: Vec<_> = schema
@@ -371,12 +371,12 @@ fn what_cannot_be_read_is_not_valid() {
         json!({ "authorization_servers": [{ "introspection": { "client_secret": 5 } }] }),
         json!({ "authorization_servers": [{ "introspection": { "client_secret": "" } }] }),
         json!({ "authorization_servers": [{ "introspection": { "client_secret_in": "header" } }] }),
-        json!({ "authorization_servers": [{ "introspection": { "waiting": -1 } }] }),
+        json!({ "authorization_servers": [{ "introspection": { "max_waiting_requests": -1 } }] }),
         json!({ "jwt": { "secret": { "env": "X", "file": "x" } } }),
         json!({ "jwt": { "secret": { "url": "x" } } }),
         json!({ "api_keys": { "keys": [{ "expires_at": "tomorrow" }] } }),
         json!({ "api_keys": { "authorization_scheme": "Basic" } }),
-        json!({ "policy": { "unlisted": "allow" } }),
+        json!({ "policy": { "default_rule": "allow" } }),
         json!({ "policy": { "tools": { "x": 5 } } }),
         json!({ "lists": { "max_bytes": "many" } }),
     ] {

@@ -61,8 +61,8 @@ fn what_is_wrong_is_told_with_its_path() {
             "policy.tools.x",
         ),
         (
-            json!({ "policy": { "unlisted": "allow" } }),
-            "policy.unlisted",
+            json!({ "policy": { "default_rule": "allow" } }),
+            "policy.default_rule",
         ),
         // Of the meaning.
         (server(json!({})), "authorization_servers[1].issuer"),
@@ -146,8 +146,8 @@ fn what_is_wrong_is_told_with_its_path() {
             "authorization_servers[1].introspection.bearer_token",
         ),
         (
-            asked(json!({ "client_id": "x", "client_secret": SECRET, "queue": 3 })),
-            "authorization_servers[1].introspection.queue",
+            asked(json!({ "client_id": "x", "client_secret": SECRET, "max_queued": "x" })),
+            "authorization_servers[1].introspection.max_queued",
         ),
         (
             json!({ "authorization_servers": [{ "issuer": "https://x.example.com" }] }),
@@ -193,8 +193,8 @@ fn what_is_wrong_is_told_with_its_path() {
             "auth.public_paths",
         ),
         (
-            json!({ "api_keys": { "keys": [{ "key": KEY }] }, "auth": { "dangerously_observe_only_for": ["x"] } }),
-            "auth.dangerously_observe_only_for",
+            json!({ "api_keys": { "keys": [{ "key": KEY }] }, "auth": { "dangerously_report_only_for": ["x"] } }),
+            "auth.dangerously_report_only_for",
         ),
         (
             json!({ "api_keys": { "keys": [{ "key": KEY }] }, "session": {} }),

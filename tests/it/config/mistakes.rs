@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 use tower_mcp_auth::config::{Config, Environment};
-use tower_mcp_auth::mcp::ScopePolicy;
+use tower_mcp_auth::mcp::McpPolicy;
 
 use crate::config::{KEY, RESOURCE, SECRET, all_layers, refused};
 
@@ -123,16 +123,16 @@ fn nothing_is_no_value() {
         json!({ "all": null }),
         json!({ "all": null, "any": ["a"] }),
         json!({ "all": ["a"], "any": null }),
-        json!({ "all": ["a"], "nothing": null }),
+        json!({ "all": ["a"], "none": null }),
         json!({ "all": ["a"], "deny": null }),
         json!({ "all": null, "deny": true }),
-        json!({ "all": null, "nothing": true }),
+        json!({ "all": null, "none": true }),
     ] {
         for policy in [
-            json!({ "base": needs }),
+            json!({ "baseline": needs }),
             json!({ "tools": { "delete": needs } }),
         ] {
-            let read = serde_json::from_value::<ScopePolicy>(policy.clone());
+            let read = serde_json::from_value::<McpPolicy>(policy.clone());
             assert!(read.is_err(), "{policy}");
             let error = refused(&json!({ "policy": policy }));
             assert!(error.path().starts_with("policy"), "{error}");
@@ -157,7 +157,7 @@ fn a_comma_separates_no_texts() {
             assert_eq!(error.path(), format!("{section}.{name}"));
             assert!(error.to_string().contains("comma"), "{error}");
         }
-        for name in ["audience", "tenants", "client_ids", "shared_audiences"] {
+        for name in ["audience", "tenants", "client_ids", "ignore_audiences"] {
             let error = Config::from_json(&server(json!({ name: list })).to_string());
             let path = format!("authorization_servers.main.{name}");
             assert_eq!(error.expect_err(name).path(), path);
@@ -201,12 +201,15 @@ fn a_name_is_not_empty() {
 fn an_empty_text_names_no_scope() {
     for empty in ["", " ", "\n", "a, b", "a,"] {
         for (value, path) in [
-            (json!({ "policy": { "base": empty } }), "policy"),
+            (json!({ "policy": { "baseline": empty } }), "policy"),
             (
                 json!({ "policy": { "tools": { "delete": empty } } }),
                 "policy",
             ),
-            (json!({ "policy": { "other_http": empty } }), "policy"),
+            (
+                json!({ "policy": { "other_http_methods": empty } }),
+                "policy",
+            ),
             (
                 json!({ "api_keys": { "keys": [{ "key": KEY, "scopes": empty }] } }),
                 "api_keys.keys[0].scopes",
@@ -248,7 +251,7 @@ fn an_empty_text_names_no_scope() {
         }
         // A variable that is set to nothing.
         for name in [
-            "POLICY__BASE",
+            "POLICY__BASELINE",
             "API_KEYS__KEYS__A__SCOPES",
             "OAUTH__REQUIRED_SCOPES",
         ] {
@@ -260,7 +263,7 @@ fn an_empty_text_names_no_scope() {
             assert!(error.is_some() || empty.contains(','), "{name} {empty:?}");
         }
     }
-    let variables = [("MCP_AUTH_POLICY__BASE__NOTHING", "true")];
+    let variables = [("MCP_AUTH_POLICY__BASELINE__NONE", "true")];
     let variables = Environment::of("MCP_AUTH_", variables).unwrap();
     let source = figment::providers::Serialized::defaults(variables);
     let config = figment::Figment::from(source).extract::<Config>().unwrap();
@@ -309,7 +312,7 @@ fn a_time_of_toml_is_no_text() {
 
 #[test]
 fn no_life_is_too_long_to_be_one() {
-    for name in ["positive_life", "negative_life", "timeout"] {
+    for name in ["positive_ttl", "negative_ttl", "timeout"] {
         for life in [json!("2000y"), json!(u64::MAX)] {
             all_layers(&asked(json!({ name: life })).to_string()).unwrap();
         }

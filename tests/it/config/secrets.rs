@@ -56,8 +56,8 @@ fn whole() -> Value {
                 "client_secret_in": "basic",
                 "jwts": "introspect",
                 "timeout": "5s",
-                "waiting": 5,
-                "max_answer_bytes": "64 KiB",
+                "max_waiting_requests": 5,
+                "max_response_bytes": "64 KiB",
             },
         }, { "preset": { "keycloak": { "base_url": "https://sso.example.com", "realm": "x" } } }],
         "jwt": { "secret": SECRET, "issuer": "https://own.example.com", "require_bearer": true },
@@ -67,7 +67,7 @@ fn whole() -> Value {
         },
         "auth": { "optional": false, "stream_grace": "10m", "sse_endpoints": { "sse": true } },
         "session": { "key": SECRET, "also_accept": ["Qk3w8ZtV1nBy6HsLr0JmXc9PfUeDa2Gi"] },
-        "policy": { "tools": { "x": "a" }, "unlisted": "deny" },
+        "policy": { "tools": { "x": "a" }, "default_rule": "deny" },
         "lists": { "max_bytes": 5 },
     })
 }

@@ -8,7 +8,7 @@ use tower_mcp_auth::failed_attempts::FailedAttemptsLayer;
 use tower_mcp_auth::jose::{Algorithm, Secret, SigningKey};
 use tower_mcp_auth::jwt::{JwksFile, JwtLayerBuilder};
 use tower_mcp_auth::mcp::{
-    MacKey, McpListsLayer, McpScopesLayer, OriginLayer, PrincipalSealer, ScopePolicy,
+    MacKey, McpListsLayer, McpPolicy, McpScopesLayer, OriginLayer, PrincipalSealer,
     SessionBindingLayer, Show,
 };
 use tower_mcp_auth::oauth::presets::{
@@ -16,8 +16,8 @@ use tower_mcp_auth::oauth::presets::{
     ping_one, stytch, supabase, workos, zitadel,
 };
 use tower_mcp_auth::oauth::{
-    AuthorizationServer, HttpFetch, Introspection, KeyLimits, OAuthLayerBuilder, ProtectedResource,
-    TokenCache,
+    AuthorizationServer, HttpFetch, Introspection, JwksOptions, OAuthLayerBuilder,
+    ProtectedResource, TokenCacheOptions,
 };
 use tower_mcp_auth::{ApiKeyLayer, ConfigError, JwtLayer, OAuthLayer};
 
@@ -74,7 +74,7 @@ fn seconds(seconds: u64) -> Duration {
 fn without_settings_all_is_as_by_hand() {
     assert_eq!(oauth(&json!({})), oauth_by_hand(resource(), |b| b));
     let empty =
-        json!({ "oauth": { "token_cache": {}, "key_limits": {}, "fetch": {} }, "metadata": {} });
+        json!({ "oauth": { "token_cache": {}, "jwks_options": {}, "fetch": {} }, "metadata": {} });
     assert_eq!(oauth(&empty), oauth_by_hand(resource(), |b| b));
     let empty = config(
         &json!({ "resource": RESOURCE, "policy": {}, "operations": {}, "lists": {},
@@ -97,7 +97,7 @@ fn without_settings_all_is_as_by_hand() {
                 .boxed()
         )
     );
-    let policy = ScopePolicy::builder().build().unwrap();
+    let policy = McpPolicy::builder().build().unwrap();
     assert_eq!(
         format!("{:?}", empty.policy_layers().unwrap().unwrap()),
         format!(
@@ -185,69 +185,68 @@ fn metadata() {
 fn what_holds_for_all_authorization_servers() {
     type Set = fn(OAuthLayerBuilder) -> OAuthLayerBuilder;
     let cache = |name: &str, value: Value| json!({ "token_cache": { name: value } });
-    let keys = |members: Value| json!({ "key_limits": members });
+    let keys = |members: Value| json!({ "jwks_options": members });
     let cases: [(Value, Set); 30] = [
         (json!({ "required_scopes": ["a", "b"] }), |b| {
             b.required_scopes(["a", "b"])
         }),
         (cache("disabled", json!(true)), |b| {
-            b.token_cache(TokenCache::disabled())
+            b.token_cache(TokenCacheOptions::disabled())
         }),
         (cache("max_tokens", json!(7)), |b| {
-            b.token_cache(TokenCache::new().max_tokens(7))
+            b.token_cache(TokenCacheOptions::new().max_tokens(7))
         }),
         (cache("max_bytes", json!("1 MiB")), |b| {
-            b.token_cache(TokenCache::new().max_bytes(1 << 20))
+            b.token_cache(TokenCacheOptions::new().max_bytes(1 << 20))
         }),
-        (cache("max_life", json!("7s")), |b| {
-            b.token_cache(TokenCache::new().max_life(seconds(7)))
+        (cache("max_ttl", json!("7s")), |b| {
+            b.token_cache(TokenCacheOptions::new().max_ttl(seconds(7)))
         }),
-        (keys(json!({ "deadline": "7s" })), |b| {
-            b.key_limits(KeyLimits::new().deadline(seconds(7)))
+        (keys(json!({ "fetch_timeout": "7s" })), |b| {
+            b.jwks_options(JwksOptions::new().fetch_timeout(seconds(7)))
         }),
-        (keys(json!({ "cooldown": "7s" })), |b| {
-            b.key_limits(KeyLimits::new().cooldown(seconds(7)))
+        (keys(json!({ "min_refetch_interval": "7s" })), |b| {
+            b.jwks_options(JwksOptions::new().min_refetch_interval(seconds(7)))
         }),
         (keys(json!({ "unknown_key_fetches": 7 })), |b| {
-            b.key_limits(KeyLimits::new().unknown_key_fetches(7))
+            b.jwks_options(JwksOptions::new().unknown_key_fetches(7))
         }),
         (keys(json!({ "total_unknown_key_fetches": 7 })), |b| {
-            b.key_limits(KeyLimits::new().total_unknown_key_fetches(7))
+            b.jwks_options(JwksOptions::new().total_unknown_key_fetches(7))
         }),
         (keys(json!({ "rediscovery": "7m" })), |b| {
-            b.key_limits(KeyLimits::new().rediscovery(seconds(420)))
+            b.jwks_options(JwksOptions::new().rediscovery(seconds(420)))
         }),
         (keys(json!({ "total_waiting": 7 })), |b| {
-            b.key_limits(KeyLimits::new().total_waiting(7))
+            b.jwks_options(JwksOptions::new().total_waiting(7))
         }),
         (keys(json!({ "total_keys": 7 })), |b| {
-            b.key_limits(KeyLimits::new().total_keys(7))
+            b.jwks_options(JwksOptions::new().total_keys(7))
         }),
-        (keys(json!({ "stale": "7s" })), |b| {
-            b.key_limits(KeyLimits::new().stale(seconds(7)))
+        (keys(json!({ "stale_if_error": "7s" })), |b| {
+            b.jwks_options(JwksOptions::new().stale_if_error(seconds(7)))
         }),
-        (keys(json!({ "lifetime": "7m" })), |b| {
-            b.key_limits(KeyLimits::new().lifetime(seconds(420)))
+        (keys(json!({ "default_ttl": "7m" })), |b| {
+            b.jwks_options(JwksOptions::new().default_ttl(seconds(420)))
         }),
-        (
-            keys(json!({ "lifetime_min": "7s", "lifetime_max": "9m" })),
-            |b| b.key_limits(KeyLimits::new().lifetimes(seconds(7)..=seconds(540))),
-        ),
+        (keys(json!({ "ttl_min": "7s", "ttl_max": "9m" })), |b| {
+            b.jwks_options(JwksOptions::new().ttl_bounds(seconds(7)..=seconds(540)))
+        }),
         (
             keys(json!({ "backoff_min": "7s", "backoff_max": "9m" })),
-            |b| b.key_limits(KeyLimits::new().backoff(seconds(7)..=seconds(540))),
+            |b| b.jwks_options(JwksOptions::new().backoff(seconds(7)..=seconds(540))),
         ),
-        (keys(json!({ "waiting": 7 })), |b| {
-            b.key_limits(KeyLimits::new().waiting(7))
+        (keys(json!({ "max_waiting_requests": 7 })), |b| {
+            b.jwks_options(JwksOptions::new().max_waiting_requests(7))
         }),
         (keys(json!({ "max_document_bytes": 777 })), |b| {
-            b.key_limits(KeyLimits::new().max_document_bytes(777))
+            b.jwks_options(JwksOptions::new().max_document_bytes(777))
         }),
         (keys(json!({ "max_set_bytes": "7 kB" })), |b| {
-            b.key_limits(KeyLimits::new().max_set_bytes(7000))
+            b.jwks_options(JwksOptions::new().max_set_bytes(7000))
         }),
         (keys(json!({ "max_keys": 7 })), |b| {
-            b.key_limits(KeyLimits::new().max_keys(7))
+            b.jwks_options(JwksOptions::new().max_keys(7))
         }),
         (json!({ "fetch": { "connect_timeout": "1s" } }), |b| {
             b.fetch(HttpFetch::new().connect_timeout(seconds(1)))
@@ -285,7 +284,7 @@ fn what_holds_for_all_authorization_servers() {
             b.max_header_bytes(777)
         }),
         (cache("max_tokens", json!("7")), |b| {
-            b.token_cache(TokenCache::new().max_tokens(7))
+            b.token_cache(TokenCacheOptions::new().max_tokens(7))
         }),
     ];
     let default = oauth_by_hand(resource(), |b| b);
@@ -356,8 +355,8 @@ fn authorization_servers() {
             |s| s.dangerously_accept_every_client_of_this_issuer(),
         ),
         ("client_claim", json!("cid"), |s| s.client_claim("cid")),
-        ("shared_audiences", json!(["a", "b"]), |s| {
-            s.shared_audience("a")?.shared_audience("b")
+        ("ignore_audiences", json!(["a", "b"]), |s| {
+            s.ignore_audience("a")?.ignore_audience("b")
         }),
         (
             "require_claims",
@@ -412,7 +411,7 @@ fn authorization_servers() {
     );
 
     let section = json!({ "issuer": "https://x.example.com/{tenant}", "tenants": ["a", "b"], "clock_skew": 7 });
-    let by_hand = OAuthLayer::builder(RESOURCE).unwrap().trusted_issuers(
+    let by_hand = OAuthLayer::builder(RESOURCE).unwrap().issuer_template(
         "https://x.example.com/{tenant}",
         ["a", "b"],
         |server| server.clock_skew(seconds(7)),
@@ -589,10 +588,9 @@ fn introspection() {
         (json!({ "audience": ["a", "b"] }), |i| {
             i.audience("a")?.audience("b")
         }),
-        (
-            json!({ "signed_answers": true }),
-            |i| Ok(i.signed_answers()),
-        ),
+        (json!({ "require_signed_responses": true }), |i| {
+            Ok(i.require_signed_responses())
+        }),
         (json!({ "token_prefixes": ["a_", "b_"] }), |i| {
             i.token_prefix("a_")?.token_prefix("b_")
         }),
@@ -611,8 +609,8 @@ fn introspection() {
             Introspection::introspect_jwts,
         ),
         (
-            json!({ "jwts": "instead_of_keys" }),
-            Introspection::instead_of_keys,
+            json!({ "jwts": "introspect_only" }),
+            Introspection::introspect_jwts_only,
         ),
         (json!({ "jwts_with_scopes": ["a", "b"] }), |i| {
             i.introspect_jwts_with_scope("a")?
@@ -622,25 +620,29 @@ fn introspection() {
             json!({ "no_opaque_tokens": true, "jwts": "introspect" }),
             |i| Ok(i.introspect_jwts()?.no_opaque_tokens()),
         ),
-        (json!({ "positive_life": "7s" }), |i| {
-            Ok(i.positive_life(seconds(7)))
+        (json!({ "positive_ttl": "7s" }), |i| {
+            Ok(i.positive_ttl(seconds(7)))
         }),
-        (json!({ "negative_life": "7s" }), |i| {
-            Ok(i.negative_life(seconds(7)))
+        (json!({ "negative_ttl": "7s" }), |i| {
+            Ok(i.negative_ttl(seconds(7)))
         }),
-        (json!({ "max_answers": 7 }), |i| Ok(i.max_answers(7))),
-        (json!({ "max_answer_bytes": "7 kB" }), |i| {
-            Ok(i.max_answer_bytes(7000))
+        (json!({ "cache_capacity": 7 }), |i| Ok(i.cache_capacity(7))),
+        (json!({ "max_response_bytes": "7 kB" }), |i| {
+            Ok(i.max_response_bytes(7000))
         }),
         (json!({ "timeout": "7s" }), |i| Ok(i.timeout(seconds(7)))),
-        (json!({ "concurrent_calls": 7 }), |i| i.concurrent_calls(7)),
-        (json!({ "queue": 7, "queue_deadline": "9s" }), |i| {
-            Ok(i.queue(7, seconds(9)))
+        (json!({ "max_concurrent_requests": 7 }), |i| {
+            i.max_concurrent_requests(7)
         }),
-        (json!({ "new_tokens_per_second": 7 }), |i| {
-            i.new_tokens_per_second(7)
+        (json!({ "max_queued": 7, "queue_timeout": "9s" }), |i| {
+            Ok(i.max_queued(7).queue_timeout(seconds(9)))
         }),
-        (json!({ "waiting": 7 }), |i| Ok(i.waiting(7))),
+        (json!({ "unknown_token_rate_limit": 7 }), |i| {
+            i.unknown_token_rate_limit(7)
+        }),
+        (json!({ "max_waiting_requests": 7 }), |i| {
+            Ok(i.max_waiting_requests(7))
+        }),
         (json!({ "jwts": "introspect", "timeout": 3 }), |i| {
             Ok(i.introspect_jwts()?.timeout(seconds(3)))
         }),
@@ -875,7 +877,7 @@ fn jwt() {
 
 #[test]
 fn every_layer_of_auth() {
-    type Layer = AuthLayer<tower_mcp_auth::api_key::ApiKeys>;
+    type Layer = AuthLayer<tower_mcp_auth::api_key::ApiKeyProvider>;
     type Set = fn(Layer) -> Result<Layer, ConfigError>;
     let cases: [(Value, Set); 15] = [
         (json!({ "public_paths": ["/a", "/b"] }), |l| {
@@ -922,8 +924,8 @@ fn every_layer_of_auth() {
             json!({ "dangerously_streams_outlive_credentials": true }),
             |l| Ok(l.dangerously_streams_outlive_credentials()),
         ),
-        (json!({ "dangerously_observe_only": true }), |l| {
-            Ok(l.dangerously_observe_only())
+        (json!({ "dangerously_report_only": true }), |l| {
+            Ok(l.dangerously_report_only())
         }),
     ];
     let layer = || Layer::from(ApiKeyLayer::new([KEY]).unwrap().grpc_refusals(false));
@@ -940,9 +942,9 @@ fn every_layer_of_auth() {
             &default,
         );
     }
-    let auth = json!({ "dangerously_observe_only_for": ["unknown_api_key"] });
+    let auth = json!({ "dangerously_report_only_for": ["unknown_api_key"] });
     let by_hand = layer()
-        .dangerously_observe_only_for(["unknown_api_key"])
+        .dangerously_report_only_for(["unknown_api_key"])
         .unwrap();
     same(
         &auth,
@@ -952,7 +954,7 @@ fn every_layer_of_auth() {
     );
     // The same settings for a layer of one's own.
     let config = config(&json!({ "auth": { "optional": true } }));
-    let applied = config.apply_to(layer()).unwrap();
+    let applied = config.apply_auth_settings(layer()).unwrap();
     assert_eq!(format!("{applied:?}"), format!("{:?}", layer().optional()));
 }
 
@@ -960,7 +962,7 @@ fn every_layer_of_auth() {
 fn the_layers_for_mcp() {
     let root = |more: Value| {
         config(&with(
-            json!({ "resource": RESOURCE, "policy": { "base": "a" } }),
+            json!({ "resource": RESOURCE, "policy": { "baseline": "a" } }),
             &more,
         ))
     };
@@ -1034,7 +1036,7 @@ fn the_layers_for_mcp() {
         same(&more, &session(more.clone()), &format!("{set:?}"), &default);
     }
 
-    let policy = || ScopePolicy::builder().base("a").unwrap().build().unwrap();
+    let policy = || McpPolicy::builder().baseline("a").unwrap().build().unwrap();
     let stack = |lists, scopes| format!("{:?}", tower_layer_stack(lists, scopes));
     let made = |more: Value| format!("{:?}", root(more).policy_layers().unwrap().unwrap());
     let (lists, scopes) = (
@@ -1110,7 +1112,10 @@ fn sealers_and_limits_of_failed_attempts() {
     for (section, set) in [
         (json!({ "max_failures": 7 }), layer().max_failures(7)),
         (json!({ "window": "7s" }), layer().window(seconds(7))),
-        (json!({ "pause": "7s" }), layer().pause(seconds(7))),
+        (
+            json!({ "block_duration": "7s" }),
+            layer().block_duration(seconds(7)),
+        ),
         (json!({ "max_addresses": 7 }), layer().max_addresses(7)),
         (json!({ "ipv6_prefix": "56" }), layer().ipv6_prefix(56)),
     ] {
@@ -1124,7 +1129,7 @@ fn sealers_and_limits_of_failed_attempts() {
     for (name, value) in [
         ("max_failures", 0),
         ("window", 0),
-        ("pause", 0),
+        ("block_duration", 0),
         ("max_addresses", 0),
         ("ipv6_prefix", 8),
     ] {

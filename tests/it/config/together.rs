@@ -116,7 +116,7 @@ async fn digests_and_peppers_of_keys() {
 
     let new = ApiKey::generate("acme").unwrap();
     let pepper = Pepper::new(SECRET).unwrap();
-    let foreign = KeyDigest::of_foreign(KEY, &pepper).unwrap();
+    let foreign = KeyDigest::from_external(KEY, &pepper).unwrap();
     let value = json!({ "api_keys": {
         "keys": { "new": { "digest": new.digest().to_string() }, "foreign": { "digest": foreign.to_string() } },
         "pepper": SECRET,

@@ -120,7 +120,7 @@ fn flags_and_numbers_may_stand_in_texts() {
         let value = json!({
             "resource": crate::config::RESOURCE,
             "authorization_servers": [],
-            "oauth": { "key_limits": { "waiting": value } },
+            "oauth": { "jwks_options": { "max_waiting_requests": value } },
         });
         Config::from_json(&value.to_string())
     };

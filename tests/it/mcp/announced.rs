@@ -12,7 +12,7 @@ use tower_mcp_auth::api_key::ApiKey;
 use tower_mcp_auth::config::{Config, ConfiguredAuth};
 use tower_mcp_auth::jose::Secret;
 use tower_mcp_auth::mcp::{
-    Decision, McpListsLayer, McpScopesLayer, McpStack, OriginLayer, ScopePolicy, Show,
+    McpListsLayer, McpPolicy, McpScopesLayer, McpStack, OriginLayer, PolicyDecision, Show,
 };
 use tower_mcp_auth::oauth::{AuthorizationServer, ProtectedResource};
 use tower_mcp_auth::scopes::{AskedScopes, IncludeGranted, RequireScopesLayer};
@@ -27,7 +27,7 @@ const RESOURCE: &str = "https://mcp.example.com/mcp";
 const ISSUER: &str = "https://auth.example.com";
 const KEY: &str = "b25lLXJhbmRvbS1rZXktMTIzNA";
 
-fn policy(value: &Value) -> ScopePolicy {
+fn policy(value: &Value) -> McpPolicy {
     serde_json::from_value(value.clone()).unwrap()
 }
 
@@ -124,7 +124,7 @@ fn servers(
         ),
         (
             "set to a configuration",
-            hand(config().apply_to(oauth()).unwrap().boxed()),
+            hand(config().apply_auth_settings(oauth()).unwrap().boxed()),
         ),
     ]
 }
@@ -169,14 +169,14 @@ fn rows() -> Vec<Row> {
     vec![
         // The base, whatever else there is.
         (
-            json!({ "base": "a b", "tools": { "x": "c" } }),
+            json!({ "baseline": "a b", "tools": { "x": "c" } }),
             None,
             &[],
             "a b c",
             "a b",
         ),
         (
-            json!({ "base": { "any": ["a", "b"] }, "tools": { "*": [] } }),
+            json!({ "baseline": { "any": ["a", "b"] }, "tools": { "*": [] } }),
             None,
             &[],
             "a b",
@@ -185,14 +185,14 @@ fn rows() -> Vec<Row> {
         // Required scopes, and both.
         (json!({ "tools": { "x": "c" } }), None, &["r"], "r c", "r"),
         (
-            json!({ "base": "a", "tools": { "x": "c" } }),
+            json!({ "baseline": "a", "tools": { "x": "c" } }),
             None,
             &["r"],
             "r a c",
             "r a",
         ),
         (
-            json!({ "base": "a", "hierarchy": { "r": ["a"] }, "tools": { "x": "c" } }),
+            json!({ "baseline": "a", "hierarchy": { "r": ["a"] }, "tools": { "x": "c" } }),
             None,
             &["r"],
             "r a c",
@@ -244,7 +244,7 @@ fn rows() -> Vec<Row> {
             "a b",
         ),
         (
-            json!({ "methods": { "tools/*": "m" }, "unlisted": "base" }),
+            json!({ "methods": { "tools/*": "m" }, "default_rule": "baseline" }),
             None,
             &[],
             "m",
@@ -268,8 +268,8 @@ fn rows() -> Vec<Row> {
         // All that can be asked for, wherever it stands; but not first.
         (
             json!({
-                "methods": { "logging/setLevel": "l" }, "notifications": "n", "answers": "s",
-                "http": { "DELETE": "h" }, "other_http": "o",
+                "methods": { "logging/setLevel": "l" }, "notifications": "n", "client_responses": "s",
+                "http": { "DELETE": "h" }, "other_http_methods": "o",
             }),
             None,
             &[],
@@ -293,7 +293,7 @@ fn rows() -> Vec<Row> {
             "a b",
         ),
         (
-            json!({ "base": "a", "tools": { "y": "b" } }),
+            json!({ "baseline": "a", "tools": { "y": "b" } }),
             Some(&["c"]),
             &[],
             "c",
@@ -343,14 +343,14 @@ async fn scopes_of_plain_layers_are_announced_as_well() {
         (vec!["a".to_owned(), "b".to_owned()], "a b".to_owned())
     );
     // A second one comes beside it.
-    let more = policy(&json!({ "base": "c" }));
+    let more = policy(&json!({ "baseline": "c" }));
     let app = server().layer(oauth(None, &[]).announce(&layer).announce(&more));
     assert_eq!(told(&app).await.1, "a b c");
 }
 
 #[test]
 fn the_first_of_several_rules_is_the_first_that_was_written() {
-    let builder = || ScopePolicy::builder();
+    let builder = || McpPolicy::builder();
     for (policy, first) in [
         (
             builder().tool("z", "z").unwrap().tool("a", "a").unwrap(),
@@ -394,7 +394,7 @@ async fn a_document_keeps_the_order_of_its_rules() {
 
 #[tokio::test]
 async fn a_challenge_without_metadata_is_left_alone() {
-    let policy = policy(&json!({ "base": "a" }));
+    let policy = policy(&json!({ "baseline": "a" }));
     let keys = || ApiKeyLayer::new([KEY]).unwrap();
     let jwt = || JwtLayer::new(Secret::new(SECRET).unwrap()).unwrap();
     for (app, bare) in [
@@ -693,12 +693,12 @@ async fn lists_show_what_the_caller_can_get_and_never_what_is_denied() {
 #[tokio::test]
 async fn a_check_judges_the_call_of_what_is_listed() {
     let tokens = Tokens::start().await;
-    let policy = ScopePolicy::builder()
+    let policy = McpPolicy::builder()
         .tool("*", "read")
         .unwrap()
         .check(|call| match call.tool() {
-            Some(_) => Decision::Deny,
-            None => Decision::Allow,
+            Some(_) => PolicyDecision::Deny,
+            None => PolicyDecision::Allow,
         })
         .build()
         .unwrap();
@@ -717,7 +717,7 @@ async fn an_emptied_list_leaves_a_trace_or_the_scopes_are_announced() {
     // In the order of a document, which a `Value` does not keep.
     let read = || {
         let policy = r#"{ "tools": { "get_*": "mcp:read", "*": "mcp:write" } }"#;
-        serde_json::from_str::<ScopePolicy>(policy).unwrap()
+        serde_json::from_str::<McpPolicy>(policy).unwrap()
     };
     let result = json!({ "tools": list_of("name", &["get_x", "put_x"]) });
     let app = |show| {
@@ -839,7 +839,7 @@ async fn five_alternating_calls_need_two_consents_in_every_revision() {
     for wrong in [json!("sometimes"), json!(1), json!([])] {
         let mut value = value.clone();
         value["include_granted"] = wrong;
-        assert!(serde_json::from_value::<ScopePolicy>(value).is_err());
+        assert!(serde_json::from_value::<McpPolicy>(value).is_err());
     }
 }
 

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request};
 use http_body::{Body, Frame, SizeHint};
 use tower::{Layer, Service, ServiceExt, service_fn};
-use tower_mcp_auth::mcp::{McpScopesLayer, ScopePolicy, Unlisted};
+use tower_mcp_auth::mcp::{DefaultRule, McpPolicy, McpScopesLayer};
 use tower_mcp_auth::testing::{insert_anonymous, insert_principal};
 use tower_mcp_auth::{AuthError, AuthErrorKind, Principal};
 
@@ -61,7 +61,7 @@ impl Body for Slow {
 }
 
 fn layer() -> McpScopesLayer {
-    let policy = ScopePolicy::builder().unlisted(Unlisted::Base);
+    let policy = McpPolicy::builder().default_rule(DefaultRule::Baseline);
     McpScopesLayer::new(policy.build().unwrap())
 }
 
@@ -128,7 +128,7 @@ async fn a_body_over_the_limit_is_413_before_more_of_it_is_read() {
     let (head, tail) = text.split_at(17);
     for chunks in [vec![&*text], vec![head, tail]] {
         let error = ask(&short, request(Slow::of(&chunks))).await.unwrap_err();
-        assert_eq!(error.kind(), AuthErrorKind::TooLarge);
+        assert_eq!(error.kind(), AuthErrorKind::PayloadTooLarge);
         assert_eq!(error.reason(), "body_too_large");
     }
     let mut announced = Slow::of(&[&text]);
@@ -214,8 +214,8 @@ async fn a_body_that_breaks_never_reaches_the_service() {
 
 #[tokio::test]
 async fn the_body_of_nobody_is_not_read_where_everybody_needs_a_scope() {
-    let policy = ScopePolicy::builder()
-        .base("read")
+    let policy = McpPolicy::builder()
+        .baseline("read")
         .unwrap()
         .build()
         .unwrap();

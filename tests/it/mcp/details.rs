@@ -2,8 +2,8 @@
 //! is a name; a URI may hold secrets.
 
 use http::{HeaderValue, Method};
-use tower_mcp_auth::mcp::{Decision, ScopePolicy, ScopePolicyBuilder};
-use tower_mcp_auth::scopes::Needs;
+use tower_mcp_auth::mcp::{McpPolicy, McpPolicyBuilder, PolicyDecision};
+use tower_mcp_auth::scopes::Requirement;
 
 use crate::mcp::support::{call, mcp, post, request, send};
 use common::{Answer, ask};
@@ -20,7 +20,7 @@ fn told(answer: &Answer, reason: &str, says: &[&str]) {
     assert!(!detail.contains("s3cret"), "{detail}");
 }
 
-type Build = fn(ScopePolicyBuilder) -> ScopePolicyBuilder;
+type Build = fn(McpPolicyBuilder) -> McpPolicyBuilder;
 
 #[tokio::test]
 async fn a_denied_operation_says_which_rule_denies_it_or_that_none_is_for_it() {
@@ -29,22 +29,24 @@ async fn a_denied_operation_says_which_rule_denies_it_or_that_none_is_for_it() {
     let none: Build = |policy| policy;
     let rules: Build = |policy| {
         let policy = policy.tool("get_notes", "x").unwrap();
-        let policy = policy.tool("closed", Needs::nobody()).unwrap();
-        let policy = policy.prompt("closed", Needs::nobody()).unwrap();
+        let policy = policy.tool("closed", Requirement::deny()).unwrap();
+        let policy = policy.prompt("closed", Requirement::deny()).unwrap();
         let policy = policy
-            .resource("file:///closed/*", Needs::nobody())
+            .resource("file:///closed/*", Requirement::deny())
             .unwrap();
-        policy.method("logging/setLevel", Needs::nobody()).unwrap()
+        policy
+            .method("logging/setLevel", Requirement::deny())
+            .unwrap()
     };
     let checked: Build = |policy| {
         let policy = policy.tool("*", "x").unwrap();
-        policy.check(|_| Decision::Deny)
+        policy.check(|_| PolicyDecision::Deny)
     };
     let cases: [(Build, String, &[&str]); 11] = [
         (
             none,
             call("get_note"),
-            &["no rule names the tool \"get_note\"", "`unlisted`"],
+            &["no rule names the tool \"get_note\"", "`default_rule`"],
         ),
         (
             rules,
@@ -90,11 +92,11 @@ async fn a_denied_operation_says_which_rule_denies_it_or_that_none_is_for_it() {
         (checked, call("any"), &["the check of the policy"]),
     ];
     for (build, body, says) in cases {
-        let policy = build(ScopePolicy::builder()).build().unwrap();
+        let policy = build(McpPolicy::builder()).build().unwrap();
         let answer = send(&policy, "x", &body).await;
         told(&answer, "operation_denied", says);
     }
-    let policy = rules(ScopePolicy::builder()).build().unwrap();
+    let policy = rules(McpPolicy::builder()).build().unwrap();
     let mut put = post("x", "{}");
     *put.method_mut() = Method::PUT;
     told(&ask(&mcp(policy), put).await, "operation_denied", &["PUT"]);
@@ -102,7 +104,7 @@ async fn a_denied_operation_says_which_rule_denies_it_or_that_none_is_for_it() {
 
 #[tokio::test]
 async fn scopes_that_lack_are_told_with_those_that_were_granted() {
-    let policy = ScopePolicy::builder().tool("*", "write").unwrap();
+    let policy = McpPolicy::builder().tool("*", "write").unwrap();
     let policy = policy.build().unwrap();
     let answer = send(&policy, "read", &call("get")).await;
     told(&answer, "insufficient_scope", &["\"write\"", "\"read\""]);
@@ -129,9 +131,9 @@ async fn a_message_that_cannot_be_judged_says_why() {
             r#"{{"id":1,"method":"subscriptions/listen","params":{{"notifications":{{"resourceSubscriptions":[{uris}]}}}}}}"#
         )
     };
-    let policy = ScopePolicy::builder().check(|call| {
+    let policy = McpPolicy::builder().check(|call| {
         let _ = call.arguments();
-        Decision::Allow
+        PolicyDecision::Allow
     });
     let policy = policy.tool("*", "x").unwrap();
     let policy = policy.resource("file:///a/*", "x").unwrap();
@@ -209,7 +211,7 @@ async fn headers_that_cannot_be_judged_say_why() {
 
     const VERSION: (&str, &str) = ("mcp-protocol-version", "2026-07-28");
     const METHOD: (&str, &str) = ("mcp-method", "tools/call");
-    let policy = ScopePolicy::builder()
+    let policy = McpPolicy::builder()
         .tool("*", "x")
         .unwrap()
         .build()

@@ -2,16 +2,16 @@
 
 use http::{HeaderValue, Request, StatusCode};
 use tower_mcp_auth::AuthErrorKind;
-use tower_mcp_auth::mcp::{ScopePolicy, Unlisted};
+use tower_mcp_auth::mcp::{DefaultRule, McpPolicy};
 
 use crate::mcp::support::{call, mcp, post, request};
 use common::{Answer, ask};
 
-fn policy() -> ScopePolicy {
-    ScopePolicy::builder()
+fn policy() -> McpPolicy {
+    McpPolicy::builder()
         .tool("delete", "admin")
         .unwrap()
-        .unlisted(Unlisted::Base)
+        .default_rule(DefaultRule::Baseline)
         .build()
         .unwrap()
 }
@@ -296,16 +296,16 @@ async fn only_plain_json_in_utf_8_is_read() {
                 answer.admitted();
             }
             false => {
-                answer.refused(AuthErrorKind::UnsupportedMedia, "content_type");
+                answer.refused(AuthErrorKind::UnsupportedMediaType, "content_type");
             }
         }
     }
     let twice = [("content-type", "application/json")];
     let answer = send(&call("get"), &twice).await;
-    answer.refused(AuthErrorKind::UnsupportedMedia, "content_type");
+    answer.refused(AuthErrorKind::UnsupportedMediaType, "content_type");
     for encoding in ["gzip", "identity", ""] {
         let answer = send(&call("get"), &[("content-encoding", encoding)]).await;
-        answer.refused(AuthErrorKind::UnsupportedMedia, "content_encoding");
+        answer.refused(AuthErrorKind::UnsupportedMediaType, "content_encoding");
         assert_eq!(answer.status, StatusCode::UNSUPPORTED_MEDIA_TYPE);
     }
 }

@@ -12,24 +12,24 @@ use http_body_util::{BodyExt, Full};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use tower::{Layer, ServiceBuilder, ServiceExt, service_fn};
-use tower_mcp_auth::mcp::{McpListsLayer, McpScopesLayer, ScopePolicy, Unlisted};
-use tower_mcp_auth::scopes::Needs;
+use tower_mcp_auth::mcp::{DefaultRule, McpListsLayer, McpPolicy, McpScopesLayer};
+use tower_mcp_auth::scopes::Requirement;
 use tower_mcp_auth::testing::insert_anonymous;
 
 use crate::mcp::support::{auth, call, post};
 use common::trace;
 
-fn policy() -> ScopePolicy {
-    ScopePolicy::builder()
-        .base("read")
+fn policy() -> McpPolicy {
+    McpPolicy::builder()
+        .baseline("read")
         .unwrap()
-        .tool("get_*", Needs::nothing())
+        .tool("get_*", Requirement::none())
         .unwrap()
         .tool("delete", "admin")
         .unwrap()
         .prompt("*", "prompts")
         .unwrap()
-        .resource("file:///shared/*", Needs::nothing())
+        .resource("file:///shared/*", Requirement::none())
         .unwrap()
         .resource("file:///shared/secret", "admin")
         .unwrap()
@@ -494,8 +494,8 @@ async fn errors_and_trailers_of_the_body_are_kept() {
 
 #[tokio::test]
 async fn an_answer_that_is_no_list_is_not_read_where_the_request_tells() {
-    let open = ScopePolicy::builder()
-        .unlisted(Unlisted::Base)
+    let open = McpPolicy::builder()
+        .default_rule(DefaultRule::Baseline)
         .build()
         .unwrap();
     let lists = McpListsLayer::new(policy()).max_bytes(8).unwrap();

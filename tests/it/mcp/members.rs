@@ -7,14 +7,14 @@ use http::{Request, Response};
 use http_body_util::Full;
 use tower::{ServiceBuilder, ServiceExt, service_fn};
 use tower_mcp_auth::api_key::ApiKey;
-use tower_mcp_auth::mcp::{McpScopesLayer, ScopePolicy};
+use tower_mcp_auth::mcp::{McpPolicy, McpScopesLayer};
 use tower_mcp_auth::{ApiKeyLayer, AuthError};
 
 const KEY: &str = "Zm9yIHRoZSBleGFtcGxlIG9ubHk";
 
 async fn reason(method: &str, params: &str) -> Option<&'static str> {
     let key = ApiKey::new(KEY).unwrap().scopes(["read"]).unwrap();
-    let policy = ScopePolicy::builder()
+    let policy = McpPolicy::builder()
         .prompt("open", "read")
         .unwrap()
         .prompt("closed", "admin")

@@ -8,7 +8,7 @@ use proptest::sample::select;
 use proptest::strategy::ValueTree;
 use serde_json::Value;
 use tower_mcp_auth::AuthErrorKind;
-use tower_mcp_auth::mcp::{Decision, ScopePolicy, Unlisted};
+use tower_mcp_auth::mcp::{DefaultRule, McpPolicy, PolicyDecision};
 
 use crate::mcp::support::{mcp, post};
 use common::{Answer, ask};
@@ -27,8 +27,8 @@ struct Judged {
 fn judge(body: &[u8], with_arguments: bool) -> (Answer, Option<Vec<Judged>>) {
     let seen: Arc<Mutex<Vec<Judged>>> = Arc::default();
     let sink = Arc::clone(&seen);
-    let policy = ScopePolicy::builder()
-        .unlisted(Unlisted::Base)
+    let policy = McpPolicy::builder()
+        .default_rule(DefaultRule::Baseline)
         .check(move |call| {
             sink.lock().unwrap().push(Judged {
                 method: call.method().to_owned(),
@@ -40,7 +40,7 @@ fn judge(body: &[u8], with_arguments: bool) -> (Answer, Option<Vec<Judged>>) {
                     .flatten()
                     .map(|arguments| serde_json::to_value(arguments).unwrap()),
             });
-            Decision::Allow
+            PolicyDecision::Allow
         })
         .build()
         .unwrap();
@@ -141,7 +141,10 @@ fn check(body: &[u8]) -> Result<(), TestCaseError> {
     let Some(judged) = judged else {
         let kind = answer.error().kind();
         prop_assert!(
-            matches!(kind, AuthErrorKind::Malformed | AuthErrorKind::TooLarge),
+            matches!(
+                kind,
+                AuthErrorKind::Malformed | AuthErrorKind::PayloadTooLarge
+            ),
             "{kind:?}"
         );
         return Ok(());
@@ -617,6 +620,6 @@ fn arguments_are_read_when_asked_for_and_only_in_one_way() {
     let large = call(&format!("\"{}\"", "a".repeat(1 << 20)));
     assert!(judge(large.as_bytes(), false).1.is_some());
     let (answer, _) = judge(large.as_bytes(), true);
-    assert_eq!(answer.error().kind(), AuthErrorKind::TooLarge);
+    assert_eq!(answer.error().kind(), AuthErrorKind::PayloadTooLarge);
     assert_eq!(answer.status, 413);
 }

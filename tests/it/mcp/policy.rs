@@ -3,33 +3,35 @@
 use http::{Method, Request};
 use http_body_util::Full;
 use serde_json::json;
-use tower_mcp_auth::mcp::{Decision, McpScopesLayer, ScopePolicy, ScopePolicyBuilder, Unlisted};
-use tower_mcp_auth::scopes::{IncludeGranted, Needs, ScopeHierarchy};
+use tower_mcp_auth::mcp::{
+    DefaultRule, McpPolicy, McpPolicyBuilder, McpScopesLayer, PolicyDecision,
+};
+use tower_mcp_auth::scopes::{IncludeGranted, Requirement, ScopeHierarchy};
 use tower_mcp_auth::testing::insert_anonymous;
 use tower_mcp_auth::{AuthErrorKind, ConfigError};
 
 use crate::mcp::support::{METADATA, call, mcp, post, request, send};
 use common::{Answer, ask};
 
-fn policy() -> ScopePolicy {
+fn policy() -> McpPolicy {
     let hierarchy = ScopeHierarchy::new([("admin", ["write"]), ("write", ["read"])]).unwrap();
     (|| {
-        ScopePolicy::builder()
-            .base("read")?
+        McpPolicy::builder()
+            .baseline("read")?
             .hierarchy(hierarchy)
             .method("logging/setLevel", "admin")?
             .method("tasks/cancel", "write")?
-            .tool("get_*", Needs::nothing())?
+            .tool("get_*", Requirement::none())?
             .tool("get_secret", "admin")?
             .tool("deploy", ["write", "deploy"])?
-            .tool("either", Needs::any(["x", "y"])?)?
-            .tool("never", Needs::nobody())?
+            .tool("either", Requirement::any(["x", "y"])?)?
+            .tool("never", Requirement::deny())?
             .prompt("*", "prompts")?
-            .resource("file:///shared/*", Needs::nothing())?
+            .resource("file:///shared/*", Requirement::none())?
             .resource("file:///shared/{team}/secret", "admin")?
             .resource("file:///shared/motd", "motd")?
             .resource("https://example.com/{tenant}/docs/*", "docs")?
-            .answers("answer")?
+            .client_responses("answer")?
             .notifications("notify")?
             .http(Method::DELETE, "write")?
             // What is needed is to be seen alone.
@@ -234,7 +236,7 @@ async fn a_refusal_is_one_challenge_with_the_metadata_of_the_auth_layer() {
 
 #[tokio::test]
 async fn granted_scopes_are_named_as_well_where_clients_need_it() {
-    let policy = ScopePolicy::builder()
+    let policy = McpPolicy::builder()
         .tool("deploy", ["deploy"])
         .unwrap()
         .include_granted(true)
@@ -246,12 +248,12 @@ async fn granted_scopes_are_named_as_well_where_clients_need_it() {
 
 #[tokio::test]
 async fn methods_of_http_have_rules_of_their_own() {
-    let own = ScopePolicy::builder()
-        .base("read")
+    let own = McpPolicy::builder()
+        .baseline("read")
         .unwrap()
         .http(Method::GET, "stream")
         .unwrap()
-        .other_http("other")
+        .other_http_methods("other")
         .unwrap()
         .build()
         .unwrap();
@@ -283,7 +285,7 @@ async fn methods_of_http_have_rules_of_their_own() {
 #[tokio::test]
 async fn who_has_not_said_who_they_are_is_asked_where_scopes_are_needed() {
     let needs_base = McpScopesLayer::new(policy());
-    let builder = ScopePolicy::builder().unlisted(Unlisted::Base);
+    let builder = McpPolicy::builder().default_rule(DefaultRule::Baseline);
     let builder = builder.tool("deploy", "deploy").unwrap();
     let needs_none = McpScopesLayer::new(builder.build().unwrap());
     for (layer, body, asked) in [
@@ -308,8 +310,8 @@ async fn who_has_not_said_who_they_are_is_asked_where_scopes_are_needed() {
 
 #[tokio::test]
 async fn another_spelling_of_a_uri_is_judged_like_the_plain_one() {
-    let policy = ScopePolicy::builder()
-        .unlisted(Unlisted::Base)
+    let policy = McpPolicy::builder()
+        .default_rule(DefaultRule::Baseline)
         .resource("file:///secret/*", "admin")
         .unwrap()
         .resource("https://Example.com/ä", "umlaut")
@@ -367,7 +369,7 @@ async fn another_spelling_of_a_uri_is_judged_like_the_plain_one() {
 
 #[tokio::test]
 async fn a_query_does_not_lead_to_a_wider_rule() {
-    let policy = ScopePolicy::builder()
+    let policy = McpPolicy::builder()
         .resource("*", "any")
         .unwrap()
         .resource("file:///secret", "admin")
@@ -402,7 +404,7 @@ async fn a_query_does_not_lead_to_a_wider_rule() {
 
 #[tokio::test]
 async fn another_name_of_a_host_does_not_lead_to_a_wider_rule() {
-    let policy = ScopePolicy::builder()
+    let policy = McpPolicy::builder()
         .resource("*", "any")
         .unwrap()
         .resource("file:///secret", "admin")
@@ -441,8 +443,8 @@ async fn another_name_of_a_host_does_not_lead_to_a_wider_rule() {
 
 #[tokio::test]
 async fn a_check_adds_what_a_table_cannot_say() {
-    let policy = ScopePolicy::builder()
-        .base("read")
+    let policy = McpPolicy::builder()
+        .baseline("read")
         .unwrap()
         .tool("deploy", "deploy")
         .unwrap()
@@ -451,11 +453,15 @@ async fn a_check_adds_what_a_table_cannot_say() {
             assert_eq!(subject, Some("alice"));
             match (call.tool(), call.arguments()) {
                 (Some("deploy"), Some(arguments)) if arguments["to"] == "staging" => {
-                    Decision::Allow
+                    PolicyDecision::Allow
                 }
-                (Some("deploy"), Some(arguments)) if arguments["to"] == "moon" => Decision::Deny,
-                (Some("deploy"), _) => Decision::Need(Needs::all(["production"]).unwrap()),
-                _ => Decision::Allow,
+                (Some("deploy"), Some(arguments)) if arguments["to"] == "moon" => {
+                    PolicyDecision::Deny
+                }
+                (Some("deploy"), _) => {
+                    PolicyDecision::Require(Requirement::all(["production"]).unwrap())
+                }
+                _ => PolicyDecision::Allow,
             }
         })
         .build()
@@ -480,7 +486,7 @@ async fn a_check_adds_what_a_table_cannot_say() {
     assert_eq!(outcome(&answer), "operation_denied");
 }
 
-type Build = fn(ScopePolicyBuilder) -> Result<ScopePolicyBuilder, ConfigError>;
+type Build = fn(McpPolicyBuilder) -> Result<McpPolicyBuilder, ConfigError>;
 
 #[test]
 fn rules_that_contradict_or_are_never_asked_are_refused() {
@@ -521,61 +527,61 @@ fn rules_that_contradict_or_are_never_asked_are_refused() {
         ("http", |b| b.http(Method::POST, "x")),
         ("http", |b| b.http(Method::HEAD, "x")),
         ("http", |b| b.http(Method::GET, "x")?.http(Method::GET, "y")),
-        ("base", |b| b.base(Needs::nobody())),
+        ("baseline", |b| b.baseline(Requirement::deny())),
         ("tools", |b| {
-            b.method("tools/*", Needs::nobody())?.tool("a", "x")
+            b.method("tools/*", Requirement::deny())?.tool("a", "x")
         }),
         ("notifications", |b| {
             b.method("notifications/*", "x")?.notifications("y")
         }),
     ];
     for (index, (setting, build)) in cases.into_iter().enumerate() {
-        let error = build(ScopePolicy::builder()).and_then(ScopePolicyBuilder::build);
+        let error = build(McpPolicy::builder()).and_then(McpPolicyBuilder::build);
         let error = error.expect_err(&format!("case {index}"));
         assert_eq!(error.setting(), setting, "case {index}: {error}");
     }
-    assert!(ScopePolicy::builder().base("sc\"ope").is_err());
+    assert!(McpPolicy::builder().baseline("sc\"ope").is_err());
 }
 
 #[test]
 fn a_policy_is_read_from_a_value() {
     let good = json!({
-        "base": "read",
+        "baseline": "read",
         "hierarchy": { "admin": ["read"] },
         "methods": { "tasks/*": "admin" },
         "tools": { "get_*": [], "*": { "any": ["write", "admin"] } },
         "prompts": { "p": { "deny": true } },
         "resources": { "file:///{team}/*": ["team"] },
-        "answers": "a", "notifications": [],
-        "http": { "GET": "stream" }, "other_http": { "deny": true },
+        "client_responses": "a", "notifications": [],
+        "http": { "GET": "stream" }, "other_http_methods": { "deny": true },
         "include_granted": true,
-        "unlisted": "base",
+        "default_rule": "baseline",
     });
-    serde_json::from_value::<ScopePolicy>(good).unwrap();
-    serde_json::from_str::<ScopePolicy>("{}").unwrap();
+    serde_json::from_value::<McpPolicy>(good).unwrap();
+    serde_json::from_str::<McpPolicy>("{}").unwrap();
     for bad in [
         r#"{"tool":{}}"#,
         r#"{"tools":{"a":"x","a":"y"}}"#,
         r#"{"tools":{"a*b":"x"}}"#,
-        r#"{"unlisted":"allow"}"#,
+        r#"{"default_rule":"allow"}"#,
         r#"{"http":{"get":"x"}}"#,
         r#"{"http":{"POST":"x"}}"#,
         r#"{"hierarchy":{"a":["a"]}}"#,
-        r#"{"base":{"deny":true}}"#,
+        r#"{"baseline":{"deny":true}}"#,
         r#"{"tools":["a"]}"#,
     ] {
-        assert!(serde_json::from_str::<ScopePolicy>(bad).is_err(), "{bad}");
+        assert!(serde_json::from_str::<McpPolicy>(bad).is_err(), "{bad}");
     }
 }
 
 #[tokio::test]
 async fn a_policy_from_a_value_judges_like_a_built_one() {
-    let policy: ScopePolicy = serde_json::from_value(json!({
-        "base": "read",
+    let policy: McpPolicy = serde_json::from_value(json!({
+        "baseline": "read",
         "hierarchy": { "admin": ["write"], "write": ["read"] },
         "tools": { "get_*": [], "*": { "any": ["write"] } },
         "http": { "DELETE": "admin" },
-        "unlisted": "deny",
+        "default_rule": "deny",
     }))
     .unwrap();
     for (token, tool, expected) in [

@@ -7,9 +7,10 @@ use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use serde_json::json;
 use tower::{Layer, ServiceBuilder, ServiceExt};
-use tower_mcp_auth::mcp::{ScopePolicy, ScopePolicyBuilder};
+use tower_mcp_auth::mcp::{McpPolicy, McpPolicyBuilder};
 use tower_mcp_auth::scopes::{
-    Granted, InsufficientScope, Needs, RequireScopesLayer, RequiredScopes, ScopeHierarchy, Scopes,
+    InsufficientScope, RequireScopesLayer, RequiredScopes, Requirement, ScopeHierarchy,
+    ScopedPrincipal, Scopes,
 };
 use tower_mcp_auth::testing::insert_principal;
 use tower_mcp_auth::{AuthError, AuthErrorKind, ConfigError, Principal};
@@ -28,7 +29,7 @@ fn bearer(token: &str) -> Request<Full<bytes::Bytes>> {
 #[tokio::test]
 async fn a_layer_admits_whoever_has_the_scopes() {
     let all = RequireScopesLayer::new(["read", "write"]).unwrap();
-    let either = RequireScopesLayer::new(Needs::any(["write", "billing"]).unwrap()).unwrap();
+    let either = RequireScopesLayer::new(Requirement::any(["write", "billing"]).unwrap()).unwrap();
     let under = RequireScopesLayer::new("read")
         .unwrap()
         .hierarchy(hierarchy());
@@ -83,8 +84,8 @@ async fn a_refusal_names_all_scopes_and_says_what_the_auth_layer_says() {
 
 #[tokio::test]
 async fn one_of_several_asks_for_the_first_unless_another_is_there() {
-    let needs = Needs::any(["admin", "write"]).unwrap();
-    let needs = needs.and(&Needs::all(["billing"]).unwrap());
+    let needs = Requirement::any(["admin", "write"]).unwrap();
+    let needs = needs.and(&Requirement::all(["billing"]).unwrap());
     let layer = RequireScopesLayer::new(needs).unwrap();
     for (token, asked) in [("-", "billing admin"), ("write", "billing write")] {
         let answer = ask(&behind_auth(layer.clone()), bearer(token)).await;
@@ -107,7 +108,7 @@ async fn nobody_is_asked_who_they_are_before_what_they_may() {
 
 #[tokio::test]
 async fn what_nobody_may_is_a_403_that_asks_for_nothing() {
-    let layer = RequireScopesLayer::new(Needs::nobody()).unwrap();
+    let layer = RequireScopesLayer::new(Requirement::deny()).unwrap();
     let answer = ask(&behind_auth(layer), bearer("read")).await;
     answer.refused(AuthErrorKind::Forbidden, "operation_denied");
     assert!(answer.challenges().is_empty());
@@ -143,7 +144,7 @@ async fn a_grpc_request_is_refused_in_its_own_form() {
 fn settings_that_mean_nothing_are_refused() {
     assert!(RequireScopesLayer::new("").is_err());
     assert!(RequireScopesLayer::new(["two words"]).is_err());
-    assert!(Needs::any::<[&str; 0]>([]).is_err());
+    assert!(Requirement::any::<[&str; 0]>([]).is_err());
     for circle in [
         vec![("a", vec!["a"])],
         vec![("a", vec!["b"]), ("b", vec!["c"]), ("c", vec!["a"])],
@@ -158,25 +159,25 @@ fn settings_that_mean_nothing_are_refused() {
 /// What was to be filled in and came out empty must not open anything.
 #[test]
 fn an_empty_text_is_no_need() {
-    type Build = fn(ScopePolicyBuilder, &str) -> Result<ScopePolicyBuilder, ConfigError>;
+    type Build = fn(McpPolicyBuilder, &str) -> Result<McpPolicyBuilder, ConfigError>;
     let builders: [Build; 9] = [
-        |policy, text| policy.base(text),
+        |policy, text| policy.baseline(text),
         |policy, text| policy.tool("delete", text),
         |policy, text| policy.prompt("p", text),
         |policy, text| policy.resource("file:///x", text),
         |policy, text| policy.method("tasks/*", text),
-        |policy, text| policy.answers(text),
+        |policy, text| policy.client_responses(text),
         |policy, text| policy.notifications(text),
         |policy, text| policy.http(Method::GET, text),
-        |policy, text| policy.other_http(text),
+        |policy, text| policy.other_http_methods(text),
     ];
     for empty in ["", " ", "   ", "\t", "\n"] {
-        assert!(Needs::try_from(empty).is_err(), "{empty:?}");
-        assert!(Needs::all([empty]).is_err(), "{empty:?}");
-        assert!(Needs::any(["a", empty]).is_err(), "{empty:?}");
-        assert!(Needs::try_from([empty]).is_err(), "{empty:?}");
+        assert!(Requirement::try_from(empty).is_err(), "{empty:?}");
+        assert!(Requirement::all([empty]).is_err(), "{empty:?}");
+        assert!(Requirement::any(["a", empty]).is_err(), "{empty:?}");
+        assert!(Requirement::try_from([empty]).is_err(), "{empty:?}");
         assert!(
-            Needs::try_from(vec![empty.to_owned()]).is_err(),
+            Requirement::try_from(vec![empty.to_owned()]).is_err(),
             "{empty:?}"
         );
         assert!(RequireScopesLayer::new(empty).is_err(), "{empty:?}");
@@ -184,10 +185,10 @@ fn an_empty_text_is_no_need() {
         assert!(ScopeHierarchy::new([(empty, ["a"])]).is_err(), "{empty:?}");
         assert!(ScopeHierarchy::new([("a", [empty])]).is_err(), "{empty:?}");
         for (index, build) in builders.iter().enumerate() {
-            let built = build(ScopePolicy::builder(), empty);
+            let built = build(McpPolicy::builder(), empty);
             let error = built.err().unwrap_or_else(|| panic!("{index} {empty:?}"));
             assert_eq!(error.setting(), "scopes", "{error}");
-            let _ = build(ScopePolicy::builder(), "a").unwrap();
+            let _ = build(McpPolicy::builder(), "a").unwrap();
         }
         for needs in [
             json!(empty),
@@ -196,39 +197,39 @@ fn an_empty_text_is_no_need() {
             json!({ "any": [empty] }),
         ] {
             assert!(
-                serde_json::from_value::<Needs>(needs.clone()).is_err(),
+                serde_json::from_value::<Requirement>(needs.clone()).is_err(),
                 "{needs}"
             );
             for policy in [
-                json!({ "base": needs }),
+                json!({ "baseline": needs }),
                 json!({ "tools": { "delete": needs } }),
                 json!({ "prompts": { "p": needs } }),
                 json!({ "resources": { "file:///x": needs } }),
                 json!({ "methods": { "tasks/*": needs } }),
-                json!({ "answers": needs }),
+                json!({ "client_responses": needs }),
                 json!({ "notifications": needs }),
                 json!({ "http": { "GET": needs } }),
-                json!({ "other_http": needs }),
+                json!({ "other_http_methods": needs }),
             ] {
-                let read = serde_json::from_value::<ScopePolicy>(policy.clone());
+                let read = serde_json::from_value::<McpPolicy>(policy.clone());
                 assert!(read.is_err(), "{policy}");
             }
         }
         for hierarchy in [json!({ "a": [empty] }), json!({ empty: ["a"] })] {
             let policy = json!({ "hierarchy": hierarchy });
             assert!(
-                serde_json::from_value::<ScopePolicy>(policy).is_err(),
+                serde_json::from_value::<McpPolicy>(policy).is_err(),
                 "{hierarchy}"
             );
         }
     }
-    let error = Needs::try_from("").unwrap_err().to_string();
+    let error = Requirement::try_from("").unwrap_err().to_string();
     assert!(
-        error.contains("Needs::nothing()") && error.contains("nothing"),
+        error.contains("Requirement::none()") && error.contains("\"none\""),
         "{error}"
     );
-    ScopePolicy::builder()
-        .tool("get", Needs::nothing())
+    McpPolicy::builder()
+        .tool("get", Requirement::none())
         .unwrap()
         .build()
         .unwrap();
@@ -247,11 +248,11 @@ fn commas_do_not_separate_scopes() {
     ] {
         let names: Vec<&str> = list.split(' ').collect();
         for error in [
-            Needs::try_from(list).unwrap_err(),
-            Needs::all(&names).unwrap_err(),
-            Needs::any(&names).unwrap_err(),
+            Requirement::try_from(list).unwrap_err(),
+            Requirement::all(&names).unwrap_err(),
+            Requirement::any(&names).unwrap_err(),
             RequireScopesLayer::new(list).unwrap_err(),
-            ScopePolicy::builder().tool("x", list).unwrap_err(),
+            McpPolicy::builder().tool("x", list).unwrap_err(),
             ScopeHierarchy::new([("admin", &names)]).unwrap_err(),
         ] {
             let says = error.to_string();
@@ -260,12 +261,12 @@ fn commas_do_not_separate_scopes() {
                 "{says}"
             );
         }
-        assert!(serde_json::from_value::<Needs>(json!(list)).is_err());
-        assert!(serde_json::from_value::<Needs>(json!(names)).is_err());
+        assert!(serde_json::from_value::<Requirement>(json!(list)).is_err());
+        assert!(serde_json::from_value::<Requirement>(json!(names)).is_err());
     }
     assert_eq!(
-        Needs::try_from("a,b c").unwrap(),
-        Needs::all(["a,b", "c"]).unwrap()
+        Requirement::try_from("a,b c").unwrap(),
+        Requirement::all(["a,b", "c"]).unwrap()
     );
     // What a token says is read as it is.
     assert_eq!("a, b".parse::<Scopes>().unwrap().as_str(), "a, b");
@@ -287,19 +288,19 @@ fn a_hierarchy_reaches_as_far_as_it_goes_and_no_further() {
 
 #[test]
 fn needs_and_hierarchies_are_read_from_values() {
-    let needs = |json: &str| serde_json::from_str::<Needs>(json);
-    let all = Needs::all(["a", "b"]).unwrap();
+    let needs = |json: &str| serde_json::from_str::<Requirement>(json);
+    let all = Requirement::all(["a", "b"]).unwrap();
     assert_eq!(needs(r#""a b""#).unwrap(), all);
     assert_eq!(needs(r#"["a","b"]"#).unwrap(), all);
     assert_eq!(needs(r#"{"all":["a","b"]}"#).unwrap(), all);
-    assert_eq!(needs("[]").unwrap(), Needs::nothing());
-    assert_eq!(needs(r#"{"nothing":true}"#).unwrap(), Needs::nothing());
-    assert_eq!(needs(r#"{"nothing":"true"}"#).unwrap(), Needs::nothing());
-    assert_eq!(needs(r#"{"deny":"true"}"#).unwrap(), Needs::nobody());
-    assert_eq!(needs(r#"{"deny":true}"#).unwrap(), Needs::nobody());
+    assert_eq!(needs("[]").unwrap(), Requirement::none());
+    assert_eq!(needs(r#"{"none":true}"#).unwrap(), Requirement::none());
+    assert_eq!(needs(r#"{"none":"true"}"#).unwrap(), Requirement::none());
+    assert_eq!(needs(r#"{"deny":"true"}"#).unwrap(), Requirement::deny());
+    assert_eq!(needs(r#"{"deny":true}"#).unwrap(), Requirement::deny());
     assert_eq!(
         needs(r#"{"any":["a","b"]}"#).unwrap(),
-        Needs::any(["a", "b"]).unwrap()
+        Requirement::any(["a", "b"]).unwrap()
     );
     for bad in [
         r#"{"any":[]}"#,
@@ -307,13 +308,13 @@ fn needs_and_hierarchies_are_read_from_values() {
         r#"["a b"]"#,
         r#"{"deny":true,"all":["a"]}"#,
         r#"{"deny":false}"#,
-        r#"{"nothing":false}"#,
-        r#"{"nothing":"false"}"#,
-        r#"{"nothing":"yes"}"#,
-        r#"{"nothing":"true","deny":"true"}"#,
-        r#"{"nothing":true,"deny":true}"#,
-        r#"{"nothing":true,"all":["a"]}"#,
-        r#"{"nothing":true,"any":["a"]}"#,
+        r#"{"none":false}"#,
+        r#"{"none":"false"}"#,
+        r#"{"none":"yes"}"#,
+        r#"{"none":"true","deny":"true"}"#,
+        r#"{"none":true,"deny":true}"#,
+        r#"{"none":true,"all":["a"]}"#,
+        r#"{"none":true,"any":["a"]}"#,
         "{}",
         "7",
     ] {
@@ -356,7 +357,7 @@ async fn by_hand(principal: Principal) -> Result<&'static str, InsufficientScope
     Ok("done")
 }
 
-async fn by_extractor(writer: Granted<Write>) -> String {
+async fn by_extractor(writer: ScopedPrincipal<Write>) -> String {
     writer.id().to_string()
 }
 
@@ -365,7 +366,10 @@ async fn a_handler_refuses_like_a_layer() {
     let app = Router::new()
         .route("/hand", get(by_hand))
         .route("/extractor", get(by_extractor))
-        .route("/nothing", get(|_: Granted<Nothing>| async { "nothing" }))
+        .route(
+            "/nothing",
+            get(|_: ScopedPrincipal<Nothing>| async { "nothing" }),
+        )
         .route("/open", get(by_extractor))
         .layer(auth());
     for (path, token, status, scope) in [

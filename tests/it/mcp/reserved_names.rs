@@ -16,9 +16,9 @@ use serde_json::Value;
 use tower::{BoxError, ServiceBuilder, ServiceExt, service_fn};
 use tower_mcp_auth::api_key::ApiKey;
 use tower_mcp_auth::mcp::{
-    Decision, JsonValue, McpListsLayer, McpScopesLayer, ScopePolicy, Unlisted,
+    DefaultRule, JsonValue, McpListsLayer, McpPolicy, McpScopesLayer, PolicyDecision,
 };
-use tower_mcp_auth::scopes::Needs;
+use tower_mcp_auth::scopes::Requirement;
 use tower_mcp_auth::{ApiKeyLayer, AuthError};
 
 const KEY: &str = "Zm9yIHRoZSBleGFtcGxlIG9ubHk";
@@ -37,7 +37,7 @@ async fn keep<B: Body<Data = Bytes>>(
 }
 
 /// The body as the server behind gets it; `None` where it was refused.
-async fn behind(policy: ScopePolicy, scopes: &[&str], body: &str) -> Option<Bytes> {
+async fn behind(policy: McpPolicy, scopes: &[&str], body: &str) -> Option<Bytes> {
     let key = ApiKey::new(KEY).unwrap().owner("alice");
     let seen = Seen::default();
     let kept = Arc::clone(&seen);
@@ -55,16 +55,16 @@ async fn behind(policy: ScopePolicy, scopes: &[&str], body: &str) -> Option<Byte
 }
 
 /// `deploy` to production needs more than `deploy` does.
-fn deploying() -> ScopePolicy {
-    let production = Needs::all(["deploy:production"]).unwrap();
-    ScopePolicy::builder()
+fn deploying() -> McpPolicy {
+    let production = Requirement::all(["deploy:production"]).unwrap();
+    McpPolicy::builder()
         .tool("deploy", "deploy")
         .unwrap()
         .check(move |call| match call.arguments() {
             Some(arguments) if arguments["to"] == "production" => {
-                Decision::Need(production.clone())
+                PolicyDecision::Require(production.clone())
             }
-            _ => Decision::Allow,
+            _ => PolicyDecision::Allow,
         })
         .build()
         .unwrap()
@@ -99,7 +99,7 @@ async fn a_check_sees_the_arguments_that_the_server_sees() {
 /// No rule for resources would be asked.
 #[tokio::test]
 async fn a_subscription_is_judged_by_the_uris_that_the_server_sees() {
-    let policy = ScopePolicy::builder()
+    let policy = McpPolicy::builder()
         .resource("file:///secret/*", "admin")
         .unwrap()
         .resource("file:///public/*", "read")
@@ -124,7 +124,7 @@ async fn a_subscription_is_judged_by_the_uris_that_the_server_sees() {
 /// `resources/…` of an extension, with the URI in such a member.
 #[tokio::test]
 async fn an_extension_is_judged_by_the_uri_that_the_server_sees() {
-    let policy = ScopePolicy::builder()
+    let policy = McpPolicy::builder()
         .method("resources/delete", "read")
         .unwrap()
         .resource("file:///secret/*", "admin")
@@ -143,16 +143,16 @@ async fn an_extension_is_judged_by_the_uri_that_the_server_sees() {
 /// readers see `{"$serde_json::private::Number": "1500.5"}`.
 #[tokio::test]
 async fn a_check_sees_numbers() {
-    let policy = ScopePolicy::builder()
-        .tool("pay", Needs::nothing())
+    let policy = McpPolicy::builder()
+        .tool("pay", Requirement::none())
         .unwrap()
         .check(|call| {
             let amount = call
                 .arguments()
                 .and_then(|arguments| arguments["amount"].as_f64());
             match amount.is_some_and(|amount| amount > 1000.0) {
-                true => Decision::Deny,
-                false => Decision::Allow,
+                true => PolicyDecision::Deny,
+                false => PolicyDecision::Allow,
             }
         })
         .build()
@@ -165,11 +165,11 @@ async fn a_check_sees_numbers() {
 /// The reason for which a body is refused.
 async fn reason(body: String) -> Option<&'static str> {
     let key = ApiKey::new(KEY).unwrap().owner("alice");
-    let policy = ScopePolicy::builder()
-        .unlisted(Unlisted::Base)
+    let policy = McpPolicy::builder()
+        .default_rule(DefaultRule::Baseline)
         .check(|call| {
             let _ = call.arguments();
-            Decision::Allow
+            PolicyDecision::Allow
         });
     let service = ServiceBuilder::new()
         .layer(ApiKeyLayer::new([key]).unwrap())
@@ -240,7 +240,7 @@ async fn reserved_names_are_refused_everywhere_in_a_body() {
 /// What the client gets of an answer of the inner service.
 async fn list(content_type: &'static str, answer: String) -> String {
     let key = ApiKey::new(KEY).unwrap().scopes(["read"]).unwrap();
-    let policy = ScopePolicy::builder().tool("open", "read").unwrap();
+    let policy = McpPolicy::builder().tool("open", "read").unwrap();
     let policy = policy.tool("closed", "admin").unwrap().build().unwrap();
     let service = ServiceBuilder::new()
         .layer(ApiKeyLayer::new([key]).unwrap())
@@ -289,8 +289,8 @@ async fn a_list_in_a_reserved_member_does_not_pass() {
 async fn arguments_are_what_is_written() {
     let seen: Arc<Mutex<Vec<String>>> = Arc::default();
     let sink = Arc::clone(&seen);
-    let policy = ScopePolicy::builder()
-        .tool("x", Needs::nothing())
+    let policy = McpPolicy::builder()
+        .tool("x", Requirement::none())
         .unwrap()
         .check(move |call| {
             let say = |value: &JsonValue<'_>| {
@@ -330,7 +330,7 @@ async fn arguments_are_what_is_written() {
             assert_eq!(arguments["text"].members().count(), 0);
             let shown = format!("{:?}", arguments["list"]);
             assert_eq!(shown, r#"[1.0, {"a": 2}, null]"#);
-            Decision::Allow
+            PolicyDecision::Allow
         })
         .build()
         .unwrap();
@@ -362,13 +362,13 @@ async fn arguments_are_what_is_written() {
 /// A long text with line breaks is what tools that write files are called with.
 #[tokio::test]
 async fn long_arguments_with_escapes_are_read() {
-    let policy = ScopePolicy::builder()
-        .tool("write", Needs::nothing())
+    let policy = McpPolicy::builder()
+        .tool("write", Requirement::none())
         .unwrap()
         .check(
             |call| match call.arguments().and_then(|all| all["text"].as_str()) {
-                Some(text) if text.len() == 200_000 => Decision::Allow,
-                _ => Decision::Deny,
+                Some(text) if text.len() == 200_000 => PolicyDecision::Allow,
+                _ => PolicyDecision::Deny,
             },
         )
         .build()
@@ -415,7 +415,7 @@ where
 #[ignore = "is run by the other test"]
 async fn one_message() {
     let key = ApiKey::new(KEY).unwrap().owner("alice");
-    let policy = ScopePolicy::builder().tool("echo", [""; 0]).unwrap();
+    let policy = McpPolicy::builder().tool("echo", [""; 0]).unwrap();
     let service = ServiceBuilder::new()
         .layer(ApiKeyLayer::new([key]).unwrap())
         .layer(McpScopesLayer::new(policy.build().unwrap()))

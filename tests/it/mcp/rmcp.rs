@@ -15,7 +15,7 @@ use axum::Router;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tower::ServiceBuilder;
-use tower_mcp_auth::mcp::{McpListsLayer, McpScopesLayer, ScopePolicy};
+use tower_mcp_auth::mcp::{McpListsLayer, McpPolicy, McpScopesLayer};
 
 use crate::mcp::support::{METADATA, auth, call};
 
@@ -46,7 +46,7 @@ impl Tools {
     }
 }
 
-fn policy() -> ScopePolicy {
+fn policy() -> McpPolicy {
     serde_json::from_value(json!({
         "hierarchy": { "admin": ["write"], "write": ["read"] },
         "tools": { "ping": [], "get_*": "read", "put_*": "write", "delete_*": "admin" },

@@ -9,8 +9,8 @@ use http_body::Body;
 use http_body_util::{BodyExt, Full};
 use tower::ServiceBuilder;
 use tower::layer::util::{Identity, Stack};
-use tower_mcp_auth::auth::{Accepted, AuthLayer, Authentication};
-use tower_mcp_auth::mcp::{McpScopesLayer, ScopePolicy};
+use tower_mcp_auth::auth::{AuthLayer, Authenticated, Authentication};
+use tower_mcp_auth::mcp::{McpPolicy, McpScopesLayer};
 use tower_mcp_auth::{Challenge, Principal};
 
 use common::{Answer, Answering, ask};
@@ -24,9 +24,9 @@ pub(crate) fn auth() -> AuthLayer<Answering> {
         let scopes = credential.value().split('.').filter(|name| *name != "-");
         let scopes = tower_mcp_auth::scopes::Scopes::from_names(scopes).unwrap();
         let principal = Principal::builder("test").subject("alice").scopes(scopes);
-        Authentication::Ready(Ok(Accepted::new(principal.build())))
+        Authentication::Ready(Ok(Authenticated::new(principal.build())))
     });
-    let challenge = Challenge::bearer().with_resource_metadata(METADATA);
+    let challenge = Challenge::bearer().resource_metadata(METADATA);
     AuthLayer::new(provider.challenges([challenge]))
         .public_path("/open")
         .unwrap()
@@ -38,7 +38,7 @@ pub(crate) fn behind_auth<L>(layer: L) -> Guarded<L> {
     ServiceBuilder::new().layer(auth()).layer(layer)
 }
 
-pub(crate) fn mcp(policy: ScopePolicy) -> Guarded<McpScopesLayer> {
+pub(crate) fn mcp(policy: McpPolicy) -> Guarded<McpScopesLayer> {
     behind_auth(McpScopesLayer::new(policy))
 }
 
@@ -51,7 +51,7 @@ pub(crate) fn post(token: &str, body: impl Into<Bytes>) -> Request<Full<Bytes>> 
         .unwrap()
 }
 
-pub(crate) async fn send(policy: &ScopePolicy, token: &str, body: &str) -> Answer {
+pub(crate) async fn send(policy: &McpPolicy, token: &str, body: &str) -> Answer {
     ask(&mcp(policy.clone()), post(token, body.to_owned())).await
 }
 

@@ -12,7 +12,7 @@ use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
 use serde_json::{Value, json};
 use tower::{ServiceBuilder, ServiceExt, service_fn};
-use tower_mcp_auth::mcp::{McpListsLayer, ScopePolicy, Show};
+use tower_mcp_auth::mcp::{McpListsLayer, McpPolicy, Show};
 use tower_mcp_auth::scopes::IncludeGranted;
 use url::Url;
 
@@ -20,21 +20,21 @@ use crate::mcp::support::{auth, post, request, send};
 use common::Answer;
 
 /// One rule for administrators, and all else for readers.
-fn policy(rule: &str) -> ScopePolicy {
-    let builder = ScopePolicy::builder().resource(rule, "admin");
+fn policy(rule: &str) -> McpPolicy {
+    let builder = McpPolicy::builder().resource(rule, "admin");
     let builder = builder.unwrap_or_else(|error| panic!("{rule}: {error}"));
     // The rule that is met is to be seen alone.
     let builder = builder.include_granted(IncludeGranted::Never);
     builder.resource("*", "read").unwrap().build().unwrap()
 }
 
-async fn read(policy: &ScopePolicy, uri: &str) -> Answer {
+async fn read(policy: &McpPolicy, uri: &str) -> Answer {
     let body = request("resources/read", &json!({ "uri": uri }));
     send(policy, "read", &body).await
 }
 
 /// What of a list of these resources a reader sees.
-async fn listed(policy: &ScopePolicy, kind: &str, uris: &BTreeSet<String>) -> BTreeSet<String> {
+async fn listed(policy: &McpPolicy, kind: &str, uris: &BTreeSet<String>) -> BTreeSet<String> {
     let member = if kind == "resources" {
         "uri"
     } else {
@@ -774,7 +774,7 @@ async fn plain_uris_are_found_by_their_rules() {
         ("Readme", "Readme"),
     ] {
         if rule == "note:{id}" {
-            assert!(ScopePolicy::builder().resource(rule, "admin").is_err());
+            assert!(McpPolicy::builder().resource(rule, "admin").is_err());
             continue;
         }
         let answer = read(&policy(rule), uri).await;
@@ -841,7 +841,7 @@ fn a_rule_that_has_a_plainer_spelling_is_refused() {
         "FILE*",
         "https://EXAMPLE.com:443*x",
     ] {
-        let error = ScopePolicy::builder().resource(rule, "admin").unwrap_err();
+        let error = McpPolicy::builder().resource(rule, "admin").unwrap_err();
         assert_eq!(error.setting(), "resources", "{rule}: {error}");
     }
 }
@@ -925,7 +925,7 @@ async fn of_templates() {
             "{rule} {template}"
         );
     }
-    let builder = ScopePolicy::builder()
+    let builder = McpPolicy::builder()
         .resource("https://a.example/*", "admin")
         .unwrap();
     let policy = builder

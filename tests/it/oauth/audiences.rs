@@ -143,7 +143,7 @@ async fn introspection_answers_are_matched_as_tokens_are() {
         let server = server.introspection(introspection()).unwrap();
         let guarded = guarded_for(&web, resource, server);
         for aud in [json!(aud), json!(["https://other.example", aud])] {
-            guarded.layer.forget_all();
+            guarded.layer.invalidate_all();
             say_always(&web, &active(json!({"aud": aud})));
             let answer = guarded.bearer(OPAQUE).await;
             let reason = if same {
@@ -178,7 +178,7 @@ async fn an_audience_that_was_configured_is_matched_byte_by_byte() {
         let server = AuthorizationServer::new(ISSUER).unwrap();
         let guarded = guarded_for(&web, origin, server.introspection(own).unwrap());
         for (aud, reason) in [(configured, "accepted"), (other, "audience_mismatch")] {
-            guarded.layer.forget_all();
+            guarded.layer.invalidate_all();
             say_always(&web, &active(json!({"aud": aud})));
             assert_eq!(
                 guarded.bearer(OPAQUE).await.reason(),

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use serde_json::json;
-use tower_mcp_auth::oauth::{AuthorizationServer, TokenCache};
+use tower_mcp_auth::oauth::{AuthorizationServer, TokenCacheOptions};
 use tower_mcp_auth::{OAuthLayer, Principal};
 
 use crate::oauth::support::*;
 
-fn guarded(web: &Web, cache: TokenCache) -> Guarded {
+fn guarded(web: &Web, cache: TokenCacheOptions) -> Guarded {
     let mut guarded = Guarded::new(web);
     guarded.layer = OAuthLayer::builder(RESOURCE)
         .unwrap()
@@ -26,8 +26,8 @@ fn guarded(web: &Web, cache: TokenCache) -> Guarded {
 async fn cached_and_uncached_answers_agree_at_every_second() {
     let (old, new) = (Key::new("old"), Key::new("new"));
     let web = Web::with_issuer(&[&old]);
-    let cached = guarded(&web, TokenCache::new());
-    let uncached = guarded(&web, TokenCache::disabled());
+    let cached = guarded(&web, TokenCacheOptions::new());
+    let uncached = guarded(&web, TokenCacheOptions::disabled());
     let now = START.as_secs();
     let tokens = [
         old.token(json!({"exp": now + 100, "nbf": now + 50})),
@@ -58,7 +58,7 @@ async fn cached_and_uncached_answers_agree_at_every_second() {
 async fn an_entry_dies_with_its_key_by_id_and_by_material() {
     let (old, same_id, other) = (Key::new("a"), Key::new("a"), Key::new("b"));
     let web = Web::with_issuer(&[&old]);
-    let guarded = guarded(&web, TokenCache::new());
+    let guarded = guarded(&web, TokenCacheOptions::new());
     let token = old.token(json!({}));
     for (keys, status, reason) in [
         (vec![&old], 200, "accepted"),
@@ -85,7 +85,7 @@ async fn an_entry_lives_as_long_as_its_key_is_among_those_a_token_is_tried_with(
         jwk
     };
     let web = Web::with_issuer(&[&keys[0]]);
-    let guarded = guarded(&web, TokenCache::new());
+    let guarded = guarded(&web, TokenCacheOptions::new());
     let named = keys[0].token(json!({}));
     let unnamed = keys[0].token_with_header(json!({"kid": null}), json!({}));
     let all: Vec<&Key> = keys.iter().collect();
@@ -128,7 +128,10 @@ async fn an_entry_lives_as_long_as_its_key_is_among_those_a_token_is_tried_with(
 async fn keys_that_sat_idle_are_refreshed_for_cached_tokens_too() {
     let (old, new) = (Key::new("old"), Key::new("new"));
     let web = Web::with_issuer(&[&old]);
-    let guarded = guarded(&web, TokenCache::new().max_life(Duration::from_secs(3600)));
+    let guarded = guarded(
+        &web,
+        TokenCacheOptions::new().max_ttl(Duration::from_secs(3600)),
+    );
     let token = old.token(json!({}));
     guarded.bearer(&token).await.assert(200, "accepted");
     web.publish_keys(&[&new]);
@@ -140,7 +143,7 @@ async fn keys_that_sat_idle_are_refreshed_for_cached_tokens_too() {
 async fn tokens_that_differ_in_the_last_byte_are_two() {
     let key = Key::new("a");
     let web = Web::with_issuer(&[&key]);
-    let guarded = guarded(&web, TokenCache::new());
+    let guarded = guarded(&web, TokenCacheOptions::new());
     let token = key.token(json!({}));
     guarded.bearer(&token).await.assert(200, "accepted");
     let last = if token.ends_with('A') { 'Q' } else { 'A' };
@@ -152,7 +155,7 @@ async fn tokens_that_differ_in_the_last_byte_are_two() {
 async fn a_known_signature_carries_no_other_text() {
     let key = Key::new("a");
     let web = Web::with_issuer(&[&key]);
-    let guarded = guarded(&web, TokenCache::new());
+    let guarded = guarded(&web, TokenCacheOptions::new());
     // Short and long ones are known by different parts.
     for filling in [0, 700, 3000] {
         let claims = |sub: &str| json!({"sub": sub, "filling": "x".repeat(filling)});
@@ -207,7 +210,10 @@ async fn scopes_are_judged_at_every_request() {
 async fn the_cache_keeps_nothing_past_its_life() {
     let key = Key::new("a");
     let web = Web::with_issuer(&[&key]);
-    let guarded = guarded(&web, TokenCache::new().max_life(Duration::from_secs(10)));
+    let guarded = guarded(
+        &web,
+        TokenCacheOptions::new().max_ttl(Duration::from_secs(10)),
+    );
     let token = key.token(json!({}));
     let ask = async || {
         let answer = guarded.bearer(&token).await;
@@ -259,8 +265,8 @@ async fn a_life_without_end_does_not_panic() {
         .clock(guarded.clock.clone())
         .fetch(web.clone())
         .token_cache(
-            TokenCache::new()
-                .max_life(Duration::MAX)
+            TokenCacheOptions::new()
+                .max_ttl(Duration::MAX)
                 .max_bytes(u64::MAX)
                 .max_tokens(u64::MAX),
         )

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tower_mcp_auth::jose::Algorithm;
 use tower_mcp_auth::oauth::presets::{hydra, keycloak};
-use tower_mcp_auth::oauth::{AuthorizationServer, Introspection, KeyLimits, ProtectedResource};
+use tower_mcp_auth::oauth::{AuthorizationServer, Introspection, JwksOptions, ProtectedResource};
 use tower_mcp_auth::{ConfigError, OAuthLayer};
 
 use crate::oauth::support::*;
@@ -354,7 +354,7 @@ fn settings_take_texts_of_every_kind() {
         .unwrap()
         .require_claim(&claim, &names)
         .unwrap()
-        .shared_audience(&claim)
+        .ignore_audience(&claim)
         .unwrap()
         .scopes_from_claim(&names, [(&claim, &claim)])
         .unwrap();
@@ -398,8 +398,8 @@ fn tenants_of_a_template_are_an_allow_list() {
         &"x".repeat(65),
     ] {
         refused(
-            builder().trusted_issuers(template, [tenant], Ok),
-            "trusted_issuers",
+            builder().issuer_template(template, [tenant], Ok),
+            "issuer_template",
         );
     }
     for template in [
@@ -407,17 +407,17 @@ fn tenants_of_a_template_are_an_allow_list() {
         "https://login.example/{tenant}/{tenant}",
     ] {
         refused(
-            builder().trusted_issuers(template, ["a"], Ok),
-            "trusted_issuers",
+            builder().issuer_template(template, ["a"], Ok),
+            "issuer_template",
         );
     }
     let many: Vec<String> = (0..1001).map(|number| format!("t{number}")).collect();
     refused(
-        builder().trusted_issuers(template, &many, Ok),
-        "trusted_issuers",
+        builder().issuer_template(template, &many, Ok),
+        "issuer_template",
     );
     let layer = builder()
-        .trusted_issuers(template, &many[..1000], Ok)
+        .issuer_template(template, &many[..1000], Ok)
         .unwrap()
         .build()
         .unwrap();
@@ -427,18 +427,18 @@ fn tenants_of_a_template_are_an_allow_list() {
 #[test]
 fn limits_with_which_no_token_could_pass() {
     let (zero, second) = (Duration::ZERO, Duration::from_secs(1));
-    let limits = KeyLimits::new;
+    let limits = JwksOptions::new;
     let backwards = RangeInclusive::new(second, zero);
     for (wrong, setting) in [
-        (limits().deadline(zero), "deadline"),
-        (limits().lifetime(zero), "lifetime"),
-        (limits().lifetimes(backwards.clone()), "lifetimes"),
+        (limits().fetch_timeout(zero), "fetch_timeout"),
+        (limits().default_ttl(zero), "default_ttl"),
+        (limits().ttl_bounds(backwards.clone()), "ttl_bounds"),
         (limits().backoff(backwards), "backoff"),
         (limits().max_document_bytes(0), "max_document_bytes"),
         (limits().max_set_bytes(0), "max_set_bytes"),
         (limits().max_keys(0), "max_keys"),
         (limits().total_keys(0), "total_keys"),
-        (limits().lifetime(second / 2), "lifetime"),
+        (limits().default_ttl(second / 2), "default_ttl"),
         (limits().unknown_key_fetches(0), "unknown_key_fetches"),
         (
             limits().total_unknown_key_fetches(0),
@@ -447,15 +447,15 @@ fn limits_with_which_no_token_could_pass() {
     ] {
         let builder = OAuthLayer::builder(RESOURCE).unwrap();
         let builder = builder.authorization_server(ISSUER).unwrap();
-        refused(builder.key_limits(wrong).build(), setting);
+        refused(builder.jwks_options(wrong).build(), setting);
     }
     // Nobody waits, and nothing is kept past its life: both can be meant.
     let strict = limits()
-        .waiting(0)
+        .max_waiting_requests(0)
         .total_waiting(0)
-        .stale(zero)
-        .cooldown(zero);
+        .stale_if_error(zero)
+        .min_refetch_interval(zero);
     let builder = OAuthLayer::builder(RESOURCE).unwrap();
     let builder = builder.authorization_server(ISSUER).unwrap();
-    assert!(builder.key_limits(strict).build().is_ok());
+    assert!(builder.jwks_options(strict).build().is_ok());
 }

@@ -12,7 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tower_mcp_auth::jose::{Algorithm, SigningKey};
 use tower_mcp_auth::oauth::{
-    AuthorizationServer, Fetch, FetchError, Fetching, HttpFetch, Introspection,
+    AuthorizationServer, Fetch, FetchError, FetchFuture, HttpFetch, Introspection,
 };
 use tower_mcp_auth::{Clock, OAuthLayer};
 
@@ -264,7 +264,7 @@ async fn without_an_idle_time_each_request_has_a_connection_of_its_own() {
 struct Losing(Arc<Mutex<Vec<String>>>);
 
 impl Fetch for Losing {
-    fn fetch(&self, request: Request<Bytes>, _: usize) -> Fetching {
+    fn fetch(&self, request: Request<Bytes>, _: usize) -> FetchFuture {
         let mut log = self.0.lock().unwrap();
         log.push(String::from_utf8_lossy(request.body()).into_owned());
         let is_lost = log.len() % 2 == 1;

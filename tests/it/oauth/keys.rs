@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::task::JoinSet;
 use tower_mcp_auth::OAuthLayer;
-use tower_mcp_auth::oauth::{AuthorizationServer, KeyLimits};
+use tower_mcp_auth::oauth::{AuthorizationServer, JwksOptions};
 
 use crate::oauth::support::*;
 
@@ -406,10 +406,10 @@ async fn keys_may_be_fresh_for_ever() {
         .unwrap()
         .authorization_server(AuthorizationServer::new(ISSUER).unwrap())
         .unwrap()
-        .key_limits(
-            KeyLimits::new()
-                .lifetime(FOR_EVER)
-                .lifetimes(FOR_EVER..=FOR_EVER),
+        .jwks_options(
+            JwksOptions::new()
+                .default_ttl(FOR_EVER)
+                .ttl_bounds(FOR_EVER..=FOR_EVER),
         )
         .fetch(web.clone())
         .build()

@@ -4,7 +4,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use serde_json::json;
-use tower_mcp_auth::oauth::KeyLimits;
+use tower_mcp_auth::oauth::JwksOptions;
 
 use crate::oauth::support::*;
 
@@ -31,13 +31,13 @@ impl Drill {
         let key = Key::new("a");
         let web = Web::with_issuer(&[&key]);
         let lifetime = Duration::from_secs(lifetime);
-        let limits: &dyn Fn(KeyLimits) -> KeyLimits = match from {
-            From::Operator => &|limits| limits.lifetime(lifetime),
+        let limits: &dyn Fn(JwksOptions) -> JwksOptions = match from {
+            From::Operator => &|limits| limits.default_ttl(lifetime),
             From::MaxAge => {
                 let value: &str = format!("max-age={}", lifetime.as_secs()).leak();
                 let page = Page::WithHeader("cache-control", value, key_set(&[&key]));
                 web.set(JWKS, page);
-                &|limits| limits.lifetimes(Duration::ZERO..=Duration::from_secs(3600))
+                &|limits| limits.ttl_bounds(Duration::ZERO..=Duration::from_secs(3600))
             }
         };
         let mut guarded = Guarded::new(&web);
@@ -159,8 +159,8 @@ async fn without_a_second_passing_keys_are_fetched_once() {
         guarded.layer = guarded.with_limits(&web, |limits| {
             let hour = Duration::from_secs(3600);
             limits
-                .lifetime(Duration::from_secs(30))
-                .lifetimes(Duration::ZERO..=hour)
+                .default_ttl(Duration::from_secs(30))
+                .ttl_bounds(Duration::ZERO..=hour)
         });
         let token = key.token(json!({}));
         for _ in 0..100 {

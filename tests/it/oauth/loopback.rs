@@ -148,7 +148,7 @@ async fn every_lie_the_development_issuer_can_tell_is_refused() {
     for (token, reason) in [
         (issuer.token().sign(), "missing_audience"),
         (good().expired().sign(), "expired"),
-        (good().signed_by_a_stranger().sign(), "bad_signature"),
+        (good().with_wrong_key().sign(), "bad_signature"),
         (good().unsigned().sign(), "algorithm_not_allowed"),
         (
             good().claim("iss", "https://evil.example").sign(),

@@ -210,7 +210,7 @@ async fn metadata_of_another_resource_is_asked_for_further_in_and_nothing_else_i
 #[tokio::test]
 async fn what_further_in_asks_for_a_credential_there_is_a_404() {
     use tower_mcp_auth::ApiKeyLayer;
-    use tower_mcp_auth::mcp::{McpScopesLayer, ScopePolicy};
+    use tower_mcp_auth::mcp::{McpPolicy, McpScopesLayer};
     use tower_mcp_auth::scopes::RequireScopesLayer;
 
     async fn send<S, B>(service: S) -> (u16, HeaderMap)
@@ -225,7 +225,7 @@ async fn what_further_in_asks_for_a_credential_there_is_a_404() {
     }
     let oauth = || OAuthLayer::new(RESOURCE, ISSUER).unwrap();
     let keys = ApiKeyLayer::new(["b25lLXJhbmRvbS1rZXktMTIzNA"]).unwrap();
-    let policy = ScopePolicy::builder().base("mcp:read").unwrap();
+    let policy = McpPolicy::builder().baseline("mcp:read").unwrap();
     let operations = McpScopesLayer::new(policy.build().unwrap());
     let scopes = RequireScopesLayer::new("mcp:read").unwrap();
     for (status, headers) in [

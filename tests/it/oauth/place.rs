@@ -115,7 +115,7 @@ async fn warm_up_looks_for_the_place_anew() {
     let (before, after) = (old.token(json!({})), new.token(json!({})));
     guarded.bearer(&before).await.assert(200, "accepted");
     move_keys(&web, &[&new]);
-    guarded.layer.forget_all();
+    guarded.layer.invalidate_all();
     guarded.layer.warm_up().await.unwrap();
     guarded.bearer(&before).await.assert(401, "unknown_key");
     guarded.bearer(&after).await.assert(200, "accepted");

@@ -108,7 +108,7 @@ async fn a_required_claim_is_equal_in_type_and_value_or_a_list_with_one_that_is(
                 "row {row}: {value}: {}",
                 answer.detail()
             );
-            asked.layer.forget_all();
+            asked.layer.invalidate_all();
             let mut said = active(json!({}));
             said["c"] = value.clone();
             say_always(&web, &said);

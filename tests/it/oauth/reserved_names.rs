@@ -11,7 +11,7 @@ use http::{Request, Response};
 use serde_json::json;
 use tower_mcp_auth::OAuthLayer;
 use tower_mcp_auth::jose::PublicKey;
-use tower_mcp_auth::oauth::{AuthorizationServer, Fetch, Fetching, IntrospectionAnswer};
+use tower_mcp_auth::oauth::{AuthorizationServer, Fetch, FetchFuture, IntrospectionResponse};
 
 use crate::oauth::introspection::{ENDPOINT, OPAQUE, active, guarded, introspection};
 use crate::oauth::support::*;
@@ -125,20 +125,20 @@ async fn metadata_with_a_reserved_member_is_not_used() {
 #[test]
 fn an_answer_of_ones_own_is_read_in_one_way() {
     let said = active(json!({})).to_string();
-    let good = IntrospectionAnswer::from_json(said.as_bytes()).unwrap();
+    let good = IntrospectionResponse::from_json(said.as_bytes()).unwrap();
     assert_eq!(
         format!("{good:?}"),
-        "IntrospectionAnswer { active: true, .. }"
+        "IntrospectionResponse { active: true, .. }"
     );
     for inactive in [
         r#"{"active":false}"#,
         r#"{"active":"true"}"#,
         r#"{"active":1,"sub":"x"}"#,
     ] {
-        let answer = IntrospectionAnswer::from_json(inactive.as_bytes()).unwrap();
+        let answer = IntrospectionResponse::from_json(inactive.as_bytes()).unwrap();
         assert_eq!(
             format!("{answer:?}"),
-            "IntrospectionAnswer { active: false, .. }"
+            "IntrospectionResponse { active: false, .. }"
         );
     }
     let (open, close) = (r#"{"a":"#.repeat(33), "}".repeat(33));
@@ -147,7 +147,7 @@ fn an_answer_of_ones_own_is_read_in_one_way() {
     answers.push(deep(120));
     answers.extend(["", "[]", "null", "{}x", r#"{"a":1,"a":1}"#].map(str::to_owned));
     for answer in answers {
-        let error = IntrospectionAnswer::from_json(answer.as_bytes()).unwrap_err();
+        let error = IntrospectionResponse::from_json(answer.as_bytes()).unwrap_err();
         assert!(error.to_string().starts_with("the answer: "), "{error}");
     }
 }
@@ -185,7 +185,7 @@ fn deep(levels: usize) -> String {
 struct Keys;
 
 impl Fetch for Keys {
-    fn fetch(&self, _: Request<Bytes>, max_bytes: usize) -> Fetching {
+    fn fetch(&self, _: Request<Bytes>, max_bytes: usize) -> FetchFuture {
         let set = deep(120);
         assert!(set.len() <= max_bytes);
         Box::pin(async move { Ok(Response::new(set.into())) })

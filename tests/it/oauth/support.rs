@@ -16,7 +16,9 @@ use http_body_util::Full;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tower::{Layer, Service, ServiceExt};
-use tower_mcp_auth::oauth::{AuthorizationServer, Fetch, FetchError, Fetching, KeyLimits, OAuth};
+use tower_mcp_auth::oauth::{
+    AuthorizationServer, Fetch, FetchError, FetchFuture, JwksOptions, OAuthProvider,
+};
 use tower_mcp_auth::{AuthError, AuthLayer, Clock, OAuthLayer, Principal};
 
 pub const RESOURCE: &str = "https://mcp.example.com/mcp";
@@ -137,7 +139,7 @@ impl WebState {
 }
 
 impl Fetch for Web {
-    fn fetch(&self, request: Request<Bytes>, max_bytes: usize) -> Fetching {
+    fn fetch(&self, request: Request<Bytes>, max_bytes: usize) -> FetchFuture {
         let url = request.uri().to_string();
         self.0.log.lock().unwrap().push(url.clone());
         let form: HashMap<String, String> = url::form_urlencoded::parse(request.body())
@@ -367,7 +369,7 @@ impl Guarded {
     pub fn with_limits(
         &self,
         web: &Web,
-        limits: impl FnOnce(KeyLimits) -> KeyLimits,
+        limits: impl FnOnce(JwksOptions) -> JwksOptions,
     ) -> OAuthLayer {
         OAuthLayer::builder(RESOURCE)
             .unwrap()
@@ -375,7 +377,7 @@ impl Guarded {
             .unwrap()
             .clock(self.clock.clone())
             .fetch(web.clone())
-            .key_limits(limits(KeyLimits::new()))
+            .jwks_options(limits(JwksOptions::new()))
             .build()
             .unwrap()
     }
@@ -395,7 +397,7 @@ impl Guarded {
 
     pub async fn ask(&self, request: Request<Full<Bytes>>) -> Answer {
         let before = self.reached();
-        let layer: AuthLayer<OAuth> = self.layer.clone().into();
+        let layer: AuthLayer<OAuthProvider> = self.layer.clone().into();
         let response = layer.layer(self.inner()).oneshot(request).await.unwrap();
         let principal = response
             .extensions()

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use tower_mcp_auth::OAuthLayer;
-use tower_mcp_auth::oauth::KeyLimits;
+use tower_mcp_auth::oauth::JwksOptions;
 
 use crate::oauth::support::*;
 
@@ -16,7 +16,7 @@ fn issuer(tenant: usize) -> String {
 }
 
 /// Tenants that all sign with `key`.
-fn guarded(web: &Web, key: &Key, limits: KeyLimits) -> Guarded {
+fn guarded(web: &Web, key: &Key, limits: JwksOptions) -> Guarded {
     for tenant in 0..TENANTS {
         let issuer = issuer(tenant);
         let document = json!({"issuer": issuer, "jwks_uri": format!("{issuer}/keys")});
@@ -31,11 +31,11 @@ fn guarded(web: &Web, key: &Key, limits: KeyLimits) -> Guarded {
     let tenants = (0..TENANTS).map(|tenant| format!("t{tenant}"));
     guarded.layer = OAuthLayer::builder(RESOURCE)
         .unwrap()
-        .trusted_issuers("https://login.example/{tenant}/v2.0", tenants, Ok)
+        .issuer_template("https://login.example/{tenant}/v2.0", tenants, Ok)
         .unwrap()
         .clock(guarded.clock.clone())
         .fetch(web.clone())
-        .key_limits(limits)
+        .jwks_options(limits)
         .build()
         .unwrap();
     guarded
@@ -60,7 +60,7 @@ async fn accept(guarded: &Guarded, key: &Key, tenant: usize) {
 async fn forged_ids_of_many_tenants_share_one_budget() {
     let key = Key::new("a");
     let web = Web::new();
-    let guarded = guarded(&web, &key, KeyLimits::new());
+    let guarded = guarded(&web, &key, JwksOptions::new());
     for tenant in 0..TENANTS {
         accept(&guarded, &key, tenant).await;
     }
@@ -84,7 +84,7 @@ async fn forged_ids_of_many_tenants_share_one_budget() {
 async fn the_budget_of_all_can_be_set() {
     let key = Key::new("a");
     let web = Web::new();
-    let limits = KeyLimits::new().total_unknown_key_fetches(2);
+    let limits = JwksOptions::new().total_unknown_key_fetches(2);
     let guarded = guarded(&web, &key, limits);
     for tenant in 0..4 {
         accept(&guarded, &key, tenant).await;
@@ -108,7 +108,7 @@ async fn the_budget_of_all_can_be_set() {
 async fn requests_that_wait_are_bounded_for_all_together() {
     let key = Key::new("a");
     let web = Web::new();
-    let limits = KeyLimits::new().waiting(2).total_waiting(5);
+    let limits = JwksOptions::new().max_waiting_requests(2).total_waiting(5);
     let guarded = guarded(&web, &key, limits);
     web.hold(true);
     let mut context = Context::from_waker(Waker::noop());
@@ -149,7 +149,7 @@ async fn requests_that_wait_are_bounded_for_all_together() {
 async fn keys_held_are_bounded_for_all_together() {
     let key = Key::new("a");
     let web = Web::new();
-    let guarded = guarded(&web, &key, KeyLimits::new().total_keys(3));
+    let guarded = guarded(&web, &key, JwksOptions::new().total_keys(3));
     for tenant in 0..3 {
         accept(&guarded, &key, tenant).await;
     }

@@ -304,7 +304,7 @@ async fn a_token_of_a_tenant_is_checked_by_that_tenants_keys() {
     let mut guarded = Guarded::with_server(&web, AuthorizationServer::new(ISSUER).unwrap());
     guarded.layer = OAuthLayer::builder(RESOURCE)
         .unwrap()
-        .trusted_issuers("https://login.example/{tenant}/v2.0", ["contoso"], Ok)
+        .issuer_template("https://login.example/{tenant}/v2.0", ["contoso"], Ok)
         .unwrap()
         .clock(guarded.clock.clone())
         .fetch(web.clone())
@@ -427,9 +427,9 @@ async fn an_empty_subject_is_none() {
     assert_ne!(one.principal.unwrap(), two.principal.unwrap());
 }
 
-/// Where some refusals are only observed, the kind of a token is still judged.
+/// Where some refusals are only reported, the kind of a token is still judged.
 #[tokio::test]
-async fn a_proven_token_of_another_type_is_refused_where_something_else_is_observed() {
+async fn a_proven_token_of_another_type_is_refused_where_something_else_is_reported() {
     let key = Key::new("a");
     let web = Web::with_issuer(&[&key]);
     let mut guarded = Guarded::new(&web);
@@ -441,7 +441,7 @@ async fn a_proven_token_of_another_type_is_refused_where_something_else_is_obser
         .fetch(web.clone())
         .build()
         .unwrap()
-        .dangerously_observe_only_for(["expired"])
+        .dangerously_report_only_for(["expired"])
         .unwrap();
     for typ in ["logout+jwt", "dpop+jwt", "token-introspection+jwt"] {
         let token = key.token_with_header(json!({"typ": typ}), json!({}));

@@ -225,7 +225,7 @@ async fn the_budget_and_its_cooldown_can_be_set() {
     guarded.layer = guarded.with_limits(&web, |limits| {
         limits
             .unknown_key_fetches(5)
-            .cooldown(Duration::from_secs(7))
+            .min_refetch_interval(Duration::from_secs(7))
     });
     guarded
         .bearer(&known.token(json!({})))

@@ -23,9 +23,9 @@ fn scopes(names: &str) -> Scopes {
 /// A challenge with every parameter.
 fn full() -> Challenge {
     Challenge::bearer()
-        .with_realm("r")
-        .with_scopes(scopes("mcp:read"))
-        .with_resource_metadata("https://m.example/.well-known/oauth-protected-resource")
+        .realm("r")
+        .scopes(scopes("mcp:read"))
+        .resource_metadata("https://m.example/.well-known/oauth-protected-resource")
 }
 
 const METADATA: &str =
@@ -424,8 +424,8 @@ async fn a_description_cannot_break_out_of_the_challenge() {
 #[tokio::test]
 async fn a_realm_or_metadata_url_cannot_break_out_either() {
     let challenge = Challenge::bearer()
-        .with_realm("a\"b\\c\r\nd\u{e9}, e=f")
-        .with_resource_metadata("https://x/\"\r\n");
+        .realm("a\"b\\c\r\nd\u{e9}, e=f")
+        .resource_metadata("https://x/\"\r\n");
     let provider = Answering::accepting().challenges([challenge]);
     let answer = ask(&AuthLayer::new(provider), request::<&str>(&[])).await;
     answer.missing();
@@ -436,8 +436,8 @@ async fn a_realm_or_metadata_url_cannot_break_out_either() {
 #[tokio::test]
 async fn bearer_comes_first_and_every_scheme_has_its_own_line() {
     let challenges = [
-        Challenge::api_key("X-API-Key").with_realm("keys"),
-        Challenge::bearer().with_realm("tokens"),
+        Challenge::api_key("X-API-Key").realm("keys"),
+        Challenge::bearer().realm("tokens"),
         Challenge::api_key("X-Other"),
     ];
     let provider = Answering::refusing(AuthError::invalid("no")).challenges(challenges);

@@ -18,7 +18,7 @@ use tower::{Layer, Service, ServiceExt};
 use tower_mcp_auth::AuthError;
 use tower_mcp_auth::auth::{AuthLayer, Authentication};
 use tower_mcp_auth::failed_attempts::FailedAttemptsLayer;
-use tower_mcp_auth::mcp::{MacKey, McpScopesLayer, OriginLayer, ScopePolicy, SessionBindingLayer};
+use tower_mcp_auth::mcp::{MacKey, McpPolicy, McpScopesLayer, OriginLayer, SessionBindingLayer};
 use tower_mcp_auth::scopes::RequireScopesLayer;
 
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -107,7 +107,7 @@ fn refusing() -> Vec<(&'static str, BoxService)> {
         })
         .service(later);
     let origin = OriginLayer::new("https://mcp.example.com/mcp").unwrap();
-    let policy = ScopePolicy::builder().build().unwrap();
+    let policy = McpPolicy::builder().build().unwrap();
     vec![
         ("auth", boxed(hs256_layer().layer(Inner::default()))),
         ("auth, waiting", boxed(later)),

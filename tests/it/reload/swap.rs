@@ -286,7 +286,7 @@ async fn ten_thousand_requests_and_a_hundred_reloads_lose_nothing() {
 #[tokio::test]
 async fn a_bad_reload_keeps_what_is_in_force_and_tells() {
     let clock = Clock::manual(Duration::from_secs(1_000));
-    let (layer, handle) = ReloadLayer::with_clock(Tag::new(1), clock.clone());
+    let (layer, handle) = ReloadLayer::from_parts(Tag::new(1), clock.clone());
     let service = layer.layer(service_fn(async |_: u64| Ok::<_, Infallible>(())));
     let seconds = |time: std::time::SystemTime| {
         time.duration_since(std::time::UNIX_EPOCH)

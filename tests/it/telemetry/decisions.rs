@@ -6,7 +6,7 @@ use http::Method;
 use tower::ServiceBuilder;
 use tower_mcp_auth::failed_attempts::FailedAttemptsLayer;
 use tower_mcp_auth::jose::Secret;
-use tower_mcp_auth::mcp::{McpScopesLayer, OriginLayer, ScopePolicy};
+use tower_mcp_auth::mcp::{McpPolicy, McpScopesLayer, OriginLayer};
 use tower_mcp_auth::scopes::RequireScopesLayer;
 use tower_mcp_auth::telemetry::{DecisionRecord, Outcome};
 use tower_mcp_auth::{ApiKeyLayer, AuthLayer, Clock, JwtLayer, OAuthLayer, Principal};
@@ -225,7 +225,7 @@ async fn the_hook_hears_the_layers_and_handlers_inside() {
 
 #[tokio::test]
 async fn an_operation_is_told_by_its_name_and_a_resource_by_its_method_alone() {
-    let policy = ScopePolicy::builder().tool("add", "write").unwrap();
+    let policy = McpPolicy::builder().tool("add", "write").unwrap();
     let layer = ServiceBuilder::new()
         .layer(hs256_layer())
         .layer(McpScopesLayer::new(policy.build().unwrap()));
@@ -262,7 +262,7 @@ async fn an_operation_is_told_by_its_name_and_a_resource_by_its_method_alone() {
 /// What stands in the body is not told, and what mirrors it in a header is the same.
 #[tokio::test]
 async fn a_header_that_mirrors_a_resource_or_a_task_is_never_told() {
-    let policy = ScopePolicy::builder().tool("add", "write").unwrap();
+    let policy = McpPolicy::builder().tool("add", "write").unwrap();
     let layer = ServiceBuilder::new()
         .layer(hs256_layer())
         .layer(McpScopesLayer::new(policy.build().unwrap()));
@@ -397,21 +397,21 @@ async fn who_may_come_without_a_credential_is_told_as_anonymous() {
 }
 
 #[tokio::test]
-async fn what_is_only_observed_is_one_decision_with_its_reason() {
+async fn what_is_only_reported_is_one_decision_with_its_reason() {
     let audit = Audit::default();
     let auth = jwt(&clock(), "").on_decision(audit.hook());
-    let auth = auth.dangerously_observe_only();
+    let auth = auth.dangerously_report_only();
     let stack = ServiceBuilder::new()
         .layer(auth)
         .layer(RequireScopesLayer::new("write").unwrap());
     trace::start();
     let bad = [("authorization", "Bearer bad")];
     ask(&stack, request(&bad)).await.admitted();
-    assert_eq!(audit.take(), ["auth observed jwt - not_a_jwt"]);
+    assert_eq!(audit.take(), ["auth reported jwt - not_a_jwt"]);
     let events = trace::take_all();
     assert_eq!(events.len(), 1, "{events:?}");
     assert_eq!(events[0].level, Level::INFO);
-    assert_eq!(events[0].field("outcome"), "observed");
+    assert_eq!(events[0].field("outcome"), "reported");
     assert_eq!(events[0].field("reason"), "not_a_jwt");
 
     trace::start();
@@ -421,7 +421,7 @@ async fn what_is_only_observed_is_one_decision_with_its_reason() {
         audit.take(),
         [
             "auth accepted jwt jwt|sub=alice -",
-            "scopes observed jwt jwt|sub=alice insufficient_scope",
+            "scopes reported jwt jwt|sub=alice insufficient_scope",
         ]
     );
     // Nobody was asked to come back with more.
@@ -431,12 +431,12 @@ async fn what_is_only_observed_is_one_decision_with_its_reason() {
 
 /// Its head would have been refused: that its body would not is no acceptance.
 #[tokio::test]
-async fn a_message_whose_head_is_only_observed_is_not_accepted_as_well() {
+async fn a_message_whose_head_is_only_reported_is_not_accepted_as_well() {
     let audit = Audit::default();
     let auth = hs256_layer()
         .on_decision(audit.hook())
-        .dangerously_observe_only();
-    let policy = ScopePolicy::builder().tool("add", "write").unwrap();
+        .dangerously_report_only();
+    let policy = McpPolicy::builder().tool("add", "write").unwrap();
     let stack = ServiceBuilder::new()
         .layer(auth)
         .layer(McpScopesLayer::new(policy.build().unwrap()));
@@ -449,7 +449,7 @@ async fn a_message_whose_head_is_only_observed_is_not_accepted_as_well() {
         audit.take(),
         [
             "auth accepted jwt jwt|sub=alice -",
-            "mcp_scopes observed jwt jwt|sub=alice content_type",
+            "mcp_scopes reported jwt jwt|sub=alice content_type",
         ]
     );
 }

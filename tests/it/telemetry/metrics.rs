@@ -14,13 +14,13 @@ use http_body::{Body, Frame};
 use http_body_util::{BodyExt, Full};
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 use tower::{Layer, ServiceBuilder, ServiceExt, service_fn};
-use tower_mcp_auth::api_key::{ApiKey, ApiKeyStore, FindingKey, KeyLookup, StoredKeys};
+use tower_mcp_auth::api_key::{ApiKey, ApiKeyStore, CachedApiKeyStore, KeyLookup, LookupFuture};
 use tower_mcp_auth::failed_attempts::FailedAttemptsLayer;
 use tower_mcp_auth::mcp::{
-    MacKey, McpListsLayer, McpScopesLayer, OriginLayer, ScopePolicy, SessionBindingLayer,
+    MacKey, McpListsLayer, McpPolicy, McpScopesLayer, OriginLayer, SessionBindingLayer,
 };
 use tower_mcp_auth::oauth::{
-    AuthorizationServer, Fetch, FetchError, Fetching, Introspection, TokenCache,
+    AuthorizationServer, Fetch, FetchError, FetchFuture, Introspection, TokenCacheOptions,
 };
 use tower_mcp_auth::scopes::RequireScopesLayer;
 use tower_mcp_auth::telemetry::metrics;
@@ -121,9 +121,9 @@ async fn issuer(clock: &Clock) -> Issuer {
 struct Store;
 
 impl ApiKeyStore for Store {
-    fn find(&self, wanted: KeyLookup) -> FindingKey {
+    fn find(&self, wanted: KeyLookup) -> LookupFuture {
         Box::pin(async move {
-            let known = ApiKey::stored(*wanted.digest());
+            let known = ApiKey::from_digest(*wanted.digest());
             Ok(Some(known.name("alice")).filter(|_| wanted.id().is_some()))
         })
     }
@@ -161,7 +161,7 @@ fn a_token_past_the_life_of_its_cache_is_verified_once_and_known_again() {
             .unwrap()
             .authorization_server(server)
             .unwrap()
-            .token_cache(TokenCache::new().max_life(Duration::from_secs(10)))
+            .token_cache(TokenCacheOptions::new().max_ttl(Duration::from_secs(10)))
             .clock(clock.clone())
             .build()
             .unwrap();
@@ -285,7 +285,7 @@ async fn decisions() {
 fn lists_that_show_less_than_there_is_are_counted() {
     const LISTS: &str = r#"{"id":1,"result":{"tools":[{"name":"x"},{"name":"y"}],"prompts":[{"name":"p"}],"resources":[]}}"#;
     recorded(async || {
-        let policy = ScopePolicy::builder().tool("x", "read").unwrap();
+        let policy = McpPolicy::builder().tool("x", "read").unwrap();
         let service = ServiceBuilder::new()
             .layer(jwt(&clock(), ""))
             .layer(McpListsLayer::new(policy.build().unwrap()))
@@ -336,7 +336,8 @@ fn questions_to_a_key_store_are_counted() {
 
 async fn key_store() {
     let pepper = tower_mcp_auth::api_key::Pepper::new(&common::SECRET[..32]).unwrap();
-    let layer = ApiKeyLayer::from_store(StoredKeys::new(Store).pepper(pepper)).clock(clock());
+    let layer =
+        ApiKeyLayer::from_store(CachedApiKeyStore::new(Store).pepper(pepper)).clock(clock());
     let key = ApiKey::generate("acme").unwrap();
     for _ in 0..2 {
         let request = request(&[("x-api-key", key.expose())]);
@@ -465,7 +466,7 @@ fn no_client_can_make_a_new_label() {
 struct Down;
 
 impl Fetch for Down {
-    fn fetch(&self, _: Request<Bytes>, _: usize) -> Fetching {
+    fn fetch(&self, _: Request<Bytes>, _: usize) -> FetchFuture {
         Box::pin(async { Err(FetchError::new("down")) })
     }
 }
@@ -475,7 +476,7 @@ fn the_tenants_of_a_template_count_as_their_template() {
     let template = "https://auth.example.com/{tenant}";
     let recorded = recorded(async || {
         let oauth = OAuthLayer::builder(RESOURCE).unwrap().fetch(Down);
-        let oauth = oauth.trusted_issuers(template, ["one", "two"], Ok).unwrap();
+        let oauth = oauth.issuer_template(template, ["one", "two"], Ok).unwrap();
         let oauth = oauth.build().unwrap();
         oauth.warm_up().await.unwrap_err();
     });
@@ -599,7 +600,7 @@ fn a_recorder_that_comes_after_the_first_requests_hears_of_all_later_ones() {
 #[test]
 fn what_a_layer_accepts_counts_for_that_layer() {
     let recorded = recorded(async || {
-        let policy = ScopePolicy::builder().tool("add", "write").unwrap();
+        let policy = McpPolicy::builder().tool("add", "write").unwrap();
         let stack = ServiceBuilder::new()
             .layer(OriginLayer::new(RESOURCE).unwrap())
             .layer(FailedAttemptsLayer::new(|_| {
@@ -712,13 +713,13 @@ fn reasons_of_a_provider_of_ones_own_count_as_they_are() {
 }
 
 #[test]
-fn what_is_only_observed_is_counted_with_its_reason() {
+fn what_is_only_reported_is_counted_with_its_reason() {
     let recorded = recorded(async || {
-        let layer = jwt(&clock(), "").dangerously_observe_only();
+        let layer = jwt(&clock(), "").dangerously_report_only();
         ask(&layer, with_bearer("bad")).await.admitted();
     });
     recorded.assert(&[(
-        "mcp_auth_requests_total{provider=jwt,outcome=observed,reason=not_a_jwt}",
+        "mcp_auth_requests_total{provider=jwt,outcome=reported,reason=not_a_jwt}",
         1.0,
     )]);
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tower::ServiceBuilder;
 use tower::layer::util::{Identity, Stack};
-use tower_mcp_auth::mcp::{McpScopesLayer, ScopePolicy};
+use tower_mcp_auth::mcp::{McpPolicy, McpScopesLayer};
 use tower_mcp_auth::scopes::RequireScopesLayer;
 use tower_mcp_auth::{Clock, JwtLayer};
 
@@ -98,7 +98,7 @@ async fn those_that_wait_are_bounded_and_the_oldest_goes_first() {
 #[tokio::test]
 async fn tools_handlers_and_the_auth_layer_itself_ask_for_scopes_as_well() {
     // A tool.
-    let policy = ScopePolicy::builder().tool("add", "write").unwrap();
+    let policy = McpPolicy::builder().tool("add", "write").unwrap();
     let stack = ServiceBuilder::new()
         .layer(hs256_layer())
         .layer(McpScopesLayer::new(policy.build().unwrap()));

@@ -33,11 +33,11 @@ type Make = fn() -> Box<dyn Debug>;
 
 /// Each setting, by the name it warns under, and how it is made.
 const SETTINGS: [(&str, Make); 18] = [
-    ("dangerously_observe_only", || {
-        boxed(layer().dangerously_observe_only())
+    ("dangerously_report_only", || {
+        boxed(layer().dangerously_report_only())
     }),
-    ("dangerously_observe_only_for", || {
-        boxed(layer().dangerously_observe_only_for(["expired"]).unwrap())
+    ("dangerously_report_only_for", || {
+        boxed(layer().dangerously_report_only_for(["expired"]).unwrap())
     }),
     ("dangerously_public_root", || {
         boxed(layer().dangerously_public_root())

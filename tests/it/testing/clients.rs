@@ -237,7 +237,7 @@ async fn introspection_tells_clients_with_a_secret() {
     assert_eq!(ask(&good, Some("wrong")).await.0, 401);
     assert_eq!(ask(&good, None).await.0, 401);
     let inactive = (200, json!({"active": false}));
-    let forged = issuer.token().signed_by_a_stranger().sign();
+    let forged = issuer.token().with_wrong_key().sign();
     for bad in [
         &*forged,
         &issuer.token().unsigned().sign(),

@@ -125,7 +125,7 @@ async fn only_tokens_within_their_time_are_active() {
         issuer.token().expired().sign(),
         issuer.token().expired().opaque(),
         issuer.token().claim("nbf", NOW + 1).opaque(),
-        issuer.token().signed_by_a_stranger().sign(),
+        issuer.token().with_wrong_key().sign(),
         "nobody-issued-this".to_owned(),
     ] {
         assert_eq!(introspect(&issuer, &bad).await, inactive(), "{bad}");
@@ -532,7 +532,7 @@ async fn faults_of_introspection() {
     set(Behaviour::Answer {
         status: 200,
         headers: vec![("content-type".to_owned(), SIGNED.to_owned())],
-        bytes: signed.signed_by_a_stranger().sign().into_bytes(),
+        bytes: signed.with_wrong_key().sign().into_bytes(),
     });
     let response = request(&issuer, &token).send().await.unwrap();
     assert_eq!(response.status(), 200);

@@ -13,7 +13,7 @@ use rmcp::transport::streamable_http_server::session::local::LocalSessionManager
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
 use rmcp::{tool, tool_router};
 use tokio::net::TcpListener;
-use tower_mcp_auth::mcp::{McpStack, OriginLayer, ScopePolicy};
+use tower_mcp_auth::mcp::{McpPolicy, McpStack, OriginLayer};
 use tower_mcp_auth::oauth::{AuthorizationServer, ProtectedResource};
 use tower_mcp_auth::testing::{Endpoint, Issuer};
 use tower_mcp_auth::{OAuthLayer, Principal};
@@ -34,7 +34,7 @@ impl Tools {
         )
     }
 
-    #[tool(description = "Needs more than the first token has")]
+    #[tool(description = "Requirement more than the first token has")]
     async fn write(&self) -> String {
         "written".to_owned()
     }
@@ -121,11 +121,11 @@ async fn stacked_server(advertised: Option<&str>) -> (String, Issuer) {
         resource = resource.scopes_supported([scope]).expect("a scope");
     }
     let auth = OAuthLayer::new(resource, server.expect("an issuer")).expect("a layer");
-    let policy = ScopePolicy::builder()
+    let policy = McpPolicy::builder()
         .tool("whoami", "mcp:read")
         .and_then(|policy| policy.tool("write", "mcp:write"))
-        .and_then(|policy| policy.tool("never", tower_mcp_auth::scopes::Needs::nobody()))
-        .and_then(tower_mcp_auth::mcp::ScopePolicyBuilder::build)
+        .and_then(|policy| policy.tool("never", tower_mcp_auth::scopes::Requirement::deny()))
+        .and_then(tower_mcp_auth::mcp::McpPolicyBuilder::build)
         .expect("a policy");
     let stack = McpStack::new(OriginLayer::new(&url).expect("a layer"), auth).policy(policy);
     let service = StreamableHttpService::new(

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tower_mcp_auth::api_key::KeyScheme;
+use tower_mcp_auth::api_key::ApiKeyScheme;
 use tower_mcp_auth::auth::{
-    Accepted, AuthLayer, Authenticate, Authentication, Either, Shape, SseEndpoints,
+    AuthLayer, Authenticate, Authenticated, Authentication, CredentialMatcher, Either, SseEndpoints,
 };
 use tower_mcp_auth::jose::Secret;
 use tower_mcp_auth::{
@@ -47,17 +47,17 @@ fn accepted(one: &Layer, other: &Layer) {
 }
 
 #[derive(Clone, Debug)]
-struct Badges(Vec<Location>, Vec<Shape>);
+struct Badges(Vec<Location>, Vec<CredentialMatcher>);
 
 impl Authenticate for Badges {
     fn locations(&self) -> &[Location] {
         &self.0
     }
-    fn shapes(&self) -> Vec<Shape> {
+    fn matchers(&self) -> Vec<CredentialMatcher> {
         self.1.clone()
     }
     fn authenticate(&self, _: &Credential<'_>, _: RequestHead<'_>) -> Authentication {
-        Authentication::Ready(Ok(Accepted::new(Principal::builder("badge").build())))
+        Authentication::Ready(Ok(Authenticated::new(Principal::builder("badge").build())))
     }
     fn challenges(&self) -> Vec<Challenge> {
         vec![Challenge::bearer()]
@@ -72,7 +72,7 @@ fn keys_among_bearer_tokens_need_a_prefix_no_token_has() {
     let keys = |prefix: Option<&str>| {
         let key = format!("{}0123456789abcdef", prefix.unwrap_or("sk-"));
         let keys = ApiKeyLayer::new([key]).unwrap().clock(clock.clone());
-        let keys = keys.authorization_scheme(KeyScheme::Bearer).unwrap();
+        let keys = keys.authorization_scheme(ApiKeyScheme::Bearer).unwrap();
         match prefix {
             Some(prefix) => keys.prefix(prefix).unwrap().boxed(),
             None => keys.boxed(),
@@ -107,7 +107,7 @@ fn keys_among_bearer_tokens_need_a_prefix_no_token_has() {
     // The issue is the place, not the scheme of the challenge.
     let other_scheme = ApiKeyLayer::new([KEY]).unwrap().clock(clock.clone());
     let other_scheme = other_scheme
-        .authorization_scheme(KeyScheme::ApiKey)
+        .authorization_scheme(ApiKeyScheme::ApiKey)
         .unwrap();
     accepted(&other_scheme.boxed(), &oauth);
 }
@@ -153,8 +153,9 @@ fn jwts_need_disjoint_issuers() {
 fn providers_of_users_own_say_their_shapes() {
     let (web, clock) = (web(), Clock::system());
     let oauth = oauth(&web, &clock).boxed();
-    let badges =
-        |shapes: Vec<Shape>| AuthLayer::new(Badges(vec![Location::bearer()], shapes)).boxed();
+    let badges = |matchers: Vec<CredentialMatcher>| {
+        AuthLayer::new(Badges(vec![Location::bearer()], matchers)).boxed()
+    };
     // Without a word they take everything.
     refused(
         &badges(vec![]),
@@ -170,21 +171,27 @@ fn providers_of_users_own_say_their_shapes() {
     );
     let at = Location::bearer;
     refused(
-        &badges(vec![Shape::opaque(at())]),
+        &badges(vec![CredentialMatcher::opaque(at())]),
         &oauth,
         "token_prefix",
         &["any opaque token"],
     );
-    let empty = Shape::prefixed(at(), "");
+    let empty = CredentialMatcher::prefixed(at(), "");
     refused(&badges(vec![empty]), &oauth, "prefix", &["anything"]);
     refused(
-        &badges(vec![Shape::any_jwt(at())]),
+        &badges(vec![CredentialMatcher::any_jwt(at())]),
         &oauth,
         "issuer",
         &["any issuer"],
     );
-    accepted(&badges(vec![Shape::prefixed(at(), "badge-")]), &oauth);
-    accepted(&badges(vec![Shape::jwt_from(at(), [JWT_ISSUER])]), &oauth);
+    accepted(
+        &badges(vec![CredentialMatcher::prefixed(at(), "badge-")]),
+        &oauth,
+    );
+    accepted(
+        &badges(vec![CredentialMatcher::jwt_from(at(), [JWT_ISSUER])]),
+        &oauth,
+    );
     // Schemes compare without regard to case.
     let lower = Location::scheme(http::header::AUTHORIZATION, "bearer");
     let lower = AuthLayer::new(Badges(vec![lower], vec![])).boxed();
@@ -209,7 +216,7 @@ fn keys_without_the_prefix_are_refused_when_they_are_configured() {
     );
     let generated = tower_mcp_auth::api_key::ApiKey::generate("other").unwrap();
     for key in [
-        generated.to_key(),
+        generated.to_api_key(),
         tower_mcp_auth::api_key::ApiKey::new(generated.expose()).unwrap(),
     ] {
         assert!(layer.keys().replace([key.clone()]).is_err());
@@ -225,8 +232,8 @@ fn common_settings_that_differ_are_refused_by_name() {
     type Change = fn(ApiKeyLayer) -> ApiKeyLayer;
     let changes: [(&str, Change); 11] = [
         (
-            "dangerously_observe_only",
-            ApiKeyLayer::dangerously_observe_only,
+            "dangerously_report_only",
+            ApiKeyLayer::dangerously_report_only,
         ),
         ("optional", ApiKeyLayer::optional),
         ("public_path", |keys| keys.public_path("/health").unwrap()),
@@ -260,7 +267,7 @@ fn common_settings_that_differ_are_refused_by_name() {
         let _ = change(keys()).or(change(other())).expect(setting);
     }
     let observe = |keys: ApiKeyLayer, reasons: [&str; 2]| {
-        let observing = keys.dangerously_observe_only_for(reasons);
+        let observing = keys.dangerously_report_only_for(reasons);
         observing.unwrap()
     };
     let one = observe(keys(), ["expired", "unknown_key"]);

@@ -3,7 +3,7 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Version};
 use tower::{Layer as _, Service, ServiceExt, service_fn};
-use tower_mcp_auth::api_key::KeyScheme;
+use tower_mcp_auth::api_key::ApiKeyScheme;
 use tower_mcp_auth::auth::{AuthLayer, Authenticate};
 use tower_mcp_auth::jose::Secret;
 use tower_mcp_auth::mcp::OriginLayer;
@@ -34,8 +34,8 @@ fn layers() -> Vec<(&'static str, Layer)> {
         ("bare jwt", bare.build().unwrap().boxed()),
         ("key", keys(&clock).boxed()),
         ("own key header", of_header("X-Acme-Key")),
-        ("key scheme", of_scheme(KeyScheme::ApiKey)),
-        ("bearer key", of_scheme(KeyScheme::Bearer)),
+        ("key scheme", of_scheme(ApiKeyScheme::ApiKey)),
+        ("bearer key", of_scheme(ApiKeyScheme::Bearer)),
         (
             "both",
             oauth(&web, &clock).or(keys(&clock)).unwrap().boxed(),
@@ -505,7 +505,7 @@ async fn what_is_refused_before_a_provider_is_asked_says_why() {
 /// With `Authenticate` of one's own the same is told.
 #[tokio::test]
 async fn a_provider_of_ones_own_is_told_of_by_its_name() {
-    use tower_mcp_auth::auth::{Accepted, Authentication};
+    use tower_mcp_auth::auth::{Authenticated, Authentication};
     use tower_mcp_auth::{Challenge, Credential, Location, RequestHead};
 
     #[derive(Clone, Debug)]
@@ -526,7 +526,7 @@ async fn a_provider_of_ones_own_is_told_of_by_its_name() {
 
         fn authenticate(&self, _: &Credential<'_>, _: RequestHead<'_>) -> Authentication {
             let alice = tower_mcp_auth::Principal::builder("badge").subject("alice");
-            Authentication::Ready(Ok(Accepted::new(alice.build())))
+            Authentication::Ready(Ok(Authenticated::new(alice.build())))
         }
 
         fn challenges(&self) -> Vec<Challenge> {

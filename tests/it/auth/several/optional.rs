@@ -7,7 +7,7 @@ use http::{Method, Request};
 use http_body_util::{BodyExt, Full};
 use tower::{ServiceBuilder, ServiceExt};
 use tower_mcp_auth::auth::AuthLayer;
-use tower_mcp_auth::mcp::{MacKey, McpScopesLayer, ScopePolicy, SessionBindingLayer};
+use tower_mcp_auth::mcp::{MacKey, McpPolicy, McpScopesLayer, SessionBindingLayer};
 use tower_mcp_auth::scopes::RequireScopesLayer;
 use tower_mcp_auth::{Location, Principal};
 
@@ -146,7 +146,7 @@ async fn where_scopes_are_needed_nobody_is_asked_who_they_are() {
     answer.missing();
     assert_eq!(answer.challenges(), [r#"Bearer scope="mcp:read""#]);
 
-    let policy = ScopePolicy::builder()
+    let policy = McpPolicy::builder()
         .tool("open_*", [""; 0])
         .unwrap()
         .tool("*", "mcp:write")

@@ -10,14 +10,14 @@ use http_body_util::{BodyExt, Full};
 use serde_json::{Value, json};
 use tower::{BoxError, ServiceBuilder, ServiceExt};
 use tower_mcp_auth::api_key::ApiKey;
-use tower_mcp_auth::auth::{Accepted, AuthLayer, Authentication};
+use tower_mcp_auth::auth::{AuthLayer, Authenticated, Authentication};
 use tower_mcp_auth::jose::Secret;
 use tower_mcp_auth::mcp::{
-    Decision, MacKey, McpListsLayer, McpScopesLayer, ScopePolicy, SessionBindingLayer,
+    MacKey, McpListsLayer, McpPolicy, McpScopesLayer, PolicyDecision, SessionBindingLayer,
 };
 use tower_mcp_auth::oauth::AuthorizationServer;
-use tower_mcp_auth::scopes::{Granted, RequireScopesLayer, RequiredScopes, Scopes};
-use tower_mcp_auth::{ApiKeyLayer, AuthError, JwtLayer, OAuthLayer, Observed, Principal};
+use tower_mcp_auth::scopes::{RequireScopesLayer, RequiredScopes, ScopedPrincipal, Scopes};
+use tower_mcp_auth::{ApiKeyLayer, AuthError, JwtLayer, OAuthLayer, Principal, Reported};
 
 use crate::auth::several::network::{ISSUER, Page, RESOURCE, START};
 use crate::auth::several::support::*;
@@ -29,8 +29,8 @@ async fn behind(layer: &Layer, credential: (&str, &str), scope: &str) -> (u16, S
     let layers = ServiceBuilder::new().layer(layer.clone()).layer(gate);
     let (header, value) = credential;
     let answer = ask(&layers, request(&[(header, value)])).await;
-    let told = answer.extensions.get::<Observed>();
-    let told = told.into_iter().flat_map(Observed::errors);
+    let told = answer.extensions.get::<Reported>();
+    let told = told.into_iter().flat_map(Reported::errors);
     let reasons: Vec<_> = match answer.extensions.get::<AuthError>() {
         Some(error) => vec![error.reason()],
         None => told.map(AuthError::reason).collect(),
@@ -45,7 +45,7 @@ fn only<P>(layer: impl Into<AuthLayer<P>>, reasons: &[&str]) -> Layer
 where
     P: tower_mcp_auth::auth::Authenticate + Clone,
 {
-    let layer = layer.into().dangerously_observe_only_for(reasons);
+    let layer = layer.into().dangerously_report_only_for(reasons);
     layer.unwrap().boxed()
 }
 
@@ -103,7 +103,7 @@ async fn an_api_key_out_of_its_time_can_do_what_it_could_in_time_and_no_more() {
     }
 }
 
-/// Claims, what is observed, the scope that is needed further in, and what becomes of it.
+/// Claims, what is reported, the scope that is needed further in, and what becomes of it.
 type Row<'a> = (Value, &'a [&'a str], &'a str, u16, &'a str);
 
 fn rows() -> Vec<Row<'static>> {
@@ -366,8 +366,8 @@ async fn the_scopes_of_the_auth_layer_are_needed_by_tokens_that_are_let_pass_too
         let token = SIGNER.token(claims.clone());
         let answer = bearer(&with(reasons), &token).await;
         assert_eq!(answer.status, status, "{claims}");
-        let observed = answer.extensions.get::<Observed>();
-        let reason = observed.map_or_else(|| answer.error().reason(), |o| o.errors()[0].reason());
+        let reported = answer.extensions.get::<Reported>();
+        let reason = reported.map_or_else(|| answer.error().reason(), |o| o.errors()[0].reason());
         assert_eq!(reason, told, "{claims}");
     }
 }
@@ -461,7 +461,7 @@ fn auth(reasons: &[&str]) -> Layer {
         Authentication::Ready(match kind {
             "late" | "late-m" => Err(error.proven(principal)),
             "bad" => Err(error),
-            _ => Ok(Accepted::new(principal)),
+            _ => Ok(Authenticated::new(principal)),
         })
     });
     only(AuthLayer::new(provider), reasons)
@@ -484,7 +484,7 @@ fn call(tool: &str) -> String {
 
 #[tokio::test]
 async fn operations_nested_gates_and_checks_judge_by_whom_it_was_issued_to() {
-    let policy = ScopePolicy::builder()
+    let policy = McpPolicy::builder()
         .tool("read", "r")
         .unwrap()
         .tool("write", "w")
@@ -494,10 +494,10 @@ async fn operations_nested_gates_and_checks_judge_by_whom_it_was_issued_to() {
         .tool("own", Scopes::default())
         .unwrap()
         .check(|call| match (call.tool(), call.principal()) {
-            (Some("own"), Some(who)) if who.subject() == Some("mallory") => Decision::Deny,
-            (Some("own"), Some(_)) => Decision::Allow,
-            (Some("own"), None) => Decision::Need("r".parse::<Scopes>().unwrap().into()),
-            _ => Decision::Allow,
+            (Some("own"), Some(who)) if who.subject() == Some("mallory") => PolicyDecision::Deny,
+            (Some("own"), Some(_)) => PolicyDecision::Allow,
+            (Some("own"), None) => PolicyDecision::Require("r".parse::<Scopes>().unwrap().into()),
+            _ => PolicyDecision::Allow,
         })
         .build()
         .unwrap();
@@ -587,7 +587,7 @@ async fn a_refusal_names_what_is_needed_and_whom_it_is_about() {
 async fn lists_show_what_its_scopes_open() {
     const LIST: &str =
         r#"{"jsonrpc":"2.0","id":1,"result":{"tools":[{"name":"read"},{"name":"write"}]}}"#;
-    let policy = ScopePolicy::builder()
+    let policy = McpPolicy::builder()
         .tool("read", "r")
         .unwrap()
         .tool("write", "w")
@@ -680,7 +680,7 @@ async fn handlers_see_no_principal() {
             get(async |who: Option<Principal>| who.is_some().to_string()),
         )
         .route("/must", get(async |_: Principal| "somebody"))
-        .route("/granted", get(async |_: Granted<Write>| "granted"))
+        .route("/granted", get(async |_: ScopedPrincipal<Write>| "granted"))
         .layer(auth(&["expired"]));
     for (path, status) in [("/may", 200), ("/must", 401), ("/granted", 401)] {
         let asked = request_to(path, &[("authorization", "Bearer late.w")]);

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
 use serde_json::json;
-use tower_mcp_auth::api_key::{ApiKey, KeyScheme};
+use tower_mcp_auth::api_key::{ApiKey, ApiKeyScheme};
 use tower_mcp_auth::auth::{AuthLayer, Authenticate};
 use tower_mcp_auth::jose::Secret;
 use tower_mcp_auth::oauth::{AuthorizationServer, Introspection};
@@ -80,7 +80,9 @@ pub fn keys(clock: &Clock) -> ApiKeyLayer {
 
 /// Keys in `Authorization: Bearer`, told by their prefix.
 pub fn bearer_keys(clock: &Clock) -> ApiKeyLayer {
-    let keys = keys(clock).authorization_scheme(KeyScheme::Bearer).unwrap();
+    let keys = keys(clock)
+        .authorization_scheme(ApiKeyScheme::Bearer)
+        .unwrap();
     keys.prefix("acme_").unwrap()
 }
 

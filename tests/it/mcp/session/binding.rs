@@ -501,7 +501,7 @@ async fn replicas_agree_and_other_servers_do_not() {
             false,
         ),
         (
-            &SessionBindingLayer::new(MacKey::random_per_process().unwrap()),
+            &SessionBindingLayer::new(MacKey::ephemeral().unwrap()),
             false,
         ),
     ] {
@@ -509,7 +509,7 @@ async fn replicas_agree_and_other_servers_do_not() {
         assert_eq!(seen.is_ok(), agrees, "{layer:?}");
     }
     // Nor do two processes that made up their keys.
-    let [one, two] = [(); 2].map(|()| MacKey::random_per_process().unwrap());
+    let [one, two] = [(); 2].map(|()| MacKey::ephemeral().unwrap());
     let bound = open(&SessionBindingLayer::new(one), &alice(), "one").await;
     let two = SessionBindingLayer::new(two);
     let seen = present(&two, &alice(), &Method::POST, &[(SESSION, &bound)]).await;

@@ -2,7 +2,7 @@
 
 use http::{Method, Request, Version};
 use tower::{Layer, Service, ServiceExt};
-use tower_mcp_auth::api_key::ApiKeys;
+use tower_mcp_auth::api_key::ApiKeyProvider;
 use tower_mcp_auth::auth::AuthLayer;
 use tower_mcp_auth::config::Config;
 use tower_mcp_auth::mcp::{McpStack, OriginLayer, SessionBindingLayer};
@@ -17,7 +17,7 @@ fn origin() -> OriginLayer {
     OriginLayer::new(RESOURCE).unwrap()
 }
 
-fn auth() -> AuthLayer<ApiKeys> {
+fn auth() -> AuthLayer<ApiKeyProvider> {
     let layer = ApiKeyLayer::new([API_KEY]).unwrap();
     layer.public_path("/health").unwrap().into()
 }

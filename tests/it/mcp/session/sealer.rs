@@ -36,7 +36,7 @@ fn opened(
 
 #[test]
 fn what_is_sealed_comes_back() {
-    let request = RequestDigest::any_request();
+    let request = RequestDigest::unbound();
     for length in [0, 1, 2, 3, 100, 32 << 10] {
         let value: Vec<u8> = (0..=255).cycle().take(length).collect();
         let sealed = sealer().seal(&alice(), &request, &value).unwrap();
@@ -59,7 +59,7 @@ fn it_is_the_principals_alone() {
             .build(),
         Principal::builder("anonymous").build(),
     ];
-    let request = RequestDigest::any_request();
+    let request = RequestDigest::unbound();
     for (i, owner) in people.iter().enumerate() {
         let sealed = sealer().seal(owner, &request, b"state").unwrap();
         for (j, other) in people.iter().enumerate() {
@@ -92,7 +92,7 @@ fn it_goes_with_one_request() {
         RequestDigest::new("tools/call", "destroy", arguments.as_object()),
         RequestDigest::new("prompts/get", "deploy", arguments.as_object()),
         RequestDigest::new("tools/calld", "eploy", arguments.as_object()),
-        RequestDigest::any_request(),
+        RequestDigest::unbound(),
     ];
     for (i, request) in different.iter().enumerate() {
         let sealed = sealer().seal(&alice(), request, b"state").unwrap();
@@ -110,7 +110,7 @@ fn it_goes_with_one_request() {
 fn it_ends_with_its_lifetime() {
     let clock = Clock::manual(Duration::from_secs(NOW));
     let second = Duration::from_secs(1);
-    let request = RequestDigest::any_request();
+    let request = RequestDigest::unbound();
     for (lifetime, seconds) in [(None, 300), (Some(second * 5), 5)] {
         let mut sealer = sealer().clock(clock.clone());
         if let Some(lifetime) = lifetime {
@@ -135,7 +135,7 @@ fn it_ends_with_its_lifetime() {
 
 #[test]
 fn anything_else_is_refused() {
-    let request = RequestDigest::any_request();
+    let request = RequestDigest::unbound();
     let sealed = sealer().seal(&alice(), &request, b"state").unwrap();
     let mut hostile = vec![
         String::new(),
@@ -168,7 +168,7 @@ fn anything_else_is_refused() {
 
 #[test]
 fn sizes_are_bounded() {
-    let request = RequestDigest::any_request();
+    let request = RequestDigest::unbound();
     let large = vec![0; (32 << 10) + 1];
     let error = sealer().seal(&alice(), &request, &large).unwrap_err();
     assert_eq!(error.reason(), "too_large");
@@ -183,7 +183,7 @@ fn sizes_are_bounded() {
 
 #[test]
 fn keys_and_purposes_are_told_apart() {
-    let request = RequestDigest::any_request();
+    let request = RequestDigest::unbound();
     let sealed = sealer().seal(&alice(), &request, b"state").unwrap();
     let rotated = |first, second| {
         let sealer = PrincipalSealer::new(key(first)).clock(clock());
@@ -196,7 +196,7 @@ fn keys_and_purposes_are_told_apart() {
         (rotated(1, 2), false),
         (PrincipalSealer::new(key(1)).clock(clock()), false),
         (
-            PrincipalSealer::new(MacKey::random_per_process().unwrap()).clock(clock()),
+            PrincipalSealer::new(MacKey::ephemeral().unwrap()).clock(clock()),
             false,
         ),
         (sealer().purpose("other"), false),

@@ -5,9 +5,7 @@ use http_body_util::Full;
 use serde_json::json;
 use tower::{Layer, Service, ServiceExt};
 use tower_mcp_auth::jose::Secret;
-use tower_mcp_auth::mcp::{
-    McpScopesLayer, McpStack, OriginLayer, ScopePolicy, SessionBindingLayer,
-};
+use tower_mcp_auth::mcp::{McpPolicy, McpScopesLayer, McpStack, OriginLayer, SessionBindingLayer};
 use tower_mcp_auth::{AuthError, JwtLayer, OAuthLayer};
 
 use crate::mcp::session::support::{Body, Server, key};
@@ -24,8 +22,8 @@ fn auth() -> JwtLayer {
     builder.clock(clock()).build().unwrap()
 }
 
-fn policy() -> ScopePolicy {
-    let policy = ScopePolicy::builder().tool("delete", "mcp:write").unwrap();
+fn policy() -> McpPolicy {
+    let policy = McpPolicy::builder().tool("delete", "mcp:write").unwrap();
     policy.build().unwrap()
 }
 
@@ -178,9 +176,9 @@ async fn metadata_is_there_for_any_page() {
 async fn the_media_type_of_a_request_does_not_choose_the_form_of_its_refusal() {
     use http::Version;
     use tower_mcp_auth::auth::AuthLayer;
-    use tower_mcp_auth::jwt::Jwt;
+    use tower_mcp_auth::jwt::JwtProvider;
 
-    let auth = || AuthLayer::<Jwt>::from(auth());
+    let auth = || AuthLayer::<JwtProvider>::from(auth());
     let off = [
         ("default", McpStack::new(origin(), auth())),
         (

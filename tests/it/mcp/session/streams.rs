@@ -17,8 +17,8 @@ use tokio_test::task;
 use tokio_test::{assert_pending, assert_ready};
 use tower::{BoxError, Layer, Service, ServiceBuilder, ServiceExt};
 use tower_mcp_auth::api_key::ApiKey;
-use tower_mcp_auth::auth::{Accepted, AuthLayer, Authenticate, Authentication, ResponseBody};
-use tower_mcp_auth::mcp::{McpScopesLayer, ScopePolicy};
+use tower_mcp_auth::auth::{AuthLayer, Authenticate, Authenticated, Authentication, ResponseBody};
+use tower_mcp_auth::mcp::{McpPolicy, McpScopesLayer};
 use tower_mcp_auth::{
     ApiKeyLayer, Challenge, Clock, Credential, JwtLayer, Location, Principal, RequestHead,
 };
@@ -302,7 +302,7 @@ impl Authenticate for Until {
         if let Some(at) = self.expires_at {
             principal = principal.expires_at(Duration::from_secs(at));
         }
-        let mut accepted = Accepted::new(principal.build());
+        let mut accepted = Authenticated::new(principal.build());
         if let Some(at) = self.valid_until {
             accepted = accepted.valid_until(Duration::from_secs(at));
         }
@@ -324,7 +324,7 @@ impl Authenticate for Until {
 #[tokio::test(start_paused = true)]
 async fn providers_say_when_their_credential_ends() {
     // (expiry of the principal, end of validity, maximum life, seconds the stream lives)
-    for (expires_at, valid_until, max_life, lives) in [
+    for (expires_at, valid_until, max_ttl, lives) in [
         (None, None, None, None),
         (Some(NOW + 100), None, None, Some(100)),
         (Some(NOW + 100), Some(NOW + 130), None, Some(130)),
@@ -346,7 +346,7 @@ async fn providers_say_when_their_credential_ends() {
                 ..Until::new(&clocks)
             };
             let mut layer = AuthLayer::new(provider);
-            if let Some(life) = max_life {
+            if let Some(life) = max_ttl {
                 layer = layer.stream_max_life(Duration::from_secs(life)).unwrap();
             }
             // Erasing the type of a provider changes nothing.
@@ -615,7 +615,7 @@ async fn said_in_the_end(
     frames: &[&'static str],
 ) -> String {
     let clocks = Clocks::new();
-    let policy = ScopePolicy::builder().build().unwrap();
+    let policy = McpPolicy::builder().build().unwrap();
     let mut service = Streaming::default();
     for (name, value) in headers {
         service

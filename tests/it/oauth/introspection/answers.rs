@@ -419,7 +419,7 @@ async fn an_audience_of_the_endpoint_replaces_that_of_jwts() {
     say_always(&web, &active(json!({"aud": ["mcp-client"]})));
     guarded.bearer(OPAQUE).await.assert(200, "accepted");
     // Also meant for the resource, and not for the audience that was configured.
-    guarded.layer.forget_all();
+    guarded.layer.invalidate_all();
     say_always(&web, &active(json!({"aud": RESOURCE})));
     guarded
         .bearer(OPAQUE)
@@ -466,7 +466,7 @@ async fn without_audience_is_an_explicit_setting() {
         (json!({}), 401, "malformed_token"),
         (json!(7), 401, "malformed_token"),
     ] {
-        guarded.layer.forget_all();
+        guarded.layer.invalidate_all();
         say_always(&web, &active(json!({"aud": aud})));
         guarded.bearer(OPAQUE).await.assert(status, reason);
     }

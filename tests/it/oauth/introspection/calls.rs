@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use tower_mcp_auth::Clock;
-use tower_mcp_auth::oauth::{IntrospectionAnswer, KeyLimits};
+use tower_mcp_auth::oauth::{IntrospectionResponse, JwksOptions};
 
 use super::*;
 
@@ -50,7 +50,7 @@ async fn an_answer_is_never_used_past_the_expiry_of_its_token() {
 #[tokio::test]
 async fn without_an_expiry_the_life_of_the_answer_is_the_bound() {
     let web = web([(OPAQUE, active(json!({"exp": null})))]);
-    let short = introspection().positive_life(Duration::from_secs(5));
+    let short = introspection().positive_ttl(Duration::from_secs(5));
     let guarded = guarded(&web, short);
     for second in 0..20 {
         guarded.bearer(OPAQUE).await.assert(200, "accepted");
@@ -62,7 +62,7 @@ async fn without_an_expiry_the_life_of_the_answer_is_the_bound() {
 #[tokio::test]
 async fn with_a_life_of_zero_a_revoked_token_is_refused_at_once() {
     let web = web([(OPAQUE, active(json!({})))]);
-    let guarded = guarded(&web, introspection().positive_life(Duration::ZERO));
+    let guarded = guarded(&web, introspection().positive_ttl(Duration::ZERO));
     for count in 1..4 {
         guarded.bearer(OPAQUE).await.assert(200, "accepted");
         assert_eq!(web.count(ENDPOINT), count);
@@ -110,7 +110,7 @@ async fn what_time_mends_is_not_kept() {
 #[tokio::test]
 async fn negative_life_zero_keeps_no_refusal() {
     let web = web([]);
-    let guarded = guarded(&web, introspection().negative_life(Duration::ZERO));
+    let guarded = guarded(&web, introspection().negative_ttl(Duration::ZERO));
     guarded.bearer(OPAQUE).await.assert(401, "inactive_token");
     say(&web, [(OPAQUE, active(json!({})))]);
     guarded.bearer(OPAQUE).await.assert(200, "accepted");
@@ -135,7 +135,7 @@ async fn tokens_equal_in_all_but_the_last_character_are_two() {
 }
 
 #[tokio::test]
-async fn revoke_and_forget_all_drop_answers_at_once() {
+async fn invalidate_token_and_forget_all_drop_answers_at_once() {
     let web = web([
         (OPAQUE, active(json!({}))),
         ("another-opaque-token", active(json!({}))),
@@ -145,13 +145,13 @@ async fn revoke_and_forget_all_drop_answers_at_once() {
         guarded.bearer(token).await.assert(200, "accepted");
     }
     say(&web, []);
-    guarded.layer.revoke(OPAQUE);
+    guarded.layer.invalidate_token(OPAQUE);
     guarded.bearer(OPAQUE).await.assert(401, "inactive_token");
     guarded
         .bearer("another-opaque-token")
         .await
         .assert(200, "accepted");
-    guarded.layer.forget_all();
+    guarded.layer.invalidate_all();
     guarded
         .bearer("another-opaque-token")
         .await
@@ -162,7 +162,7 @@ async fn revoke_and_forget_all_drop_answers_at_once() {
         .bearer("another-opaque-token")
         .await
         .assert(401, "inactive_token");
-    guarded.layer.revoke("another-opaque-token");
+    guarded.layer.invalidate_token("another-opaque-token");
     guarded
         .bearer("another-opaque-token")
         .await
@@ -176,7 +176,7 @@ async fn thousands_of_tokens_are_each_known_and_each_forgotten() {
     const TOKENS: usize = 3_000;
     let web = web([]);
     knows_all(&web);
-    let any_rate = introspection().new_tokens_per_second(u32::MAX);
+    let any_rate = introspection().unknown_token_rate_limit(u32::MAX);
     let guarded = guarded(&web, any_rate.unwrap());
     let tokens: Vec<String> = (0..TOKENS).map(token).collect();
     for turn in ["new", "known", "known again"] {
@@ -186,7 +186,7 @@ async fn thousands_of_tokens_are_each_known_and_each_forgotten() {
         assert_eq!(web.count(ENDPOINT), TOKENS, "{turn}");
     }
     for token in tokens.iter().step_by(3) {
-        guarded.layer.revoke(token);
+        guarded.layer.invalidate_token(token);
     }
     let (revoked, others): (Vec<_>, Vec<_>) =
         (tokens.iter().enumerate()).partition(|(number, _)| number % 3 == 0);
@@ -197,7 +197,7 @@ async fn thousands_of_tokens_are_each_known_and_each_forgotten() {
         }
         assert_eq!(web.count(ENDPOINT) - before, calls);
     }
-    guarded.layer.forget_all();
+    guarded.layer.invalidate_all();
     let before = web.count(ENDPOINT);
     for token in &tokens {
         guarded.bearer(token).await.assert(200, "accepted");
@@ -218,9 +218,9 @@ async fn a_request_after_a_revocation_does_not_share_the_answer_of_one_before_it
         settle().await;
         assert_eq!(web.count(ENDPOINT), 1);
         if all {
-            guarded.layer.forget_all();
+            guarded.layer.invalidate_all();
         } else {
-            guarded.layer.revoke(OPAQUE);
+            guarded.layer.invalidate_token(OPAQUE);
         }
         let later = tokio::spawn({
             let guarded = guarded.clone();
@@ -232,7 +232,7 @@ async fn a_request_after_a_revocation_does_not_share_the_answer_of_one_before_it
         asking.await.unwrap().assert(200, "accepted");
         later.await.unwrap().assert(200, "accepted");
         say(&web, []);
-        guarded.layer.revoke(OPAQUE);
+        guarded.layer.invalidate_token(OPAQUE);
         guarded.bearer(OPAQUE).await.assert(401, "inactive_token");
     }
 }
@@ -310,9 +310,10 @@ async fn calls_under_way_and_queued_are_bounded() {
     let web = Web::with_issuer(&[]);
     knows_all(&web);
     let bounded = introspection()
-        .concurrent_calls(4)
+        .max_concurrent_requests(4)
         .unwrap()
-        .queue(3, Duration::from_secs(2));
+        .max_queued(3)
+        .queue_timeout(Duration::from_secs(2));
     let guarded = guarded(&web, bounded);
     web.hold(true);
     let ask = |number| {
@@ -348,7 +349,7 @@ async fn calls_under_way_and_queued_are_bounded() {
 #[tokio::test]
 async fn a_flood_of_garbage_is_bounded_in_calls_and_locks_out_no_token_that_was_good() {
     let web = web([(OPAQUE, active(json!({"exp": null})))]);
-    let bounded = introspection().new_tokens_per_second(50).unwrap();
+    let bounded = introspection().unknown_token_rate_limit(50).unwrap();
     let guarded = guarded(&web, bounded);
     guarded.bearer(OPAQUE).await.assert(200, "accepted");
     for second in 0..40 {
@@ -372,8 +373,13 @@ async fn a_flood_of_garbage_is_bounded_in_calls_and_locks_out_no_token_that_was_
 #[tokio::test(start_paused = true)]
 async fn good_tokens_have_their_turn_while_strangers_fill_the_queue() {
     let web = web([(OPAQUE, active(json!({"exp": null})))]);
-    let bounded = introspection().concurrent_calls(8).unwrap();
-    let guarded = guarded(&web, bounded.queue(100, Duration::from_secs(60)));
+    let bounded = introspection().max_concurrent_requests(8).unwrap();
+    let guarded = guarded(
+        &web,
+        bounded
+            .max_queued(100)
+            .queue_timeout(Duration::from_secs(60)),
+    );
     guarded.bearer(OPAQUE).await.assert(200, "accepted");
     guarded.advance(31);
     web.hold(true);
@@ -401,7 +407,7 @@ async fn good_tokens_have_their_turn_while_strangers_fill_the_queue() {
 #[tokio::test]
 async fn waiting_requests_are_bounded() {
     let web = web([(OPAQUE, active(json!({})))]);
-    let guarded = guarded(&web, introspection().waiting(2));
+    let guarded = guarded(&web, introspection().max_waiting_requests(2));
     web.hold(true);
     let requests: Vec<_> = (0..2)
         .map(|_| {
@@ -439,7 +445,7 @@ async fn waiting_requests_are_bounded_for_all_servers_together() {
             .unwrap()
             .token_prefix(format!("{name}_"))
             .unwrap()
-            .waiting(2);
+            .max_waiting_requests(2);
         let server = AuthorizationServer::new(issuer).unwrap();
         builder = builder
             .authorization_server(server.introspection(introspection).unwrap())
@@ -447,7 +453,7 @@ async fn waiting_requests_are_bounded_for_all_servers_together() {
     }
     let mut guarded = Guarded::new(&web);
     guarded.layer = builder
-        .key_limits(KeyLimits::new().total_waiting(3))
+        .jwks_options(JwksOptions::new().total_waiting(3))
         .clock(clock.clone())
         .fetch(web.clone())
         .build()
@@ -494,8 +500,8 @@ async fn waiting_requests_are_bounded_for_all_servers_together() {
 async fn good_answers_survive_a_flood_of_refused_ones() {
     let web = web([(OPAQUE, active(json!({"exp": null})))]);
     let introspection = introspection()
-        .max_answers(100)
-        .new_tokens_per_second(1_000_000)
+        .cache_capacity(100)
+        .unknown_token_rate_limit(1_000_000)
         .unwrap();
     let guarded = guarded(&web, introspection);
     guarded.bearer(OPAQUE).await.assert(200, "accepted");
@@ -534,7 +540,7 @@ fn futures_block_on<F: Future>(future: F) -> F::Output {
 fn answers_of_code_of_your_own_print_no_claims() {
     let claims = json!({"sub": "alice"}).as_object().unwrap().clone();
     assert_eq!(
-        format!("{:?}", IntrospectionAnswer::active(claims)),
-        "IntrospectionAnswer { active: true, .. }"
+        format!("{:?}", IntrospectionResponse::active(claims)),
+        "IntrospectionResponse { active: true, .. }"
     );
 }

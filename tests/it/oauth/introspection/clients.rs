@@ -5,8 +5,8 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 use tower_mcp_auth::jose::{Algorithm, PublicKey, SigningKey};
 use tower_mcp_auth::oauth::{
-    AuthorizationServer, Fetch, Introspect, Introspecting, Introspection, IntrospectionAnswer,
-    IntrospectionError,
+    AuthorizationServer, Fetch, Introspect, IntrospectFuture, Introspection, IntrospectionError,
+    IntrospectionResponse,
 };
 
 use std::sync::Arc;
@@ -208,7 +208,7 @@ async fn discovery_runs_once_and_again_when_the_endpoint_fails_or_an_hour_has_pa
     let introspection = Introspection::discovered()
         .client_secret_basic("mcp-server", "s3cret")
         .unwrap()
-        .positive_life(std::time::Duration::ZERO);
+        .positive_ttl(std::time::Duration::ZERO);
     let guarded = guarded(&web, introspection);
     for _ in 0..3 {
         guarded.bearer(OPAQUE).await.assert(200, "accepted");
@@ -241,7 +241,7 @@ async fn while_metadata_are_gone_every_call_goes_to_the_last_place_known() {
     let introspection = Introspection::discovered()
         .client_secret_basic("mcp-server", "s3cret")
         .unwrap()
-        .positive_life(std::time::Duration::ZERO);
+        .positive_ttl(std::time::Duration::ZERO);
     let guarded = guarded(&web, introspection);
     guarded.bearer(OPAQUE).await.assert(200, "accepted");
     web.set(&metadata, Page::Status(500));
@@ -281,7 +281,7 @@ async fn an_endpoint_that_fails_is_looked_up_again_twice_a_minute_at_most() {
 struct TokenInfo;
 
 impl Introspect for TokenInfo {
-    fn introspect(&self, token: &str, fetch: Arc<dyn Fetch>) -> Introspecting {
+    fn introspect(&self, token: &str, fetch: Arc<dyn Fetch>) -> IntrospectFuture {
         let request = http::Request::get("https://auth.example.com/tokeninfo")
             .header("authorization", format!("Bearer {token}"))
             .body(bytes::Bytes::new())
@@ -289,11 +289,11 @@ impl Introspect for TokenInfo {
         Box::pin(async move {
             let response = fetch.fetch(request, 1024).await?;
             if response.status() != 200 {
-                return Ok(IntrospectionAnswer::inactive());
+                return Ok(IntrospectionResponse::inactive());
             }
             let claims = serde_json::from_slice(response.body())
                 .map_err(|_| IntrospectionError::failed("not JSON"))?;
-            Ok(IntrospectionAnswer::active(claims))
+            Ok(IntrospectionResponse::active(claims))
         })
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tower_mcp_auth::ConfigError;
 use tower_mcp_auth::jose::{Algorithm, SigningKey};
-use tower_mcp_auth::oauth::{Fetch, Introspect, Introspecting};
+use tower_mcp_auth::oauth::{Fetch, Introspect, IntrospectFuture};
 
 use super::*;
 
@@ -38,7 +38,7 @@ fn trusts(introspection: Introspection) -> Result<AuthorizationServer, ConfigErr
 struct Never;
 
 impl Introspect for Never {
-    fn introspect(&self, _: &str, _: Arc<dyn Fetch>) -> Introspecting {
+    fn introspect(&self, _: &str, _: Arc<dyn Fetch>) -> IntrospectFuture {
         unreachable!("nothing is asked while configuring")
     }
 }
@@ -151,10 +151,13 @@ fn no_credentials_are_for_loopback() {
 fn values_that_make_no_sense() {
     refused(introspection().audience(""), "audience");
     refused(introspection().token_prefix(""), "token_prefix");
-    refused(introspection().concurrent_calls(0), "concurrent_calls");
     refused(
-        introspection().new_tokens_per_second(0),
-        "new_tokens_per_second",
+        introspection().max_concurrent_requests(0),
+        "max_concurrent_requests",
+    );
+    refused(
+        introspection().unknown_token_rate_limit(0),
+        "unknown_token_rate_limit",
     );
     refused(
         introspection().introspect_jwts_with_scope(""),
@@ -170,8 +173,8 @@ fn values_that_make_no_sense() {
     );
     let never = introspection().timeout(Duration::ZERO);
     refused(trusts(never), "timeout");
-    let nothing = introspection().max_answer_bytes(0);
-    refused(trusts(nothing), "max_answer_bytes");
+    let nothing = introspection().max_response_bytes(0);
+    refused(trusts(nothing), "max_response_bytes");
     #[allow(clippy::reversed_empty_ranges)]
     let empty = introspection().token_lengths(20..=10);
     refused(trusts(empty), "token_lengths");
@@ -183,8 +186,8 @@ fn values_that_make_no_sense() {
     let jwts_only = prefixed.introspect_jwts().unwrap().no_opaque_tokens();
     refused(trusts(jwts_only), "token_prefix");
     refused(
-        trusts(Introspection::custom(Never).signed_answers()),
-        "signed_answers",
+        trusts(Introspection::custom(Never).require_signed_responses()),
+        "require_signed_responses",
     );
     let twice = trusts(introspection())
         .unwrap()
@@ -195,7 +198,7 @@ fn values_that_make_no_sense() {
 #[test]
 fn ways_to_treat_jwts_exclude_each_other() {
     let always = || introspection().introspect_jwts().unwrap();
-    refused(always().instead_of_keys(), "instead_of_keys");
+    refused(always().introspect_jwts_only(), "introspect_only");
     refused(
         always().introspect_jwts_with_scope("admin"),
         "introspect_jwts_with_scope",
@@ -227,13 +230,14 @@ fn configuring_calls_nobody_and_needs_no_runtime() {
     let introspection = Introspection::discovered()
         .private_key_jwt("mcp-server", key)
         .unwrap()
-        .signed_answers()
-        .positive_life(Duration::ZERO)
-        .negative_life(Duration::ZERO)
-        .max_answers(0)
-        .max_answer_bytes(1)
-        .queue(0, Duration::ZERO)
-        .waiting(1)
+        .require_signed_responses()
+        .positive_ttl(Duration::ZERO)
+        .negative_ttl(Duration::ZERO)
+        .cache_capacity(0)
+        .max_response_bytes(1)
+        .max_queued(0)
+        .queue_timeout(Duration::ZERO)
+        .max_waiting_requests(1)
         .timeout(Duration::from_secs(1));
     let _ = guarded(&web, introspection);
     assert!(web.log().is_empty());

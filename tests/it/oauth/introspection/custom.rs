@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 use tower_mcp_auth::oauth::{
-    Fetch, Introspect, Introspecting, IntrospectionAnswer, IntrospectionError,
+    Fetch, Introspect, IntrospectFuture, IntrospectionError, IntrospectionResponse,
 };
 
 use super::*;
@@ -14,9 +14,9 @@ use super::*;
 struct HandsOn(Result<Map<String, Value>, IntrospectionError>);
 
 impl Introspect for HandsOn {
-    fn introspect(&self, _: &str, _: Arc<dyn Fetch>) -> Introspecting {
+    fn introspect(&self, _: &str, _: Arc<dyn Fetch>) -> IntrospectFuture {
         let said = self.0.clone();
-        Box::pin(async { said.map(IntrospectionAnswer::active) })
+        Box::pin(async { said.map(IntrospectionResponse::active) })
     }
 }
 
@@ -47,8 +47,8 @@ async fn claims_that_say_inactive_are_not_active() {
             guarded.bearer(OPAQUE).await.assert(401, "inactive_token");
         }
         let claims = whole.as_object().unwrap().clone();
-        let debug = format!("{:?}", IntrospectionAnswer::active(claims));
-        assert_eq!(debug, "IntrospectionAnswer { active: false, .. }");
+        let debug = format!("{:?}", IntrospectionResponse::active(claims));
+        assert_eq!(debug, "IntrospectionResponse { active: false, .. }");
     }
     // Servers that do not speak RFC 7662 have no such member.
     let mut without = active(json!({}));

@@ -149,7 +149,7 @@ async fn calls_pause_longer_with_each_failure_and_a_good_token_is_served_meanwhi
     let web = web([(OPAQUE, active(json!({})))]);
     let guarded = guarded(
         &web,
-        introspection().positive_life(Duration::from_secs(3000)),
+        introspection().positive_ttl(Duration::from_secs(3000)),
     );
     guarded.bearer(OPAQUE).await.assert(200, "accepted");
     web.set(ENDPOINT, Page::NoConnection);
@@ -296,7 +296,10 @@ async fn each_kind_of_trouble_is_told_of_by_itself() {
     ];
     for (told, page) in troubles {
         let web = web([]);
-        let limits = introspection().waiting(1).new_tokens_per_second(1).unwrap();
+        let limits = introspection()
+            .max_waiting_requests(1)
+            .unknown_token_rate_limit(1)
+            .unwrap();
         let guarded = guarded(&web, limits);
         trace::start();
         if let Some(page) = page {

@@ -89,14 +89,14 @@ async fn such_an_answer_is_remembered_for_ten_seconds() {
     }
     say_always(&web, &active(json!({})));
     guarded.bearer(&token(1)).await.assert(200, "accepted");
-    // Until then `revoke` forgets it.
+    // Until then `invalidate_token` forgets it.
     web.set(ENDPOINT, Page::Status(403));
     guarded
         .bearer(&token(2))
         .await
         .assert(503, "introspection_refused");
     say_always(&web, &active(json!({})));
-    guarded.layer.revoke(&token(2));
+    guarded.layer.invalidate_token(&token(2));
     guarded.bearer(&token(2)).await.assert(200, "accepted");
 }
 
@@ -398,7 +398,10 @@ async fn tokens_that_are_not_known_take_half_of_the_calls() {
     for (calls, half) in [(8, 4), (5, 2), (2, 1), (1, 1)] {
         let web = web([]);
         say_always(&web, &active(json!({})));
-        let guarded = guarded(&web, introspection().concurrent_calls(calls).unwrap());
+        let guarded = guarded(
+            &web,
+            introspection().max_concurrent_requests(calls).unwrap(),
+        );
         web.hold(true);
         let ask = |number| {
             let guarded = guarded.clone();
@@ -417,7 +420,7 @@ async fn tokens_that_are_not_known_take_half_of_the_calls() {
 #[tokio::test]
 async fn requests_with_other_tokens_do_not_take_the_places_of_known_ones() {
     let web = web([(OPAQUE, active(json!({})))]);
-    let guarded = guarded(&web, introspection().waiting(2));
+    let guarded = guarded(&web, introspection().max_waiting_requests(2));
     guarded.bearer(OPAQUE).await.assert(200, "accepted");
     guarded.advance(31);
     web.hold(true);

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::*;
 
-/// Whoever comes after `revoke` has returned learns nothing from before, whatever others do.
+/// Whoever comes after `invalidate_token` has returned learns nothing from before, whatever others do.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn revoke_is_seen_by_all_that_come_later() {
     use std::sync::Arc;
@@ -15,8 +15,8 @@ async fn revoke_is_seen_by_all_that_come_later() {
     let guarded = guarded(
         &web,
         introspection()
-            .negative_life(Duration::ZERO)
-            .new_tokens_per_second(u32::MAX)
+            .negative_ttl(Duration::ZERO)
+            .unknown_token_rate_limit(u32::MAX)
             .unwrap(),
     );
     /// Ends the others when this test ends, however it does.
@@ -48,13 +48,13 @@ async fn revoke_is_seen_by_all_that_come_later() {
         .collect();
     for round in 0..400 {
         say(&web, [(OPAQUE, active(json!({})))]);
-        guarded.layer.revoke(OPAQUE);
+        guarded.layer.invalidate_token(OPAQUE);
         guarded.bearer(OPAQUE).await.assert(200, "accepted");
         say(&web, []);
         if round % 2 == 0 {
-            guarded.layer.revoke(OPAQUE);
+            guarded.layer.invalidate_token(OPAQUE);
         } else {
-            guarded.layer.forget_all();
+            guarded.layer.invalidate_all();
         }
         for _ in 0..3 {
             guarded.bearer(OPAQUE).await.assert(401, "inactive_token");
@@ -73,22 +73,23 @@ async fn an_answer_that_was_under_way_when_its_token_was_revoked_is_not_kept() {
 
     use tokio::sync::Notify;
     use tower_mcp_auth::oauth::{
-        AuthorizationServer, Fetch, Introspect, Introspecting, Introspection, IntrospectionAnswer,
+        AuthorizationServer, Fetch, Introspect, IntrospectFuture, Introspection,
+        IntrospectionResponse,
     };
 
     /// Calls the token good once, and takes its time over that.
     #[derive(Clone, Debug, Default)]
     struct GoodOnce(Arc<(AtomicUsize, Notify)>);
     impl Introspect for GoodOnce {
-        fn introspect(&self, _: &str, _: Arc<dyn Fetch>) -> Introspecting {
+        fn introspect(&self, _: &str, _: Arc<dyn Fetch>) -> IntrospectFuture {
             let state = Arc::clone(&self.0);
             Box::pin(async move {
                 if state.0.fetch_add(1, Ordering::SeqCst) > 0 {
-                    return Ok(IntrospectionAnswer::inactive());
+                    return Ok(IntrospectionResponse::inactive());
                 }
                 state.1.notified().await;
                 let said = active(json!({})).as_object().unwrap().clone();
-                Ok(IntrospectionAnswer::active(said))
+                Ok(IntrospectionResponse::active(said))
             })
         }
     }
@@ -105,9 +106,9 @@ async fn an_answer_that_was_under_way_when_its_token_was_revoked_is_not_kept() {
         });
         settle().await;
         if all {
-            guarded.layer.forget_all();
+            guarded.layer.invalidate_all();
         } else {
-            guarded.layer.revoke(OPAQUE);
+            guarded.layer.invalidate_token(OPAQUE);
         }
         asked.0.1.notify_one();
         asking.await.unwrap().assert(200, "accepted");
@@ -126,7 +127,7 @@ async fn a_revoked_answer_that_a_stream_still_holds_is_not_found() {
     }
     assert_eq!(web.count(ENDPOINT), 1);
     say(&web, []);
-    guarded.layer.revoke(OPAQUE);
+    guarded.layer.invalidate_token(OPAQUE);
     guarded.bearer(OPAQUE).await.assert(401, "inactive_token");
     drop(held);
 }
@@ -135,7 +136,7 @@ async fn a_revoked_answer_that_a_stream_still_holds_is_not_found() {
 #[tokio::test]
 async fn no_answers_means_no_answers() {
     let web = web([(OPAQUE, active(json!({})))]);
-    let guarded = guarded(&web, introspection().max_answers(0));
+    let guarded = guarded(&web, introspection().cache_capacity(0));
     let mut kept = Vec::new();
     for _ in 0..20 {
         kept.push(guarded.bearer(OPAQUE).await.who);
@@ -148,7 +149,7 @@ async fn no_answers_means_no_answers() {
 #[tokio::test]
 async fn no_answers_means_no_refusals() {
     let web = web([]);
-    let guarded = guarded(&web, introspection().max_answers(0));
+    let guarded = guarded(&web, introspection().cache_capacity(0));
     for _ in 0..20 {
         guarded.bearer(OPAQUE).await.assert(401, "inactive_token");
     }

@@ -265,7 +265,7 @@ async fn a_good_jwt_is_introspected_as_well_where_that_is_set() {
     let introspection = introspection()
         .introspect_jwts()
         .unwrap()
-        .positive_life(Duration::ZERO);
+        .positive_ttl(Duration::ZERO);
     let guarded = guarded(&web, introspection);
     let who = guarded.bearer(&token).await.who.expect("accepted");
     assert_eq!(who.claims()["jti"], "1", "the claims are those of the JWT");
@@ -328,7 +328,7 @@ async fn a_server_without_keys_is_asked_about_its_own_jwts_and_no_others() {
     let good = key.token(json!({}));
     let known = HashMap::from([(good.clone(), active(json!({})))]);
     web.set(ENDPOINT, Page::Tokens(known));
-    let guarded = guarded(&web, introspection().instead_of_keys().unwrap());
+    let guarded = guarded(&web, introspection().introspect_jwts_only().unwrap());
     guarded.layer.warm_up().await.unwrap();
     assert!(guarded.layer.health().is_empty());
     guarded.bearer(&good).await.assert(200, "accepted");

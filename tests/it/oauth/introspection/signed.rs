@@ -35,7 +35,7 @@ fn page(body: Vec<u8>) -> Page {
 }
 
 fn asked(web: &Web) -> Guarded {
-    guarded(web, introspection().signed_answers())
+    guarded(web, introspection().require_signed_responses())
 }
 
 #[tokio::test]

@@ -424,7 +424,7 @@ async fn a_client_stands_in_for_an_audience_that_is_absent_and_for_no_other() {
         .unwrap()
         .client_ids(["app", RESOURCE])
         .unwrap()
-        .shared_audience("all")
+        .ignore_audience("all")
         .unwrap();
     let guarded = Guarded::with_server(&web, server);
     for (name, header, changes, reason) in [

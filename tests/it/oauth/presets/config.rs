@@ -151,12 +151,12 @@ fn client_ids_are_a_list_and_not_everybody() {
 
 #[test]
 fn an_audience_that_all_tokens_have_cannot_be_expected() {
-    refused(server().shared_audience(""), "shared_audience", "empty");
-    let shared = server().shared_audience("account").unwrap();
+    refused(server().ignore_audience(""), "ignore_audience", "empty");
+    let shared = server().ignore_audience("account").unwrap();
     refused(shared.audience("account"), "audience", "client_ids");
     let expected = server().audience("account").unwrap();
     refused(
-        expected.shared_audience("account"),
+        expected.ignore_audience("account"),
         "audience",
         "client_ids",
     );

@@ -290,7 +290,7 @@ async fn keycloak_lightweight_tokens_are_judged_by_what_the_realm_says_of_them()
     };
     for introspection in [
         introspect().introspect_jwts().unwrap(),
-        introspect().instead_of_keys().unwrap(),
+        introspect().introspect_jwts_only().unwrap(),
     ] {
         let server = realm().introspection(introspection).unwrap();
         let good = json!({});

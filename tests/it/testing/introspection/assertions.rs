@@ -103,7 +103,7 @@ async fn assertions_that_prove_nothing() {
     let parties = Parties::meet().await;
     let good = || parties.assertion();
     let mut assertions: Vec<String> = [
-        good().signed_by_a_stranger(),
+        good().with_wrong_key(),
         good().unsigned(),
         good().algorithm(Algorithm::HS256),
         good().claim("iss", "https://other.example"),

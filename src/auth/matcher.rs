@@ -10,18 +10,18 @@ use crate::error::ConfigError;
 use crate::{jose, token};
 
 /// Credentials of one form in one header, which a provider takes: what tells the providers
-/// behind one layer apart. See [`Authenticate::shapes`].
+/// behind one layer apart. See [`Authenticate::matchers`].
 ///
 /// ```
 /// use tower_mcp_auth::Location;
-/// use tower_mcp_auth::auth::Shape;
+/// use tower_mcp_auth::auth::CredentialMatcher;
 ///
 /// // `Authorization: Bearer badge-…`
-/// let badges = Shape::prefixed(Location::bearer(), "badge-");
+/// let badges = CredentialMatcher::prefixed(Location::bearer(), "badge-");
 /// # let _ = badges;
 /// ```
 #[derive(Clone, Debug)]
-pub struct Shape {
+pub struct CredentialMatcher {
     location: Location,
     form: Form,
     /// The keys its JWTs name, where those that name others are not this provider's.
@@ -45,14 +45,14 @@ enum Form {
     Opaque,
 }
 
-impl Shape {
+impl CredentialMatcher {
     /// All that stands there. Nobody else can take anything from the same place.
     pub fn any(location: Location) -> Self {
         Self::new(location, Form::Any)
     }
 
     /// What begins with `prefix`, which is no secret. It goes to this provider whatever
-    /// follows. Several prefixes are several shapes; everything begins with an empty one.
+    /// follows. Several prefixes are several matchers; everything begins with an empty one.
     pub fn prefixed(location: Location, prefix: impl Into<String>) -> Self {
         let prefix = prefix.into().into_boxed_str();
         if prefix.is_empty() {
@@ -130,18 +130,18 @@ impl Shape {
         }
     }
 
-    /// The shapes of a provider, with its name, and at least one for each of its locations.
+    /// The matchers of a provider, with its name, and at least one for each of its locations.
     pub(super) fn all_of(provider: &impl Authenticate) -> Vec<Self> {
-        let mut shapes = provider.shapes();
+        let mut matchers = provider.matchers();
         for location in provider.locations() {
-            if shapes.iter().all(|shape| shape.location != *location) {
-                shapes.push(Self::any(location.clone()));
+            if matchers.iter().all(|matcher| matcher.location != *location) {
+                matchers.push(Self::any(location.clone()));
             }
         }
-        for shape in &mut shapes {
-            shape.owner.get_or_insert_with(|| provider.name());
+        for matcher in &mut matchers {
+            matcher.owner.get_or_insert_with(|| provider.name());
         }
-        shapes
+        matchers
     }
 
     pub(super) fn is_at(&self, location: &Location) -> bool {
@@ -203,7 +203,7 @@ impl Shape {
         }
     }
 
-    /// Refuses two shapes that one credential can have.
+    /// Refuses two matchers that one credential can have.
     pub(super) fn check_disjoint(&self, other: &Self) -> Result<(), ConfigError> {
         if self.location.is_at_odds_with(&other.location) {
             return Err(self.conflict(

@@ -1,4 +1,4 @@
-//! `KeyLimits`: lifetimes and limits of key sets.
+//! `JwksOptions`: ttl_bounds and limits of key sets.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -13,28 +13,28 @@ pub(in crate::oauth) const LEAST_LIFETIME: Duration = Duration::from_secs(1);
 ///
 /// ```
 /// use std::time::Duration;
-/// use tower_mcp_auth::oauth::KeyLimits;
+/// use tower_mcp_auth::oauth::JwksOptions;
 ///
-/// let limits = KeyLimits::new()
-///     .stale(Duration::from_secs(600))
-///     .cooldown(Duration::from_secs(10));
+/// let limits = JwksOptions::new()
+///     .stale_if_error(Duration::from_secs(600))
+///     .min_refetch_interval(Duration::from_secs(10));
 /// # let _ = limits;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
-pub struct KeyLimits {
-    pub(in crate::oauth) deadline: Duration,
-    pub(in crate::oauth) cooldown: Duration,
+pub struct JwksOptions {
+    pub(in crate::oauth) fetch_timeout: Duration,
+    pub(in crate::oauth) min_refetch_interval: Duration,
     pub(in crate::oauth) unknown_key_fetches: u32,
     pub(in crate::oauth) total_unknown_key_fetches: u32,
     pub(in crate::oauth) rediscovery: Duration,
-    pub(in crate::oauth) stale: Duration,
+    pub(in crate::oauth) stale_if_error: Duration,
     pub(in crate::oauth) backoff: RangeInclusive<Duration>,
     /// While no keys are held, recovery should not take a minute.
     pub(in crate::oauth) backoff_most_cold: Duration,
-    pub(in crate::oauth) lifetime: Duration,
-    pub(in crate::oauth) lifetimes: RangeInclusive<Duration>,
-    pub(in crate::oauth) waiting: usize,
+    pub(in crate::oauth) default_ttl: Duration,
+    pub(in crate::oauth) ttl_bounds: RangeInclusive<Duration>,
+    pub(in crate::oauth) max_waiting_requests: usize,
     pub(in crate::oauth) total_waiting: usize,
     pub(in crate::oauth) max_document_bytes: usize,
     pub(in crate::oauth) max_set_bytes: usize,
@@ -42,28 +42,28 @@ pub struct KeyLimits {
     pub(in crate::oauth) total_keys: usize,
 }
 
-impl Default for KeyLimits {
+impl Default for JwksOptions {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl KeyLimits {
+impl JwksOptions {
     /// The defaults; each setter names its own.
     pub fn new() -> Self {
         let seconds = Duration::from_secs;
         Self {
-            deadline: seconds(5),
-            cooldown: seconds(30),
+            fetch_timeout: seconds(5),
+            min_refetch_interval: seconds(30),
             unknown_key_fetches: 3,
             total_unknown_key_fetches: 30,
             rediscovery: seconds(3600),
-            stale: seconds(3600),
+            stale_if_error: seconds(3600),
             backoff: seconds(1)..=seconds(60),
             backoff_most_cold: seconds(15),
-            lifetime: seconds(600),
-            lifetimes: seconds(60)..=seconds(3600),
-            waiting: 16_384,
+            default_ttl: seconds(600),
+            ttl_bounds: seconds(60)..=seconds(3600),
+            max_waiting_requests: 16_384,
             total_waiting: 32_768,
             max_document_bytes: 64 * 1024,
             max_set_bytes: 256 * 1024,
@@ -73,8 +73,8 @@ impl KeyLimits {
     }
 
     /// How long a fetch may take, every place of discovery and the key set together; 5 s.
-    pub fn deadline(mut self, deadline: Duration) -> Self {
-        self.deadline = deadline;
+    pub fn fetch_timeout(mut self, fetch_timeout: Duration) -> Self {
+        self.fetch_timeout = fetch_timeout;
         self
     }
 
@@ -82,13 +82,13 @@ impl KeyLimits {
     /// that a fetch did not bring is not asked for again; 30 s.
     ///
     /// See [`unknown_key_fetches`](Self::unknown_key_fetches).
-    pub fn cooldown(mut self, cooldown: Duration) -> Self {
-        self.cooldown = cooldown;
+    pub fn min_refetch_interval(mut self, min_refetch_interval: Duration) -> Self {
+        self.min_refetch_interval = min_refetch_interval;
         self
     }
 
     /// How many fetches there may be at once for unknown key ids of one server; 3, and one more
-    /// per [`cooldown`](Self::cooldown), counted from the last fetch.
+    /// per [`min_refetch_interval`](Self::min_refetch_interval), counted from the last fetch.
     ///
     /// Anybody can send such an id. While there is no fetch left, a token that was issued (by its
     /// unproven `iat`) after the last successful fetch began is answered with 503 and
@@ -99,7 +99,7 @@ impl KeyLimits {
     }
 
     /// The same for all servers of a layer together, tenants above all; 30, and as many more
-    /// per [`cooldown`](Self::cooldown).
+    /// per [`min_refetch_interval`](Self::min_refetch_interval).
     pub fn total_unknown_key_fetches(mut self, fetches: u32) -> Self {
         self.total_unknown_key_fetches = fetches;
         self
@@ -115,9 +115,9 @@ impl KeyLimits {
         self
     }
 
-    /// How long keys serve past their lifetime while they cannot be refreshed; 1 h.
-    pub fn stale(mut self, stale: Duration) -> Self {
-        self.stale = stale;
+    /// How long keys serve past their default_ttl while they cannot be refreshed; 1 h.
+    pub fn stale_if_error(mut self, stale_if_error: Duration) -> Self {
+        self.stale_if_error = stale_if_error;
         self
     }
 
@@ -133,21 +133,21 @@ impl KeyLimits {
     ///
     /// Keys in use are refreshed in the background when a fifth of it is left (10 s at least,
     /// and half of it at most), and no more often than once a second.
-    pub fn lifetime(mut self, lifetime: Duration) -> Self {
-        self.lifetime = lifetime;
+    pub fn default_ttl(mut self, default_ttl: Duration) -> Self {
+        self.default_ttl = default_ttl;
         self
     }
 
     /// What a server may say of that, in `Cache-Control` or `Expires`; 1 min to 1 h. Less than
     /// 1 s counts as 1 s.
-    pub fn lifetimes(mut self, lifetimes: RangeInclusive<Duration>) -> Self {
-        self.lifetimes = lifetimes;
+    pub fn ttl_bounds(mut self, ttl_bounds: RangeInclusive<Duration>) -> Self {
+        self.ttl_bounds = ttl_bounds;
         self
     }
 
     /// How many requests may wait for the keys of one server; 16,384. More get 503.
-    pub fn waiting(mut self, requests: usize) -> Self {
-        self.waiting = requests;
+    pub fn max_waiting_requests(mut self, requests: usize) -> Self {
+        self.max_waiting_requests = requests;
         self
     }
 
@@ -187,22 +187,22 @@ impl KeyLimits {
 
     /// Refuses numbers with which no token could ever pass, and ranges that are none.
     pub(in crate::oauth) fn check(&self) -> Result<(), ConfigError> {
-        let ranges = [("backoff", &self.backoff), ("lifetimes", &self.lifetimes)];
+        let ranges = [("backoff", &self.backoff), ("ttl_bounds", &self.ttl_bounds)];
         if let Some((setting, _)) = ranges.iter().find(|(_, range)| range.is_empty()) {
             return Err(ConfigError::new(
                 setting,
-                "the least is more than the most; exchange them",
+                "invalid range: minimum exceeds maximum",
             ));
         }
         let zeros = [
             (
-                "deadline",
-                self.deadline.is_zero(),
+                "fetch_timeout",
+                self.fetch_timeout.is_zero(),
                 "no fetch would ever succeed",
             ),
             (
-                "lifetime",
-                self.lifetime.is_zero(),
+                "default_ttl",
+                self.default_ttl.is_zero(),
                 "keys would arrive too old to serve",
             ),
             (
@@ -228,9 +228,9 @@ impl KeyLimits {
                 "tokens of a new key would wait for the next refresh",
             ),
         ];
-        if !self.lifetime.is_zero() && self.lifetime < LEAST_LIFETIME {
+        if !self.default_ttl.is_zero() && self.default_ttl < LEAST_LIFETIME {
             return Err(ConfigError::new(
-                "lifetime",
+                "default_ttl",
                 "keys would be fetched for nearly every request; give 1 s at least",
             ));
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{AuthLayer, Authenticate};
 use crate::error::ConfigError;
-use crate::refusal::Observe;
+use crate::refusal::ReportOnly;
 use crate::telemetry;
 
 impl<P: Authenticate + Clone> AuthLayer<P> {
@@ -13,28 +13,28 @@ impl<P: Authenticate + Clone> AuthLayer<P> {
     ///
     /// A request that would be refused goes on, without a principal, and without its
     /// credentials, even with [`forward_credential`](Self::forward_credential). The response
-    /// has the error in [`Observed`](crate::Observed); there is one event for each, and a
+    /// has the error in [`Reported`](crate::Reported); there is one event for each, and a
     /// warning at start.
     ///
-    /// Layers further in observe as well: a principal that lacks scopes keeps its name and goes
+    /// Layers further in report as well: a principal that lacks scopes keeps its name and goes
     /// on; lists are not filtered; a session id goes to the server as it was before it was bound. So do
-    /// [`Granted`](crate::scopes::Granted) and [`Principal::require`](crate::Principal::require)
+    /// [`ScopedPrincipal`](crate::scopes::ScopedPrincipal) and [`Principal::require`](crate::Principal::require)
     /// for a principal. Our own trouble (503) is let pass like any refusal.
     ///
     /// Refused as ever are a credential in the query string, which cannot be taken out; a body
     /// that cannot be read or is too large; foreign hosts and origins; and a handler that
     /// takes a [`Principal`](crate::Principal) where there is none answers the error.
-    pub fn dangerously_observe_only(mut self) -> Self {
+    pub fn dangerously_report_only(mut self) -> Self {
         telemetry::weakened(
-            "dangerously_observe_only",
+            "dangerously_report_only",
             "requests that are to be refused are let pass",
         );
         let state = Arc::make_mut(&mut self.state);
-        Arc::make_mut(&mut state.settings.context).observe = Some(Observe::All);
+        Arc::make_mut(&mut state.settings.context).report_only = Some(ReportOnly::All);
         self
     }
 
-    /// [`dangerously_observe_only`](Self::dangerously_observe_only) for these
+    /// [`dangerously_report_only`](Self::dangerously_report_only) for these
     /// [reasons](crate::AuthError::reason); what is refused for another one is refused, and so is
     /// a token against which both stand. Layers further in go by the same list.
     ///
@@ -57,33 +57,33 @@ impl<P: Authenticate + Clone> AuthLayer<P> {
     /// use tower_mcp_auth::OAuthLayer;
     ///
     /// let layer = OAuthLayer::new("https://mcp.example.com/mcp", "https://auth.example.com")?
-    ///     .dangerously_observe_only_for(["audience_mismatch"])?;
+    ///     .dangerously_report_only_for(["audience_mismatch"])?;
     /// # let _ = layer;
     /// # Ok::<(), tower_mcp_auth::ConfigError>(())
     /// ```
     ///
     /// # Errors
     /// The list is empty, holds what is no reason or one that is always refused, or
-    /// [`dangerously_observe_only`](Self::dangerously_observe_only) was set, which is more.
-    pub fn dangerously_observe_only_for<I>(mut self, reasons: I) -> Result<Self, ConfigError>
+    /// [`dangerously_report_only`](Self::dangerously_report_only) was set, which is more.
+    pub fn dangerously_report_only_for<I>(mut self, reasons: I) -> Result<Self, ConfigError>
     where
         I: IntoIterator,
         I::Item: AsRef<str>,
     {
         let state = Arc::make_mut(&mut self.state);
-        let observe = Observe::only(reasons, &state.provider.reasons())?;
+        let report_only = ReportOnly::only(reasons, &state.provider.reasons())?;
         let context = Arc::make_mut(&mut state.settings.context);
-        if context.observe == Some(Observe::All) {
+        if context.report_only == Some(ReportOnly::All) {
             return Err(ConfigError::new(
-                Observe::ONLY,
-                "`dangerously_observe_only` says already that nothing is refused; keep one",
+                ReportOnly::ONLY,
+                "`dangerously_report_only` says already that nothing is refused; keep one",
             ));
         }
-        if let Observe::Only(reasons) = &observe {
+        if let ReportOnly::Only(reasons) = &report_only {
             let detail = format!("requests are let pass that are to be refused for {reasons:?}");
-            telemetry::weakened(Observe::ONLY, &detail);
+            telemetry::weakened(ReportOnly::ONLY, &detail);
         }
-        context.observe = Some(observe);
+        context.report_only = Some(report_only);
         Ok(self)
     }
 }

@@ -7,13 +7,13 @@ use http::{Method, Request, Response, Version};
 use http_body_util::{BodyExt, Full};
 use serde_json::json;
 use tower::{BoxError, ServiceBuilder, ServiceExt};
-use tower_mcp_auth::auth::{Accepted, AuthLayer, Authenticate, Authentication};
+use tower_mcp_auth::auth::{AuthLayer, Authenticate, Authenticated, Authentication};
 use tower_mcp_auth::mcp::{
-    MacKey, McpListsLayer, McpScopesLayer, OriginLayer, ScopePolicy, SessionBindingLayer,
+    MacKey, McpListsLayer, McpPolicy, McpScopesLayer, OriginLayer, SessionBindingLayer,
 };
-use tower_mcp_auth::scopes::{Granted, RequireScopesLayer, RequiredScopes, Scopes};
+use tower_mcp_auth::scopes::{RequireScopesLayer, RequiredScopes, ScopedPrincipal, Scopes};
 use tower_mcp_auth::{
-    ApiKeyLayer, AuthError, Challenge, Credential, Location, Observed, Principal, RequestHead,
+    ApiKeyLayer, AuthError, Challenge, Credential, Location, Principal, Reported, RequestHead,
 };
 
 use crate::auth::several::network::{ISSUER, Page, RESOURCE};
@@ -21,14 +21,14 @@ use crate::auth::several::support::*;
 use common::{Answer, Answering, ask, clock, guards, request, request_to, trace};
 
 fn reasons_of(extensions: &http::Extensions) -> Vec<&str> {
-    let told = extensions.get::<Observed>();
-    let errors = told.into_iter().flat_map(Observed::errors);
+    let told = extensions.get::<Reported>();
+    let errors = told.into_iter().flat_map(Reported::errors);
     errors.map(AuthError::reason).collect()
 }
 
 /// It passed, as nobody's, and this is told.
 #[track_caller]
-fn observed(answer: &Answer, reasons: &[&str]) {
+fn reported(answer: &Answer, reasons: &[&str]) {
     assert_eq!(answer.text(), "nobody");
     let parts = answer.admitted();
     assert!(Principal::from_extensions(&parts.extensions).is_none());
@@ -39,7 +39,7 @@ fn observed(answer: &Answer, reasons: &[&str]) {
 async fn what_would_be_refused_passes_as_nobodys_without_its_credentials() {
     let (web, clock) = (web(), clock());
     let layer = oauth(&web, &clock).or(keys(&clock)).unwrap();
-    let layer = layer.dangerously_observe_only();
+    let layer = layer.dangerously_report_only();
     let forwarding = layer.clone().forward_credential(true);
     let expired = format!("Bearer {}", SIGNER.token(json!({"exp": 1})));
     let forged = format!("Bearer {}x", SIGNER.token(json!({})));
@@ -75,7 +75,7 @@ async fn what_would_be_refused_passes_as_nobodys_without_its_credentials() {
     for (headers, reason) in cases {
         for layer in [&layer, &forwarding] {
             let answer = ask(layer, request(headers)).await;
-            observed(&answer, &[reason]);
+            reported(&answer, &[reason]);
             let seen = &answer.admitted().headers;
             assert!(seen.is_empty(), "{reason}: {seen:?}");
         }
@@ -92,8 +92,8 @@ async fn our_own_trouble_passes_as_well() {
     web.set(ENDPOINT, Page::Status(500));
     let answer = bearer(&oauth(&web, &clock).boxed(), OPAQUE).await;
     assert_eq!(answer.status, 503);
-    let layer = oauth(&web, &clock).dangerously_observe_only();
-    observed(
+    let layer = oauth(&web, &clock).dangerously_report_only();
+    reported(
         &bearer(&layer.boxed(), OPAQUE).await,
         &["introspection_failed"],
     );
@@ -102,15 +102,15 @@ async fn our_own_trouble_passes_as_well() {
 #[tokio::test]
 async fn a_credential_in_the_query_is_always_refused() {
     for guard in guards() {
-        let layer = guard.layer.dangerously_observe_only();
+        let layer = guard.layer.dangerously_report_only();
         let query = request_to::<&str>("/mcp?access_token=a", &[]);
         ask(&layer, query).await.malformed("token_in_query");
     }
     let error = ApiKeyLayer::new([KEY]).unwrap();
     let error = error
-        .dangerously_observe_only_for(["token_in_query"])
+        .dangerously_report_only_for(["token_in_query"])
         .unwrap_err();
-    assert_eq!(error.setting(), "dangerously_observe_only_for");
+    assert_eq!(error.setting(), "dangerously_report_only_for");
 }
 
 #[tokio::test]
@@ -119,12 +119,12 @@ async fn limited_to_reasons_everything_else_is_refused() {
     let other = "https://other.example.com";
     let audience = |layer: Layer| {
         layer
-            .dangerously_observe_only_for(["audience_mismatch"])
+            .dangerously_report_only_for(["audience_mismatch"])
             .unwrap()
     };
     let layer = audience(oauth(&web, &clock).boxed());
     let mismatch = SIGNER.token(json!({"aud": other}));
-    observed(&bearer(&layer, &mismatch).await, &["audience_mismatch"]);
+    reported(&bearer(&layer, &mismatch).await, &["audience_mismatch"]);
     for (token, reason) in [
         (SIGNER.token(json!({"exp": 1})), "expired"),
         // The signature is judged before the audience.
@@ -150,7 +150,7 @@ async fn limited_to_reasons_everything_else_is_refused() {
 }
 
 #[tokio::test]
-async fn a_forged_jwt_does_not_pass_for_an_observed_reason() {
+async fn a_forged_jwt_does_not_pass_for_a_reported_reason() {
     use tower_mcp_auth::jose::Secret;
     let build = |secret: &[u8]| {
         tower_mcp_auth::JwtLayer::builder(Secret::new(secret).unwrap())
@@ -159,7 +159,7 @@ async fn a_forged_jwt_does_not_pass_for_an_observed_reason() {
             .clock(clock())
             .build()
             .unwrap()
-            .dangerously_observe_only_for([
+            .dangerously_report_only_for([
                 "audience_mismatch",
                 "missing_audience",
                 "wrong_token_type",
@@ -169,7 +169,7 @@ async fn a_forged_jwt_does_not_pass_for_an_observed_reason() {
     };
     let token = jwt_of(JWT_ISSUER);
     let ours = build(common::SECRET);
-    observed(&bearer(&ours, &token).await, &["wrong_token_type"]);
+    reported(&bearer(&ours, &token).await, &["wrong_token_type"]);
     let another = build(b"tN4hX8kQ1wZs6CvM2jRy9PbGf7DaLu3EtN4hX8kQ1wZs6CvM2jRy9PbGf7DaLu3E");
     bearer(&another, &token).await.invalid("bad_signature");
 }
@@ -180,7 +180,7 @@ async fn a_jwt_nobody_vouches_for_does_not_pass_for_its_type() {
     let server = tower_mcp_auth::oauth::AuthorizationServer::new(ISSUER)
         .unwrap()
         .require_at_jwt()
-        .introspection(introspection().instead_of_keys().unwrap())
+        .introspection(introspection().introspect_jwts_only().unwrap())
         .unwrap();
     let layer = tower_mcp_auth::OAuthLayer::builder(RESOURCE)
         .unwrap()
@@ -190,7 +190,7 @@ async fn a_jwt_nobody_vouches_for_does_not_pass_for_its_type() {
         .fetch(web)
         .build()
         .unwrap()
-        .dangerously_observe_only_for(["wrong_token_type"])
+        .dangerously_report_only_for(["wrong_token_type"])
         .unwrap()
         .boxed();
     // Nobody issued it: the authorization server does not know it.
@@ -226,26 +226,26 @@ async fn unknown_reasons_are_refused_and_those_of_a_provider_are_known() {
         "badge_revoked",
         "body_too_large",
     ] {
-        let error = keys().dangerously_observe_only_for([bad]).unwrap_err();
-        assert_eq!(error.setting(), "dangerously_observe_only_for", "{bad}");
+        let error = keys().dangerously_report_only_for([bad]).unwrap_err();
+        assert_eq!(error.setting(), "dangerously_report_only_for", "{bad}");
         assert!(error.to_string().contains(&format!("{bad:?}")), "{error}");
     }
-    assert!(keys().dangerously_observe_only_for([""; 0]).is_err());
+    assert!(keys().dangerously_report_only_for([""; 0]).is_err());
     let both = keys()
-        .dangerously_observe_only()
-        .dangerously_observe_only_for(["expired"]);
+        .dangerously_report_only()
+        .dangerously_report_only_for(["expired"]);
     assert!(
         both.unwrap_err()
             .to_string()
-            .contains("`dangerously_observe_only`")
+            .contains("`dangerously_report_only`")
     );
 
     let badges = AuthLayer::new(Badges([Location::bearer()])).boxed();
     let badges = badges.or(keys()).unwrap().boxed();
     let badges = badges
-        .dangerously_observe_only_for(["badge_revoked"])
+        .dangerously_report_only_for(["badge_revoked"])
         .unwrap();
-    observed(&bearer(&badges, "a").await, &["badge_revoked"]);
+    reported(&bearer(&badges, "a").await, &["badge_revoked"]);
 }
 
 /// Every code written in the sources, but those that no layer could let pass.
@@ -295,7 +295,7 @@ fn every_reason_of_the_crate_can_be_named() {
                 }
                 found += 1;
                 let layer = ApiKeyLayer::new([KEY]).unwrap();
-                let named = layer.dangerously_observe_only_for([reason]);
+                let named = layer.dangerously_report_only_for([reason]);
                 assert!(
                     named.is_ok(),
                     "{reason} of {} is not listed",
@@ -311,15 +311,15 @@ fn every_reason_of_the_crate_can_be_named() {
 fn it_warns_at_start() {
     trace::start();
     let keys = ApiKeyLayer::new([KEY]).unwrap();
-    let _ = keys.clone().dangerously_observe_only();
+    let _ = keys.clone().dangerously_report_only();
     let _ = keys
-        .dangerously_observe_only_for(["expired_api_key"])
+        .dangerously_report_only_for(["expired_api_key"])
         .unwrap();
     let seen = trace::take();
     let settings: Vec<_> = seen.iter().map(|event| event.field("setting")).collect();
     assert_eq!(
         settings,
-        ["dangerously_observe_only", "dangerously_observe_only_for"]
+        ["dangerously_report_only", "dangerously_report_only_for"]
     );
     assert!(
         seen[1].field("detail").contains("expired_api_key"),
@@ -329,7 +329,7 @@ fn it_warns_at_start() {
 
 #[tokio::test]
 async fn each_is_traced_once_and_without_the_credential() {
-    let layer = ApiKeyLayer::new([KEY]).unwrap().dangerously_observe_only();
+    let layer = ApiKeyLayer::new([KEY]).unwrap().dangerously_report_only();
     trace::start();
     let key = "acme_bm9ib2R5LWtub3dzLXRoaXMtb25l";
     ask(&layer, request(&[("x-api-key", key)])).await;
@@ -349,9 +349,9 @@ async fn a_principal_of_a_layer_further_out_does_not_stay() {
     ));
     let both = ServiceBuilder::new()
         .layer(outer)
-        .layer(inner.dangerously_observe_only());
+        .layer(inner.dangerously_report_only());
     let asked = request(&[("x-badge", "a"), ("authorization", "Bearer a")]);
-    observed(&ask(&both, asked).await, &["expired"]);
+    reported(&ask(&both, asked).await, &["expired"]);
 }
 
 #[tokio::test]
@@ -367,10 +367,10 @@ async fn a_grpc_request_passes_too_and_is_refused_in_its_form_otherwise() {
     let layer = AuthLayer::new(Answering::refusing(
         AuthError::invalid("expired").with_detail("it ended a minute ago"),
     ));
-    let all = layer.clone().dangerously_observe_only();
-    observed(&ask(&all, call()).await, &["expired"]);
+    let all = layer.clone().dangerously_report_only();
+    reported(&ask(&all, call()).await, &["expired"]);
     let other = layer
-        .dangerously_observe_only_for(["not_yet_valid"])
+        .dangerously_report_only_for(["not_yet_valid"])
         .unwrap();
     let answer = ask(&other, call()).await;
     assert_eq!(answer.error().reason(), "expired");
@@ -387,16 +387,16 @@ fn auth() -> AuthLayer<Answering> {
         }
         let scopes = Scopes::from_names(credential.value().split('.')).unwrap();
         let alice = Principal::builder("test").subject("alice").scopes(scopes);
-        Authentication::Ready(Ok(Accepted::new(alice.build())))
+        Authentication::Ready(Ok(Authenticated::new(alice.build())))
     }))
 }
 
 fn limited() -> AuthLayer<Answering> {
-    auth().dangerously_observe_only_for(["expired"]).unwrap()
+    auth().dangerously_report_only_for(["expired"]).unwrap()
 }
 
-fn policy() -> ScopePolicy {
-    ScopePolicy::builder()
+fn policy() -> McpPolicy {
+    McpPolicy::builder()
         .tool("*", "write")
         .unwrap()
         .build()
@@ -422,10 +422,7 @@ async fn layers_for_scopes_observe_too() {
     let get = |token: &str| request(&[("authorization", format!("Bearer {token}"))]);
     let scopes = || RequireScopesLayer::new(["write"]).unwrap();
     let policy = || McpScopesLayer::new(policy());
-    for (auth, all) in [
-        (auth().dangerously_observe_only(), true),
-        (limited(), false),
-    ] {
+    for (auth, all) in [(auth().dangerously_report_only(), true), (limited(), false)] {
         let route = ServiceBuilder::new().layer(auth.clone()).layer(scopes());
         let operations = ServiceBuilder::new().layer(auth).layer(policy());
         for answer in [
@@ -434,7 +431,7 @@ async fn layers_for_scopes_observe_too() {
         ] {
             if all {
                 // What follows from the missing principal is not told again.
-                observed(&answer, &["expired"]);
+                reported(&answer, &["expired"]);
             } else {
                 answer.invalid("expired");
             }
@@ -475,17 +472,17 @@ async fn layers_for_scopes_observe_too() {
 #[tokio::test]
 async fn what_nobody_may_do_is_no_more_open_to_whom_only_a_credential_was_let_pass() {
     let policy = || {
-        ScopePolicy::builder()
+        McpPolicy::builder()
             .tool("u", "write")
             .unwrap()
             .build()
             .unwrap()
     };
     let based = || {
-        let builder = ScopePolicy::builder().base("write").unwrap();
+        let builder = McpPolicy::builder().baseline("write").unwrap();
         builder.tool("u", "write").unwrap().build().unwrap()
     };
-    let all = || auth().dangerously_observe_only();
+    let all = || auth().dangerously_report_only();
     for (auth, token, status) in [
         (limited(), "write", 403),
         (limited(), "bad", 403),
@@ -509,7 +506,7 @@ async fn what_nobody_may_do_is_no_more_open_to_whom_only_a_credential_was_let_pa
     assert_eq!(ask(&layers, text).await.error().reason(), "content_type");
     // A head that was let pass leaves the body to be judged.
     let auth = auth()
-        .dangerously_observe_only_for(["content_type"])
+        .dangerously_report_only_for(["content_type"])
         .unwrap();
     let layers = ServiceBuilder::new()
         .layer(auth)
@@ -528,7 +525,7 @@ async fn what_nobody_may_do_is_no_more_open_to_whom_only_a_credential_was_let_pa
 
 #[tokio::test]
 async fn errors_stand_from_the_outside_in() {
-    let auth = auth().dangerously_observe_only();
+    let auth = auth().dangerously_report_only();
     let layers = ServiceBuilder::new()
         .layer(auth)
         .layer(RequireScopesLayer::new(["read"]).unwrap())
@@ -545,7 +542,7 @@ async fn errors_stand_from_the_outside_in() {
 #[tokio::test]
 async fn a_body_is_passed_on_whole_and_one_that_is_too_large_is_refused() {
     let service = ServiceBuilder::new()
-        .layer(auth().dangerously_observe_only())
+        .layer(auth().dangerously_report_only())
         .layer(McpScopesLayer::new(policy()).max_body_bytes(200).unwrap())
         .service_fn(
             async |request: Request<tower_mcp_auth::mcp::RequestBody<Full<Bytes>>>| {
@@ -571,8 +568,8 @@ async fn lists_are_not_filtered() {
         (auth(), "write", true),
         (limited(), "read", false),
         (limited(), "bad", false),
-        (auth().dangerously_observe_only(), "read", true),
-        (auth().dangerously_observe_only(), "bad", true),
+        (auth().dangerously_report_only(), "read", true),
+        (auth().dangerously_report_only(), "bad", true),
     ] {
         let service = ServiceBuilder::new()
             .layer(auth)
@@ -597,7 +594,7 @@ async fn lists_are_filtered_for_nobody_who_is_still_refused() {
     ] {
         let auth = auth().optional();
         let service = ServiceBuilder::new()
-            .layer(auth.dangerously_observe_only_for(reasons).unwrap())
+            .layer(auth.dangerously_report_only_for(reasons).unwrap())
             .layer(McpListsLayer::new(policy()))
             .service_fn(async |_: Request<Full<Bytes>>| {
                 let response = Response::builder().header("content-type", "application/json");
@@ -646,7 +643,7 @@ async fn sessions_go_on_under_the_id_the_server_knows() {
         (limited(), "bad", alices, 404, "", vec!["expired"]),
         (limited(), "read", "s2", 404, "", vec![]),
         (
-            auth().dangerously_observe_only(),
+            auth().dangerously_report_only(),
             "bad",
             alices,
             200,
@@ -655,7 +652,7 @@ async fn sessions_go_on_under_the_id_the_server_knows() {
         ),
         // One from before the roll-out.
         (
-            auth().dangerously_observe_only(),
+            auth().dangerously_report_only(),
             "read",
             "s2",
             200,
@@ -689,14 +686,14 @@ async fn handlers_that_need_a_principal_still_refuse_and_say_why() {
                 get(async |who: Option<Principal>| who.is_some().to_string()),
             )
             .route("/must", get(async |_: Principal| "somebody"))
-            .route("/granted", get(async |_: Granted<Write>| "granted"))
+            .route("/granted", get(async |_: ScopedPrincipal<Write>| "granted"))
             .route(
                 "/required",
                 get(async |who: Principal| who.require("write").map(|()| "required")),
             )
             .layer(auth)
     };
-    let all = || auth().dangerously_observe_only();
+    let all = || auth().dangerously_report_only();
     for (auth, path, token, status, reason) in [
         (all(), "/may", "bad", 200, ""),
         (all(), "/must", "bad", 401, "expired"),
@@ -725,7 +722,7 @@ async fn foreign_hosts_are_refused_as_ever() {
     let origin = OriginLayer::new("https://mcp.example.com/mcp").unwrap();
     let layers = ServiceBuilder::new()
         .layer(origin)
-        .layer(auth().dangerously_observe_only());
+        .layer(auth().dangerously_report_only());
     let asked = request(&[
         ("host", "evil.example.com"),
         ("authorization", "Bearer bad"),

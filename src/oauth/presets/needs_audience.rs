@@ -16,9 +16,9 @@ use crate::oauth::AuthorizationServer;
 /// let layer = OAuthLayer::new("https://mcp.example.com/mcp", server);
 /// ```
 #[must_use]
-pub struct WithoutAudience(AuthorizationServer);
+pub struct NeedsAudience(AuthorizationServer);
 
-impl WithoutAudience {
+impl NeedsAudience {
     pub(super) fn new(server: AuthorizationServer) -> Self {
         Self(server)
     }
@@ -63,9 +63,9 @@ impl WithoutAudience {
     }
 }
 
-impl fmt::Debug for WithoutAudience {
+impl fmt::Debug for NeedsAudience {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("WithoutAudience")
+        f.debug_tuple("NeedsAudience")
             .field(&self.0.issuer())
             .finish()
     }
