@@ -26,6 +26,7 @@ const FLOORS: &[&[&str]] = &[
         "redis",
     ],
     &["scopes"],
+    &["provider"],
     &["auth"],
     &["gate", "token", "revocation"],
     &["refusal"],

@@ -9,7 +9,7 @@
 //! | an API key, `X-API-Key: …` | [`ApiKeyLayer`] |
 //! | a JWT signed with a key you hold | [`JwtLayer`] |
 //! | an access token of an authorization server | [`OAuthLayer`] |
-//! | something of your own | [`AuthLayer`] around your [`auth::Authenticate`] |
+//! | a credential of your own kind | [`AuthLayer`] around your [`provider::Authenticate`] |
 //!
 //! [`or`](AuthLayer::or) makes one of several, and [`optional`](AuthLayer::optional) lets pass
 //! who presents nothing.
@@ -132,9 +132,11 @@ pub mod mcp;
 #[cfg_attr(docsrs, doc(cfg(feature = "oauth")))]
 pub mod oauth;
 mod principal;
+pub mod provider;
 mod refusal;
 pub mod reload;
 mod requirement;
+mod resource;
 mod scope;
 pub mod scopes;
 mod secret;
@@ -162,6 +164,7 @@ pub use self::jwt::JwtLayer;
 pub use self::oauth::OAuthLayer;
 pub use self::principal::{Principal, PrincipalBuilder, PrincipalId};
 pub use self::refusal::{Challenge, Reported};
+pub use self::resource::Resource;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

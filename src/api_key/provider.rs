@@ -17,7 +17,7 @@ use super::set::KeySet;
 #[cfg(feature = "api-key-store")]
 use super::store::{Asked, CachedApiKeyStore, Lookup, StoreCache};
 use super::used::{ApiKeyUse, Hook};
-use crate::auth::{Authenticate, Authenticated, Authentication, CredentialMatcher};
+use crate::auth::{Authenticate, Authenticated, Authentication, CredentialMatcher, ProviderInfo};
 use crate::clock::Clock;
 use crate::credential::{
     Credential, Location, RequestHead, check_header_name, is_b64token, looks_like_jwt,
@@ -31,7 +31,7 @@ use crate::refusal::Challenge;
 #[derive(Clone)]
 pub struct ApiKeyProvider {
     source: Source,
-    location: [Location; 1],
+    location: Location,
     /// As configured: header names lose their case otherwise.
     header: Arc<str>,
     scheme: Option<ApiKeyScheme>,
@@ -89,7 +89,7 @@ impl ApiKeyProvider {
     fn with_source(source: Source) -> Self {
         Self {
             source,
-            location: [Location::bare(HeaderName::from_static("x-api-key"))],
+            location: Location::bare(HeaderName::from_static("x-api-key")),
             header: "X-API-Key".into(),
             scheme: None,
             placed_by: None,
@@ -167,17 +167,17 @@ impl ApiKeyProvider {
 
     pub(super) fn set_header(&mut self, name: &str) -> Result<(), ConfigError> {
         self.place("header_name")?;
-        self.location = [Location::bare(check_header_name(name)?)];
+        self.location = Location::bare(check_header_name(name)?);
         self.header = name.into();
         Ok(())
     }
 
     pub(super) fn set_scheme(&mut self, scheme: ApiKeyScheme) -> Result<(), ConfigError> {
         self.place("authorization_scheme")?;
-        self.location = [match scheme {
+        self.location = match scheme {
             ApiKeyScheme::ApiKey => Location::scheme(AUTHORIZATION, "ApiKey"),
             ApiKeyScheme::Bearer => Location::bearer(),
-        }];
+        };
         self.header = "Authorization".into();
         self.scheme = Some(scheme);
         Ok(())
@@ -231,7 +231,7 @@ impl ApiKeyProvider {
         let found = keys.find(credential.as_bytes(), pepper, &self.clock, proof);
         Authentication::Ready(match found {
             Ok(entry) => Ok(accept(entry, self.hook.as_ref(), &self.clock)),
-            Err(error) => Err(credential.refused(with_form(error, credential.as_bytes()))),
+            Err(error) => Err(with_form(error, credential.as_bytes())),
         })
     }
 
@@ -282,35 +282,28 @@ fn accept(entry: &Entry, hook: Option<&Hook>, clock: &Clock) -> Authenticated {
         hook.used(entry, clock.now());
     }
     let principal = Principal::of(Arc::clone(&entry.identity));
-    Authenticated::by("api_key", principal, entry.expires_at())
+    Authenticated::until(principal, entry.expires_at())
 }
 
 impl Authenticate for ApiKeyProvider {
-    fn locations(&self) -> &[Location] {
-        &self.location
-    }
-
-    fn name(&self) -> &'static str {
-        "ApiKeys"
-    }
-
-    fn matchers(&self) -> Vec<CredentialMatcher> {
-        let [location] = self.location.clone();
-        vec![match &self.prefix {
+    fn describe(&self) -> ProviderInfo {
+        let location = self.location.clone();
+        let matcher = match &self.prefix {
             Some(prefix) => CredentialMatcher::prefixed(location, &**prefix),
             None => CredentialMatcher::any(location),
-        }]
-    }
-
-    fn accepts(&self, credential: &Credential<'_>) -> bool {
-        let prefix = self.prefix.as_deref().unwrap_or_default();
-        self.location.contains(credential.location())
-            && credential.as_bytes().starts_with(prefix.as_bytes())
-    }
-
-    fn checks_credentials(&self) -> bool {
-        // A key that is found was checked when it was configured.
-        true
+        };
+        let challenge = match self.scheme {
+            Some(ApiKeyScheme::Bearer) => Challenge::bearer(),
+            _ => Challenge::api_key(self.header.to_string()),
+        };
+        let challenge = challenge
+            .realm(self.realm.to_string())
+            .message("Invalid API key")
+            .of_bad_credentials();
+        ProviderInfo::new("api_key")
+            .matcher(matcher)
+            .challenge(challenge)
+            .clock(self.clock.clone())
     }
 
     fn authenticate(&self, credential: &Credential<'_>, head: RequestHead<'_>) -> Authentication {
@@ -320,32 +313,8 @@ impl Authenticate for ApiKeyProvider {
             #[cfg(feature = "api-key-store")]
             Source::File(file) => self.find(file.watched(), credential, proof),
             #[cfg(feature = "api-key-store")]
-            Source::Store(cache) => match credential.check() {
-                Ok(()) => self.ask(cache, credential.value(), proof),
-                Err(error) => Authentication::Ready(Err(error)),
-            },
+            Source::Store(cache) => self.ask(cache, credential.value(), proof),
         }
-    }
-
-    fn provider_name(&self, _: &Credential<'_>) -> &'static str {
-        "api_key"
-    }
-
-    fn challenges(&self) -> Vec<Challenge> {
-        let challenge = match self.scheme {
-            Some(ApiKeyScheme::Bearer) => Challenge::bearer(),
-            _ => Challenge::api_key(self.header.to_string()),
-        };
-        vec![
-            challenge
-                .realm(self.realm.to_string())
-                .message("Invalid API key")
-                .of_bad_credentials(),
-        ]
-    }
-
-    fn clock(&self) -> Clock {
-        self.clock.clone()
     }
 }
 

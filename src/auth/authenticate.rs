@@ -5,194 +5,72 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Response};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::CredentialMatcher;
-use crate::clock::Clock;
-use crate::credential::{Credential, Location, RequestHead};
+use super::info::{ProviderInfo, Route};
+use crate::credential::{Credential, RequestHead};
 use crate::error::AuthError;
 use crate::principal::Principal;
-use crate::refusal::Challenge;
 
-/// A provider: it knows where its credential is, and whose it is.
+/// A provider: it authenticates the credentials of one kind.
 ///
-/// The layer has already read the credential and refused what no provider may see (query
-/// strings, duplicates, malformed headers). Implement this for a kind of credential of
-/// your own and put it behind [`AuthLayer::new`](super::AuthLayer::new):
+/// The layer reads the credential and refuses what no provider may see: query strings,
+/// duplicates, malformed headers. Implement this for a kind of credential of your own and put it
+/// behind [`AuthLayer::new`](super::AuthLayer::new):
 ///
 /// ```
-/// use tower_mcp_auth::auth::{Authenticated, Authenticate, Authentication, AuthLayer};
-/// use tower_mcp_auth::{AuthError, Challenge, Credential, Location, Principal, RequestHead};
+/// use tower_mcp_auth::provider::*;
 ///
 /// #[derive(Clone, Debug)]
-/// struct Badges([Location; 1]);
+/// struct Badges;
 ///
 /// impl Authenticate for Badges {
-///     fn locations(&self) -> &[Location] {
-///         &self.0
+///     fn describe(&self) -> ProviderInfo {
+///         ProviderInfo::new("badge")
 ///     }
 ///
 ///     fn authenticate(&self, credential: &Credential<'_>, _: RequestHead<'_>) -> Authentication {
 ///         Authentication::Ready(match credential.value() {
-///             "badge-17" => Ok(Authenticated::new(Principal::builder("badge").subject("alice").build())),
+///             "badge-17" => Ok(Principal::builder("badge").subject("alice").build().into()),
 ///             _ => Err(AuthError::invalid("unknown_badge")),
 ///         })
 ///     }
-///
-///     fn challenges(&self) -> Vec<Challenge> {
-///         vec![Challenge::bearer().realm("badges")]
-///     }
 /// }
 ///
-/// let layer = AuthLayer::new(Badges([Location::bearer()]));
+/// let layer = AuthLayer::new(Badges);
 /// # let _ = layer;
 /// ```
 pub trait Authenticate: fmt::Debug + Send + Sync + 'static {
-    /// The headers the credential is read from.
-    fn locations(&self) -> &[Location];
+    /// The facts of the provider. The layer asks when it is built, and after each setting that
+    /// changes them.
+    fn describe(&self) -> ProviderInfo;
 
-    /// What messages about configuration call the provider; by default the name of its
-    /// type.
-    fn name(&self) -> &'static str {
-        std::any::type_name::<Self>()
-    }
-
-    /// The matchers its credentials have, for a layer of several providers: a credential goes
-    /// to the one of whose shape it is, and to no other. Asked once, when providers are
-    /// combined.
+    /// Where a request goes: the first step of each request, before a credential is read.
     ///
-    /// By default it takes whatever stands in its [`locations`](Self::locations), so that
-    /// nobody else can read these. A credential that nobody has the shape of may be given to
-    /// any provider, which must refuse it without showing it to anybody.
-    fn matchers(&self) -> Vec<CredentialMatcher> {
-        self.locations()
-            .iter()
-            .cloned()
-            .map(CredentialMatcher::any)
-            .collect()
+    /// Default: to the one resource of the provider.
+    fn route(&self, head: RequestHead<'_>) -> Route {
+        let _ = head;
+        Route::Default
     }
 
-    /// The reason codes of errors that the provider makes itself, for
-    /// [`dangerously_report_only_for`](super::AuthLayer::dangerously_report_only_for), which
-    /// takes no others; those of this crate need not be among them.
-    fn reasons(&self) -> Vec<&'static str> {
-        Vec::new()
-    }
-
-    /// Whether a credential is of this provider's kind, judged by its shape alone: what is
-    /// not is refused without a further look.
-    fn accepts(&self, credential: &Credential<'_>) -> bool {
-        self.locations().contains(credential.location())
-    }
-
-    /// Whether the provider [checks](Credential::check) the characters of a credential itself;
-    /// default false: the layer does it, and the provider sees none that are no good.
+    /// Authenticates a credential.
     ///
-    /// The check runs over the whole of it. A provider that knows a credential again by
-    /// comparing it whole with one it checked before can spare that; before anything else is
-    /// made of a credential it must check it, and answer the error.
-    fn checks_credentials(&self) -> bool {
-        false
-    }
-
-    /// Whose credential it is.
-    ///
-    /// All that memory can answer is [`Authentication::Ready`]; the rest is a future that
+    /// What memory can answer is [`Authentication::Ready`]. Everything else is a future that
     /// owns what it needs.
     fn authenticate(&self, credential: &Credential<'_>, head: RequestHead<'_>) -> Authentication;
-
-    /// What a refused client is told to present. Asked once, when the layer is made.
-    fn challenges(&self) -> Vec<Challenge>;
-
-    /// The name of the provider that this credential goes to, in events and metrics, where
-    /// [`Principal::provider`] says the same: a short constant. Default `custom`.
-    fn provider_name(&self, credential: &Credential<'_>) -> &'static str {
-        let _ = credential;
-        "custom"
-    }
-
-    /// A document the provider serves itself, without authentication: protected resource
-    /// metadata, say. `None`, the default, lets the request go on.
-    fn answer(&self, head: RequestHead<'_>) -> Option<Response<Bytes>> {
-        let _ = head;
-        None
-    }
-
-    /// Whether a request goes on without a credential for what it asks for: a document that
-    /// clients look for before they have one, and that the inner service may have. Its
-    /// credential is taken out. Default: none does.
-    ///
-    /// What of this the inner service answers with 401 becomes a 404 without a challenge, so
-    /// that no client is sent looking for the document by the answer to its search.
-    fn exempts(&self, head: RequestHead<'_>) -> bool {
-        let _ = head;
-        false
-    }
-
-    /// The path of the resource that is protected, which no setting may make public.
-    fn resource_path(&self) -> Option<&str> {
-        None
-    }
-
-    /// The clock that [the end of validity](Authenticated::valid_until) goes by: the system's,
-    /// unless the provider has another. Asked once, when the layer is made.
-    fn clock(&self) -> Clock {
-        Clock::system()
-    }
 }
 
 impl<P: Authenticate + ?Sized> Authenticate for Arc<P> {
-    fn locations(&self) -> &[Location] {
-        (**self).locations()
+    fn describe(&self) -> ProviderInfo {
+        (**self).describe()
     }
 
-    fn name(&self) -> &'static str {
-        (**self).name()
-    }
-
-    fn matchers(&self) -> Vec<CredentialMatcher> {
-        (**self).matchers()
-    }
-
-    fn reasons(&self) -> Vec<&'static str> {
-        (**self).reasons()
-    }
-
-    fn accepts(&self, credential: &Credential<'_>) -> bool {
-        (**self).accepts(credential)
-    }
-
-    fn checks_credentials(&self) -> bool {
-        (**self).checks_credentials()
+    fn route(&self, head: RequestHead<'_>) -> Route {
+        (**self).route(head)
     }
 
     fn authenticate(&self, credential: &Credential<'_>, head: RequestHead<'_>) -> Authentication {
         (**self).authenticate(credential, head)
-    }
-
-    fn challenges(&self) -> Vec<Challenge> {
-        (**self).challenges()
-    }
-
-    fn provider_name(&self, credential: &Credential<'_>) -> &'static str {
-        (**self).provider_name(credential)
-    }
-
-    fn answer(&self, head: RequestHead<'_>) -> Option<Response<Bytes>> {
-        (**self).answer(head)
-    }
-
-    fn exempts(&self, head: RequestHead<'_>) -> bool {
-        (**self).exempts(head)
-    }
-
-    fn resource_path(&self) -> Option<&str> {
-        (**self).resource_path()
-    }
-
-    fn clock(&self) -> Clock {
-        (**self).clock()
     }
 }
 
@@ -218,7 +96,7 @@ impl fmt::Debug for Authentication {
     }
 }
 
-/// A credential that was accepted.
+/// An accepted credential: its principal, and how long it is valid.
 ///
 /// `Debug` prints the principal and the names of headers.
 #[derive(Clone)]
@@ -226,8 +104,6 @@ pub struct Authenticated {
     pub(super) principal: Principal,
     pub(super) headers: Option<Box<HeaderMap>>,
     pub(super) valid_until: Option<Duration>,
-    /// The name of the provider, if it is one of this crate.
-    pub(super) provider: Option<&'static str>,
 }
 
 impl Authenticated {
@@ -237,22 +113,16 @@ impl Authenticated {
             valid_until: principal.expires_since_epoch(),
             principal,
             headers: None,
-            provider: None,
         }
     }
 
-    /// The same by the provider `provider` of this crate, which knows how long. Nothing is
-    /// read from the principal: among many of them that is a wait for memory.
-    pub(crate) fn by(
-        provider: &'static str,
-        principal: Principal,
-        valid_until: Option<Duration>,
-    ) -> Self {
+    /// The same by a provider that knows for how long. Nothing is read from the principal: among
+    /// many of them that is a wait for memory.
+    pub(crate) fn until(principal: Principal, valid_until: Option<Duration>) -> Self {
         Self {
             principal,
             headers: None,
             valid_until,
-            provider: Some(provider),
         }
     }
 
@@ -274,9 +144,15 @@ impl Authenticated {
         self
     }
 
-    /// Whose credential it is.
+    /// The principal of the credential.
     pub fn principal(&self) -> &Principal {
         &self.principal
+    }
+}
+
+impl From<Principal> for Authenticated {
+    fn from(principal: Principal) -> Self {
+        Self::new(principal)
     }
 }
 

@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use tower_layer::Layer;
 
+use super::decision::State;
 use super::exempt::SseEndpoints;
-use super::judge::State;
-use super::settings::Settings;
+use super::settings::Shared;
 use super::{AuthService, Authenticate};
 use crate::credential::QueryNames;
 use crate::error::ConfigError;
 use crate::requirement::AskedScopes;
+use crate::resource::Resource;
 use crate::scope::Scopes;
 use crate::telemetry::{self, DecisionRecord};
 
@@ -33,13 +34,14 @@ impl<P: Authenticate> AuthLayer<P> {
     /// are removed before the inner service sees the request, gRPC requests are refused in
     /// gRPC's form.
     pub fn new(provider: P) -> Self {
-        let settings = Settings::new(&provider);
-        Self::from_state(State { provider, settings })
+        let shared = Shared::new(provider.describe());
+        Self::from_parts(provider, shared)
     }
 
-    pub(super) fn from_state(state: State<P>) -> Self {
+    pub(super) fn from_parts(provider: P, shared: Shared) -> Self {
+        let shared = Arc::new(shared);
         Self {
-            state: Arc::new(state),
+            state: Arc::new(State { provider, shared }),
         }
     }
 
@@ -54,18 +56,23 @@ impl<P: Authenticate> AuthLayer<P> {
     where
         P: Clone,
     {
-        let State { provider, settings } = self.into_state();
-        AuthLayer::from_state(State {
-            provider: Arc::new(provider) as Arc<dyn Authenticate>,
-            settings,
-        })
+        let (provider, shared) = self.into_parts();
+        AuthLayer::from_parts(Arc::new(provider) as Arc<dyn Authenticate>, shared)
     }
 
-    pub(super) fn into_state(self) -> State<P>
+    pub(super) fn into_parts(self) -> (P, Shared)
     where
         P: Clone,
     {
-        Arc::unwrap_or_clone(self.state)
+        let State { provider, shared } = Arc::unwrap_or_clone(self.state);
+        (provider, Arc::unwrap_or_clone(shared))
+    }
+}
+
+impl<P: Clone> AuthLayer<P> {
+    /// The settings, to change them: earlier clones of the layer keep theirs.
+    pub(super) fn shared_mut(&mut self) -> &mut Shared {
+        Arc::make_mut(&mut Arc::make_mut(&mut self.state).shared)
     }
 }
 
@@ -86,10 +93,33 @@ impl<P: Authenticate + Clone> AuthLayer<P> {
     /// The value is no exact path, is the path of the protected resource, or is `/`: see
     /// [`dangerously_public_root`](Self::dangerously_public_root).
     pub fn public_path(mut self, path: &str) -> Result<Self, ConfigError> {
-        let state = Arc::make_mut(&mut self.state);
-        let resource_path = state.provider.resource_path();
-        state.settings.exempt.add_public(path, resource_path)?;
+        let shared = self.shared_mut();
+        let resource = shared.context.resource.clone();
+        let resource = resource.as_deref().map(Resource::path);
+        shared.exempt.add_public(path, resource)?;
         Ok(self)
+    }
+
+    /// [`public_path`](Self::public_path) for several.
+    ///
+    /// ```
+    /// use tower_mcp_auth::ApiKeyLayer;
+    ///
+    /// let layer = ApiKeyLayer::new(["b25lLXJhbmRvbS1rZXktMTIzNA"])?;
+    /// let layer = layer.public_paths(["/livez", "/readyz"])?;
+    /// # let _ = layer;
+    /// # Ok::<(), tower_mcp_auth::ConfigError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`public_path`](Self::public_path).
+    pub fn public_paths<I>(self, paths: I) -> Result<Self, ConfigError>
+    where
+        I: IntoIterator,
+        I::Item: AsRef<str>,
+    {
+        let mut paths = paths.into_iter();
+        paths.try_fold(self, |layer, path| layer.public_path(path.as_ref()))
     }
 
     /// Lets `GET` and `HEAD` of `/` pass without a credential.
@@ -101,7 +131,7 @@ impl<P: Authenticate + Clone> AuthLayer<P> {
             "dangerously_public_root",
             "GET and HEAD of / need no credential",
         );
-        Arc::make_mut(&mut self.state).settings.exempt.add_root();
+        self.shared_mut().exempt.add_root();
         self
     }
 
@@ -112,14 +142,10 @@ impl<P: Authenticate + Clone> AuthLayer<P> {
     /// A path is no exact path, both paths are the same, or one left open is the path of
     /// the protected resource.
     pub fn sse_endpoints(mut self, endpoints: SseEndpoints) -> Result<Self, ConfigError> {
-        let state = Arc::make_mut(&mut self.state);
-        let resource_path = state.provider.resource_path();
-        for warning in state
-            .settings
-            .exempt
-            .set_sse(endpoints, resource_path)?
-            .warnings()
-        {
+        let shared = self.shared_mut();
+        let resource = shared.context.resource.clone();
+        let resource = resource.as_deref().map(Resource::path);
+        for warning in shared.exempt.set_sse(endpoints, resource)?.warnings() {
             telemetry::weakened("sse_endpoints", &warning);
         }
         Ok(self)
@@ -139,7 +165,7 @@ impl<P: Authenticate + Clone> AuthLayer<P> {
         I: IntoIterator,
         I::Item: AsRef<str>,
     {
-        Arc::make_mut(&mut self.state).settings.query_names = QueryNames::new(names)?;
+        self.shared_mut().query_names = QueryNames::new(names)?;
         Ok(self)
     }
 
@@ -148,7 +174,7 @@ impl<P: Authenticate + Clone> AuthLayer<P> {
     /// MCP forbids passing a client's token on to another service. A forwarded header is
     /// marked sensitive, which keeps it out of `Debug` output.
     pub fn forward_credential(mut self, forward: bool) -> Self {
-        Arc::make_mut(&mut self.state).settings.forward_credential = forward;
+        self.shared_mut().forward_credential = forward;
         self
     }
 
@@ -174,7 +200,7 @@ impl<P: Authenticate + Clone> AuthLayer<P> {
     /// # Ok::<(), tower_mcp_auth::ConfigError>(())
     /// ```
     pub fn optional(mut self) -> Self {
-        Arc::make_mut(&mut self.state).settings.optional = true;
+        self.shared_mut().optional = true;
         self
     }
 
@@ -187,7 +213,7 @@ impl<P: Authenticate + Clone> AuthLayer<P> {
     /// with status 200, which a detector that goes by the status does not see. Where no
     /// service behind the layer speaks gRPC, switch it off.
     pub fn grpc_refusals(mut self, grpc: bool) -> Self {
-        let settings = &mut Arc::make_mut(&mut self.state).settings;
+        let settings = self.shared_mut();
         settings.grpc = Some(grpc);
         settings.set_grpc(grpc);
         self
@@ -201,12 +227,12 @@ impl<P: Authenticate + Clone> AuthLayer<P> {
 
     /// Whether gRPC requests are refused in gRPC's form, where that was said.
     pub(crate) fn grpc(&self) -> Option<bool> {
-        self.state.settings.grpc
+        self.state.shared.grpc
     }
 
     /// The paths that [`public_path`](Self::public_path) opened, and `/` if that is open.
-    pub(crate) fn public_paths(&self) -> impl Iterator<Item = &str> {
-        self.state.settings.exempt.public_paths()
+    pub(crate) fn opened_paths(&self) -> impl Iterator<Item = &str> {
+        self.state.shared.exempt.public_paths()
     }
 
     /// Calls `hook` with every decision about a request: those of this layer, and those of the
@@ -223,10 +249,8 @@ impl<P: Authenticate + Clone> AuthLayer<P> {
         mut self,
         hook: impl Fn(&DecisionRecord<'_>) + Send + Sync + 'static,
     ) -> Self {
-        let state = Arc::make_mut(&mut self.state);
-        Arc::make_mut(&mut state.settings.context)
-            .audit
-            .add_hook(hook);
+        let context = &mut self.shared_mut().context;
+        Arc::make_mut(context).audit.add_hook(hook);
         self
     }
 
@@ -266,12 +290,13 @@ impl<P: Authenticate + Clone> AuthLayer<P> {
     /// ```
     pub fn announce(mut self, asked: impl Into<AskedScopes>) -> Self {
         let asked = asked.into();
-        let State { provider, settings } = Arc::make_mut(&mut self.state);
+        let info = self.state.provider.describe();
+        let settings = self.shared_mut();
         if asked.all.is_empty() || settings.asked.iter().any(|own| own.is_same(&asked)) {
             return self;
         }
         settings.asked.push(asked.clone());
-        settings.follow(provider);
+        settings.follow(info);
         if let Some(learnable) = settings.context.learnable()
             && !asked.all.is_empty()
             && !asked.all.iter().any(|scope| learnable.contains(scope))
@@ -283,14 +308,14 @@ impl<P: Authenticate + Clone> AuthLayer<P> {
 
     /// The scopes that clients learn of before they are refused for one.
     pub(crate) fn learnable(&self) -> Option<Scopes> {
-        self.state.settings.context.learnable()
+        self.state.shared.context.learnable()
     }
 
     /// How much longer than its credential an answer may take, where it is no stream that is
     /// meant to stay open; default 10 minutes. See
     /// [the end of streams](crate::auth#the-end-of-streams).
     pub fn stream_grace(mut self, grace: Duration) -> Self {
-        Arc::make_mut(&mut self.state).settings.streams.grace = grace;
+        self.shared_mut().streams.grace = grace;
         self
     }
 
@@ -301,10 +326,7 @@ impl<P: Authenticate + Clone> AuthLayer<P> {
     /// # Errors
     /// The time is zero.
     pub fn stream_max_life(mut self, life: Duration) -> Result<Self, ConfigError> {
-        Arc::make_mut(&mut self.state)
-            .settings
-            .streams
-            .set_max_life(life)?;
+        self.shared_mut().streams.set_max_life(life)?;
         Ok(self)
     }
 
@@ -314,10 +336,7 @@ impl<P: Authenticate + Clone> AuthLayer<P> {
     /// as the connection lives. [`stream_max_life`](Self::stream_max_life) holds for all
     /// streams instead, if it is set.
     pub fn dangerously_streams_outlive_credentials(mut self) -> Self {
-        Arc::make_mut(&mut self.state)
-            .settings
-            .streams
-            .outlive_credentials = true;
+        self.shared_mut().streams.outlive_credentials = true;
         telemetry::weakened(
             "dangerously_streams_outlive_credentials",
             "streams go on after their credential has expired",
@@ -332,7 +351,7 @@ impl<P: Authenticate + Clone> AuthLayer<P> {
     ) -> Result<(), ConfigError> {
         let state = Arc::make_mut(&mut self.state);
         edit(&mut state.provider)?;
-        state.settings.follow(&state.provider);
+        Arc::make_mut(&mut state.shared).follow(state.provider.describe());
         Ok(())
     }
 }
@@ -361,7 +380,7 @@ impl<P: fmt::Debug> fmt::Debug for AuthLayer<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AuthLayer")
             .field("provider", &self.state.provider)
-            .field("settings", &self.state.settings)
+            .field("settings", &self.state.shared)
             .finish()
     }
 }

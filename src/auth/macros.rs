@@ -14,6 +14,19 @@ macro_rules! auth_layer_newtype {
                 self.0.public_path(path).map(Self)
             }
 
+            /// See [`AuthLayer::public_paths`](crate::auth::AuthLayer::public_paths):
+            /// [`public_path`](Self::public_path) for several.
+            ///
+            /// # Errors
+            /// Those of [`public_path`](Self::public_path).
+            pub fn public_paths<I>(self, paths: I) -> Result<Self, crate::ConfigError>
+            where
+                I: IntoIterator,
+                I::Item: AsRef<str>,
+            {
+                self.0.public_paths(paths).map(Self)
+            }
+
             /// See
             /// [`AuthLayer::dangerously_public_root`](crate::auth::AuthLayer::dangerously_public_root).
             pub fn dangerously_public_root(self) -> Self {

@@ -3,14 +3,17 @@
 #[cfg(feature = "jwt")]
 use std::sync::Arc;
 
-use super::Authenticate;
 use crate::credential::{Credential, Location};
 use crate::error::ConfigError;
 #[cfg(feature = "jwt")]
 use crate::{jose, token};
 
 /// Credentials of one form in one header, which a provider takes: what tells the providers
-/// behind one layer apart. See [`Authenticate::matchers`].
+/// behind one layer apart.
+///
+/// What no other provider has the form of may be given to any that reads there, which must
+/// refuse it without showing it to another party. See
+/// [`ProviderInfo::matcher`](super::ProviderInfo::matcher).
 ///
 /// ```
 /// use tower_mcp_auth::Location;
@@ -28,7 +31,9 @@ pub struct CredentialMatcher {
     #[cfg(feature = "jwt")]
     key_ids: Option<Vec<Arc<str>>>,
     /// How messages call the provider.
-    owner: Option<&'static str>,
+    pub(super) owner: Option<&'static str>,
+    /// The number of the provider among those behind a layer.
+    pub(super) leaf: usize,
     /// How long its JWTs may be.
     #[cfg(feature = "jwt")]
     limits: jose::TokenLimits,
@@ -95,6 +100,7 @@ impl CredentialMatcher {
             #[cfg(feature = "jwt")]
             key_ids: None,
             owner: None,
+            leaf: 0,
             #[cfg(feature = "jwt")]
             limits: jose::TokenLimits::DEFAULT,
         }
@@ -130,18 +136,8 @@ impl CredentialMatcher {
         }
     }
 
-    /// The matchers of a provider, with its name, and at least one for each of its locations.
-    pub(super) fn all_of(provider: &impl Authenticate) -> Vec<Self> {
-        let mut matchers = provider.matchers();
-        for location in provider.locations() {
-            if matchers.iter().all(|matcher| matcher.location != *location) {
-                matchers.push(Self::any(location.clone()));
-            }
-        }
-        for matcher in &mut matchers {
-            matcher.owner.get_or_insert_with(|| provider.name());
-        }
-        matchers
+    pub(super) fn location(&self) -> &Location {
+        &self.location
     }
 
     pub(super) fn is_at(&self, location: &Location) -> bool {

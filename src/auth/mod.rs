@@ -66,7 +66,7 @@
 //!
 //! Where that leaves a doubt, `or` is a [`ConfigError`](crate::ConfigError) that names both
 //! providers and what to set. The rules for providers of your own are
-//! [`Authenticate::matchers`].
+//! [`ProviderInfo::matcher`].
 //!
 //! What a layer can do besides ([`warm_up`](crate::OAuthLayer::warm_up),
 //! [`metadata_service`](crate::OAuthLayer::metadata_service), …) a clone of it can that was
@@ -281,30 +281,32 @@
 
 mod authenticate;
 mod body;
+mod decision;
 mod either;
 mod exempt;
 #[cfg(feature = "axum")]
 mod extract;
 mod future;
-mod judge;
+mod info;
 mod last_words;
 mod layer;
 mod lease;
 mod macros;
 mod matcher;
 mod report_only;
+mod routes;
 mod service;
 mod settings;
 
 pub use self::authenticate::{Authenticate, AuthenticateFuture, Authenticated, Authentication};
 pub use self::body::ResponseBody;
 pub use self::either::Either;
-use self::either::unaccepted;
 pub use self::exempt::SseEndpoints;
 pub(crate) use self::exempt::{check_path, is_public};
 #[cfg(feature = "axum")]
 pub use self::extract::PrincipalRejection;
 pub use self::future::ResponseFuture;
+pub use self::info::{ProviderInfo, Route};
 pub(crate) use self::last_words::{EndOfStream, LastWords};
 pub use self::layer::AuthLayer;
 pub(crate) use self::macros::auth_layer_newtype;

@@ -29,8 +29,7 @@ impl<P: Authenticate + Clone> AuthLayer<P> {
             "dangerously_report_only",
             "requests that are to be refused are let pass",
         );
-        let state = Arc::make_mut(&mut self.state);
-        Arc::make_mut(&mut state.settings.context).report_only = Some(ReportOnly::All);
+        Arc::make_mut(&mut self.shared_mut().context).report_only = Some(ReportOnly::All);
         self
     }
 
@@ -70,9 +69,9 @@ impl<P: Authenticate + Clone> AuthLayer<P> {
         I: IntoIterator,
         I::Item: AsRef<str>,
     {
-        let state = Arc::make_mut(&mut self.state);
-        let report_only = ReportOnly::only(reasons, &state.provider.reasons())?;
-        let context = Arc::make_mut(&mut state.settings.context);
+        let shared = self.shared_mut();
+        let report_only = ReportOnly::only(reasons, &shared.reasons)?;
+        let context = Arc::make_mut(&mut shared.context);
         if context.report_only == Some(ReportOnly::All) {
             return Err(ConfigError::new(
                 ReportOnly::ONLY,

@@ -8,8 +8,8 @@ use http::{Request, Response};
 use http_body::Body;
 use tower_service::Service;
 
+use super::decision::{Decision, State};
 use super::future::ResponseFuture;
-use super::judge::{Decision, State};
 use super::{Authenticate, ResponseBody};
 use crate::gate::readiness::{self, Held};
 use crate::refusal::Answer;
@@ -67,11 +67,10 @@ where
             Decision::GoOn(afterwards) => {
                 ResponseFuture::inner(self.inner.call(request), afterwards)
             }
-            Decision::Wait(header, waiting, pending) => {
-                let locations = self.state.held_locations();
-                let held = self.state.admission(header).held(waiting, locations);
+            Decision::Wait(presented, pending) => {
+                let shared = Arc::clone(&self.state.shared);
                 let inner = Held::take(&mut self.inner);
-                ResponseFuture::wait(held, pending, inner, request)
+                ResponseFuture::wait(shared, presented, pending, inner, request)
             }
         }
     }

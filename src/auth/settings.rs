@@ -1,23 +1,32 @@
-//! What every auth layer can be set to, whatever its provider.
+//! What every auth layer can be set to, whatever its provider; and the facts of the provider.
 
 use std::sync::Arc;
 
-use super::Authenticate;
+use http::HeaderName;
+
 use super::exempt::Exemptions;
+use super::info::ProviderInfo;
 use super::lease::Streams;
-use crate::credential::QueryNames;
+use super::routes::Routes;
+use crate::credential::{QueryNames, RequestHead};
 use crate::error::ConfigError;
 use crate::refusal::RefusalContext;
 use crate::requirement::AskedScopes;
+use crate::resource::Resource;
 use crate::telemetry::{self, Told};
 
-/// The settings of an auth layer.
+/// The settings of an auth layer, and what its provider said of itself: all that does not depend
+/// on the type of the provider.
 #[derive(Clone, Debug)]
-pub(super) struct Settings {
+pub(super) struct Shared {
+    pub(super) routes: Routes,
+    pub(super) consumed_headers: Vec<HeaderName>,
+    /// Reason codes of the provider's own.
+    pub(super) reasons: Vec<&'static str>,
     pub(super) exempt: Exemptions,
     pub(super) query_names: QueryNames,
     pub(super) forward_credential: bool,
-    /// Whether who presents nothing passes, as nobody.
+    /// Whether a request without a credential passes.
     pub(super) optional: bool,
     pub(super) streams: Streams,
     /// Whether gRPC requests are refused in gRPC's form, where that was said.
@@ -38,8 +47,8 @@ pub(super) struct ResourcePath {
 
 impl ResourcePath {
     /// `None` for a path of one segment, of which nothing is left where one is cut off.
-    fn of(provider: &impl Authenticate) -> Option<Self> {
-        let path = provider.resource_path()?;
+    fn of(resource: Option<&Arc<Resource>>) -> Option<Self> {
+        let path = resource?.path();
         let has_more = path
             .trim_end_matches('/')
             .rfind('/')
@@ -61,47 +70,65 @@ impl ResourcePath {
     }
 }
 
-impl Settings {
+impl Shared {
     /// The defaults.
-    pub(super) fn new(provider: &impl Authenticate) -> Self {
+    pub(super) fn new(info: ProviderInfo) -> Self {
         Self {
+            routes: Routes::new(&info),
             exempt: Exemptions::default(),
             query_names: QueryNames::default(),
             forward_credential: false,
             optional: false,
-            streams: Streams::new(provider.clock()),
+            streams: Streams::new(info.clock.clone()),
             grpc: None,
             asked: Vec::new(),
-            context: Arc::new(RefusalContext::new(provider.challenges(), provider.clock())),
-            resource_path: ResourcePath::of(provider),
+            resource_path: ResourcePath::of(info.resource.as_ref()),
+            context: Arc::new(RefusalContext {
+                resource: info.resource.clone(),
+                ..RefusalContext::new(info.all_challenges(), info.clock)
+            }),
+            consumed_headers: info.consumed_headers,
+            reasons: info.reasons,
         }
     }
 
-    /// Takes over what a provider says of itself.
-    pub(super) fn follow(&mut self, provider: &impl Authenticate) {
+    /// Takes over what the provider says of itself by now.
+    pub(super) fn follow(&mut self, info: ProviderInfo) {
         let context = Arc::make_mut(&mut self.context);
-        context.challenges = provider.challenges();
+        context.challenges = info.all_challenges();
         for challenge in &mut context.challenges {
             challenge.announce(&self.asked);
         }
-        context.audit.set_clock(provider.clock());
-        self.streams.clock = provider.clock();
-        self.resource_path = ResourcePath::of(provider);
+        context.audit.set_clock(info.clock.clone());
+        context.resource.clone_from(&info.resource);
+        self.routes = Routes::new(&info);
+        self.streams.clock = info.clock;
+        self.resource_path = ResourcePath::of(info.resource.as_ref());
+        self.consumed_headers = info.consumed_headers;
+        self.reasons = info.reasons;
+    }
+
+    /// Whether a request needs no credential. What is the path of the resource always needs one.
+    pub(super) fn is_exempt(&self, head: RequestHead<'_>, context: &RefusalContext) -> bool {
+        let path = head.uri().path();
+        self.exempt.cover(&head)
+            && context
+                .resource
+                .as_ref()
+                .is_none_or(|own| own.path() != path)
+    }
+
+    /// Takes over what adds up of another layer: whose scopes are announced, which hooks are
+    /// called, whether gRPC was set.
+    pub(super) fn join(&mut self, other: &Self) {
+        self.grpc = self.grpc.or(other.grpc);
+        self.asked.extend_from_slice(&other.asked);
+        let context = Arc::make_mut(&mut self.context);
+        context.audit.join_hooks(&other.context.audit);
     }
 
     pub(super) fn set_grpc(&mut self, grpc: bool) {
         Arc::make_mut(&mut self.context).grpc = grpc;
-    }
-
-    /// Announces what the layers inside another auth layer ask for as well.
-    pub(super) fn join_asked(&mut self, other: &Self) {
-        self.asked.extend_from_slice(&other.asked);
-    }
-
-    /// Tells the hooks of another layer as well.
-    pub(super) fn join_hooks(&mut self, other: &Self) {
-        let context = Arc::make_mut(&mut self.context);
-        context.audit.join_hooks(&other.context.audit);
     }
 
     /// Refuses settings of which one layer could have only one.

@@ -10,6 +10,7 @@ mod query;
 mod slips;
 
 use std::fmt;
+use std::sync::Arc;
 
 use http::request::Parts;
 use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version};
@@ -19,49 +20,39 @@ pub use self::location::Location;
 pub(crate) use self::query::QueryNames;
 pub(crate) use self::slips::{looks_like_jwt, stands_for_nothing};
 use crate::error::AuthError;
+use crate::resource::Resource;
 
 /// A credential as it was presented: its characters are good, and nothing else is known of
 /// it.
-///
-/// Where a provider [checks them itself](crate::auth::Authenticate::checks_credentials), they
-/// are good after [`check`](Self::check).
 ///
 /// `Debug` does not print it.
 #[derive(Clone, Copy)]
 pub struct Credential<'a> {
     location: &'a Location,
     value: &'a [u8],
+    /// The number of its provider among those behind a layer.
+    leaf: usize,
 }
 
 impl<'a> Credential<'a> {
-    /// The credential itself: one or more characters of RFC 6750's `b64token`. Empty where it
-    /// was not checked, and is not even text.
+    /// The credential itself: one or more characters of the `b64token` of
+    /// [RFC 6750 section 2.1](https://www.rfc-editor.org/rfc/rfc6750#section-2.1).
     pub fn value(&self) -> &'a str {
         std::str::from_utf8(self.value).unwrap_or_default()
     }
 
-    /// Checks that it is a `b64token` ([RFC 6750 section 2.1]), which the layer has done
-    /// already for providers that do not say otherwise.
-    ///
-    /// # Errors
-    /// It is not: 400 `malformed_credential`.
-    ///
-    /// [RFC 6750 section 2.1]: https://www.rfc-editor.org/rfc/rfc6750#section-2.1
-    pub fn check(&self) -> Result<(), AuthError> {
-        if is_b64token(self.value) {
-            return Ok(());
-        }
-        Err(malformed(self.location, self.value))
-    }
-
-    /// What a credential is refused for: its characters, if these are no good, and else this.
-    pub(crate) fn refused(&self, error: AuthError) -> AuthError {
-        self.check().err().unwrap_or(error)
-    }
-
-    /// The same as bytes, whatever they are: for comparing them with what was checked once.
+    /// The same as bytes.
     pub(crate) fn as_bytes(&self) -> &'a [u8] {
         self.value
+    }
+
+    pub(crate) fn leaf(&self) -> usize {
+        self.leaf
+    }
+
+    /// The same for the provider of this number.
+    pub(crate) fn at_leaf(&self, leaf: usize) -> Self {
+        Self { leaf, ..*self }
     }
 
     /// Where it was found.
@@ -89,6 +80,7 @@ pub struct RequestHead<'a> {
     headers: &'a HeaderMap,
     extensions: &'a Extensions,
     needs_proof: bool,
+    resource: Option<&'a Arc<Resource>>,
 }
 
 impl<'a> RequestHead<'a> {
@@ -101,6 +93,7 @@ impl<'a> RequestHead<'a> {
             headers: request.headers(),
             extensions: request.extensions(),
             needs_proof: false,
+            resource: None,
         }
     }
 
@@ -108,7 +101,7 @@ impl<'a> RequestHead<'a> {
     /// judges what it says: some of its refusals are only
     /// [reported](crate::AuthLayer::dangerously_report_only_for), and nobody may pass with a
     /// forgery that is refused for one of these first.
-    pub fn needs_proof(&self) -> bool {
+    pub(crate) fn needs_proof(&self) -> bool {
         self.needs_proof
     }
 
@@ -117,6 +110,16 @@ impl<'a> RequestHead<'a> {
             needs_proof,
             ..self
         }
+    }
+
+    /// The resource the request was routed to, if the provider
+    /// [chose](crate::provider::Route::Resource) one.
+    pub fn resource(&self) -> Option<&'a Arc<Resource>> {
+        self.resource
+    }
+
+    pub(crate) fn with_resource(self, resource: Option<&'a Arc<Resource>>) -> Self {
+        Self { resource, ..self }
     }
 
     /// The method.
@@ -164,35 +167,51 @@ impl<'a> From<&'a Parts> for RequestHead<'a> {
             headers: &parts.headers,
             extensions: &parts.extensions,
             needs_proof: false,
+            resource: None,
         }
     }
 }
 
-/// The credential in `headers` and where it was found, or `None` where there is none. Its
-/// characters are [still to be checked](Credential::check).
-pub(crate) fn read<'l: 'h, 'h>(
-    locations: &'l [Location],
+/// The credential in `headers` and the number of its location, or `None` where there is none.
+/// The one place where its characters are checked.
+pub(crate) fn read<'h>(
+    locations: &'h [Location],
     headers: &'h HeaderMap,
-) -> Result<Option<(&'l Location, Credential<'h>)>, AuthError> {
-    // As nearly every layer has it.
-    if let [location] = locations {
-        let Some(value) = only_value(headers, &location.header)? else {
-            return Ok(None);
-        };
-        let value = parse(value.as_bytes(), location)?;
-        return Ok(value.map(|value| (location, Credential { location, value })));
+) -> Result<Option<(usize, Credential<'h>)>, AuthError> {
+    let Some((index, value)) = find(locations, headers)? else {
+        return Ok(None);
+    };
+    let location = &locations[index];
+    if !is_b64token(value) {
+        return Err(malformed(location, value));
     }
+    let leaf = 0;
+    Ok(Some((
+        index,
+        Credential {
+            location,
+            value,
+            leaf,
+        },
+    )))
+}
+
+/// The number of the location that holds a credential, and its value, whatever its characters.
+fn find<'h>(
+    locations: &[Location],
+    headers: &'h HeaderMap,
+) -> Result<Option<(usize, &'h [u8])>, AuthError> {
     let mut found = None;
     for (index, location) in locations.iter().enumerate() {
-        let (before, more) = (&locations[..index], &locations[index + 1..]);
-        let is_same = |other: &&Location| other.header == location.header;
-        if before.iter().any(|seen| is_same(&seen)) {
+        let is_same = |other: &Location| other.header == location.header;
+        if locations[..index].iter().any(is_same) {
             continue;
         }
         let Some(value) = only_value(headers, &location.header)? else {
             continue;
         };
-        for location in std::iter::once(location).chain(more.iter().filter(is_same)) {
+        let places = locations.iter().enumerate().skip(index);
+        for (index, location) in places.filter(|(_, other)| is_same(other)) {
             let Some(value) = parse(value.as_bytes(), location)? else {
                 continue;
             };
@@ -204,7 +223,7 @@ pub(crate) fn read<'l: 'h, 'h>(
                          are read: which one counts would be a guess",
                     ));
             }
-            found = Some((location, Credential { location, value }));
+            found = Some((index, value));
             break;
         }
     }

@@ -311,11 +311,11 @@ impl JwtLayerBuilder {
             },
             limits: self.limits,
             required_scopes,
-            location: [if self.require_bearer {
+            location: if self.require_bearer {
                 Location::scheme(header, "Bearer")
             } else {
                 Location::bare(header)
-            }],
+            },
             realm: self.realm.into(),
             clock: self.clock,
         }))

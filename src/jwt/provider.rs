@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::keys::Keys;
-use crate::auth::{Authenticate, Authenticated, Authentication, CredentialMatcher};
+use crate::auth::{Authenticate, Authenticated, Authentication, CredentialMatcher, ProviderInfo};
 use crate::clock::Clock;
 use crate::credential::{Credential, Location, RequestHead};
 use crate::error::AuthError;
@@ -22,7 +22,7 @@ pub struct JwtProvider {
     pub(super) profile: TokenProfile,
     pub(super) limits: TokenLimits,
     pub(super) required_scopes: Scopes,
-    pub(super) location: [Location; 1],
+    pub(super) location: Location,
     pub(super) realm: Box<str>,
     pub(super) clock: Clock,
 }
@@ -82,58 +82,35 @@ impl JwtProvider {
         let principal = Principal::of(Arc::new(identity));
         check_scopes(&self.required_scopes, &principal)?;
         let valid_until = self.profile.valid_until(exp);
-        Ok(Authenticated::by("jwt", principal, Some(valid_until)))
+        Ok(Authenticated::until(principal, Some(valid_until)))
     }
 }
 
 impl Authenticate for JwtProvider {
-    fn locations(&self) -> &[Location] {
-        &self.location
-    }
-
-    fn name(&self) -> &'static str {
-        "Jwt"
-    }
-
-    fn matchers(&self) -> Vec<CredentialMatcher> {
-        let [location] = self.location.clone();
+    fn describe(&self) -> ProviderInfo {
+        let location = self.location.clone();
         let matcher = match &self.profile.issuer {
             Some(issuer) => CredentialMatcher::jwt_from(location, [Arc::clone(issuer)]),
             None => CredentialMatcher::any_jwt(location),
         };
         let matcher = matcher.within(self.limits);
         // The keys of a file are others tomorrow.
-        vec![match &self.keys {
+        let matcher = match &self.keys {
             Keys::Configured(ring) => matcher.with_key_ids(ring.ids()),
             Keys::File(_) => matcher,
-        }]
+        };
+        let challenge = Challenge::bearer()
+            .realm(self.realm.to_string())
+            .scopes(self.required_scopes.clone())
+            .message("Invalid or expired JWT token");
+        ProviderInfo::new("jwt")
+            .matcher(matcher)
+            .challenge(challenge)
+            .clock(self.clock.clone())
     }
 
     fn authenticate(&self, credential: &Credential<'_>, head: RequestHead<'_>) -> Authentication {
-        let verified = self.verify(credential.as_bytes(), head.needs_proof());
-        Authentication::Ready(verified.map_err(|error| credential.refused(error)))
-    }
-
-    // What is accepted is base64url in its three parts: it has no other characters.
-    fn checks_credentials(&self) -> bool {
-        true
-    }
-
-    fn provider_name(&self, _: &Credential<'_>) -> &'static str {
-        "jwt"
-    }
-
-    fn challenges(&self) -> Vec<Challenge> {
-        vec![
-            Challenge::bearer()
-                .realm(self.realm.to_string())
-                .scopes(self.required_scopes.clone())
-                .message("Invalid or expired JWT token"),
-        ]
-    }
-
-    fn clock(&self) -> Clock {
-        self.clock.clone()
+        Authentication::Ready(self.verify(credential.as_bytes(), head.needs_proof()))
     }
 }
 

@@ -122,7 +122,7 @@ impl<P: Authenticate + Clone> McpStack<AuthLayer<P>> {
     pub fn new(origin: OriginLayer, auth: impl Into<AuthLayer<P>>) -> Self {
         let auth = auth.into();
         let grpc = auth.grpc().unwrap_or(false);
-        let origin = origin.around(auth.public_paths(), grpc);
+        let origin = origin.around(auth.opened_paths(), grpc);
         let auth = auth.grpc_refusals_unless_set(false);
         Self {
             origin,

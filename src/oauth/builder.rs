@@ -15,7 +15,6 @@ use super::token_cache::{TokenCacheOptions, Tokens};
 use super::trusted::{Network, TrustedServer};
 use super::{AuthorizationServer, OAuthLayer, ProtectedResource};
 use crate::clock::Clock;
-use crate::credential::Location;
 use crate::error::ConfigError;
 use crate::jose::TokenLimits;
 use crate::refusal::Advertised;
@@ -243,7 +242,6 @@ impl OAuthLayerBuilder {
                 ),
                 metadata_url: self.resource.metadata_url().into(),
                 resource: self.resource,
-                location: [Location::bearer()],
                 servers,
                 numbered: numbered.into(),
                 scope_claim,

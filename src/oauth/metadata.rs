@@ -18,8 +18,8 @@ use serde_json::{Map, Value};
 use tower_service::Service;
 
 use super::resource::{SCOPES, WELL_KNOWN};
+use crate::auth::Route;
 use crate::credential::RequestHead;
-use crate::refusal;
 use crate::refusal::Advertised;
 
 /// A document and the path it is at.
@@ -58,27 +58,21 @@ impl MetadataDocument {
         Value::Object(members).to_string().into()
     }
 
-    /// The answer for a path below the well-known one. `None` for all others, and for what
-    /// [goes on](Self::is_of_another).
-    ///
-    /// An unknown path there is 404, never 401: a client that looks for metadata is not to
-    /// be sent looking for metadata.
-    pub(super) fn answer(&self, head: RequestHead<'_>) -> Option<Response<Bytes>> {
+    /// Where a request goes. An unknown path below the well-known one is 404, never 401: a client
+    /// that looks for metadata is not to be sent looking for metadata. What looks for the metadata
+    /// of another resource goes on, because the inner service may have them.
+    pub(super) fn route(&self, head: RequestHead<'_>) -> Route {
         let path = head.uri().path();
         if !is_well_known(path) {
-            return None;
+            return Route::Default;
         }
         if without_slash(path) == &*self.path {
-            return Some(self.serve(head.method()));
+            return Route::Document(self.serve(head.method()));
         }
-        (!looks_for_metadata(head)).then(refusal::no_document)
-    }
-
-    /// Whether a request looks for the metadata of another resource, which the inner service
-    /// may have: it goes on without a credential.
-    pub(super) fn is_of_another(&self, head: RequestHead<'_>) -> bool {
-        let path = head.uri().path();
-        is_well_known(path) && without_slash(path) != &*self.path && looks_for_metadata(head)
+        match looks_for_metadata(head) {
+            true => Route::Public,
+            false => Route::Unknown,
+        }
     }
 
     fn serve(&self, method: &Method) -> Response<Bytes> {

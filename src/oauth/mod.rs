@@ -77,7 +77,6 @@ mod jwks_options;
 mod keys;
 mod layer;
 mod metadata;
-mod presented;
 pub mod presets;
 mod provider;
 mod proxy;

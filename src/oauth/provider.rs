@@ -5,23 +5,20 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::Response;
-
 use super::introspection::{Introspector, OpaqueRoutes};
 use super::keys::{KeyHealth, Waited};
 use super::metadata::MetadataDocument;
-use super::presented::Presented;
 use super::resource::ProtectedResource;
 use super::token_cache::{TokenId, Tokens};
 use super::trusted::TrustedServer;
 use super::verify::{Mode, Verdict};
-use crate::auth::{Authenticate, Authentication, CredentialMatcher};
+use crate::auth::{Authenticate, Authentication, CredentialMatcher, ProviderInfo, Route};
 use crate::clock::Clock;
 use crate::credential::{Credential, Location, RequestHead};
 use crate::error::AuthError;
 use crate::jose::TokenLimits;
 use crate::refusal::Challenge;
+use crate::resource::Resource;
 use crate::scope::Scopes;
 use crate::token::ScopeClaim;
 
@@ -36,7 +33,6 @@ pub(super) struct Inner {
     pub(super) resource: ProtectedResource,
     pub(super) metadata: MetadataDocument,
     pub(super) metadata_url: Arc<str>,
-    pub(super) location: [Location; 1],
     pub(super) servers: HashMap<Arc<str>, Arc<TrustedServer>>,
     /// The same by their numbers.
     pub(super) numbered: Box<[Arc<TrustedServer>]>,
@@ -133,35 +129,34 @@ impl OAuthProvider {
 }
 
 impl Authenticate for OAuthProvider {
-    fn locations(&self) -> &[Location] {
-        &self.inner.location
-    }
-
-    fn name(&self) -> &'static str {
-        "OAuth"
-    }
-
-    fn matchers(&self) -> Vec<CredentialMatcher> {
-        let [location] = &self.inner.location;
+    fn describe(&self) -> ProviderInfo {
+        let challenge = Challenge::bearer()
+            .scopes(self.required_scopes.clone())
+            .with_advertised(self.inner.metadata.advertised().clone());
+        let resource = Resource::new(self.inner.resource.resource())
+            .metadata_url(Arc::clone(&self.inner.metadata_url));
         let issuers = self.inner.servers.keys().cloned();
-        let jwts = CredentialMatcher::jwt_from(location.clone(), issuers);
-        let mut matchers = vec![jwts.within(self.inner.limits)];
-        let prefixes = self.inner.opaque.prefixes();
-        matchers
-            .extend(prefixes.map(|prefix| CredentialMatcher::prefixed(location.clone(), prefix)));
-        if self.inner.opaque.takes_others() {
-            matchers.push(CredentialMatcher::opaque(location.clone()));
+        let jwts = CredentialMatcher::jwt_from(Location::bearer(), issuers);
+        let mut info = ProviderInfo::new("oauth")
+            .matcher(jwts.within(self.inner.limits))
+            .challenge(challenge)
+            .resource(resource)
+            .clock(self.inner.clock.clone());
+        for prefix in self.inner.opaque.prefixes() {
+            info = info.matcher(CredentialMatcher::prefixed(Location::bearer(), prefix));
         }
-        matchers
+        if self.inner.opaque.takes_others() {
+            info = info.matcher(CredentialMatcher::opaque(Location::bearer()));
+        }
+        info
     }
 
-    fn checks_credentials(&self) -> bool {
-        // A token that is remembered was checked when it was new.
-        true
+    fn route(&self, head: RequestHead<'_>) -> Route {
+        self.inner.metadata.route(head)
     }
 
     fn authenticate(&self, credential: &Credential<'_>, head: RequestHead<'_>) -> Authentication {
-        let token = Presented::unchecked(credential);
+        let token = credential.as_bytes();
         let mode = Mode {
             waited: Waited::No,
             needs_proof: head.needs_proof(),
@@ -170,39 +165,10 @@ impl Authenticate for OAuthProvider {
             Ok(Verdict::Authenticated(accepted)) => Authentication::Ready(Ok(accepted)),
             Err(error) => Authentication::Ready(Err(error)),
             Ok(waits) => {
-                let (provider, token) = (self.clone(), token.bytes.to_vec());
+                let (provider, token) = (self.clone(), token.to_vec());
                 Authentication::Pending(Box::pin(provider.wait(token, waits, mode)))
             }
         }
-    }
-
-    fn provider_name(&self, _: &Credential<'_>) -> &'static str {
-        "oauth"
-    }
-
-    fn challenges(&self) -> Vec<Challenge> {
-        vec![
-            Challenge::bearer()
-                .resource_metadata(self.inner.metadata_url.to_string())
-                .scopes(self.required_scopes.clone())
-                .with_advertised(self.inner.metadata.advertised().clone()),
-        ]
-    }
-
-    fn answer(&self, head: RequestHead<'_>) -> Option<Response<Bytes>> {
-        self.inner.metadata.answer(head)
-    }
-
-    fn exempts(&self, head: RequestHead<'_>) -> bool {
-        self.inner.metadata.is_of_another(head)
-    }
-
-    fn resource_path(&self) -> Option<&str> {
-        Some(self.inner.resource.path())
-    }
-
-    fn clock(&self) -> Clock {
-        self.inner.clock.clone()
     }
 }
 

@@ -111,14 +111,6 @@ impl ProtectedResource {
         format!("{origin}{}{query}", self.metadata_path())
     }
 
-    /// The path of the resource itself.
-    pub(super) fn path(&self) -> &str {
-        match Written::split(&self.resource).path {
-            "" => "/",
-            path => path,
-        }
-    }
-
     /// The audiences of tokens that are for this resource: its URL, byte by byte. Where that is
     /// an origin there is one more, with its slash or without: an empty path and `/` are one URL
     /// (RFC 3986 section 6.2.3), and clients that know URLs by a type ask for the one with the

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use super::introspection::{self, Asked, Good, Introspector, Vouched};
 use super::keys::{KeyHint, Lookup, Waited, Waiting};
-use super::presented::Presented;
 use super::provider::OAuthProvider;
 use super::token_cache::{TokenId, TokenKey, Tokens, VerifiedToken};
 use super::trusted::TrustedServer;
@@ -59,21 +58,18 @@ struct GoodJwt {
     second_opinion: Option<Arc<Introspector>>,
 }
 
-// Inlined by force are the steps that most tokens take: who is accepted is then put where the
-// answer goes, once. See `State::decide` in `auth`.
 impl OAuthProvider {
     /// Checks a token with what is known now. Whose it is decides its shape: a token is
     /// shown to no server it does not belong to.
-    #[inline(always)]
-    pub(super) fn verify(&self, token: Presented<'_>, mode: Mode) -> Result<Verdict, AuthError> {
+    pub(super) fn verify(&self, token: &[u8], mode: Mode) -> Result<Verdict, AuthError> {
         let (opaque, limits) = (&self.inner.opaque, self.inner.limits);
-        if !opaque.is_empty() && !may_be_jws(token.bytes) {
+        if !opaque.is_empty() && !may_be_jws(token) {
             return self.ask_about(token);
         }
         self.check_length(token)?;
         let now = self.inner.clock.read();
         let cache = self.inner.tokens.as_ref();
-        let cache = cache.map(|tokens| (tokens, TokenId::of(token.bytes)));
+        let cache = cache.map(|tokens| (tokens, TokenId::of(token)));
         if let Some((tokens, id)) = &cache {
             let known = self.recall(tokens, id, now, mode);
             // Who waited was counted before.
@@ -84,14 +80,14 @@ impl OAuthProvider {
                 return self.confirm(known, token);
             }
         }
-        if !opaque.is_empty() && !is_jws(token.bytes, limits) {
+        if !opaque.is_empty() && !is_jws(token, limits) {
             return self.ask_about(token);
         }
         let mut proven = false;
-        let anew = self.verify_anew(token.bytes, now, mode, cache, &mut proven);
+        let anew = self.verify_anew(token, now, mode, cache, &mut proven);
         let refused = |error: AuthError| {
             // What is accepted here is not the business of who has no token of ours.
-            token.refused(if proven { error } else { error.unproven() })
+            if proven { error } else { error.unproven() }
         };
         match anew.map_err(refused)? {
             Anew::Good(good) => self.confirm(good, token),
@@ -101,8 +97,7 @@ impl OAuthProvider {
     }
 
     /// Accepts a JWT found good here, where nobody else is to be asked.
-    #[inline(always)]
-    fn confirm(&self, jwt: GoodJwt, token: Presented<'_>) -> Result<Verdict, AuthError> {
+    fn confirm(&self, jwt: GoodJwt, token: &[u8]) -> Result<Verdict, AuthError> {
         match jwt.second_opinion {
             Some(introspector) => self.ask(&introspector, token, Some(Ok(jwt.good))),
             None => self.accept(jwt.good),
@@ -110,30 +105,26 @@ impl OAuthProvider {
     }
 
     /// Asks the server that an opaque token belongs to.
-    #[inline(always)]
-    fn ask_about(&self, token: Presented<'_>) -> Result<Verdict, AuthError> {
-        match self.inner.opaque.server(token.bytes) {
+    fn ask_about(&self, token: &[u8]) -> Result<Verdict, AuthError> {
+        match self.inner.opaque.server(token) {
             Ok(introspector) => {
                 self.check_length(token)?;
                 self.ask(introspector, token, None)
             }
-            Err(error) => token.check().and(Err(error)),
+            Err(error) => Err(error),
         }
     }
 
     /// Comes before anything is made of all bytes of a token.
-    #[inline(always)]
-    fn check_length(&self, token: Presented<'_>) -> Result<(), AuthError> {
-        let checked = self.inner.limits.check_token(token.bytes);
-        checked.map_err(|error| token.refused(error))
+    fn check_length(&self, token: &[u8]) -> Result<(), AuthError> {
+        self.inner.limits.check_token(token)
     }
 
     /// What the authorization server says of a token, from memory where that knows.
-    #[inline(always)]
     fn ask(
         &self,
         introspector: &Arc<Introspector>,
-        token: Presented<'_>,
+        token: &[u8],
         own: Option<OwnJudgement>,
     ) -> Result<Verdict, AuthError> {
         let vouched = match own {
@@ -158,7 +149,7 @@ impl OAuthProvider {
         // Twice at most: see `Waited`.
         while let Verdict::Wait(waiting) = verdict {
             mode.waited = waiting.ended().await;
-            verdict = self.verify(Presented::checked(&token), mode)?;
+            verdict = self.verify(&token, mode)?;
         }
         let verdict = match verdict {
             Verdict::Ask(asked, own) => {
@@ -179,10 +170,9 @@ impl OAuthProvider {
     }
 
     /// Judges the scopes: last, and anew for each request.
-    #[inline(always)]
     fn accept(&self, good: Good) -> Result<Verdict, AuthError> {
         check_scopes(&self.required_scopes, &good.principal)?;
-        let accepted = Authenticated::by("oauth", good.principal, good.valid_until);
+        let accepted = Authenticated::until(good.principal, good.valid_until);
         Ok(Verdict::Authenticated(accepted))
     }
 
@@ -321,7 +311,6 @@ impl OAuthProvider {
     }
 
     /// What the payload says, read as the tokens of its server are.
-    #[inline(always)]
     fn read_payload<'b>(
         &self,
         token: &Compact<'_>,

@@ -20,6 +20,7 @@ pub use self::builder::PrincipalBuilder;
 pub use self::id::PrincipalId;
 pub(crate) use self::id::StrangerDigest;
 use crate::json::{self, Fault};
+use crate::resource::Resource;
 use crate::scope::Scopes;
 
 /// Who a request comes from, put into the request's extensions by the layer that
@@ -105,7 +106,10 @@ impl Identity {
 
 /// What an auth layer hands on with a principal: a layer further in refuses in the same words.
 /// The rooms above know its type.
-pub(crate) trait LayerContext: Any + Send + Sync {}
+pub(crate) trait LayerContext: Any + Send + Sync {
+    /// The protected resource of the layer, or the one the request was routed to.
+    fn resource(&self) -> Option<&Resource>;
+}
 
 /// What has an identity: the identity itself, or what a cache keeps with it. Principals share
 /// it with the cache, so that a known credential costs one reference count and not two, each
@@ -254,6 +258,12 @@ impl Principal {
     /// name a provider of your own gave.
     pub fn provider(&self) -> &str {
         &self.identity().provider
+    }
+
+    /// The protected resource that the credential was accepted for: that of the layer, or the
+    /// one its provider routed the request to. `None` where there is none.
+    pub fn resource(&self) -> Option<&Resource> {
+        self.context()?.resource()
     }
 
     /// The bytes of its claims, and of what was copied from them.

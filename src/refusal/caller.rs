@@ -13,11 +13,21 @@ use crate::scope::Scopes;
 #[derive(Clone, Debug)]
 pub(crate) struct NoPrincipal {
     pub(crate) context: Arc<RefusalContext>,
+    pub(crate) cause: Cause,
     /// What the request would have been refused for.
-    pub(crate) reported: Option<AuthError>,
+    pub(crate) error: Option<AuthError>,
     /// The owner of that credential, where it was proven. It is no `Principal` of the request,
     /// which a handler would take for an accepted one: layers further in judge by it.
     pub(crate) proven: Option<Principal>,
+}
+
+/// Why a request was let through without a principal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// It needed no credential, and was not asked for one.
+    Anonymous,
+    /// Its credential is not accepted, which is only reported.
+    Reported,
 }
 
 /// Whose request it is, as a layer further in sees it.
@@ -48,7 +58,10 @@ impl<'a> Caller<'a> {
             principal: None,
             proven: mark.proven.as_ref(),
             context: &mark.context,
-            reported: mark.reported.as_ref(),
+            reported: match mark.cause {
+                Cause::Anonymous => None,
+                Cause::Reported => mark.error.as_ref(),
+            },
         })
     }
 

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::requirement::{AskedScopes, to_announce};
+use crate::resource::Resource;
 use crate::scope::Scopes;
 
 /// One authentication scheme a refused client is told about, in a line of
@@ -85,6 +86,36 @@ impl Challenge {
             *scopes = needed;
         }
         self
+    }
+
+    /// Takes metadata URL and scopes from a resource, where it has none of its own.
+    pub(crate) fn fill_in(&mut self, resource: &Resource) {
+        if let Scheme::Bearer {
+            resource_metadata,
+            scopes,
+            ..
+        } = &mut self.scheme
+        {
+            if let (None, Some(url)) = (&resource_metadata, resource.metadata()) {
+                *resource_metadata = Some(url.to_string().into());
+            }
+            if scopes.is_empty() {
+                *scopes = resource.asked_scopes().clone();
+            }
+        }
+    }
+
+    /// Names the metadata and the scopes of a resource in the place of its own.
+    pub(crate) fn lead_to(&mut self, resource: &Resource) {
+        if let Scheme::Bearer {
+            resource_metadata,
+            scopes,
+            ..
+        } = &mut self.scheme
+        {
+            *resource_metadata = resource.metadata().map(|url| url.to_string().into());
+            *scopes = resource.asked_scopes().clone();
+        }
     }
 
     /// Names the metadata that advertise these scopes.

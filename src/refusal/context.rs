@@ -1,13 +1,14 @@
 //! What the refusals behind one auth layer have in common.
 
 use std::any::Any;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use super::challenge::Challenge;
 use super::report_only::ReportOnly;
 use crate::clock::Clock;
 use crate::error::AuthError;
 use crate::principal::{LayerContext, Principal};
+use crate::resource::Resource;
 use crate::scope::Scopes;
 use crate::telemetry::{self, Audit, Told};
 
@@ -23,6 +24,8 @@ pub(crate) enum Settled {
 #[derive(Clone, Debug)]
 pub(crate) struct RefusalContext {
     pub(crate) challenges: Vec<Challenge>,
+    /// The protected resource, if the layer has one.
+    pub(crate) resource: Option<Arc<Resource>>,
     pub(crate) grpc: bool,
     /// Which refusals are not carried out. `None`: all are.
     pub(crate) report_only: Option<ReportOnly>,
@@ -31,18 +34,33 @@ pub(crate) struct RefusalContext {
     pub(crate) told_twice: Told,
 }
 
-impl LayerContext for RefusalContext {}
+impl LayerContext for RefusalContext {
+    fn resource(&self) -> Option<&Resource> {
+        self.resource.as_deref()
+    }
+}
 
 impl RefusalContext {
     /// With the gRPC form where a client speaks gRPC, and every refusal carried out.
     pub(crate) fn new(challenges: Vec<Challenge>, clock: Clock) -> Self {
         Self {
             challenges,
+            resource: None,
             grpc: true,
             report_only: None,
             audit: Audit::new(clock),
             told_twice: Told::default(),
         }
+    }
+
+    /// The same for a resource that was chosen for one request.
+    pub(crate) fn for_resource(&self, resource: Arc<Resource>) -> Self {
+        let mut chosen = self.clone();
+        for challenge in &mut chosen.challenges {
+            challenge.lead_to(&resource);
+        }
+        chosen.resource = Some(resource);
+        chosen
     }
 
     /// Whether a client answers both with the same credential.

@@ -18,7 +18,7 @@ use http::header::{CACHE_CONTROL, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Method, Response, Version};
 use http_body::Frame;
 
-pub(crate) use self::caller::{Caller, NoPrincipal};
+pub(crate) use self::caller::{Caller, Cause, NoPrincipal};
 #[cfg(feature = "oauth")]
 pub(crate) use self::challenge::Advertised;
 pub use self::challenge::Challenge;

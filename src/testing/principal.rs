@@ -6,7 +6,7 @@ use http::Extensions;
 
 use crate::clock::Clock;
 use crate::principal::Principal;
-use crate::refusal::NoPrincipal;
+use crate::refusal::{Cause, NoPrincipal};
 use crate::refusal::{Challenge, RefusalContext};
 
 /// Puts `principal` where a layer puts it that accepted a credential, so that a handler can
@@ -49,7 +49,8 @@ pub fn insert_anonymous(extensions: &mut Extensions) {
     extensions.remove::<Principal>();
     extensions.insert(NoPrincipal {
         context: context(),
-        reported: None,
+        cause: Cause::Anonymous,
+        error: None,
         proven: None,
     });
 }

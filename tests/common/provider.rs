@@ -4,8 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use tower_mcp_auth::auth::{Authenticate, Authenticated, Authentication};
-use tower_mcp_auth::{AuthError, Challenge, Credential, Location, Principal, RequestHead};
+use tower_mcp_auth::provider::*;
 
 type Answers = dyn Fn(&Credential<'_>) -> Authentication + Send + Sync;
 
@@ -77,20 +76,20 @@ impl fmt::Debug for Answering {
 }
 
 impl Authenticate for Answering {
-    fn locations(&self) -> &[Location] {
-        &self.locations
+    fn describe(&self) -> ProviderInfo {
+        let mut info = ProviderInfo::new("test");
+        for location in &self.locations {
+            info = info.matcher(CredentialMatcher::any(location.clone()));
+        }
+        info = info.challenges(self.challenges.clone());
+        match self.resource_path {
+            Some(path) => info.resource(Resource::new(format!("https://mcp.example.com{path}"))),
+            None => info,
+        }
     }
 
     fn authenticate(&self, credential: &Credential<'_>, _: RequestHead<'_>) -> Authentication {
         self.asked.fetch_add(1, Ordering::SeqCst);
         (self.answers)(credential)
-    }
-
-    fn challenges(&self) -> Vec<Challenge> {
-        self.challenges.clone()
-    }
-
-    fn resource_path(&self) -> Option<&str> {
-        self.resource_path
     }
 }

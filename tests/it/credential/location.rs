@@ -6,6 +6,7 @@ use common::{
 use http::HeaderName;
 use http::header::AUTHORIZATION;
 use tower_mcp_auth::auth::{AuthLayer, Authentication};
+use tower_mcp_auth::auth::{CredentialMatcher, ProviderInfo};
 use tower_mcp_auth::jose::Secret;
 use tower_mcp_auth::{JwtLayer, Location, Principal};
 
@@ -126,13 +127,11 @@ async fn a_provider_is_told_where_the_credential_was() {
 #[tokio::test]
 async fn a_credential_of_no_providers_shape_is_invalid() {
     #[derive(Clone, Debug)]
-    struct Picky(Vec<Location>);
+    struct Picky;
     impl tower_mcp_auth::auth::Authenticate for Picky {
-        fn locations(&self) -> &[Location] {
-            &self.0
-        }
-        fn accepts(&self, credential: &tower_mcp_auth::Credential<'_>) -> bool {
-            credential.value().starts_with("pk-")
+        fn describe(&self) -> ProviderInfo {
+            let keys = CredentialMatcher::prefixed(Location::bearer(), "pk-");
+            ProviderInfo::new("picky").matcher(keys)
         }
         fn authenticate(
             &self,
@@ -141,11 +140,8 @@ async fn a_credential_of_no_providers_shape_is_invalid() {
         ) -> Authentication {
             Authentication::Ready(Ok(common::provider::alice()))
         }
-        fn challenges(&self) -> Vec<tower_mcp_auth::Challenge> {
-            vec![tower_mcp_auth::Challenge::bearer()]
-        }
     }
-    let layer = AuthLayer::new(Picky(vec![Location::bearer()])).boxed();
+    let layer = AuthLayer::new(Picky).boxed();
     ask(&layer, request(&[("authorization", "Bearer pk-1")]))
         .await
         .admitted();

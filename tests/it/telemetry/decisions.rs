@@ -136,11 +136,11 @@ async fn the_hook_hears_of_answers_that_were_waited_for() {
     for (answer, expected) in [
         (
             Ok(common::provider::alice()),
-            "auth accepted custom test|sub=alice -",
+            "auth accepted test test|sub=alice -",
         ),
         (
             Err(tower_mcp_auth::AuthError::invalid("gone")),
-            "auth refused custom - gone",
+            "auth refused test - gone",
         ),
     ] {
         let provider = Answering::new(move |_| {

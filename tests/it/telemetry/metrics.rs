@@ -707,7 +707,7 @@ fn reasons_of_a_provider_of_ones_own_count_as_they_are() {
             .error();
     });
     recorded.assert(&[(
-        "mcp_auth_requests_total{provider=custom,outcome=refused,reason=badge_revoked}",
+        "mcp_auth_requests_total{provider=test,outcome=refused,reason=badge_revoked}",
         1.0,
     )]);
 }

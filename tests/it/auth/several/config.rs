@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tower_mcp_auth::api_key::ApiKeyScheme;
+use tower_mcp_auth::auth::ProviderInfo;
 use tower_mcp_auth::auth::{
     AuthLayer, Authenticate, Authenticated, Authentication, CredentialMatcher, Either, SseEndpoints,
 };
 use tower_mcp_auth::jose::Secret;
 use tower_mcp_auth::{
-    ApiKeyLayer, Challenge, Clock, ConfigError, Credential, JwtLayer, Location, OAuthLayer,
-    Principal, RequestHead,
+    ApiKeyLayer, Clock, ConfigError, Credential, JwtLayer, Location, OAuthLayer, Principal,
+    RequestHead,
 };
 
 use crate::auth::several::network::{ISSUER, RESOURCE};
@@ -47,20 +48,15 @@ fn accepted(one: &Layer, other: &Layer) {
 }
 
 #[derive(Clone, Debug)]
-struct Badges(Vec<Location>, Vec<CredentialMatcher>);
+struct Badges(Vec<CredentialMatcher>);
 
 impl Authenticate for Badges {
-    fn locations(&self) -> &[Location] {
-        &self.0
-    }
-    fn matchers(&self) -> Vec<CredentialMatcher> {
-        self.1.clone()
+    fn describe(&self) -> ProviderInfo {
+        let matchers = self.0.iter().cloned();
+        matchers.fold(ProviderInfo::new("badge"), ProviderInfo::matcher)
     }
     fn authenticate(&self, _: &Credential<'_>, _: RequestHead<'_>) -> Authentication {
         Authentication::Ready(Ok(Authenticated::new(Principal::builder("badge").build())))
-    }
-    fn challenges(&self) -> Vec<Challenge> {
-        vec![Challenge::bearer()]
     }
 }
 
@@ -79,7 +75,7 @@ fn keys_among_bearer_tokens_need_a_prefix_no_token_has() {
         }
     };
     for beside in [&oauth, &jwt] {
-        let words = ["ApiKeys takes anything", "prefix", "authorization: Bearer"];
+        let words = ["api_key takes anything", "prefix", "authorization: Bearer"];
         refused(&keys(None), beside, "prefix", &words);
         for begins_a_jwt in ["e", "ey", "eyJ", "eyJhbGciOiJI", "ewog"] {
             refused(
@@ -100,7 +96,7 @@ fn keys_among_bearer_tokens_need_a_prefix_no_token_has() {
             &keys(Some(overlapping)),
             &oauth,
             "prefix",
-            &["OAuth", "ApiKeys"],
+            &["oauth", "api_key"],
         );
     }
     accepted(&keys(Some("acme_")), &oauth);
@@ -123,9 +119,9 @@ fn jwts_need_disjoint_issuers() {
         &anonymous,
         &oauth,
         "issuer",
-        &["JWTs of any issuer", "OAuth", "Jwt"],
+        &["JWTs of any issuer", "oauth", "jwt"],
     );
-    refused(&anonymous, &anonymous, "issuer", &["Jwt"]);
+    refused(&anonymous, &anonymous, "issuer", &["jwt"]);
     refused(&own(ISSUER), &oauth, "issuer", &[ISSUER]);
     refused(&own(JWT_ISSUER), &own(JWT_ISSUER), "issuer", &[JWT_ISSUER]);
     refused(&own(JWT_ISSUER), &anonymous, "issuer", &["any issuer"]);
@@ -153,16 +149,9 @@ fn jwts_need_disjoint_issuers() {
 fn providers_of_users_own_say_their_shapes() {
     let (web, clock) = (web(), Clock::system());
     let oauth = oauth(&web, &clock).boxed();
-    let badges = |matchers: Vec<CredentialMatcher>| {
-        AuthLayer::new(Badges(vec![Location::bearer()], matchers)).boxed()
-    };
+    let badges = |matchers: Vec<CredentialMatcher>| AuthLayer::new(Badges(matchers)).boxed();
     // Without a word they take everything.
-    refused(
-        &badges(vec![]),
-        &oauth,
-        "prefix",
-        &["Badges takes anything"],
-    );
+    refused(&badges(vec![]), &oauth, "prefix", &["badge takes anything"]);
     refused(
         &AuthLayer::new(Answering::accepting()).boxed(),
         &oauth,
@@ -194,7 +183,7 @@ fn providers_of_users_own_say_their_shapes() {
     );
     // Schemes compare without regard to case.
     let lower = Location::scheme(http::header::AUTHORIZATION, "bearer");
-    let lower = AuthLayer::new(Badges(vec![lower], vec![])).boxed();
+    let lower = AuthLayer::new(Badges(vec![CredentialMatcher::any(lower)])).boxed();
     refused(&lower, &oauth, "prefix", &["Badges"]);
 }
 
@@ -287,7 +276,7 @@ fn one_layer_protects_one_resource() {
         oauth(RESOURCE, ISSUER),
         oauth("https://mcp.example.com/admin", other),
     );
-    refused(&mcp, &admin, "resource", &["/mcp", "/admin", "OAuth"]);
+    refused(&mcp, &admin, "resource", &["/mcp", "/admin", "oauth"]);
     refused(
         &mcp,
         &oauth(RESOURCE, other),

@@ -505,41 +505,32 @@ async fn what_is_refused_before_a_provider_is_asked_says_why() {
 /// With `Authenticate` of one's own the same is told.
 #[tokio::test]
 async fn a_provider_of_ones_own_is_told_of_by_its_name() {
-    use tower_mcp_auth::auth::{Authenticated, Authentication};
+    use tower_mcp_auth::auth::{Authenticated, Authentication, CredentialMatcher, ProviderInfo};
     use tower_mcp_auth::{Challenge, Credential, Location, RequestHead};
 
     #[derive(Clone, Debug)]
-    struct Badges([Location; 1]);
+    struct Badges(Location);
 
     impl Authenticate for Badges {
-        fn locations(&self) -> &[Location] {
-            &self.0
-        }
-
-        fn name(&self) -> &'static str {
-            "Badges"
-        }
-
-        fn accepts(&self, credential: &Credential<'_>) -> bool {
-            credential.value().starts_with("badge-")
+        fn describe(&self) -> ProviderInfo {
+            let badges = CredentialMatcher::prefixed(self.0.clone(), "badge-");
+            ProviderInfo::new("badge")
+                .matcher(badges)
+                .challenge(Challenge::bearer())
         }
 
         fn authenticate(&self, _: &Credential<'_>, _: RequestHead<'_>) -> Authentication {
             let alice = tower_mcp_auth::Principal::builder("badge").subject("alice");
             Authentication::Ready(Ok(Authenticated::new(alice.build())))
         }
-
-        fn challenges(&self) -> Vec<Challenge> {
-            vec![Challenge::bearer()]
-        }
     }
 
     let badges = HeaderName::from_static("x-badge");
-    let layer = AuthLayer::new(Badges([Location::bare(badges)]));
+    let layer = AuthLayer::new(Badges(Location::bare(badges)));
     let answer = ask(&layer, request(&[("x-badge", TOKEN)])).await;
     let told = detail(&answer, "unaccepted_credential");
     assert!(
-        told.contains("Badges") && told.contains("x-badge"),
+        told.contains("badge takes") && told.contains("x-badge"),
         "{told}"
     );
     let answer = ask(&layer, request(&[("x-badge", "badge-17")])).await;

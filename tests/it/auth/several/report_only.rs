@@ -7,13 +7,14 @@ use http::{Method, Request, Response, Version};
 use http_body_util::{BodyExt, Full};
 use serde_json::json;
 use tower::{BoxError, ServiceBuilder, ServiceExt};
+use tower_mcp_auth::auth::ProviderInfo;
 use tower_mcp_auth::auth::{AuthLayer, Authenticate, Authenticated, Authentication};
 use tower_mcp_auth::mcp::{
     MacKey, McpListsLayer, McpPolicy, McpScopesLayer, OriginLayer, SessionBindingLayer,
 };
 use tower_mcp_auth::scopes::{RequireScopesLayer, RequiredScopes, ScopedPrincipal, Scopes};
 use tower_mcp_auth::{
-    ApiKeyLayer, AuthError, Challenge, Credential, Location, Principal, Reported, RequestHead,
+    ApiKeyLayer, AuthError, Credential, Location, Principal, Reported, RequestHead,
 };
 
 use crate::auth::several::network::{ISSUER, Page, RESOURCE};
@@ -199,20 +200,14 @@ async fn a_jwt_nobody_vouches_for_does_not_pass_for_its_type() {
 }
 
 #[derive(Clone, Debug)]
-struct Badges([Location; 1]);
+struct Badges;
 
 impl Authenticate for Badges {
-    fn locations(&self) -> &[Location] {
-        &self.0
-    }
-    fn reasons(&self) -> Vec<&'static str> {
-        vec!["badge_revoked"]
+    fn describe(&self) -> ProviderInfo {
+        ProviderInfo::new("badge").reasons(["badge_revoked"])
     }
     fn authenticate(&self, _: &Credential<'_>, _: RequestHead<'_>) -> Authentication {
         Authentication::Ready(Err(AuthError::invalid("badge_revoked")))
-    }
-    fn challenges(&self) -> Vec<Challenge> {
-        vec![Challenge::bearer()]
     }
 }
 
@@ -240,7 +235,7 @@ async fn unknown_reasons_are_refused_and_those_of_a_provider_are_known() {
             .contains("`dangerously_report_only`")
     );
 
-    let badges = AuthLayer::new(Badges([Location::bearer()])).boxed();
+    let badges = AuthLayer::new(Badges).boxed();
     let badges = badges.or(keys()).unwrap().boxed();
     let badges = badges
         .dangerously_report_only_for(["badge_revoked"])

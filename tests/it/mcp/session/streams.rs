@@ -17,11 +17,11 @@ use tokio_test::task;
 use tokio_test::{assert_pending, assert_ready};
 use tower::{BoxError, Layer, Service, ServiceBuilder, ServiceExt};
 use tower_mcp_auth::api_key::ApiKey;
-use tower_mcp_auth::auth::{AuthLayer, Authenticate, Authenticated, Authentication, ResponseBody};
-use tower_mcp_auth::mcp::{McpPolicy, McpScopesLayer};
-use tower_mcp_auth::{
-    ApiKeyLayer, Challenge, Clock, Credential, JwtLayer, Location, Principal, RequestHead,
+use tower_mcp_auth::auth::{
+    AuthLayer, Authenticate, Authenticated, Authentication, ProviderInfo, ResponseBody,
 };
+use tower_mcp_auth::mcp::{McpPolicy, McpScopesLayer};
+use tower_mcp_auth::{ApiKeyLayer, Clock, Credential, JwtLayer, Principal, RequestHead};
 
 use common::{NOW, SECRET, token};
 
@@ -273,7 +273,6 @@ async fn the_settings_move_the_end() {
 /// Accepts everyone until a time, at once or later.
 #[derive(Clone, Debug)]
 struct Until {
-    locations: [Location; 1],
     clock: Clock,
     expires_at: Option<u64>,
     valid_until: Option<u64>,
@@ -283,7 +282,6 @@ struct Until {
 impl Until {
     fn new(clocks: &Clocks) -> Self {
         Self {
-            locations: [Location::bearer()],
             clock: clocks.0.clone(),
             expires_at: None,
             valid_until: None,
@@ -293,8 +291,8 @@ impl Until {
 }
 
 impl Authenticate for Until {
-    fn locations(&self) -> &[Location] {
-        &self.locations
+    fn describe(&self) -> ProviderInfo {
+        ProviderInfo::new("test").clock(self.clock.clone())
     }
 
     fn authenticate(&self, _: &Credential<'_>, _: RequestHead<'_>) -> Authentication {
@@ -310,14 +308,6 @@ impl Authenticate for Until {
             return Authentication::Pending(Box::pin(async move { Ok(accepted) }));
         }
         Authentication::Ready(Ok(accepted))
-    }
-
-    fn challenges(&self) -> Vec<Challenge> {
-        vec![Challenge::bearer()]
-    }
-
-    fn clock(&self) -> Clock {
-        self.clock.clone()
     }
 }
 

@@ -1,0 +1,331 @@
+//! What becomes of a request: one way for providers that answer at once and for those that wait.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response, StatusCode};
+
+use super::info::Route;
+use super::last_words::EndOfStream;
+use super::lease::Lease;
+use super::settings::Shared;
+use super::{Authenticate, AuthenticateFuture, Authenticated, Authentication, ResponseBody};
+use crate::credential::{self, RequestHead};
+use crate::error::AuthError;
+use crate::principal::Principal;
+use crate::refusal::{
+    self, Caller, Cause, NoPrincipal, RefusalContext, ReportOnly, Reported, Settled, refuse,
+};
+use crate::telemetry::{self, Case, Stopwatch};
+
+/// All that a request is judged by.
+#[derive(Clone, Debug)]
+pub(super) struct State<P> {
+    pub(super) provider: P,
+    pub(super) shared: Arc<Shared>,
+}
+
+/// What becomes of a request.
+pub(super) enum Decision {
+    /// A document of the provider, or a refusal.
+    Respond(Response<Bytes>),
+    /// On to the inner service, for which the request was made ready.
+    GoOn(Afterwards),
+    /// The provider has to wait for its answer.
+    Wait(Presented, AuthenticateFuture),
+}
+
+/// What a request presented, as long as it is not known who that is.
+pub(super) struct Presented {
+    /// The number of the place where the credential stands. `None`: there is none.
+    location: Option<usize>,
+    /// The name of the provider, or `none`.
+    provider: &'static str,
+    stopwatch: Option<Stopwatch>,
+    /// What refusals say, where the provider chose a resource for the request.
+    context: Option<Arc<RefusalContext>>,
+}
+
+impl<P: Authenticate> State<P> {
+    /// Judges a request, and makes it ready for the inner service where it goes on.
+    pub(super) fn decide<B>(&self, request: &mut Request<B>) -> Decision {
+        let mut presented = Presented {
+            location: None,
+            provider: "none",
+            stopwatch: None,
+            context: None,
+        };
+        let mut is_public = false;
+        match self.provider.route(RequestHead::of(request)) {
+            Route::Default => {}
+            Route::Resource(resource) => {
+                let context = self.shared.context.for_resource(resource);
+                presented.context = Some(Arc::new(context));
+            }
+            Route::Public => is_public = true,
+            Route::Document(response) => return Decision::Respond(response),
+            Route::Unknown => return Decision::Respond(refusal::no_document()),
+        }
+        match self.authenticate(request, is_public, &mut presented) {
+            Ok(Step::Anonymous(never_challenged)) => {
+                Decision::GoOn(self.shared.anonymous(request, &presented, never_challenged))
+            }
+            Ok(Step::Wait(pending)) => Decision::Wait(presented, pending),
+            Ok(Step::Accept(accepted)) => self.shared.conclude(request, &presented, Ok(accepted)),
+            Err(error) => self.shared.conclude(request, &presented, Err(error)),
+        }
+    }
+
+    fn authenticate<B>(
+        &self,
+        request: &Request<B>,
+        is_public: bool,
+        presented: &mut Presented,
+    ) -> Result<Step, AuthError> {
+        let shared = &*self.shared;
+        let Presented {
+            location,
+            provider,
+            stopwatch,
+            context,
+        } = presented;
+        let context = shared.context_of(context);
+        let head = shared.head(request, context);
+        let locations = &shared.routes.locations;
+        // A credential in a URL has leaked already, into logs and histories, and cannot be
+        // taken out of it here: not even a public path may pass it on.
+        shared.query_names.check(head.uri(), locations)?;
+        if shared.is_exempt(head, context) {
+            return Ok(Step::Anonymous(false));
+        }
+        if let Some(path) = &shared.resource_path {
+            path.look_at(head.uri().path());
+        }
+        if is_public {
+            return Ok(Step::Anonymous(true));
+        }
+        let (place, credential) = match credential::read(locations, head.headers())? {
+            Some(found) => found,
+            None if shared.optional => return Ok(Step::Anonymous(false)),
+            None => return Err(shared.missing(head, context)),
+        };
+        let leaf = shared.routes.leaf(&credential)?;
+        *location = Some(place);
+        *provider = shared.routes.name(leaf);
+        let started = Stopwatch::start(&shared.streams.clock);
+        let credential = credential.at_leaf(leaf);
+        match self.provider.authenticate(&credential, head) {
+            Authentication::Ready(answer) => {
+                started.stop(&shared.streams.clock, provider, false);
+                answer.map(Step::Accept)
+            }
+            Authentication::Pending(pending) => {
+                *stopwatch = Some(started);
+                Ok(Step::Wait(pending))
+            }
+        }
+    }
+}
+
+enum Step {
+    /// Without a credential; and whether a 401 of the inner service becomes a 404.
+    Anonymous(bool),
+    Accept(Authenticated),
+    Wait(AuthenticateFuture),
+}
+
+impl Shared {
+    fn context_of<'a>(
+        &'a self,
+        chosen: &'a Option<Arc<RefusalContext>>,
+    ) -> &'a Arc<RefusalContext> {
+        chosen.as_ref().unwrap_or(&self.context)
+    }
+
+    fn head<'r, B>(&self, request: &'r Request<B>, context: &'r RefusalContext) -> RequestHead<'r> {
+        let needs_proof = matches!(context.report_only, Some(ReportOnly::Only(_)));
+        RequestHead::of(request)
+            .with_proof(needs_proof)
+            .with_resource(context.resource.as_ref())
+    }
+
+    /// Carries out the answer of a provider.
+    pub(super) fn conclude<B>(
+        &self,
+        request: &mut Request<B>,
+        presented: &Presented,
+        answer: Result<Authenticated, AuthError>,
+    ) -> Decision {
+        if let Some(stopwatch) = presented.stopwatch {
+            stopwatch.stop(&self.streams.clock, presented.provider, true);
+        }
+        let context = self.context_of(&presented.context);
+        let (case, head) = (Case::auth(presented.provider), self.head(request, context));
+        let error = match answer {
+            Ok(accepted) => {
+                case.accepted_as(&accepted.principal, head, &context.audit);
+                return Decision::GoOn(self.admit(request, presented, accepted));
+            }
+            Err(error) => error,
+        };
+        match context.settle(error) {
+            Settled::Refused(error) => Decision::Respond(refuse(error, context, head, case)),
+            Settled::Passes(error) => {
+                case.reported(&error, head, &context.audit);
+                self.strip(request);
+                Decision::GoOn(self.mark(request, presented, Some(error)))
+            }
+        }
+    }
+
+    /// Puts the principal in, and takes the credential out.
+    fn admit<B>(
+        &self,
+        request: &mut Request<B>,
+        presented: &Presented,
+        accepted: Authenticated,
+    ) -> Afterwards {
+        let lease = self.streams.lease(request, accepted.valid_until);
+        let location = presented
+            .location
+            .map(|place| &self.routes.locations[place]);
+        if let Some(header) = location.map(credential::Location::header) {
+            if !self.forward_credential {
+                request.headers_mut().remove(header);
+            } else if let Some(value) = request.headers_mut().get_mut(header) {
+                value.set_sensitive(true);
+            }
+        }
+        self.remove_consumed(request.headers_mut());
+        let extensions = request.extensions_mut();
+        extensions.remove::<NoPrincipal>();
+        let context = self.context_of(&presented.context);
+        let own = Arc::<RefusalContext>::clone(context);
+        // This replaces the principal of a layer further out.
+        if let Some(before) = extensions.insert(accepted.principal.with_context(own)) {
+            context.tell_if_twice(RefusalContext::of(&before));
+        }
+        Afterwards {
+            headers: accepted.headers,
+            lease,
+            ..Afterwards::default()
+        }
+    }
+
+    /// Lets a request pass without a credential, and takes out one that it may have brought.
+    fn anonymous<B>(
+        &self,
+        request: &mut Request<B>,
+        presented: &Presented,
+        never_challenged: bool,
+    ) -> Afterwards {
+        let case = Case::auth(presented.provider);
+        let context = self.context_of(&presented.context);
+        case.anonymous(self.head(request, context), &context.audit);
+        if self.forward_credential {
+            credential::mark_sensitive(&self.routes.locations, request.headers_mut());
+        } else {
+            self.strip(request);
+        }
+        Afterwards {
+            never_challenged,
+            ..self.mark(request, presented, None)
+        }
+    }
+
+    /// Takes out what the inner service must not see of a request without a principal.
+    fn strip<B>(&self, request: &mut Request<B>) {
+        credential::strip(&self.routes.locations, request.headers_mut());
+        self.remove_consumed(request.headers_mut());
+    }
+
+    fn remove_consumed(&self, headers: &mut HeaderMap) {
+        for name in &self.consumed_headers {
+            headers.remove(name);
+        }
+    }
+
+    /// Leaves the mark of a request without a principal.
+    fn mark<B>(
+        &self,
+        request: &mut Request<B>,
+        presented: &Presented,
+        reported: Option<AuthError>,
+    ) -> Afterwards {
+        let context = self.context_of(&presented.context);
+        let proven = reported.as_ref().and_then(AuthError::proven_holder);
+        let proven = proven.map(|holder| {
+            let context = Arc::<RefusalContext>::clone(context);
+            holder.clone().with_context(context)
+        });
+        let extensions = request.extensions_mut();
+        if let Some(before) = extensions.remove::<Principal>() {
+            context.tell_if_twice(RefusalContext::of(&before));
+        }
+        extensions.insert(NoPrincipal {
+            context: Arc::clone(context),
+            cause: match &reported {
+                None => Cause::Anonymous,
+                Some(_) => Cause::Reported,
+            },
+            error: reported.clone().map(AuthError::alone),
+            proven,
+        });
+        Afterwards {
+            reported,
+            ..Afterwards::default()
+        }
+    }
+
+    /// Why a request has no credential: it has none, or a layer further out took it.
+    #[cold]
+    fn missing(&self, head: RequestHead<'_>, context: &RefusalContext) -> AuthError {
+        let outer = Caller::of(head.extensions()).map(|caller| caller.context);
+        if outer.is_some_and(|outer| outer.asks_for_the_same(context)) {
+            let told = &context.told_twice;
+            told.tell(|| telemetry::layer_twice("auth layer"));
+            return AuthError::missing().with_detail(
+                "an auth layer further out reads the same header, and took the credential out of \
+                 the request, as these layers do: take one of the two out, or let the outer one \
+                 `forward_credential`",
+            );
+        }
+        credential::missing(head, &self.routes.locations)
+    }
+}
+
+/// What is done to the response of a request that went on.
+#[derive(Default)]
+pub(super) struct Afterwards {
+    headers: Option<Box<HeaderMap>>,
+    lease: Option<Lease>,
+    reported: Option<AuthError>,
+    /// Whether a 401 becomes a 404.
+    never_challenged: bool,
+}
+
+impl Afterwards {
+    pub(super) fn apply<B>(&mut self, mut response: Response<B>) -> Response<ResponseBody<B>> {
+        if self.never_challenged {
+            match response.status() {
+                StatusCode::UNAUTHORIZED => return refusal::no_document().map(ResponseBody::own),
+                StatusCode::NOT_FOUND => refusal::show_to_pages(response.headers_mut()),
+                _ => {}
+            }
+        }
+        if let Some(headers) = self.headers.take() {
+            response.headers_mut().extend(*headers);
+        }
+        if let Some(error) = self.reported.take() {
+            Reported::tell(response.extensions_mut(), error.alone());
+        }
+        let mut deadline = self
+            .lease
+            .take()
+            .and_then(|lease| lease.deadline(response.headers()));
+        if let Some(deadline) = &mut deadline {
+            deadline.words = EndOfStream::take(&mut response);
+        }
+        response.map(|body| ResponseBody::until(body, deadline))
+    }
+}

@@ -1,0 +1,245 @@
+//! `ProviderInfo`: the facts of a provider; `Route`: where a request goes.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderName, Response};
+
+use super::CredentialMatcher;
+use crate::clock::Clock;
+use crate::credential::Location;
+use crate::error::ConfigError;
+use crate::refusal::Challenge;
+use crate::resource::Resource;
+
+/// The facts of a provider: its name, its credentials, its challenges.
+///
+/// A layer asks for them when it is built, and after each setting that changes them; never for a
+/// request.
+///
+/// ```
+/// use tower_mcp_auth::provider::*;
+///
+/// let info = ProviderInfo::new("badge")
+///     .matcher(CredentialMatcher::prefixed(Location::bearer(), "badge-"))
+///     .challenge(Challenge::bearer().realm("badges"));
+/// # let _ = info;
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct ProviderInfo {
+    /// Of one provider, or of those that were combined: the number of a leaf is its place here.
+    pub(super) names: Vec<&'static str>,
+    /// Empty: anything in `Authorization: Bearer`.
+    matchers: Vec<CredentialMatcher>,
+    /// `None`: derived from the matchers.
+    challenges: Option<Vec<Challenge>>,
+    pub(super) resource: Option<Arc<Resource>>,
+    pub(super) reasons: Vec<&'static str>,
+    pub(super) clock: Clock,
+    pub(super) consumed_headers: Vec<HeaderName>,
+}
+
+impl ProviderInfo {
+    /// A provider of this name, which reads any `Authorization: Bearer` credential.
+    ///
+    /// The name is a short constant. Events and metrics call the provider by it, messages about
+    /// configuration too, and [`Principal::builder`](crate::Principal::builder) should be given
+    /// the same.
+    pub fn new(name: &'static str) -> Self {
+        Self {
+            names: vec![name],
+            matchers: Vec::new(),
+            challenges: None,
+            resource: None,
+            reasons: Vec::new(),
+            clock: Clock::system(),
+            consumed_headers: Vec::new(),
+        }
+    }
+
+    /// Adds credentials that are this provider's. The layer reads the headers they stand in.
+    ///
+    /// Default: anything in `Authorization: Bearer`.
+    pub fn matcher(mut self, matcher: CredentialMatcher) -> Self {
+        self.matchers.push(matcher);
+        self
+    }
+
+    /// Adds a challenge for refused clients, a line of `WWW-Authenticate`.
+    ///
+    /// Default: one for each place a credential is read from, `Bearer` or
+    /// `ApiKey header="…"`. A `Bearer` challenge without metadata or scopes takes them from the
+    /// [resource](Self::resource).
+    pub fn challenge(mut self, challenge: Challenge) -> Self {
+        self.challenges.get_or_insert_default().push(challenge);
+        self
+    }
+
+    /// Replaces all challenges; with none, a refusal has no `WWW-Authenticate`.
+    pub fn challenges(mut self, challenges: impl IntoIterator<Item = Challenge>) -> Self {
+        self.challenges = Some(challenges.into_iter().collect());
+        self
+    }
+
+    /// Sets the protected resource. No setting can make its path public.
+    ///
+    /// Default: none.
+    pub fn resource(mut self, resource: impl Into<Arc<Resource>>) -> Self {
+        self.resource = Some(resource.into());
+        self
+    }
+
+    /// Adds reason codes of errors that the provider makes itself, for
+    /// [`dangerously_report_only_for`](super::AuthLayer::dangerously_report_only_for), which
+    /// accepts no others besides those of this crate.
+    pub fn reasons(mut self, reasons: impl IntoIterator<Item = &'static str>) -> Self {
+        self.reasons.extend(reasons);
+        self
+    }
+
+    /// Sets the clock that [the end of validity](super::Authenticated::valid_until) goes by.
+    ///
+    /// Default: the system's.
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Adds a header that is removed like a credential: a proof that goes with one, say.
+    pub fn consumed_header(mut self, name: HeaderName) -> Self {
+        self.consumed_headers.push(name);
+        self
+    }
+
+    /// The name, or those of the providers that were combined, as messages write them.
+    pub(super) fn name(&self) -> String {
+        match self.names.split_last() {
+            Some((last, [])) => (*last).to_owned(),
+            Some((last, others)) => format!("{} or {last}", others.join(", ")),
+            None => String::new(),
+        }
+    }
+
+    pub(super) fn matchers(&self) -> Vec<CredentialMatcher> {
+        match &self.matchers[..] {
+            [] => vec![CredentialMatcher::any(Location::bearer())],
+            given => given.to_vec(),
+        }
+    }
+
+    /// The challenges, with what the resource adds to them.
+    pub(super) fn all_challenges(&self) -> Vec<Challenge> {
+        let mut challenges = self.challenges.clone().unwrap_or_else(|| {
+            let places = self.matchers();
+            let derived = places.iter().map(|matcher| {
+                let location = matcher.location();
+                match location.scheme_name() {
+                    Some(_) => Challenge::bearer(),
+                    None => Challenge::api_key(location.header().as_str().to_owned()),
+                }
+            });
+            Challenge::merged(derived.collect(), Vec::new())
+        });
+        if let Some(resource) = &self.resource {
+            for challenge in &mut challenges {
+                challenge.fill_in(resource);
+            }
+        }
+        challenges
+    }
+
+    /// The facts of two providers behind one layer.
+    ///
+    /// # Errors
+    /// See [`Either::new`](super::Either::new).
+    pub(super) fn merged(left: Self, right: Self) -> Result<Self, ConfigError> {
+        check_resource(&left, &right)?;
+        if !left.clock.is(&right.clock) {
+            let (left, right) = (left.name(), right.name());
+            return Err(ConfigError::new(
+                "clock",
+                format!("{left} and {right} go by different clocks; give both the same"),
+            ));
+        }
+        let (left_matchers, mut right_matchers) = (left.numbered(), right.numbered());
+        for matcher in &mut right_matchers {
+            matcher.leaf += left.names.len();
+        }
+        for one in &left_matchers {
+            for other in &right_matchers {
+                one.check_disjoint(other)?;
+            }
+        }
+        let challenges = Challenge::merged(left.all_challenges(), right.all_challenges());
+        Ok(Self {
+            names: [left.names, right.names].concat(),
+            matchers: [left_matchers, right_matchers].concat(),
+            challenges: Some(challenges),
+            resource: left.resource.or(right.resource),
+            reasons: [left.reasons, right.reasons].concat(),
+            clock: left.clock,
+            consumed_headers: [left.consumed_headers, right.consumed_headers].concat(),
+        })
+    }
+
+    /// The matchers, each with the number and the name of its leaf.
+    pub(super) fn numbered(&self) -> Vec<CredentialMatcher> {
+        let mut matchers = self.matchers();
+        for matcher in &mut matchers {
+            matcher.owner.get_or_insert(self.names[0]);
+        }
+        matchers
+    }
+}
+
+/// Two resources, or two documents on one, would leave a client with half of the truth.
+fn check_resource(left: &ProviderInfo, right: &ProviderInfo) -> Result<(), ConfigError> {
+    let names = || format!("{} and {}", left.name(), right.name());
+    if let (Some(one), Some(other)) = (&left.resource, &right.resource)
+        && one.path() != other.path()
+    {
+        return Err(ConfigError::new(
+            "resource",
+            format!(
+                "{} protect different resources, at {:?} and {:?}; give each a layer of its own",
+                names(),
+                one.path(),
+                other.path()
+            ),
+        ));
+    }
+    let publishes = |challenges: Vec<Challenge>| {
+        let mut challenges = challenges.iter();
+        challenges.any(Challenge::names_metadata)
+    };
+    if publishes(left.all_challenges()) && publishes(right.all_challenges()) {
+        return Err(ConfigError::new(
+            "resource",
+            format!(
+                "{} both publish metadata of a protected resource, and a client reads one; name \
+                 all authorization servers in one `OAuthLayer::builder`",
+                names()
+            ),
+        ));
+    }
+    Ok(())
+}
+
+/// Where a request goes, before a credential is read.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Route {
+    /// To the one resource of the provider, or wherever it was sent: authentication goes on.
+    Default,
+    /// To this resource, which refusals then name.
+    Resource(Arc<Resource>),
+    /// To a document that the provider serves itself: the response, without authentication.
+    Document(Response<Bytes>),
+    /// To a document that the inner service may have, and that clients look for before they have
+    /// a credential. The request goes on without one. A 401 of the inner service becomes a 404
+    /// without a challenge.
+    Public,
+    /// Nowhere: 404, without a challenge.
+    Unknown,
+}
