@@ -6,12 +6,12 @@ use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode};
 
 use super::info::Route;
-use super::last_words::EndOfStream;
 use super::lease::Lease;
 use super::settings::Shared;
-use super::{Authenticate, AuthenticateFuture, Authenticated, Authentication, ResponseBody};
+use super::{Authenticate, AuthenticateFuture, Authenticated, Authentication};
 use crate::credential::{self, RequestHead};
 use crate::error::AuthError;
+use crate::gate::{EndOfStream, ResponseBody};
 use crate::principal::Principal;
 use crate::refusal::{
     self, Caller, Cause, NoPrincipal, RefusalContext, ReportOnly, Reported, Settled, refuse,

@@ -10,9 +10,10 @@ use http_body::Body;
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
+use super::AuthenticateFuture;
 use super::decision::{Afterwards, Decision, Presented};
 use super::settings::Shared;
-use super::{AuthenticateFuture, ResponseBody};
+use crate::gate::ResponseBody;
 use crate::gate::readiness::Held;
 use crate::refusal::Answer;
 

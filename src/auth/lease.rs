@@ -1,17 +1,14 @@
 //! How long a streamed answer may outlive the credential it was asked with.
 
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, Method, Request};
-use tokio::time::{Instant, Sleep};
 
-use super::last_words::LastWords;
 use crate::clock::Clock;
 use crate::credential::trim;
 use crate::error::ConfigError;
+use crate::gate::Deadline;
 use crate::refusal::Media;
 
 /// MCP 2026-07-28 (Transports, "Standard headers") repeats the method of the message in a
@@ -19,9 +16,6 @@ use crate::refusal::Media;
 /// grace of any other answer, and nothing else.
 const MCP_METHOD: HeaderName = HeaderName::from_static("mcp-method");
 const LISTEN: &[u8] = b"subscriptions/listen";
-
-/// Clocks are set, and machines sleep: a timer is never trusted for longer.
-const LONGEST_SLEEP: Duration = Duration::from_secs(3600);
 
 /// The settings of a layer.
 #[derive(Clone, Debug)]
@@ -126,14 +120,9 @@ impl Lease {
         } else {
             self.grace
         };
-        Some(Deadline {
-            ends: self.ends.saturating_add(grace),
-            clock: self.clock,
-            grpc: content_type.and_then(Media::of_content_type),
-            polled: false,
-            words: None,
-            sleep: None,
-        })
+        let grpc = content_type.and_then(Media::of_content_type);
+        let ends = self.ends.saturating_add(grace);
+        Some(Deadline::new(ends, self.clock, grpc))
     }
 }
 
@@ -144,48 +133,4 @@ fn is_event_stream(content_type: &[u8]) -> bool {
             .trim_ascii()
             .eq_ignore_ascii_case(b"text/event-stream")
     })
-}
-
-/// When a body ends, whatever else it has to say.
-pub(super) struct Deadline {
-    ends: Duration,
-    clock: Clock,
-    /// The form its end takes.
-    pub(super) grpc: Option<Media>,
-    pub(super) polled: bool,
-    /// What is said before the end.
-    pub(super) words: Option<Box<dyn LastWords>>,
-    /// Made when there is something to wait for.
-    sleep: Option<Pin<Box<Sleep>>>,
-}
-
-impl Deadline {
-    pub(super) fn is_over(&self) -> bool {
-        self.left().is_none()
-    }
-
-    fn left(&self) -> Option<Duration> {
-        let left = self.ends.checked_sub(self.clock.now())?;
-        (!left.is_zero()).then_some(left)
-    }
-
-    /// Wakes the task when the deadline is over.
-    pub(super) fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        while let Some(left) = self.left() {
-            let wait = left.min(LONGEST_SLEEP);
-            let sleep = match &mut self.sleep {
-                Some(sleep) => sleep,
-                // Without a runtime there is no timer: the clock is read at every frame.
-                None if tokio::runtime::Handle::try_current().is_err() => return Poll::Pending,
-                None => self.sleep.insert(Box::pin(tokio::time::sleep(wait))),
-            };
-            ready!(sleep.as_mut().poll(cx));
-            // The timer is monotonic and the clock is not, so the clock has the last word.
-            if let Some(left) = self.ends.checked_sub(self.clock.now()) {
-                let wait = left.min(LONGEST_SLEEP);
-                sleep.as_mut().reset(Instant::now() + wait);
-            }
-        }
-        Poll::Ready(())
-    }
 }

@@ -280,7 +280,6 @@
 //! ```
 
 mod authenticate;
-mod body;
 mod decision;
 mod either;
 mod exempt;
@@ -288,7 +287,6 @@ mod exempt;
 mod extract;
 mod future;
 mod info;
-mod last_words;
 mod layer;
 mod lease;
 mod macros;
@@ -299,7 +297,6 @@ mod service;
 mod settings;
 
 pub use self::authenticate::{Authenticate, AuthenticateFuture, Authenticated, Authentication};
-pub use self::body::ResponseBody;
 pub use self::either::Either;
 pub use self::exempt::SseEndpoints;
 pub(crate) use self::exempt::{check_path, is_public};
@@ -307,8 +304,8 @@ pub(crate) use self::exempt::{check_path, is_public};
 pub use self::extract::PrincipalRejection;
 pub use self::future::ResponseFuture;
 pub use self::info::{ProviderInfo, Route};
-pub(crate) use self::last_words::{EndOfStream, LastWords};
 pub use self::layer::AuthLayer;
 pub(crate) use self::macros::auth_layer_newtype;
 pub use self::matcher::CredentialMatcher;
 pub use self::service::AuthService;
+pub use crate::gate::ResponseBody;

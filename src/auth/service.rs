@@ -8,9 +8,10 @@ use http::{Request, Response};
 use http_body::Body;
 use tower_service::Service;
 
+use super::Authenticate;
 use super::decision::{Decision, State};
 use super::future::ResponseFuture;
-use super::{Authenticate, ResponseBody};
+use crate::gate::ResponseBody;
 use crate::gate::readiness::{self, Held};
 use crate::refusal::Answer;
 

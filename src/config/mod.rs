@@ -103,7 +103,6 @@ mod secret;
 mod sections;
 #[cfg(feature = "oauth")]
 mod server;
-pub mod switched;
 mod tree;
 mod units;
 
@@ -116,7 +115,6 @@ use self::applied::Applied;
 use self::outline::Outline;
 use self::read::missing;
 use self::sections::Sections;
-use self::switched::{PolicySwitch, SessionSwitch};
 use crate::api_key::ApiKeyLayer;
 use crate::auth::{AuthLayer, Authenticate};
 use crate::error::ConfigError;
@@ -160,7 +158,7 @@ pub type ConfiguredAuth = AuthLayer<Arc<dyn Authenticate>>;
 pub type ConfiguredPolicy = Stack<McpListsLayer, McpScopesLayer>;
 
 /// All layers of an MCP server.
-pub type ConfiguredStack = McpStack<ConfiguredAuth, SessionSwitch, PolicySwitch>;
+pub type ConfiguredStack = McpStack<ConfiguredAuth, SessionBindingLayer, ConfiguredPolicy>;
 
 impl Config {
     /// The layer that authenticates, with every provider that is configured: OAuth before JWT
@@ -402,9 +400,14 @@ impl Config {
     fn stack_around(&self, auth: ConfiguredAuth) -> Result<ConfiguredStack, ConfigError> {
         let learnable = auth.learnable();
         let policy = self.policy_layers_with(|lists| lists.check_shown(learnable.as_ref()))?;
-        let stack = McpStack::new(self.origin_layer()?, auth)
-            .sessions_by(SessionSwitch(self.session_layer()?))
-            .operations(PolicySwitch(policy));
+        let unjudged = || Stack::new(McpListsLayer::disabled(), McpScopesLayer::disabled());
+        let policy = policy.unwrap_or_else(unjudged);
+        let origin = self.origin_layer()?;
+        let sessions = self.session_layer()?;
+        let sessions = sessions.unwrap_or_else(SessionBindingLayer::disabled);
+        let stack = McpStack::new(origin, auth)
+            .sessions(sessions)
+            .operations(policy);
         self.applied.tell();
         Ok(stack)
     }

@@ -105,11 +105,9 @@
 
 mod attempt;
 mod client;
-mod future;
 mod layer;
 mod service;
 mod table;
 
-pub use self::future::ResponseFuture;
 pub use self::layer::FailedAttemptsLayer;
-pub use self::service::FailedAttempts;
+pub use self::service::{FailedAttempts, ResponseFuture};

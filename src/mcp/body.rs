@@ -42,7 +42,7 @@ pub(super) struct ReadBody {
 }
 
 impl<B> RequestBody<B> {
-    pub(crate) fn unread(body: B) -> Self {
+    pub(super) fn unread(body: B) -> Self {
         Self {
             kind: Kind::Unread { body },
         }

@@ -149,19 +149,6 @@ impl<A, Operations> McpStack<A, Identity, Operations> {
     }
 }
 
-impl<A, Operations> McpStack<A, Identity, Operations> {
-    /// What stands where sessions are bound.
-    #[cfg(feature = "config")]
-    pub(crate) fn sessions_by<L>(self, sessions: L) -> McpStack<A, L, Operations> {
-        McpStack {
-            origin: self.origin,
-            auth: self.auth,
-            sessions,
-            operations: self.operations,
-        }
-    }
-}
-
 impl<P: Authenticate + Clone, Sessions> McpStack<AuthLayer<P>, Sessions, Identity> {
     /// Judges each operation by the scopes of its principal, takes out of lists what is closed
     /// to them, and tells clients which scopes there are: both layers with this policy, and

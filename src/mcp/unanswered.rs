@@ -9,7 +9,7 @@ use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 
 use super::operation::{Kind, Message};
-use crate::auth::LastWords;
+use crate::gate::LastWords;
 use crate::json::Scanner;
 use crate::refusal;
 

@@ -13,6 +13,8 @@ mod www_authenticate;
 pub(crate) use self::answer::{Answer, Counts, Witness};
 pub(crate) use self::jsonrpc::{expired_under_way, internal_error, internal_error_response};
 
+use std::ops::ControlFlow;
+
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Method, Response, Version};
@@ -55,30 +57,24 @@ pub(crate) fn refuse(
     respond(error, context, form)
 }
 
-/// What becomes of a request that is to be refused behind the auth layer.
-pub(crate) enum Outcome {
-    Refuse(Response<Bytes>),
-    /// It goes on, and its response tells of the error, if that is news.
-    Pass(Option<AuthError>),
-}
-
-/// [`refuse`], unless the auth layer only reports.
+/// [`refuse`], unless the auth layer only reports: then the request goes on, and its response
+/// tells of the error, if that is news.
 pub(crate) fn refuse_or_report(
     error: AuthError,
     caller: Caller<'_>,
     head: RequestHead<'_>,
     case: Case<'_>,
-) -> Outcome {
+) -> ControlFlow<Response<Bytes>, Option<AuthError>> {
     if !caller.reports(&error) {
         let error = caller.refused_for(error);
-        return Outcome::Refuse(refuse(error, caller.context, head, case));
+        return ControlFlow::Break(refuse(error, caller.context, head, case));
     }
     let error = error.asked_by(caller.known());
     if caller.repeats(&error) {
-        return Outcome::Pass(None);
+        return ControlFlow::Continue(None);
     }
     case.reported(&error, head, &caller.context.audit);
-    Outcome::Pass(Some(error))
+    ControlFlow::Continue(Some(error))
 }
 
 /// Writes the refusal.

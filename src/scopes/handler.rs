@@ -121,7 +121,7 @@ impl Error for InsufficientScope {}
 #[cfg(feature = "axum")]
 mod axum {
     use std::marker::PhantomData;
-    use std::ops::Deref;
+    use std::ops::{ControlFlow, Deref};
 
     use axum_core::body::Body;
     use axum_core::extract::FromRequestParts;
@@ -132,8 +132,8 @@ mod axum {
     use crate::auth::PrincipalRejection;
     use crate::credential::RequestHead;
     use crate::refusal::Caller;
-    use crate::refusal::{Outcome, refuse, refuse_or_report};
-    use crate::scopes::service::refused;
+    use crate::refusal::{refuse, refuse_or_report};
+    use crate::scopes::judge::refused;
     use crate::telemetry::{Case, Stage};
 
     impl IntoResponse for InsufficientScope {
@@ -229,7 +229,7 @@ mod axum {
                 None => case.accepted(head, &caller.context.audit),
                 Some(error) => {
                     let outcome = refuse_or_report(error, caller, head, case);
-                    if let Outcome::Refuse(response) = outcome {
+                    if let ControlFlow::Break(response) = outcome {
                         return Err(PrincipalRejection::new(response));
                     }
                 }

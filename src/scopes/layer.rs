@@ -70,10 +70,7 @@ impl<S> Layer<S> for RequireScopesLayer {
     type Service = RequireScopes<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        RequireScopes {
-            inner,
-            rule: Arc::clone(&self.rule),
-        }
+        RequireScopes::new(inner, Arc::clone(&self.rule))
     }
 }
 

@@ -49,22 +49,21 @@
 //! # }
 //! ```
 
-mod future;
 mod handler;
 mod include_granted;
+mod judge;
 mod layer;
 mod service;
 
-pub use self::future::ResponseFuture;
 pub use self::handler::InsufficientScope;
 #[cfg(feature = "axum")]
 #[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
 pub use self::handler::{RequiredScopes, ScopedPrincipal};
 pub use self::include_granted::IncludeGranted;
 pub(crate) use self::include_granted::{PROTOCOL_VERSION, is_recent};
+pub(crate) use self::judge::refused;
 pub use self::layer::RequireScopesLayer;
-pub use self::service::RequireScopes;
-pub(crate) use self::service::refused;
+pub use self::service::{RequireScopes, ResponseFuture};
 
 pub use crate::requirement::{AskedScopes, Requirement, ScopeHierarchy};
 pub use crate::scope::{ScopeError, Scopes};

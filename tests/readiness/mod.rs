@@ -771,6 +771,41 @@ fn the_inner_service_can_be_looked_at_changed_and_taken_out() {
     assert_eq!(service.into_inner(), 6);
 }
 
+#[test]
+fn every_service_leads_to_its_inner_one_and_prints_it() {
+    fn name<T>(_: &T) -> String {
+        let name = std::any::type_name::<T>();
+        let name = name.split('<').next().unwrap();
+        name.rsplit("::").next().unwrap().to_owned()
+    }
+    macro_rules! check {
+        ($($layer:expr),* $(,)?) => {$({
+            let mut service = $layer.layer(5).clone();
+            let name = name(&service);
+            assert_eq!(*service.get_ref(), 5, "{name}");
+            *service.get_mut() = 6;
+            assert_eq!(format!("{service:?}"), format!("{name} {{ inner: 6, .. }}"));
+            assert_eq!(service.into_inner(), 6, "{name}");
+        })*};
+    }
+    let resource = "https://mcp.example.com/mcp";
+    let origin = || OriginLayer::new(resource).unwrap();
+    let key = MacKey::new("R7vJ2nWq9sLx4TzK8mYc3FbHd6GpAeU5").unwrap();
+    check!(
+        FailedAttemptsLayer::new(|_| None),
+        origin(),
+        hs256_layer(),
+        SessionBindingLayer::new(key),
+        RequireScopesLayer::new("mcp:read").unwrap(),
+        McpScopesLayer::new(open_policy()),
+        McpListsLayer::new(open_policy()),
+    );
+    // A stack is made of them, the outermost first.
+    let stack = McpStack::new(origin(), hs256_layer()).policy(open_policy());
+    let service = stack.layer(5).into_inner().into_inner();
+    assert_eq!(service.into_inner().into_inner(), 5);
+}
+
 #[tokio::test]
 async fn all_clones_of_a_layer_share_one_provider() {
     let provider = Answering::accepting();

@@ -48,7 +48,7 @@ enum Mode {
 }
 
 impl<B> ListsBody<B> {
-    pub(crate) fn pass(inner: B) -> Self {
+    pub(super) fn pass(inner: B) -> Self {
         Self {
             inner,
             mode: Mode::Pass,

@@ -11,7 +11,7 @@ use http_body::Body;
 use pin_project_lite::pin_project;
 
 use super::{ListsBody, View};
-use crate::auth::ResponseBody;
+use crate::gate::ResponseBody;
 use crate::refusal;
 use crate::telemetry;
 

@@ -43,7 +43,8 @@ const MAX_BYTES: usize = 4 * 1024 * 1024;
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct McpListsLayer {
-    pub(super) rule: Arc<Rule>,
+    /// `None`: lists are not filtered.
+    rule: Option<Arc<Rule>>,
 }
 
 #[derive(Clone, Debug)]
@@ -62,29 +63,42 @@ impl McpListsLayer {
     /// it is called.
     pub fn new(policy: McpPolicy) -> Self {
         Self {
-            rule: Arc::new(Rule {
+            rule: Some(Arc::new(Rule {
                 policy,
                 show: Show::default(),
                 max_bytes: MAX_BYTES,
                 look: Once::default(),
                 emptied: Arc::default(),
-            }),
+            })),
         }
+    }
+
+    /// A layer whose services change neither requests nor responses.
+    #[cfg(feature = "config")]
+    pub(crate) fn disabled() -> Self {
+        Self { rule: None }
+    }
+
+    fn edit(mut self, edit: impl FnOnce(&mut Rule)) -> Self {
+        if let Some(rule) = &mut self.rule {
+            edit(Arc::make_mut(rule));
+        }
+        self
     }
 
     /// Which items are shown of those that some scope opens; default [`Show::ByCaller`].
     ///
     /// Where clients have no other way to learn of a scope, a warning names it at the first
     /// request.
-    pub fn show(mut self, show: Show) -> Self {
-        Arc::make_mut(&mut self.rule).show = show;
-        self
+    pub fn show(self, show: Show) -> Self {
+        self.edit(|rule| rule.show = show)
     }
 
     /// Warns of scopes that clients can never learn of, if what needs them is not shown.
     pub(crate) fn check_shown(&self, learnable: Option<&Scopes>) {
-        if self.rule.look.is_first() {
-            self.rule.check_shown(learnable);
+        let rule = self.rule.as_ref();
+        if let Some(rule) = rule.filter(|rule| rule.look.is_first()) {
+            rule.check_shown(learnable);
         }
     }
 
@@ -96,15 +110,14 @@ impl McpListsLayer {
     ///
     /// # Errors
     /// The limit is 0.
-    pub fn max_bytes(mut self, bytes: usize) -> Result<Self, ConfigError> {
+    pub fn max_bytes(self, bytes: usize) -> Result<Self, ConfigError> {
         if bytes == 0 {
             return Err(ConfigError::new(
                 "max_bytes",
                 "0 lets no answer through: give a number of bytes",
             ));
         }
-        Arc::make_mut(&mut self.rule).max_bytes = bytes;
-        Ok(self)
+        Ok(self.edit(|rule| rule.max_bytes = bytes))
     }
 }
 
@@ -127,7 +140,7 @@ impl<S> Layer<S> for McpListsLayer {
     fn layer(&self, inner: S) -> Self::Service {
         McpLists {
             inner,
-            rule: Arc::clone(&self.rule),
+            rule: self.rule.clone(),
         }
     }
 }

@@ -10,23 +10,30 @@ use tower_service::Service;
 
 use super::layer::Rule;
 use super::{ListsBody, ListsFuture, NoLists, View};
-use crate::refusal;
-use crate::refusal::Caller;
+use crate::gate::{ResponseBody, inner_service};
+use crate::refusal::{self, Caller};
 use crate::telemetry;
 
 /// The service made by a [`McpListsLayer`](super::McpListsLayer).
-#[derive(Clone, Debug)]
+///
+/// Its error is the inner service's own and unchanged.
+///
+/// See the [module docs](crate::mcp) for an example.
+#[derive(Clone)]
 pub struct McpLists<S> {
     pub(super) inner: S,
-    pub(super) rule: Arc<Rule>,
+    /// `None`: requests and responses are not touched.
+    pub(super) rule: Option<Arc<Rule>>,
 }
+
+inner_service!(McpLists, inner);
 
 impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for McpLists<S>
 where
     S: Service<Request<ReqBody>, Response = Response<ResBody>>,
     ResBody: Body<Data = Bytes>,
 {
-    type Response = Response<crate::auth::ResponseBody<ListsBody<ResBody>>>;
+    type Response = Response<ResponseBody<ListsBody<ResBody>>>;
     type Error = S::Error;
     type Future = ListsFuture<S::Future>;
 
@@ -35,6 +42,9 @@ where
     }
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
+        let Some(rule) = &self.rule else {
+            return ListsFuture::unfiltered(self.inner.call(request));
+        };
         let Some(caller) = Caller::of(request.extensions()) else {
             telemetry::no_auth_layer("McpListsLayer");
             return ListsFuture::respond(refusal::no_auth_layer());
@@ -43,12 +53,12 @@ where
         if caller.reports_scopes() {
             return ListsFuture::unfiltered(self.inner.call(request));
         }
-        if self.rule.look.is_first() {
-            self.rule.check_shown(caller.context.learnable().as_ref());
+        if rule.look.is_first() {
+            rule.check_shown(caller.context.learnable().as_ref());
         }
         let view = View {
-            rule: Arc::clone(&self.rule),
-            sight: self.rule.show.to(caller),
+            rule: Arc::clone(rule),
+            sight: rule.show.to(caller),
             principal: caller.known().cloned(),
         };
         let no_lists = request.extensions().get::<NoLists>().is_some();

@@ -67,13 +67,11 @@
 //! [Transports, "Security"]: https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#security-warning
 
 mod authority;
-mod future;
 mod layer;
 mod rules;
 mod service;
 
-pub use self::future::ResponseFuture;
 pub use self::layer::OriginLayer;
 #[cfg(all(feature = "config", feature = "cors"))]
 pub(crate) use self::rules::{check_origin, is_origin};
-pub use self::service::Origin;
+pub use self::service::{Origin, ResponseFuture};

@@ -1,6 +1,7 @@
 //! The future of the policy layer: reads the body, judges each message.
 
 use std::fmt;
+use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -13,17 +14,17 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use super::layer::Rule;
-use crate::auth::{EndOfStream, ResponseBody};
 use crate::credential::RequestHead;
 use crate::error::AuthError;
 use crate::gate::readiness;
+use crate::gate::{EndOfStream, ResponseBody};
 use crate::mcp::RequestBody;
 use crate::mcp::body::{ReadBody, Reading};
 use crate::mcp::lists::NoLists;
 use crate::mcp::unanswered::Unanswered;
 use crate::refusal::Caller;
 use crate::refusal::Reported;
-use crate::refusal::{Answer, Outcome, refuse};
+use crate::refusal::{Answer, refuse};
 
 pin_project! {
     /// The future of a [`McpScopes`](super::McpScopes).
@@ -103,16 +104,14 @@ impl<S> Held<S> {
                 return Judged::Refuse(Answer::and_close(refusal, self.parts.version));
             }
         };
-        let judged = self.rule.judge_body(caller, head, self, &read.data);
-        let (no_lists, unanswered, reported) = match judged {
-            (no_lists, unanswered, Outcome::Pass(reported)) => (no_lists, unanswered, reported),
-            (_, _, Outcome::Refuse(refusal)) => return Judged::Refuse(Answer::at_once(refusal)),
-        };
-        Judged::Pass {
-            body: RequestBody::read(read),
-            no_lists,
-            unanswered,
-            reported,
+        match self.rule.judge_body(caller, head, self, &read.data) {
+            ControlFlow::Continue((no_lists, unanswered, reported)) => Judged::Pass {
+                body: RequestBody::read(read),
+                no_lists,
+                unanswered,
+                reported,
+            },
+            ControlFlow::Break(refusal) => Judged::Refuse(Answer::at_once(refusal)),
         }
     }
 }

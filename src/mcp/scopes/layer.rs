@@ -23,7 +23,8 @@ const READ_TIMEOUT: Duration = Duration::from_secs(30);
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct McpScopesLayer {
-    pub(super) rule: Arc<Rule>,
+    /// `None`: operations are not judged.
+    rule: Option<Arc<Rule>>,
 }
 
 #[derive(Clone, Debug)]
@@ -39,23 +40,34 @@ impl McpScopesLayer {
     /// A layer with this policy.
     pub fn new(policy: McpPolicy) -> Self {
         Self {
-            rule: Arc::new(Rule {
+            rule: Some(Arc::new(Rule {
                 policy,
                 max_body_bytes: MAX_BODY_BYTES,
                 read_timeout: READ_TIMEOUT,
                 look: Once::default(),
-            }),
+            })),
         }
+    }
+
+    /// A layer whose services change neither requests nor responses.
+    #[cfg(feature = "config")]
+    pub(crate) fn disabled() -> Self {
+        Self { rule: None }
+    }
+
+    fn edit(mut self, edit: impl FnOnce(&mut Rule)) -> Self {
+        if let Some(rule) = &mut self.rule {
+            edit(Arc::make_mut(rule));
+        }
+        self
     }
 
     /// The same where it was looked already whether clients can learn of the scopes.
     pub(crate) fn announced(self) -> Self {
-        self.rule.look.is_first();
+        if let Some(rule) = &self.rule {
+            rule.look.is_first();
+        }
         self
-    }
-
-    pub(crate) fn policy(&self) -> &McpPolicy {
-        &self.rule.policy
     }
 
     /// How long the body of a POST may be, in bytes; 4 MiB by default. A longer one is 413.
@@ -65,15 +77,14 @@ impl McpScopesLayer {
     ///
     /// # Errors
     /// The limit is 0.
-    pub fn max_body_bytes(mut self, bytes: usize) -> Result<Self, ConfigError> {
+    pub fn max_body_bytes(self, bytes: usize) -> Result<Self, ConfigError> {
         if bytes == 0 {
             return Err(ConfigError::new(
                 "max_body_bytes",
                 "0 lets no message through: give a number of bytes",
             ));
         }
-        Arc::make_mut(&mut self.rule).max_body_bytes = bytes;
-        Ok(self)
+        Ok(self.edit(|rule| rule.max_body_bytes = bytes))
     }
 
     /// How long a POST may take to arrive once the layer has to wait for it; 30 s by
@@ -84,15 +95,14 @@ impl McpScopesLayer {
     ///
     /// # Errors
     /// The time is 0.
-    pub fn read_timeout(mut self, timeout: Duration) -> Result<Self, ConfigError> {
+    pub fn read_timeout(self, timeout: Duration) -> Result<Self, ConfigError> {
         if timeout.is_zero() {
             return Err(ConfigError::new(
                 "read_timeout",
                 "0 lets no message arrive: give it some seconds",
             ));
         }
-        Arc::make_mut(&mut self.rule).read_timeout = timeout;
-        Ok(self)
+        Ok(self.edit(|rule| rule.read_timeout = timeout))
     }
 }
 
@@ -102,13 +112,14 @@ impl<S> Layer<S> for McpScopesLayer {
     fn layer(&self, inner: S) -> Self::Service {
         McpScopes {
             inner,
-            rule: Arc::clone(&self.rule),
+            rule: self.rule.clone(),
         }
     }
 }
 
 impl From<&McpScopesLayer> for AskedScopes {
     fn from(layer: &McpScopesLayer) -> Self {
-        Self::from(layer.policy())
+        let rule = layer.rule.as_ref();
+        rule.map_or_else(Self::default, |rule| Self::from(&rule.policy))
     }
 }

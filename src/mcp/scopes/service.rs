@@ -1,5 +1,6 @@
 //! The service of the policy layer: judges the head of a request.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -11,26 +12,32 @@ use tower_service::Service;
 use super::ScopesFuture;
 use super::future::Held;
 use super::layer::Rule;
-use crate::auth::ResponseBody;
 use crate::credential::RequestHead;
 use crate::error::AuthError;
-use crate::gate::readiness;
+use crate::gate::{ResponseBody, inner_service, readiness};
 use crate::mcp::RequestBody;
 use crate::mcp::body::Reading;
 use crate::mcp::headers;
 use crate::mcp::operation::{Message, Messages};
 use crate::mcp::unanswered::Unanswered;
 use crate::refusal::Caller;
-use crate::refusal::{self, Answer, Outcome, refuse_or_report};
+use crate::refusal::{self, Answer, refuse_or_report};
 use crate::requirement::AskedScopes;
 use crate::telemetry::{self, Case, Stage};
 
 /// The service made by a [`McpScopesLayer`](super::McpScopesLayer).
-#[derive(Clone, Debug)]
+///
+/// A refusal is a response, so the error is the inner service's own and unchanged.
+///
+/// See the [module docs](crate::mcp) for an example.
+#[derive(Clone)]
 pub struct McpScopes<S> {
     pub(super) inner: S,
-    pub(super) rule: Arc<Rule>,
+    /// `None`: requests and responses are not touched.
+    pub(super) rule: Option<Arc<Rule>>,
 }
+
+inner_service!(McpScopes, inner);
 
 impl Rule {
     /// What the head of a request decides; with whether its headers mirror its body.
@@ -67,23 +74,23 @@ impl Rule {
         Case::new(Stage::McpScopes, caller.known()).by(self)
     }
 
-    /// What its body decides; with whether the answer can hold no list, and what is to be
-    /// answered.
+    /// What its body decides. For one that goes on: whether the answer can hold no list, what
+    /// is to be answered, and the error that is only observed.
     pub(super) fn judge_body<S>(
         &self,
         caller: Caller<'_>,
         head: RequestHead<'_>,
         held: &Held<S>,
         body: &[u8],
-    ) -> (bool, Unanswered, Outcome) {
-        let nothing = Unanswered::default;
+    ) -> ControlFlow<Response<Bytes>, (bool, Unanswered, Option<AuthError>)> {
+        let reported = |error, case| {
+            let outcome = refuse_or_report(error, caller, head, case);
+            outcome.map_continue(|error| (false, Unanswered::default(), error))
+        };
         let case = self.case(caller);
         let messages = match Messages::read(body) {
             Ok(messages) => messages,
-            Err(error) => {
-                let outcome = refuse_or_report(error, caller, head, case);
-                return (false, nothing(), outcome);
-            }
+            Err(error) => return reported(error, case),
         };
         let case = case.on(messages.operation());
         let mirrors = match held.is_mirrored {
@@ -92,8 +99,7 @@ impl Rule {
         };
         let verdict = mirrors.and_then(|()| self.policy.judge(caller, head, messages.as_slice()));
         if let Err(error) = verdict {
-            let outcome = refuse_or_report(error, caller, head, case);
-            return (false, nothing(), outcome);
+            return reported(error, case);
         }
         if !held.is_reported() {
             case.accepted(head, &caller.context.audit);
@@ -101,7 +107,7 @@ impl Rule {
         let no_lists = messages.as_slice().iter().all(Message::answers_no_list);
         // What is mirrored is of a revision in which no stream is resumed.
         let unanswered = Unanswered::of(messages.as_slice(), !held.is_mirrored);
-        (no_lists, unanswered, Outcome::Pass(None))
+        ControlFlow::Continue((no_lists, unanswered, None))
     }
 }
 
@@ -128,15 +134,20 @@ where
     }
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
+        let Some(rule) = &self.rule else {
+            let request = request.map(RequestBody::unread);
+            let nothing = Unanswered::default();
+            return ScopesFuture::inner(self.inner.call(request), nothing, Vec::new());
+        };
         let head = RequestHead::of(&request);
         let Some(caller) = Caller::of(head.extensions()) else {
             telemetry::no_auth_layer("McpScopesLayer");
             let answer = Answer::to(request, refusal::no_auth_layer());
             return self.respond(answer);
         };
-        self.rule.check_announced(caller);
-        let case = self.rule.case(caller);
-        let judged = self.rule.judge_head(caller, head);
+        rule.check_announced(caller);
+        let case = rule.case(caller);
+        let judged = rule.judge_head(caller, head);
         if judged.is_ok() && *request.method() != Method::POST {
             case.accepted(head, &caller.context.audit);
         }
@@ -144,10 +155,10 @@ where
         let is_mirrored = match judged {
             Ok(is_mirrored) => is_mirrored,
             Err(error) => match refuse_or_report(error, caller, head, case) {
-                Outcome::Refuse(refusal) => {
+                ControlFlow::Break(refusal) => {
                     return self.respond(Answer::to(request, refusal));
                 }
-                Outcome::Pass(error) => {
+                ControlFlow::Continue(error) => {
                     reported.extend(error);
                     false
                 }
@@ -158,18 +169,16 @@ where
             let nothing = Unanswered::default();
             return ScopesFuture::inner(self.inner.call(request), nothing, reported);
         }
-        let inner = readiness::Held::take(&mut self.inner);
         let (parts, body) = request.into_parts();
-        let reading = Reading::new(body, self.rule.max_body_bytes, self.rule.read_timeout);
-        let rule = Arc::clone(&self.rule);
+        let reading = Reading::new(body, rule.max_body_bytes, rule.read_timeout);
         ScopesFuture::read(
             reading,
             Held {
                 parts,
                 is_mirrored,
                 reported,
-                inner,
-                rule,
+                inner: readiness::Held::take(&mut self.inner),
+                rule: Arc::clone(rule),
             },
         )
     }

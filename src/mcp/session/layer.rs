@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderName, HeaderValue, Request};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use tower_layer::Layer;
 
 use super::SessionBinding;
@@ -23,18 +23,25 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct SessionBindingLayer {
-    binder: Arc<Binder>,
+    /// `None`: sessions are not bound.
+    binder: Option<Arc<Binder>>,
 }
 
 impl SessionBindingLayer {
     /// Binds with this key, which every replica has.
     pub fn new(key: MacKey) -> Self {
         Self {
-            binder: Arc::new(Binder {
+            binder: Some(Arc::new(Binder {
                 keys: Keyring::new(key),
                 server: Box::default(),
-            }),
+            })),
         }
+    }
+
+    /// A layer whose services change neither requests nor responses.
+    #[cfg(feature = "config")]
+    pub(crate) fn disabled() -> Self {
+        Self { binder: None }
     }
 
     /// Accepts what was bound with a second key, which itself binds nothing: the key before,
@@ -43,14 +50,18 @@ impl SessionBindingLayer {
     /// # Errors
     /// It is the same key, or there is a second one already.
     pub fn also_accept(mut self, key: MacKey) -> Result<Self, ConfigError> {
-        Arc::make_mut(&mut self.binder).keys.also_accept(key)?;
+        if let Some(binder) = &mut self.binder {
+            Arc::make_mut(binder).keys.also_accept(key)?;
+        }
         Ok(self)
     }
 
     /// Names the server, which then takes part in what is bound: an id of one server is a 404
     /// at another that has the same key and another name. Default: no name.
     pub fn server(mut self, name: impl Into<String>) -> Self {
-        Arc::make_mut(&mut self.binder).server = name.into().into();
+        if let Some(binder) = &mut self.binder {
+            Arc::make_mut(binder).server = name.into().into();
+        }
         self
     }
 }
@@ -59,18 +70,17 @@ impl<S> Layer<S> for SessionBindingLayer {
     type Service = SessionBinding<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        SessionBinding::new(inner, Arc::clone(&self.binder))
+        SessionBinding::new(inner, self.binder.clone())
     }
 }
 
 impl Binder {
     /// Leaves on the request only what the server behind may see.
-    pub(super) fn check<B>(
+    pub(super) fn admit(
         &self,
-        request: &mut Request<B>,
+        headers: &mut HeaderMap,
         principal: Option<&Principal>,
     ) -> Result<(), AuthError> {
-        let headers = request.headers_mut();
         // The first revision whose headers mirror the body is the first without sessions.
         if headers::is_mirrored(headers::protocol_version(headers)?) {
             headers.remove(&SESSION_ID);

@@ -91,10 +91,8 @@
 //! [security best practices]: https://modelcontextprotocol.io/docs/tutorials/security/security_best_practices#session-hijacking
 
 mod bind;
-mod future;
 mod layer;
 mod service;
 
-pub use self::future::ResponseFuture;
 pub use self::layer::SessionBindingLayer;
-pub use self::service::SessionBinding;
+pub use self::service::{ResponseFuture, SessionBinding};

@@ -1,5 +1,6 @@
 //! Layers from a configuration.
 
+mod disabled;
 mod documents;
 mod errors;
 mod mistakes;

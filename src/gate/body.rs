@@ -9,7 +9,7 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
 use pin_project_lite::pin_project;
 
-use super::lease::Deadline;
+use super::stream_end::Deadline;
 use crate::{refusal, telemetry};
 
 pin_project! {
@@ -42,7 +42,7 @@ impl<B> ResponseBody<B> {
     }
 
     /// The inner service's body, until the deadline if it streams.
-    pub(super) fn until(body: B, deadline: Option<Deadline>) -> Self {
+    pub(crate) fn until(body: B, deadline: Option<Deadline>) -> Self {
         Self {
             kind: Kind::Inner { body, deadline },
         }

@@ -1,0 +1,115 @@
+//! The macros that make the public services: what all have in common, and those of gates.
+
+/// The way from a service to its inner one, and a `Debug` that prints that alone.
+macro_rules! inner_service {
+    ($service:ident, $($inner:ident).+) => {
+        impl<S> $service<S> {
+            /// The inner service.
+            pub fn get_ref(&self) -> &S {
+                &self.$($inner).+
+            }
+
+            /// The inner service, to change it.
+            pub fn get_mut(&mut self) -> &mut S {
+                &mut self.$($inner).+
+            }
+
+            /// The inner service, taken out.
+            pub fn into_inner(self) -> S {
+                self.$($inner).+
+            }
+        }
+
+        impl<S: ::std::fmt::Debug> ::std::fmt::Debug for $service<S> {
+            fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+                f.debug_struct(stringify!($service))
+                    .field("inner", self.get_ref())
+                    .finish_non_exhaustive()
+            }
+        }
+    };
+}
+
+/// The public service of a gate, and its future: they name the gate, which is private.
+macro_rules! gated_service {
+    ($(#[$docs:meta])* $service:ident, $gate:ty) => {
+        $(#[$docs])*
+        #[derive(Clone)]
+        pub struct $service<S> {
+            gated: $crate::gate::Gated<S, $gate>,
+        }
+
+        impl<S> $service<S> {
+            /// Without a gate, requests and responses are not touched.
+            pub(super) fn new(inner: S, gate: impl Into<Option<::std::sync::Arc<$gate>>>) -> Self {
+                let gate = gate.into();
+                Self {
+                    gated: $crate::gate::Gated { inner, gate },
+                }
+            }
+        }
+
+        $crate::gate::inner_service!($service, gated.inner);
+
+        impl<S, ReqBody, ResBody> ::tower_service::Service<::http::Request<ReqBody>> for $service<S>
+        where
+            S: ::tower_service::Service<
+                    ::http::Request<ReqBody>,
+                    Response = ::http::Response<ResBody>,
+                > + Clone,
+            ReqBody: ::http_body::Body,
+        {
+            type Response = ::http::Response<$crate::gate::ResponseBody<ResBody>>;
+            type Error = S::Error;
+            type Future = ResponseFuture<ReqBody, S::Future>;
+
+            fn poll_ready(
+                &mut self,
+                cx: &mut ::std::task::Context<'_>,
+            ) -> ::std::task::Poll<Result<(), S::Error>> {
+                ::tower_service::Service::poll_ready(&mut self.gated, cx)
+            }
+
+            fn call(&mut self, request: ::http::Request<ReqBody>) -> Self::Future {
+                ResponseFuture {
+                    future: ::tower_service::Service::call(&mut self.gated, request),
+                }
+            }
+        }
+
+        ::pin_project_lite::pin_project! {
+            #[doc = concat!("The future of [`", stringify!($service), "`].")]
+            pub struct ResponseFuture<ReqBody, F> {
+                #[pin]
+                future: $crate::gate::GatedFuture<
+                    <$gate as $crate::gate::Gate>::Pass,
+                    ReqBody,
+                    F,
+                >,
+            }
+        }
+
+        impl<ReqBody, F, ResBody, E> ::std::future::Future for ResponseFuture<ReqBody, F>
+        where
+            F: ::std::future::Future<Output = Result<::http::Response<ResBody>, E>>,
+            ReqBody: ::http_body::Body,
+        {
+            type Output = Result<::http::Response<$crate::gate::ResponseBody<ResBody>>, E>;
+
+            fn poll(
+                self: ::std::pin::Pin<&mut Self>,
+                cx: &mut ::std::task::Context<'_>,
+            ) -> ::std::task::Poll<Self::Output> {
+                self.project().future.poll(cx)
+            }
+        }
+
+        impl<ReqBody, F> ::std::fmt::Debug for ResponseFuture<ReqBody, F> {
+            fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+                f.debug_struct("ResponseFuture").finish_non_exhaustive()
+            }
+        }
+    };
+}
+
+pub(crate) use {gated_service, inner_service};

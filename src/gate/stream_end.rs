@@ -1,0 +1,99 @@
+//! How a stream is ended before its own end: when, and with which last words. A layer further in
+//! knows the words, and the auth layer says them.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Response;
+use http::header::CONTENT_ENCODING;
+use tokio::time::{Instant, Sleep};
+
+use crate::clock::Clock;
+use crate::refusal::Media;
+
+/// Clocks are set, and machines sleep: a timer is never trusted for longer.
+const LONGEST_SLEEP: Duration = Duration::from_secs(3600);
+
+/// Hears what a stream says to the client, and has the last word where its credential ends it.
+pub(crate) trait LastWords: Send + Sync + 'static {
+    fn heard(&mut self, data: &[u8]);
+    /// `None`: the stream ends as it is.
+    fn say(&mut self) -> Option<Bytes>;
+}
+
+/// The last words, in the extensions of a response; the next auth layer further out takes them.
+// An extension has to be `Clone`, and there is one stream: the first to take them has them.
+#[derive(Clone)]
+pub(crate) struct EndOfStream(Arc<Mutex<Option<Box<dyn LastWords>>>>);
+
+impl EndOfStream {
+    pub(crate) fn new(words: impl LastWords) -> Self {
+        Self(Arc::new(Mutex::new(Some(Box::new(words)))))
+    }
+
+    /// Takes the words out of a response. None are for a body that somebody encoded in between.
+    pub(crate) fn take<B>(response: &mut Response<B>) -> Option<Box<dyn LastWords>> {
+        let Self(words) = response.extensions_mut().remove()?;
+        let words = words.lock().unwrap_or_else(PoisonError::into_inner).take();
+        words.filter(|_| !response.headers().contains_key(CONTENT_ENCODING))
+    }
+}
+
+/// When a body ends, whatever else it has to say.
+pub(crate) struct Deadline {
+    ends: Duration,
+    clock: Clock,
+    /// The form its end takes.
+    pub(super) grpc: Option<Media>,
+    pub(super) polled: bool,
+    /// What is said before the end.
+    pub(crate) words: Option<Box<dyn LastWords>>,
+    /// Made when there is something to wait for.
+    sleep: Option<Pin<Box<Sleep>>>,
+}
+
+impl Deadline {
+    /// Over when `clock` says `ends`.
+    pub(crate) fn new(ends: Duration, clock: Clock, grpc: Option<Media>) -> Self {
+        Self {
+            ends,
+            clock,
+            grpc,
+            polled: false,
+            words: None,
+            sleep: None,
+        }
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.left().is_none()
+    }
+
+    fn left(&self) -> Option<Duration> {
+        let left = self.ends.checked_sub(self.clock.now())?;
+        (!left.is_zero()).then_some(left)
+    }
+
+    /// Wakes the task when the deadline is over.
+    pub(super) fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        while let Some(left) = self.left() {
+            let wait = left.min(LONGEST_SLEEP);
+            let sleep = match &mut self.sleep {
+                Some(sleep) => sleep,
+                // Without a runtime there is no timer: the clock is read at every frame.
+                None if tokio::runtime::Handle::try_current().is_err() => return Poll::Pending,
+                None => self.sleep.insert(Box::pin(tokio::time::sleep(wait))),
+            };
+            ready!(sleep.as_mut().poll(cx));
+            // The timer is monotonic and the clock is not, so the clock has the last word.
+            if let Some(left) = self.ends.checked_sub(self.clock.now()) {
+                let wait = left.min(LONGEST_SLEEP);
+                sleep.as_mut().reset(Instant::now() + wait);
+            }
+        }
+        Poll::Ready(())
+    }
+}
