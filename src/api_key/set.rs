@@ -1,8 +1,6 @@
 //! Keys held in memory.
 
-use std::borrow::Borrow;
-use std::collections::HashSet;
-use std::hash::{Hash, Hasher};
+use std::collections::HashMap;
 use std::time::Duration;
 
 use super::digest::{DigestKind, KeyDigest, Pepper};
@@ -13,37 +11,10 @@ use crate::clock::Clock;
 use crate::crypto::{ByDigest, sha256};
 use crate::error::{AuthError, ConfigError};
 
-/// A key in a line of memory of its own; it would lie across two.
-#[repr(align(64))]
-struct Line(Entry);
-
-const _: () = assert!(size_of::<Line>() == 64, "a key has outgrown its line");
-
-// A set of keys is searched by digest, and by nothing else.
-impl Borrow<[u8; 32]> for Line {
-    fn borrow(&self) -> &[u8; 32] {
-        self.0.digest()
-    }
-}
-
-impl Hash for Line {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.0.digest().hash(state);
-    }
-}
-
-impl PartialEq for Line {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.digest() == other.0.digest()
-    }
-}
-
-impl Eq for Line {}
-
 /// Keys by their digests.
 #[derive(Default)]
 pub(super) struct KeySet {
-    keys: HashSet<Line, ByDigest>,
+    keys: HashMap<[u8; 32], Entry, ByDigest>,
     /// Whether any key has an end or a beginning: the clock is read for all keys, or for
     /// none.
     has_times: bool,
@@ -69,7 +40,8 @@ impl KeySet {
             set.has_digests |= key.kind.is_some();
             set.starts.extend(key.start.clone());
             set.has_foreign |= key.kind == Some(DigestKind::Foreign);
-            if !set.keys.insert(Line(Entry::new(&key))) {
+            let entry = Entry::new(&key);
+            if set.keys.insert(*entry.digest(), entry).is_some() {
                 return Err(ConfigError::new("keys", "the same API key is there twice"));
             }
         }
@@ -121,7 +93,7 @@ impl KeySet {
 
     /// Goes on where an older set was.
     pub(super) fn succeed(&self, older: &Self) {
-        for Line(entry) in &self.keys {
+        for entry in self.keys.values() {
             if let Some(older) = older.entry(entry.digest()) {
                 entry.succeed(older);
             }
@@ -129,7 +101,7 @@ impl KeySet {
     }
 
     fn entry(&self, digest: &[u8; 32]) -> Option<&Entry> {
-        self.keys.get(digest).map(|Line(entry)| entry)
+        self.keys.get(digest)
     }
 
     pub(super) fn find(

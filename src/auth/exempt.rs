@@ -84,7 +84,6 @@ impl Exemptions {
     }
 
     // As a rule there is nothing to look at, and not even a path to find.
-    #[inline]
     pub(super) fn cover(&self, head: &RequestHead<'_>) -> bool {
         (!self.public.is_empty() || self.sse.is_some()) && self.one_covers(head)
     }

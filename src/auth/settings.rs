@@ -60,7 +60,6 @@ impl ResourcePath {
     }
 
     /// Tells once of a request at a proper end of the path.
-    #[inline]
     pub(super) fn look_at(&self, path: &str) {
         let is_end = path.len() > 1 && path.len() < self.whole.len() && self.whole.ends_with(path);
         if is_end && path.starts_with('/') {

@@ -239,18 +239,19 @@ enum Requirement {
     Joined(String),
     /// All of them.
     All(Vec<Scope>),
-    Map(NeedsMap),
+    Map(RequirementMap),
 }
 
-/// All of one list and one of another, or none, or more than anybody has.
+/// All of one list and one of another; nothing; a caller without scopes; or what no caller meets.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields, extend("minProperties" = 1))]
 #[allow(dead_code)] // Only its schema is wanted.
-struct NeedsMap {
+struct RequirementMap {
     all: Option<Vec<Scope>>,
     #[schemars(extend("minItems" = 1))]
     any: Option<Vec<Scope>>,
     none: Option<bool>,
+    authenticated: Option<bool>,
     deny: Option<bool>,
 }
 

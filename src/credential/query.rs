@@ -56,7 +56,6 @@ impl QueryNames {
     }
 
     /// Refuses a query that has one of the names, or the name of a header a provider reads.
-    #[inline]
     pub(crate) fn check(&self, uri: &Uri, locations: &[Location]) -> Result<(), AuthError> {
         let Some(query) = uri.query() else {
             return Ok(());

@@ -31,16 +31,7 @@ pub(crate) struct Header<'h> {
     pub(crate) typ: Typ,
 }
 
-impl Header<'_> {
-    /// The same, for keeping.
-    pub(super) fn into_owned(self) -> Header<'static> {
-        Header {
-            alg: self.alg,
-            kid: self.kid.map(|kid| Cow::Owned(kid.into_owned())),
-            typ: self.typ,
-        }
-    }
-}
+impl Header<'_> {}
 
 /// Where a part of a token is decoded to: on the stack, up to the usual size of such parts.
 /// There the memory is near; what is made for a token that is kept is seldom.
@@ -131,11 +122,6 @@ impl<'t> Compact<'t> {
     /// The header, decoded to `buffer` and read.
     pub(crate) fn header<'b>(&self, buffer: &'b mut HeaderBuffer) -> Result<Header<'b>, AuthError> {
         read_header(buffer.decode(self.header, "header")?)
-    }
-
-    /// The header as it is written.
-    pub(super) fn header_text(&self) -> &'t [u8] {
-        self.header
     }
 
     pub(crate) fn signing_input(&self) -> &'t [u8] {

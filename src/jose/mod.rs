@@ -22,7 +22,6 @@ mod backend;
 pub(crate) mod base64url;
 mod compact;
 mod key;
-mod known_headers;
 mod limits;
 mod material;
 #[cfg(feature = "oauth")]
@@ -45,6 +44,5 @@ pub(crate) use self::compact::{
 pub(crate) use self::key::{Candidates, KeySource, VerifyingKey, select};
 #[cfg(feature = "oauth")]
 pub(crate) use self::key::{KeyIdentity, UNKNOWN_KEY, crowded};
-pub(crate) use self::known_headers::KnownHeaders;
 pub(crate) use self::limits::TokenLimits;
 pub(crate) use self::material::JwkParts;

@@ -8,9 +8,7 @@ use arc_swap::Guard;
 
 use super::file::FileKeys;
 use crate::error::AuthError;
-use crate::jose::{
-    Algorithm, Candidates, Compact, Header, KeySource, KnownHeaders, VerifyingKey, select,
-};
+use crate::jose::{Algorithm, Candidates, Compact, Header, KeySource, VerifyingKey, select};
 use crate::token::check_algorithm;
 
 /// Where the keys are.
@@ -52,8 +50,6 @@ pub(super) struct KeyRing {
     keys: Vec<VerifyingKey>,
     /// Those of all keys together.
     algorithms: Vec<Algorithm>,
-    /// Those of tokens that the keys verified.
-    pub(super) headers: KnownHeaders,
 }
 
 impl KeyRing {

@@ -1,6 +1,5 @@
 //! The provider of JWTs: verifies the signature, checks the profile.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -44,14 +43,8 @@ impl JwtProvider {
     ) -> Result<Authenticated, AuthError> {
         let compact = Compact::parse(token, self.limits)?;
         let keys = self.keys.current();
-        let mut buffer;
-        let header = match keys.headers.find(&compact) {
-            Some(known) => Cow::Borrowed(known),
-            None => {
-                buffer = HeaderBuffer::default();
-                Cow::Owned(compact.header(&mut buffer)?)
-            }
-        };
+        let mut buffer = HeaderBuffer::default();
+        let header = compact.header(&mut buffer)?;
         if !needs_proof && let Err(error) = self.profile.check_type(&header) {
             *proven = keys.signed(&compact, &header);
             return Err(error);
@@ -64,7 +57,6 @@ impl JwtProvider {
         claims.read(payload, &self.profile.scope_claim)?;
         keys.verify(&compact, &candidates, alg)?;
         *proven = true;
-        keys.headers.keep(&compact, &header);
         let now = self.clock.now();
         let exp = if needs_proof {
             let token = Proven {

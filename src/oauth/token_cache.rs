@@ -22,17 +22,24 @@
 //!
 //! This holds because the digested part is a signature. An opaque token does not belong
 //! here: a dot in it may leave a short rest, which can be guessed from its digest.
+//!
+//! # What this buys
+//!
+//! A look-up takes a lock that others share, and no list is kept of it. That is why the map is one
+//! of `quick_cache` and not of moka, which keys and introspection use: a token seen before is what
+//! nearly every request brings (bench `overhead`, rows "seen before"). A new token is put in at
+//! first sight for the same reason (rows "never seen"). A token that is past its life goes when it
+//! is asked for, or when others need its place: the limits of the cache bound both.
 
 use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use moka::Expiry;
-use moka::sync::Cache;
+use quick_cache::sync::{Cache, DefaultLifecycle};
+use quick_cache::{OptionsBuilder, Weighter};
 
 use super::keys::{KeySet, KeysInUse};
-use super::remembered::{Entry, Remembered};
 use crate::clock::Moment;
 use crate::crypto::{ByDigest, sha256};
 use crate::jose::{Algorithm, KeyIdentity, VerifyingKey};
@@ -127,8 +134,6 @@ impl<'t> TokenId<'t> {
 }
 
 /// A token that was verified.
-// In this order, because what every use needs is then side by side.
-#[repr(C)]
 pub(super) struct VerifiedToken {
     /// The number of its server. Principals hold this, and may outlive their layer: a reference
     /// would keep the server's caches, and the secrets it is asked with.
@@ -178,17 +183,16 @@ impl TokenKey {
 }
 
 /// What is kept of a token.
-#[repr(C)]
 pub(super) struct KeptToken {
     text: Box<[u8]>,
     token: VerifiedToken,
 }
 
 /// A token that is kept.
-pub(super) struct Known(Arc<Entry<KeptToken>>);
+pub(super) struct Known(Arc<KeptToken>);
 
 impl Known {
-    /// Whose it is.
+    /// Its principal, which shares what the cache keeps.
     pub(super) fn into_principal(self) -> Principal {
         Principal::of(self.0)
     }
@@ -198,14 +202,27 @@ impl Deref for Known {
     type Target = VerifiedToken;
 
     fn deref(&self) -> &VerifiedToken {
-        &self.0.value().token
+        &self.0.token
     }
 }
 
 /// The tokens kept.
 pub(super) struct Tokens {
-    kept: Remembered<KeptToken>,
+    kept: Cache<TokenDigest, Arc<KeptToken>, Weight, ByDigest>,
     max_ttl: Duration,
+}
+
+/// One weight bounds both: an entry weighs its bytes, and its share of the bytes where that is
+/// more.
+#[derive(Clone)]
+struct Weight {
+    share: u64,
+}
+
+impl Weighter<TokenDigest, Arc<KeptToken>> for Weight {
+    fn weight(&self, _: &TokenDigest, kept: &Arc<KeptToken>) -> u64 {
+        kept.weight().max(self.share)
+    }
 }
 
 impl Tokens {
@@ -219,49 +236,47 @@ impl Tokens {
         if max_tokens == 0 || max_ttl.is_zero() {
             return None;
         }
-        // One weight bounds both: an entry weighs its bytes, and its share of the bytes
-        // where that is more.
-        let share = u32::try_from(max_bytes / max_tokens).unwrap_or(u32::MAX);
-        let weigh =
-            move |_: &TokenDigest, kept: &Arc<Entry<KeptToken>>| kept.value().weight().max(share);
-        let kept = Cache::builder()
-            .max_capacity(max_bytes)
-            .weigher(weigh)
-            .expire_after(Hygiene { max_ttl })
-            .build_with_hasher(ByDigest::default());
+        // Half of the numbers there are: weights are added up.
+        let max_bytes = max_bytes.min(u64::MAX / 2);
+        let share = max_bytes / max_tokens;
+        let tokens = max_tokens.min(max_bytes / LEAST_WEIGHT);
+        let options = OptionsBuilder::new()
+            .estimated_items_capacity(usize::try_from(tokens).unwrap_or(usize::MAX))
+            .weight_capacity(max_bytes)
+            .build()
+            .expect("both capacities are set");
+        let hasher = ByDigest::default();
+        let life = DefaultLifecycle::default();
         Some(Self {
-            kept: Remembered::new(kept, max_tokens),
+            kept: Cache::with_options(options, Weight { share }, hasher, life),
             max_ttl,
         })
     }
 
     pub(super) fn get(&self, id: &TokenId<'_>, now: Moment) -> Option<Known> {
-        let entry = self.kept.get(&id.digest)?;
-        let kept = entry.value();
-        // moka's clock is not ours: this is the life that counts.
+        let kept = self.kept.get(&id.digest)?;
         if now.monotonic.saturating_sub(kept.token.since.monotonic) >= self.max_ttl {
-            // Otherwise it stands before the one that is kept next, until moka drops it.
-            entry.mark_forgotten();
+            self.kept
+                .remove_if(&id.digest, |other| Arc::ptr_eq(other, &kept));
             return None;
         }
-        // A stranger's text under a known signature is no reason to forget the good one.
-        (*kept.text == *id.text).then_some(Known(entry))
+        // Another text under a known signature is no reason to drop the good one.
+        (*kept.text == *id.text).then_some(Known(kept))
     }
 
-    #[inline(always)]
     pub(super) fn keep(&self, id: &TokenId<'_>, token: VerifiedToken) -> Known {
         let text = id.text.into();
-        // What was there before was past its life, or its key's, and marked for that. Or it was
-        // verified at the same time, and is as good.
-        Known(self.kept.keep_new(id.digest, KeptToken { text, token }))
+        let kept = Arc::new(KeptToken { text, token });
+        self.kept.insert(id.digest, Arc::clone(&kept));
+        Known(kept)
     }
 
     pub(super) fn invalidate(&self, id: &TokenId<'_>) {
-        self.kept.invalidate(&id.digest);
+        self.kept.remove(&id.digest);
     }
 
     pub(super) fn invalidate_all(&self) {
-        self.kept.invalidate_all();
+        self.kept.clear();
     }
 }
 
@@ -271,46 +286,12 @@ impl Holder for KeptToken {
     }
 }
 
+/// What an entry takes besides its texts.
+const LEAST_WEIGHT: u64 = 1024;
+
 impl KeptToken {
-    fn weight(&self) -> u32 {
-        let bytes = 1024 + self.text.len() + self.token.identity.weight();
-        u32::try_from(bytes).unwrap_or(u32::MAX)
-    }
-}
-
-/// Lets moka drop what cannot be used any more; by its own clock, for memory's sake alone.
-struct Hygiene {
-    max_ttl: Duration,
-}
-
-impl Hygiene {
-    fn left(&self, token: &VerifiedToken) -> Duration {
-        // Past `exp` comes the clock skew, of 300 s at most.
-        let to_exp = token
-            .exp
-            .saturating_sub(token.since.wall)
-            .saturating_add(Duration::from_secs(300));
-        to_exp.min(self.max_ttl)
-    }
-}
-
-impl Expiry<TokenDigest, Arc<Entry<KeptToken>>> for Hygiene {
-    fn expire_after_create(
-        &self,
-        _: &TokenDigest,
-        entry: &Arc<Entry<KeptToken>>,
-        _: Instant,
-    ) -> Option<Duration> {
-        Some(self.left(&entry.value().token))
-    }
-
-    fn expire_after_update(
-        &self,
-        _: &TokenDigest,
-        entry: &Arc<Entry<KeptToken>>,
-        _: Instant,
-        _: Option<Duration>,
-    ) -> Option<Duration> {
-        Some(self.left(&entry.value().token))
+    fn weight(&self) -> u64 {
+        let texts = self.text.len() + self.token.identity.weight();
+        LEAST_WEIGHT + texts as u64
     }
 }

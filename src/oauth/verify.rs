@@ -1,6 +1,5 @@
 //! How a token is judged: by what is remembered, by keys, or by asking.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -200,26 +199,10 @@ impl OAuthProvider {
     ) -> Result<Anew, AuthError> {
         let compact = Compact::parse(token, self.inner.limits)?;
         let (mut payload, mut claims) = (PayloadBuffer::default(), ClaimReader::default());
-        let (payload, server) = match self.read_payload(&compact, &mut payload, &mut claims) {
-            Ok(read) => read,
-            // The header is read later only because it is known, as a rule, to the keys of the
-            // token's server. What is wrong with it is told first, as of any token.
-            Err(error) => {
-                let mut buffer = HeaderBuffer::default();
-                return Err(compact.header(&mut buffer).err().unwrap_or(error));
-            }
-        };
+        let mut buffer = HeaderBuffer::default();
+        let header = compact.header(&mut buffer)?;
+        let (payload, server) = self.read_payload(&compact, &mut payload, &mut claims)?;
         let profile = &server.profile;
-        let held = server.keys.held();
-        let mut buffer;
-        let known = held.as_ref().and_then(|set| set.headers().find(&compact));
-        let header = match known {
-            Some(known) => Cow::Borrowed(known),
-            None => {
-                buffer = HeaderBuffer::default();
-                Cow::Owned(compact.header(&mut buffer)?)
-            }
-        };
         if let Some(introspector) = server.introspector.as_ref().filter(|_| !server.has_keys()) {
             let refusal = profile.check_type(&header).err();
             return match refusal {
@@ -265,7 +248,6 @@ impl OAuthProvider {
                 .with_detail(format!("the {alg} signature does not hold")));
         };
         *proven = true;
-        set.headers().keep(&compact, &header);
         let exp = match judged {
             Some(exp) => exp,
             None => {

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::{Identity, Name, Principal, StrangerDigest};
+use super::{Identity, Principal, StrangerDigest};
 use crate::scope::Scopes;
 
 /// Makes a [`Principal`], for providers of your own and for unit tests of handlers.
@@ -27,49 +27,42 @@ pub struct PrincipalBuilder(pub(super) Identity);
 
 impl PrincipalBuilder {
     /// Sets the issuer.
-    #[inline]
     pub fn issuer(mut self, issuer: impl Into<Arc<str>>) -> Self {
         self.0.issuer = Some(issuer.into());
         self
     }
 
     /// Sets the subject. An empty one is none: it would make one of all who have it.
-    #[inline]
     pub fn subject(mut self, subject: impl Into<String>) -> Self {
-        self.0.subject = Name::own(subject.into().into());
+        self.0.subject = named(&subject.into());
         self
     }
 
     /// Sets the name the id falls back to where there is no subject.
-    #[inline]
     pub fn username(mut self, username: impl Into<String>) -> Self {
-        self.0.username = Name::own(username.into().into());
+        self.0.username = named(&username.into());
         self
     }
 
     /// Sets the OAuth client.
-    #[inline]
     pub fn client_id(mut self, client_id: impl Into<String>) -> Self {
-        self.0.client_id = Name::own(client_id.into().into());
+        self.0.client_id = named(&client_id.into());
         self
     }
 
     /// Sets the scopes.
-    #[inline]
     pub fn scopes(mut self, scopes: Scopes) -> Self {
         self.0.scopes = scopes;
         self
     }
 
     /// Sets the expiry, as time since 1970-01-01 UTC.
-    #[inline]
     pub fn expires_at(mut self, since_epoch: Duration) -> Self {
         self.0.expires_at = Some(since_epoch);
         self
     }
 
     /// Sets the claims.
-    #[inline]
     pub fn claims(mut self, claims: &Map<String, Value>) -> Self {
         self.0.raw_claims = serde_json::to_string(claims).ok();
         self
@@ -77,7 +70,6 @@ impl PrincipalBuilder {
 
     /// Lets a digest of `credential` take part in the id where there is neither a subject
     /// nor a username: two holders of different credentials are then never one principal.
-    #[inline]
     pub fn fingerprint(self, credential: &[u8]) -> Self {
         if self.0.subject.is_some() || self.0.username.is_some() {
             return self;
@@ -85,14 +77,12 @@ impl PrincipalBuilder {
         self.stranger(StrangerDigest::of(credential))
     }
 
-    #[inline]
     pub(crate) fn stranger(mut self, digest: StrangerDigest) -> Self {
         self.0.stranger = Some(digest);
         self
     }
 
     /// The finished principal.
-    #[inline]
     pub fn build(self) -> Principal {
         Principal::of(Arc::new(self.0))
     }
@@ -108,30 +98,31 @@ impl fmt::Debug for PrincipalBuilder {
     }
 }
 
-/// The names that a JSON text of claims has. They stand in that text, so the two are handed on
-/// together.
+/// An empty name names nothing.
+fn named(name: &str) -> Option<Box<str>> {
+    (!name.is_empty()).then(|| name.into())
+}
+
+/// The names that claims have.
 #[cfg(feature = "jwt")]
 #[derive(Default)]
 pub(crate) struct ClaimedNames {
-    subject: Option<Name>,
-    username: Option<Name>,
-    client_id: Option<Name>,
+    subject: Option<Box<str>>,
+    username: Option<Box<str>>,
+    client_id: Option<Box<str>>,
 }
 
 #[cfg(feature = "jwt")]
 impl ClaimedNames {
-    /// Each name is a slice of `json`, or is copied.
     pub(crate) fn new(
-        json: &str,
         subject: Option<&str>,
         username: Option<&str>,
         client_id: Option<&str>,
     ) -> Self {
-        let place = |name: Option<&str>| Name::within(json, name?);
         Self {
-            subject: place(subject),
-            username: place(username),
-            client_id: place(client_id),
+            subject: subject.and_then(named),
+            username: username.and_then(named),
+            client_id: client_id.and_then(named),
         }
     }
 
@@ -145,7 +136,6 @@ impl ClaimedNames {
 impl Identity {
     /// Whose a token is: `json` are its claims, which were read and found good, and `names` the
     /// names found in them. All of it at once, because a builder is copied at each step.
-    #[inline(always)]
     pub(crate) fn claimed(
         provider: &'static str,
         issuer: Option<Arc<str>>,
@@ -166,22 +156,6 @@ impl Identity {
             stranger,
             raw_claims: Some(json.to_owned()),
             id: OnceLock::new(),
-        }
-    }
-}
-
-impl Name {
-    fn own(name: Box<str>) -> Option<Self> {
-        (!name.is_empty()).then_some(Self::Own(name))
-    }
-
-    #[cfg(feature = "jwt")]
-    fn within(json: &str, name: &str) -> Option<Self> {
-        let start = name.as_ptr().addr().wrapping_sub(json.as_ptr().addr());
-        let place = start..start.wrapping_add(name.len());
-        match json.get(place.clone()) {
-            Some(same) if same == name && !name.is_empty() => Some(Self::InClaims(place)),
-            _ => Self::own(name.into()),
         }
     }
 }

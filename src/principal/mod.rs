@@ -6,7 +6,6 @@ mod id;
 use std::any::Any;
 use std::borrow::Cow;
 use std::fmt;
-use std::ops::Range;
 use std::sync::{Arc, LazyLock, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -44,61 +43,37 @@ pub struct Principal {
 }
 
 /// Who somebody is, as long as no request is concerned.
-// In this order, because what every request needs is then side by side.
-#[repr(C)]
 pub(crate) struct Identity {
     provider: Cow<'static, str>,
     pub(crate) scopes: Scopes,
     expires_at: Option<Duration>,
     issuer: Option<Arc<str>>,
-    subject: Option<Name>,
-    username: Option<Name>,
-    client_id: Option<Name>,
+    subject: Option<Box<str>>,
+    username: Option<Box<str>>,
+    client_id: Option<Box<str>>,
     stranger: Option<StrangerDigest>,
     raw_claims: Option<String>,
     id: OnceLock<PrincipalId>,
 }
 
-/// A name, or where it stands in the claims: a token has names as it is, and copies of them
-/// are allocations.
-enum Name {
-    Own(Box<str>),
-    #[cfg_attr(
-        not(feature = "jwt"),
-        expect(dead_code, reason = "without tokens nothing has such claims")
-    )]
-    InClaims(Range<usize>),
-}
-
 impl Identity {
     fn subject(&self) -> Option<&str> {
-        self.name(self.subject.as_ref())
+        self.subject.as_deref()
     }
 
     fn username(&self) -> Option<&str> {
-        self.name(self.username.as_ref())
+        self.username.as_deref()
     }
 
     fn client_id(&self) -> Option<&str> {
-        self.name(self.client_id.as_ref())
-    }
-
-    fn name<'a>(&'a self, name: Option<&'a Name>) -> Option<&'a str> {
-        match name? {
-            Name::Own(own) => Some(own),
-            Name::InClaims(place) => self.raw_claims.as_ref()?.get(place.clone()),
-        }
+        self.client_id.as_deref()
     }
 
     /// The bytes of its claims, and of what was copied from them.
     #[cfg(feature = "oauth")]
     pub(crate) fn weight(&self) -> usize {
         let copies = [&self.subject, &self.username, &self.client_id];
-        let length = |name: &Name| match name {
-            Name::Own(own) => own.len(),
-            Name::InClaims(_) => 0,
-        };
-        let copied: usize = copies.into_iter().flatten().map(length).sum();
+        let copied: usize = copies.into_iter().flatten().map(|name| name.len()).sum();
         let claims = self.raw_claims.as_ref().map_or(0, String::capacity);
         claims + copied + self.scopes.as_str().len()
     }
@@ -277,7 +252,6 @@ impl Principal {
         self.context.as_deref()
     }
 
-    #[inline]
     pub(crate) fn with_context(mut self, context: Arc<dyn LayerContext>) -> Self {
         self.context = Some(context);
         self

@@ -113,9 +113,8 @@ impl<'a> Caller<'a> {
         }
     }
 
-    /// The scopes granted; none to an anonymous or unproven caller.
-    pub(crate) fn scopes(self) -> &'a Scopes {
-        static NONE: Scopes = Scopes::none();
-        self.known().map_or(&NONE, Principal::scopes)
+    /// The scopes granted; `None` to an anonymous or unproven caller.
+    pub(crate) fn granted(self) -> Option<&'a Scopes> {
+        self.known().map(Principal::scopes)
     }
 }

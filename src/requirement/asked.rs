@@ -56,7 +56,11 @@ impl AskedScopes {
 
     /// What every request needs beside these scopes.
     pub(crate) fn lacking(&self, granted: &Scopes) -> Scopes {
-        match Requirement::judge(std::iter::once(&self.baseline), granted, &self.hierarchy) {
+        match Requirement::judge(
+            std::iter::once(&self.baseline),
+            Some(granted),
+            &self.hierarchy,
+        ) {
             Verdict::Lacking(needed) => needed,
             Verdict::Granted | Verdict::Denied => Scopes::none(),
         }

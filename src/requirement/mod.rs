@@ -37,12 +37,14 @@ use crate::scope::Scopes;
 /// [`none`](Self::none).
 ///
 /// As a serde value it is a string or a list (all of them), a map with `all`, `any` or both,
-/// `{"none": true}` or an empty list, or `{"deny": true}`.
+/// `{"none": true}` or an empty list, `{"authenticated": true}`, or `{"deny": true}`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Requirement {
     all: Scopes,
     /// One scope of each.
     any: Vec<Scopes>,
+    /// Whether there has to be a caller, even where no scope is needed.
+    authenticated: bool,
     denied: bool,
 }
 
@@ -56,13 +58,23 @@ pub(crate) enum Verdict {
     Denied,
 }
 
+static NO_SCOPES: Scopes = Scopes::none();
+
 impl Requirement {
-    /// No scope at all: whoever gets this far may.
+    /// Nothing: every request meets it, an anonymous one included.
     pub fn none() -> Self {
         Self::default()
     }
 
-    /// More than anybody has: always refused, with a 403 that asks for no scope.
+    /// An authenticated caller, and no scope. Anonymous requests are refused with 401.
+    pub fn authenticated() -> Self {
+        Self {
+            authenticated: true,
+            ..Self::default()
+        }
+    }
+
+    /// What no caller meets: always refused, with a 403 that asks for no scope.
     pub fn deny() -> Self {
         Self {
             denied: true,
@@ -114,17 +126,18 @@ impl Requirement {
                 self.any.push(any.clone());
             }
         }
+        self.authenticated |= other.authenticated;
         self.denied |= other.denied;
         self
     }
 
-    /// Whether it is met by no scope at all.
+    /// Whether every request meets it.
     pub fn is_none(&self) -> bool {
-        !self.denied && self.all.is_empty() && self.any.is_empty()
+        !self.denied && !self.authenticated && self.all.is_empty() && self.any.is_empty()
     }
 
-    /// Every scope that is named, those included of which one is enough; none where it is met
-    /// by nobody.
+    /// Every scope that is named, those included of which one is enough; none where no caller
+    /// meets it.
     pub(crate) fn scopes(&self) -> Scopes {
         if self.denied {
             return Scopes::none();
@@ -135,7 +148,7 @@ impl Requirement {
 
     /// The scopes that a caller without any is asked for.
     pub(crate) fn asked_of_anonymous(&self, hierarchy: &ScopeHierarchy) -> Scopes {
-        match Self::judge(std::iter::once(self), &Scopes::none(), hierarchy) {
+        match Self::judge(std::iter::once(self), None, hierarchy) {
             Verdict::Lacking(needed) => needed,
             Verdict::Granted | Verdict::Denied => Scopes::none(),
         }
@@ -145,15 +158,21 @@ impl Requirement {
         self.denied
     }
 
-    pub(crate) fn is_met(&self, granted: &Scopes, hierarchy: &ScopeHierarchy) -> bool {
+    /// Whether a caller with these scopes meets it; `None` for an anonymous one.
+    pub(crate) fn is_met(&self, granted: Option<&Scopes>, hierarchy: &ScopeHierarchy) -> bool {
+        let is_caller = granted.is_some();
+        let granted = granted.unwrap_or(&NO_SCOPES);
         let one_of = |any: &Scopes| any.iter().any(|scope| hierarchy.grants(granted, scope));
-        !self.denied && hierarchy.grants_all(granted, &self.all) && self.any.iter().all(one_of)
+        !self.denied
+            && (is_caller || !self.authenticated)
+            && hierarchy.grants_all(granted, &self.all)
+            && self.any.iter().all(one_of)
     }
 
     /// Judges all of `needs` together. Allocates only where something is lacking.
     pub(crate) fn judge<'n>(
         needs: impl Iterator<Item = &'n Self> + Clone,
-        granted: &Scopes,
+        granted: Option<&Scopes>,
         hierarchy: &ScopeHierarchy,
     ) -> Verdict {
         if needs.clone().all(|needs| needs.is_met(granted, hierarchy)) {
@@ -162,6 +181,7 @@ impl Requirement {
         if needs.clone().any(Self::is_denied) {
             return Verdict::Denied;
         }
+        let granted = granted.unwrap_or(&NO_SCOPES);
         let mut asked = Scopes::default();
         for needs in needs.clone() {
             asked = asked.union(&needs.all);
@@ -249,6 +269,8 @@ impl<'de> Deserialize<'de> for Requirement {
             #[serde(default)]
             none: Flag,
             #[serde(default)]
+            authenticated: Flag,
+            #[serde(default)]
             deny: Flag,
         }
         /// What came out empty is no list left out: the other one alone would need less.
@@ -286,24 +308,27 @@ impl<'de> Deserialize<'de> for Requirement {
                 all,
                 any,
                 none,
+                authenticated,
                 deny,
             })) => {
-                let (none, deny) = (none.is_set(), deny.is_set());
+                let [none, authenticated, deny] =
+                    [none, authenticated, deny].map(|flag| flag.is_set());
                 let names_scopes = all.is_some() || any.is_some();
-                if none && (deny || names_scopes) {
+                if none && (deny || authenticated || names_scopes) {
                     return Err(D::Error::custom(
-                        "`none` needs no scope, so `all`, `any` and `deny` contradict it",
+                        "`none` needs nothing, so `all`, `any`, `authenticated` and `deny` contradict it",
                     ));
                 }
-                if deny && names_scopes {
+                if deny && (authenticated || names_scopes) {
                     return Err(D::Error::custom(
-                        "`deny` refuses every caller, so `all` and `any` beside it have no effect",
+                        "`deny` refuses every caller, so `all`, `any` and `authenticated` beside it have no \
+                         effect",
                     ));
                 }
                 // What was to be filled in must not open an operation to everybody.
-                if !deny && !none && !names_scopes {
+                if !deny && !none && !authenticated && !names_scopes {
                     return Err(D::Error::custom(
-                        "a map gives `all`, `any`, or one of `none` and `deny` as true",
+                        "a map gives `all`, `any`, or one of `none`, `authenticated` and `deny` as true",
                     ));
                 }
                 let all = all.unwrap_or_default();
@@ -311,11 +336,13 @@ impl<'de> Deserialize<'de> for Requirement {
                 if let Some(any) = any {
                     needs = needs.and(&Self::any(any).map_err(D::Error::custom)?);
                 }
+                needs.authenticated = authenticated;
                 needs.denied = deny;
                 Ok(needs)
             }
             Err(_) => Err(D::Error::custom(
-                "scopes are a string, a list, or a map with `all`, `any`, `none` or `deny`",
+                "scopes are a string, a list, or a map with `all`, `any`, `none`, `authenticated` or \
+                 `deny`",
             )),
         };
         read()

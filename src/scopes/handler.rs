@@ -51,7 +51,7 @@ impl ScopeHierarchy {
             Ok(scopes) if scopes.is_empty() => Scopes::default(),
             Ok(scopes) => {
                 let needs = Requirement::from(scopes);
-                match Requirement::judge(std::iter::once(&needs), principal.scopes(), self) {
+                match Requirement::judge(std::iter::once(&needs), Some(principal.scopes()), self) {
                     Verdict::Granted => {
                         case.granted_in_handler(&context.audit);
                         return Ok(());
@@ -210,7 +210,7 @@ mod axum {
                 .filter(|needs| !needs.is_none())
                 .unwrap_or_else(Requirement::deny);
             let verdict =
-                Requirement::judge(std::iter::once(&needs), caller.scopes(), &R::hierarchy());
+                Requirement::judge(std::iter::once(&needs), caller.granted(), &R::hierarchy());
             let head = RequestHead::from(&*parts);
             let refusal = refused(verdict, caller, None);
             let case = Case::new(Stage::Handler, caller.known()).by(R::SCOPES);

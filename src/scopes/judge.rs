@@ -29,9 +29,14 @@ pub(crate) fn refused(
                 .with_detail("what is needed here denies the operation to everybody"),
         ),
         (Verdict::Lacking(needed), None) => {
-            let detail = format!(
-                "the request was let through without a credential, and needs \"{needed}\" here"
-            );
+            let detail = match needed.is_empty() {
+                true => "the request was let through without a credential, and needs an \
+                         authenticated caller here"
+                    .to_owned(),
+                false => format!(
+                    "the request was let through without a credential, and needs \"{needed}\" here"
+                ),
+            };
             Some(AuthError::missing().with_scopes(needed).with_detail(detail))
         }
         (Verdict::Lacking(needed), Some(principal)) => {

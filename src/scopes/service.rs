@@ -38,7 +38,7 @@ impl Gate for Rule {
             return ControlFlow::Break(no_auth_layer());
         };
         let needs = std::iter::once(&self.needs);
-        let verdict = Requirement::judge(needs, caller.scopes(), &self.hierarchy);
+        let verdict = Requirement::judge(needs, caller.granted(), &self.hierarchy);
         let case = Case::new(Stage::Scopes, caller.known()).by(&**self);
         let include = self.include_granted.applies_to(head.headers());
         match refused(verdict, caller, include.then_some(&self.hierarchy)) {

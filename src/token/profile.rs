@@ -295,7 +295,6 @@ impl TokenProfile {
     }
 
     /// Whose a token is that passed; `claims` were read from `json`.
-    #[inline(always)]
     pub(crate) fn identity(
         &self,
         claims: &ClaimReader<'_>,
@@ -310,7 +309,7 @@ impl TokenProfile {
         };
         let (subject, username) = (claims.sub.as_deref(), claims.username.as_deref());
         let client = claims.client();
-        let names = ClaimedNames::new(json, subject, username, client);
+        let names = ClaimedNames::new(subject, username, client);
         // Two strangers with the same client are not one principal, unless machines are
         // all there is.
         let is_machine = self.clients_are_principals && client.is_some();

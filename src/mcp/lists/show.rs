@@ -30,7 +30,7 @@ pub enum Show {
 impl Show {
     /// What this caller is shown.
     pub(super) fn to(self, caller: Caller<'_>) -> Sight {
-        let granted = || Sight::Granted(caller.scopes().clone());
+        let granted = || Sight::Granted(caller.granted().cloned());
         match self {
             Self::Reachable => Sight::Reachable,
             Self::ByCaller if can_grow(caller) => Sight::Reachable,

@@ -137,8 +137,8 @@ impl Item {
 /// Which items a list shows.
 #[derive(Clone, Debug)]
 pub(super) enum Sight {
-    /// What these scopes open.
-    Granted(Scopes),
+    /// What these scopes open; `None` for an anonymous caller.
+    Granted(Option<Scopes>),
     /// What some scope opens.
     Reachable,
 }
@@ -250,7 +250,7 @@ impl McpPolicy {
         head: RequestHead<'_>,
     ) -> Result<(), AuthError> {
         let table = &*self.table;
-        let verdict = Requirement::judge(needed, caller.scopes(), &table.hierarchy);
+        let verdict = Requirement::judge(needed, caller.granted(), &table.hierarchy);
         let include =
             verdict != Verdict::Granted && table.include_granted.applies_to(head.headers());
         match refused(verdict, caller, include.then_some(&table.hierarchy)) {
@@ -264,7 +264,7 @@ impl McpPolicy {
     pub(super) fn shows(&self, sight: &Sight, item: Item, name: &str) -> bool {
         let table = &*self.table;
         let met = |needs: &Requirement| match sight {
-            Sight::Granted(scopes) => needs.is_met(scopes, &table.hierarchy),
+            Sight::Granted(scopes) => needs.is_met(scopes.as_ref(), &table.hierarchy),
             Sight::Reachable => !needs.is_denied(),
         };
         if !met(&table.baseline) || !table.methods.find(item.method()).is_none_or(met) {

@@ -75,7 +75,7 @@ impl Rule {
     }
 
     /// What its body decides. For one that goes on: whether the answer can hold no list, what
-    /// is to be answered, and the error that is only observed.
+    /// is to be answered, and the error that is only reported.
     pub(super) fn judge_body<S>(
         &self,
         caller: Caller<'_>,

@@ -20,9 +20,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::error::AuthError;
-use crate::jose::{
-    Algorithm, Candidates, KeyIdentity, KnownHeaders, PublicKey, VerifyingKey, select,
-};
+use crate::jose::{Algorithm, Candidates, KeyIdentity, PublicKey, VerifyingKey, select};
 use crate::oauth::url::UrlPolicy;
 
 pub(in crate::oauth) use self::flight::jitter;
@@ -62,8 +60,6 @@ pub(in crate::oauth) struct KeySet {
     /// Whether a request found a refresh due that is held back, because the last one was a
     /// moment ago.
     held_back: AtomicBool,
-    /// Those of tokens that these keys verified.
-    headers: KnownHeaders,
 }
 
 /// The stations of a key set's life.
@@ -97,7 +93,6 @@ impl KeySet {
             keys,
             times,
             held_back: AtomicBool::new(false),
-            headers: KnownHeaders::default(),
         }
     }
 
@@ -122,10 +117,6 @@ impl KeySet {
         alg: Algorithm,
     ) -> Result<Candidates, AuthError> {
         select(&self.keys, kid, alg)
-    }
-
-    pub(in crate::oauth) fn headers(&self) -> &KnownHeaders {
-        &self.headers
     }
 
     /// The key of these that a signature was made with.

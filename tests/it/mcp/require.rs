@@ -7,7 +7,7 @@ use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use serde_json::json;
 use tower::{Layer, ServiceBuilder, ServiceExt};
-use tower_mcp_auth::mcp::{McpPolicy, McpPolicyBuilder};
+use tower_mcp_auth::mcp::{McpPolicy, McpPolicyBuilder, McpScopesLayer};
 use tower_mcp_auth::scopes::{
     InsufficientScope, RequireScopesLayer, RequiredScopes, Requirement, ScopeHierarchy,
     ScopedPrincipal, Scopes,
@@ -15,7 +15,7 @@ use tower_mcp_auth::scopes::{
 use tower_mcp_auth::testing::insert_principal;
 use tower_mcp_auth::{AuthError, AuthErrorKind, ConfigError, Principal};
 
-use crate::mcp::support::{METADATA, auth, behind_auth};
+use crate::mcp::support::{METADATA, auth, behind_auth, call, post};
 use common::{Inner, ask, request_to, trace};
 
 fn hierarchy() -> ScopeHierarchy {
@@ -298,6 +298,14 @@ fn needs_and_hierarchies_are_read_from_values() {
     assert_eq!(needs(r#"{"none":"true"}"#).unwrap(), Requirement::none());
     assert_eq!(needs(r#"{"deny":"true"}"#).unwrap(), Requirement::deny());
     assert_eq!(needs(r#"{"deny":true}"#).unwrap(), Requirement::deny());
+    let caller = needs(r#"{"authenticated":true}"#).unwrap();
+    assert_eq!(caller, Requirement::authenticated());
+    assert!(!caller.is_none() && Requirement::none().is_none());
+    let both = Requirement::authenticated().and(&all);
+    assert_eq!(
+        needs(r#"{"authenticated":true,"all":["a","b"]}"#).unwrap(),
+        both
+    );
     assert_eq!(
         needs(r#"{"any":["a","b"]}"#).unwrap(),
         Requirement::any(["a", "b"]).unwrap()
@@ -314,6 +322,9 @@ fn needs_and_hierarchies_are_read_from_values() {
         r#"{"none":"true","deny":"true"}"#,
         r#"{"none":true,"deny":true}"#,
         r#"{"none":true,"all":["a"]}"#,
+        r#"{"none":true,"authenticated":true}"#,
+        r#"{"deny":true,"authenticated":true}"#,
+        r#"{"authenticated":false}"#,
         r#"{"none":true,"any":["a"]}"#,
         "{}",
         "7",
@@ -428,4 +439,45 @@ async fn a_principal_put_in_by_hand_is_refused_with_a_plain_challenge() {
     let service = ServiceBuilder::new().layer(layer).service(inner.handle());
     let response = service.oneshot(request).await.unwrap();
     assert_eq!(response.status(), 403);
+}
+
+/// (tool, token, status): `-` is a caller without scopes, no token an anonymous one.
+#[tokio::test]
+async fn a_tool_can_need_nothing_a_caller_or_scopes() {
+    let policy = McpPolicy::builder()
+        .tool("open", Requirement::none())
+        .unwrap()
+        .tool("mine", Requirement::authenticated())
+        .unwrap()
+        .tool("write", "w")
+        .unwrap()
+        .build()
+        .unwrap();
+    let layers = ServiceBuilder::new()
+        .layer(auth().optional())
+        .layer(McpScopesLayer::new(policy.clone()));
+    for (tool, token, status) in [
+        ("open", None, 200),
+        ("open", Some("-"), 200),
+        ("mine", None, 401),
+        ("mine", Some("-"), 200),
+        ("write", None, 401),
+        ("write", Some("-"), 403),
+        ("write", Some("w"), 200),
+    ] {
+        let mut request = post("-", call(tool));
+        request.headers_mut().remove("authorization");
+        if let Some(token) = token {
+            let value = format!("Bearer {token}").parse().unwrap();
+            request.headers_mut().insert("authorization", value);
+        }
+        let answer = ask(&layers, request).await;
+        assert_eq!(answer.status, status, "{tool} {token:?}");
+        if (tool, status) == ("mine", 401) {
+            let [challenge] = answer.challenges()[..] else {
+                panic!("{:?}", answer.challenges());
+            };
+            assert!(!challenge.contains("scope="), "{challenge}");
+        }
+    }
 }

@@ -156,7 +156,7 @@ fn providers_of_users_own_say_their_shapes() {
         &AuthLayer::new(Answering::accepting()).boxed(),
         &oauth,
         "prefix",
-        &["Answering"],
+        &["test takes"],
     );
     let at = Location::bearer;
     refused(
