@@ -65,7 +65,7 @@
 //! | `jwt` | [`JwtLayer`] and [`jose`] | by `oauth` |
 //! | `aws-lc-rs` | signatures checked by aws-lc; wins where both backends are on | yes |
 //! | `rust-crypto` | signatures checked by RustCrypto (RSA up to 4096 bits); with `jwt` alone a build without C. The connections of `oauth` use rustls with aws-lc either way | no |
-//! | `axum` | [`Principal`] as an extractor | yes |
+//! | `axum` | [`Principal`] and [`Claims`] as extractors | yes |
 //! | `api-key-store` | API keys from a file or a store | yes |
 //! | `cors` | a CORS layer that fits browser clients of MCP | no |
 //! | `testing` | a development issuer on loopback | no |
@@ -150,6 +150,9 @@ mod util;
 
 pub use self::api_key::ApiKeyLayer;
 pub use self::auth::AuthLayer;
+#[cfg(feature = "axum")]
+#[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
+pub use self::auth::Claims;
 pub use self::clock::Clock;
 pub use self::credential::{Credential, Location, RequestHead};
 pub use self::error::{AuthError, AuthErrorKind, ConfigError};

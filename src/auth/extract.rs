@@ -1,15 +1,17 @@
-//! `Principal` as an extractor of axum.
+//! Extractors of axum: `Principal` and `Claims`.
 
 use axum_core::body::Body;
 use axum_core::extract::{FromRequestParts, OptionalFromRequestParts};
 use axum_core::response::{IntoResponse, Response};
 use http::request::Parts;
+use serde::de::DeserializeOwned;
 
 use crate::error::AuthError;
 use crate::principal::Principal;
 use crate::refusal::Caller;
 use crate::refusal::{self, refuse};
 use crate::telemetry::{self, Case, Stage};
+use crate::util::quoted;
 
 /// What a handler that asks for a [`Principal`] answers when there is none.
 ///
@@ -51,6 +53,56 @@ impl<S: Sync> FromRequestParts<S> for Principal {
             )
         });
         let case = Case::new(Stage::Handler, caller.known());
+        let response = refuse(error, caller.context, (&*parts).into(), case);
+        Err(PrincipalRejection::new(response))
+    }
+}
+
+/// The claims of the caller, as a type of your own.
+///
+/// A request without a principal is rejected as it is by [`Principal`]. Claims that do not fit `T`
+/// are rejected with 403 `claims_mismatch` and without a challenge: another token of the same
+/// issuer would not fit either.
+///
+/// ```
+/// use axum::{Router, routing::get};
+/// use serde::Deserialize;
+/// use tower_mcp_auth::Claims;
+///
+/// #[derive(Deserialize)]
+/// struct Tenant {
+///     tenant: String,
+/// }
+///
+/// async fn handler(Claims(Tenant { tenant }): Claims<Tenant>) -> String {
+///     format!("hello {tenant}")
+/// }
+///
+/// let app: Router = Router::new().route("/", get(handler));
+/// # let _ = app;
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Claims<T>(pub T);
+
+impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for Claims<T> {
+    type Rejection = PrincipalRejection;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, PrincipalRejection> {
+        let principal: Principal =
+            <Principal as FromRequestParts<S>>::from_request_parts(parts, state).await?;
+        let error = match principal.claims_as() {
+            Ok(claims) => return Ok(Self(claims)),
+            Err(error) => AuthError::forbidden("claims_mismatch")
+                .with_description("The credential lacks claims that the operation needs")
+                .with_detail(format!(
+                    "the claims do not fit: {}",
+                    quoted(&error.to_string())
+                )),
+        };
+        let Some(caller) = Caller::of(&parts.extensions) else {
+            return Err(PrincipalRejection::no_auth_layer("Claims"));
+        };
+        let case = Case::new(Stage::Handler, Some(&principal));
         let response = refuse(error, caller.context, (&*parts).into(), case);
         Err(PrincipalRejection::new(response))
     }

@@ -301,7 +301,7 @@ pub use self::either::Either;
 pub use self::exempt::SseEndpoints;
 pub(crate) use self::exempt::{check_path, is_public};
 #[cfg(feature = "axum")]
-pub use self::extract::PrincipalRejection;
+pub use self::extract::{Claims, PrincipalRejection};
 pub use self::future::ResponseFuture;
 pub use self::info::{ProviderInfo, Route};
 pub use self::layer::AuthLayer;

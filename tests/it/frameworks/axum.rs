@@ -6,7 +6,7 @@ use axum::routing::{MethodRouter, get};
 use http::{Request, StatusCode};
 use http_body_util::BodyExt;
 use tower::{Layer, ServiceBuilder, ServiceExt};
-use tower_mcp_auth::{ApiKeyLayer, AuthError, AuthErrorKind, Principal};
+use tower_mcp_auth::{ApiKeyLayer, AuthError, AuthErrorKind, Claims, Principal};
 
 use common::{API_KEY, good_token, hs256_layer, trace};
 
@@ -290,4 +290,45 @@ async fn a_user_timeout_of_tcp_ends_a_stream_that_is_not_read() {
     assert!(ended.expect("the body is dropped").is_err());
     drop(client);
     server.abort();
+}
+
+/// Claims that fit the type, claims that do not, no credential, and no auth layer.
+#[tokio::test]
+async fn claims_of_the_caller_are_an_argument_of_the_handler() {
+    #[derive(serde::Deserialize)]
+    struct Subject {
+        sub: String,
+    }
+    #[derive(Debug, serde::Deserialize)]
+    struct Tenant {
+        #[allow(dead_code, reason = "no token has it")]
+        tenant: String,
+    }
+    let subject = |Claims(Subject { sub }): Claims<Subject>| async { sub };
+    let tenant = |claims: Claims<Tenant>| async move { format!("{claims:?}") };
+    let routes = || {
+        Router::new()
+            .route("/subject", get(subject))
+            .route("/tenant", get(tenant))
+    };
+    let app = routes().layer(hs256_layer().optional());
+    let token = good_token();
+
+    let answer = ask(&app, "GET", "/subject", Some(&token)).await;
+    assert_eq!((answer.status, &*answer.body), (StatusCode::OK, "alice"));
+
+    let answer = ask(&app, "GET", "/tenant", Some(&token)).await;
+    assert_eq!(answer.status, StatusCode::FORBIDDEN);
+    assert_eq!(
+        (answer.challenge, answer.error),
+        (None, Some(AuthErrorKind::Forbidden))
+    );
+    assert!(!answer.body.contains("alice") && answer.body.contains("lacks claims"));
+
+    let answer = ask(&app, "GET", "/tenant", None).await;
+    assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+    assert!(answer.challenge.is_some());
+
+    let answer = ask(&routes(), "GET", "/subject", None).await;
+    assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR);
 }

@@ -184,7 +184,7 @@ fn providers_of_users_own_say_their_shapes() {
     // Schemes compare without regard to case.
     let lower = Location::scheme(http::header::AUTHORIZATION, "bearer");
     let lower = AuthLayer::new(Badges(vec![CredentialMatcher::any(lower)])).boxed();
-    refused(&lower, &oauth, "prefix", &["Badges"]);
+    refused(&lower, &oauth, "prefix", &["badge"]);
 }
 
 #[test]
