@@ -73,8 +73,7 @@
 //! | `config` | layers from a configuration of any serde format | no |
 //! | `schema` | the JSON Schema of that configuration, and `config` | no |
 //! | `metrics` | [`telemetry`] speaks to a recorder of the `metrics` facade: Prometheus, say | no |
-//! | `redis` | nothing yet; the name is taken for shared stores | no |
-//!
+//! //!
 //! API keys that the program holds, scopes and the layers for MCP need no feature. `jwt` and
 //! `oauth` need one of the two backends.
 //!
@@ -156,9 +155,6 @@ pub use self::auth::Claims;
 pub use self::clock::Clock;
 pub use self::credential::{Credential, Location, RequestHead};
 pub use self::error::{AuthError, AuthErrorKind, ConfigError};
-/// The former name.
-#[doc(hidden)]
-pub use self::failed_attempts as attempts;
 #[cfg(feature = "jwt")]
 #[cfg_attr(docsrs, doc(cfg(feature = "jwt")))]
 pub use self::jwt::JwtLayer;

@@ -58,12 +58,13 @@ impl Secret {
         Ok(Self(secret.to_vec().into()))
     }
 
-    /// Checks a signature over any bytes, on the path tokens take: published vectors sign
-    /// other things than tokens. Not part of the stable interface.
-    #[doc(hidden)]
-    pub fn verify_raw(&self, alg: Algorithm, message: &[u8], signature: &[u8]) -> bool {
+    /// Checks a signature over any bytes, as tokens are checked: for published vectors, which sign
+    /// other things than tokens. With the feature `testing` alone.
+    #[cfg(feature = "testing")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
+    pub fn verify(&self, alg: Algorithm, message: &[u8], signature: &[u8]) -> bool {
         let source = KeySource::Secret(self.clone(), None);
-        VerifyingKey::verify_raw(&source, alg, message, signature)
+        VerifyingKey::verify_source(&source, alg, message, signature)
     }
 
     pub(super) fn expose(&self) -> &[u8] {
@@ -149,12 +150,13 @@ impl PublicKey {
         self
     }
 
-    /// Checks a signature over any bytes, on the path tokens take: published vectors sign
-    /// other things than tokens. Not part of the stable interface.
-    #[doc(hidden)]
-    pub fn verify_raw(&self, alg: Algorithm, message: &[u8], signature: &[u8]) -> bool {
+    /// Checks a signature over any bytes, as tokens are checked: for published vectors, which sign
+    /// other things than tokens. With the feature `testing` alone.
+    #[cfg(feature = "testing")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
+    pub fn verify(&self, alg: Algorithm, message: &[u8], signature: &[u8]) -> bool {
         let source = KeySource::Public(self.clone());
-        VerifyingKey::verify_raw(&source, alg, message, signature)
+        VerifyingKey::verify_source(&source, alg, message, signature)
     }
 
     /// What the key verifies where nobody says otherwise.
@@ -270,7 +272,8 @@ impl VerifyingKey {
         self.identity
     }
 
-    fn verify_raw(source: &KeySource, alg: Algorithm, message: &[u8], signature: &[u8]) -> bool {
+    #[cfg(feature = "testing")]
+    fn verify_source(source: &KeySource, alg: Algorithm, message: &[u8], signature: &[u8]) -> bool {
         Self::prepare(source, &[alg]).is_some_and(|key| key.verify(alg, message, signature))
     }
 

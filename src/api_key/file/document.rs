@@ -4,8 +4,9 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Map, Value};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
-use super::time;
 use crate::api_key::{ApiKey, KeyDigest};
 use crate::error::ConfigError;
 use crate::json;
@@ -170,7 +171,9 @@ impl Member {
             .as_str()
             .or_else(|| value.as_object()?.get(TOML_TIME)?.as_str());
         let seconds = match text {
-            Some(text) => time::parse(text),
+            Some(text) => OffsetDateTime::parse(text, &Rfc3339)
+                .ok()
+                .and_then(|at| u64::try_from(at.unix_timestamp()).ok()),
             None => value.as_u64(),
         };
         match seconds.and_then(|at| UNIX_EPOCH.checked_add(Duration::from_secs(at))) {

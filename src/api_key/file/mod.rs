@@ -1,7 +1,6 @@
 //! Keys in a file.
 
 mod document;
-mod time;
 mod watch;
 
 use std::fs::Metadata;

@@ -55,7 +55,7 @@ pub(super) fn check<'k>(
         .signature(&mut buffer)
         .map_err(|_| refused("the signature is not base64url"))?;
     if !keys.any(|(id, key)| {
-        id == client_id && key.verify_raw(algorithm, compact.signing_input(), signature)
+        id == client_id && key.verify(algorithm, compact.signing_input(), signature)
     }) {
         return Err(refused("no key of this client signed the assertion"));
     }

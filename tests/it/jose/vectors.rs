@@ -83,7 +83,7 @@ fn rsa_pkcs1_vectors() {
                 continue;
             };
             for test in group.tests {
-                let passed = key.verify_raw(alg, &test.msg, &test.sig);
+                let passed = key.verify(alg, &test.msg, &test.sig);
                 count.judge(&format!("{name:?} {}", test.tc_id), test.result, passed);
             }
         }
@@ -134,7 +134,7 @@ fn rsa_pss_vectors() {
             let profile = group.salt_size == salt && group.mgf_hash == Some(group.hash);
             for test in group.tests {
                 let what = format!("{name:?} {}", test.tc_id);
-                let passed = key.verify_raw(alg, &test.msg, &test.sig);
+                let passed = key.verify(alg, &test.msg, &test.sig);
                 if profile {
                     count.judge(&what, test.result, passed);
                 } else if test.result == TestResult::Valid {
@@ -163,7 +163,7 @@ fn ecdsa_vectors() {
         for group in set.test_groups {
             let key = key(&group.der, &group.pem).expect("a key of the curve");
             for test in group.tests {
-                let passed = key.verify_raw(alg, &test.msg, &test.sig);
+                let passed = key.verify(alg, &test.msg, &test.sig);
                 count.judge(&format!("{name:?} {}", test.tc_id), test.result, passed);
             }
         }
@@ -188,7 +188,7 @@ fn ecdsa_signatures_in_der_and_under_other_hashes_are_refused() {
             // Some are enough: the rest differ in what was signed.
             for test in group.tests.iter().take(4) {
                 if test.result == TestResult::Valid {
-                    let passed = key.verify_raw(alg, &test.msg, &test.sig);
+                    let passed = key.verify(alg, &test.msg, &test.sig);
                     count.refused(&format!("{name:?} {}", test.tc_id), passed);
                 }
             }
@@ -223,7 +223,7 @@ fn ed25519_vectors() {
     for group in set.test_groups {
         let key = key(&group.der, &group.pem).expect("an Ed25519 key");
         for test in group.tests {
-            let passed = key.verify_raw(Algorithm::EdDSA, &test.msg, &test.sig);
+            let passed = key.verify(Algorithm::EdDSA, &test.msg, &test.sig);
             count.judge(&format!("Ed25519 {}", test.tc_id), test.result, passed);
         }
     }
@@ -253,7 +253,7 @@ fn hmac_vectors() {
                     short_key += 1;
                     continue;
                 };
-                let passed = secret.verify_raw(alg, &test.msg, &test.tag);
+                let passed = secret.verify(alg, &test.msg, &test.tag);
                 if group.tag_size == size * 8 {
                     count.judge(&what, test.result, passed);
                 } else {
