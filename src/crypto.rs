@@ -2,6 +2,10 @@
 
 use std::hash::{BuildHasherDefault, Hasher};
 
+/// A SHA-256 digest.
+#[cfg(any(feature = "oauth", feature = "api-key-store"))]
+pub(crate) type Digest = [u8; 32];
+
 /// Up to this many bytes two parts are put together on the stack, which is cheaper than a
 /// context.
 #[cfg(feature = "aws-lc-rs")]

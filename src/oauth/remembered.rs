@@ -18,9 +18,8 @@ use std::sync::{Arc, OnceLock, Weak};
 use arc_swap::ArcSwapWeak;
 use moka::sync::Cache;
 
-use crate::crypto::ByDigest;
+use crate::crypto::{ByDigest, Digest};
 use crate::principal::{Holder, Identity};
-use crate::util::single_flight::Digest;
 
 /// The first use of an entry in the table that moka is told.
 const TOLD_FIRST: u32 = 4;

@@ -5,7 +5,15 @@ mod occasionally;
 #[cfg(any(feature = "oauth", feature = "api-key-store"))]
 pub(crate) mod single_flight;
 mod text;
+#[cfg(feature = "oauth")]
+mod time;
 
 #[cfg(any(feature = "oauth", feature = "api-key-store"))]
 pub(crate) use self::occasionally::NowAndThen;
+#[cfg(feature = "oauth")]
+pub(crate) use self::text::is_guid;
+#[cfg(any(feature = "oauth", feature = "api-key-store"))]
+pub(crate) use self::text::one_line;
 pub(crate) use self::text::{TRACED_CHARS, is_deceptive, quoted, repeated};
+#[cfg(feature = "oauth")]
+pub(crate) use self::time::{http_date, with_jitter};

@@ -5,8 +5,7 @@ use std::collections::HashMap;
 
 use tokio::sync::{Semaphore, SemaphorePermit, watch};
 
-/// What a credential is asked about by.
-pub(crate) type Digest = [u8; 32];
+use crate::crypto::Digest;
 
 /// What those that wait see: nothing, and then the answer.
 pub(crate) type Answer<O> = watch::Receiver<Option<O>>;

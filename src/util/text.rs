@@ -41,6 +41,23 @@ pub(crate) fn is_deceptive(character: char) -> bool {
         )
 }
 
+/// A text that is a peer's in part, as one line of at most `most` characters.
+#[cfg(any(feature = "oauth", feature = "api-key-store"))]
+pub(crate) fn one_line(text: &str, most: usize) -> String {
+    let plain = |c: char| if is_deceptive(c) { '?' } else { c };
+    text.chars().map(plain).take(most).collect()
+}
+
+/// Whether this is a GUID in lower case, as Entra ID writes them.
+#[cfg(feature = "oauth")]
+pub(crate) fn is_guid(text: &str) -> bool {
+    let is_right = |(index, byte)| match index {
+        8 | 13 | 18 | 23 => byte == b'-',
+        _ => matches!(byte, b'0'..=b'9' | b'a'..=b'f'),
+    };
+    text.len() == 36 && text.bytes().enumerate().all(is_right)
+}
+
 /// A value sent by a peer, quoted for a trace: escaped, so that it cannot forge a
 /// line of a log, and cut, so that it cannot fill one.
 pub(crate) fn quoted(value: &str) -> String {

@@ -22,12 +22,13 @@ use crate::api_key::{ApiKey, Pepper};
 use crate::clock::Clock;
 use crate::error::AuthError;
 use crate::telemetry::store;
-use crate::util::NowAndThen;
-use crate::util::is_deceptive;
 use crate::util::single_flight::{Lane, Permits};
+use crate::util::{NowAndThen, one_line};
 
 const TARGET: &str = "tower_mcp_auth";
 
+/// How much of a text that is the store's in part is kept, in characters.
+const MAX_TEXT: usize = 1024;
 /// How long no question is put to a store that could not be asked.
 const PAUSE: Duration = Duration::from_secs(1);
 /// How long a key is remembered past its life. It is not used any more, but its holder is
@@ -304,7 +305,7 @@ impl StoreCache {
     }
 
     fn fail(&self, calls: &mut Calls, now: Duration, error: &ApiKeyStoreError) -> AuthError {
-        let why = plain(&error.text);
+        let why = one_line(&error.text, MAX_TEXT);
         self.tell(now, Trouble::Failed, &why);
         if error.pause {
             calls.not_before = now.saturating_add(PAUSE);
@@ -355,13 +356,6 @@ fn is_wanted(key: &ApiKey, digest: &KeyDigest) -> bool {
 /// The operator was told when it happened: strangers can repeat it.
 fn unavailable(reason: &'static str, retry_after: Duration) -> AuthError {
     AuthError::unavailable(reason, retry_after).logged()
-}
-
-/// Some of it is the store's text: one line, and not for ever.
-fn plain(text: &str) -> String {
-    const MOST: usize = 1024;
-    let visible = |c: char| if is_deceptive(c) { '?' } else { c };
-    text.chars().map(visible).take(MOST).collect()
 }
 
 impl fmt::Debug for StoreCache {

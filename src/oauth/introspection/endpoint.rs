@@ -22,8 +22,8 @@ use crate::json;
 use crate::oauth::discovery::{self, Wanted};
 use crate::oauth::fetch::Fetch;
 use crate::oauth::jwks_options::JwksOptions;
-use crate::oauth::keys::http_date;
 use crate::oauth::url::{UrlPolicy, is_loopback};
+use crate::util::http_date;
 
 /// How long a place found by discovery is used before it is looked up again.
 const PLACE_LIFE: Duration = Duration::from_secs(3600);

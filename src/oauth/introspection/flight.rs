@@ -11,13 +11,16 @@ use super::calls::{Landed, Outcome};
 use super::custom::{IntrospectionError, IntrospectionResponse, Kind, Said};
 use super::pauses::About;
 use super::store::{Introspector, REFUSED, Source, Trouble, unavailable};
+use crate::crypto::Digest;
 use crate::error::AuthError;
 use crate::oauth::fetch::{Fetch, OnFreshConnections};
-use crate::oauth::token_cache::TokenDigest;
-use crate::util::is_deceptive;
+use crate::util::one_line;
 use crate::util::single_flight::Lane;
 
 const TARGET: &str = "tower_mcp_auth";
+
+/// How much of a text that is the server's in part is kept, in characters.
+const MAX_TEXT: usize = 1024;
 
 /// The most bytes of claims that are kept with a refusal. Of a token with more, nothing is
 /// known to those who would let it pass.
@@ -28,7 +31,7 @@ const MAX_KEPT: usize = 4 * 1024;
 struct Flight {
     store: Arc<Introspector>,
     sender: watch::Sender<Option<Outcome>>,
-    digest: TokenDigest,
+    digest: Digest,
     number: u64,
     lane: Lane,
     landed: Option<Landed>,
@@ -46,7 +49,7 @@ impl Launch {
     pub(super) fn new(
         store: Arc<Introspector>,
         sender: watch::Sender<Option<Outcome>>,
-        digest: TokenDigest,
+        digest: Digest,
         number: u64,
         token: Box<str>,
         vouched: Vouched,
@@ -159,7 +162,7 @@ impl Introspector {
         answer: IntrospectionResponse,
         token: &str,
         vouched: Vouched,
-        digest: TokenDigest,
+        digest: Digest,
     ) -> Landed {
         self.answered(&digest);
         let said = match answer.0 {
@@ -190,7 +193,7 @@ impl Introspector {
             // What time will mend must not be kept.
             Err(error) => {
                 if matches!(error.reason(), "malformed_token" | "duplicate_member") {
-                    let why = plain(error.detail().unwrap_or_default());
+                    let why = one_line(error.detail().unwrap_or_default(), MAX_TEXT);
                     let what = format!("an answer of {:?}: {why}", self.issuer);
                     self.tell(Trouble::Answer, &what);
                 }
@@ -208,9 +211,9 @@ impl Introspector {
     }
 
     /// What a failed call means for those that follow, and for the request: 503.
-    fn fail(&self, failure: &IntrospectionError, digest: TokenDigest, lane: Lane) -> Landed {
+    fn fail(&self, failure: &IntrospectionError, digest: Digest, lane: Lane) -> Landed {
         let issuer = &*self.issuer;
-        let why = plain(&failure.text);
+        let why = one_line(&failure.text, MAX_TEXT);
         let detail = format!("introspection at {issuer:?}: {why}");
         let now = self.clock.monotonic();
         let second = Duration::from_secs(1);
@@ -305,11 +308,4 @@ impl Introspector {
 fn failed(why: String) -> Landed {
     let error = unavailable("introspection_failed", Duration::from_secs(1)).with_detail(why);
     Landed::Nothing { error, keep: None }
-}
-
-/// Some of it is the server's text: one line, and not for ever.
-fn plain(text: &str) -> String {
-    const MOST: usize = 1024;
-    let visible = |c: char| if is_deceptive(c) { '?' } else { c };
-    text.chars().map(visible).take(MOST).collect()
 }

@@ -6,9 +6,9 @@
 
 use std::time::Duration;
 
-use crate::oauth::keys::jitter;
-use crate::oauth::token_cache::TokenDigest;
+use crate::crypto::Digest;
 use crate::util::single_flight::Lane;
+use crate::util::with_jitter;
 
 /// How long calls pause when the server is not reached: at first, and, doubling, at most.
 const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(15));
@@ -54,7 +54,7 @@ pub(super) struct Pauses {
     /// How many times in a row the server was not reached, one token alone not counted.
     failures: u32,
     /// The token about which the server was not reached first.
-    unreached: Option<TokenDigest>,
+    unreached: Option<Digest>,
 
     /// Our credentials are refused.
     credentials: Pause,
@@ -65,7 +65,7 @@ pub(super) struct Pauses {
     /// Whether a token was ever answered active.
     knows_one: bool,
     /// Tokens that were active, and were then refused with 401 or 403.
-    doubted: Vec<TokenDigest>,
+    doubted: Vec<Digest>,
 
     /// The server asked for it: about tokens that are known, and about others.
     busy_known: Pause,
@@ -117,7 +117,7 @@ impl Pauses {
 
     /// The server answered about this token. What it asked for still holds. Returns the tokens
     /// that are known no more: a refusal of theirs was no refusal of our credentials.
-    pub(super) fn answered(&mut self, digest: &TokenDigest) -> Vec<TokenDigest> {
+    pub(super) fn answered(&mut self, digest: &Digest) -> Vec<Digest> {
         self.failures = 0;
         self.unreached = None;
         self.outage.end();
@@ -137,7 +137,7 @@ impl Pauses {
     /// no outage: callers may know one at which a server hangs.
     pub(super) fn unreached(
         &mut self,
-        digest: TokenDigest,
+        digest: Digest,
         now: Duration,
         why: &str,
     ) -> Option<Duration> {
@@ -154,8 +154,7 @@ impl Pauses {
             self.failures = self.failures.saturating_add(1);
             self.next_known = now.saturating_add(PROBE);
         }
-        // Jitter downwards, so that replicas do not come back in step.
-        let pause = full.mul_f64(0.5 + jitter() / 2.0);
+        let pause = with_jitter(full);
         self.outage.hold(now.saturating_add(pause), why);
         Some(pause)
     }
@@ -189,7 +188,7 @@ impl Pauses {
     /// The server answered 401 or 403 about a token, and does not say why.
     pub(super) fn refused(
         &mut self,
-        digest: TokenDigest,
+        digest: Digest,
         lane: Lane,
         now: Duration,
         why: &str,

@@ -16,12 +16,11 @@ use super::flight::Launch;
 use super::limits::Limits;
 use super::settings::{Introspection, JwtIntrospection};
 use crate::clock::Clock;
-use crate::crypto::{ByDigest, sha256};
+use crate::crypto::{ByDigest, Digest, sha256};
 use crate::error::AuthError;
 use crate::oauth::fetch::Fetch;
 use crate::oauth::keys::Together;
 use crate::oauth::remembered::{Entry, Remembered};
-use crate::oauth::token_cache::TokenDigest;
 use crate::telemetry::{CallEnd, IntrospectionMeter};
 use crate::token::TokenProfile;
 use crate::util::NowAndThen;
@@ -57,7 +56,7 @@ pub(in crate::oauth) struct Introspector {
     /// What the servers of one layer share.
     pub(super) together: Arc<Together>,
     active: Remembered<Active>,
-    refused: Cache<TokenDigest, Arc<Refused>>,
+    refused: Cache<Digest, Arc<Refused>>,
     calls: Mutex<Calls>,
     waiting_known: AtomicUsize,
     waiting_unknown: AtomicUsize,
@@ -140,7 +139,7 @@ impl Introspector {
             .checked_div(limits.cache_capacity)
             .unwrap_or(MAX_BYTES);
         let share = u32::try_from(share).unwrap_or(u32::MAX);
-        let weigh = move |_: &TokenDigest, answer: &Arc<Entry<Active>>| {
+        let weigh = move |_: &Digest, answer: &Arc<Entry<Active>>| {
             let bytes = 1024 + answer.value().judged.identity.weight();
             u32::try_from(bytes).unwrap_or(u32::MAX).max(share)
         };
@@ -213,7 +212,7 @@ impl Introspector {
     }
 
     /// What memory says of a token; where it says nothing, the lane of a call about it.
-    fn remembered(&self, digest: &TokenDigest, now: Duration) -> Result<Lookup, Lane> {
+    fn remembered(&self, digest: &Digest, now: Duration) -> Result<Lookup, Lane> {
         // By both clocks: a machine that slept, or a clock that was set, must not make an
         // answer outlive its token.
         let is_good = |active: &Active| {
@@ -273,7 +272,7 @@ impl Introspector {
     /// Joins the call about this token, or starts it.
     fn ask(
         self: &Arc<Self>,
-        (digest, token): (TokenDigest, &[u8]),
+        (digest, token): (Digest, &[u8]),
         vouched: Vouched,
         lane: Lane,
         now: Duration,
@@ -366,7 +365,7 @@ impl Introspector {
     }
 
     /// The server answered about this token.
-    pub(super) fn answered(&self, digest: &TokenDigest) {
+    pub(super) fn answered(&self, digest: &Digest) {
         let known_no_more = self.calls().pauses.answered(digest);
         for digest in known_no_more {
             self.active.invalidate(&digest);
@@ -382,7 +381,7 @@ impl Introspector {
     /// Keeps what a call brought, unless its token was forgotten in between.
     pub(super) fn land(
         &self,
-        (digest, number, lane): (TokenDigest, u64, Lane),
+        (digest, number, lane): (Digest, u64, Lane),
         result: Landed,
     ) -> Outcome {
         let now = self.clock.monotonic();
@@ -431,7 +430,7 @@ impl Introspector {
         }
     }
 
-    fn keep_refused(&self, digest: TokenDigest, error: &AuthError, life: Duration, now: Duration) {
+    fn keep_refused(&self, digest: Digest, error: &AuthError, life: Duration, now: Duration) {
         let refused = Refused {
             error: error.clone(),
             until: now.saturating_add(life),

@@ -16,7 +16,7 @@ use crate::jose::VerifyingKey;
 use crate::oauth::discovery::{self, Wanted};
 use crate::oauth::fetch::get;
 use crate::oauth::jwks_options::JwksOptions;
-use crate::util::is_deceptive;
+use crate::util::{one_line, with_jitter};
 
 /// How much of a failure's text is kept, in characters.
 const MAX_FAILURE: usize = 1024;
@@ -362,7 +362,7 @@ impl KeyStore {
         Landing::Failure { why, retry }
     }
 
-    /// Doubling, with jitter downwards so that replicas do not come back in step.
+    /// Doubling, with jitter downwards.
     fn backoff(&self, failures: u32, now: Duration) -> Duration {
         let held = self.current.load();
         let holds_keys = held.as_ref().is_some_and(|set| now < set.times.stale_until);
@@ -377,7 +377,7 @@ impl KeyStore {
             .start()
             .saturating_mul(1 << failures.min(16))
             .min(most);
-        full.mul_f64(0.5 + jitter() / 2.0)
+        with_jitter(full)
     }
 }
 
@@ -386,16 +386,4 @@ impl Loaded {
     fn has(&self, kid: Option<&str>) -> bool {
         kid.is_none() || self.keys.iter().any(|key| key.kid() == kid)
     }
-}
-
-fn one_line(text: &str, most: usize) -> String {
-    let plain = |c: char| if is_deceptive(c) { '?' } else { c };
-    text.chars().map(plain).take(most).collect()
-}
-
-/// Between 0 and 1. Not for secrets: the standard library's hasher is seeded at random.
-pub(in crate::oauth) fn jitter() -> f64 {
-    use std::hash::{BuildHasher, RandomState};
-    let bits = RandomState::new().hash_one(()) >> 11;
-    bits as f64 / (1_u64 << 53) as f64
 }

@@ -1,6 +1,6 @@
 //! How long a key set is fresh: what the server says, within limits (RFC 9111).
 
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use http::HeaderMap;
 use http::header::{AGE, CACHE_CONTROL};
@@ -8,6 +8,7 @@ use http::header::{AGE, CACHE_CONTROL};
 use super::Times;
 use crate::oauth::jwks_options::JwksOptions;
 use crate::oauth::jwks_options::LEAST_LIFETIME;
+use crate::util::http_date;
 
 /// The lifetime of a response that arrived at `now`.
 pub(super) fn lifetime(headers: &HeaderMap, now: Duration, limits: &JwksOptions) -> Duration {
@@ -79,10 +80,4 @@ fn said(headers: &HeaderMap, now: Duration) -> Option<Duration> {
     let expires = headers.get(http::header::EXPIRES)?.to_str().ok()?;
     // An invalid date, "0" above all, means expired (RFC 9111 section 5.3).
     Some(http_date(expires).map_or(Duration::ZERO, |at| at.saturating_sub(now)))
-}
-
-/// A date of HTTP (RFC 9110 section 5.6.7) as time since 1970.
-pub(in crate::oauth) fn http_date(text: &str) -> Option<Duration> {
-    let at = httpdate::parse_http_date(text).ok()?;
-    at.duration_since(UNIX_EPOCH).ok()
 }

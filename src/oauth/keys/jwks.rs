@@ -6,7 +6,7 @@ use tracing::{debug, warn};
 use crate::jose::{Algorithm, JwkParts, KeySource, PublicKey, VerifyingKey, crowded};
 use crate::json::object;
 use crate::json::{Fault, Scanner};
-use crate::util::quoted;
+use crate::util::{is_guid, quoted};
 
 /// Members and elements inside one another, the set itself included.
 const MAX_DEPTH: u32 = 32;
@@ -150,13 +150,4 @@ fn is_of(own: &str, issuer: &str) -> bool {
     tenant
         .and_then(|tenant| tenant.strip_suffix(after))
         .is_some_and(is_guid)
-}
-
-/// Whether this is a GUID as Entra ID writes them.
-pub(in crate::oauth) fn is_guid(text: &str) -> bool {
-    let is_right = |(index, byte)| match index {
-        8 | 13 | 18 | 23 => byte == b'-',
-        _ => matches!(byte, b'0'..=b'9' | b'a'..=b'f'),
-    };
-    text.len() == 36 && text.bytes().enumerate().all(is_right)
 }

@@ -23,9 +23,7 @@ use crate::error::AuthError;
 use crate::jose::{Algorithm, Candidates, KeyIdentity, PublicKey, VerifyingKey, select};
 use crate::oauth::url::UrlPolicy;
 
-pub(in crate::oauth) use self::flight::jitter;
-pub(in crate::oauth) use self::freshness::http_date;
-pub(in crate::oauth) use self::jwks::{is_guid, parse_static};
+pub(in crate::oauth) use self::jwks::parse_static;
 pub(in crate::oauth) use self::store::{KeyHint, KeyStore, KeysInUse, Lookup};
 pub(in crate::oauth) use self::together::Together;
 pub(in crate::oauth) use self::waiting::{Waited, Waiting};

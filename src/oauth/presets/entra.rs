@@ -58,8 +58,8 @@ use super::shape::Shape;
 use crate::error::ConfigError;
 use crate::jose::Algorithm;
 use crate::oauth::AuthorizationServer;
-use crate::oauth::keys::is_guid;
 use crate::oauth::quirks::Tenant;
+use crate::util::is_guid;
 
 const V2: Shape = Shape {
     algorithms: &[Algorithm::RS256],
