@@ -1,9 +1,17 @@
 //! Small tools that know nothing of this crate.
 
+#[cfg(feature = "oauth")]
+pub(crate) mod asking;
+#[cfg(any(feature = "oauth", feature = "api-key-store"))]
+pub(crate) mod cache;
 #[cfg(any(feature = "oauth", feature = "api-key-store"))]
 mod occasionally;
 #[cfg(any(feature = "oauth", feature = "api-key-store"))]
+pub(crate) mod places;
+#[cfg(any(feature = "oauth", feature = "api-key-store"))]
 pub(crate) mod single_flight;
+#[cfg(any(feature = "oauth", feature = "api-key-store"))]
+mod sync;
 mod text;
 #[cfg(feature = "oauth")]
 mod time;

@@ -1,16 +1,13 @@
 //! What a store said of keys, and whether it may be asked.
 
 use std::fmt;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use moka::sync::Cache;
-use tokio::sync::watch;
 use tracing::{debug, warn};
 
-use super::calls::{Asked, Calls, Outcome};
-use super::flight::{Flight, Landed};
+use super::call::{Answer, Asked, Question, Said};
 use super::settings::{CachedApiKeyStore, Limits};
 use super::{ApiKeyStore, ApiKeyStoreError, KeyLookup};
 use crate::api_key::KeyDigest;
@@ -20,9 +17,12 @@ use crate::api_key::format::Shape;
 use crate::api_key::key::LENGTHS;
 use crate::api_key::{ApiKey, Pepper};
 use crate::clock::Clock;
+use crate::crypto::Digest;
 use crate::error::AuthError;
 use crate::telemetry::store;
-use crate::util::single_flight::{Lane, Permits};
+use crate::util::cache::{clear, kept_for};
+use crate::util::places::{Class, Place, Places, Turns};
+use crate::util::single_flight::{Calls, CutOff, FlightOwner, SingleFlight};
 use crate::util::{NowAndThen, one_line};
 
 const TARGET: &str = "tower_mcp_auth";
@@ -30,7 +30,7 @@ const TARGET: &str = "tower_mcp_auth";
 /// How much of a text that is the store's in part is kept, in characters.
 const MAX_TEXT: usize = 1024;
 /// How long no question is put to a store that could not be asked.
-const PAUSE: Duration = Duration::from_secs(1);
+pub(super) const PAUSE: Duration = Duration::from_secs(1);
 /// How long a key is remembered past its life. It is not used any more, but its holder is
 /// told from those no store ever knew.
 const MEMORY: Duration = Duration::from_secs(300);
@@ -39,16 +39,23 @@ const MEMORY: Duration = Duration::from_secs(300);
 pub(in crate::api_key) struct StoreCache {
     pub(super) store: Arc<dyn ApiKeyStore>,
     pub(super) limits: Limits,
-    pub(super) permits: Permits,
-    pub(super) waiting: AtomicUsize,
+    pub(super) turns: Turns,
+    /// Requests that wait for answers: each of them holds one.
+    waiting: Arc<Places>,
     pepper: Option<Pepper>,
     /// When each kind of trouble was told last.
     told: [NowAndThen; Trouble::COUNT],
-    found: Cache<[u8; 32], Found>,
+    found: Cache<Digest, Found>,
     /// By the monotonic clock, until when. Apart, so that a flood of keys nobody has does not
     /// push out those in use.
-    absent: Cache<[u8; 32], Duration>,
-    calls: Mutex<Calls>,
+    absent: Cache<Digest, Duration>,
+    flights: SingleFlight<Digest, Answer, Pause>,
+}
+
+/// No question before this.
+#[derive(Debug, Default)]
+pub(in crate::api_key) struct Pause {
+    until: Duration,
 }
 
 /// What every request can repeat, and the operator is told of now and then: of each kind by
@@ -86,7 +93,7 @@ pub(in crate::api_key) enum Lookup {
 
 enum Recall {
     Known(Lookup),
-    Nothing(Lane),
+    Nothing(Class),
 }
 
 impl StoreCache {
@@ -99,10 +106,14 @@ impl StoreCache {
         Self {
             found: remember(limits.max_keys, limits.positive_ttl.saturating_add(MEMORY)),
             absent: remember(limits.max_keys, limits.negative_ttl.saturating_add(PAUSE)),
-            permits: Permits::new(limits.concurrent, limits.concurrent - limits.concurrent / 4),
-            waiting: AtomicUsize::new(0),
+            turns: Turns::new(
+                limits.concurrent,
+                limits.concurrent - limits.concurrent / 4,
+                limits.max_queued,
+            ),
+            waiting: Places::new(limits.max_waiting_requests),
             told: Default::default(),
-            calls: Mutex::default(),
+            flights: SingleFlight::new(Pause::default()),
             store,
             pepper,
             limits,
@@ -162,23 +173,23 @@ impl StoreCache {
             return Recall::Known(Lookup::Refused(error));
         }
         Recall::Nothing(match last {
-            Some(_) => Lane::Known,
-            None => Lane::Unknown,
+            Some(_) => Class::Known,
+            None => Class::Unknown,
         })
     }
 
     pub(in crate::api_key) fn invalidate(&self, digest: &KeyDigest) {
-        let mut calls = self.calls();
-        calls.record.leave(&digest.bytes);
+        let mut calls = self.flights.lock();
+        calls.leave(&digest.bytes);
         self.found.invalidate(&digest.bytes);
         self.absent.invalidate(&digest.bytes);
     }
 
     pub(in crate::api_key) fn invalidate_all(&self) {
-        let mut calls = self.calls();
-        calls.record.leave_all();
-        self.found.invalidate_all();
-        self.absent.invalidate_all();
+        let mut calls = self.flights.lock();
+        calls.leave_all();
+        clear(&self.found);
+        clear(&self.absent);
     }
 
     /// Joins the question about this key, or puts it.
@@ -190,90 +201,110 @@ impl StoreCache {
         proof: Proof,
     ) -> Lookup {
         let now = clock.monotonic();
-        if self.waiting.load(Ordering::Relaxed) >= self.limits.max_waiting_requests {
-            return Lookup::Refused(self.limited(
-                now,
-                Trouble::Waiting,
-                "too many requests wait for the key store",
-            ));
-        }
-        let id: Box<str> = wanted.id().unwrap_or_default().into();
-        let mut calls = self.calls();
-        let (outcome, flight) = match calls.record.about(&wanted.digest().bytes) {
-            Some(outcome) => (outcome, None),
+        let Some(waiting) = Place::of(&self.waiting) else {
+            let why = "too many requests wait for the key store";
+            return Lookup::Refused(self.limited(now, Trouble::Waiting, why));
+        };
+        let id = wanted.id().unwrap_or_default().into();
+        let digest = wanted.digest().bytes;
+        let mut calls = self.flights.lock();
+        let ticket = match calls.join(&digest) {
+            Some(ticket) => ticket,
             None => {
                 // What landed since it was looked for need not be asked again.
-                let lane = match self.recall(wanted.digest(), shape, clock, proof) {
+                let class = match self.recall(wanted.digest(), shape, clock, proof) {
                     Recall::Known(known) => return known,
-                    Recall::Nothing(lane) => lane,
+                    Recall::Nothing(class) => class,
                 };
-                if now < calls.not_before {
-                    let error = unavailable("api_key_store_failed", calls.not_before - now);
+                if now < calls.until {
+                    let error = unavailable("api_key_store_failed", calls.until - now);
                     return Lookup::Refused(error.with_detail("questions to the key store pause"));
                 }
-                let most = self
-                    .limits
-                    .concurrent
-                    .saturating_add(self.limits.max_queued);
-                if *calls.record.count(lane) >= most {
-                    return Lookup::Refused(self.limited(
-                        now,
-                        Trouble::Queue,
-                        "too many questions to the key store",
-                    ));
-                }
-                let (sender, outcome) = watch::channel(None);
-                let number = calls
-                    .record
-                    .begin(wanted.digest().bytes, lane, outcome.clone());
-                store::queue(calls.record.size());
-                let flight = Flight {
-                    cache: Arc::clone(self),
-                    sender,
-                    wanted,
-                    number,
-                    lane,
-                    clock: clock.clone(),
-                    landed: None,
+                let Some(queued) = Place::of(self.turns.calls(class)) else {
+                    let why = "too many questions to the key store";
+                    return Lookup::Refused(self.limited(now, Trouble::Queue, why));
                 };
-                (outcome, Some(flight))
+                let clock = clock.clone();
+                let question = Question {
+                    wanted: wanted.clone(),
+                    clock,
+                };
+                let (ticket, flight) = calls.begin(self, digest, question);
+                store::queue(self.turns.size());
+                drop(calls);
+                flight.launch(Arc::clone(self).put(wanted, class, queued));
+                ticket
             }
         };
-        let asked = Asked::join(outcome, self, &id);
-        drop(calls);
-        // Not under the lock: a runtime that is shutting down lands it at once.
-        if let Some(flight) = flight {
-            flight.launch();
+        Lookup::Wait(Asked::new(ticket, waiting, self, id))
+    }
+
+    fn fail(&self, pause: &mut Pause, now: Duration, error: &ApiKeyStoreError) -> AuthError {
+        let why = one_line(&error.text, MAX_TEXT);
+        self.tell(now, Trouble::Failed, &why);
+        if error.pause {
+            pause.until = now.saturating_add(PAUSE);
         }
-        Lookup::Wait(asked)
+        unavailable("api_key_store_failed", PAUSE).with_detail(why)
+    }
+
+    fn limited(&self, now: Duration, limit: Trouble, why: &'static str) -> AuthError {
+        self.tell(now, limit, why);
+        unavailable("api_key_store_limited", PAUSE).with_detail(why)
+    }
+
+    /// Tells the operator of what strangers can repeat: now and then as a warning.
+    fn tell(&self, now: Duration, trouble: Trouble, why: &str) {
+        if self.told[trouble as usize].is_due(now) {
+            warn!(target: TARGET, why, "the API key store gave no answer");
+        } else {
+            debug!(target: TARGET, why, "the API key store gave no answer");
+        }
+    }
+}
+
+impl FlightOwner for StoreCache {
+    type Key = Digest;
+    type Call = Question;
+    type State = Pause;
+    type Outcome = Said;
+    type Answer = Answer;
+
+    fn flights(&self) -> &SingleFlight<Digest, Answer, Pause> {
+        &self.flights
     }
 
     /// Keeps what a question brought, unless its key was forgotten in between.
-    pub(super) fn land(
+    fn land(
         &self,
-        (digest, number, lane): (&KeyDigest, u64, Lane),
-        landed: Landed,
-        clock: &Clock,
-    ) -> Outcome {
+        mut calls: Calls<'_, Digest, Answer, Pause>,
+        question: &Question,
+        current: bool,
+        said: Result<Said, CutOff>,
+    ) -> Answer {
+        let (digest, clock) = (question.wanted.digest(), &question.clock);
         let (now, wall) = (clock.monotonic(), clock.now());
-        let mut calls = self.calls();
-        let current = calls.record.end(&digest.bytes, number, lane);
-        store::queue(calls.record.size());
-        store::called(match &landed {
-            Landed::Answer(Some(_)) => "found",
-            Landed::Answer(None) => "absent",
-            Landed::Error(_) | Landed::Limited => "failed",
+        store::queue(self.turns.size());
+        let said = said.unwrap_or_else(|cut_off| {
+            Said::Error(match cut_off {
+                CutOff::NoRuntime => {
+                    ApiKeyStoreError::unreachable("there is no Tokio runtime to ask in")
+                }
+                CutOff::Dropped => ApiKeyStoreError::failed("the question was cut off"),
+            })
         });
-        let found = match landed {
-            Landed::Answer(found) => found,
-            Landed::Limited => {
-                return Outcome::Failed(self.limited(
-                    now,
-                    Trouble::Turn,
-                    "no turn for a question in time",
-                ));
+        store::called(match &said {
+            Said::Key(Some(_)) => "found",
+            Said::Key(None) => "absent",
+            Said::Error(_) | Said::NoTurn => "failed",
+        });
+        let found = match said {
+            Said::Key(found) => found,
+            Said::NoTurn => {
+                let why = "no turn for a question in time";
+                return Answer::Failed(self.limited(now, Trouble::Turn, why));
             }
-            Landed::Error(error) => return Outcome::Failed(self.fail(&mut calls, now, &error)),
+            Said::Error(error) => return Answer::Failed(self.fail(&mut calls, now, &error)),
         };
         // Who looks by id, or in a column that does not tell case, finds other keys.
         let Some(key) = found.filter(|key| is_wanted(key, digest)) else {
@@ -282,7 +313,7 @@ impl StoreCache {
                 let until = now.saturating_add(self.limits.negative_ttl);
                 self.absent.insert(digest.bytes, until);
             }
-            return Outcome::Absent;
+            return Answer::Absent;
         };
         let entry = Entry::new(&key);
         if let Some(last) = self.found.get(&digest.bytes) {
@@ -301,49 +332,14 @@ impl StoreCache {
             self.found.insert(digest.bytes, Found { entry, until });
             self.absent.invalidate(&digest.bytes);
         }
-        Outcome::Found(entry)
-    }
-
-    fn fail(&self, calls: &mut Calls, now: Duration, error: &ApiKeyStoreError) -> AuthError {
-        let why = one_line(&error.text, MAX_TEXT);
-        self.tell(now, Trouble::Failed, &why);
-        if error.pause {
-            calls.not_before = now.saturating_add(PAUSE);
-        }
-        unavailable("api_key_store_failed", PAUSE).with_detail(why)
-    }
-
-    fn limited(&self, now: Duration, limit: Trouble, why: &'static str) -> AuthError {
-        self.tell(now, limit, why);
-        unavailable("api_key_store_limited", PAUSE).with_detail(why)
-    }
-
-    /// Tells the operator of what strangers can repeat: now and then as a warning.
-    fn tell(&self, now: Duration, trouble: Trouble, why: &str) {
-        if self.told[trouble as usize].is_due(now) {
-            warn!(target: TARGET, why, "the API key store gave no answer");
-        } else {
-            debug!(target: TARGET, why, "the API key store gave no answer");
-        }
-    }
-
-    pub(super) fn cut_off() -> AuthError {
-        unavailable("api_key_store_failed", PAUSE).with_detail("the question was cut off")
-    }
-
-    /// Nothing panics while it is held; were that to change, a poisoned lock would still
-    /// hold a consistent record.
-    fn calls(&self) -> MutexGuard<'_, Calls> {
-        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+        Answer::Found(entry)
     }
 }
 
-fn remember<V: Clone + Send + Sync + 'static>(most: u64, life: Duration) -> Cache<[u8; 32], V> {
-    // moka refuses a thousand years.
-    const LONGEST: Duration = Duration::from_secs(365 * 86_400);
+fn remember<V: Clone + Send + Sync + 'static>(most: u64, life: Duration) -> Cache<Digest, V> {
     Cache::builder()
         .max_capacity(most)
-        .time_to_live(life.min(LONGEST))
+        .time_to_live(kept_for(life))
         .build()
 }
 
@@ -354,7 +350,7 @@ fn is_wanted(key: &ApiKey, digest: &KeyDigest) -> bool {
 }
 
 /// The operator was told when it happened: strangers can repeat it.
-fn unavailable(reason: &'static str, retry_after: Duration) -> AuthError {
+pub(super) fn unavailable(reason: &'static str, retry_after: Duration) -> AuthError {
     AuthError::unavailable(reason, retry_after).logged()
 }
 

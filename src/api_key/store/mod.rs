@@ -1,15 +1,14 @@
 //! Keys kept elsewhere: the trait of a store. What stands before it is in `cache`.
 
 mod cache;
-mod calls;
-mod flight;
+mod call;
 mod settings;
 
 use std::fmt;
 use std::pin::Pin;
 
 pub(super) use self::cache::{Lookup, StoreCache};
-pub(super) use self::calls::Asked;
+pub(super) use self::call::Asked;
 pub use self::settings::CachedApiKeyStore;
 use crate::api_key::{ApiKey, KeyDigest};
 use crate::error::ConfigError;

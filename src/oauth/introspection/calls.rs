@@ -12,7 +12,7 @@ use super::rate::Rate;
 use super::store::{Introspector, unavailable};
 use crate::error::AuthError;
 use crate::oauth::remembered::Entry;
-use crate::util::single_flight::{Lane, Record};
+use crate::util::asking::{Lane, Record};
 
 /// What requests learn from a call.
 #[derive(Clone)]

@@ -14,8 +14,8 @@ use super::store::{Introspector, REFUSED, Source, Trouble, unavailable};
 use crate::crypto::Digest;
 use crate::error::AuthError;
 use crate::oauth::fetch::{Fetch, OnFreshConnections};
+use crate::util::asking::Lane;
 use crate::util::one_line;
-use crate::util::single_flight::Lane;
 
 const TARGET: &str = "tower_mcp_auth";
 

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use crate::crypto::Digest;
-use crate::util::single_flight::Lane;
+use crate::util::asking::Lane;
 use crate::util::with_jitter;
 
 /// How long calls pause when the server is not reached: at first, and, doubling, at most.

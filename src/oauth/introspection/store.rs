@@ -24,7 +24,7 @@ use crate::oauth::remembered::{Entry, Remembered};
 use crate::telemetry::{CallEnd, IntrospectionMeter};
 use crate::token::TokenProfile;
 use crate::util::NowAndThen;
-use crate::util::single_flight::{Lane, Permits};
+use crate::util::asking::{Lane, Permits};
 
 /// How long a token is known after it was answered active: its answer is not used any more,
 /// but it is told from those that never were good.

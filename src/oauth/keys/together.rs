@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::budget::Budget;
 use super::store::KeyStore;
 use crate::oauth::jwks_options::JwksOptions;
-use crate::util::single_flight::Lane;
+use crate::util::asking::Lane;
 
 #[derive(Debug)]
 pub(in crate::oauth) struct Together {
