@@ -82,7 +82,6 @@ mod provider;
 mod proxy;
 mod public_addresses;
 mod quirks;
-mod remembered;
 mod resource;
 mod server;
 mod token_cache;

@@ -1,7 +1,5 @@
 //! Small tools that know nothing of this crate.
 
-#[cfg(feature = "oauth")]
-pub(crate) mod asking;
 #[cfg(any(feature = "oauth", feature = "api-key-store"))]
 pub(crate) mod cache;
 #[cfg(any(feature = "oauth", feature = "api-key-store"))]

@@ -7,7 +7,6 @@ use serde_json::{Map, Value};
 
 use crate::error::AuthError;
 use crate::json::{self, object::read_object};
-use crate::oauth::remembered::Entry;
 use crate::principal::{Holder, Identity, Principal};
 use crate::scope::Scopes;
 use crate::token::{
@@ -24,16 +23,13 @@ pub(in crate::oauth) enum Vouched {
 }
 
 /// An answer that was found good.
-// In this order, because what every use needs is then side by side.
-#[repr(C)]
-pub(super) struct Judged {
+pub(in crate::oauth) struct Judged {
     pub(super) exp: Option<Duration>,
     pub(super) identity: Identity,
 }
 
 /// What is remembered of such an answer.
-#[repr(C)]
-pub(super) struct Active {
+pub(in crate::oauth) struct Active {
     /// By the monotonic clock.
     pub(super) until: Duration,
     pub(super) judged: Judged,
@@ -56,8 +52,8 @@ pub(in crate::oauth) struct Good {
 
 impl Good {
     /// For one request.
-    pub(super) fn of(active: Arc<Entry<Active>>, profile: &TokenProfile) -> Self {
-        let exp = active.value().judged.exp;
+    pub(super) fn of(active: Arc<Active>, profile: &TokenProfile) -> Self {
+        let exp = active.judged.exp;
         Self {
             valid_until: exp.map(|exp| profile.valid_until(exp)),
             principal: Principal::of(active),

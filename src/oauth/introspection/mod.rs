@@ -1,17 +1,15 @@
 //! Asking the authorization server about a token (RFC 7662).
 //!
-//! What memory can answer is answered in `store`, which also decides whether a call may
-//! start (`calls`, `pauses`); `flight` is one call, detached from the requests that wait for it; `rate`
-//! keeps strangers from causing too many; `routes` knows whose an opaque token is. `endpoint`
-//! speaks RFC 7662 (`signed`: RFC 9701) and `custom` whatever a user's own code speaks;
-//! `answer` judges what either of them brings.
+//! What memory can answer is answered in `store`, which also decides whether a call may start
+//! (`pauses`, `rate`); `call` is one call, detached from the requests that wait for it; `routes`
+//! knows whose an opaque token is. `endpoint` speaks RFC 7662 (`signed`: RFC 9701) and `custom`
+//! whatever a user's own code speaks; `answer` judges what either of them brings.
 
 mod answer;
-mod calls;
+mod call;
 mod client_auth;
 mod custom;
 mod endpoint;
-mod flight;
 mod limits;
 mod oauth_error;
 mod pauses;
@@ -23,10 +21,9 @@ mod store;
 mod wiring;
 
 pub(super) use self::answer::{Good, Vouched};
-pub(super) use self::calls::Asked;
 pub use self::custom::{Introspect, IntrospectFuture, IntrospectionError, IntrospectionResponse};
 pub(super) use self::routes::OpaqueRoutes;
 pub use self::settings::Introspection;
 pub(super) use self::settings::JwtIntrospection;
-pub(super) use self::store::{Introspector, Lookup};
+pub(super) use self::store::{Asked, Introspector, Lookup};
 pub(super) use self::wiring::Own;

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use crate::crypto::Digest;
-use crate::util::asking::Lane;
+use crate::util::places::{ByClass, Class};
 use crate::util::with_jitter;
 
 /// How long calls pause when the server is not reached: at first, and, doubling, at most.
@@ -68,8 +68,7 @@ pub(super) struct Pauses {
     doubted: Vec<Digest>,
 
     /// The server asked for it: about tokens that are known, and about others.
-    busy_known: Pause,
-    busy_unknown: Pause,
+    busy: ByClass<Pause>,
 }
 
 /// Whom a 401 or 403 is about.
@@ -84,17 +83,14 @@ pub(super) enum About {
 }
 
 impl Pauses {
-    /// How long no call in `lane` may start, and why.
-    pub(super) fn left(&self, lane: Lane, now: Duration) -> Option<(Duration, &str)> {
-        let busy = match lane {
-            Lane::Known => &self.busy_known,
-            Lane::Unknown => &self.busy_unknown,
-        };
-        let outage_until = match lane {
+    /// How long no call about one of `class` may start, and why.
+    pub(super) fn left(&self, class: Class, now: Duration) -> Option<(Duration, &str)> {
+        let busy = self.busy.of(class);
+        let outage_until = match class {
             // A token at which a server hangs is enough for an outage, and may be garbage: one
             // call a second about a token that was good shows whether it is one.
-            Lane::Known => self.outage.until.min(self.next_known),
-            Lane::Unknown => self.outage.until,
+            Class::Known => self.outage.until.min(self.next_known),
+            Class::Unknown => self.outage.until,
         };
         let pauses = [
             (busy.until, busy),
@@ -106,11 +102,11 @@ impl Pauses {
     }
 
     /// A call starts.
-    pub(super) fn begin(&mut self, lane: Lane, now: Duration) {
+    pub(super) fn begin(&mut self, class: Class, now: Duration) {
         if self.probing {
             self.credentials.until = now.saturating_add(PROBE);
         }
-        if lane == Lane::Known && now < self.outage.until {
+        if class == Class::Known && now < self.outage.until {
             self.next_known = now.saturating_add(PROBE);
         }
     }
@@ -163,18 +159,18 @@ impl Pauses {
     pub(super) fn busy(
         &mut self,
         asked: Option<Duration>,
-        lane: Lane,
+        class: Class,
         now: Duration,
         why: &str,
     ) -> Duration {
         let (least, most) = BUSY;
         let pause = asked.unwrap_or(least).clamp(least, most);
-        self.busy_unknown.hold(now.saturating_add(pause), why);
+        self.busy.unknown.hold(now.saturating_add(pause), why);
         // Others can cause the answer; who was good is not to wait for them.
-        self.busy_known.hold(now.saturating_add(least), why);
-        match lane {
-            Lane::Known => least,
-            Lane::Unknown => pause,
+        self.busy.known.hold(now.saturating_add(least), why);
+        match class {
+            Class::Known => least,
+            Class::Unknown => pause,
         }
     }
 
@@ -189,11 +185,11 @@ impl Pauses {
     pub(super) fn refused(
         &mut self,
         digest: Digest,
-        lane: Lane,
+        class: Class,
         now: Duration,
         why: &str,
     ) -> About {
-        if lane == Lane::Known {
+        if class == Class::Known {
             if self.doubted.len() < DOUBTED && !self.doubted.contains(&digest) {
                 self.doubted.push(digest);
             }

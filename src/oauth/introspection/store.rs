@@ -1,30 +1,30 @@
 //! What is known of tokens, and whether a call may start.
 
 use std::fmt;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use moka::sync::Cache;
-use tokio::sync::watch;
 
 use super::answer::{Active, Good, Vouched};
-use super::calls::{Asked, Calls, Landed, Outcome};
+use super::call::{Answer, Brought};
 use super::custom::{Introspect, IntrospectionError};
 use super::endpoint::Endpoint;
-use super::flight::Launch;
 use super::limits::Limits;
+use super::pauses::Pauses;
+use super::rate::Rate;
 use super::settings::{Introspection, JwtIntrospection};
 use crate::clock::Clock;
 use crate::crypto::{ByDigest, Digest, sha256};
 use crate::error::AuthError;
 use crate::oauth::fetch::Fetch;
 use crate::oauth::keys::Together;
-use crate::oauth::remembered::{Entry, Remembered};
 use crate::telemetry::{CallEnd, IntrospectionMeter};
 use crate::token::TokenProfile;
 use crate::util::NowAndThen;
-use crate::util::asking::{Lane, Permits};
+use crate::util::cache::{clear, kept_for};
+use crate::util::places::{ByClass, Class, Place, Places, Turns};
+use crate::util::single_flight::{Calls, CutOff, FlightOwner, SingleFlight, Ticket};
 
 /// How long a token is known after it was answered active: its answer is not used any more,
 /// but it is told from those that never were good.
@@ -34,8 +34,6 @@ const KNOWN_AFTER: Duration = Duration::from_secs(300);
 /// How long a token is not asked about again that the server refused to answer about.
 pub(super) const REFUSED: Duration = Duration::from_secs(10);
 
-/// How long moka is told to keep anything.
-const LONGEST: Duration = Duration::from_secs(365 * 86_400);
 /// The bytes of claims kept, with 1 KiB an answer for the rest.
 const MAX_BYTES: u64 = 64 << 20;
 
@@ -49,18 +47,25 @@ pub(in crate::oauth) struct Introspector {
     pub(super) limits: Limits,
     pub(super) fetch: Arc<dyn Fetch>,
     pub(super) clock: Clock,
-    pub(super) permits: Permits,
+    pub(super) turns: Turns,
     /// When each kind of trouble was told last.
     pub(super) warned: [NowAndThen; Trouble::COUNT],
     settings: Introspection,
     /// What the servers of one layer share.
     pub(super) together: Arc<Together>,
-    active: Remembered<Active>,
+    active: Cache<Digest, Arc<Active>, ByDigest>,
     refused: Cache<Digest, Arc<Refused>>,
-    calls: Mutex<Calls>,
-    waiting_known: AtomicUsize,
-    waiting_unknown: AtomicUsize,
+    flights: SingleFlight<Digest, Answer, State>,
+    /// Requests that wait for answers, by class, so that others cannot take the places of known
+    /// tokens.
+    waiting: ByClass<Arc<Places>>,
     meter: IntrospectionMeter,
+}
+
+/// What decides whether a call may start.
+pub(in crate::oauth) struct State {
+    rate: Rate,
+    pub(super) pauses: Pauses,
 }
 
 /// Who is asked.
@@ -132,15 +137,14 @@ impl Introspector {
         together: Arc<Together>,
     ) -> Self {
         let limits = settings.limits.clone();
-        // moka refuses a thousand years; how long an answer is good is not its business.
-        let remember = |life: Duration, more| life.saturating_add(more).min(LONGEST);
-        let life = remember(limits.positive_ttl, KNOWN_AFTER).max(KNOWN);
+        let known = limits.positive_ttl.saturating_add(KNOWN_AFTER).max(KNOWN);
+        let refused = limits.negative_ttl.max(REFUSED);
         let share = MAX_BYTES
             .checked_div(limits.cache_capacity)
             .unwrap_or(MAX_BYTES);
         let share = u32::try_from(share).unwrap_or(u32::MAX);
-        let weigh = move |_: &Digest, answer: &Arc<Entry<Active>>| {
-            let bytes = 1024 + answer.value().judged.identity.weight();
+        let weigh = move |_: &Digest, answer: &Arc<Active>| {
+            let bytes = 1024 + answer.judged.identity.weight();
             u32::try_from(bytes).unwrap_or(u32::MAX).max(share)
         };
         let active = Cache::builder()
@@ -150,25 +154,24 @@ impl Introspector {
                 MAX_BYTES
             })
             .weigher(weigh)
-            .time_to_live(life)
+            .time_to_live(kept_for(known))
             .build_with_hasher(ByDigest::default());
         let issuer = profile.issuer.clone().unwrap_or_default();
         let now = clock.monotonic();
         Self {
             together,
             source,
-            permits: Permits::new(limits.concurrent, limits.concurrent / 2),
-            active: Remembered::new(active, limits.cache_capacity),
+            turns: Turns::new(limits.concurrent, limits.concurrent / 2, limits.max_queued),
+            active,
             refused: Cache::builder()
                 .max_capacity(limits.cache_capacity)
-                .time_to_live(remember(
-                    limits.negative_ttl.max(REFUSED),
-                    Duration::from_secs(1),
-                ))
+                .time_to_live(kept_for(refused.saturating_add(Duration::from_secs(1))))
                 .build(),
-            calls: Mutex::new(Calls::new(limits.unknown_token_rate_limit, now)),
-            waiting_known: AtomicUsize::new(0),
-            waiting_unknown: AtomicUsize::new(0),
+            flights: SingleFlight::new(State {
+                rate: Rate::new(limits.unknown_token_rate_limit, now),
+                pauses: Pauses::default(),
+            }),
+            waiting: ByClass::new(|| Places::new(limits.max_waiting_requests)),
             meter: IntrospectionMeter::new(label),
             warned: Default::default(),
             without_audience: None,
@@ -204,51 +207,51 @@ impl Introspector {
         let now = self.clock.monotonic();
         let remembered = self.remembered(&digest, now);
         self.meter.looked_up(remembered.is_ok());
-        let lane = match remembered {
+        let class = match remembered {
             Ok(known) => return Ok(known),
-            Err(lane) => lane,
+            Err(class) => class,
         };
-        Ok(self.ask((digest, token), vouched, lane, now))
+        Ok(self.ask((digest, token), vouched, class, now))
     }
 
-    /// What memory says of a token; where it says nothing, the lane of a call about it.
-    fn remembered(&self, digest: &Digest, now: Duration) -> Result<Lookup, Lane> {
+    /// What memory says of a token; where it says nothing, the class of a call about it.
+    fn remembered(&self, digest: &Digest, now: Duration) -> Result<Lookup, Class> {
         // By both clocks: a machine that slept, or a clock that was set, must not make an
         // answer outlive its token.
         let is_good = |active: &Active| {
             let is_over = |exp| self.clock.now() >= exp;
             now < active.until && !active.judged.exp.is_some_and(is_over)
         };
-        let lane = match self.active.get(digest) {
-            Some(entry) if is_good(entry.value()) => {
-                return Ok(Lookup::Active(Good::of(entry, &self.profile)));
+        let class = match self.active.get(digest) {
+            Some(active) if is_good(&active) => {
+                return Ok(Lookup::Active(Good::of(active, &self.profile)));
             }
-            Some(entry) if now < entry.value().known_until => Lane::Known,
-            _ => Lane::Unknown,
+            Some(active) if now < active.known_until => Class::Known,
+            _ => Class::Unknown,
         };
         if let Some(refused) = self.refused.get(digest)
             && now < refused.until
         {
             return Ok(Lookup::Refused(refused.error_at(now)));
         }
-        Err(lane)
+        Err(class)
     }
 
     /// Drops what is known of a token, and what a call under way will say of it.
     pub(in crate::oauth) fn invalidate(&self, token: &[u8]) {
         let digest = sha256(&[token]);
-        let mut calls = self.calls();
-        calls.record.leave(&digest);
+        let mut calls = self.flights.lock();
+        calls.leave(&digest);
         self.active.invalidate(&digest);
         self.refused.invalidate(&digest);
     }
 
     /// The same for all tokens.
     pub(in crate::oauth) fn invalidate_all(&self) {
-        let mut calls = self.calls();
-        calls.record.leave_all();
-        self.active.invalidate_all();
-        self.refused.invalidate_all();
+        let mut calls = self.flights.lock();
+        calls.leave_all();
+        clear(&self.active);
+        clear(&self.refused);
     }
 
     /// Finds the endpoint now, where it is discovered.
@@ -274,7 +277,7 @@ impl Introspector {
         self: &Arc<Self>,
         (digest, token): (Digest, &[u8]),
         vouched: Vouched,
-        lane: Lane,
+        class: Class,
         now: Duration,
     ) -> Lookup {
         // Always so: a credential is ASCII.
@@ -282,91 +285,94 @@ impl Introspector {
             let error = AuthError::invalid("malformed_token");
             return Lookup::Refused(error.with_detail("the token is not ASCII"));
         };
-        // Each lane has its own places, so that others cannot take those of known tokens.
-        if self.waiting(lane).load(Ordering::Relaxed) >= self.limits.max_waiting_requests {
-            let detail = format!(
-                "{} requests wait for answers of {:?} already",
-                self.limits.max_waiting_requests, self.issuer
-            );
-            return Lookup::Refused(self.limited(Trouble::Waiting, detail));
-        }
-        let most = self.together.most_waiting();
-        if self.together.introspecting(lane).load(Ordering::Relaxed) >= most {
-            let detail = format!(
-                "{most} requests wait for answers of all servers together already (`total_waiting`)"
-            );
-            return Lookup::Refused(self.limited(Trouble::Waiting, detail));
-        }
-        let mut calls = self.calls();
-        let (outcome, launch) = match calls.record.about(&digest) {
-            Some(outcome) => (outcome, None),
+        let places = match self.places(class) {
+            Ok(places) => places,
+            Err(error) => return Lookup::Refused(error),
+        };
+        let mut calls = self.flights.lock();
+        let ticket = match calls.join(&digest) {
+            Some(ticket) => ticket,
             None => {
                 // A call may have landed since memory was asked; a second one would ask the
                 // same.
                 if let Ok(known) = self.remembered(&digest, now) {
                     return known;
                 }
-                if let Some(error) = self.refuse_call(&mut calls, lane, now) {
-                    return Lookup::Refused(error);
-                }
-                let (sender, outcome) = watch::channel(None);
-                let number = calls.record.begin(digest, lane, outcome.clone());
-                self.meter.queue(calls.record.size());
-                let store = Arc::clone(self);
-                let token = token.into();
-                let launch = Launch::new(store, sender, digest, number, token, vouched, lane);
-                (outcome, Some(launch))
+                let queued = match self.admit(&mut calls, class, now) {
+                    Ok(queued) => queued,
+                    Err(error) => return Lookup::Refused(error),
+                };
+                let (ticket, flight) = calls.begin(self, digest, digest);
+                self.meter.queue(self.turns.size());
+                drop(calls);
+                let call = Arc::clone(self).call(token.into(), vouched, digest, class, queued);
+                flight.launch(call);
+                ticket
             }
         };
-        let asked = Asked::join(outcome, self, lane);
-        drop(calls);
-        // Not under the lock: a runtime that is shutting down lands it at once.
-        if let Some(launch) = launch {
-            launch.launch();
-        }
-        Lookup::Wait(asked)
+        Lookup::Wait(Asked {
+            ticket,
+            store: Arc::clone(self),
+            _places: places,
+        })
     }
 
-    /// Why no call may start now.
-    fn refuse_call(&self, calls: &mut Calls, lane: Lane, now: Duration) -> Option<AuthError> {
-        if let Some((left, why)) = calls.pauses.left(lane, now) {
+    /// Takes places for a request that waits: one of this server, and one of all together.
+    fn places(&self, class: Class) -> Result<[Place; 2], AuthError> {
+        let (own, all) = (self.waiting.of(class), self.together.introspecting(class));
+        let Some(own) = Place::of(own) else {
+            return Err(self.limited(
+                Trouble::Waiting,
+                format!(
+                    "{} requests wait for answers of {:?} already",
+                    own.most(),
+                    self.issuer
+                ),
+            ));
+        };
+        let Some(all) = Place::of(all) else {
+            return Err(self.limited(
+                Trouble::Waiting,
+                format!(
+                    "{} requests wait for answers of all servers together already \
+                     (`total_waiting`)",
+                    all.most()
+                ),
+            ));
+        };
+        Ok([own, all])
+    }
+
+    /// Takes a place for a call that starts now, or says why none may.
+    fn admit(&self, state: &mut State, class: Class, now: Duration) -> Result<Place, AuthError> {
+        if let Some((left, why)) = state.pauses.left(class, now) {
             let error = unavailable("introspection_failed", left);
             let detail = format!("calls to {:?} pause: {why}", self.issuer);
-            return Some(error.with_detail(detail));
+            return Err(error.with_detail(detail));
         }
-        let most = self
-            .limits
-            .concurrent
-            .saturating_add(self.limits.max_queued);
-        if *calls.record.count(lane) >= most {
+        let calls = self.turns.calls(class);
+        let Some(queued) = Place::of(calls) else {
             let detail = format!(
-                "{most} calls to {:?} are under way or queued already",
+                "{} calls to {:?} are under way or queued already",
+                calls.most(),
                 self.issuer
             );
-            return Some(self.limited(Trouble::Queue, detail));
-        }
-        if lane == Lane::Unknown && !calls.rate.take(now) {
+            return Err(self.limited(Trouble::Queue, detail));
+        };
+        if class == Class::Unknown && !state.rate.take(now) {
             let detail = format!(
                 "{} calls a second to {:?} about tokens not seen before",
                 self.limits.unknown_token_rate_limit, self.issuer
             );
-            return Some(self.limited(Trouble::Rate, detail));
+            return Err(self.limited(Trouble::Rate, detail));
         }
-        calls.pauses.begin(lane, now);
-        None
-    }
-
-    /// How many requests wait in a lane.
-    pub(super) fn waiting(&self, lane: Lane) -> &AtomicUsize {
-        match lane {
-            Lane::Known => &self.waiting_known,
-            Lane::Unknown => &self.waiting_unknown,
-        }
+        state.pauses.begin(class, now);
+        Ok(queued)
     }
 
     /// The server answered about this token.
     pub(super) fn answered(&self, digest: &Digest) {
-        let known_no_more = self.calls().pauses.answered(digest);
+        let known_no_more = self.flights.lock().pauses.answered(digest);
         for digest in known_no_more {
             self.active.invalidate(&digest);
         }
@@ -378,58 +384,6 @@ impl Introspector {
         unavailable("introspection_limited", Duration::from_secs(1)).with_detail(detail)
     }
 
-    /// Keeps what a call brought, unless its token was forgotten in between.
-    pub(super) fn land(
-        &self,
-        (digest, number, lane): (Digest, u64, Lane),
-        result: Landed,
-    ) -> Outcome {
-        let now = self.clock.monotonic();
-        let mut calls = self.calls();
-        let current = calls.record.end(&digest, number, lane);
-        self.meter.queue(calls.record.size());
-        self.meter.called(match &result {
-            Landed::Active { .. } => CallEnd::Active,
-            Landed::Refused { .. } => CallEnd::Refused,
-            Landed::Nothing { .. } => CallEnd::Failed,
-        });
-        match result {
-            Landed::Active { judged, life } => {
-                let until = now.saturating_add(life.min(self.limits.positive_ttl));
-                let known_until = now
-                    .saturating_add(KNOWN)
-                    .max(until.saturating_add(KNOWN_AFTER));
-                let active = Active {
-                    until,
-                    judged,
-                    known_until,
-                };
-                calls.pauses.knows_one();
-                if !current {
-                    return Outcome::Active(self.active.hand_out(digest, active));
-                }
-                let entry = self.active.keep(digest, active);
-                self.refused.invalidate(&digest);
-                Outcome::Active(entry)
-            }
-            Landed::Refused { error, keep } => {
-                if current {
-                    self.active.invalidate(&digest);
-                    if keep && !self.limits.negative_ttl.is_zero() {
-                        self.keep_refused(digest, &error, self.limits.negative_ttl, now);
-                    }
-                }
-                Outcome::Refused(error)
-            }
-            Landed::Nothing { error, keep } => {
-                if let Some(life) = keep.filter(|_| current) {
-                    self.keep_refused(digest, &error, life, now);
-                }
-                Outcome::Refused(error)
-            }
-        }
-    }
-
     fn keep_refused(&self, digest: Digest, error: &AuthError, life: Duration, now: Duration) {
         let refused = Refused {
             error: error.clone(),
@@ -438,10 +392,94 @@ impl Introspector {
         self.refused.insert(digest, Arc::new(refused));
     }
 
-    /// Nothing panics while it is held; were that to change, a poisoned lock would still
-    /// hold a consistent record.
-    pub(super) fn calls(&self) -> MutexGuard<'_, Calls> {
-        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    /// What decides whether a call may start.
+    pub(super) fn state(&self) -> Calls<'_, Digest, Answer, State> {
+        self.flights.lock()
+    }
+}
+
+impl FlightOwner for Introspector {
+    type Key = Digest;
+    type Call = Digest;
+    type State = State;
+    type Outcome = Brought;
+    type Answer = Answer;
+
+    fn flights(&self) -> &SingleFlight<Digest, Answer, State> {
+        &self.flights
+    }
+
+    /// Keeps what a call brought, unless its token was forgotten in between.
+    fn land(
+        &self,
+        mut calls: Calls<'_, Digest, Answer, State>,
+        digest: &Digest,
+        current: bool,
+        brought: Result<Brought, CutOff>,
+    ) -> Answer {
+        let (digest, now) = (*digest, self.clock.monotonic());
+        let brought = brought.unwrap_or_else(Brought::cut_off);
+        self.meter.queue(self.turns.size());
+        self.meter.called(match &brought {
+            Brought::Active { .. } => CallEnd::Active,
+            Brought::Refused { .. } => CallEnd::Refused,
+            Brought::Nothing { .. } => CallEnd::Failed,
+        });
+        match brought {
+            Brought::Active { judged, life } => {
+                let until = now.saturating_add(life.min(self.limits.positive_ttl));
+                let known_until = now
+                    .saturating_add(KNOWN)
+                    .max(until.saturating_add(KNOWN_AFTER));
+                let active = Arc::new(Active {
+                    until,
+                    judged,
+                    known_until,
+                });
+                calls.pauses.knows_one();
+                if current {
+                    self.active.insert(digest, Arc::clone(&active));
+                    self.refused.invalidate(&digest);
+                }
+                Answer::Active(active)
+            }
+            Brought::Refused { error, keep } => {
+                if current {
+                    self.active.invalidate(&digest);
+                    if keep && !self.limits.negative_ttl.is_zero() {
+                        self.keep_refused(digest, &error, self.limits.negative_ttl, now);
+                    }
+                }
+                Answer::Refused(error)
+            }
+            Brought::Nothing { error, keep } => {
+                if let Some(life) = keep.filter(|_| current) {
+                    self.keep_refused(digest, &error, life, now);
+                }
+                Answer::Refused(error)
+            }
+        }
+    }
+}
+
+/// A request that waits for an answer.
+pub(in crate::oauth) struct Asked {
+    ticket: Ticket<Answer>,
+    store: Arc<Introspector>,
+    _places: [Place; 2],
+}
+
+impl Asked {
+    /// What the authorization server says.
+    pub(in crate::oauth) async fn answer(self) -> Result<Good, AuthError> {
+        let limits = &self.store.limits;
+        let limit = limits.queue_timeout.saturating_add(limits.timeout);
+        match self.ticket.answer(limit).await {
+            Ok(Answer::Active(active)) => Ok(Good::of(active, &self.store.profile)),
+            Ok(Answer::Refused(error)) => Err(error),
+            Err(_) => Err(unavailable("introspection_failed", Duration::ZERO)
+                .with_detail("the call was cut off")),
+        }
     }
 }
 

@@ -18,6 +18,7 @@ use crate::oauth::fetch::Fetch;
 use crate::oauth::jwks_options::JwksOptions;
 use crate::telemetry::KeysMeter;
 use crate::util::NowAndThen;
+use crate::util::places::Place;
 
 /// The keys of one issuer.
 #[derive(Debug)]
@@ -357,23 +358,26 @@ impl KeyStore {
             }
             None => return Entry::TooEarly(attempts),
         };
-        if let Err(why) = self.take_place() {
-            let mut error = AuthError::unavailable("too_many_waiting", Duration::from_secs(1));
-            // Every request can repeat it, and none has to be good.
-            if !self.told.crowded.is_due(now) {
-                error = error.logged();
+        let place = match self.take_place() {
+            Ok(place) => place,
+            Err(why) => {
+                let mut error = AuthError::unavailable("too_many_waiting", Duration::from_secs(1));
+                // Every request can repeat it, and none has to be good.
+                if !self.told.crowded.is_due(now) {
+                    error = error.logged();
+                }
+                return Entry::Full(error.with_detail(why));
             }
-            return Entry::Full(error.with_detail(why));
-        }
+        };
         let then = match (is_own, waited) {
             (false, Waited::No) => Waited::ForAnother,
             _ => Waited::ForOwn,
         };
-        Entry::Waiting(Waiting::new(ended, Arc::clone(self), then))
+        Entry::Waiting(Waiting::new(ended, Arc::clone(self), then, place))
     }
 
     /// Counts a request that waits, for this server and for all together.
-    fn take_place(&self) -> Result<(), String> {
+    fn take_place(&self) -> Result<Place, String> {
         let most = self.limits.max_waiting_requests;
         if self.waiting.fetch_add(1, Ordering::Relaxed) >= most {
             self.waiting.fetch_sub(1, Ordering::Relaxed);
@@ -382,14 +386,13 @@ impl KeyStore {
                 "{most} requests wait for the keys of {issuer:?} already"
             ));
         }
-        if !self.together.enter() {
+        self.together.enter().ok_or_else(|| {
             self.waiting.fetch_sub(1, Ordering::Relaxed);
-            return Err(format!(
+            format!(
                 "{} requests wait for the keys of all servers together already",
                 self.limits.total_waiting
-            ));
-        }
-        Ok(())
+            )
+        })
     }
 
     /// Refreshes keys in the background, once that is due and not held back.

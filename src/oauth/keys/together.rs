@@ -1,21 +1,19 @@
 //! What the keys of all servers of one layer share, so that many tenants do not multiply it.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use super::budget::Budget;
 use super::store::KeyStore;
 use crate::oauth::jwks_options::JwksOptions;
-use crate::util::asking::Lane;
+use crate::util::places::{ByClass, Class, Place, Places};
 
 #[derive(Debug)]
 pub(in crate::oauth) struct Together {
-    waiting: AtomicUsize,
-    /// Those that wait for an introspection call, by lane.
-    introspecting_known: AtomicUsize,
-    introspecting_unknown: AtomicUsize,
-    most_waiting: usize,
+    /// Requests that wait for keys.
+    waiting: Arc<Places>,
+    /// Requests that wait for an introspection call.
+    introspecting: ByClass<Arc<Places>>,
     fetches: Mutex<Budget>,
     held: Mutex<Vec<Held>>,
     most_keys: usize,
@@ -37,40 +35,22 @@ impl Together {
             .checked_div(fetches)
             .unwrap_or_default();
         Self {
-            waiting: AtomicUsize::new(0),
-            introspecting_known: AtomicUsize::new(0),
-            introspecting_unknown: AtomicUsize::new(0),
-            most_waiting: limits.total_waiting,
+            waiting: Places::new(limits.total_waiting),
+            introspecting: ByClass::new(|| Places::new(limits.total_waiting)),
             fetches: Mutex::new(Budget::new(fetches, every)),
             held: Mutex::default(),
             most_keys: limits.total_keys,
         }
     }
 
-    /// Takes a place for a request that waits, if one is left.
-    pub(super) fn enter(&self) -> bool {
-        let is_left = self.waiting.fetch_add(1, Ordering::Relaxed) < self.most_waiting;
-        if !is_left {
-            self.leave();
-        }
-        is_left
+    /// Takes a place for a request that waits for keys, if one is left.
+    pub(super) fn enter(&self) -> Option<Place> {
+        Place::of(&self.waiting)
     }
 
-    pub(super) fn leave(&self) {
-        self.waiting.fetch_sub(1, Ordering::Relaxed);
-    }
-
-    /// How many requests wait for introspection in a lane, at all servers.
-    pub(in crate::oauth) fn introspecting(&self, lane: Lane) -> &AtomicUsize {
-        match lane {
-            Lane::Known => &self.introspecting_known,
-            Lane::Unknown => &self.introspecting_unknown,
-        }
-    }
-
-    /// How many may wait, of each kind.
-    pub(in crate::oauth) fn most_waiting(&self) -> usize {
-        self.most_waiting
+    /// The places of requests that wait for introspection, at all servers.
+    pub(in crate::oauth) fn introspecting(&self, class: Class) -> &Arc<Places> {
+        self.introspecting.of(class)
     }
 
     /// When the next fetch for an unknown key may start.

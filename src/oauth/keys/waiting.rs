@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::store::KeyStore;
+use crate::util::places::Place;
 
 /// What a request has waited for already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,12 +28,23 @@ pub(in crate::oauth) struct Waiting {
     ended: watch::Receiver<()>,
     store: Arc<KeyStore>,
     then: Waited,
+    _place: Place,
 }
 
 impl Waiting {
     /// A place that was counted already; `then` is what its request has waited for afterwards.
-    pub(super) fn new(ended: watch::Receiver<()>, store: Arc<KeyStore>, then: Waited) -> Self {
-        Self { ended, store, then }
+    pub(super) fn new(
+        ended: watch::Receiver<()>,
+        store: Arc<KeyStore>,
+        then: Waited,
+        place: Place,
+    ) -> Self {
+        Self {
+            ended,
+            store,
+            then,
+            _place: place,
+        }
     }
 
     /// Resolves when the fetch has ended, however it did.
@@ -58,6 +70,5 @@ pub(super) async fn ended(fetch: &mut watch::Receiver<()>, deadline: Duration) -
 impl Drop for Waiting {
     fn drop(&mut self) {
         self.store.waiting.fetch_sub(1, Ordering::Relaxed);
-        self.store.together.leave();
     }
 }

@@ -1,21 +1,20 @@
-//! One call, detached from the requests that wait for it.
+//! One call, from its turn to what it means.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
 use tracing::{debug, error, warn};
 
-use super::answer::{Expected, Vouched, judge};
-use super::calls::{Landed, Outcome};
+use super::answer::{Active, Expected, Judged, Vouched, judge};
 use super::custom::{IntrospectionError, IntrospectionResponse, Kind, Said};
 use super::pauses::About;
 use super::store::{Introspector, REFUSED, Source, Trouble, unavailable};
 use crate::crypto::Digest;
 use crate::error::AuthError;
 use crate::oauth::fetch::{Fetch, OnFreshConnections};
-use crate::util::asking::Lane;
 use crate::util::one_line;
+use crate::util::places::{Class, Place};
+use crate::util::single_flight::CutOff;
 
 const TARGET: &str = "tower_mcp_auth";
 
@@ -26,113 +25,84 @@ const MAX_TEXT: usize = 1024;
 /// known to those who would let it pass.
 const MAX_KEPT: usize = 4 * 1024;
 
-/// A call under way. It lands when dropped, so that a panic, or a runtime shutting down, is
-/// a failed call and not requests that wait for ever.
-struct Flight {
-    store: Arc<Introspector>,
-    sender: watch::Sender<Option<Outcome>>,
-    digest: Digest,
-    number: u64,
-    lane: Lane,
-    landed: Option<Landed>,
+/// What a call brought.
+#[expect(clippy::large_enum_variant, reason = "it is moved once a call")]
+pub(in crate::oauth) enum Brought {
+    /// `life`: what is left until `exp`.
+    Active { judged: Judged, life: Duration },
+    /// `keep`: it will be refused for the same reason for a while.
+    Refused { error: AuthError, keep: bool },
+    /// There is no telling. `keep`: for so long the server is not asked again about this token.
+    Nothing {
+        error: AuthError,
+        keep: Option<Duration>,
+    },
 }
 
-/// A call that is on record and waits to be launched.
-#[must_use]
-pub(super) struct Launch {
-    flight: Flight,
-    token: Box<str>,
-    vouched: Vouched,
+impl Brought {
+    pub(super) fn cut_off(why: CutOff) -> Self {
+        let why = match why {
+            CutOff::NoRuntime => "there is no Tokio runtime to call in",
+            CutOff::Dropped => "the call was cut off",
+        };
+        let error = unavailable("introspection_failed", Duration::from_secs(1));
+        Self::Nothing {
+            error: error.with_detail(why),
+            keep: None,
+        }
+    }
 }
 
-impl Launch {
-    pub(super) fn new(
-        store: Arc<Introspector>,
-        sender: watch::Sender<Option<Outcome>>,
-        digest: Digest,
-        number: u64,
+/// What requests learn from a call.
+#[derive(Clone)]
+pub(in crate::oauth) enum Answer {
+    Active(Arc<Active>),
+    Refused(AuthError),
+}
+
+impl Introspector {
+    /// Asks about a token, in its turn, and judges what is said.
+    pub(super) async fn call(
+        self: Arc<Self>,
         token: Box<str>,
         vouched: Vouched,
-        lane: Lane,
-    ) -> Self {
-        Self {
-            flight: Flight {
-                store,
-                sender,
-                digest,
-                number,
-                lane,
-                landed: None,
-            },
-            token,
-            vouched,
-        }
-    }
-
-    /// Makes the call in a task of its own: whoever asked for it may go away.
-    pub(super) fn launch(mut self) {
-        match tokio::runtime::Handle::try_current() {
-            Ok(runtime) => drop(runtime.spawn(self.flight.fly(self.token, self.vouched))),
-            Err(_) => {
-                let why = "there is no Tokio runtime to call in";
-                self.flight.landed = Some(failed(why.to_owned()));
-            }
-        }
-    }
-}
-
-impl Flight {
-    async fn fly(mut self, token: Box<str>, vouched: Vouched) {
-        let store = Arc::clone(&self.store);
-        let turn = store.permits.turn(self.lane);
-        let Ok(_permit) = tokio::time::timeout(store.limits.queue_timeout, turn).await else {
-            let issuer = &store.issuer;
+        digest: Digest,
+        class: Class,
+        _queued: Place,
+    ) -> Brought {
+        let turn = self.turns.turn(class, self.limits.queue_timeout);
+        let Some(_turn) = turn.await else {
+            let issuer = &self.issuer;
             let detail = format!(
                 "a call to {issuer:?} did not get its turn within {} ms",
-                store.limits.queue_timeout.as_millis()
+                self.limits.queue_timeout.as_millis()
             );
-            let error = store.limited(Trouble::Turn, detail);
-            self.landed = Some(Landed::Nothing { error, keep: None });
-            return;
+            let error = self.limited(Trouble::Turn, detail);
+            return Brought::Nothing { error, keep: None };
         };
-        let limit = store.limits.timeout;
-        let answer = match tokio::time::timeout(limit, store.ask_source(&token)).await {
+        let limit = self.limits.timeout;
+        let answer = match tokio::time::timeout(limit, self.ask_source(&token)).await {
             Ok(answer) => answer,
             Err(_) => Err(IntrospectionError::new(
                 Kind::Unreachable,
                 format!("no answer within {} ms", limit.as_millis()),
             )),
         };
-        self.landed = Some(match answer {
-            Ok(answer) => store.judge(answer, &token, vouched, self.digest),
+        match answer {
+            Ok(answer) => self.judge(answer, &token, vouched, digest),
             Err(error) => {
                 if let (
                     Source::Endpoint(endpoint),
                     Kind::Unreachable | Kind::Failed | Kind::Answer,
-                ) = (&store.source, error.kind)
+                ) = (&self.source, error.kind)
                 {
                     endpoint.forget_place().await;
                 }
-                store.fail(&error, self.digest, self.lane)
+                self.fail(&error, digest, class)
             }
-        });
+        }
     }
-}
 
-impl Drop for Flight {
-    fn drop(&mut self) {
-        let landed = self
-            .landed
-            .take()
-            .unwrap_or_else(|| failed("the call was cut off".to_owned()));
-        let outcome = self
-            .store
-            .land((self.digest, self.number, self.lane), landed);
-        self.sender.send_replace(Some(outcome));
-    }
-}
-
-impl Introspector {
     /// Asks, and once more on a new connection where one that was kept open was closed
     /// meanwhile. The second request is made anew: an assertion is good for one.
     async fn ask_source(&self, token: &str) -> Result<IntrospectionResponse, IntrospectionError> {
@@ -163,7 +133,7 @@ impl Introspector {
         token: &str,
         vouched: Vouched,
         digest: Digest,
-    ) -> Landed {
+    ) -> Brought {
         self.answered(&digest);
         let said = match answer.0 {
             Said::Active(said) => said,
@@ -175,7 +145,7 @@ impl Introspector {
                 let error = AuthError::invalid("inactive_token")
                     .with_description("The access token is not active")
                     .with_detail(why.as_deref().unwrap_or(said));
-                return Landed::Refused { error, keep: true };
+                return Brought::Refused { error, keep: true };
             }
         };
         let now = self.clock.now();
@@ -184,7 +154,7 @@ impl Introspector {
             without_audience: self.without_audience.as_ref(),
         };
         match judge(said, token, vouched, &expected, now) {
-            Ok(judged) => Landed::Active {
+            Ok(judged) => Brought::Active {
                 life: judged
                     .exp
                     .map_or(Duration::MAX, |exp| exp.saturating_sub(now)),
@@ -198,7 +168,7 @@ impl Introspector {
                     self.tell(Trouble::Answer, &what);
                 }
                 let passes = matches!(error.reason(), "not_yet_valid" | "issued_in_the_future");
-                Landed::Refused {
+                Brought::Refused {
                     keep: !passes,
                     // Refusals are kept by their number, not by their size.
                     error: match error.holder() {
@@ -211,7 +181,7 @@ impl Introspector {
     }
 
     /// What a failed call means for those that follow, and for the request: 503.
-    fn fail(&self, failure: &IntrospectionError, digest: Digest, lane: Lane) -> Landed {
+    fn fail(&self, failure: &IntrospectionError, digest: Digest, class: Class) -> Brought {
         let issuer = &*self.issuer;
         let why = one_line(&failure.text, MAX_TEXT);
         let detail = format!("introspection at {issuer:?}: {why}");
@@ -219,7 +189,7 @@ impl Introspector {
         let second = Duration::from_secs(1);
         let (reason, retry_after, keep) = match failure.kind {
             Kind::Unreachable => {
-                let pause = self.calls().pauses.unreached(digest, now, &why);
+                let pause = self.state().pauses.unreached(digest, now, &why);
                 warn!(target: TARGET, issuer, why, "introspection failed");
                 ("introspection_failed", pause.unwrap_or(second), None)
             }
@@ -232,12 +202,12 @@ impl Introspector {
                 ("introspection_failed", second, None)
             }
             Kind::CredentialsRefused => {
-                let pause = self.calls().pauses.credentials_refused(now, &why);
+                let pause = self.state().pauses.credentials_refused(now, &why);
                 self.tell_of_our_credentials(&why);
                 ("introspection_refused", pause, None)
             }
             Kind::Refused => {
-                let about = self.calls().pauses.refused(digest, lane, now, &why);
+                let about = self.state().pauses.refused(digest, class, now, &why);
                 match about {
                     About::Us | About::OneOfMany => self.tell_of_our_credentials(&why),
                     About::OneToken { first } => self.tell_of_a_refusal(&why, first),
@@ -253,13 +223,13 @@ impl Introspector {
                 ("introspection_unsupported", second, None)
             }
             Kind::Busy(asked) => {
-                let pause = self.calls().pauses.busy(asked, lane, now, &why);
+                let pause = self.state().pauses.busy(asked, class, now, &why);
                 warn!(target: TARGET, issuer, why, "introspection failed");
                 ("introspection_busy", pause, None)
             }
         };
         let error = unavailable(reason, retry_after).with_detail(detail);
-        Landed::Nothing { error, keep }
+        Brought::Nothing { error, keep }
     }
 
     /// Every time: calls pause then.
@@ -303,9 +273,4 @@ impl Introspector {
             debug!(target: TARGET, what, "introspection failed");
         }
     }
-}
-
-fn failed(why: String) -> Landed {
-    let error = unavailable("introspection_failed", Duration::from_secs(1)).with_detail(why);
-    Landed::Nothing { error, keep: None }
 }
