@@ -10,6 +10,8 @@ pub(crate) mod places;
 pub(crate) mod single_flight;
 #[cfg(any(feature = "oauth", feature = "api-key-store"))]
 mod sync;
+#[cfg(feature = "oauth")]
+pub(crate) mod tenure;
 mod text;
 #[cfg(feature = "oauth")]
 mod time;

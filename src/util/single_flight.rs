@@ -10,7 +10,7 @@ use std::hash::Hash;
 use std::mem;
 use std::ops::{Deref, DerefMut};
 use std::pin::pin;
-use std::sync::PoisonError;
+use std::sync::{PoisonError, TryLockError};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -89,6 +89,15 @@ impl<K, A, S> SingleFlight<K, A, S> {
     /// A panic while it is held leaves a consistent record.
     pub(crate) fn lock(&self) -> Calls<'_, K, A, S> {
         Calls(self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// `None`: another thread has it.
+    pub(crate) fn try_lock(&self) -> Option<Calls<'_, K, A, S>> {
+        match self.0.try_lock() {
+            Ok(record) => Some(Calls(record)),
+            Err(TryLockError::Poisoned(poisoned)) => Some(Calls(poisoned.into_inner())),
+            Err(TryLockError::WouldBlock) => None,
+        }
     }
 }
 

@@ -1,5 +1,5 @@
-//! What `single_flight` and `places` share between threads. Their model test puts loom's in its
-//! place.
+//! What `places`, `single_flight` and `tenure` share between threads. Their model test has loom's
+//! instead.
 
-pub(super) use std::sync::atomic::{AtomicUsize, Ordering};
+pub(super) use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 pub(super) use std::sync::{Arc, Mutex, MutexGuard};

@@ -4,15 +4,12 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
-
-use super::KeySet;
 use super::budget::Budget;
 use crate::clock::Moment;
 use crate::oauth::jwks_options::JwksOptions;
 
 #[derive(Debug)]
-pub(super) struct Attempts {
+pub(in crate::oauth) struct Attempts {
     /// How many were begun.
     pub(super) begun: u64,
     /// When the last one began.
@@ -22,11 +19,10 @@ pub(super) struct Attempts {
     pub(super) success_began: Option<Duration>,
     /// Why the last attempt failed; `None` when it succeeded.
     pub(super) failure: Option<Arc<str>>,
-    /// When that attempt began.
-    pub(super) failed_at: Option<Duration>,
     pub(super) failures: u32,
     pub(super) not_before: Duration,
-    pub(super) in_flight: Option<InFlight>,
+    /// Whether the last one looks for the place of the keys, where that may change.
+    pub(super) discovers: bool,
     /// Where the keys were by the last discovery.
     pub(super) place: Option<Place>,
     /// From the last fetch to the refresh of what it brought.
@@ -34,15 +30,6 @@ pub(super) struct Attempts {
     /// For fetches that an unknown key causes.
     pub(super) budget: Budget,
     pub(super) sought: SoughtKey,
-}
-
-/// A fetch under way.
-#[derive(Clone, Debug)]
-pub(super) struct InFlight {
-    pub(super) number: u64,
-    /// Whether it looks for the place of the keys, where that may change.
-    pub(super) discovers: bool,
-    pub(super) ended: watch::Receiver<()>,
 }
 
 /// What discovery found.
@@ -63,22 +50,14 @@ impl Attempts {
             last_success: None,
             success_began: None,
             failure: None,
-            failed_at: None,
             failures: 0,
             not_before: Duration::ZERO,
-            in_flight: None,
+            discovers: false,
             place: None,
             interval: Duration::ZERO,
             budget: Budget::new(limits.unknown_key_fetches, limits.min_refetch_interval),
             sought: SoughtKey::default(),
         }
-    }
-
-    /// Whether keys may serve past their lifetime: only where it was tried to refresh them,
-    /// and failed. Keys that merely sat idle may have been withdrawn since.
-    pub(super) fn allow(&self, set: &KeySet, now: Duration) -> bool {
-        let failed = self.failed_at.is_some_and(|at| at >= set.times.wanted_at);
-        failed && now < set.times.stale_until
     }
 
     /// Whether what was published when a token was issued may be newer than what is held.

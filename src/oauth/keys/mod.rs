@@ -2,15 +2,16 @@
 //!
 //! A known key is served from memory, without a lock. Whether what memory holds is good
 //! enough, and whether a fetch may start, is decided in `store` alone, by what `attempts`
-//! records of the fetches so far; `flight` is one fetch, detached from the requests that wait
-//! for it; `jwks` reads what it brings, and `freshness` says how long that lives. `together`
-//! bounds what all servers of a layer do.
+//! records of the fetches so far; `load` is one fetch, detached from the requests that wait
+//! for it; `jwks` reads what it brings, and `freshness` says how long that lives. `sets` keeps the
+//! sets of all servers of a layer, and `together` bounds what these do.
 
 mod attempts;
 mod budget;
-mod flight;
 mod freshness;
 mod jwks;
+mod load;
+mod sets;
 mod store;
 mod together;
 mod waiting;
@@ -24,7 +25,8 @@ use crate::jose::{Algorithm, Candidates, KeyIdentity, PublicKey, VerifyingKey, s
 use crate::oauth::url::UrlPolicy;
 
 pub(in crate::oauth) use self::jwks::parse_static;
-pub(in crate::oauth) use self::store::{KeyHint, KeyStore, KeysInUse, Lookup};
+pub(in crate::oauth) use self::sets::KeysInUse;
+pub(in crate::oauth) use self::store::{KeyHint, KeyStore, Lookup};
 pub(in crate::oauth) use self::together::Together;
 pub(in crate::oauth) use self::waiting::{Waited, Waiting};
 
@@ -58,6 +60,9 @@ pub(in crate::oauth) struct KeySet {
     /// Whether a request found a refresh due that is held back, because the last one was a
     /// moment ago.
     held_back: AtomicBool,
+    /// Whether a refresh was tried and failed, so that it serves past its lifetime. A set that
+    /// merely sat idle may have been withdrawn since.
+    outlives: AtomicBool,
 }
 
 /// The stations of a key set's life.
@@ -91,10 +96,16 @@ impl KeySet {
             keys,
             times,
             held_back: AtomicBool::new(false),
+            outlives: AtomicBool::new(false),
         }
     }
 
-    /// Whether it serves without a look at the fetches so far.
+    /// Whether it may serve.
+    fn may_serve(&self, now: Duration) -> bool {
+        let outlives = self.outlives.load(Ordering::Relaxed);
+        self.is_fresh(now) || outlives && now < self.times.stale_until
+    }
+
     fn is_fresh(&self, now: Duration) -> bool {
         /// How long a set in use serves past its lifetime while its refresh, which was held
         /// back, is under way.

@@ -1,15 +1,13 @@
 //! Whether keys may serve, and whether a fetch may start.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use arc_swap::{ArcSwapOption, Guard};
-use tokio::sync::watch;
-
 use super::attempts::Attempts;
+use super::sets::{KeysInUse, Serving};
 use super::together::Together;
-use super::waiting::{self, Waited, Waiting};
+use super::waiting::{Waited, Waiting};
 use super::{KeyHealth, KeySet, Origin, Source, Times};
 use crate::clock::Clock;
 use crate::error::{AuthError, ConfigError};
@@ -18,7 +16,8 @@ use crate::oauth::fetch::Fetch;
 use crate::oauth::jwks_options::JwksOptions;
 use crate::telemetry::KeysMeter;
 use crate::util::NowAndThen;
-use crate::util::places::Place;
+use crate::util::places::{Place, Places};
+use crate::util::single_flight::{Calls, SingleFlight, Ticket};
 
 /// The keys of one issuer.
 #[derive(Debug)]
@@ -27,13 +26,16 @@ pub(in crate::oauth) struct KeyStore {
     pub(super) fetch: Arc<dyn Fetch>,
     pub(super) clock: Clock,
     pub(super) limits: JwksOptions,
-    pub(super) current: ArcSwapOption<KeySet>,
+    pub(super) keys: KeysInUse,
     pub(super) meter: KeysMeter,
     pub(super) together: Arc<Together>,
-    pub(super) waiting: AtomicUsize,
     pub(super) told: Told,
-    attempts: Mutex<Attempts>,
+    pub(super) flights: SingleFlight<(), (), Attempts>,
+    waiting: Arc<Places>,
 }
+
+/// The record of the fetches, while it is locked.
+pub(super) type Attempting<'a> = Calls<'a, (), (), Attempts>;
 
 /// When each thing was told last that requests, or short lifetimes, can repeat.
 #[derive(Debug, Default)]
@@ -78,20 +80,11 @@ pub(in crate::oauth) enum Lookup {
     Refused(AuthError),
 }
 
-/// Keys that may serve, for the length of one look.
-pub(in crate::oauth) struct KeysInUse(Guard<Option<Arc<KeySet>>>);
-
-impl KeysInUse {
-    pub(in crate::oauth) fn set(&self) -> &KeySet {
-        self.0.as_ref().expect("`serving` makes it of a set alone")
-    }
-}
-
 /// The answer to a request that would wait.
 enum Entry<'a> {
     Waiting(Waiting),
     /// None is under way, and it is too early for one.
-    TooEarly(MutexGuard<'a, Attempts>),
+    TooEarly(Attempting<'a>),
     /// Too many wait already.
     Full(AuthError),
 }
@@ -105,7 +98,7 @@ impl KeyStore {
         limits: JwksOptions,
         together: Arc<Together>,
     ) -> Result<Self, ConfigError> {
-        let current = match &origin.source {
+        let keys = match &origin.source {
             Source::Static(keys) => {
                 let mut prepared = Vec::new();
                 for (index, key) in keys.iter().enumerate() {
@@ -118,35 +111,37 @@ impl KeyStore {
                         )
                     })?);
                 }
-                Some(Arc::new(KeySet::new(prepared, Times::FOR_EVER)))
+                KeysInUse::configured(&origin.issuer, KeySet::new(prepared, Times::FOR_EVER))
             }
-            Source::Discovery | Source::JwksUri(_) => None,
+            Source::Discovery | Source::JwksUri(_) => {
+                KeysInUse::fetched(&origin.issuer, &together.sets)
+            }
         };
         Ok(Self {
             meter: KeysMeter::new(&origin.label),
             origin,
             fetch,
             clock,
-            current: ArcSwapOption::new(current),
+            keys,
             together,
-            waiting: AtomicUsize::new(0),
             told: Told::default(),
-            attempts: Mutex::new(Attempts::new(&limits)),
+            flights: SingleFlight::new(Attempts::new(&limits)),
+            waiting: Places::new(limits.max_waiting_requests),
             limits,
         })
     }
 
     /// The keys held, whether they may serve or not.
-    pub(in crate::oauth) fn held(&self) -> Guard<Option<Arc<KeySet>>> {
-        self.current.load()
+    pub(in crate::oauth) fn held(&self) -> Option<Arc<KeySet>> {
+        self.keys.held()
     }
 
     /// The keys for a token, or what to do about it. The answer is final once a fetch was waited
     /// for that began after the request came.
     pub(in crate::oauth) fn lookup(self: &Arc<Self>, hint: KeyHint<'_>, waited: Waited) -> Lookup {
         loop {
-            let held = self.current.load_full();
-            // `None`: a fetch landed in between, and what was judged is no longer held.
+            let held = self.keys.held();
+            // `None`: what was judged is no longer held, because a fetch landed in between.
             if let Some(answer) = self.judge(held.as_ref(), hint, waited) {
                 return answer;
             }
@@ -155,13 +150,14 @@ impl KeyStore {
 
     /// The keys, where they may serve as they are, and a refresh in the background where
     /// one is due. `None`: [`lookup`](Self::lookup) has more to say.
-    pub(in crate::oauth) fn serving(self: &Arc<Self>, now: Duration) -> Option<KeysInUse> {
-        let held = self.current.load();
-        let set = held.as_ref().filter(|set| self.may_serve(set, now))?;
-        if now >= set.times.wanted_at {
-            self.refresh_in_background(set, now);
+    pub(in crate::oauth) fn serving(self: &Arc<Self>, now: Duration) -> Option<Serving<'_>> {
+        if !self.keys.is_quiet(now) {
+            let set = self.keys.held().filter(|set| set.may_serve(now))?;
+            if now >= set.times.wanted_at {
+                self.refresh_in_background(&set, now);
+            }
         }
-        Some(KeysInUse(held))
+        Some(Serving(&self.keys))
     }
 
     fn judge(
@@ -172,7 +168,7 @@ impl KeyStore {
     ) -> Option<Lookup> {
         let moment = self.clock.read();
         let now = moment.monotonic;
-        let Some(set) = held.filter(|set| self.may_serve(set, now)) else {
+        let Some(set) = held.filter(|set| set.may_serve(now)) else {
             return self.wait_or(held, Need::Keys(hint.kid), now, waited, |attempts, next| {
                 self.no_keys(attempts, next, now)
             });
@@ -217,10 +213,10 @@ impl KeyStore {
         let begun = self.attempts().begun;
         // One that began before, one that was due in between, and the own one.
         for is_last in [false, false, true] {
-            let Some(mut unfit) = self.in_flight_unfit(begun).filter(|_| !is_last) else {
+            let Some(unfit) = self.unfit_fetch(begun).filter(|_| !is_last) else {
                 break;
             };
-            waiting::ended(&mut unfit, self.limits.fetch_timeout).await;
+            let _ = unfit.answer(self.limits.fetch_timeout).await;
         }
         let now = self.clock.monotonic();
         let waiting = match self.enter(self.attempts(), Need::Now, now, Waited::No) {
@@ -242,23 +238,21 @@ impl KeyStore {
 
     /// The end of a fetch under way that does not do for an operator who asked when `begun`
     /// fetches had begun. While no keys are held, any does.
-    fn in_flight_unfit(&self, begun: u64) -> Option<watch::Receiver<()>> {
+    fn unfit_fetch(&self, begun: u64) -> Option<Ticket<()>> {
         let attempts = self.attempts();
         attempts.last_success?;
-        let flight = attempts.in_flight.as_ref()?;
-        let fits = flight.discovers && flight.number > begun;
-        (!fits).then(|| flight.ended.clone())
+        let ticket = attempts.join(&())?;
+        let fits = attempts.discovers && attempts.begun > begun;
+        (!fits).then_some(ticket)
     }
 
     pub(in crate::oauth) fn health(&self) -> KeyHealth {
         let now = self.clock.monotonic();
         let attempts = self.attempts();
-        let set = self.current.load();
+        let set = self.keys.held();
         KeyHealth {
             keys: set.as_ref().map_or(0, |set| set.keys.len()),
-            serving: set
-                .as_ref()
-                .is_some_and(|set| set.is_fresh(now) || attempts.allow(set, now)),
+            serving: set.as_ref().is_some_and(|set| set.may_serve(now)),
             age: attempts.last_success.map(|at| now.saturating_sub(at)),
             last_error: attempts.failure.clone(),
             next_refresh: set
@@ -272,26 +266,6 @@ impl KeyStore {
         matches!(self.origin.source, Source::Static(_))
     }
 
-    /// Whether keys may serve now.
-    fn may_serve(&self, set: &KeySet, now: Duration) -> bool {
-        set.is_fresh(now) || self.attempts().allow(set, now)
-    }
-
-    /// Drops keys that may not serve any more, to make room for others; whether it did.
-    pub(super) fn drop_if_useless(&self, now: Duration) -> bool {
-        // Another store's lock may be waited for by whoever holds this one, so it is only tried.
-        let Some(attempts) = self.try_attempts() else {
-            return false;
-        };
-        let held = self.current.load();
-        let is_useless = |set: &&Arc<KeySet>| !set.is_fresh(now) && !attempts.allow(set, now);
-        let is_useless = held.as_ref().filter(is_useless).is_some();
-        if is_useless {
-            self.current.store(None);
-        }
-        is_useless
-    }
-
     /// Waits for a fetch, the one under way or a new one; refuses where neither may be.
     /// `None`: the keys are no longer those that were `held`.
     fn wait_or(
@@ -303,17 +277,16 @@ impl KeyStore {
         refuse: impl Fn(&Attempts, Duration) -> AuthError,
     ) -> Option<Lookup> {
         let mut attempts = self.attempts();
-        // Fetches land under this lock, so what is compared here cannot change below.
-        let current = self.current.load_full();
+        // Fetches land under this lock, so what is compared here does not change below.
+        let current = self.keys.held();
         let unchanged = match (held, &current) {
             (Some(held), Some(current)) => Arc::ptr_eq(held, current),
             (None, None) => true,
             _ => false,
         };
         // Nor may a refresh have failed in between, after which keys serve that did not.
-        let allowed = |set: &&Arc<KeySet>| attempts.allow(set, now);
         let needs_keys = matches!(need, Need::Keys(_));
-        if !unchanged || needs_keys && held.filter(allowed).is_some() {
+        if !unchanged || needs_keys && held.is_some_and(|set| set.may_serve(now)) {
             return None;
         }
         // Whether there are keys, any fetch has found out.
@@ -339,27 +312,23 @@ impl KeyStore {
     /// Asks for a place among those that wait for a fetch.
     fn enter<'a>(
         self: &Arc<Self>,
-        mut attempts: MutexGuard<'a, Attempts>,
+        mut attempts: Attempting<'a>,
         need: Need<'_>,
         now: Duration,
         waited: Waited,
     ) -> Entry<'a> {
-        let (ended, is_own) = match attempts
-            .in_flight
-            .as_ref()
-            .map(|flight| flight.ended.clone())
-        {
-            Some(ended) => (ended, false),
+        let (ticket, is_own) = match attempts.join(&()) {
+            Some(ticket) => (ticket, false),
             None if self.may_start(&mut attempts, need, now) => {
-                let (ended, launch) = self.start(&mut attempts, need, now);
+                let (ticket, launch) = self.begin(&mut attempts, need, now);
                 drop(attempts);
-                launch.launch();
-                (ended, true)
+                launch();
+                (ticket, true)
             }
             None => return Entry::TooEarly(attempts),
         };
-        let place = match self.take_place() {
-            Ok(place) => place,
+        let places = match self.places() {
+            Ok(places) => places,
             Err(why) => {
                 let mut error = AuthError::unavailable("too_many_waiting", Duration::from_secs(1));
                 // Every request can repeat it, and none has to be good.
@@ -373,26 +342,31 @@ impl KeyStore {
             (false, Waited::No) => Waited::ForAnother,
             _ => Waited::ForOwn,
         };
-        Entry::Waiting(Waiting::new(ended, Arc::clone(self), then, place))
+        Entry::Waiting(Waiting {
+            ticket,
+            limit: self.limits.fetch_timeout,
+            then,
+            _places: places,
+        })
     }
 
-    /// Counts a request that waits, for this server and for all together.
-    fn take_place(&self) -> Result<Place, String> {
-        let most = self.limits.max_waiting_requests;
-        if self.waiting.fetch_add(1, Ordering::Relaxed) >= most {
-            self.waiting.fetch_sub(1, Ordering::Relaxed);
-            let issuer = &self.origin.issuer;
+    /// Takes places for a request that waits: one of this server, and one of all together.
+    fn places(&self) -> Result<[Place; 2], String> {
+        let Some(own) = Place::of(&self.waiting) else {
             return Err(format!(
-                "{most} requests wait for the keys of {issuer:?} already"
+                "{} requests wait for the keys of {:?} already",
+                self.waiting.most(),
+                self.origin.issuer
             ));
-        }
-        self.together.enter().ok_or_else(|| {
-            self.waiting.fetch_sub(1, Ordering::Relaxed);
-            format!(
+        };
+        let all = self.together.waiting();
+        match Place::of(all) {
+            Some(all) => Ok([own, all]),
+            None => Err(format!(
                 "{} requests wait for the keys of all servers together already",
-                self.limits.total_waiting
-            )
-        })
+                all.most()
+            )),
+        }
     }
 
     /// Refreshes keys in the background, once that is due and not held back.
@@ -402,13 +376,14 @@ impl KeyStore {
             return;
         }
         // Whoever holds the lock begins a fetch, or ends one.
-        let Some(mut attempts) = self.try_attempts() else {
+        let Some(mut attempts) = self.flights.try_lock() else {
             return;
         };
-        if attempts.in_flight.is_none() && self.may_start(&mut attempts, Need::Refresh, now) {
-            let (_, launch) = self.start(&mut attempts, Need::Refresh, now);
+        let is_free = attempts.join(&()).is_none();
+        if is_free && self.may_start(&mut attempts, Need::Refresh, now) {
+            let (_, launch) = self.begin(&mut attempts, Need::Refresh, now);
             drop(attempts);
-            launch.launch();
+            launch();
         }
     }
 
@@ -468,17 +443,7 @@ impl KeyStore {
         }
     }
 
-    fn try_attempts(&self) -> Option<MutexGuard<'_, Attempts>> {
-        match self.attempts.try_lock() {
-            Ok(attempts) => Some(attempts),
-            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
-            Err(TryLockError::WouldBlock) => None,
-        }
-    }
-
-    /// Nothing panics while it is held; were that to change, a poisoned lock would still
-    /// hold a consistent record.
-    pub(super) fn attempts(&self) -> MutexGuard<'_, Attempts> {
-        self.attempts.lock().unwrap_or_else(PoisonError::into_inner)
+    fn attempts(&self) -> Attempting<'_> {
+        self.flights.lock()
     }
 }

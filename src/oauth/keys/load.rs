@@ -4,18 +4,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderMap;
-use tokio::sync::watch;
 use tracing::{info, warn};
 
-use super::attempts::{Attempts, InFlight, Place};
+use super::attempts::{Attempts, Place};
 use super::freshness::lifetime;
 use super::jwks;
-use super::store::{KeyStore, Need};
+use super::store::{Attempting, KeyStore, Need};
 use super::{KeySet, Origin, Source, Times};
 use crate::jose::VerifyingKey;
 use crate::oauth::discovery::{self, Wanted};
 use crate::oauth::fetch::get;
 use crate::oauth::jwks_options::JwksOptions;
+use crate::util::single_flight::{CutOff, FlightOwner, SingleFlight, Ticket};
 use crate::util::{one_line, with_jitter};
 
 /// How much of a failure's text is kept, in characters.
@@ -43,7 +43,7 @@ struct Loaded {
 }
 
 /// How a fetch goes about it.
-struct Plan {
+pub(in crate::oauth) struct Plan {
     began: Duration,
     /// The place of the keys that is known.
     known: Option<Box<str>>,
@@ -60,63 +60,21 @@ struct Discovered {
     failure: Option<String>,
 }
 
-/// A fetch under way. It lands when dropped, so that a panic, or a runtime shutting down,
-/// is a failed attempt and not a store that waits for ever.
-struct Flight {
-    store: Arc<KeyStore>,
-    plan: Plan,
+/// What a fetch brought.
+pub(in crate::oauth) struct Fetched {
     discovered: Discovered,
-    outcome: Result<Loaded, String>,
-    /// Dropped last: its end is what waiting requests see.
-    _sender: watch::Sender<()>,
-}
-
-impl Flight {
-    async fn fly(mut self) {
-        let deadline = self.store.limits.fetch_timeout;
-        let load = self.store.load(&self.plan, &mut self.discovered);
-        let outcome = match tokio::time::timeout(deadline, load).await {
-            Ok(outcome) => outcome,
-            Err(_) => Err(format!("no answer within {} s", deadline.as_secs())),
-        };
-        self.outcome = outcome;
-    }
-}
-
-impl Drop for Flight {
-    fn drop(&mut self) {
-        let outcome = std::mem::replace(&mut self.outcome, Err(String::new()));
-        let discovered = std::mem::take(&mut self.discovered);
-        self.store.land(&self.plan, discovered, outcome);
-    }
-}
-
-/// A fetch that is on record and waits to be launched.
-///
-/// Launching takes no lock and must be done without holding one: a runtime that is shutting
-/// down drops the task at once, and dropping it lands it.
-#[must_use]
-pub(super) struct Launch(Flight);
-
-impl Launch {
-    /// Runs the fetch in a task of its own: whoever asked for it may go away.
-    pub(super) fn launch(mut self) {
-        match tokio::runtime::Handle::try_current() {
-            Ok(runtime) => drop(runtime.spawn(self.0.fly())),
-            Err(_) => self.0.outcome = Err("there is no Tokio runtime to fetch in".into()),
-        }
-    }
+    keys: Result<Loaded, String>,
 }
 
 impl KeyStore {
-    /// Puts the one fetch on record. The caller launches it when the lock is gone.
-    pub(super) fn start(
+    /// Puts the one fetch on record. What is returned with the ticket launches it, when the lock is
+    /// gone.
+    pub(super) fn begin(
         self: &Arc<Self>,
-        attempts: &mut Attempts,
+        attempts: &mut Attempting<'_>,
         need: Need<'_>,
         now: Duration,
-    ) -> (watch::Receiver<()>, Launch) {
-        let (sender, ended) = watch::channel(());
+    ) -> (Ticket<()>, impl FnOnce() + use<>) {
         let is_discovered = self.is_discovered();
         let known = attempts.place.as_ref().map(|place| place.jwks_uri.clone());
         let discover = is_discovered
@@ -134,24 +92,27 @@ impl KeyStore {
         attempts.last = Some(now);
         attempts.budget.restart(now);
         attempts.sought.begin(kid);
-        attempts.in_flight = Some(InFlight {
-            number: attempts.begun,
-            discovers: discover || !is_discovered,
-            ended: ended.clone(),
+        attempts.discovers = discover || !is_discovered;
+        let plan = Arc::new(Plan {
+            began: now,
+            known,
+            discover,
+            kid: kid.flatten().map(Into::into),
         });
-        let flight = Flight {
-            store: Arc::clone(self),
-            plan: Plan {
-                began: now,
-                known,
-                discover,
-                kid: kid.flatten().map(Into::into),
-            },
-            discovered: Discovered::default(),
-            outcome: Err("the fetch was cut off".into()),
-            _sender: sender,
+        let (ticket, flight) = attempts.begin(self, (), Arc::clone(&plan));
+        let store = Arc::clone(self);
+        (ticket, move || flight.launch(store.fetch(plan)))
+    }
+
+    async fn fetch(self: Arc<Self>, plan: Arc<Plan>) -> Fetched {
+        let deadline = self.limits.fetch_timeout;
+        let mut discovered = Discovered::default();
+        let load = self.load(&plan, &mut discovered);
+        let keys = match tokio::time::timeout(deadline, load).await {
+            Ok(keys) => keys,
+            Err(_) => Err(format!("no answer within {} s", deadline.as_secs())),
         };
-        (ended, Launch(flight))
+        Fetched { discovered, keys }
     }
 
     fn is_discovered(&self) -> bool {
@@ -241,33 +202,127 @@ impl KeyStore {
         })
     }
 
+    fn land_keys(
+        &self,
+        attempts: &mut Attempts,
+        plan: &Plan,
+        loaded: Loaded,
+        place: Option<Box<str>>,
+        discovery_failed: bool,
+    ) -> Landing {
+        let now = self.clock.monotonic();
+        let lifetime = lifetime(&loaded.headers, self.clock.now(), &self.limits);
+        let (began, is_discovered) = (plan.began, self.is_discovered());
+        let times = Times::new(began, now, lifetime, &self.limits, is_discovered);
+        let keys = loaded.keys.len();
+        if let Err(why) = self.keys.put(KeySet::new(loaded.keys, times), now) {
+            return self.land_failure(attempts, plan, &why, place);
+        }
+        if let Some(jwks_uri) = place {
+            attempts.place = Some(Place {
+                jwks_uri,
+                discovered: Some(began),
+                not_before: Duration::ZERO,
+            });
+        } else if let Some(place) = attempts.place.as_mut().filter(|_| discovery_failed) {
+            place.not_before = now.saturating_add(self.limits.min_refetch_interval);
+        }
+        attempts.interval = times.refresh_at.saturating_sub(began);
+        attempts.last_success = Some(now);
+        attempts.success_began = Some(began);
+        attempts.failure = None;
+        attempts.failures = 0;
+        attempts.not_before = now;
+        Landing::Keys { keys, lifetime }
+    }
+
+    fn land_failure(
+        &self,
+        attempts: &mut Attempts,
+        plan: &Plan,
+        why: &str,
+        place: Option<Box<str>>,
+    ) -> Landing {
+        // Some of this text is the server's: one line of it, and not for ever.
+        let why = one_line(why, MAX_TOLD);
+        let now = self.clock.monotonic();
+        let retry = self.backoff(attempts.failures, now);
+        // It is looked for again with the next fetch.
+        let known = attempts.place.take().map(|place| place.jwks_uri);
+        attempts.place = place.or(known).map(|jwks_uri| Place {
+            jwks_uri,
+            discovered: None,
+            not_before: Duration::ZERO,
+        });
+        attempts.failures = attempts.failures.saturating_add(1);
+        attempts.not_before = now.saturating_add(retry);
+        attempts.failure = Some(one_line(&why, MAX_FAILURE).into());
+        self.keys.outlive(plan.began, attempts.not_before);
+        Landing::Failure { why, retry }
+    }
+
+    /// Doubling, with jitter downwards.
+    fn backoff(&self, failures: u32, now: Duration) -> Duration {
+        let held = self.keys.held();
+        let holds_keys = held.is_some_and(|set| now < set.times.stale_until);
+        let most = if holds_keys {
+            *self.limits.backoff.end()
+        } else {
+            self.limits.backoff_most_cold
+        };
+        let full = self
+            .limits
+            .backoff
+            .start()
+            .saturating_mul(1 << failures.min(16))
+            .min(most);
+        with_jitter(full)
+    }
+}
+
+impl FlightOwner for KeyStore {
+    type Key = ();
+    type Call = Arc<Plan>;
+    type State = Attempts;
+    type Outcome = Fetched;
+    type Answer = ();
+
+    fn flights(&self) -> &SingleFlight<(), (), Attempts> {
+        &self.flights
+    }
+
     /// Takes in what a fetch brought.
     fn land(
-        self: &Arc<Self>,
-        plan: &Plan,
-        discovered: Discovered,
-        outcome: Result<Loaded, String>,
+        &self,
+        mut attempts: Attempting<'_>,
+        plan: &Arc<Plan>,
+        _: bool,
+        fetched: Result<Fetched, CutOff>,
     ) {
-        let now = self.clock.monotonic();
-        // Without the lock: to make room, those of others are asked for.
-        let outcome = outcome.and_then(|loaded| {
-            let kept = self.together.hold(self, loaded.keys.len(), now);
-            kept.map(|()| loaded)
+        let Fetched { discovered, keys } = fetched.unwrap_or_else(|cut_off| Fetched {
+            discovered: Discovered::default(),
+            keys: Err(match cut_off {
+                CutOff::NoRuntime => "there is no Tokio runtime to fetch in".to_owned(),
+                CutOff::Dropped => "the fetch was cut off".to_owned(),
+            }),
         });
         let Discovered { place, failure } = discovered;
         let has_moved = place.is_some() && plan.known.is_some() && place != plan.known;
-        let landing = match outcome {
-            Ok(loaded) => self.land_keys(plan, loaded, place.clone(), failure.is_some()),
-            Err(why) => self.land_failure(&why, place.clone()),
+        let landing = match keys {
+            Ok(loaded) => {
+                let failed = failure.is_some();
+                self.land_keys(&mut attempts, plan, loaded, place.clone(), failed)
+            }
+            Err(why) => self.land_failure(&mut attempts, plan, &why, place.clone()),
         };
         // Traced without the lock: a subscriber may block, or ask for the health.
+        drop(attempts);
         let issuer = &*self.origin.issuer;
         match &landing {
             Landing::Keys { keys, .. } => self.meter.fetched(*keys, self.clock.now()),
             Landing::Failure { .. } => {
-                let held = self.current.load();
-                self.meter
-                    .failed(held.as_ref().map_or(0, |set| set.keys.len()));
+                let held = self.keys.held();
+                self.meter.failed(held.map_or(0, |set| set.keys.len()));
             }
         }
         if has_moved {
@@ -303,81 +358,6 @@ impl KeyStore {
                 "discovery failed: the place of the keys that was known is used"
             );
         }
-    }
-
-    fn land_keys(
-        &self,
-        plan: &Plan,
-        loaded: Loaded,
-        place: Option<Box<str>>,
-        discovery_failed: bool,
-    ) -> Landing {
-        let now = self.clock.monotonic();
-        let lifetime = lifetime(&loaded.headers, self.clock.now(), &self.limits);
-        let (began, is_discovered) = (plan.began, self.is_discovered());
-        let times = Times::new(began, now, lifetime, &self.limits, is_discovered);
-        let keys = loaded.keys.len();
-        let set = KeySet::new(loaded.keys, times);
-
-        let mut attempts = self.attempts();
-        self.current.store(Some(Arc::new(set)));
-        if let Some(jwks_uri) = place {
-            attempts.place = Some(Place {
-                jwks_uri,
-                discovered: Some(began),
-                not_before: Duration::ZERO,
-            });
-        } else if let Some(place) = attempts.place.as_mut().filter(|_| discovery_failed) {
-            place.not_before = now.saturating_add(self.limits.min_refetch_interval);
-        }
-        attempts.interval = times.refresh_at.saturating_sub(began);
-        attempts.in_flight = None;
-        attempts.last_success = Some(now);
-        attempts.success_began = Some(began);
-        attempts.failure = None;
-        attempts.failed_at = None;
-        attempts.failures = 0;
-        attempts.not_before = now;
-        Landing::Keys { keys, lifetime }
-    }
-
-    fn land_failure(&self, why: &str, place: Option<Box<str>>) -> Landing {
-        // Some of this text is the server's: one line of it, and not for ever.
-        let why = one_line(why, MAX_TOLD);
-        let now = self.clock.monotonic();
-        let mut attempts = self.attempts();
-        let retry = self.backoff(attempts.failures, now);
-        // It is looked for again with the next fetch.
-        let known = attempts.place.take().map(|place| place.jwks_uri);
-        attempts.place = place.or(known).map(|jwks_uri| Place {
-            jwks_uri,
-            discovered: None,
-            not_before: Duration::ZERO,
-        });
-        attempts.in_flight = None;
-        attempts.failures = attempts.failures.saturating_add(1);
-        attempts.not_before = now.saturating_add(retry);
-        attempts.failed_at = attempts.last;
-        attempts.failure = Some(one_line(&why, MAX_FAILURE).into());
-        Landing::Failure { why, retry }
-    }
-
-    /// Doubling, with jitter downwards.
-    fn backoff(&self, failures: u32, now: Duration) -> Duration {
-        let held = self.current.load();
-        let holds_keys = held.as_ref().is_some_and(|set| now < set.times.stale_until);
-        let most = if holds_keys {
-            *self.limits.backoff.end()
-        } else {
-            self.limits.backoff_most_cold
-        };
-        let full = self
-            .limits
-            .backoff
-            .start()
-            .saturating_mul(1 << failures.min(16))
-            .min(most);
-        with_jitter(full)
     }
 }
 
