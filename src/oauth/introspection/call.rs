@@ -7,8 +7,9 @@ use tracing::{debug, error, warn};
 
 use super::answer::{Active, Expected, Judged, Vouched, judge};
 use super::custom::{IntrospectionError, IntrospectionResponse, Kind, Said};
+use super::memory::REFUSED;
 use super::pauses::About;
-use super::store::{Introspector, REFUSED, Source, Trouble, unavailable};
+use super::store::{Introspector, Source, Trouble, unavailable};
 use crate::crypto::Digest;
 use crate::error::AuthError;
 use crate::oauth::fetch::{Fetch, OnFreshConnections};

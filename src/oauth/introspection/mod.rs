@@ -1,6 +1,6 @@
 //! Asking the authorization server about a token (RFC 7662).
 //!
-//! What memory can answer is answered in `store`, which also decides whether a call may start
+//! What `memory` can answer is answered in `store`, which also decides whether a call may start
 //! (`pauses`, `rate`); `call` is one call, detached from the requests that wait for it; `routes`
 //! knows whose an opaque token is. `endpoint` speaks RFC 7662 (`signed`: RFC 9701) and `custom`
 //! whatever a user's own code speaks; `answer` judges what either of them brings.
@@ -11,6 +11,7 @@ mod client_auth;
 mod custom;
 mod endpoint;
 mod limits;
+mod memory;
 mod oauth_error;
 mod pauses;
 mod rate;

@@ -4,38 +4,25 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use moka::sync::Cache;
-
-use super::answer::{Active, Good, Vouched};
+use super::answer::{Good, Vouched};
 use super::call::{Answer, Brought};
 use super::custom::{Introspect, IntrospectionError};
 use super::endpoint::Endpoint;
 use super::limits::Limits;
+use super::memory::{Memory, Remembered};
 use super::pauses::Pauses;
 use super::rate::Rate;
 use super::settings::{Introspection, JwtIntrospection};
 use crate::clock::Clock;
-use crate::crypto::{ByDigest, Digest, sha256};
+use crate::crypto::{Digest, sha256};
 use crate::error::AuthError;
 use crate::oauth::fetch::Fetch;
 use crate::oauth::keys::Together;
 use crate::telemetry::{CallEnd, IntrospectionMeter};
 use crate::token::TokenProfile;
 use crate::util::NowAndThen;
-use crate::util::cache::{clear, kept_for};
 use crate::util::places::{ByClass, Class, Place, Places, Turns};
 use crate::util::single_flight::{Calls, CutOff, FlightOwner, SingleFlight, Ticket};
-
-/// How long a token is known after it was answered active: its answer is not used any more,
-/// but it is told from those that never were good.
-const KNOWN: Duration = Duration::from_secs(600);
-/// How long it is known at least after the end of its answer, where answers live longer.
-const KNOWN_AFTER: Duration = Duration::from_secs(300);
-/// How long a token is not asked about again that the server refused to answer about.
-pub(super) const REFUSED: Duration = Duration::from_secs(10);
-
-/// The bytes of claims kept, with 1 KiB an answer for the rest.
-const MAX_BYTES: u64 = 64 << 20;
 
 /// What one issuer said of tokens.
 pub(in crate::oauth) struct Introspector {
@@ -53,8 +40,7 @@ pub(in crate::oauth) struct Introspector {
     settings: Introspection,
     /// What the servers of one layer share.
     pub(super) together: Arc<Together>,
-    active: Cache<Digest, Arc<Active>, ByDigest>,
-    refused: Cache<Digest, Arc<Refused>>,
+    memory: Memory,
     flights: SingleFlight<Digest, Answer, State>,
     /// Requests that wait for answers, by class, so that others cannot take the places of known
     /// tokens.
@@ -101,22 +87,6 @@ impl Trouble {
     pub(super) const COUNT: usize = Self::Refused as usize + 1;
 }
 
-pub(super) struct Refused {
-    pub(super) error: AuthError,
-    pub(super) until: Duration,
-}
-
-impl Refused {
-    /// The error as it is at `now`: what will pass says when.
-    fn error_at(&self, now: Duration) -> AuthError {
-        if self.error.retry_after().is_none() {
-            return self.error.clone();
-        }
-        let error = unavailable(self.error.reason(), self.until.saturating_sub(now));
-        error.with_detail(self.error.detail().unwrap_or_default())
-    }
-}
-
 /// What memory can say of a token.
 pub(in crate::oauth) enum Lookup {
     Active(Good),
@@ -137,36 +107,13 @@ impl Introspector {
         together: Arc<Together>,
     ) -> Self {
         let limits = settings.limits.clone();
-        let known = limits.positive_ttl.saturating_add(KNOWN_AFTER).max(KNOWN);
-        let refused = limits.negative_ttl.max(REFUSED);
-        let share = MAX_BYTES
-            .checked_div(limits.cache_capacity)
-            .unwrap_or(MAX_BYTES);
-        let share = u32::try_from(share).unwrap_or(u32::MAX);
-        let weigh = move |_: &Digest, answer: &Arc<Active>| {
-            let bytes = 1024 + answer.judged.identity.weight();
-            u32::try_from(bytes).unwrap_or(u32::MAX).max(share)
-        };
-        let active = Cache::builder()
-            .max_capacity(if limits.cache_capacity == 0 {
-                0
-            } else {
-                MAX_BYTES
-            })
-            .weigher(weigh)
-            .time_to_live(kept_for(known))
-            .build_with_hasher(ByDigest::default());
         let issuer = profile.issuer.clone().unwrap_or_default();
         let now = clock.monotonic();
         Self {
             together,
             source,
             turns: Turns::new(limits.concurrent, limits.concurrent / 2, limits.max_queued),
-            active,
-            refused: Cache::builder()
-                .max_capacity(limits.cache_capacity)
-                .time_to_live(kept_for(refused.saturating_add(Duration::from_secs(1))))
-                .build(),
+            memory: Memory::new(&limits),
             flights: SingleFlight::new(State {
                 rate: Rate::new(limits.unknown_token_rate_limit, now),
                 pauses: Pauses::default(),
@@ -204,37 +151,22 @@ impl Introspector {
         vouched: Vouched,
     ) -> Result<Lookup, AuthError> {
         let digest = sha256(&[token]);
-        let now = self.clock.monotonic();
-        let remembered = self.remembered(&digest, now);
+        let remembered = self.remembered(&digest);
         self.meter.looked_up(remembered.is_ok());
         let class = match remembered {
             Ok(known) => return Ok(known),
             Err(class) => class,
         };
-        Ok(self.ask((digest, token), vouched, class, now))
+        Ok(self.ask((digest, token), vouched, class))
     }
 
     /// What memory says of a token; where it says nothing, the class of a call about it.
-    fn remembered(&self, digest: &Digest, now: Duration) -> Result<Lookup, Class> {
-        // By both clocks: a machine that slept, or a clock that was set, must not make an
-        // answer outlive its token.
-        let is_good = |active: &Active| {
-            let is_over = |exp| self.clock.now() >= exp;
-            now < active.until && !active.judged.exp.is_some_and(is_over)
-        };
-        let class = match self.active.get(digest) {
-            Some(active) if is_good(&active) => {
-                return Ok(Lookup::Active(Good::of(active, &self.profile)));
-            }
-            Some(active) if now < active.known_until => Class::Known,
-            _ => Class::Unknown,
-        };
-        if let Some(refused) = self.refused.get(digest)
-            && now < refused.until
-        {
-            return Ok(Lookup::Refused(refused.error_at(now)));
+    fn remembered(&self, digest: &Digest) -> Result<Lookup, Class> {
+        match self.memory.get(digest, &self.clock) {
+            Remembered::Active(active) => Ok(Lookup::Active(Good::of(active, &self.profile))),
+            Remembered::Refused(error) => Ok(Lookup::Refused(error)),
+            Remembered::Nothing(class) => Err(class),
         }
-        Err(class)
     }
 
     /// Drops what is known of a token, and what a call under way will say of it.
@@ -242,16 +174,14 @@ impl Introspector {
         let digest = sha256(&[token]);
         let mut calls = self.flights.lock();
         calls.leave(&digest);
-        self.active.invalidate(&digest);
-        self.refused.invalidate(&digest);
+        self.memory.forget(&digest);
     }
 
     /// The same for all tokens.
     pub(in crate::oauth) fn invalidate_all(&self) {
         let mut calls = self.flights.lock();
         calls.leave_all();
-        clear(&self.active);
-        clear(&self.refused);
+        self.memory.forget_all();
     }
 
     /// Finds the endpoint now, where it is discovered.
@@ -278,7 +208,6 @@ impl Introspector {
         (digest, token): (Digest, &[u8]),
         vouched: Vouched,
         class: Class,
-        now: Duration,
     ) -> Lookup {
         // Always so: a credential is ASCII.
         let Ok(token) = std::str::from_utf8(token) else {
@@ -295,10 +224,10 @@ impl Introspector {
             None => {
                 // A call may have landed since memory was asked; a second one would ask the
                 // same.
-                if let Ok(known) = self.remembered(&digest, now) {
+                if let Ok(known) = self.remembered(&digest) {
                     return known;
                 }
-                let queued = match self.admit(&mut calls, class, now) {
+                let queued = match self.admit(&mut calls, class) {
                     Ok(queued) => queued,
                     Err(error) => return Lookup::Refused(error),
                 };
@@ -344,7 +273,8 @@ impl Introspector {
     }
 
     /// Takes a place for a call that starts now, or says why none may.
-    fn admit(&self, state: &mut State, class: Class, now: Duration) -> Result<Place, AuthError> {
+    fn admit(&self, state: &mut State, class: Class) -> Result<Place, AuthError> {
+        let now = self.clock.monotonic();
         if let Some((left, why)) = state.pauses.left(class, now) {
             let error = unavailable("introspection_failed", left);
             let detail = format!("calls to {:?} pause: {why}", self.issuer);
@@ -374,7 +304,7 @@ impl Introspector {
     pub(super) fn answered(&self, digest: &Digest) {
         let known_no_more = self.flights.lock().pauses.answered(digest);
         for digest in known_no_more {
-            self.active.invalidate(&digest);
+            self.memory.forget_active(&digest);
         }
     }
 
@@ -382,14 +312,6 @@ impl Introspector {
     pub(super) fn limited(&self, limit: Trouble, detail: String) -> AuthError {
         self.tell(limit, &detail);
         unavailable("introspection_limited", Duration::from_secs(1)).with_detail(detail)
-    }
-
-    fn keep_refused(&self, digest: Digest, error: &AuthError, life: Duration, now: Duration) {
-        let refused = Refused {
-            error: error.clone(),
-            until: now.saturating_add(life),
-        };
-        self.refused.insert(digest, Arc::new(refused));
     }
 
     /// What decides whether a call may start.
@@ -427,34 +349,24 @@ impl FlightOwner for Introspector {
         });
         match brought {
             Brought::Active { judged, life } => {
-                let until = now.saturating_add(life.min(self.limits.positive_ttl));
-                let known_until = now
-                    .saturating_add(KNOWN)
-                    .max(until.saturating_add(KNOWN_AFTER));
-                let active = Arc::new(Active {
-                    until,
-                    judged,
-                    known_until,
-                });
                 calls.pauses.knows_one();
-                if current {
-                    self.active.insert(digest, Arc::clone(&active));
-                    self.refused.invalidate(&digest);
-                }
+                let life = life.min(self.limits.positive_ttl);
+                let active = self.memory.active(digest, judged, life, now, current);
                 Answer::Active(active)
             }
             Brought::Refused { error, keep } => {
                 if current {
-                    self.active.invalidate(&digest);
+                    self.memory.forget_active(&digest);
                     if keep && !self.limits.negative_ttl.is_zero() {
-                        self.keep_refused(digest, &error, self.limits.negative_ttl, now);
+                        let life = self.limits.negative_ttl;
+                        self.memory.refuse(digest, &error, life, now);
                     }
                 }
                 Answer::Refused(error)
             }
             Brought::Nothing { error, keep } => {
                 if let Some(life) = keep.filter(|_| current) {
-                    self.keep_refused(digest, &error, life, now);
+                    self.memory.refuse(digest, &error, life, now);
                 }
                 Answer::Refused(error)
             }

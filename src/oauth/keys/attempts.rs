@@ -1,12 +1,28 @@
-//! What is known of the fetches so far.
+//! What is known of the fetches so far, and when the next one may start.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::budget::Budget;
+use super::together::Together;
 use crate::clock::Moment;
 use crate::oauth::jwks_options::JwksOptions;
+
+/// Why a fetch is asked for; it decides how soon after the last one it may be. The key ids are
+/// those of the tokens it is for.
+#[derive(Clone, Copy)]
+pub(super) enum Need<'t> {
+    /// There are no keys that may serve: as soon as the backoff allows.
+    Keys(Option<&'t str>),
+    /// A token names a key that is not held: strangers can cause this at will, so out of a
+    /// budget.
+    UnknownKey(Option<&'t str>),
+    /// Keys are near the end of their lifetime.
+    Refresh,
+    /// The operator asked.
+    Now,
+}
 
 #[derive(Debug)]
 pub(in crate::oauth) struct Attempts {
@@ -57,6 +73,38 @@ impl Attempts {
             interval: Duration::ZERO,
             budget: Budget::new(limits.unknown_key_fetches, limits.min_refetch_interval),
             sought: SoughtKey::default(),
+        }
+    }
+
+    /// When the next fetch for this reason may start; in the past, if it may now.
+    pub(super) fn next(
+        &mut self,
+        need: Need<'_>,
+        now: Duration,
+        limits: &JwksOptions,
+        together: &Together,
+    ) -> Duration {
+        match need {
+            Need::Now => Duration::ZERO,
+            Need::Keys(_) | Need::Refresh => self.not_before,
+            Need::UnknownKey(kid) => {
+                let spent = self.budget.next(now).max(together.next_fetch(now));
+                let cooled = self.last.map_or(Duration::ZERO, |last| {
+                    last.saturating_add(limits.min_refetch_interval)
+                });
+                // A fetch that failed has not looked for it.
+                let sought = self.failure.is_none() && self.sought.is(kid);
+                let sought = if sought { cooled } else { Duration::ZERO };
+                self.not_before.max(spent).max(sought)
+            }
+        }
+    }
+
+    /// Takes a fetch from what bounds those for this reason, if one is left.
+    pub(super) fn take(&mut self, need: Need<'_>, now: Duration, together: &Together) -> bool {
+        match need {
+            Need::UnknownKey(_) => together.take_fetch(now) && self.budget.take(now),
+            Need::Keys(_) | Need::Refresh | Need::Now => true,
         }
     }
 

@@ -6,10 +6,10 @@ use std::time::Duration;
 use http::HeaderMap;
 use tracing::{info, warn};
 
-use super::attempts::{Attempts, Place};
+use super::attempts::{Attempts, Need, Place};
 use super::freshness::lifetime;
 use super::jwks;
-use super::store::{Attempting, KeyStore, Need};
+use super::store::{Attempting, KeyStore};
 use super::{KeySet, Origin, Source, Times};
 use crate::jose::VerifyingKey;
 use crate::oauth::discovery::{self, Wanted};

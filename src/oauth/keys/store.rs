@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::attempts::Attempts;
+use super::attempts::{Attempts, Need};
 use super::sets::{KeysInUse, Serving};
 use super::together::Together;
 use super::waiting::{Waited, Waiting};
@@ -47,21 +47,6 @@ pub(super) struct Told {
     pub(super) ambiguous: NowAndThen,
     /// A private key is published.
     pub(super) private: NowAndThen,
-}
-
-/// Why a fetch is asked for; it decides how soon after the last one it may be. The key ids are
-/// those of the tokens it is for.
-#[derive(Clone, Copy)]
-pub(super) enum Need<'t> {
-    /// There are no keys that may serve: as soon as the backoff allows.
-    Keys(Option<&'t str>),
-    /// A token names a key that is not held: strangers can cause this at will, so out of a
-    /// budget.
-    UnknownKey(Option<&'t str>),
-    /// Keys are near the end of their lifetime.
-    Refresh,
-    /// The operator asked.
-    Now,
 }
 
 /// What a token says of its key, none of it proven.
@@ -389,32 +374,12 @@ impl KeyStore {
 
     /// When the next fetch for this reason may start; in the past, if it may now.
     fn next_attempt(&self, attempts: &mut Attempts, need: Need<'_>, now: Duration) -> Duration {
-        match need {
-            Need::Now => Duration::ZERO,
-            Need::Keys(_) | Need::Refresh => attempts.not_before,
-            Need::UnknownKey(kid) => {
-                let spent = attempts.budget.next(now);
-                let spent = spent.max(self.together.next_fetch(now));
-                let cooled = attempts.last.map_or(Duration::ZERO, |last| {
-                    last.saturating_add(self.limits.min_refetch_interval)
-                });
-                // A fetch that failed has not looked for it.
-                let sought = attempts.failure.is_none() && attempts.sought.is(kid);
-                let sought = if sought { cooled } else { Duration::ZERO };
-                attempts.not_before.max(spent).max(sought)
-            }
-        }
+        attempts.next(need, now, &self.limits, &self.together)
     }
 
     /// Whether a fetch may start for this reason; then it is taken from what bounds such fetches.
     fn may_start(&self, attempts: &mut Attempts, need: Need<'_>, now: Duration) -> bool {
-        if now < self.next_attempt(attempts, need, now) {
-            return false;
-        }
-        match need {
-            Need::UnknownKey(_) => self.together.take_fetch(now) && attempts.budget.take(now),
-            Need::Keys(_) | Need::Refresh | Need::Now => true,
-        }
+        now >= self.next_attempt(attempts, need, now) && attempts.take(need, now, &self.together)
     }
 
     fn no_keys(&self, attempts: &Attempts, next: Duration, now: Duration) -> AuthError {
