@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderName, Method, Request};
 use crate::clock::Clock;
 use crate::credential::trim;
 use crate::error::ConfigError;
-use crate::gate::Deadline;
+use crate::gate::{Deadline, StreamEnd};
 use crate::refusal::Media;
 
 /// MCP 2026-07-28 (Transports, "Standard headers") repeats the method of the message in a
@@ -57,10 +57,11 @@ impl Streams {
         // The clock is read last: most credentials expire, or most layers set no longest life.
         let longest = || {
             let life = self.max_life?;
-            Some(self.clock.now().saturating_add(life))
+            Some((self.clock.now().saturating_add(life), StreamEnd::MaxLife))
         };
-        let ends = valid_until
+        let (ends, why) = valid_until
             .filter(|_| !self.outlive_credentials)
+            .map(|at| (at, StreamEnd::Expired))
             .or_else(longest)?;
         let kind = match *request.method() {
             Method::GET => Kind::Get,
@@ -69,6 +70,7 @@ impl Streams {
         };
         Some(Lease {
             ends,
+            why,
             grace: self.grace,
             kind,
             clock: self.clock.clone(),
@@ -97,6 +99,7 @@ enum Kind {
 #[derive(Debug)]
 pub(super) struct Lease {
     ends: Duration,
+    why: StreamEnd,
     grace: Duration,
     kind: Kind,
     clock: Clock,
@@ -122,7 +125,7 @@ impl Lease {
         };
         let grpc = content_type.and_then(Media::of_content_type);
         let ends = self.ends.saturating_add(grace);
-        Some(Deadline::new(ends, self.clock, grpc))
+        Some(Deadline::new(ends, self.why, self.clock, grpc))
     }
 }
 

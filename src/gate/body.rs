@@ -100,7 +100,7 @@ impl<B: Body<Data = Bytes>> Body for ResponseBody<B> {
                 return frame;
             }
         }
-        telemetry::stream_ended();
+        telemetry::stream_ended(deadline.why.as_str());
         let said = deadline.words.as_mut().and_then(|words| words.say());
         let said = said.map(Frame::data);
         let last = deadline.grpc.map(refusal::grpc_end).or(said);

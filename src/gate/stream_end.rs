@@ -42,9 +42,29 @@ impl EndOfStream {
     }
 }
 
+/// Why a stream is ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum StreamEnd {
+    /// The credential of its request expired.
+    Expired,
+    /// It reached the longest life that is set for streams.
+    MaxLife,
+}
+
+impl StreamEnd {
+    /// As in events and metrics.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Expired => "expired",
+            Self::MaxLife => "max_life",
+        }
+    }
+}
+
 /// When a body ends, whatever else it has to say.
 pub(crate) struct Deadline {
     ends: Duration,
+    pub(super) why: StreamEnd,
     clock: Clock,
     /// The form its end takes.
     pub(super) grpc: Option<Media>,
@@ -57,9 +77,10 @@ pub(crate) struct Deadline {
 
 impl Deadline {
     /// Over when `clock` says `ends`.
-    pub(crate) fn new(ends: Duration, clock: Clock, grpc: Option<Media>) -> Self {
+    pub(crate) fn new(ends: Duration, why: StreamEnd, clock: Clock, grpc: Option<Media>) -> Self {
         Self {
             ends,
+            why,
             clock,
             grpc,
             polled: false,

@@ -132,10 +132,10 @@ pub(crate) fn no_auth_layer(piece: &'static str) {
     );
 }
 
-/// A streamed response was ended, because the credential of its request has.
-pub(crate) fn stream_ended() {
-    meter::stream_ended();
-    debug!(target: TARGET, "stream ended with its credential");
+/// A streamed response was ended before its own end.
+pub(crate) fn stream_ended(reason: &'static str) {
+    meter::stream_ended(reason);
+    debug!(target: TARGET, reason, "stream ended");
 }
 
 /// The service behind the layer opened a session whose id no client could give back.

@@ -42,7 +42,7 @@ names! {
     describe_counter STEP_UPS = "mcp_auth_step_ups_total", Count,
         "Refusals that ask for more scopes, and those that were followed by an acceptance";
     describe_counter STREAMS_ENDED = "mcp_auth_streams_ended_total", Count,
-        "Streams ended with their credential";
+        "Streams ended before their own end, by reason";
     describe_counter KEY_FETCHES = "mcp_auth_key_fetches_total", Count,
         "Fetches of key sets, by issuer and outcome";
     describe_gauge KEYS = "mcp_auth_keys", Count,

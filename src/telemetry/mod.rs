@@ -108,7 +108,7 @@
 //! | `mcp_auth_policy_decisions_total` | counter | `layer`, `outcome`, `reason` | decisions of the other layers, and refusals of handlers; for `mcp_lists` the lists that were `shortened` or `emptied` |
 //! | `mcp_auth_verification_seconds` | histogram | `provider`, `waited` | how long the provider took, with `waited` `true` where it had to ask somebody |
 //! | `mcp_auth_step_ups_total` | counter | `event` | refusals that ask for more scopes (`asked`), and those of them that were followed by an acceptance (`granted`) |
-//! | `mcp_auth_streams_ended_total` | counter | | streams ended with their credential |
+//! | `mcp_auth_streams_ended_total` | counter | `reason` | streams ended before their own end: `expired` with their credential, `max_life` by `stream_max_life` |
 //! | `mcp_auth_key_fetches_total` | counter | `issuer`, `outcome` | fetches of key sets, `ok` or `failed` |
 //! | `mcp_auth_keys` | gauge | `issuer` | usable keys held |
 //! | `mcp_auth_keys_fetched_timestamp_seconds` | gauge | `issuer` | when keys were fetched last, since 1970; their age is `time()` less this |

@@ -9,7 +9,7 @@ pub(in crate::telemetry) fn decided(_: &DecisionRecord<'_>) {}
 
 pub(in crate::telemetry) fn step_up(_: &'static str) {}
 
-pub(in crate::telemetry) fn stream_ended() {}
+pub(in crate::telemetry) fn stream_ended(_: &'static str) {}
 
 pub(in crate::telemetry) fn list_shortened(_: bool) {}
 

@@ -156,8 +156,11 @@ pub(in crate::telemetry) fn list_shortened(is_empty: bool) {
     );
 }
 
-pub(in crate::telemetry) fn stream_ended() {
-    count(names::STREAMS_ENDED, [NO_LABEL; 3]);
+pub(in crate::telemetry) fn stream_ended(reason: &'static str) {
+    count(
+        names::STREAMS_ENDED,
+        [("reason", reason), NO_LABEL, NO_LABEL],
+    );
 }
 
 /// Measures how long a provider takes, where a recorder wants to know: two looks at the clock
