@@ -177,9 +177,9 @@ impl JwksOptions {
         self
     }
 
-    /// How many keys are held for all servers of a layer together; 100,000. For a set that does
-    /// not fit, those that may not serve any more make way; if that is not enough, its fetch
-    /// counts as failed.
+    /// How many keys are held for all servers of a layer together; 100,000, of 4 KiB each on
+    /// average. For a set that does not fit, those that may not serve any more make way; if that
+    /// is not enough, its fetch counts as failed.
     pub fn total_keys(mut self, keys: usize) -> Self {
         self.total_keys = keys;
         self

@@ -31,8 +31,8 @@ const TARGET: &str = "tower_mcp_auth";
 const MAX_TEXT: usize = 1024;
 /// How long no question is put to a store that could not be asked.
 pub(super) const PAUSE: Duration = Duration::from_secs(1);
-/// How long a key is remembered past its life. It is not used any more, but its holder is
-/// told from those no store ever knew.
+/// How long a key is remembered past its life. It is not used any more, but it has the places of
+/// known keys.
 const MEMORY: Duration = Duration::from_secs(300);
 
 /// What a store said.
@@ -43,11 +43,11 @@ pub(in crate::api_key) struct StoreCache {
     /// Requests that wait for answers: each of them holds one.
     waiting: Arc<Places>,
     pepper: Option<Pepper>,
-    /// When each kind of trouble was told last.
-    told: [NowAndThen; Trouble::COUNT],
+    /// When there was a warning last of each kind of trouble.
+    warned: [NowAndThen; Trouble::COUNT],
     found: Cache<Digest, Found>,
-    /// By the monotonic clock, until when. Apart, so that a flood of keys nobody has does not
-    /// push out those in use.
+    /// By the monotonic clock, until when. Apart, so that a flood of unknown keys does not push
+    /// out those in use.
     absent: Cache<Digest, Duration>,
     flights: SingleFlight<Digest, Answer, Pause>,
 }
@@ -58,8 +58,8 @@ pub(in crate::api_key) struct Pause {
     until: Duration,
 }
 
-/// What every request can repeat, and the operator is told of now and then: of each kind by
-/// itself, so that none hides another.
+/// Faults that every request can repeat, with a warning now and then: each kind has its own, so
+/// that none hides another.
 #[derive(Clone, Copy)]
 enum Trouble {
     /// Too many requests wait.
@@ -112,7 +112,7 @@ impl StoreCache {
                 limits.max_queued,
             ),
             waiting: Places::new(limits.max_waiting_requests),
-            told: Default::default(),
+            warned: Default::default(),
             flights: SingleFlight::new(Pause::default()),
             store,
             pepper,
@@ -253,9 +253,9 @@ impl StoreCache {
         unavailable("api_key_store_limited", PAUSE).with_detail(why)
     }
 
-    /// Tells the operator of what strangers can repeat: now and then as a warning.
+    /// Logs what any client can repeat: now and then as a warning.
     fn tell(&self, now: Duration, trouble: Trouble, why: &str) {
-        if self.told[trouble as usize].is_due(now) {
+        if self.warned[trouble as usize].is_due(now) {
             warn!(target: TARGET, why, "the API key store gave no answer");
         } else {
             debug!(target: TARGET, why, "the API key store gave no answer");
@@ -349,7 +349,7 @@ fn is_wanted(key: &ApiKey, digest: &KeyDigest) -> bool {
     is_same(Some(&key.digest), &digest.bytes) && kind == digest.kind
 }
 
-/// The operator was told when it happened: strangers can repeat it.
+/// It was logged when it happened, because any client can repeat it.
 pub(super) fn unavailable(reason: &'static str, retry_after: Duration) -> AuthError {
     AuthError::unavailable(reason, retry_after).logged()
 }

@@ -105,7 +105,7 @@ impl Introspector {
     }
 
     /// Asks, and once more on a new connection where one that was kept open was closed
-    /// meanwhile. The second request is made anew: an assertion is good for one.
+    /// meanwhile. The second request is another one: an assertion is good for one.
     async fn ask_source(&self, token: &str) -> Result<IntrospectionResponse, IntrospectionError> {
         match self.ask_over(token, &self.fetch).await {
             Err(error) if error.again => {
@@ -266,7 +266,7 @@ impl Introspector {
         }
     }
 
-    /// Tells the operator of what strangers can repeat: now and then as a warning.
+    /// Logs what any client can repeat: now and then as a warning.
     pub(super) fn tell(&self, trouble: Trouble, what: &str) {
         if self.warned[trouble as usize].is_due(self.clock.monotonic()) {
             warn!(target: TARGET, what, "introspection failed");

@@ -15,7 +15,7 @@ use crate::util::cache::{clear, kept_for};
 use crate::util::places::Class;
 
 /// How long a token is known after it was answered active: its answer is not used any more,
-/// but it is told from those that never were good.
+/// but it has the places of known tokens.
 const KNOWN: Duration = Duration::from_secs(600);
 /// How long it is known at least after the end of its answer, where answers live longer.
 const KNOWN_AFTER: Duration = Duration::from_secs(300);

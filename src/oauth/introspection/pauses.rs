@@ -20,7 +20,7 @@ const BUSY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(
 /// After so many refusals in a row they are taken for refusals of our credentials, as long as
 /// no token was ever answered active.
 const IN_A_ROW: u32 = 3;
-/// How many tokens are remembered whose refusal was taken for one of our credentials.
+/// How many tokens are remembered of which a refusal was taken for one of our credentials.
 const DOUBTED: usize = 64;
 
 /// A time before which calls do not start.
@@ -71,7 +71,7 @@ pub(super) struct Pauses {
     busy: ByClass<Pause>,
 }
 
-/// Whom a 401 or 403 is about.
+/// What a 401 or 403 is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum About {
     /// This server: calls pause.

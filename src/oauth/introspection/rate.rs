@@ -1,4 +1,4 @@
-//! How often there may be a call about a token nobody ever called good.
+//! How often there may be a call about a token that is not known to be good.
 
 use std::time::Duration;
 

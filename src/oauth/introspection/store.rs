@@ -35,7 +35,7 @@ pub(in crate::oauth) struct Introspector {
     pub(super) fetch: Arc<dyn Fetch>,
     pub(super) clock: Clock,
     pub(super) turns: Turns,
-    /// When each kind of trouble was told last.
+    /// When there was a warning last of each kind of trouble.
     pub(super) warned: [NowAndThen; Trouble::COUNT],
     settings: Introspection,
     /// What the servers of one layer share.
@@ -61,8 +61,8 @@ pub(super) enum Source {
     Custom(Arc<dyn Introspect>),
 }
 
-/// What every request can repeat, and the operator is told of now and then: of each kind by
-/// itself, so that none hides another.
+/// Faults that every request can repeat, with a warning now and then: each kind has its own, so
+/// that none hides another.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Trouble {
     /// Too many requests wait.
@@ -308,7 +308,7 @@ impl Introspector {
         }
     }
 
-    /// A limit is reached: strangers can cause it, so the operator is told now and then.
+    /// A limit is reached. Any client can cause it, so there is a warning now and then.
     pub(super) fn limited(&self, limit: Trouble, detail: String) -> AuthError {
         self.tell(limit, &detail);
         unavailable("introspection_limited", Duration::from_secs(1)).with_detail(detail)
@@ -395,7 +395,7 @@ impl Asked {
     }
 }
 
-/// The operator was told when it happened: strangers can repeat it.
+/// It was logged when it happened, because any client can repeat it.
 pub(super) fn unavailable(reason: &'static str, retry_after: Duration) -> AuthError {
     AuthError::unavailable(reason, retry_after).logged()
 }

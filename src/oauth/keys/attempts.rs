@@ -15,7 +15,7 @@ use crate::oauth::jwks_options::JwksOptions;
 pub(super) enum Need<'t> {
     /// There are no keys that may serve: as soon as the backoff allows.
     Keys(Option<&'t str>),
-    /// A token names a key that is not held: strangers can cause this at will, so out of a
+    /// A token names a key that is not held. Any client can cause this at will, so it has a
     /// budget.
     UnknownKey(Option<&'t str>),
     /// Keys are near the end of their lifetime.
@@ -52,7 +52,7 @@ pub(in crate::oauth) struct Attempts {
 #[derive(Clone, Debug)]
 pub(super) struct Place {
     pub(super) jwks_uri: Box<str>,
-    /// When; `None` where it is to be looked for anew, because a fetch failed.
+    /// When; `None` where it is to be looked for again, because a fetch failed.
     pub(super) discovered: Option<Duration>,
     /// After a discovery that failed: no refresh tries it again before.
     pub(super) not_before: Duration,

@@ -22,7 +22,7 @@ use crate::util::{one_line, with_jitter};
 const MAX_FAILURE: usize = 1024;
 
 /// How much of it an event has: it names every key of a set that cannot be used.
-const MAX_TOLD: usize = 32 * 1024;
+const MAX_TRACED: usize = 32 * 1024;
 
 /// What there is to trace of a fetch.
 enum Landing {
@@ -47,7 +47,7 @@ pub(in crate::oauth) struct Plan {
     began: Duration,
     /// The place of the keys that is known.
     known: Option<Box<str>>,
-    /// Whether it is looked for anew first.
+    /// Whether it is looked for again first.
     discover: bool,
     /// The key id it is for, if it is for one.
     kid: Option<Box<str>>,
@@ -176,7 +176,7 @@ impl KeyStore {
             issuer, algorithms, ..
         } = &self.origin;
         let set = jwks::parse(response.body(), issuer, algorithms, max_keys).map_err(in_set)?;
-        if !set.private.is_empty() && self.told.private.is_due(self.clock.monotonic()) {
+        if !set.private.is_empty() && self.warned.private.is_due(self.clock.monotonic()) {
             warn!(
                 target: "tower_mcp_auth",
                 issuer = &**issuer,
@@ -187,7 +187,7 @@ impl KeyStore {
             );
         }
         jwks::warn_if_crowded(&set.usable, issuer, algorithms, || {
-            self.told.ambiguous.is_due(self.clock.monotonic())
+            self.warned.ambiguous.is_due(self.clock.monotonic())
         });
         // A server that can sign nothing is out of order, and its clients' tokens are not bad.
         if set.usable.is_empty() {
@@ -244,7 +244,7 @@ impl KeyStore {
         place: Option<Box<str>>,
     ) -> Landing {
         // Some of this text is the server's: one line of it, and not for ever.
-        let why = one_line(why, MAX_TOLD);
+        let why = one_line(why, MAX_TRACED);
         let now = self.clock.monotonic();
         let retry = self.backoff(attempts.failures, now);
         // It is looked for again with the next fetch.
@@ -354,7 +354,7 @@ impl FlightOwner for KeyStore {
             warn!(
                 target: "tower_mcp_auth",
                 issuer,
-                why = one_line(&why, MAX_TOLD),
+                why = one_line(&why, MAX_TRACED),
                 "discovery failed: the place of the keys that was known is used"
             );
         }

@@ -29,7 +29,7 @@ pub(in crate::oauth) struct KeyStore {
     pub(super) keys: KeysInUse,
     pub(super) meter: KeysMeter,
     pub(super) together: Arc<Together>,
-    pub(super) told: Told,
+    pub(super) warned: Warned,
     pub(super) flights: SingleFlight<(), (), Attempts>,
     waiting: Arc<Places>,
 }
@@ -37,9 +37,9 @@ pub(in crate::oauth) struct KeyStore {
 /// The record of the fetches, while it is locked.
 pub(super) type Attempting<'a> = Calls<'a, (), (), Attempts>;
 
-/// When each thing was told last that requests, or short lifetimes, can repeat.
+/// When there was a warning last of each fault that requests, or short lifetimes, can repeat.
 #[derive(Debug, Default)]
-pub(super) struct Told {
+pub(super) struct Warned {
     crowded: NowAndThen,
     /// No fetch for an unknown key is left.
     spent: NowAndThen,
@@ -109,7 +109,7 @@ impl KeyStore {
             clock,
             keys,
             together,
-            told: Told::default(),
+            warned: Warned::default(),
             flights: SingleFlight::new(Attempts::new(&limits)),
             waiting: Places::new(limits.max_waiting_requests),
             limits,
@@ -169,7 +169,7 @@ impl KeyStore {
             Err(error) => {
                 let need = Need::UnknownKey(hint.kid);
                 self.wait_or(held, need, now, waited, |attempts, next| {
-                    // The key may be new, which nobody could tell.
+                    // The key may be new.
                     if attempts.failure.is_some() || waited == Waited::InVain {
                         return self.no_keys(attempts, next, now);
                     }
@@ -317,7 +317,7 @@ impl KeyStore {
             Err(why) => {
                 let mut error = AuthError::unavailable("too_many_waiting", Duration::from_secs(1));
                 // Every request can repeat it, and none has to be good.
-                if !self.told.crowded.is_due(now) {
+                if !self.warned.crowded.is_due(now) {
                     error = error.logged();
                 }
                 return Entry::Full(error.with_detail(why));
@@ -360,7 +360,7 @@ impl KeyStore {
             set.held_back.store(true, Ordering::Relaxed);
             return;
         }
-        // Whoever holds the lock begins a fetch, or ends one.
+        // Where the lock is held, a fetch begins or ends.
         let Some(mut attempts) = self.flights.try_lock() else {
             return;
         };
@@ -401,7 +401,7 @@ impl KeyStore {
                 self.origin.issuer
             ));
         // Forged tokens can repeat it.
-        if self.told.spent.is_due(now) {
+        if self.warned.spent.is_due(now) {
             error
         } else {
             error.logged()

@@ -171,3 +171,25 @@ async fn keys_held_are_bounded_for_all_together() {
     let full = guarded.bearer(&token(&key, 0)).await;
     full.assert(503, "keys_unavailable");
 }
+
+/// The ids of keys are as long as a server likes.
+#[tokio::test]
+async fn bytes_held_are_bounded_for_all_together() {
+    let key = Key::new("a");
+    let mut long = Key::new("b").jwk();
+    long["kid"] = json!("k".repeat(16 * 1024));
+    let web = Web::new();
+    let guarded = guarded(&web, &key, JwksOptions::new().total_keys(4));
+    let keys = format!("{}/keys", issuer(1));
+    web.set(&keys, Page::Json(json!({"keys": [key.jwk(), long]})));
+    accept(&guarded, &key, 0).await;
+    let full = guarded.bearer(&token(&key, 1)).await;
+    full.assert(503, "keys_unavailable");
+    assert!(full.detail().contains("bytes"), "{}", full.detail());
+    for tenant in [2, 3] {
+        accept(&guarded, &key, tenant).await;
+    }
+    web.set(&keys, Page::Json(key_set(&[&key])));
+    guarded.advance(1);
+    accept(&guarded, &key, 1).await;
+}
