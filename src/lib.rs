@@ -118,6 +118,10 @@ mod credential;
 mod crypto;
 mod error;
 pub mod failed_attempts;
+// `cargo fuzz` sets it; see `fuzz/README.md`.
+#[cfg(all(fuzzing, feature = "jwt"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod gate;
 #[cfg(feature = "jwt")]
 #[cfg_attr(docsrs, doc(cfg(feature = "jwt")))]

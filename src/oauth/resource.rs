@@ -61,8 +61,9 @@ impl ProtectedResource {
     /// upper-case host) are accepted with a warning that names these clients.
     ///
     /// # Errors
-    /// The value is no absolute https URL, or has a fragment, a user name or a password; or it
-    /// is the address of the metadata (`…/.well-known/oauth-protected-resource/…`).
+    /// The value is no absolute https URL, or has a fragment, a user name or a password; its path
+    /// or query is not as clients read it (dot segments, characters that are encoded); or it is
+    /// the address of the metadata (`…/.well-known/oauth-protected-resource/…`).
     pub fn new(resource: impl Into<String>) -> Result<Self, ConfigError> {
         let resource = resource.into();
         let parsed = url::parse("resource", &resource)?;
@@ -78,6 +79,20 @@ impl ProtectedResource {
                     format!("{resource:?} is not https, which clients of OAuth insist on"),
                 ));
             }
+        }
+        // Clients would ask for the metadata of another URL, where there are none.
+        let Written { path, query, .. } = Written::split(&resource);
+        let is_kept = parsed.path() == if path.is_empty() { "/" } else { path }
+            && parsed.query() == query.strip_prefix('?');
+        if !is_kept {
+            return Err(ConfigError::new(
+                "resource",
+                format!(
+                    "{resource:?} has dot segments or characters that are encoded, so clients \
+                     read it as {:?}: write that",
+                    parsed.as_str()
+                ),
+            ));
         }
         for warning in unusual(&resource) {
             telemetry::weakened("resource", warning);

@@ -171,9 +171,7 @@ impl Member {
             .as_str()
             .or_else(|| value.as_object()?.get(TOML_TIME)?.as_str());
         let seconds = match text {
-            Some(text) => OffsetDateTime::parse(text, &Rfc3339)
-                .ok()
-                .and_then(|at| u64::try_from(at.unix_timestamp()).ok()),
+            Some(text) => seconds(text),
             None => value.as_u64(),
         };
         match seconds.and_then(|at| UNIX_EPOCH.checked_add(Duration::from_secs(at))) {
@@ -181,4 +179,13 @@ impl Member {
             None => self.wrong("a time like 2027-01-01T00:00:00Z, or seconds since 1970,"),
         }
     }
+}
+
+/// Seconds since 1970 of a time of [RFC 3339](https://www.rfc-editor.org/rfc/rfc3339#section-5.6).
+fn seconds(text: &str) -> Option<u64> {
+    // The parser takes any character between date and time.
+    let separator = text.as_bytes().get(10)?;
+    let at = OffsetDateTime::parse(text, &Rfc3339).ok()?;
+    let seconds = u64::try_from(at.unix_timestamp()).ok()?;
+    matches!(separator, b'T' | b't' | b' ').then_some(seconds)
 }

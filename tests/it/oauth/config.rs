@@ -36,10 +36,22 @@ fn resources_that_are_none() {
         "https://mcp.example.com\\mcp",
         "https://mcp.exämple.com/mcp",
         " https://mcp.example.com/mcp",
+        // Clients ask for the metadata of what they make of these.
+        "https://mcp.example.com/a/../mcp",
+        "https://mcp.example.com/mcp/.",
+        "https://mcp.example.com/%2e%2E/mcp",
+        "https://mcp.example.com/{tenant}/mcp",
+        "https://mcp.example.com/mcp?tenant=<a>",
     ] {
         refused(ProtectedResource::new(resource), "resource");
         refused(OAuthLayer::new(resource, ISSUER), "resource");
     }
+    let error = ProtectedResource::new("https://mcp.example.com/a/../mcp").unwrap_err();
+    let error = error.to_string();
+    assert!(
+        error.contains(r#""https://mcp.example.com/mcp""#),
+        "{error}"
+    );
     let error = ProtectedResource::new("https://user:s3cret@mcp.example.com/#x").unwrap_err();
     assert!(!error.to_string().contains("s3cret"), "{error}");
     for resource in [

@@ -1,0 +1,279 @@
+//! Lists in answers: however a stream is cut into chunks, the same comes out; no reader sees
+//! what is closed, and what is no list passes as it is.
+//!
+//! A byte 0xFF, which no text has, cuts the input.
+#![no_main]
+
+use std::convert::Infallible;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::pin::Pin;
+use std::sync::LazyLock;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use futures_util::{FutureExt, StreamExt};
+use http::{Request, Response};
+use http_body::{Body, Frame};
+use http_body_util::Full;
+use libfuzzer_sys::fuzz_target;
+use serde_json::Value;
+use sse_stream::SseStream;
+use tower::{ServiceBuilder, service_fn};
+use tower_mcp_auth::mcp::{DefaultRule, McpListsLayer, McpPolicy, Show};
+use tower_mcp_auth::scopes::Requirement;
+use tower_mcp_auth::{AuthLayer, Location};
+use tower_mcp_auth_fuzz::json::Facts;
+use tower_mcp_auth_fuzz::{Anybody, call};
+
+/// An event or an answer that is longer ends its stream.
+const MAX_BYTES: usize = 512;
+/// The lists, by which member their items are known.
+const LISTS: [(&str, &str); 4] = [
+    ("tools", "name"),
+    ("prompts", "name"),
+    ("resources", "uri"),
+    ("resourceTemplates", "uriTemplate"),
+];
+static LAYERS: LazyLock<(AuthLayer<Anybody>, McpListsLayer)> = LazyLock::new(|| {
+    let policy = McpPolicy::builder()
+        .tool("closed*", Requirement::deny())
+        .and_then(|policy| policy.prompt("closed*", Requirement::deny()))
+        .and_then(|policy| policy.resource("closed:*", Requirement::deny()))
+        .and_then(|policy| policy.default_rule(DefaultRule::Baseline).build())
+        .expect("a policy");
+    let lists = McpListsLayer::new(policy).show(Show::Granted);
+    let bearer = Anybody(vec![Location::bearer()]);
+    (
+        AuthLayer::new(bearer),
+        lists.max_bytes(MAX_BYTES).expect("some"),
+    )
+});
+
+/// Whether something with this name is closed. Of URIs the scheme is in any case.
+fn is_closed(name: &str) -> bool {
+    name.starts_with("closed")
+}
+
+fuzz_target!(|input: &[u8]| {
+    let cut: Vec<&[u8]> = input.split(|byte| *byte == 0xFF).collect();
+    let whole = cut.concat();
+    // Byte by byte; of a long input not, which takes long.
+    let bytes: Vec<&[u8]> = whole.chunks(whole.len() / 128 + 1).collect();
+    events(&whole, &cut, &bytes);
+    for media in ["application/json", "text/plain"] {
+        answer(media, &whole, &cut, &bytes);
+    }
+});
+
+fn events(whole: &[u8], cut: &[&[u8]], bytes: &[&[u8]]) {
+    const MEDIA: &str = "text/event-stream";
+    // An event of its own, which is not in the input, and comes out where nothing before it
+    // ended the stream.
+    let mut digest = DefaultHasher::new();
+    whole.hash(&mut digest);
+    let last = format!("id: {:x}\n\n", digest.finish());
+    let is_whole = |stream: &[u8]| stream.ends_with(last.as_bytes());
+    let end = ["\n\n", &last].concat();
+    let closed = [whole, end.as_bytes()].concat();
+    let one = filtered(MEDIA, &[&closed]);
+    let is_fit = is_whole(&one);
+    for chunks in [cut, bytes] {
+        let split = filtered(MEDIA, &[chunks, &[end.as_bytes()]].concat());
+        match is_fit {
+            true => assert_eq!(split, one),
+            // Some events came out before its end.
+            false => assert!(split.starts_with(&one) && !is_whole(&split)),
+        }
+        show_nothing_closed(&split);
+    }
+    let open = filtered(MEDIA, &[whole]);
+    for chunks in [cut, bytes] {
+        let split = filtered(MEDIA, chunks);
+        assert!(split.starts_with(&open) && (split == open || !is_fit));
+        show_nothing_closed(&split);
+    }
+    if is_fit {
+        same_events(&closed, &one);
+    }
+}
+
+fn answer(media: &str, whole: &[u8], cut: &[&[u8]], bytes: &[&[u8]]) {
+    let one = filtered(media, &[whole]);
+    assert_eq!(filtered(media, cut), one);
+    assert_eq!(filtered(media, bytes), one);
+    let Ok(got) = serde_json::from_slice::<Value>(&one) else {
+        return;
+    };
+    assert!(!shows_closed(&got), "{got}");
+    let text = std::str::from_utf8(whole).unwrap_or_default();
+    // What serde_json alone reads is replaced by an error.
+    let Some(facts) = Facts::of(text) else {
+        return;
+    };
+    let is_judged = whole.len() <= MAX_BYTES && facts.is_plain(100) && items_are_named(text);
+    if is_judged && !facts.long_name && !facts.long_string {
+        assert_eq!(got, opened(serde_json::from_str(text).unwrap()));
+    }
+}
+
+/// What comes out of the layer.
+fn filtered(media: &str, chunks: &[&[u8]]) -> Vec<u8> {
+    let (auth, lists) = &*LAYERS;
+    let chunks = chunks.iter().map(|chunk| Bytes::copy_from_slice(chunk));
+    let chunks = Chunks(chunks.collect::<Vec<_>>().into_iter());
+    let inner = service_fn(move |_: Request<Full<Bytes>>| {
+        let response = Response::builder().header("content-type", media);
+        let response = response.body(chunks.clone()).unwrap();
+        std::future::ready(Ok::<_, Infallible>(response))
+    });
+    let service = ServiceBuilder::new()
+        .layer(auth)
+        .layer(lists)
+        .service(inner);
+    let request = Request::post("/mcp").header("authorization", "Bearer t");
+    let response = call(service, request.body(Full::default()).unwrap());
+    response.into_body().to_vec()
+}
+
+#[derive(Clone)]
+struct Chunks(std::vec::IntoIter<Bytes>);
+
+impl Body for Chunks {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Ready(self.0.next().map(|chunk| Ok(Frame::data(chunk))))
+    }
+}
+
+/// Neither the standard's reader nor rmcp's sees what is closed.
+fn show_nothing_closed(stream: &[u8]) {
+    let theirs = SseStream::new(Full::new(Bytes::copy_from_slice(stream)));
+    let theirs = theirs
+        .collect::<Vec<_>>()
+        .now_or_never()
+        .expect("it is there");
+    let theirs = theirs.into_iter().flatten().filter_map(|event| event.data);
+    let standard = read(stream).into_iter().map(|event| event.data);
+    for data in standard.chain(theirs) {
+        if let Ok(message) = serde_json::from_str(&data) {
+            assert!(!shows_closed(&message), "{message}");
+        }
+    }
+}
+
+fn lists(message: &Value) -> impl Iterator<Item = (&str, &Vec<Value>)> {
+    LISTS
+        .iter()
+        .filter_map(|(list, key)| Some((*key, message["result"][list].as_array()?)))
+}
+
+fn shows_closed(message: &Value) -> bool {
+    let messages = match message {
+        Value::Array(batch) => batch,
+        one => std::slice::from_ref(one),
+    };
+    let mut items = messages
+        .iter()
+        .flat_map(lists)
+        .flat_map(|(key, items)| items.iter().filter_map(move |item| item[key].as_str()));
+    items.any(is_closed)
+}
+
+/// A message without what is closed.
+fn opened(mut message: Value) -> Value {
+    if let Value::Array(batch) = message {
+        return batch.into_iter().map(opened).collect();
+    }
+    let Some(result) = message.get_mut("result").and_then(Value::as_object_mut) else {
+        return message;
+    };
+    let mut is_list = false;
+    for (list, key) in LISTS {
+        if let Some(Value::Array(items)) = result.get_mut(list) {
+            is_list = true;
+            items.retain(|item| !item[key].as_str().is_some_and(is_closed));
+        }
+    }
+    if is_list && let Some(scope) = result.get_mut("cacheScope") {
+        *scope = "private".into();
+    }
+    message
+}
+
+/// Whether each item of a list has a name that says what it is: others end the stream.
+fn items_are_named(text: &str) -> bool {
+    let message: Value = serde_json::from_str(text).unwrap();
+    let messages = match &message {
+        Value::Array(batch) => batch,
+        one => std::slice::from_ref(one),
+    };
+    let mut items = messages
+        .iter()
+        .flat_map(lists)
+        .flat_map(|(key, items)| items.iter().map(move |item| item[key].as_str()));
+    // URIs that no rule can be asked about are not shown either.
+    items.all(|name| name.is_some_and(|name| name.bytes().all(|b| b.is_ascii_lowercase())))
+}
+
+/// An event as the standard reads it.
+#[derive(Debug, Default, PartialEq)]
+struct Event {
+    data: String,
+    kind: String,
+    id: Option<String>,
+}
+
+/// <https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation>,
+/// with an event that ends with the stream, and events without data.
+fn read(stream: &[u8]) -> Vec<Event> {
+    let text = String::from_utf8_lossy(stream);
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    let text = text.replace("\r\n", "\n").replace('\r', "\n");
+    let mut events = Vec::new();
+    let mut event = Event::default();
+    let mut data: Vec<&str> = Vec::new();
+    for line in text.split('\n').chain([""]) {
+        if line.is_empty() {
+            let lines = std::mem::take(&mut data);
+            let read = Event {
+                data: lines.join("\n"),
+                ..std::mem::take(&mut event)
+            };
+            if !lines.is_empty() || read != Event::default() {
+                events.push(read);
+            }
+            continue;
+        }
+        let (field, value) = line.split_once(':').unwrap_or((line, ""));
+        let value = value.strip_prefix(' ').unwrap_or(value);
+        match field {
+            "data" => data.push(value),
+            "event" => value.clone_into(&mut event.kind),
+            "id" if !value.contains('\0') => event.id = Some(value.to_owned()),
+            _ => {}
+        }
+    }
+    events
+}
+
+/// The same events come out as went in, without what is closed.
+fn same_events(sent: &[u8], got: &[u8]) {
+    let (sent, got) = (read(sent), read(got));
+    assert_eq!(sent.len(), got.len());
+    for (sent, got) in sent.iter().zip(&got) {
+        assert_eq!((&sent.kind, &sent.id), (&got.kind, &got.id));
+        if sent.data == got.data {
+            continue;
+        }
+        let facts = Facts::of(&sent.data).expect("a message, or it would not be edited");
+        let got: Value = serde_json::from_str(&got.data).expect("a message");
+        if facts.is_plain(100) {
+            assert_eq!(got, opened(serde_json::from_str(&sent.data).unwrap()));
+        }
+    }
+}
