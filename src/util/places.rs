@@ -40,7 +40,7 @@ impl<T> ByClass<T> {
 /// So many places and no more.
 #[derive(Debug)]
 pub(crate) struct Places {
-    most: usize,
+    pub(crate) most: usize,
     taken: AtomicUsize,
 }
 
@@ -54,10 +54,6 @@ impl Places {
             most,
             taken: AtomicUsize::new(0),
         })
-    }
-
-    pub(crate) fn most(&self) -> usize {
-        self.most
     }
 
     pub(crate) fn taken(&self) -> usize {

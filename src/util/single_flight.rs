@@ -92,6 +92,10 @@ impl<K, A, S> SingleFlight<K, A, S> {
     }
 
     /// `None`: another thread has it.
+    #[cfg_attr(
+        not(feature = "oauth"),
+        expect(dead_code, reason = "background refreshes are there with that feature")
+    )]
     pub(crate) fn try_lock(&self) -> Option<Calls<'_, K, A, S>> {
         match self.0.try_lock() {
             Ok(record) => Some(Calls(record)),

@@ -27,7 +27,6 @@ const MAX_TEXT: usize = 1024;
 const MAX_KEPT: usize = 4 * 1024;
 
 /// What a call brought.
-#[expect(clippy::large_enum_variant, reason = "it is moved once a call")]
 pub(in crate::oauth) enum Brought {
     /// `life`: what is left until `exp`.
     Active { judged: Judged, life: Duration },

@@ -254,8 +254,7 @@ impl Introspector {
                 Trouble::Waiting,
                 format!(
                     "{} requests wait for answers of {:?} already",
-                    own.most(),
-                    self.issuer
+                    own.most, self.issuer
                 ),
             ));
         };
@@ -265,7 +264,7 @@ impl Introspector {
                 format!(
                     "{} requests wait for answers of all servers together already \
                      (`total_waiting`)",
-                    all.most()
+                    all.most
                 ),
             ));
         };
@@ -284,8 +283,7 @@ impl Introspector {
         let Some(queued) = Place::of(calls) else {
             let detail = format!(
                 "{} calls to {:?} are under way or queued already",
-                calls.most(),
-                self.issuer
+                calls.most, self.issuer
             );
             return Err(self.limited(Trouble::Queue, detail));
         };

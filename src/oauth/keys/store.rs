@@ -340,8 +340,7 @@ impl KeyStore {
         let Some(own) = Place::of(&self.waiting) else {
             return Err(format!(
                 "{} requests wait for the keys of {:?} already",
-                self.waiting.most(),
-                self.origin.issuer
+                self.waiting.most, self.origin.issuer
             ));
         };
         let all = self.together.waiting();
@@ -349,7 +348,7 @@ impl KeyStore {
             Some(all) => Ok([own, all]),
             None => Err(format!(
                 "{} requests wait for the keys of all servers together already",
-                all.most()
+                all.most
             )),
         }
     }
