@@ -37,6 +37,9 @@ use crate::auth::{AuthLayer, Authenticate};
 ///
 /// A rate limit for each principal goes inside the auth layer, one for each address outside.
 ///
+/// The type parameters are not part of the stable interface: they say which layers are in the stack, and
+/// a release may add one. Write `impl Layer<S>`, or let them be inferred.
+///
 /// Put the stack around the MCP endpoint: with a [`policy`](Self::policy) a POST that is no
 /// JSON-RPC message is refused. Inside `nest` and `nest_service` it does not see the path of
 /// protected resource metadata; mount
