@@ -90,7 +90,7 @@ impl<P: Authenticate> State<P> {
             context,
         } = presented;
         let context = shared.context_of(context);
-        let head = shared.head(request, context);
+        let head = Shared::head(request, context);
         let locations = &shared.routes.locations;
         // A credential in a URL has leaked already, into logs and histories, and cannot be
         // taken out of it here: not even a public path may pass it on.
@@ -142,7 +142,7 @@ impl Shared {
         chosen.as_ref().unwrap_or(&self.context)
     }
 
-    fn head<'r, B>(&self, request: &'r Request<B>, context: &'r RefusalContext) -> RequestHead<'r> {
+    fn head<'r, B>(request: &'r Request<B>, context: &'r RefusalContext) -> RequestHead<'r> {
         let needs_proof = matches!(context.report_only, Some(ReportOnly::Only(_)));
         RequestHead::of(request)
             .with_proof(needs_proof)
@@ -160,7 +160,7 @@ impl Shared {
             stopwatch.stop(&self.streams.clock, presented.provider, true);
         }
         let context = self.context_of(&presented.context);
-        let (case, head) = (Case::auth(presented.provider), self.head(request, context));
+        let (case, head) = (Case::auth(presented.provider), Self::head(request, context));
         let error = match answer {
             Ok(accepted) => {
                 case.accepted_as(&accepted.principal, head, &context.audit);
@@ -221,7 +221,7 @@ impl Shared {
     ) -> Afterwards {
         let case = Case::auth(presented.provider);
         let context = self.context_of(&presented.context);
-        case.anonymous(self.head(request, context), &context.audit);
+        case.anonymous(Self::head(request, context), &context.audit);
         if self.forward_credential {
             credential::mark_sensitive(&self.routes.locations, request.headers_mut());
         } else {

@@ -37,7 +37,7 @@ impl Gate for State {
             telemetry::no_client_address();
             return ControlFlow::Break(server_error());
         };
-        let (context, case) = (self.context(), Case::new(Stage::Attempts, None));
+        let (context, case) = (self.context(), Case::new(Stage::FailedAttempts, None));
         if let Some(left) = self.blocked(client) {
             let error = AuthError::too_many_requests("too_many_failed_attempts", left)
                 .with_description("There were too many failed attempts from this address")

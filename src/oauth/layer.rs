@@ -99,7 +99,7 @@ impl OAuthLayer {
         self.0.provider().warm_up().await
     }
 
-    /// Drops all that is remembered of a token; see [`OAuthProvider::revoke`].
+    /// Drops all that is remembered of a token; see [`OAuthProvider::invalidate_token`].
     pub fn invalidate_token(&self, token: &str) {
         self.0.provider().invalidate_token(token);
     }

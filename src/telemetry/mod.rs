@@ -14,8 +14,8 @@
 //! | field | on | value |
 //! |---|---|---|
 //! | `outcome` | all | `accepted`, `anonymous` (let through without a credential), `refused`, or `reported` (let through by a layer that only reports) |
-//! | `layer` | all | what decided: `auth`, `scopes`, `mcp_scopes`, `session`, `origin`, `attempts`, or `handler` |
-//! | `provider` | all | `api_key`, `jwt`, `oauth`, [what yours says](crate::auth::Authenticate::provider_name), or `none` |
+//! | `layer` | all | what decided: `auth`, `scopes`, `mcp_scopes`, `session`, `origin`, `failed_attempts`, or `handler` |
+//! | `provider` | all | `api_key`, `jwt`, `oauth`, [the name of yours](crate::auth::ProviderInfo::new), or `none` |
 //! | `principal` | where one is known | [`Principal::id`](crate::Principal::id), whole |
 //! | `method` | all but `Principal::require` | the method of HTTP |
 //! | `operation` | `mcp_scopes`, `handler` | `tools/call "add"`, say; of a resource the method alone, for a URI may hold secrets |

@@ -46,7 +46,7 @@ pub(crate) enum Stage {
     McpScopes,
     Session,
     Origin,
-    Attempts,
+    FailedAttempts,
     Handler,
 }
 
@@ -58,7 +58,7 @@ impl Stage {
             Self::McpScopes => "mcp_scopes",
             Self::Session => "session",
             Self::Origin => "origin",
-            Self::Attempts => "attempts",
+            Self::FailedAttempts => "failed_attempts",
             Self::Handler => "handler",
         }
     }
@@ -145,7 +145,7 @@ impl<'a> DecisionRecord<'a> {
         self.outcome
     }
 
-    /// What decided: `auth`, `scopes`, `mcp_scopes`, `session`, `origin`, `attempts`, or `handler`.
+    /// What decided: `auth`, `scopes`, `mcp_scopes`, `session`, `origin`, `failed_attempts`, or `handler`.
     pub fn layer(&self) -> &'static str {
         self.stage.as_str()
     }

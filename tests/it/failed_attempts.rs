@@ -265,7 +265,7 @@ async fn a_refused_attempt_is_told_and_names_its_layer() {
     fail(&limit, ONE).await;
     let told = trace::take();
     assert_eq!(told.len(), 1);
-    assert_eq!(told[0].field("layer"), "attempts");
+    assert_eq!(told[0].field("layer"), "failed_attempts");
     assert_eq!(told[0].field("status"), "429");
 }
 

@@ -135,7 +135,7 @@ fn accepted(stage: Stage) -> Option<&'static Key> {
         Stage::McpScopes => accepted!(POLICY_DECISIONS, "layer" = "mcp_scopes"),
         Stage::Session => accepted!(POLICY_DECISIONS, "layer" = "session"),
         Stage::Origin => accepted!(POLICY_DECISIONS, "layer" = "origin"),
-        Stage::Attempts => accepted!(POLICY_DECISIONS, "layer" = "attempts"),
+        Stage::FailedAttempts => accepted!(POLICY_DECISIONS, "layer" = "failed_attempts"),
         Stage::Handler => None,
     }
 }

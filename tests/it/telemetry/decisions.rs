@@ -498,7 +498,7 @@ async fn layers_in_front_of_the_auth_layer_have_hooks_of_their_own() {
             "mcp.example.com",
             vec![
                 "origin accepted none - -",
-                "attempts refused none - too_many_failed_attempts",
+                "failed_attempts refused none - too_many_failed_attempts",
             ],
         ),
         (

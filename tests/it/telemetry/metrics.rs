@@ -619,7 +619,13 @@ fn what_a_layer_accepts_counts_for_that_layer() {
         ask(&stack, request).await.admitted();
     });
     let accepted = |labels: &str| format!("{labels},outcome=accepted,reason=none}}");
-    for layer in ["origin", "attempts", "scopes", "session", "mcp_scopes"] {
+    for layer in [
+        "origin",
+        "failed_attempts",
+        "scopes",
+        "session",
+        "mcp_scopes",
+    ] {
         let name = format!("mcp_auth_policy_decisions_total{{layer={layer}");
         recorded.assert(&[(&accepted(&name), 1.0)]);
     }
