@@ -212,7 +212,7 @@ fn is_documented(reason: &str) -> bool {
         reason,
         "bound_token"
             | "critical_header"
-            | "duplicate_member"
+            | "duplicate_token_member"
             | "header_too_large"
             | "malformed_token"
             | "token_too_large"

@@ -263,7 +263,7 @@ impl AuthError {
     /// Where a layer [only reports](crate::AuthLayer::dangerously_report_only_for) the reason,
     /// layers for scopes then let the request do what the principal may do, and no more. Without
     /// this they let it do what needs no scope. For reasons of this crate that say anything else
-    /// of a credential (`audience_mismatch`, `bad_signature`, …) it changes nothing.
+    /// of a credential (`audience_mismatch`, `invalid_signature`, …) it changes nothing.
     ///
     /// ```
     /// use tower_mcp_auth::{AuthError, Principal};

@@ -7,7 +7,7 @@
 //! |---|---|
 //! | a key that is not known | `unknown_api_key`, `mistyped_api_key`, `unaccepted_credential` |
 //! | a token that is not known | `unknown_token`, `inactive_token`, `not_a_jwt`, `malformed_token` |
-//! | a token that may be forged | `bad_signature`, `unknown_key`, `algorithm_not_allowed` |
+//! | a token that may be forged | `invalid_signature`, `unknown_key`, `algorithm_not_allowed` |
 //! | what a provider of your own refuses | any [`Invalid`](crate::AuthErrorKind::Invalid) error with a reason of its own |
 //!
 //! Everything else is no guess and does not count:

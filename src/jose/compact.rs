@@ -235,7 +235,7 @@ fn not_compact(token: &[u8]) -> AuthError {
 /// What a token is refused for that has such JSON; `part` is the part of it.
 pub(crate) fn refused(fault: Refused, part: &str) -> AuthError {
     let reason = match fault {
-        Refused::Duplicate => "duplicate_member",
+        Refused::Duplicate => "duplicate_token_member",
         _ => "malformed_token",
     };
     AuthError::invalid(reason).with_detail(format!("{part}: {fault}"))

@@ -109,7 +109,7 @@ impl KeyRing {
         if candidates.iter().any(holds) {
             return Ok(());
         }
-        Err(AuthError::invalid("bad_signature")
+        Err(AuthError::invalid("invalid_signature")
             .with_detail(format!("the {alg} signature does not hold")))
     }
 

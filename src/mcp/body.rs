@@ -160,7 +160,7 @@ impl<B: Body<Data = Bytes>> Reading<B> {
                 None => None,
                 Some(Err(_)) => {
                     let detail = "the connection broke, or the client gave the request up";
-                    return Poll::Ready(Err(unreadable("body_broken", detail)));
+                    return Poll::Ready(Err(unreadable("incomplete_body", detail)));
                 }
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(data) => {
@@ -168,7 +168,7 @@ impl<B: Body<Data = Bytes>> Reading<B> {
                             *this.empty_frames += 1;
                             if *this.empty_frames > MAX_EMPTY_FRAMES {
                                 let detail = "it came in more than a thousand empty pieces";
-                                return Poll::Ready(Err(unreadable("body_hollow", detail)));
+                                return Poll::Ready(Err(unreadable("fragmented_body", detail)));
                             }
                         }
                         // Where the size was given, what is left of it comes in one piece.

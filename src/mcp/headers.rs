@@ -27,13 +27,13 @@ pub(super) fn protocol_version(headers: &HeaderMap) -> Result<Option<&str>, Auth
     };
     if values.next().is_some() {
         return Err(refuse(
-            "protocol_version_twice",
+            "duplicate_protocol_version",
             "there is more than one MCP-Protocol-Version header",
         ));
     }
     text(value).map(Some).ok_or_else(|| {
         refuse(
-            "protocol_version_unreadable",
+            "malformed_protocol_version",
             "the value of MCP-Protocol-Version is not visible ASCII",
         )
     })
@@ -47,7 +47,7 @@ fn text(value: &HeaderValue) -> Option<&str> {
 /// Only JSON in UTF-8 is read, and only as it is.
 pub(super) fn media_type(headers: &HeaderMap) -> Result<(), AuthError> {
     if headers.contains_key(CONTENT_ENCODING) {
-        return Err(AuthError::unsupported_media("content_encoding").with_detail(
+        return Err(AuthError::unsupported_media("unsupported_content_encoding").with_detail(
             "the request has a Content-Encoding, and its body is judged as it is: send it without",
         ));
     }
@@ -63,7 +63,7 @@ pub(super) fn media_type(headers: &HeaderMap) -> Result<(), AuthError> {
         (None, _) => "the request has no Content-Type".to_owned(),
     };
     Err(
-        AuthError::unsupported_media("content_type").with_detail(format!(
+        AuthError::unsupported_media("unsupported_content_type").with_detail(format!(
             "{detail}; a message is `application/json` in UTF-8"
         )),
     )
@@ -95,7 +95,7 @@ pub(super) fn check_mirrors(headers: &HeaderMap, messages: &Messages<'_>) -> Res
     match messages {
         Messages::One(message) => check_message(headers, message),
         Messages::Batch(_) => Err(mismatch(
-            "batch_with_headers",
+            "unexpected_batch",
             "the body is a batch, which revisions with these headers do not have",
         )),
     }
@@ -112,7 +112,7 @@ fn check_message(headers: &HeaderMap, message: &Message<'_>) -> Result<(), AuthE
         None if is_optional => {}
         None => {
             return Err(mismatch(
-                "mcp_method_missing",
+                "missing_mcp_method",
                 "the request has no Mcp-Method header, which its revision asks for",
             ));
         }
@@ -134,7 +134,7 @@ fn check_message(headers: &HeaderMap, message: &Message<'_>) -> Result<(), AuthE
     );
     match single(headers, &NAME)? {
         None if is_needed => Err(mismatch(
-            "mcp_name_missing",
+            "missing_mcp_name",
             format!(
                 "the request has no Mcp-Name header, which {} needs",
                 quoted(&message.method)
@@ -150,7 +150,7 @@ fn check_message(headers: &HeaderMap, message: &Message<'_>) -> Result<(), AuthE
             };
             let name = decode(raw).ok_or_else(|| {
                 let detail = format!("{}, which is no base64 of UTF-8", shown(raw));
-                mismatch("mcp_name_unreadable", detail)
+                mismatch("malformed_mcp_name", detail)
             })?;
             let [own_name, own_uri, task_id] = &message.mirrored;
             let own = match &*message.method {
@@ -186,11 +186,11 @@ fn single<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h st
     match (text(value), values.next()) {
         (Some(value), None) => Ok(Some(value)),
         (Some(_), Some(_)) => Err(mismatch(
-            "mcp_header_twice",
+            "duplicate_mcp_header",
             format!("there is more than one {name} header"),
         )),
         (None, _) => Err(mismatch(
-            "mcp_header_unreadable",
+            "malformed_mcp_header",
             format!("the value of {name} is not visible ASCII"),
         )),
     }

@@ -45,12 +45,12 @@ impl Seen {
     pub(super) fn note(&mut self, name: &str, names: &[&str]) -> Result<Option<usize>, AuthError> {
         let Some(index) = names.iter().position(|own| *own == name) else {
             return match names.iter().any(|own| folds_to(name, own)) {
-                true => Err(confused("member_in_other_case")),
+                true => Err(confused("member_in_wrong_case")),
                 false => Ok(None),
             };
         };
         if self.has(index) {
-            return Err(confused("member_twice"));
+            return Err(confused("duplicate_body_member"));
         }
         self.0 |= 1 << index;
         Ok(Some(index))

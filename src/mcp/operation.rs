@@ -29,9 +29,9 @@ impl<'a> Messages<'a> {
     /// Reads a body.
     pub(super) fn read(body: &'a [u8]) -> Result<Self, AuthError> {
         if body.starts_with(b"\xEF\xBB\xBF") {
-            return Err(confused("body_has_bom"));
+            return Err(confused("unexpected_bom"));
         }
-        let text = std::str::from_utf8(body).map_err(|_| confused("body_not_utf8"))?;
+        let text = std::str::from_utf8(body).map_err(|_| confused("not_utf8"))?;
         let mut json = Scanner::strict(text, MAX_DEPTH);
         let messages = match json.peek() {
             Some(b'[') => {
@@ -45,7 +45,7 @@ impl<'a> Messages<'a> {
                     batch.push(Message::read(&mut json)?);
                 }
                 if batch.is_empty() {
-                    return Err(confused("batch_empty"));
+                    return Err(confused("empty_batch"));
                 }
                 Self::Batch(batch)
             }
@@ -134,7 +134,7 @@ impl<'a> Message<'a> {
                 Some(ID) => id = Some(json.skip()?),
                 Some(METHOD) => match Field::read(json)? {
                     Field::String(name) => method = Some(name),
-                    Field::Absent | Field::Other => return Err(confused("method_not_a_string")),
+                    Field::Absent | Field::Other => return Err(confused("malformed_method")),
                 },
                 Some(PARAMS) => params = Params::read(json)?,
                 _ => {
@@ -148,7 +148,7 @@ impl<'a> Message<'a> {
             // A request without a usable id is a notification to some readers, and no
             // message to others.
             (Some(_), Some(id)) if !matches!(id.as_bytes()[0], b'"' | b'-' | b'0'..=b'9') => {
-                return Err(confused("bad_id"));
+                return Err(confused("malformed_id"));
             }
             (Some(_), Some(_)) => Kind::Request,
             (Some(_), None) => Kind::Notification,
@@ -211,7 +211,7 @@ impl<'a> Field<'a> {
     fn needed(&self) -> Result<Cow<'a, str>, AuthError> {
         match self {
             Self::String(string) => Ok(string.clone()),
-            Self::Absent | Self::Other => Err(confused("target_missing")),
+            Self::Absent | Self::Other => Err(confused("missing_target")),
         }
     }
 }
@@ -247,7 +247,7 @@ impl<'a> Params<'a> {
             }
             _ => {
                 json.skip()?;
-                return Err(confused("params_not_an_object"));
+                return Err(confused("malformed_params"));
             }
         }
         let mut params = Self::default();
@@ -283,7 +283,7 @@ impl<'a> Params<'a> {
             }
             "completion/complete" => match &self.reference {
                 Some(reference) => reference.target()?,
-                None => return Err(confused("target_missing")),
+                None => return Err(confused("missing_target")),
             },
             "subscriptions/listen" => {
                 Target::Resources(self.subscriptions.take().unwrap_or_default())
@@ -320,7 +320,7 @@ impl<'a> Reference<'a> {
         match &*self.kind.needed()? {
             "ref/prompt" => Ok(Target::Prompt(self.name.needed()?)),
             "ref/resource" => Ok(Target::Resource(self.uri.needed()?)),
-            _ => Err(confused("target_missing")),
+            _ => Err(confused("missing_target")),
         }
     }
 }
@@ -352,7 +352,7 @@ fn subscriptions<'a>(json: &mut Scanner<'a>) -> Result<Option<Vec<Cow<'a, str>>>
             }
             _ => {
                 json.skip()?;
-                return Err(confused("target_missing"));
+                return Err(confused("missing_target"));
             }
         }
     }
@@ -369,24 +369,24 @@ pub(super) fn confused(reason: &'static str) -> AuthError {
 /// The same for the operator, who is shown nothing of the body.
 fn why(reason: &str) -> &'static str {
     match reason {
-        "body_has_bom" => "the body begins with a byte order mark",
-        "body_not_utf8" => "the body is not UTF-8",
-        "body_not_json" => "the body is not JSON",
+        "unexpected_bom" => "the body begins with a byte order mark",
+        "not_utf8" => "the body is not UTF-8",
+        "not_json" => "the body is not JSON",
         "body_too_deep" => "more members and elements stand inside one another than are read",
         "lone_surrogate" => "a string has half of a surrogate pair, which readers replace",
-        "batch_empty" => "the body is an empty batch",
+        "empty_batch" => "the body is an empty batch",
         "not_json_rpc" => {
             "the body is JSON, and neither a request nor a notification nor an answer"
         }
-        "method_not_a_string" => "the `method` is no string",
-        "params_not_an_object" => "the `params` are no object",
-        "bad_id" => "the `id` of a request is neither a string nor a number",
-        "target_missing" => {
+        "malformed_method" => "the `method` is no string",
+        "malformed_params" => "the `params` are no object",
+        "malformed_id" => "the `id` of a request is neither a string nor a number",
+        "missing_target" => {
             "the message does not say what it acts on: a name or URI is missing, or no string"
         }
-        "member_twice" => "a member is there twice",
+        "duplicate_body_member" => "a member is there twice",
         "reserved_member" => "a member has a name that serde_json keeps for itself",
-        "member_in_other_case" => "a member has the name of one that is judged, in another case",
+        "member_in_wrong_case" => "a member has the name of one that is judged, in another case",
         _ => "two readers could take the body for two messages",
     }
 }
@@ -394,13 +394,13 @@ fn why(reason: &str) -> &'static str {
 impl From<Fault> for AuthError {
     fn from(fault: Fault) -> Self {
         match fault {
-            Fault::Syntax => confused("body_not_json"),
+            Fault::Syntax => confused("not_json"),
             Fault::Depth => confused("body_too_deep"),
             Fault::Surrogate => confused("lone_surrogate"),
             Fault::Long => Self::too_large("name_too_long")
                 .with_detail("the name of a member is longer than any that is compared"),
             Fault::Reserved => confused("reserved_member"),
-            Fault::Twice => confused("member_twice"),
+            Fault::Twice => confused("duplicate_body_member"),
         }
     }
 }

@@ -244,7 +244,7 @@ impl OAuthProvider {
             Lookup::Refused(error) => return Err(error),
         };
         let Some(key) = set.verify(&candidates, alg, compact.signing_input(), signature) else {
-            return Err(AuthError::invalid("bad_signature")
+            return Err(AuthError::invalid("invalid_signature")
                 .with_detail(format!("the {alg} signature does not hold")));
         };
         *proven = true;

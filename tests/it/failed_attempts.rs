@@ -109,7 +109,7 @@ async fn what_is_wrong_with_a_request_of_somebody_known_is_no_attempt() {
     let media = "application/json".parse().unwrap();
     request.headers_mut().insert("content-type", media);
     let answer = ask(&stack, request).await;
-    answer.malformed("body_not_json");
+    answer.malformed("not_json");
     assert_eq!(succeed(&limit, ONE).await, 200);
     // Nor does somebody who is not known, by a request that is malformed.
     let nobody = ServiceBuilder::new()

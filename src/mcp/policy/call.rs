@@ -117,7 +117,7 @@ impl fmt::Debug for Operation<'_> {
 }
 
 fn ambiguous() -> AuthError {
-    AuthError::malformed("arguments_ambiguous")
+    AuthError::malformed("ambiguous_arguments")
         .with_description("The arguments of the call cannot be read in one way")
         .with_detail(
             "an object has a member twice or with a reserved name, or a number cannot be held",

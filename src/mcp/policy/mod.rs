@@ -429,7 +429,7 @@ impl<'t> Needed<'t> {
 }
 
 fn ambiguous() -> AuthError {
-    AuthError::malformed("uri_ambiguous")
+    AuthError::malformed("ambiguous_uri")
         .with_description("The URI of the resource can be read in more than one way")
         .with_detail(
             "the URI is no absolute one, or has dot segments, encoded delimiters or a host that \

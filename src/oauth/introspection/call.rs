@@ -162,7 +162,7 @@ impl Introspector {
             },
             // What time will mend must not be kept.
             Err(error) => {
-                if matches!(error.reason(), "malformed_token" | "duplicate_member") {
+                if matches!(error.reason(), "malformed_token" | "duplicate_token_member") {
                     let why = one_line(error.detail().unwrap_or_default(), MAX_TEXT);
                     let what = format!("an answer of {:?}: {why}", self.issuer);
                     self.tell(Trouble::Answer, &what);

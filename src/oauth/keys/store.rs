@@ -315,7 +315,7 @@ impl KeyStore {
         let places = match self.places() {
             Ok(places) => places,
             Err(why) => {
-                let mut error = AuthError::unavailable("too_many_waiting", Duration::from_secs(1));
+                let mut error = AuthError::unavailable("keys_limited", Duration::from_secs(1));
                 // Every request can repeat it, and none has to be good.
                 if !self.warned.crowded.is_due(now) {
                     error = error.logged();

@@ -26,23 +26,31 @@ fn every_algorithm_verifies_and_a_flipped_bit_fails() {
             let mut flipped = signature.clone();
             flipped[bit / 8] ^= 1 << (bit % 8);
             let forged = format!("{input}.{}", b64(flipped));
-            assert_eq!(outcome(&layer, &forged), "bad_signature", "{alg} bit {bit}");
+            assert_eq!(
+                outcome(&layer, &forged),
+                "invalid_signature",
+                "{alg} bit {bit}"
+            );
         }
         for length in [0, 1, signature.len() - 1] {
             let forged = format!("{input}.{}", b64(&signature[..length]));
             assert_eq!(
                 outcome(&layer, &forged),
-                "bad_signature",
+                "invalid_signature",
                 "{alg} cut to {length}"
             );
         }
         let longer = format!("{input}.{}", b64([&signature[..], &[0]].concat()));
-        assert_eq!(outcome(&layer, &longer), "bad_signature", "{alg} longer");
+        assert_eq!(
+            outcome(&layer, &longer),
+            "invalid_signature",
+            "{alg} longer"
+        );
         let other_claims = signing_input(named(alg.name()), CLAIMS.replace("alice", "mallo"));
         let forged = format!("{other_claims}.{}", b64(&signature));
         assert_eq!(
             outcome(&layer, &forged),
-            "bad_signature",
+            "invalid_signature",
             "{alg} other claims"
         );
     }
@@ -59,7 +67,11 @@ fn another_key_of_the_same_kind_does_not_verify() {
         Algorithm::EdDSA,
     ] {
         let token = stranger.token(alg, &named(alg.name()), CLAIMS);
-        assert_eq!(outcome(&layer_for(alg), &token), "bad_signature", "{alg}");
+        assert_eq!(
+            outcome(&layer_for(alg), &token),
+            "invalid_signature",
+            "{alg}"
+        );
     }
 }
 
@@ -73,7 +85,7 @@ fn a_signature_does_not_pass_under_another_algorithm() {
             }
             let token = PAIRS.token(signed, &named(claimed.name()), CLAIMS);
             let got = outcome(&layer_for(claimed), &token);
-            assert_eq!(got, "bad_signature", "{signed} as {claimed}");
+            assert_eq!(got, "invalid_signature", "{signed} as {claimed}");
             let got = outcome(&layer_for(signed), &token);
             assert_eq!(got, "algorithm_not_allowed", "{signed} as {claimed}");
         }
@@ -151,7 +163,7 @@ fn only_names_of_the_list_pass_byte_by_byte() {
             (
                 "alg twice",
                 token(r#"{"alg":"none","alg":"HS256"}"#, claims),
-                "duplicate_member",
+                "duplicate_token_member",
             ),
             (
                 "Alg",
@@ -166,7 +178,7 @@ fn only_names_of_the_list_pass_byte_by_byte() {
             (
                 "empty signature",
                 format!("{}.", signing_input(named("HS256"), claims)),
-                "bad_signature",
+                "invalid_signature",
             ),
         ],
     );
@@ -221,7 +233,10 @@ fn hmac_with_the_bytes_of_a_public_key_is_refused() {
                 let input = signing_input(named(alg.name()), CLAIMS);
                 let forged = format!("{input}.{}", b64(hs256(secret, &input)));
                 let got = outcome(&layer, &forged);
-                assert_eq!(got, "bad_signature", "{alg} from {read}, HMAC by {with}");
+                assert_eq!(
+                    got, "invalid_signature",
+                    "{alg} from {read}, HMAC by {with}"
+                );
             }
         }
     }
@@ -369,7 +384,7 @@ fn degenerate_ecdsa_signatures_are_refused() {
         for (s_name, s) in numbers {
             let token = format!("{input}.{}", b64([&r[..], &s[..]].concat()));
             let got = outcome(&layer, &token);
-            assert_eq!(got, "bad_signature", "r is {r_name}, s is {s_name}");
+            assert_eq!(got, "invalid_signature", "r is {r_name}, s is {s_name}");
         }
     }
     let good = PAIRS.sign(Algorithm::ES256, input.as_bytes());
@@ -391,7 +406,7 @@ fn degenerate_ecdsa_signatures_are_refused() {
         ("twice", good.repeat(2)),
     ] {
         let token = format!("{input}.{}", b64(signature));
-        assert_eq!(outcome(&layer, &token), "bad_signature", "{name}");
+        assert_eq!(outcome(&layer, &token), "invalid_signature", "{name}");
     }
     assert_eq!(
         outcome(&layer, &format!("{input}.{}", b64(&good))),

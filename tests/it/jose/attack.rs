@@ -158,7 +158,12 @@ fn crowded_claims_are_cheap() {
         } else {
             forged
         };
-        assert_cheap(&format!("{name}, forged"), &lax(), &forged, "bad_signature");
+        assert_cheap(
+            &format!("{name}, forged"),
+            &lax(),
+            &forged,
+            "invalid_signature",
+        );
     }
     let name = "n".repeat(11_000);
     let long = format!(r#"{{"exp":1800003600,"{name}":"{name:.100}"}}"#);
@@ -278,7 +283,7 @@ fn an_unsigned_token_learns_nothing_of_the_claims_wanted() {
     ] {
         assert_eq!(
             outcome(&strict(), &wrong(&claims)),
-            "bad_signature",
+            "invalid_signature",
             "{claims}"
         );
     }
@@ -296,7 +301,7 @@ fn the_scope_claim_does_not_hide_other_claims() {
     for (extra, expected) in [
         (r#","roles":["a"]"#, "accepted"),
         (r#","roles":["a"],"nonce":"n""#, "wrong_token_type"),
-        (r#","roles":["a"],"roles":["b"]"#, "duplicate_member"),
+        (r#","roles":["a"],"roles":["b"]"#, "duplicate_token_member"),
         (r#","roles":["a"],"token_use":"id""#, "wrong_token_type"),
     ] {
         assert_eq!(

@@ -792,7 +792,7 @@ fn bound_tokens_are_refused() {
         }
     }
     let twice = raw("cnf", r#"{"jkt":"x","jkt":"y"}"#);
-    assert_eq!(outcome(&strict(), &twice), "duplicate_member");
+    assert_eq!(outcome(&strict(), &twice), "duplicate_token_member");
 }
 
 #[test]
@@ -911,32 +911,32 @@ fn claims_are_one_strict_json_object() {
             (
                 "exp twice",
                 good(r#","exp":9999999999"#),
-                "duplicate_member",
+                "duplicate_token_member",
             ),
             (
                 "sub twice",
                 good(r#","sub":"a","sub":"a""#),
-                "duplicate_member",
+                "duplicate_token_member",
             ),
             (
                 "aud twice",
                 good(r#","aud":"a","aud":["b"]"#),
-                "duplicate_member",
+                "duplicate_token_member",
             ),
             (
                 "unknown twice",
                 good(r#","x":1,"y":2,"x":3"#),
-                "duplicate_member",
+                "duplicate_token_member",
             ),
             (
                 "twice by escapes",
                 good(r#","s\u0075b":"a","sub":"b""#),
-                "duplicate_member",
+                "duplicate_token_member",
             ),
             (
                 "an empty name twice",
                 good(r#","":1,"":2"#),
-                "duplicate_member",
+                "duplicate_token_member",
             ),
             (
                 "names that differ by case",
@@ -951,12 +951,12 @@ fn claims_are_one_strict_json_object() {
             (
                 "twice in a claim",
                 good(r#","x":{"a":1,"a":1}"#),
-                "duplicate_member",
+                "duplicate_token_member",
             ),
             (
                 "twice in an array",
                 good(r#","x":[[{"a":1,"b":{"c":1,"c":2}}]]"#),
-                "duplicate_member",
+                "duplicate_token_member",
             ),
             (
                 "the same in two objects",
@@ -966,12 +966,12 @@ fn claims_are_one_strict_json_object() {
             (
                 "twice in nonce",
                 good(r#","nonce":{"a":1,"a":1}"#),
-                "duplicate_member",
+                "duplicate_token_member",
             ),
             (
                 "twice in events",
                 good(r#","events":{"a":1,"a":1}"#),
-                "duplicate_member",
+                "duplicate_token_member",
             ),
             (
                 "RawValue",
@@ -1056,7 +1056,7 @@ fn required_scopes_are_asked_last() {
     let other = builder(stranger).required_scopes(["read"]).build();
     assert_eq!(
         outcome(&other.expect("a layer"), &with(&[])),
-        "bad_signature"
+        "invalid_signature"
     );
 }
 

@@ -77,7 +77,7 @@ async fn every_algorithm_is_accepted_with_its_key_and_no_other_algorithm_with_it
                 answer.invalid("algorithm_not_allowed");
                 // The header says one thing, the signature another.
                 let answer = present(&layer, &sign(key, other, &header(alg), &claims)).await;
-                answer.invalid("bad_signature");
+                answer.invalid("invalid_signature");
             }
             for last in ["A", "AAAA", "====", "."] {
                 let answer = present(&layer, &format!("{good}{last}")).await;
@@ -90,7 +90,7 @@ async fn every_algorithm_is_accepted_with_its_key_and_no_other_algorithm_with_it
             let (signed, _) = good.rsplit_once('.').unwrap();
             present(&layer, &format!("{signed}."))
                 .await
-                .invalid("bad_signature");
+                .invalid("invalid_signature");
         }
     }
 }
@@ -190,7 +190,7 @@ async fn a_token_signed_with_the_public_keys_own_bytes_is_refused() {
                 .await
                 .invalid("algorithm_not_allowed");
             let token = sign(&hmac, "HS256", &header(alg), &claims(""));
-            present(&layer, &token).await.invalid("bad_signature");
+            present(&layer, &token).await.invalid("invalid_signature");
         }
     }
 }
@@ -205,10 +205,13 @@ async fn forged_tokens_are_refused() {
     for (token, reason) in [
         (
             format!("{}.{admin}.{}", parts[0], parts[2]),
-            "bad_signature",
+            "invalid_signature",
         ),
-        (format!("{}.{}.", parts[0], parts[1]), "bad_signature"),
-        (format!("{}.{}.AAAA", parts[0], parts[1]), "bad_signature"),
+        (format!("{}.{}.", parts[0], parts[1]), "invalid_signature"),
+        (
+            format!("{}.{}.AAAA", parts[0], parts[1]),
+            "invalid_signature",
+        ),
         (none("none"), "algorithm_not_allowed"),
         (none("None"), "algorithm_not_allowed"),
         (none("nOnE"), "algorithm_not_allowed"),
@@ -228,7 +231,7 @@ async fn forged_tokens_are_refused() {
     }
     let other = SigningKey::hmac("an0ther-secret-of-somebody-else-entirely");
     let token = sign(&other, "HS256", &header("HS256"), &claims(""));
-    present(&layer, &token).await.invalid("bad_signature");
+    present(&layer, &token).await.invalid("invalid_signature");
 }
 
 #[tokio::test]

@@ -198,7 +198,7 @@ async fn frames_without_data_do_not_keep_a_reader_for_ever() {
     assert!(!response.headers().contains_key("connection"));
     let response = service.oneshot(request(Hollow::default())).await.unwrap();
     let error = response.extensions().get::<AuthError>().unwrap();
-    assert_eq!(error.reason(), "body_hollow");
+    assert_eq!(error.reason(), "fragmented_body");
     // What is left of the body stands before the next request.
     assert_eq!(response.headers()["connection"], "close");
     assert!(keeper.0.lock().unwrap().is_empty());
@@ -209,7 +209,7 @@ async fn a_body_that_breaks_never_reaches_the_service() {
     let mut body = Slow::of(&[&call("get")]);
     body.broken = true;
     let error = ask(&layer(), request(body)).await.unwrap_err();
-    assert_eq!(error.reason(), "body_broken");
+    assert_eq!(error.reason(), "incomplete_body");
 }
 
 #[tokio::test]

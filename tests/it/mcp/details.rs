@@ -139,36 +139,32 @@ async fn a_message_that_cannot_be_judged_says_why() {
     let policy = policy.resource("file:///a/*", "x").unwrap();
     let policy = policy.build().unwrap();
     for (body, reason, says) in [
-        ("\u{feff}{}".to_owned(), "body_has_bom", "byte order mark"),
-        ("{".to_owned(), "body_not_json", "not JSON"),
+        ("\u{feff}{}".to_owned(), "unexpected_bom", "byte order mark"),
+        ("{".to_owned(), "not_json", "not JSON"),
         (call_of(&deep), "body_too_deep", "inside one another"),
         (
             r#"{"method":"\ud800"}"#.to_owned(),
             "lone_surrogate",
             "surrogate",
         ),
-        ("[]".to_owned(), "batch_empty", "empty batch"),
+        ("[]".to_owned(), "empty_batch", "empty batch"),
         ("7".to_owned(), "not_json_rpc", "neither a request"),
-        (
-            r#"{"method":7}"#.to_owned(),
-            "method_not_a_string",
-            "`method`",
-        ),
-        (call_of("[]"), "params_not_an_object", "`params`"),
+        (r#"{"method":7}"#.to_owned(), "malformed_method", "`method`"),
+        (call_of("[]"), "malformed_params", "`params`"),
         (
             r#"{"id":null,"method":"ping"}"#.to_owned(),
-            "bad_id",
+            "malformed_id",
             "`id`",
         ),
-        (call_of("{}"), "target_missing", "acts on"),
+        (call_of("{}"), "missing_target", "acts on"),
         (
             r#"{"method":"a","method":"b"}"#.to_owned(),
-            "member_twice",
+            "duplicate_body_member",
             "twice",
         ),
         (
             r#"{"Method":"a","method":"b"}"#.to_owned(),
-            "member_in_other_case",
+            "member_in_wrong_case",
             "another case",
         ),
         (
@@ -179,7 +175,7 @@ async fn a_message_that_cannot_be_judged_says_why() {
         (listen(1001), "too_many_subscriptions", "1000"),
         (
             call_of(r#"{"name":"a","arguments":{"a":1,"a":2}}"#),
-            "arguments_ambiguous",
+            "ambiguous_arguments",
             "twice",
         ),
         (
@@ -195,7 +191,7 @@ async fn a_message_that_cannot_be_judged_says_why() {
                 "resources/read",
                 &serde_json::json!({ "uri": "file:///a/../s3cret" }),
             ),
-            "uri_ambiguous",
+            "ambiguous_uri",
             "URI",
         ),
         ("x".repeat((4 << 20) + 1), "body_too_large", "4194304"),
@@ -219,25 +215,25 @@ async fn headers_that_cannot_be_judged_say_why() {
     let cases: [(Headers, &str, &[&str]); 14] = [
         (
             &[VERSION, VERSION],
-            "protocol_version_twice",
+            "duplicate_protocol_version",
             &["more than one"],
         ),
         (
             &[("mcp-protocol-version", "2026-\u{e9}")],
-            "protocol_version_unreadable",
+            "malformed_protocol_version",
             &["ASCII"],
         ),
         (
             &[("content-encoding", "gzip")],
-            "content_encoding",
+            "unsupported_content_encoding",
             &["Content-Encoding"],
         ),
         (
             &[("content-type", "text/plain")],
-            "content_type",
+            "unsupported_content_type",
             &["more than one"],
         ),
-        (&[VERSION], "mcp_method_missing", &["Mcp-Method"]),
+        (&[VERSION], "missing_mcp_method", &["Mcp-Method"]),
         (
             &[VERSION, ("mcp-method", "ping")],
             "mcp_method_mismatch",
@@ -245,18 +241,18 @@ async fn headers_that_cannot_be_judged_say_why() {
         ),
         (
             &[VERSION, METHOD, METHOD],
-            "mcp_header_twice",
+            "duplicate_mcp_header",
             &["mcp-method"],
         ),
         (
             &[VERSION, ("mcp-method", "\u{e9}")],
-            "mcp_header_unreadable",
+            "malformed_mcp_header",
             &["mcp-method"],
         ),
-        (&[VERSION, METHOD], "mcp_name_missing", &["Mcp-Name"]),
+        (&[VERSION, METHOD], "missing_mcp_name", &["Mcp-Name"]),
         (
             &[VERSION, METHOD, ("mcp-name", "=?base64?!!?=")],
-            "mcp_name_unreadable",
+            "malformed_mcp_name",
             &["base64"],
         ),
         (
@@ -267,11 +263,15 @@ async fn headers_that_cannot_be_judged_say_why() {
         // Three of the media type alone, in place of that which is there.
         (
             &[("", "text/plain")],
-            "content_type",
+            "unsupported_content_type",
             &["\"text/plain\"", "application/json"],
         ),
-        (&[("", "")], "content_type", &["no Content-Type"]),
-        (&[("", "\u{e9}")], "content_type", &["ASCII"]),
+        (
+            &[("", "")],
+            "unsupported_content_type",
+            &["no Content-Type"],
+        ),
+        (&[("", "\u{e9}")], "unsupported_content_type", &["ASCII"]),
     ];
     for (headers, reason, says) in cases {
         let mut request = post("x", call("get"));
@@ -293,7 +293,7 @@ async fn headers_that_cannot_be_judged_say_why() {
     }
     told(
         &ask(&mcp(policy), batch).await,
-        "batch_with_headers",
+        "unexpected_batch",
         &["batch"],
     );
 }

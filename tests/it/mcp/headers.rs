@@ -99,16 +99,16 @@ async fn from_2026_07_28_on_the_headers_equal_the_body() {
             Some("mcp_method_mismatch"),
         ),
         (r#"{"id":1,"result":{}}"#.to_owned(), &[], None),
-        (call("get"), &[], Some("mcp_method_missing")),
+        (call("get"), &[], Some("missing_mcp_method")),
         (
             call("get"),
             &[("mcp-method", "tools/call")],
-            Some("mcp_name_missing"),
+            Some("missing_mcp_name"),
         ),
         (
             read.clone(),
             &[("mcp-method", "resources/read")],
-            Some("mcp_name_missing"),
+            Some("missing_mcp_name"),
         ),
         (
             call("get"),
@@ -128,7 +128,7 @@ async fn from_2026_07_28_on_the_headers_equal_the_body() {
         (
             call("get"),
             &[("mcp-method", "tools/call"), ("mcp-name", "=?base64?!!!?=")],
-            Some("mcp_name_unreadable"),
+            Some("malformed_mcp_name"),
         ),
         (
             call("get"),
@@ -136,12 +136,12 @@ async fn from_2026_07_28_on_the_headers_equal_the_body() {
                 ("mcp-method", "tools/call"),
                 ("mcp-name", "=?base64?/w==?="),
             ],
-            Some("mcp_name_unreadable"),
+            Some("malformed_mcp_name"),
         ),
         (
             call("get"),
             &[("mcp-method", "tools/call"), ("mcp-name", "gét")],
-            Some("mcp_header_unreadable"),
+            Some("malformed_mcp_header"),
         ),
         (
             call("get"),
@@ -150,12 +150,12 @@ async fn from_2026_07_28_on_the_headers_equal_the_body() {
                 ("mcp-name", "get"),
                 ("mcp-name", "get"),
             ],
-            Some("mcp_header_twice"),
+            Some("duplicate_mcp_header"),
         ),
         (
             format!("[{}]", call("get")),
             &[("mcp-method", "tools/call"), ("mcp-name", "get")],
-            Some("batch_with_headers"),
+            Some("unexpected_batch"),
         ),
     ] {
         for version in [NEW, ("mcp-protocol-version", "2027-01-01")] {
@@ -211,7 +211,7 @@ async fn white_space_around_a_value_switches_no_check_off() {
     ] {
         let version = ("mcp-protocol-version", version);
         let answer = send(&call("get"), &[version]).await;
-        answer.refused(AuthErrorKind::HeaderMismatch, "mcp_method_missing");
+        answer.refused(AuthErrorKind::HeaderMismatch, "missing_mcp_method");
         let lie = [version, ("mcp-method", "tools/list")];
         let answer = send(&call("delete"), &lie).await;
         answer.refused(AuthErrorKind::HeaderMismatch, "mcp_method_mismatch");
@@ -253,9 +253,9 @@ async fn white_space_around_a_value_switches_no_check_off() {
 async fn one_version_that_can_be_read() {
     let twice = [NEW, ("mcp-protocol-version", "2025-11-25")];
     let answer = send(&call("get"), &twice).await;
-    answer.malformed("protocol_version_twice");
+    answer.malformed("duplicate_protocol_version");
     let answer = send(&call("get"), &[("mcp-protocol-version", "2025-é")]).await;
-    answer.malformed("protocol_version_unreadable");
+    answer.malformed("malformed_protocol_version");
 
     let mut get = Request::get("/mcp").header("authorization", "Bearer read");
     for (name, value) in twice {
@@ -264,7 +264,7 @@ async fn one_version_that_can_be_read() {
     let get = get.body(http_body_util::Full::default()).unwrap();
     ask(&mcp(policy()), get)
         .await
-        .malformed("protocol_version_twice");
+        .malformed("duplicate_protocol_version");
 }
 
 #[tokio::test]
@@ -296,16 +296,25 @@ async fn only_plain_json_in_utf_8_is_read() {
                 answer.admitted();
             }
             false => {
-                answer.refused(AuthErrorKind::UnsupportedMediaType, "content_type");
+                answer.refused(
+                    AuthErrorKind::UnsupportedMediaType,
+                    "unsupported_content_type",
+                );
             }
         }
     }
     let twice = [("content-type", "application/json")];
     let answer = send(&call("get"), &twice).await;
-    answer.refused(AuthErrorKind::UnsupportedMediaType, "content_type");
+    answer.refused(
+        AuthErrorKind::UnsupportedMediaType,
+        "unsupported_content_type",
+    );
     for encoding in ["gzip", "identity", ""] {
         let answer = send(&call("get"), &[("content-encoding", encoding)]).await;
-        answer.refused(AuthErrorKind::UnsupportedMediaType, "content_encoding");
+        answer.refused(
+            AuthErrorKind::UnsupportedMediaType,
+            "unsupported_content_encoding",
+        );
         assert_eq!(answer.status, StatusCode::UNSUPPORTED_MEDIA_TYPE);
     }
 }

@@ -51,23 +51,23 @@ async fn a_reference_has_each_member_once() {
         ),
         (
             r#"{"type":"ref/prompt","name":"closed","name":"open"}"#,
-            Some("member_twice"),
+            Some("duplicate_body_member"),
         ),
         (
             r#"{"type":"ref/prompt","name":"open","n\u0061me":"closed"}"#,
-            Some("member_twice"),
+            Some("duplicate_body_member"),
         ),
         (
             r#"{"type":"ref/resource","type":"ref/prompt","name":"open"}"#,
-            Some("member_twice"),
+            Some("duplicate_body_member"),
         ),
         (
             r#"{"type":"ref/resource","uri":"file:///secret/x","uri":"file:///y"}"#,
-            Some("member_twice"),
+            Some("duplicate_body_member"),
         ),
         (
             r#"{"type":"ref/prompt","name":"open","Name":"closed"}"#,
-            Some("member_in_other_case"),
+            Some("member_in_wrong_case"),
         ),
     ] {
         let params = format!(r#"{{"ref":{reference},"argument":{{"name":"a","value":""}}}}"#);
@@ -90,15 +90,15 @@ async fn subscriptions_are_there_once() {
         ),
         (
             format!(r#"{{"resourceSubscriptions":{secret},"resourceSubscriptions":{open}}}"#),
-            Some("member_twice"),
+            Some("duplicate_body_member"),
         ),
         (
             format!(r#"{{"resourceSubscriptions":{secret},"resourceSubscriptions":null}}"#),
-            Some("member_twice"),
+            Some("duplicate_body_member"),
         ),
         (
             format!(r#"{{"resourceSubscriptions":{open},"resource\u0053ubscriptions":{secret}}}"#),
-            Some("member_twice"),
+            Some("duplicate_body_member"),
         ),
     ] {
         let params = format!(r#"{{"notifications":{notifications}}}"#);
@@ -120,7 +120,7 @@ async fn a_byte_order_mark_stands_nowhere_in_a_uri() {
         let params = format!(r#"{{"uri":"{uri}"}}"#);
         assert_eq!(
             reason("resources/read", &params).await,
-            Some("uri_ambiguous"),
+            Some("ambiguous_uri"),
             "{uri:?}"
         );
     }

@@ -464,86 +464,89 @@ fn a_body_that_can_be_read_in_two_ways_is_refused() {
     for (body, reason) in [
         (
             r#"{"method":"ping","method":"tools/call","id":1}"#,
-            "member_twice",
+            "duplicate_body_member",
         ),
         (
             "{\"method\":\"ping\",\"m\\u0065thod\":\"tools/call\",\"id\":1}",
-            "member_twice",
+            "duplicate_body_member",
         ),
         (
             r#"{"method":"tools/call","id":1,"params":{"name":"ls"},"params":{"name":"rm"}}"#,
-            "member_twice",
+            "duplicate_body_member",
         ),
         (
             r#"{"method":"tools/call","id":1,"params":{"name":"ls","name":"rm"}}"#,
-            "member_twice",
+            "duplicate_body_member",
         ),
         (
             r#"{"method":"resources/read","id":1,"params":{"uri":"a:b","uri":"c:d"}}"#,
-            "member_twice",
+            "duplicate_body_member",
         ),
-        (r#"{"method":"ping","id":1,"id":2}"#, "member_twice"),
+        (
+            r#"{"method":"ping","id":1,"id":2}"#,
+            "duplicate_body_member",
+        ),
         (
             r#"{"method":"ping","id":1,"Method":"tools/call"}"#,
-            "member_in_other_case",
+            "member_in_wrong_case",
         ),
         (
             r#"{"method":"tools/call","id":1,"params":{"name":"ls","NAME":"rm"}}"#,
-            "member_in_other_case",
+            "member_in_wrong_case",
         ),
         (
             "{\"method\":\"tools/call\",\"id\":1,\"param\u{17f}\":{\"name\":\"rm\"}}",
-            "member_in_other_case",
+            "member_in_wrong_case",
         ),
         (
             r#"{"method":"ping","id":1} {"method":"tools/call"}"#,
-            "body_not_json",
+            "not_json",
         ),
-        (r#"{"method":"ping","id":1}x"#, "body_not_json"),
-        (r#"{"method":"ping","id":1,}"#, "body_not_json"),
-        (r#"{"method":"ping","id":1"#, "body_not_json"),
-        ("", "body_not_json"),
-        ("\u{feff}{\"method\":\"ping\",\"id\":1}", "body_has_bom"),
+        (r#"{"method":"ping","id":1}x"#, "not_json"),
+        (r#"{"method":"ping","id":1,}"#, "not_json"),
+        (r#"{"method":"ping","id":1"#, "not_json"),
+        ("", "not_json"),
+        ("\u{feff}{\"method\":\"ping\",\"id\":1}", "unexpected_bom"),
         (r#"{"method":"ping","id":1,"x":"\ud800"}"#, "lone_surrogate"),
         (r#"{"method":"p\udc00","id":1}"#, "lone_surrogate"),
-        (r#"{"method":"ping","id":null}"#, "bad_id"),
-        (r#"{"method":"ping","id":{}}"#, "bad_id"),
-        (r#"{"method":7,"id":1}"#, "method_not_a_string"),
+        (r#"{"method":"ping","id":null}"#, "malformed_id"),
+        (r#"{"method":"ping","id":{}}"#, "malformed_id"),
+        (r#"{"method":7,"id":1}"#, "malformed_method"),
         (r#"{"method":"ping","id":1,"result":{}}"#, "not_json_rpc"),
         (r#"{"id":1,"result":{},"error":{}}"#, "not_json_rpc"),
         (r#"{"id":1}"#, "not_json_rpc"),
         ("7", "not_json_rpc"),
         ("[[]]", "not_json_rpc"),
-        ("[]", "batch_empty"),
+        ("[]", "empty_batch"),
         (
             r#"{"method":"tools/call","id":1,"params":["rm"]}"#,
-            "params_not_an_object",
+            "malformed_params",
         ),
         (
             r#"{"method":"tools/call","id":1,"params":{"name":7}}"#,
-            "target_missing",
+            "missing_target",
         ),
-        (r#"{"method":"tools/call","id":1}"#, "target_missing"),
+        (r#"{"method":"tools/call","id":1}"#, "missing_target"),
         (
             r#"{"method":"resources/read","id":1,"params":{}}"#,
-            "target_missing",
+            "missing_target",
         ),
         (
             r#"{"method":"resources/x","id":1,"params":{"uri":7}}"#,
-            "target_missing",
+            "missing_target",
         ),
         (
             r#"{"method":"completion/complete","id":1,"params":{"ref":{"type":"ref/tool"}}}"#,
-            "target_missing",
+            "missing_target",
         ),
         (
             r#"{"method":"subscriptions/listen","id":1,"params":{"notifications":{"resourceSubscriptions":[7]}}}"#,
-            "target_missing",
+            "missing_target",
         ),
     ] {
         refused(body.as_bytes(), reason);
     }
-    refused(b"{\"method\":\"\xff\",\"id\":1}", "body_not_utf8");
+    refused(b"{\"method\":\"\xff\",\"id\":1}", "not_utf8");
 }
 
 #[test]
@@ -615,7 +618,7 @@ fn arguments_are_read_when_asked_for_and_only_in_one_way() {
     let (answer, judged) = judge(twice.as_bytes(), true);
     assert_eq!(
         (judged, answer.error().reason()),
-        (None, "arguments_ambiguous")
+        (None, "ambiguous_arguments")
     );
     let large = call(&format!("\"{}\"", "a".repeat(1 << 20)));
     assert!(judge(large.as_bytes(), false).1.is_some());

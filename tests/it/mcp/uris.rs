@@ -85,7 +85,7 @@ async fn meets_the_rule(
     for uri in same.iter().map(String::as_str).chain([plain]) {
         let answer = read(&policy, uri).await;
         let is_right = match answer.status.as_u16() {
-            400 => answer.error().reason() == "uri_ambiguous" && uri != plain,
+            400 => answer.error().reason() == "ambiguous_uri" && uri != plain,
             403 => answer.error().scopes().as_str() == "admin",
             _ => false,
         };
@@ -919,7 +919,7 @@ async fn of_templates() {
         let reference = json!({ "type": "ref/resource", "uri": template });
         let body = request("completion/complete", &json!({ "ref": reference }));
         let answer = send(&policy, "read", &body).await;
-        let is_refused = answer.error().reason() == "uri_ambiguous";
+        let is_refused = answer.error().reason() == "ambiguous_uri";
         assert!(
             is_refused || answer.error().scopes().contains("admin"),
             "{rule} {template}"

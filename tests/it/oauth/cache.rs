@@ -62,7 +62,7 @@ async fn an_entry_dies_with_its_key_by_id_and_by_material() {
     let token = old.token(json!({}));
     for (keys, status, reason) in [
         (vec![&old], 200, "accepted"),
-        (vec![&same_id], 401, "bad_signature"),
+        (vec![&same_id], 401, "invalid_signature"),
         (vec![&old], 200, "accepted"),
         (vec![&other], 401, "unknown_key"),
         (vec![&old], 200, "accepted"),
@@ -103,8 +103,8 @@ async fn an_entry_lives_as_long_as_its_key_is_among_those_a_token_is_tried_with(
         (vec![jwk(all[1]), jwk(all[0])], "accepted", "accepted"),
         (
             vec![jwk(all[1]), jwk(all[2])],
-            "bad_signature",
-            "bad_signature",
+            "invalid_signature",
+            "invalid_signature",
         ),
         (vec![jwk(all[0]), jwk(all[0])], "accepted", "accepted"),
         (
@@ -148,7 +148,10 @@ async fn tokens_that_differ_in_the_last_byte_are_two() {
     guarded.bearer(&token).await.assert(200, "accepted");
     let last = if token.ends_with('A') { 'Q' } else { 'A' };
     let other = format!("{}{last}", &token[..token.len() - 1]);
-    guarded.bearer(&other).await.assert(401, "bad_signature");
+    guarded
+        .bearer(&other)
+        .await
+        .assert(401, "invalid_signature");
 }
 
 #[tokio::test]
@@ -165,8 +168,8 @@ async fn a_known_signature_carries_no_other_text() {
         let (other_text, other_signature) = strange.rsplit_once('.').unwrap();
         let (header, _) = text.split_once('.').unwrap();
         for (forged, reason) in [
-            (format!("{other_text}.{signature}"), "bad_signature"),
-            (format!("{text}.{other_signature}"), "bad_signature"),
+            (format!("{other_text}.{signature}"), "invalid_signature"),
+            (format!("{text}.{other_signature}"), "invalid_signature"),
             (format!("{header}.{signature}"), "not_a_jwt"),
             (format!("{text}..{signature}"), "not_a_jwt"),
             (format!(".{signature}"), "not_a_jwt"),

@@ -145,20 +145,20 @@ async fn each_key_that_fits_is_tried_and_no_other() {
         (
             "the id of another",
             vec![jwk(0, Some("b")), jwk(1, a)],
-            "bad_signature",
+            "invalid_signature",
             "accepted",
         ),
         (
             "the id of another and none",
             vec![jwk(0, None), jwk(1, a)],
-            "bad_signature",
+            "invalid_signature",
             "accepted",
         ),
         (
             "none of them",
             vec![jwk(1, a), jwk(2, a)],
-            "bad_signature",
-            "bad_signature",
+            "invalid_signature",
+            "invalid_signature",
         ),
         // What does not fit is not counted.
         (
@@ -177,20 +177,20 @@ async fn each_key_that_fits_is_tried_and_no_other() {
         (
             "use",
             vec![with(jwk(0, a), "use", json!("enc")), jwk(1, a)],
-            "bad_signature",
-            "bad_signature",
+            "invalid_signature",
+            "invalid_signature",
         ),
         (
             "key_ops",
             vec![with(jwk(0, a), "key_ops", json!(["sign"])), jwk(1, a)],
-            "bad_signature",
-            "bad_signature",
+            "invalid_signature",
+            "invalid_signature",
         ),
         (
             "alg",
             vec![with(jwk(0, a), "alg", json!("ES384")), jwk(1, a)],
-            "bad_signature",
-            "bad_signature",
+            "invalid_signature",
+            "invalid_signature",
         ),
     ];
     for (name, jwks, with_id, without_id) in rows {
@@ -231,11 +231,11 @@ async fn no_key_of_another_issuer_is_tried() {
         guarded
             .bearer(&token(&theirs, ISSUER))
             .await
-            .assert(401, "bad_signature");
+            .assert(401, "invalid_signature");
         guarded
             .bearer(&token(&ours, other))
             .await
-            .assert(401, "bad_signature");
+            .assert(401, "invalid_signature");
     }
 }
 

@@ -148,7 +148,7 @@ async fn every_lie_the_development_issuer_can_tell_is_refused() {
     for (token, reason) in [
         (issuer.token().sign(), "missing_audience"),
         (good().expired().sign(), "expired"),
-        (good().with_wrong_key().sign(), "bad_signature"),
+        (good().with_wrong_key().sign(), "invalid_signature"),
         (good().unsigned().sign(), "algorithm_not_allowed"),
         (
             good().claim("iss", "https://evil.example").sign(),
@@ -160,7 +160,7 @@ async fn every_lie_the_development_issuer_can_tell_is_refused() {
         (good().key_id("other").sign(), "unknown_key"),
         (
             good().raw_payload("{\"a\":1,\"a\":1}").sign(),
-            "duplicate_member",
+            "duplicate_token_member",
         ),
     ] {
         guarded.bearer(&token).await.assert(401, reason);

@@ -289,7 +289,7 @@ async fn more_waiting_requests_than_the_limit_are_503() {
     // Unsigned tokens suffice to come this far, so a log must not be filled with it.
     trace::start();
     for _ in 0..10 {
-        guarded.bearer(&token).await.assert(503, "too_many_waiting");
+        guarded.bearer(&token).await.assert(503, "keys_limited");
     }
     let told = trace::take();
     let warnings = told

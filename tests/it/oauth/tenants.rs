@@ -120,7 +120,7 @@ async fn requests_that_wait_are_bounded_for_all_together() {
             match request.as_mut().poll(&mut context) {
                 Poll::Pending => waiting.push(request),
                 Poll::Ready(answer) => {
-                    answer.assert(503, "too_many_waiting");
+                    answer.assert(503, "keys_limited");
                     refused.push((tenant, answer.detail().contains("together")));
                 }
             }

@@ -98,17 +98,17 @@ async fn a_forged_token_with_a_known_key_id_is_refused() {
     guarded
         .bearer(&stranger.token(json!({})))
         .await
-        .assert(401, "bad_signature");
+        .assert(401, "invalid_signature");
     let token = key.token(json!({}));
     let (input, _) = token.rsplit_once('.').unwrap();
     guarded
         .bearer(&format!("{input}."))
         .await
-        .assert(401, "bad_signature");
+        .assert(401, "invalid_signature");
     guarded
         .bearer(&format!("{input}.AAAA"))
         .await
-        .assert(401, "bad_signature");
+        .assert(401, "invalid_signature");
     assert_eq!(guarded.reached(), 0);
 }
 
@@ -166,7 +166,10 @@ async fn too_little_scope_is_403_and_only_a_good_token_learns_it() {
         )
     );
     let stranger = stranger.token(json!({"scope": "mcp:read mcp:write"}));
-    guarded.bearer(&stranger).await.assert(401, "bad_signature");
+    guarded
+        .bearer(&stranger)
+        .await
+        .assert(401, "invalid_signature");
     let both = key.token(json!({"scope": "mcp:write  mcp:read other"}));
     guarded.bearer(&both).await.assert(200, "accepted");
 
@@ -247,11 +250,11 @@ async fn a_key_serves_only_the_issuer_that_published_it() {
     guarded
         .bearer(&theirs.token(json!({})))
         .await
-        .assert(401, "bad_signature");
+        .assert(401, "invalid_signature");
     guarded
         .bearer(&ours.token(json!({"iss": other})))
         .await
-        .assert(401, "bad_signature");
+        .assert(401, "invalid_signature");
 }
 
 #[tokio::test]
@@ -313,7 +316,10 @@ async fn a_token_of_a_tenant_is_checked_by_that_tenants_keys() {
     let contoso = key.token(json!({"iss": tenant("contoso")}));
     guarded.bearer(&contoso).await.assert(200, "accepted");
     let forged = stranger.token(json!({"iss": tenant("contoso")}));
-    guarded.bearer(&forged).await.assert(401, "bad_signature");
+    guarded
+        .bearer(&forged)
+        .await
+        .assert(401, "invalid_signature");
     for iss in [
         tenant("fabrikam"),
         tenant("{tenant}"),

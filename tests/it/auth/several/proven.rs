@@ -703,7 +703,7 @@ async fn no_provider_can_prove_what_its_reason_denies() {
         ("issuer_mismatch", 401),
         ("revoked_api_key", 401),
         ("inactive_token", 401),
-        ("bad_signature", 401),
+        ("invalid_signature", 401),
         ("bound_token", 401),
     ] {
         let alice = Principal::builder("test").scopes("r".parse().unwrap());

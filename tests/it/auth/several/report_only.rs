@@ -131,7 +131,7 @@ async fn limited_to_reasons_everything_else_is_refused() {
         // The signature is judged before the audience.
         (
             crate::auth::several::network::Key::new("k1").token(json!({"aud": other})),
-            "bad_signature",
+            "invalid_signature",
         ),
         (
             format!("{}AA.AAAA", &mismatch[..mismatch.len() - 90]),
@@ -172,7 +172,7 @@ async fn a_forged_jwt_does_not_pass_for_a_reported_reason() {
     let ours = build(common::SECRET);
     reported(&bearer(&ours, &token).await, &["wrong_token_type"]);
     let another = build(b"tN4hX8kQ1wZs6CvM2jRy9PbGf7DaLu3EtN4hX8kQ1wZs6CvM2jRy9PbGf7DaLu3E");
-    bearer(&another, &token).await.invalid("bad_signature");
+    bearer(&another, &token).await.invalid("invalid_signature");
 }
 
 #[tokio::test]
@@ -452,10 +452,10 @@ async fn layers_for_scopes_observe_too() {
         }
         let bad_body = ask(&operations, post("write", "{")).await;
         if all {
-            assert_eq!(reasons_of(&bad_body.extensions), ["body_not_json"]);
+            assert_eq!(reasons_of(&bad_body.extensions), ["not_json"]);
             bad_body.admitted();
         } else {
-            bad_body.malformed("body_not_json");
+            bad_body.malformed("not_json");
         }
     }
     // And without observation all of it is refused.
@@ -498,10 +498,13 @@ async fn what_nobody_may_do_is_no_more_open_to_whom_only_a_credential_was_let_pa
     let mut text = post("bad", CALL);
     let plain = || "text/plain".parse().unwrap();
     text.headers_mut().insert("content-type", plain());
-    assert_eq!(ask(&layers, text).await.error().reason(), "content_type");
+    assert_eq!(
+        ask(&layers, text).await.error().reason(),
+        "unsupported_content_type"
+    );
     // A head that was let pass leaves the body to be judged.
     let auth = auth()
-        .dangerously_report_only_for(["content_type"])
+        .dangerously_report_only_for(["unsupported_content_type"])
         .unwrap();
     let layers = ServiceBuilder::new()
         .layer(auth)
@@ -515,7 +518,7 @@ async fn what_nobody_may_do_is_no_more_open_to_whom_only_a_credential_was_let_pa
     );
     *text.body_mut() = CALL.replace(r#""t""#, r#""u""#).into();
     let answer = ask(&layers, text).await;
-    assert_eq!(reasons_of(&answer.extensions), ["content_type"]);
+    assert_eq!(reasons_of(&answer.extensions), ["unsupported_content_type"]);
 }
 
 #[tokio::test]

@@ -74,13 +74,18 @@ async fn an_old_key_is_accepted_beside_the_new_one_by_its_id() {
         (&new, Some("2026-12"), "accepted", "accepted"),
         (&old, Some("2026-11"), "accepted", "unknown_key"),
         (&new, None, "accepted", "accepted"),
-        (&old, None, "accepted", "bad_signature"),
+        (&old, None, "accepted", "invalid_signature"),
         // A token that names a key is tried with no other.
-        (&old, Some("2026-12"), "bad_signature", "bad_signature"),
-        (&new, Some("2026-11"), "bad_signature", "unknown_key"),
+        (
+            &old,
+            Some("2026-12"),
+            "invalid_signature",
+            "invalid_signature",
+        ),
+        (&new, Some("2026-11"), "invalid_signature", "unknown_key"),
         (&new, Some("2026-10"), "unknown_key", "unknown_key"),
-        (&forger, Some("2026-11"), "bad_signature", "unknown_key"),
-        (&forger, None, "bad_signature", "bad_signature"),
+        (&forger, Some("2026-11"), "invalid_signature", "unknown_key"),
+        (&forger, None, "invalid_signature", "invalid_signature"),
     ] {
         let token = by(key, "HS256", kid);
         assert_eq!(outcome!(&layer, token), with_both, "{kid:?}");
@@ -100,8 +105,8 @@ async fn a_secret_without_an_id_serves_the_tokens_that_name_no_other_key() {
         (&new, None, "accepted"),
         (&old, Some("old"), "accepted"),
         (&old, None, "accepted"),
-        (&new, Some("old"), "bad_signature"),
-        (&old, Some("whatever"), "bad_signature"),
+        (&new, Some("old"), "invalid_signature"),
+        (&old, Some("whatever"), "invalid_signature"),
     ] {
         assert_eq!(outcome!(&layer, by(key, "HS256", kid)), reason, "{kid:?}");
     }
@@ -235,12 +240,12 @@ async fn layers_of_one_issuer_are_told_apart_by_key_id() {
     for (key, kid, reason) in [
         (&old, Some("2026-11"), "accepted"),
         (&new, Some("2026-12"), "accepted"),
-        (&old, Some("2026-12"), "bad_signature"),
-        (&new, Some("2026-11"), "bad_signature"),
+        (&old, Some("2026-12"), "invalid_signature"),
+        (&new, Some("2026-11"), "invalid_signature"),
         (&new, Some("2027-01"), "unknown_key"),
         // What names no key goes to the first.
         (&old, None, "accepted"),
-        (&new, None, "bad_signature"),
+        (&new, None, "invalid_signature"),
     ] {
         assert_eq!(outcome!(&both, by(key, "HS256", kid)), reason, "{kid:?}");
     }

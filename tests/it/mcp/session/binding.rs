@@ -351,7 +351,7 @@ async fn headers_that_are_there_twice_are_refused() {
         ),
         (
             &[(VERSION, "2025-11-25"), (VERSION, "2025-11-25")],
-            "protocol_version_twice",
+            "duplicate_protocol_version",
         ),
         (
             &[
@@ -359,7 +359,7 @@ async fn headers_that_are_there_twice_are_refused() {
                 (VERSION, "2026-07-28"),
                 (VERSION, "2025-11-25"),
             ],
-            "protocol_version_twice",
+            "duplicate_protocol_version",
         ),
     ];
     for (headers, reason) in two {

@@ -115,7 +115,10 @@ async fn each_layer_comes_before_the_next() {
         (404, "unknown_session")
     );
     ask.stolen_session = false;
-    assert_eq!(send(service(), request(ask)).await, (415, "content_type"));
+    assert_eq!(
+        send(service(), request(ask)).await,
+        (415, "unsupported_content_type")
+    );
     ask.no_json = false;
     assert_eq!(
         send(service(), request(ask)).await,
@@ -143,10 +146,16 @@ async fn what_is_left_out_is_not_there() {
     assert_eq!(send(bound, request(ask)).await, (404, "unknown_session"));
     let judged = McpStack::new(origin(), auth()).policy(policy());
     let judged = judged.layer(server.clone());
-    assert_eq!(send(judged, request(ask)).await, (415, "content_type"));
+    assert_eq!(
+        send(judged, request(ask)).await,
+        (415, "unsupported_content_type")
+    );
     let own = McpStack::new(origin(), auth()).operations(McpScopesLayer::new(policy()));
     let own = own.layer(server);
-    assert_eq!(send(own, request(ask)).await, (415, "content_type"));
+    assert_eq!(
+        send(own, request(ask)).await,
+        (415, "unsupported_content_type")
+    );
 }
 
 #[tokio::test]

@@ -55,7 +55,10 @@ async fn a_jwt_of_an_issuer_with_keys_is_checked_here() {
         .await
         .assert(401, "expired");
     let forged = Key::new("k").token(json!({"jti": "forged"}));
-    guarded.bearer(&forged).await.assert(401, "bad_signature");
+    guarded
+        .bearer(&forged)
+        .await
+        .assert(401, "invalid_signature");
     assert_eq!(asked(&web), 0);
 }
 
@@ -87,7 +90,7 @@ async fn what_looks_like_a_jwt_is_never_shown_to_anybody() {
         (jws("\r{}", "[]"), "malformed_token"),
         (
             jws(r#"{"alg":"ES256","alg":"none"}"#, "{}"),
-            "duplicate_member",
+            "duplicate_token_member",
         ),
         (
             key.token_with_header(json!({"typ": "token-introspection+jwt"}), json!({})),
@@ -294,7 +297,10 @@ async fn a_good_jwt_is_introspected_as_well_where_that_is_set() {
         .await
         .assert(401, "expired");
     let forged = Key::new("k").token(json!({}));
-    guarded.bearer(&forged).await.assert(401, "bad_signature");
+    guarded
+        .bearer(&forged)
+        .await
+        .assert(401, "invalid_signature");
     assert_eq!(asked(&web), before);
 }
 

@@ -365,7 +365,7 @@ async fn keycloak_lightweight_tokens_are_judged_by_what_the_realm_says_of_them()
     let good = sign(json!({}));
     let (input, _) = good.rsplit_once('.').unwrap();
     for (token, reason) in [
-        (format!("{input}.AAAA"), "bad_signature"),
+        (format!("{input}.AAAA"), "invalid_signature"),
         (sign(json!({"exp": now - 100})), "expired"),
         (sign(json!({"typ": "Refresh"})), "wrong_token_type"),
         (sign(json!({"cnf": {"jkt": "x"}})), "bound_token"),
