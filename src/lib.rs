@@ -158,7 +158,7 @@ pub use self::auth::AuthLayer;
 pub use self::auth::Claims;
 pub use self::clock::Clock;
 pub use self::credential::{Credential, Location, RequestHead};
-pub use self::error::{AuthError, AuthErrorKind, ConfigError};
+pub use self::error::{AuthError, AuthErrorKind, ConfigError, Reason};
 #[cfg(feature = "jwt")]
 #[cfg_attr(docsrs, doc(cfg(feature = "jwt")))]
 pub use self::jwt::JwtLayer;

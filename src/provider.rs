@@ -7,6 +7,8 @@
 //! use tower::{BoxError, ServiceBuilder, ServiceExt};
 //! use tower_mcp_auth::provider::*;
 //!
+//! const UNKNOWN: Reason = Reason::custom(AuthErrorKind::Invalid, "unknown_badge");
+//!
 //! #[derive(Clone, Debug)]
 //! struct Badges;
 //!
@@ -18,7 +20,7 @@
 //!     fn authenticate(&self, credential: &Credential<'_>, _: RequestHead<'_>) -> Authentication {
 //!         Authentication::Ready(match credential.value() {
 //!             "badge-17" => Ok(Principal::builder("badge").subject("alice").build().into()),
-//!             _ => Err(AuthError::invalid("unknown_badge")),
+//!             _ => Err(AuthError::new(UNKNOWN)),
 //!         })
 //!     }
 //! }
@@ -51,7 +53,7 @@ pub use crate::auth::{
 };
 pub use crate::clock::Clock;
 pub use crate::credential::{Credential, Location, RequestHead};
-pub use crate::error::{AuthError, AuthErrorKind};
+pub use crate::error::{AuthError, AuthErrorKind, Reason};
 pub use crate::principal::{Principal, PrincipalBuilder};
 pub use crate::refusal::Challenge;
 pub use crate::resource::Resource;

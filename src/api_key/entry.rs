@@ -10,7 +10,7 @@ use super::digest::DigestKind;
 use super::format::Shape;
 use super::key::ApiKey;
 use crate::credential::RequestHead;
-use crate::error::{AuthError, ConfigError};
+use crate::error::{AuthError, ConfigError, Reason};
 use crate::principal::{Identity, Principal};
 use crate::util::quoted;
 
@@ -39,15 +39,15 @@ impl Validity {
         self.not_before.is_some() || self.expires_at.is_some()
     }
 
-    fn fault(&self, now: Duration) -> Option<&'static str> {
+    fn fault(&self, now: Duration) -> Option<Reason> {
         if self.revoked {
-            return Some("revoked_api_key");
+            return Some(Reason::REVOKED_API_KEY);
         }
         if self.expires_at.is_some_and(|at| at <= now) {
-            return Some("expired_api_key");
+            return Some(Reason::EXPIRED_API_KEY);
         }
         if self.not_before.is_some_and(|at| now < at) {
-            return Some("not_yet_valid_api_key");
+            return Some(Reason::NOT_YET_VALID_API_KEY);
         }
         None
     }
@@ -113,7 +113,7 @@ impl Entry {
     }
 
     /// Why the key is refused at `now`, as a reason code.
-    pub(super) fn fault(&self, now: Duration) -> Option<&'static str> {
+    pub(super) fn fault(&self, now: Duration) -> Option<Reason> {
         self.validity.fault(now)
     }
 
@@ -162,7 +162,7 @@ impl Proof {
 pub(super) fn refused(
     shape: Option<Shape<'_>>,
     found: Option<&Entry>,
-    fault: Option<&'static str>,
+    fault: Option<Reason>,
     proof: Proof,
 ) -> AuthError {
     // Of a key that is not known alone; the work is done for all.
@@ -175,21 +175,19 @@ pub(super) fn refused_as(
     id: &str,
     mistyped: bool,
     found: Option<&Entry>,
-    fault: Option<&'static str>,
+    fault: Option<Reason>,
     proof: Proof,
 ) -> AuthError {
     let reason = match (found, mistyped) {
-        (Some(_), _) => fault.unwrap_or("unknown_api_key"),
-        (None, true) => "mistyped_api_key",
-        (None, false) => "unknown_api_key",
+        (Some(_), _) => fault.unwrap_or(Reason::UNKNOWN_API_KEY),
+        (None, true) => Reason::MISTYPED_API_KEY,
+        (None, false) => Reason::UNKNOWN_API_KEY,
     };
     let label = found.map_or(STRANGER, |entry| &entry.label);
-    let error = AuthError::invalid(reason)
-        .with_description("The API key is not valid")
-        .with_detail(match id {
-            "" => format!("the presented key has no id, as it is no generated one; {label}"),
-            id => format!("presented id {}, {label}", quoted(id)),
-        });
+    let error = AuthError::new(reason).with_detail(match id {
+        "" => format!("the presented key has no id, as it is no generated one; {label}"),
+        id => format!("presented id {}, {label}", quoted(id)),
+    });
     match (proof, found) {
         (Proof::Kept, Some(entry)) => error.proven(Principal::of(Arc::clone(&entry.identity))),
         _ => error,

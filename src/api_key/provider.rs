@@ -23,7 +23,7 @@ use crate::credential::{
     Credential, Location, RequestHead, check_header_name, is_b64token, looks_like_jwt,
     stands_for_nothing,
 };
-use crate::error::{AuthError, ConfigError};
+use crate::error::{AuthError, ConfigError, Reason};
 use crate::principal::Principal;
 use crate::refusal::Challenge;
 
@@ -271,8 +271,8 @@ fn with_form(error: AuthError, key: &[u8]) -> AuthError {
         (_, true) => "it is a word of programs for nothing: the variable of the client has no key",
         _ => return error,
     };
-    match error.reason() {
-        "unknown_api_key" => error.and_detail(form),
+    match error.as_reason() {
+        Reason::UNKNOWN_API_KEY => error.and_detail(form),
         _ => error,
     }
 }

@@ -21,6 +21,8 @@ use crate::principal::Principal;
 /// ```
 /// use tower_mcp_auth::provider::*;
 ///
+/// const UNKNOWN: Reason = Reason::custom(AuthErrorKind::Invalid, "unknown_badge");
+///
 /// #[derive(Clone, Debug)]
 /// struct Badges;
 ///
@@ -32,7 +34,7 @@ use crate::principal::Principal;
 ///     fn authenticate(&self, credential: &Credential<'_>, _: RequestHead<'_>) -> Authentication {
 ///         Authentication::Ready(match credential.value() {
 ///             "badge-17" => Ok(Principal::builder("badge").subject("alice").build().into()),
-///             _ => Err(AuthError::invalid("unknown_badge")),
+///             _ => Err(AuthError::new(UNKNOWN)),
 ///         })
 ///     }
 /// }

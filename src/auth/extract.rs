@@ -6,7 +6,7 @@ use axum_core::response::{IntoResponse, Response};
 use http::request::Parts;
 use serde::de::DeserializeOwned;
 
-use crate::error::AuthError;
+use crate::error::{AuthError, Reason};
 use crate::principal::Principal;
 use crate::refusal::Caller;
 use crate::refusal::{self, refuse};
@@ -61,7 +61,7 @@ impl<S: Sync> FromRequestParts<S> for Principal {
 /// The claims of the caller, as a type of your own.
 ///
 /// A request without a principal is rejected as it is by [`Principal`]. Claims that do not fit `T`
-/// are rejected with 403 `claims_mismatch` and without a challenge: another token of the same
+/// are rejected with 403 `insufficient_claims` and without a challenge: another token of the same
 /// issuer would not fit either.
 ///
 /// ```
@@ -92,12 +92,10 @@ impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for Claims<T> {
             <Principal as FromRequestParts<S>>::from_request_parts(parts, state).await?;
         let error = match principal.claims_as() {
             Ok(claims) => return Ok(Self(claims)),
-            Err(error) => AuthError::forbidden("claims_mismatch")
-                .with_description("The credential lacks claims that the operation needs")
-                .with_detail(format!(
-                    "the claims do not fit: {}",
-                    quoted(&error.to_string())
-                )),
+            Err(error) => AuthError::new(Reason::INSUFFICIENT_CLAIMS).with_detail(format!(
+                "the claims do not fit: {}",
+                quoted(&error.to_string())
+            )),
         };
         let Some(caller) = Caller::of(&parts.extensions) else {
             return Err(PrincipalRejection::no_auth_layer("Claims"));

@@ -8,7 +8,7 @@ use http::{HeaderName, Response};
 use super::CredentialMatcher;
 use crate::clock::Clock;
 use crate::credential::Location;
-use crate::error::ConfigError;
+use crate::error::{ConfigError, Reason};
 use crate::refusal::Challenge;
 use crate::resource::Resource;
 
@@ -35,7 +35,7 @@ pub struct ProviderInfo {
     /// `None`: derived from the matchers.
     challenges: Option<Vec<Challenge>>,
     pub(super) resource: Option<Arc<Resource>>,
-    pub(super) reasons: Vec<&'static str>,
+    pub(super) reasons: Vec<Reason>,
     pub(super) clock: Clock,
     pub(super) consumed_headers: Vec<HeaderName>,
 }
@@ -90,10 +90,10 @@ impl ProviderInfo {
         self
     }
 
-    /// Adds reason codes of errors that the provider makes itself, for
+    /// Adds reasons of errors that the provider makes itself, for
     /// [`dangerously_report_only_for`](super::AuthLayer::dangerously_report_only_for), which
     /// accepts no others besides those of this crate.
-    pub fn reasons(mut self, reasons: impl IntoIterator<Item = &'static str>) -> Self {
+    pub fn reasons(mut self, reasons: impl IntoIterator<Item = Reason>) -> Self {
         self.reasons.extend(reasons);
         self
     }

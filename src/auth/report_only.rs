@@ -34,8 +34,8 @@ impl<P: Authenticate + Clone> AuthLayer<P> {
     }
 
     /// [`dangerously_report_only`](Self::dangerously_report_only) for these
-    /// [reasons](crate::AuthError::reason); what is refused for another one is refused, and so is
-    /// a token against which both stand. Layers further in go by the same list.
+    /// [reasons](crate::Reason), by their codes; what is refused for another one is refused, and
+    /// so is a token against which both stand. Layers further in go by the same list.
     ///
     /// A token that is let pass for its claims (`audience_mismatch`, `expired`, …) has a good
     /// signature: it is verified first. What is found out without a key (`issuer_mismatch`,
@@ -62,7 +62,8 @@ impl<P: Authenticate + Clone> AuthLayer<P> {
     /// ```
     ///
     /// # Errors
-    /// The list is empty, holds what is no reason or one that is always refused, or
+    /// The list is empty, holds what is no code or one that is
+    /// [always refused](crate::Reason::may_be_reported), or
     /// [`dangerously_report_only`](Self::dangerously_report_only) was set, which is more.
     pub fn dangerously_report_only_for<I>(mut self, reasons: I) -> Result<Self, ConfigError>
     where
@@ -79,7 +80,8 @@ impl<P: Authenticate + Clone> AuthLayer<P> {
             ));
         }
         if let ReportOnly::Only(reasons) = &report_only {
-            let detail = format!("requests are let pass that are to be refused for {reasons:?}");
+            let codes: Vec<_> = reasons.iter().map(|reason| reason.code()).collect();
+            let detail = format!("requests are let pass that are to be refused for {codes:?}");
             telemetry::weakened(ReportOnly::ONLY, &detail);
         }
         context.report_only = Some(report_only);

@@ -3,7 +3,7 @@
 use super::CredentialMatcher;
 use super::info::ProviderInfo;
 use crate::credential::{Credential, Location, looks_like_jwt};
-use crate::error::AuthError;
+use crate::error::{AuthError, Reason};
 #[cfg(feature = "jwt")]
 use crate::{
     jose::TokenLimits,
@@ -82,7 +82,7 @@ impl Routes {
             Some(first) => self.leaf_by_form(credential, first),
             None if is_read_by_one => Err(self.unaccepted(first, credential)),
             None => Err(
-                AuthError::invalid("unaccepted_credential").with_detail(format!(
+                AuthError::new(Reason::UNACCEPTED_CREDENTIAL).with_detail(format!(
                     "the credential in {} has the form of no provider that reads there",
                     credential.location()
                 )),
@@ -143,7 +143,7 @@ impl Routes {
             true => ", and has the form of a JWT: a token in the place of another credential?",
             false => ": it may begin with another prefix",
         };
-        AuthError::invalid("unaccepted_credential").with_detail(format!(
+        AuthError::new(Reason::UNACCEPTED_CREDENTIAL).with_detail(format!(
             "the credential in {} is none of those that {} takes{form}",
             credential.location(),
             self.name(leaf)
@@ -153,8 +153,7 @@ impl Routes {
 
 /// A credential in another header than its provider reads.
 fn misplaced() -> AuthError {
-    AuthError::invalid("misplaced_credential")
-        .with_description("The credential belongs in another header")
+    AuthError::new(Reason::MISPLACED_CREDENTIAL)
         .with_detail("it has the prefix of a provider that reads another header")
 }
 
@@ -162,10 +161,10 @@ fn misplaced() -> AuthError {
 #[cfg(feature = "jwt")]
 fn unknown_issuer(issuer: Option<&str>) -> AuthError {
     let Some(issuer) = issuer else {
-        return AuthError::invalid("missing_issuer").with_detail("the token has no iss");
+        return AuthError::new(Reason::MISSING_ISSUER).with_detail("the token has no iss");
     };
-    AuthError::invalid("issuer_mismatch").with_detail(format!(
-        "{} is an issuer of none of the providers",
-        quoted(issuer)
-    ))
+    let detail = format!("{} is an issuer of none of the providers", quoted(issuer));
+    AuthError::new(Reason::ISSUER_MISMATCH)
+        .unproven()
+        .with_detail(detail)
 }

@@ -9,7 +9,7 @@ use super::info::ProviderInfo;
 use super::lease::Streams;
 use super::routes::Routes;
 use crate::credential::{QueryNames, RequestHead};
-use crate::error::ConfigError;
+use crate::error::{ConfigError, Reason};
 use crate::refusal::RefusalContext;
 use crate::requirement::AskedScopes;
 use crate::resource::Resource;
@@ -22,7 +22,7 @@ pub(super) struct Shared {
     pub(super) routes: Routes,
     pub(super) consumed_headers: Vec<HeaderName>,
     /// Reason codes of the provider's own.
-    pub(super) reasons: Vec<&'static str>,
+    pub(super) reasons: Vec<Reason>,
     pub(super) exempt: Exemptions,
     pub(super) query_names: QueryNames,
     pub(super) forward_credential: bool,

@@ -12,12 +12,13 @@ use super::Config;
 use super::claim_values::ClaimValues;
 use super::sections::Sections;
 use super::units::{Listed, Name, Size, Span, Texts, Time};
+use crate::error::Reason;
 
 /// The JSON Schema (2020-12) of a [`Config`], for editors and for checks before a roll-out.
 ///
 /// It has the settings of the features that are on. `docs/config.schema.json` in the package is
 /// the one with all features. It takes what can be read: that a setting is good, and goes with
-/// the others, is found out where layers are made. Numbers and flags in texts, which are read
+/// the others, is found out where layers are made; reason codes alone are listed. Numbers and flags in texts, which are read
 /// for the sake of the environment, are not in it.
 ///
 /// ```
@@ -133,6 +134,22 @@ scalar! { Texts, "Texts",
         { "type": "string", "pattern": SEPARATED },
         { "type": "array", "items": { "type": "string" } },
     ],
+}
+
+/// Reason codes; in a list, those that may be reported.
+pub(super) struct ReasonCodes;
+
+scalar! { ReasonCodes, "ReasonCodes",
+    "description": "Codes of docs/reason-codes.md: a list, or one text with white space between them.",
+    "anyOf": [
+        { "type": "string", "pattern": SEPARATED },
+        { "type": "array", "items": { "type": "string", "enum": reason_codes() } },
+    ],
+}
+
+fn reason_codes() -> Vec<&'static str> {
+    let reportable = Reason::ALL.iter().filter(|reason| reason.may_be_reported());
+    reportable.map(|reason| reason.code()).collect()
 }
 
 #[cfg(feature = "oauth")]

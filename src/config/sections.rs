@@ -359,6 +359,7 @@ section! {
         /// Carries out no refusal, and tells of each.
         dangerously_report_only: bool,
         /// Carries out no refusal for these reasons, and tells of each.
+        #[cfg_attr(feature = "schema", schemars(with = "Option<super::schema::ReasonCodes>"))]
         dangerously_report_only_for: Option<Texts>,
     }
 }

@@ -19,7 +19,7 @@ pub(crate) use self::header_name::check as check_header_name;
 pub use self::location::Location;
 pub(crate) use self::query::QueryNames;
 pub(crate) use self::slips::{looks_like_jwt, stands_for_nothing};
-use crate::error::AuthError;
+use crate::error::{AuthError, Reason};
 use crate::resource::Resource;
 
 /// A credential as it was presented: its characters are good, and nothing else is known of
@@ -216,12 +216,10 @@ fn find<'h>(
                 continue;
             };
             if found.is_some() {
-                return Err(AuthError::malformed("multiple_credentials")
-                    .with_description("The request carries more than one credential")
-                    .with_detail(
-                        "there is a credential for more than one of the headers and schemes that \
+                return Err(AuthError::new(Reason::MULTIPLE_CREDENTIALS).with_detail(
+                    "there is a credential for more than one of the headers and schemes that \
                          are read: which one counts would be a guess",
-                    ));
+                ));
             }
             found = Some((index, value));
             break;
@@ -237,8 +235,7 @@ fn only_value<'h>(
     let mut values = headers.get_all(header).iter();
     match (values.next(), values.next()) {
         (only, None) => Ok(only),
-        _ => Err(AuthError::malformed("duplicate_credential")
-            .with_description("The request carries a credential header more than once")
+        _ => Err(AuthError::new(Reason::DUPLICATE_CREDENTIAL)
             .with_detail(format!("more than one {header} header"))),
     }
 }
@@ -297,13 +294,11 @@ fn after_scheme<'a>(value: &'a [u8], scheme: &str) -> Option<&'a [u8]> {
 }
 
 fn malformed(location: &Location, value: &[u8]) -> AuthError {
-    AuthError::malformed("malformed_credential")
-        .with_description("The credential header is malformed")
-        .with_detail(format!(
-            "the value of {} is not one b64token of RFC 6750 section 2.1: {}",
-            location.header,
-            slips::malformed(value, location)
-        ))
+    AuthError::new(Reason::MALFORMED_CREDENTIAL).with_detail(format!(
+        "the value of {} is not one b64token of RFC 6750 section 2.1: {}",
+        location.header,
+        slips::malformed(value, location)
+    ))
 }
 
 /// The error of a request without a credential for any of `locations`, with what it has instead.

@@ -4,7 +4,7 @@ use http::Uri;
 use percent_encoding::percent_decode;
 
 use super::Location;
-use crate::error::{AuthError, ConfigError};
+use crate::error::{AuthError, ConfigError, Reason};
 use crate::util::quoted;
 
 /// The longest name of a query parameter that can be forbidden.
@@ -76,10 +76,7 @@ impl QueryNames {
                     .iter()
                     .any(|location| asked().eq(fold(location.header.as_str().bytes())));
             if forbidden {
-                return Err(AuthError::malformed("token_in_query")
-                    .with_description(
-                        "Credentials in the query string are not accepted: use a request header",
-                    )
+                return Err(AuthError::new(Reason::TOKEN_IN_QUERY)
                     .with_detail(format!("query parameter {}", quoted(name))));
             }
         }

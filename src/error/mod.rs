@@ -16,9 +16,7 @@ use crate::principal::{Principal, PrincipalId};
 use crate::scope::Scopes;
 
 pub use self::config::ConfigError;
-
-/// What is said of a token where nothing more is.
-const NOT_VALID: &str = "The access token is not valid";
+pub use self::reason::Reason;
 
 /// The category of an [`AuthError`]; it decides the status of the response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -55,12 +53,14 @@ pub enum AuthErrorKind {
 /// the operator's traces. Every refusal written by this crate has its `AuthError` in
 /// the extensions of the *response*, so that outer layers can count and log it.
 ///
-/// Providers outside this crate make their own with the constructors below:
+/// Providers outside this crate make their own:
 ///
 /// ```
-/// use tower_mcp_auth::{AuthError, AuthErrorKind};
+/// use tower_mcp_auth::{AuthError, AuthErrorKind, Reason};
 ///
-/// let error = AuthError::invalid("badge_revoked")
+/// const REVOKED: Reason = Reason::custom(AuthErrorKind::Invalid, "badge_revoked");
+///
+/// let error = AuthError::new(REVOKED)
 ///     .with_description("The badge was revoked")
 ///     .with_detail("badge 17 was revoked an hour ago");
 ///
@@ -72,8 +72,7 @@ pub struct AuthError(Box<Inner>);
 
 #[derive(Clone, PartialEq, Eq)]
 struct Inner {
-    kind: AuthErrorKind,
-    reason: &'static str,
+    reason: Reason,
     description: Cow<'static, str>,
     detail: Option<Box<str>>,
     scopes: Scopes,
@@ -105,11 +104,15 @@ impl PartialEq for Aside {
 impl Eq for Aside {}
 
 impl AuthError {
-    fn new(kind: AuthErrorKind, reason: &'static str, description: &'static str) -> Self {
+    /// Refuses a request for this reason, with its kind and its description.
+    ///
+    /// Some kinds have data of their own, and a constructor that takes it:
+    /// [`insufficient_scope`](Self::insufficient_scope), [`unavailable`](Self::unavailable),
+    /// [`too_many_requests`](Self::too_many_requests).
+    pub fn new(reason: Reason) -> Self {
         Self(Box::new(Inner {
-            kind,
             reason,
-            description: Cow::Borrowed(description),
+            description: Cow::Borrowed(reason.description()),
             detail: None,
             scopes: Scopes::default(),
             principal: None,
@@ -121,105 +124,39 @@ impl AuthError {
 
     /// No credential where one is needed.
     pub fn missing() -> Self {
-        Self::new(
-            AuthErrorKind::Missing,
-            "missing_credential",
-            "Authentication is required",
-        )
-    }
-
-    /// A credential presented in a way that is refused whatever its value.
-    pub fn malformed(reason: &'static str) -> Self {
-        Self::new(
-            AuthErrorKind::Malformed,
-            reason,
-            "The request presents its credential in a way that is not accepted",
-        )
-    }
-
-    /// A credential that is not, or no longer, good.
-    pub fn invalid(reason: &'static str) -> Self {
-        Self::new(AuthErrorKind::Invalid, reason, NOT_VALID)
+        Self::new(Reason::MISSING_CREDENTIAL)
     }
 
     /// A good credential that lacks scopes; `needed` are all scopes the operation needs.
     pub fn insufficient_scope(needed: Scopes) -> Self {
-        let mut error = Self::new(
-            AuthErrorKind::InsufficientScope,
-            "insufficient_scope",
-            "The operation needs scopes that were not granted",
-        );
-        error.0.scopes = needed;
-        error
-    }
-
-    /// A request that is refused whoever sends it.
-    pub fn forbidden(reason: &'static str) -> Self {
-        Self::new(
-            AuthErrorKind::Forbidden,
-            reason,
-            "The request is not allowed",
-        )
+        Self::new(Reason::INSUFFICIENT_SCOPE).with_scopes(needed)
     }
 
     /// A session that does not exist for this principal, for whatever reason: the client is
     /// not told which.
     pub fn unknown_session() -> Self {
-        Self::new(
-            AuthErrorKind::UnknownSession,
-            "unknown_session",
-            "The session is not known",
-        )
-    }
-
-    /// A request larger than what is inspected.
-    pub fn too_large(reason: &'static str) -> Self {
-        Self::new(
-            AuthErrorKind::PayloadTooLarge,
-            reason,
-            "The request is larger than this server inspects",
-        )
-    }
-
-    /// A request whose media type or encoding cannot be inspected.
-    pub fn unsupported_media(reason: &'static str) -> Self {
-        Self::new(
-            AuthErrorKind::UnsupportedMediaType,
-            reason,
-            "The request's media type or encoding is not accepted",
-        )
-    }
-
-    /// A request whose mirrored MCP headers and body disagree, or whose headers are missing
-    /// where its protocol version asks for them.
-    pub fn header_mismatch(reason: &'static str) -> Self {
-        Self::new(
-            AuthErrorKind::HeaderMismatch,
-            reason,
-            "Header mismatch: the MCP headers are missing or differ from the body",
-        )
+        Self::new(Reason::UNKNOWN_SESSION)
     }
 
     /// Too many requests; `retry_after` is rounded up to whole seconds, at least one.
-    pub fn too_many_requests(reason: &'static str, retry_after: Duration) -> Self {
-        let mut error = Self::new(
-            AuthErrorKind::TooManyRequests,
-            reason,
-            "There were too many requests",
-        );
-        error.0.retry_after = Some(retry_after);
-        error
+    ///
+    /// The reason is one of the kind [`TooManyRequests`](AuthErrorKind::TooManyRequests), which
+    /// decides the status.
+    pub fn too_many_requests(reason: Reason, retry_after: Duration) -> Self {
+        Self::new(reason).with_retry_after(retry_after)
     }
 
     /// Trouble on our side; `retry_after` is rounded up to whole seconds, at least one.
-    pub fn unavailable(reason: &'static str, retry_after: Duration) -> Self {
-        let mut error = Self::new(
-            AuthErrorKind::Unavailable,
-            reason,
-            "Authentication is temporarily unavailable",
-        );
-        error.0.retry_after = Some(retry_after);
-        error
+    ///
+    /// The reason is one of the kind [`Unavailable`](AuthErrorKind::Unavailable), which decides
+    /// the status.
+    pub fn unavailable(reason: Reason, retry_after: Duration) -> Self {
+        Self::new(reason).with_retry_after(retry_after)
+    }
+
+    fn with_retry_after(mut self, delay: Duration) -> Self {
+        self.0.retry_after = Some(delay);
+        self
     }
 
     /// Replaces the text the client sees.
@@ -266,10 +203,11 @@ impl AuthError {
     /// of a credential (`audience_mismatch`, `invalid_signature`, …) it changes nothing.
     ///
     /// ```
-    /// use tower_mcp_auth::{AuthError, Principal};
+    /// use tower_mcp_auth::{AuthError, AuthErrorKind, Principal, Reason};
     ///
     /// let alice = Principal::builder("badge").subject("alice").build();
-    /// let error = AuthError::invalid("badge_expired").proven(alice);
+    /// let expired = Reason::custom(AuthErrorKind::Invalid, "badge_expired");
+    /// let error = AuthError::new(expired).proven(alice);
     /// assert_eq!(error.principal_id().unwrap().to_string(), "badge|sub=alice");
     /// ```
     #[must_use]
@@ -315,8 +253,10 @@ impl AuthError {
         let aside = self.0.aside.as_ref()?;
         let holder = aside.holder.as_ref()?;
         let allows = |error: &Self| {
-            let standing = reason::standing(error.reason());
-            standing.is_none_or(|standing| standing == Standing::Proven)
+            matches!(
+                error.0.reason.standing(),
+                Standing::Proven | Standing::Custom
+            )
         };
         (allows(self) && aside.also.iter().all(allows)).then_some(holder)
     }
@@ -342,8 +282,8 @@ impl AuthError {
     /// not valid, and nothing of what is accepted here. The detail stays.
     #[cfg(feature = "jwt")]
     pub(crate) fn unproven(mut self) -> Self {
-        if self.0.kind == AuthErrorKind::Invalid {
-            self.0.description = Cow::Borrowed(NOT_VALID);
+        if self.kind() == AuthErrorKind::Invalid {
+            self.0.description = Cow::Borrowed(reason::NOT_VALID);
         }
         self
     }
@@ -351,7 +291,7 @@ impl AuthError {
     /// Whether it says what any token is refused with.
     #[cfg(feature = "oauth")]
     pub(crate) fn is_general(&self) -> bool {
-        self.0.description == NOT_VALID
+        self.0.description == reason::NOT_VALID
     }
 
     /// Adds the scopes a challenge asks for.
@@ -373,7 +313,7 @@ impl AuthError {
 
     /// The category.
     pub fn kind(&self) -> AuthErrorKind {
-        self.0.kind
+        self.0.reason.kind()
     }
 
     /// The status of the response that refuses a request for this reason. A gRPC request
@@ -391,9 +331,13 @@ impl AuthError {
         }
     }
 
-    /// A stable `snake_case` code (`expired`, `audience_mismatch`, `token_in_query`, …),
-    /// fit for metrics.
+    /// The code of its [`Reason`] (`expired`, `audience_mismatch`, `token_in_query`, …): stable,
+    /// `snake_case`, fit for metrics.
     pub fn reason(&self) -> &'static str {
+        self.0.reason.code()
+    }
+
+    pub(crate) fn as_reason(&self) -> Reason {
         self.0.reason
     }
 
@@ -428,8 +372,8 @@ impl AuthError {
 impl fmt::Debug for AuthError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AuthError")
-            .field("kind", &self.0.kind)
-            .field("reason", &self.0.reason)
+            .field("kind", &self.kind())
+            .field("reason", &self.reason())
             .field("detail", &self.0.detail)
             .finish_non_exhaustive()
     }
@@ -438,7 +382,7 @@ impl fmt::Debug for AuthError {
 impl fmt::Display for AuthError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // The safe text only: an error is easily formatted into a response.
-        write!(f, "{} ({})", self.0.description, self.0.reason)
+        write!(f, "{} ({})", self.0.description, self.reason())
     }
 }
 

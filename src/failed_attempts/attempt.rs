@@ -7,7 +7,7 @@ use http::Extensions;
 
 use super::client::Client;
 use super::layer::State;
-use crate::error::reason::{self, Standing};
+use crate::error::reason::Standing;
 use crate::error::{AuthError, AuthErrorKind};
 use crate::refusal::{Counts, Witness};
 
@@ -68,6 +68,9 @@ impl Counts for Both {
 /// with it; nor is a request without one, which any page can make its visitors send.
 fn is_failed_attempt(error: &AuthError) -> bool {
     error.kind() == AuthErrorKind::Invalid
-        && reason::standing(error.reason()).is_none_or(|standing| standing == Standing::Guess)
+        && matches!(
+            error.as_reason().standing(),
+            Standing::Guess | Standing::Custom
+        )
         && error.principal_id().is_none()
 }

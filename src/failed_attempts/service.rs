@@ -11,7 +11,7 @@ use http_body::Body;
 use super::attempt::Attempt;
 use super::layer::State;
 use crate::credential::RequestHead;
-use crate::error::AuthError;
+use crate::error::{AuthError, Reason};
 use crate::gate::{Gate, Pass, gated_service};
 use crate::refusal::{Answer, refuse, server_error};
 use crate::telemetry::{self, Case, Stage};
@@ -39,8 +39,7 @@ impl Gate for State {
         };
         let (context, case) = (self.context(), Case::new(Stage::FailedAttempts, None));
         if let Some(left) = self.blocked(client) {
-            let error = AuthError::too_many_requests("too_many_failed_attempts", left)
-                .with_description("There were too many failed attempts from this address")
+            let error = AuthError::too_many_requests(Reason::TOO_MANY_FAILED_ATTEMPTS, left)
                 .with_detail(format!(
                     "the address failed too often, and is heard again in {} s",
                     left.as_secs().saturating_add(1)

@@ -10,7 +10,7 @@ use super::algorithm::Algorithm;
 use super::base64url;
 use super::limits::TokenLimits;
 use crate::credential::stands_for_nothing;
-use crate::error::AuthError;
+use crate::error::{AuthError, Reason};
 use crate::json::object::{Refused, is_object, read_object};
 
 /// A token taken apart: nothing of it is read or verified.
@@ -217,17 +217,17 @@ fn decode_loosely(part: &[u8]) -> Option<Vec<u8>> {
 
 fn not_compact(token: &[u8]) -> AuthError {
     match memchr::memchr_iter(b'.', token).count() {
-        4 => AuthError::invalid("encrypted_token")
+        4 => AuthError::new(Reason::ENCRYPTED_TOKEN)
             .with_detail("five parts: encrypted tokens are not accepted"),
-        0 if stands_for_nothing(token) => AuthError::invalid("not_a_jwt").with_detail(
+        0 if stands_for_nothing(token) => AuthError::new(Reason::NOT_A_JWT).with_detail(
             "a word of programs for nothing (`undefined`, `null`): the variable of the client has \
              no token",
         ),
-        0 => AuthError::invalid("not_a_jwt").with_detail(
+        0 => AuthError::new(Reason::NOT_A_JWT).with_detail(
             "one part instead of three: an opaque token, for which there is `Introspection`, or \
              a credential of another kind",
         ),
-        dots => AuthError::invalid("not_a_jwt")
+        dots => AuthError::new(Reason::NOT_A_JWT)
             .with_detail(format!("{} parts instead of three", dots + 1)),
     }
 }
@@ -235,14 +235,14 @@ fn not_compact(token: &[u8]) -> AuthError {
 /// What a token is refused for that has such JSON; `part` is the part of it.
 pub(crate) fn refused(fault: Refused, part: &str) -> AuthError {
     let reason = match fault {
-        Refused::Duplicate => "duplicate_token_member",
-        _ => "malformed_token",
+        Refused::Duplicate => Reason::DUPLICATE_TOKEN_MEMBER,
+        _ => Reason::MALFORMED_TOKEN,
     };
-    AuthError::invalid(reason).with_detail(format!("{part}: {fault}"))
+    AuthError::new(reason).with_detail(format!("{part}: {fault}"))
 }
 
 fn not_base64(what: &str) -> AuthError {
-    AuthError::invalid("malformed_token").with_detail(format!("the {what} is not base64url"))
+    AuthError::new(Reason::MALFORMED_TOKEN).with_detail(format!("the {what} is not base64url"))
 }
 
 fn read_header(json: &[u8]) -> Result<Header<'_>, AuthError> {
@@ -264,12 +264,12 @@ fn read_header(json: &[u8]) -> Result<Header<'_>, AuthError> {
             // RFC 7515 section 4.1.11: whoever does not understand a critical member
             // must refuse. This crate understands none, whatever the value.
             "crit" => {
-                refused = Some(("critical_header", "crit: no extension is understood"));
+                refused = Some((Reason::CRITICAL_HEADER, "crit: no extension is understood"));
             }
             // RFC 7797: an unencoded payload is no JWT (RFC 7519 section 7.2).
             "b64" => match value.boolean("b64")? {
                 true => {}
-                false => refused = Some(("unencoded_payload", "b64 is false")),
+                false => refused = Some((Reason::UNENCODED_PAYLOAD, "b64 is false")),
             },
             _ => {}
         }
@@ -277,7 +277,7 @@ fn read_header(json: &[u8]) -> Result<Header<'_>, AuthError> {
     });
     read.map_err(|refused| self::refused(refused, "header"))?;
     match refused {
-        Some((reason, detail)) => Err(AuthError::invalid(reason).with_detail(detail)),
+        Some((reason, detail)) => Err(AuthError::new(reason).with_detail(detail)),
         None => Ok(header),
     }
 }

@@ -9,7 +9,7 @@ use super::algorithm::{Algorithm, Family};
 use super::backend::Prepared;
 use super::material::{JwkParts, Material};
 use crate::crypto::sha256;
-use crate::error::{AuthError, ConfigError};
+use crate::error::{AuthError, ConfigError, Reason};
 use crate::json::object;
 use crate::secret::is_placeholder;
 use crate::util::quoted;
@@ -312,9 +312,6 @@ impl fmt::Debug for VerifyingKey {
     }
 }
 
-/// The reason code where no key fits.
-pub(crate) const UNKNOWN_KEY: &str = "unknown_key";
-
 /// How many keys a token is tried with at most.
 const MOST_TRIED: usize = 4;
 
@@ -363,7 +360,7 @@ pub(crate) fn select(
     for index in (0..keys.len()).filter(fits) {
         let is_same = |other: usize| keys[other].identity == keys[index].identity;
         if !found.iter().any(is_same) && !found.add(index) {
-            return Err(AuthError::invalid("ambiguous_key").with_detail(format!(
+            return Err(AuthError::new(Reason::AMBIGUOUS_KEY).with_detail(format!(
                 "more than {MOST_TRIED} keys fit {alg}, and the token does not tell which one \
                  it was signed with"
             )));
@@ -376,7 +373,7 @@ pub(crate) fn select(
         Some(kid) => format!("key id {}", quoted(kid)),
         None => "no key id".to_owned(),
     };
-    Err(AuthError::invalid(UNKNOWN_KEY).with_detail(format!(
+    Err(AuthError::new(Reason::UNKNOWN_KEY).with_detail(format!(
         "the token has {named} and alg {alg}: none of the {} keys fits both",
         keys.len()
     )))
@@ -400,5 +397,5 @@ pub(crate) fn crowded(keys: &[VerifyingKey], algorithms: &[Algorithm]) -> Option
 
 #[cfg(feature = "oauth")]
 fn is_ambiguous(keys: &[VerifyingKey], kid: Option<&str>, alg: Algorithm) -> bool {
-    select(keys, kid, alg).is_err_and(|error| error.reason() == "ambiguous_key")
+    select(keys, kid, alg).is_err_and(|error| error.as_reason() == Reason::AMBIGUOUS_KEY)
 }

@@ -3,7 +3,7 @@
 
 use std::ops::RangeInclusive;
 
-use crate::error::{AuthError, ConfigError};
+use crate::error::{AuthError, ConfigError, Reason};
 
 /// The longest token and the longest JOSE header, in bytes; of the header, those of its JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,7 +53,7 @@ impl TokenLimits {
         if token.len() <= self.token {
             return Ok(());
         }
-        Err(AuthError::invalid("token_too_large").with_detail(format!(
+        Err(AuthError::new(Reason::TOKEN_TOO_LARGE).with_detail(format!(
             "{} bytes, at most {}",
             token.len(),
             self.token
@@ -65,10 +65,12 @@ impl TokenLimits {
         if self.fits_header(header) {
             return Ok(());
         }
-        Err(AuthError::invalid("header_too_large").with_detail(format!(
-            "the JOSE header has more than {} bytes",
-            self.header
-        )))
+        Err(
+            AuthError::new(Reason::HEADER_TOO_LARGE).with_detail(format!(
+                "the JOSE header has more than {} bytes",
+                self.header
+            )),
+        )
     }
 
     pub(super) fn fits_header(&self, header: &[u8]) -> bool {

@@ -43,6 +43,6 @@ pub(crate) use self::compact::{
 };
 pub(crate) use self::key::{Candidates, KeySource, VerifyingKey, select};
 #[cfg(feature = "oauth")]
-pub(crate) use self::key::{KeyIdentity, UNKNOWN_KEY, crowded};
+pub(crate) use self::key::{KeyIdentity, crowded};
 pub(crate) use self::limits::TokenLimits;
 pub(crate) use self::material::JwkParts;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use arc_swap::Guard;
 
 use super::file::FileKeys;
-use crate::error::AuthError;
+use crate::error::{AuthError, Reason};
 use crate::jose::{Algorithm, Candidates, Compact, Header, KeySource, VerifyingKey, select};
 use crate::token::check_algorithm;
 
@@ -109,7 +109,7 @@ impl KeyRing {
         if candidates.iter().any(holds) {
             return Ok(());
         }
-        Err(AuthError::invalid("invalid_signature")
+        Err(AuthError::new(Reason::INVALID_SIGNATURE)
             .with_detail(format!("the {alg} signature does not hold")))
     }
 

@@ -11,7 +11,7 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use tokio::time::Sleep;
 
-use crate::error::AuthError;
+use crate::error::{AuthError, Reason};
 
 pin_project! {
     /// The body of a request behind a layer of this module: the client's own, or what was
@@ -154,13 +154,13 @@ impl<B: Body<Data = Bytes>> Reading<B> {
                     .get_or_insert_with(|| Box::pin(tokio::time::sleep(patience)));
                 ready!(deadline.as_mut().poll(cx));
                 let detail = format!("it did not end within {patience:?} (`read_timeout`)");
-                return Poll::Ready(Err(unreadable("body_too_slow", detail)));
+                return Poll::Ready(Err(unreadable(Reason::BODY_TOO_SLOW, detail)));
             };
             let trailers = match frame {
                 None => None,
                 Some(Err(_)) => {
                     let detail = "the connection broke, or the client gave the request up";
-                    return Poll::Ready(Err(unreadable("incomplete_body", detail)));
+                    return Poll::Ready(Err(unreadable(Reason::INCOMPLETE_BODY, detail)));
                 }
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(data) => {
@@ -168,7 +168,10 @@ impl<B: Body<Data = Bytes>> Reading<B> {
                             *this.empty_frames += 1;
                             if *this.empty_frames > MAX_EMPTY_FRAMES {
                                 let detail = "it came in more than a thousand empty pieces";
-                                return Poll::Ready(Err(unreadable("fragmented_body", detail)));
+                                return Poll::Ready(Err(unreadable(
+                                    Reason::FRAGMENTED_BODY,
+                                    detail,
+                                )));
                             }
                         }
                         // Where the size was given, what is left of it comes in one piece.
@@ -189,14 +192,12 @@ impl<B: Body<Data = Bytes>> Reading<B> {
     }
 }
 
-fn unreadable(reason: &'static str, detail: impl Into<String>) -> AuthError {
-    AuthError::malformed(reason)
-        .with_description("The request body did not arrive whole")
-        .with_detail(detail)
+fn unreadable(reason: Reason, detail: impl Into<String>) -> AuthError {
+    AuthError::new(reason).with_detail(detail)
 }
 
 fn too_large(max_bytes: usize) -> AuthError {
-    AuthError::too_large("body_too_large").with_detail(format!(
+    AuthError::new(Reason::BODY_TOO_LARGE).with_detail(format!(
         "the body has more than {max_bytes} bytes (`max_body_bytes`)"
     ))
 }

@@ -6,7 +6,7 @@ use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::operation::{Kind, Message, Messages};
-use crate::error::AuthError;
+use crate::error::{AuthError, Reason};
 use crate::scopes::{PROTOCOL_VERSION, is_recent};
 use crate::util::quoted;
 
@@ -16,24 +16,20 @@ const NAME: HeaderName = HeaderName::from_static("mcp-name");
 /// The one `MCP-Protocol-Version`, without white space around it; two can be two revisions to
 /// two readers.
 pub(super) fn protocol_version(headers: &HeaderMap) -> Result<Option<&str>, AuthError> {
-    let refuse = |reason, detail| {
-        AuthError::malformed(reason)
-            .with_description("The MCP-Protocol-Version header cannot be read in one way")
-            .with_detail(detail)
-    };
+    let refuse = |reason, detail| AuthError::new(reason).with_detail(detail);
     let mut values = headers.get_all(PROTOCOL_VERSION).iter();
     let Some(value) = values.next() else {
         return Ok(None);
     };
     if values.next().is_some() {
         return Err(refuse(
-            "duplicate_protocol_version",
+            Reason::DUPLICATE_PROTOCOL_VERSION,
             "there is more than one MCP-Protocol-Version header",
         ));
     }
     text(value).map(Some).ok_or_else(|| {
         refuse(
-            "malformed_protocol_version",
+            Reason::MALFORMED_PROTOCOL_VERSION,
             "the value of MCP-Protocol-Version is not visible ASCII",
         )
     })
@@ -47,7 +43,7 @@ fn text(value: &HeaderValue) -> Option<&str> {
 /// Only JSON in UTF-8 is read, and only as it is.
 pub(super) fn media_type(headers: &HeaderMap) -> Result<(), AuthError> {
     if headers.contains_key(CONTENT_ENCODING) {
-        return Err(AuthError::unsupported_media("unsupported_content_encoding").with_detail(
+        return Err(AuthError::new(Reason::UNSUPPORTED_CONTENT_ENCODING).with_detail(
             "the request has a Content-Encoding, and its body is judged as it is: send it without",
         ));
     }
@@ -63,7 +59,7 @@ pub(super) fn media_type(headers: &HeaderMap) -> Result<(), AuthError> {
         (None, _) => "the request has no Content-Type".to_owned(),
     };
     Err(
-        AuthError::unsupported_media("unsupported_content_type").with_detail(format!(
+        AuthError::new(Reason::UNSUPPORTED_CONTENT_TYPE).with_detail(format!(
             "{detail}; a message is `application/json` in UTF-8"
         )),
     )
@@ -95,7 +91,7 @@ pub(super) fn check_mirrors(headers: &HeaderMap, messages: &Messages<'_>) -> Res
     match messages {
         Messages::One(message) => check_message(headers, message),
         Messages::Batch(_) => Err(mismatch(
-            "unexpected_batch",
+            Reason::UNEXPECTED_BATCH,
             "the body is a batch, which revisions with these headers do not have",
         )),
     }
@@ -112,14 +108,14 @@ fn check_message(headers: &HeaderMap, message: &Message<'_>) -> Result<(), AuthE
         None if is_optional => {}
         None => {
             return Err(mismatch(
-                "missing_mcp_method",
+                Reason::MISSING_MCP_METHOD,
                 "the request has no Mcp-Method header, which its revision asks for",
             ));
         }
         Some(method) if method == message.method => {}
         Some(method) => {
             return Err(mismatch(
-                "mcp_method_mismatch",
+                Reason::MCP_METHOD_MISMATCH,
                 format!(
                     "Mcp-Method says {}, and the body {}",
                     quoted(method),
@@ -134,7 +130,7 @@ fn check_message(headers: &HeaderMap, message: &Message<'_>) -> Result<(), AuthE
     );
     match single(headers, &NAME)? {
         None if is_needed => Err(mismatch(
-            "missing_mcp_name",
+            Reason::MISSING_MCP_NAME,
             format!(
                 "the request has no Mcp-Name header, which {} needs",
                 quoted(&message.method)
@@ -150,7 +146,7 @@ fn check_message(headers: &HeaderMap, message: &Message<'_>) -> Result<(), AuthE
             };
             let name = decode(raw).ok_or_else(|| {
                 let detail = format!("{}, which is no base64 of UTF-8", shown(raw));
-                mismatch("malformed_mcp_name", detail)
+                mismatch(Reason::MALFORMED_MCP_NAME, detail)
             })?;
             let [own_name, own_uri, task_id] = &message.mirrored;
             let own = match &*message.method {
@@ -171,7 +167,7 @@ fn check_message(headers: &HeaderMap, message: &Message<'_>) -> Result<(), AuthE
                 Some(own) if **own == *name => Ok(()),
                 _ => {
                     let detail = format!("{}, and the body something else", shown(&name));
-                    Err(mismatch("mcp_name_mismatch", detail))
+                    Err(mismatch(Reason::MCP_NAME_MISMATCH, detail))
                 }
             }
         }
@@ -186,11 +182,11 @@ fn single<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h st
     match (text(value), values.next()) {
         (Some(value), None) => Ok(Some(value)),
         (Some(_), Some(_)) => Err(mismatch(
-            "duplicate_mcp_header",
+            Reason::DUPLICATE_MCP_HEADER,
             format!("there is more than one {name} header"),
         )),
         (None, _) => Err(mismatch(
-            "malformed_mcp_header",
+            Reason::MALFORMED_MCP_HEADER,
             format!("the value of {name} is not visible ASCII"),
         )),
     }
@@ -207,6 +203,6 @@ fn decode(value: &str) -> Option<String> {
     }
 }
 
-fn mismatch(reason: &'static str, detail: impl Into<String>) -> AuthError {
-    AuthError::header_mismatch(reason).with_detail(detail)
+fn mismatch(reason: Reason, detail: impl Into<String>) -> AuthError {
+    AuthError::new(reason).with_detail(detail)
 }

@@ -2,7 +2,7 @@
 //! this spelling alone.
 
 use super::operation::confused;
-use crate::error::AuthError;
+use crate::error::{AuthError, Reason};
 
 pub(super) const TOP: [&str; 6] = ["jsonrpc", "id", "method", "params", "result", "error"];
 pub(super) const ID: usize = 1;
@@ -45,12 +45,12 @@ impl Seen {
     pub(super) fn note(&mut self, name: &str, names: &[&str]) -> Result<Option<usize>, AuthError> {
         let Some(index) = names.iter().position(|own| *own == name) else {
             return match names.iter().any(|own| folds_to(name, own)) {
-                true => Err(confused("member_in_wrong_case")),
+                true => Err(confused(Reason::MEMBER_IN_WRONG_CASE)),
                 false => Ok(None),
             };
         };
         if self.has(index) {
-            return Err(confused("duplicate_body_member"));
+            return Err(confused(Reason::DUPLICATE_BODY_MEMBER));
         }
         self.0 |= 1 << index;
         Ok(Some(index))

@@ -6,7 +6,7 @@ use super::members::{
     ARGUMENTS, ERROR, ID, IN_NOTIFICATIONS, IN_PARAMS, IN_REF, METHOD, NAME, NOTIFICATIONS, PARAMS,
     REF, REF_NAME, REF_TYPE, REF_URI, RESULT, Seen, TASK_ID, TOP, URI,
 };
-use crate::error::AuthError;
+use crate::error::{AuthError, Reason};
 use crate::json::{Fault, Scanner};
 use crate::telemetry::RecordedOperation;
 
@@ -29,9 +29,9 @@ impl<'a> Messages<'a> {
     /// Reads a body.
     pub(super) fn read(body: &'a [u8]) -> Result<Self, AuthError> {
         if body.starts_with(b"\xEF\xBB\xBF") {
-            return Err(confused("unexpected_bom"));
+            return Err(confused(Reason::UNEXPECTED_BOM));
         }
-        let text = std::str::from_utf8(body).map_err(|_| confused("not_utf8"))?;
+        let text = std::str::from_utf8(body).map_err(|_| confused(Reason::NOT_UTF8))?;
         let mut json = Scanner::strict(text, MAX_DEPTH);
         let messages = match json.peek() {
             Some(b'[') => {
@@ -39,13 +39,13 @@ impl<'a> Messages<'a> {
                 let mut elements = json.enter(b'[')?;
                 while json.element(&mut elements)? {
                     if batch.len() == MAX_BATCH {
-                        return Err(AuthError::too_large("batch_too_long")
+                        return Err(AuthError::new(Reason::BATCH_TOO_LONG)
                             .with_detail(format!("more than {MAX_BATCH} messages")));
                     }
                     batch.push(Message::read(&mut json)?);
                 }
                 if batch.is_empty() {
-                    return Err(confused("empty_batch"));
+                    return Err(confused(Reason::EMPTY_BATCH));
                 }
                 Self::Batch(batch)
             }
@@ -124,7 +124,7 @@ impl<'a> Message<'a> {
         if json.peek() != Some(b'{') {
             // JSON of another kind is no message; what is no JSON is told so.
             json.skip()?;
-            return Err(confused("not_json_rpc"));
+            return Err(confused(Reason::NOT_JSON_RPC));
         }
         let mut members = json.enter(b'{')?;
         let mut seen = Seen::default();
@@ -134,7 +134,7 @@ impl<'a> Message<'a> {
                 Some(ID) => id = Some(json.skip()?),
                 Some(METHOD) => match Field::read(json)? {
                     Field::String(name) => method = Some(name),
-                    Field::Absent | Field::Other => return Err(confused("malformed_method")),
+                    Field::Absent | Field::Other => return Err(confused(Reason::MALFORMED_METHOD)),
                 },
                 Some(PARAMS) => params = Params::read(json)?,
                 _ => {
@@ -144,16 +144,16 @@ impl<'a> Message<'a> {
         }
         let is_answer = seen.has(RESULT) || seen.has(ERROR);
         let kind = match (&method, id) {
-            (Some(_), _) if is_answer => return Err(confused("not_json_rpc")),
+            (Some(_), _) if is_answer => return Err(confused(Reason::NOT_JSON_RPC)),
             // A request without a usable id is a notification to some readers, and no
             // message to others.
             (Some(_), Some(id)) if !matches!(id.as_bytes()[0], b'"' | b'-' | b'0'..=b'9') => {
-                return Err(confused("malformed_id"));
+                return Err(confused(Reason::MALFORMED_ID));
             }
             (Some(_), Some(_)) => Kind::Request,
             (Some(_), None) => Kind::Notification,
             (None, _) if seen.has(RESULT) != seen.has(ERROR) => Kind::Answer,
-            (None, _) => return Err(confused("not_json_rpc")),
+            (None, _) => return Err(confused(Reason::NOT_JSON_RPC)),
         };
         let method = method.unwrap_or_default();
         let mut params = params.unwrap_or_default();
@@ -211,7 +211,7 @@ impl<'a> Field<'a> {
     fn needed(&self) -> Result<Cow<'a, str>, AuthError> {
         match self {
             Self::String(string) => Ok(string.clone()),
-            Self::Absent | Self::Other => Err(confused("missing_target")),
+            Self::Absent | Self::Other => Err(confused(Reason::MISSING_TARGET)),
         }
     }
 }
@@ -247,7 +247,7 @@ impl<'a> Params<'a> {
             }
             _ => {
                 json.skip()?;
-                return Err(confused("malformed_params"));
+                return Err(confused(Reason::MALFORMED_PARAMS));
             }
         }
         let mut params = Self::default();
@@ -283,7 +283,7 @@ impl<'a> Params<'a> {
             }
             "completion/complete" => match &self.reference {
                 Some(reference) => reference.target()?,
-                None => return Err(confused("missing_target")),
+                None => return Err(confused(Reason::MISSING_TARGET)),
             },
             "subscriptions/listen" => {
                 Target::Resources(self.subscriptions.take().unwrap_or_default())
@@ -320,7 +320,7 @@ impl<'a> Reference<'a> {
         match &*self.kind.needed()? {
             "ref/prompt" => Ok(Target::Prompt(self.name.needed()?)),
             "ref/resource" => Ok(Target::Resource(self.uri.needed()?)),
-            _ => Err(confused("missing_target")),
+            _ => Err(confused(Reason::MISSING_TARGET)),
         }
     }
 }
@@ -341,7 +341,7 @@ fn subscriptions<'a>(json: &mut Scanner<'a>) -> Result<Option<Vec<Cow<'a, str>>>
                 let uris = uris.get_or_insert_with(Vec::new);
                 while json.element(&mut elements)? {
                     if uris.len() == MAX_SUBSCRIPTIONS {
-                        return Err(AuthError::too_large("too_many_subscriptions")
+                        return Err(AuthError::new(Reason::TOO_MANY_SUBSCRIPTIONS)
                             .with_detail(format!("more than {MAX_SUBSCRIPTIONS} URIs")));
                     }
                     uris.push(Field::read(json)?.needed()?);
@@ -352,7 +352,7 @@ fn subscriptions<'a>(json: &mut Scanner<'a>) -> Result<Option<Vec<Cow<'a, str>>>
             }
             _ => {
                 json.skip()?;
-                return Err(confused("missing_target"));
+                return Err(confused(Reason::MISSING_TARGET));
             }
         }
     }
@@ -360,33 +360,33 @@ fn subscriptions<'a>(json: &mut Scanner<'a>) -> Result<Option<Vec<Cow<'a, str>>>
 }
 
 /// A body that two readers could take for two things, or that is no message.
-pub(super) fn confused(reason: &'static str) -> AuthError {
-    AuthError::malformed(reason)
-        .with_description("The request body is no JSON-RPC message that can be read in one way")
-        .with_detail(why(reason))
+pub(super) fn confused(reason: Reason) -> AuthError {
+    AuthError::new(reason).with_detail(why(reason))
 }
 
 /// The same for the operator, who is shown nothing of the body.
-fn why(reason: &str) -> &'static str {
+fn why(reason: Reason) -> &'static str {
     match reason {
-        "unexpected_bom" => "the body begins with a byte order mark",
-        "not_utf8" => "the body is not UTF-8",
-        "not_json" => "the body is not JSON",
-        "body_too_deep" => "more members and elements stand inside one another than are read",
-        "lone_surrogate" => "a string has half of a surrogate pair, which readers replace",
-        "empty_batch" => "the body is an empty batch",
-        "not_json_rpc" => {
+        Reason::UNEXPECTED_BOM => "the body begins with a byte order mark",
+        Reason::NOT_UTF8 => "the body is not UTF-8",
+        Reason::NOT_JSON => "the body is not JSON",
+        Reason::BODY_TOO_DEEP => "more members and elements stand inside one another than are read",
+        Reason::LONE_SURROGATE => "a string has half of a surrogate pair, which readers replace",
+        Reason::EMPTY_BATCH => "the body is an empty batch",
+        Reason::NOT_JSON_RPC => {
             "the body is JSON, and neither a request nor a notification nor an answer"
         }
-        "malformed_method" => "the `method` is no string",
-        "malformed_params" => "the `params` are no object",
-        "malformed_id" => "the `id` of a request is neither a string nor a number",
-        "missing_target" => {
+        Reason::MALFORMED_METHOD => "the `method` is no string",
+        Reason::MALFORMED_PARAMS => "the `params` are no object",
+        Reason::MALFORMED_ID => "the `id` of a request is neither a string nor a number",
+        Reason::MISSING_TARGET => {
             "the message does not say what it acts on: a name or URI is missing, or no string"
         }
-        "duplicate_body_member" => "a member is there twice",
-        "reserved_member" => "a member has a name that serde_json keeps for itself",
-        "member_in_wrong_case" => "a member has the name of one that is judged, in another case",
+        Reason::DUPLICATE_BODY_MEMBER => "a member is there twice",
+        Reason::RESERVED_MEMBER => "a member has a name that serde_json keeps for itself",
+        Reason::MEMBER_IN_WRONG_CASE => {
+            "a member has the name of one that is judged, in another case"
+        }
         _ => "two readers could take the body for two messages",
     }
 }
@@ -394,13 +394,13 @@ fn why(reason: &str) -> &'static str {
 impl From<Fault> for AuthError {
     fn from(fault: Fault) -> Self {
         match fault {
-            Fault::Syntax => confused("not_json"),
-            Fault::Depth => confused("body_too_deep"),
-            Fault::Surrogate => confused("lone_surrogate"),
-            Fault::Long => Self::too_large("name_too_long")
+            Fault::Syntax => confused(Reason::NOT_JSON),
+            Fault::Depth => confused(Reason::BODY_TOO_DEEP),
+            Fault::Surrogate => confused(Reason::LONE_SURROGATE),
+            Fault::Long => Self::new(Reason::NAME_TOO_LONG)
                 .with_detail("the name of a member is longer than any that is compared"),
-            Fault::Reserved => confused("reserved_member"),
-            Fault::Twice => confused("duplicate_body_member"),
+            Fault::Reserved => confused(Reason::RESERVED_MEMBER),
+            Fault::Twice => confused(Reason::DUPLICATE_BODY_MEMBER),
         }
     }
 }

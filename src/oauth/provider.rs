@@ -15,7 +15,7 @@ use super::verify::{Mode, Verdict};
 use crate::auth::{Authenticate, Authentication, CredentialMatcher, ProviderInfo, Route};
 use crate::clock::Clock;
 use crate::credential::{Credential, Location, RequestHead};
-use crate::error::AuthError;
+use crate::error::{AuthError, Reason};
 use crate::jose::TokenLimits;
 use crate::refusal::Challenge;
 use crate::resource::Resource;
@@ -77,7 +77,8 @@ impl OAuthProvider {
         let mut outcome = Ok(());
         for fetch in fetches {
             let ended = fetch.await.unwrap_or_else(|panic| {
-                let error = AuthError::unavailable("keys_unavailable", Duration::from_secs(1));
+                let error =
+                    AuthError::unavailable(Reason::KEYS_UNAVAILABLE, Duration::from_secs(1));
                 Err(error.with_detail(panic.to_string()))
             });
             outcome = outcome.and(ended);

@@ -10,7 +10,7 @@ use super::token_cache::{TokenId, TokenKey, Tokens, VerifiedToken};
 use super::trusted::TrustedServer;
 use crate::auth::Authenticated;
 use crate::clock::Moment;
-use crate::error::AuthError;
+use crate::error::{AuthError, Reason};
 use crate::jose::{Compact, HeaderBuffer, PayloadBuffer, is_jws, may_be_jws};
 use crate::principal::Principal;
 use crate::scope::Scopes;
@@ -162,7 +162,8 @@ impl OAuthProvider {
             Verdict::Authenticated(accepted) => Ok(accepted),
             // Not reached: the loop ends with another verdict, and what was asked is answered.
             Verdict::Wait(_) | Verdict::Ask(..) => {
-                let error = AuthError::unavailable("keys_unavailable", Duration::from_secs(1));
+                let error =
+                    AuthError::unavailable(Reason::KEYS_UNAVAILABLE, Duration::from_secs(1));
                 Err(error.with_detail("keys were waited for, and were then needed again"))
             }
         }
@@ -244,7 +245,7 @@ impl OAuthProvider {
             Lookup::Refused(error) => return Err(error),
         };
         let Some(key) = set.verify(&candidates, alg, compact.signing_input(), signature) else {
-            return Err(AuthError::invalid("invalid_signature")
+            return Err(AuthError::new(Reason::INVALID_SIGNATURE)
                 .with_detail(format!("the {alg} signature does not hold")));
         };
         *proven = true;
@@ -318,7 +319,7 @@ impl OAuthProvider {
     fn server(&self, iss: Option<&str>) -> Result<&Arc<TrustedServer>, AuthError> {
         let servers = &self.inner.servers;
         let Some(iss) = iss else {
-            return Err(AuthError::invalid("missing_issuer").with_detail("the token has no iss"));
+            return Err(AuthError::new(Reason::MISSING_ISSUER).with_detail("the token has no iss"));
         };
         if let Some(server) = servers.get(iss) {
             return Ok(server);
@@ -327,9 +328,7 @@ impl OAuthProvider {
             Some(only) if servers.len() == 1 => mismatch(only, iss),
             _ => format!("{} is none of the configured issuers", quoted(iss)),
         };
-        Err(AuthError::invalid("issuer_mismatch")
-            .with_description("The access token is from another issuer")
-            .with_detail(detail))
+        Err(AuthError::new(Reason::ISSUER_MISMATCH).with_detail(detail))
     }
 
     /// A token seen before, if all that was true of it still is. `None`: check it anew.

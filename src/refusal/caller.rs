@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::Extensions;
 
 use super::RefusalContext;
-use crate::error::{AuthError, AuthErrorKind};
+use crate::error::{AuthError, AuthErrorKind, Reason};
 use crate::principal::Principal;
 use crate::scope::Scopes;
 
@@ -82,8 +82,8 @@ impl<'a> Caller<'a> {
         // to a proven one that scopes are.
         let asks_for_scopes =
             || self.unproven().is_some() && error.kind() == AuthErrorKind::Missing;
-        self.context.reports(error.reason())
-            || asks_for_scopes() && self.context.reports("insufficient_scope")
+        self.context.reports(error.as_reason())
+            || asks_for_scopes() && self.context.reports(Reason::INSUFFICIENT_SCOPE)
     }
 
     /// Whether scopes that were not granted are only reported. An anonymous caller is refused
@@ -91,9 +91,11 @@ impl<'a> Caller<'a> {
     pub(crate) fn reports_scopes(self) -> bool {
         let reports = |reason| self.context.reports(reason);
         match (self.known(), self.unproven()) {
-            (Some(_), _) => reports("insufficient_scope"),
-            (None, Some(_)) => reports("missing_credential") || reports("insufficient_scope"),
-            (None, None) => reports("missing_credential"),
+            (Some(_), _) => reports(Reason::INSUFFICIENT_SCOPE),
+            (None, Some(_)) => {
+                reports(Reason::MISSING_CREDENTIAL) || reports(Reason::INSUFFICIENT_SCOPE)
+            }
+            (None, None) => reports(Reason::MISSING_CREDENTIAL),
         }
     }
 

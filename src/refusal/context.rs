@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock};
 use super::challenge::Challenge;
 use super::report_only::ReportOnly;
 use crate::clock::Clock;
-use crate::error::AuthError;
+use crate::error::{AuthError, Reason};
 use crate::principal::{LayerContext, Principal};
 use crate::resource::Resource;
 use crate::scope::Scopes;
@@ -86,7 +86,7 @@ impl RefusalContext {
 
     /// What is carried out of all that stands against a credential.
     pub(crate) fn settle(&self, error: AuthError) -> Settled {
-        let refused = |error: &AuthError| !self.reports(error.reason());
+        let refused = |error: &AuthError| !self.reports(error.as_reason());
         if refused(&error) {
             return Settled::Refused(error.alone());
         }
@@ -97,7 +97,7 @@ impl RefusalContext {
     }
 
     /// Whether a request is let pass that is to be refused for this.
-    pub(crate) fn reports(&self, reason: &str) -> bool {
+    pub(crate) fn reports(&self, reason: Reason) -> bool {
         let report_only = self.report_only.as_ref();
         report_only.is_some_and(|mode| mode.lets_pass(reason))
     }

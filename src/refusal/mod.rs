@@ -29,7 +29,7 @@ pub(crate) use self::grpc::Media;
 pub(crate) use self::report_only::ReportOnly;
 pub use self::report_only::Reported;
 use crate::credential::RequestHead;
-use crate::error::{AuthError, AuthErrorKind};
+use crate::error::{AuthError, AuthErrorKind, Reason};
 use crate::telemetry::Case;
 
 /// The form a refusal takes: what the client asked with decides it.
@@ -100,7 +100,7 @@ pub(crate) fn respond(error: AuthError, context: &RefusalContext, form: Form) ->
 
 /// What a gRPC stream ends with when its credential does.
 pub(crate) fn grpc_end(media: Media) -> Frame<Bytes> {
-    let error = AuthError::invalid("expired").with_description("The credential expired");
+    let error = AuthError::new(Reason::EXPIRED).with_description("The credential expired");
     grpc::end(&error, media)
 }
 

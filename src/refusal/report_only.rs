@@ -2,8 +2,7 @@
 
 use http::Extensions;
 
-use crate::error::reason;
-use crate::error::{AuthError, ConfigError};
+use crate::error::{AuthError, ConfigError, Reason};
 
 /// What would have been refused, in the extensions of the *response*, where a layer only
 /// [reports](crate::AuthLayer::dangerously_report_only).
@@ -40,38 +39,41 @@ impl Reported {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ReportOnly {
     All,
-    Only(Vec<Box<str>>),
+    Only(Vec<Reason>),
 }
 
 impl ReportOnly {
-    pub(crate) fn only<I>(reasons: I, own: &[&'static str]) -> Result<Self, ConfigError>
+    /// For the codes of these reasons, of this crate or `own` ones of the providers.
+    pub(crate) fn only<I>(codes: I, own: &[Reason]) -> Result<Self, ConfigError>
     where
         I: IntoIterator,
         I::Item: AsRef<str>,
     {
         let refuse = |message: String| Err(ConfigError::new(Self::ONLY, message));
-        let mut list: Vec<Box<str>> = Vec::new();
-        for reason in reasons {
-            let reason = reason.as_ref();
-            if reason == TOKEN_IN_QUERY {
+        let mut list: Vec<Reason> = Vec::new();
+        for code in codes {
+            let code = code.as_ref();
+            let own = own.iter().copied().filter(|own| own.code() == code);
+            let before = list.len();
+            list.extend(own.chain(Reason::find(code)));
+            if list.len() == before {
+                return refuse(unknown(code));
+            }
+            if list[before..]
+                .iter()
+                .any(|reason| !reason.may_be_reported())
+            {
                 return refuse(format!(
-                    "{reason:?} is always refused, because the credential cannot be taken out \
-                     of the URL; leave it out of the list"
+                    "{code:?} is always refused: such a request cannot go on, or another layer \
+                     refuses it; leave it out of the list"
                 ));
             }
-            if reason::standing(reason).is_none() && !own.contains(&reason) {
-                return refuse(format!(
-                    "{reason:?} is no reason a layer can only report; look for the right one in \
-                     `AuthError::reason` of refusals"
-                ));
-            }
-            list.push(reason.into());
         }
         if list.is_empty() {
             return refuse("there is no reason to report; name one".to_owned());
         }
         // In whatever order they are named, they say the same.
-        list.sort_unstable();
+        list.sort_unstable_by_key(|reason| reason.code());
         list.dedup();
         Ok(Self::Only(list))
     }
@@ -79,14 +81,38 @@ impl ReportOnly {
     pub(crate) const ONLY: &'static str = "dangerously_report_only_for";
 
     /// Whether a request is let pass that is to be refused for this.
-    pub(crate) fn lets_pass(&self, reason: &str) -> bool {
-        // What stands in a URL cannot be kept from the service behind.
-        reason != TOKEN_IN_QUERY
+    pub(crate) fn lets_pass(&self, reason: Reason) -> bool {
+        reason.may_be_reported()
             && match self {
                 Self::All => true,
-                Self::Only(reasons) => reasons.iter().any(|own| **own == *reason),
+                Self::Only(reasons) => reasons.contains(&reason),
             }
     }
 }
 
-const TOKEN_IN_QUERY: &str = "token_in_query";
+fn unknown(code: &str) -> String {
+    let closest = Reason::ALL
+        .iter()
+        .map(|reason| (distance(code, reason.code()), reason))
+        .min_by_key(|(distance, _)| *distance)
+        .filter(|(distance, reason)| *distance <= reason.code().len() / 4);
+    let hint = match closest {
+        Some((_, reason)) => format!(", did you mean \"{reason}\"?"),
+        None => ";".to_owned(),
+    };
+    format!("{code:?} is no reason code{hint} docs/reason-codes.md lists all")
+}
+
+/// How many characters are to be changed, added or left out (Levenshtein).
+fn distance(one: &str, other: &str) -> usize {
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (above, a) in one.bytes().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], above + 1);
+        for (left, b) in other.bytes().enumerate() {
+            let changed = diagonal + usize::from(a != b);
+            diagonal = row[left + 1];
+            row[left + 1] = changed.min(diagonal + 1).min(row[left] + 1);
+        }
+    }
+    row[other.len()]
+}

@@ -67,7 +67,7 @@ impl ScopeHierarchy {
             false => shortfall(&lacking, principal),
         };
         let error = AuthError::insufficient_scope(lacking).with_detail(detail);
-        if context.reports(error.reason()) {
+        if context.reports(error.as_reason()) {
             case.reported_in_handler(&error, &context.audit);
             return Ok(());
         }

@@ -1,6 +1,6 @@
 //! The error of a verdict on scopes.
 
-use crate::error::AuthError;
+use crate::error::{AuthError, Reason};
 use crate::refusal::Caller;
 use crate::requirement::{ScopeHierarchy, Verdict, shortfall};
 use crate::scope::Scopes;
@@ -24,8 +24,7 @@ pub(crate) fn refused(
             ))
         }
         (Verdict::Denied, _) => Some(
-            AuthError::forbidden("operation_denied")
-                .with_description("The operation is not open to anybody")
+            AuthError::new(Reason::OPERATION_DENIED)
                 .with_detail("what is needed here denies the operation to everybody"),
         ),
         (Verdict::Lacking(needed), None) => {

@@ -6,7 +6,7 @@
 //! ASCII case. What is not listed here says nothing, and passes: `Bearer`, `DPoP`, `access`,
 //! `app` and the like mark access tokens, and makers name others as they like.
 
-use crate::error::AuthError;
+use crate::error::{AuthError, Reason};
 use crate::json::object::Value;
 use crate::util::quoted;
 
@@ -135,7 +135,7 @@ impl OtherKind {
             Self::Has(claim) => crate::token::wrong_kind(format!(
                 "the claim {claim} belongs to another kind of token"
             )),
-            Self::NotText(claim) => AuthError::invalid("malformed_token")
+            Self::NotText(claim) => AuthError::new(Reason::MALFORMED_TOKEN)
                 .with_detail(format!("the claim {claim} is not a string")),
         }
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::claims::{ClaimReader, ScopeClaim};
 use super::quirks::{Clients, Quirks};
-use crate::error::{AuthError, ConfigError};
+use crate::error::{AuthError, ConfigError, Reason};
 use crate::jose::Algorithm;
 use crate::jose::{Alg, Header, Typ};
 use crate::principal::{ClaimedNames, Identity, Principal, StrangerDigest};
@@ -158,9 +158,9 @@ impl TokenProfile {
     }
 
     pub(crate) fn exp(claims: &ClaimReader<'_>) -> Result<Duration, AuthError> {
-        claims
-            .exp
-            .ok_or_else(|| AuthError::invalid("missing_exp").with_detail("the token never expires"))
+        claims.exp.ok_or_else(|| {
+            AuthError::new(Reason::MISSING_EXP).with_detail("the token never expires")
+        })
     }
 
     /// Judges what the claims say of the token, whoever vouches for them: its kind, whom it
@@ -270,23 +270,21 @@ impl TokenProfile {
             return Err(self.expired(exp, now));
         }
         if is_ahead(nbf) {
-            return Err(ahead("not_yet_valid", "nbf", nbf, now));
+            return Err(ahead(Reason::NOT_YET_VALID, "nbf", nbf, now));
         }
         if is_ahead(iat) {
-            return Err(ahead("issued_in_the_future", "iat", iat, now));
+            return Err(ahead(Reason::ISSUED_IN_THE_FUTURE, "iat", iat, now));
         }
         Ok(())
     }
 
     #[cold]
     fn expired(&self, exp: Duration, now: Duration) -> AuthError {
-        AuthError::invalid("expired")
-            .with_description("The access token expired")
-            .with_detail(format!(
-                "expired {} s ago, {} s of clock skew allowed",
-                now.saturating_sub(exp).as_secs(),
-                self.clock_skew.as_secs()
-            ))
+        AuthError::new(Reason::EXPIRED).with_detail(format!(
+            "expired {} s ago, {} s of clock skew allowed",
+            now.saturating_sub(exp).as_secs(),
+            self.clock_skew.as_secs()
+        ))
     }
 
     /// When a token with this `exp` stops being accepted.
@@ -346,7 +344,7 @@ fn check_binding(claims: &ClaimReader<'_>) -> Result<(), AuthError> {
     // RFC 9449 section 7.2, RFC 8705 section 3: a bound token without its proof is a stolen one,
     // as far as can be seen. No binding is checked yet.
     let known = confirmation.jkt.is_some() || confirmation.x5t_s256.is_some();
-    Err(AuthError::invalid("bound_token").with_detail(if known {
+    Err(AuthError::new(Reason::BOUND_TOKEN).with_detail(if known {
         "the token is bound to a key (cnf) and came as a plain bearer token"
     } else {
         "the token has a cnf without a member that is known"
@@ -365,31 +363,22 @@ pub(crate) fn check_scopes(required: &Scopes, principal: &Principal) -> Result<(
 }
 
 #[cold]
-fn ahead(
-    reason: &'static str,
-    claim: &'static str,
-    at: Option<Duration>,
-    now: Duration,
-) -> AuthError {
+fn ahead(reason: Reason, claim: &'static str, at: Option<Duration>, now: Duration) -> AuthError {
     let seconds = at.unwrap_or_default().saturating_sub(now).as_secs();
     let why = match claim {
         "iat" => ": one of the clocks is wrong",
         _ => "",
     };
-    AuthError::invalid(reason)
-        .with_description("The access token is not valid yet")
-        .with_detail(format!("{claim} is {seconds} s ahead{why}"))
+    AuthError::new(reason).with_detail(format!("{claim} is {seconds} s ahead{why}"))
 }
 
 fn alg_error(alg: &str) -> AuthError {
-    AuthError::invalid("algorithm_not_allowed")
+    AuthError::new(Reason::ALGORITHM_NOT_ALLOWED)
         .with_detail(format!("alg {alg} is not in the list of algorithms"))
 }
 
 pub(crate) fn wrong_kind(detail: String) -> AuthError {
-    AuthError::invalid("wrong_token_type")
-        .with_description("The token is not an access token")
-        .with_detail(detail)
+    AuthError::new(Reason::WRONG_TOKEN_TYPE).with_detail(detail)
 }
 
 fn not_evidently_access(why: &str) -> AuthError {
@@ -401,14 +390,12 @@ fn not_evidently_access(why: &str) -> AuthError {
 
 fn check_issuer(expected: &str, got: Option<&str>) -> Result<(), AuthError> {
     let Some(got) = got else {
-        return Err(AuthError::invalid("missing_issuer").with_detail("the token has no iss"));
+        return Err(AuthError::new(Reason::MISSING_ISSUER).with_detail("the token has no iss"));
     };
     if got == expected {
         return Ok(());
     }
-    Err(AuthError::invalid("issuer_mismatch")
-        .with_description("The access token is from another issuer")
-        .with_detail(mismatch(expected, got)))
+    Err(AuthError::new(Reason::ISSUER_MISMATCH).with_detail(mismatch(expected, got)))
 }
 
 /// The audience that matched.
@@ -421,18 +408,14 @@ fn check_audience<'e>(
         return Ok(own);
     }
     if !claims.has_aud {
-        return Err(AuthError::invalid("missing_audience")
-            .with_description("The access token is not for this resource")
-            .with_detail(
-                "the token has no aud: configure the authorization server to issue tokens for \
+        return Err(AuthError::new(Reason::MISSING_AUDIENCE).with_detail(
+            "the token has no aud: configure the authorization server to issue tokens for \
                  this resource",
-            ));
+        ));
     }
     let first = claims.aud.iter().next().unwrap_or_default();
     let own = expected.first().map_or("", |own| &**own);
-    Err(AuthError::invalid("audience_mismatch")
-        .with_description("The access token is not for this resource")
-        .with_detail(mismatch(own, first)))
+    Err(AuthError::new(Reason::AUDIENCE_MISMATCH).with_detail(mismatch(own, first)))
 }
 
 /// Both values, quoted, and the most common mistake by name.
@@ -451,9 +434,7 @@ pub(crate) fn mismatch(expected: &str, got: &str) -> String {
 fn check_required(claims: &ClaimReader<'_>) -> Result<(), AuthError> {
     match &claims.unmet {
         None => Ok(()),
-        Some(unmet) => Err(AuthError::invalid("claim_mismatch")
-            .with_description("The access token is not accepted here")
-            .with_detail(unmet.as_str())),
+        Some(unmet) => Err(AuthError::new(Reason::CLAIM_MISMATCH).with_detail(unmet.as_str())),
     }
 }
 

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use super::claims::ClaimReader;
 use super::required::Required;
-use crate::error::AuthError;
+use crate::error::{AuthError, Reason};
 use crate::util::quoted;
 
 /// See the [module](self).
@@ -95,8 +95,7 @@ impl Clients {
     /// Judges a token without an audience by its client.
     pub(crate) fn check(&self, client: Option<&str>) -> Result<(), AuthError> {
         let Some(client) = client.filter(|client| !client.is_empty()) else {
-            return Err(AuthError::invalid("missing_client")
-                .with_description("The access token is not for this resource")
+            return Err(AuthError::new(Reason::MISSING_CLIENT)
                 .with_detail("the token has no audience, and no client is named in it either"));
         };
         let is_accepted = match self {
@@ -107,12 +106,10 @@ impl Clients {
         if is_accepted {
             return Ok(());
         }
-        Err(AuthError::invalid("client_mismatch")
-            .with_description("The access token is not for this resource")
-            .with_detail(format!(
-                "the token has no audience, and its client {} is none of `client_ids`",
-                quoted(client)
-            )))
+        Err(AuthError::new(Reason::CLIENT_MISMATCH).with_detail(format!(
+            "the token has no audience, and its client {} is none of `client_ids`",
+            quoted(client)
+        )))
     }
 }
 
@@ -179,5 +176,5 @@ fn text<'a>(all: &'a Map<String, Value>, claim: &str) -> Result<Option<&'a str>,
 }
 
 fn malformed(detail: String) -> AuthError {
-    AuthError::invalid("malformed_token").with_detail(detail)
+    AuthError::new(Reason::MALFORMED_TOKEN).with_detail(detail)
 }

@@ -6,6 +6,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tower_mcp_auth::provider::*;
 
+/// An error of a provider, of the kind [`Invalid`](AuthErrorKind::Invalid).
+pub fn invalid(code: &'static str) -> AuthError {
+    AuthError::new(Reason::custom(AuthErrorKind::Invalid, code))
+}
+
 type Answers = dyn Fn(&Credential<'_>) -> Authentication + Send + Sync;
 
 /// Answers what it is told to.

@@ -13,10 +13,10 @@ use tower_mcp_auth::failed_attempts::FailedAttemptsLayer;
 use tower_mcp_auth::jose::Secret;
 use tower_mcp_auth::mcp::{McpPolicy, McpScopesLayer, OriginLayer};
 use tower_mcp_auth::scopes::Scopes;
-use tower_mcp_auth::{ApiKeyLayer, AuthError, AuthErrorKind, Clock, JwtLayer};
+use tower_mcp_auth::{ApiKeyLayer, AuthError, AuthErrorKind, Clock, JwtLayer, Reason};
 
 use common::{
-    Answer, Answering, Inner, NOW, SECRET, ask, clock, request, request_to, token, trace,
+    Answer, Answering, Inner, NOW, SECRET, ask, clock, invalid, request, request_to, token, trace,
 };
 
 fn limit(failures: u32, clock: &Clock) -> FailedAttemptsLayer {
@@ -44,7 +44,7 @@ async fn ask_for(limit: &FailedAttemptsLayer, address: &str, error: Option<AuthE
 }
 
 async fn fail(limit: &FailedAttemptsLayer, address: &str) -> u16 {
-    let answer = ask_for(limit, address, Some(AuthError::invalid("bad"))).await;
+    let answer = ask_for(limit, address, Some(invalid("bad"))).await;
     answer.status.as_u16()
 }
 
@@ -75,15 +75,33 @@ async fn beyond_the_limit_an_address_is_refused_before_anything_else_sees_it() {
 async fn only_bad_credentials_count() {
     let second = Duration::from_secs(1);
     for (error, counts) in [
-        (AuthError::invalid("x"), true),
-        (AuthError::malformed("x"), false),
+        (invalid("x"), true),
+        (
+            AuthError::new(Reason::custom(AuthErrorKind::Malformed, "x")),
+            false,
+        ),
         (AuthError::missing(), false),
-        (AuthError::unavailable("x", second), false),
+        (
+            AuthError::unavailable(Reason::custom(AuthErrorKind::Unavailable, "x"), second),
+            false,
+        ),
         (AuthError::insufficient_scope(Scopes::default()), false),
-        (AuthError::forbidden("x"), false),
+        (
+            AuthError::new(Reason::custom(AuthErrorKind::Forbidden, "x")),
+            false,
+        ),
         (AuthError::unknown_session(), false),
-        (AuthError::too_large("x"), false),
-        (AuthError::too_many_requests("x", second), false),
+        (
+            AuthError::new(Reason::custom(AuthErrorKind::PayloadTooLarge, "x")),
+            false,
+        ),
+        (
+            AuthError::too_many_requests(
+                Reason::custom(AuthErrorKind::TooManyRequests, "x"),
+                second,
+            ),
+            false,
+        ),
     ] {
         let limit = limit(2, &clock());
         for _ in 0..2 {
@@ -241,7 +259,7 @@ async fn without_an_address_nothing_passes_and_the_operator_is_told() {
 #[tokio::test]
 async fn a_grpc_client_is_told_in_its_own_words_and_its_failures_count() {
     let limit = limit(1, &clock());
-    let refusing = Answering::refusing(AuthError::invalid("bad"));
+    let refusing = Answering::refusing(invalid("bad"));
     let stack = tower::layer::util::Stack::new(AuthLayer::new(refusing), limit);
     for status in ["16", "8"] {
         let mut request = from(ONE);

@@ -4,11 +4,11 @@
 use std::time::Duration;
 
 use common::{
-    API_KEY, Answering, SigningKey, ask, good_token, guards, request, sign, token, trace,
+    API_KEY, Answering, SigningKey, ask, good_token, guards, invalid, request, sign, token, trace,
 };
 use http::{Method, Version};
-use tower_mcp_auth::AuthError;
 use tower_mcp_auth::auth::AuthLayer;
+use tower_mcp_auth::{AuthError, AuthErrorKind, Reason};
 
 #[tokio::test]
 async fn what_a_peer_sent_is_escaped_and_cut_in_traces() {
@@ -42,7 +42,7 @@ async fn what_a_peer_sent_is_escaped_and_cut_in_traces() {
 
 #[test]
 fn an_error_says_the_same_everywhere_and_shows_its_detail_to_operators_only() {
-    let error = AuthError::invalid("revoked")
+    let error = invalid("revoked")
         .with_description("safe")
         .with_detail("full");
     assert_eq!(error.reason(), "revoked");
@@ -59,7 +59,11 @@ fn an_error_says_the_same_everywhere_and_shows_its_detail_to_operators_only() {
 
 #[tokio::test]
 async fn the_detail_for_operators_is_never_in_a_response() {
-    let error = AuthError::unavailable("down", Duration::from_secs(1)).with_detail("DETAIL");
+    let error = AuthError::unavailable(
+        Reason::custom(AuthErrorKind::Unavailable, "down"),
+        Duration::from_secs(1),
+    )
+    .with_detail("DETAIL");
     for version in [Version::HTTP_11, Version::HTTP_2] {
         let layer = AuthLayer::new(Answering::refusing(error.clone()));
         let mut request = request(&[

@@ -3,12 +3,12 @@
 
 use common::{
     API_KEY, Answering, NOW, SECRET, SigningKey, ask, clock, good_token, guards, hs256_layer,
-    request, request_to, sign, token,
+    invalid, request, request_to, sign, token,
 };
 use tower_mcp_auth::api_key::ApiKey;
 use tower_mcp_auth::auth::{AuthLayer, SseEndpoints};
 use tower_mcp_auth::jose::{Algorithm, PublicKey, Secret};
-use tower_mcp_auth::{ApiKeyLayer, AuthError, AuthErrorKind, JwtLayer};
+use tower_mcp_auth::{ApiKeyLayer, AuthError, AuthErrorKind, JwtLayer, Reason};
 
 const OTHER_KEY: &str = "b3RoZXIta2V5LWZvci10aGUtdGVzdHM";
 
@@ -329,12 +329,21 @@ async fn row_26_the_error_body_of_jwts() {
 async fn row_27_statuses_are_400_401_403_and_503() {
     for (error, status) in [
         (AuthError::missing(), 401),
-        (AuthError::malformed("m"), 400),
-        (AuthError::invalid("i"), 401),
-        (AuthError::insufficient_scope("a".parse().unwrap()), 403),
-        (AuthError::forbidden("f"), 403),
         (
-            AuthError::unavailable("u", std::time::Duration::from_secs(1)),
+            AuthError::new(Reason::custom(AuthErrorKind::Malformed, "m")),
+            400,
+        ),
+        (invalid("i"), 401),
+        (AuthError::insufficient_scope("a".parse().unwrap()), 403),
+        (
+            AuthError::new(Reason::custom(AuthErrorKind::Forbidden, "f")),
+            403,
+        ),
+        (
+            AuthError::unavailable(
+                Reason::custom(AuthErrorKind::Unavailable, "u"),
+                std::time::Duration::from_secs(1),
+            ),
             503,
         ),
     ] {

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use common::{API_KEY, Answering, Inner, guards, hs256_layer, provider, request};
+use common::{API_KEY, Answering, Inner, guards, hs256_layer, invalid, provider, request};
 use http::{HeaderName, HeaderValue, Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Empty, Full};
@@ -131,7 +131,7 @@ async fn readiness_is_that_of_the_inner_service() {
 
 #[tokio::test]
 async fn a_refused_request_is_answered_without_the_inner_service() {
-    let refused = Answering::refusing(AuthError::invalid("no"));
+    let refused = Answering::refusing(invalid("no"));
     let (mut service, mut handle) = spawn(refused);
     handle.allow(1);
     assert_ready_ok!(service.poll_ready());
@@ -144,10 +144,7 @@ async fn a_refused_request_is_answered_without_the_inner_service() {
     assert_ready_ok!(service.poll_ready());
     let mut response = task::spawn(service.call(bearer()));
     assert_pending!(response.poll());
-    senders
-        .remove(0)
-        .send(Err(AuthError::invalid("no")))
-        .unwrap();
+    senders.remove(0).send(Err(invalid("no"))).unwrap();
     assert_eq!(assert_ready_ok!(response.poll()).status(), 401);
 
     for handle in [&mut handle, &mut late] {
@@ -335,7 +332,7 @@ async fn a_credential_that_is_waited_for_holds_no_permit_of_the_service_behind()
         let mut answer = task::spawn(assert_ready!(called.poll()).call(good()));
         assert_eq!(assert_ready_ok!(answer.poll()).status(), 200);
     }
-    let wrong = AuthError::invalid("no");
+    let wrong = invalid("no");
     senders.remove(0).send(Err(wrong)).unwrap();
     assert_eq!(assert_ready_ok!(waits.poll()).status(), 401);
 }
@@ -365,7 +362,7 @@ async fn a_handle_that_is_kept_does_not_wait_for_itself() {
 
 #[tokio::test(start_paused = true)]
 async fn a_refusal_that_waits_for_a_body_holds_no_permit_either() {
-    let refusing = || AuthLayer::new(Answering::refusing(AuthError::invalid("no")));
+    let refusing = || AuthLayer::new(Answering::refusing(invalid("no")));
     let accepting = || AuthLayer::new(Answering::accepting());
     let key = || MacKey::new("R7vJ2nWq9sLx4TzK8mYc3FbHd6GpAeU5").unwrap();
     let limit = ConcurrencyLimitLayer::new(1);
@@ -512,10 +509,7 @@ async fn two_clones_behind_one_limit_take_no_turns_while_they_wait() {
     senders.remove(1).send(Ok(provider::alice())).unwrap();
     assert_eq!(assert_ready_ok!(two.poll()).status(), 200);
     drop(two);
-    senders
-        .remove(0)
-        .send(Err(AuthError::invalid("no")))
-        .unwrap();
+    senders.remove(0).send(Err(invalid("no"))).unwrap();
     assert_eq!(assert_ready_ok!(one.poll()).status(), 401);
     assert_eq!(inner.calls(), 1);
 }

@@ -18,7 +18,7 @@ use crate::api_key::key::LENGTHS;
 use crate::api_key::{ApiKey, Pepper};
 use crate::clock::Clock;
 use crate::crypto::Digest;
-use crate::error::AuthError;
+use crate::error::{AuthError, Reason};
 use crate::telemetry::store;
 use crate::util::cache::{clear, kept_for};
 use crate::util::places::{Class, Place, Places, Turns};
@@ -217,7 +217,7 @@ impl StoreCache {
                     Recall::Nothing(class) => class,
                 };
                 if now < calls.until {
-                    let error = unavailable("api_key_store_failed", calls.until - now);
+                    let error = unavailable(Reason::API_KEY_STORE_FAILED, calls.until - now);
                     return Lookup::Refused(error.with_detail("questions to the key store pause"));
                 }
                 let Some(queued) = Place::of(self.turns.calls(class)) else {
@@ -245,12 +245,12 @@ impl StoreCache {
         if error.pause {
             pause.until = now.saturating_add(PAUSE);
         }
-        unavailable("api_key_store_failed", PAUSE).with_detail(why)
+        unavailable(Reason::API_KEY_STORE_FAILED, PAUSE).with_detail(why)
     }
 
     fn limited(&self, now: Duration, limit: Trouble, why: &'static str) -> AuthError {
         self.tell(now, limit, why);
-        unavailable("api_key_store_limited", PAUSE).with_detail(why)
+        unavailable(Reason::API_KEY_STORE_LIMITED, PAUSE).with_detail(why)
     }
 
     /// Logs what any client can repeat: now and then as a warning.
@@ -350,7 +350,7 @@ fn is_wanted(key: &ApiKey, digest: &KeyDigest) -> bool {
 }
 
 /// It was logged when it happened, because any client can repeat it.
-pub(super) fn unavailable(reason: &'static str, retry_after: Duration) -> AuthError {
+pub(super) fn unavailable(reason: Reason, retry_after: Duration) -> AuthError {
     AuthError::unavailable(reason, retry_after).logged()
 }
 

@@ -7,7 +7,7 @@ use super::{ApiKeyStoreError, KeyLookup};
 use crate::api_key::ApiKey;
 use crate::api_key::entry::{Entry, Proof, refused_as};
 use crate::clock::Clock;
-use crate::error::AuthError;
+use crate::error::{AuthError, Reason};
 use crate::util::places::{Class, Place};
 use crate::util::single_flight::Ticket;
 
@@ -96,7 +96,7 @@ impl Asked {
             Ok(Answer::Absent) => None,
             Ok(Answer::Failed(error)) => return Err(error),
             Err(_) => {
-                let error = unavailable("api_key_store_failed", PAUSE);
+                let error = unavailable(Reason::API_KEY_STORE_FAILED, PAUSE);
                 return Err(error.with_detail("the question was cut off"));
             }
         };

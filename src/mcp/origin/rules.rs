@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderValue, Method};
 use super::authority::{Authority, Origin, default_port};
 use crate::auth::is_public;
 use crate::credential::RequestHead;
-use crate::error::{AuthError, ConfigError};
+use crate::error::{AuthError, ConfigError, Reason};
 use crate::util::{quoted, repeated};
 
 /// Where protected resource metadata lives (RFC 9728 section 3).
@@ -202,9 +202,7 @@ impl Rules {
         if Origin::parse(origin).is_some_and(|origin| self.allows_origin(&origin)) {
             return Ok(());
         }
-        Err(AuthError::forbidden("origin_not_allowed")
-            .with_description("Requests from this origin are not allowed")
-            .with_detail(self.origin_detail(origin)))
+        Err(AuthError::new(Reason::ORIGIN_NOT_ALLOWED).with_detail(self.origin_detail(origin)))
     }
 
     fn allows_origin(&self, origin: &Origin<'_>) -> bool {
@@ -239,11 +237,11 @@ fn only<'a>(
     let first = values.next();
     if values.next().is_some() {
         let reason = if *name == HOST {
-            "duplicate_host"
+            Reason::DUPLICATE_HOST
         } else {
-            "duplicate_origin"
+            Reason::DUPLICATE_ORIGIN
         };
-        return Err(AuthError::forbidden(reason).with_detail(format!(
+        return Err(AuthError::new(reason).with_detail(format!(
             "more than one {name} header: readers would take different ones"
         )));
     }
@@ -273,6 +271,5 @@ fn not_allowed(value: &str) -> String {
 }
 
 fn bad_host() -> AuthError {
-    AuthError::forbidden("host_not_allowed")
-        .with_description("Requests to this host are not allowed")
+    AuthError::new(Reason::HOST_NOT_ALLOWED)
 }

@@ -3,7 +3,7 @@
 use std::cell::OnceCell;
 use std::fmt;
 
-use crate::error::AuthError;
+use crate::error::{AuthError, Reason};
 use crate::json::JsonValue;
 use crate::mcp::operation::{MAX_DEPTH, Message, Target};
 use crate::principal::Principal;
@@ -91,7 +91,7 @@ impl<'a> Operation<'a> {
         let read = || match text.len() {
             ..=MAX_ARGUMENTS => JsonValue::read(text, MAX_DEPTH).map_err(|_| ambiguous()),
             _ => Err(
-                AuthError::too_large("arguments_too_large").with_detail(format!(
+                AuthError::new(Reason::ARGUMENTS_TOO_LARGE).with_detail(format!(
                     "the arguments have {} bytes, and a check may ask for {MAX_ARGUMENTS} at most",
                     text.len()
                 )),
@@ -117,9 +117,7 @@ impl fmt::Debug for Operation<'_> {
 }
 
 fn ambiguous() -> AuthError {
-    AuthError::malformed("ambiguous_arguments")
-        .with_description("The arguments of the call cannot be read in one way")
-        .with_detail(
-            "an object has a member twice or with a reserved name, or a number cannot be held",
-        )
+    AuthError::new(Reason::AMBIGUOUS_ARGUMENTS).with_detail(
+        "an object has a member twice or with a reserved name, or a number cannot be held",
+    )
 }

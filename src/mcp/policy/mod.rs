@@ -17,7 +17,7 @@ use http::Method;
 use self::rules::{Found, Rules};
 use super::operation::{Kind, Message, Target};
 use crate::credential::RequestHead;
-use crate::error::AuthError;
+use crate::error::{AuthError, Reason};
 use crate::refusal::Caller;
 use crate::requirement::{Requirement, ScopeHierarchy, Verdict};
 use crate::scope::Scopes;
@@ -186,7 +186,7 @@ impl McpPolicy {
     /// Says which rule closes an operation to everybody, or that none is for it.
     #[cold]
     fn explained(&self, error: AuthError, messages: &[Message<'_>]) -> AuthError {
-        if error.reason() != "operation_denied" {
+        if error.as_reason() != Reason::OPERATION_DENIED {
             return error;
         }
         let table = &*self.table;
@@ -221,8 +221,8 @@ impl McpPolicy {
             (None, None) => &DENY,
         };
         let answer = self.answer([&table.baseline, needs].into_iter(), caller, head);
-        answer.map_err(|error| match error.reason() {
-            "operation_denied" => error.with_detail(match listed.is_some() {
+        answer.map_err(|error| match error.as_reason() {
+            Reason::OPERATION_DENIED => error.with_detail(match listed.is_some() {
                 true => format!("the rule for {method} denies it to everybody"),
                 false if table.baseline.is_denied() => "the base scopes deny everything".to_owned(),
                 false => format!(
@@ -429,12 +429,10 @@ impl<'t> Needed<'t> {
 }
 
 fn ambiguous() -> AuthError {
-    AuthError::malformed("ambiguous_uri")
-        .with_description("The URI of the resource can be read in more than one way")
-        .with_detail(
-            "the URI is no absolute one, or has dot segments, encoded delimiters or a host that \
+    AuthError::new(Reason::AMBIGUOUS_URI).with_detail(
+        "the URI is no absolute one, or has dot segments, encoded delimiters or a host that \
              readers take for different ones",
-        )
+    )
 }
 
 /// The methods of MCP, all revisions. Those of notifications are not among them.

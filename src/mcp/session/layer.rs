@@ -8,7 +8,7 @@ use tower_layer::Layer;
 use super::SessionBinding;
 use super::bind::Binder;
 use crate::credential::trim;
-use crate::error::{AuthError, ConfigError};
+use crate::error::{AuthError, ConfigError, Reason};
 use crate::mcp::headers;
 use crate::mcp::key::{Keyring, MacKey, Owner};
 use crate::principal::Principal;
@@ -87,8 +87,8 @@ impl Binder {
             headers.remove(&LAST_EVENT_ID);
             return Ok(());
         }
-        let resumes = only(headers, &LAST_EVENT_ID, "duplicate_last_event_id")?.is_some();
-        let Some(bound) = only(headers, &SESSION_ID, "duplicate_session_id")? else {
+        let resumes = only(headers, &LAST_EVENT_ID, Reason::DUPLICATE_LAST_EVENT_ID)?.is_some();
+        let Some(bound) = only(headers, &SESSION_ID, Reason::DUPLICATE_SESSION_ID)? else {
             return if resumes {
                 Err(AuthError::unknown_session().with_detail("Last-Event-ID without a session"))
             } else {
@@ -111,14 +111,14 @@ impl Binder {
 fn only<'a>(
     headers: &'a HeaderMap,
     name: &HeaderName,
-    reason: &'static str,
+    reason: Reason,
 ) -> Result<Option<&'a HeaderValue>, AuthError> {
     let mut values = headers.get_all(name).iter();
     let first = values.next();
     if values.next().is_some() {
-        return Err(AuthError::malformed(reason)
-            .with_description("The request has a header twice that can be there once")
-            .with_detail(format!("there is more than one {name} header")));
+        return Err(
+            AuthError::new(reason).with_detail(format!("there is more than one {name} header"))
+        );
     }
     Ok(first)
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use crate::error::AuthError;
+use crate::error::{AuthError, Reason};
 use crate::json::{self, object::read_object};
 use crate::principal::{Holder, Identity, Principal};
 use crate::scope::Scopes;
@@ -126,7 +126,7 @@ pub(super) fn judge(
 }
 
 fn malformed(detail: String) -> AuthError {
-    AuthError::invalid("malformed_token").with_detail(detail)
+    AuthError::new(Reason::MALFORMED_TOKEN).with_detail(detail)
 }
 
 /// The members that name somebody.
@@ -188,8 +188,8 @@ fn is_whole(number: &str) -> bool {
 
 /// Names the settings for an authorization server that says less, or says it otherwise.
 fn name_settings(error: AuthError, claims: &ClaimReader<'_>) -> AuthError {
-    match error.reason() {
-        "missing_audience" => {
+    match error.as_reason() {
+        Reason::MISSING_AUDIENCE => {
             let client = match claims.client() {
                 Some(client) => format!(" (this one: {})", quoted(client)),
                 None => String::new(),
@@ -200,7 +200,7 @@ fn name_settings(error: AuthError, claims: &ClaimReader<'_>) -> AuthError {
                  where all its tokens are for this resource, set `introspection_without_audience`"
             ))
         }
-        "audience_mismatch" => {
+        Reason::AUDIENCE_MISMATCH => {
             let detail = error.detail().unwrap_or_default();
             let detail = format!(
                 "{detail}; where answers name something else on purpose, set `audience` of the \
@@ -225,9 +225,7 @@ fn faults(
     if let (Some(expected), Some(got)) = (&profile.issuer, claims.iss.as_deref())
         && **expected != *got
     {
-        let error = AuthError::invalid("issuer_mismatch")
-            .with_description("The access token is from another issuer")
-            .with_detail(mismatch(expected, got));
+        let error = AuthError::new(Reason::ISSUER_MISMATCH).with_detail(mismatch(expected, got));
         faults.push(error);
     }
     // What a signature vouches for was judged with it.
@@ -250,7 +248,7 @@ fn check_types(token_type: Option<&str>, typ: Option<&str>) -> Result<Mark, Auth
     let is = |name: &str| token_type.is_some_and(|own| own.eq_ignore_ascii_case(name));
     // RFC 9449 section 6.2: such a token needs a proof, which no plain bearer request has.
     if is("DPoP") {
-        return Err(AuthError::invalid("bound_token")
+        return Err(AuthError::new(Reason::BOUND_TOKEN)
             .with_detail("token_type is DPoP, and the token came as a plain bearer token"));
     }
     Ok(if is("Bearer") || is("access_token") {

@@ -11,7 +11,7 @@ use super::memory::REFUSED;
 use super::pauses::About;
 use super::store::{Introspector, Source, Trouble, unavailable};
 use crate::crypto::Digest;
-use crate::error::AuthError;
+use crate::error::{AuthError, Reason};
 use crate::oauth::fetch::{Fetch, OnFreshConnections};
 use crate::util::one_line;
 use crate::util::places::{Class, Place};
@@ -45,7 +45,7 @@ impl Brought {
             CutOff::NoRuntime => "there is no Tokio runtime to call in",
             CutOff::Dropped => "the call was cut off",
         };
-        let error = unavailable("introspection_failed", Duration::from_secs(1));
+        let error = unavailable(Reason::INTROSPECTION_FAILED, Duration::from_secs(1));
         Self::Nothing {
             error: error.with_detail(why),
             keep: None,
@@ -142,8 +142,7 @@ impl Introspector {
                     self.tell(Trouble::Answer, why);
                 }
                 let said = "the authorization server knows no active token like this one";
-                let error = AuthError::invalid("inactive_token")
-                    .with_description("The access token is not active")
+                let error = AuthError::new(Reason::INACTIVE_TOKEN)
                     .with_detail(why.as_deref().unwrap_or(said));
                 return Brought::Refused { error, keep: true };
             }
@@ -162,12 +161,18 @@ impl Introspector {
             },
             // What time will mend must not be kept.
             Err(error) => {
-                if matches!(error.reason(), "malformed_token" | "duplicate_token_member") {
+                if matches!(
+                    error.as_reason(),
+                    Reason::MALFORMED_TOKEN | Reason::DUPLICATE_TOKEN_MEMBER
+                ) {
                     let why = one_line(error.detail().unwrap_or_default(), MAX_TEXT);
                     let what = format!("an answer of {:?}: {why}", self.issuer);
                     self.tell(Trouble::Answer, &what);
                 }
-                let passes = matches!(error.reason(), "not_yet_valid" | "issued_in_the_future");
+                let passes = matches!(
+                    error.as_reason(),
+                    Reason::NOT_YET_VALID | Reason::ISSUED_IN_THE_FUTURE
+                );
                 Brought::Refused {
                     keep: !passes,
                     // Refusals are kept by their number, not by their size.
@@ -191,20 +196,20 @@ impl Introspector {
             Kind::Unreachable => {
                 let pause = self.state().pauses.unreached(digest, now, &why);
                 warn!(target: TARGET, issuer, why, "introspection failed");
-                ("introspection_failed", pause.unwrap_or(second), None)
+                (Reason::INTROSPECTION_FAILED, pause.unwrap_or(second), None)
             }
             Kind::Failed => {
                 self.tell(Trouble::Failed, &detail);
-                ("introspection_failed", second, None)
+                (Reason::INTROSPECTION_FAILED, second, None)
             }
             Kind::Answer => {
                 self.tell(Trouble::Answer, &detail);
-                ("introspection_failed", second, None)
+                (Reason::INTROSPECTION_FAILED, second, None)
             }
             Kind::CredentialsRefused => {
                 let pause = self.state().pauses.credentials_refused(now, &why);
                 self.tell_of_our_credentials(&why);
-                ("introspection_refused", pause, None)
+                (Reason::INTROSPECTION_REFUSED, pause, None)
             }
             Kind::Refused => {
                 let about = self.state().pauses.refused(digest, class, now, &why);
@@ -213,19 +218,19 @@ impl Introspector {
                     About::OneToken { first } => self.tell_of_a_refusal(&why, first),
                 }
                 match about {
-                    About::Us => ("introspection_refused", second, None),
-                    _ => ("introspection_refused", REFUSED, Some(REFUSED)),
+                    About::Us => (Reason::INTROSPECTION_REFUSED, second, None),
+                    _ => (Reason::INTROSPECTION_REFUSED, REFUSED, Some(REFUSED)),
                 }
             }
             // One token says nothing of the others.
             Kind::TokenNotSupported => {
                 self.tell(Trouble::Unsupported, &detail);
-                ("introspection_unsupported", second, None)
+                (Reason::INTROSPECTION_UNSUPPORTED, second, None)
             }
             Kind::Busy(asked) => {
                 let pause = self.state().pauses.busy(asked, class, now, &why);
                 warn!(target: TARGET, issuer, why, "introspection failed");
-                ("introspection_busy", pause, None)
+                (Reason::INTROSPECTION_BUSY, pause, None)
             }
         };
         let error = unavailable(reason, retry_after).with_detail(detail);

@@ -43,7 +43,7 @@ impl Refused {
         if self.error.retry_after().is_none() {
             return self.error.clone();
         }
-        let error = unavailable(self.error.reason(), self.until.saturating_sub(now));
+        let error = unavailable(self.error.as_reason(), self.until.saturating_sub(now));
         error.with_detail(self.error.detail().unwrap_or_default())
     }
 }

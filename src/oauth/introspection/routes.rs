@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::store::Introspector;
-use crate::error::{AuthError, ConfigError};
+use crate::error::{AuthError, ConfigError, Reason};
 
 /// The servers that take opaque tokens.
 #[derive(Debug, Default)]
@@ -69,11 +69,11 @@ impl OpaqueRoutes {
             .find(|(prefix, _)| token.starts_with(prefix.as_bytes()))
             .map(|(_, server)| server);
         let server = prefixed.or(self.other.as_ref()).ok_or_else(|| {
-            AuthError::invalid("unknown_token")
+            AuthError::new(Reason::UNKNOWN_TOKEN)
                 .with_detail("no JWT, and it begins like the tokens of no authorization server")
         })?;
         if !server.may_be_own(token) {
-            return Err(AuthError::invalid("unknown_token").with_detail(format!(
+            return Err(AuthError::new(Reason::UNKNOWN_TOKEN).with_detail(format!(
                 "no JWT, and {} bytes are no length of the tokens of {:?}",
                 token.len(),
                 server.issuer

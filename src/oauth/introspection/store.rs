@@ -15,7 +15,7 @@ use super::rate::Rate;
 use super::settings::{Introspection, JwtIntrospection};
 use crate::clock::Clock;
 use crate::crypto::{Digest, sha256};
-use crate::error::AuthError;
+use crate::error::{AuthError, Reason};
 use crate::oauth::fetch::Fetch;
 use crate::oauth::keys::Together;
 use crate::telemetry::{CallEnd, IntrospectionMeter};
@@ -195,7 +195,7 @@ impl Introspector {
             Err(_) => Err(IntrospectionError::failed("no answer in time")),
         };
         found.map_err(|error| {
-            unavailable("introspection_failed", Duration::from_secs(1)).with_detail(format!(
+            unavailable(Reason::INTROSPECTION_FAILED, Duration::from_secs(1)).with_detail(format!(
                 "introspection at {:?}: {}",
                 self.issuer, error.text
             ))
@@ -211,7 +211,7 @@ impl Introspector {
     ) -> Lookup {
         // Always so: a credential is ASCII.
         let Ok(token) = std::str::from_utf8(token) else {
-            let error = AuthError::invalid("malformed_token");
+            let error = AuthError::new(Reason::MALFORMED_TOKEN);
             return Lookup::Refused(error.with_detail("the token is not ASCII"));
         };
         let places = match self.places(class) {
@@ -275,7 +275,7 @@ impl Introspector {
     fn admit(&self, state: &mut State, class: Class) -> Result<Place, AuthError> {
         let now = self.clock.monotonic();
         if let Some((left, why)) = state.pauses.left(class, now) {
-            let error = unavailable("introspection_failed", left);
+            let error = unavailable(Reason::INTROSPECTION_FAILED, left);
             let detail = format!("calls to {:?} pause: {why}", self.issuer);
             return Err(error.with_detail(detail));
         }
@@ -309,7 +309,7 @@ impl Introspector {
     /// A limit is reached. Any client can cause it, so there is a warning now and then.
     pub(super) fn limited(&self, limit: Trouble, detail: String) -> AuthError {
         self.tell(limit, &detail);
-        unavailable("introspection_limited", Duration::from_secs(1)).with_detail(detail)
+        unavailable(Reason::INTROSPECTION_LIMITED, Duration::from_secs(1)).with_detail(detail)
     }
 
     /// What decides whether a call may start.
@@ -387,14 +387,14 @@ impl Asked {
         match self.ticket.answer(limit).await {
             Ok(Answer::Active(active)) => Ok(Good::of(active, &self.store.profile)),
             Ok(Answer::Refused(error)) => Err(error),
-            Err(_) => Err(unavailable("introspection_failed", Duration::ZERO)
+            Err(_) => Err(unavailable(Reason::INTROSPECTION_FAILED, Duration::ZERO)
                 .with_detail("the call was cut off")),
         }
     }
 }
 
 /// It was logged when it happened, because any client can repeat it.
-pub(super) fn unavailable(reason: &'static str, retry_after: Duration) -> AuthError {
+pub(super) fn unavailable(reason: Reason, retry_after: Duration) -> AuthError {
     AuthError::unavailable(reason, retry_after).logged()
 }
 

@@ -10,8 +10,8 @@ use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 
 use super::KeySet;
-use crate::error::AuthError;
-use crate::jose::{Algorithm, Candidates, KeyIdentity, UNKNOWN_KEY, VerifyingKey};
+use crate::error::{AuthError, Reason};
+use crate::jose::{Algorithm, Candidates, KeyIdentity, VerifyingKey};
 use crate::oauth::jwks_options::JwksOptions;
 use crate::util::cache::kept_for;
 use crate::util::tenure::Tenure;
@@ -244,7 +244,9 @@ impl SetInUse<'_> {
         kid: Option<&str>,
         alg: Algorithm,
     ) -> Result<Candidates, AuthError> {
-        let set = self.get().ok_or_else(|| AuthError::invalid(UNKNOWN_KEY))?;
+        let set = self
+            .get()
+            .ok_or_else(|| AuthError::new(Reason::UNKNOWN_KEY))?;
         set.select(kid, alg)
     }
 

@@ -10,7 +10,7 @@ use super::together::Together;
 use super::waiting::{Waited, Waiting};
 use super::{KeyHealth, KeySet, Origin, Source, Times};
 use crate::clock::Clock;
-use crate::error::{AuthError, ConfigError};
+use crate::error::{AuthError, ConfigError, Reason};
 use crate::jose::{self, Algorithm, Candidates, VerifyingKey};
 use crate::oauth::fetch::Fetch;
 use crate::oauth::jwks_options::JwksOptions;
@@ -163,7 +163,7 @@ impl KeyStore {
         }
         match set.select(hint.kid, hint.alg) {
             Ok(candidates) => Some(Lookup::Found(Arc::clone(set), candidates)),
-            Err(error) if error.reason() != jose::UNKNOWN_KEY || self.is_static() => {
+            Err(error) if error.as_reason() != Reason::UNKNOWN_KEY || self.is_static() => {
                 Some(Lookup::Refused(error))
             }
             Err(error) => {
@@ -315,7 +315,8 @@ impl KeyStore {
         let places = match self.places() {
             Ok(places) => places,
             Err(why) => {
-                let mut error = AuthError::unavailable("keys_limited", Duration::from_secs(1));
+                let mut error =
+                    AuthError::unavailable(Reason::KEYS_LIMITED, Duration::from_secs(1));
                 // Every request can repeat it, and none has to be good.
                 if !self.warned.crowded.is_due(now) {
                     error = error.logged();
@@ -386,7 +387,7 @@ impl KeyStore {
             .failure
             .as_deref()
             .unwrap_or("the fetch has not ended");
-        AuthError::unavailable("keys_unavailable", next.saturating_sub(now))
+        AuthError::unavailable(Reason::KEYS_UNAVAILABLE, next.saturating_sub(now))
             .with_detail(format!("no usable keys of {:?}: {why}", self.origin.issuer))
             .logged()
     }
@@ -394,7 +395,7 @@ impl KeyStore {
     /// The answer to a token that may be good, while its key may not be looked for.
     fn no_fetch_left(&self, unknown: &AuthError, next: Duration, now: Duration) -> AuthError {
         let why = unknown.detail().unwrap_or_default();
-        let error = AuthError::unavailable("keys_unavailable", next.saturating_sub(now))
+        let error = AuthError::unavailable(Reason::KEYS_UNAVAILABLE, next.saturating_sub(now))
             .with_detail(format!(
                 "{why}; it was issued after the keys of {:?} were fetched, and no fetch for an                  unknown key may start now",
                 self.origin.issuer

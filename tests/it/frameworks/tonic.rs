@@ -14,7 +14,7 @@ use tonic::transport::{Channel, Server};
 use tonic::{Code, Request, Response, Status};
 use tonic_prost::ProstCodec;
 use tower::Service;
-use tower_mcp_auth::{ApiKeyLayer, JwtLayer, Principal};
+use tower_mcp_auth::{ApiKeyLayer, AuthError, AuthErrorKind, JwtLayer, Principal, Reason};
 
 use common::{API_KEY, SECRET, clock, good_token, hs256_layer, token};
 
@@ -181,7 +181,8 @@ async fn an_api_key_is_metadata() {
 
 #[tokio::test]
 async fn a_provider_in_trouble_is_unavailable() {
-    let error = tower_mcp_auth::AuthError::unavailable("down", std::time::Duration::from_secs(3));
+    let down = Reason::custom(AuthErrorKind::Unavailable, "down");
+    let error = AuthError::unavailable(down, std::time::Duration::from_secs(3));
     let provider = common::Answering::refusing(error);
     let channel = serve!(tower_mcp_auth::AuthLayer::new(provider));
     let status = hello(&channel, &[("authorization", "Bearer x")])

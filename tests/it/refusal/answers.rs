@@ -4,12 +4,12 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use common::{Answer, Answering, ask, guards, request, token, trace};
+use common::{Answer, Answering, ask, guards, invalid, request, token, trace};
 use http::{Method, Request, Version};
 use http_body_util::Full;
 use tower_mcp_auth::auth::{AuthLayer, Authentication};
 use tower_mcp_auth::scopes::Scopes;
-use tower_mcp_auth::{AuthError, AuthErrorKind, Challenge};
+use tower_mcp_auth::{AuthError, AuthErrorKind, Challenge, Reason};
 use tracing::Level;
 
 fn bearer() -> Request<Full<Bytes>> {
@@ -53,7 +53,8 @@ fn rows() -> Vec<Row> {
             retry_after: None,
         },
         Row {
-            error: AuthError::malformed("two_badges").with_description("Two badges"),
+            error: AuthError::new(Reason::custom(AuthErrorKind::Malformed, "two_badges"))
+                .with_description("Two badges"),
             status: 400,
             grpc: "16",
             challenge: Some(
@@ -63,7 +64,7 @@ fn rows() -> Vec<Row> {
             retry_after: None,
         },
         Row {
-            error: AuthError::invalid("revoked"),
+            error: invalid("revoked"),
             status: 401,
             grpc: "16",
             challenge: Some(
@@ -83,7 +84,7 @@ fn rows() -> Vec<Row> {
             retry_after: None,
         },
         Row {
-            error: AuthError::forbidden("origin_not_allowed"),
+            error: AuthError::new(Reason::custom(AuthErrorKind::Forbidden, "page_not_allowed")),
             status: 403,
             grpc: "7",
             challenge: None,
@@ -91,7 +92,10 @@ fn rows() -> Vec<Row> {
             retry_after: None,
         },
         Row {
-            error: AuthError::unavailable("server_down", Duration::from_millis(1_200)),
+            error: AuthError::unavailable(
+                Reason::custom(AuthErrorKind::Unavailable, "server_down"),
+                Duration::from_millis(1_200),
+            ),
             status: 503,
             grpc: "14",
             challenge: None,
@@ -259,7 +263,7 @@ async fn which_requests_are_grpc() {
         ("POST", Version::HTTP_2, "", NOT),
     ] {
         println!("{method} {version:?} {content_type}");
-        let layer = AuthLayer::new(Answering::refusing(AuthError::invalid("no")));
+        let layer = AuthLayer::new(Answering::refusing(invalid("no")));
         let mut request = grpc(content_type, version);
         *request.method_mut() = method.parse().unwrap();
         let answer = ask(&layer, request).await;
@@ -313,7 +317,7 @@ async fn a_grpc_message_is_percent_encoded() {
         ("caf\u{e9} \u{7f}", "caf%C3%A9 %7F"),
         ("\"quoted\", \\ = ~", "\"quoted\", \\ = ~"),
     ] {
-        let error = AuthError::invalid("no").with_description(description);
+        let error = invalid("no").with_description(description);
         let layer = AuthLayer::new(Answering::refusing(error));
         let answer = ask(&layer, grpc("application/grpc", Version::HTTP_2)).await;
         answer.error();
@@ -409,7 +413,7 @@ async fn a_description_cannot_break_out_of_the_challenge() {
         (r#"", scope="admin"#, "'; scope-'admin"),
         ("", ""),
     ] {
-        let error = AuthError::invalid("no").with_description(description);
+        let error = invalid("no").with_description(description);
         let provider = Answering::refusing(error);
         let answer = ask(&AuthLayer::new(provider), bearer()).await;
         answer.invalid("no");
@@ -440,7 +444,7 @@ async fn bearer_comes_first_and_every_scheme_has_its_own_line() {
         Challenge::bearer().realm("tokens"),
         Challenge::api_key("X-Other"),
     ];
-    let provider = Answering::refusing(AuthError::invalid("no")).challenges(challenges);
+    let provider = Answering::refusing(invalid("no")).challenges(challenges);
     let answer = ask(&AuthLayer::new(provider), bearer()).await;
     answer.invalid("no");
     assert_eq!(
@@ -482,7 +486,8 @@ async fn retry_after_is_rounded_up_to_whole_seconds() {
         (Duration::from_secs(30), "30"),
         (Duration::MAX, "18446744073709551615"),
     ] {
-        let error = AuthError::unavailable("down", delay);
+        let error =
+            AuthError::unavailable(Reason::custom(AuthErrorKind::Unavailable, "down"), delay);
         assert_eq!(error.retry_after(), Some(delay));
         let provider = Answering::refusing(error);
         let answer = ask(&AuthLayer::new(provider), bearer()).await;

@@ -9,13 +9,12 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use common::{Answering, Inner, hs256_layer};
+use common::{Answering, Inner, hs256_layer, invalid};
 use http::{Request, Response, Version};
 use http_body::{Body, Frame, SizeHint};
 use tokio::sync::mpsc;
 use tokio_test::{assert_pending, assert_ready, task};
 use tower::{Layer, Service, ServiceExt};
-use tower_mcp_auth::AuthError;
 use tower_mcp_auth::auth::{AuthLayer, Authentication};
 use tower_mcp_auth::failed_attempts::FailedAttemptsLayer;
 use tower_mcp_auth::mcp::{MacKey, McpPolicy, McpScopesLayer, OriginLayer, SessionBindingLayer};
@@ -95,7 +94,7 @@ fn refusing() -> Vec<(&'static str, BoxService)> {
     let later = Answering::new(|_| {
         Authentication::Pending(Box::pin(async {
             tokio::task::yield_now().await;
-            Err(AuthError::invalid("test"))
+            Err(invalid("test"))
         }))
     });
     let later = AuthLayer::new(later).layer(Inner::default());

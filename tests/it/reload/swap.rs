@@ -16,10 +16,10 @@ use tower::limit::ConcurrencyLimitLayer;
 use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_mcp_auth::auth::{AuthLayer, Authentication};
 use tower_mcp_auth::reload::{Reload, ReloadLayer};
-use tower_mcp_auth::{ApiKeyLayer, AuthError, Clock, ConfigError, Principal};
+use tower_mcp_auth::{ApiKeyLayer, Clock, ConfigError, Principal};
 use tower_test::mock;
 
-use common::{API_KEY, Answering, Inner, provider, request, trace};
+use common::{API_KEY, Answering, Inner, invalid, provider, request, trace};
 
 /// A layer that writes its number in front of the answer.
 #[derive(Clone, Debug)]
@@ -197,7 +197,7 @@ async fn a_request_under_way_ends_on_the_layer_it_began_on() {
     let mut begun = task::spawn(found_ready(&mut service).await.call(bearer()));
     assert_pending!(begun.poll());
 
-    handle.reload(AuthLayer::new(Answering::refusing(AuthError::invalid("no"))).boxed());
+    handle.reload(AuthLayer::new(Answering::refusing(invalid("no"))).boxed());
     let later = found_ready(&mut service)
         .await
         .call(bearer())

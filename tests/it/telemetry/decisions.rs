@@ -13,8 +13,8 @@ use tower_mcp_auth::{ApiKeyLayer, AuthLayer, Clock, JwtLayer, OAuthLayer, Princi
 use tracing::Level;
 
 use common::{
-    API_KEY, Answering, Inner, SECRET, ask, clock, guards, hs256_layer, request, request_to, token,
-    trace,
+    API_KEY, Answering, Inner, SECRET, ask, clock, guards, hs256_layer, invalid, request,
+    request_to, token, trace,
 };
 
 pub fn bearer(scopes: &str) -> String {
@@ -138,10 +138,7 @@ async fn the_hook_hears_of_answers_that_were_waited_for() {
             Ok(common::provider::alice()),
             "auth accepted test test|sub=alice -",
         ),
-        (
-            Err(tower_mcp_auth::AuthError::invalid("gone")),
-            "auth refused test - gone",
-        ),
+        (Err(invalid("gone")), "auth refused test - gone"),
     ] {
         let provider = Answering::new(move |_| {
             let answer = answer.clone();

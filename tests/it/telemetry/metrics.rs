@@ -25,10 +25,10 @@ use tower_mcp_auth::oauth::{
 use tower_mcp_auth::scopes::RequireScopesLayer;
 use tower_mcp_auth::telemetry::metrics;
 use tower_mcp_auth::testing::{Behaviour, Endpoint, Issuer};
-use tower_mcp_auth::{ApiKeyLayer, AuthError, AuthLayer, Clock, OAuthLayer};
+use tower_mcp_auth::{ApiKeyLayer, AuthLayer, Clock, OAuthLayer};
 
 use crate::telemetry::decisions::{bearer, jwt, post};
-use common::{Answering, ask, clock, request};
+use common::{Answering, ask, clock, invalid, request};
 
 const RESOURCE: &str = "https://mcp.example.com/mcp";
 
@@ -707,7 +707,7 @@ impl ::metrics::Recorder for Handles {
 #[test]
 fn reasons_of_a_provider_of_ones_own_count_as_they_are() {
     let recorded = recorded(async || {
-        let refusing = Answering::refusing(AuthError::invalid("badge_revoked"));
+        let refusing = Answering::refusing(invalid("badge_revoked"));
         ask(&AuthLayer::new(refusing), with_bearer("x"))
             .await
             .error();

@@ -17,7 +17,9 @@ use tower_mcp_auth::mcp::{
 };
 use tower_mcp_auth::oauth::AuthorizationServer;
 use tower_mcp_auth::scopes::{RequireScopesLayer, RequiredScopes, ScopedPrincipal, Scopes};
-use tower_mcp_auth::{ApiKeyLayer, AuthError, JwtLayer, OAuthLayer, Principal, Reported};
+use tower_mcp_auth::{
+    ApiKeyLayer, AuthError, AuthErrorKind, JwtLayer, OAuthLayer, Principal, Reason, Reported,
+};
 
 use crate::auth::several::network::{ISSUER, Page, RESOURCE, START};
 use crate::auth::several::support::*;
@@ -457,7 +459,7 @@ fn auth(reasons: &[&str]) -> Layer {
             .subject(who)
             .scopes(scopes)
             .build();
-        let error = AuthError::invalid("expired");
+        let error = AuthError::new(Reason::EXPIRED);
         Authentication::Ready(match kind {
             "late" | "late-m" => Err(error.proven(principal)),
             "bad" => Err(error),
@@ -697,19 +699,21 @@ async fn handlers_see_no_principal() {
 #[tokio::test]
 async fn no_provider_can_prove_what_its_reason_denies() {
     for (reason, status) in [
-        ("expired", 200),
-        ("not_yet_valid", 200),
-        ("audience_mismatch", 401),
-        ("issuer_mismatch", 401),
-        ("revoked_api_key", 401),
-        ("inactive_token", 401),
-        ("invalid_signature", 401),
-        ("bound_token", 401),
+        (Reason::EXPIRED, 200),
+        (Reason::NOT_YET_VALID, 200),
+        (Reason::AUDIENCE_MISMATCH, 401),
+        (Reason::ISSUER_MISMATCH, 401),
+        (Reason::REVOKED_API_KEY, 401),
+        (Reason::INACTIVE_TOKEN, 401),
+        (Reason::INVALID_SIGNATURE, 401),
+        (Reason::BOUND_TOKEN, 401),
+        // A reason of its own is not the one of this crate that is let pass.
+        (Reason::custom(AuthErrorKind::Invalid, "expired"), 401),
     ] {
         let alice = Principal::builder("test").scopes("r".parse().unwrap());
-        let error = AuthError::invalid(reason).proven(alice.subject("alice").build());
-        let layer = only(AuthLayer::new(Answering::refusing(error)), &[reason]);
+        let error = AuthError::new(reason).proven(alice.subject("alice").build());
+        let layer = only(AuthLayer::new(Answering::refusing(error)), &[reason.code()]);
         let became = behind(&layer, ("authorization", "Bearer x"), "r").await;
-        assert_eq!(became, (status, reason.to_owned()));
+        assert_eq!(became, (status, reason.to_string()));
     }
 }

@@ -14,7 +14,8 @@ use tower_mcp_auth::mcp::{
 };
 use tower_mcp_auth::scopes::{RequireScopesLayer, RequiredScopes, ScopedPrincipal, Scopes};
 use tower_mcp_auth::{
-    ApiKeyLayer, AuthError, Credential, Location, Principal, Reported, RequestHead,
+    ApiKeyLayer, AuthError, AuthErrorKind, Credential, Location, Principal, Reason, Reported,
+    RequestHead,
 };
 
 use crate::auth::several::network::{ISSUER, Page, RESOURCE};
@@ -199,15 +200,17 @@ async fn a_jwt_nobody_vouches_for_does_not_pass_for_its_type() {
     answer.invalid("inactive_token");
 }
 
+const BADGE_REVOKED: Reason = Reason::custom(AuthErrorKind::Invalid, "badge_revoked");
+
 #[derive(Clone, Debug)]
 struct Badges;
 
 impl Authenticate for Badges {
     fn describe(&self) -> ProviderInfo {
-        ProviderInfo::new("badge").reasons(["badge_revoked"])
+        ProviderInfo::new("badge").reasons([BADGE_REVOKED])
     }
     fn authenticate(&self, _: &Credential<'_>, _: RequestHead<'_>) -> Authentication {
-        Authentication::Ready(Err(AuthError::invalid("badge_revoked")))
+        Authentication::Ready(Err(AuthError::new(BADGE_REVOKED)))
     }
 }
 
@@ -243,63 +246,29 @@ async fn unknown_reasons_are_refused_and_those_of_a_provider_are_known() {
     reported(&bearer(&badges, "a").await, &["badge_revoked"]);
 }
 
-/// Every code written in the sources, but those that no layer could let pass.
 #[test]
-fn every_reason_of_the_crate_can_be_named() {
-    const NEVER: [&str; 5] = [
-        "token_in_query",
-        "body_too_large",
-        "host_not_allowed",
-        "origin_not_allowed",
-        // An example in the documentation.
-        "badge_revoked",
-    ];
-    let mut folders = vec![common::root().join("src")];
-    let mut found = 0;
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-                continue;
-            }
-            let text = std::fs::read_to_string(&path).unwrap();
-            let code = text
-                .lines()
-                .filter(|line| !line.trim_start().starts_with("//"));
-            for (_, rest) in code.flat_map(|line| {
-                let kinds = [
-                    "invalid",
-                    "malformed",
-                    "unavailable",
-                    "too_large",
-                    "unsupported_media",
-                ];
-                kinds
-                    .into_iter()
-                    .filter_map(move |kind| line.split_once(&*format!("{kind}(\"")))
-            }) {
-                let reason = rest.split('"').next().unwrap();
-                let is_code =
-                    |reason: &str| reason.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
-                if !is_code(reason)
-                    || NEVER.contains(&reason)
-                    || path.to_string_lossy().contains("testing")
-                {
-                    continue;
-                }
-                found += 1;
-                let layer = ApiKeyLayer::new([KEY]).unwrap();
-                let named = layer.dangerously_report_only_for([reason]);
-                assert!(
-                    named.is_ok(),
-                    "{reason} of {} is not listed",
-                    path.display()
-                );
-            }
-        }
+fn every_reason_that_may_be_reported_can_be_named() {
+    for reason in Reason::ALL {
+        let layer = ApiKeyLayer::new([KEY]).unwrap();
+        let named = layer.dangerously_report_only_for([reason]);
+        assert_eq!(named.is_ok(), reason.may_be_reported(), "{reason}");
     }
-    assert!(found > 40, "{found}");
+}
+
+#[test]
+fn an_unknown_code_is_answered_with_the_one_that_is_meant() {
+    for (wrong, meant) in [
+        ("audience-mismatch", "\"audience_mismatch\""),
+        ("audiance_mismatch", "\"audience_mismatch\""),
+        ("Expired", "\"expired\""),
+        ("bad_audience", "docs/reason-codes.md"),
+    ] {
+        let layer = ApiKeyLayer::new([KEY]).unwrap();
+        let error = layer.dangerously_report_only_for([wrong]).unwrap_err();
+        assert!(error.to_string().contains(meant), "{error}");
+        let is_found = error.to_string().contains("did you mean");
+        assert_eq!(is_found, meant.starts_with('"'), "{error}");
+    }
 }
 
 #[test]
@@ -340,7 +309,7 @@ async fn a_principal_of_a_layer_further_out_does_not_stay() {
     let badge = Location::bare("x-badge".parse().unwrap());
     let outer = AuthLayer::new(Answering::accepting().locations([badge]));
     let inner = AuthLayer::new(Answering::refusing(
-        AuthError::invalid("expired").with_detail("it ended a minute ago"),
+        AuthError::new(Reason::EXPIRED).with_detail("it ended a minute ago"),
     ));
     let both = ServiceBuilder::new()
         .layer(outer)
@@ -360,7 +329,7 @@ async fn a_grpc_request_passes_too_and_is_refused_in_its_form_otherwise() {
             .unwrap()
     };
     let layer = AuthLayer::new(Answering::refusing(
-        AuthError::invalid("expired").with_detail("it ended a minute ago"),
+        AuthError::new(Reason::EXPIRED).with_detail("it ended a minute ago"),
     ));
     let all = layer.clone().dangerously_report_only();
     reported(&ask(&all, call()).await, &["expired"]);
@@ -377,7 +346,7 @@ fn auth() -> AuthLayer<Answering> {
     AuthLayer::new(Answering::new(|credential| {
         if credential.value() == "bad" {
             return Authentication::Ready(Err(
-                AuthError::invalid("expired").with_detail("it ended a minute ago")
+                AuthError::new(Reason::EXPIRED).with_detail("it ended a minute ago")
             ));
         }
         let scopes = Scopes::from_names(credential.value().split('.')).unwrap();
@@ -519,6 +488,24 @@ async fn what_nobody_may_do_is_no_more_open_to_whom_only_a_credential_was_let_pa
     *text.body_mut() = CALL.replace(r#""t""#, r#""u""#).into();
     let answer = ask(&layers, text).await;
     assert_eq!(reasons_of(&answer.extensions), ["unsupported_content_type"]);
+}
+
+#[tokio::test]
+async fn a_body_with_a_member_twice_can_be_let_pass() {
+    let twice = CALL.replace(r#""id":"#, r#""id":1,"id":"#);
+    assert_ne!(twice, CALL);
+    let layers = |auth| {
+        let layers = ServiceBuilder::new().layer(auth);
+        layers.layer(McpScopesLayer::new(policy()))
+    };
+    let refused = ask(&layers(auth()), post("read", &twice)).await;
+    refused.malformed("duplicate_body_member");
+    let auth = auth()
+        .dangerously_report_only_for([Reason::DUPLICATE_BODY_MEMBER])
+        .unwrap();
+    let answer = ask(&layers(auth), post("read", &twice)).await;
+    answer.admitted();
+    assert_eq!(reasons_of(&answer.extensions), ["duplicate_body_member"]);
 }
 
 #[tokio::test]
