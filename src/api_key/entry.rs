@@ -62,7 +62,7 @@ pub(super) struct Entry {
     id: Option<Arc<str>>,
     name: Option<Arc<str>>,
     owner: Option<Arc<str>>,
-    /// How traces call it, written once: a refusal copies it, as it copies `STRANGER`.
+    /// How traces call it, written once: a refusal copies it, as it copies `UNKNOWN_OWNER`.
     label: Box<str>,
     /// When its use was last told, in seconds since 1970.
     told: AtomicU64,
@@ -183,7 +183,7 @@ pub(super) fn refused_as(
         (None, true) => Reason::MISTYPED_API_KEY,
         (None, false) => Reason::UNKNOWN_API_KEY,
     };
-    let label = found.map_or(STRANGER, |entry| &entry.label);
+    let label = found.map_or(UNKNOWN_OWNER, |entry| &entry.label);
     let error = AuthError::new(reason).with_detail(match id {
         "" => format!("the presented key has no id, as it is no generated one; {label}"),
         id => format!("presented id {}, {label}", quoted(id)),
@@ -195,7 +195,7 @@ pub(super) fn refused_as(
 }
 
 /// The label of a key that is not known.
-const STRANGER: &str = "no key that is known is the same";
+const UNKNOWN_OWNER: &str = "no key that is known is the same";
 
 fn label(key: &ApiKey) -> Box<str> {
     let own = |text: &Option<Arc<str>>| quoted(text.as_deref().unwrap_or_default());

@@ -12,7 +12,7 @@ use super::format::{self, ParsedKey};
 use crate::credential::is_b64token;
 use crate::crypto::sha256;
 use crate::error::ConfigError;
-use crate::principal::{Identity, Principal, StrangerDigest};
+use crate::principal::{CredentialDigest, Identity, Principal};
 use crate::scope::Scopes;
 use crate::secret::is_placeholder;
 
@@ -50,7 +50,7 @@ pub struct ApiKey {
     /// How the key begins, as far as that may be known.
     pub(super) start: Option<Box<str>>,
     /// Tells keys without owner or name apart; see [`Principal::id`].
-    stranger: StrangerDigest,
+    credential_digest: CredentialDigest,
     pub(super) id: Option<Arc<str>>,
     pub(super) name: Option<Arc<str>>,
     pub(super) owner: Option<Arc<str>>,
@@ -85,7 +85,7 @@ impl ApiKey {
         Ok(Self {
             // 24 bits of at least 128, where it has no prefix at all.
             start: key.get(..4).map(Into::into),
-            stranger: StrangerDigest::of(key.as_bytes()),
+            credential_digest: CredentialDigest::of(key.as_bytes()),
             ..Self::of_digest(sha256(&[key.as_bytes()]), None)
         })
     }
@@ -114,7 +114,7 @@ impl ApiKey {
             digest,
             kind,
             start: None,
-            stranger: StrangerDigest::of(&digest),
+            credential_digest: CredentialDigest::of(&digest),
             id: None,
             name: None,
             owner: None,
@@ -205,7 +205,9 @@ impl ApiKey {
         }
         match self.owner.as_ref().or(self.name.as_ref()) {
             Some(subject) => principal.subject(&**subject).identity(),
-            None => principal.stranger(self.stranger).identity(),
+            None => principal
+                .credential_digest(self.credential_digest)
+                .identity(),
         }
     }
 }

@@ -203,7 +203,7 @@ impl Shared {
         let own = Arc::<RefusalContext>::clone(context);
         // This replaces the principal of a layer further out.
         if let Some(before) = extensions.insert(accepted.principal.with_context(own)) {
-            context.tell_if_twice(RefusalContext::of(&before));
+            context.warn_if_twice(RefusalContext::of(&before));
         }
         Afterwards {
             headers: accepted.headers,
@@ -253,14 +253,14 @@ impl Shared {
         reported: Option<AuthError>,
     ) -> Afterwards {
         let context = self.context_of(&presented.context);
-        let proven = reported.as_ref().and_then(AuthError::proven_holder);
-        let proven = proven.map(|holder| {
+        let proven = reported.as_ref().and_then(AuthError::proven_owner);
+        let proven = proven.map(|owner| {
             let context = Arc::<RefusalContext>::clone(context);
-            holder.clone().with_context(context)
+            owner.clone().with_context(context)
         });
         let extensions = request.extensions_mut();
         if let Some(before) = extensions.remove::<Principal>() {
-            context.tell_if_twice(RefusalContext::of(&before));
+            context.warn_if_twice(RefusalContext::of(&before));
         }
         extensions.insert(NoPrincipal {
             context: Arc::clone(context),
@@ -282,8 +282,8 @@ impl Shared {
     fn missing(&self, head: RequestHead<'_>, context: &RefusalContext) -> AuthError {
         let outer = Caller::of(head.extensions()).map(|caller| caller.context);
         if outer.is_some_and(|outer| outer.asks_for_the_same(context)) {
-            let told = &context.told_twice;
-            told.tell(|| telemetry::layer_twice("auth layer"));
+            let told = &context.warned_twice;
+            told.warn(|| telemetry::layer_twice("auth layer"));
             return AuthError::missing().with_detail(
                 "an auth layer further out reads the same header, and took the credential out of \
                  the request, as these layers do: take one of the two out, or let the outer one \
@@ -317,7 +317,7 @@ impl Afterwards {
             response.headers_mut().extend(*headers);
         }
         if let Some(error) = self.reported.take() {
-            Reported::tell(response.extensions_mut(), error.alone());
+            Reported::add(response.extensions_mut(), error.alone());
         }
         let mut deadline = self
             .lease

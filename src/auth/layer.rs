@@ -301,7 +301,7 @@ impl<P: Authenticate + Clone> AuthLayer<P> {
             && !asked.all.is_empty()
             && !asked.all.iter().any(|scope| learnable.contains(scope))
         {
-            telemetry::scopes_untold(&asked.all);
+            telemetry::scopes_not_announced(&asked.all);
         }
         self
     }

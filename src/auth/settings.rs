@@ -10,10 +10,10 @@ use super::lease::Streams;
 use super::routes::Routes;
 use crate::credential::{QueryNames, RequestHead};
 use crate::error::{ConfigError, Reason};
-use crate::refusal::RefusalContext;
+use crate::refusal::{RefusalContext, Written};
 use crate::requirement::AskedScopes;
 use crate::resource::Resource;
-use crate::telemetry::{self, Told};
+use crate::telemetry::{self, WarnOnce};
 
 /// The settings of an auth layer, and what its provider said of itself: all that does not depend
 /// on the type of the provider.
@@ -42,7 +42,7 @@ pub(super) struct Shared {
 #[derive(Clone, Debug)]
 pub(super) struct ResourcePath {
     whole: Box<str>,
-    told: Told,
+    told: WarnOnce,
 }
 
 impl ResourcePath {
@@ -55,7 +55,7 @@ impl ResourcePath {
             .is_some_and(|at| at > 0);
         has_more.then(|| Self {
             whole: path.into(),
-            told: Told::default(),
+            told: WarnOnce::default(),
         })
     }
 
@@ -64,7 +64,7 @@ impl ResourcePath {
         let is_end = path.len() > 1 && path.len() < self.whole.len() && self.whole.ends_with(path);
         if is_end && path.starts_with('/') {
             let tell = || telemetry::path_cut_short(&self.whole, path);
-            self.told.tell(tell);
+            self.told.warn(tell);
         }
     }
 }
@@ -100,6 +100,7 @@ impl Shared {
         }
         context.audit.set_clock(info.clock.clone());
         context.resource.clone_from(&info.resource);
+        context.written = Written::default();
         self.routes = Routes::new(&info);
         self.streams.clock = info.clock;
         self.resource_path = ResourcePath::of(info.resource.as_ref());

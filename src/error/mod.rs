@@ -89,15 +89,15 @@ struct Inner {
 #[derive(Clone, Default)]
 struct Aside {
     /// The owner of the credential, as far as it is known.
-    holder: Option<Principal>,
+    owner: Option<Principal>,
     /// What else stands against the credential.
     also: Vec<AuthError>,
 }
 
 impl PartialEq for Aside {
     fn eq(&self, other: &Self) -> bool {
-        let holder = |aside: &Self| aside.holder.as_ref().map(|holder| holder.id().clone());
-        self.also == other.also && holder(self) == holder(other)
+        let owner = |aside: &Self| aside.owner.as_ref().map(|owner| owner.id().clone());
+        self.also == other.also && owner(self) == owner(other)
     }
 }
 
@@ -212,7 +212,7 @@ impl AuthError {
     /// ```
     #[must_use]
     pub fn proven(mut self, principal: Principal) -> Self {
-        self.aside().holder = Some(principal);
+        self.aside().owner = Some(principal);
         self
     }
 
@@ -237,28 +237,28 @@ impl AuthError {
 
     /// The owner the credential claims, proven or not.
     #[cfg(feature = "oauth")]
-    pub(crate) fn holder(&self) -> Option<&Principal> {
-        self.0.aside.as_ref()?.holder.as_ref()
+    pub(crate) fn owner(&self) -> Option<&Principal> {
+        self.0.aside.as_ref()?.owner.as_ref()
     }
 
     /// The same without an owner.
     #[cfg(feature = "oauth")]
-    pub(crate) fn without_holder(mut self) -> Self {
-        self.aside().holder = None;
+    pub(crate) fn without_owner(mut self) -> Self {
+        self.aside().owner = None;
         self
     }
 
     /// The owner of the credential, where that was proven.
-    pub(crate) fn proven_holder(&self) -> Option<&Principal> {
+    pub(crate) fn proven_owner(&self) -> Option<&Principal> {
         let aside = self.0.aside.as_ref()?;
-        let holder = aside.holder.as_ref()?;
+        let owner = aside.owner.as_ref()?;
         let allows = |error: &Self| {
             matches!(
                 error.0.reason.standing(),
                 Standing::Proven | Standing::Custom
             )
         };
-        (allows(self) && aside.also.iter().all(allows)).then_some(holder)
+        (allows(self) && aside.also.iter().all(allows)).then_some(owner)
     }
 
     /// Without what only the auth layer needs to know.
@@ -346,6 +346,14 @@ impl AuthError {
         &self.0.description
     }
 
+    /// The text the client sees, where it is a constant.
+    pub(crate) fn static_description(&self) -> Option<&'static str> {
+        match self.0.description {
+            Cow::Borrowed(description) => Some(description),
+            Cow::Owned(_) => None,
+        }
+    }
+
     /// The text for the operator, if there is one.
     pub fn detail(&self) -> Option<&str> {
         self.0.detail.as_deref()
@@ -359,7 +367,7 @@ impl AuthError {
     /// Whose credential it was, where that is good: it does not suffice, or something else is
     /// wrong; or where it [was proven](Self::proven), and only its time is over.
     pub fn principal_id(&self) -> Option<&PrincipalId> {
-        let proven = || self.proven_holder().map(Principal::id);
+        let proven = || self.proven_owner().map(Principal::id);
         self.0.principal.as_ref().or_else(proven)
     }
 

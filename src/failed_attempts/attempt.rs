@@ -9,7 +9,7 @@ use super::client::Client;
 use super::layer::State;
 use crate::error::reason::Standing;
 use crate::error::{AuthError, AuthErrorKind};
-use crate::refusal::{Counts, Witness};
+use crate::refusal::{CountedBy, Counts};
 
 /// One request, which counts once if it fails: when its response comes, or before, where that
 /// waits for the body of the request.
@@ -31,11 +31,11 @@ impl Attempt {
     /// Learns of a refusal of this request before its response comes.
     pub(super) fn watch(attempt: &Arc<Self>, extensions: &mut Extensions) {
         let inner = Arc::clone(attempt);
-        let witness = match extensions.remove() {
-            Some(outer) => Witness(Arc::new(Both { inner, outer })),
-            None => Witness(inner),
+        let counted_by = match extensions.remove() {
+            Some(outer) => CountedBy(Arc::new(Both { inner, outer })),
+            None => CountedBy(inner),
         };
-        extensions.insert(witness);
+        extensions.insert(counted_by);
     }
 
     pub(super) fn count(&self, error: &AuthError) {
@@ -54,7 +54,7 @@ impl Counts for Attempt {
 /// A layer inside another one.
 struct Both {
     inner: Arc<Attempt>,
-    outer: Witness,
+    outer: CountedBy,
 }
 
 impl Counts for Both {

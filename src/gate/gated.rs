@@ -47,7 +47,7 @@ impl Pass for () {
 impl Pass for Option<AuthError> {
     fn leave(self, head: &mut Parts) -> ControlFlow<Response<Bytes>> {
         if let Some(error) = self {
-            Reported::tell(&mut head.extensions, error);
+            Reported::add(&mut head.extensions, error);
         }
         ControlFlow::Continue(())
     }

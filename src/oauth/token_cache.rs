@@ -43,7 +43,7 @@ use super::keys::{KeySet, KeysInUse};
 use crate::clock::Moment;
 use crate::crypto::{ByDigest, sha256};
 use crate::jose::{Algorithm, KeyIdentity, VerifyingKey};
-use crate::principal::{Holder, Identity, Principal};
+use crate::principal::{HasIdentity, Identity, Principal};
 
 /// The settings of the cache of verified tokens.
 ///
@@ -280,7 +280,7 @@ impl Tokens {
     }
 }
 
-impl Holder for KeptToken {
+impl HasIdentity for KeptToken {
     fn identity(&self) -> &Identity {
         &self.token.identity
     }

@@ -38,7 +38,7 @@ pub(super) struct Mode {
 }
 
 /// The same, before scopes are judged.
-enum Anew {
+enum NewToken {
     Good(GoodJwt),
     Wait(Waiting),
     /// There are no keys to check it with, or it holds its signature and leaves the rest to the
@@ -83,15 +83,17 @@ impl OAuthProvider {
             return self.ask_about(token);
         }
         let mut proven = false;
-        let anew = self.verify_anew(token, now, mode, cache, &mut proven);
+        let judged = self.verify_new(token, now, mode, cache, &mut proven);
         let refused = |error: AuthError| {
             // What is accepted here is not the business of who has no token of ours.
             if proven { error } else { error.unproven() }
         };
-        match anew.map_err(refused)? {
-            Anew::Good(good) => self.confirm(good, token),
-            Anew::Wait(waiting) => Ok(Verdict::Wait(waiting)),
-            Anew::Ask(introspector, refusal) => self.ask(&introspector, token, refusal.map(Err)),
+        match judged.map_err(refused)? {
+            NewToken::Good(good) => self.confirm(good, token),
+            NewToken::Wait(waiting) => Ok(Verdict::Wait(waiting)),
+            NewToken::Ask(introspector, refusal) => {
+                self.ask(&introspector, token, refusal.map(Err))
+            }
         }
     }
 
@@ -128,7 +130,7 @@ impl OAuthProvider {
     ) -> Result<Verdict, AuthError> {
         let vouched = match own {
             Some(Ok(_)) => Vouched::BySignature,
-            Some(Err(_)) | None => Vouched::ByNobody,
+            Some(Err(_)) | None => Vouched::No,
         };
         match introspector.lookup(token, vouched)? {
             introspection::Lookup::Active(said) => self.accept(own.unwrap_or(Ok(said))?),
@@ -179,10 +181,10 @@ impl OAuthProvider {
     /// What an authorization server refuses a token for, and whether its scopes do not suffice
     /// either: the server does not know which are needed.
     fn with_scopes(&self, error: AuthError) -> AuthError {
-        let Some(holder) = error.holder() else {
+        let Some(owner) = error.owner() else {
             return error;
         };
-        let lacking = check_scopes(&self.required_scopes, holder).err();
+        let lacking = check_scopes(&self.required_scopes, owner).err();
         let lacking = lacking.map(AuthError::alone);
         error.and_also(lacking)
     }
@@ -190,14 +192,14 @@ impl OAuthProvider {
     /// Checks all but the scopes. What needs no key comes first: a token that would be
     /// refused anyway causes no fetch. What is found good is kept in the cache. `proven` is
     /// set where the signature holds.
-    fn verify_anew(
+    fn verify_new(
         &self,
         token: &[u8],
         now: Moment,
         mode: Mode,
         cache: Option<(&Tokens, TokenId<'_>)>,
         proven: &mut bool,
-    ) -> Result<Anew, AuthError> {
+    ) -> Result<NewToken, AuthError> {
         let compact = Compact::parse(token, self.inner.limits)?;
         let (mut payload, mut claims) = (PayloadBuffer::default(), ClaimReader::default());
         let mut buffer = HeaderBuffer::default();
@@ -209,7 +211,7 @@ impl OAuthProvider {
             return match refusal {
                 // Nobody has vouched for the token yet.
                 Some(error) if !mode.needs_proof => Err(error),
-                refusal => Ok(Anew::Ask(Arc::clone(introspector), refusal)),
+                refusal => Ok(NewToken::Ask(Arc::clone(introspector), refusal)),
             };
         }
         let by_answer = server.judges_by_answer(&claims);
@@ -241,7 +243,7 @@ impl OAuthProvider {
         };
         let (set, candidates) = match server.keys.lookup(hint, mode.waited) {
             Lookup::Found(set, candidates) => (set, candidates),
-            Lookup::Wait(waiting) => return Ok(Anew::Wait(waiting)),
+            Lookup::Wait(waiting) => return Ok(NewToken::Wait(waiting)),
             Lookup::Refused(error) => return Err(error),
         };
         let Some(key) = set.verify(&candidates, alg, compact.signing_input(), signature) else {
@@ -264,7 +266,7 @@ impl OAuthProvider {
             }
         };
         if let Some(introspector) = by_answer {
-            return Ok(Anew::Ask(Arc::clone(introspector), None));
+            return Ok(NewToken::Ask(Arc::clone(introspector), None));
         }
         let (nbf, iat) = (claims.nbf, claims.iat);
         let identity = profile.identity(&claims, payload, token)?;
@@ -284,7 +286,7 @@ impl OAuthProvider {
                 tokens.keep(&id, token).into_principal()
             }
         };
-        Ok(Anew::Good(GoodJwt {
+        Ok(NewToken::Good(GoodJwt {
             good: Good {
                 principal,
                 valid_until: Some(profile.valid_until(exp)),

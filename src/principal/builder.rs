@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::{Identity, Principal, StrangerDigest};
+use super::{CredentialDigest, Identity, Principal};
 use crate::scope::Scopes;
 
 /// Makes a [`Principal`], for providers of your own and for unit tests of handlers.
@@ -74,11 +74,11 @@ impl PrincipalBuilder {
         if self.0.subject.is_some() || self.0.username.is_some() {
             return self;
         }
-        self.stranger(StrangerDigest::of(credential))
+        self.credential_digest(CredentialDigest::of(credential))
     }
 
-    pub(crate) fn stranger(mut self, digest: StrangerDigest) -> Self {
-        self.0.stranger = Some(digest);
+    pub(crate) fn credential_digest(mut self, digest: CredentialDigest) -> Self {
+        self.0.credential_digest = Some(digest);
         self
     }
 
@@ -142,7 +142,7 @@ impl Identity {
         scopes: Scopes,
         expires_at: Option<Duration>,
         names: ClaimedNames,
-        stranger: Option<StrangerDigest>,
+        credential_digest: Option<CredentialDigest>,
         json: &str,
     ) -> Self {
         Self {
@@ -153,7 +153,7 @@ impl Identity {
             subject: names.subject,
             username: names.username,
             client_id: names.client_id,
-            stranger,
+            credential_digest,
             raw_claims: Some(json.to_owned()),
             id: OnceLock::new(),
         }

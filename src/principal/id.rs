@@ -43,8 +43,8 @@ impl PrincipalId {
                 push_escaped(&mut text, value);
             }
         }
-        let is_stranger = identity.subject.is_none() && identity.username.is_none();
-        if let Some(StrangerDigest(digest)) = identity.stranger.filter(|_| is_stranger) {
+        let is_unnamed = identity.subject.is_none() && identity.username.is_none();
+        if let Some(CredentialDigest(digest)) = identity.credential_digest.filter(|_| is_unnamed) {
             text.push_str("|credential=");
             for byte in digest {
                 let _ = write!(text, "{byte:02x}");
@@ -74,9 +74,9 @@ impl fmt::Debug for PrincipalId {
 /// What tells holders without a name apart. A digest of its own, cut in half: an id is
 /// logged, and must not be the digest a key is stored under.
 #[derive(Clone, Copy)]
-pub(crate) struct StrangerDigest([u8; 16]);
+pub(crate) struct CredentialDigest([u8; 16]);
 
-impl StrangerDigest {
+impl CredentialDigest {
     pub(crate) fn of(credential: &[u8]) -> Self {
         let digest = sha256(&[b"tower-mcp-auth principal\0", credential]);
         let mut half = [0; 16];

@@ -16,8 +16,8 @@ use serde_json::{Map, Value};
 #[cfg(feature = "jwt")]
 pub(crate) use self::builder::ClaimedNames;
 pub use self::builder::PrincipalBuilder;
+pub(crate) use self::id::CredentialDigest;
 pub use self::id::PrincipalId;
-pub(crate) use self::id::StrangerDigest;
 use crate::json::{self, Fault};
 use crate::resource::Resource;
 use crate::scope::Scopes;
@@ -33,7 +33,7 @@ use crate::scope::Scopes;
 ///   message: [`Principal::from_extensions`]`(&parts.extensions)`.
 /// - In tonic, `Principal::from_extensions(request.extensions())`.
 pub struct Principal {
-    holder: Arc<dyn Holder>,
+    owner: Arc<dyn HasIdentity>,
     /// Read when first asked for. Not shared with clones: a cache weighs the bytes it keeps,
     /// and what is read from them can be twenty times as large.
     claims: OnceLock<Box<Map<String, Value>>>,
@@ -51,7 +51,7 @@ pub(crate) struct Identity {
     subject: Option<Box<str>>,
     username: Option<Box<str>>,
     client_id: Option<Box<str>>,
-    stranger: Option<StrangerDigest>,
+    credential_digest: Option<CredentialDigest>,
     raw_claims: Option<String>,
     id: OnceLock<PrincipalId>,
 }
@@ -89,11 +89,11 @@ pub(crate) trait LayerContext: Any + Send + Sync {
 /// What has an identity: the identity itself, or what a cache keeps with it. Principals share
 /// it with the cache, so that a known credential costs one reference count and not two, each
 /// in a line of memory of its own.
-pub(crate) trait Holder: Send + Sync + 'static {
+pub(crate) trait HasIdentity: Send + Sync + 'static {
     fn identity(&self) -> &Identity;
 }
 
-impl Holder for Identity {
+impl HasIdentity for Identity {
     fn identity(&self) -> &Identity {
         self
     }
@@ -113,23 +113,23 @@ impl Principal {
             client_id: None,
             scopes: Scopes::default(),
             expires_at: None,
-            stranger: None,
+            credential_digest: None,
             raw_claims: None,
             id: OnceLock::new(),
         })
     }
 
     /// The principal of one request.
-    pub(crate) fn of(holder: Arc<impl Holder>) -> Self {
+    pub(crate) fn of(owner: Arc<impl HasIdentity>) -> Self {
         Self {
-            holder,
+            owner,
             claims: OnceLock::new(),
             context: None,
         }
     }
 
     fn identity(&self) -> &Identity {
-        self.holder.identity()
+        self.owner.identity()
     }
 
     /// The principal of a request, for code that holds only the request's extensions:
@@ -270,7 +270,7 @@ fn readable(raw: &str) -> Result<&str, serde_json::Error> {
 impl Clone for Principal {
     fn clone(&self) -> Self {
         Self {
-            holder: Arc::clone(&self.holder),
+            owner: Arc::clone(&self.owner),
             claims: OnceLock::new(),
             context: self.context.clone(),
         }

@@ -90,7 +90,7 @@ impl<B> Answer<B> {
 /// Who counts refusals, in the extensions of a request. One that waits is told here: others
 /// come meanwhile, and who hangs up was refused nonetheless.
 #[derive(Clone)]
-pub(crate) struct Witness(pub(crate) Arc<dyn Counts>);
+pub(crate) struct CountedBy(pub(crate) Arc<dyn Counts>);
 
 pub(crate) trait Counts: Send + Sync {
     fn refused(&self, error: &AuthError);
@@ -113,10 +113,10 @@ impl<B: Body> Answer<B> {
         if is_held_back || request.body().size_hint().lower() > MAX_BYTES {
             return Self::and_close(response, version);
         }
-        if let Some(Witness(witness)) = request.extensions().get()
+        if let Some(CountedBy(counted_by)) = request.extensions().get()
             && let Some(error) = response.extensions().get()
         {
-            witness.refused(error);
+            counted_by.refused(error);
         }
         Self {
             response: Some(response),

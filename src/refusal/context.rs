@@ -5,12 +5,13 @@ use std::sync::{Arc, LazyLock};
 
 use super::challenge::Challenge;
 use super::report_only::ReportOnly;
+use super::written::Written;
 use crate::clock::Clock;
 use crate::error::{AuthError, Reason};
 use crate::principal::{LayerContext, Principal};
 use crate::resource::Resource;
 use crate::scope::Scopes;
-use crate::telemetry::{self, Audit, Told};
+use crate::telemetry::{self, Audit, WarnOnce};
 
 /// What becomes of a request with a bad credential.
 pub(crate) enum Settled {
@@ -30,8 +31,10 @@ pub(crate) struct RefusalContext {
     /// Which refusals are not carried out. `None`: all are.
     pub(crate) report_only: Option<ReportOnly>,
     pub(crate) audit: Audit,
+    /// What refusals said before.
+    pub(crate) written: Written,
     /// Whether it was told that the layer is there twice.
-    pub(crate) told_twice: Told,
+    pub(crate) warned_twice: WarnOnce,
 }
 
 impl LayerContext for RefusalContext {
@@ -49,7 +52,8 @@ impl RefusalContext {
             grpc: true,
             report_only: None,
             audit: Audit::new(clock),
-            told_twice: Told::default(),
+            written: Written::default(),
+            warned_twice: WarnOnce::default(),
         }
     }
 
@@ -71,10 +75,10 @@ impl RefusalContext {
 
     /// Tells once that this layer judged a request that it had judged before.
     #[cold]
-    pub(crate) fn tell_if_twice(&self, before: &Self) {
+    pub(crate) fn warn_if_twice(&self, before: &Self) {
         if std::ptr::eq(self, before) {
-            self.told_twice
-                .tell(|| telemetry::layer_twice("auth layer"));
+            self.warned_twice
+                .warn(|| telemetry::layer_twice("auth layer"));
         }
     }
 

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
-use http::{HeaderValue, Response};
+use http::{HeaderValue, Response, StatusCode};
 use serde::Serialize;
 
 use super::Challenge;
@@ -21,7 +21,19 @@ struct Body<'a> {
     r#type: &'static str,
 }
 
-pub(super) fn response(error: &AuthError, first: Option<&Challenge>) -> Response<Bytes> {
+/// A response of JSON.
+pub(super) fn response(status: StatusCode, body: Bytes) -> Response<Bytes> {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    // For what every refusal has, and two challenges.
+    response.headers_mut().reserve(6);
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, APPLICATION_JSON);
+    response
+}
+
+pub(super) fn body(error: &AuthError, first: Option<&Challenge>) -> Bytes {
     let status = error.status();
     let of_all = |challenge: &&Challenge| {
         !(challenge.message_of_bad_ones && error.kind() == AuthErrorKind::Missing)
@@ -43,12 +55,7 @@ pub(super) fn response(error: &AuthError, first: Option<&Challenge>) -> Response
         r#type: "authentication_error",
     };
     // Strings and a number: there is nothing in it that could fail to serialize.
-    let mut response = Response::new(serde_json::to_vec(&body).unwrap_or_default().into());
-    *response.status_mut() = status;
-    response
-        .headers_mut()
-        .insert(CONTENT_TYPE, APPLICATION_JSON);
-    response
+    serde_json::to_vec(&body).unwrap_or_default().into()
 }
 
 /// What stands for an error code where RFC 6750 has none.

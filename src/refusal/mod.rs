@@ -8,15 +8,16 @@ mod grpc;
 mod json;
 mod jsonrpc;
 mod report_only;
+mod written;
 mod www_authenticate;
 
-pub(crate) use self::answer::{Answer, Counts, Witness};
+pub(crate) use self::answer::{Answer, CountedBy, Counts};
 pub(crate) use self::jsonrpc::{expired_under_way, internal_error, internal_error_response};
 
 use std::ops::ControlFlow;
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, RETRY_AFTER};
+use http::header::{CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Method, Response, Version};
 use http_body::Frame;
 
@@ -28,6 +29,7 @@ pub(crate) use self::context::{RefusalContext, Settled};
 pub(crate) use self::grpc::Media;
 pub(crate) use self::report_only::ReportOnly;
 pub use self::report_only::Reported;
+pub(crate) use self::written::Written;
 use crate::credential::RequestHead;
 use crate::error::{AuthError, AuthErrorKind, Reason};
 use crate::telemetry::Case;
@@ -79,14 +81,17 @@ pub(crate) fn refuse_or_report(
 
 /// Writes the refusal.
 pub(crate) fn respond(error: AuthError, context: &RefusalContext, form: Form) -> Response<Bytes> {
+    let texts = context.written.texts(&error, &context.challenges);
     let mut response = match form {
         Form::Grpc(media) if context.grpc => grpc::response(&error, media),
         _ if error.kind() == AuthErrorKind::HeaderMismatch => jsonrpc::header_mismatch(&error),
-        _ => json::response(&error, context.challenges.first()),
+        _ => json::response(error.status(), texts.body),
     };
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    www_authenticate::write(&error, &context.challenges, headers);
+    for challenge in texts.challenges {
+        headers.append(WWW_AUTHENTICATE, challenge);
+    }
     if let Some(delay) = error.retry_after() {
         // Delay-seconds are whole (RFC 9110 section 10.2.3): early would be too early.
         let seconds = delay

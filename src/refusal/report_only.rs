@@ -27,7 +27,7 @@ impl Reported {
     }
 
     /// Tells of an error in a response. Layers further in have told of theirs already.
-    pub(crate) fn tell(extensions: &mut Extensions, error: AuthError) {
+    pub(crate) fn add(extensions: &mut Extensions, error: AuthError) {
         match extensions.get_mut::<Self>() {
             Some(told) => told.0.insert(0, error),
             None => drop(extensions.insert(Self(vec![error]))),

@@ -7,26 +7,23 @@
 
 use std::fmt::Write as _;
 
-use http::header::WWW_AUTHENTICATE;
-use http::{HeaderMap, HeaderValue};
+use http::HeaderValue;
 
 use super::challenge::{Challenge, Scheme};
 use super::code;
 use crate::error::{AuthError, AuthErrorKind};
 
-pub(crate) fn write(error: &AuthError, challenges: &[Challenge], headers: &mut HeaderMap) {
+/// The lines of a refusal, in their order.
+pub(super) fn lines(error: &AuthError, challenges: &[Challenge]) -> Vec<HeaderValue> {
     if !is_challenged(error.kind()) {
-        return;
+        return Vec::new();
     }
     let is_bearer = |challenge: &&Challenge| matches!(challenge.scheme, Scheme::Bearer { .. });
     let bearer = challenges.iter().filter(is_bearer);
     let others = challenges.iter().filter(|other| !is_bearer(other));
-    for challenge in bearer.chain(others) {
-        // `Params` lets nothing through that a header value cannot hold.
-        if let Ok(line) = HeaderValue::from_str(&line(error, challenge)) {
-            headers.append(WWW_AUTHENTICATE, line);
-        }
-    }
+    // `Params` lets nothing through that a header value cannot hold.
+    let written = |challenge| HeaderValue::from_str(&line(error, challenge)).ok();
+    bearer.chain(others).filter_map(written).collect()
 }
 
 /// A challenge asks for a better credential; where none would help, there is none.

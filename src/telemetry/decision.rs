@@ -120,13 +120,13 @@ impl<'a> Case<'a> {
             _ if outcome == Outcome::Reported => {}
             Some(error) if error.kind() == AuthErrorKind::InsufficientScope => {
                 record.step_up = record
-                    .matter()
-                    .map(|matter| audit.step_ups.asked(matter.principal, matter));
+                    .step_up_key()
+                    .map(|key| audit.step_ups.asked(key.principal, key));
                 meter::step_up("asked");
             }
             None if !audit.step_ups.is_empty() => {
-                let matter = record.matter();
-                record.step_up = matter.and_then(|matter| audit.step_ups.granted(matter));
+                let key = record.step_up_key();
+                record.step_up = key.and_then(|key| audit.step_ups.granted(key));
                 if record.step_up.is_some() {
                     meter::step_up("granted");
                 }

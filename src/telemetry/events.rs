@@ -206,7 +206,7 @@ pub(crate) fn list_emptied(list: &'static str, removed: usize, principal: Option
 }
 
 /// No client can learn of any scope that the layers further in ask for, but by a refusal.
-pub(crate) fn scopes_untold(scopes: &Scopes) {
+pub(crate) fn scopes_not_announced(scopes: &Scopes) {
     warn!(
         target: TARGET,
         scopes = scopes.as_str(),

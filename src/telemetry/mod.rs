@@ -129,7 +129,7 @@ mod meter;
 pub mod metrics;
 mod record;
 mod step_up;
-mod told;
+mod warn_once;
 
 pub(crate) use self::audit::Audit;
 pub(crate) use self::decision::Case;
@@ -137,7 +137,7 @@ pub(crate) use self::decision::Case;
 pub(crate) use self::events::section_not_applied;
 pub(crate) use self::events::{
     layer_twice, list_emptied, list_shortened, list_withheld, no_auth_layer, no_client_address,
-    path_cut_short, reload_failed, reloaded, scopes_hidden, scopes_untold, stream_ended,
+    path_cut_short, reload_failed, reloaded, scopes_hidden, scopes_not_announced, stream_ended,
     unusable_session_id, weakened,
 };
 pub(crate) use self::meter::Stopwatch;
@@ -148,4 +148,4 @@ pub(crate) use self::meter::{CallEnd, IntrospectionMeter, KeysMeter, token_cache
 pub use self::record::{DecisionRecord, Outcome};
 pub(crate) use self::record::{RecordedOperation, Stage};
 pub use self::step_up::StepUpId;
-pub(crate) use self::told::Told;
+pub(crate) use self::warn_once::WarnOnce;

@@ -204,8 +204,8 @@ impl<'a> DecisionRecord<'a> {
     }
 
     /// What a later decision on the same is known again by.
-    pub(super) fn matter(&self) -> Option<Matter<'a>> {
-        Some(Matter {
+    pub(super) fn step_up_key(&self) -> Option<StepUpKey<'a>> {
+        Some(StepUpKey {
             stage: self.stage.as_str(),
             by: self.by,
             principal: self.principal_id()?,
@@ -228,7 +228,7 @@ impl fmt::Debug for DecisionRecord<'_> {
     }
 }
 
-pub(super) struct Matter<'a> {
+pub(super) struct StepUpKey<'a> {
     stage: &'static str,
     by: usize,
     pub(super) principal: &'a PrincipalId,
@@ -236,7 +236,7 @@ pub(super) struct Matter<'a> {
     operation: RecordedOperation<'a>,
 }
 
-impl Hash for Matter<'_> {
+impl Hash for StepUpKey<'_> {
     fn hash<H: Hasher>(&self, state: &mut H) {
         (self.stage, self.by).hash(state);
         self.principal.hash(state);

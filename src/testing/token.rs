@@ -218,7 +218,7 @@ impl TokenBuilder {
         let own = keys.signer(self.algorithm).expect("the issuer has keys");
         let signer = match self.signer {
             Signer::Issuer => Some(Arc::clone(&own)),
-            Signer::Stranger => Some(keys.stranger(self.algorithm).expect("a key is made")),
+            Signer::Stranger => Some(keys.wrong_key(self.algorithm).expect("a key is made")),
             Signer::Nobody => None,
         };
 

@@ -66,7 +66,7 @@ impl TokenProfile {
         token: &Proven<'_>,
         others_decide: impl Fn(&Scopes) -> bool,
     ) -> AuthError {
-        let mut holder = None;
+        let mut owner = None;
         match self.identity(token.claims, token.json, token.token) {
             Err(fault) => faults.push(fault),
             Ok(identity) => {
@@ -74,12 +74,12 @@ impl TokenProfile {
                 let principal = Principal::of(Arc::new(identity));
                 let lacking = check_scopes(token.required_scopes, &principal).err();
                 faults.extend(lacking.map(AuthError::alone));
-                holder = decided.then_some(principal);
+                owner = decided.then_some(principal);
             }
         }
         let first = faults.remove(0).and_also(faults);
-        match holder {
-            Some(holder) => first.proven(holder),
+        match owner {
+            Some(owner) => first.proven(owner),
             None => first,
         }
     }

@@ -11,7 +11,7 @@ use super::quirks::{Clients, Quirks};
 use crate::error::{AuthError, ConfigError, Reason};
 use crate::jose::Algorithm;
 use crate::jose::{Alg, Header, Typ};
-use crate::principal::{ClaimedNames, Identity, Principal, StrangerDigest};
+use crate::principal::{ClaimedNames, CredentialDigest, Identity, Principal};
 use crate::requirement::shortfall;
 use crate::scope::Scopes;
 use crate::util::quoted;
@@ -311,14 +311,14 @@ impl TokenProfile {
         // Two strangers with the same client are not one principal, unless machines are
         // all there is.
         let is_machine = self.clients_are_principals && client.is_some();
-        let is_stranger = !names.name_somebody() && !is_machine;
+        let is_unnamed = !names.name_somebody() && !is_machine;
         Ok(Identity::claimed(
             self.provider,
             issuer,
             scopes,
             claims.exp,
             names,
-            is_stranger.then(|| StrangerDigest::of(token)),
+            is_unnamed.then(|| CredentialDigest::of(token)),
             json,
         ))
     }

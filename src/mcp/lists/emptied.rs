@@ -14,11 +14,11 @@ const REMEMBERED: usize = 4096;
 #[derive(Debug, Default)]
 pub(super) struct Emptied {
     hasher: RandomState,
-    told: Mutex<Told>,
+    told: Mutex<WarnOnce>,
 }
 
 #[derive(Debug, Default)]
-struct Told {
+struct WarnOnce {
     known: HashSet<u64>,
     in_order: VecDeque<u64>,
 }

@@ -213,7 +213,7 @@ where
                     }
                     // The last one first: each is told before those that were told.
                     for error in reported.drain(..).rev() {
-                        Reported::tell(response.extensions_mut(), error);
+                        Reported::add(response.extensions_mut(), error);
                     }
                     return Poll::Ready(Ok(response.map(ResponseBody::inner)));
                 }

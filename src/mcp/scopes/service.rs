@@ -66,7 +66,7 @@ impl Rule {
             && !asked.all.is_empty()
             && !asked.all.iter().any(|scope| learnable.contains(scope))
         {
-            telemetry::scopes_untold(&asked.all);
+            telemetry::scopes_not_announced(&asked.all);
         }
     }
 

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::error::{AuthError, Reason};
 use crate::json::{self, object::read_object};
-use crate::principal::{Holder, Identity, Principal};
+use crate::principal::{HasIdentity, Identity, Principal};
 use crate::scope::Scopes;
 use crate::token::{
     ClaimReader, Mark, Proven, ScopeClaim, TokenProfile, is_other_kind, mismatch, wrong_kind,
@@ -17,7 +17,7 @@ use crate::util::quoted;
 /// What vouches for a token before anybody is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::oauth) enum Vouched {
-    ByNobody,
+    No,
     /// Its signature, and all checks that go with it.
     BySignature,
 }
@@ -37,7 +37,7 @@ pub(in crate::oauth) struct Active {
     pub(super) known_until: Duration,
 }
 
-impl Holder for Active {
+impl HasIdentity for Active {
     fn identity(&self) -> &Identity {
         &self.judged.identity
     }
@@ -229,7 +229,7 @@ fn faults(
         faults.push(error);
     }
     // What a signature vouches for was judged with it.
-    if vouched == Vouched::ByNobody {
+    if vouched == Vouched::No {
         faults.extend(profile.content_faults(mark, claims));
     }
     // Without `exp` the life of the answer is the bound.

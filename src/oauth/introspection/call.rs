@@ -176,8 +176,8 @@ impl Introspector {
                 Brought::Refused {
                     keep: !passes,
                     // Refusals are kept by their number, not by their size.
-                    error: match error.holder() {
-                        Some(holder) if holder.weight() > MAX_KEPT => error.without_holder(),
+                    error: match error.owner() {
+                        Some(owner) if owner.weight() > MAX_KEPT => error.without_owner(),
                         _ => error,
                     },
                 }

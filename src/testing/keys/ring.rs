@@ -97,13 +97,13 @@ impl KeyRing {
         };
         match found {
             Some(key) => Ok(Arc::clone(key)),
-            None => stranger(state, algorithm),
+            None => wrong_key(state, algorithm),
         }
     }
 
     /// A key of the kind `algorithm` needs that is never published.
-    pub(in super::super) fn stranger(&self, algorithm: Algorithm) -> Result<Arc<Key>, Failed> {
-        stranger(self.state(), algorithm)
+    pub(in super::super) fn wrong_key(&self, algorithm: Algorithm) -> Result<Arc<Key>, Failed> {
+        wrong_key(self.state(), algorithm)
     }
 
     /// The payload of a token that a published key signed.
@@ -161,7 +161,7 @@ fn fresh(algorithms: &[Algorithm]) -> Result<Vec<Arc<Key>>, Failed> {
         .collect()
 }
 
-fn stranger(mut state: MutexGuard<'_, State>, algorithm: Algorithm) -> Result<Arc<Key>, Failed> {
+fn wrong_key(mut state: MutexGuard<'_, State>, algorithm: Algorithm) -> Result<Arc<Key>, Failed> {
     let fits = |key: &&Arc<Key>| key.algorithm.family() == algorithm.family() || is_hmac(algorithm);
     if let Some(key) = state.strangers.iter().find(fits) {
         return Ok(Arc::clone(key));

@@ -261,7 +261,7 @@ async fn a_plain_digest_of_a_foreign_key_opens_nothing() {
     ask(&layer, with_key(API_KEY)).await.admitted();
 }
 
-type Told = Arc<Mutex<Vec<String>>>;
+type WarnOnce = Arc<Mutex<Vec<String>>>;
 
 #[tokio::test]
 async fn a_use_is_told_once_in_an_interval_and_only_of_accepted_keys() {
@@ -271,7 +271,7 @@ async fn a_use_is_told_once_in_an_interval_and_only_of_accepted_keys() {
         other.to_api_key(),
         revoked.to_api_key().revoked(true),
     ];
-    let told = Told::default();
+    let told = WarnOnce::default();
     let sink = Arc::clone(&told);
     let clock = clock();
     let layer = ApiKeyLayer::new(keys.clone())

@@ -433,7 +433,7 @@ async fn a_warning_at_start_names_the_scopes_that_no_client_can_learn_of() {
     for (supported, required, show, expected) in [
         (None, &[][..], Show::ByCaller, vec![]),
         (None, &[], Show::Granted, vec![]),
-        // Told of some, and shown the others.
+        // WarnOnce of some, and shown the others.
         (Some(&["a"][..]), &[], Show::ByCaller, vec![]),
         (Some(&["a"]), &[], Show::Reachable, vec![]),
         (Some(&["a"]), &[], Show::Granted, vec!["b"]),

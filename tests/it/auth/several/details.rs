@@ -319,7 +319,7 @@ async fn inner(_: Request<String>) -> Result<http::Response<String>, std::conver
 }
 
 /// How many events of this thread name a layer that is there twice.
-fn told_twice() -> usize {
+fn warned_twice() -> usize {
     let events = trace::take();
     let twice = events
         .iter()
@@ -347,27 +347,27 @@ async fn a_layer_twice_around_one_service_says_so_and_warns_once() {
         assert_eq!((status, error.reason()), (401, MISSING));
         assert!(error.detail().unwrap().contains("further out"), "{error:?}");
     }
-    assert_eq!(told_twice(), 1);
+    assert_eq!(warned_twice(), 1);
 
     // Another layer that reads the same header.
     let service = hs256_layer().layer(another().layer(service_fn(inner)));
     let (status, error) = through(service, &good).await;
     assert_eq!(status, 401);
     assert!(error.unwrap().detail().unwrap().contains("further out"));
-    assert_eq!(told_twice(), 1);
+    assert_eq!(warned_twice(), 1);
 
     // It works, and is told all the same.
     let layer = hs256_layer().forward_credential(true);
     let service = layer.layer(layer.layer(service_fn(inner)));
     assert_eq!(through(service.clone(), &good).await.0, 200);
     assert_eq!(through(service, &good).await.0, 200);
-    assert_eq!(told_twice(), 1);
+    assert_eq!(warned_twice(), 1);
 
     // The inner one would take the principal away.
     let layer = hs256_layer().optional();
     let service = layer.layer(layer.layer(service_fn(inner)));
     assert_eq!(through(service, &good).await.0, 200);
-    assert_eq!(told_twice(), 1);
+    assert_eq!(warned_twice(), 1);
 
     // Two of different kinds are no mistake.
     let keys = ApiKeyLayer::new([KEY]).unwrap();
@@ -380,7 +380,7 @@ async fn a_layer_twice_around_one_service_says_so_and_warns_once() {
         !error.detail().unwrap().contains("further out"),
         "{error:?}"
     );
-    assert_eq!(told_twice(), 0);
+    assert_eq!(warned_twice(), 0);
 
     // One layer around two services is none twice.
     let layer = hs256_layer();
@@ -390,7 +390,7 @@ async fn a_layer_twice_around_one_service_says_so_and_warns_once() {
     );
     assert_eq!(through(one, &good).await.0, 200);
     assert_eq!(through(two, &good).await.0, 200);
-    assert_eq!(told_twice(), 0);
+    assert_eq!(warned_twice(), 0);
 }
 
 #[tokio::test]

@@ -5,27 +5,27 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Whether something was told, of which once is enough. A copy begins anew.
 #[derive(Default)]
-pub(crate) struct Told(AtomicBool);
+pub(crate) struct WarnOnce(AtomicBool);
 
-impl Told {
+impl WarnOnce {
     /// Tells it, if that was not done before.
     #[cold]
-    pub(crate) fn tell(&self, tell: impl FnOnce()) {
+    pub(crate) fn warn(&self, warn: impl FnOnce()) {
         if !self.0.load(Ordering::Relaxed) && !self.0.swap(true, Ordering::Relaxed) {
-            tell();
+            warn();
         }
     }
 }
 
-impl Clone for Told {
+impl Clone for WarnOnce {
     fn clone(&self) -> Self {
         Self::default()
     }
 }
 
 /// What was told is no setting.
-impl fmt::Debug for Told {
+impl fmt::Debug for WarnOnce {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Told")
+        f.write_str("WarnOnce")
     }
 }
