@@ -5,7 +5,6 @@
 //! cargo bench -p dev --bench overhead -- --table                     # the table alone
 //! cargo bench -p dev --bench overhead -- --facts                     # memory and a whole server
 //! cargo bench -p dev --bench overhead -- --criterion "seen before"   # single candidates
-//! cargo bench -p dev --bench overhead -- --svg docs/overhead.svg     # the table as a picture
 //! ```
 //!
 //! With `ENFORCE_TARGETS=1` a missed target fails the run.
@@ -58,7 +57,6 @@ mod support {
     pub(crate) mod least;
     pub(crate) mod measure;
     pub(crate) mod memory;
-    pub(crate) mod picture;
     pub(crate) mod server;
     pub(crate) mod table;
     pub(crate) mod tokens;
@@ -130,7 +128,7 @@ fn main() -> ExitCode {
         table::print_facts(&facts(Effort::FULL));
         return ExitCode::SUCCESS;
     }
-    if !has("--table") && !has("--svg") {
+    if !has("--table") {
         support::browse::browse(after("--criterion").map(String::as_str));
         if has("--criterion") {
             return ExitCode::SUCCESS;
@@ -139,10 +137,6 @@ fn main() -> ExitCode {
     let rows = compare(Effort::FULL);
     let slow = table::print(&rows);
     let missed = table::print_facts(&facts(Effort::FULL)) || slow;
-    if let Some(path) = after("--svg") {
-        let picture = support::picture::draw(&rows);
-        std::fs::write(path, picture).expect("the picture can be written");
-    }
     if missed && std::env::var_os("ENFORCE_TARGETS").is_some_and(|value| value == "1") {
         eprintln!("a target was missed");
         return ExitCode::FAILURE;

@@ -14,11 +14,11 @@ const REMEMBERED: usize = 4096;
 #[derive(Debug, Default)]
 pub(super) struct Emptied {
     hasher: RandomState,
-    told: Mutex<WarnOnce>,
+    told: Mutex<LastWarned>,
 }
 
 #[derive(Debug, Default)]
-struct WarnOnce {
+struct LastWarned {
     known: HashSet<u64>,
     in_order: VecDeque<u64>,
 }

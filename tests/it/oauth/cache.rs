@@ -229,7 +229,7 @@ async fn the_cache_keeps_nothing_past_its_life() {
     let kept = ask().await;
     assert_eq!(place(&kept), place(&first));
     guarded.advance(1);
-    let judged = ask().await;
+    let anew = ask().await;
     assert_ne!(place(&anew), place(&first));
     // And that one is kept in its turn.
     guarded.advance(9);
