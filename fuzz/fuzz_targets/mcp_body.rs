@@ -17,7 +17,9 @@ use libfuzzer_sys::fuzz_target;
 use rmcp::model::ClientJsonRpcMessage;
 use serde_json::Value;
 use tower::{ServiceBuilder, service_fn};
-use tower_mcp_auth::mcp::{Call, Decision, DefaultRule, McpPolicy, McpScopesLayer, RequestBody};
+use tower_mcp_auth::mcp::{
+    DefaultRule, McpPolicy, McpScopesLayer, Operation, PolicyDecision, RequestBody,
+};
 use tower_mcp_auth::{AuthLayer, Location};
 use tower_mcp_auth_fuzz::json::Facts;
 use tower_mcp_auth_fuzz::{Anybody, call, empty, refused};
@@ -62,7 +64,7 @@ static LAYERS: LazyLock<(AuthLayer<Anybody>, McpScopesLayer)> = LazyLock::new(||
     (AuthLayer::new(bearer), McpScopesLayer::new(policy))
 });
 
-fn check(call: &Call<'_>) -> Decision {
+fn check(call: &Operation<'_>) -> PolicyDecision {
     let asked = Asked {
         method: call.method().to_owned(),
         tool: call.tool().map(str::to_owned),
@@ -72,7 +74,7 @@ fn check(call: &Call<'_>) -> Decision {
     let arguments = call.arguments();
     let arguments = arguments.map(|arguments| serde_json::to_value(arguments).unwrap());
     ASKED.with_borrow_mut(|all| all.push((asked, arguments)));
-    Decision::Allow
+    PolicyDecision::Allow
 }
 
 /// The body that the inner service got.

@@ -49,9 +49,14 @@ static LAYERS: LazyLock<(AuthLayer<Anybody>, McpListsLayer)> = LazyLock::new(|| 
     )
 });
 
-/// Whether something with this name is closed. Of URIs the scheme is in any case.
-fn is_closed(name: &str) -> bool {
-    name.starts_with("closed")
+/// Whether an item that is known by this member is closed.
+fn is_closed(key: &str, name: &str) -> bool {
+    match key {
+        "name" => name.starts_with("closed"),
+        _ => name
+            .get(..7)
+            .is_some_and(|scheme| scheme.eq_ignore_ascii_case("closed:")),
+    }
 }
 
 fuzz_target!(|input: &[u8]| {
@@ -172,16 +177,18 @@ fn lists(message: &Value) -> impl Iterator<Item = (&str, &Vec<Value>)> {
         .filter_map(|(list, key)| Some((*key, message["result"][list].as_array()?)))
 }
 
-fn shows_closed(message: &Value) -> bool {
+/// The items of all lists of a message or a batch, with the member they are known by.
+fn items(message: &Value) -> impl Iterator<Item = (&str, &Value)> {
     let messages = match message {
         Value::Array(batch) => batch,
         one => std::slice::from_ref(one),
     };
-    let mut items = messages
-        .iter()
-        .flat_map(lists)
-        .flat_map(|(key, items)| items.iter().filter_map(move |item| item[key].as_str()));
-    items.any(is_closed)
+    let lists = messages.iter().flat_map(lists);
+    lists.flat_map(|(key, items)| items.iter().map(move |item| (key, &item[key])))
+}
+
+fn shows_closed(message: &Value) -> bool {
+    items(message).any(|(key, name)| name.as_str().is_some_and(|name| is_closed(key, name)))
 }
 
 /// A message without what is closed.
@@ -196,7 +203,7 @@ fn opened(mut message: Value) -> Value {
     for (list, key) in LISTS {
         if let Some(Value::Array(items)) = result.get_mut(list) {
             is_list = true;
-            items.retain(|item| !item[key].as_str().is_some_and(is_closed));
+            items.retain(|item| !item[key].as_str().is_some_and(|name| is_closed(key, name)));
         }
     }
     if is_list && let Some(scope) = result.get_mut("cacheScope") {
@@ -205,19 +212,17 @@ fn opened(mut message: Value) -> Value {
     message
 }
 
-/// Whether each item of a list has a name that says what it is: others end the stream.
+/// Whether each item of a list has a name that says what it is: others end the stream, and URIs
+/// that no rule can be asked about are not shown.
 fn items_are_named(text: &str) -> bool {
-    let message: Value = serde_json::from_str(text).unwrap();
-    let messages = match &message {
-        Value::Array(batch) => batch,
-        one => std::slice::from_ref(one),
-    };
-    let mut items = messages
-        .iter()
-        .flat_map(lists)
-        .flat_map(|(key, items)| items.iter().map(move |item| item[key].as_str()));
-    // URIs that no rule can be asked about are not shown either.
-    items.all(|name| name.is_some_and(|name| name.bytes().all(|b| b.is_ascii_lowercase())))
+    let message = serde_json::from_str(text).unwrap();
+    items(&message).all(|(_, name)| {
+        let Some(name) = name.as_str() else {
+            return false;
+        };
+        let name = name.strip_prefix("closed:").unwrap_or(name);
+        name.bytes().all(|byte| byte.is_ascii_lowercase())
+    })
 }
 
 /// An event as the standard reads it.
