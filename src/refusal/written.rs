@@ -1,5 +1,5 @@
-//! What refusals over HTTP say, written once: body and challenges depend on the reason, unless
-//! a refusal names scopes or has a text of its own.
+//! What refusals over HTTP say, written once: body and challenges depend on kind and description,
+//! unless a refusal names scopes or has a text of its own.
 //!
 //! Bad credentials can come in floods; bench `overhead`, row "refused".
 
@@ -11,13 +11,13 @@ use bytes::Bytes;
 use http::HeaderValue;
 
 use super::{Challenge, json, www_authenticate};
-use crate::error::AuthError;
+use crate::error::{AuthError, AuthErrorKind};
 
 /// More than there are reasons; those of providers outside this crate are constants too.
 const MOST: usize = 256;
 
-/// A code and a description, of which the texts are made.
-type Key = (&'static str, &'static str);
+/// A kind and a description, of which the texts are made.
+type Key = (AuthErrorKind, &'static str);
 
 /// What one refusal says.
 #[derive(Clone)]
@@ -35,7 +35,7 @@ impl Texts {
     }
 }
 
-/// The texts that were written, for one set of challenges. A copy begins anew.
+/// The texts that were written, for one set of challenges. A copy begins with none.
 #[derive(Default)]
 pub(crate) struct Written(RwLock<HashMap<Key, Texts>>);
 
@@ -44,7 +44,7 @@ impl Written {
         let key = error
             .static_description()
             .filter(|_| error.scopes().is_empty());
-        let Some(key) = key.map(|description| (error.reason(), description)) else {
+        let Some(key) = key.map(|description| (error.kind(), description)) else {
             return Texts::write(error, challenges);
         };
         let written = self.0.read().unwrap_or_else(PoisonError::into_inner);

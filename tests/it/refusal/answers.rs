@@ -524,3 +524,35 @@ async fn each_refusal_is_traced_once_and_only_our_own_trouble_as_a_warning() {
         .admitted();
     assert!(trace::take().is_empty());
 }
+
+/// The texts of refusals are written once; which refusals say the same is not for codes to say.
+#[tokio::test]
+async fn one_code_and_one_text_of_two_kinds_are_two_answers() {
+    const TEXT: &str = "No entry";
+    let of = |kind| AuthError::new(Reason::custom(kind, "no_entry")).with_description(TEXT);
+    let layer = AuthLayer::new(Answering::new(move |credential| {
+        Authentication::Ready(Err(of(match credential.value() {
+            "a" => AuthErrorKind::Invalid,
+            "b" => AuthErrorKind::Forbidden,
+            _ => AuthErrorKind::Malformed,
+        })))
+    }));
+    for _ in 0..2 {
+        for (token, status, code, challenged) in [
+            ("a", 401, "invalid_token", true),
+            ("b", 403, "access_denied", false),
+            ("c", 400, "invalid_request", true),
+        ] {
+            let headers = [("authorization", format!("Bearer {token}"))];
+            let answer = ask(&layer, request(&headers)).await;
+            assert_eq!(answer.status, status);
+            let body = answer.json();
+            assert_eq!(body["error"], code);
+            assert_eq!(body["status"], status);
+            let challenges = answer.challenges();
+            assert_eq!(!challenges.is_empty(), challenged, "{challenges:?}");
+            let names_it = |line: &&str| line.contains(code);
+            assert!(challenges.iter().all(names_it), "{challenges:?}");
+        }
+    }
+}
