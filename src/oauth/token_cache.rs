@@ -238,7 +238,8 @@ impl Tokens {
         }
         // Half of the numbers there are: weights are added up.
         let max_bytes = max_bytes.min(u64::MAX / 2);
-        let share = max_bytes / max_tokens;
+        // The cache turns away what takes more than 97 % of it.
+        let share = (max_bytes / max_tokens).min(max_bytes / 8 * 7);
         let tokens = max_tokens.min(max_bytes / LEAST_WEIGHT);
         let options = OptionsBuilder::new()
             .estimated_items_capacity(usize::try_from(tokens).unwrap_or(usize::MAX))

@@ -343,3 +343,34 @@ async fn one_signature_of_two_issuers_is_two_tokens() {
     assert_ne!(guarded.bearer(&good).await.status, 200);
     guarded.bearer(&evil).await.assert(200, "accepted");
 }
+
+/// The claims of a principal from the cache are those that stand there.
+#[tokio::test]
+async fn as_many_tokens_are_kept_as_are_set() {
+    let key = Key::new("a");
+    let web = Web::with_issuer(&[&key]);
+    for most in [1, 2, 3, 10] {
+        for cache in [
+            TokenCacheOptions::new().max_tokens(most),
+            TokenCacheOptions::new()
+                .max_tokens(most)
+                .max_bytes(u64::MAX),
+            TokenCacheOptions::new()
+                .max_tokens(most)
+                .max_bytes(64 << 10),
+        ] {
+            let guarded = guarded(&web, cache.clone());
+            let tokens = (0..most).map(|n| key.token(json!({ "sub": n.to_string() })));
+            let tokens: Vec<_> = tokens.collect();
+            let mut first = Vec::new();
+            for token in &tokens {
+                first.push(guarded.bearer(token).await);
+            }
+            for (token, first) in tokens.iter().zip(&first) {
+                let again = guarded.bearer(token).await;
+                let at = |answer: &Answer| answer.who.as_ref().unwrap().subject().map(str::as_ptr);
+                assert_eq!(at(&again), at(first), "{cache:?}");
+            }
+        }
+    }
+}
