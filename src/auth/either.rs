@@ -59,7 +59,12 @@ impl<A: Authenticate, B: Authenticate> Authenticate for Either<A, B> {
     fn route(&self, head: RequestHead<'_>) -> Route {
         match self.left.route(head) {
             Route::Default => self.right.route(head),
-            chosen => chosen,
+            Route::Document(document) => Route::Document(document),
+            // To one provider that may be any document; the other one serves it.
+            chosen => match self.right.route(head) {
+                Route::Document(document) => Route::Document(document),
+                _ => chosen,
+            },
         }
     }
 
