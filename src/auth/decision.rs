@@ -282,8 +282,7 @@ impl Shared {
     fn missing(&self, head: RequestHead<'_>, context: &RefusalContext) -> AuthError {
         let outer = Caller::of(head.extensions()).map(|caller| caller.context);
         if outer.is_some_and(|outer| outer.asks_for_the_same(context)) {
-            let told = &context.warned_twice;
-            told.warn(|| telemetry::layer_twice("auth layer"));
+            context.warn_twice();
             return AuthError::missing().with_detail(
                 "an auth layer further out reads the same header, and took the credential out of \
                  the request, as these layers do: take one of the two out, or let the outer one \

@@ -72,20 +72,19 @@ impl ResourcePath {
 impl Shared {
     /// The defaults.
     pub(super) fn new(info: ProviderInfo) -> Self {
+        let mut context = RefusalContext::new(info.all_challenges(), info.clock.clone());
+        context.resource.clone_from(&info.resource);
         Self {
             routes: Routes::new(&info),
             exempt: Exemptions::default(),
             query_names: QueryNames::default(),
             forward_credential: false,
             optional: false,
-            streams: Streams::new(info.clock.clone()),
+            streams: Streams::new(info.clock),
             grpc: None,
             asked: Vec::new(),
             resource_path: ResourcePath::of(info.resource.as_ref()),
-            context: Arc::new(RefusalContext {
-                resource: info.resource.clone(),
-                ..RefusalContext::new(info.all_challenges(), info.clock)
-            }),
+            context: Arc::new(context),
             consumed_headers: info.consumed_headers,
             reasons: info.reasons,
         }

@@ -34,7 +34,9 @@ pub(crate) struct RefusalContext {
     /// What refusals said before.
     pub(crate) written: Written,
     /// Whether it was told that the layer is there twice.
-    pub(crate) warned_twice: WarnOnce,
+    warned_twice: WarnOnce,
+    /// The context of the layer, where this one is for a resource that was chosen.
+    of_layer: Option<Arc<Self>>,
 }
 
 impl LayerContext for RefusalContext {
@@ -54,12 +56,14 @@ impl RefusalContext {
             audit: Audit::new(clock),
             written: Written::default(),
             warned_twice: WarnOnce::default(),
+            of_layer: None,
         }
     }
 
     /// The same for a resource that was chosen for one request.
-    pub(crate) fn for_resource(&self, resource: Arc<Resource>) -> Self {
-        let mut chosen = self.clone();
+    pub(crate) fn for_resource(self: &Arc<Self>, resource: Arc<Resource>) -> Self {
+        let mut chosen = Self::clone(self);
+        chosen.of_layer = Some(Arc::clone(self));
         for challenge in &mut chosen.challenges {
             challenge.lead_to(&resource);
         }
@@ -76,10 +80,20 @@ impl RefusalContext {
     /// Tells once that this layer judged a request that it had judged before.
     #[cold]
     pub(crate) fn warn_if_twice(&self, before: &Self) {
-        if std::ptr::eq(self, before) {
-            self.warned_twice
-                .warn(|| telemetry::layer_twice("auth layer"));
+        if std::ptr::eq(self.layer(), before.layer()) {
+            self.warn_twice();
         }
+    }
+
+    /// Tells once that there are two layers for the same credential.
+    pub(crate) fn warn_twice(&self) {
+        let warned = &self.layer().warned_twice;
+        warned.warn(|| telemetry::layer_twice("auth layer"));
+    }
+
+    /// What the layer has for all its resources.
+    fn layer(&self) -> &Self {
+        self.of_layer.as_deref().unwrap_or(self)
     }
 
     /// The scopes that clients learn of before they are refused for one; `None` where nothing
