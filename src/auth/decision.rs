@@ -16,7 +16,7 @@ use crate::principal::Principal;
 use crate::refusal::{
     self, Caller, Cause, NoPrincipal, RefusalContext, ReportOnly, Reported, Settled, refuse,
 };
-use crate::telemetry::{self, Case, Stopwatch};
+use crate::telemetry::{Case, Stopwatch};
 
 /// All that a request is judged by.
 #[derive(Clone, Debug)]
@@ -196,7 +196,10 @@ impl Shared {
                 value.set_sensitive(true);
             }
         }
-        self.remove_consumed(request.headers_mut());
+        match self.forward_credential {
+            true => self.mark_consumed(request.headers_mut()),
+            false => self.remove_consumed(request.headers_mut()),
+        }
         let extensions = request.extensions_mut();
         extensions.remove::<NoPrincipal>();
         let context = self.context_of(&presented.context);
@@ -224,6 +227,7 @@ impl Shared {
         case.anonymous(Self::head(request, context), &context.audit);
         if self.forward_credential {
             credential::mark_sensitive(&self.routes.locations, request.headers_mut());
+            self.mark_consumed(request.headers_mut());
         } else {
             self.strip(request);
         }
@@ -237,6 +241,12 @@ impl Shared {
     fn strip<B>(&self, request: &mut Request<B>) {
         credential::strip(&self.routes.locations, request.headers_mut());
         self.remove_consumed(request.headers_mut());
+    }
+
+    fn mark_consumed(&self, headers: &mut HeaderMap) {
+        for name in &self.consumed_headers {
+            credential::mark_header_sensitive(name, headers);
+        }
     }
 
     fn remove_consumed(&self, headers: &mut HeaderMap) {

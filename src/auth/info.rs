@@ -107,6 +107,8 @@ impl ProviderInfo {
     }
 
     /// Adds a header that is removed like a credential: a proof that goes with one, say.
+    ///
+    /// With [`forward_credential`](super::AuthLayer::forward_credential) it is forwarded like one.
     pub fn consumed_header(mut self, name: HeaderName) -> Self {
         self.consumed_headers.push(name);
         self

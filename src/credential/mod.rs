@@ -253,10 +253,14 @@ pub(crate) fn strip(locations: &[Location], headers: &mut HeaderMap) {
 /// Marks every header of `locations` as sensitive, so that `Debug` of a header map hides it.
 pub(crate) fn mark_sensitive(locations: &[Location], headers: &mut HeaderMap) {
     for location in locations {
-        if let http::header::Entry::Occupied(mut entry) = headers.entry(&location.header) {
-            for value in entry.iter_mut() {
-                value.set_sensitive(true);
-            }
+        mark_header_sensitive(&location.header, headers);
+    }
+}
+
+pub(crate) fn mark_header_sensitive(name: &HeaderName, headers: &mut HeaderMap) {
+    if let http::header::Entry::Occupied(mut entry) = headers.entry(name) {
+        for value in entry.iter_mut() {
+            value.set_sensitive(true);
         }
     }
 }

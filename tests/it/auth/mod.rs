@@ -1,4 +1,5 @@
 //! The layer that knows no provider: exempt requests, and several providers behind one layer.
 
 mod exempt;
+mod provider;
 mod several;

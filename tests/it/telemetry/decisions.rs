@@ -489,7 +489,10 @@ async fn layers_in_front_of_the_auth_layer_have_hooks_of_their_own() {
     for (host, expected) in [
         (
             "mcp.example.com",
-            vec!["origin accepted none - -", "failed_attempts accepted none - -"],
+            vec![
+                "origin accepted none - -",
+                "failed_attempts accepted none - -",
+            ],
         ),
         (
             "mcp.example.com",
