@@ -68,9 +68,9 @@ impl ProviderInfo {
 
     /// Adds a challenge for refused clients, a line of `WWW-Authenticate`.
     ///
-    /// Default: one for each place a credential is read from, `Bearer` or
-    /// `ApiKey header="…"`. A `Bearer` challenge without metadata or scopes takes them from the
-    /// [resource](Self::resource).
+    /// Default: one for each place a credential is read from, `Bearer` for
+    /// `Authorization: Bearer` and `ApiKey header="…"` for others. A `Bearer` challenge without
+    /// metadata or scopes takes them from the [resource](Self::resource).
     pub fn challenge(mut self, challenge: Challenge) -> Self {
         self.challenges.get_or_insert_default().push(challenge);
         self
@@ -136,9 +136,9 @@ impl ProviderInfo {
             let places = self.matchers();
             let derived = places.iter().map(|matcher| {
                 let location = matcher.location();
-                match location.scheme_name() {
-                    Some(_) => Challenge::bearer(),
-                    None => Challenge::api_key(location.header().as_str().to_owned()),
+                match *location == Location::bearer() {
+                    true => Challenge::bearer(),
+                    false => Challenge::api_key(location.header().as_str().to_owned()),
                 }
             });
             Challenge::merged(derived.collect(), Vec::new())

@@ -45,10 +45,6 @@ impl Location {
         &self.header
     }
 
-    pub(crate) fn scheme_name(&self) -> Option<&'static str> {
-        self.scheme
-    }
-
     /// Whether one reads the whole header, and the other what follows a scheme in it.
     pub(crate) fn is_at_odds_with(&self, other: &Self) -> bool {
         self.header == other.header && self.scheme.is_some() != other.scheme.is_some()

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http::header::AUTHORIZATION;
 use http::{HeaderName, Response, StatusCode};
 use tower::{ServiceBuilder, ServiceExt};
 use tower_mcp_auth::auth::AuthLayer;
@@ -96,6 +97,42 @@ async fn a_consumed_header_is_removed_like_the_credential() {
     }
     let answer = ask(&reporting, request(&bad)).await;
     assert!(answer.admitted().headers.get(PROOF).is_none());
+}
+
+/// Who reads of `Bearer` puts a token into `Authorization: Bearer`, and nowhere else.
+#[tokio::test]
+async fn a_challenge_that_is_derived_leads_to_the_place_that_is_read() {
+    #[derive(Clone, Debug)]
+    struct At(Location);
+
+    impl Authenticate for At {
+        fn describe(&self) -> ProviderInfo {
+            ProviderInfo::new("at").matcher(CredentialMatcher::any(self.0.clone()))
+        }
+
+        fn authenticate(&self, _: &Credential<'_>, _: RequestHead<'_>) -> Authentication {
+            unreachable!("no credential is sent")
+        }
+    }
+
+    let badge = HeaderName::from_static("x-badge");
+    for (location, challenge) in [
+        (Location::bearer(), "Bearer"),
+        (Location::scheme(AUTHORIZATION, "bearer"), "Bearer"),
+        (
+            Location::scheme(AUTHORIZATION, "ApiKey"),
+            r#"ApiKey header="authorization""#,
+        ),
+        (
+            Location::scheme(badge.clone(), "Bearer"),
+            r#"ApiKey header="x-badge""#,
+        ),
+        (Location::bare(badge), r#"ApiKey header="x-badge""#),
+    ] {
+        let layer = AuthLayer::new(At(location));
+        let answer = ask(&layer, request::<&str>(&[])).await;
+        assert_eq!(answer.challenges(), [challenge]);
+    }
 }
 
 #[tokio::test]
