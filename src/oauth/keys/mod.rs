@@ -65,6 +65,10 @@ pub(in crate::oauth) struct KeySet {
     outlives: AtomicBool,
 }
 
+/// How long a set in use serves past its lifetime while its refresh, which was held back, is under
+/// way.
+const GRACE: Duration = Duration::from_secs(1);
+
 /// The stations of a key set's life.
 #[derive(Clone, Copy, Debug)]
 struct Times {
@@ -107,10 +111,6 @@ impl KeySet {
     }
 
     fn is_fresh(&self, now: Duration) -> bool {
-        /// How long a set in use serves past its lifetime while its refresh, which was held
-        /// back, is under way.
-        const GRACE: Duration = Duration::from_secs(1);
-
         let until = self.times.fresh_until;
         now < until || now < until.saturating_add(GRACE) && self.held_back.load(Ordering::Relaxed)
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 
-use super::KeySet;
+use super::{GRACE, KeySet};
 use crate::error::{AuthError, Reason};
 use crate::jose::{Algorithm, Candidates, KeyIdentity, VerifyingKey};
 use crate::oauth::jwks_options::JwksOptions;
@@ -71,7 +71,7 @@ impl KeySets {
             bytes: limits.total_keys.saturating_mul(BYTES_A_KEY),
         };
         let longest = limits.default_ttl.max(*limits.ttl_bounds.end());
-        let longest = longest.saturating_add(limits.stale_if_error);
+        let longest = longest.saturating_add(limits.stale_if_error.max(GRACE));
         Self {
             // What does not fit is refused before moka has to choose. Should it have to: the
             // newest set is one that requests wait for.

@@ -122,6 +122,34 @@ async fn drill(lifetime: u64, from: From, requests: u64, slow: bool) {
     assert!(range.contains(&begun.len()), "{what}: {}", begun.len());
 }
 
+/// By the time of the machine as well, by which the cache of key sets drops what is of no use.
+#[tokio::test]
+async fn keys_serve_while_a_refresh_that_was_held_back_is_under_way() {
+    let key = Key::new("a");
+    let web = Web::with_issuer(&[&key]);
+    let mut guarded = Guarded::new(&web);
+    let second = Duration::from_secs(1);
+    guarded.layer = guarded.with_limits(&web, |limits| {
+        let limits = limits.default_ttl(second).ttl_bounds(second..=second);
+        limits.stale_if_error(Duration::ZERO)
+    });
+    let token = |sub: &str| key.token(json!({"sub": sub, "exp": START.as_secs() + 3600}));
+    guarded.bearer(&token("a")).await.assert(200, "accepted");
+    let mut drill = Drill {
+        guarded,
+        web,
+        token: token("b"),
+    };
+    drill.guarded.clock.advance(Duration::from_millis(700));
+    drill.ask("while a refresh is held back");
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    drill.guarded.clock.advance(Duration::from_millis(500));
+    drill.web.hold(true);
+    drill.token = token("c");
+    drill.ask("while a refresh is under way");
+    assert!(drill.guarded.layer.health()[0].1.serving);
+}
+
 /// A set that nobody used since is not in use, however short it lives.
 #[tokio::test]
 async fn idle_keys_of_a_short_life_are_refreshed_before_they_serve() {
