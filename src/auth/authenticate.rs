@@ -45,6 +45,9 @@ use crate::principal::Principal;
 pub trait Authenticate: fmt::Debug + Send + Sync + 'static {
     /// The facts of the provider. The layer asks when it is built, and after each setting that
     /// changes them.
+    ///
+    /// A provider around another one begins with what that describes: the layer finds a
+    /// provider of [`Either`](super::Either) by these facts.
     fn describe(&self) -> ProviderInfo;
 
     /// Where a request goes: the first step of each request, before a credential is read.

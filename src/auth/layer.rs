@@ -125,7 +125,8 @@ impl<P: Authenticate + Clone> AuthLayer<P> {
     /// Lets `GET` and `HEAD` of `/` pass without a credential.
     ///
     /// Behind `nest_service("/mcp", …)` the layer sees `/mcp` as `/`: there this opens the
-    /// event stream of the server to everybody.
+    /// event stream of the server to everybody. Where `/` is the path of the protected resource
+    /// itself, it needs a credential all the same.
     pub fn dangerously_public_root(mut self) -> Self {
         telemetry::weakened(
             "dangerously_public_root",

@@ -144,10 +144,10 @@ macro_rules! auth_layer_newtype {
             }
 
             /// See [`AuthLayer::or`](crate::auth::AuthLayer::or): a layer that takes the
-            /// credentials of `other` as well, told apart by their shape.
+            /// credentials of `other` as well, told apart by their form.
             ///
             /// # Errors
-            /// A credential can have the shape of both, or a common setting differs.
+            /// A credential can have the form of both, or a common setting differs.
             pub fn or<B>(
                 self,
                 other: impl Into<crate::auth::AuthLayer<B>>,

@@ -28,7 +28,7 @@
 //! # Several providers
 //!
 //! [`or`](AuthLayer::or) makes one layer of two, and of that and a third: each takes the
-//! credentials of its own shape, whatever the order they are written in. No credential is
+//! credentials of its own form, whatever the order they are written in. No credential is
 //! tried with a second provider, so a key is never sent to an introspection endpoint, and a
 //! token never looked up in a key store.
 //!

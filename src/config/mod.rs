@@ -63,7 +63,7 @@
 //! # Several providers
 //!
 //! Authorization servers, `jwt` and `api_keys` may stand together: each request goes to one of
-//! them by the shape of its credential, as [`AuthLayer::or`](crate::AuthLayer::or) says.
+//! them by the form of its credential, as [`AuthLayer::or`](crate::AuthLayer::or) says.
 //!
 //! # Errors
 //!

@@ -112,8 +112,10 @@ impl<'a> RequestHead<'a> {
         }
     }
 
-    /// The resource the request was routed to, if the provider
-    /// [chose](crate::provider::Route::Resource) one.
+    /// The resource of the request: the one that the provider
+    /// [chose](crate::provider::Route::Resource), or that of the layer.
+    ///
+    /// `None` where there is none, and while the request is routed.
     pub fn resource(&self) -> Option<&'a Arc<Resource>> {
         self.resource
     }

@@ -43,7 +43,7 @@ struct Record {
     client: Client,
     failures: u32,
     blocked: bool,
-    /// Of the window, or of the block_duration.
+    /// Of the window, or of the block.
     end: Duration,
 }
 

@@ -1,4 +1,4 @@
-//! `JwksOptions`: ttl_bounds and limits of key sets.
+//! `JwksOptions`: lifetimes and limits of key sets.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -115,7 +115,7 @@ impl JwksOptions {
         self
     }
 
-    /// How long keys serve past their default_ttl while they cannot be refreshed; 1 h.
+    /// How long keys serve past their lifetime while they cannot be refreshed; 1 h.
     pub fn stale_if_error(mut self, stale_if_error: Duration) -> Self {
         self.stale_if_error = stale_if_error;
         self

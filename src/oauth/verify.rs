@@ -58,8 +58,8 @@ struct GoodJwt {
 }
 
 impl OAuthProvider {
-    /// Checks a token with what is known now. Whose it is decides its shape: a token is
-    /// shown to no server it does not belong to.
+    /// Checks a token with what is known now. Its form decides which server it belongs to: it is
+    /// shown to no other.
     pub(super) fn verify(&self, token: &[u8], mode: Mode) -> Result<Verdict, AuthError> {
         let (opaque, limits) = (&self.inner.opaque, self.inner.limits);
         if !opaque.is_empty() && !may_be_jws(token) {

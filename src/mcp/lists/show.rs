@@ -16,7 +16,7 @@ use crate::refusal::Caller;
 pub enum Show {
     /// [`Reachable`](Self::Reachable) for access tokens of an
     /// [`OAuthLayer`](crate::OAuthLayer), and for requests without a credential that one let
-    /// through; [`ScopedPrincipal`](Self::Granted) for callers that cannot get more scopes: API keys,
+    /// through; [`Granted`](Self::Granted) for callers that cannot get more scopes: API keys,
     /// a [`JwtLayer`](crate::JwtLayer), providers of your own.
     #[default]
     ByCaller,
