@@ -77,6 +77,12 @@
 //! API keys that the program holds, scopes and the layers for MCP need no feature. `jwt` and
 //! `oauth` need one of the two backends.
 //!
+//! # Types of other crates
+//!
+//! The interface names types of `http`, `http-body`, `bytes`, `serde`, `serde_json`, `tower-layer` and
+//! `tower-service`; with the feature `axum`, traits of `axum-core`; with `cors`, `CorsLayer` and
+//! `AllowOrigin` of `tower-http`. All other dependencies are private.
+//!
 //! [MCP]: https://modelcontextprotocol.io
 //! [Tower]: https://docs.rs/tower
 
