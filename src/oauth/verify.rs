@@ -350,7 +350,7 @@ impl OAuthProvider {
         let Some(keys) = server.keys.serving(now.monotonic) else {
             return Ok(None);
         };
-        if !known.key.serves_in(&keys) {
+        if !known.key.serves_in(keys) {
             tokens.invalidate(id);
             return Ok(None);
         }

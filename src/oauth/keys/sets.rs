@@ -1,7 +1,6 @@
 //! The key sets of all servers of a layer, and what a token seen before needs of one.
 
 use std::cell::OnceCell;
-use std::ops::Deref;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -212,17 +211,6 @@ impl KeysInUse {
             keys: self,
             set: OnceCell::new(),
         }
-    }
-}
-
-/// Keys that may serve, for the length of one look.
-pub(in crate::oauth) struct Serving<'k>(pub(super) &'k KeysInUse);
-
-impl Deref for Serving<'_> {
-    type Target = KeysInUse;
-
-    fn deref(&self) -> &KeysInUse {
-        self.0
     }
 }
 

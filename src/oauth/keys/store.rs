@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::attempts::{Attempts, Need};
-use super::sets::{KeysInUse, Serving};
+use super::sets::KeysInUse;
 use super::together::Together;
 use super::waiting::{Waited, Waiting};
 use super::{KeyHealth, KeySet, Origin, Source, Times};
@@ -135,14 +135,14 @@ impl KeyStore {
 
     /// The keys, where they may serve as they are, and a refresh in the background where
     /// one is due. `None`: [`lookup`](Self::lookup) has more to say.
-    pub(in crate::oauth) fn serving(self: &Arc<Self>, now: Duration) -> Option<Serving<'_>> {
+    pub(in crate::oauth) fn serving(self: &Arc<Self>, now: Duration) -> Option<&KeysInUse> {
         if !self.keys.is_quiet(now) {
             let set = self.keys.held().filter(|set| set.may_serve(now))?;
             if now >= set.times.wanted_at {
                 self.refresh_in_background(&set, now);
             }
         }
-        Some(Serving(&self.keys))
+        Some(&self.keys)
     }
 
     fn judge(
