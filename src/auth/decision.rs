@@ -14,7 +14,8 @@ use crate::error::AuthError;
 use crate::gate::{EndOfStream, ResponseBody};
 use crate::principal::Principal;
 use crate::refusal::{
-    self, Caller, Cause, NoPrincipal, RefusalContext, ReportOnly, Reported, Settled, refuse,
+    self, Caller, Cause, NoPrincipal, RefusalContext, RefusalForm, ReportOnly, Reported, Settled,
+    refuse,
 };
 use crate::telemetry::{Case, Stopwatch};
 
@@ -169,7 +170,9 @@ impl Shared {
             Err(error) => error,
         };
         match context.settle(error) {
-            Settled::Refused(error) => Decision::Respond(refuse(error, context, head, case)),
+            Settled::Refused(error) => {
+                Decision::Respond(refuse(error, context, RefusalForm::of(head), head, case))
+            }
             Settled::Passes(error) => {
                 case.reported(&error, head, &context.audit);
                 self.strip(request);

@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use crate::error::{AuthError, Reason};
 use crate::principal::Principal;
 use crate::refusal::Caller;
+use crate::refusal::RefusalForm;
 use crate::refusal::{self, refuse};
 use crate::telemetry::{self, Case, Stage};
 use crate::util::quoted;
@@ -53,7 +54,13 @@ impl<S: Sync> FromRequestParts<S> for Principal {
             )
         });
         let case = Case::new(Stage::Handler, caller.known());
-        let response = refuse(error, caller.context, (&*parts).into(), case);
+        let response = refuse(
+            error,
+            caller.context,
+            RefusalForm::of((&*parts).into()),
+            (&*parts).into(),
+            case,
+        );
         Err(PrincipalRejection::new(response))
     }
 }
@@ -101,7 +108,13 @@ impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for Claims<T> {
             return Err(PrincipalRejection::no_auth_layer("Claims"));
         };
         let case = Case::new(Stage::Handler, Some(&principal));
-        let response = refuse(error, caller.context, (&*parts).into(), case);
+        let response = refuse(
+            error,
+            caller.context,
+            RefusalForm::of((&*parts).into()),
+            (&*parts).into(),
+            case,
+        );
         Err(PrincipalRejection::new(response))
     }
 }

@@ -13,7 +13,7 @@ use super::layer::State;
 use crate::credential::RequestHead;
 use crate::error::{AuthError, Reason};
 use crate::gate::{Gate, Pass, gated_service};
-use crate::refusal::{Answer, refuse, server_error};
+use crate::refusal::{Answer, RefusalForm, refuse, server_error};
 use crate::telemetry::{self, Case, Stage};
 
 gated_service! {
@@ -44,7 +44,7 @@ impl Gate for State {
                     "the address failed too often, and is heard again in {} s",
                     left.as_secs().saturating_add(1)
                 ));
-            return ControlFlow::Break(refuse(error, context, head, case));
+            return ControlFlow::Break(refuse(error, context, RefusalForm::of(head), head, case));
         }
         case.accepted(head, &context.audit);
         let attempt = Attempt::new(Arc::clone(self), client);

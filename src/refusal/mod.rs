@@ -18,7 +18,7 @@ use std::ops::ControlFlow;
 
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE};
-use http::{HeaderMap, HeaderValue, Method, Response, Version};
+use http::{HeaderMap, HeaderValue, Response};
 use http_body::Frame;
 
 pub(crate) use self::caller::{Caller, Cause, NoPrincipal};
@@ -36,26 +36,28 @@ use crate::telemetry::Case;
 
 /// The form a refusal takes: what the client asked with decides it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Form {
+pub(crate) enum RefusalForm {
     Http,
     Grpc(grpc::Media),
 }
 
-impl Form {
-    pub(crate) fn of(method: &Method, version: Version, headers: &HeaderMap) -> Self {
-        grpc::Media::of(method, version, headers).map_or(Self::Http, Self::Grpc)
+impl RefusalForm {
+    /// The form that the client of this request understands.
+    pub(crate) fn of(head: RequestHead<'_>) -> Self {
+        let media = grpc::Media::of(head.method(), head.version(), head.headers());
+        media.map_or(Self::Http, Self::Grpc)
     }
 }
 
-/// Writes the refusal of a request, and tells of the decision.
+/// Writes the refusal of a request in the form that the layer chose, and reports the decision.
 pub(crate) fn refuse(
     error: AuthError,
     context: &RefusalContext,
+    form: RefusalForm,
     head: RequestHead<'_>,
     case: Case<'_>,
 ) -> Response<Bytes> {
     case.refused(&error, head, &context.audit);
-    let form = Form::of(head.method(), head.version(), head.headers());
     respond(error, context, form)
 }
 
@@ -64,12 +66,13 @@ pub(crate) fn refuse(
 pub(crate) fn refuse_or_report(
     error: AuthError,
     caller: Caller<'_>,
+    form: RefusalForm,
     head: RequestHead<'_>,
     case: Case<'_>,
 ) -> ControlFlow<Response<Bytes>, Option<AuthError>> {
     if !caller.reports(&error) {
         let error = caller.refused_for(error);
-        return ControlFlow::Break(refuse(error, caller.context, head, case));
+        return ControlFlow::Break(refuse(error, caller.context, form, head, case));
     }
     let error = error.asked_by(caller.known());
     if caller.repeats(&error) {
@@ -80,10 +83,14 @@ pub(crate) fn refuse_or_report(
 }
 
 /// Writes the refusal.
-pub(crate) fn respond(error: AuthError, context: &RefusalContext, form: Form) -> Response<Bytes> {
+pub(crate) fn respond(
+    error: AuthError,
+    context: &RefusalContext,
+    form: RefusalForm,
+) -> Response<Bytes> {
     let texts = context.written.texts(&error, &context.challenges);
     let mut response = match form {
-        Form::Grpc(media) if context.grpc => grpc::response(&error, media),
+        RefusalForm::Grpc(media) if context.grpc => grpc::response(&error, media),
         _ if error.kind() == AuthErrorKind::HeaderMismatch => jsonrpc::header_mismatch(&error),
         _ => json::response(error.status(), texts.body),
     };

@@ -8,7 +8,7 @@ use http::Response;
 
 use crate::error::AuthError;
 use crate::principal::Principal;
-use crate::refusal::{self, Form, RefusalContext};
+use crate::refusal::{self, RefusalContext, RefusalForm};
 use crate::requirement::{Requirement, ScopeHierarchy, Verdict, shortfall};
 use crate::scope::Scopes;
 use crate::telemetry::{Case, RecordedOperation, Stage};
@@ -98,7 +98,11 @@ impl InsufficientScope {
 
     /// The response over HTTP: 403 with the challenge of the layer that let the principal in.
     pub fn into_response(self) -> Response<Bytes> {
-        refusal::respond(self.error, RefusalContext::of(&self.principal), Form::Http)
+        refusal::respond(
+            self.error,
+            RefusalContext::of(&self.principal),
+            RefusalForm::Http,
+        )
     }
 }
 
@@ -132,7 +136,7 @@ mod axum {
     use crate::auth::PrincipalRejection;
     use crate::credential::RequestHead;
     use crate::refusal::Caller;
-    use crate::refusal::{refuse, refuse_or_report};
+    use crate::refusal::{RefusalForm, refuse, refuse_or_report};
     use crate::scopes::judge::refused;
     use crate::telemetry::{Case, Stage};
 
@@ -222,13 +226,14 @@ mod axum {
                          credential",
                     )
                 });
-                let response = refuse(error, caller.context, head, case);
+                let response = refuse(error, caller.context, RefusalForm::of(head), head, case);
                 return Err(PrincipalRejection::new(response));
             };
             match refusal {
                 None => case.accepted(head, &caller.context.audit),
                 Some(error) => {
-                    let outcome = refuse_or_report(error, caller, head, case);
+                    let outcome =
+                        refuse_or_report(error, caller, RefusalForm::of(head), head, case);
                     if let ControlFlow::Break(response) = outcome {
                         return Err(PrincipalRejection::new(response));
                     }

@@ -12,7 +12,7 @@ use super::layer::Rule;
 use crate::credential::RequestHead;
 use crate::error::AuthError;
 use crate::gate::{Gate, gated_service};
-use crate::refusal::{Caller, no_auth_layer, refuse_or_report};
+use crate::refusal::{Caller, RefusalForm, no_auth_layer, refuse_or_report};
 use crate::requirement::Requirement;
 use crate::telemetry::{self, Case, Stage};
 
@@ -46,7 +46,7 @@ impl Gate for Rule {
                 case.accepted(head, &caller.context.audit);
                 ControlFlow::Continue(None)
             }
-            Some(error) => refuse_or_report(error, caller, head, case),
+            Some(error) => refuse_or_report(error, caller, RefusalForm::of(head), head, case),
         }
     }
 }

@@ -10,7 +10,7 @@ use http_body::Body;
 use super::layer::State;
 use crate::credential::RequestHead;
 use crate::gate::{Gate, gated_service};
-use crate::refusal::refuse;
+use crate::refusal::{RefusalForm, refuse};
 use crate::telemetry::{Case, Stage};
 
 gated_service! {
@@ -33,7 +33,13 @@ impl Gate for State {
                 case.accepted(head, &self.context.audit);
                 ControlFlow::Continue(())
             }
-            Err(error) => ControlFlow::Break(refuse(error, &self.context, head, case)),
+            Err(error) => ControlFlow::Break(refuse(
+                error,
+                &self.context,
+                RefusalForm::of(head),
+                head,
+                case,
+            )),
         }
     }
 }

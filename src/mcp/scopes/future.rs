@@ -24,7 +24,7 @@ use crate::mcp::lists::NoLists;
 use crate::mcp::unanswered::Unanswered;
 use crate::refusal::Caller;
 use crate::refusal::Reported;
-use crate::refusal::{Answer, refuse};
+use crate::refusal::{Answer, RefusalForm, refuse};
 
 pin_project! {
     /// The future of a [`McpScopes`](super::McpScopes).
@@ -100,7 +100,7 @@ impl<S> Held<S> {
             Err(error) => {
                 let error = error.asked_by(caller.known());
                 let case = self.rule.case(caller);
-                let refusal = refuse(error, caller.context, head, case);
+                let refusal = refuse(error, caller.context, RefusalForm::of(head), head, case);
                 return Judged::Refuse(Answer::and_close(refusal, self.parts.version));
             }
         };

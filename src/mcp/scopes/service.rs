@@ -21,7 +21,7 @@ use crate::mcp::headers;
 use crate::mcp::operation::{Message, Messages};
 use crate::mcp::unanswered::Unanswered;
 use crate::refusal::Caller;
-use crate::refusal::{self, Answer, refuse_or_report};
+use crate::refusal::{self, Answer, RefusalForm, refuse_or_report};
 use crate::requirement::AskedScopes;
 use crate::telemetry::{self, Case, Stage};
 
@@ -84,7 +84,7 @@ impl Rule {
         body: &[u8],
     ) -> ControlFlow<Response<Bytes>, (bool, Unanswered, Option<AuthError>)> {
         let reported = |error, case| {
-            let outcome = refuse_or_report(error, caller, head, case);
+            let outcome = refuse_or_report(error, caller, RefusalForm::of(head), head, case);
             outcome.map_continue(|error| (false, Unanswered::default(), error))
         };
         let case = self.case(caller);
@@ -154,15 +154,17 @@ where
         let mut reported = Vec::new();
         let is_mirrored = match judged {
             Ok(is_mirrored) => is_mirrored,
-            Err(error) => match refuse_or_report(error, caller, head, case) {
-                ControlFlow::Break(refusal) => {
-                    return self.respond(Answer::to(request, refusal));
+            Err(error) => {
+                match refuse_or_report(error, caller, RefusalForm::of(head), head, case) {
+                    ControlFlow::Break(refusal) => {
+                        return self.respond(Answer::to(request, refusal));
+                    }
+                    ControlFlow::Continue(error) => {
+                        reported.extend(error);
+                        false
+                    }
                 }
-                ControlFlow::Continue(error) => {
-                    reported.extend(error);
-                    false
-                }
-            },
+            }
         };
         if *request.method() != Method::POST {
             let request = request.map(RequestBody::unread);

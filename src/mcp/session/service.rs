@@ -15,7 +15,7 @@ use crate::error::AuthError;
 use crate::gate::{Gate, Pass, gated_service};
 use crate::mcp::key::Owner;
 use crate::principal::Principal;
-use crate::refusal::{Caller, no_auth_layer, refuse_or_report, server_error};
+use crate::refusal::{Caller, RefusalForm, no_auth_layer, refuse_or_report, server_error};
 use crate::telemetry::{self, Case, Stage};
 
 gated_service! {
@@ -50,7 +50,7 @@ impl Gate for Binder {
         match admitted {
             Ok(()) => case.accepted(head, &caller.context.audit),
             Err(error) => {
-                reported = refuse_or_report(error, caller, head, case)?;
+                reported = refuse_or_report(error, caller, RefusalForm::of(head), head, case)?;
                 bind::unseal(request.headers_mut());
             }
         }
