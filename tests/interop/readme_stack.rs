@@ -116,7 +116,7 @@ fn plain<'a>(lines: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
 #[test]
 fn app_is_the_one_of_the_readme() {
     let section = README
-        .split_once("## An MCP server, whole")
+        .split_once("## MCP stack")
         .expect("it is there")
         .1;
     let block = section.split_once("```rust\n").expect("a block").1;
