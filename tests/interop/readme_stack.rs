@@ -115,10 +115,7 @@ fn plain<'a>(lines: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
 
 #[test]
 fn app_is_the_one_of_the_readme() {
-    let section = README
-        .split_once("## MCP stack")
-        .expect("it is there")
-        .1;
+    let section = README.split_once("## MCP stack").expect("it is there").1;
     let block = section.split_once("```rust\n").expect("a block").1;
     let block = block.split_once("```").expect("its end").0;
     // Shown are the lines without a `# `, and the imports are those of this file.
