@@ -15,6 +15,7 @@ use http_body_util::{BodyExt, Full};
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 use tower::{Layer, ServiceBuilder, ServiceExt, service_fn};
 use tower_mcp_auth::api_key::{ApiKey, ApiKeyStore, CachedApiKeyStore, KeyLookup, LookupFuture};
+use tower_mcp_auth::auth::Authenticate;
 use tower_mcp_auth::failed_attempts::FailedAttemptsLayer;
 use tower_mcp_auth::mcp::{
     MacKey, McpListsLayer, McpPolicy, McpScopesLayer, OriginLayer, SessionBindingLayer,
@@ -365,17 +366,46 @@ impl Body for Endless {
 
 async fn a_stream_that_ends() {
     let clock = clock();
-    let service = jwt(&clock, "").layer(service_fn(async |_: Request<Full<Bytes>>| {
-        let mut response = Response::new(Endless);
-        let media = "text/event-stream".parse().unwrap();
-        response.headers_mut().insert("content-type", media);
-        Ok::<_, Infallible>(response)
-    }));
-    let response = service.oneshot(request(&[("authorization", bearer("a"))]));
+    let token = [("authorization", bearer("a"))];
+    stream_that_ends(jwt(&clock, ""), &clock, request(&token)).await;
+}
+
+async fn stream_that_ends<P: Authenticate>(
+    layer: impl Into<AuthLayer<P>>,
+    clock: &Clock,
+    request: Request<Full<Bytes>>,
+) {
+    let service = layer
+        .into()
+        .layer(service_fn(async |_: Request<Full<Bytes>>| {
+            let mut response = Response::new(Endless);
+            let media = "text/event-stream".parse().unwrap();
+            response.headers_mut().insert("content-type", media);
+            Ok::<_, Infallible>(response)
+        }));
+    let response = service.oneshot(request);
     let mut body = std::pin::pin!(response.await.unwrap().into_body());
     assert!(body.frame().await.is_some());
     clock.advance(Duration::from_secs(200_000_000));
     assert!(body.frame().await.is_none());
+}
+
+#[test]
+fn a_stream_that_is_ended_counts_by_its_reason() {
+    let recorded = recorded(async || {
+        a_stream_that_ends().await;
+        let clock = clock();
+        let keys = ApiKeyLayer::new([common::API_KEY])
+            .unwrap()
+            .clock(clock.clone());
+        let keys = keys.stream_max_life(Duration::from_secs(60)).unwrap();
+        let key = [("x-api-key", common::API_KEY)];
+        stream_that_ends(keys, &clock, request(&key)).await;
+    });
+    recorded.assert(&[
+        ("mcp_auth_streams_ended_total{reason=expired}", 1.0),
+        ("mcp_auth_streams_ended_total{reason=max_life}", 1.0),
+    ]);
 }
 
 #[test]
