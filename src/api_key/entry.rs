@@ -65,7 +65,7 @@ pub(super) struct Entry {
     /// How traces call it, written once: a refusal copies it, as it copies `UNKNOWN_OWNER`.
     label: Box<str>,
     /// When its use was last told, in seconds since 1970.
-    told: AtomicU64,
+    reported_at: AtomicU64,
 }
 
 impl Entry {
@@ -79,7 +79,7 @@ impl Entry {
             name: key.name.clone(),
             owner: key.owner.clone(),
             label: label(key),
-            told: AtomicU64::new(0),
+            reported_at: AtomicU64::new(0),
         }
     }
 
@@ -119,16 +119,16 @@ impl Entry {
 
     /// Goes on where an older entry of the same key was.
     pub(super) fn succeed(&self, older: &Self) {
-        let told = older.told.load(Ordering::Relaxed);
-        self.told.store(told, Ordering::Relaxed);
+        let reported_at = older.reported_at.load(Ordering::Relaxed);
+        self.reported_at.store(reported_at, Ordering::Relaxed);
     }
 
     /// Whether the use at `now` is to be told, at most one in `interval`.
     pub(super) fn is_due(&self, now: Duration, interval: Duration) -> bool {
-        let told = &self.told;
-        let (now, last) = (now.as_secs(), told.load(Ordering::Relaxed));
+        let reported_at = &self.reported_at;
+        let (now, last) = (now.as_secs(), reported_at.load(Ordering::Relaxed));
         let due = last == 0 || now >= last.saturating_add(interval.as_secs());
-        due && told
+        due && reported_at
             .compare_exchange(last, now.max(1), Ordering::Relaxed, Ordering::Relaxed)
             .is_ok()
     }

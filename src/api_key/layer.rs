@@ -148,10 +148,10 @@ impl ApiKeyLayer {
     pub fn on_use(
         mut self,
         interval: Duration,
-        tell: impl Fn(&ApiKeyUse<'_>) + Send + Sync + 'static,
+        hook: impl Fn(&ApiKeyUse<'_>) + Send + Sync + 'static,
     ) -> Self {
         let _ = self.0.edit_provider(|keys| {
-            keys.set_hook(interval, tell);
+            keys.set_hook(interval, hook);
             Ok(())
         });
         self

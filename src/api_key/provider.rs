@@ -217,9 +217,9 @@ impl ApiKeyProvider {
     pub(super) fn set_hook(
         &mut self,
         interval: Duration,
-        tell: impl Fn(&ApiKeyUse<'_>) + Send + Sync + 'static,
+        hook: impl Fn(&ApiKeyUse<'_>) + Send + Sync + 'static,
     ) {
-        self.hook = Some(Hook::new(interval, tell));
+        self.hook = Some(Hook::new(interval, hook));
     }
 
     pub(super) fn set_clock(&mut self, clock: Clock) {

@@ -58,23 +58,23 @@ impl fmt::Debug for ApiKeyUse<'_> {
 #[derive(Clone)]
 pub(super) struct Hook {
     interval: Duration,
-    tell: Arc<dyn Fn(&ApiKeyUse<'_>) + Send + Sync>,
+    hook: Arc<dyn Fn(&ApiKeyUse<'_>) + Send + Sync>,
 }
 
 impl Hook {
     pub(super) fn new(
         interval: Duration,
-        tell: impl Fn(&ApiKeyUse<'_>) + Send + Sync + 'static,
+        hook: impl Fn(&ApiKeyUse<'_>) + Send + Sync + 'static,
     ) -> Self {
         Self {
             interval,
-            tell: Arc::new(tell),
+            hook: Arc::new(hook),
         }
     }
 
     pub(super) fn used(&self, entry: &Entry, at: Duration) {
         if entry.is_due(at, self.interval) {
-            (self.tell)(&ApiKeyUse { entry, at });
+            (self.hook)(&ApiKeyUse { entry, at });
         }
     }
 }

@@ -42,7 +42,7 @@ pub(super) struct Shared {
 #[derive(Clone, Debug)]
 pub(super) struct ResourcePath {
     whole: Box<str>,
-    told: WarnOnce,
+    warned: WarnOnce,
 }
 
 impl ResourcePath {
@@ -55,7 +55,7 @@ impl ResourcePath {
             .is_some_and(|at| at > 0);
         has_more.then(|| Self {
             whole: path.into(),
-            told: WarnOnce::default(),
+            warned: WarnOnce::default(),
         })
     }
 
@@ -63,8 +63,8 @@ impl ResourcePath {
     pub(super) fn look_at(&self, path: &str) {
         let is_end = path.len() > 1 && path.len() < self.whole.len() && self.whole.ends_with(path);
         if is_end && path.starts_with('/') {
-            let tell = || telemetry::path_cut_short(&self.whole, path);
-            self.told.warn(tell);
+            let warn = || telemetry::path_cut_short(&self.whole, path);
+            self.warned.warn(warn);
         }
     }
 }

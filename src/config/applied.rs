@@ -60,7 +60,7 @@ impl Applied {
     }
 
     /// Tells of sections that nothing was made of, each once.
-    pub(super) fn tell(&self) {
+    pub(super) fn report(&self) {
         let settled = self.settled.fetch_or(self.present, Ordering::Relaxed);
         for (index, (section, maker)) in SECTIONS.iter().enumerate() {
             let bit = 1 << index;
@@ -75,7 +75,7 @@ impl Drop for Applied {
     fn drop(&mut self) {
         let settled = *self.settled.get_mut();
         if settled & USED != 0 && settled & FAILED == 0 {
-            self.tell();
+            self.report();
         }
     }
 }

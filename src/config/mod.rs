@@ -408,7 +408,7 @@ impl Config {
         let stack = McpStack::new(origin, auth)
             .sessions(sessions)
             .operations(policy);
-        self.applied.tell();
+        self.applied.report();
         Ok(stack)
     }
 }

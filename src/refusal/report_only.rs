@@ -29,7 +29,7 @@ impl Reported {
     /// Tells of an error in a response. Layers further in have told of theirs already.
     pub(crate) fn add(extensions: &mut Extensions, error: AuthError) {
         match extensions.get_mut::<Self>() {
-            Some(told) => told.0.insert(0, error),
+            Some(reported) => reported.0.insert(0, error),
             None => drop(extensions.insert(Self(vec![error]))),
         }
     }

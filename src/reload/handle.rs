@@ -32,7 +32,7 @@ struct History {
     /// The attempt that made the current layer.
     in_force: u64,
     /// The attempt the status tells of.
-    told: u64,
+    reported: u64,
     status: ReloadStatus,
 }
 
@@ -84,7 +84,7 @@ impl<L> ReloadHandle<L> {
                 clock,
                 history: Mutex::new(History {
                     in_force: 0,
-                    told: 0,
+                    reported: 0,
                     status: ReloadStatus {
                         generation: 1,
                         since: now,
@@ -161,8 +161,8 @@ impl<L> ReloadHandle<L> {
             Ok(layer) => return Ok(self.swap(history, attempt, layer)),
             Err(error) => error,
         };
-        if attempt > history.told {
-            history.told = attempt;
+        if attempt > history.reported {
+            history.reported = attempt;
             history.status.last_attempt = self.shared.clock.now();
             history.status.error = Some(error.clone());
         }
@@ -184,8 +184,8 @@ impl<L> ReloadHandle<L> {
         history.status.since = now;
         // The failure of an attempt that began later stays told: what is in force is not what
         // was last configured.
-        if attempt > history.told {
-            history.told = attempt;
+        if attempt > history.reported {
+            history.reported = attempt;
             history.status.last_attempt = now;
             history.status.error = None;
         }

@@ -219,8 +219,8 @@ mod axum {
             let refusal = refused(verdict, caller, None);
             let case = Case::new(Stage::Handler, caller.known()).by(R::SCOPES);
             let Some(principal) = caller.principal else {
-                let nobody = caller.reported.cloned().or(refusal);
-                let error = nobody.unwrap_or_else(|| {
+                let error = caller.reported.cloned().or(refusal);
+                let error = error.unwrap_or_else(|| {
                     crate::AuthError::missing().with_detail(
                         "the handler takes a `ScopedPrincipal`, and the request was let through without a \
                          credential",

@@ -241,7 +241,7 @@ impl StoreCache {
 
     fn fail(&self, pause: &mut Pause, now: Duration, error: &ApiKeyStoreError) -> AuthError {
         let why = one_line(&error.text, MAX_TEXT);
-        self.tell(now, Trouble::Failed, &why);
+        self.report(now, Trouble::Failed, &why);
         if error.pause {
             pause.until = now.saturating_add(PAUSE);
         }
@@ -249,12 +249,12 @@ impl StoreCache {
     }
 
     fn limited(&self, now: Duration, limit: Trouble, why: &'static str) -> AuthError {
-        self.tell(now, limit, why);
+        self.report(now, limit, why);
         unavailable(Reason::API_KEY_STORE_LIMITED, PAUSE).with_detail(why)
     }
 
     /// Logs what any client can repeat: now and then as a warning.
-    fn tell(&self, now: Duration, trouble: Trouble, why: &str) {
+    fn report(&self, now: Duration, trouble: Trouble, why: &str) {
         if self.warned[trouble as usize].is_due(now) {
             warn!(target: TARGET, why, "the API key store gave no answer");
         } else {

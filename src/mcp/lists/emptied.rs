@@ -14,7 +14,7 @@ const REMEMBERED: usize = 4096;
 #[derive(Debug, Default)]
 pub(super) struct Emptied {
     hasher: RandomState,
-    told: Mutex<LastWarned>,
+    warned: Mutex<LastWarned>,
 }
 
 #[derive(Debug, Default)]
@@ -27,15 +27,15 @@ impl Emptied {
     /// Whether it is the first time. `None` is a caller without a principal.
     pub(super) fn is_first(&self, caller: Option<&PrincipalId>, item: Item) -> bool {
         let digest = self.hasher.hash_one((caller, item.list()));
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        if !told.known.insert(digest) {
+        let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
+        if !warned.known.insert(digest) {
             return false;
         }
-        told.in_order.push_back(digest);
-        if told.in_order.len() > REMEMBERED
-            && let Some(oldest) = told.in_order.pop_front()
+        warned.in_order.push_back(digest);
+        if warned.in_order.len() > REMEMBERED
+            && let Some(oldest) = warned.in_order.pop_front()
         {
-            told.known.remove(&oldest);
+            warned.known.remove(&oldest);
         }
         true
     }

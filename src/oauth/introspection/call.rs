@@ -139,7 +139,7 @@ impl Introspector {
             Said::Active(said) => said,
             Said::Inactive(why) => {
                 if let Some(why) = &why {
-                    self.tell(Trouble::Answer, why);
+                    self.report(Trouble::Answer, why);
                 }
                 let said = "the authorization server knows no active token like this one";
                 let error = AuthError::new(Reason::INACTIVE_TOKEN)
@@ -167,7 +167,7 @@ impl Introspector {
                 ) {
                     let why = one_line(error.detail().unwrap_or_default(), MAX_TEXT);
                     let what = format!("an answer of {:?}: {why}", self.issuer);
-                    self.tell(Trouble::Answer, &what);
+                    self.report(Trouble::Answer, &what);
                 }
                 let passes = matches!(
                     error.as_reason(),
@@ -199,23 +199,23 @@ impl Introspector {
                 (Reason::INTROSPECTION_FAILED, pause.unwrap_or(second), None)
             }
             Kind::Failed => {
-                self.tell(Trouble::Failed, &detail);
+                self.report(Trouble::Failed, &detail);
                 (Reason::INTROSPECTION_FAILED, second, None)
             }
             Kind::Answer => {
-                self.tell(Trouble::Answer, &detail);
+                self.report(Trouble::Answer, &detail);
                 (Reason::INTROSPECTION_FAILED, second, None)
             }
             Kind::CredentialsRefused => {
                 let pause = self.state().pauses.credentials_refused(now, &why);
-                self.tell_of_our_credentials(&why);
+                self.report_our_credentials(&why);
                 (Reason::INTROSPECTION_REFUSED, pause, None)
             }
             Kind::Refused => {
                 let about = self.state().pauses.refused(digest, class, now, &why);
                 match about {
-                    About::Us | About::OneOfMany => self.tell_of_our_credentials(&why),
-                    About::OneToken { first } => self.tell_of_a_refusal(&why, first),
+                    About::Us | About::OneOfMany => self.report_our_credentials(&why),
+                    About::OneToken { first } => self.report_refusal(&why, first),
                 }
                 match about {
                     About::Us => (Reason::INTROSPECTION_REFUSED, second, None),
@@ -224,7 +224,7 @@ impl Introspector {
             }
             // One token says nothing of the others.
             Kind::TokenNotSupported => {
-                self.tell(Trouble::Unsupported, &detail);
+                self.report(Trouble::Unsupported, &detail);
                 (Reason::INTROSPECTION_UNSUPPORTED, second, None)
             }
             Kind::Busy(asked) => {
@@ -238,7 +238,7 @@ impl Introspector {
     }
 
     /// Every time: calls pause then.
-    fn tell_of_our_credentials(&self, why: &str) {
+    fn report_our_credentials(&self, why: &str) {
         error!(
             target: TARGET,
             issuer = &*self.issuer,
@@ -251,7 +251,7 @@ impl Introspector {
     /// Tells the operator of a refusal that is about one token, as far as can be seen; now and
     /// then, because callers can cause it. `first`: nothing says yet that our credentials are
     /// good.
-    fn tell_of_a_refusal(&self, why: &str, first: bool) {
+    fn report_refusal(&self, why: &str, first: bool) {
         let issuer = &*self.issuer;
         let warned = &self.warned[Trouble::Refused as usize];
         let is_due = warned.is_due(self.clock.monotonic());
@@ -271,7 +271,7 @@ impl Introspector {
     }
 
     /// Logs what any client can repeat: now and then as a warning.
-    pub(super) fn tell(&self, trouble: Trouble, what: &str) {
+    pub(super) fn report(&self, trouble: Trouble, what: &str) {
         if self.warned[trouble as usize].is_due(self.clock.monotonic()) {
             warn!(target: TARGET, what, "introspection failed");
         } else {

@@ -308,7 +308,7 @@ impl Introspector {
 
     /// A limit is reached. Any client can cause it, so there is a warning now and then.
     pub(super) fn limited(&self, limit: Trouble, detail: String) -> AuthError {
-        self.tell(limit, &detail);
+        self.report(limit, &detail);
         unavailable(Reason::INTROSPECTION_LIMITED, Duration::from_secs(1)).with_detail(detail)
     }
 

@@ -479,7 +479,7 @@ async fn requests_that_wait_are_bounded() {
 
 /// A flood must not silence the warning that the store is down.
 #[tokio::test]
-async fn each_kind_of_trouble_with_a_store_is_told_of_by_itself() {
+async fn each_kind_of_trouble_with_a_store_is_reported_by_itself() {
     let new = new_key();
     let store = Script::with([new.to_api_key()], &[&new]);
     store.mode(Mode::Hold);

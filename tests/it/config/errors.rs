@@ -6,7 +6,7 @@ use tower_mcp_auth::config::Config;
 use crate::config::{KEY, RESOURCE, SECRET, refused};
 
 #[test]
-fn what_is_wrong_is_told_with_its_path() {
+fn what_is_wrong_is_reported_with_its_path() {
     let server = |server: Value| {
         json!({ "resource": RESOURCE, "authorization_servers": [
             { "issuer": "https://auth.example.com" }, server,
@@ -224,7 +224,7 @@ fn what_is_wrong_is_told_with_its_path() {
 }
 
 #[test]
-fn text_that_is_no_configuration_is_told_by_its_line() {
+fn text_that_is_no_configuration_is_reported_by_its_line() {
     let error = Config::from_json("{\n\"resource\": ,}").unwrap_err();
     assert!(error.to_string().contains("line 2"), "{error}");
     let error = Config::from_toml("resource = 'x'\nauth = = 2").unwrap_err();

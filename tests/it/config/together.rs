@@ -239,7 +239,7 @@ async fn a_whole_stack() {
 
 /// A section protects nothing by itself.
 #[test]
-fn a_section_that_nothing_was_made_of_is_told() {
+fn a_section_that_nothing_was_made_of_is_reported() {
     use common::trace;
     use tower_mcp_auth::failed_attempts::FailedAttemptsLayer;
 

@@ -155,7 +155,7 @@ async fn a_rotation_in_a_flood_of_unknown_keys_is_seen_within_one_cooldown() {
 }
 
 #[tokio::test]
-async fn an_id_announced_by_a_stranger_delays_the_key_by_a_cooldown_at_most() {
+async fn an_id_announced_by_an_unknown_caller_delays_the_key_by_a_cooldown_at_most() {
     let (old, new) = (Key::new("old"), Key::new("new"));
     let web = Web::with_issuer(&[&old]);
     let guarded = Guarded::new(&web);

@@ -39,7 +39,7 @@ async fn claims_that_are_null_are_absent() {
 }
 
 #[tokio::test]
-async fn empty_lists_say_nothing_and_an_audience_of_nobody_is_refused() {
+async fn empty_lists_say_nothing_and_an_empty_audience_is_refused() {
     let key = Key::new("a");
     let web = Web::with_issuer(&[&key]);
     let guarded = Guarded::new(&web);

@@ -455,7 +455,7 @@ async fn a_private_key_in_a_public_set_is_warned_of_and_not_used() {
 }
 
 #[tokio::test]
-async fn an_unknown_key_is_told_when_the_next_fetch_may_be() {
+async fn an_unknown_key_names_when_the_next_fetch_may_be() {
     let (known, unknown) = (Key::new("known"), Key::new("unknown"));
     let web = Web::with_issuer(&[&known]);
     let guarded = Guarded::new(&web);

@@ -284,7 +284,7 @@ async fn how_long_a_place_is_used_can_be_set() {
 }
 
 #[tokio::test]
-async fn a_move_is_told_of() {
+async fn a_move_is_reported() {
     let (old, new) = (Key::new("old"), Key::new("new"));
     let web = Web::with_issuer(&[&old]);
     let guarded = Guarded::new(&web);

@@ -195,7 +195,7 @@ async fn a_real_token_that_is_refused_says_why() {
 }
 
 #[tokio::test]
-async fn which_tenants_are_trusted_is_not_told() {
+async fn trusted_tenants_are_not_disclosed() {
     let web = Web::new();
     let guarded = Guarded::with_server(&web, entra::tenants([TENANT], APP).unwrap());
     let forger = Key::new("x");

@@ -29,7 +29,7 @@ fn claims_that_cannot_be_read_are_empty_and_an_error_without_them() {
 }
 
 #[test]
-fn claims_that_can_be_read_are_not_told_of() {
+fn claims_that_can_be_read_are_not_reported() {
     let principal = Principal::builder("badge").claims(&nested(100)).build();
     trace::start();
     assert_eq!(*principal.claims(), nested(100));

@@ -221,7 +221,7 @@ async fn the_hook_hears_the_layers_and_handlers_inside() {
 }
 
 #[tokio::test]
-async fn an_operation_is_told_by_its_name_and_a_resource_by_its_method_alone() {
+async fn an_operation_is_reported_by_its_name_and_a_resource_by_its_method_alone() {
     let policy = McpPolicy::builder().tool("add", "write").unwrap();
     let layer = ServiceBuilder::new()
         .layer(hs256_layer())
@@ -258,7 +258,7 @@ async fn an_operation_is_told_by_its_name_and_a_resource_by_its_method_alone() {
 
 /// What stands in the body is not told, and what mirrors it in a header is the same.
 #[tokio::test]
-async fn a_header_that_mirrors_a_resource_or_a_task_is_never_told() {
+async fn a_header_that_mirrors_a_resource_or_a_task_is_never_reported() {
     let policy = McpPolicy::builder().tool("add", "write").unwrap();
     let layer = ServiceBuilder::new()
         .layer(hs256_layer())
@@ -292,7 +292,7 @@ async fn a_header_that_mirrors_a_resource_or_a_task_is_never_told() {
 }
 
 #[tokio::test]
-async fn a_bad_origin_is_told_by_its_layer() {
+async fn a_bad_origin_is_reported_by_its_layer() {
     let layer = OriginLayer::new("https://mcp.example.com/mcp").unwrap();
     trace::start();
     let headers = [("host", "evil.example.com")];
@@ -358,7 +358,7 @@ pub fn post(
 }
 
 #[tokio::test]
-async fn of_several_providers_the_one_whose_credential_it_was_is_told() {
+async fn of_several_providers_the_owner_of_the_credential_is_reported() {
     let (left, right) = (Audit::default(), Audit::default());
     let clock = clock();
     let keys = ApiKeyLayer::new([API_KEY]).unwrap().clock(clock.clone());
@@ -386,7 +386,7 @@ async fn of_several_providers_the_one_whose_credential_it_was_is_told() {
 }
 
 #[tokio::test]
-async fn who_may_come_without_a_credential_is_told_as_anonymous() {
+async fn who_may_come_without_a_credential_is_reported_as_anonymous() {
     let audit = Audit::default();
     let layer = jwt(&clock(), "").on_decision(audit.hook()).optional();
     ask(&layer, request::<&str>(&[])).await.admitted();
@@ -452,7 +452,7 @@ async fn a_message_whose_head_is_only_reported_is_not_accepted_as_well() {
 }
 
 #[tokio::test]
-async fn a_password_in_front_of_a_host_is_never_told() {
+async fn a_password_in_front_of_a_host_is_never_reported() {
     let layer = OriginLayer::new("https://mcp.example.com/mcp").unwrap();
     for (uri, headers) in [
         ("http://alice:MARK@mcp.example.com/mcp", vec![]),

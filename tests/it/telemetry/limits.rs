@@ -106,7 +106,7 @@ async fn a_limit_outside_counts_addresses_whoever_asks() {
 }
 
 #[tokio::test]
-async fn a_limit_by_principal_outside_the_auth_layer_lets_nobody_through() {
+async fn a_limit_by_principal_outside_the_auth_layer_lets_no_request_through() {
     let mut config = GovernorConfigBuilder::default().key_extractor(ByPrincipal);
     let config = config.per_second(600).burst_size(2).finish().unwrap();
     let app = Router::new()

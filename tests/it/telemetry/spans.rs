@@ -27,7 +27,7 @@ impl Visit for Recorded {
 }
 
 #[tokio::test]
-async fn a_span_that_declares_the_field_is_told_the_principal_of_accepted_requests() {
+async fn a_span_that_declares_the_field_gets_the_principal_of_accepted_requests() {
     let recorded = Recorded::default();
     let _guard = tracing::subscriber::set_default(registry().with(recorded.clone()));
     for guard in guards() {

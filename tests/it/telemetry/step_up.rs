@@ -139,7 +139,7 @@ async fn tools_handlers_and_the_auth_layer_itself_ask_for_scopes_as_well() {
 }
 
 #[tokio::test]
-async fn what_nobody_answered_is_forgotten_when_it_is_over() {
+async fn what_was_not_answered_is_forgotten_when_it_is_over() {
     let clock = clock();
     let stack = stack(&clock);
     step_up(&stack, "/a", &bearer("read")).await.unwrap();

@@ -59,7 +59,7 @@ async fn each_scheme_has_one_line_and_bearer_comes_first() {
 }
 
 #[tokio::test]
-async fn keys_of_two_headers_are_told_of_each() {
+async fn keys_of_two_headers_are_challenged_for_each() {
     let clock = clock();
     let other = keys(&clock).header_name("X-Old-Key").unwrap();
     let layer = keys(&clock).or(other).unwrap();

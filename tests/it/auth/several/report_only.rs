@@ -38,7 +38,7 @@ fn reported(answer: &Answer, reasons: &[&str]) {
 }
 
 #[tokio::test]
-async fn what_would_be_refused_passes_as_nobodys_without_its_credentials() {
+async fn what_would_be_refused_passes_without_a_principal_or_its_credentials() {
     let (web, clock) = (web(), clock());
     let layer = oauth(&web, &clock).or(keys(&clock)).unwrap();
     let layer = layer.dangerously_report_only();
@@ -177,7 +177,7 @@ async fn a_forged_jwt_does_not_pass_for_a_reported_reason() {
 }
 
 #[tokio::test]
-async fn a_jwt_nobody_vouches_for_does_not_pass_for_its_type() {
+async fn an_unproven_jwt_does_not_pass_for_its_type() {
     let (web, clock) = (web(), clock());
     let server = tower_mcp_auth::oauth::AuthorizationServer::new(ISSUER)
         .unwrap()
@@ -434,7 +434,7 @@ async fn layers_for_scopes_observe_too() {
 }
 
 #[tokio::test]
-async fn what_nobody_may_do_is_no_more_open_to_whom_only_a_credential_was_let_pass() {
+async fn what_is_denied_is_no_more_open_to_whom_only_a_credential_was_let_pass() {
     let policy = || {
         McpPolicy::builder()
             .tool("u", "write")

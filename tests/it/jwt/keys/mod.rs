@@ -232,7 +232,7 @@ fn keys_that_cannot_go_together_are_refused() {
 }
 
 #[tokio::test]
-async fn layers_of_one_issuer_are_told_apart_by_key_id() {
+async fn layers_of_one_issuer_are_distinguished_by_key_id() {
     let old = builder(OLD).key_id("2026-11").build().unwrap();
     let new = builder(NEW).key_id("2026-12").build().unwrap();
     let both = old.or(new).unwrap();

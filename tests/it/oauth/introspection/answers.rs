@@ -315,7 +315,7 @@ async fn what_is_read_is_what_handlers_see() {
 }
 
 #[tokio::test]
-async fn an_odd_answer_is_told_to_the_operator_and_stops_no_other_token() {
+async fn an_odd_answer_is_reported_and_stops_no_other_token() {
     crate::oauth::trace::start();
     let web = web([
         (OPAQUE, active(json!({"exp": "soon"}))),
@@ -391,7 +391,7 @@ async fn unknown_members_reach_the_claims_and_active_does_not() {
 }
 
 #[tokio::test]
-async fn strangers_of_one_client_are_two_principals() {
+async fn unnamed_callers_of_one_client_are_two_principals() {
     let said = active(json!({"sub": null, "username": null}));
     let web = web([
         ("opaque-token-number-1", said.clone()),

@@ -371,7 +371,7 @@ async fn a_flood_of_garbage_is_bounded_in_calls_and_locks_out_no_token_that_was_
 }
 
 #[tokio::test(start_paused = true)]
-async fn good_tokens_have_their_turn_while_strangers_fill_the_queue() {
+async fn good_tokens_have_their_turn_while_unknown_ones_fill_the_queue() {
     let web = web([(OPAQUE, active(json!({"exp": null})))]);
     let bounded = introspection().max_concurrent_requests(8).unwrap();
     let guarded = guarded(

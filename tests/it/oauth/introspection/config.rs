@@ -224,7 +224,7 @@ fn whom_answers_are_for_is_set_once() {
 }
 
 #[test]
-fn configuring_calls_nobody_and_needs_no_runtime() {
+fn configuring_calls_no_server_and_needs_no_runtime() {
     let web = Web::new();
     let key = SigningKey::from_pem(Algorithm::EdDSA, clients::ED25519).unwrap();
     let introspection = Introspection::discovered()

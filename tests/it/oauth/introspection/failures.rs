@@ -128,7 +128,7 @@ async fn a_server_that_does_not_answer_costs_five_seconds_and_then_nothing() {
 }
 
 #[tokio::test]
-async fn one_token_that_reaches_nobody_stops_no_other() {
+async fn one_token_that_reaches_no_server_stops_no_other() {
     let web = web([]);
     let guarded = guarded(&web, introspection());
     for number in 0..20 {
@@ -260,7 +260,7 @@ async fn one_server_that_is_down_delays_no_other() {
 }
 
 #[tokio::test]
-async fn strangers_cannot_fill_the_log() {
+async fn unknown_tokens_cannot_fill_the_log() {
     trace::start();
     let web = Web::with_issuer(&[]);
     web.set(ENDPOINT, Page::Status(500));
@@ -282,7 +282,7 @@ async fn strangers_cannot_fill_the_log() {
 
 /// A flood must not silence the warning that the server is down.
 #[tokio::test]
-async fn each_kind_of_trouble_is_told_of_by_itself() {
+async fn each_kind_of_trouble_is_reported_by_itself() {
     let unreadable = Page::Answer(
         200,
         vec![("content-type", "text/html".to_owned())],

@@ -233,7 +233,7 @@ async fn a_prefix_leads_to_its_server_and_the_rest_to_the_one_without() {
 }
 
 #[test]
-fn servers_whose_opaque_tokens_cannot_be_told_apart_are_refused() {
+fn servers_whose_opaque_tokens_cannot_be_distinguished_are_refused() {
     let prefixed = |prefix: &str| server(introspection().token_prefix(prefix).unwrap());
     for servers in [
         vec![server(introspection()), other(None)],
@@ -374,7 +374,7 @@ async fn without_introspection_opaque_tokens_are_refused_as_before() {
 }
 
 #[tokio::test]
-async fn what_is_no_b64token_is_400_whatever_its_shape_and_nobody_is_asked() {
+async fn what_is_no_b64token_is_400_whatever_its_shape_and_no_server_is_asked() {
     let key = Key::new("k");
     let web = Web::with_issuer(&[&key]);
     say_always(&web, &active(json!({})));
