@@ -129,6 +129,8 @@ fuzz_target!(|input: &[u8]| {
         one => std::slice::from_ref(one),
     };
     same(messages, &asked);
+    let facts = Facts::of(std::str::from_utf8(body).expect("it passed"));
+    assert!(facts.is_some_and(|facts| facts.depth <= MAX_DEPTH && !facts.reserved));
     assert!(messages.iter().all(has_one_spelling));
     if let Ok(message) = serde_json::from_slice::<ClientJsonRpcMessage>(body) {
         let message = serde_json::to_value(message).unwrap();
