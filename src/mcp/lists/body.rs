@@ -179,25 +179,25 @@ impl<B: Body<Data = Bytes>> Body for ListsBody<B> {
                     };
                     let trailers = match frame.map(Frame::into_data) {
                         Some(Ok(data)) => {
+                            // No more than may be read, so that nothing depends on where the
+                            // body was cut.
+                            let room = view.rule.max_bytes - read.len();
+                            let (fits, rest) = data.split_at(data.len().min(room));
+                            read.extend_from_slice(fits);
                             if !*is_said {
-                                read.extend_from_slice(&data);
                                 match may_be_message(read) {
                                     Some(false) => {
-                                        *this.mode = Mode::Begun(std::mem::take(read));
+                                        let mut read = std::mem::take(read);
+                                        read.extend_from_slice(rest);
+                                        *this.mode = Mode::Begun(read);
                                         continue;
                                     }
-                                    Some(true) => *is_said = true,
-                                    None => {}
+                                    said => *is_said = said.is_some(),
                                 }
-                                if read.len() > view.rule.max_bytes {
-                                    telemetry::list_withheld("too_large");
-                                    *this.mode = Mode::Own(instead_of(read));
-                                }
-                            } else if data.len() > view.rule.max_bytes.saturating_sub(read.len()) {
+                            }
+                            if !rest.is_empty() {
                                 telemetry::list_withheld("too_large");
                                 *this.mode = Mode::Own(instead_of(read));
-                            } else {
-                                read.extend_from_slice(&data);
                             }
                             continue;
                         }

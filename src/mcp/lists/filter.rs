@@ -49,6 +49,8 @@ pub(super) fn id(text: &str) -> Option<&str> {
     while let Some(name) = json.member(&mut members).ok()? {
         let value = json.skip().ok()?;
         if name == "id" {
+            // A number may go on where the text ends.
+            json.peek()?;
             return value
                 .starts_with(|first: char| matches!(first, '"' | '-' | '0'..='9'))
                 .then_some(value);
