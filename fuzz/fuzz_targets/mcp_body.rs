@@ -267,17 +267,17 @@ fn is_clear(message: &Value, body: &[u8]) -> bool {
     };
     let id = message.get("id");
     let params = &message["params"];
-    let subscriptions = &params["notifications"]["resourceSubscriptions"];
+    // Whatever the method is, which may come later.
+    let are_subscriptions = match &params["notifications"]["resourceSubscriptions"] {
+        Value::Array(uris) => uris.iter().all(Value::is_string),
+        other => other.is_null(),
+    };
     let has_target = match method {
         "tools/call" | "prompts/get" => params["name"].is_string(),
         "completion/complete" => match params["ref"]["type"].as_str() {
             Some("ref/prompt") => params["ref"]["name"].is_string(),
             Some("ref/resource") => params["ref"]["uri"].is_string(),
             _ => false,
-        },
-        "subscriptions/listen" => match subscriptions {
-            Value::Array(uris) => uris.iter().all(Value::is_string),
-            other => other.is_null(),
         },
         "resources/read" | "resources/subscribe" | "resources/unsubscribe" => {
             params["uri"].is_string()
@@ -288,6 +288,7 @@ fn is_clear(message: &Value, body: &[u8]) -> bool {
     is_plain
         && has_one_spelling(message)
         && has_target
+        && are_subscriptions
         && id.is_none_or(|id| id.is_string() || id.is_number())
         && (params.is_object() || params.is_null())
         && message.get("result").is_none()
