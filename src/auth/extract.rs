@@ -6,11 +6,10 @@ use axum_core::response::{IntoResponse, Response};
 use http::request::Parts;
 use serde::de::DeserializeOwned;
 
+use crate::credential::RequestHead;
 use crate::error::{AuthError, Reason};
 use crate::principal::Principal;
-use crate::refusal::Caller;
-use crate::refusal::RefusalForm;
-use crate::refusal::{self, refuse};
+use crate::refusal::{self, Caller, RefusalForm, refuse};
 use crate::telemetry::{self, Case, Stage};
 use crate::util::quoted;
 
@@ -36,6 +35,14 @@ impl PrincipalRejection {
     pub(crate) fn new(response: http::Response<bytes::Bytes>) -> Self {
         Self(response.map(Body::from))
     }
+
+    /// Rejects a request that an auth layer let through.
+    fn refused(error: AuthError, caller: Caller<'_>, parts: &Parts) -> Self {
+        let head = RequestHead::from(parts);
+        let case = Case::new(Stage::Handler, caller.known());
+        let form = RefusalForm::of(head);
+        Self::new(refuse(error, caller.context, form, head, case))
+    }
 }
 
 impl<S: Sync> FromRequestParts<S> for Principal {
@@ -53,15 +60,7 @@ impl<S: Sync> FromRequestParts<S> for Principal {
                  credential: its path is public, or credentials are optional",
             )
         });
-        let case = Case::new(Stage::Handler, caller.known());
-        let response = refuse(
-            error,
-            caller.context,
-            RefusalForm::of((&*parts).into()),
-            (&*parts).into(),
-            case,
-        );
-        Err(PrincipalRejection::new(response))
+        Err(PrincipalRejection::refused(error, caller, parts))
     }
 }
 
@@ -107,15 +106,7 @@ impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for Claims<T> {
         let Some(caller) = Caller::of(&parts.extensions) else {
             return Err(PrincipalRejection::no_auth_layer("Claims"));
         };
-        let case = Case::new(Stage::Handler, Some(&principal));
-        let response = refuse(
-            error,
-            caller.context,
-            RefusalForm::of((&*parts).into()),
-            (&*parts).into(),
-            case,
-        );
-        Err(PrincipalRejection::new(response))
+        Err(PrincipalRejection::refused(error, caller, parts))
     }
 }
 

@@ -79,7 +79,11 @@ impl Routes {
         let mut open = here().filter(|matcher| !matcher.is_prefixed());
         match open.next().map(|matcher| matcher.leaf) {
             Some(one) if is_read_by_one || open.all(|matcher| matcher.leaf == one) => Ok(one),
+            #[cfg(feature = "jwt")]
             Some(first) => self.leaf_by_form(credential, first),
+            // Only tokens are told apart by more than header and prefix.
+            #[cfg(not(feature = "jwt"))]
+            Some(first) => Ok(first),
             None if is_read_by_one => Err(self.unaccepted(first, credential)),
             None => Err(
                 AuthError::new(Reason::UNACCEPTED_CREDENTIAL).with_detail(format!(
@@ -90,14 +94,7 @@ impl Routes {
         }
     }
 
-    /// Whose it is of several that read there and name no prefix. Without tokens there are none:
-    /// one of them takes anything.
-    #[cfg(not(feature = "jwt"))]
-    fn leaf_by_form(&self, _: &Credential<'_>, first: usize) -> Result<usize, AuthError> {
-        let _ = &self.matchers;
-        Ok(first)
-    }
-
+    /// The provider of a credential that several read without a prefix: by issuer, key or form.
     #[cfg(feature = "jwt")]
     fn leaf_by_form(&self, credential: &Credential<'_>, first: usize) -> Result<usize, AuthError> {
         let open = || {

@@ -113,9 +113,9 @@ impl Challenge {
             ..
         } = &mut self.scheme
         {
-            *resource_metadata = resource.metadata().map(|url| url.to_string().into());
-            *scopes = resource.asked_scopes().clone();
+            (*resource_metadata, *scopes) = (None, Scopes::none());
         }
+        self.fill_in(resource);
     }
 
     /// Names the metadata that advertise these scopes.
