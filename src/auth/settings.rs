@@ -117,8 +117,8 @@ impl Shared {
                 .is_none_or(|own| own.path() != path)
     }
 
-    /// Takes over what adds up of another layer: whose scopes are announced, which hooks are
-    /// called, whether gRPC was set.
+    /// Adds the settings of another layer that combine: announced scopes, hooks, and the form of
+    /// gRPC refusals where this layer has none.
     pub(super) fn join(&mut self, other: &Self) {
         self.grpc = self.grpc.or(other.grpc);
         self.asked.extend_from_slice(&other.asked);

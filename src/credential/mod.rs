@@ -99,8 +99,8 @@ impl<'a> RequestHead<'a> {
 
     /// Whether a provider is to prove a credential (verify its signature, say) before it
     /// judges what it says: some of its refusals are only
-    /// [reported](crate::AuthLayer::dangerously_report_only_for), and nobody may pass with a
-    /// forgery that is refused for one of these first.
+    /// [reported](crate::AuthLayer::dangerously_report_only_for), and a forgery must not pass for
+    /// one of them.
     pub(crate) fn needs_proof(&self) -> bool {
         self.needs_proof
     }

@@ -73,7 +73,7 @@ impl McpListsLayer {
         }
     }
 
-    /// A layer whose services change neither requests nor responses.
+    /// A disabled layer: requests and responses pass unchanged.
     #[cfg(feature = "config")]
     pub(crate) fn disabled() -> Self {
         Self { rule: None }

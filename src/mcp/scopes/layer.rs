@@ -49,7 +49,7 @@ impl McpScopesLayer {
         }
     }
 
-    /// A layer whose services change neither requests nor responses.
+    /// A disabled layer: requests and responses pass unchanged.
     #[cfg(feature = "config")]
     pub(crate) fn disabled() -> Self {
         Self { rule: None }

@@ -83,7 +83,7 @@ impl Binder {
     }
 }
 
-/// Takes the seal off a session id without asking whose it is, where that is only reported:
+/// Opens a session id without checking its principal, where a mismatch is only reported:
 /// the server knows the id without it.
 pub(super) fn unseal(headers: &mut HeaderMap) {
     let Some(bound) = headers.get(SESSION_ID) else {

@@ -38,7 +38,7 @@ impl SessionBindingLayer {
         }
     }
 
-    /// A layer whose services change neither requests nor responses.
+    /// A disabled layer: requests and responses pass unchanged.
     #[cfg(feature = "config")]
     pub(crate) fn disabled() -> Self {
         Self { binder: None }
