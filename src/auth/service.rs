@@ -1,6 +1,5 @@
 //! The auth service: the fast path of a request.
 
-use std::fmt;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -11,8 +10,8 @@ use tower_service::Service;
 use super::Authenticate;
 use super::decision::{Decision, State};
 use super::future::ResponseFuture;
-use crate::gate::ResponseBody;
 use crate::gate::readiness::{self, Held};
+use crate::gate::{ResponseBody, inner_service};
 use crate::refusal::Answer;
 
 /// The service made by an [`AuthLayer`](super::AuthLayer).
@@ -25,22 +24,7 @@ pub struct AuthService<S, P> {
     pub(super) state: Arc<State<P>>,
 }
 
-impl<S, P> AuthService<S, P> {
-    /// The inner service.
-    pub fn get_ref(&self) -> &S {
-        &self.inner
-    }
-
-    /// The inner service, to change it.
-    pub fn get_mut(&mut self) -> &mut S {
-        &mut self.inner
-    }
-
-    /// The inner service, taken out.
-    pub fn into_inner(self) -> S {
-        self.inner
-    }
-}
+inner_service!(AuthService<P>, inner);
 
 impl<S, P, ReqBody, ResBody> Service<Request<ReqBody>> for AuthService<S, P>
 where
@@ -84,13 +68,5 @@ impl<S: Clone, P> Clone for AuthService<S, P> {
             inner: self.inner.clone(),
             state: Arc::clone(&self.state),
         }
-    }
-}
-
-impl<S: fmt::Debug, P> fmt::Debug for AuthService<S, P> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AuthService")
-            .field("inner", &self.inner)
-            .finish_non_exhaustive()
     }
 }

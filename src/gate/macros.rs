@@ -1,9 +1,10 @@
 //! The macros that make the public services: what all have in common, and those of gates.
 
-/// The way from a service to its inner one, and a `Debug` that prints that alone.
+/// The way from a service to its inner one, and a `Debug` that prints that alone. A service may have
+/// one type parameter besides that of the inner service.
 macro_rules! inner_service {
-    ($service:ident, $($inner:ident).+) => {
-        impl<S> $service<S> {
+    ($service:ident $(<$more:ident>)?, $($inner:ident).+) => {
+        impl<S $(, $more)?> $service<S $(, $more)?> {
             /// The inner service.
             pub fn get_ref(&self) -> &S {
                 &self.$($inner).+
@@ -20,7 +21,7 @@ macro_rules! inner_service {
             }
         }
 
-        impl<S: ::std::fmt::Debug> ::std::fmt::Debug for $service<S> {
+        impl<S: ::std::fmt::Debug $(, $more)?> ::std::fmt::Debug for $service<S $(, $more)?> {
             fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
                 f.debug_struct(stringify!($service))
                     .field("inner", self.get_ref())
