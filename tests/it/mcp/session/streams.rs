@@ -314,7 +314,7 @@ impl Authenticate for Until {
 #[tokio::test(start_paused = true)]
 async fn providers_say_when_their_credential_ends() {
     // (expiry of the principal, end of validity, maximum life, seconds the stream lives)
-    for (expires_at, valid_until, max_ttl, lives) in [
+    for (expires_at, valid_until, max_life, lives) in [
         (None, None, None, None),
         (Some(NOW + 100), None, None, Some(100)),
         (Some(NOW + 100), Some(NOW + 130), None, Some(130)),
@@ -336,7 +336,7 @@ async fn providers_say_when_their_credential_ends() {
                 ..Until::new(&clocks)
             };
             let mut layer = AuthLayer::new(provider);
-            if let Some(life) = max_ttl {
+            if let Some(life) = max_life {
                 layer = layer.stream_max_life(Duration::from_secs(life)).unwrap();
             }
             // Erasing the type of a provider changes nothing.
