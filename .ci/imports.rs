@@ -1,5 +1,6 @@
 //! Checks the direction of imports in `src`: rooms import downwards only, and neither rooms nor
-//! folders within a room form a circle. Every file begins with a `//!` line. `.ci/run` compiles and runs it.
+//! folders within a room form a circle. Every file begins with a `//!` line, and `tracing` is named in
+//! `telemetry` alone. `.ci/run` compiles and runs it.
 //!
 //! ```text
 //! rustc -o target/imports .ci/imports.rs && target/imports [--list] [FOLDER]
@@ -54,6 +55,8 @@ struct Crate {
     aliases: BTreeMap<(Module, String), Module>,
     /// Files that do not say at the top what they are for.
     silent: Vec<PathBuf>,
+    /// Files that write events themselves.
+    tracing: Vec<PathBuf>,
 }
 
 fn main() -> ExitCode {
@@ -79,6 +82,11 @@ fn main() -> ExitCode {
         all.silent
             .iter()
             .map(|file| format!("{}: the first line is no `//!`", file.display())),
+    );
+    faults.extend(
+        all.tracing
+            .iter()
+            .map(|file| format!("{}: events are written in telemetry", file.display())),
     );
     for fault in &faults {
         println!("{fault}");
@@ -138,6 +146,12 @@ impl Crate {
             self.silent.push(file.clone());
         }
         let tokens = tokens(&text);
+        // `principal` is below `telemetry`, which knows it.
+        let may_trace = matches!(room(&module), Some("telemetry" | "principal"));
+        let traces = |pair: &[String]| pair[0] == "tracing" && pair[1] == "::";
+        if !may_trace && tokens.windows(2).any(traces) {
+            self.tracing.push(file.clone());
+        }
         let mut imports = Vec::new();
         let mut at = 0;
         while at < tokens.len() {

@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use arc_swap::{ArcSwap, Guard};
 use serde_json::Value;
-use tracing::warn;
 
 use super::keys::KeyRing;
 use crate::error::ConfigError;
 use crate::jose::{Algorithm, JwkParts, KeySource, PublicKey};
 use crate::json::object;
 use crate::reload::watched::{Content, Place, Watched};
+use crate::telemetry;
 use crate::util::quoted;
 
 /// A file with a JSON Web Key Set ([RFC 7517 section 5]) that is read again: keys are changed
@@ -132,7 +132,7 @@ fn read(path: &Path, bytes: &[u8], algorithms: Option<&[Algorithm]>) -> Result<K
         let key = members.and_then(JwkParts::read).map(PublicKey::from_parts);
         if let Err(why) = key.and_then(|key| ring.add(&KeySource::Public(key), algorithms)) {
             let kid = jwk["kid"].as_str().map(quoted).unwrap_or_default();
-            warn!(target: "tower_mcp_auth", ?path, index, kid, why, "a key of the key set file is skipped");
+            telemetry::file::key_skipped(path, index, &kid, &why);
         }
     }
     if ring.len() == 0 {

@@ -7,11 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use tracing::{error, info};
-
 use crate::crypto::sha256;
-
-const TARGET: &str = "tower_mcp_auth";
+use crate::telemetry;
 
 /// Which file it is, and how it is read.
 #[derive(Clone, Debug)]
@@ -128,17 +125,11 @@ impl<C: Content> Watched<C> {
         let taken = read.and_then(|(bytes, metadata)| self.content.take(path, &bytes, &metadata));
         match taken {
             Ok(keys) => {
-                info!(target: TARGET, ?path, keys, "the {} was read", C::NAME);
+                telemetry::file::read(C::NAME, path, keys);
                 Ok(())
             }
             Err(why) => {
-                error!(
-                    target: TARGET,
-                    ?path,
-                    why,
-                    "the {} cannot be used: the last good keys stay",
-                    C::NAME
-                );
+                telemetry::file::unusable(C::NAME, path, &why);
                 Err(why)
             }
         }

@@ -12,7 +12,7 @@ use crate::principal::{Principal, PrincipalId};
 use crate::scope::Scopes;
 use crate::util::TRACED_CHARS;
 
-const TARGET: &str = "tower_mcp_auth";
+pub(super) const TARGET: &str = "tower_mcp_auth";
 /// What the layer that filters lists is called.
 const LISTS: &str = "mcp_lists";
 /// The field of a span that is filled in.

@@ -128,6 +128,8 @@ mod meter;
 #[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]
 pub mod metrics;
 mod record;
+#[cfg(any(feature = "api-key-store", feature = "jwt"))]
+mod sources;
 mod step_up;
 mod warn_once;
 
@@ -147,5 +149,11 @@ pub(crate) use self::meter::store;
 pub(crate) use self::meter::{CallEnd, IntrospectionMeter, KeysMeter, token_cache};
 pub use self::record::{DecisionRecord, Outcome};
 pub(crate) use self::record::{RecordedOperation, Stage};
+#[cfg(any(feature = "api-key-store", feature = "jwt"))]
+pub(crate) use self::sources::file;
+#[cfg(feature = "api-key-store")]
+pub(crate) use self::sources::key_store_failed;
+#[cfg(feature = "oauth")]
+pub(crate) use self::sources::{introspection, keys};
 pub use self::step_up::StepUpId;
 pub(crate) use self::warn_once::WarnOnce;

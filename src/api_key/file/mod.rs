@@ -7,8 +7,6 @@ use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use tracing::warn;
-
 use super::digest::Pepper;
 use super::memory::Memory;
 use super::set::KeySet;
@@ -18,8 +16,6 @@ use crate::secret::open_to_others;
 use crate::telemetry;
 
 pub(super) use self::watch::FileKeys;
-
-const TARGET: &str = "tower_mcp_auth";
 
 /// A file of keys: their digests, and whose they are, what they may do, and when.
 ///
@@ -105,7 +101,7 @@ impl KeyFile {
         let keys = understand(path, &bytes, self.pepper.as_ref()).map_err(refuse)?;
         warn_of_others(path, &metadata);
         if keys.len() == 0 {
-            warn!(target: TARGET, ?path, "the API key file has no keys: every request is refused");
+            telemetry::file::without_keys(path);
         }
         let memory = Memory::new(keys, self.pepper.clone());
         Ok(FileKeys::new(self, &bytes, memory))

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use moka::sync::Cache;
-use tracing::{debug, warn};
 
 use super::call::{Answer, Asked, Question, Said};
 use super::settings::{CachedApiKeyStore, Limits};
@@ -19,13 +18,11 @@ use crate::api_key::{ApiKey, Pepper};
 use crate::clock::Clock;
 use crate::crypto::Digest;
 use crate::error::{AuthError, Reason};
-use crate::telemetry::store;
+use crate::telemetry::{self, store};
 use crate::util::cache::{clear, kept_for};
 use crate::util::places::{Class, Place, Places, Turns};
 use crate::util::single_flight::{Calls, CutOff, FlightOwner, SingleFlight};
 use crate::util::{NowAndThen, one_line};
-
-const TARGET: &str = "tower_mcp_auth";
 
 /// How much of a text that is the store's in part is kept, in characters.
 const MAX_TEXT: usize = 1024;
@@ -255,11 +252,7 @@ impl StoreCache {
 
     /// Logs what any client can repeat: now and then as a warning.
     fn report(&self, now: Duration, trouble: Trouble, why: &str) {
-        if self.warned[trouble as usize].is_due(now) {
-            warn!(target: TARGET, why, "the API key store gave no answer");
-        } else {
-            debug!(target: TARGET, why, "the API key store gave no answer");
-        }
+        telemetry::key_store_failed(self.warned[trouble as usize].is_due(now), why);
     }
 }
 

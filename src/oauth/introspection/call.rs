@@ -3,8 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tracing::{debug, error, warn};
-
 use super::answer::{Active, Expected, Judged, Vouched, judge};
 use super::custom::{IntrospectionError, IntrospectionResponse, Kind, Said};
 use super::memory::REFUSED;
@@ -13,11 +11,10 @@ use super::store::{Introspector, Source, Trouble, unavailable};
 use crate::crypto::Digest;
 use crate::error::{AuthError, Reason};
 use crate::oauth::fetch::{Fetch, OnFreshConnections};
+use crate::telemetry;
 use crate::util::one_line;
 use crate::util::places::{Class, Place};
 use crate::util::single_flight::CutOff;
-
-const TARGET: &str = "tower_mcp_auth";
 
 /// How much of a text that is the server's in part is kept, in characters.
 const MAX_TEXT: usize = 1024;
@@ -195,7 +192,7 @@ impl Introspector {
         let (reason, retry_after, keep) = match failure.kind {
             Kind::Unreachable => {
                 let pause = self.state().pauses.unreached(digest, now, &why);
-                warn!(target: TARGET, issuer, why, "introspection failed");
+                telemetry::introspection::failed(issuer, &why);
                 (Reason::INTROSPECTION_FAILED, pause.unwrap_or(second), None)
             }
             Kind::Failed => {
@@ -229,7 +226,7 @@ impl Introspector {
             }
             Kind::Busy(asked) => {
                 let pause = self.state().pauses.busy(asked, class, now, &why);
-                warn!(target: TARGET, issuer, why, "introspection failed");
+                telemetry::introspection::failed(issuer, &why);
                 (Reason::INTROSPECTION_BUSY, pause, None)
             }
         };
@@ -237,45 +234,20 @@ impl Introspector {
         Brought::Nothing { error, keep }
     }
 
-    /// Every time: calls pause then.
     fn report_our_credentials(&self, why: &str) {
-        error!(
-            target: TARGET,
-            issuer = &*self.issuer,
-            why,
-            "the authorization server refuses the credentials of this server: no opaque token can \
-             be accepted until they are mended"
-        );
+        telemetry::introspection::credentials_refused(&self.issuer, why);
     }
 
-    /// Tells the operator of a refusal that is about one token, as far as can be seen; now and
-    /// then, because callers can cause it. `first`: nothing says yet that our credentials are
-    /// good.
     fn report_refusal(&self, why: &str, first: bool) {
-        let issuer = &*self.issuer;
-        let warned = &self.warned[Trouble::Refused as usize];
-        let is_due = warned.is_due(self.clock.monotonic());
-        if is_due && first {
-            error!(
-                target: TARGET,
-                issuer,
-                why,
-                "the authorization server refuses to say anything of a token, and has not yet \
-                 accepted the credentials of this server"
-            );
-        } else if is_due {
-            warn!(target: TARGET, issuer, why, "introspection of one token is refused");
-        } else {
-            debug!(target: TARGET, issuer, why, "introspection of one token is refused");
-        }
+        let is_due = self.is_due(Trouble::Refused);
+        telemetry::introspection::token_refused(&self.issuer, why, is_due, first);
     }
 
-    /// Logs what any client can repeat: now and then as a warning.
     pub(super) fn report(&self, trouble: Trouble, what: &str) {
-        if self.warned[trouble as usize].is_due(self.clock.monotonic()) {
-            warn!(target: TARGET, what, "introspection failed");
-        } else {
-            debug!(target: TARGET, what, "introspection failed");
-        }
+        telemetry::introspection::trouble(self.is_due(trouble), what);
+    }
+
+    fn is_due(&self, trouble: Trouble) -> bool {
+        self.warned[trouble as usize].is_due(self.clock.monotonic())
     }
 }

@@ -1,11 +1,11 @@
 //! JSON Web Key Sets (RFC 7517 section 5): each key is judged alone.
 
 use serde_json::{Map, Value};
-use tracing::{debug, warn};
 
 use crate::jose::{Algorithm, JwkParts, KeySource, PublicKey, VerifyingKey, crowded};
 use crate::json::object;
 use crate::json::{Fault, Scanner};
+use crate::telemetry;
 use crate::util::{is_guid, quoted};
 
 /// Members and elements inside one another, the set itself included.
@@ -51,7 +51,7 @@ pub(super) fn parse(
         match jwk.as_ref().map_err(String::clone).and_then(prepare) {
             Ok(key) => published.usable.push(key),
             Err(why) => {
-                debug!(target: "tower_mcp_auth", key = name, why, "key skipped");
+                telemetry::keys::skipped(&name, &why);
                 published.skipped.push(format!("{name}: {why}"));
             }
         }
@@ -68,13 +68,7 @@ pub(super) fn warn_if_crowded(
 ) {
     if let Some(kid) = crowded(keys, algorithms).filter(|_| is_due()) {
         let named = kid.as_deref().map_or_else(|| "none".to_owned(), quoted);
-        warn!(
-            target: "tower_mcp_auth",
-            issuer,
-            kid = named,
-            "more keys have this id than a token is tried with: tokens with it are refused as \
-             `ambiguous_key`"
-        );
+        telemetry::keys::ambiguous(issuer, &named);
     }
 }
 

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderMap;
-use tracing::{info, warn};
 
 use super::attempts::{Attempts, Need, Place};
 use super::freshness::lifetime;
@@ -15,6 +14,7 @@ use crate::jose::VerifyingKey;
 use crate::oauth::discovery::{self, Wanted};
 use crate::oauth::fetch::get;
 use crate::oauth::jwks_options::JwksOptions;
+use crate::telemetry;
 use crate::util::single_flight::{CutOff, FlightOwner, SingleFlight, Ticket};
 use crate::util::{one_line, with_jitter};
 
@@ -177,14 +177,7 @@ impl KeyStore {
         } = &self.origin;
         let set = jwks::parse(response.body(), issuer, algorithms, max_keys).map_err(in_set)?;
         if !set.private.is_empty() && self.warned.private.is_due(self.clock.monotonic()) {
-            warn!(
-                target: "tower_mcp_auth",
-                issuer = &**issuer,
-                jwks_uri,
-                keys = set.private.join(", "),
-                "private keys are published in a key set: whoever read it can sign tokens with \
-                 them; they are not used"
-            );
+            telemetry::keys::private(issuer, jwks_uri, &set.private.join(", "));
         }
         jwks::warn_if_crowded(&set.usable, issuer, algorithms, || {
             self.warned.ambiguous.is_due(self.clock.monotonic())
@@ -326,37 +319,14 @@ impl FlightOwner for KeyStore {
             }
         }
         if has_moved {
-            info!(
-                target: "tower_mcp_auth",
-                issuer,
-                from = plan.known.as_deref(),
-                to = place.as_deref(),
-                "the place of the keys has moved"
-            );
+            telemetry::keys::moved(issuer, plan.known.as_deref(), place.as_deref());
         }
         match landing {
-            Landing::Keys { keys, lifetime } => info!(
-                target: "tower_mcp_auth",
-                issuer,
-                keys,
-                lifetime_s = lifetime.as_secs(),
-                "keys fetched"
-            ),
-            Landing::Failure { why, retry } => warn!(
-                target: "tower_mcp_auth",
-                issuer,
-                why,
-                retry_ms = retry.as_millis(),
-                "keys could not be fetched"
-            ),
+            Landing::Keys { keys, lifetime } => telemetry::keys::fetched(issuer, keys, lifetime),
+            Landing::Failure { why, retry } => telemetry::keys::failed(issuer, &why, retry),
         }
         if let Some(why) = failure {
-            warn!(
-                target: "tower_mcp_auth",
-                issuer,
-                why = one_line(&why, MAX_TRACED),
-                "discovery failed: the place of the keys that was known is used"
-            );
+            telemetry::keys::discovery_failed(issuer, &one_line(&why, MAX_TRACED));
         }
     }
 }
