@@ -41,7 +41,7 @@ use quick_cache::{OptionsBuilder, Weighter};
 
 use super::keys::{KeySet, KeysInUse};
 use crate::clock::Moment;
-use crate::crypto::{ByDigest, sha256};
+use crate::crypto::{ByDigest, Digest, sha256};
 use crate::jose::{Algorithm, KeyIdentity, VerifyingKey};
 use crate::principal::{HasIdentity, Identity, Principal};
 
@@ -113,15 +113,13 @@ impl TokenCacheOptions {
 /// The longest header and payload that are kept as they are, in bytes.
 const LONGEST_TEXT: usize = 1024;
 
-pub(super) type TokenDigest = [u8; 32];
-
 /// What a token is known by.
 #[derive(Clone, Copy)]
 pub(super) struct TokenId<'t> {
     /// Header and payload; empty where they are long.
     text: &'t [u8],
     /// Of all that comes after the text.
-    digest: TokenDigest,
+    digest: Digest,
 }
 
 impl<'t> TokenId<'t> {
@@ -208,7 +206,7 @@ impl Deref for Known {
 
 /// The tokens kept.
 pub(super) struct Tokens {
-    kept: Cache<TokenDigest, Arc<KeptToken>, Weight, ByDigest>,
+    kept: Cache<Digest, Arc<KeptToken>, Weight, ByDigest>,
     max_ttl: Duration,
 }
 
@@ -219,8 +217,8 @@ struct Weight {
     share: u64,
 }
 
-impl Weighter<TokenDigest, Arc<KeptToken>> for Weight {
-    fn weight(&self, _: &TokenDigest, kept: &Arc<KeptToken>) -> u64 {
+impl Weighter<Digest, Arc<KeptToken>> for Weight {
+    fn weight(&self, _: &Digest, kept: &Arc<KeptToken>) -> u64 {
         kept.weight().max(self.share)
     }
 }
