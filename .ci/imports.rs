@@ -35,7 +35,15 @@ const FLOORS: &[&[&str]] = &[
     &["credential", "requirement", "secret"],
     &["error"],
     &["principal"],
-    &["scope", "resource", "clock", "crypto", "json", "util"],
+    &[
+        "scope",
+        "resource",
+        "authority",
+        "clock",
+        "crypto",
+        "json",
+        "util",
+    ],
 ];
 
 type Module = Vec<String>;

@@ -113,6 +113,7 @@ compile_error!(
 
 pub mod api_key;
 pub mod auth;
+mod authority;
 mod clock;
 #[cfg(feature = "config")]
 #[cfg_attr(docsrs, doc(cfg(feature = "config")))]
@@ -140,6 +141,7 @@ pub mod mcp;
 #[cfg(feature = "oauth")]
 #[cfg_attr(docsrs, doc(cfg(feature = "oauth")))]
 pub mod oauth;
+pub mod peer;
 mod principal;
 pub mod provider;
 mod refusal;

@@ -150,6 +150,7 @@ pub(super) const NOT_VALID: &str = "The access token is not valid";
 const API_KEY: &str = "The API key is not valid";
 const AMBIGUOUS_BODY: &str = "The request body is no JSON-RPC message that can be read in one way";
 const HEADERS: &str = "Header mismatch: the MCP headers are missing or differ from the body";
+const HOST: &str = "The request does not name its host in one way";
 const INCOMPLETE: &str = "The request body did not arrive whole";
 const NOT_ALLOWED: &str = "The request is not allowed";
 const OTHER_RESOURCE: &str = "The access token is not for this resource";
@@ -226,6 +227,10 @@ reasons! {
     /// a reserved name or a number that cannot be held; it must send plain JSON.
     AMBIGUOUS_ARGUMENTS = "ambiguous_arguments": Malformed, Other,
         "The arguments of the call cannot be read in one way";
+
+    /// The request names two hosts: in two `Host` headers, or in `Host` and in its target. Readers
+    /// would take different ones; look for a proxy that adds one, or for an attack on it.
+    AMBIGUOUS_HOST = "ambiguous_host": Malformed, Never, HOST;
 
     /// More keys fit the token than are tried. Give the keys of the set different ids, and have
     /// tokens name theirs in `kid`.
@@ -410,6 +415,15 @@ reasons! {
     MALFORMED_CREDENTIAL = "malformed_credential": Malformed, Other,
         "The credential header is malformed";
 
+    /// A trusted proxy sent a header that cannot be read: `Forwarded`, or one of `X-Forwarded-*`. The
+    /// detail names it; compare what the proxy writes with what is read, and with `hops`.
+    MALFORMED_FORWARDED = "malformed_forwarded": Malformed, Never,
+        "What the proxy says of the request cannot be read in one way";
+
+    /// The `Host` of the request is none that can be read in one way. The client must send a name or
+    /// an address, with a port or without: no trailing dot, no user name, no list.
+    MALFORMED_HOST = "malformed_host": Malformed, Never, HOST;
+
     /// The `id` of a request is neither a string nor a number. The client must send one of these.
     MALFORMED_ID = "malformed_id": Malformed, Other, AMBIGUOUS_BODY;
 
@@ -467,6 +481,9 @@ reasons! {
     /// The token has no `exp`. Tokens without an end are not accepted; the authorization server
     /// must set one.
     MISSING_EXP = "missing_exp": Invalid, Proven, NOT_VALID;
+
+    /// The request names no host, neither in `Host` nor in its target. The client must send one.
+    MISSING_HOST = "missing_host": Malformed, Never, HOST;
 
     /// The token has no `iss`. The authorization server must write it.
     MISSING_ISSUER = "missing_issuer": Invalid, Other, NOT_VALID;

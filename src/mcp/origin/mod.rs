@@ -66,7 +66,6 @@
 //!
 //! [Transports, "Security"]: https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#security-warning
 
-mod authority;
 mod layer;
 mod rules;
 mod service;

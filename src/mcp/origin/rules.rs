@@ -1,12 +1,13 @@
 //! Which hosts and origins pass.
 
-use http::header::{HOST, ORIGIN};
+use http::header::ORIGIN;
 use http::{HeaderMap, HeaderValue, Method};
 
-use super::authority::{Authority, Origin, default_port};
 use crate::auth::is_public;
+use crate::authority::{Authority, Origin, default_port};
 use crate::credential::RequestHead;
 use crate::error::{AuthError, ConfigError, Reason};
+use crate::peer::{self, Fault};
 use crate::util::{quoted, repeated};
 
 /// Where protected resource metadata lives (RFC 9728 section 3).
@@ -141,26 +142,24 @@ impl Rules {
         if self.any_host {
             return Ok(());
         }
-        let header = only(head.headers(), &HOST)?;
-        let authority = head.uri().authority().map(http::uri::Authority::as_str);
-        if header.is_none() && authority.is_none() {
-            return Err(bad_host().with_detail(
-                "the request names no host, neither in a `Host` header nor in its target",
-            ));
+        let requested = peer::read(head, None).map_err(|fault| self.bad_host(fault))?;
+        let authority = requested.authority();
+        // A proxy asks for the names it has.
+        let may_probe = authority.host.is_address() && !requested.is_by_proxy();
+        if self.allows_host(authority) || (may_probe && is_public(&self.public_paths, &head)) {
+            return Ok(());
         }
-        let header = header.map(text);
-        for host in [header, authority].into_iter().flatten() {
-            let read = Authority::parse(host);
-            if read.is_some_and(|host| self.allows_host(host)) {
-                continue;
-            }
-            let is_address = read.is_some_and(|read| read.host.is_address());
-            if is_address && is_public(&self.public_paths, &head) {
-                continue;
-            }
-            return Err(bad_host().with_detail(self.host_detail(host)));
+        Err(host_not_allowed().with_detail(self.host_detail(&authority.to_string())))
+    }
+
+    /// Where no host can be read, none was allowed.
+    fn bad_host(&self, fault: Fault<'_>) -> AuthError {
+        match fault {
+            Fault::Proxy(error) => error,
+            Fault::Twice => AuthError::new(Reason::DUPLICATE_HOST).with_detail(fault.detail()),
+            Fault::Malformed(host) => host_not_allowed().with_detail(self.host_detail(host)),
+            Fault::Missing | Fault::Differs(..) => host_not_allowed().with_detail(fault.detail()),
         }
-        Ok(())
     }
 
     /// What is not allowed, what is, and what can be done.
@@ -196,7 +195,7 @@ impl Rules {
     }
 
     fn check_origin(&self, headers: &HeaderMap) -> Result<(), AuthError> {
-        let Some(origin) = only(headers, &ORIGIN)?.map(text) else {
+        let Some(origin) = only_origin(headers)?.map(text) else {
             return Ok(());
         };
         if Origin::parse(origin).is_some_and(|origin| self.allows_origin(&origin)) {
@@ -229,21 +228,12 @@ fn is_metadata(head: RequestHead<'_>) -> bool {
         && !path.contains(['%', '\\', ';'])
 }
 
-fn only<'a>(
-    headers: &'a HeaderMap,
-    name: &http::HeaderName,
-) -> Result<Option<&'a HeaderValue>, AuthError> {
-    let mut values = headers.get_all(name).iter();
+fn only_origin(headers: &HeaderMap) -> Result<Option<&HeaderValue>, AuthError> {
+    let mut values = headers.get_all(&ORIGIN).iter();
     let first = values.next();
     if values.next().is_some() {
-        let reason = if *name == HOST {
-            Reason::DUPLICATE_HOST
-        } else {
-            Reason::DUPLICATE_ORIGIN
-        };
-        return Err(AuthError::new(reason).with_detail(format!(
-            "more than one {name} header: readers would take different ones"
-        )));
+        return Err(AuthError::new(Reason::DUPLICATE_ORIGIN)
+            .with_detail("more than one origin header: readers would take different ones"));
     }
     Ok(first)
 }
@@ -270,6 +260,6 @@ fn not_allowed(value: &str) -> String {
     format!("{} is not allowed", quoted(host))
 }
 
-fn bad_host() -> AuthError {
+fn host_not_allowed() -> AuthError {
     AuthError::new(Reason::HOST_NOT_ALLOWED)
 }

@@ -1,11 +1,13 @@
-//! What `Host` and `Origin` hold, read strictly: a spelling that two readers could take for
-//! two hosts is none.
+//! What `Host`, `Origin` and headers of proxies hold, read strictly: a spelling that two readers
+//! could take for two hosts is none.
 
+use std::borrow::Cow;
+use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// A host as it was written.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Host<'a> {
+pub(crate) enum Host<'a> {
     Name(&'a str),
     V4(Ipv4Addr),
     V6(Ipv6Addr),
@@ -30,7 +32,7 @@ impl<'a> Host<'a> {
         (text.split('.').all(is_label) && !is_number).then_some(Self::Name(text))
     }
 
-    pub(super) fn is(self, other: Host<'_>) -> bool {
+    pub(crate) fn is(self, other: Host<'_>) -> bool {
         match (self, other) {
             (Self::Name(one), Host::Name(other)) => one.eq_ignore_ascii_case(other),
             (Self::V4(one), Host::V4(other)) => one == other,
@@ -39,13 +41,25 @@ impl<'a> Host<'a> {
         }
     }
 
+    /// In lower case; an address in its shortest form.
+    pub(crate) fn lower(self) -> Cow<'a, str> {
+        match self {
+            Self::Name(name) if name.bytes().any(|byte| byte.is_ascii_uppercase()) => {
+                Cow::Owned(name.to_ascii_lowercase())
+            }
+            Self::Name(name) => Cow::Borrowed(name),
+            Self::V4(address) => Cow::Owned(address.to_string()),
+            Self::V6(address) => Cow::Owned(format!("[{address}]")),
+        }
+    }
+
     /// An IP address, as it is written.
-    pub(super) fn is_address(self) -> bool {
+    pub(crate) fn is_address(self) -> bool {
         matches!(self, Self::V4(_) | Self::V6(_))
     }
 
     /// `localhost` or a loopback address.
-    pub(super) fn is_loopback(self) -> bool {
+    pub(crate) fn is_loopback(self) -> bool {
         match self {
             Self::Name(name) => name.eq_ignore_ascii_case("localhost"),
             Self::V4(address) => address.is_loopback(),
@@ -54,26 +68,41 @@ impl<'a> Host<'a> {
     }
 
     /// One of the three names of loopback that are in use.
-    pub(super) fn is_common_loopback(self) -> bool {
+    pub(crate) fn is_common_loopback(self) -> bool {
         self.is_loopback() && !matches!(self, Self::V4(address) if address != Ipv4Addr::LOCALHOST)
     }
 }
 
 /// `host` or `host:port`.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Authority<'a> {
-    pub(super) host: Host<'a>,
-    pub(super) port: Option<u16>,
+pub(crate) struct Authority<'a> {
+    pub(crate) host: Host<'a>,
+    pub(crate) port: Option<u16>,
 }
 
 impl<'a> Authority<'a> {
-    pub(super) fn parse(text: &'a str) -> Option<Self> {
+    pub(crate) fn parse(text: &'a str) -> Option<Self> {
         // The colons of an IPv6 address are inside its brackets.
         let (host, port) = match text.rfind(':') {
             Some(at) if !text.ends_with(']') => (&text[..at], Some(port(&text[at + 1..])?)),
             _ => (text, None),
         };
         Host::parse(host).map(|host| Self { host, port })
+    }
+
+    /// The port, unless it is the default one of `scheme`.
+    pub(crate) fn port_beyond(self, scheme: &str) -> Option<u16> {
+        self.port.filter(|port| default_port(scheme) != Some(*port))
+    }
+}
+
+impl fmt::Display for Authority<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.host.lower())?;
+        match self.port {
+            Some(port) => write!(f, ":{port}"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -85,13 +114,13 @@ fn port(text: &str) -> Option<u16> {
 
 /// `scheme://host` or `scheme://host:port`, with nothing behind it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Origin<'a> {
-    pub(super) scheme: &'a str,
-    pub(super) authority: Authority<'a>,
+pub(crate) struct Origin<'a> {
+    pub(crate) scheme: &'a str,
+    pub(crate) authority: Authority<'a>,
 }
 
 impl<'a> Origin<'a> {
-    pub(super) fn parse(text: &'a str) -> Option<Self> {
+    pub(crate) fn parse(text: &'a str) -> Option<Self> {
         let (scheme, authority) = text.split_once("://")?;
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.');
         let is_scheme = scheme.starts_with(|c: char| c.is_ascii_alphabetic());
@@ -102,18 +131,18 @@ impl<'a> Origin<'a> {
         Some(Self { scheme, authority })
     }
 
-    pub(super) fn is(&self, other: &Origin<'_>) -> bool {
+    pub(crate) fn is(&self, other: &Origin<'_>) -> bool {
         self.scheme.eq_ignore_ascii_case(other.scheme)
             && self.authority.host.is(other.authority.host)
             && self.port() == other.port()
     }
 
-    pub(super) fn port(&self) -> Option<u16> {
+    pub(crate) fn port(&self) -> Option<u16> {
         self.authority.port.or_else(|| default_port(self.scheme))
     }
 }
 
-pub(super) fn default_port(scheme: &str) -> Option<u16> {
+pub(crate) fn default_port(scheme: &str) -> Option<u16> {
     [("http", 80), ("https", 443)]
         .into_iter()
         .find_map(|(name, port)| name.eq_ignore_ascii_case(scheme).then_some(port))
