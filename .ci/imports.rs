@@ -32,7 +32,7 @@ const FLOORS: &[&[&str]] = &[
     &["gate", "token", "revocation"],
     &["refusal"],
     &["telemetry", "jose", "store", "peer"],
-    &["credential", "requirement", "secret"],
+    &["credential", "requirement", "resources", "secret"],
     &["error"],
     &["principal"],
     &[

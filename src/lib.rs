@@ -148,6 +148,7 @@ mod refusal;
 pub mod reload;
 mod requirement;
 mod resource;
+mod resources;
 mod scope;
 pub mod scopes;
 mod secret;
@@ -176,6 +177,7 @@ pub use self::oauth::OAuthLayer;
 pub use self::principal::{Principal, PrincipalBuilder, PrincipalId};
 pub use self::refusal::{Challenge, Reported};
 pub use self::resource::Resource;
+pub use self::resources::{Tenant, Tenants};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

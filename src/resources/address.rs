@@ -1,0 +1,139 @@
+//! `Address`: where a resource is, as requests name it.
+
+use super::pattern::Pattern;
+
+/// Host, port and path of a URL, with a place for a tenant in one of them.
+#[derive(Clone, Debug)]
+pub(crate) struct Address {
+    /// In lower case.
+    pub(super) host: Box<str>,
+    /// `None`: that of the scheme.
+    pub(super) port: Option<u16>,
+    /// That of the scheme.
+    pub(super) default_port: u16,
+    /// Without a slash at its end.
+    pub(super) path: Box<str>,
+    pub(super) place: Place,
+}
+
+/// Where the name of a tenant stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    Nowhere,
+    /// A label of the host, counted from the first.
+    Label(usize),
+    /// A segment of the path, counted from the first.
+    Segment(usize),
+}
+
+impl Address {
+    /// The address of an http or https URL, or of a template of such.
+    ///
+    /// # Errors
+    /// The URL has a query, or a tenant would be neither a whole label nor a whole segment.
+    pub(crate) fn parse(url: &str) -> Result<Self, String> {
+        Pattern::parse(url)?;
+        let (scheme, rest) = url
+            .split_once("://")
+            .ok_or_else(|| format!("{url:?} is no absolute URL"))?;
+        let default_port = match scheme {
+            "https" => 443,
+            "http" => 80,
+            _ => return Err(format!("{url:?} is neither http nor https")),
+        };
+        if rest.contains(['?', '#']) {
+            return Err(format!(
+                "{url:?} has a query or a fragment, by which resources are not told apart: leave \
+                 it out"
+            ));
+        }
+        let (authority, path) = match rest.find('/') {
+            Some(at) => rest.split_at(at),
+            None => (rest, ""),
+        };
+        let (host, port) = match authority.rfind(':') {
+            Some(at) if !authority.ends_with(']') => {
+                let (host, port) = authority.split_at(at);
+                let port: u16 = port[1..]
+                    .parse()
+                    .map_err(|_| format!("the port of {url:?} is none"))?;
+                (host, Some(port))
+            }
+            _ => (authority, None),
+        };
+        let path = path.strip_suffix('/').unwrap_or(path);
+        if !is_unambiguous(path) {
+            return Err(format!(
+                "the path of {url:?} is none that requests are told apart by: it has an empty \
+                 segment, dots, or an encoded separator"
+            ));
+        }
+        let place = Place::of(host, path)
+            .ok_or_else(|| format!("a tenant of {url:?} is no whole label and no whole segment"))?;
+        if let Place::Label(label) = place
+            && host.split('.').count() == label + 1
+        {
+            return Err(format!(
+                "a tenant of {url:?} would be the whole end of its host"
+            ));
+        }
+        Ok(Self {
+            host: host.to_ascii_lowercase().into(),
+            port: port.filter(|port| *port != default_port),
+            default_port,
+            path: path.into(),
+            place,
+        })
+    }
+
+    /// Whether a request to this port can be for it.
+    pub(super) fn is_port(&self, port: Option<u16>) -> bool {
+        same_port((self.port, self.default_port), port)
+    }
+}
+
+/// Whether a request that names this port, or none, is for that port of a URL.
+pub(super) fn same_port((own, default): (Option<u16>, u16), asked: Option<u16>) -> bool {
+    match own {
+        Some(own) => asked == Some(own),
+        None => asked.is_none_or(|asked| asked == default),
+    }
+}
+
+impl Place {
+    /// `None`: it is in a part of a label or segment, or in both.
+    fn of(host: &str, path: &str) -> Option<Self> {
+        let whole = |part: &str| part.starts_with('{') && part.ends_with('}');
+        let label = host.split('.').position(whole);
+        let segment = path.split('/').skip(1).position(whole);
+        let braces = host.matches('{').count() + path.matches('{').count();
+        match (label, segment, braces) {
+            (None, None, 0) => Some(Self::Nowhere),
+            (Some(label), None, 1) => Some(Self::Label(label)),
+            (None, Some(segment), 1) => Some(Self::Segment(segment)),
+            _ => None,
+        }
+    }
+}
+
+/// Whether every reader takes a path for the same one: no dot segments, no empty ones, and
+/// nothing encoded that could make one.
+pub(crate) fn is_unambiguous(path: &str) -> bool {
+    let is_dots = |segment: &str| matches!(segment, "." | "..");
+    let encodes = |code: &str| {
+        let (first, rest) = (code.as_bytes()[0], &code.as_bytes()[1..]);
+        matches!(
+            (first, rest.first().map(u8::to_ascii_lowercase)),
+            (b'2', Some(b'e' | b'f' | b'5')) | (b'5', Some(b'c')) | (b'0', _) | (b'3', Some(b'b'))
+        )
+    };
+    let has_code = path.match_indices('%').any(|(at, _)| {
+        let code = path.get(at + 1..at + 3);
+        code.is_none_or(encodes)
+    });
+    !path.contains("..")
+        && !path.contains("//")
+        && !path.contains(['\\', ';'])
+        && !path.split('/').any(is_dots)
+        && !has_code
+}

@@ -1,0 +1,30 @@
+//! Several resources behind one layer: which of them a request is for.
+
+mod address;
+mod map;
+mod pattern;
+mod tenants;
+
+pub(crate) use self::address::{Address, is_unambiguous};
+pub(crate) use self::map::{Asked, Found, Reach, ResourceMap};
+pub(crate) use self::pattern::Pattern;
+pub use self::tenants::{Tenant, Tenants};
+use crate::error::ConfigError;
+use crate::scope::Scopes;
+
+/// Scopes that may stand in a challenge or in the metadata.
+pub(crate) fn checked_scopes<I>(setting: &'static str, scopes: I) -> Result<Scopes, ConfigError>
+where
+    I: IntoIterator,
+    I::Item: AsRef<str>,
+{
+    let scopes =
+        Scopes::configured(scopes).map_err(|error| ConfigError::new(setting, error.to_string()))?;
+    if scopes.contains("offline_access") {
+        return Err(ConfigError::new(
+            setting,
+            "`offline_access` is a matter between client and authorization server; leave it out",
+        ));
+    }
+    Ok(scopes)
+}

@@ -1,0 +1,142 @@
+//! `Pattern`: a text in which the name of a tenant can stand.
+
+use super::tenants;
+
+/// A text with at most one `{name}`, in the place of which the name of a tenant stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Pattern {
+    before: Box<str>,
+    /// What follows the name. `None`: there is no place for one.
+    after: Option<Box<str>>,
+}
+
+impl Pattern {
+    /// A text in which no tenant stands, whatever is in it.
+    pub(crate) fn plain(text: &str) -> Self {
+        Self {
+            before: text.into(),
+            after: None,
+        }
+    }
+
+    /// # Errors
+    /// Braces are not those of one place, with a name of letters, digits and `_`.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        let Some((before, rest)) = text.split_once('{') else {
+            return match text.contains('}') {
+                true => Err(format!("{text:?} has a brace that nothing opens")),
+                false => Ok(Self::plain(text)),
+            };
+        };
+        let (name, after) = rest
+            .split_once('}')
+            .ok_or_else(|| format!("{text:?} has a brace that nothing closes"))?;
+        let is_name = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+        if name.is_empty() || !name.bytes().all(is_name) {
+            return Err(format!(
+                "{text:?} has a place without a name: write `{{tenant}}`"
+            ));
+        }
+        if before.contains('}') || after.contains(['{', '}']) {
+            return Err(format!(
+                "{text:?} has more than one pair of braces: a tenant stands in one place"
+            ));
+        }
+        Ok(Self {
+            before: before.into(),
+            after: Some(after.into()),
+        })
+    }
+
+    /// Whether a name has a place in it.
+    pub(crate) fn is_template(&self) -> bool {
+        self.after.is_some()
+    }
+
+    /// The text for this tenant.
+    pub(crate) fn of(&self, name: &str) -> String {
+        match &self.after {
+            Some(after) => [&*self.before, name, after].concat(),
+            None => self.before.to_string(),
+        }
+    }
+
+    /// The name that makes this text of the pattern.
+    pub(crate) fn name_in<'t>(&self, text: &'t str) -> Option<&'t str> {
+        let rest = text.strip_prefix(&*self.before)?;
+        rest.strip_suffix(self.after.as_deref()?)
+    }
+
+    /// Whether one text can be of both, whatever tenants there are.
+    pub(crate) fn meets(&self, other: &Self) -> bool {
+        let covers = |one: &Self, text: &str| one.name_in(text).is_some_and(tenants::is_tenant);
+        match (&self.after, &other.after) {
+            (None, None) => self.before == other.before,
+            (Some(_), None) => covers(self, &other.before),
+            (None, Some(_)) => covers(other, &self.before),
+            (Some(one), Some(two)) => {
+                // What one has more at an end must be a part of the name of the other.
+                let before = beyond(&self.before, &other.before, |long, short| {
+                    long.strip_prefix(short)
+                });
+                let after = beyond(one, two, |long, short| long.strip_suffix(short));
+                let (Some(before), Some(after)) = (before, after) else {
+                    return false;
+                };
+                tenants::can_be_part(before) && tenants::can_be_part(after)
+            }
+        }
+    }
+}
+
+/// What the longer text has more, where it has the shorter one at its end.
+fn beyond<'t>(
+    one: &'t str,
+    two: &'t str,
+    strip: impl Fn(&'t str, &'t str) -> Option<&'t str>,
+) -> Option<&'t str> {
+    match one.len() >= two.len() {
+        true => strip(one, two),
+        false => strip(two, one),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Pattern;
+
+    #[test]
+    fn patterns_meet_where_one_text_is_of_both() {
+        let cases = [
+            ("https://a.example/mcp", "https://a.example/mcp", true),
+            ("https://a.example/mcp", "https://b.example/mcp", false),
+            ("https://{t}.example/mcp", "https://a.example/mcp", true),
+            ("https://{t}.example/mcp", "https://a.b.example/mcp", false),
+            ("https://{t}.example/mcp", "https://{u}.example/mcp", true),
+            (
+                "https://{t}.example/mcp",
+                "https://{u}.example/other",
+                false,
+            ),
+            ("https://a.example/{t}", "https://a.example/x/{u}", false),
+            ("api://mcp-{t}", "api://{u}", true),
+            ("api://mcp_{t}", "api://{u}", false),
+        ];
+        for (one, two, expected) in cases {
+            let (a, b) = (Pattern::parse(one).unwrap(), Pattern::parse(two).unwrap());
+            assert_eq!(a.meets(&b), expected, "{one} and {two}");
+            assert_eq!(b.meets(&a), expected, "{two} and {one}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_has_one_place_for_a_name() {
+        for text in ["{", "}", "a{}b", "{a}{b}", "{a b}", "{{a}}", "}{a"] {
+            assert!(Pattern::parse(text).is_err(), "{text}");
+        }
+        let pattern = Pattern::parse("https://{tenant}.example/mcp").unwrap();
+        assert_eq!(pattern.of("acme"), "https://acme.example/mcp");
+        assert_eq!(pattern.name_in("https://acme.example/mcp"), Some("acme"));
+        assert_eq!(pattern.name_in("https://acme.example"), None);
+    }
+}
