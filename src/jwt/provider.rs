@@ -12,13 +12,14 @@ use crate::jose::{Compact, HeaderBuffer, PayloadBuffer, TokenLimits};
 use crate::principal::Principal;
 use crate::refusal::Challenge;
 use crate::scope::Scopes;
-use crate::token::{ClaimReader, Proven, TokenProfile, check_scopes};
+use crate::token::{Audience, ClaimReader, Proven, TokenProfile, check_scopes};
 
 /// The provider of [`JwtLayer`](super::JwtLayer).
 #[derive(Clone)]
 pub struct JwtProvider {
     pub(super) keys: Keys,
     pub(super) profile: TokenProfile,
+    pub(super) audience: Audience,
     pub(super) limits: TokenLimits,
     pub(super) required_scopes: Scopes,
     pub(super) location: Location,
@@ -63,12 +64,14 @@ impl JwtProvider {
                 claims: &claims,
                 json: payload,
                 token,
+                audience: &self.audience,
                 required_scopes: &self.required_scopes,
                 now,
             };
             self.profile.judge_all(&header, &token, false, |_| false)?
         } else {
-            self.profile.check_claims(&header, &claims, now)?
+            self.profile
+                .check_claims(&header, &claims, &self.audience, now)?
         };
         let identity = self.profile.identity(&claims, payload, token)?;
         let principal = Principal::of(Arc::new(identity));
@@ -111,7 +114,7 @@ impl fmt::Debug for JwtProvider {
         f.debug_struct("JwtProvider")
             .field("keys", &self.keys)
             .field("issuer", &self.profile.issuer)
-            .field("audience", &self.profile.audience)
+            .field("audience", &self.audience)
             .field("location", &self.location)
             .finish_non_exhaustive()
     }

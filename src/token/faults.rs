@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::claims::ClaimReader;
-use super::profile::{Mark, TokenProfile, check_scopes};
+use super::profile::{Audience, Mark, TokenProfile, check_scopes};
 use crate::error::AuthError;
 use crate::jose::Header;
 use crate::principal::Principal;
@@ -17,6 +17,8 @@ pub(crate) struct Proven<'t> {
     /// What the claims were read from.
     pub(crate) json: &'t str,
     pub(crate) token: &'t [u8],
+    /// Whom it must be for.
+    pub(crate) audience: &'t Audience,
     pub(crate) required_scopes: &'t Scopes,
     pub(crate) now: Duration,
 }
@@ -40,7 +42,7 @@ impl TokenProfile {
             true => (None, Self::faults_of_what_is_there(mark, claims)),
             false => (
                 self.check_issuer(claims).err(),
-                self.content_faults(mark, claims),
+                self.content_faults(mark, claims, token.audience),
             ),
         };
         let exp = Self::exp(claims);

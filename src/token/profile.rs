@@ -27,7 +27,6 @@ pub(crate) struct TokenProfile {
     pub(crate) require_at_jwt: bool,
     /// `None` where no issuer is configured.
     pub(crate) issuer: Option<Arc<str>>,
-    pub(crate) audience: Audience,
     pub(crate) clock_skew: Duration,
     pub(crate) scope_claim: ScopeClaim,
     pub(crate) clients_are_principals: bool,
@@ -120,10 +119,11 @@ impl TokenProfile {
         &self,
         header: &Header<'_>,
         claims: &ClaimReader<'_>,
+        audience: &Audience,
         now: Duration,
     ) -> Result<Duration, AuthError> {
         self.check_issuer(claims)?;
-        self.check_content(Mark::of(header), claims)?;
+        self.check_content(Mark::of(header), claims, audience)?;
         self.check_life(claims, now)
     }
 
@@ -169,12 +169,13 @@ impl TokenProfile {
         &self,
         mark: Mark,
         claims: &ClaimReader<'_>,
+        audience: &Audience,
     ) -> Result<(), AuthError> {
         if mark != Mark::AtJwt {
             check_kind(claims)?;
         }
         check_required(claims)?;
-        self.check_meant_for(mark, claims)?;
+        self.check_meant_for(mark, claims, audience)?;
         check_binding(claims)
     }
 
@@ -189,7 +190,12 @@ impl TokenProfile {
     }
 
     /// All that the same checks find.
-    pub(crate) fn content_faults(&self, mark: Mark, claims: &ClaimReader<'_>) -> Vec<AuthError> {
+    pub(crate) fn content_faults(
+        &self,
+        mark: Mark,
+        claims: &ClaimReader<'_>,
+        audience: &Audience,
+    ) -> Vec<AuthError> {
         let kind = match mark {
             Mark::AtJwt => Ok(()),
             _ => check_kind(claims),
@@ -197,7 +203,7 @@ impl TokenProfile {
         [
             kind,
             check_required(claims),
-            self.check_meant_for(mark, claims),
+            self.check_meant_for(mark, claims, audience),
             check_binding(claims),
         ]
         .into_iter()
@@ -206,8 +212,13 @@ impl TokenProfile {
     }
 
     /// Whether this is the resource, or one of the clients, that the token is for.
-    fn check_meant_for(&self, mark: Mark, claims: &ClaimReader<'_>) -> Result<(), AuthError> {
-        if let Audience::OneOf(expected) = &self.audience {
+    fn check_meant_for(
+        &self,
+        mark: Mark,
+        claims: &ClaimReader<'_>,
+        audience: &Audience,
+    ) -> Result<(), AuthError> {
+        if let Audience::OneOf(expected) = audience {
             // What `token_use` may be was checked before.
             let is_access = mark != Mark::None
                 || claims.token_use.is_some()
