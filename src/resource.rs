@@ -1,5 +1,7 @@
 //! `Resource`: a protected resource as a value.
 
+use std::any::Any;
+use std::fmt;
 use std::sync::Arc;
 
 use crate::scope::Scopes;
@@ -13,6 +15,27 @@ pub struct Resource {
     url: Arc<str>,
     metadata_url: Option<Arc<str>>,
     scopes: Scopes,
+    supported: Option<Scopes>,
+    terms: Terms,
+}
+
+/// What the provider that chose a resource accepts there: its own type. It is no part of what the
+/// resource is, so that all compare equal.
+#[derive(Clone, Default)]
+struct Terms(Option<Arc<dyn Any + Send + Sync>>);
+
+impl PartialEq for Terms {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Terms {}
+
+impl fmt::Debug for Terms {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Terms")
+    }
 }
 
 impl Resource {
@@ -23,6 +46,8 @@ impl Resource {
             url: url.into(),
             metadata_url: None,
             scopes: Scopes::none(),
+            supported: None,
+            terms: Terms::default(),
         }
     }
 
@@ -41,9 +66,33 @@ impl Resource {
         self
     }
 
+    /// Sets the scopes that its metadata advertise by hand, none of them included.
+    #[cfg(feature = "oauth")]
+    pub(crate) fn supported(mut self, supported: Option<Scopes>) -> Self {
+        self.supported = supported;
+        self
+    }
+
+    /// Adds what its provider accepts there.
+    #[cfg(feature = "oauth")]
+    pub(crate) fn with_terms(mut self, terms: Arc<dyn Any + Send + Sync>) -> Self {
+        self.terms = Terms(Some(terms));
+        self
+    }
+
+    /// What its provider accepts there. `None`: another provider made it.
+    #[cfg(feature = "oauth")]
+    pub(crate) fn terms<T: Send + Sync + 'static>(&self) -> Option<&T> {
+        self.terms.0.as_ref()?.downcast_ref()
+    }
+
     /// The URL.
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    pub(crate) fn shared_url(&self) -> Arc<str> {
+        Arc::clone(&self.url)
     }
 
     /// The path of the URL; `/` where it has none.
@@ -63,5 +112,9 @@ impl Resource {
 
     pub(crate) fn asked_scopes(&self) -> &Scopes {
         &self.scopes
+    }
+
+    pub(crate) fn supported_scopes(&self) -> Option<&Scopes> {
+        self.supported.as_ref()
     }
 }

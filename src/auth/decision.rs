@@ -56,18 +56,18 @@ impl<P: Authenticate> State<P> {
             stopwatch: None,
             context: None,
         };
-        let mut is_public = false;
+        let mut aim = Aim::Resource;
         match self.provider.route(RequestHead::of(request)) {
             Route::Default => {}
             Route::Resource(resource) => {
-                let context = self.shared.context.for_resource(resource);
-                presented.context = Some(Arc::new(context));
+                presented.context = Some(self.shared.context_for(resource));
             }
-            Route::Public => is_public = true,
+            Route::Public => aim = Aim::Document,
+            Route::Refused(error) => aim = Aim::Nothing(error),
             Route::Document(response) => return Decision::Respond(response),
             Route::Unknown => return Decision::Respond(refusal::no_document()),
         }
-        match self.authenticate(request, is_public, &mut presented) {
+        match self.authenticate(request, aim, &mut presented) {
             Ok(Step::Anonymous(never_challenged)) => {
                 Decision::GoOn(self.shared.anonymous(request, &presented, never_challenged))
             }
@@ -80,7 +80,7 @@ impl<P: Authenticate> State<P> {
     fn authenticate<B>(
         &self,
         request: &Request<B>,
-        is_public: bool,
+        aim: Aim,
         presented: &mut Presented,
     ) -> Result<Step, AuthError> {
         let shared = &*self.shared;
@@ -102,8 +102,10 @@ impl<P: Authenticate> State<P> {
         if let Some(path) = &shared.resource_path {
             path.look_at(head.uri().path());
         }
-        if is_public {
-            return Ok(Step::Anonymous(true));
+        match aim {
+            Aim::Resource => {}
+            Aim::Document => return Ok(Step::Anonymous(true)),
+            Aim::Nothing(error) => return Err(error),
         }
         let (place, credential) = match credential::read(locations, head.headers())? {
             Some(found) => found,
@@ -126,6 +128,15 @@ impl<P: Authenticate> State<P> {
             }
         }
     }
+}
+
+/// What a request is for.
+enum Aim {
+    Resource,
+    /// A document that needs no credential.
+    Document,
+    /// No resource is there.
+    Nothing(AuthError),
 }
 
 enum Step {

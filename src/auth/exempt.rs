@@ -1,9 +1,12 @@
 //! Which requests need no credential.
 
+use std::sync::Arc;
+
 use http::{Method, Uri, Version};
 
 use crate::credential::RequestHead;
 use crate::error::ConfigError;
+use crate::resource::Resource;
 
 /// Requests that pass without a credential. All others need one.
 #[derive(Clone, Debug, Default)]
@@ -16,7 +19,7 @@ impl Exemptions {
     pub(super) fn add_public(
         &mut self,
         path: &str,
-        resource_path: Option<&str>,
+        resources: &[Arc<Resource>],
     ) -> Result<(), ConfigError> {
         check_path("public_path", path)?;
         if path == "/" {
@@ -26,7 +29,7 @@ impl Exemptions {
                  whole server public; say `.dangerously_public_root()` if that is meant",
             ));
         }
-        check_resource("public_path", path, resource_path)?;
+        check_resource("public_path", path, resources)?;
         self.public.push(path.into());
         Ok(())
     }
@@ -38,7 +41,7 @@ impl Exemptions {
     pub(super) fn set_sse(
         &mut self,
         endpoints: SseEndpoints,
-        resource_path: Option<&str>,
+        resources: &[Arc<Resource>],
     ) -> Result<&SseEndpoints, ConfigError> {
         check_path("sse_endpoints", &endpoints.sse_path)?;
         check_path("sse_endpoints", &endpoints.messages_path)?;
@@ -58,10 +61,10 @@ impl Exemptions {
             ));
         }
         if !endpoints.sse {
-            check_resource("sse_endpoints", &endpoints.sse_path, resource_path)?;
+            check_resource("sse_endpoints", &endpoints.sse_path, resources)?;
         }
         if !endpoints.messages {
-            check_resource("sse_endpoints", &endpoints.messages_path, resource_path)?;
+            check_resource("sse_endpoints", &endpoints.messages_path, resources)?;
         }
         Ok(self.sse.insert(endpoints))
     }
@@ -215,9 +218,9 @@ pub(crate) fn check_path(setting: &'static str, path: &str) -> Result<(), Config
 fn check_resource(
     setting: &'static str,
     path: &str,
-    resource_path: Option<&str>,
+    resources: &[Arc<Resource>],
 ) -> Result<(), ConfigError> {
-    if resource_path == Some(path) {
+    if resources.iter().any(|own| own.path() == path) {
         return Err(ConfigError::new(
             setting,
             format!("{path:?} is the path of the protected resource itself"),

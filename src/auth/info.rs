@@ -1,5 +1,6 @@
 //! `ProviderInfo`: the facts of a provider; `Route`: where a request goes.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -8,7 +9,9 @@ use http::{HeaderName, Response};
 use super::CredentialMatcher;
 use crate::clock::Clock;
 use crate::credential::Location;
-use crate::error::{ConfigError, Reason};
+#[cfg(doc)]
+use crate::credential::RequestHead;
+use crate::error::{AuthError, ConfigError, Reason};
 use crate::refusal::Challenge;
 use crate::resource::Resource;
 
@@ -35,6 +38,11 @@ pub struct ProviderInfo {
     /// `None`: derived from the matchers.
     challenges: Option<Vec<Challenge>>,
     pub(super) resource: Option<Arc<Resource>>,
+    /// Those it chooses from, as far as they can be listed. `None`: it chooses none.
+    pub(super) selects: Option<Vec<Arc<Resource>>>,
+    /// Why its credentials are good at whatever resource another provider chooses. `None`: they
+    /// are not.
+    pub(super) anywhere: Option<Cow<'static, str>>,
     pub(super) reasons: Vec<Reason>,
     pub(super) clock: Clock,
     pub(super) consumed_headers: Vec<HeaderName>,
@@ -52,6 +60,11 @@ impl ProviderInfo {
             matchers: Vec::new(),
             challenges: None,
             resource: None,
+            selects: None,
+            anywhere: Some(Cow::Borrowed(
+                "it does not say that it judges the resource of a request \
+                 (`ProviderInfo::judges_resources`)",
+            )),
             reasons: Vec::new(),
             clock: Clock::system(),
             consumed_headers: Vec::new(),
@@ -90,6 +103,29 @@ impl ProviderInfo {
         self
     }
 
+    /// Says that the provider chooses the resource of each request, by
+    /// [`Route::Resource`]. `listed` are those that are known before.
+    ///
+    /// Default: it chooses none.
+    pub fn selects_resources(
+        mut self,
+        listed: impl IntoIterator<Item = impl Into<Arc<Resource>>>,
+    ) -> Self {
+        self.selects = Some(listed.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Says that the provider accepts a credential only at the
+    /// [resource of the request](RequestHead::resource) that it is for.
+    ///
+    /// Beside a provider that [chooses resources](Self::selects_resources) this is asked of
+    /// every other one: a credential for one resource must not be good at the next. Default: it
+    /// does not say so.
+    pub fn judges_resources(mut self) -> Self {
+        self.anywhere = None;
+        self
+    }
+
     /// Adds reasons of errors that the provider makes itself, for
     /// [`dangerously_report_only_for`](super::AuthLayer::dangerously_report_only_for), which
     /// accepts no others besides those of this crate.
@@ -121,6 +157,12 @@ impl ProviderInfo {
             Some((last, others)) => format!("{} or {last}", others.join(", ")),
             None => String::new(),
         }
+    }
+
+    /// All resources that are known before a request is there.
+    pub(super) fn all_resources(&self) -> Vec<Arc<Resource>> {
+        let listed = self.selects.iter().flatten();
+        self.resource.iter().chain(listed).cloned().collect()
     }
 
     pub(super) fn matchers(&self) -> Vec<CredentialMatcher> {
@@ -179,6 +221,8 @@ impl ProviderInfo {
             matchers: [left_matchers, right_matchers].concat(),
             challenges: Some(challenges),
             resource: left.resource.or(right.resource),
+            selects: left.selects.or(right.selects),
+            anywhere: left.anywhere.or(right.anywhere),
             reasons: [left.reasons, right.reasons].concat(),
             clock: left.clock,
             consumed_headers: [left.consumed_headers, right.consumed_headers].concat(),
@@ -211,6 +255,9 @@ fn check_resource(left: &ProviderInfo, right: &ProviderInfo) -> Result<(), Confi
             ),
         ));
     }
+    for (one, other) in [(left, right), (right, left)] {
+        check_selection(one, other)?;
+    }
     let publishes = |challenges: Vec<Challenge>| {
         let mut challenges = challenges.iter();
         challenges.any(Challenge::names_metadata)
@@ -226,6 +273,33 @@ fn check_resource(left: &ProviderInfo, right: &ProviderInfo) -> Result<(), Confi
         ));
     }
     Ok(())
+}
+
+/// What one provider accepts at the resources that the other one chooses.
+fn check_selection(one: &ProviderInfo, other: &ProviderInfo) -> Result<(), ConfigError> {
+    if one.selects.is_none() {
+        return Ok(());
+    }
+    let (one_name, other_name) = (one.name(), other.name());
+    if other.selects.is_some() || other.resource.is_some() {
+        return Err(ConfigError::new(
+            "resource",
+            format!(
+                "{one_name} chooses the resource of each request, and {other_name} has resources \
+                 of its own; name all of them in one `OAuthLayer::builder`"
+            ),
+        ));
+    }
+    match &other.anywhere {
+        None => Ok(()),
+        Some(why) => Err(ConfigError::new(
+            "resource",
+            format!(
+                "{one_name} has several resources, and a credential of {other_name} would be good \
+                 at all of them: {why}"
+            ),
+        )),
+    }
 }
 
 /// Where a request goes, before a credential is read.
@@ -244,4 +318,6 @@ pub enum Route {
     Public,
     /// Nowhere: 404, without a challenge.
     Unknown,
+    /// To no resource: the request is refused for this, unless it needs no credential.
+    Refused(AuthError),
 }

@@ -13,7 +13,6 @@ use super::{AuthService, Authenticate};
 use crate::credential::QueryNames;
 use crate::error::ConfigError;
 use crate::requirement::AskedScopes;
-use crate::resource::Resource;
 use crate::scope::Scopes;
 use crate::telemetry::{self, DecisionRecord};
 
@@ -72,7 +71,9 @@ impl<P: Authenticate> AuthLayer<P> {
 impl<P: Clone> AuthLayer<P> {
     /// The settings, to change them: earlier clones of the layer keep theirs.
     pub(super) fn shared_mut(&mut self) -> &mut Shared {
-        Arc::make_mut(&mut Arc::make_mut(&mut self.state).shared)
+        let shared = Arc::make_mut(&mut Arc::make_mut(&mut self.state).shared);
+        shared.forget_contexts();
+        shared
     }
 }
 
@@ -94,9 +95,7 @@ impl<P: Authenticate + Clone> AuthLayer<P> {
     /// [`dangerously_public_root`](Self::dangerously_public_root).
     pub fn public_path(mut self, path: &str) -> Result<Self, ConfigError> {
         let shared = self.shared_mut();
-        let resource = shared.context.resource.clone();
-        let resource = resource.as_deref().map(Resource::path);
-        shared.exempt.add_public(path, resource)?;
+        shared.exempt.add_public(path, &shared.resources)?;
         Ok(self)
     }
 
@@ -144,9 +143,11 @@ impl<P: Authenticate + Clone> AuthLayer<P> {
     /// the protected resource.
     pub fn sse_endpoints(mut self, endpoints: SseEndpoints) -> Result<Self, ConfigError> {
         let shared = self.shared_mut();
-        let resource = shared.context.resource.clone();
-        let resource = resource.as_deref().map(Resource::path);
-        for warning in shared.exempt.set_sse(endpoints, resource)?.warnings() {
+        for warning in shared
+            .exempt
+            .set_sse(endpoints, &shared.resources)?
+            .warnings()
+        {
             telemetry::weakened("sse_endpoints", &warning);
         }
         Ok(self)

@@ -1,6 +1,7 @@
 //! What every auth layer can be set to, whatever its provider; and the facts of the provider.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
 
 use http::HeaderName;
 
@@ -10,7 +11,7 @@ use super::lease::Streams;
 use super::routes::Routes;
 use crate::credential::{QueryNames, RequestHead};
 use crate::error::{ConfigError, Reason};
-use crate::refusal::{RefusalContext, Written};
+use crate::refusal::{Challenge, RefusalContext, Written};
 use crate::requirement::AskedScopes;
 use crate::resource::Resource;
 use crate::telemetry::{self, WarnOnce};
@@ -34,6 +35,11 @@ pub(super) struct Shared {
     /// What layers further in ask for.
     pub(super) asked: Vec<AskedScopes>,
     pub(super) context: Arc<RefusalContext>,
+    /// What the provider challenges with, before anything is announced.
+    challenges: Vec<Challenge>,
+    /// The one of the layer, or those that the provider listed.
+    pub(super) resources: Vec<Arc<Resource>>,
+    contexts: Contexts,
     /// Of a resource whose path something outside can cut short.
     pub(super) resource_path: Option<ResourcePath>,
 }
@@ -69,10 +75,23 @@ impl ResourcePath {
     }
 }
 
+/// What refusals say at each of the resources that the provider listed; made when the first
+/// request asks for one of them, because settings come before.
+#[derive(Debug, Default)]
+struct Contexts(OnceLock<HashMap<Arc<str>, Arc<RefusalContext>>>);
+
+// A copy is changed before it is used.
+impl Clone for Contexts {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
 impl Shared {
     /// The defaults.
     pub(super) fn new(info: ProviderInfo) -> Self {
-        let mut context = RefusalContext::new(info.all_challenges(), info.clock.clone());
+        let challenges = info.all_challenges();
+        let mut context = RefusalContext::new(challenges.clone(), info.clock.clone());
         context.resource.clone_from(&info.resource);
         Self {
             routes: Routes::new(&info),
@@ -80,11 +99,14 @@ impl Shared {
             query_names: QueryNames::default(),
             forward_credential: false,
             optional: false,
-            streams: Streams::new(info.clock),
+            streams: Streams::new(info.clock.clone()),
             grpc: None,
             asked: Vec::new(),
             resource_path: ResourcePath::of(info.resource.as_ref()),
             context: Arc::new(context),
+            challenges,
+            resources: info.all_resources(),
+            contexts: Contexts::default(),
             consumed_headers: info.consumed_headers,
             reasons: info.reasons,
         }
@@ -93,7 +115,8 @@ impl Shared {
     /// Takes over what the provider says of itself by now.
     pub(super) fn follow(&mut self, info: ProviderInfo) {
         let context = Arc::make_mut(&mut self.context);
-        context.challenges = info.all_challenges();
+        self.challenges = info.all_challenges();
+        context.challenges.clone_from(&self.challenges);
         for challenge in &mut context.challenges {
             challenge.announce(&self.asked);
         }
@@ -101,10 +124,42 @@ impl Shared {
         context.resource.clone_from(&info.resource);
         context.written = Written::default();
         self.routes = Routes::new(&info);
-        self.streams.clock = info.clock;
+        self.streams.clock = info.clock.clone();
         self.resource_path = ResourcePath::of(info.resource.as_ref());
+        self.resources = info.all_resources();
         self.consumed_headers = info.consumed_headers;
         self.reasons = info.reasons;
+        self.forget_contexts();
+    }
+
+    /// Comes before a setting is changed that refusals go by.
+    pub(super) fn forget_contexts(&mut self) {
+        self.contexts = Contexts::default();
+    }
+
+    /// What refusals say at a resource that was chosen for a request.
+    pub(super) fn context_for(&self, resource: Arc<Resource>) -> Arc<RefusalContext> {
+        let listed = self.contexts.0.get_or_init(|| {
+            let resources = self.resources.iter();
+            let of = |resource: &Arc<Resource>| {
+                let context = self.new_context(Arc::clone(resource));
+                (resource.shared_url(), context)
+            };
+            resources.map(of).collect()
+        });
+        match listed.get(resource.url()) {
+            Some(context) if context.is_for(&resource) => Arc::clone(context),
+            _ => self.new_context(resource),
+        }
+    }
+
+    fn new_context(&self, resource: Arc<Resource>) -> Arc<RefusalContext> {
+        let mut challenges = self.challenges.clone();
+        for challenge in &mut challenges {
+            challenge.lead_to(&resource);
+            challenge.ask_for(&self.asked);
+        }
+        Arc::new(self.context.for_resource(resource, challenges))
     }
 
     /// Whether a request needs no credential. What is the path of the resource always needs one.

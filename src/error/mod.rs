@@ -34,6 +34,10 @@ pub enum AuthErrorKind {
     Forbidden,
     /// The session does not exist for this principal: 404.
     UnknownSession,
+    /// Nothing that is protected is at the path: 404.
+    UnknownResource,
+    /// The request was sent to a host that is none of this server: 421.
+    Misdirected,
     /// The request is larger than what is inspected: 413.
     PayloadTooLarge,
     /// The request's media type or encoding cannot be inspected: 415.
@@ -323,7 +327,8 @@ impl AuthError {
             AuthErrorKind::Missing | AuthErrorKind::Invalid => StatusCode::UNAUTHORIZED,
             AuthErrorKind::Malformed | AuthErrorKind::HeaderMismatch => StatusCode::BAD_REQUEST,
             AuthErrorKind::InsufficientScope | AuthErrorKind::Forbidden => StatusCode::FORBIDDEN,
-            AuthErrorKind::UnknownSession => StatusCode::NOT_FOUND,
+            AuthErrorKind::UnknownSession | AuthErrorKind::UnknownResource => StatusCode::NOT_FOUND,
+            AuthErrorKind::Misdirected => StatusCode::MISDIRECTED_REQUEST,
             AuthErrorKind::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             AuthErrorKind::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             AuthErrorKind::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,

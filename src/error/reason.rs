@@ -172,6 +172,8 @@ const fn general(kind: AuthErrorKind) -> &'static str {
         AuthErrorKind::InsufficientScope => Reason::INSUFFICIENT_SCOPE.description(),
         AuthErrorKind::Forbidden => NOT_ALLOWED,
         AuthErrorKind::UnknownSession => Reason::UNKNOWN_SESSION.description(),
+        AuthErrorKind::UnknownResource => Reason::UNKNOWN_RESOURCE.description(),
+        AuthErrorKind::Misdirected => Reason::UNKNOWN_HOST.description(),
         AuthErrorKind::PayloadTooLarge => TOO_LARGE,
         AuthErrorKind::UnsupportedMediaType => UNSUPPORTED,
         AuthErrorKind::HeaderMismatch => HEADERS,
@@ -546,6 +548,10 @@ reasons! {
     /// it; the client must use another name.
     RESERVED_MEMBER = "reserved_member": Malformed, Other, AMBIGUOUS_BODY;
 
+    /// The resource of the request was chosen by another provider than that of the token. This is
+    /// a mistake in the providers that were combined; see `ProviderInfo::selects_resources`.
+    RESOURCE_NOT_CHOSEN = "resource_not_chosen": Unavailable, Never, UNAVAILABLE;
+
     /// The API key was revoked. Find out which program still uses it.
     REVOKED_API_KEY = "revoked_api_key": Invalid, Other, API_KEY;
 
@@ -584,9 +590,19 @@ reasons! {
     /// No such API key is known. It was mistyped, deleted or made for another server.
     UNKNOWN_API_KEY = "unknown_api_key": Invalid, Guess, API_KEY;
 
+    /// No resource of this server is at the host that the request was sent to. Add the resource, or
+    /// the tenant, if clients are meant to reach it; behind a proxy, see `trusted_proxies`.
+    UNKNOWN_HOST = "unknown_host": Misdirected, Never,
+        "Requests to this host are answered elsewhere";
+
     /// No key fits the token's `kid` and `alg`. After a rotation keys are fetched again by
     /// themselves; otherwise the token is of another server.
     UNKNOWN_KEY = "unknown_key": Invalid, Guess, NOT_VALID;
+
+    /// No resource of this server is at the path of the request. Add the resource, or the tenant, if
+    /// clients are meant to reach it; paths with `..`, `//`, `;` or encoded separators match none.
+    UNKNOWN_RESOURCE = "unknown_resource": UnknownResource, Never,
+        "There is no protected resource at this path";
 
     /// The session does not exist for this caller. Clients start a new one by themselves; the
     /// detail says what is wrong with the id.

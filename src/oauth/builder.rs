@@ -3,28 +3,31 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::apart;
 use super::fetch::Fetch;
 use super::http_fetch::HttpFetch;
 use super::introspection::OpaqueRoutes;
 use super::jwks_options::JwksOptions;
 use super::keys::Together;
-use super::metadata::MetadataDocument;
 use super::provider::{Inner, OAuthProvider};
-use super::resource::checked_scopes;
+use super::served::{Common, Named, Resources};
 use super::token_cache::{TokenCacheOptions, Tokens};
 use super::trusted::{Network, TrustedServer};
 use super::{AuthorizationServer, OAuthLayer, ProtectedResource};
 use crate::clock::Clock;
 use crate::error::ConfigError;
 use crate::jose::TokenLimits;
+use crate::peer::TrustedProxies;
 use crate::refusal::Advertised;
-use crate::token::{Audience, ScopeClaim, TokenProfile};
+use crate::resources::checked_scopes;
+use crate::token::{ScopeClaim, TokenProfile};
 
 /// The settings of an [`OAuthLayer`] before it is built.
 #[derive(Debug)]
 #[must_use]
 pub struct OAuthLayerBuilder {
-    resource: ProtectedResource,
+    resources: Vec<ProtectedResource>,
+    proxies: Option<TrustedProxies>,
     servers: Vec<AuthorizationServer>,
     required_scopes: Vec<String>,
     clock: Clock,
@@ -37,7 +40,8 @@ pub struct OAuthLayerBuilder {
 impl OAuthLayerBuilder {
     pub(super) fn new(resource: ProtectedResource) -> Self {
         Self {
-            resource,
+            resources: vec![resource],
+            proxies: None,
             servers: Vec::new(),
             required_scopes: Vec::new(),
             clock: Clock::system(),
@@ -46,6 +50,40 @@ impl OAuthLayerBuilder {
             jwks_options: JwksOptions::new(),
             token_limits: TokenLimits::DEFAULT,
         }
+    }
+
+    /// Adds another resource. The host and the path of a request choose between them; see
+    /// [several resources](crate::oauth#several-resources).
+    ///
+    /// ```
+    /// use tower_mcp_auth::OAuthLayer;
+    ///
+    /// let layer = OAuthLayer::builder("https://a.example.com/mcp")?
+    ///     .resource("https://b.example.com/mcp")?
+    ///     .authorization_server("https://auth.example.com")?
+    ///     .build()?;
+    /// # let _ = layer;
+    /// # Ok::<(), tower_mcp_auth::ConfigError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// See [`ProtectedResource::new`].
+    pub fn resource<R>(mut self, resource: R) -> Result<Self, ConfigError>
+    where
+        R: TryInto<ProtectedResource>,
+        ConfigError: From<R::Error>,
+    {
+        self.resources.push(resource.try_into()?);
+        Ok(self)
+    }
+
+    /// Chooses between several resources by the host that these proxies say their clients asked
+    /// for. Metadata that were chosen so are not to be cached.
+    ///
+    /// Default: the `Host` of the request counts.
+    pub fn trusted_proxies(mut self, proxies: TrustedProxies) -> Self {
+        self.proxies = Some(proxies);
+        self
     }
 
     /// Trusts an authorization server; call it again for more. A token's `iss` picks the
@@ -189,6 +227,10 @@ impl OAuthLayerBuilder {
     /// longest token or header is out of its bounds; a
     /// key of a static set is not valid, or serves none of
     /// the algorithms; or two servers take opaque tokens and nothing tells these apart.
+    ///
+    /// Of several resources two are at one address, or accept one audience; a server that expects
+    /// an audience of its own, or accepts tokens without one, is trusted for more than one; or a
+    /// resource trusts a server that is not there.
     pub fn build(self) -> Result<OAuthLayer, ConfigError> {
         if self.servers.is_empty() {
             return Err(ConfigError::new(
@@ -199,18 +241,25 @@ impl OAuthLayerBuilder {
         self.jwks_options.check()?;
         self.token_limits.check()?;
         let required_scopes = checked_scopes("required_scopes", &self.required_scopes)?;
-        let issuers = self.servers.iter().map(AuthorizationServer::issuer);
-        let document = self.resource.document(issuers);
+        apart::check(&self.resources, &self.servers)?;
+        let known_as = known_as(&self.resources);
         let scope_claim = first_scope_claim(&self.servers);
         let together = Arc::new(Together::new(&self.jwks_options));
         let (mut servers, mut numbered) = (HashMap::new(), Vec::new());
         let mut opaque = OpaqueRoutes::default();
-        for server in self
-            .servers
-            .into_iter()
-            .flat_map(AuthorizationServer::by_tenant)
-        {
-            let profile = profile(&server, &self.resource);
+        let mut named = Vec::new();
+        let by_tenant = |server: &AuthorizationServer| server.clone().by_tenant();
+        let all: Vec<Vec<_>> = self.servers.iter().map(by_tenant).collect();
+        for (server, of_it) in self.servers.iter().zip(&all) {
+            let first = named.last().map_or(0, |named: &Named| named.numbers.end);
+            named.push(Named {
+                issuer: server.issuer().into(),
+                advertised: server.issuer().into(),
+                numbers: first..first + of_it.len(),
+            });
+        }
+        for server in all.into_iter().flatten() {
+            let profile = profile(&server);
             let issuer = Arc::clone(&server.origin.issuer);
             let network = Network {
                 fetch: Arc::clone(&self.fetch),
@@ -218,10 +267,10 @@ impl OAuthLayerBuilder {
                 jwks_options: self.jwks_options.clone(),
                 together: Arc::clone(&together),
             };
-            let server =
-                TrustedServer::new(numbered.len(), server, profile, &self.resource, network)?;
+            let number = numbered.len();
+            let server = TrustedServer::new(number, server, profile, &known_as, network)?;
             if let Some(introspector) = &server.introspector {
-                opaque.add(introspector)?;
+                opaque.add(number, introspector)?;
             }
             let server = Arc::new(server);
             numbered.push(Arc::clone(&server));
@@ -232,16 +281,21 @@ impl OAuthLayerBuilder {
                 ));
             }
         }
-        Ok(OAuthLayer::from_provider(OAuthProvider {
+        let advertised = match &self.resources[..] {
+            [only] => Advertised::new(only.scopes().cloned()),
+            _ => Advertised::default(),
+        };
+        let common = Common {
+            servers: named,
             required_scopes,
+            advertised: advertised.clone(),
+        };
+        let resources = Resources::new(&self.resources, common, self.proxies)?;
+        Ok(OAuthLayer::from_provider(OAuthProvider {
             inner: Arc::new(Inner {
-                metadata: MetadataDocument::new(
-                    &self.resource.metadata_path(),
-                    document,
-                    Advertised::new(self.resource.scopes().cloned()),
-                ),
-                metadata_url: self.resource.metadata_url().into(),
-                resource: self.resource,
+                resources: Arc::new(resources),
+                configured: self.resources.into(),
+                advertised,
                 servers,
                 numbered: numbered.into(),
                 scope_claim,
@@ -274,18 +328,21 @@ fn first_scope_claim(servers: &[AuthorizationServer]) -> ScopeClaim {
     ScopeClaim::default()
 }
 
-fn profile(server: &AuthorizationServer, resource: &ProtectedResource) -> TokenProfile {
-    let audiences = if server.audiences.is_empty() {
-        resource.audiences()
-    } else {
-        server.audiences.clone()
-    };
+/// What answers that are signed may call this server: one of its resources, as far as they can be
+/// listed.
+fn known_as(resources: &[ProtectedResource]) -> Vec<Box<str>> {
+    let written = resources.iter().filter(|resource| !resource.is_template());
+    written
+        .flat_map(|resource| resource.audiences_of(""))
+        .collect()
+}
+
+fn profile(server: &AuthorizationServer) -> TokenProfile {
     TokenProfile {
         provider: "oauth",
         algorithms: server.origin.algorithms.clone(),
         require_at_jwt: server.require_at_jwt,
         issuer: Some(Arc::clone(&server.origin.issuer)),
-        audience: Audience::OneOf(audiences),
         clock_skew: server.clock_skew,
         scope_claim: server.scope_claim.clone(),
         clients_are_principals: server.clients_are_principals,

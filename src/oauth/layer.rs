@@ -61,12 +61,13 @@ impl OAuthLayer {
         Self(AuthLayer::new(provider))
     }
 
-    /// The protected resource.
+    /// The protected resource; the first one, where there are several.
     pub fn resource(&self) -> &ProtectedResource {
         self.0.provider().resource()
     }
 
-    /// The path to mount [`metadata_service`](Self::metadata_service) at.
+    /// The path to mount [`metadata_service`](Self::metadata_service) at; that of the first
+    /// resource, where there are several.
     pub fn metadata_path(&self) -> String {
         self.resource().metadata_path()
     }
@@ -87,7 +88,7 @@ impl OAuthLayer {
     /// ```
     pub fn metadata_service(&self) -> MetadataService {
         MetadataService {
-            document: self.0.provider().inner.metadata.clone(),
+            resources: Arc::clone(&self.0.provider().inner.resources),
         }
     }
 

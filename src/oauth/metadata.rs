@@ -18,9 +18,11 @@ use serde_json::{Map, Value};
 use tower_service::Service;
 
 use super::resource::{SCOPES, WELL_KNOWN};
+use super::served::Resources;
 use crate::auth::Route;
 use crate::credential::RequestHead;
 use crate::refusal::Advertised;
+use crate::resources::is_unambiguous;
 
 /// A document and the path it is at.
 #[derive(Clone, Debug)]
@@ -45,10 +47,6 @@ impl MetadataDocument {
         }
     }
 
-    pub(super) fn advertised(&self) -> &Advertised {
-        &self.advertised
-    }
-
     fn json(&self) -> Bytes {
         let scopes = self.advertised.scopes();
         let mut members = Map::clone(&self.members);
@@ -67,7 +65,7 @@ impl MetadataDocument {
             return Route::Default;
         }
         if without_slash(path) == &*self.path {
-            return Route::Document(self.serve(head.method()));
+            return Route::Document(self.serve(head.method(), false));
         }
         match looks_for_metadata(head) {
             true => Route::Public,
@@ -75,7 +73,9 @@ impl MetadataDocument {
         }
     }
 
-    fn serve(&self, method: &Method) -> Response<Bytes> {
+    /// `by_proxy`: what a proxy said of the request chose the document, so that caches must not
+    /// keep it for others.
+    pub(super) fn serve(&self, method: &Method, by_proxy: bool) -> Response<Bytes> {
         const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
         let mut response = match *method {
             Method::GET => Response::new(self.json()),
@@ -105,16 +105,18 @@ impl MetadataDocument {
         };
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        headers.insert(
-            CACHE_CONTROL,
-            HeaderValue::from_static("public, max-age=3600"),
-        );
+        let caching = if by_proxy {
+            "no-store"
+        } else {
+            "public, max-age=3600"
+        };
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static(caching));
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
         response
     }
 }
 
-fn is_well_known(path: &str) -> bool {
+pub(super) fn is_well_known(path: &str) -> bool {
     let below = path.strip_prefix(WELL_KNOWN);
     below.is_some_and(|below| below.is_empty() || below.starts_with('/'))
 }
@@ -143,28 +145,6 @@ fn looks_for_metadata(head: RequestHead<'_>) -> bool {
 
 const EVENT_STREAM: &[u8] = b"event-stream";
 
-/// Whether every reader takes a path for the same one: no dot segments, no empty ones, and
-/// nothing encoded that could make one.
-fn is_unambiguous(path: &str) -> bool {
-    let is_dots = |segment: &str| matches!(segment, "." | "..");
-    let encodes = |code: &str| {
-        let (first, rest) = (code.as_bytes()[0], &code.as_bytes()[1..]);
-        matches!(
-            (first, rest.first().map(u8::to_ascii_lowercase)),
-            (b'2', Some(b'e' | b'f' | b'5')) | (b'5', Some(b'c')) | (b'0', _) | (b'3', Some(b'b'))
-        )
-    };
-    let has_code = path.match_indices('%').any(|(at, _)| {
-        let code = path.get(at + 1..at + 3);
-        code.is_none_or(encodes)
-    });
-    !path.contains("..")
-        && !path.contains("//")
-        && !path.contains(['\\', ';'])
-        && !path.split('/').any(is_dots)
-        && !has_code
-}
-
 fn without_slash(path: &str) -> &str {
     path.strip_suffix('/').unwrap_or(path)
 }
@@ -175,14 +155,15 @@ fn status(status: StatusCode) -> Response<Bytes> {
     response
 }
 
-/// Serves the metadata document of a resource at whatever path it is mounted on.
+/// Serves the metadata document of a resource at whatever path it is mounted on. Where the layer
+/// has several resources, host and path of a request choose the document.
 ///
 /// Mount it outermost, at [`OAuthLayer::metadata_path`](super::OAuthLayer::metadata_path),
 /// wherever the layer itself does not see that path: inside `nest`, `nest_service` and
 /// `route_layer`.
 #[derive(Clone, Debug)]
 pub struct MetadataService {
-    pub(super) document: MetadataDocument,
+    pub(super) resources: Arc<Resources>,
 }
 
 impl<B> Service<Request<B>> for MetadataService {
@@ -195,7 +176,7 @@ impl<B> Service<Request<B>> for MetadataService {
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let response = self.document.serve(request.method());
+        let response = self.resources.document(RequestHead::of(&request));
         ready(Ok(response.map(|bytes| MetadataBody(Full::new(bytes)))))
     }
 }

@@ -62,11 +62,80 @@
 //! # }
 //! ```
 //!
+//! # Several resources
+//!
+//! One layer can serve several resources: a [list](OAuthLayerBuilder::resource) of them, or a
+//! [template](ProtectedResource::template) with a place for a tenant, whose name is a label of the
+//! host or a segment of the path. Each has a metadata document, challenges and an audience of its
+//! own, and, where that is set, [authorization servers](ProtectedResource::authorization_servers)
+//! and [scopes](ProtectedResource::required_scopes).
+//!
+//! ```
+//! use bytes::Bytes;
+//! use http::{Request, StatusCode};
+//! use http_body_util::Full;
+//! use tower::{BoxError, ServiceBuilder, ServiceExt};
+//! use tower_mcp_auth::oauth::{AuthorizationServer, ProtectedResource};
+//! use tower_mcp_auth::testing::Issuer;
+//! use tower_mcp_auth::{OAuthLayer, Principal, Tenants};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), BoxError> {
+//! # let issuer = Issuer::start().await?;
+//! # let server = AuthorizationServer::insecure_http_on_loopback(issuer.url())?;
+//! let tenants = Tenants::new(["acme", "globex"])?;
+//! let template = ProtectedResource::template("https://mcp.example.com/{tenant}/mcp", tenants)?;
+//! let layer = OAuthLayer::builder(template)?
+//!     .authorization_server(server)?
+//!     .build()?;
+//! let service = ServiceBuilder::new()
+//!     .layer(layer)
+//!     .service_fn(async |request: Request<Full<Bytes>>| {
+//!         let principal = Principal::from_extensions(request.extensions()).unwrap();
+//!         assert_eq!(principal.resource().unwrap().url(), "https://mcp.example.com/acme/mcp");
+//!         Ok::<_, BoxError>(http::Response::new(Full::<Bytes>::default()))
+//!     });
+//!
+//! let token = issuer.token().audience("https://mcp.example.com/acme/mcp").sign();
+//! for (path, status) in [
+//!     ("/acme/mcp", StatusCode::OK),
+//!     ("/globex/mcp", StatusCode::UNAUTHORIZED),
+//!     ("/hooli/mcp", StatusCode::NOT_FOUND),
+//! ] {
+//!     let request = Request::post(path)
+//!         .header("host", "mcp.example.com")
+//!         .header("authorization", format!("Bearer {token}"))
+//!         .body(Full::default())?;
+//!     assert_eq!(service.clone().oneshot(request).await?.status(), status);
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! - **Host.** It compares in lower case, without the default port. A host that is none of the
+//!   resources is 421 `unknown_host`. Two `Host` headers, a trailing dot, a user name, or a `Host`
+//!   that differs from the target of the request are 400. Behind a proxy that does not pass `Host`
+//!   on, see [`trusted_proxies`](OAuthLayerBuilder::trusted_proxies).
+//! - **Path.** It compares byte by byte, on whole segments, and of several the longest one counts. A
+//!   path that is none of the resources is 404 `unknown_resource`, and so is one with `..`, `//`,
+//!   `;`, or an encoded dot, slash or backslash. The layer must see the whole path: it belongs
+//!   outside of `nest`.
+//! - **Audience.** Two resources never accept a common one, or the layer is not built. A server with
+//!   an [audience of its own](AuthorizationServer::audience), or whose tokens need none, is trusted
+//!   for one resource at most. A token that is cached is judged for the resource of each request.
+//! - **Beside other providers.** What [`or`](OAuthLayer::or) adds must judge the resource too:
+//!   API keys [name theirs](crate::api_key::ApiKey::resources).
+//!
+//! A request to no resource never reaches the inner service, unless its path is
+//! [public](OAuthLayer::public_path). [`Principal::resource`](crate::Principal::resource) says which
+//! one a token was accepted for.
+//!
 //! [RFC 6750]: https://www.rfc-editor.org/rfc/rfc6750
 //! [RFC 7662]: https://www.rfc-editor.org/rfc/rfc7662
 //! [RFC 8414]: https://www.rfc-editor.org/rfc/rfc8414
 //! [RFC 9728]: https://www.rfc-editor.org/rfc/rfc9728
 
+mod apart;
 mod builder;
 mod connections;
 mod discovery;
@@ -83,6 +152,7 @@ mod proxy;
 mod public_addresses;
 mod quirks;
 mod resource;
+mod served;
 mod server;
 mod token_cache;
 mod trusted;

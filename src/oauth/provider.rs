@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use super::introspection::{Introspector, OpaqueRoutes};
 use super::keys::{KeyHealth, Waited};
-use super::metadata::MetadataDocument;
 use super::resource::ProtectedResource;
+use super::served::Resources;
 use super::token_cache::{TokenId, Tokens};
 use super::trusted::TrustedServer;
 use super::verify::{Mode, Verdict};
@@ -17,22 +17,20 @@ use crate::clock::Clock;
 use crate::credential::{Credential, Location, RequestHead};
 use crate::error::{AuthError, Reason};
 use crate::jose::TokenLimits;
-use crate::refusal::Challenge;
-use crate::resource::Resource;
-use crate::scope::Scopes;
+use crate::refusal::{Advertised, Challenge};
 use crate::token::ScopeClaim;
 
 /// The provider of [`OAuthLayer`](super::OAuthLayer). Clones share keys and metadata.
 #[derive(Clone)]
 pub struct OAuthProvider {
     pub(super) inner: Arc<Inner>,
-    pub(super) required_scopes: Scopes,
 }
 
 pub(super) struct Inner {
-    pub(super) resource: ProtectedResource,
-    pub(super) metadata: MetadataDocument,
-    pub(super) metadata_url: Arc<str>,
+    /// As they were configured; at least one.
+    pub(super) configured: Box<[ProtectedResource]>,
+    pub(super) resources: Arc<Resources>,
+    pub(super) advertised: Advertised,
     pub(super) servers: HashMap<Arc<str>, Arc<TrustedServer>>,
     /// The same by their numbers.
     pub(super) numbered: Box<[Arc<TrustedServer>]>,
@@ -45,9 +43,14 @@ pub(super) struct Inner {
 }
 
 impl OAuthProvider {
-    /// The protected resource.
+    /// The protected resource; the first one, where there are several.
     pub fn resource(&self) -> &ProtectedResource {
-        &self.inner.resource
+        &self.inner.configured[0]
+    }
+
+    /// The protected resources, and the templates of such, in the order they were named.
+    pub fn resources(&self) -> &[ProtectedResource] {
+        &self.inner.configured
     }
 
     /// Fetches the keys of every server now, and finds its introspection endpoint, instead of
@@ -131,18 +134,21 @@ impl OAuthProvider {
 
 impl Authenticate for OAuthProvider {
     fn describe(&self) -> ProviderInfo {
-        let challenge = Challenge::bearer()
-            .scopes(self.required_scopes.clone())
-            .with_advertised(self.inner.metadata.advertised().clone());
-        let resource = Resource::new(self.inner.resource.resource())
-            .metadata_url(Arc::clone(&self.inner.metadata_url));
+        let challenge = Challenge::bearer().with_advertised(self.inner.advertised.clone());
         let issuers = self.inner.servers.keys().cloned();
         let jwts = CredentialMatcher::jwt_from(Location::bearer(), issuers);
         let mut info = ProviderInfo::new("oauth")
             .matcher(jwts.within(self.inner.limits))
-            .challenge(challenge)
-            .resource(resource)
+            .judges_resources()
             .clock(self.inner.clock.clone());
+        info = match &*self.inner.resources {
+            Resources::One(served) => info
+                .challenge(challenge.scopes(served.terms.required_scopes.clone()))
+                .resource(Arc::clone(&served.resource)),
+            Resources::Several(several) => info
+                .challenge(challenge)
+                .selects_resources(several.listed()),
+        };
         for prefix in self.inner.opaque.prefixes() {
             info = info.matcher(CredentialMatcher::prefixed(Location::bearer(), prefix));
         }
@@ -153,7 +159,7 @@ impl Authenticate for OAuthProvider {
     }
 
     fn route(&self, head: RequestHead<'_>) -> Route {
-        self.inner.metadata.route(head)
+        self.inner.resources.route(head)
     }
 
     fn authenticate(&self, credential: &Credential<'_>, head: RequestHead<'_>) -> Authentication {
@@ -162,23 +168,33 @@ impl Authenticate for OAuthProvider {
             waited: Waited::No,
             needs_proof: head.needs_proof(),
         };
-        match self.verify(token, mode) {
+        let Some(terms) = self.inner.resources.terms(head.resource()) else {
+            return Authentication::Ready(Err(no_resource()));
+        };
+        match self.verify(token, terms, mode) {
             Ok(Verdict::Authenticated(accepted)) => Authentication::Ready(Ok(accepted)),
             Err(error) => Authentication::Ready(Err(error)),
             Ok(waits) => {
                 let (provider, token) = (self.clone(), token.to_vec());
-                Authentication::Pending(Box::pin(provider.wait(token, waits, mode)))
+                let chosen = head.resource().cloned();
+                Authentication::Pending(Box::pin(provider.wait(token, chosen, waits, mode)))
             }
         }
     }
 }
 
+/// Another provider chose the resource of a request, so that nothing says what tokens must be for.
+#[cold]
+pub(super) fn no_resource() -> AuthError {
+    let error = AuthError::unavailable(Reason::RESOURCE_NOT_CHOSEN, Duration::from_secs(1));
+    error.with_detail("the resource of the request is none that the OAuth provider chose")
+}
+
 impl fmt::Debug for OAuthProvider {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("OAuthProvider")
-            .field("resource", &self.inner.resource.resource())
+            .field("resources", &self.inner.resources)
             .field("issuers", &self.inner.servers.keys())
-            .field("required_scopes", &self.required_scopes)
             .finish_non_exhaustive()
     }
 }

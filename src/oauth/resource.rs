@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::url::{self, Written};
 use crate::error::ConfigError;
+use crate::resources::{Address, Pattern, Tenant, Tenants, checked_scopes};
 use crate::scope::Scopes;
 use crate::telemetry;
 use crate::token::well_known;
@@ -47,6 +48,13 @@ pub(super) const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
 #[must_use]
 pub struct ProtectedResource {
     resource: Arc<str>,
+    /// The same, with a place for a tenant.
+    pattern: Pattern,
+    /// Those of a template.
+    tenants: Option<Tenants>,
+    /// Where it is not the URL.
+    audience: Option<Pattern>,
+    pub(super) terms: Tenant,
     /// Those that were set, perhaps to none.
     scopes: Option<Scopes>,
     /// Only members that say something (RFC 9728 section 3.2: zero values are omitted).
@@ -66,42 +74,59 @@ impl ProtectedResource {
     /// the address of the metadata (`…/.well-known/oauth-protected-resource/…`).
     pub fn new(resource: impl Into<String>) -> Result<Self, ConfigError> {
         let resource = resource.into();
-        let parsed = url::parse("resource", &resource)?;
-        well_known::refuse_as_resource(&resource)?;
-        match parsed.scheme() {
-            "https" => {}
-            "http" if url::is_loopback(&parsed) => {
-                telemetry::weakened("resource", "the resource is http on loopback");
-            }
-            _ => {
-                return Err(ConfigError::new(
-                    "resource",
-                    format!("{resource:?} is not https, which clients of OAuth insist on"),
-                ));
-            }
+        check(&resource)?;
+        warn(&resource);
+        let pattern = Pattern::plain(&resource);
+        Ok(Self::of(resource, pattern, None))
+    }
+
+    /// Resources that differ in one part of their URL: a label of the host
+    /// (`https://{tenant}.example.com/mcp`), or a segment of the path
+    /// (`https://mcp.example.com/{server}/mcp`).
+    ///
+    /// Each tenant has an audience, a metadata document and challenges of its own. What is said
+    /// of the template here is said of all of them. A layer chooses the resource of a request by
+    /// its host and path; see [several resources](crate::oauth#several-resources).
+    ///
+    /// ```
+    /// use tower_mcp_auth::Tenants;
+    /// use tower_mcp_auth::oauth::ProtectedResource;
+    ///
+    /// let tenants = Tenants::new(["acme", "globex"])?;
+    /// let resource = ProtectedResource::template("https://{tenant}.example.com/mcp", tenants)?;
+    /// # let _ = resource;
+    /// # Ok::<(), tower_mcp_auth::ConfigError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// There is not exactly one `{name}`, or it is neither a whole label before another one nor
+    /// a whole segment; or the rest of the URL is none that [`new`](Self::new) accepts. A query
+    /// is not accepted.
+    pub fn template(template: impl Into<String>, tenants: Tenants) -> Result<Self, ConfigError> {
+        let template = template.into();
+        let refuse = |why: String| ConfigError::new("resource", why);
+        let pattern = Pattern::parse(&template).map_err(refuse)?;
+        if !pattern.is_template() {
+            return Err(refuse(format!(
+                "{template:?} has no place for a tenant: write `{{tenant}}` there"
+            )));
         }
-        // Clients would ask for the metadata of another URL, where there are none.
-        let Written { path, query, .. } = Written::split(&resource);
-        let is_kept = parsed.path() == if path.is_empty() { "/" } else { path }
-            && parsed.query() == query.strip_prefix('?');
-        if !is_kept {
-            return Err(ConfigError::new(
-                "resource",
-                format!(
-                    "{resource:?} has dot segments or characters that are encoded, so clients \
-                     read it as {:?}: write that",
-                    parsed.as_str()
-                ),
-            ));
-        }
-        for warning in unusual(&resource) {
-            telemetry::weakened("resource", warning);
-        }
-        Ok(Self {
+        Address::parse(&template).map_err(refuse)?;
+        check(&pattern.of("tenant"))?;
+        warn(&pattern.of("tenant"));
+        Ok(Self::of(template, pattern, Some(tenants)))
+    }
+
+    fn of(resource: String, pattern: Pattern, tenants: Option<Tenants>) -> Self {
+        Self {
             resource: resource.into(),
+            pattern,
+            tenants,
+            audience: None,
+            terms: Tenant::new(),
             scopes: None,
             fields: Map::new(),
-        })
+        }
     }
 
     /// The URL, as given.
@@ -113,36 +138,128 @@ impl ProtectedResource {
     /// ([RFC 9728 section 3.1]).
     ///
     /// [RFC 9728 section 3.1]: https://www.rfc-editor.org/rfc/rfc9728#section-3.1
+    ///
+    /// That of a [template](Self::template) has the place of its tenant in it.
     pub fn metadata_path(&self) -> String {
-        let Written { path, .. } = Written::split(&self.resource);
-        let path = if path == "/" { "" } else { path };
-        format!("{WELL_KNOWN}{path}")
+        metadata_path(&self.resource)
     }
 
     /// The URL of the metadata document, with the query of the resource if it has one: what
     /// challenges name as `resource_metadata`.
+    ///
+    /// That of a [template](Self::template) has the place of its tenant in it.
     pub fn metadata_url(&self) -> String {
-        let Written { origin, query, .. } = Written::split(&self.resource);
-        format!("{origin}{}{query}", self.metadata_path())
+        metadata_url(&self.resource)
     }
 
-    /// The audiences of tokens that are for this resource: its URL, byte by byte. Where that is
-    /// an origin there is one more, with its slash or without: an empty path and `/` are one URL
-    /// (RFC 3986 section 6.2.3), and clients that know URLs by a type ask for the one with the
-    /// slash.
-    pub(super) fn audiences(&self) -> Vec<Box<str>> {
+    /// Expects this audience instead of the URL: for authorization servers that know the
+    /// resource by another name.
+    ///
+    /// That of a [template](Self::template) has one `{name}` too, in the place of which the
+    /// tenant stands. An [audience of a server](super::AuthorizationServer::audience) comes
+    /// before it. Default: the URL.
+    ///
+    /// # Errors
+    /// It is empty; or it has a place for a tenant and the resource has none, or the other way
+    /// round.
+    pub fn audience(mut self, audience: impl Into<String>) -> Result<Self, ConfigError> {
+        let audience = audience.into();
+        let refuse = |why: String| ConfigError::new("audience", why);
+        if audience.is_empty() {
+            return Err(refuse("the audience is empty".to_owned()));
+        }
+        let pattern = match self.tenants {
+            None => Pattern::plain(&audience),
+            Some(_) => Pattern::parse(&audience).map_err(refuse)?,
+        };
+        if self.tenants.is_some() && !pattern.is_template() {
+            return Err(refuse(format!(
+                "all tenants would accept tokens for {audience:?}: write `{{tenant}}` where they \
+                 differ"
+            )));
+        }
+        self.audience = Some(pattern);
+        Ok(self)
+    }
+
+    /// Trusts these authorization servers alone for this resource, by their issuers, which must
+    /// be among those of the layer. Its metadata name no others.
+    ///
+    /// Default: all of the layer.
+    pub fn authorization_servers<I>(mut self, issuers: I) -> Self
+    where
+        I: IntoIterator,
+        I::Item: Into<Arc<str>>,
+    {
+        self.terms = self.terms.authorization_servers(issuers);
+        self
+    }
+
+    /// Requires these scopes of every token for this resource, instead of
+    /// [those of the layer](super::OAuthLayerBuilder::required_scopes).
+    ///
+    /// # Errors
+    /// A scope is not one, or is `offline_access`.
+    pub fn required_scopes<I>(mut self, scopes: I) -> Result<Self, ConfigError>
+    where
+        I: IntoIterator,
+        I::Item: AsRef<str>,
+    {
+        self.terms = self.terms.required_scopes(scopes)?;
+        Ok(self)
+    }
+
+    /// The tenants of a template.
+    pub(super) fn tenants(&self) -> Option<&Tenants> {
+        self.tenants.as_ref()
+    }
+
+    /// Whether it stands for more than one resource.
+    pub(super) fn is_template(&self) -> bool {
+        self.tenants.is_some()
+    }
+
+    /// The URL for this tenant; of one that is no template, the URL.
+    pub(super) fn url_of(&self, tenant: &str) -> String {
+        self.pattern.of(tenant)
+    }
+
+    /// The audiences of tokens that are for this resource: what was set, or its URL, byte by
+    /// byte. Where that is an origin there is one more, with its slash or without: an empty path
+    /// and `/` are one URL (RFC 3986 section 6.2.3), and clients that know URLs by a type ask for
+    /// the one with the slash.
+    pub(super) fn audience_patterns(&self) -> Vec<Pattern> {
+        if let Some(audience) = &self.audience {
+            return vec![audience.clone()];
+        }
         let Written {
             origin,
             path,
             query,
         } = Written::split(&self.resource);
-        let mut audiences = vec![Box::from(&*self.resource)];
+        let with = |text: &str| match self.is_template() {
+            true => Pattern::parse(text).unwrap_or_else(|_| Pattern::plain(text)),
+            false => Pattern::plain(text),
+        };
+        let mut audiences = vec![self.pattern.clone()];
         match (path, query) {
-            ("", "") => audiences.push(format!("{origin}/").into()),
-            ("/", "") => audiences.push(origin.into()),
+            ("", "") => audiences.push(with(&format!("{origin}/"))),
+            ("/", "") => audiences.push(with(origin)),
             _ => {}
         }
         audiences
+    }
+
+    /// The same for this tenant.
+    pub(super) fn audiences_of(&self, tenant: &str) -> Vec<Box<str>> {
+        let patterns = self.audience_patterns();
+        let of = |pattern: &Pattern| pattern.of(tenant).into_boxed_str();
+        patterns.iter().map(of).collect()
+    }
+
+    /// Where its documents are; of a template, with the place of the tenant.
+    pub(super) fn metadata_urls(&self) -> Vec<String> {
+        vec![self.metadata_url()]
     }
 
     /// Advertises scopes (`scopes_supported`): the few a client needs for basic use, as
@@ -286,13 +403,14 @@ impl ProtectedResource {
         Ok(self.set(name, value))
     }
 
-    /// The document, for a resource whose tokens come from `issuers`.
+    /// The document of the resource at `url`, whose tokens come from `issuers`.
     pub(super) fn document<'i>(
         &self,
+        url: &str,
         issuers: impl Iterator<Item = &'i str>,
     ) -> Map<String, Value> {
         let mut document = Map::new();
-        document.insert("resource".to_owned(), json!(&*self.resource));
+        document.insert("resource".to_owned(), json!(url));
         document.insert("authorization_servers".to_owned(), issuers.collect());
         document.insert("bearer_methods_supported".to_owned(), json!(["header"]));
         document.extend(self.fields.clone());
@@ -352,6 +470,46 @@ impl ProtectedResource {
     }
 }
 
+/// Whether a URL can be that of a resource.
+fn check(resource: &str) -> Result<(), ConfigError> {
+    let parsed = url::parse("resource", resource)?;
+    well_known::refuse_as_resource(resource)?;
+    match parsed.scheme() {
+        "https" => {}
+        "http" if url::is_loopback(&parsed) => {
+            telemetry::weakened("resource", "the resource is http on loopback");
+        }
+        _ => {
+            return Err(ConfigError::new(
+                "resource",
+                format!("{resource:?} is not https, which clients of OAuth insist on"),
+            ));
+        }
+    }
+    // Clients would ask for the metadata of another URL, where there are none.
+    let Written { path, query, .. } = Written::split(resource);
+    let is_kept = parsed.path() == if path.is_empty() { "/" } else { path }
+        && parsed.query() == query.strip_prefix('?');
+    if !is_kept {
+        return Err(ConfigError::new(
+            "resource",
+            format!(
+                "{resource:?} has dot segments or characters that are encoded, so clients \
+                 read it as {:?}: write that",
+                parsed.as_str()
+            ),
+        ));
+    }
+    Ok(())
+}
+
+/// Tells of what is legal and breaks somebody.
+fn warn(resource: &str) {
+    for warning in unusual(resource) {
+        telemetry::weakened("resource", warning);
+    }
+}
+
 fn strings<I>(list: I) -> Vec<Value>
 where
     I: IntoIterator,
@@ -360,21 +518,17 @@ where
     list.into_iter().map(|item| item.into().into()).collect()
 }
 
-/// Scopes that may stand in a challenge or in the metadata.
-pub(super) fn checked_scopes<I>(setting: &'static str, scopes: I) -> Result<Scopes, ConfigError>
-where
-    I: IntoIterator,
-    I::Item: AsRef<str>,
-{
-    let scopes =
-        Scopes::configured(scopes).map_err(|error| ConfigError::new(setting, error.to_string()))?;
-    if scopes.contains("offline_access") {
-        return Err(ConfigError::new(
-            setting,
-            "`offline_access` is a matter between client and authorization server; leave it out",
-        ));
-    }
-    Ok(scopes)
+/// Where the metadata of the resource at a URL are.
+pub(super) fn metadata_path(url: &str) -> String {
+    let Written { path, .. } = Written::split(url);
+    let path = if path == "/" { "" } else { path };
+    format!("{WELL_KNOWN}{path}")
+}
+
+/// The URL of these.
+pub(super) fn metadata_url(url: &str) -> String {
+    let Written { origin, query, .. } = Written::split(url);
+    format!("{origin}{}{query}", metadata_path(url))
 }
 
 /// What is legal and breaks somebody.

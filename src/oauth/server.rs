@@ -11,7 +11,7 @@ use crate::error::ConfigError;
 use crate::jose::{Algorithm, Family};
 use crate::telemetry;
 use crate::token::well_known;
-use crate::token::{Quirks, ScopeClaim, TokenProfile};
+use crate::token::{Clients, Quirks, ScopeClaim, TokenProfile};
 use crate::util::repeated;
 
 /// An authorization server that is trusted: its issuer, where its keys are, and what its
@@ -199,6 +199,41 @@ impl AuthorizationServer {
         }
         self.audiences.push(audience);
         Ok(self)
+    }
+
+    /// The setting by which its tokens are accepted whatever resource they are for, and what that
+    /// does.
+    pub(super) fn knows_no_resource(&self) -> Option<(&'static str, &'static str)> {
+        if !self.audiences.is_empty() {
+            return Some(("audience", "it is the audience of all tokens of its server"));
+        }
+        if self.introspection_without_audience {
+            return Some((
+                "introspection_without_audience",
+                "answers need not say which resource a token is for",
+            ));
+        }
+        if self.own_audiences().next().is_some() {
+            return Some(("audience", "it is the audience of all its answers"));
+        }
+        match self.quirks.clients {
+            Clients::Nobodys => None,
+            Clients::OneOf(_) => Some((
+                "client_ids",
+                "tokens without an audience are accepted by their client",
+            )),
+            Clients::Everybodys => Some((
+                "dangerously_accept_every_client_of_this_issuer",
+                "tokens without an audience are accepted",
+            )),
+        }
+    }
+
+    /// The audiences that its tokens, or answers about them, have whatever the resource is called.
+    pub(super) fn own_audiences(&self) -> impl Iterator<Item = &str> {
+        let of_introspection = self.introspection.iter().flat_map(Introspection::audiences);
+        let own = self.audiences.iter().map(|own| &**own);
+        own.chain(of_introspection)
     }
 
     /// Replaces the algorithms tokens may be signed with; default RS256, PS256, ES256,

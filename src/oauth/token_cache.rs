@@ -140,6 +140,8 @@ pub(super) struct VerifiedToken {
     pub(super) nbf: Option<Duration>,
     pub(super) iat: Option<Duration>,
     pub(super) key: TokenKey,
+    /// The URL of the resource it was judged for.
+    pub(super) at: Arc<str>,
     /// When it was verified.
     pub(super) since: Moment,
     pub(super) identity: Identity,

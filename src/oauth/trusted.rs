@@ -2,22 +2,25 @@
 
 use std::sync::Arc;
 
+use super::AuthorizationServer;
 use super::fetch::Fetch;
 use super::introspection::{Introspector, JwtIntrospection, Own};
 use super::jwks_options::JwksOptions;
 use super::keys::{KeyStore, Together};
-use super::{AuthorizationServer, ProtectedResource};
+use super::served::Terms;
 use crate::clock::Clock;
 use crate::error::ConfigError;
 use crate::jose::{Compact, Header};
 use crate::scope::Scopes;
-use crate::token::{ClaimReader, TokenProfile};
+use crate::token::{Audience, ClaimReader, TokenProfile};
 
 /// What tokens of one issuer must be, and the keys they are checked with.
 pub(super) struct TrustedServer {
     /// Among those of its layer.
     pub(super) number: usize,
     pub(super) profile: TokenProfile,
+    /// The audience that its tokens must have, where that is not the resource.
+    audience: Option<Audience>,
     pub(super) keys: Arc<KeyStore>,
     pub(super) introspector: Option<Arc<Introspector>>,
 }
@@ -35,15 +38,17 @@ impl TrustedServer {
         number: usize,
         server: AuthorizationServer,
         profile: TokenProfile,
-        resource: &ProtectedResource,
+        known_as: &[Box<str>],
         network: Network,
     ) -> Result<Self, ConfigError> {
         let AuthorizationServer {
             origin,
             introspection,
             introspection_without_audience: any_audience,
+            audiences,
             ..
         } = server;
+        let audience = (!audiences.is_empty()).then(|| Audience::OneOf(audiences));
         let policy = origin.policy.clone();
         let keys = KeyStore::new(
             origin,
@@ -59,7 +64,8 @@ impl TrustedServer {
                     profile: &profile,
                     keys: &keys,
                     policy,
-                    resource,
+                    audience: audience.as_ref(),
+                    known_as,
                     fetch: network.fetch,
                     clock: network.clock,
                     jwks_options: network.jwks_options,
@@ -78,9 +84,15 @@ impl TrustedServer {
         Ok(Self {
             number,
             profile,
+            audience,
             keys,
             introspector,
         })
+    }
+
+    /// The audience that its tokens must have at a resource.
+    pub(super) fn audience_at<'a>(&'a self, terms: &'a Terms) -> &'a Audience {
+        self.audience.as_ref().unwrap_or(&terms.audience)
     }
 
     /// Whether JWTs of this server are checked with its keys.

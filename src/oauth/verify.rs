@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::introspection::{self, Asked, Good, Introspector, Vouched};
+use super::introspection::{self, Asked, Good, Introspector, Question, Vouched};
 use super::keys::{KeyHint, Lookup, Waited, Waiting};
-use super::provider::OAuthProvider;
+use super::provider::{OAuthProvider, no_resource};
+use super::served::Terms;
 use super::token_cache::{TokenId, TokenKey, Tokens, VerifiedToken};
 use super::trusted::TrustedServer;
 use crate::auth::Authenticated;
@@ -13,6 +14,7 @@ use crate::clock::Moment;
 use crate::error::{AuthError, Reason};
 use crate::jose::{Compact, HeaderBuffer, PayloadBuffer, is_jws, may_be_jws};
 use crate::principal::Principal;
+use crate::resource::Resource;
 use crate::scope::Scopes;
 use crate::telemetry;
 use crate::token::{ClaimReader, Proven, check_scopes, mismatch};
@@ -60,60 +62,64 @@ struct GoodJwt {
 impl OAuthProvider {
     /// Checks a token with what is known now. Its form decides which server it belongs to: it is
     /// shown to no other.
-    pub(super) fn verify(&self, token: &[u8], mode: Mode) -> Result<Verdict, AuthError> {
+    pub(super) fn verify(
+        &self,
+        token: &[u8],
+        terms: &Terms,
+        mode: Mode,
+    ) -> Result<Verdict, AuthError> {
         let (opaque, limits) = (&self.inner.opaque, self.inner.limits);
         if !opaque.is_empty() && !may_be_jws(token) {
-            return self.ask_about(token);
+            return self.ask_about(token, terms);
         }
         self.check_length(token)?;
         let now = self.inner.clock.read();
         let cache = self.inner.tokens.as_ref();
         let cache = cache.map(|tokens| (tokens, TokenId::of(token)));
         if let Some((tokens, id)) = &cache {
-            let known = self.recall(tokens, id, now, mode);
+            let known = self.recall(tokens, id, terms, now, mode);
             // Who waited was counted before.
             if mode.waited == Waited::No {
                 telemetry::token_cache(!matches!(known, Ok(None)));
             }
             if let Some(known) = known? {
-                return self.confirm(known, token);
+                return self.confirm(known, token, terms);
             }
         }
         if !opaque.is_empty() && !is_jws(token, limits) {
-            return self.ask_about(token);
+            return self.ask_about(token, terms);
         }
         let mut proven = false;
-        let judged = self.verify_new(token, now, mode, cache, &mut proven);
+        let judged = self.verify_new((token, terms), now, mode, cache, &mut proven);
         let refused = |error: AuthError| {
             // What is accepted here is not the business of who has no token of ours.
             if proven { error } else { error.unproven() }
         };
         match judged.map_err(refused)? {
-            NewToken::Good(good) => self.confirm(good, token),
+            NewToken::Good(good) => self.confirm(good, token, terms),
             NewToken::Wait(waiting) => Ok(Verdict::Wait(waiting)),
             NewToken::Ask(introspector, refusal) => {
-                self.ask(&introspector, token, refusal.map(Err))
+                self.ask(&introspector, (token, terms), refusal.map(Err))
             }
         }
     }
 
     /// Accepts a JWT found good here, where nobody else is to be asked.
-    fn confirm(&self, jwt: GoodJwt, token: &[u8]) -> Result<Verdict, AuthError> {
+    fn confirm(&self, jwt: GoodJwt, token: &[u8], terms: &Terms) -> Result<Verdict, AuthError> {
         match jwt.second_opinion {
-            Some(introspector) => self.ask(&introspector, token, Some(Ok(jwt.good))),
-            None => self.accept(jwt.good),
+            Some(introspector) => self.ask(&introspector, (token, terms), Some(Ok(jwt.good))),
+            None => accept(jwt.good, terms),
         }
     }
 
     /// Asks the server that an opaque token belongs to.
-    fn ask_about(&self, token: &[u8]) -> Result<Verdict, AuthError> {
-        match self.inner.opaque.server(token) {
-            Ok(introspector) => {
-                self.check_length(token)?;
-                self.ask(introspector, token, None)
-            }
-            Err(error) => Err(error),
-        }
+    fn ask_about(&self, token: &[u8], terms: &Terms) -> Result<Verdict, AuthError> {
+        let introspector = self
+            .inner
+            .opaque
+            .server(token, |server| terms.trusts(server))?;
+        self.check_length(token)?;
+        self.ask(introspector, (token, terms), None)
     }
 
     /// Comes before anything is made of all bytes of a token.
@@ -125,16 +131,21 @@ impl OAuthProvider {
     fn ask(
         &self,
         introspector: &Arc<Introspector>,
-        token: &[u8],
+        (token, terms): (&[u8], &Terms),
         own: Option<OwnJudgement>,
     ) -> Result<Verdict, AuthError> {
         let vouched = match own {
             Some(Ok(_)) => Vouched::BySignature,
             Some(Err(_)) | None => Vouched::No,
         };
-        match introspector.lookup(token, vouched)? {
-            introspection::Lookup::Active(said) => self.accept(own.unwrap_or(Ok(said))?),
-            introspection::Lookup::Refused(error) => Err(self.with_scopes(error)),
+        let question = Question {
+            token,
+            vouched,
+            terms,
+        };
+        match introspector.lookup(question) {
+            introspection::Lookup::Active(said) => accept(own.unwrap_or(Ok(said))?, terms),
+            introspection::Lookup::Refused(error) => Err(with_scopes(error, terms)),
             introspection::Lookup::Wait(asked) => Ok(Verdict::Ask(asked, own)),
         }
     }
@@ -143,20 +154,23 @@ impl OAuthProvider {
     pub(super) async fn wait(
         self,
         token: Vec<u8>,
+        chosen: Option<Arc<Resource>>,
         verdict: Verdict,
         mode: Mode,
     ) -> Result<Authenticated, AuthError> {
         let (mut verdict, mut mode) = (verdict, mode);
+        let terms = self.inner.resources.terms(chosen.as_ref());
+        let terms = terms.ok_or_else(no_resource)?;
         // Twice at most: see `Waited`.
         while let Verdict::Wait(waiting) = verdict {
             mode.waited = waiting.ended().await;
-            verdict = self.verify(&token, mode)?;
+            verdict = self.verify(&token, terms, mode)?;
         }
         let verdict = match verdict {
             Verdict::Ask(asked, own) => {
-                let said = asked.answer().await;
-                let said = said.map_err(|error| self.with_scopes(error))?;
-                self.accept(own.unwrap_or(Ok(said))?)?
+                let said = asked.answer(&token, terms).await;
+                let said = said.map_err(|error| with_scopes(error, terms))?;
+                accept(own.unwrap_or(Ok(said))?, terms)?
             }
             verdict => verdict,
         };
@@ -171,30 +185,12 @@ impl OAuthProvider {
         }
     }
 
-    /// Judges the scopes: last, and anew for each request.
-    fn accept(&self, good: Good) -> Result<Verdict, AuthError> {
-        check_scopes(&self.required_scopes, &good.principal)?;
-        let accepted = Authenticated::until(good.principal, good.valid_until);
-        Ok(Verdict::Authenticated(accepted))
-    }
-
-    /// What an authorization server refuses a token for, and whether its scopes do not suffice
-    /// either: the server does not know which are needed.
-    fn with_scopes(&self, error: AuthError) -> AuthError {
-        let Some(owner) = error.owner() else {
-            return error;
-        };
-        let lacking = check_scopes(&self.required_scopes, owner).err();
-        let lacking = lacking.map(AuthError::alone);
-        error.and_also(lacking)
-    }
-
     /// Checks all but the scopes. What needs no key comes first: a token that would be
     /// refused anyway causes no fetch. What is found good is kept in the cache. `proven` is
     /// set where the signature holds.
     fn verify_new(
         &self,
-        token: &[u8],
+        (token, terms): (&[u8], &Terms),
         now: Moment,
         mode: Mode,
         cache: Option<(&Tokens, TokenId<'_>)>,
@@ -204,8 +200,8 @@ impl OAuthProvider {
         let (mut payload, mut claims) = (PayloadBuffer::default(), ClaimReader::default());
         let mut buffer = HeaderBuffer::default();
         let header = compact.header(&mut buffer)?;
-        let (payload, server) = self.read_payload(&compact, &mut payload, &mut claims)?;
-        let profile = &server.profile;
+        let (payload, server) = self.read_payload(&compact, terms, &mut payload, &mut claims)?;
+        let (profile, audience) = (&server.profile, server.audience_at(terms));
         if let Some(introspector) = server.introspector.as_ref().filter(|_| !server.has_keys()) {
             let refusal = profile.check_type(&header).err();
             return match refusal {
@@ -216,7 +212,7 @@ impl OAuthProvider {
         }
         let by_answer = server.judges_by_answer(&claims);
         let judge = || match by_answer {
-            None => profile.check_claims(&header, &claims, now.wall),
+            None => profile.check_claims(&header, &claims, audience, now.wall),
             Some(_) => profile.check_what_is_there(&header, &claims, now.wall),
         };
         let (alg, judged) = if mode.needs_proof {
@@ -258,7 +254,8 @@ impl OAuthProvider {
                     claims: &claims,
                     json: payload,
                     token,
-                    required_scopes: &self.required_scopes,
+                    audience,
+                    required_scopes: &terms.required_scopes,
                     now: now.wall,
                 };
                 let asks = |scopes: &Scopes| server.second_opinion(scopes).is_some();
@@ -280,6 +277,7 @@ impl OAuthProvider {
                     nbf,
                     iat,
                     key: TokenKey::new(&set, key, header.kid.is_some(), alg),
+                    at: Arc::clone(&terms.url),
                     since: now,
                     identity,
                 };
@@ -299,12 +297,13 @@ impl OAuthProvider {
     fn read_payload<'b>(
         &self,
         token: &Compact<'_>,
+        terms: &Terms,
         buffer: &'b mut PayloadBuffer,
         claims: &mut ClaimReader<'b>,
     ) -> Result<(&'b str, &Arc<TrustedServer>), AuthError> {
         let payload = token.payload(buffer)?;
         claims.read(payload, &self.inner.scope_claim)?;
-        let server = self.server(claims.iss.as_deref())?;
+        let server = self.server(claims.iss.as_deref(), terms)?;
         let profile = &server.profile;
         // Whose tokens have their scopes elsewhere is known only now.
         if profile.scope_claim != self.inner.scope_claim {
@@ -318,13 +317,20 @@ impl OAuthProvider {
     }
 
     /// The server a token comes from, by its `iss`, before any key is touched.
-    fn server(&self, iss: Option<&str>) -> Result<&Arc<TrustedServer>, AuthError> {
+    fn server(&self, iss: Option<&str>, terms: &Terms) -> Result<&Arc<TrustedServer>, AuthError> {
         let servers = &self.inner.servers;
         let Some(iss) = iss else {
             return Err(AuthError::new(Reason::MISSING_ISSUER).with_detail("the token has no iss"));
         };
         if let Some(server) = servers.get(iss) {
-            return Ok(server);
+            return match terms.trusts(server.number) {
+                true => Ok(server),
+                false => Err(AuthError::new(Reason::ISSUER_MISMATCH).with_detail(format!(
+                    "{} is trusted, but not for the resource {:?}",
+                    quoted(iss),
+                    terms.url
+                ))),
+            };
         }
         let detail = match servers.keys().next() {
             Some(only) if servers.len() == 1 => mismatch(only, iss),
@@ -338,12 +344,17 @@ impl OAuthProvider {
         &self,
         tokens: &Tokens,
         id: &TokenId<'_>,
+        terms: &Terms,
         now: Moment,
         mode: Mode,
     ) -> Result<Option<GoodJwt>, AuthError> {
         let Some(known) = tokens.get(id, now) else {
             return Ok(None);
         };
+        // A token for two resources is kept for the one it was presented at last.
+        if !terms.is_of(&known.at) || !terms.trusts(known.server) {
+            return Ok(None);
+        }
         let Some(server) = self.inner.numbered.get(known.server) else {
             return Ok(None);
         };
@@ -372,4 +383,22 @@ impl OAuthProvider {
             second_opinion,
         }))
     }
+}
+
+/// Judges the scopes: last, and anew for each request.
+fn accept(good: Good, terms: &Terms) -> Result<Verdict, AuthError> {
+    check_scopes(&terms.required_scopes, &good.principal)?;
+    let accepted = Authenticated::until(good.principal, good.valid_until);
+    Ok(Verdict::Authenticated(accepted))
+}
+
+/// What an authorization server refuses a token for, and whether its scopes do not suffice
+/// either: the server does not know which are needed.
+fn with_scopes(error: AuthError, terms: &Terms) -> AuthError {
+    let Some(owner) = error.owner() else {
+        return error;
+    };
+    let lacking = check_scopes(&terms.required_scopes, owner).err();
+    let lacking = lacking.map(AuthError::alone);
+    error.and_also(lacking)
 }

@@ -69,6 +69,12 @@ impl Identity {
         self.client_id.as_deref()
     }
 
+    /// The claims as text.
+    #[cfg(feature = "oauth")]
+    pub(crate) fn raw_claims(&self) -> Option<&str> {
+        self.raw_claims.as_deref()
+    }
+
     /// The bytes of its claims, and of what was copied from them.
     #[cfg(feature = "oauth")]
     pub(crate) fn weight(&self) -> usize {

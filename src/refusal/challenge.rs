@@ -110,10 +110,13 @@ impl Challenge {
         if let Scheme::Bearer {
             resource_metadata,
             scopes,
-            ..
+            advertised,
         } = &mut self.scheme
         {
             (*resource_metadata, *scopes) = (None, Scopes::none());
+            if let Some(advertised) = advertised {
+                *advertised = advertised.of(resource.supported_scopes().cloned());
+            }
         }
         self.fill_in(resource);
     }
@@ -134,6 +137,26 @@ impl Challenge {
             scopes,
             advertised: Some(advertised),
             ..
+        } = &self.scheme
+        else {
+            return;
+        };
+        if asked.is_empty() {
+            return;
+        }
+        let all = asked
+            .iter()
+            .fold(required(scopes, asked), |all, asked| all.union(&asked.all));
+        advertised.announce(&to_announce(&all));
+        self.ask_for(asked);
+    }
+
+    /// The same for another resource of a layer that announced them.
+    pub(crate) fn ask_for(&mut self, asked: &[AskedScopes]) {
+        let Scheme::Bearer {
+            scopes,
+            advertised: Some(advertised),
+            ..
         } = &mut self.scheme
         else {
             return;
@@ -141,14 +164,7 @@ impl Challenge {
         if asked.is_empty() {
             return;
         }
-        let required = asked
-            .iter()
-            .fold(scopes.clone(), |all, asked| all.union(&asked.lacking(&all)));
-        let all = asked
-            .iter()
-            .fold(required.clone(), |all, asked| all.union(&asked.all));
-        advertised.announce(&to_announce(&all));
-        let required = to_announce(&required);
+        let required = to_announce(&required(scopes, asked));
         *scopes = match advertised.by_hand() {
             _ if !required.is_empty() => required,
             // Who advertises the few that a client needs at first means these: a challenge
@@ -242,36 +258,48 @@ impl Challenge {
     }
 }
 
-/// The scopes that a document of metadata advertises. Clones share them: a resource has one
-/// document, whoever serves it.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Advertised(Arc<AdvertisedScopes>);
+/// What every caller needs: of the resource, and of layers further in.
+fn required(scopes: &Scopes, asked: &[AskedScopes]) -> Scopes {
+    asked
+        .iter()
+        .fold(scopes.clone(), |all, asked| all.union(&asked.lacking(&all)))
+}
 
-#[derive(Debug, Default)]
-struct AdvertisedScopes {
+/// The scopes that a document of metadata advertises. Clones share those that were announced:
+/// all documents of a layer, whoever serves them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Advertised {
     by_hand: Option<Scopes>,
-    announced: RwLock<Scopes>,
+    announced: Arc<RwLock<Scopes>>,
 }
 
 impl Advertised {
     /// With the scopes that were set by hand, none of them included: then no others come in.
     #[cfg(feature = "oauth")]
     pub(crate) fn new(by_hand: Option<Scopes>) -> Self {
-        Self(Arc::new(AdvertisedScopes {
+        Self {
             by_hand,
-            announced: RwLock::default(),
-        }))
+            announced: Arc::default(),
+        }
+    }
+
+    /// Those of another resource of the layer.
+    pub(crate) fn of(&self, by_hand: Option<Scopes>) -> Self {
+        Self {
+            by_hand,
+            announced: Arc::clone(&self.announced),
+        }
     }
 
     fn by_hand(&self) -> Option<&Scopes> {
-        self.0.by_hand.as_ref()
+        self.by_hand.as_ref()
     }
 
     fn announce(&self, scopes: &Scopes) {
         if self.by_hand().is_some() {
             return;
         }
-        let announced = self.0.announced.write();
+        let announced = self.announced.write();
         let mut announced = announced.unwrap_or_else(PoisonError::into_inner);
         *announced = announced.union(scopes);
     }
@@ -281,14 +309,14 @@ impl Advertised {
         if let Some(by_hand) = self.by_hand() {
             return by_hand.clone();
         }
-        let announced = self.0.announced.read();
+        let announced = self.announced.read();
         announced.unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
 impl PartialEq for Advertised {
     fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
+        Arc::ptr_eq(&self.announced, &other.announced) && self.by_hand == other.by_hand
     }
 }
 

@@ -60,15 +60,24 @@ impl RefusalContext {
         }
     }
 
-    /// The same for a resource that was chosen for one request.
-    pub(crate) fn for_resource(self: &Arc<Self>, resource: Arc<Resource>) -> Self {
-        let mut chosen = Self::clone(self);
-        chosen.of_layer = Some(Arc::clone(self));
-        for challenge in &mut chosen.challenges {
-            challenge.lead_to(&resource);
+    /// The same for a resource that was chosen, with its challenges.
+    pub(crate) fn for_resource(
+        self: &Arc<Self>,
+        resource: Arc<Resource>,
+        challenges: Vec<Challenge>,
+    ) -> Self {
+        Self {
+            challenges,
+            resource: Some(resource),
+            of_layer: Some(Arc::clone(self)),
+            ..Self::clone(self)
         }
-        chosen.resource = Some(resource);
-        chosen
+    }
+
+    /// Whether it is that of this very resource.
+    pub(crate) fn is_for(&self, resource: &Arc<Resource>) -> bool {
+        let own = self.resource.as_ref();
+        own.is_some_and(|own| Arc::ptr_eq(own, resource))
     }
 
     /// Whether a client answers both with the same credential.

@@ -98,7 +98,9 @@ fn status(kind: AuthErrorKind) -> u16 {
         | AuthErrorKind::Invalid
         | AuthErrorKind::HeaderMismatch => 16,
         AuthErrorKind::InsufficientScope | AuthErrorKind::Forbidden => 7,
-        AuthErrorKind::UnknownSession => 5,
+        AuthErrorKind::UnknownSession
+        | AuthErrorKind::UnknownResource
+        | AuthErrorKind::Misdirected => 5,
         AuthErrorKind::PayloadTooLarge | AuthErrorKind::TooManyRequests => 8,
         AuthErrorKind::UnsupportedMediaType => 3,
         AuthErrorKind::Unavailable => 14,

@@ -30,6 +30,8 @@ pub(crate) use self::grpc::Media;
 pub(crate) use self::report_only::ReportOnly;
 pub use self::report_only::Reported;
 pub(crate) use self::written::Written;
+#[cfg(feature = "oauth")]
+use crate::clock::Clock;
 use crate::credential::RequestHead;
 use crate::error::{AuthError, AuthErrorKind, Reason};
 use crate::telemetry::Case;
@@ -130,6 +132,15 @@ pub(crate) fn server_error() -> Response<Bytes> {
     response
         .headers_mut()
         .insert(http::header::CONTENT_TYPE, json::APPLICATION_JSON);
+    response
+}
+
+/// The refusal of a request that no layer judges: to a service that has nothing but documents.
+#[cfg(feature = "oauth")]
+pub(crate) fn of_document(error: AuthError) -> Response<Bytes> {
+    let context = RefusalContext::new(Vec::new(), Clock::system());
+    let mut response = respond(error, &context, RefusalForm::Http);
+    show_to_pages(response.headers_mut());
     response
 }
 

@@ -88,7 +88,7 @@ Report-only: whether `dangerously_report_only` lets the request pass, and whethe
 ";
 
 /// The kinds in the order of their status, and their headings.
-const KINDS: [(AuthErrorKind, &str); 11] = [
+const KINDS: [(AuthErrorKind, &str); 13] = [
     (AuthErrorKind::Malformed, "malformed requests"),
     (AuthErrorKind::HeaderMismatch, "MCP headers"),
     (AuthErrorKind::Missing, "no credential"),
@@ -96,11 +96,13 @@ const KINDS: [(AuthErrorKind, &str); 11] = [
     (AuthErrorKind::InsufficientScope, "insufficient scope"),
     (AuthErrorKind::Forbidden, "forbidden"),
     (AuthErrorKind::UnknownSession, "unknown sessions"),
+    (AuthErrorKind::UnknownResource, "unknown resources"),
     (AuthErrorKind::PayloadTooLarge, "too large"),
     (
         AuthErrorKind::UnsupportedMediaType,
         "unsupported media types",
     ),
+    (AuthErrorKind::Misdirected, "misdirected requests"),
     (AuthErrorKind::TooManyRequests, "too many requests"),
     (AuthErrorKind::Unavailable, "unavailable"),
 ];

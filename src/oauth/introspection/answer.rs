@@ -10,7 +10,8 @@ use crate::json::{self, object::read_object};
 use crate::principal::{HasIdentity, Identity, Principal};
 use crate::scope::Scopes;
 use crate::token::{
-    ClaimReader, Mark, Proven, ScopeClaim, TokenProfile, is_other_kind, mismatch, wrong_kind,
+    Audience, ClaimReader, Mark, Proven, ScopeClaim, TokenProfile, is_other_kind, mismatch,
+    wrong_kind,
 };
 use crate::util::quoted;
 
@@ -22,10 +23,48 @@ pub(in crate::oauth) enum Vouched {
     BySignature,
 }
 
-/// An answer that was found good.
+/// An answer that was found good at a resource.
 pub(in crate::oauth) struct Judged {
     pub(super) exp: Option<Duration>,
     pub(super) identity: Identity,
+    /// The URL of the resource.
+    pub(super) at: Arc<str>,
+}
+
+/// Why a token is refused that was asked about.
+#[derive(Clone)]
+pub(in crate::oauth) struct Refusal {
+    pub(super) error: AuthError,
+    /// Where the answer was judged, if another resource could judge it otherwise.
+    pub(super) at: Option<JudgedAt>,
+}
+
+/// A resource that refused a token, by its URL, and what was said of the token.
+#[derive(Clone)]
+pub(in crate::oauth) struct JudgedAt {
+    pub(super) url: Arc<str>,
+    /// `None` where that was too long to be kept.
+    pub(super) said: Option<Arc<str>>,
+}
+
+/// The most bytes of claims that are kept with a refusal, as these are kept by their number. Of a
+/// token with more, nothing is known to those who would let it pass.
+pub(super) const MAX_KEPT: usize = 4 * 1024;
+
+impl Refusal {
+    /// As much of it as may be remembered.
+    pub(super) fn kept(self) -> Self {
+        let at = self.at.map(|at| JudgedAt {
+            said: at.said.filter(|said| said.len() <= MAX_KEPT),
+            url: at.url,
+        });
+        Self { at, ..self }
+    }
+
+    /// The same wherever the token is presented.
+    pub(super) fn everywhere(error: AuthError) -> Self {
+        Self { error, at: None }
+    }
 }
 
 /// What is remembered of such an answer.
@@ -64,8 +103,11 @@ impl Good {
 /// What answers must fit.
 pub(super) struct Expected<'p> {
     pub(super) profile: &'p TokenProfile,
-    /// The same for those without an audience, where that is let pass.
-    pub(super) without_audience: Option<&'p TokenProfile>,
+    pub(super) audience: &'p Audience,
+    /// Whether one without an audience passes.
+    pub(super) without_audience: bool,
+    /// The URL of the resource.
+    pub(super) at: &'p Arc<str>,
 }
 
 /// Judges what is said of an active token. What is odd about it concerns that token: the
@@ -76,20 +118,16 @@ pub(super) fn judge(
     vouched: Vouched,
     expected: &Expected<'_>,
     now: Duration,
-) -> Result<Judged, AuthError> {
+) -> Result<Judged, Refusal> {
     let profile = expected.profile;
-    // A handler cannot tell where claims come from: `active` is no claim, and some servers
-    // write null for what they have not.
-    said.retain(|name, value| name != "active" && !value.is_null());
-    read_what_is_clear(&mut said)?;
-    let text = |name: &str| match said.get(name) {
-        Some(Value::String(text)) => Ok(Some(&**text)),
-        Some(_) => Err(malformed(format!("{name} is not a string"))),
-        None => Ok(None),
+    let (json, mark) = read(&mut said).map_err(Refusal::everywhere)?;
+    let refused = |error: AuthError| Refusal {
+        error,
+        at: Some(JudgedAt {
+            url: Arc::clone(expected.at),
+            said: Some(json.as_str().into()),
+        }),
     };
-    let mark = check_types(text("token_type")?, text("typ")?)?;
-    let json = serde_json::to_string(&said)
-        .map_err(|_| malformed("the claims cannot be written".to_owned()))?;
     // Servers with `scp` in their tokens have the `scope` of RFC 7662 here.
     let standard = ScopeClaim::default();
     let own = &profile.scope_claim;
@@ -98,31 +136,57 @@ pub(super) fn judge(
         _ => own,
     };
     let mut claims = ClaimReader::default();
-    claims.read(&json, scope_claim)?;
+    claims
+        .read(&json, scope_claim)
+        .map_err(Refusal::everywhere)?;
     if let Some(quirks) = &profile.quirks {
-        quirks.amend(&mut claims, &said)?;
+        quirks
+            .amend(&mut claims, &said)
+            .map_err(Refusal::everywhere)?;
     }
-    let own = match expected.without_audience {
-        Some(other) if !claims.has_aud => other,
-        _ => profile,
+    let audience = match expected.without_audience && !claims.has_aud {
+        true => &Audience::Unchecked,
+        false => expected.audience,
     };
-    let faults = faults(&claims, mark, vouched, own, now);
+    let faults = faults(&claims, mark, vouched, (profile, audience), now);
     if !faults.is_empty() {
         let proven = Proven {
             claims: &claims,
             json: &json,
             token: token.as_bytes(),
+            audience,
             required_scopes: &Scopes::none(),
             now,
         };
         let named = faults
             .into_iter()
             .map(|fault| name_settings(fault, &claims));
-        return Err(own.settled(named.collect(), &proven, |_| false));
+        let error = profile.settled(named.collect(), &proven, |_| false);
+        return Err(refused(error));
     }
     let exp = claims.exp;
-    let identity = profile.identity(&claims, &json, token.as_bytes())?;
-    Ok(Judged { identity, exp })
+    let identity = profile
+        .identity(&claims, &json, token.as_bytes())
+        .map_err(Refusal::everywhere)?;
+    let at = Arc::clone(expected.at);
+    Ok(Judged { identity, exp, at })
+}
+
+/// The claims of an answer as text, and what marks an access token beside them.
+fn read(said: &mut Map<String, Value>) -> Result<(String, Mark), AuthError> {
+    // A handler cannot tell where claims come from: `active` is no claim, and some servers
+    // write null for what they have not.
+    said.retain(|name, value| name != "active" && !value.is_null());
+    read_what_is_clear(said)?;
+    let text = |name: &str| match said.get(name) {
+        Some(Value::String(text)) => Ok(Some(&**text)),
+        Some(_) => Err(malformed(format!("{name} is not a string"))),
+        None => Ok(None),
+    };
+    let mark = check_types(text("token_type")?, text("typ")?)?;
+    let json = serde_json::to_string(said)
+        .map_err(|_| malformed("the claims cannot be written".to_owned()))?;
+    Ok((json, mark))
 }
 
 fn malformed(detail: String) -> AuthError {
@@ -217,7 +281,7 @@ fn faults(
     claims: &ClaimReader<'_>,
     mark: Mark,
     vouched: Vouched,
-    profile: &TokenProfile,
+    (profile, audience): (&TokenProfile, &Audience),
     now: Duration,
 ) -> Vec<AuthError> {
     let mut faults = Vec::new();
@@ -230,7 +294,7 @@ fn faults(
     }
     // What a signature vouches for was judged with it.
     if vouched == Vouched::No {
-        faults.extend(profile.content_faults(mark, claims));
+        faults.extend(profile.content_faults(mark, claims, audience));
     }
     // Without `exp` the life of the answer is the bound.
     faults.extend(profile.time_faults(claims, now));

@@ -3,14 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::answer::{Active, Expected, Judged, Vouched, judge};
+use super::answer::{Active, Judged, MAX_KEPT, Refusal, Vouched, judge};
 use super::custom::{IntrospectionError, IntrospectionResponse, Kind, Said};
 use super::memory::REFUSED;
-use super::pauses::About;
+use super::pauses::About as Concerns;
 use super::store::{Introspector, Source, Trouble, unavailable};
 use crate::crypto::Digest;
 use crate::error::{AuthError, Reason};
 use crate::oauth::fetch::{Fetch, OnFreshConnections};
+use crate::oauth::served::Terms;
 use crate::telemetry;
 use crate::util::one_line;
 use crate::util::places::{Class, Place};
@@ -19,16 +20,12 @@ use crate::util::single_flight::CutOff;
 /// How much of a text that is the server's in part is kept, in characters.
 const MAX_TEXT: usize = 1024;
 
-/// The most bytes of claims that are kept with a refusal. Of a token with more, nothing is
-/// known to those who would let it pass.
-const MAX_KEPT: usize = 4 * 1024;
-
 /// What a call brought.
 pub(in crate::oauth) enum Brought {
     /// `life`: what is left until `exp`.
     Active { judged: Judged, life: Duration },
     /// `keep`: it will be refused for the same reason for a while.
-    Refused { error: AuthError, keep: bool },
+    Refused { refusal: Refusal, keep: bool },
     /// There is no telling. `keep`: for so long the server is not asked again about this token.
     Nothing {
         error: AuthError,
@@ -54,16 +51,22 @@ impl Brought {
 #[derive(Clone)]
 pub(in crate::oauth) enum Answer {
     Active(Arc<Active>),
-    Refused(AuthError),
+    Refused(Refusal),
+}
+
+/// What a call asks about, and for which resource.
+pub(super) struct About {
+    pub(super) token: Box<str>,
+    pub(super) digest: Digest,
+    pub(super) vouched: Vouched,
+    pub(super) terms: Terms,
 }
 
 impl Introspector {
     /// Asks about a token, in its turn, and judges what is said.
     pub(super) async fn call(
         self: Arc<Self>,
-        token: Box<str>,
-        vouched: Vouched,
-        digest: Digest,
+        about: About,
         class: Class,
         _queued: Place,
     ) -> Brought {
@@ -78,7 +81,7 @@ impl Introspector {
             return Brought::Nothing { error, keep: None };
         };
         let limit = self.limits.timeout;
-        let answer = match tokio::time::timeout(limit, self.ask_source(&token)).await {
+        let answer = match tokio::time::timeout(limit, self.ask_source(&about.token)).await {
             Ok(answer) => answer,
             Err(_) => Err(IntrospectionError::new(
                 Kind::Unreachable,
@@ -86,7 +89,7 @@ impl Introspector {
             )),
         };
         match answer {
-            Ok(answer) => self.judge(answer, &token, vouched, digest),
+            Ok(answer) => self.judge(answer, &about),
             Err(error) => {
                 if let (
                     Source::Endpoint(endpoint),
@@ -95,7 +98,7 @@ impl Introspector {
                 {
                     endpoint.forget_place().await;
                 }
-                self.fail(&error, digest, class)
+                self.fail(&error, about.digest, class)
             }
         }
     }
@@ -124,14 +127,8 @@ impl Introspector {
     }
 
     /// What an answer means for its token.
-    fn judge(
-        &self,
-        answer: IntrospectionResponse,
-        token: &str,
-        vouched: Vouched,
-        digest: Digest,
-    ) -> Brought {
-        self.answered(&digest);
+    fn judge(&self, answer: IntrospectionResponse, about: &About) -> Brought {
+        self.answered(&about.digest);
         let said = match answer.0 {
             Said::Active(said) => said,
             Said::Inactive(why) => {
@@ -141,15 +138,16 @@ impl Introspector {
                 let said = "the authorization server knows no active token like this one";
                 let error = AuthError::new(Reason::INACTIVE_TOKEN)
                     .with_detail(why.as_deref().unwrap_or(said));
-                return Brought::Refused { error, keep: true };
+                let refusal = Refusal::everywhere(error);
+                return Brought::Refused {
+                    refusal,
+                    keep: true,
+                };
             }
         };
         let now = self.clock.now();
-        let expected = Expected {
-            profile: &self.profile,
-            without_audience: self.without_audience.as_ref(),
-        };
-        match judge(said, token, vouched, &expected, now) {
+        let expected = self.expected(&about.terms);
+        match judge(said, &about.token, about.vouched, &expected, now) {
             Ok(judged) => Brought::Active {
                 life: judged
                     .exp
@@ -157,7 +155,8 @@ impl Introspector {
                 judged,
             },
             // What time will mend must not be kept.
-            Err(error) => {
+            Err(refusal) => {
+                let error = &refusal.error;
                 if matches!(
                     error.as_reason(),
                     Reason::MALFORMED_TOKEN | Reason::DUPLICATE_TOKEN_MEMBER
@@ -172,10 +171,12 @@ impl Introspector {
                 );
                 Brought::Refused {
                     keep: !passes,
-                    // Refusals are kept by their number, not by their size.
-                    error: match error.owner() {
-                        Some(owner) if owner.weight() > MAX_KEPT => error.without_owner(),
-                        _ => error,
+                    refusal: match error.owner() {
+                        Some(owner) if owner.weight() > MAX_KEPT => Refusal {
+                            error: refusal.error.without_owner(),
+                            at: refusal.at,
+                        },
+                        _ => refusal,
                     },
                 }
             }
@@ -211,11 +212,11 @@ impl Introspector {
             Kind::Refused => {
                 let about = self.state().pauses.refused(digest, class, now, &why);
                 match about {
-                    About::Us | About::OneOfMany => self.report_our_credentials(&why),
-                    About::OneToken { first } => self.report_refusal(&why, first),
+                    Concerns::Us | Concerns::OneOfMany => self.report_our_credentials(&why),
+                    Concerns::OneToken { first } => self.report_refusal(&why, first),
                 }
                 match about {
-                    About::Us => (Reason::INTROSPECTION_REFUSED, second, None),
+                    Concerns::Us => (Reason::INTROSPECTION_REFUSED, second, None),
                     _ => (Reason::INTROSPECTION_REFUSED, REFUSED, Some(REFUSED)),
                 }
             }

@@ -5,12 +5,11 @@ use std::time::Duration;
 
 use moka::sync::Cache;
 
-use super::answer::{Active, Judged};
+use super::answer::{Active, Judged, Refusal};
 use super::limits::Limits;
 use super::store::unavailable;
 use crate::clock::Clock;
 use crate::crypto::{ByDigest, Digest};
-use crate::error::AuthError;
 use crate::util::cache::{clear, kept_for};
 use crate::util::places::Class;
 
@@ -33,25 +32,26 @@ pub(super) struct Memory {
 }
 
 struct Refused {
-    error: AuthError,
+    refusal: Refusal,
     until: Duration,
 }
 
 impl Refused {
-    /// The error as it is at `now`: what will pass says when.
-    fn error_at(&self, now: Duration) -> AuthError {
-        if self.error.retry_after().is_none() {
-            return self.error.clone();
+    /// The refusal as it is at `now`: what will pass says when.
+    fn refusal_at(&self, now: Duration) -> Refusal {
+        let said = &self.refusal.error;
+        if said.retry_after().is_none() {
+            return self.refusal.clone();
         }
-        let error = unavailable(self.error.as_reason(), self.until.saturating_sub(now));
-        error.with_detail(self.error.detail().unwrap_or_default())
+        let error = unavailable(said.as_reason(), self.until.saturating_sub(now));
+        Refusal::everywhere(error.with_detail(said.detail().unwrap_or_default()))
     }
 }
 
 /// What is remembered of a token.
 pub(super) enum Remembered {
     Active(Arc<Active>),
-    Refused(AuthError),
+    Refused(Refusal),
     /// Nothing that may be used.
     Nothing(Class),
 }
@@ -96,7 +96,7 @@ impl Memory {
             _ => Class::Unknown,
         };
         match self.refused.get(digest) {
-            Some(refused) if now < refused.until => Remembered::Refused(refused.error_at(now)),
+            Some(refused) if now < refused.until => Remembered::Refused(refused.refusal_at(now)),
             _ => Remembered::Nothing(class),
         }
     }
@@ -124,10 +124,10 @@ impl Memory {
         active
     }
 
-    /// Refuses a token for so long with this error.
-    pub(super) fn refuse(&self, digest: Digest, error: &AuthError, life: Duration, now: Duration) {
+    /// Refuses a token for so long.
+    pub(super) fn refuse(&self, digest: Digest, refusal: Refusal, life: Duration, now: Duration) {
         let refused = Refused {
-            error: error.clone(),
+            refusal: refusal.kept(),
             until: now.saturating_add(life),
         };
         self.refused.insert(digest, Arc::new(refused));

@@ -26,5 +26,5 @@ pub use self::custom::{Introspect, IntrospectFuture, IntrospectionError, Introsp
 pub(super) use self::routes::OpaqueRoutes;
 pub use self::settings::Introspection;
 pub(super) use self::settings::JwtIntrospection;
-pub(super) use self::store::{Asked, Introspector, Lookup};
+pub(super) use self::store::{Asked, Introspector, Lookup, Question};
 pub(super) use self::wiring::Own;

@@ -9,14 +9,25 @@ use crate::error::{AuthError, ConfigError, Reason};
 /// The servers that take opaque tokens.
 #[derive(Debug, Default)]
 pub(in crate::oauth) struct OpaqueRoutes {
-    prefixed: Vec<(Box<str>, Arc<Introspector>)>,
+    prefixed: Vec<(Box<str>, Opaque)>,
     /// Takes those that begin with none of the prefixes.
-    other: Option<Arc<Introspector>>,
+    other: Option<Opaque>,
+}
+
+/// A server that takes opaque tokens, and its number.
+#[derive(Clone, Debug)]
+struct Opaque {
+    number: usize,
+    server: Arc<Introspector>,
 }
 
 impl OpaqueRoutes {
     /// Adds a server.
-    pub(in crate::oauth) fn add(&mut self, server: &Arc<Introspector>) -> Result<(), ConfigError> {
+    pub(in crate::oauth) fn add(
+        &mut self,
+        number: usize,
+        server: &Arc<Introspector>,
+    ) -> Result<(), ConfigError> {
         let Some(prefixes) = server.opaque_prefixes() else {
             return Ok(());
         };
@@ -27,11 +38,14 @@ impl OpaqueRoutes {
                     format!(
                         "{:?} and {:?} both take opaque tokens of any form, and a token must not \
                          be shown to a server it is not from: set `token_prefix` on one of them",
-                        earlier.issuer, server.issuer
+                        earlier.server.issuer, server.issuer
                     ),
                 ));
             }
-            self.other = Some(Arc::clone(server));
+            self.other = Some(Opaque {
+                number,
+                server: Arc::clone(server),
+            });
         }
         for prefix in prefixes {
             let overlaps = |other: &str| other.starts_with(&**prefix) || prefix.starts_with(other);
@@ -41,7 +55,11 @@ impl OpaqueRoutes {
                     format!("a token may begin with both {other:?} and {prefix:?}"),
                 ));
             }
-            self.prefixed.push((prefix.clone(), Arc::clone(server)));
+            let opaque = Opaque {
+                number,
+                server: Arc::clone(server),
+            };
+            self.prefixed.push((prefix.clone(), opaque));
         }
         Ok(())
     }
@@ -61,17 +79,28 @@ impl OpaqueRoutes {
         self.other.is_some()
     }
 
-    /// The server to ask about `token`; refused, where it can be no token of any.
-    pub(in crate::oauth) fn server(&self, token: &[u8]) -> Result<&Arc<Introspector>, AuthError> {
+    /// The server to ask about `token`; refused, where it can be no token of any. `trusts`: by its
+    /// number, whether the server is trusted for the resource of the request.
+    pub(in crate::oauth) fn server(
+        &self,
+        token: &[u8],
+        trusts: impl Fn(usize) -> bool,
+    ) -> Result<&Arc<Introspector>, AuthError> {
         let prefixed = self
             .prefixed
             .iter()
             .find(|(prefix, _)| token.starts_with(prefix.as_bytes()))
             .map(|(_, server)| server);
-        let server = prefixed.or(self.other.as_ref()).ok_or_else(|| {
+        let Opaque { number, server } = prefixed.or(self.other.as_ref()).ok_or_else(|| {
             AuthError::new(Reason::UNKNOWN_TOKEN)
                 .with_detail("no JWT, and it begins like the tokens of no authorization server")
         })?;
+        if !trusts(*number) {
+            return Err(AuthError::new(Reason::UNKNOWN_TOKEN).with_detail(format!(
+                "no JWT, and {:?}, whose it would be, is not trusted for this resource",
+                server.issuer
+            )));
+        }
         if !server.may_be_own(token) {
             return Err(AuthError::new(Reason::UNKNOWN_TOKEN).with_detail(format!(
                 "no JWT, and {} bytes are no length of the tokens of {:?}",

@@ -231,6 +231,11 @@ impl Introspection {
         Ok(self)
     }
 
+    /// The audiences that answers must have, where they are others.
+    pub(in crate::oauth) fn audiences(&self) -> impl Iterator<Item = &str> {
+        self.audiences.iter().map(|audience| &**audience)
+    }
+
     /// Asks for signed answers ([RFC 9701](https://www.rfc-editor.org/rfc/rfc9701)) and takes
     /// no others. They are checked with the issuer's keys and must be for this resource, or
     /// for the client that asked. The RFC binds no answer to its question: that one is about

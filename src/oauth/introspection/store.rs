@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::answer::{Good, Vouched};
-use super::call::{Answer, Brought};
+use super::answer::{Active, Expected, Good, Refusal, Vouched, judge};
+use super::call::{About, Answer, Brought};
 use super::custom::{Introspect, IntrospectionError};
 use super::endpoint::Endpoint;
 use super::limits::Limits;
@@ -18,8 +18,10 @@ use crate::crypto::{Digest, sha256};
 use crate::error::{AuthError, Reason};
 use crate::oauth::fetch::Fetch;
 use crate::oauth::keys::Together;
+use crate::oauth::served::Terms;
+use crate::principal::Principal;
 use crate::telemetry::{CallEnd, IntrospectionMeter};
-use crate::token::TokenProfile;
+use crate::token::{Audience, TokenProfile};
 use crate::util::NowAndThen;
 use crate::util::places::{ByClass, Class, Place, Places, Turns};
 use crate::util::single_flight::{Calls, CutOff, FlightOwner, SingleFlight, Ticket};
@@ -29,8 +31,10 @@ pub(in crate::oauth) struct Introspector {
     pub(super) issuer: Arc<str>,
     pub(super) source: Source,
     pub(super) profile: TokenProfile,
-    /// What answers without an audience must fit, where there may be such.
-    pub(super) without_audience: Option<TokenProfile>,
+    /// The audience of its tokens, where that is not the resource.
+    pub(super) audience: Option<Audience>,
+    /// Whether an answer without an audience passes. One that is there must match all the same.
+    pub(super) without_audience: bool,
     pub(super) limits: Limits,
     pub(super) fetch: Arc<dyn Fetch>,
     pub(super) clock: Clock,
@@ -46,6 +50,14 @@ pub(in crate::oauth) struct Introspector {
     /// tokens.
     waiting: ByClass<Arc<Places>>,
     meter: IntrospectionMeter,
+}
+
+/// A token that a request brought, and the resource it is for.
+#[derive(Clone, Copy)]
+pub(in crate::oauth) struct Question<'q> {
+    pub(in crate::oauth) token: &'q [u8],
+    pub(in crate::oauth) vouched: Vouched,
+    pub(in crate::oauth) terms: &'q Terms,
 }
 
 /// What decides whether a call may start.
@@ -121,7 +133,8 @@ impl Introspector {
             waiting: ByClass::new(|| Places::new(limits.max_waiting_requests)),
             meter: IntrospectionMeter::new(label),
             warned: Default::default(),
-            without_audience: None,
+            audience: None,
+            without_audience: false,
             issuer,
             profile,
             limits,
@@ -145,27 +158,76 @@ impl Introspector {
     }
 
     /// What is known of a token; where nothing is, the server is asked.
-    pub(in crate::oauth) fn lookup(
-        self: &Arc<Self>,
-        token: &[u8],
-        vouched: Vouched,
-    ) -> Result<Lookup, AuthError> {
-        let digest = sha256(&[token]);
-        let remembered = self.remembered(&digest);
+    pub(in crate::oauth) fn lookup(self: &Arc<Self>, question: Question<'_>) -> Lookup {
+        let digest = sha256(&[question.token]);
+        let remembered = self.remembered(&digest, question);
         self.meter.looked_up(remembered.is_ok());
-        let class = match remembered {
-            Ok(known) => return Ok(known),
-            Err(class) => class,
-        };
-        Ok(self.ask((digest, token), vouched, class))
+        match remembered {
+            Ok(known) => known,
+            Err(class) => self.ask(digest, question, class),
+        }
     }
 
     /// What memory says of a token; where it says nothing, the class of a call about it.
-    fn remembered(&self, digest: &Digest) -> Result<Lookup, Class> {
-        match self.memory.get(digest, &self.clock) {
-            Remembered::Active(active) => Ok(Lookup::Active(Good::of(active, &self.profile))),
-            Remembered::Refused(error) => Ok(Lookup::Refused(error)),
-            Remembered::Nothing(class) => Err(class),
+    fn remembered(&self, digest: &Digest, question: Question<'_>) -> Result<Lookup, Class> {
+        let meant = match self.memory.get(digest, &self.clock) {
+            Remembered::Active(active) => self.accept(active, question),
+            Remembered::Refused(refusal) => match self.refuse(refusal, question) {
+                Some(meant) => meant,
+                // It was too long to be kept for another resource.
+                None => return Err(Class::Unknown),
+            },
+            Remembered::Nothing(class) => return Err(class),
+        };
+        Ok(match meant {
+            Ok(good) => Lookup::Active(good),
+            Err(error) => Lookup::Refused(error),
+        })
+    }
+
+    /// What an answer that was found good means at the resource of a request.
+    fn accept(&self, active: Arc<Active>, question: Question<'_>) -> Result<Good, AuthError> {
+        if question.terms.is_of(&active.judged.at) {
+            return Ok(Good::of(active, &self.profile));
+        }
+        let said = active.judged.identity.raw_claims().unwrap_or("{}");
+        self.judge_again(said, question)
+    }
+
+    /// What an answer that was not found good means at the resource of a request. `None`: what
+    /// was said is not known any more.
+    fn refuse(&self, refusal: Refusal, question: Question<'_>) -> Option<Result<Good, AuthError>> {
+        match refusal.at {
+            Some(at) if !question.terms.is_of(&at.url) => {
+                let said = at.said?;
+                Some(self.judge_again(&said, question))
+            }
+            _ => Some(Err(refusal.error)),
+        }
+    }
+
+    /// Judges what was said of a token for another resource than the one it was judged for.
+    fn judge_again(&self, said: &str, question: Question<'_>) -> Result<Good, AuthError> {
+        let said = serde_json::from_str(said).map_err(|_| {
+            AuthError::new(Reason::MALFORMED_TOKEN).with_detail("the claims cannot be read")
+        })?;
+        let token = std::str::from_utf8(question.token).unwrap_or_default();
+        let (expected, now) = (self.expected(question.terms), self.clock.now());
+        let judged = judge(said, token, question.vouched, &expected, now);
+        let judged = judged.map_err(|refusal| refusal.error)?;
+        Ok(Good {
+            valid_until: judged.exp.map(|exp| self.profile.valid_until(exp)),
+            principal: Principal::of(Arc::new(judged.identity)),
+        })
+    }
+
+    /// What answers must fit at a resource.
+    pub(super) fn expected<'a>(&'a self, terms: &'a Terms) -> Expected<'a> {
+        Expected {
+            profile: &self.profile,
+            audience: self.audience.as_ref().unwrap_or(&terms.audience),
+            without_audience: self.without_audience,
+            at: &terms.url,
         }
     }
 
@@ -203,14 +265,9 @@ impl Introspector {
     }
 
     /// Joins the call about this token, or starts it.
-    fn ask(
-        self: &Arc<Self>,
-        (digest, token): (Digest, &[u8]),
-        vouched: Vouched,
-        class: Class,
-    ) -> Lookup {
+    fn ask(self: &Arc<Self>, digest: Digest, question: Question<'_>, class: Class) -> Lookup {
         // Always so: a credential is ASCII.
-        let Ok(token) = std::str::from_utf8(token) else {
+        let Ok(token) = std::str::from_utf8(question.token) else {
             let error = AuthError::new(Reason::MALFORMED_TOKEN);
             return Lookup::Refused(error.with_detail("the token is not ASCII"));
         };
@@ -224,7 +281,7 @@ impl Introspector {
             None => {
                 // A call may have landed since memory was asked; a second one would ask the
                 // same.
-                if let Ok(known) = self.remembered(&digest) {
+                if let Ok(known) = self.remembered(&digest, question) {
                     return known;
                 }
                 let queued = match self.admit(&mut calls, class) {
@@ -234,7 +291,13 @@ impl Introspector {
                 let (ticket, flight) = calls.begin(self, digest, digest);
                 self.meter.queue(self.turns.size());
                 drop(calls);
-                let call = Arc::clone(self).call(token.into(), vouched, digest, class, queued);
+                let about = About {
+                    token: token.into(),
+                    digest,
+                    vouched: question.vouched,
+                    terms: question.terms.clone(),
+                };
+                let call = Arc::clone(self).call(about, class, queued);
                 flight.launch(call);
                 ticket
             }
@@ -242,6 +305,7 @@ impl Introspector {
         Lookup::Wait(Asked {
             ticket,
             store: Arc::clone(self),
+            vouched: question.vouched,
             _places: places,
         })
     }
@@ -352,21 +416,22 @@ impl FlightOwner for Introspector {
                 let active = self.memory.active(digest, judged, life, now, current);
                 Answer::Active(active)
             }
-            Brought::Refused { error, keep } => {
+            Brought::Refused { refusal, keep } => {
                 if current {
                     self.memory.forget_active(&digest);
                     if keep && !self.limits.negative_ttl.is_zero() {
                         let life = self.limits.negative_ttl;
-                        self.memory.refuse(digest, &error, life, now);
+                        self.memory.refuse(digest, refusal.clone(), life, now);
                     }
                 }
-                Answer::Refused(error)
+                Answer::Refused(refusal)
             }
             Brought::Nothing { error, keep } => {
+                let refusal = Refusal::everywhere(error);
                 if let Some(life) = keep.filter(|_| current) {
-                    self.memory.refuse(digest, &error, life, now);
+                    self.memory.refuse(digest, refusal.clone(), life, now);
                 }
-                Answer::Refused(error)
+                Answer::Refused(refusal)
             }
         }
     }
@@ -376,17 +441,31 @@ impl FlightOwner for Introspector {
 pub(in crate::oauth) struct Asked {
     ticket: Ticket<Answer>,
     store: Arc<Introspector>,
+    vouched: Vouched,
     _places: [Place; 2],
 }
 
 impl Asked {
-    /// What the authorization server says.
-    pub(in crate::oauth) async fn answer(self) -> Result<Good, AuthError> {
+    /// What the authorization server says of the token that was asked about.
+    pub(in crate::oauth) async fn answer(
+        self,
+        token: &[u8],
+        terms: &Terms,
+    ) -> Result<Good, AuthError> {
+        let question = Question {
+            token,
+            vouched: self.vouched,
+            terms,
+        };
         let limits = &self.store.limits;
         let limit = limits.queue_timeout.saturating_add(limits.timeout);
         match self.ticket.answer(limit).await {
-            Ok(Answer::Active(active)) => Ok(Good::of(active, &self.store.profile)),
-            Ok(Answer::Refused(error)) => Err(error),
+            Ok(Answer::Active(active)) => self.store.accept(active, question),
+            Ok(Answer::Refused(refusal)) => {
+                let error = refusal.error.clone();
+                let meant = self.store.refuse(refusal, question);
+                meant.unwrap_or(Err(error))
+            }
             Err(_) => Err(unavailable(Reason::INTROSPECTION_FAILED, Duration::ZERO)
                 .with_detail("the call was cut off")),
         }

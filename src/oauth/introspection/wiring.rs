@@ -13,19 +13,21 @@ use super::store::{Introspector, Source};
 use crate::clock::Clock;
 use crate::error::ConfigError;
 use crate::jose::TokenLimits;
-use crate::oauth::ProtectedResource;
 use crate::oauth::fetch::Fetch;
 use crate::oauth::jwks_options::JwksOptions;
 use crate::oauth::keys::{KeyStore, Together};
 use crate::oauth::url::{UrlPolicy, is_loopback};
 use crate::token::{Audience, TokenProfile};
 
-/// The server that is asked, and the resource on whose behalf.
+/// The server that is asked, and on whose behalf.
 pub(in crate::oauth) struct Own<'a> {
     pub(in crate::oauth) profile: &'a TokenProfile,
     pub(in crate::oauth) keys: &'a Arc<KeyStore>,
     pub(in crate::oauth) policy: UrlPolicy,
-    pub(in crate::oauth) resource: &'a ProtectedResource,
+    /// The audience that its tokens must have, where that is not the resource.
+    pub(in crate::oauth) audience: Option<&'a Audience>,
+    /// What the authorization server calls this server: its resources.
+    pub(in crate::oauth) known_as: &'a [Box<str>],
     pub(in crate::oauth) fetch: Arc<dyn Fetch>,
     pub(in crate::oauth) clock: Clock,
     pub(in crate::oauth) jwks_options: JwksOptions,
@@ -116,29 +118,25 @@ impl Introspection {
         own: Own<'_>,
         any_audience: bool,
     ) -> Result<Introspector, ConfigError> {
-        // What answers must fit.
-        let mut profile = own.profile.clone();
         if any_audience && !self.audiences.is_empty() {
             return Err(ConfigError::new(
                 "introspection_without_audience",
                 "`audience` of the introspection contradicts it: keep one",
             ));
         }
-        if !self.audiences.is_empty() {
-            profile.audience = Audience::OneOf(self.audiences.clone());
-        }
-        // One that is there must match all the same.
-        let without_audience = any_audience.then(|| TokenProfile {
-            audience: Audience::Unchecked,
-            ..profile.clone()
-        });
+        let profile = own.profile.clone();
+        let audience = match self.audiences.is_empty() {
+            true => own.audience.cloned(),
+            false => Some(Audience::OneOf(self.audiences.clone())),
+        };
         let label = Arc::clone(&own.keys.origin.label);
         let (fetch, clock) = (Arc::clone(&own.fetch), own.clock.clone());
         let together = Arc::clone(&own.together);
         let source = self.source(own);
         let mut introspector =
             Introspector::new(&label, self, source, profile, fetch, clock, together);
-        introspector.without_audience = without_audience;
+        introspector.audience = audience;
+        introspector.without_audience = any_audience;
         Ok(introspector)
     }
 
@@ -152,7 +150,7 @@ impl Introspection {
         let mut client_auth = self.client_auth.clone().expect("`check` asks for it");
         client_auth.assert_for(self.assertion_audience.clone());
         let signed = self.require_signed_responses.then(|| {
-            let mut audiences = own.resource.audiences();
+            let mut audiences = own.known_as.to_vec();
             audiences.extend(client_auth.client().map(Box::from));
             Signed {
                 keys: Arc::clone(own.keys),

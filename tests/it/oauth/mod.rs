@@ -21,6 +21,7 @@ mod presets;
 mod proxies;
 mod required;
 mod reserved_names;
+mod resources;
 mod seed;
 pub(crate) mod support;
 mod tenants;

@@ -1,0 +1,188 @@
+//! No token is good at two resources: what would make one so is refused before serving.
+
+use std::sync::Arc;
+
+use super::{AuthorizationServer, ProtectedResource};
+use crate::error::ConfigError;
+use crate::resources::Pattern;
+
+/// # Errors
+/// A resource trusts a server that is not there; two resources accept one audience; or a server
+/// whose tokens are accepted whatever resource they are for is trusted for more than one.
+pub(super) fn check(
+    resources: &[ProtectedResource],
+    servers: &[AuthorizationServer],
+) -> Result<(), ConfigError> {
+    for resource in resources {
+        check_issuers(resource, servers)?;
+    }
+    if let [only] = resources
+        && !only.is_template()
+    {
+        return Ok(());
+    }
+    let trusting: Vec<(&AuthorizationServer, Trusting<'_>)> = servers
+        .iter()
+        .map(|server| (server, Trusting::of(server, resources)))
+        .collect();
+    for (server, trusting) in &trusting {
+        if let Some((setting, why)) = server.knows_no_resource()
+            && let Trusting::Several = trusting
+        {
+            let message = format!(
+                "{why}, and {:?} is trusted for more than one resource: have one alone trust it, \
+                 by `authorization_servers` of each resource",
+                server.issuer()
+            );
+            return Err(ConfigError::new(setting, message));
+        }
+    }
+    check_audiences(resources)?;
+    check_own_audiences(resources, &trusting)
+}
+
+/// The resources that trust a server.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Trusting<'r> {
+    Nobody,
+    /// The place of a resource, and the tenant of a template.
+    One(usize, Option<&'r str>),
+    Several,
+}
+
+impl<'r> Trusting<'r> {
+    fn of(server: &AuthorizationServer, resources: &'r [ProtectedResource]) -> Self {
+        let mut found = Self::Nobody;
+        let trusts = |issuers: Option<&[Arc<str>]>| {
+            issuers.is_none_or(|listed| listed.iter().any(|own| **own == *server.issuer()))
+        };
+        for (place, resource) in resources.iter().enumerate() {
+            let own = resource.terms.issuers.as_deref();
+            match resource.tenants().map(|tenants| tenants.all()) {
+                None if trusts(own) => found = found.and(place, None),
+                None => {}
+                Some(Some(listed)) => {
+                    for (name, tenant) in listed {
+                        if trusts(tenant.issuers.as_deref().or(own)) {
+                            found = found.and(place, Some(name));
+                        }
+                    }
+                }
+                // Nobody knows which tenants there will be.
+                Some(None) => found = Self::Several,
+            }
+        }
+        found
+    }
+
+    fn and(self, place: usize, tenant: Option<&'r str>) -> Self {
+        match self {
+            Self::Nobody => Self::One(place, tenant),
+            _ => Self::Several,
+        }
+    }
+}
+
+/// Every server that a resource names is one of the layer.
+fn check_issuers(
+    resource: &ProtectedResource,
+    servers: &[AuthorizationServer],
+) -> Result<(), ConfigError> {
+    let check = |issuers: Option<&[Arc<str>]>| {
+        let Some(issuers) = issuers else {
+            return Ok(());
+        };
+        let is_there = |issuer: &&Arc<str>| {
+            let mut servers = servers.iter();
+            servers.any(|server| *server.issuer() == ***issuer)
+        };
+        let why = match issuers.iter().find(|issuer| !is_there(issuer)) {
+            None if !issuers.is_empty() => return Ok(()),
+            None => "it names none, so no token could pass".to_owned(),
+            Some(issuer) => format!("{issuer:?} is no authorization server of the layer: add it"),
+        };
+        Err(ConfigError::new(
+            "authorization_servers",
+            format!("of the resource {:?}: {why}", resource.resource()),
+        ))
+    };
+    check(resource.terms.issuers.as_deref())?;
+    let listed = resource.tenants().and_then(|tenants| tenants.all());
+    for (_, tenant) in listed.into_iter().flatten() {
+        check(tenant.issuers.as_deref())?;
+    }
+    Ok(())
+}
+
+/// Two resources expect no common audience.
+fn check_audiences(resources: &[ProtectedResource]) -> Result<(), ConfigError> {
+    for (at, one) in resources.iter().enumerate() {
+        for other in &resources[..at] {
+            if one.resource() == other.resource() {
+                return Err(ConfigError::new(
+                    "resource",
+                    format!("{:?} is there twice", one.resource()),
+                ));
+            }
+            let (own, others) = (one.audience_patterns(), other.audience_patterns());
+            let meet = |own: &&Pattern| others.iter().any(|other| other.meets(own));
+            if let Some(shared) = own.iter().find(meet) {
+                return Err(shared_audience(&shared.of("{tenant}"), other, one));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Nor one of a server that is trusted for another resource.
+fn check_own_audiences(
+    resources: &[ProtectedResource],
+    trusting: &[(&AuthorizationServer, Trusting<'_>)],
+) -> Result<(), ConfigError> {
+    let mut seen: Vec<(&str, usize, Option<&str>)> = Vec::new();
+    for (server, trusting) in trusting {
+        let Trusting::One(place, tenant) = *trusting else {
+            continue;
+        };
+        for audience in server.own_audiences() {
+            let plain = Pattern::plain(audience);
+            for (at, other) in resources.iter().enumerate() {
+                let is_own = |pattern: &Pattern| {
+                    at == place && (tenant.is_none() || pattern.name_in(audience) == tenant)
+                };
+                let mut patterns = other.audience_patterns().into_iter();
+                if patterns.any(|pattern| pattern.meets(&plain) && !is_own(&pattern)) {
+                    return Err(shared_audience(audience, other, &resources[place]));
+                }
+            }
+            let clash = seen
+                .iter()
+                .find(|(own, at, of)| *own == audience && (*at, *of) != (place, tenant));
+            if let Some((_, at, _)) = clash {
+                return Err(shared_audience(
+                    audience,
+                    &resources[*at],
+                    &resources[place],
+                ));
+            }
+            seen.push((audience, place, tenant));
+        }
+    }
+    Ok(())
+}
+
+fn shared_audience(
+    audience: &str,
+    one: &ProtectedResource,
+    other: &ProtectedResource,
+) -> ConfigError {
+    ConfigError::new(
+        "audience",
+        format!(
+            "{:?} and {:?} would both accept tokens for {audience:?}, and a token for one resource \
+             must not be good at another",
+            one.resource(),
+            other.resource()
+        ),
+    )
+}
