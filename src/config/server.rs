@@ -32,6 +32,10 @@ section! {
         dangerously_plain_http: bool,
         /// Lets http go to this host as well.
         dangerously_allow_http_to: Option<String>,
+        /// Where clients are sent, instead of the issuer.
+        advertised_as: Option<String>,
+        /// The `iss` of its tokens, where that is not the issuer; a name that is never fetched.
+        token_issuer: Option<String>,
         /// Where the keys are, instead of discovering it.
         jwks_uri: Option<String>,
         /// The key set as JSON text, instead of fetching one.
@@ -138,6 +142,14 @@ impl Server {
             let host = host.as_str();
             let allowed = server.dangerously_allow_http_to(host);
             server = allowed.map_err(at("dangerously_allow_http_to"))?;
+        }
+        if let Some(url) = &self.advertised_as {
+            let set = server.advertised_as(url);
+            server = set.map_err(at("advertised_as"))?;
+        }
+        if let Some(name) = &self.token_issuer {
+            let set = server.token_issuer(name);
+            server = set.map_err(at("token_issuer"))?;
         }
         if let Some(uri) = &self.jwks_uri {
             server = server.jwks_uri(uri).map_err(at("jwks_uri"))?;

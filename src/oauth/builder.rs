@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::advertised;
 use super::apart;
 use super::fetch::Fetch;
 use super::http_fetch::HttpFetch;
@@ -98,18 +99,9 @@ impl OAuthLayerBuilder {
         ConfigError: From<A::Error>,
     {
         let server = server.try_into()?;
-        if self
-            .servers
-            .iter()
-            .any(|own| own.issuer() == server.issuer())
-        {
-            return Err(ConfigError::new(
-                "authorization_server",
-                format!(
-                    "there are two servers with the issuer {:?}",
-                    server.issuer()
-                ),
-            ));
+        let issuer = &server.origin.issuer;
+        if self.servers.iter().any(|own| own.origin.issuer == *issuer) {
+            return Err(two_servers(issuer));
         }
         self.servers.push(server);
         Ok(self)
@@ -243,6 +235,7 @@ impl OAuthLayerBuilder {
         let required_scopes = checked_scopes("required_scopes", &self.required_scopes)?;
         apart::check(&self.resources, &self.servers)?;
         let known_as = known_as(&self.resources);
+        advertised::tell(&self.servers);
         let scope_claim = first_scope_claim(&self.servers);
         let together = Arc::new(Together::new(&self.jwks_options));
         let (mut servers, mut numbered) = (HashMap::new(), Vec::new());
@@ -254,7 +247,7 @@ impl OAuthLayerBuilder {
             let first = named.last().map_or(0, |named: &Named| named.numbers.end);
             named.push(Named {
                 issuer: server.issuer().into(),
-                advertised: server.issuer().into(),
+                advertised: server.advertised().into(),
                 numbers: first..first + of_it.len(),
             });
         }
@@ -275,10 +268,7 @@ impl OAuthLayerBuilder {
             let server = Arc::new(server);
             numbered.push(Arc::clone(&server));
             if servers.insert(Arc::clone(&issuer), server).is_some() {
-                return Err(ConfigError::new(
-                    "authorization_server",
-                    format!("there are two servers with the issuer {issuer:?}"),
-                ));
+                return Err(two_servers(&issuer));
             }
         }
         let advertised = match &self.resources[..] {
@@ -316,6 +306,13 @@ fn is_tenant(tenant: &str) -> bool {
     (1..=64).contains(&tenant.len())
         && tenant.bytes().all(allowed)
         && !tenant.bytes().all(|byte| byte == b'.')
+}
+
+fn two_servers(issuer: &str) -> ConfigError {
+    ConfigError::new(
+        "authorization_server",
+        format!("there are two servers with the issuer {issuer:?}"),
+    )
 }
 
 /// What all servers agree on, or else the usual one.

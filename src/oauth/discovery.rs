@@ -1,6 +1,6 @@
 //! Where an issuer's keys are: RFC 8414 and OpenID Connect Discovery.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::fetch::{Fetch, get};
 use super::jwks_options::JwksOptions;
@@ -11,16 +11,40 @@ use crate::util::quoted;
 
 /// What is looked for in metadata.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Wanted {
-    JwksUri,
+pub(super) enum Wanted<'a> {
+    /// Of the keys of tokens with this `iss`.
+    JwksUri {
+        of: &'a str,
+    },
     IntrospectionEndpoint,
 }
 
-impl Wanted {
+impl Wanted<'_> {
     fn name(self) -> &'static str {
         match self {
-            Self::JwksUri => "jwks_uri",
+            Self::JwksUri { .. } => "jwks_uri",
             Self::IntrospectionEndpoint => "introspection_endpoint",
+        }
+    }
+
+    /// Whether a document of `issuer` that names these `others` speaks for the tokens as well.
+    fn check(self, issuer: &str, others: &Map<String, Value>) -> Result<(), String> {
+        let Self::JwksUri { of } = self else {
+            return Ok(());
+        };
+        if of == issuer {
+            return Ok(());
+        }
+        match others.get("access_token_issuer") {
+            Some(Value::String(named)) if named == of => Ok(()),
+            Some(Value::String(named)) => Err(format!(
+                "its access_token_issuer is another: {}",
+                mismatch(of, named)
+            )),
+            _ => Err(format!(
+                "it has no `access_token_issuer`, so it does not say that its keys sign for {of:?}; \
+                 set `jwks_uri`"
+            )),
         }
     }
 }
@@ -47,7 +71,7 @@ pub(super) fn places(issuer: &str) -> Vec<String> {
 
 /// Finds a URL. The error tells of every place that was tried.
 pub(super) async fn find(
-    wanted: Wanted,
+    wanted: Wanted<'_>,
     issuer: &str,
     limits: &JwksOptions,
     policy: &UrlPolicy,
@@ -78,7 +102,7 @@ pub(super) async fn find(
 }
 
 async fn read(
-    wanted: Wanted,
+    wanted: Wanted<'_>,
     place: &str,
     issuer: &str,
     limits: &JwksOptions,
@@ -102,6 +126,7 @@ async fn read(
             mismatch(issuer, &own)
         ));
     }
+    wanted.check(issuer, &metadata)?;
     let Some(Value::String(url)) = metadata.remove(name) else {
         return Err(unusable());
     };

@@ -135,6 +135,7 @@
 //! [RFC 8414]: https://www.rfc-editor.org/rfc/rfc8414
 //! [RFC 9728]: https://www.rfc-editor.org/rfc/rfc9728
 
+mod advertised;
 mod apart;
 mod builder;
 mod connections;

@@ -227,6 +227,7 @@ impl AuthorizationServer {
         let of = |tenant: Tenant| {
             let mut server = self.clone();
             let (claim, value) = tenant.claim;
+            server.origin.metadata_of = Arc::clone(&tenant.issuer);
             server.origin.issuer = tenant.issuer;
             if matches!(server.origin.source, Source::Discovery) {
                 server.origin.source = Source::JwksUri(tenant.jwks_uri);

@@ -40,6 +40,8 @@ use crate::util::repeated;
 #[must_use]
 pub struct AuthorizationServer {
     pub(super) origin: Origin,
+    /// Where clients are sent, where that is not the issuer.
+    pub(super) advertised_as: Option<Arc<str>>,
     pub(super) audiences: Vec<Box<str>>,
     pub(super) clock_skew: Duration,
     pub(super) scope_claim: ScopeClaim,
@@ -54,7 +56,8 @@ pub struct AuthorizationServer {
 
 impl AuthorizationServer {
     /// The server with this issuer identifier: one exact string, the same as the `iss` of
-    /// its tokens and the `issuer` of its metadata, trailing slash included.
+    /// its tokens and the `issuer` of its metadata, trailing slash included. Where its tokens have
+    /// another `iss` there is [`token_issuer`](Self::token_issuer).
     ///
     /// # Errors
     /// The value is no absolute https URL, or has a query, a fragment, a user name or a
@@ -111,6 +114,7 @@ impl AuthorizationServer {
         Ok(Self {
             origin: Origin {
                 label: Arc::clone(&issuer),
+                metadata_of: Arc::clone(&issuer),
                 issuer,
                 policy,
                 source: Source::Discovery,
@@ -122,6 +126,7 @@ impl AuthorizationServer {
                     Algorithm::EdDSA,
                 ],
             },
+            advertised_as: None,
             audiences: Vec::new(),
             clock_skew: TokenProfile::DEFAULT_SKEW,
             scope_claim: ScopeClaim::default(),
@@ -136,7 +141,7 @@ impl AuthorizationServer {
 
     /// The issuer, as given.
     pub fn issuer(&self) -> &str {
-        &self.origin.issuer
+        &self.origin.metadata_of
     }
 
     /// Fetches the keys from here instead of discovering their place.
@@ -318,7 +323,7 @@ impl AuthorizationServer {
             ));
         }
         self.refuse_with_tenants("introspection")?;
-        introspection.check(&self.origin.issuer, &self.origin.policy)?;
+        introspection.check(self.issuer(), &self.origin.policy)?;
         self.introspection = Some(introspection);
         Ok(self)
     }

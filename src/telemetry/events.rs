@@ -230,6 +230,18 @@ pub(crate) fn weakened(setting: &'static str, detail: &str) {
     warn!(target: TARGET, setting, detail, "authentication is weakened by configuration");
 }
 
+/// Clients are sent to a server of another name than that of the tokens that are accepted.
+#[cfg(feature = "oauth")]
+pub(crate) fn advertised_elsewhere(issuer: &str, advertised: &str) {
+    warn!(
+        target: TARGET,
+        issuer,
+        advertised,
+        "clients are sent to a server whose name is not the `iss` of the tokens that are accepted: \
+         it must hand out tokens of that issuer"
+    );
+}
+
 /// A section of a configuration that no layer was made of.
 #[cfg(feature = "config")]
 pub(crate) fn section_not_applied(section: &str, maker: &str) {

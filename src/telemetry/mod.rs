@@ -76,7 +76,9 @@
 //! ## Configuration
 //!
 //! A section of a [`Config`](crate::config::Config) that is there and that no layer was made of is
-//! a `warn` with the `section`, and the `maker` that is to be called.
+//! a `warn` with the `section`, and the `maker` that is to be called. So is, for each layer that is
+//! built, a server that clients are sent to (`advertised`) and that is not the `issuer` of the
+//! tokens that are accepted.
 //!
 //! ## Claims
 //!
@@ -135,6 +137,8 @@ mod warn_once;
 
 pub(crate) use self::audit::Audit;
 pub(crate) use self::decision::Case;
+#[cfg(feature = "oauth")]
+pub(crate) use self::events::advertised_elsewhere;
 #[cfg(feature = "config")]
 pub(crate) use self::events::section_not_applied;
 pub(crate) use self::events::{

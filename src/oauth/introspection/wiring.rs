@@ -148,18 +148,23 @@ impl Introspection {
             Place::Discovered => None,
         };
         let mut client_auth = self.client_auth.clone().expect("`check` asks for it");
+        let issuer = Arc::clone(&own.keys.origin.metadata_of);
         client_auth.assert_for(self.assertion_audience.clone());
         let signed = self.require_signed_responses.then(|| {
             let mut audiences = own.known_as.to_vec();
             audiences.extend(client_auth.client().map(Box::from));
             Signed {
                 keys: Arc::clone(own.keys),
-                profile: own.profile.clone(),
+                // An answer is the server's own, whatever its tokens call it (RFC 9701 section 5).
+                profile: TokenProfile {
+                    issuer: Some(Arc::clone(&issuer)),
+                    ..own.profile.clone()
+                },
                 audiences,
             }
         });
         Source::Endpoint(Box::new(Endpoint {
-            issuer: own.profile.issuer.clone().unwrap_or_default(),
+            issuer,
             policy: own.policy,
             at,
             client_auth,

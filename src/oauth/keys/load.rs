@@ -133,9 +133,14 @@ impl KeyStore {
                 loaded => from_known = Some(loaded),
             }
         }
-        let Origin { issuer, policy, .. } = &self.origin;
-        let wanted = Wanted::JwksUri;
-        let found = discovery::find(wanted, issuer, &self.limits, policy, &*self.fetch).await;
+        let Origin {
+            issuer,
+            metadata_of,
+            policy,
+            ..
+        } = &self.origin;
+        let wanted = Wanted::JwksUri { of: issuer };
+        let found = discovery::find(wanted, metadata_of, &self.limits, policy, &*self.fetch).await;
         match (found, from_known, &plan.known) {
             (Ok(place), from_known, known) => {
                 let has_moved = known.as_deref() != Some(&*place);

@@ -33,7 +33,11 @@ pub(in crate::oauth) use self::waiting::{Waited, Waiting};
 /// Where the keys of an issuer come from.
 #[derive(Clone, Debug)]
 pub(in crate::oauth) struct Origin {
+    /// The `iss` of its tokens.
     pub(in crate::oauth) issuer: Arc<str>,
+    /// The issuer that its metadata name, and are found by: the same, unless the `iss` is a name
+    /// alone.
+    pub(in crate::oauth) metadata_of: Arc<str>,
     /// What metrics call it: the template, where there is an issuer for each tenant.
     pub(in crate::oauth) label: Arc<str>,
     pub(in crate::oauth) policy: UrlPolicy,

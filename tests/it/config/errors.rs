@@ -65,6 +65,14 @@ fn what_is_wrong_is_reported_with_its_path() {
             "policy.default_rule",
         ),
         // Of the meaning.
+        (
+            server(json!({ "issuer": "https://two.example.com", "advertised_as": "http://x" })),
+            "authorization_servers[1].advertised_as",
+        ),
+        (
+            server(json!({ "issuer": "https://two.example.com", "token_issuer": "a b" })),
+            "authorization_servers[1].token_issuer",
+        ),
         (server(json!({})), "authorization_servers[1].issuer"),
         (
             server(json!({ "issuer": "http://x.example.com" })),

@@ -325,9 +325,15 @@ fn authorization_servers() {
     type Set = fn(AuthorizationServer) -> Result<AuthorizationServer, ConfigError>;
     let file = std::env::temp_dir().join(format!("tower-mcp-auth-jwks-{}", std::process::id()));
     std::fs::write(&file, key_set()).unwrap();
-    let cases: [(&str, Value, Set); 19] = [
+    let cases: [(&str, Value, Set); 21] = [
         ("dangerously_allow_http_to", json!("keys.svc"), |s| {
             s.dangerously_allow_http_to("keys.svc")
+        }),
+        ("advertised_as", json!("https://x.example.com"), |s| {
+            s.advertised_as("https://x.example.com")
+        }),
+        ("token_issuer", json!("http://x.example.com/t"), |s| {
+            s.token_issuer("http://x.example.com/t")
         }),
         ("jwks_uri", json!("https://x.example.com/k"), |s| {
             s.jwks_uri("https://x.example.com/k")

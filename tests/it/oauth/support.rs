@@ -12,7 +12,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as B64;
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
-use http_body_util::Full;
+use http_body_util::{BodyExt, Full};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tower::{Layer, Service, ServiceExt};
@@ -450,6 +450,14 @@ impl Guarded {
 
 #[derive(Clone)]
 struct Inside(String, Option<Principal>);
+
+/// The metadata document of a layer.
+pub async fn metadata(layer: &OAuthLayer) -> Value {
+    let request = Request::get("/").body(Full::<Bytes>::default()).unwrap();
+    let response = layer.metadata_service().oneshot(request).await.unwrap();
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    serde_json::from_slice(&body).unwrap()
+}
 
 /// Lets every task that can run do so.
 pub async fn settle() {
