@@ -106,6 +106,22 @@ impl Resource {
         }
     }
 
+    /// Whether clients find its metadata by its URL alone (RFC 9728 section 3.1).
+    pub(crate) fn has_derived_metadata(&self) -> bool {
+        let Some(metadata) = &self.metadata_url else {
+            return true;
+        };
+        let after_scheme = self.url.find("://").map_or(0, |at| at + 3);
+        let rest = &self.url[after_scheme..];
+        let authority = after_scheme + rest.find(['/', '?']).unwrap_or(rest.len());
+        let (origin, path) = self.url.split_at(authority);
+        let path = match path.strip_prefix('/') {
+            Some(rest) if rest.is_empty() || rest.starts_with('?') => rest,
+            _ => path,
+        };
+        **metadata == format!("{origin}/.well-known/oauth-protected-resource{path}")
+    }
+
     pub(crate) fn metadata(&self) -> Option<&Arc<str>> {
         self.metadata_url.as_ref()
     }

@@ -52,9 +52,11 @@ pub(super) struct ResourcePath {
 }
 
 impl ResourcePath {
-    /// `None` for a path of one segment, of which nothing is left where one is cut off.
+    /// `None` for a path of one segment, of which nothing is left where one is cut off, and where
+    /// it was said that the metadata are elsewhere.
     fn of(resource: Option<&Arc<Resource>>) -> Option<Self> {
-        let path = resource?.path();
+        let resource = resource.filter(|resource| resource.has_derived_metadata())?;
+        let path = resource.path();
         let has_more = path
             .trim_end_matches('/')
             .rfind('/')

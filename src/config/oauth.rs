@@ -136,6 +136,13 @@ impl Metadata {
             let path = format!("metadata.{key}");
             move |error: ConfigError| error.at(path)
         };
+        if let Some(url) = &self.advertised_metadata_url {
+            let set = resource.advertised_metadata_url(url);
+            resource = set.map_err(at("advertised_metadata_url"))?;
+        }
+        if self.metadata_at_root {
+            resource = resource.metadata_at_root();
+        }
         if let Some(scopes) = &self.scopes_supported {
             let set = resource.scopes_supported(&scopes.0);
             resource = set.map_err(at("scopes_supported"))?;

@@ -70,6 +70,10 @@ section! {
 section! {
     /// Members of the protected resource metadata (RFC 9728).
     Metadata {
+        /// The URL of the metadata that challenges name, instead of the one derived from the resource.
+        advertised_metadata_url: Option<String>,
+        /// Serves the metadata at the well-known path without that of the resource too.
+        metadata_at_root: bool,
         /// The scopes clients may ask for.
         scopes_supported: Option<Texts>,
         /// The name of the resource, for people.

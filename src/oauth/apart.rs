@@ -127,7 +127,7 @@ fn check_audiences(resources: &[ProtectedResource]) -> Result<(), ConfigError> {
             let (own, others) = (one.audience_patterns(), other.audience_patterns());
             let meet = |own: &&Pattern| others.iter().any(|other| other.meets(own));
             if let Some(shared) = own.iter().find(meet) {
-                return Err(shared_audience(&shared.of("{tenant}"), other, one));
+                return Err(shared_audience(&shared.text(), other, one));
             }
         }
     }

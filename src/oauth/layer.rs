@@ -72,6 +72,15 @@ impl OAuthLayer {
         self.resource().metadata_path()
     }
 
+    /// All paths that this layer serves the metadata document at.
+    ///
+    /// There are more than [`metadata_path`](Self::metadata_path) where
+    /// [`advertised_metadata_url`](ProtectedResource::advertised_metadata_url) or
+    /// [`metadata_at_root`](ProtectedResource::metadata_at_root) says so.
+    pub fn metadata_paths(&self) -> Vec<String> {
+        self.resource().metadata_paths()
+    }
+
     /// The metadata document as a service, to mount outermost at the root where this layer
     /// does not see its path: inside `nest`, `nest_service`, and `route_layer`.
     ///

@@ -24,11 +24,13 @@ use crate::credential::RequestHead;
 use crate::refusal::Advertised;
 use crate::resources::is_unambiguous;
 
-/// A document and the path it is at.
+/// A document and the paths it is at.
 #[derive(Clone, Debug)]
 pub(super) struct MetadataDocument {
-    /// Without query and without a slash at the end.
-    path: Arc<str>,
+    /// Those below the well-known one, without a slash at the end.
+    paths: Arc<[Box<str>]>,
+    /// The others. There are none as a rule, and a request is compared with nothing then.
+    elsewhere: Arc<[Box<str>]>,
     /// Without announced scopes.
     members: Arc<Map<String, Value>>,
     advertised: Advertised,
@@ -36,12 +38,16 @@ pub(super) struct MetadataDocument {
 
 impl MetadataDocument {
     pub(super) fn new(
-        metadata_path: &str,
+        paths: &[String],
         members: Map<String, Value>,
         advertised: Advertised,
     ) -> Self {
+        let paths = paths.iter().map(|path| without_slash(path));
+        let (below, elsewhere): (Vec<_>, Vec<_>) = paths.partition(|path| is_well_known(path));
+        let kept = |paths: Vec<&str>| paths.into_iter().map(Box::from).collect();
         Self {
-            path: without_slash(metadata_path).into(),
+            paths: kept(below),
+            elsewhere: kept(elsewhere),
             members: Arc::new(members),
             advertised,
         }
@@ -61,11 +67,18 @@ impl MetadataDocument {
     /// of another resource goes on, because the inner service may have them.
     pub(super) fn route(&self, head: RequestHead<'_>) -> Route {
         let path = head.uri().path();
-        if !is_well_known(path) {
-            return Route::Default;
-        }
-        if without_slash(path) == &*self.path {
+        let is_below = is_well_known(path);
+        let own = match is_below {
+            true => &self.paths,
+            false if self.elsewhere.is_empty() => return Route::Default,
+            false => &self.elsewhere,
+        };
+        let path = without_slash(path);
+        if own.iter().any(|own| **own == *path) {
             return Route::Document(self.serve(head.method(), false));
+        }
+        if !is_below {
+            return Route::Default;
         }
         match looks_for_metadata(head) {
             true => Route::Public,

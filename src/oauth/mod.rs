@@ -147,6 +147,7 @@ mod jwks_options;
 mod keys;
 mod layer;
 mod metadata;
+mod metadata_places;
 pub mod presets;
 mod provider;
 mod proxy;

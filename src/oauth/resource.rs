@@ -55,6 +55,10 @@ pub struct ProtectedResource {
     /// Where it is not the URL.
     audience: Option<Pattern>,
     pub(super) terms: Tenant,
+    /// Where challenges send clients, where that is not derived from the resource.
+    pub(super) advertised_metadata_url: Option<Pattern>,
+    /// Whether the document is at the well-known path without that of the resource too.
+    pub(super) metadata_at_root: bool,
     /// Those that were set, perhaps to none.
     scopes: Option<Scopes>,
     /// Only members that say something (RFC 9728 section 3.2: zero values are omitted).
@@ -124,6 +128,8 @@ impl ProtectedResource {
             tenants,
             audience: None,
             terms: Tenant::new(),
+            advertised_metadata_url: None,
+            metadata_at_root: false,
             scopes: None,
             fields: Map::new(),
         }
@@ -145,11 +151,15 @@ impl ProtectedResource {
     }
 
     /// The URL of the metadata document, with the query of the resource if it has one: what
-    /// challenges name as `resource_metadata`.
+    /// challenges name as `resource_metadata`. A gateway may need
+    /// [another one](Self::advertised_metadata_url).
     ///
     /// That of a [template](Self::template) has the place of its tenant in it.
     pub fn metadata_url(&self) -> String {
-        metadata_url(&self.resource)
+        match &self.advertised_metadata_url {
+            Some(url) => url.text(),
+            None => metadata_url(&self.resource),
+        }
     }
 
     /// Expects this audience instead of the URL: for authorization servers that know the
@@ -257,9 +267,12 @@ impl ProtectedResource {
         patterns.iter().map(of).collect()
     }
 
-    /// Where its documents are; of a template, with the place of the tenant.
-    pub(super) fn metadata_urls(&self) -> Vec<String> {
-        vec![self.metadata_url()]
+    /// What challenges name for this tenant.
+    pub(super) fn metadata_url_of(&self, tenant: &str) -> String {
+        match &self.advertised_metadata_url {
+            Some(url) => url.of(tenant),
+            None => metadata_url(&self.url_of(tenant)),
+        }
     }
 
     /// Advertises scopes (`scopes_supported`): the few a client needs for basic use, as
@@ -487,19 +500,7 @@ fn check(resource: &str) -> Result<(), ConfigError> {
         }
     }
     // Clients would ask for the metadata of another URL, where there are none.
-    let Written { path, query, .. } = Written::split(resource);
-    let is_kept = parsed.path() == if path.is_empty() { "/" } else { path }
-        && parsed.query() == query.strip_prefix('?');
-    if !is_kept {
-        return Err(ConfigError::new(
-            "resource",
-            format!(
-                "{resource:?} has dot segments or characters that are encoded, so clients \
-                 read it as {:?}: write that",
-                parsed.as_str()
-            ),
-        ));
-    }
+    url::refuse_rewritten("resource", resource, &parsed)?;
     Ok(())
 }
 

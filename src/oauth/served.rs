@@ -8,7 +8,6 @@ use http::Response;
 
 use super::ProtectedResource;
 use super::metadata::{self, MetadataDocument};
-use super::resource;
 use crate::auth::Route;
 use crate::credential::RequestHead;
 use crate::error::{AuthError, ConfigError, Reason};
@@ -85,7 +84,7 @@ impl Common {
         let required_scopes = required_scopes.unwrap_or(&self.required_scopes).clone();
 
         let url: Arc<str> = of.url_of(name).into();
-        let metadata_url = resource::metadata_url(&url);
+        let metadata_url = of.metadata_url_of(name);
         let terms = Arc::new(Terms {
             url: Arc::clone(&url),
             audience: Audience::OneOf(of.audiences_of(name)),
@@ -103,7 +102,11 @@ impl Common {
             }
         }
         let document = of.document(&url, named.into_iter());
-        let path = resource::metadata_path(&url);
+        // Those of tenants are found by host and path.
+        let paths = match of.is_template() {
+            true => Vec::new(),
+            false => of.metadata_paths(),
+        };
         let advertised = self.advertised.of(of.scopes().cloned());
         let resource = Resource::new(url)
             .metadata_url(metadata_url)
@@ -113,7 +116,7 @@ impl Common {
         Served {
             resource: Arc::new(resource),
             terms,
-            document: MetadataDocument::new(&path, document, advertised),
+            document: MetadataDocument::new(&paths, document, advertised),
         }
     }
 }

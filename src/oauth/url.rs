@@ -100,3 +100,25 @@ pub(crate) fn parse(setting: &'static str, identifier: &str) -> Result<Url, Conf
     }
     Ok(url)
 }
+
+/// Refuses a URL that clients read as another one: they would ask for what is not there.
+pub(crate) fn refuse_rewritten(
+    setting: &'static str,
+    written: &str,
+    parsed: &Url,
+) -> Result<(), ConfigError> {
+    let Written { path, query, .. } = Written::split(written);
+    let is_kept = parsed.path() == if path.is_empty() { "/" } else { path }
+        && parsed.query() == query.strip_prefix('?');
+    if is_kept {
+        return Ok(());
+    }
+    Err(ConfigError::new(
+        setting,
+        format!(
+            "{written:?} has dot segments or characters that are encoded, so clients read it as \
+             {:?}: write that",
+            parsed.as_str()
+        ),
+    ))
+}

@@ -8,6 +8,8 @@ pub(crate) struct Pattern {
     before: Box<str>,
     /// What follows the name. `None`: there is no place for one.
     after: Option<Box<str>>,
+    /// What the place is called.
+    place: Box<str>,
 }
 
 impl Pattern {
@@ -16,6 +18,7 @@ impl Pattern {
         Self {
             before: text.into(),
             after: None,
+            place: Box::default(),
         }
     }
 
@@ -45,6 +48,7 @@ impl Pattern {
         Ok(Self {
             before: before.into(),
             after: Some(after.into()),
+            place: name.into(),
         })
     }
 
@@ -59,6 +63,11 @@ impl Pattern {
             Some(after) => [&*self.before, name, after].concat(),
             None => self.before.to_string(),
         }
+    }
+
+    /// As it was written.
+    pub(crate) fn text(&self) -> String {
+        self.of(&format!("{{{}}}", self.place))
     }
 
     /// The name that makes this text of the pattern.

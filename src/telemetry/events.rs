@@ -170,7 +170,7 @@ pub(crate) fn path_cut_short(resource: &str, path: &str) {
         path,
         "the path of a request is the end of the resource's path: something outside (a proxy, \
          `nest`) took the rest away; is the metadata path served there? `metadata_service` is for \
-         that"
+         that, or `advertised_metadata_url` where the whole host is a gateway's"
     );
 }
 

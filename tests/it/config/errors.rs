@@ -66,6 +66,11 @@ fn what_is_wrong_is_reported_with_its_path() {
         ),
         // Of the meaning.
         (
+            json!({ "resource": RESOURCE, "metadata": { "advertised_metadata_url": RESOURCE },
+                "authorization_servers": [{ "issuer": "https://x.example.com" }] }),
+            "metadata.advertised_metadata_url",
+        ),
+        (
             server(json!({ "issuer": "https://two.example.com", "advertised_as": "http://x" })),
             "authorization_servers[1].advertised_as",
         ),

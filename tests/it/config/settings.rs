@@ -130,7 +130,15 @@ fn tower_layer_stack<A, B>(inner: A, outer: B) -> tower::layer::util::Stack<A, B
 fn metadata() {
     type Set = fn(ProtectedResource) -> Result<ProtectedResource, ConfigError>;
     let page = "https://example.com/page";
-    let cases: [(&str, Value, Set); 13] = [
+    let cases: [(&str, Value, Set); 15] = [
+        ("advertised_metadata_url", json!(page), |r| {
+            r.advertised_metadata_url("https://example.com/page")
+        }),
+        (
+            "metadata_at_root",
+            json!(true),
+            |r| Ok(r.metadata_at_root()),
+        ),
         ("scopes_supported", json!(["a", "b"]), |r| {
             r.scopes_supported(["a", "b"])
         }),

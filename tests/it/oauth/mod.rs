@@ -14,6 +14,7 @@ mod keys;
 mod lifetimes;
 mod loopback;
 mod metadata;
+mod metadata_places;
 mod network;
 mod nulls;
 mod outage;
