@@ -41,6 +41,9 @@ impl Jwt {
         if self.require_at_jwt {
             builder = builder.require_at_jwt();
         }
+        if let Some(types) = &self.accepted_typ {
+            builder = builder.accepted_typ(&types.0);
+        }
         if let Some(Span(skew)) = self.clock_skew {
             builder = builder.clock_skew(skew);
         }
@@ -52,6 +55,12 @@ impl Jwt {
         }
         if let Some(machines_only) = self.clients_are_principals {
             builder = builder.clients_are_principals(machines_only);
+        }
+        if let Some(claim) = &self.subject_claim {
+            builder = builder.subject_claim(claim.as_str());
+        }
+        if let Some(claim) = &self.dangerously_subject_claim {
+            builder = builder.dangerously_subject_claim(claim.as_str());
         }
         if let Some(realm) = &self.realm {
             builder = builder.realm(realm.as_str());

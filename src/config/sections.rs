@@ -228,6 +228,8 @@ section! {
         dangerously_any_audience: bool,
         /// Accepts access tokens as RFC 9068 has them alone.
         require_at_jwt: bool,
+        /// Values of the header `typ` that are accepted as well.
+        accepted_typ: Option<Texts>,
         /// How far clocks may differ.
         clock_skew: Option<Span>,
         /// The scopes every token needs.
@@ -236,6 +238,10 @@ section! {
         scope_claim: Option<String>,
         /// Whether a token without a subject stands for its client.
         clients_are_principals: Option<bool>,
+        /// The claim with the subject.
+        subject_claim: Option<Name>,
+        /// The same, which can be given to somebody else.
+        dangerously_subject_claim: Option<Name>,
         /// The realm of the challenge.
         realm: Option<Name>,
         /// How long a token may be.

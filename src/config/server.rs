@@ -13,7 +13,7 @@ use super::introspection::IntrospectionSection;
 use super::presets::Preset;
 use super::read::{algorithms, not_both};
 use super::sections::section;
-use super::units::{Listed, Span, Texts};
+use super::units::{Listed, Name, Span, Texts};
 use crate::error::ConfigError;
 use crate::oauth::{AuthorizationServer, OAuthLayerBuilder};
 
@@ -52,8 +52,14 @@ section! {
         scope_claim: Option<String>,
         /// Accepts access tokens as RFC 9068 has them alone.
         require_at_jwt: bool,
+        /// Values of the header `typ` that are accepted as well.
+        accepted_typ: Option<Texts>,
         /// Whether a token without a subject stands for its client.
         clients_are_principals: Option<bool>,
+        /// The claim with the subject.
+        subject_claim: Option<Name>,
+        /// The same, which can be given to somebody else.
+        dangerously_subject_claim: Option<Name>,
         /// Whose tokens are accepted where they have no audience.
         client_ids: Option<Texts>,
         /// Accepts tokens without audience of every client.
@@ -179,8 +185,19 @@ impl Server {
         if self.require_at_jwt {
             server = server.require_at_jwt();
         }
+        if let Some(Texts(types)) = &self.accepted_typ {
+            server = server.accepted_typ(types).map_err(at("accepted_typ"))?;
+        }
         if let Some(machines_only) = self.clients_are_principals {
             server = server.clients_are_principals(machines_only);
+        }
+        if let Some(claim) = &self.subject_claim {
+            let set = server.subject_claim(claim.as_str());
+            server = set.map_err(at("subject_claim"))?;
+        }
+        if let Some(claim) = &self.dangerously_subject_claim {
+            let set = server.dangerously_subject_claim(claim.as_str());
+            server = set.map_err(at("dangerously_subject_claim"))?;
         }
         server = self.clients(server, path)?;
         if let Some(section) = &self.introspection {

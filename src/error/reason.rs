@@ -498,6 +498,10 @@ reasons! {
     /// older protocol version.
     MISSING_MCP_NAME = "missing_mcp_name": HeaderMismatch, Other, HEADERS;
 
+    /// The token lacks the claim that names its subject. Have the authorization server write the
+    /// claim, or name another one with `subject_claim`.
+    MISSING_SUBJECT = "missing_subject": Invalid, Other, NOT_VALID;
+
     /// The message does not name what it acts on. A name or URI is missing, or is no string.
     MISSING_TARGET = "missing_target": Malformed, Other, AMBIGUOUS_BODY;
 

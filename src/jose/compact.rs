@@ -87,13 +87,17 @@ pub(crate) enum Typ {
 }
 
 impl Typ {
-    fn of(typ: &str) -> Self {
-        // "application/" may be left out where no other slash follows, and media types
-        // compare without regard to case. ASCII only: look-alikes are other types.
-        let short = match typ.split_at_checked("application/".len()) {
+    /// A type as it is compared: without regard to case, and without "application/", which may
+    /// be left out where no other slash follows. ASCII only: look-alikes are other types.
+    pub(crate) fn short(typ: &str) -> &str {
+        match typ.split_at_checked("application/".len()) {
             Some((prefix, rest)) if prefix.eq_ignore_ascii_case("application/") => rest,
             _ => typ,
-        };
+        }
+    }
+
+    fn of(typ: &str) -> Self {
+        let short = Self::short(typ);
         if short.eq_ignore_ascii_case("at+jwt") {
             Self::AtJwt
         } else if short.eq_ignore_ascii_case("JWT") {

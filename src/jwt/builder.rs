@@ -15,7 +15,7 @@ use crate::jose::{Algorithm, Family, KeySource, PublicKey, Secret, TokenLimits};
 use crate::scope::Scopes;
 use crate::telemetry;
 use crate::token::well_known;
-use crate::token::{Audience, ScopeClaim, TokenProfile};
+use crate::token::{AcceptedTypes, Audience, ScopeClaim, SubjectClaim, TokenProfile};
 
 /// The key of a [`JwtLayer`]: a secret or a public key, never guessed from bytes, or a file
 /// with public keys.
@@ -71,10 +71,13 @@ pub struct JwtLayerBuilder {
     audiences: Vec<Box<str>>,
     any_audience: bool,
     require_at_jwt: bool,
+    accepted_typ: Option<Vec<String>>,
     clock_skew: Duration,
     required_scopes: Vec<String>,
     scope_claim: Option<Cow<'static, str>>,
     clients_are_principals: bool,
+    subject_claim: Option<String>,
+    dangerous_subject_claim: Option<String>,
     realm: String,
     limits: TokenLimits,
     clock: Clock,
@@ -93,10 +96,13 @@ impl JwtLayerBuilder {
             audiences: Vec::new(),
             any_audience: false,
             require_at_jwt: false,
+            accepted_typ: None,
             clock_skew: TokenProfile::DEFAULT_SKEW,
             required_scopes: Vec::new(),
             scope_claim: None,
             clients_are_principals: false,
+            subject_claim: None,
+            dangerous_subject_claim: None,
             realm: "MCP Server".to_owned(),
             limits: TokenLimits::DEFAULT,
             clock: Clock::system(),
@@ -190,6 +196,21 @@ impl JwtLayerBuilder {
         self
     }
 
+    /// Accepts these values of the header `typ` as well: `JWS`, `JOSE`. They compare without
+    /// regard to ASCII case and to `application/` before them. Default: `at+jwt`, `JWT` and no
+    /// `typ` pass.
+    ///
+    /// A key of other kinds of tokens should have other values there: what has one of these is
+    /// taken for an access token, unless a claim says that it is none.
+    pub fn accepted_typ<I>(mut self, types: I) -> Self
+    where
+        I: IntoIterator,
+        I::Item: Into<String>,
+    {
+        self.accepted_typ = Some(types.into_iter().map(Into::into).collect());
+        self
+    }
+
     /// How far the clocks of issuer and server may differ; default 60 s, at most 300 s.
     pub fn clock_skew(mut self, skew: Duration) -> Self {
         self.clock_skew = skew;
@@ -218,6 +239,41 @@ impl JwtLayerBuilder {
     /// false: it then stands for itself alone, because two users of one client are two.
     pub fn clients_are_principals(mut self, machines_only: bool) -> Self {
         self.clients_are_principals = machines_only;
+        self
+    }
+
+    /// Reads the subject from another claim than `sub`: `user_id`, `uid`.
+    ///
+    /// It must be a string, or a whole number, which stands for its digits. A token without it
+    /// is refused (`missing_subject`). With `"sub"`, a token must have that one. `oid` goes
+    /// with `tid`, and the subject is `{tid}/{oid}`. A claim that can be changed or given to
+    /// somebody else takes [`dangerously_subject_claim`](Self::dangerously_subject_claim).
+    ///
+    /// ```
+    /// use tower_mcp_auth::JwtLayer;
+    /// use tower_mcp_auth::jose::Secret;
+    ///
+    /// let secret = Secret::new("jR4v8sQ1xT6yB9kW3nM7pL2dF5hG0cZaVeUoIiSrKtE")?;
+    /// let layer = JwtLayer::builder(secret.clone()).subject_claim("user_id").build()?;
+    /// # let _ = layer;
+    /// assert!(JwtLayer::builder(secret).subject_claim("email").build().is_err());
+    /// # Ok::<(), tower_mcp_auth::ConfigError>(())
+    /// ```
+    pub fn subject_claim(mut self, name: impl Into<String>) -> Self {
+        self.subject_claim = Some(name.into());
+        self
+    }
+
+    /// The same with a claim that can be changed or given to somebody else: `email`, `upn`.
+    ///
+    /// Who has an address next is the principal that had it before, with its sessions and
+    /// limits. There is a warning at start.
+    pub fn dangerously_subject_claim(mut self, name: impl Into<String>) -> Self {
+        telemetry::weakened(
+            "dangerously_subject_claim",
+            "subjects are named by a claim that can be given to somebody else",
+        );
+        self.dangerous_subject_claim = Some(name.into());
         self
     }
 
@@ -261,6 +317,10 @@ impl JwtLayerBuilder {
     /// - The clock skew is over 300 s, or a limit is out of its bounds; a scope, header name or
     ///   audience is not one, or the scope claim is one that is checked for itself.
     /// - The issuer is empty, or is the address of its metadata or keys.
+    /// - The subject claim is none that names a subject, or only `dangerously_subject_claim`
+    ///   takes it; or both were set.
+    /// - An accepted `typ` is none, or that of another kind of token; or `require_at_jwt` was
+    ///   set as well.
     pub fn build(self) -> Result<JwtLayer, ConfigError> {
         let sources = self.sources()?;
         self.check_algorithms(&sources)?;
@@ -283,6 +343,18 @@ impl JwtLayerBuilder {
             Some(name) => ScopeClaim::named(name)?,
             None => ScopeClaim::default(),
         };
+        let mut subject_claim = None;
+        if let Some(name) = &self.subject_claim {
+            SubjectClaim::named(name)?.replace(&mut subject_claim)?;
+        }
+        if let Some(name) = &self.dangerous_subject_claim {
+            SubjectClaim::dangerously_named(name)?.replace(&mut subject_claim)?;
+        }
+        let accepted_types = match self.accepted_typ {
+            Some(_) if self.require_at_jwt => return Err(AcceptedTypes::contradicts_at_jwt()),
+            Some(types) => AcceptedTypes::new(types)?,
+            None => AcceptedTypes::default(),
+        };
         let keys = match &self.key.0 {
             Held::File(file) => Keys::File(file.open(self.algorithms.clone())?),
             Held::One(_) => {
@@ -301,10 +373,12 @@ impl JwtLayerBuilder {
                 // Each key has its own.
                 algorithms: Vec::new(),
                 require_at_jwt: self.require_at_jwt,
+                accepted_types,
                 issuer: self.issuer.map(Into::into),
                 clock_skew: self.clock_skew,
                 scope_claim,
                 clients_are_principals: self.clients_are_principals,
+                subject_claim,
                 issues_many_kinds: false,
                 quirks: None,
             },

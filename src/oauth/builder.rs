@@ -99,6 +99,7 @@ impl OAuthLayerBuilder {
         ConfigError: From<A::Error>,
     {
         let server = server.try_into()?;
+        server.check()?;
         let issuer = &server.origin.issuer;
         if self.servers.iter().any(|own| own.origin.issuer == *issuer) {
             return Err(two_servers(issuer));
@@ -339,10 +340,12 @@ fn profile(server: &AuthorizationServer) -> TokenProfile {
         provider: "oauth",
         algorithms: server.origin.algorithms.clone(),
         require_at_jwt: server.require_at_jwt,
+        accepted_types: server.accepted_types.clone(),
         issuer: Some(Arc::clone(&server.origin.issuer)),
         clock_skew: server.clock_skew,
         scope_claim: server.scope_claim.clone(),
         clients_are_principals: server.clients_are_principals,
+        subject_claim: server.subject_claim.clone(),
         issues_many_kinds: true,
         quirks: (!server.quirks.is_none()).then(|| Arc::new(server.quirks.clone())),
     }

@@ -146,6 +146,7 @@ mod introspection;
 mod jwks_options;
 mod keys;
 mod layer;
+mod makers;
 mod metadata;
 mod metadata_places;
 pub mod presets;

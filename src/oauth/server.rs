@@ -11,7 +11,7 @@ use crate::error::ConfigError;
 use crate::jose::{Algorithm, Family};
 use crate::telemetry;
 use crate::token::well_known;
-use crate::token::{Clients, Quirks, ScopeClaim, TokenProfile};
+use crate::token::{AcceptedTypes, Clients, Quirks, ScopeClaim, SubjectClaim, TokenProfile};
 use crate::util::repeated;
 
 /// An authorization server that is trusted: its issuer, where its keys are, and what its
@@ -46,7 +46,9 @@ pub struct AuthorizationServer {
     pub(super) clock_skew: Duration,
     pub(super) scope_claim: ScopeClaim,
     pub(super) require_at_jwt: bool,
+    pub(super) accepted_types: AcceptedTypes,
     pub(super) clients_are_principals: bool,
+    pub(super) subject_claim: Option<SubjectClaim>,
     pub(super) quirks: Quirks,
     /// Whose tokens are accepted instead of the issuer's own.
     pub(super) tenants: Vec<Tenant>,
@@ -131,7 +133,9 @@ impl AuthorizationServer {
             clock_skew: TokenProfile::DEFAULT_SKEW,
             scope_claim: ScopeClaim::default(),
             require_at_jwt: false,
+            accepted_types: AcceptedTypes::default(),
             clients_are_principals: false,
+            subject_claim: None,
             quirks: Quirks::default(),
             tenants: Vec::new(),
             introspection: None,
@@ -296,7 +300,8 @@ impl AuthorizationServer {
 
     /// Requires the header `typ: at+jwt` of
     /// [RFC 9068](https://www.rfc-editor.org/rfc/rfc9068#section-4). Default: `at+jwt`,
-    /// `JWT` and no `typ` pass, because most servers issue such.
+    /// `JWT` and no `typ` pass, because most servers issue such. For servers that write
+    /// something else see [`accepted_typ`](Self::accepted_typ).
     pub fn require_at_jwt(mut self) -> Self {
         self.require_at_jwt = true;
         self

@@ -12,6 +12,8 @@ mod quirks;
 // The same.
 #[cfg_attr(not(feature = "oauth"), allow(dead_code, unreachable_pub))]
 pub(crate) mod required;
+mod subject;
+mod typ;
 pub(crate) mod well_known;
 
 pub(crate) use self::claims::{ClaimReader, ScopeClaim};
@@ -26,3 +28,5 @@ pub(crate) use self::profile::{Mark, mismatch};
 pub(crate) use self::quirks::{Clients, Quirks, ScopeMapping};
 #[cfg(feature = "oauth")]
 pub(crate) use self::required::Required;
+pub(crate) use self::subject::SubjectClaim;
+pub(crate) use self::typ::AcceptedTypes;

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use super::claims::{ClaimReader, ScopeClaim};
 use super::quirks::{Clients, Quirks};
+use super::subject::SubjectClaim;
+use super::typ::AcceptedTypes;
 use crate::error::{AuthError, ConfigError, Reason};
 use crate::jose::Algorithm;
 use crate::jose::{Alg, Header, Typ};
@@ -25,11 +27,15 @@ pub(crate) struct TokenProfile {
     #[cfg_attr(not(feature = "oauth"), allow(dead_code))]
     pub(crate) algorithms: Vec<Algorithm>,
     pub(crate) require_at_jwt: bool,
+    /// Besides `at+jwt`, `JWT` and none.
+    pub(crate) accepted_types: AcceptedTypes,
     /// `None` where no issuer is configured.
     pub(crate) issuer: Option<Arc<str>>,
     pub(crate) clock_skew: Duration,
     pub(crate) scope_claim: ScopeClaim,
     pub(crate) clients_are_principals: bool,
+    /// `None`: `sub`, if there is one.
+    pub(crate) subject_claim: Option<SubjectClaim>,
     /// Whether the issuer signs ID tokens and the like with the same keys.
     pub(crate) issues_many_kinds: bool,
     /// What the issuer's tokens say in another way. `None`: nothing.
@@ -95,7 +101,7 @@ impl TokenProfile {
         let accepted = match &header.typ {
             Typ::AtJwt => true,
             Typ::Jwt | Typ::Absent => !self.require_at_jwt,
-            Typ::Other(_) => false,
+            Typ::Other(typ) => self.accepted_types.hold(typ),
         };
         if !accepted {
             let typ = match &header.typ {
@@ -316,7 +322,10 @@ impl TokenProfile {
             Some(issuer) => Some(Arc::clone(issuer)),
             None => claims.iss.as_deref().map(Arc::from),
         };
-        let (subject, username) = (claims.sub.as_deref(), claims.username.as_deref());
+        let configured = self.subject_claim.as_ref();
+        let configured = configured.map(|claim| claim.read(json)).transpose()?;
+        let subject = configured.as_deref().or(claims.sub.as_deref());
+        let username = claims.username.as_deref();
         let client = claims.client();
         let names = ClaimedNames::new(subject, username, client);
         // Two strangers with the same client are not one principal, unless machines are

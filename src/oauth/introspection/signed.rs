@@ -45,13 +45,7 @@ impl Signed {
         let header = compact.header(&mut buffer).map_err(said)?;
         // The same keys sign access tokens, so the type is all that tells them apart.
         let is_answer = match &header.typ {
-            Typ::Other(typ) => {
-                let short = typ.split_at_checked("application/".len());
-                let short = short.filter(|(start, _)| start.eq_ignore_ascii_case("application/"));
-                short
-                    .map_or(&**typ, |(_, rest)| rest)
-                    .eq_ignore_ascii_case(Self::TYP)
-            }
+            Typ::Other(typ) => Typ::short(typ).eq_ignore_ascii_case(Self::TYP),
             _ => false,
         };
         if !is_answer {

@@ -333,7 +333,7 @@ fn authorization_servers() {
     type Set = fn(AuthorizationServer) -> Result<AuthorizationServer, ConfigError>;
     let file = std::env::temp_dir().join(format!("tower-mcp-auth-jwks-{}", std::process::id()));
     std::fs::write(&file, key_set()).unwrap();
-    let cases: [(&str, Value, Set); 21] = [
+    let cases: [(&str, Value, Set); 23] = [
         ("dangerously_allow_http_to", json!("keys.svc"), |s| {
             s.dangerously_allow_http_to("keys.svc")
         }),
@@ -357,6 +357,15 @@ fn authorization_servers() {
         ("clock_skew", json!("7s"), |s| s.clock_skew(seconds(7))),
         ("scope_claim", json!("scp"), |s| s.scope_claim("scp")),
         ("require_at_jwt", json!(true), |s| Ok(s.require_at_jwt())),
+        ("accepted_typ", json!(["JWS", "RSA"]), |s| {
+            s.accepted_typ(["JWS", "RSA"])
+        }),
+        ("subject_claim", json!("user_id"), |s| {
+            s.subject_claim("user_id")
+        }),
+        ("dangerously_subject_claim", json!("email"), |s| {
+            s.dangerously_subject_claim("email")
+        }),
         ("clients_are_principals", json!(true), |s| {
             Ok(s.clients_are_principals(true))
         }),
@@ -789,7 +798,7 @@ fn introspection_of_presets_is_where_they_have_it() {
 #[test]
 fn jwt() {
     type Set = fn(JwtLayerBuilder) -> JwtLayerBuilder;
-    let cases: [(&str, Value, Set); 15] = [
+    let cases: [(&str, Value, Set); 18] = [
         ("key_id", json!("k"), |b| b.key_id("k")),
         ("algorithms", json!(["HS256"]), |b| {
             b.algorithms([Algorithm::HS256])
@@ -812,6 +821,15 @@ fn jwt() {
             json!(true),
             JwtLayerBuilder::require_at_jwt,
         ),
+        ("accepted_typ", json!(["JWS", "RSA"]), |b| {
+            b.accepted_typ(["JWS", "RSA"])
+        }),
+        ("subject_claim", json!("user_id"), |b| {
+            b.subject_claim("user_id")
+        }),
+        ("dangerously_subject_claim", json!("email"), |b| {
+            b.dangerously_subject_claim("email")
+        }),
         ("clock_skew", json!("7s"), |b| b.clock_skew(seconds(7))),
         ("required_scopes", json!(["a", "b"]), |b| {
             b.required_scopes(["a", "b"])

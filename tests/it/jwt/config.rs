@@ -122,6 +122,31 @@ fn settings_that_cannot_hold_are_refused_by_name() {
             builder().clock_skew(Duration::from_millis(300_001)).build(),
         ),
         ("clock_skew", builder().clock_skew(Duration::MAX).build()),
+        ("accepted_typ", builder().accepted_typ([""; 0]).build()),
+        ("accepted_typ", builder().accepted_typ(["a b"]).build()),
+        ("accepted_typ", builder().accepted_typ(["dpop+jwt"]).build()),
+        (
+            "accepted_typ",
+            builder().accepted_typ(["JWS"]).require_at_jwt().build(),
+        ),
+        (
+            "accepted_typ",
+            builder().require_at_jwt().accepted_typ(["JWS"]).build(),
+        ),
+        ("subject_claim", builder().subject_claim("").build()),
+        ("subject_claim", builder().subject_claim("email").build()),
+        ("subject_claim", builder().subject_claim("jti").build()),
+        (
+            "dangerously_subject_claim",
+            builder().dangerously_subject_claim("jti").build(),
+        ),
+        (
+            "subject_claim",
+            builder()
+                .subject_claim("uid")
+                .dangerously_subject_claim("email")
+                .build(),
+        ),
         ("issuer", builder().issuer("").build()),
         ("header_name", builder().header_name("").build()),
         ("header_name", builder().header_name("x token").build()),

@@ -2,9 +2,9 @@
 
 use common::jwt::b64;
 use common::{Answer, NOW, SECRET, SigningKey, ask, clock, hs256_layer, request, sign, token};
-use tower_mcp_auth::JwtLayer;
 use tower_mcp_auth::jose::Secret;
 use tower_mcp_auth::jwt::JwtLayerBuilder;
+use tower_mcp_auth::{JwtLayer, Principal};
 
 fn builder() -> JwtLayerBuilder {
     JwtLayer::builder(Secret::new(SECRET).unwrap()).clock(clock())
@@ -457,4 +457,69 @@ async fn sizes_and_depth_are_bounded_before_anything_is_believed() {
     present(&layer, &".".repeat(16 * 1024))
         .await
         .invalid("not_a_jwt");
+}
+
+#[tokio::test]
+async fn types_that_are_named_pass_besides_the_usual_ones() {
+    let layer = builder().accepted_typ(["JWS", "application/rsa"]);
+    let layer = layer.build().unwrap();
+    for (typ, passes) in [
+        (r#""typ":"JWS""#, true),
+        (r#""typ":"application/jws""#, true),
+        (r#""typ":"RSA""#, true),
+        (r#""typ":"JWT""#, true),
+        (r#""typ":"at+jwt""#, true),
+        ("", true),
+        (r#""typ":"EC""#, false),
+        (r#""typ":"dpop+jwt""#, false),
+        (r#""typ":"""#, false),
+    ] {
+        let answer = present(&layer, &with_header(typ)).await;
+        match passes {
+            true => drop(answer.admitted()),
+            false => answer.invalid("wrong_token_type"),
+        }
+    }
+    present(&layer, &with_header(r#""typ":["JWS"]"#))
+        .await
+        .invalid("malformed_token");
+}
+
+#[tokio::test]
+async fn a_subject_is_the_digits_of_a_whole_number_however_long() {
+    let layer = builder().subject_claim("user_id").build().unwrap();
+    let with = |user_id: &str| {
+        let claims = format!(r#"{{"exp":{},"user_id":{user_id}}}"#, NOW + 300);
+        token(&claims)
+    };
+    for (user_id, subject) in [
+        ("7", "7"),
+        ("\"7\"", "7"),
+        ("18446744073709551616", "18446744073709551616"),
+        ("18446744073709551617", "18446744073709551617"),
+        ("-9223372036854775809", "-9223372036854775809"),
+        (r#""\u0061""#, "a"),
+    ] {
+        let answer = present(&layer, &with(user_id)).await;
+        let principal = Principal::from_extensions(&answer.admitted().extensions).unwrap();
+        assert_eq!(principal.subject(), Some(subject));
+        assert_eq!(principal.id().to_string(), format!("jwt|sub={subject}"));
+    }
+    for user_id in ["-0", "7.0", "7e0", "1E3", "true", "[7]", "{}", "[\"a\"]"] {
+        present(&layer, &with(user_id))
+            .await
+            .invalid("malformed_token");
+    }
+    for user_id in ["null", "\"\""] {
+        present(&layer, &with(user_id))
+            .await
+            .invalid("missing_subject");
+    }
+    // Twice is refused before anybody chooses.
+    present(&layer, &with("7,\"user_id\":8"))
+        .await
+        .invalid("duplicate_token_member");
+    present(&layer, &with("7,\"user\\u005fid\":8"))
+        .await
+        .invalid("duplicate_token_member");
 }

@@ -13,6 +13,7 @@ mod key_sets;
 mod keys;
 mod lifetimes;
 mod loopback;
+mod makers;
 mod metadata;
 mod metadata_places;
 mod network;

@@ -32,7 +32,7 @@ fn boxed(made: impl Debug + 'static) -> Box<dyn Debug> {
 type Make = fn() -> Box<dyn Debug>;
 
 /// Each setting, by the name it warns under, and how it is made.
-const SETTINGS: [(&str, Make); 18] = [
+const SETTINGS: [(&str, Make); 20] = [
     ("dangerously_report_only", || {
         boxed(layer().dangerously_report_only())
     }),
@@ -51,6 +51,13 @@ const SETTINGS: [(&str, Make); 18] = [
     ("dangerously_any_audience", || {
         let key = PublicKey::from_jwk(KEY).unwrap();
         boxed(JwtLayer::builder(key).dangerously_any_audience())
+    }),
+    ("dangerously_subject_claim", || {
+        let key = PublicKey::from_jwk(KEY).unwrap();
+        boxed(JwtLayer::builder(key).dangerously_subject_claim("email"))
+    }),
+    ("dangerously_subject_claim", || {
+        boxed(server().dangerously_subject_claim("email").unwrap())
     }),
     ("dangerously_plain_http", || {
         boxed(AuthorizationServer::dangerously_plain_http("http://keycloak:8080").unwrap())
