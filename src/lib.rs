@@ -174,7 +174,7 @@ pub use self::jwt::JwtLayer;
 #[cfg(feature = "oauth")]
 #[cfg_attr(docsrs, doc(cfg(feature = "oauth")))]
 pub use self::oauth::OAuthLayer;
-pub use self::principal::{Principal, PrincipalBuilder, PrincipalId};
+pub use self::principal::{Actor, ActorBuilder, Principal, PrincipalBuilder, PrincipalId};
 pub use self::refusal::{Challenge, Reported};
 pub use self::resource::Resource;
 pub use self::resources::{Tenant, Tenants};

@@ -54,7 +54,7 @@ pub use crate::auth::{
 pub use crate::clock::Clock;
 pub use crate::credential::{Credential, Location, RequestHead};
 pub use crate::error::{AuthError, AuthErrorKind, Reason};
-pub use crate::principal::{Principal, PrincipalBuilder};
+pub use crate::principal::{Actor, Principal, PrincipalBuilder};
 pub use crate::refusal::Challenge;
 pub use crate::resource::Resource;
 pub use crate::scope::Scopes;

@@ -19,6 +19,8 @@ pub(crate) enum Refused {
     ReservedName,
     /// The member has a value it must not have.
     WrongType(&'static str),
+    /// What is wrong with a member, in its own words.
+    Says(&'static str),
 }
 
 impl From<Fault> for Refused {
@@ -39,6 +41,7 @@ impl fmt::Display for Refused {
             Self::TooDeep => "nested too deeply",
             Self::Duplicate => "duplicate member",
             Self::ReservedName => "reserved member name",
+            Self::Says(why) => why,
             Self::WrongType(name) => {
                 return write!(f, "member {name:?} has a value it must not have");
             }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::{CredentialDigest, Identity, Principal};
+use super::{Actor, CredentialDigest, Identity, Principal, named};
 use crate::scope::Scopes;
 
 /// Makes a [`Principal`], for providers of your own and for unit tests of handlers.
@@ -47,6 +47,12 @@ impl PrincipalBuilder {
     /// Sets the OAuth client.
     pub fn client_id(mut self, client_id: impl Into<String>) -> Self {
         self.0.client_id = named(&client_id.into());
+        self
+    }
+
+    /// Sets those who act for the subject, the current actor first.
+    pub fn actors(mut self, actors: impl IntoIterator<Item = Actor>) -> Self {
+        self.0.actors = actors.into_iter().collect();
         self
     }
 
@@ -98,11 +104,6 @@ impl fmt::Debug for PrincipalBuilder {
     }
 }
 
-/// An empty name names nothing.
-fn named(name: &str) -> Option<Box<str>> {
-    (!name.is_empty()).then(|| name.into())
-}
-
 /// The names that claims have.
 #[cfg(feature = "jwt")]
 #[derive(Default)]
@@ -110,6 +111,7 @@ pub(crate) struct ClaimedNames {
     subject: Option<Box<str>>,
     username: Option<Box<str>>,
     client_id: Option<Box<str>>,
+    actors: Box<[Actor]>,
 }
 
 #[cfg(feature = "jwt")]
@@ -123,7 +125,13 @@ impl ClaimedNames {
             subject: subject.and_then(named),
             username: username.and_then(named),
             client_id: client_id.and_then(named),
+            actors: Box::default(),
         }
+    }
+
+    /// The same, with those who act for the subject.
+    pub(crate) fn with_actors(self, actors: Box<[Actor]>) -> Self {
+        Self { actors, ..self }
     }
 
     /// Whether they say whose the credential is.
@@ -153,6 +161,7 @@ impl Identity {
             subject: names.subject,
             username: names.username,
             client_id: names.client_id,
+            actors: names.actors,
             credential_digest,
             raw_claims: Some(json.to_owned()),
             id: OnceLock::new(),

@@ -1,5 +1,6 @@
 //! [`Principal`]: who a request comes from, once a layer has accepted its credential.
 
+mod actor;
 mod builder;
 mod id;
 
@@ -13,6 +14,7 @@ use http::Extensions;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+pub use self::actor::{Actor, ActorBuilder};
 #[cfg(feature = "jwt")]
 pub(crate) use self::builder::ClaimedNames;
 pub use self::builder::PrincipalBuilder;
@@ -51,6 +53,7 @@ pub(crate) struct Identity {
     subject: Option<Box<str>>,
     username: Option<Box<str>>,
     client_id: Option<Box<str>>,
+    actors: Box<[Actor]>,
     credential_digest: Option<CredentialDigest>,
     raw_claims: Option<String>,
     id: OnceLock<PrincipalId>,
@@ -81,7 +84,8 @@ impl Identity {
         let copies = [&self.subject, &self.username, &self.client_id];
         let copied: usize = copies.into_iter().flatten().map(|name| name.len()).sum();
         let claims = self.raw_claims.as_ref().map_or(0, String::capacity);
-        claims + copied + self.scopes.as_str().len()
+        let actors: usize = self.actors.iter().map(Actor::weight).sum();
+        claims + copied + actors + self.scopes.as_str().len()
     }
 }
 
@@ -117,6 +121,7 @@ impl Principal {
             subject: None,
             username: None,
             client_id: None,
+            actors: Box::default(),
             scopes: Scopes::default(),
             expires_at: None,
             credential_digest: None,
@@ -152,7 +157,7 @@ impl Principal {
         identity.id.get_or_init(|| PrincipalId::of(identity))
     }
 
-    /// The subject: the `sub` claim, or the name of an API key.
+    /// The subject: the `sub` claim, or the one that is configured, or the name of an API key.
     pub fn subject(&self) -> Option<&str> {
         self.identity().subject()
     }
@@ -160,6 +165,23 @@ impl Principal {
     /// The OAuth client that presented the credential (`client_id`, or `azp`).
     pub fn client_id(&self) -> Option<&str> {
         self.identity().client_id()
+    }
+
+    /// Those who act for the subject: the current actor, then those it acts for. Empty where
+    /// the subject acts itself.
+    ///
+    /// They are those of the claim `act` ([RFC 8693 section 4.1]), one inside the other, four
+    /// at most: a token with more is refused. The first alone may decide what is allowed; the
+    /// others tell how it came to act. A client is no actor by itself: see
+    /// [`client_id`](Self::client_id).
+    ///
+    /// Of Entra ID's agent identities the one that presents a token of a user, or of its own
+    /// user account, is its actor (`xms_act_fct`); one that is the subject itself
+    /// (`xms_sub_fct`) has none.
+    ///
+    /// [RFC 8693 section 4.1]: https://www.rfc-editor.org/rfc/rfc8693#section-4.1
+    pub fn actors(&self) -> &[Actor] {
+        &self.identity().actors
     }
 
     /// The issuer of the credential, exactly as configured.
@@ -262,6 +284,11 @@ impl Principal {
         self.context = Some(context);
         self
     }
+}
+
+/// An empty name names nothing.
+fn named(name: &str) -> Option<Box<str>> {
+    (!name.is_empty()).then(|| name.into())
 }
 
 /// The claims, unless serde_json would put something else in the place of a part of them.

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use super::actors::{self, Acting};
 use super::kinds::{self, OtherKind};
 use crate::error::{AuthError, ConfigError};
 use crate::jose;
@@ -32,6 +33,7 @@ pub(crate) struct ClaimReader<'p> {
     /// The first claim found that says that this is another kind of token.
     pub(crate) other_kind: Option<OtherKind>,
     pub(crate) confirmation: Option<Confirmation<'p>>,
+    pub(super) acting: Acting<'p>,
     /// Whether one of the marks of an access token is there, where the issuer has such.
     pub(crate) marked: bool,
     /// The required claim that is missing or another, where the issuer's tokens have such.
@@ -171,6 +173,8 @@ impl<'p> ClaimReader<'p> {
             "token_use" => self.token_use = Some(value.text("token_use")?),
             "cnf" => self.confirmation = Some(Confirmation::read(value)?),
             "nonce" => self.has_nonce = true,
+            "act" => self.acting.read_act(value)?,
+            _ if name.starts_with(actors::ENTRA) => self.acting.read_entra(name, value)?,
             _ if self.other_kind.is_none() => self.other_kind = kinds::judge(name, &value),
             _ => {}
         }

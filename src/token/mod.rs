@@ -1,6 +1,7 @@
 //! The profile of access tokens (RFC 9068, and the marks of other kinds of tokens): claims and
 //! what they must say, whoever verified the signature.
 
+mod actors;
 mod claims;
 mod faults;
 mod kinds;

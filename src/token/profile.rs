@@ -327,7 +327,8 @@ impl TokenProfile {
         let subject = configured.as_deref().or(claims.sub.as_deref());
         let username = claims.username.as_deref();
         let client = claims.client();
-        let names = ClaimedNames::new(subject, username, client);
+        let actors = claims.acting.actors(client)?;
+        let names = ClaimedNames::new(subject, username, client).with_actors(actors);
         // Two strangers with the same client are not one principal, unless machines are
         // all there is.
         let is_machine = self.clients_are_principals && client.is_some();

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, UNIX_EPOCH};
 
-use tower_mcp_auth::Principal;
+use tower_mcp_auth::{Actor, Principal};
 
 #[test]
 fn a_principal_is_what_its_builder_was_told() {
@@ -32,6 +32,28 @@ fn a_principal_is_what_its_builder_was_told() {
         "badge|iss=https://idp|sub=alice|client=c1"
     );
     assert!(!format!("{principal:?}").contains("tenant"));
+}
+
+#[test]
+fn actors_are_kept_in_order_and_are_no_part_of_the_id() {
+    let agent = Actor::builder().subject("agent").issuer("https://agents");
+    let agent = agent.client_id("blueprint").build();
+    let service = Actor::builder().subject("service").build();
+    let alice = || Principal::builder("badge").subject("alice");
+    let principal = alice().actors([agent.clone(), service]).build();
+    assert_eq!(principal.actors()[0], agent);
+    assert_eq!(principal.actors()[0].subject(), Some("agent"));
+    assert_eq!(principal.actors()[0].issuer(), Some("https://agents"));
+    assert_eq!(principal.actors()[0].client_id(), Some("blueprint"));
+    assert_eq!(principal.actors()[1].subject(), Some("service"));
+    assert_eq!(principal.id(), alice().build().id());
+    assert!(alice().build().actors().is_empty());
+    let empty = Actor::builder()
+        .subject("")
+        .issuer("")
+        .client_id("")
+        .build();
+    assert_eq!(empty, Actor::builder().build());
 }
 
 #[test]

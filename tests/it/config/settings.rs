@@ -333,7 +333,7 @@ fn authorization_servers() {
     type Set = fn(AuthorizationServer) -> Result<AuthorizationServer, ConfigError>;
     let file = std::env::temp_dir().join(format!("tower-mcp-auth-jwks-{}", std::process::id()));
     std::fs::write(&file, key_set()).unwrap();
-    let cases: [(&str, Value, Set); 23] = [
+    let cases: [(&str, Value, Set); 24] = [
         ("dangerously_allow_http_to", json!("keys.svc"), |s| {
             s.dangerously_allow_http_to("keys.svc")
         }),

@@ -1,4 +1,5 @@
 //! `OAuthLayer` against a scripted network and a clock that is moved by hand.
+mod actors;
 mod advertised;
 mod audiences;
 mod authorities;
