@@ -72,6 +72,10 @@ section! {
         ignore_audiences: Texts,
         /// Claims tokens must have, with one of these values.
         require_claims: BTreeMap<String, ClaimValues>,
+        /// Patterns of subjects, one of which must match: `*` is one segment, `**` the rest.
+        require_subjects: Option<Texts>,
+        /// Audiences for which every token counts as an access token.
+        dangerously_any_token_for_audience: Texts,
         /// Roles and groups that become scopes: a list, or a map by name.
         scopes_from_claims: Listed<ScopesFromClaim>,
         /// Asks the server about its tokens.
@@ -286,6 +290,15 @@ impl Server {
         for (name, ClaimValues(values)) in &self.require_claims {
             let required = server.require_claim(name.as_str(), values.iter().cloned());
             server = required.map_err(at(&format!("require_claims.{name}")))?;
+        }
+        if let Some(Texts(patterns)) = &self.require_subjects {
+            let required = server.require_subject(patterns);
+            server = required.map_err(at("require_subjects"))?;
+        }
+        for audience in &self.dangerously_any_token_for_audience.0 {
+            let key = "dangerously_any_token_for_audience";
+            let open = server.dangerously_any_token_for_audience(audience.as_str());
+            server = open.map_err(at(key))?;
         }
         for (step, mapping) in &self.scopes_from_claims.items {
             let claim = mapping.claim.0.iter().map(String::as_str);

@@ -30,6 +30,12 @@ impl ConfigError {
         }
     }
 
+    /// The same error, of a setter that calls another one.
+    #[cfg(feature = "oauth")]
+    pub(crate) fn of(self, setting: &'static str) -> Self {
+        Self { setting, ..self }
+    }
+
     /// The setting that was refused, by the name of its setter.
     pub fn setting(&self) -> &'static str {
         self.setting

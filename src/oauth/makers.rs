@@ -1,10 +1,10 @@
-//! The settings for tokens of makers that follow RFC 9068 less closely: what their types are, and who their
-//! subject is.
+//! The settings for tokens of makers that follow RFC 9068 less closely: what their types are, who their
+//! subject is, and what else must be true where nothing marks them.
 
 use super::AuthorizationServer;
 use crate::error::ConfigError;
 use crate::telemetry;
-use crate::token::{AcceptedTypes, SubjectClaim};
+use crate::token::{AcceptedTypes, SubjectClaim, SubjectPattern};
 
 impl AuthorizationServer {
     /// Accepts these values of the header `typ` as well: `JWS`, `JOSE`, or whatever else a
@@ -77,11 +77,93 @@ impl AuthorizationServer {
         Ok(self)
     }
 
+    /// Requires the claim `sub` to match one of these patterns: those of
+    /// `repo:acme/widgets:ref:refs/heads/main`, or of all branches of that repository by `*`.
+    ///
+    /// A subject is compared segment by segment, with `:` and `/` between them, byte by byte:
+    /// never as a prefix, because `acme/widgets-evil` is another repository. `*` is exactly one
+    /// segment that is not empty, and `**`, at the end alone, one or more of them. A second
+    /// call adds more patterns.
+    ///
+    /// ```
+    /// use tower_mcp_auth::oauth::AuthorizationServer;
+    ///
+    /// let server = AuthorizationServer::new("https://ci.example.com")?
+    ///     .require_subject(["repo:acme/widgets:ref:refs/heads/*", "repo:acme/*:environment:prod"])?;
+    /// # let _ = server;
+    /// let server = AuthorizationServer::new("https://ci.example.com")?;
+    /// assert!(server.require_subject(["repo:acme/widgets*"]).is_err());
+    /// # Ok::<(), tower_mcp_auth::ConfigError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// There is no pattern; or one has `*` in a part of a segment, `**` before the end, or
+    /// nothing else.
+    pub fn require_subject<I>(mut self, patterns: I) -> Result<Self, ConfigError>
+    where
+        I: IntoIterator,
+        I::Item: AsRef<str>,
+    {
+        let mut is_empty = true;
+        for pattern in patterns {
+            let pattern = SubjectPattern::new(pattern.as_ref())?;
+            self.quirks.subjects.push(pattern);
+            is_empty = false;
+        }
+        if is_empty {
+            let why = "there is no pattern, so no token could pass";
+            return Err(ConfigError::new(SubjectPattern::SETTING, why));
+        }
+        Ok(self)
+    }
+
+    /// Takes every token for this audience for an access token: of an issuer that marks its
+    /// access tokens by nothing, such as those of workloads. The audience is expected instead
+    /// of the resource, as by [`audience`](Self::audience).
+    ///
+    /// It needs a claim that must be there besides
+    /// ([`require_claim`](Self::require_claim), [`require_subject`](Self::require_subject)):
+    /// whoever can have the issuer make a token for any audience could come in otherwise. A
+    /// token that says of itself that it is of another kind is refused as ever: by `at_hash`,
+    /// `c_hash`, `s_hash` and `events`, and by the marks of ID, refresh, offline and logout
+    /// tokens. There is a warning at start.
+    ///
+    /// Where the audience is the client id of an application, whoever signs in to that
+    /// application has an ID token for it, which is accepted here then.
+    ///
+    /// # Errors
+    /// The audience is empty, or one that all tokens of the issuer have. The builder of the
+    /// layer refuses the setting where no claim is required.
+    pub fn dangerously_any_token_for_audience(
+        self,
+        audience: impl Into<String>,
+    ) -> Result<Self, ConfigError> {
+        let audience: String = audience.into();
+        let named = self.audience(audience.as_str());
+        let mut server = named.map_err(|error| error.of(ANY_TOKEN))?;
+        telemetry::weakened(ANY_TOKEN, server.issuer());
+        server.quirks.any_token_for.push(audience.into());
+        Ok(server)
+    }
+
     /// Refuses settings that contradict each other, whichever came first.
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         if self.require_at_jwt && !self.accepted_types.is_empty() {
             return Err(AcceptedTypes::contradicts_at_jwt());
         }
+        // What every token has narrows nothing.
+        let narrows = |claim: &str| !matches!(claim, "iss" | "aud" | "exp" | "nbf" | "iat");
+        let is_narrowed = !self.quirks.subjects.is_empty()
+            || (self.quirks.required.iter()).any(|required| narrows(&required.claim));
+        if !self.quirks.any_token_for.is_empty() && !is_narrowed {
+            return Err(ConfigError::new(
+                ANY_TOKEN,
+                "whoever can have this issuer make a token for the audience would come in: say \
+                 whose tokens are meant, with `require_claim` or `require_subject`",
+            ));
+        }
         Ok(())
     }
 }
+
+const ANY_TOKEN: &str = "dangerously_any_token_for_audience";

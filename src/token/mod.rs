@@ -14,6 +14,9 @@ mod quirks;
 #[cfg_attr(not(feature = "oauth"), allow(dead_code, unreachable_pub))]
 pub(crate) mod required;
 mod subject;
+// The same.
+#[cfg_attr(not(feature = "oauth"), allow(dead_code))]
+mod subject_pattern;
 mod typ;
 pub(crate) mod well_known;
 
@@ -30,4 +33,6 @@ pub(crate) use self::quirks::{Clients, Quirks, ScopeMapping};
 #[cfg(feature = "oauth")]
 pub(crate) use self::required::Required;
 pub(crate) use self::subject::SubjectClaim;
+#[cfg(feature = "oauth")]
+pub(crate) use self::subject_pattern::SubjectPattern;
 pub(crate) use self::typ::AcceptedTypes;

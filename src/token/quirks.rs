@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 
 use super::claims::ClaimReader;
 use super::required::Required;
+use super::subject_pattern::SubjectPattern;
 use crate::error::{AuthError, Reason};
 use crate::util::quoted;
 
@@ -24,6 +25,10 @@ pub(crate) struct Quirks {
     pub(crate) ignore_audiences: Vec<Box<str>>,
     /// Claims that must have one of these values.
     pub(crate) required: Vec<Required>,
+    /// Patterns of subjects, one of which must match.
+    pub(crate) subjects: Vec<SubjectPattern>,
+    /// Audiences for which every token counts as an access token.
+    pub(crate) any_token_for: Vec<Box<str>>,
     /// Claims that access tokens of the issuer have, and no other kind of its tokens.
     pub(crate) marks: Cow<'static, [Cow<'static, str>]>,
     pub(crate) mappings: Vec<ScopeMapping>,
@@ -78,16 +83,39 @@ impl Quirks {
         // An empty list stays one: a token for no audience is not one without the claim.
         claims.has_aud &= named == 0 || claims.aud.iter().next().is_some();
         let is_there = |name: &str| all.get(name).is_some_and(|value| !value.is_null());
-        claims.marked = self.marks.iter().any(|mark| is_there(mark));
+        let is_for_any = |aud: &str| self.any_token_for.iter().any(|own| **own == *aud);
+        claims.marked =
+            self.marks.iter().any(|mark| is_there(mark)) || claims.aud.iter().any(is_for_any);
         for required in &self.required {
             if claims.unmet.is_none() {
                 claims.unmet = required.unmet_by(all);
             }
         }
+        if claims.unmet.is_none() {
+            claims.unmet = self.unmet_subject(claims.sub.as_deref());
+        }
         for mapping in &self.mappings {
             mapping.add_to(claims, all)?;
         }
         Ok(())
+    }
+}
+
+impl Quirks {
+    /// What is wrong with a subject that none of the patterns matches.
+    fn unmet_subject(&self, subject: Option<&str>) -> Option<String> {
+        let is_met = match subject {
+            Some(subject) => self.subjects.iter().any(|own| own.matches(subject)),
+            None => false,
+        };
+        if self.subjects.is_empty() || is_met {
+            return None;
+        }
+        let subject = subject.map_or_else(|| "absent".to_owned(), quoted);
+        Some(format!(
+            "the claim sub is {subject}, and matches none of the {} patterns of `require_subject`",
+            self.subjects.len()
+        ))
     }
 }
 

@@ -95,6 +95,39 @@ fn a_setting_for_what_is_not_there_is_refused() {
 }
 
 #[test]
+fn what_is_said_of_tokens_of_other_makers_is_judged_in_its_place() {
+    let with = |name: &str, value: Value| {
+        server(json!({ "issuer": "https://auth.example.com", name: value }))
+    };
+    for (name, value) in [
+        ("require_subjects", json!([])),
+        ("require_subjects", json!(["*"])),
+        ("require_subjects", json!("user:a*")),
+        ("accepted_typ", json!([])),
+        ("accepted_typ", json!("dpop+jwt")),
+        ("subject_claim", json!("email")),
+        ("dangerously_subject_claim", json!("jti")),
+        ("dangerously_any_token_for_audience", json!([""])),
+    ] {
+        let path = format!("authorization_servers.main.{name}");
+        assert_places([(with(name, value), path)]);
+    }
+    let jwt = |name: &str, value: Value| json!({ "jwt": { "secret": SECRET, name: value } });
+    assert_places([
+        (
+            with("dangerously_any_token_for_audience", json!(["a"])),
+            "authorization_servers.main",
+        ),
+        (jwt("accepted_typ", json!([])), "jwt.accepted_typ"),
+        (
+            jwt("accepted_typ", json!("secevent+jwt")),
+            "jwt.accepted_typ",
+        ),
+        (jwt("subject_claim", json!("upn")), "jwt.subject_claim"),
+    ]);
+}
+
+#[test]
 fn nothing_is_no_value() {
     // What a template leaves behind must not be a policy, an issuer or scopes left out.
     for (value, path) in [

@@ -333,7 +333,7 @@ fn authorization_servers() {
     type Set = fn(AuthorizationServer) -> Result<AuthorizationServer, ConfigError>;
     let file = std::env::temp_dir().join(format!("tower-mcp-auth-jwks-{}", std::process::id()));
     std::fs::write(&file, key_set()).unwrap();
-    let cases: [(&str, Value, Set); 24] = [
+    let cases: [(&str, Value, Set); 25] = [
         ("dangerously_allow_http_to", json!("keys.svc"), |s| {
             s.dangerously_allow_http_to("keys.svc")
         }),
@@ -389,6 +389,9 @@ fn authorization_servers() {
                     .require_claim("x", ["y"])
             },
         ),
+        ("require_subjects", json!(["a:*", "b/**"]), |s| {
+            s.require_subject(["a:*", "b/**"])
+        }),
         (
             "scopes_from_claims",
             json!([{ "claim": ["a", "b"], "scopes": { "r": "x y" } }]),
@@ -415,6 +418,18 @@ fn authorization_servers() {
         );
     }
     std::fs::remove_file(file).unwrap();
+
+    let section = json!({ "issuer": ISSUER, "require_claims": { "x": "y" },
+        "dangerously_any_token_for_audience": ["a", "b"] });
+    let by_hand = plain().require_claim("x", ["y"]).unwrap();
+    let by_hand = by_hand.dangerously_any_token_for_audience("a").unwrap();
+    let by_hand = by_hand.dangerously_any_token_for_audience("b").unwrap();
+    same(
+        &section,
+        &server(&section),
+        &server_by_hand(by_hand),
+        &default,
+    );
 
     let section = json!({ "issuer": "http://127.0.0.1:8080", "insecure_http_on_loopback": true });
     let by_hand = AuthorizationServer::insecure_http_on_loopback("http://127.0.0.1:8080").unwrap();

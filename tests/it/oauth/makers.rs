@@ -334,3 +334,248 @@ async fn an_answer_about_a_token_names_the_subject_by_the_same_claim() {
         answer.assert(401, reason);
     }
 }
+
+/// What a CI system says of a job: no scope, no client, no type.
+fn job(changes: &Value) -> Value {
+    let claims = json!({
+        "aud": "mcp-server", "sub": "repo:acme/widgets:ref:refs/heads/main", "owner_id": "65",
+        "client_id": null, "scope": null,
+    });
+    let mut claims = claims;
+    for (name, value) in changes.as_object().unwrap() {
+        claims[name] = value.clone();
+    }
+    claims
+}
+
+#[tokio::test]
+async fn any_token_for_an_audience_is_accepted_where_a_claim_narrows_whose() {
+    let key = Key::new("a");
+    let web = Web::with_issuer(&[&key]);
+    let open = || {
+        server()
+            .dangerously_any_token_for_audience("mcp-server")
+            .unwrap()
+    };
+    let by_claim = Guarded::with_server(&web, open().require_claim("owner_id", ["65"]).unwrap());
+    let by_subject = open().require_subject(["repo:acme/*:ref:refs/heads/main"]);
+    let by_subject = Guarded::with_server(&web, by_subject.unwrap());
+    let closed = server().audience("mcp-server").unwrap();
+    let closed = Guarded::with_server(&web, closed.require_claim("owner_id", ["65"]).unwrap());
+    let header = json!({"typ": "JWT"});
+    for (name, changes, reason) in [
+        ("as it is", json!({}), "accepted"),
+        (
+            "with others",
+            json!({"aud": ["x", "mcp-server"]}),
+            "accepted",
+        ),
+        ("nonce", json!({"nonce": "n"}), "accepted"),
+        (
+            "client as audience",
+            json!({"azp": "mcp-server"}),
+            "accepted",
+        ),
+        (
+            "sign-in",
+            json!({"auth_time": 1, "email": "a@example.com"}),
+            "accepted",
+        ),
+        (
+            "other audience",
+            json!({"aud": "other"}),
+            "audience_mismatch",
+        ),
+        ("resource", json!({"aud": RESOURCE}), "audience_mismatch"),
+        (
+            "prefix",
+            json!({"aud": "mcp-server-2"}),
+            "audience_mismatch",
+        ),
+        ("case", json!({"aud": "MCP-server"}), "audience_mismatch"),
+        ("no audience", json!({"aud": null}), "missing_audience"),
+        ("empty list", json!({"aud": []}), "audience_mismatch"),
+        ("at_hash", json!({"at_hash": "x"}), "wrong_token_type"),
+        ("c_hash", json!({"c_hash": "x"}), "wrong_token_type"),
+        ("s_hash", json!({"s_hash": "x"}), "wrong_token_type"),
+        ("events", json!({"events": {}}), "wrong_token_type"),
+        ("refresh", json!({"typ": "Refresh"}), "wrong_token_type"),
+        ("offline", json!({"typ": "Offline"}), "wrong_token_type"),
+        ("logout", json!({"typ": "Logout"}), "wrong_token_type"),
+        ("ID", json!({"typ": "ID"}), "wrong_token_type"),
+        ("token_use", json!({"token_use": "id"}), "wrong_token_type"),
+        (
+            "refresh by flag",
+            json!({"refresh": true}),
+            "wrong_token_type",
+        ),
+        ("bound", json!({"cnf": {"jkt": "x"}}), "bound_token"),
+        ("expired", json!({"exp": START.as_secs() - 61}), "expired"),
+        ("no end", json!({"exp": null}), "missing_exp"),
+    ] {
+        let token = key.token_with_header(header.clone(), job(&changes));
+        for guarded in [&by_claim, &by_subject] {
+            let answer = guarded.bearer(&token).await;
+            assert_eq!(answer.reason(), reason, "{name}: {}", answer.detail());
+        }
+        let answer = closed.bearer(&token).await;
+        assert_ne!(answer.reason(), "accepted", "{name}");
+    }
+    for (changes, claim, subject) in [
+        (json!({"owner_id": "66"}), "claim_mismatch", "accepted"),
+        (json!({"owner_id": 65}), "claim_mismatch", "accepted"),
+        (json!({"owner_id": null}), "claim_mismatch", "accepted"),
+        (
+            json!({"sub": "repo:evil/widgets:ref:refs/heads/main"}),
+            "accepted",
+            "claim_mismatch",
+        ),
+        (json!({"sub": null}), "accepted", "claim_mismatch"),
+        (json!({"sub": ""}), "accepted", "claim_mismatch"),
+    ] {
+        let token = key.token_with_header(header.clone(), job(&changes));
+        for (guarded, reason) in [(&by_claim, claim), (&by_subject, subject)] {
+            let answer = guarded.bearer(&token).await;
+            assert_eq!(answer.reason(), reason, "{changes}: {}", answer.detail());
+        }
+    }
+}
+
+#[test]
+fn any_token_needs_an_audience_and_a_claim() {
+    let setting = "dangerously_any_token_for_audience";
+    let open = |audience: &str| server().dangerously_any_token_for_audience(audience);
+    refused(open(""), setting, "empty");
+    let shared = server().ignore_audience("shared").unwrap();
+    let shared = shared.dangerously_any_token_for_audience("shared");
+    refused(shared, setting, "counts as none");
+    let built = |server: AuthorizationServer| OAuthLayer::new(RESOURCE, server);
+    refused(built(open("a").unwrap()), setting, "require_claim");
+    // What every token has says nothing of whose it is.
+    for claim in ["iss", "aud"] {
+        let server = open("a").unwrap().require_claim(claim, ["a"]).unwrap();
+        refused(built(server), setting, "require_subject");
+    }
+    let server = open("a").unwrap().require_claim("owner", ["a"]).unwrap();
+    drop(built(server).unwrap());
+    let server = open("a").unwrap().require_subject(["a:b"]).unwrap();
+    drop(built(server).unwrap());
+}
+
+#[tokio::test]
+async fn a_subject_matches_by_whole_segments() {
+    let key = Key::new("a");
+    let web = Web::with_issuer(&[&key]);
+    for (pattern, matching, others) in [
+        (
+            "repo:acme/widgets:ref:refs/heads/main",
+            vec!["repo:acme/widgets:ref:refs/heads/main"],
+            vec![
+                "repo:acme/widgets:ref:refs/heads/main2",
+                "repo:acme/widgets:ref:refs/heads/main/x",
+                "repo:acme/widgets:ref:refs/heads/main:",
+                "repo:acme/widgets:ref:refs/heads/mai",
+                "repo:acme/widgets-evil:ref:refs/heads/main",
+                "xrepo:acme/widgets:ref:refs/heads/main",
+                "repo:acme/widgets:ref:refs:heads:main",
+                "repo/acme/widgets/ref/refs/heads/main",
+                "repo:ACME/widgets:ref:refs/heads/main",
+                "repo:acme/widgets:ref:refs/heads/ma\u{456}n",
+                "repo:acme/widgets:ref:refs/heads/main ",
+                "repo:acme/widgets:ref:refs/heads/main\u{0}",
+                "repo:acme//widgets:ref:refs/heads/main",
+                "repo%3Aacme/widgets:ref:refs/heads/main",
+                "repo:acme@1/widgets@2:ref:refs/heads/main",
+                "",
+            ],
+        ),
+        (
+            "repo:acme/*:ref:refs/heads/main",
+            vec![
+                "repo:acme/widgets:ref:refs/heads/main",
+                "repo:acme/*:ref:refs/heads/main",
+                "repo:acme/a b\u{e9}:ref:refs/heads/main",
+            ],
+            vec![
+                "repo:acme/:ref:refs/heads/main",
+                "repo:acme/a/b:ref:refs/heads/main",
+                "repo:acme/a:b:ref:refs/heads/main",
+                "repo:acme:ref:refs/heads/main",
+                "repo:acmex/a:ref:refs/heads/main",
+            ],
+        ),
+        (
+            "repo:acme/**",
+            vec![
+                "repo:acme/a",
+                "repo:acme/a:b/c",
+                "repo:acme/widgets:ref:refs/heads/main",
+            ],
+            vec![
+                "repo:acme",
+                "repo:acme/",
+                "repo:acme:a",
+                "repo:acme/a/",
+                "repo:acme//a",
+                "repo:acme-evil/a",
+            ],
+        ),
+        (
+            "spiffe://example.org/*/agent",
+            vec!["spiffe://example.org/ns/agent"],
+            vec![
+                "spiffe:/example.org/ns/agent",
+                "spiffe:///example.org/ns/agent",
+                "spiffe://example.org.evil/ns/agent",
+                "spiffe://example.org/ns/agent/",
+                "spiffe://example.org/ns/agent/x",
+            ],
+        ),
+        ("*:b", vec!["a:b"], vec![":b", "a:b:c", "b"]),
+    ] {
+        let server = server().require_subject([pattern, "never:this"]).unwrap();
+        let guarded = Guarded::with_server(&web, server);
+        for (subjects, reason) in [(matching, "accepted"), (others, "claim_mismatch")] {
+            for subject in subjects {
+                let answer = guarded.bearer(&key.token(json!({"sub": subject}))).await;
+                assert_eq!(answer.reason(), reason, "{pattern} and {subject:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn patterns_that_narrow_nothing_are_not_configured() {
+    for (pattern, text) in [
+        ("", "no segment is fixed"),
+        ("*", "no segment is fixed"),
+        ("**", "no segment is fixed"),
+        ("*:*", "no segment is fixed"),
+        ("*/**", "no segment is fixed"),
+        ("://", "no segment is fixed"),
+        ("repo:acme/widgets*", "whole segment"),
+        ("repo:*main", "whole segment"),
+        ("repo:a*b", "whole segment"),
+        ("repo:***", "whole segment"),
+        ("**:main", "at the end"),
+        ("repo:**/main", "at the end"),
+    ] {
+        refused(server().require_subject([pattern]), "require_subject", text);
+    }
+    let none = server().require_subject([""; 0]);
+    refused(none, "require_subject", "no pattern");
+}
+
+#[tokio::test]
+async fn answers_about_a_token_are_narrowed_alike() {
+    let key = Key::new("a");
+    let web = Web::with_issuer(&[&key]);
+    let server = server().introspection(introspection()).unwrap();
+    let server = server.require_subject(["user:*"]).unwrap();
+    let guarded = Guarded::with_server(&web, server);
+    for (number, sub, reason) in [(1, "user:1", "accepted"), (2, "user:1:x", "claim_mismatch")] {
+        say_always(&web, &active(json!({"sub": sub})));
+        let answer = guarded.bearer(&format!("{number}{OPAQUE}")).await;
+        assert_eq!(answer.reason(), reason, "{sub}");
+    }
+}

@@ -32,7 +32,7 @@ fn boxed(made: impl Debug + 'static) -> Box<dyn Debug> {
 type Make = fn() -> Box<dyn Debug>;
 
 /// Each setting, by the name it warns under, and how it is made.
-const SETTINGS: [(&str, Make); 20] = [
+const SETTINGS: [(&str, Make); 21] = [
     ("dangerously_report_only", || {
         boxed(layer().dangerously_report_only())
     }),
@@ -58,6 +58,9 @@ const SETTINGS: [(&str, Make); 20] = [
     }),
     ("dangerously_subject_claim", || {
         boxed(server().dangerously_subject_claim("email").unwrap())
+    }),
+    ("dangerously_any_token_for_audience", || {
+        boxed(server().dangerously_any_token_for_audience("a").unwrap())
     }),
     ("dangerously_plain_http", || {
         boxed(AuthorizationServer::dangerously_plain_http("http://keycloak:8080").unwrap())
