@@ -5,6 +5,7 @@ use std::fmt;
 use crate::crypto::HmacKey;
 use crate::error::ConfigError;
 use crate::principal::{Principal, PrincipalId};
+use crate::resource::Resource;
 use crate::secret::is_placeholder;
 
 /// How many bytes name a key. Derived from it, so that replicas agree without a setting.
@@ -144,30 +145,30 @@ impl Keyring {
     }
 }
 
-/// Whom a code is bound to. `kind` keeps a principal that is called "anonymous" apart from
-/// nobody.
+/// Whom a code is bound to, and at which resource.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Owner<'a> {
-    Principal(&'a PrincipalId),
-    Anonymous,
+pub(super) struct Owner<'a> {
+    /// `None`: anonymous callers.
+    principal: Option<&'a PrincipalId>,
+    /// Its URL.
+    resource: Option<&'a str>,
 }
 
 impl<'a> Owner<'a> {
-    pub(super) fn of(principal: Option<&'a Principal>) -> Self {
-        principal.map_or(Self::Anonymous, |principal| Self::Principal(principal.id()))
-    }
-
-    pub(super) fn kind(self) -> &'static [u8] {
-        match self {
-            Self::Principal(_) => b"principal",
-            Self::Anonymous => b"nobody",
+    pub(super) fn of(principal: Option<&'a Principal>, resource: Option<&'a Resource>) -> Self {
+        Self {
+            principal: principal.map(Principal::id),
+            resource: resource.map(Resource::url),
         }
     }
 
-    pub(super) fn id(self) -> &'a [u8] {
-        match self {
-            Self::Principal(id) => id.as_str().as_bytes(),
-            Self::Anonymous => b"anonymous",
-        }
+    /// What takes part in a code. The first part keeps a principal that is called "anonymous"
+    /// apart from anonymous callers.
+    pub(super) fn parts(self) -> [&'a [u8]; 3] {
+        let (kind, id): (&[u8], &[u8]) = match self.principal {
+            Some(id) => (b"principal", id.as_str().as_bytes()),
+            None => (b"nobody", b"anonymous"),
+        };
+        [kind, id, self.resource.unwrap_or_default().as_bytes()]
     }
 }

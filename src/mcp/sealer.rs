@@ -16,7 +16,7 @@ use crate::crypto::sha256;
 use crate::error::ConfigError;
 use crate::principal::Principal;
 
-const DOMAIN: &[u8] = b"tower-mcp-auth sealed value 1";
+const DOMAIN: &[u8] = b"tower-mcp-auth sealed value 2";
 
 /// Id of the key, expiry, code; the value follows.
 const HEAD_BYTES: usize = KEY_ID_BYTES + 8 + 32;
@@ -25,8 +25,8 @@ const HEAD_BYTES: usize = KEY_ID_BYTES + 8 + 32;
 /// [multi round-trip request], a handle to state kept elsewhere.
 ///
 /// Such a value comes back from a client, so it is whatever an attacker makes of it. What
-/// this seals can be opened only unchanged, by the same [`Principal`], with the same request,
-/// until it expires: 5 minutes, unless [`lifetime`](Self::lifetime) says otherwise. Nothing is
+/// this seals can be opened only unchanged, by the same [`Principal`], at the same
+/// [resource](Principal::resource), with the same request, until it expires: 5 minutes, unless [`lifetime`](Self::lifetime) says otherwise. Nothing is
 /// stored, and every replica with the key can open it.
 ///
 /// The value is *not* encrypted: the client can read it. It can also be presented again until
@@ -165,8 +165,8 @@ impl PrincipalSealer {
     /// The value in `sealed`.
     ///
     /// # Errors
-    /// It is not sealed, by a live key, for this principal, request and purpose; or it has
-    /// expired. Answer all of them alike: which it was helps an attacker alone.
+    /// It is not sealed, by a live key, for this principal at this resource, this request and
+    /// purpose; or it has expired. Answer all of them alike: which it was helps an attacker alone.
     pub fn open(
         &self,
         principal: &Principal,
@@ -208,12 +208,14 @@ impl PrincipalSealer {
         expires: &[u8],
         value: &[u8],
     ) -> [u8; 32] {
-        let owner = Owner::Principal(principal.id());
+        let owner = Owner::of(Some(principal), principal.resource());
+        let [kind, id, resource] = owner.parts();
         key.mac([
             DOMAIN,
             self.inner.purpose.as_bytes(),
-            owner.kind(),
-            owner.id(),
+            kind,
+            id,
+            resource,
             &request.0,
             expires,
             value,

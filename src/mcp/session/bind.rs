@@ -9,7 +9,7 @@ use super::layer::SESSION_ID;
 use crate::credential::trim;
 use crate::mcp::key::{KEY_ID_BYTES, Keyring, MacKey, Owner};
 
-const DOMAIN: &[u8] = b"tower-mcp-auth session 1";
+const DOMAIN: &[u8] = b"tower-mcp-auth session 2";
 const INNER_BYTES: usize = 256;
 const WHOLE_BYTES: usize = 512;
 
@@ -67,19 +67,14 @@ impl Binder {
         let key = self.keys.find(key_id).ok_or("the key is not a live one")?;
         let expected = self.code(key, owner, inner);
         if !bool::from(expected.ct_eq(code)) {
-            return Err("the id is forged, or another principal's");
+            return Err("the id is forged, of another principal, or of another resource");
         }
         Ok(inner)
     }
 
     fn code(&self, key: &MacKey, owner: Owner<'_>, inner: &[u8]) -> [u8; 32] {
-        key.mac([
-            DOMAIN,
-            self.server.as_bytes(),
-            owner.kind(),
-            owner.id(),
-            inner,
-        ])
+        let [kind, id, resource] = owner.parts();
+        key.mac([DOMAIN, self.server.as_bytes(), kind, id, resource, inner])
     }
 }
 

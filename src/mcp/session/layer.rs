@@ -11,7 +11,6 @@ use crate::credential::trim;
 use crate::error::{AuthError, ConfigError, Reason};
 use crate::mcp::headers;
 use crate::mcp::key::{Keyring, MacKey, Owner};
-use crate::principal::Principal;
 use crate::util::quoted;
 
 pub(super) const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
@@ -76,11 +75,7 @@ impl<S> Layer<S> for SessionBindingLayer {
 
 impl Binder {
     /// Leaves on the request only what the server behind may see.
-    pub(super) fn admit(
-        &self,
-        headers: &mut HeaderMap,
-        principal: Option<&Principal>,
-    ) -> Result<(), AuthError> {
+    pub(super) fn admit(&self, headers: &mut HeaderMap, owner: Owner<'_>) -> Result<(), AuthError> {
         // The first revision whose headers mirror the body is the first without sessions.
         if headers::is_mirrored(headers::protocol_version(headers)?) {
             headers.remove(&SESSION_ID);
@@ -96,7 +91,7 @@ impl Binder {
             };
         };
         let inner = self
-            .unbind(Owner::of(principal), trim(bound.as_bytes()))
+            .unbind(owner, trim(bound.as_bytes()))
             .map_err(|why| AuthError::unknown_session().with_detail(why))?;
         // It is a part of a header value.
         let mut inner = HeaderValue::from_bytes(inner)

@@ -16,6 +16,7 @@ use crate::gate::{Gate, Pass, gated_service};
 use crate::mcp::key::Owner;
 use crate::principal::Principal;
 use crate::refusal::{Caller, RefusalForm, no_auth_layer, refuse_or_report, server_error};
+use crate::resource::Resource;
 use crate::telemetry::{self, Case, Stage};
 
 gated_service! {
@@ -39,7 +40,9 @@ impl Gate for Binder {
             return ControlFlow::Break(no_auth_layer());
         };
         let principal = caller.known().cloned();
-        let admitted = self.admit(request.headers_mut(), principal.as_ref());
+        let resource = caller.context.resource.clone();
+        let owner = Owner::of(principal.as_ref(), resource.as_deref());
+        let admitted = self.admit(request.headers_mut(), owner);
         let head = RequestHead::of(request);
         // Still there: only headers were changed.
         let Some(caller) = Caller::of(head.extensions()) else {
@@ -57,6 +60,7 @@ impl Gate for Binder {
         ControlFlow::Continue(Opened {
             binder: Arc::clone(self),
             principal,
+            resource,
             reported,
         })
     }
@@ -67,6 +71,7 @@ pub(super) struct Opened {
     binder: Arc<Binder>,
     /// `None`: nobody's in particular.
     principal: Option<Principal>,
+    resource: Option<Arc<Resource>>,
     reported: Option<AuthError>,
 }
 
@@ -78,7 +83,7 @@ impl Opened {
         if ids.next().is_some() {
             return false;
         }
-        let owner = Owner::of(self.principal.as_ref());
+        let owner = Owner::of(self.principal.as_ref(), self.resource.as_deref());
         let Some(mut bound) = self.binder.bind(owner, inner.as_bytes()) else {
             return false;
         };
