@@ -97,6 +97,8 @@ mod outline;
 mod presets;
 mod read;
 mod reading;
+#[cfg(feature = "oauth")]
+mod resources;
 #[cfg(feature = "schema")]
 mod schema;
 mod secret;

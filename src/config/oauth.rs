@@ -1,12 +1,13 @@
 //! The OAuth layer of a configuration.
 
-use super::read::{missing, secret_at, together};
+use super::read::{secret_at, together};
+use super::resources;
 use super::sections::{FetchSection, Metadata, OAuth, Sections};
 use super::server::key_set;
 use super::units::{Span, Texts};
 use crate::error::ConfigError;
 use crate::oauth::{
-    HttpFetch, JwksOptions, OAuthLayer, OAuthLayerBuilder, ProtectedResource, TokenCacheOptions,
+    HttpFetch, JwksOptions, OAuthLayerBuilder, ProtectedResource, TokenCacheOptions,
 };
 
 impl Sections {
@@ -16,6 +17,7 @@ impl Sections {
             let idle = [
                 ("oauth", self.oauth.is_some()),
                 ("metadata", self.metadata.is_some()),
+                ("resources", !self.resources.items.is_empty()),
             ];
             return match idle.into_iter().find(|(_, is_there)| *is_there) {
                 None => Ok(None),
@@ -26,14 +28,7 @@ impl Sections {
                 }
             };
         }
-        let why = "access tokens are for a resource: give its URL";
-        let resource = self.resource.as_deref();
-        let resource = resource.ok_or_else(|| missing("resource", "resource", why))?;
-        let resource = ProtectedResource::new(resource).map_err(|error| error.at("resource"))?;
-        let mut builder = OAuthLayer::builder(match &self.metadata {
-            Some(metadata) => metadata.add(resource)?,
-            None => resource,
-        })?;
+        let mut builder = self.oauth_for_resources()?;
         for (step, server) in &self.authorization_servers.items {
             let path = format!("authorization_servers{step}");
             builder = server.add_to(builder, &path)?;
@@ -65,14 +60,17 @@ impl Sections {
         }
         // Whichever server is refused by itself as well, or else how they stand together.
         for server in &self.authorization_servers.items {
-            let mut alone = self.clone();
+            let mut alone = resources::alone(self);
             alone.authorization_servers.items = vec![server.clone()];
             let built = alone.oauth_builder().ok().flatten();
             if let Some(Err(error)) = built.map(OAuthLayerBuilder::build) {
                 return error.under(&format!("authorization_servers{}", server.0));
             }
         }
-        error.at("authorization_servers")
+        match self.resources.items.is_empty() {
+            true => error.at("authorization_servers"),
+            false => error.at("resources"),
+        }
     }
 }
 
@@ -131,9 +129,13 @@ impl FetchSection {
 }
 
 impl Metadata {
-    fn add(&self, mut resource: ProtectedResource) -> Result<ProtectedResource, ConfigError> {
+    pub(super) fn add(
+        &self,
+        mut resource: ProtectedResource,
+        path: &str,
+    ) -> Result<ProtectedResource, ConfigError> {
         let at = |key: &str| {
-            let path = format!("metadata.{key}");
+            let path = format!("{path}.{key}");
             move |error: ConfigError| error.at(path)
         };
         if let Some(url) = &self.advertised_metadata_url {

@@ -32,6 +32,9 @@ section! {
     Sections {
         /// The URL of the MCP endpoint: the resource that is protected.
         resource: Option<String>,
+        /// Several resources, instead of one: a list, or a map by name.
+        #[cfg(feature = "oauth")]
+        resources: Listed<super::resources::ResourceSection>,
         /// What the metadata of the resource say besides.
         #[cfg(feature = "oauth")]
         metadata: Option<Metadata>,

@@ -350,7 +350,7 @@ fn what_cannot_be_read_is_not_valid() {
     for wrong in [
         json!([]),
         json!("x"),
-        json!({ "resources": "x" }),
+        json!({ "resurces": "x" }),
         json!({ "auth": [] }),
         json!({ "jwt": ["x"] }),
         json!({ "authorization_servers": [["https://x.example.com"]] }),

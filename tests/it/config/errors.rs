@@ -20,7 +20,7 @@ fn what_is_wrong_is_reported_with_its_path() {
     let cases = [
         // Of the form.
         (json!([]), "configuration"),
-        (json!({ "resources": "x" }), "configuration"),
+        (json!({ "resurces": "x" }), "configuration"),
         (json!({ "auth": { "optional": 1 } }), "auth.optional"),
         (
             json!({ "auth": { "sse_endpoints": { "sse": "x" } } }),

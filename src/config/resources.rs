@@ -1,0 +1,153 @@
+//! The protected resources of a configuration.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::read::missing;
+use super::sections::{Metadata, Sections, section};
+use super::units::{Listed, Name, Texts};
+use crate::error::ConfigError;
+use crate::oauth::{OAuthLayer, OAuthLayerBuilder, ProtectedResource};
+use crate::resources::{Tenant, Tenants};
+
+section! {
+    /// One of several resources, or a template of such.
+    ResourceSection {
+        /// The URL; with one `{name}` in it, that of a template.
+        url: Option<String>,
+        /// The tenants of the template.
+        tenants: Option<Texts>,
+        /// What is otherwise for some of them, by their names.
+        tenant_settings: BTreeMap<String, TenantSection>,
+        /// The audience of its tokens, instead of the URL.
+        audience: Option<Name>,
+        /// The issuers that are trusted for it, instead of all.
+        authorization_servers: Option<Texts>,
+        /// The scopes every token for it needs, instead of those of `oauth`.
+        required_scopes: Option<Texts>,
+        /// What its metadata say besides.
+        metadata: Option<Metadata>,
+    }
+}
+
+section! {
+    /// What is otherwise for one tenant.
+    TenantSection {
+        /// The issuers that are trusted for it.
+        authorization_servers: Option<Texts>,
+        /// The scopes every token for it needs.
+        required_scopes: Option<Texts>,
+    }
+}
+
+impl Sections {
+    /// The builder of a layer for the resource, or for several.
+    pub(super) fn oauth_for_resources(&self) -> Result<OAuthLayerBuilder, ConfigError> {
+        let Some(((step, first), others)) = self.resources.items.split_first() else {
+            let why = "access tokens are for a resource: give its URL";
+            let resource = self.resource.as_deref();
+            let resource = resource.ok_or_else(|| missing("resource", "resource", why))?;
+            let resource =
+                ProtectedResource::new(resource).map_err(|error| error.at("resource"))?;
+            return OAuthLayer::builder(match &self.metadata {
+                Some(metadata) => metadata.add(resource, "metadata")?,
+                None => resource,
+            });
+        };
+        for (key, is_set) in [
+            ("resource", self.resource.is_some()),
+            ("metadata", self.metadata.is_some()),
+        ] {
+            if is_set {
+                let why = format!("`resources` and `{key}` contradict each other: keep one");
+                return Err(ConfigError::new(key, why));
+            }
+        }
+        let mut builder = OAuthLayer::builder(first.resource(&format!("resources{step}"))?)?;
+        for (step, other) in others {
+            builder = builder.resource(other.resource(&format!("resources{step}"))?)?;
+        }
+        Ok(builder)
+    }
+
+    /// The URLs of the resources; of a template, with the place of its tenant.
+    pub(super) fn resource_urls(&self) -> impl Iterator<Item = &str> {
+        let listed = self.resources.items.iter();
+        let listed = listed.filter_map(|(_, resource)| resource.url.as_deref());
+        self.resource.as_deref().into_iter().chain(listed)
+    }
+}
+
+impl ResourceSection {
+    fn resource(&self, path: &str) -> Result<ProtectedResource, ConfigError> {
+        let at = |key: &str| {
+            let path = format!("{path}.{key}");
+            move |error: ConfigError| error.at(path)
+        };
+        let url = self.url.as_deref();
+        let url = url.ok_or_else(|| missing("url", &format!("{path}.url"), "give its URL"))?;
+        let mut resource = match &self.tenants {
+            Some(names) => {
+                let tenants = self.tenants(names, path)?;
+                ProtectedResource::template(url, tenants).map_err(at("url"))?
+            }
+            None if !self.tenant_settings.is_empty() => {
+                let why = "there are no `tenants`";
+                return Err(at("tenant_settings")(ConfigError::new("tenants", why)));
+            }
+            None => ProtectedResource::new(url).map_err(at("url"))?,
+        };
+        if let Some(audience) = &self.audience {
+            let set = resource.audience(audience.as_str());
+            resource = set.map_err(at("audience"))?;
+        }
+        if let Some(Texts(issuers)) = &self.authorization_servers {
+            resource = resource.authorization_servers(issuers.iter().map(String::as_str));
+        }
+        if let Some(Texts(scopes)) = &self.required_scopes {
+            let set = resource.required_scopes(scopes);
+            resource = set.map_err(at("required_scopes"))?;
+        }
+        match &self.metadata {
+            Some(metadata) => metadata.add(resource, &format!("{path}.metadata")),
+            None => Ok(resource),
+        }
+    }
+
+    fn tenants(&self, Texts(names): &Texts, path: &str) -> Result<Tenants, ConfigError> {
+        for name in self.tenant_settings.keys() {
+            if !names.contains(name) {
+                let why = "it is none of the `tenants`";
+                let path = format!("{path}.tenant_settings.{name}");
+                return Err(ConfigError::new("tenants", why).at(path));
+            }
+        }
+        let mut tenants = Vec::new();
+        for name in names {
+            let mut tenant = Tenant::new();
+            if let Some(settings) = self.tenant_settings.get(name) {
+                if let Some(Texts(issuers)) = &settings.authorization_servers {
+                    tenant = tenant.authorization_servers(issuers.iter().map(String::as_str));
+                }
+                if let Some(Texts(scopes)) = &settings.required_scopes {
+                    tenant = tenant.required_scopes(scopes).map_err(|error| {
+                        error.at(format!("{path}.tenant_settings.{name}.required_scopes"))
+                    })?;
+                }
+            }
+            tenants.push((name.as_str(), tenant));
+        }
+        Tenants::listed(tenants).map_err(|error| error.at(format!("{path}.tenants")))
+    }
+}
+
+/// What stands in the place of resources where one of the other sections is looked at alone.
+pub(super) fn alone(sections: &Sections) -> Sections {
+    let mut alone = sections.clone();
+    if !alone.resources.items.is_empty() {
+        alone.resources = Listed::default();
+        alone.resource = Some("https://mcp.example.com/mcp".to_owned());
+    }
+    alone
+}
