@@ -37,6 +37,12 @@ impl Sections {
         if let Some(scopes) = &oauth.required_scopes {
             builder = builder.required_scopes(&scopes.0);
         }
+        if let Some(name) = &oauth.header_name {
+            builder = builder.header_name(name);
+        }
+        if let Some(require) = oauth.require_bearer {
+            builder = builder.require_bearer(require);
+        }
         if let Some(size) = oauth.max_token_bytes {
             builder = builder.max_token_bytes(size.bytes("oauth.max_token_bytes".to_owned())?);
         }
@@ -55,7 +61,9 @@ impl Sections {
 impl Sections {
     /// Where the setting stands that the builder refused when all were known.
     pub(super) fn place_of_oauth(&self, error: ConfigError) -> ConfigError {
-        if let "required_scopes" | "max_token_bytes" | "max_header_bytes" = error.setting() {
+        if let "required_scopes" | "header_name" | "max_token_bytes" | "max_header_bytes" =
+            error.setting()
+        {
             return error.under("oauth");
         }
         // Whichever server is refused by itself as well, or else how they stand together.

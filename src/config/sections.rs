@@ -112,6 +112,10 @@ section! {
     OAuth {
         /// The scopes every token needs.
         required_scopes: Option<Texts>,
+        /// The header the token is in: one that a proxy at the edge sets.
+        header_name: Option<String>,
+        /// Whether `Bearer` stands before the token.
+        require_bearer: Option<bool>,
         /// How long a token may be.
         max_token_bytes: Option<Size>,
         /// How long the JOSE header of a token may be.

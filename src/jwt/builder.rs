@@ -380,6 +380,7 @@ impl JwtLayerBuilder {
                 clients_are_principals: self.clients_are_principals,
                 subject_claim,
                 issues_many_kinds: false,
+                from_edge: false,
                 quirks: None,
             },
             audience,

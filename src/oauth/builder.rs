@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::advertised;
 use super::apart;
+use super::edge::{TokenPlace, is_for_clients, is_of_the_edge};
 use super::fetch::Fetch;
 use super::http_fetch::HttpFetch;
 use super::introspection::OpaqueRoutes;
@@ -36,6 +37,7 @@ pub struct OAuthLayerBuilder {
     token_cache: TokenCacheOptions,
     jwks_options: JwksOptions,
     token_limits: TokenLimits,
+    pub(super) token_place: TokenPlace,
 }
 
 impl OAuthLayerBuilder {
@@ -50,6 +52,7 @@ impl OAuthLayerBuilder {
             token_cache: TokenCacheOptions::new(),
             jwks_options: JwksOptions::new(),
             token_limits: TokenLimits::DEFAULT,
+            token_place: TokenPlace::default(),
         }
     }
 
@@ -217,7 +220,8 @@ impl OAuthLayerBuilder {
     /// # Errors
     /// There is no authorization server, or two trust the same issuer; a required scope is not
     /// one (`offline_access` never is); a number of the [`JwksOptions`] would let no token pass; the
-    /// longest token or header is out of its bounds; a
+    /// longest token or header is out of its bounds; the header of the token is none, or has
+    /// settings beside it that tell clients of tokens; a
     /// key of a static set is not valid, or serves none of
     /// the algorithms; or two servers take opaque tokens and nothing tells these apart.
     ///
@@ -234,6 +238,12 @@ impl OAuthLayerBuilder {
         self.jwks_options.check()?;
         self.token_limits.check()?;
         let required_scopes = checked_scopes("required_scopes", &self.required_scopes)?;
+        let location = self.token_place.location()?;
+        let from_edge = is_of_the_edge(&location);
+        let tells_clients = is_for_clients(&location);
+        if !tells_clients {
+            TokenPlace::check_untold(&self.resources, &self.servers)?;
+        }
         apart::check(&self.resources, &self.servers)?;
         let known_as = known_as(&self.resources);
         advertised::tell(&self.servers);
@@ -253,7 +263,8 @@ impl OAuthLayerBuilder {
             });
         }
         for server in all.into_iter().flatten() {
-            let profile = profile(&server);
+            let mut profile = profile(&server);
+            profile.from_edge = from_edge;
             let issuer = Arc::clone(&server.origin.issuer);
             let network = Network {
                 fetch: Arc::clone(&self.fetch),
@@ -280,6 +291,7 @@ impl OAuthLayerBuilder {
             servers: named,
             required_scopes,
             advertised: advertised.clone(),
+            tells_clients,
         };
         let resources = Resources::new(&self.resources, common, self.proxies)?;
         Ok(OAuthLayer::from_provider(OAuthProvider {
@@ -287,6 +299,7 @@ impl OAuthLayerBuilder {
                 resources: Arc::new(resources),
                 configured: self.resources.into(),
                 advertised,
+                location,
                 servers,
                 numbered: numbered.into(),
                 scope_claim,
@@ -347,6 +360,7 @@ fn profile(server: &AuthorizationServer) -> TokenProfile {
         clients_are_principals: server.clients_are_principals,
         subject_claim: server.subject_claim.clone(),
         issues_many_kinds: true,
+        from_edge: false,
         quirks: (!server.quirks.is_none()).then(|| Arc::new(server.quirks.clone())),
     }
 }

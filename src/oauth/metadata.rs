@@ -173,7 +173,8 @@ fn status(status: StatusCode) -> Response<Bytes> {
 ///
 /// Mount it outermost, at [`OAuthLayer::metadata_path`](super::OAuthLayer::metadata_path),
 /// wherever the layer itself does not see that path: inside `nest`, `nest_service` and
-/// `route_layer`.
+/// `route_layer`. It is 404 where clients bring no tokens
+/// ([`header_name`](super::OAuthLayerBuilder::header_name)).
 #[derive(Clone, Debug)]
 pub struct MetadataService {
     pub(super) resources: Arc<Resources>,

@@ -140,6 +140,7 @@ mod apart;
 mod builder;
 mod connections;
 mod discovery;
+mod edge;
 mod fetch;
 mod http_fetch;
 mod introspection;

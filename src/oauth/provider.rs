@@ -31,6 +31,8 @@ pub(super) struct Inner {
     pub(super) configured: Box<[ProtectedResource]>,
     pub(super) resources: Arc<Resources>,
     pub(super) advertised: Advertised,
+    /// Where tokens stand.
+    pub(super) location: Location,
     pub(super) servers: HashMap<Arc<str>, Arc<TrustedServer>>,
     /// The same by their numbers.
     pub(super) numbered: Box<[Arc<TrustedServer>]>,
@@ -135,25 +137,29 @@ impl OAuthProvider {
 impl Authenticate for OAuthProvider {
     fn describe(&self) -> ProviderInfo {
         let challenge = Challenge::bearer().with_advertised(self.inner.advertised.clone());
+        let location = &self.inner.location;
         let issuers = self.inner.servers.keys().cloned();
-        let jwts = CredentialMatcher::jwt_from(Location::bearer(), issuers);
+        let jwts = CredentialMatcher::jwt_from(location.clone(), issuers);
         let mut info = ProviderInfo::new("oauth")
             .matcher(jwts.within(self.inner.limits))
             .judges_resources()
             .clock(self.inner.clock.clone());
         info = match &*self.inner.resources {
-            Resources::One(served) => info
-                .challenge(challenge.scopes(served.terms.required_scopes.clone()))
-                .resource(Arc::clone(&served.resource)),
+            Resources::One(one) => info
+                .challenge(challenge.scopes(one.served.terms.required_scopes.clone()))
+                .resource(Arc::clone(&one.served.resource)),
             Resources::Several(several) => info
                 .challenge(challenge)
                 .selects_resources(several.listed()),
         };
+        if !self.inner.resources.tells_clients() {
+            info = info.challenges([]);
+        }
         for prefix in self.inner.opaque.prefixes() {
-            info = info.matcher(CredentialMatcher::prefixed(Location::bearer(), prefix));
+            info = info.matcher(CredentialMatcher::prefixed(location.clone(), prefix));
         }
         if self.inner.opaque.takes_others() {
-            info = info.matcher(CredentialMatcher::opaque(Location::bearer()));
+            info = info.matcher(CredentialMatcher::opaque(location.clone()));
         }
         info
     }

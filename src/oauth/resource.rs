@@ -435,6 +435,20 @@ impl ProtectedResource {
         self.scopes.as_ref()
     }
 
+    /// The first setting that clients would learn of by the document or by challenges.
+    pub(super) fn told_to_clients(&self) -> Option<&str> {
+        if self.advertised_metadata_url.is_some() {
+            return Some("advertised_metadata_url");
+        }
+        if self.metadata_at_root {
+            return Some("metadata_at_root");
+        }
+        if self.scopes.is_some() {
+            return Some(SCOPES);
+        }
+        self.fields.keys().next().map(String::as_str)
+    }
+
     fn set(mut self, name: &str, value: impl Into<Value>) -> Self {
         let value = value.into();
         let is_zero = match &value {

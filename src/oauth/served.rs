@@ -67,6 +67,8 @@ pub(super) struct Common {
     pub(super) servers: Vec<Named>,
     pub(super) required_scopes: Scopes,
     pub(super) advertised: Advertised,
+    /// Whether clients bring the tokens, and are told of them.
+    pub(super) tells_clients: bool,
 }
 
 impl Common {
@@ -108,8 +110,11 @@ impl Common {
             false => of.metadata_paths(),
         };
         let advertised = self.advertised.of(of.scopes().cloned());
-        let resource = Resource::new(url)
-            .metadata_url(metadata_url)
+        let mut resource = Resource::new(url);
+        if self.tells_clients {
+            resource = resource.metadata_url(metadata_url);
+        }
+        let resource = resource
             .scopes(required_scopes)
             .supported(of.scopes().cloned())
             .with_terms(Arc::<Terms>::clone(&terms));
@@ -125,8 +130,15 @@ impl Common {
 #[derive(Clone, Debug)]
 pub(super) enum Resources {
     /// One, whatever host and path a request names.
-    One(Box<Served>),
+    One(Box<One>),
     Several(Box<Several>),
+}
+
+/// The only resource of a layer.
+#[derive(Clone, Debug)]
+pub(super) struct One {
+    pub(super) served: Served,
+    tells_clients: bool,
 }
 
 /// Resources that are told apart by host and path.
@@ -172,7 +184,10 @@ impl Resources {
                     "the layer has one resource, which is that of every request: leave it out",
                 ));
             }
-            return Ok(Self::One(Box::new(common.serve(one, None))));
+            return Ok(Self::One(Box::new(One {
+                served: common.serve(one, None),
+                tells_clients: common.tells_clients,
+            })));
         }
         let mut several = Several {
             common,
@@ -187,9 +202,18 @@ impl Resources {
         Ok(Self::Several(Box::new(several)))
     }
 
+    /// Whether clients bring the tokens, and are told of them.
+    pub(super) fn tells_clients(&self) -> bool {
+        match self {
+            Self::One(one) => one.tells_clients,
+            Self::Several(several) => several.common.tells_clients,
+        }
+    }
+
     pub(super) fn route(&self, head: RequestHead<'_>) -> Route {
         match self {
-            Self::One(served) => served.document.route(head),
+            Self::One(one) if one.tells_clients => one.served.document.route(head),
+            Self::One(_) => Route::Default,
             Self::Several(several) => several.route(head),
         }
     }
@@ -197,7 +221,8 @@ impl Resources {
     /// The document that a request asks for.
     pub(super) fn document(&self, head: RequestHead<'_>) -> Response<Bytes> {
         match self {
-            Self::One(served) => served.document.serve(head.method(), false),
+            Self::One(one) if one.tells_clients => one.served.document.serve(head.method(), false),
+            Self::One(_) => refusal::no_document(),
             Self::Several(several) => several.document(head),
         }
     }
@@ -206,7 +231,7 @@ impl Resources {
     /// `None`: no provider of this kind chose.
     pub(super) fn terms<'t>(&'t self, chosen: Option<&'t Arc<Resource>>) -> Option<&'t Terms> {
         match self {
-            Self::One(served) => Some(&served.terms),
+            Self::One(one) => Some(&one.served.terms),
             Self::Several(_) => chosen?.terms(),
         }
     }
@@ -240,7 +265,11 @@ impl Several {
                 other.url()
             ))
         })?;
-        for document in resource.metadata_urls() {
+        let documents = match self.common.tells_clients {
+            true => resource.metadata_urls(),
+            false => Vec::new(),
+        };
+        for document in documents {
             let address = Address::parse(&document).map_err(refuse)?;
             let clash = self.documents.insert(address, tenants, target.clone());
             clash.map_err(|other| {
@@ -278,7 +307,11 @@ impl Several {
                 let by_proxy = requested.is_by_proxy();
                 return Route::Document(served.document.serve(head.method(), by_proxy));
             }
-            Err(Unknown::Path) if metadata::is_well_known(asked.path) => return Route::Unknown,
+            Err(Unknown::Path)
+                if self.common.tells_clients && metadata::is_well_known(asked.path) =>
+            {
+                return Route::Unknown;
+            }
             Err(_) => {}
         }
         match self.served(self.resources.find(asked, Reach::Below)) {

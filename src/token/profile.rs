@@ -38,6 +38,9 @@ pub(crate) struct TokenProfile {
     pub(crate) subject_claim: Option<SubjectClaim>,
     /// Whether the issuer signs ID tokens and the like with the same keys.
     pub(crate) issues_many_kinds: bool,
+    /// Whether a proxy at the edge made the token for this resource, and not for a client: what it
+    /// hands on is no access token, and no client can have been given it.
+    pub(crate) from_edge: bool,
     /// What the issuer's tokens say in another way. `None`: nothing.
     pub(crate) quirks: Option<Arc<Quirks>>,
 }
@@ -237,7 +240,7 @@ impl TokenProfile {
                 }
             } else {
                 let audience = check_audience(expected, claims)?;
-                if !is_access && self.may_be_client(audience, claims) {
+                if !is_access && !self.from_edge && self.may_be_client(audience, claims) {
                     return Err(not_evidently_access(&format!(
                         "the audience {} may be a client",
                         quoted(audience)

@@ -114,6 +114,17 @@ fn what_is_wrong_is_reported_with_its_path() {
             "authorization_servers[1].jwks_file",
         ),
         (
+            json!({ "resource": "https://x.example.com", "oauth": { "header_name": "cookie" },
+                "authorization_servers": [{ "issuer": "https://x.example.com" }] }),
+            "oauth.header_name",
+        ),
+        (
+            json!({ "resource": "https://x.example.com", "metadata": { "resource_name": "x" },
+                "oauth": { "header_name": "X-Assertion", "require_bearer": false },
+                "authorization_servers": [{ "issuer": "https://x.example.com" }] }),
+            "oauth.header_name",
+        ),
+        (
             json!({ "resource": "https://x.example.com", "oauth": { "max_token_bytes": 1000 },
                 "authorization_servers": [{ "issuer": "https://x.example.com" }] }),
             "oauth.max_token_bytes",

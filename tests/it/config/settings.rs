@@ -194,7 +194,7 @@ fn what_holds_for_all_authorization_servers() {
     type Set = fn(OAuthLayerBuilder) -> OAuthLayerBuilder;
     let cache = |name: &str, value: Value| json!({ "token_cache": { name: value } });
     let keys = |members: Value| json!({ "jwks_options": members });
-    let cases: [(Value, Set); 30] = [
+    let cases: [(Value, Set); 32] = [
         (json!({ "required_scopes": ["a", "b"] }), |b| {
             b.required_scopes(["a", "b"])
         }),
@@ -284,6 +284,12 @@ fn what_holds_for_all_authorization_servers() {
         }),
         (json!({ "required_scopes": "a b" }), |b| {
             b.required_scopes(["a", "b"])
+        }),
+        (json!({ "header_name": "X-Assertion" }), |b| {
+            b.header_name("X-Assertion")
+        }),
+        (json!({ "require_bearer": false }), |b| {
+            b.require_bearer(false)
         }),
         (json!({ "max_token_bytes": "7 KiB" }), |b| {
             b.max_token_bytes(7168)

@@ -7,6 +7,7 @@ mod cache;
 mod clocks;
 mod config;
 mod discovery;
+mod edge;
 mod introspected_loopback;
 mod introspection;
 mod kept_connections;
