@@ -145,7 +145,7 @@ impl AuthorizationServer {
 
     /// The issuer, as given.
     pub fn issuer(&self) -> &str {
-        &self.origin.metadata_of
+        self.origin.metadata_of.as_ref()
     }
 
     /// Fetches the keys from here instead of discovering their place.
