@@ -48,6 +48,7 @@ use support::measure::{Candidate, added, take_turns, timed};
 use support::memory;
 use support::server;
 use support::table::{self, Bound, Fact, Row};
+use support::tenants::{self, Visit};
 use support::tokens::{Key, Signed, TokenStore};
 
 mod support {
@@ -60,6 +61,7 @@ mod support {
     pub(crate) mod memory;
     pub(crate) mod server;
     pub(crate) mod table;
+    pub(crate) mod tenants;
     pub(crate) mod tokens;
 }
 
@@ -182,6 +184,7 @@ fn pass(keys: &[TokenStore; 3], effort: Effort) -> Vec<Row> {
             rows.push(seen_before(key, population, effort));
         }
     }
+    rows.push(tenants(keys[1].key(), effort));
     for length in [43, 900] {
         rows.push(introspected(length, effort));
     }
@@ -223,6 +226,67 @@ fn seen_before(store: &TokenStore, tokens: usize, effort: Effort) -> Row {
         put_through(&mut guarded, request(&AUTHORIZATION, &value), 200);
     }
     repeated("seen before", key.alg(), &tokens, guarded, effort)
+}
+
+/// A few tenants of many, beside the same of a layer that has no others: what their number costs.
+fn tenants(key: &Key, effort: Effort) -> Row {
+    let [few, _, many] = effort.populations;
+    let many = many / few;
+    let visits = tenants::visits(key, few);
+    let mut layers = [few, many].map(|count| tenants::layer(key, count).layer(Bare));
+    let mut sources = [(); 4].map(|()| visits.iter().cycle());
+    let [first, second, third, fourth] = &mut sources;
+    let [of_few, of_many] = &mut layers;
+    let allocations = {
+        let mut made = |service: &mut AuthService<Bare, OAuthProvider>| {
+            let mut requests: Vec<_> = fourth.by_ref().take(COUNTED).map(Visit::request).collect();
+            allocation_counter::measure(|| {
+                for request in requests.drain(..) {
+                    put_through(service, request, 200);
+                }
+            })
+        };
+        made(of_many);
+        let counted = made(of_many);
+        counted.count_total as f64 / COUNTED as f64
+    };
+    let mut candidates = [
+        Candidate::new(|| visit(&mut Bare, effort.known, first)),
+        Candidate::new(|| visit(of_many, effort.known, second)),
+        Candidate::new(|| visit(of_few, effort.known, third)),
+    ];
+    take_turns(&mut candidates, effort.rounds);
+    let [bare, layer, floor] = &candidates;
+    Row {
+        group: "seen before",
+        name: "ES256, one of many tenants",
+        population: None,
+        bare: bare.time(),
+        layer: layer.time(),
+        added: added(bare, layer),
+        least: None,
+        floor: Some(("a layer with few tenants", added(bare, floor))),
+        bound: Bound::Ratio(1.1),
+        allocations,
+        most_allocations: None,
+    }
+}
+
+/// One round of requests to tenants, nanoseconds per request.
+fn visit<'v, S, B>(
+    service: &mut S,
+    total: usize,
+    visits: &mut impl Iterator<Item = &'v Visit>,
+) -> f64
+where
+    S: Service<Request<Body>, Response = Response<B>, Error = Infallible>,
+{
+    batches(total, |count| {
+        let requests = visits.take(count).map(Visit::request);
+        timed(requests.collect(), |request| {
+            put_through(service, request, 200);
+        })
+    })
 }
 
 /// The same for opaque tokens whose introspection is cached.

@@ -117,12 +117,17 @@ impl Key {
 
     /// A good token for an hour.
     pub(crate) fn token(&self, number: usize) -> String {
-        let message = self.message(number);
+        self.token_for(number, RESOURCE)
+    }
+
+    /// The same for this audience.
+    pub(crate) fn token_for(&self, number: usize, audience: &str) -> String {
+        let message = self.message(number, audience);
         let signature = B64.encode(self.sign(message.as_bytes()));
         format!("{message}.{signature}")
     }
 
-    fn message(&self, number: usize) -> String {
+    fn message(&self, number: usize, audience: &str) -> String {
         let header = json!({"alg": self.alg(), "typ": "at+jwt", "kid": KID});
         let now = std::time::SystemTime::now()
             .duration_since(std::time::UNIX_EPOCH)
@@ -130,7 +135,7 @@ impl Key {
             .as_secs();
         let mut claims = json!({
             "iss": ISSUER,
-            "aud": [RESOURCE],
+            "aud": [audience],
             "sub": format!("248289761001-{number:08}"),
             "client_id": "s6BhdRkqt3",
             "iat": now,
@@ -230,15 +235,19 @@ impl Key {
         json!({"keys": [jwk]})
     }
 
-    /// The layer for the tokens of this key, which it holds from the start.
-    pub(crate) fn oauth_layer(&self, cache: TokenCacheOptions) -> OAuthLayer {
-        let server = AuthorizationServer::new(ISSUER)
+    /// The server of these tokens, with its keys.
+    pub(crate) fn server(&self) -> AuthorizationServer {
+        AuthorizationServer::new(ISSUER)
             .unwrap()
             .jwks(self.key_set().to_string())
-            .unwrap();
+            .unwrap()
+    }
+
+    /// The layer for the tokens of this key, which it holds from the start.
+    pub(crate) fn oauth_layer(&self, cache: TokenCacheOptions) -> OAuthLayer {
         OAuthLayer::builder(RESOURCE)
             .unwrap()
-            .authorization_server(server)
+            .authorization_server(self.server())
             .unwrap()
             .token_cache(cache)
             .build()

@@ -66,6 +66,11 @@ impl OAuthLayer {
         self.0.provider().resource()
     }
 
+    /// The protected resources, and the templates of such, in the order they were named.
+    pub fn resources(&self) -> &[ProtectedResource] {
+        self.0.provider().resources()
+    }
+
     /// The path to mount [`metadata_service`](Self::metadata_service) at; that of the first
     /// resource, where there are several.
     pub fn metadata_path(&self) -> String {

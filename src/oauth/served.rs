@@ -8,6 +8,7 @@ use http::Response;
 
 use super::ProtectedResource;
 use super::metadata::{self, MetadataDocument};
+use super::resource::WELL_KNOWN;
 use crate::auth::Route;
 use crate::credential::RequestHead;
 use crate::error::{AuthError, ConfigError, Reason};
@@ -48,7 +49,6 @@ impl Terms {
 pub(super) struct Served {
     pub(super) resource: Arc<Resource>,
     pub(super) terms: Arc<Terms>,
-    pub(super) document: MetadataDocument,
 }
 
 /// An authorization server as resources name it.
@@ -71,58 +71,91 @@ pub(super) struct Common {
     pub(super) tells_clients: bool,
 }
 
-impl Common {
-    /// What is served of a resource, or of the tenant of a template.
-    fn serve(&self, of: &ProtectedResource, tenant: Option<(&str, &Tenant)>) -> Served {
-        let name = tenant.map_or("", |(name, _)| name);
-        let (own, tenant) = (&of.terms, tenant.map(|(_, tenant)| tenant));
-        let issuers = tenant.and_then(|tenant| tenant.issuers.as_deref());
-        let issuers = issuers.or(own.issuers.as_deref());
-        let is_trusted =
-            |server: &&Named| issuers.is_none_or(|listed| listed.contains(&server.issuer));
-        let trusted = || self.servers.iter().filter(is_trusted);
-        let required_scopes = tenant.and_then(|tenant| tenant.required_scopes.as_ref());
-        let required_scopes = required_scopes.or(own.required_scopes.as_ref());
-        let required_scopes = required_scopes.unwrap_or(&self.required_scopes).clone();
+/// A resource as it was configured, or one tenant of a template.
+#[derive(Clone, Copy)]
+struct Configured<'c> {
+    of: &'c ProtectedResource,
+    tenant: Option<(&'c str, &'c Tenant)>,
+}
 
+impl<'c> Configured<'c> {
+    /// The name of the tenant; empty where there is none.
+    fn name(self) -> &'c str {
+        self.tenant.map_or("", |(name, _)| name)
+    }
+
+    /// The issuers that are trusted. `None`: all are.
+    fn issuers(self) -> Option<&'c [Arc<str>]> {
+        let of_tenant = self
+            .tenant
+            .and_then(|(_, tenant)| tenant.issuers.as_deref());
+        of_tenant.or(self.of.terms.issuers.as_deref())
+    }
+
+    /// The scopes that tokens need. `None`: those of the layer.
+    fn required_scopes(self) -> Option<&'c Scopes> {
+        let of_tenant = self
+            .tenant
+            .and_then(|(_, tenant)| tenant.required_scopes.as_ref());
+        of_tenant.or(self.of.terms.required_scopes.as_ref())
+    }
+}
+
+impl Common {
+    fn trusted<'c>(&'c self, configured: Configured<'c>) -> impl Iterator<Item = &'c Named> {
+        let issuers = configured.issuers();
+        let is_trusted = move |issuer| issuers.is_none_or(|listed| listed.contains(issuer));
+        let servers = self.servers.iter();
+        servers.filter(move |server| is_trusted(&server.issuer))
+    }
+
+    /// What is served of a resource.
+    fn serve(&self, configured: Configured<'_>) -> Served {
+        let Configured { of, .. } = configured;
+        let name = configured.name();
+        let required_scopes = configured.required_scopes();
+        let required_scopes = required_scopes.unwrap_or(&self.required_scopes).clone();
         let url: Arc<str> = of.url_of(name).into();
-        let metadata_url = of.metadata_url_of(name);
+        let servers = configured.issuers().map(|_| {
+            let trusted = self.trusted(configured);
+            trusted.flat_map(|server| server.numbers.clone()).collect()
+        });
         let terms = Arc::new(Terms {
             url: Arc::clone(&url),
             audience: Audience::OneOf(of.audiences_of(name)),
             required_scopes: required_scopes.clone(),
-            servers: issuers.map(|_| {
-                trusted()
-                    .flat_map(|server| server.numbers.clone())
-                    .collect()
-            }),
+            servers,
         });
-        let mut named = Vec::new();
-        for server in trusted() {
-            if !named.contains(&&*server.advertised) {
-                named.push(&*server.advertised);
+        let mut resource = Resource::new(url)
+            .scopes(required_scopes)
+            .supported(of.scopes().cloned())
+            .with_terms(Arc::<Terms>::clone(&terms));
+        if self.tells_clients {
+            resource = resource.metadata_url(of.metadata_url_of(name));
+        }
+        Served {
+            resource: Arc::new(resource),
+            terms,
+        }
+    }
+
+    /// The metadata of a resource.
+    fn document(&self, configured: Configured<'_>) -> MetadataDocument {
+        let Configured { of, .. } = configured;
+        let mut servers = Vec::new();
+        for server in self.trusted(configured) {
+            if !servers.contains(&&*server.advertised) {
+                servers.push(&*server.advertised);
             }
         }
-        let document = of.document(&url, named.into_iter());
+        let members = of.document(&of.url_of(configured.name()), servers.into_iter());
         // Those of tenants are found by host and path.
         let paths = match of.is_template() {
             true => Vec::new(),
             false => of.metadata_paths(),
         };
         let advertised = self.advertised.of(of.scopes().cloned());
-        let mut resource = Resource::new(url);
-        if self.tells_clients {
-            resource = resource.metadata_url(metadata_url);
-        }
-        let resource = resource
-            .scopes(required_scopes)
-            .supported(of.scopes().cloned())
-            .with_terms(Arc::<Terms>::clone(&terms));
-        Served {
-            resource: Arc::new(resource),
-            terms,
-            document: MetadataDocument::new(&paths, document, advertised),
-        }
+        MetadataDocument::new(&paths, members, advertised)
     }
 }
 
@@ -138,6 +171,7 @@ pub(super) enum Resources {
 #[derive(Clone, Debug)]
 pub(super) struct One {
     pub(super) served: Served,
+    document: MetadataDocument,
     tells_clients: bool,
 }
 
@@ -149,19 +183,21 @@ pub(super) struct Several {
     resources: ResourceMap<Target>,
     /// By the addresses of the documents.
     documents: ResourceMap<Target>,
+    /// Whether one of these is not below the well-known path.
+    has_others: bool,
     proxies: Option<TrustedProxies>,
 }
 
 #[derive(Clone, Debug)]
 enum Target {
-    One(Arc<Served>),
+    One(Arc<Served>, Arc<MetadataDocument>),
     Template(Arc<ProtectedResource>),
 }
 
 impl Target {
     fn url(&self) -> &str {
         match self {
-            Self::One(served) => served.resource.url(),
+            Self::One(served, _) => served.resource.url(),
             Self::Template(template) => template.resource(),
         }
     }
@@ -184,8 +220,13 @@ impl Resources {
                     "the layer has one resource, which is that of every request: leave it out",
                 ));
             }
+            let configured = Configured {
+                of: one,
+                tenant: None,
+            };
             return Ok(Self::One(Box::new(One {
-                served: common.serve(one, None),
+                served: common.serve(configured),
+                document: common.document(configured),
                 tells_clients: common.tells_clients,
             })));
         }
@@ -194,6 +235,7 @@ impl Resources {
             listed: Vec::new(),
             resources: ResourceMap::default(),
             documents: ResourceMap::default(),
+            has_others: false,
             proxies,
         };
         for resource in resources {
@@ -212,7 +254,7 @@ impl Resources {
 
     pub(super) fn route(&self, head: RequestHead<'_>) -> Route {
         match self {
-            Self::One(one) if one.tells_clients => one.served.document.route(head),
+            Self::One(one) if one.tells_clients => one.document.route(head),
             Self::One(_) => Route::Default,
             Self::Several(several) => several.route(head),
         }
@@ -221,7 +263,7 @@ impl Resources {
     /// The document that a request asks for.
     pub(super) fn document(&self, head: RequestHead<'_>) -> Response<Bytes> {
         match self {
-            Self::One(one) if one.tells_clients => one.served.document.serve(head.method(), false),
+            Self::One(one) if one.tells_clients => one.document.serve(head.method(), false),
             Self::One(_) => refusal::no_document(),
             Self::Several(several) => several.document(head),
         }
@@ -249,9 +291,13 @@ impl Several {
         let tenants = resource.tenants();
         let target = match tenants {
             None => {
-                let served = Arc::new(self.common.serve(resource, None));
+                let configured = Configured {
+                    of: resource,
+                    tenant: None,
+                };
+                let served = Arc::new(self.common.serve(configured));
                 self.listed.push(Arc::clone(&served));
-                Target::One(served)
+                Target::One(served, Arc::new(self.common.document(configured)))
             }
             Some(_) => Target::Template(Arc::new(resource.clone())),
         };
@@ -271,6 +317,7 @@ impl Several {
         };
         for document in documents {
             let address = Address::parse(&document).map_err(refuse)?;
+            self.has_others |= !document.contains(WELL_KNOWN);
             let clash = self.documents.insert(address, tenants, target.clone());
             clash.map_err(|other| {
                 refuse(format!(
@@ -302,43 +349,57 @@ impl Several {
             port: requested.port(),
             path: head.uri().path(),
         };
-        match self.served(self.documents.find(asked, Reach::Exact)) {
-            Ok(served) => {
-                let by_proxy = requested.is_by_proxy();
-                return Route::Document(served.document.serve(head.method(), by_proxy));
+        let is_well_known = asked.path.contains(WELL_KNOWN);
+        if is_well_known || self.has_others {
+            let found = self.documents.find(asked, Reach::Exact);
+            if let Some(document) = self.document_of(found) {
+                return Route::Document(document.serve(head.method(), requested.is_by_proxy()));
             }
-            Err(Unknown::Path)
-                if self.common.tells_clients && metadata::is_well_known(asked.path) =>
-            {
-                return Route::Unknown;
-            }
-            Err(_) => {}
         }
         match self.served(self.resources.find(asked, Reach::Below)) {
-            Ok(served) => Route::Resource(Arc::clone(&served.resource)),
-            Err(Unknown::Path) => Route::Refused(
-                AuthError::new(Reason::UNKNOWN_RESOURCE).with_detail(format!(
-                    "no resource of {} is at the path {}",
-                    quoted(&host),
-                    quoted(asked.path)
-                )),
-            ),
             Err(Unknown::Host) => Route::Refused(
                 AuthError::new(Reason::UNKNOWN_HOST)
                     .with_detail(format!("no resource is at the host {}", quoted(&host))),
+            ),
+            // Whoever looks for metadata is not to be sent looking for metadata.
+            _ if self.common.tells_clients && metadata::is_well_known(asked.path) => Route::Unknown,
+            Ok(served) => Route::Resource(Arc::clone(&served.resource)),
+            Err(Unknown::Path) => Route::Refused(
+                AuthError::new(Reason::UNKNOWN_RESOURCE).with_detail(format!(
+                    "no resource of {} is at the path {}, as the layer sees it: inside of `nest` a \
+                     part of it is cut off",
+                    quoted(&host),
+                    quoted(asked.path)
+                )),
             ),
         }
     }
 
     fn served(&self, found: Found<'_, '_, Target>) -> Result<Arc<Served>, Unknown> {
         match found {
-            Found::One(Target::One(served)) => Ok(Arc::clone(served)),
+            Found::One(Target::One(served, _)) => Ok(Arc::clone(served)),
             Found::Tenant(Target::Template(template), name, tenant) => {
-                Ok(Arc::new(self.common.serve(template, Some((name, &tenant)))))
+                Ok(Arc::new(self.common.serve(Configured {
+                    of: template,
+                    tenant: Some((name, &tenant)),
+                })))
             }
             Found::UnknownHost => Err(Unknown::Host),
             // Of these only the first is ever there.
             Found::UnknownPath | Found::One(_) | Found::Tenant(..) => Err(Unknown::Path),
+        }
+    }
+
+    fn document_of(&self, found: Found<'_, '_, Target>) -> Option<Arc<MetadataDocument>> {
+        match found {
+            Found::One(Target::One(_, document)) => Some(Arc::clone(document)),
+            Found::Tenant(Target::Template(template), name, tenant) => {
+                Some(Arc::new(self.common.document(Configured {
+                    of: template,
+                    tenant: Some((name, &tenant)),
+                })))
+            }
+            _ => None,
         }
     }
 }

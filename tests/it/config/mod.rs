@@ -4,6 +4,7 @@ mod disabled;
 mod documents;
 mod errors;
 mod mistakes;
+mod resources;
 mod secrets;
 mod settings;
 mod together;

@@ -233,6 +233,12 @@ async fn of_paths_the_longest_one_counts_and_only_whole_segments() {
         assert_eq!(answer.error.unwrap().kind(), AuthErrorKind::UnknownResource);
         assert!(!answer.headers.contains_key("www-authenticate"), "{path}");
     }
+    let metadata = get(
+        "mcp.example.com",
+        "/.well-known/oauth-protected-resource/three",
+    );
+    let (status, ..) = body(&guarded, metadata).await;
+    assert_eq!(status, 404);
     let strange = [
         ("mcp.example.com:80", 421),
         ("mcp.example.com:8444", 421),
@@ -263,6 +269,36 @@ async fn of_paths_the_longest_one_counts_and_only_whole_segments() {
     none.headers_mut().remove("host");
     guarded.ask(none).await.assert(400, "missing_host");
     assert_eq!(guarded.reached(), 0);
+}
+
+/// A resource without a path is that of every path that has no other one.
+#[tokio::test]
+async fn a_resource_may_be_a_whole_host() {
+    let web = Web::new();
+    let builder = OAuthLayer::builder("https://mcp.example.com").unwrap();
+    let builder = builder.resource("https://mcp.example.com/mcp").unwrap();
+    let guarded = guarded(&web, builder);
+    let root = "https://mcp.example.com/.well-known/oauth-protected-resource";
+    let cases = [
+        ("/", root.to_owned()),
+        ("/x", root.to_owned()),
+        ("/mcp", format!("{root}/mcp")),
+    ];
+    for (path, url) in cases {
+        let answer = guarded.ask(get("mcp.example.com", path)).await;
+        assert!(answer.challenge().contains(&format!("\"{url}\"")), "{path}");
+    }
+    for (path, status) in [
+        ("", 200),
+        ("/", 200),
+        ("/mcp", 200),
+        ("/x", 404),
+        ("/mcp/x", 404),
+    ] {
+        let path = format!("/.well-known/oauth-protected-resource{path}");
+        let (got, ..) = body(&guarded, get("mcp.example.com", &path)).await;
+        assert_eq!(got, status, "{path}");
+    }
 }
 
 #[tokio::test]
@@ -469,6 +505,34 @@ async fn a_proxy_that_is_trusted_names_the_host_and_its_choice_is_not_cached() {
 }
 
 #[tokio::test]
+async fn the_service_of_metadata_serves_the_document_of_the_host_and_path() {
+    let web = Web::new();
+    let service = guarded(&web, two_hosts()).layer.metadata_service();
+    let document = "/.well-known/oauth-protected-resource/mcp";
+    let cases = [
+        ("a.example.com", document, 200, json!(A)),
+        ("b.example.com", document, 200, json!(B)),
+        ("evil.example", document, 421, Value::Null),
+        (
+            "a.example.com",
+            "/.well-known/oauth-protected-resource",
+            404,
+            Value::Null,
+        ),
+        ("a.example.com.", document, 400, Value::Null),
+    ];
+    for (host, path, status, resource) in cases {
+        let response = service.clone().oneshot(get(host, path)).await.unwrap();
+        assert_eq!(response.status().as_u16(), status, "{host}{path}");
+        assert_eq!(response.headers()["access-control-allow-origin"], "*");
+        assert!(!response.headers().contains_key("www-authenticate"));
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        let json: Value = serde_json::from_slice(&body).unwrap_or_default();
+        assert_eq!(json["resource"], resource, "{host}{path}");
+    }
+}
+
+#[tokio::test]
 async fn a_public_path_needs_no_resource() {
     let web = Web::new();
     let mut guarded = guarded(&web, two_hosts());
@@ -614,7 +678,7 @@ fn what_would_make_a_token_good_at_two_resources_is_refused() {
                 .build()
         }),
         ("an audience of all tenants", "audience", || {
-            template("https://{t}.example.com/mcp")?.audience("urn:mcp")?;
+            let _ = template("https://{t}.example.com/mcp")?.audience("urn:mcp")?;
             unreachable!()
         }),
         ("an audience of the server", "audience", || {
@@ -677,7 +741,7 @@ fn what_would_make_a_token_good_at_two_resources_is_refused() {
             let oauth = two_hosts().authorization_server(ISSUER)?.build()?;
             let secret = Secret::new("R7vJ2nWq9sLx4TzK8mYc3FbHd6GpAeU5")?;
             let jwt = JwtLayer::builder(secret).header_name("x-jwt");
-            oauth.or(jwt.require_bearer(false).build()?)?;
+            let _ = oauth.or(jwt.require_bearer(false).build()?)?;
             unreachable!()
         }),
     ];
