@@ -61,10 +61,25 @@ impl Sections {
 impl Sections {
     /// Where the setting stands that the builder refused when all were known.
     pub(super) fn place_of_oauth(&self, error: ConfigError) -> ConfigError {
-        if let "required_scopes" | "header_name" | "max_token_bytes" | "max_header_bytes" =
-            error.setting()
-        {
-            return error.under("oauth");
+        match error.setting() {
+            "required_scopes" | "header_name" | "max_token_bytes" | "max_header_bytes" => {
+                return error.under("oauth");
+            }
+            "connect_timeout" | "timeout" => return error.under("oauth.fetch"),
+            "fetch_timeout"
+            | "unknown_key_fetches"
+            | "total_unknown_key_fetches"
+            | "default_ttl"
+            | "max_document_bytes"
+            | "max_set_bytes"
+            | "max_keys"
+            | "total_keys" => {
+                return error.under("oauth.jwks_options");
+            }
+            // Those have two names there.
+            "ttl_bounds" => return error.at("oauth.jwks_options.ttl_min"),
+            "backoff" => return error.at("oauth.jwks_options.backoff_min"),
+            _ => {}
         }
         // Whichever server is refused by itself as well, or else how they stand together.
         for server in &self.authorization_servers.items {

@@ -15,7 +15,7 @@ use super::provider::{Inner, OAuthProvider};
 use super::served::{Common, Named, Resources};
 use super::token_cache::{TokenCacheOptions, Tokens};
 use super::trusted::{Network, TrustedServer};
-use super::{AuthorizationServer, OAuthLayer, ProtectedResource};
+use super::{AuthorizationServer, OAuthLayer, ProtectedResource, timeouts};
 use crate::clock::Clock;
 use crate::error::ConfigError;
 use crate::jose::TokenLimits;
@@ -219,7 +219,8 @@ impl OAuthLayerBuilder {
     ///
     /// # Errors
     /// There is no authorization server, or two trust the same issuer; a required scope is not
-    /// one (`offline_access` never is); a number of the [`JwksOptions`] would let no token pass; the
+    /// one (`offline_access` never is); a number of the [`JwksOptions`] would let no token pass, or
+    /// contradicts another; a time limit of the client is zero; the
     /// longest token or header is out of its bounds; the header of the token is none, or has
     /// settings beside it that tell clients of tokens; a
     /// key of a static set is not valid, or serves none of
@@ -237,6 +238,7 @@ impl OAuthLayerBuilder {
         }
         self.jwks_options.check()?;
         self.token_limits.check()?;
+        timeouts::check(&*self.fetch, &self.jwks_options, &self.servers)?;
         let required_scopes = checked_scopes("required_scopes", &self.required_scopes)?;
         let location = self.token_place.location()?;
         let from_edge = is_of_the_edge(&location);

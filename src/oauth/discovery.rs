@@ -1,9 +1,10 @@
 //! Where an issuer's keys are: RFC 8414 and OpenID Connect Discovery.
 
+use std::time::Duration;
+
 use serde_json::{Map, Value};
 
 use super::fetch::{Fetch, get};
-use super::jwks_options::JwksOptions;
 use super::url::{UrlPolicy, Written};
 use crate::json::object;
 use crate::token::mismatch;
@@ -49,6 +50,15 @@ impl Wanted<'_> {
     }
 }
 
+/// What bounds a search.
+#[derive(Clone, Copy)]
+pub(super) struct Limits {
+    /// How long what it is for may take: the search and all that follows it.
+    pub(super) within: Duration,
+    /// How large a document may be.
+    pub(super) max_bytes: usize,
+}
+
 /// The places metadata may be at, in the order they are tried: RFC 8414 section 3.1
 /// (inserted), then the same for OpenID Connect, then OpenID Connect Discovery 1.0 section
 /// 4 (appended), then RFC 8414 appended, which some servers do.
@@ -73,15 +83,15 @@ pub(super) fn places(issuer: &str) -> Vec<String> {
 pub(super) async fn find(
     wanted: Wanted<'_>,
     issuer: &str,
-    limits: &JwksOptions,
+    limits: Limits,
     policy: &UrlPolicy,
     fetch: &dyn Fetch,
 ) -> Result<Box<str>, String> {
     let mut attempts = Vec::new();
-    let mut left = limits.fetch_timeout;
+    let mut left = limits.within;
     for place in places(issuer) {
-        // A place that swallows connections must leave time for those after it, and for the
-        // key set: each gets half of what is left.
+        // A place that swallows connections must leave time for those after it, and for what is
+        // found: each gets half of what is left.
         left /= 2;
         let outcome =
             match tokio::time::timeout(left, read(wanted, &place, issuer, limits, policy, fetch))
@@ -105,15 +115,13 @@ async fn read(
     wanted: Wanted<'_>,
     place: &str,
     issuer: &str,
-    limits: &JwksOptions,
+    limits: Limits,
     policy: &UrlPolicy,
     fetch: &dyn Fetch,
 ) -> Result<Box<str>, String> {
     let name = wanted.name();
     let unusable = || format!("not a JSON object with the strings `issuer` and `{name}`");
-    let document = get(place, limits.max_document_bytes, fetch)
-        .await?
-        .into_body();
+    let document = get(place, limits.max_bytes, fetch).await?.into_body();
     // Members that are not needed may be of any type: servers differ.
     let mut metadata = object(&document).map_err(|why| format!("{}: {why}", unusable()))?;
     let Some(Value::String(own)) = metadata.remove("issuer") else {

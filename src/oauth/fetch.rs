@@ -4,9 +4,15 @@ use std::error::Error;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
+
+/// A request, a fetch of keys, a question about a token: each of them, unless it is set.
+pub(in crate::oauth) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
+/// A connection, unless it is set.
+pub(in crate::oauth) const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Sends a request to an authorization server.
 ///
@@ -18,6 +24,24 @@ pub trait Fetch: fmt::Debug + Send + Sync + 'static {
     /// Sends `request`. An answer whose body is larger than `max_bytes` is an error, found
     /// without reading on: a part of a key set is not one.
     fn fetch(&self, request: Request<Bytes>, max_bytes: usize) -> FetchFuture;
+
+    /// The time limits that it keeps, as far as it tells. A layer asks when it is built, to tell of
+    /// [time limits](crate::oauth#time-limits) that never take effect.
+    ///
+    /// Default: none is known.
+    fn timeouts(&self) -> FetchTimeouts {
+        FetchTimeouts::default()
+    }
+}
+
+/// The time limits of a [`Fetch`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FetchTimeouts {
+    /// How long a connection may take, if that is known.
+    pub connect: Option<Duration>,
+    /// How long a request may take, body included, if that is known.
+    pub request: Option<Duration>,
 }
 
 /// The future of a fetch.
@@ -92,6 +116,10 @@ impl Fetch for OnFreshConnections {
     fn fetch(&self, mut request: Request<Bytes>, max_bytes: usize) -> FetchFuture {
         request.extensions_mut().insert(FreshConnection);
         self.0.fetch(request, max_bytes)
+    }
+
+    fn timeouts(&self) -> FetchTimeouts {
+        self.0.timeouts()
     }
 }
 

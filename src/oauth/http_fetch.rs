@@ -11,7 +11,10 @@ use reqwest::{Certificate, Client, ClientBuilder};
 use url::Url;
 
 use super::connections::{self, WatchConnections};
-use super::fetch::{Fetch, FetchError, FetchFuture, FreshConnection};
+use super::fetch::{
+    DEFAULT_CONNECT_TIMEOUT, DEFAULT_TIMEOUT, Fetch, FetchError, FetchFuture, FetchTimeouts,
+    FreshConnection,
+};
 use super::proxy::Proxy;
 use super::public_addresses::{PublicAddresses, may_be_public};
 use crate::error::ConfigError;
@@ -70,8 +73,8 @@ impl HttpFetch {
     /// A client with the defaults.
     pub fn new() -> Self {
         Self {
-            connect_timeout: Duration::from_secs(2),
-            timeout: Duration::from_secs(5),
+            connect_timeout: DEFAULT_CONNECT_TIMEOUT,
+            timeout: DEFAULT_TIMEOUT,
             idle_timeout: Duration::from_secs(30),
             public_addresses_only: false,
             root_certificates: Vec::new(),
@@ -141,13 +144,14 @@ impl HttpFetch {
         Ok(self)
     }
 
-    /// How long a connection may take; default 2 s.
+    /// How long a connection may take, as a part of the request; default 2 s.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;
         self
     }
 
-    /// How long a request may take, body included; default 5 s.
+    /// How long a request may take, body included; default 5 s. See
+    /// [time limits](crate::oauth#time-limits) for what is made of requests.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
@@ -221,6 +225,13 @@ impl HttpFetch {
 }
 
 impl Fetch for HttpFetch {
+    fn timeouts(&self) -> FetchTimeouts {
+        FetchTimeouts {
+            connect: Some(self.connect_timeout),
+            request: Some(self.timeout),
+        }
+    }
+
     fn fetch(&self, request: Request<Bytes>, max_bytes: usize) -> FetchFuture {
         let fresh = request.extensions().get::<FreshConnection>().is_some();
         let request = reqwest::Request::try_from(request).map_err(fetch_error);

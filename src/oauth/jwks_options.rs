@@ -3,6 +3,7 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use super::fetch::DEFAULT_TIMEOUT;
 use crate::error::ConfigError;
 
 /// Shorter ones would have keys fetched for nearly every request.
@@ -53,7 +54,7 @@ impl JwksOptions {
     pub fn new() -> Self {
         let seconds = Duration::from_secs;
         Self {
-            fetch_timeout: seconds(5),
+            fetch_timeout: DEFAULT_TIMEOUT,
             min_refetch_interval: seconds(30),
             unknown_key_fetches: 3,
             total_unknown_key_fetches: 30,
@@ -72,7 +73,8 @@ impl JwksOptions {
         }
     }
 
-    /// How long a fetch may take, every place of discovery and the key set together; 5 s.
+    /// How long a fetch may take, every place of discovery and the key set together; 5 s. Each
+    /// request of it is bounded by the client too: see [time limits](crate::oauth#time-limits).
     pub fn fetch_timeout(mut self, fetch_timeout: Duration) -> Self {
         self.fetch_timeout = fetch_timeout;
         self
@@ -105,9 +107,10 @@ impl JwksOptions {
         self
     }
 
-    /// How long a discovered `jwks_uri` is used before it is discovered again; 1 h.
+    /// How long a discovered `jwks_uri` is used before it is discovered again, and a discovered
+    /// introspection endpoint; 1 h.
     ///
-    /// It is discovered again for an unknown key id too, by
+    /// A `jwks_uri` is discovered again for an unknown key id too, by
     /// [`warm_up`](crate::OAuthLayer::warm_up), and after a failed fetch. Where discovery fails,
     /// the place that is known goes on to be used. A configured `jwks_uri` is never discovered.
     pub fn rediscovery(mut self, after: Duration) -> Self {
@@ -129,7 +132,8 @@ impl JwksOptions {
         self
     }
 
-    /// How long keys are fresh where the server does not say; 10 min, and 1 s at least.
+    /// How long keys are fresh where the server does not say; 10 min, 1 s at least, and within
+    /// [`ttl_bounds`](Self::ttl_bounds).
     ///
     /// Keys in use are refreshed in the background when a fifth of it is left (10 s at least,
     /// and half of it at most), and no more often than once a second.
@@ -234,12 +238,25 @@ impl JwksOptions {
                 "keys would be fetched for nearly every request; give 1 s at least",
             ));
         }
-        match zeros.into_iter().find(|(_, is_zero, _)| *is_zero) {
-            Some((setting, _, why)) => Err(ConfigError::new(
+        if let Some((setting, _, why)) = zeros.into_iter().find(|(_, is_zero, _)| *is_zero) {
+            return Err(ConfigError::new(
                 setting,
                 format!("with zero {why}; leave the setting out for its default"),
-            )),
-            None => Ok(()),
+            ));
         }
+        let (least, most) = (*self.ttl_bounds.start(), *self.ttl_bounds.end());
+        // What is shorter counts as that.
+        let most = most.max(LEAST_LIFETIME);
+        if !(least..=most).contains(&self.default_ttl) {
+            return Err(ConfigError::new(
+                "default_ttl",
+                format!(
+                    "{:?} is outside `ttl_bounds`, {least:?} to {most:?}: what a server says would \
+                     be kept within bounds that its silence is not; set both",
+                    self.default_ttl
+                ),
+            ));
+        }
+        Ok(())
     }
 }

@@ -16,6 +16,27 @@
 //!
 //! [`presets`] know the servers of sixteen identity providers and what these do otherwise.
 //!
+//! # Time limits
+//!
+//! What asks an authorization server is bounded by its own time limit, and each request of it by the
+//! client's as well: the smaller one wins.
+//!
+//! | what | its time limit | default | what is in it |
+//! |---|---|---|---|
+//! | a connection | [`HttpFetch::connect_timeout`] | 2 s | a part of the request |
+//! | a request | [`HttpFetch::timeout`] | 5 s | the body included; that of another [`Fetch`] is [its own](Fetch::timeouts) |
+//! | a fetch of keys | [`JwksOptions::fetch_timeout`] | 5 s | every place of discovery, each with half of what is left, and the key set |
+//! | a question about a token | [`Introspection::timeout`] | 5 s | finding the endpoint, with half of it, and the call |
+//! | its turn | [`Introspection::queue_timeout`] | 2 s | comes before the question |
+//!
+//! One that was set larger than the one it meets is a warning at start, which names both; a smaller
+//! one is not.
+//!
+//! How long an answer is good is set apart: [`JwksOptions::default_ttl`] where a server says nothing,
+//! within the [`ttl_bounds`](JwksOptions::ttl_bounds) of what it may say;
+//! [`JwksOptions::rediscovery`] for what discovery found; [`Introspection::positive_ttl`] and
+//! [`negative_ttl`](Introspection::negative_ttl).
+//!
 //! # Example
 //!
 //! ```
@@ -158,13 +179,14 @@ mod quirks;
 mod resource;
 mod served;
 mod server;
+mod timeouts;
 mod token_cache;
 mod trusted;
 mod url;
 mod verify;
 
 pub use self::builder::OAuthLayerBuilder;
-pub use self::fetch::{Fetch, FetchError, FetchFuture};
+pub use self::fetch::{Fetch, FetchError, FetchFuture, FetchTimeouts};
 pub use self::http_fetch::HttpFetch;
 pub use self::introspection::{
     Introspect, IntrospectFuture, Introspection, IntrospectionError, IntrospectionResponse,

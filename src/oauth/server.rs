@@ -148,6 +148,13 @@ impl AuthorizationServer {
         self.origin.metadata_of.as_ref()
     }
 
+    /// Whether keys are fetched for it.
+    pub(super) fn fetches_keys(&self) -> bool {
+        let introspection = self.introspection.as_ref();
+        let needs_none = introspection.is_some_and(Introspection::needs_no_keys);
+        !needs_none && !matches!(self.origin.source, Source::Static(_))
+    }
+
     /// Fetches the keys from here instead of discovering their place.
     ///
     /// # Errors

@@ -1,5 +1,8 @@
 //! What is traced, in one vocabulary. No credential and no claim is ever a field.
 
+#[cfg(feature = "oauth")]
+use std::time::Duration;
+
 use http::Method;
 use tracing::field::{DisplayValue, display};
 use tracing::level_filters::LevelFilter;
@@ -228,6 +231,19 @@ pub(crate) fn scopes_hidden(scopes: &Scopes) {
 /// A setting that weakens a server, said once where it is made.
 pub(crate) fn weakened(setting: &'static str, detail: &str) {
     warn!(target: TARGET, setting, detail, "authentication is weakened by configuration");
+}
+
+/// A time limit was set that a smaller one wins over.
+#[cfg(feature = "oauth")]
+pub(crate) fn time_limit_in_vain(set: (&'static str, Duration), wins: (&'static str, Duration)) {
+    warn!(
+        target: TARGET,
+        setting = set.0,
+        limit_ms = set.1.as_millis(),
+        wins = wins.0,
+        wins_ms = wins.1.as_millis(),
+        "each request ends by the smaller of two time limits: set both, or leave the larger out"
+    );
 }
 
 /// Clients are sent to a server of another name than that of the tokens that are accepted.

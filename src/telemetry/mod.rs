@@ -78,7 +78,8 @@
 //! A section of a [`Config`](crate::config::Config) that is there and that no layer was made of is
 //! a `warn` with the `section`, and the `maker` that is to be called. So is, for each layer that is
 //! built, a server that clients are sent to (`advertised`) and that is not the `issuer` of the
-//! tokens that are accepted.
+//! tokens that are accepted; and a time limit (`setting`, `limit_ms`) that a smaller one (`wins`,
+//! `wins_ms`) keeps from ever taking effect.
 //!
 //! ## Claims
 //!
@@ -137,10 +138,10 @@ mod warn_once;
 
 pub(crate) use self::audit::Audit;
 pub(crate) use self::decision::Case;
-#[cfg(feature = "oauth")]
-pub(crate) use self::events::advertised_elsewhere;
 #[cfg(feature = "config")]
 pub(crate) use self::events::section_not_applied;
+#[cfg(feature = "oauth")]
+pub(crate) use self::events::{advertised_elsewhere, time_limit_in_vain};
 pub(crate) use self::events::{
     layer_twice, list_emptied, list_shortened, list_withheld, no_auth_layer, no_client_address,
     path_cut_short, reload_failed, reloaded, scopes_hidden, scopes_not_announced, stream_ended,

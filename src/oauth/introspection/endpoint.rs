@@ -19,14 +19,12 @@ use super::oauth_error::names_us;
 use super::signed::Signed;
 use crate::clock::Clock;
 use crate::json;
-use crate::oauth::discovery::{self, Wanted};
+use crate::oauth::discovery::{self, Limits, Wanted};
 use crate::oauth::fetch::Fetch;
 use crate::oauth::jwks_options::JwksOptions;
 use crate::oauth::url::{UrlPolicy, is_loopback};
 use crate::util::http_date;
 
-/// How long a place found by discovery is used before it is looked up again.
-const PLACE_LIFE: Duration = Duration::from_secs(3600);
 /// How long a failed discovery stands for those that come after it.
 const FAILURE_LIFE: Duration = Duration::from_secs(1);
 /// How often, at most, a known place is looked up again: one token that makes the endpoint
@@ -109,7 +107,7 @@ impl Endpoint {
         let now = self.clock.monotonic();
         let young = |at: Duration, life| now < at.saturating_add(life);
         if let Some((place, found_at)) = &found.place
-            && found_at.is_some_and(|at| young(at, PLACE_LIFE))
+            && found_at.is_some_and(|at| young(at, self.jwks_options.rediscovery))
         {
             return Ok(Arc::clone(place));
         }
@@ -150,8 +148,12 @@ impl Endpoint {
 
     async fn discover(&self, fetch: &Arc<dyn Fetch>) -> Result<Box<str>, String> {
         let Self { issuer, policy, .. } = self;
+        let limits = Limits {
+            within: self.discovery_deadline,
+            max_bytes: self.jwks_options.max_document_bytes,
+        };
         let wanted = Wanted::IntrospectionEndpoint;
-        let place = discovery::find(wanted, issuer, &self.jwks_options, policy, &**fetch).await?;
+        let place = discovery::find(wanted, issuer, limits, policy, &**fetch).await?;
         let (Ok(endpoint), Ok(own)) = (Url::parse(&place), Url::parse(issuer)) else {
             return Err(format!("{place:?} is no URL"));
         };

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::settings::Introspection;
 use crate::error::ConfigError;
+use crate::oauth::fetch::DEFAULT_TIMEOUT;
 
 /// The numbers calls and answers live by.
 #[derive(Clone, Debug)]
@@ -25,7 +26,7 @@ impl Limits {
     pub(super) fn new() -> Self {
         let seconds = Duration::from_secs;
         Self {
-            timeout: seconds(5),
+            timeout: DEFAULT_TIMEOUT,
             positive_ttl: seconds(30),
             negative_ttl: seconds(10),
             cache_capacity: 10_000,
@@ -66,7 +67,9 @@ impl Introspection {
         self
     }
 
-    /// How long a call may take; 5 s.
+    /// How long a call may take, its turn not counted; 5 s. Where the endpoint is discovered, half
+    /// of it is for that. The request is bounded by the client too: see
+    /// [time limits](crate::oauth#time-limits).
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.limits.timeout = timeout;
         self

@@ -2,6 +2,7 @@
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::client_auth::ClientAuth;
 use super::custom::Introspect;
@@ -324,6 +325,19 @@ impl Introspection {
         }
         self.jwts = jwts;
         Ok(self)
+    }
+
+    /// Whether no signature is checked, neither of tokens nor of answers.
+    pub(in crate::oauth) fn needs_no_keys(&self) -> bool {
+        self.jwts == JwtIntrospection::InsteadOfKeys && !self.require_signed_responses
+    }
+
+    /// How long a call may take that sends requests. `None`: it is made in another way.
+    pub(in crate::oauth) fn timeout_of_requests(&self) -> Option<Duration> {
+        match self.place {
+            Place::Discovered | Place::At(_) => Some(self.limits.timeout),
+            Place::Custom(_) => None,
+        }
     }
 
     /// Takes no opaque tokens: for a server that is asked about its JWTs alone.

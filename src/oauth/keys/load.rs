@@ -11,7 +11,7 @@ use super::jwks;
 use super::store::{Attempting, KeyStore};
 use super::{KeySet, Origin, Source, Times};
 use crate::jose::VerifyingKey;
-use crate::oauth::discovery::{self, Wanted};
+use crate::oauth::discovery::{self, Limits, Wanted};
 use crate::oauth::fetch::get;
 use crate::oauth::jwks_options::JwksOptions;
 use crate::telemetry;
@@ -140,7 +140,11 @@ impl KeyStore {
             ..
         } = &self.origin;
         let wanted = Wanted::JwksUri { of: issuer };
-        let found = discovery::find(wanted, metadata_of, &self.limits, policy, &*self.fetch).await;
+        let limits = Limits {
+            within: self.limits.fetch_timeout,
+            max_bytes: self.limits.max_document_bytes,
+        };
+        let found = discovery::find(wanted, metadata_of, limits, policy, &*self.fetch).await;
         match (found, from_known, &plan.known) {
             (Ok(place), from_known, known) => {
                 let has_moved = known.as_deref() != Some(&*place);

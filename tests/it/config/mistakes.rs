@@ -360,6 +360,13 @@ fn what_is_refused_when_all_is_known_has_its_place() {
         server
     };
     let asks = json!({ "introspection": { "bearer_token": SECRET } });
+    let all = |section: &str, settings: Value| {
+        json!({
+            "resource": RESOURCE,
+            "authorization_servers": [issuer("a", json!({}))],
+            "oauth": { section: settings },
+        })
+    };
     assert_places([
         (
             two(
@@ -379,6 +386,34 @@ fn what_is_refused_when_all_is_known_has_its_place() {
                 "oauth": { "required_scopes": ["offline_access"] },
             }),
             "oauth.required_scopes",
+        ),
+        (all("fetch", json!({ "timeout": 0 })), "oauth.fetch.timeout"),
+        (
+            all("fetch", json!({ "connect_timeout": 0 })),
+            "oauth.fetch.connect_timeout",
+        ),
+        (
+            all("jwks_options", json!({ "default_ttl": "5s" })),
+            "oauth.jwks_options.default_ttl",
+        ),
+        (
+            all("jwks_options", json!({ "fetch_timeout": 0 })),
+            "oauth.jwks_options.fetch_timeout",
+        ),
+        (
+            all("jwks_options", json!({ "max_keys": 0 })),
+            "oauth.jwks_options.max_keys",
+        ),
+        (
+            all("jwks_options", json!({ "ttl_min": "2m", "ttl_max": "1m" })),
+            "oauth.jwks_options.ttl_min",
+        ),
+        (
+            all(
+                "jwks_options",
+                json!({ "backoff_min": "2m", "backoff_max": "1m" }),
+            ),
+            "oauth.jwks_options.backoff_min",
         ),
     ]);
 }

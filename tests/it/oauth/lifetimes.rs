@@ -32,7 +32,12 @@ impl Drill {
         let web = Web::with_issuer(&[&key]);
         let lifetime = Duration::from_secs(lifetime);
         let limits: &dyn Fn(JwksOptions) -> JwksOptions = match from {
-            From::Operator => &|limits| limits.default_ttl(lifetime),
+            From::Operator => &|limits| {
+                let hour = Duration::from_secs(3600);
+                limits
+                    .default_ttl(lifetime)
+                    .ttl_bounds(lifetime.min(hour)..=hour)
+            },
             From::MaxAge => {
                 let value: &str = format!("max-age={}", lifetime.as_secs()).leak();
                 let page = Page::WithHeader("cache-control", value, key_set(&[&key]));

@@ -30,6 +30,7 @@ mod resources;
 mod seed;
 pub(crate) mod support;
 mod tenants;
+mod timeouts;
 mod tokens;
 mod unknown_keys;
 mod unproven;
