@@ -12,7 +12,7 @@ use super::introspection::OpaqueRoutes;
 use super::jwks_options::JwksOptions;
 use super::keys::Together;
 use super::provider::{Inner, OAuthProvider};
-use super::served::{Common, Named, Resources};
+use super::served::{Behind, Common, Named, Resources};
 use super::token_cache::{TokenCacheOptions, Tokens};
 use super::trusted::{Network, TrustedServer};
 use super::{AuthorizationServer, OAuthLayer, ProtectedResource, timeouts};
@@ -30,6 +30,7 @@ use crate::token::{ScopeClaim, TokenProfile};
 pub struct OAuthLayerBuilder {
     resources: Vec<ProtectedResource>,
     proxies: Option<TrustedProxies>,
+    stripped_prefix: Option<String>,
     servers: Vec<AuthorizationServer>,
     required_scopes: Vec<String>,
     clock: Clock,
@@ -45,6 +46,7 @@ impl OAuthLayerBuilder {
         Self {
             resources: vec![resource],
             proxies: None,
+            stripped_prefix: None,
             servers: Vec::new(),
             required_scopes: Vec::new(),
             clock: Clock::system(),
@@ -87,6 +89,19 @@ impl OAuthLayerBuilder {
     /// Default: the `Host` of the request counts.
     pub fn trusted_proxies(mut self, proxies: TrustedProxies) -> Self {
         self.proxies = Some(proxies);
+        self
+    }
+
+    /// Names the part of the path that a proxy takes away: with `/team` a request that arrives for
+    /// `/acme/mcp` is one for the resource at `/team/acme/mcp`.
+    ///
+    /// Requests for metadata are looked for as they arrive, and with the prefix. Public paths are
+    /// those that the layer sees. It is for several resources; the only one of a layer is that of
+    /// every path.
+    ///
+    /// Default: none.
+    pub fn stripped_prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.stripped_prefix = Some(prefix.into());
         self
     }
 
@@ -228,7 +243,8 @@ impl OAuthLayerBuilder {
     ///
     /// Of several resources two are at one address, or accept one audience; a server that expects
     /// an audience of its own, or accepts tokens without one, is trusted for more than one; or a
-    /// resource trusts a server that is not there.
+    /// resource trusts a server that is not there. The stripped prefix is no path, or proxies or a
+    /// prefix are set for one resource.
     pub fn build(self) -> Result<OAuthLayer, ConfigError> {
         if self.servers.is_empty() {
             return Err(ConfigError::new(
@@ -295,7 +311,8 @@ impl OAuthLayerBuilder {
             advertised: advertised.clone(),
             tells_clients,
         };
-        let resources = Resources::new(&self.resources, common, self.proxies)?;
+        let behind = Behind::new(self.proxies, self.stripped_prefix)?;
+        let resources = Resources::new(&self.resources, common, behind)?;
         Ok(OAuthLayer::from_provider(OAuthProvider {
             inner: Arc::new(Inner {
                 resources: Arc::new(resources),

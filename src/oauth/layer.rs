@@ -9,6 +9,7 @@ use super::{
 };
 use crate::auth::{AuthLayer, auth_layer_newtype};
 use crate::error::{AuthError, ConfigError};
+use crate::resources::Hosts;
 
 /// The layer of an OAuth 2.1 resource server.
 ///
@@ -69,6 +70,13 @@ impl OAuthLayer {
     /// The protected resources, and the templates of such, in the order they were named.
     pub fn resources(&self) -> &[ProtectedResource] {
         self.0.provider().resources()
+    }
+
+    /// The hosts of the resources, for
+    /// [`OriginLayer::for_hosts`](crate::mcp::OriginLayer::for_hosts).
+    pub fn hosts(&self) -> Hosts {
+        let resources = self.resources().iter();
+        Hosts::of(resources.map(|resource| (resource.resource(), resource.tenants())))
     }
 
     /// The path to mount [`metadata_service`](Self::metadata_service) at; that of the first

@@ -15,7 +15,7 @@ use crate::error::{AuthError, ConfigError, Reason};
 use crate::peer::{self, TrustedProxies};
 use crate::refusal::{self, Advertised};
 use crate::resource::Resource;
-use crate::resources::{Address, Asked, Found, Reach, ResourceMap, Tenant};
+use crate::resources::{Address, Asked, Found, Reach, ResourceMap, Tenant, is_unambiguous};
 use crate::scope::Scopes;
 use crate::token::Audience;
 use crate::util::quoted;
@@ -185,7 +185,47 @@ pub(super) struct Several {
     documents: ResourceMap<Target>,
     /// Whether one of these is not below the well-known path.
     has_others: bool,
+    behind: Behind,
+}
+
+/// What stands between clients and the layer.
+#[derive(Clone, Debug)]
+pub(super) struct Behind {
     proxies: Option<TrustedProxies>,
+    /// Without a slash at its end.
+    stripped_prefix: Option<Box<str>>,
+}
+
+impl Behind {
+    /// # Errors
+    /// The prefix is no path, or could be several.
+    pub(super) fn new(
+        proxies: Option<TrustedProxies>,
+        prefix: Option<String>,
+    ) -> Result<Self, ConfigError> {
+        if let Some(prefix) = &prefix {
+            let is_path = prefix.len() > 1 && prefix.starts_with('/') && !prefix.ends_with('/');
+            let is_plain = |byte: u8| byte.is_ascii_graphic() && !b"?#{}".contains(&byte);
+            if !is_path || !prefix.bytes().all(is_plain) || !is_unambiguous(prefix) {
+                return Err(ConfigError::new(
+                    "stripped_prefix",
+                    format!(
+                        "{prefix:?} is no prefix of paths: write `/team`, without a slash at its end"
+                    ),
+                ));
+            }
+        }
+        Ok(Self {
+            proxies,
+            stripped_prefix: prefix.map(Into::into),
+        })
+    }
+
+    /// The setting that says something of it.
+    fn setting(&self) -> Option<&'static str> {
+        let proxies = self.proxies.as_ref().map(|_| "trusted_proxies");
+        proxies.or(self.stripped_prefix.as_ref().map(|_| "stripped_prefix"))
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -209,14 +249,14 @@ impl Resources {
     pub(super) fn new(
         resources: &[ProtectedResource],
         common: Common,
-        proxies: Option<TrustedProxies>,
+        behind: Behind,
     ) -> Result<Self, ConfigError> {
         if let [one] = resources
             && one.tenants().is_none()
         {
-            if proxies.is_some() {
+            if let Some(setting) = behind.setting() {
                 return Err(ConfigError::new(
-                    "trusted_proxies",
+                    setting,
                     "the layer has one resource, which is that of every request: leave it out",
                 ));
             }
@@ -236,7 +276,7 @@ impl Resources {
             resources: ResourceMap::default(),
             documents: ResourceMap::default(),
             has_others: false,
-            proxies,
+            behind,
         };
         for resource in resources {
             several.add(resource)?;
@@ -339,7 +379,7 @@ impl Several {
     }
 
     fn route(&self, head: RequestHead<'_>) -> Route {
-        let requested = match peer::requested(head, self.proxies.as_ref()) {
+        let requested = match peer::requested(head, self.behind.proxies.as_ref()) {
             Ok(requested) => requested,
             Err(error) => return Route::Refused(error),
         };
@@ -349,14 +389,20 @@ impl Several {
             port: requested.port(),
             path: head.uri().path(),
         };
+        let prefixed = self.behind.stripped_prefix.as_deref();
+        let prefixed = prefixed.map(|prefix| [prefix, asked.path].concat());
+        let whole = Asked {
+            path: prefixed.as_deref().unwrap_or(asked.path),
+            ..asked
+        };
         let is_well_known = asked.path.contains(WELL_KNOWN);
         if is_well_known || self.has_others {
-            let found = self.documents.find(asked, Reach::Exact);
-            if let Some(document) = self.document_of(found) {
+            let find = |asked| self.document_of(self.documents.find(asked, Reach::Exact));
+            if let Some(document) = find(asked).or_else(|| find(whole)) {
                 return Route::Document(document.serve(head.method(), requested.is_by_proxy()));
             }
         }
-        match self.served(self.resources.find(asked, Reach::Below)) {
+        match self.served(self.resources.find(whole, Reach::Below)) {
             Err(Unknown::Host) => Route::Refused(
                 AuthError::new(Reason::UNKNOWN_HOST)
                     .with_detail(format!("no resource is at the host {}", quoted(&host))),
@@ -366,10 +412,10 @@ impl Several {
             Ok(served) => Route::Resource(Arc::clone(&served.resource)),
             Err(Unknown::Path) => Route::Refused(
                 AuthError::new(Reason::UNKNOWN_RESOURCE).with_detail(format!(
-                    "no resource of {} is at the path {}, as the layer sees it: inside of `nest` a \
-                     part of it is cut off",
+                    "no resource of {} is at the path {}; where a proxy took a part of it away, \
+                     set `stripped_prefix`, and where `nest` did, put the layer outside of it",
                     quoted(&host),
-                    quoted(asked.path)
+                    quoted(whole.path)
                 )),
             ),
         }

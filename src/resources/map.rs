@@ -180,6 +180,24 @@ impl<T> ResourceMap<T> {
         at_site.or(of_host.map(|other| &other.target))
     }
 
+    /// Whether anything is at this host and port; at a URL whose scheme has this default port, if
+    /// there is one.
+    pub(crate) fn has_host(&self, host: &str, port: Option<u16>, default: Option<u16>) -> bool {
+        let asked = Asked {
+            host,
+            port,
+            path: "",
+        };
+        let is_scheme = |own: u16| default.is_none_or(|default| own == default);
+        let mut sites = self.hosts.get(host).into_iter().flatten();
+        let mut templates = self.templates.iter();
+        sites.any(|site| {
+            is_scheme(site.default_port) && same_port((site.port, site.default_port), port)
+        }) || templates.any(|template| {
+            is_scheme(template.address.default_port) && template.tenant(asked).is_some()
+        })
+    }
+
     /// What a request is for. Of paths that lead to it the longest one counts, and one that was
     /// written out before one with a tenant.
     pub(crate) fn find<'m, 'r>(&'m self, asked: Asked<'r>, reach: Reach) -> Found<'m, 'r, T> {

@@ -1,11 +1,13 @@
 //! Several resources behind one layer: which of them a request is for.
 
 mod address;
+mod hosts;
 mod map;
 mod pattern;
 mod tenants;
 
 pub(crate) use self::address::{Address, is_unambiguous};
+pub use self::hosts::Hosts;
 pub(crate) use self::map::{Asked, Found, Reach, ResourceMap};
 pub(crate) use self::pattern::Pattern;
 pub use self::tenants::{Tenant, Tenants};

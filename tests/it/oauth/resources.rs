@@ -533,6 +533,39 @@ async fn the_service_of_metadata_serves_the_document_of_the_host_and_path() {
 }
 
 #[tokio::test]
+async fn a_prefix_that_a_proxy_takes_away_is_put_back() {
+    let web = Web::new();
+    let tenants = Tenants::new(["acme"]).unwrap();
+    let template =
+        ProtectedResource::template("https://mcp.example.com/team/{tenant}/mcp", tenants);
+    let builder = OAuthLayer::builder(template.unwrap()).unwrap();
+    let guarded = guarded(&web, builder.stripped_prefix("/team"));
+    let answer = guarded.ask(get("mcp.example.com", "/acme/mcp")).await;
+    let metadata = "/.well-known/oauth-protected-resource/team/acme/mcp";
+    assert!(
+        answer.challenge().contains(metadata),
+        "{}",
+        answer.challenge()
+    );
+    let (status, _, json) = body(&guarded, get("mcp.example.com", metadata)).await;
+    assert_eq!(
+        (status, &json["resource"]),
+        (200, &json!("https://mcp.example.com/team/acme/mcp"))
+    );
+    for path in ["/team/acme/mcp", "/hooli/mcp", "/../acme/mcp"] {
+        let answer = guarded.ask(get("mcp.example.com", path)).await;
+        answer.assert(404, "unknown_resource");
+    }
+    for prefix in ["", "/", "team", "/team/", "/a//b", "/a/../b", "/a?b"] {
+        let builder = two_hosts()
+            .stripped_prefix(prefix)
+            .authorization_server(ISSUER);
+        let error = builder.unwrap().build().map(drop).unwrap_err();
+        assert_eq!(error.setting(), "stripped_prefix", "{prefix:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_public_path_needs_no_resource() {
     let web = Web::new();
     let mut guarded = guarded(&web, two_hosts());
