@@ -4,10 +4,11 @@ use std::net::{IpAddr, SocketAddr};
 
 use crate::credential::RequestHead;
 
-/// The address at the other end of the connection, in the extensions of a request.
+/// The address of the peer, in the extensions of a request.
 ///
-/// Who accepts connections puts it there, or a [`SetPeerAddrLayer`](super::SetPeerAddrLayer).
-/// It is what the network says, never what a header says. An IPv4 address mapped into IPv6
+/// The peer is the other end of the connection: this is what the network says, never what a header
+/// says. Who accepts connections puts it there, or a
+/// [`SetPeerAddrLayer`](super::SetPeerAddrLayer). An IPv4 address mapped into IPv6
 /// (`::ffff:192.0.2.1`) is the IPv4 address.
 ///
 /// A connection over a Unix socket has no address. Where only a proxy of this machine can open

@@ -57,7 +57,7 @@ impl<'a> Last<'a> {
     }
 
     /// The last one first.
-    pub(super) fn from_the_end(&self) -> impl Iterator<Item = Element<'a>> {
+    pub(super) fn backwards(&self) -> impl Iterator<Item = Element<'a>> {
         (1..=self.count.min(MAX_HOPS)).map(|back| self.elements[(self.count - back) % MAX_HOPS])
     }
 }

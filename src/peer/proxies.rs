@@ -49,10 +49,9 @@ enum Peers {
 }
 
 impl TrustedProxies {
-    /// Trusts the proxies in these networks, which write these headers; the other headers are never
-    /// read.
+    /// Trusts the proxies in these networks, which write these headers.
     ///
-    /// A network is written as `10.0.0.0/8`, `fd00::/8` or a single address. IPv4 mapped into IPv6
+    /// The other headers are never read. A network is written as `10.0.0.0/8`, `fd00::/8` or a single address. IPv4 mapped into IPv6
     /// (`::ffff:10.0.0.0/104`) is the IPv4 network.
     ///
     /// # Errors
@@ -73,10 +72,9 @@ impl TrustedProxies {
         Ok(Self::of(headers, Peers::Listed(networks)))
     }
 
-    /// Trusts every peer, known or not, with a warning: for servers that only a proxy reaches, from
-    /// addresses nobody knows in advance.
+    /// Trusts every peer, known or not, with a warning.
     ///
-    /// Whoever gets past that proxy chooses its address, and the host that it is served.
+    /// It is for servers that only a proxy reaches, from addresses nobody knows in advance. Whoever gets past that proxy chooses its address, and the host that it is served.
     pub fn dangerously_any_peer(headers: ProxyHeaders) -> Self {
         telemetry::weakened(
             "dangerously_any_peer",
@@ -96,10 +94,10 @@ impl TrustedProxies {
         }
     }
 
-    /// How many trusted proxies stand one behind the other; default 1, at most 16.
+    /// How many proxies stand one behind the other; default 1.
     ///
     /// Of each list the element this far from its end counts, as long as all behind it name trusted
-    /// proxies: the first one that does not is the client, however few there were.
+    /// proxies: the first one that does not is the client, however few there were. At most 16.
     ///
     /// # Errors
     /// The number is 0, or more than 16.
@@ -121,9 +119,9 @@ impl TrustedProxies {
         self
     }
 
-    /// The address of the client: what a trusted proxy says, or else that of the peer.
+    /// The address of the client, as a trusted proxy tells it.
     ///
-    /// `None`: the address of the peer is not known, or the proxy does not tell that of its client.
+    /// From any other peer the headers are ignored, and the peer is the client. `None`: the address of the peer is not known, or the proxy does not tell that of its client.
     /// A peer that is trusted and sends none of the headers is itself the client.
     ///
     /// # Errors
@@ -146,6 +144,20 @@ impl TrustedProxies {
         }
     }
 
+    /// Why what a proxy may have said of this request was not asked for; for the operator.
+    pub(crate) fn why_not_asked(&self, head: RequestHead<'_>) -> Option<String> {
+        let peer = PeerAddr::of(head);
+        if self.trusts(peer) {
+            return None;
+        }
+        Some(match peer {
+            Some(peer) => format!("the peer, {peer}, is none of the trusted proxies"),
+            None => "the address of the peer is not known, so that no proxy is trusted: set it \
+                     further out (`SetPeerAddrLayer`)"
+                .to_owned(),
+        })
+    }
+
     fn trusts(&self, address: Option<IpAddr>) -> bool {
         match &self.state.peers {
             Peers::Any => true,
@@ -162,7 +174,7 @@ impl TrustedProxies {
         let last = Last::of(head.headers()).map_err(refuse)?;
         let mut counted = Element::default();
         let mut client = None;
-        for element in last.from_the_end().take(self.state.hops) {
+        for element in last.backwards().take(self.state.hops) {
             counted = element;
             client = match element.client {
                 Some(text) => forwarded::node(text).map_err(|why| refuse(Fault(text, why)))?,
@@ -191,7 +203,7 @@ impl TrustedProxies {
         }
         let mut depth = 1;
         let mut client = None;
-        for (index, text) in x_forwarded::from_the_end(headers, &FOR)
+        for (index, text) in x_forwarded::backwards(headers, &FOR)
             .take(self.state.hops)
             .enumerate()
         {
@@ -203,7 +215,7 @@ impl TrustedProxies {
             }
         }
         // Where a proxy further in leaves a list as it is, the list is shorter.
-        let at = |name| x_forwarded::from_the_end(headers, name).take(depth).last();
+        let at = |name| x_forwarded::backwards(headers, name).take(depth).last();
         Ok(Some(Said {
             client,
             host: at(&HOST),

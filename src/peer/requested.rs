@@ -11,7 +11,7 @@ use crate::credential::RequestHead;
 use crate::error::{AuthError, Reason};
 use crate::util::quoted;
 
-/// The host a request was sent to, read in the one way it can be read.
+/// The host a request was sent to.
 #[derive(Clone, Copy, Debug)]
 pub struct Requested<'a> {
     authority: Authority<'a>,
@@ -20,8 +20,9 @@ pub struct Requested<'a> {
 }
 
 impl<'a> Requested<'a> {
-    /// The host in lower case: a name without a trailing dot, or an address in its shortest form,
-    /// IPv6 in brackets.
+    /// The host in lower case.
+    ///
+    /// It is a name without a trailing dot, or an address in its shortest form, IPv6 in brackets.
     pub fn host(&self) -> Cow<'a, str> {
         self.authority.host.lower()
     }
@@ -52,10 +53,10 @@ impl<'a> Requested<'a> {
     }
 }
 
-/// The host a request was sent to: `Host`, or the authority of the request target (`:authority` in
-/// HTTP/2), or what a trusted proxy says instead.
+/// Reads which host a request was sent to.
 ///
-/// It is for [providers of your own](crate::provider) that choose a resource by host. The scheme of
+/// That is `Host`, or the authority of the request target (`:authority` in HTTP/2), or what a trusted
+/// proxy says instead. It is for [providers of your own](crate::provider) that choose a resource by host. The scheme of
 /// the request target is the client's word, and not in the result.
 ///
 /// # Errors

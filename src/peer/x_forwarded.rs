@@ -14,7 +14,7 @@ pub(super) const PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto"
 
 /// The last value first, over all lines (RFC 9110 section 5.3). There are no quotes that could hide
 /// a comma. What is not ASCII is no value, and neither is nothing.
-pub(super) fn from_the_end<'a>(
+pub(super) fn backwards<'a>(
     headers: &'a HeaderMap,
     name: &HeaderName,
 ) -> impl Iterator<Item = &'a str> {
