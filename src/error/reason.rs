@@ -569,7 +569,7 @@ reasons! {
     TOKEN_TOO_LARGE = "token_too_large": Invalid, Other, NOT_VALID;
 
     /// The address presented too many bad credentials. It is blocked for a while; if it is a
-    /// proxy's, read the client's address from what the proxy sets.
+    /// proxy's, name it in `trusted_proxies`, so that its clients are counted instead.
     TOO_MANY_FAILED_ATTEMPTS = "too_many_failed_attempts": TooManyRequests, Never,
         "There were too many failed attempts from this address";
 

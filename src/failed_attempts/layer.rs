@@ -12,7 +12,8 @@ use super::service::FailedAttempts;
 use super::table::{Limit, Table};
 use crate::clock::Clock;
 use crate::credential::RequestHead;
-use crate::error::ConfigError;
+use crate::error::{AuthError, ConfigError};
+use crate::peer::{PeerAddr, TrustedProxies};
 use crate::refusal::RefusalContext;
 use crate::telemetry::DecisionRecord;
 
@@ -39,6 +40,24 @@ pub struct FailedAttemptsLayer {
     state: Arc<State>,
 }
 
+/// Where the address of a client stands.
+#[derive(Clone)]
+enum Addresses {
+    Peer,
+    Client(TrustedProxies),
+    Function(Arc<AddressOf>),
+}
+
+impl fmt::Debug for Addresses {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Peer => f.write_str("Peer"),
+            Self::Client(proxies) => proxies.fmt(f),
+            Self::Function(_) => f.write_str("<fn>"),
+        }
+    }
+}
+
 type AddressOf = dyn Fn(RequestHead<'_>) -> Option<IpAddr> + Send + Sync;
 
 pub(super) struct State {
@@ -49,7 +68,7 @@ pub(super) struct State {
 
 #[derive(Clone)]
 struct Settings {
-    address_of: Arc<AddressOf>,
+    addresses: Addresses,
     limit: Limit,
     max_addresses: usize,
     ipv6_prefix: u8,
@@ -60,19 +79,32 @@ struct Settings {
 }
 
 impl FailedAttemptsLayer {
-    /// Counts by the address that `address_of` finds: in the extensions, where the server puts
-    /// the address of its peer. 60 failures within a minute block an address for a minute.
+    /// Counts by the address of the peer, its [`PeerAddr`].
     ///
-    /// A header is a good place only where a proxy of yours sets it, whatever the client sent,
-    /// and nobody gets past that proxy. See [the module docs](crate::failed_attempts#addresses).
+    /// A [`SetPeerAddrLayer`](crate::peer::SetPeerAddrLayer) further out puts that into the extensions.
+    /// 60 failures within a minute block an address for a minute. Behind a proxy the peer is the proxy: say so with [`trusted_proxies`](Self::trusted_proxies).
+    pub fn by_peer_address() -> Self {
+        Self::of(Addresses::Peer)
+    }
+
+    /// Counts by the address that `address_of` finds.
+    ///
+    /// The limits are those of [`by_peer_address`](Self::by_peer_address). A header is a good place only where a proxy of yours sets it, whatever the client sent,
+    /// and nobody gets past that proxy. For `Forwarded` and `X-Forwarded-For` there is
+    /// [`trusted_proxies`](Self::trusted_proxies). See
+    /// [the module docs](crate::failed_attempts#addresses).
     pub fn new(
         address_of: impl Fn(RequestHead<'_>) -> Option<IpAddr> + Send + Sync + 'static,
     ) -> Self {
+        Self::of(Addresses::Function(Arc::new(address_of)))
+    }
+
+    fn of(addresses: Addresses) -> Self {
         let clock = Clock::system();
         Self {
             state: Arc::new(State {
                 settings: Settings {
-                    address_of: Arc::new(address_of),
+                    addresses,
                     limit: Limit {
                         failures: MAX_FAILURES,
                         window: MINUTE,
@@ -87,6 +119,29 @@ impl FailedAttemptsLayer {
                 table: OnceLock::new(),
             }),
         }
+    }
+
+    /// Counts by the address of the client, as [these proxies](TrustedProxies::client) tell it.
+    ///
+    /// A header of theirs that cannot be read is 400. A client whose address a proxy keeps to itself
+    /// (`for=unknown`) is a logged 500, as is every request without an address.
+    ///
+    /// # Errors
+    /// The layer was made with [`new`](Self::new), and has a function that finds the address.
+    pub fn trusted_proxies(self, proxies: TrustedProxies) -> Result<Self, ConfigError> {
+        if !self.counts_peers() {
+            return Err(ConfigError::new(
+                "trusted_proxies",
+                "the function given to `new` finds the address: make the layer with \
+                 `by_peer_address`",
+            ));
+        }
+        Ok(self.edit(|settings| settings.addresses = Addresses::Client(proxies)))
+    }
+
+    /// Whether no function of the user finds the address.
+    pub(crate) fn counts_peers(&self) -> bool {
+        !matches!(self.state.settings.addresses, Addresses::Function(_))
     }
 
     /// How many failures within the window block an address; default 60.
@@ -206,9 +261,14 @@ fn some(setting: &'static str, time: Duration) -> Result<Duration, ConfigError> 
 }
 
 impl State {
-    pub(super) fn client(&self, head: RequestHead<'_>) -> Option<Client> {
-        let address = (self.settings.address_of)(head)?;
-        Some(Client::of(address, self.settings.ipv6_prefix))
+    /// `Ok(None)`: the request has no address.
+    pub(super) fn client(&self, head: RequestHead<'_>) -> Result<Option<Client>, AuthError> {
+        let address = match &self.settings.addresses {
+            Addresses::Peer => PeerAddr::of(head),
+            Addresses::Client(proxies) => proxies.client(head)?,
+            Addresses::Function(address_of) => address_of(head),
+        };
+        Ok(address.map(|address| Client::of(address, self.settings.ipv6_prefix)))
     }
 
     /// How much longer a client is blocked, if it is.
@@ -243,6 +303,7 @@ impl<S> Layer<S> for FailedAttemptsLayer {
 impl fmt::Debug for FailedAttemptsLayer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FailedAttemptsLayer")
+            .field("addresses", &self.state.settings.addresses)
             .field("limit", &self.state.settings.limit)
             .field("max_addresses", &self.state.settings.max_addresses)
             .field("ipv6_prefix", &self.state.settings.ipv6_prefix)

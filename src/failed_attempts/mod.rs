@@ -34,15 +34,17 @@
 //!
 //! # Addresses
 //!
-//! Where the address of a client is, is for you to say: nothing is read from `X-Forwarded-For` or
-//! `Forwarded`, which a client can write itself. Behind a proxy read what that proxy alone sets,
-//! or the limit counts for the proxy. A request without an address is a logged 500 and never
-//! without a limit.
+//! The layer counts by the address of the peer, or, behind
+//! [trusted proxies](FailedAttemptsLayer::trusted_proxies), by that of the client, as they tell it
+//! ([`peer`](crate::peer) says when they are believed). A header that any client can write is never
+//! read; without `trusted_proxies` the limit counts for the proxy. A request without an address is a
+//! logged 500 and never without a limit.
 //!
 //! An IPv6 address counts by its first 64 bits, which is what one host has at the least
 //! ([`ipv6_prefix`](FailedAttemptsLayer::ipv6_prefix)); an IPv4 address mapped into IPv6
-//! (`::ffff:0:0/96`) or translated to it (`64:ff9b::/96`) as what it is. Clients that come from the address of a hosting service or an office share its limit:
-//! so leave room for keys and tokens that are mistyped or replaced.
+//! (`::ffff:0:0/96`) or translated to it (`64:ff9b::/96`) as what it is. Clients that come from the
+//! address of a hosting service or an office share its limit: so leave room for keys and tokens that
+//! are mistyped or replaced.
 //!
 //! # Memory
 //!
@@ -70,18 +72,14 @@
 //! use tower::{BoxError, ServiceBuilder, ServiceExt};
 //! use tower_mcp_auth::ApiKeyLayer;
 //! use tower_mcp_auth::failed_attempts::FailedAttemptsLayer;
+//! use tower_mcp_auth::peer::SetPeerAddrLayer;
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), BoxError> {
-//! // In axum: `ConnectInfo<SocketAddr>`, and `into_make_service_with_connect_info`.
-//! let attempts = FailedAttemptsLayer::new(|head| {
-//!     let peer: &SocketAddr = head.extensions().get()?;
-//!     Some(peer.ip())
-//! })
-//! .max_failures(3)?;
-//!
 //! let service = ServiceBuilder::new()
-//!     .layer(attempts)
+//!     // In axum: `|peer: &ConnectInfo<SocketAddr>| peer.0`.
+//!     .layer(SetPeerAddrLayer::from_extension(|peer: &SocketAddr| *peer))
+//!     .layer(FailedAttemptsLayer::by_peer_address().max_failures(3)?)
 //!     .layer(ApiKeyLayer::new(["Zm9yIHRoZSBleGFtcGxlIG9ubHk"])?)
 //!     .service_fn(async |_: Request<Full<Bytes>>| {
 //!         Ok::<_, BoxError>(Response::new(Full::<Bytes>::from("hello")))

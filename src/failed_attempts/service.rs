@@ -33,11 +33,18 @@ impl Gate for State {
         request: &mut Request<B>,
     ) -> ControlFlow<Response<Bytes>, Arc<Attempt>> {
         let head = RequestHead::of(request);
-        let Some(client) = self.client(head) else {
-            telemetry::no_client_address();
-            return ControlFlow::Break(server_error());
-        };
         let (context, case) = (self.context(), Case::new(Stage::FailedAttempts, None));
+        let client = match self.client(head) {
+            Ok(Some(client)) => client,
+            Ok(None) => {
+                telemetry::no_client_address();
+                return ControlFlow::Break(server_error());
+            }
+            Err(error) => {
+                let form = RefusalForm::of(head);
+                return ControlFlow::Break(refuse(error, context, form, head, case));
+            }
+        };
         if let Some(left) = self.blocked(client) {
             let error = AuthError::too_many_requests(Reason::TOO_MANY_FAILED_ATTEMPTS, left)
                 .with_detail(format!(

@@ -121,8 +121,8 @@ pub(super) fn principal(principal: &Principal) {
 pub(crate) fn no_client_address() {
     tracing::error!(
         target: TARGET,
-        "no client address on this request, so failed attempts cannot be counted: put it into the \
-         extensions further out, as `into_make_service_with_connect_info` does"
+        "no client address on this request, so failed attempts cannot be counted: set that of the \
+         peer further out (`SetPeerAddrLayer`), and have trusted proxies tell that of their clients"
     );
 }
 
