@@ -9,6 +9,7 @@ use super::rules::Rules;
 use crate::auth::check_path;
 use crate::clock::Clock;
 use crate::error::ConfigError;
+use crate::peer::TrustedProxies;
 use crate::refusal::RefusalContext;
 use crate::telemetry::{self, DecisionRecord};
 
@@ -73,6 +74,17 @@ impl OriginLayer {
             .rules
             .allow_origin(origin.as_ref())?;
         Ok(self)
+    }
+
+    /// Judges the host that one of these proxies names.
+    ///
+    /// Where none does, that of the request is judged as ever; [`peer`](crate::peer) says when a proxy
+    /// is believed. The peer's address must be known: a [`SetPeerAddrLayer`](crate::peer::SetPeerAddrLayer) goes
+    /// outside. `Host` itself must be readable all the same, and a header of a proxy that is not is
+    /// refused with 400.
+    pub fn trusted_proxies(mut self, proxies: TrustedProxies) -> Self {
+        Arc::make_mut(&mut self.state).rules.proxies = Some(proxies);
+        self
     }
 
     /// Answers `GET` and `HEAD` of exactly this path also where `Host` is the literal of an IP

@@ -6,8 +6,8 @@
 //! ([Transports, "Security"]); 403 has been the answer since revision 2025-11-25.
 //!
 //! - `Host`, or the authority of the request target, must be the host of the resource, or one
-//!   you allow. Where both are there, both must be. Exactly one `Host` header, or an authority,
-//!   must be there.
+//!   you allow. Where both are there, they must be the same. Exactly one `Host` header, or an
+//!   authority, must be there.
 //! - `Origin` is sent by browsers alone: a request without passes. With it, it must be the
 //!   origin of the resource, or one you allow. Two are refused, and so is `null`.
 //! - Where the resource is on loopback, `localhost`, `127.0.0.1` and `[::1]` are allowed with
@@ -22,8 +22,9 @@
 //! allowed. Only ports are lenient, where they say nothing: no port is the default one.
 //!
 //! The layer belongs outside the auth layer, and inside CORS. Its refusals have no challenge,
-//! because no credential would help. `X-Forwarded-Host` and `Forwarded` are not read: a proxy
-//! must pass `Host` on, or send one that you allow. rmcp checks hosts too, and allows none but
+//! because no credential would help. A proxy passes `Host` on, or sends one that you allow;
+//! `X-Forwarded-Host` and `Forwarded` count from [trusted proxies](OriginLayer::trusted_proxies)
+//! alone. rmcp checks hosts too, and allows none but
 //! loopback unless told otherwise: with this layer outside, its `disable_allowed_hosts()` is
 //! safe.
 //!

@@ -7,7 +7,7 @@ use crate::auth::is_public;
 use crate::authority::{Authority, Origin, default_port};
 use crate::credential::RequestHead;
 use crate::error::{AuthError, ConfigError, Reason};
-use crate::peer::{self, Fault};
+use crate::peer::{self, Fault, TrustedProxies};
 use crate::util::{quoted, repeated};
 
 /// Where protected resource metadata lives (RFC 9728 section 3).
@@ -21,6 +21,7 @@ pub(super) struct Rules {
     /// `localhost`, `127.0.0.1` and `[::1]` with any port.
     loopback: bool,
     pub(super) any_host: bool,
+    pub(super) proxies: Option<TrustedProxies>,
     /// What answers by whatever address it is asked for.
     public_paths: Vec<Box<str>>,
 }
@@ -96,6 +97,7 @@ impl Rules {
             origins: vec![text.into()],
             loopback: origin.authority.host.is_loopback(),
             any_host: false,
+            proxies: None,
             public_paths: Vec::new(),
         })
     }
@@ -142,23 +144,34 @@ impl Rules {
         if self.any_host {
             return Ok(());
         }
-        let requested = peer::read(head, None).map_err(|fault| self.bad_host(fault))?;
+        let proxies = self.proxies.as_ref();
+        let requested = peer::read(head, proxies).map_err(|fault| self.unread_host(fault, head))?;
         let authority = requested.authority();
-        // A proxy asks for the names it has.
-        let may_probe = authority.host.is_address() && !requested.is_by_proxy();
-        if self.allows_host(authority) || (may_probe && is_public(&self.public_paths, &head)) {
+        if self.allows_host(authority)
+            || (authority.host.is_address() && is_public(&self.public_paths, &head))
+        {
             return Ok(());
         }
-        Err(host_not_allowed().with_detail(self.host_detail(&authority.to_string())))
+        Err(self.bad_host(&authority.to_string(), head))
     }
 
-    /// Where no host can be read, none was allowed.
-    fn bad_host(&self, fault: Fault<'_>) -> AuthError {
-        match fault {
-            Fault::Proxy(error) => error,
-            Fault::Twice => AuthError::new(Reason::DUPLICATE_HOST).with_detail(fault.detail()),
-            Fault::Malformed(host) => host_not_allowed().with_detail(self.host_detail(host)),
-            Fault::Missing | Fault::Differs(..) => host_not_allowed().with_detail(fault.detail()),
+    /// What cannot be read is never what was allowed.
+    fn unread_host(&self, fault: Fault<'_>, head: RequestHead<'_>) -> AuthError {
+        let reason = match fault {
+            Fault::Proxy(error) => return error,
+            Fault::Malformed(host) => return self.bad_host(host, head),
+            Fault::Twice => Reason::DUPLICATE_HOST,
+            Fault::Missing | Fault::Differs(..) => Reason::HOST_NOT_ALLOWED,
+        };
+        AuthError::new(reason).with_detail(fault.detail())
+    }
+
+    fn bad_host(&self, host: &str, head: RequestHead<'_>) -> AuthError {
+        let error = AuthError::new(Reason::HOST_NOT_ALLOWED).with_detail(self.host_detail(host));
+        let proxies = self.proxies.as_ref();
+        match proxies.and_then(|proxies| proxies.why_not_asked(head)) {
+            Some(why) => error.and_detail(&why),
+            None => error,
         }
     }
 
@@ -258,8 +271,4 @@ fn listed<'a>(allowed: impl Iterator<Item = &'a str> + Clone) -> String {
 fn not_allowed(value: &str) -> String {
     let host = value.rsplit('@').next().unwrap_or_default();
     format!("{} is not allowed", quoted(host))
-}
-
-fn host_not_allowed() -> AuthError {
-    AuthError::new(Reason::HOST_NOT_ALLOWED)
 }

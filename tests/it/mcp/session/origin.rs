@@ -208,6 +208,29 @@ async fn every_host_a_request_names_is_checked() {
     }
 }
 
+/// Who reads the one and who reads the other would not serve the same request.
+#[tokio::test]
+async fn two_hosts_that_are_both_allowed_are_still_two() {
+    let layer = layer(RESOURCE).allow_host("mcp.internal").unwrap();
+    for (target, name, expected) in [
+        (
+            "https://mcp.example.com/mcp",
+            "mcp.internal",
+            Err("host_not_allowed"),
+        ),
+        (
+            "https://mcp.internal/mcp",
+            "mcp.example.com",
+            Err("host_not_allowed"),
+        ),
+        ("https://mcp.internal/mcp", "mcp.internal:443", Ok(())),
+    ] {
+        let headers = [("host", name)];
+        let answer = send(&layer, Method::POST, target, Version::HTTP_11, &headers).await;
+        assert_eq!(answer, expected, "{target} {name}");
+    }
+}
+
 #[tokio::test]
 async fn hosts_can_be_added() {
     let layer = layer(RESOURCE)
