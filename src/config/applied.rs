@@ -6,7 +6,7 @@ use crate::error::ConfigError;
 use crate::telemetry;
 
 /// Every section, and what makes something of it.
-const SECTIONS: [(&str, &str); 14] = [
+const SECTIONS: [(&str, &str); 15] = [
     ("resource", "origin_layer"),
     ("metadata", "oauth_layer"),
     ("authorization_servers", "oauth_layer"),
@@ -14,6 +14,7 @@ const SECTIONS: [(&str, &str); 14] = [
     ("jwt", "jwt_layer"),
     ("api_keys", "api_key_layer"),
     ("auth", "apply_auth_settings"),
+    ("proxies", "origin_layer"),
     ("origin", "origin_layer"),
     ("session", "session_layer"),
     ("policy", "policy_layers"),

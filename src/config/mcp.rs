@@ -2,8 +2,8 @@
 
 use tower_layer::Stack;
 
-use super::read::{missing, secret_at};
-use super::sections::{Auth, Sections};
+use super::read::{missing, not_both, secret_at};
+use super::sections::{Auth, HeaderFamily, Sections};
 use super::units::{Name, Span};
 use crate::auth::{AuthLayer, Authenticate, SseEndpoints};
 use crate::error::ConfigError;
@@ -11,6 +11,7 @@ use crate::failed_attempts::FailedAttemptsLayer;
 use crate::mcp::{
     MacKey, McpListsLayer, McpScopesLayer, OriginLayer, PrincipalSealer, SessionBindingLayer,
 };
+use crate::peer::{ProxyHeaders, TrustedProxies};
 
 impl Auth {
     pub(super) fn add<P: Authenticate + Clone>(
@@ -81,6 +82,33 @@ impl Auth {
 }
 
 impl Sections {
+    pub(super) fn trusted_proxies(&self) -> Result<Option<TrustedProxies>, ConfigError> {
+        let Some(section) = &self.proxies else {
+            return Ok(None);
+        };
+        let under = |error: ConfigError| error.under("proxies");
+        let why = "say which headers the proxies write, `Forwarded` or `X-Forwarded`";
+        let headers = match section.headers {
+            Some(HeaderFamily::Forwarded) => ProxyHeaders::Forwarded,
+            Some(HeaderFamily::XForwarded) => ProxyHeaders::XForwarded,
+            None => return Err(missing("headers", "proxies.headers", why)),
+        };
+        let networks = &section.networks.0;
+        let mut proxies = if section.dangerously_any_peer {
+            not_both(!networks.is_empty(), "networks", "dangerously_any_peer").map_err(under)?;
+            TrustedProxies::dangerously_any_peer(headers)
+        } else {
+            TrustedProxies::new(headers, networks).map_err(under)?
+        };
+        if let Some(hops) = section.hops {
+            proxies = proxies.hops(hops).map_err(under)?;
+        }
+        if let Some(counts) = section.forwarded_host {
+            proxies = proxies.forwarded_host(counts);
+        }
+        Ok(Some(proxies))
+    }
+
     pub(super) fn origin_layer(&self) -> Result<OriginLayer, ConfigError> {
         let why = "hosts are those of the resource: give its URL";
         let resource = self.resource.as_ref();
@@ -100,6 +128,9 @@ impl Sections {
         }
         let root = self.auth.dangerously_public_root.then_some("/");
         layer = layer.around(root.into_iter(), self.auth.grpc_refusals.unwrap_or(false));
+        if let Some(proxies) = self.trusted_proxies()? {
+            layer = layer.trusted_proxies(proxies);
+        }
         if self.origin.dangerously_any_host {
             layer = layer.dangerously_any_host();
         }
@@ -141,6 +172,11 @@ impl Sections {
     ) -> Result<FailedAttemptsLayer, ConfigError> {
         let section = &self.failed_attempts;
         let under = |error: ConfigError| error.under("failed_attempts");
+        if layer.counts_peers()
+            && let Some(proxies) = self.trusted_proxies()?
+        {
+            layer = layer.trusted_proxies(proxies)?;
+        }
         if let Some(failures) = section.max_failures {
             layer = layer.max_failures(failures).map_err(under)?;
         }

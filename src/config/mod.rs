@@ -128,6 +128,7 @@ use crate::mcp::{
 };
 #[cfg(feature = "oauth")]
 use crate::oauth::{OAuthLayer, OAuthLayerBuilder};
+use crate::peer::TrustedProxies;
 
 pub use self::environment::Environment;
 #[cfg(feature = "schema")]
@@ -291,7 +292,21 @@ impl Config {
     /// `resource` is missing, or a setting is refused.
     pub fn origin_layer(&self) -> Result<OriginLayer, ConfigError> {
         let made = self.sections.origin_layer();
-        self.applied.settle(&["resource", "origin"], made)
+        self.applied
+            .settle(&["resource", "proxies", "origin"], made)
+    }
+
+    /// The proxies in front of this server, if `proxies` are configured.
+    ///
+    /// They are for layers of your own: [`origin_layer`](Self::origin_layer) and [`failed_attempts`](Self::failed_attempts) have them
+    /// already. They need the address of the peer, which is no data: put a
+    /// [`SetPeerAddrLayer`](crate::peer::SetPeerAddrLayer) outside.
+    ///
+    /// # Errors
+    /// The headers are not named, no network is, or one is refused.
+    pub fn trusted_proxies(&self) -> Result<Option<TrustedProxies>, ConfigError> {
+        let made = self.sections.trusted_proxies();
+        self.applied.settle(&["proxies"], made)
     }
 
     /// The layer that binds sessions to their principal, if `session` is configured. Its
@@ -312,17 +327,23 @@ impl Config {
         self.applied.settle(&["sealer"], self.sections.sealer())
     }
 
-    /// Sets the layer to what `failed_attempts` says. Where the address of a client stands is no
-    /// data.
+    /// Sets the layer to what `failed_attempts` says, and to the `proxies`.
+    ///
+    /// A layer that was made with [`new`](FailedAttemptsLayer::new) has a function that finds the
+    /// address, and keeps it.
     ///
     /// # Errors
-    /// A limit is refused.
+    /// A limit is refused, or a setting of the proxies.
     pub fn failed_attempts(
         &self,
         layer: FailedAttemptsLayer,
     ) -> Result<FailedAttemptsLayer, ConfigError> {
+        let sections: &[&str] = match layer.counts_peers() {
+            true => &["failed_attempts", "proxies"],
+            false => &["failed_attempts"],
+        };
         let made = self.sections.failed_attempts(layer);
-        self.applied.settle(&["failed_attempts"], made)
+        self.applied.settle(sections, made)
     }
 
     /// The CORS layer for the same origins as those of `origin.allow_origins`; none without.

@@ -17,7 +17,6 @@ pub(super) fn algorithms(names: &Texts) -> Result<Vec<Algorithm>, ConfigError> {
     names.0.iter().map(|name| algorithm(name)).collect()
 }
 
-#[cfg(any(feature = "api-key-store", feature = "oauth"))]
 pub(super) fn not_both(
     earlier_is_set: bool,
     earlier: &str,

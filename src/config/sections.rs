@@ -51,6 +51,8 @@ section! {
         api_keys: Option<ApiKeys>,
         /// What holds for requests whatever their credential.
         auth: Auth,
+        /// The proxies in front of this server, and what they may say.
+        proxies: Option<Proxies>,
         /// Which hosts and origins are served.
         origin: Origin,
         /// Binds sessions to their principal.
@@ -394,6 +396,31 @@ section! {
         /// The path of messages; `/messages` by default.
         messages_path: Option<String>,
     }
+}
+
+section! {
+    /// The proxies in front of this server, and what they may say.
+    Proxies {
+        /// Which headers they write; the others are not read.
+        headers: Option<HeaderFamily>,
+        /// The networks they are in, or their addresses.
+        networks: Texts,
+        /// Trusts whoever sends the headers, instead.
+        dangerously_any_peer: bool,
+        /// How many of them stand one behind the other.
+        hops: Option<usize>,
+        /// Whether a host that they name counts.
+        forwarded_host: Option<bool>,
+    }
+}
+
+/// The headers in which proxies say whom and what they forward.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(super) enum HeaderFamily {
+    Forwarded,
+    #[serde(rename = "X-Forwarded")]
+    XForwarded,
 }
 
 section! {
