@@ -15,6 +15,7 @@ mod jose;
 mod jwt;
 mod mcp;
 mod oauth;
+mod peer;
 mod principal;
 mod refusal;
 mod reload;

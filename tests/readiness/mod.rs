@@ -24,6 +24,7 @@ use tower_mcp_auth::mcp::{
     MacKey, McpListsLayer, McpPolicy, McpScopesLayer, McpStack, OriginLayer, RequestBody,
     SessionBindingLayer,
 };
+use tower_mcp_auth::peer::SetPeerAddrLayer;
 use tower_mcp_auth::scopes::RequireScopesLayer;
 use tower_mcp_auth::{ApiKeyLayer, AuthError, Principal};
 use tower_test::mock;
@@ -787,6 +788,7 @@ fn every_service_leads_to_its_inner_one_and_prints_it() {
     let key = MacKey::new("R7vJ2nWq9sLx4TzK8mYc3FbHd6GpAeU5").unwrap();
     check!(
         FailedAttemptsLayer::new(|_| None),
+        SetPeerAddrLayer::new(|_| None),
         origin(),
         hs256_layer(),
         SessionBindingLayer::new(key),

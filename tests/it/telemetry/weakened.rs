@@ -7,6 +7,7 @@ use tower_mcp_auth::jose::PublicKey;
 use tower_mcp_auth::mcp::OriginLayer;
 use tower_mcp_auth::oauth::presets::{authentik, clerk, hydra, keycloak};
 use tower_mcp_auth::oauth::{AuthorizationServer, Introspection};
+use tower_mcp_auth::peer::{ProxyHeaders, TrustedProxies};
 use tower_mcp_auth::{JwtLayer, OAuthLayer};
 use tracing::Level;
 
@@ -32,7 +33,7 @@ fn boxed(made: impl Debug + 'static) -> Box<dyn Debug> {
 type Make = fn() -> Box<dyn Debug>;
 
 /// Each setting, by the name it warns under, and how it is made.
-const SETTINGS: [(&str, Make); 21] = [
+const SETTINGS: [(&str, Make); 22] = [
     ("dangerously_report_only", || {
         boxed(layer().dangerously_report_only())
     }),
@@ -47,6 +48,11 @@ const SETTINGS: [(&str, Make); 21] = [
     }),
     ("dangerously_any_host", || {
         boxed(OriginLayer::new(RESOURCE).unwrap().dangerously_any_host())
+    }),
+    ("dangerously_any_peer", || {
+        boxed(TrustedProxies::dangerously_any_peer(
+            ProxyHeaders::Forwarded,
+        ))
     }),
     ("dangerously_any_audience", || {
         let key = PublicKey::from_jwk(KEY).unwrap();
