@@ -35,6 +35,7 @@ use tower_governor::key_extractor::KeyExtractor;
 use tower_governor::{GovernorError, GovernorLayer};
 use tower_mcp_auth::api_key::ApiKey;
 use tower_mcp_auth::failed_attempts::FailedAttemptsLayer;
+use tower_mcp_auth::peer::{PeerAddr, SetPeerAddrLayer};
 use tower_mcp_auth::{ApiKeyLayer, Principal, PrincipalId};
 
 /// Who is behind the request, however many addresses they come from.
@@ -60,9 +61,9 @@ impl KeyExtractor for ByNetwork {
     type Key = IpAddr;
 
     fn extract<T>(&self, request: &Request<T>) -> Result<IpAddr, GovernorError> {
-        let peer: Option<&ConnectInfo<SocketAddr>> = request.extensions().get();
+        let peer: Option<&PeerAddr> = request.extensions().get();
         let peer = peer.ok_or(GovernorError::UnableToExtractKey)?;
-        Ok(match peer.0.ip().to_canonical() {
+        Ok(match peer.ip() {
             IpAddr::V6(address) => Ipv6Addr::from(address.to_bits() & (u128::MAX << 64)).into(),
             address => address,
         })
@@ -98,11 +99,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     });
 
     // Three bad keys within a minute, and an address is not heard for another.
-    let failed_attempts = FailedAttemptsLayer::new(|head| {
-        let peer: &ConnectInfo<SocketAddr> = head.extensions().get()?;
-        Some(peer.0.ip())
-    })
-    .max_failures(3)?;
+    let failed_attempts = FailedAttemptsLayer::by_peer_address().max_failures(3)?;
 
     // The last layer is the outermost. Calls of their own, not one `ServiceBuilder`: axum gives each
     // layer the body type that tower_governor insists on.
@@ -111,7 +108,11 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .layer(GovernorLayer::new(by_principal))
         .layer(auth)
         .layer(failed_attempts)
-        .layer(GovernorLayer::new(by_address));
+        .layer(GovernorLayer::new(by_address))
+        // Behind a proxy this is the proxy: see `tower_mcp_auth::peer`.
+        .layer(SetPeerAddrLayer::from_extension(
+            |peer: &ConnectInfo<SocketAddr>| peer.0,
+        ));
 
     let (listener, url) = listen::listen(3000).await;
     println!("# alice, one after the other: 200 200 200 429");

@@ -51,7 +51,7 @@
 //! ```
 //!
 //! What they decide is told in events, metrics and hooks ([`telemetry`]), and who fails too often
-//! is not heard for a while ([`failed_attempts`]).
+//! is not heard for a while ([`failed_attempts`]). Behind a proxy, [`peer`] says who the client is.
 //!
 //! Where to go next: [`oauth`], [`jwt`] and [`api_key`] each open with an example that shows
 //! an accept and a refusal, and so do [`scopes`] and [`mcp`]; [`auth`] says what happens to a
