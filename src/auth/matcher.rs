@@ -67,7 +67,8 @@ impl CredentialMatcher {
     }
 
     /// JWTs with one of these issuers in `iss`, which is read without trust: the provider
-    /// must check it.
+    /// must check it. A JWT without `iss` whose `sub` is a SPIFFE ID is of its trust domain,
+    /// `spiffe://example.org`.
     #[cfg(feature = "jwt")]
     #[cfg_attr(docsrs, doc(cfg(feature = "jwt")))]
     pub fn jwt_from<I>(location: Location, issuers: I) -> Self

@@ -120,8 +120,9 @@ impl Routes {
             // The first that reads JWTs says what is wrong with it.
             Peeked::NotJws => Ok(leaf(&CredentialMatcher::is_opaque).unwrap_or(first)),
             Peeked::Unreadable => Ok(leaf(&CredentialMatcher::is_jwt).unwrap_or(first)),
-            Peeked::Issuer(issuer) => {
-                let is_from = |matcher: &CredentialMatcher| matcher.is_from(issuer.as_deref());
+            Peeked::From { iss, trust_domain } => {
+                let issuer = iss.as_deref().or(trust_domain.as_deref());
+                let is_from = |matcher: &CredentialMatcher| matcher.is_from(issuer);
                 let kid = match self.by_key_id {
                     true => peek_key_id(token, limits),
                     false => None,
@@ -129,7 +130,7 @@ impl Routes {
                 // One that names a key of no provider is refused by the first.
                 leaf(&|matcher| is_from(matcher) && matcher.knows_key(kid.as_deref()))
                     .or_else(|| leaf(&is_from))
-                    .ok_or_else(|| unknown_issuer(issuer.as_deref()))
+                    .ok_or_else(|| unknown_issuer(iss.as_deref()))
             }
         }
     }

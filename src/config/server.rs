@@ -42,6 +42,10 @@ section! {
         jwks: Option<KeySetText>,
         /// A file with the key set.
         jwks_file: Option<PathBuf>,
+        /// A file with the token that goes with a fetch of the keys, read each time.
+        jwks_bearer_token_file: Option<PathBuf>,
+        /// A file with the certificate authorities trusted for that, and no others, as PEM.
+        jwks_root_certificates_file: Option<PathBuf>,
         /// The audiences, one of which tokens must have, instead of the resource.
         audience: Texts,
         /// The algorithms tokens may be signed with.
@@ -174,6 +178,14 @@ impl Server {
                 at("jwks_file")(ConfigError::new("jwks", why))
             })?;
             server = server.jwks(json).map_err(at("jwks_file"))?;
+        }
+        if let Some(file) = &self.jwks_bearer_token_file {
+            let set = server.jwks_bearer_token_file(file);
+            server = set.map_err(at("jwks_bearer_token_file"))?;
+        }
+        if let Some(file) = &self.jwks_root_certificates_file {
+            let set = server.jwks_root_certificates_file(file);
+            server = set.map_err(at("jwks_root_certificates_file"))?;
         }
         if let Some(names) = &self.algorithms {
             let listed = algorithms(names).and_then(|listed| server.algorithms(listed));

@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret, SecretSlice};
 
 use super::algorithm::{Algorithm, Family};
 use super::backend::Prepared;
-use super::material::{JwkParts, Material};
+use super::material::{JwkParts, KeyUse, Material};
 use crate::crypto::sha256;
 use crate::error::{AuthError, ConfigError, Reason};
 use crate::json::object;
@@ -130,7 +130,7 @@ impl PublicKey {
     pub fn from_jwk(json: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
         let refused = |why| ConfigError::new("key", format!("the JWK cannot be used: {why}"));
         let jwk = object(json.as_ref()).map_err(refused)?;
-        let parts = JwkParts::read(&jwk).map_err(refused)?;
+        let parts = JwkParts::read(&jwk, KeyUse::Signatures).map_err(refused)?;
         Self::from_parts(parts).check()
     }
 

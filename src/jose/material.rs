@@ -175,6 +175,21 @@ fn has_small_order(point: &[u8; 32]) -> bool {
     near_zero || near_p || ORDER_8.contains(&y)
 }
 
+/// What a key is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum KeyUse {
+    /// Its `use` is `sig`, or not there (RFC 7517 section 4.2).
+    Signatures,
+    /// Its `use` is `jwt-svid`: it is one of a SPIFFE trust bundle (JWT-SVID section 6.1).
+    #[cfg(feature = "oauth")]
+    JwtSvids,
+}
+
+#[cfg(feature = "oauth")]
+impl KeyUse {
+    pub(crate) const JWT_SVID: &'static str = "jwt-svid";
+}
+
 /// A JSON Web Key (RFC 7517) that can verify signatures.
 pub(crate) struct JwkParts {
     pub(crate) material: Material,
@@ -192,7 +207,7 @@ impl JwkParts {
         PRIVATE.iter().any(has)
     }
 
-    pub(crate) fn read(jwk: &Map<String, Value>) -> Result<Self, String> {
+    pub(crate) fn read(jwk: &Map<String, Value>, key_use: KeyUse) -> Result<Self, String> {
         // Some servers write `null` for what they have not.
         let text = |name: &str| match jwk.get(name) {
             None | Some(Value::Null) => Ok(None),
@@ -213,8 +228,13 @@ impl JwkParts {
         if Self::is_secret(jwk) {
             return Err("it is a private key".to_owned());
         }
-        if text("use")?.is_some_and(|usage| usage != "sig") {
-            return Err("its `use` is not `sig`".to_owned());
+        match (key_use, text("use")?) {
+            (KeyUse::Signatures, None | Some("sig")) => {}
+            (KeyUse::Signatures, Some(_)) => return Err("its `use` is not `sig`".to_owned()),
+            #[cfg(feature = "oauth")]
+            (KeyUse::JwtSvids, Some(KeyUse::JWT_SVID)) => {}
+            #[cfg(feature = "oauth")]
+            (KeyUse::JwtSvids, _) => return Err("its `use` is not `jwt-svid`".to_owned()),
         }
         match jwk.get("key_ops") {
             None | Some(Value::Null) => {}
@@ -243,9 +263,14 @@ impl JwkParts {
                 _ => return Err("its `alg` is unknown or does not fit its `kty`".to_owned()),
             },
         };
+        let kid = text("kid")?;
+        #[cfg(feature = "oauth")]
+        if key_use == KeyUse::JwtSvids && kid.is_none_or(str::is_empty) {
+            return Err("it has no `kid`, which a key of JWT-SVIDs must have".to_owned());
+        }
         Ok(Self {
             material,
-            kid: text("kid")?.map(Into::into),
+            kid: kid.map(Into::into),
             alg,
         })
     }

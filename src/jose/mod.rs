@@ -45,4 +45,4 @@ pub(crate) use self::key::{Candidates, KeySource, VerifyingKey, select};
 #[cfg(feature = "oauth")]
 pub(crate) use self::key::{KeyIdentity, crowded};
 pub(crate) use self::limits::TokenLimits;
-pub(crate) use self::material::JwkParts;
+pub(crate) use self::material::{JwkParts, KeyUse};

@@ -375,6 +375,7 @@ impl JwtLayerBuilder {
                 require_at_jwt: self.require_at_jwt,
                 accepted_types,
                 issuer: self.issuer.map(Into::into),
+                trust_domain: None,
                 clock_skew: self.clock_skew,
                 scope_claim,
                 clients_are_principals: self.clients_are_principals,

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::keys::KeyRing;
 use crate::error::ConfigError;
-use crate::jose::{Algorithm, JwkParts, KeySource, PublicKey};
+use crate::jose::{Algorithm, JwkParts, KeySource, KeyUse, PublicKey};
 use crate::json::object;
 use crate::reload::watched::{Content, Place, Watched};
 use crate::telemetry;
@@ -129,7 +129,8 @@ fn read(path: &Path, bytes: &[u8], algorithms: Option<&[Algorithm]>) -> Result<K
     let mut ring = KeyRing::default();
     for (index, jwk) in jwks.iter().enumerate() {
         let members = jwk.as_object().ok_or_else(|| "it is no object".to_owned());
-        let key = members.and_then(JwkParts::read).map(PublicKey::from_parts);
+        let parts = members.and_then(|jwk| JwkParts::read(jwk, KeyUse::Signatures));
+        let key = parts.map(PublicKey::from_parts);
         if let Err(why) = key.and_then(|key| ring.add(&KeySource::Public(key), algorithms)) {
             let kid = jwk["kid"].as_str().map(quoted).unwrap_or_default();
             telemetry::file::key_skipped(path, index, &kid, &why);

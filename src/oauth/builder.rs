@@ -276,7 +276,7 @@ impl OAuthLayerBuilder {
             let first = named.last().map_or(0, |named: &Named| named.numbers.end);
             named.push(Named {
                 issuer: server.issuer().into(),
-                advertised: server.advertised().into(),
+                advertised: server.is_advertised.then(|| server.advertised().into()),
                 numbers: first..first + of_it.len(),
             });
         }
@@ -374,6 +374,7 @@ fn profile(server: &AuthorizationServer) -> TokenProfile {
         require_at_jwt: server.require_at_jwt,
         accepted_types: server.accepted_types.clone(),
         issuer: Some(Arc::clone(&server.origin.issuer)),
+        trust_domain: server.trust_domain.clone(),
         clock_skew: server.clock_skew,
         scope_claim: server.scope_claim.clone(),
         clients_are_principals: server.clients_are_principals,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::{HeaderValue, Request, Response, StatusCode};
 
 /// A request, a fetch of keys, a question about a token: each of them, unless it is set.
 pub(in crate::oauth) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -123,17 +123,52 @@ impl Fetch for OnFreshConnections {
     }
 }
 
+/// The certificate authorities that alone are trusted for a request, as PEM.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct RootCertificates(pub(super) Arc<[u8]>);
+
+impl fmt::Debug for RootCertificates {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RootCertificates({} bytes)", self.0.len())
+    }
+}
+
+/// What goes with a request, besides what always does.
+#[derive(Debug, Default)]
+pub(super) struct Extras {
+    pub(super) authorization: Option<HeaderValue>,
+    pub(super) root_certificates: Option<RootCertificates>,
+}
+
 /// A document, whatever its `Content-Type` says.
 pub(super) async fn get(
     place: &str,
     max_bytes: usize,
     fetch: &dyn Fetch,
 ) -> Result<Response<Bytes>, String> {
+    get_with(place, max_bytes, fetch, &Extras::default()).await
+}
+
+/// The same, of a server that asks for more.
+pub(super) async fn get_with(
+    place: &str,
+    max_bytes: usize,
+    fetch: &dyn Fetch,
+    extras: &Extras,
+) -> Result<Response<Bytes>, String> {
     let request = || {
-        Request::get(place)
+        let mut request = Request::get(place)
             .header(http::header::ACCEPT, "application/json")
             .body(Bytes::new())
-            .map_err(|_| "not a URL that can be requested".to_owned())
+            .map_err(|_| "not a URL that can be requested".to_owned())?;
+        if let Some(authorization) = &extras.authorization {
+            let headers = request.headers_mut();
+            headers.insert(http::header::AUTHORIZATION, authorization.clone());
+        }
+        if let Some(roots) = &extras.root_certificates {
+            request.extensions_mut().insert(roots.clone());
+        }
+        Ok::<_, String>(request)
     };
     let response = match fetch.fetch(request()?, max_bytes).await {
         Err(error) if error.may_be_sent_again() => {

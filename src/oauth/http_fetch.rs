@@ -2,7 +2,7 @@
 
 use std::error::Error;
 use std::io;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,7 +13,7 @@ use url::Url;
 use super::connections::{self, WatchConnections};
 use super::fetch::{
     DEFAULT_CONNECT_TIMEOUT, DEFAULT_TIMEOUT, Fetch, FetchError, FetchFuture, FetchTimeouts,
-    FreshConnection,
+    FreshConnection, RootCertificates,
 };
 use super::proxy::Proxy;
 use super::public_addresses::{PublicAddresses, may_be_public};
@@ -54,7 +54,21 @@ pub struct HttpFetch {
     proxy: Option<Proxy>,
     direct: Clients,
     proxied: Clients,
+    /// For requests that trust other authorities than the rest, the last ones used.
+    trusting: Mutex<Vec<Trusting>>,
 }
+
+/// A client that trusts these authorities and no other.
+#[derive(Debug)]
+struct Trusting {
+    roots: RootCertificates,
+    proxied: bool,
+    client: Client,
+}
+
+/// How many of them are kept: one for each server that asks for it, and the next one of a
+/// rotation.
+const MOST_TRUSTING: usize = 16;
 
 /// Made at the first request: reading root certificates is no work for a constructor.
 #[derive(Debug, Default)]
@@ -81,6 +95,7 @@ impl HttpFetch {
             proxy: None,
             direct: Clients::default(),
             proxied: Clients::default(),
+            trusting: Mutex::default(),
         }
     }
 
@@ -176,10 +191,48 @@ impl HttpFetch {
         self
     }
 
+    /// The proxy of a request to `url`.
+    fn proxy_for(&self, url: &Url) -> Option<&Proxy> {
+        let proxy = self.proxy.as_ref();
+        proxy.filter(|_| !self.public_addresses_only && Proxy::may_serve(url))
+    }
+
+    /// The client for a request to `url` that trusts these authorities alone. Such requests are
+    /// seldom, so each has a connection of its own.
+    fn client_trusting(&self, url: &Url, roots: &RootCertificates) -> Result<Client, FetchError> {
+        let proxy = self.proxy_for(url);
+        let mut trusting = self.trusting.lock().unwrap_or_else(PoisonError::into_inner);
+        let proxied = proxy.is_some();
+        let is_it = |own: &&Trusting| own.proxied == proxied && own.roots == *roots;
+        if let Some(own) = trusting.iter().find(is_it) {
+            return Ok(own.client.clone());
+        }
+        let unusable = || FetchError::new("the root certificates of the request are no PEM");
+        let certificates = Certificate::from_pem_bundle(&roots.0).map_err(|_| unusable())?;
+        if certificates.is_empty() {
+            return Err(unusable());
+        }
+        let mut builder = self.base().no_proxy().tls_certs_only(certificates);
+        if let Some(proxy) = proxy {
+            builder = builder.proxy(proxy.to_reqwest()?);
+        }
+        let client = builder.pool_max_idle_per_host(0).build();
+        let client = client
+            .map_err(|error| FetchError::new(format!("no HTTP client: {}", chain(&error))))?;
+        if trusting.len() >= MOST_TRUSTING {
+            trusting.remove(0);
+        }
+        trusting.push(Trusting {
+            roots: roots.clone(),
+            proxied,
+            client: client.clone(),
+        });
+        Ok(client)
+    }
+
     /// The client for a request to `url`, over a `fresh` connection perhaps.
     fn client(&self, url: &Url, fresh: bool) -> Result<Client, FetchError> {
-        let proxy = self.proxy.as_ref();
-        let proxy = proxy.filter(|_| !self.public_addresses_only && Proxy::may_serve(url));
+        let proxy = self.proxy_for(url);
         let clients = match proxy {
             Some(_) => &self.proxied,
             None => &self.direct,
@@ -206,6 +259,15 @@ impl HttpFetch {
     }
 
     fn builder(&self) -> ClientBuilder {
+        let builder = self.base();
+        match self.root_certificates.is_empty() {
+            true => builder,
+            false => builder.tls_certs_merge(self.root_certificates.iter().cloned()),
+        }
+    }
+
+    /// What all clients have in common.
+    fn base(&self) -> ClientBuilder {
         let mut builder = Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .referer(false)
@@ -214,9 +276,6 @@ impl HttpFetch {
             .pool_idle_timeout(self.idle_timeout)
             .connector_layer(WatchConnections)
             .user_agent(concat!("tower-mcp-auth/", env!("CARGO_PKG_VERSION")));
-        if !self.root_certificates.is_empty() {
-            builder = builder.tls_certs_merge(self.root_certificates.iter().cloned());
-        }
         if self.public_addresses_only {
             builder = builder.dns_resolver(Arc::new(PublicAddresses));
         }
@@ -234,12 +293,17 @@ impl Fetch for HttpFetch {
 
     fn fetch(&self, request: Request<Bytes>, max_bytes: usize) -> FetchFuture {
         let fresh = request.extensions().get::<FreshConnection>().is_some();
+        let roots = request.extensions().get::<RootCertificates>().cloned();
         let request = reqwest::Request::try_from(request).map_err(fetch_error);
         let ready = request.and_then(|request| {
             if self.public_addresses_only && !may_be_public(request.url()) {
                 return Err(FetchError::new("the address is not public"));
             }
-            Ok((self.client(request.url(), fresh)?, request))
+            let client = match roots {
+                Some(roots) => self.client_trusting(request.url(), &roots)?,
+                None => self.client(request.url(), fresh)?,
+            };
+            Ok((client, request))
         });
         Box::pin(async move {
             let (client, request) = ready?;

@@ -151,6 +151,13 @@ impl AuthorizationServer {
         if self.require_at_jwt && !self.accepted_types.is_empty() {
             return Err(AcceptedTypes::contradicts_at_jwt());
         }
+        self.check_key_set_access()?;
+        if self.trust_domain.is_some() && self.introspection.is_some() {
+            return Err(ConfigError::new(
+                "introspection",
+                "a trust domain has nobody who answers about its tokens; leave it out",
+            ));
+        }
         // What every token has narrows nothing.
         let narrows = |claim: &str| !matches!(claim, "iss" | "aud" | "exp" | "nbf" | "iat");
         let is_narrowed = !self.quirks.subjects.is_empty()

@@ -166,6 +166,7 @@ mod fetch;
 mod http_fetch;
 mod introspection;
 mod jwks_options;
+mod key_set_access;
 mod keys;
 mod layer;
 mod makers;

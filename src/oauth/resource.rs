@@ -424,7 +424,11 @@ impl ProtectedResource {
     ) -> Map<String, Value> {
         let mut document = Map::new();
         document.insert("resource".to_owned(), json!(url));
-        document.insert("authorization_servers".to_owned(), issuers.collect());
+        let issuers: Vec<Value> = issuers.map(Value::from).collect();
+        // RFC 9728 section 3.2: what says nothing is left out.
+        if !issuers.is_empty() {
+            document.insert("authorization_servers".to_owned(), issuers.into());
+        }
         document.insert("bearer_methods_supported".to_owned(), json!(["header"]));
         document.extend(self.fields.clone());
         document

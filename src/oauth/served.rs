@@ -55,8 +55,8 @@ pub(super) struct Served {
 #[derive(Clone, Debug)]
 pub(super) struct Named {
     pub(super) issuer: Arc<str>,
-    /// What metadata call it.
-    pub(super) advertised: Arc<str>,
+    /// What metadata call it. `None`: clients are not sent there.
+    pub(super) advertised: Option<Arc<str>>,
     /// Its number, or those of the servers it stands for.
     pub(super) numbers: Range<usize>,
 }
@@ -143,9 +143,10 @@ impl Common {
     fn document(&self, configured: Configured<'_>) -> MetadataDocument {
         let Configured { of, .. } = configured;
         let mut servers = Vec::new();
-        for server in self.trusted(configured) {
-            if !servers.contains(&&*server.advertised) {
-                servers.push(&*server.advertised);
+        let trusted = self.trusted(configured);
+        for server in trusted.filter_map(|server| server.advertised.as_deref()) {
+            if !servers.contains(&server) {
+                servers.push(server);
             }
         }
         let members = of.document(&of.url_of(configured.name()), servers.into_iter());

@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Introspection;
-use super::keys::{Origin, Source, parse_static};
+use super::keys::{KeySetAccess, Origin, Source, parse_static};
 use super::quirks::Tenant;
 use super::url::{self, UrlPolicy, Written};
 use crate::error::ConfigError;
-use crate::jose::{Algorithm, Family};
+use crate::jose::{Algorithm, Family, KeyUse};
 use crate::telemetry;
 use crate::token::well_known;
 use crate::token::{AcceptedTypes, Clients, Quirks, ScopeClaim, SubjectClaim, TokenProfile};
@@ -42,6 +42,10 @@ pub struct AuthorizationServer {
     pub(super) origin: Origin,
     /// Where clients are sent, where that is not the issuer.
     pub(super) advertised_as: Option<Arc<str>>,
+    /// Whether clients are sent there for a token: its issuer is in the metadata then.
+    pub(super) is_advertised: bool,
+    /// The SPIFFE trust domain that its tokens are from.
+    pub(super) trust_domain: Option<Arc<str>>,
     pub(super) audiences: Vec<Box<str>>,
     pub(super) clock_skew: Duration,
     pub(super) scope_claim: ScopeClaim,
@@ -112,14 +116,20 @@ impl AuthorizationServer {
         policy
             .check(&issuer)
             .map_err(|why| ConfigError::new("issuer", why))?;
-        let issuer: Arc<str> = issuer.into();
-        Ok(Self {
+        Ok(Self::named(issuer.into(), policy))
+    }
+
+    /// The server with this issuer, which was judged.
+    pub(super) fn named(issuer: Arc<str>, policy: UrlPolicy) -> Self {
+        Self {
             origin: Origin {
                 label: Arc::clone(&issuer),
                 metadata_of: Arc::clone(&issuer),
                 issuer,
                 policy,
                 source: Source::Discovery,
+                key_use: KeyUse::Signatures,
+                access: KeySetAccess::default(),
                 algorithms: vec![
                     Algorithm::RS256,
                     Algorithm::PS256,
@@ -129,6 +139,8 @@ impl AuthorizationServer {
                 ],
             },
             advertised_as: None,
+            is_advertised: true,
+            trust_domain: None,
             audiences: Vec::new(),
             clock_skew: TokenProfile::DEFAULT_SKEW,
             scope_claim: ScopeClaim::default(),
@@ -140,7 +152,7 @@ impl AuthorizationServer {
             tenants: Vec::new(),
             introspection: None,
             introspection_without_audience: false,
-        })
+        }
     }
 
     /// The issuer, as given.

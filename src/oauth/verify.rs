@@ -17,6 +17,7 @@ use crate::principal::Principal;
 use crate::resource::Resource;
 use crate::scope::Scopes;
 use crate::telemetry;
+use crate::token::spiffe::trust_domain_of;
 use crate::token::{ClaimReader, Proven, check_scopes, mismatch};
 use crate::util::quoted;
 
@@ -303,7 +304,7 @@ impl OAuthProvider {
     ) -> Result<(&'b str, &Arc<TrustedServer>), AuthError> {
         let payload = token.payload(buffer)?;
         claims.read(payload, &self.inner.scope_claim)?;
-        let server = self.server(claims.iss.as_deref(), terms)?;
+        let server = self.server(claims, terms)?;
         let profile = &server.profile;
         // Whose tokens have their scopes elsewhere is known only now.
         if profile.scope_claim != self.inner.scope_claim {
@@ -316,21 +317,32 @@ impl OAuthProvider {
         Ok((payload, server))
     }
 
-    /// The server a token comes from, by its `iss`, before any key is touched.
-    fn server(&self, iss: Option<&str>, terms: &Terms) -> Result<&Arc<TrustedServer>, AuthError> {
+    /// The server a token comes from, by its `iss`, before any key is touched. A JWT-SVID that
+    /// has none is from the trust domain of its subject.
+    fn server(
+        &self,
+        claims: &ClaimReader<'_>,
+        terms: &Terms,
+    ) -> Result<&Arc<TrustedServer>, AuthError> {
         let servers = &self.inner.servers;
-        let Some(iss) = iss else {
-            return Err(AuthError::new(Reason::MISSING_ISSUER).with_detail("the token has no iss"));
+        let is_trusted = |server: &&Arc<TrustedServer>| terms.trusts(server.number);
+        let not_here = |issuer: &str| {
+            AuthError::new(Reason::ISSUER_MISMATCH).with_detail(format!(
+                "{} is trusted, but not for the resource {:?}",
+                quoted(issuer),
+                terms.url
+            ))
+        };
+        let Some(iss) = claims.iss.as_deref() else {
+            let trust_domain = claims.sub.as_deref().and_then(trust_domain_of);
+            let server = trust_domain.and_then(|id| Some((id, servers.get(id)?)));
+            let (id, server) = server.ok_or_else(|| {
+                AuthError::new(Reason::MISSING_ISSUER).with_detail("the token has no iss")
+            })?;
+            return Some(server).filter(is_trusted).ok_or_else(|| not_here(id));
         };
         if let Some(server) = servers.get(iss) {
-            return match terms.trusts(server.number) {
-                true => Ok(server),
-                false => Err(AuthError::new(Reason::ISSUER_MISMATCH).with_detail(format!(
-                    "{} is trusted, but not for the resource {:?}",
-                    quoted(iss),
-                    terms.url
-                ))),
-            };
+            return Some(server).filter(is_trusted).ok_or_else(|| not_here(iss));
         }
         let detail = match servers.keys().next() {
             Some(only) if servers.len() == 1 => mismatch(only, iss),

@@ -13,6 +13,7 @@ mod quirks;
 // The same.
 #[cfg_attr(not(feature = "oauth"), allow(dead_code, unreachable_pub))]
 pub(crate) mod required;
+pub(crate) mod spiffe;
 mod subject;
 // The same.
 #[cfg_attr(not(feature = "oauth"), allow(dead_code))]

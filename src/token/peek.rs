@@ -1,6 +1,7 @@
 //! What can be read of a token before anybody vouches for it. It decides who judges the
 //! token, and nothing else.
 
+use super::spiffe::trust_domain_of;
 use crate::jose::TokenLimits;
 use crate::jose::base64url;
 use crate::jose::{Compact, HeaderBuffer, is_jws};
@@ -13,8 +14,11 @@ pub(crate) enum Peeked {
     NotJws,
     /// It has, and is too large or cannot be read.
     Unreadable,
-    /// Its `iss`.
-    Issuer(Option<Box<str>>),
+    /// Its `iss`; without one the trust domain that its `sub`, a SPIFFE ID, is in.
+    From {
+        iss: Option<Box<str>>,
+        trust_domain: Option<Box<str>>,
+    },
 }
 
 /// Reads the `iss` of a token, without trust.
@@ -29,7 +33,7 @@ pub(crate) fn peek_issuer(token: &[u8], limits: TokenLimits) -> Peeked {
     let mut json = vec![0; base64url::decoded_len(payload.len())];
     base64url::decode(payload, &mut json)
         .and_then(issuer)
-        .map_or(Peeked::Unreadable, Peeked::Issuer)
+        .unwrap_or(Peeked::Unreadable)
 }
 
 /// Reads which key a token names, without trust. `None`: it names none, or cannot be read.
@@ -40,16 +44,22 @@ pub(crate) fn peek_key_id(token: &[u8], limits: TokenLimits) -> Option<Box<str>>
     header.kid.map(Into::into)
 }
 
-fn issuer(payload: &[u8]) -> Option<Option<Box<str>>> {
+fn issuer(payload: &[u8]) -> Option<Peeked> {
     let payload = std::str::from_utf8(payload).ok()?;
-    let mut issuer = None;
+    let (mut iss, mut sub) = (None, None);
     let read = read_object(payload, |name, value| {
-        if name == "iss" && !matches!(value, Value::Null) {
-            issuer = Some(value.text("iss")?.into());
+        match (name, value) {
+            (_, Value::Null) => {}
+            ("iss", value) => iss = Some(value.text("iss")?.into()),
+            ("sub", Value::Text(text)) => sub = Some(text),
+            _ => {}
         }
         Ok(())
     });
-    read.ok().map(|()| issuer)
+    read.ok()?;
+    let subject = sub.filter(|_| iss.is_none());
+    let trust_domain = subject.and_then(|sub| trust_domain_of(&sub).map(Into::into));
+    Some(Peeked::From { iss, trust_domain })
 }
 
 /// Whether a JWS can begin with `prefix`: whether that is the base64url of the start of a

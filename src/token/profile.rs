@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::claims::{ClaimReader, ScopeClaim};
 use super::quirks::{Clients, Quirks};
+use super::spiffe;
 use super::subject::SubjectClaim;
 use super::typ::AcceptedTypes;
 use crate::error::{AuthError, ConfigError, Reason};
@@ -31,6 +32,8 @@ pub(crate) struct TokenProfile {
     pub(crate) accepted_types: AcceptedTypes,
     /// `None` where no issuer is configured.
     pub(crate) issuer: Option<Arc<str>>,
+    /// The SPIFFE trust domain that subjects must be in, where the tokens are JWT-SVIDs.
+    pub(crate) trust_domain: Option<Arc<str>>,
     pub(crate) clock_skew: Duration,
     pub(crate) scope_claim: ScopeClaim,
     pub(crate) clients_are_principals: bool,
@@ -102,7 +105,8 @@ impl TokenProfile {
     /// Judges the kind of token the header names.
     pub(crate) fn check_type(&self, header: &Header<'_>) -> Result<(), AuthError> {
         let accepted = match &header.typ {
-            Typ::AtJwt => true,
+            // JWT-SVID section 2.3: `JWT`, `JOSE` or none.
+            Typ::AtJwt => self.trust_domain.is_none(),
             Typ::Jwt | Typ::Absent => !self.require_at_jwt,
             Typ::Other(typ) => self.accepted_types.hold(typ),
         };
@@ -120,6 +124,10 @@ impl TokenProfile {
 
     #[cfg(feature = "oauth")]
     pub(crate) fn check_algorithm(&self, header: &Header<'_>) -> Result<Algorithm, AuthError> {
+        if self.trust_domain.is_some() && header.kid.is_none() {
+            return Err(AuthError::new(Reason::UNKNOWN_KEY)
+                .with_detail("the token has no key id, which a JWT-SVID must have here"));
+        }
         check_algorithm(&self.algorithms, header)
     }
 
@@ -160,6 +168,13 @@ impl TokenProfile {
 
     /// Whether it is from the one issuer, where there is one.
     pub(crate) fn check_issuer(&self, claims: &ClaimReader<'_>) -> Result<(), AuthError> {
+        if let Some(trust_domain) = &self.trust_domain {
+            spiffe::check_workload(trust_domain, claims.sub.as_deref())?;
+            // JWT-SVIDs need no `iss`: the trust domain is the issuer.
+            if self.issuer.as_ref() == Some(trust_domain) {
+                return Ok(());
+            }
+        }
         match &self.issuer {
             Some(expected) => check_issuer(expected, claims.iss.as_deref()),
             None => Ok(()),

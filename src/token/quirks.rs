@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::time::Duration;
 
 use serde_json::{Map, Value};
 
@@ -29,6 +30,8 @@ pub(crate) struct Quirks {
     pub(crate) subjects: Vec<SubjectPattern>,
     /// Audiences for which every token counts as an access token.
     pub(crate) any_token_for: Vec<Box<str>>,
+    /// Whether `auth_time` must be there, and not after `iat`.
+    pub(crate) auth_time: bool,
     /// Claims that access tokens of the issuer have, and no other kind of its tokens.
     pub(crate) marks: Cow<'static, [Cow<'static, str>]>,
     pub(crate) mappings: Vec<ScopeMapping>,
@@ -94,6 +97,9 @@ impl Quirks {
         if claims.unmet.is_none() {
             claims.unmet = self.unmet_subject(claims.sub.as_deref());
         }
+        if claims.unmet.is_none() && self.auth_time {
+            claims.unmet = unmet_auth_time(claims.iat, all.get("auth_time"));
+        }
         for mapping in &self.mappings {
             mapping.add_to(claims, all)?;
         }
@@ -116,6 +122,22 @@ impl Quirks {
             "the claim sub is {subject}, and matches none of the {} patterns of `require_subject`",
             self.subjects.len()
         ))
+    }
+}
+
+/// What is wrong with the time of a sign-in. `iat` is judged by the clock, so that nothing that
+/// is not after it lies in the future.
+fn unmet_auth_time(iat: Option<Duration>, auth_time: Option<&Value>) -> Option<String> {
+    let Some(iat) = iat else {
+        return Some("the claim iat is absent, and this issuer writes it".to_owned());
+    };
+    let at = auth_time.and_then(Value::as_f64);
+    match at.filter(|at| at.is_sign_positive()) {
+        None => Some("the claim auth_time is no time, and this issuer writes one".to_owned()),
+        Some(at) if at > iat.as_secs_f64() => {
+            Some("the claim auth_time is later than iat".to_owned())
+        }
+        Some(_) => None,
     }
 }
 

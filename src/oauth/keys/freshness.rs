@@ -10,11 +10,18 @@ use crate::oauth::jwks_options::JwksOptions;
 use crate::oauth::jwks_options::LEAST_LIFETIME;
 use crate::util::http_date;
 
-/// The lifetime of a response that arrived at `now`.
-pub(super) fn lifetime(headers: &HeaderMap, now: Duration, limits: &JwksOptions) -> Duration {
+/// The lifetime of a response that arrived at `now`. What the set says itself counts before what
+/// the headers say: a proxy writes those.
+pub(super) fn lifetime(
+    headers: &HeaderMap,
+    refresh_hint: Option<Duration>,
+    now: Duration,
+    limits: &JwksOptions,
+) -> Duration {
     // The limits bind what a server says, not what the operator set.
     let (least, most) = (*limits.ttl_bounds.start(), *limits.ttl_bounds.end());
-    said(headers, now)
+    refresh_hint
+        .or_else(|| said(headers, now))
         .map_or(limits.default_ttl, |said| said.max(least).min(most))
         .max(LEAST_LIFETIME)
 }

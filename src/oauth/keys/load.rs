@@ -12,7 +12,7 @@ use super::store::{Attempting, KeyStore};
 use super::{KeySet, Origin, Source, Times};
 use crate::jose::VerifyingKey;
 use crate::oauth::discovery::{self, Limits, Wanted};
-use crate::oauth::fetch::get;
+use crate::oauth::fetch::get_with;
 use crate::oauth::jwks_options::JwksOptions;
 use crate::telemetry;
 use crate::util::single_flight::{CutOff, FlightOwner, SingleFlight, Ticket};
@@ -40,6 +40,8 @@ enum Landing {
 struct Loaded {
     keys: Vec<VerifyingKey>,
     headers: HeaderMap,
+    /// What the set itself says of its life.
+    refresh_hint: Option<Duration>,
 }
 
 /// How a fetch goes about it.
@@ -178,13 +180,17 @@ impl KeyStore {
             ..
         } = self.limits;
         let in_set = |why: String| format!("key set {jwks_uri}: {why}");
-        let response = get(jwks_uri, max_set_bytes, &*self.fetch)
+        let Origin {
+            issuer,
+            algorithms,
+            access,
+            ..
+        } = &self.origin;
+        let extras = access.read().await.map_err(in_set)?;
+        let response = get_with(jwks_uri, max_set_bytes, &*self.fetch, &extras)
             .await
             .map_err(in_set)?;
-        let Origin {
-            issuer, algorithms, ..
-        } = &self.origin;
-        let set = jwks::parse(response.body(), issuer, algorithms, max_keys).map_err(in_set)?;
+        let set = jwks::parse(response.body(), &self.origin, max_keys).map_err(in_set)?;
         if !set.private.is_empty() && self.warned.private.is_due(self.clock.monotonic()) {
             telemetry::keys::private(issuer, jwks_uri, &set.private.join(", "));
         }
@@ -201,6 +207,7 @@ impl KeyStore {
         Ok(Loaded {
             keys: set.usable,
             headers: response.headers().clone(),
+            refresh_hint: set.refresh_hint,
         })
     }
 
@@ -213,7 +220,8 @@ impl KeyStore {
         discovery_failed: bool,
     ) -> Landing {
         let now = self.clock.monotonic();
-        let lifetime = lifetime(&loaded.headers, self.clock.now(), &self.limits);
+        let hint = loaded.refresh_hint;
+        let lifetime = lifetime(&loaded.headers, hint, self.clock.now(), &self.limits);
         let (began, is_discovered) = (plan.began, self.is_discovered());
         let times = Times::new(began, now, lifetime, &self.limits, is_discovered);
         let keys = loaded.keys.len();

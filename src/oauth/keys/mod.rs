@@ -3,9 +3,10 @@
 //! A known key is served from memory, without a lock. Whether what memory holds is good
 //! enough, and whether a fetch may start, is decided in `store` alone, by what `attempts`
 //! records of the fetches so far; `load` is one fetch, detached from the requests that wait
-//! for it; `jwks` reads what it brings, and `freshness` says how long that lives. `sets` keeps the
+//! for it; `access` has what goes with it, `jwks` reads what it brings, and `freshness` says how long that lives. `sets` keeps the
 //! sets of all servers of a layer, and `together` bounds what these do.
 
+mod access;
 mod attempts;
 mod budget;
 mod freshness;
@@ -21,9 +22,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::error::AuthError;
-use crate::jose::{Algorithm, Candidates, KeyIdentity, PublicKey, VerifyingKey, select};
+use crate::jose::{Algorithm, Candidates, KeyIdentity, KeyUse, PublicKey, VerifyingKey, select};
 use crate::oauth::url::UrlPolicy;
 
+pub(in crate::oauth) use self::access::KeySetAccess;
 pub(in crate::oauth) use self::jwks::parse_static;
 pub(in crate::oauth) use self::sets::KeysInUse;
 pub(in crate::oauth) use self::store::{KeyHint, KeyStore, Lookup};
@@ -42,6 +44,8 @@ pub(in crate::oauth) struct Origin {
     pub(in crate::oauth) label: Arc<str>,
     pub(in crate::oauth) policy: UrlPolicy,
     pub(in crate::oauth) source: Source,
+    pub(in crate::oauth) key_use: KeyUse,
+    pub(in crate::oauth) access: KeySetAccess,
     /// What the keys are prepared for.
     pub(in crate::oauth) algorithms: Vec<Algorithm>,
 }

@@ -13,12 +13,13 @@ use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tower_mcp_auth::oauth::{Fetch, HttpFetch};
 
-const AUTHORITY: &str = include_str!("fixtures/ca.pem");
+pub const AUTHORITY: &str = include_str!("fixtures/ca.pem");
 const CERTIFICATE: &str = include_str!("fixtures/server.pem");
 const KEY: &str = include_str!("fixtures/server.key");
 
-/// A server on loopback with a certificate of the private authority.
-async fn server() -> u16 {
+/// A server on loopback with a certificate of the private authority, which answers with this
+/// document; its port.
+pub async fn serve_https(document: String) -> u16 {
     let certificate = CertificateDer::from_pem_slice(CERTIFICATE.as_bytes()).unwrap();
     let key = PrivateKeyDer::from_pem_slice(KEY.as_bytes()).unwrap();
     let provider = Arc::new(aws_lc_rs::default_provider());
@@ -33,14 +34,15 @@ async fn server() -> u16 {
     let port = listener.local_addr().unwrap().port();
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            let acceptor = acceptor.clone();
+            let (acceptor, document) = (acceptor.clone(), document.clone());
             tokio::spawn(async move {
                 let Ok(mut stream) = acceptor.accept(stream).await else {
                     return;
                 };
                 let _ = stream.read(&mut [0; 4096]).await;
-                let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}";
-                let _ = stream.write_all(answer).await;
+                let length = document.len();
+                let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n");
+                let _ = stream.write_all((head + &document).as_bytes()).await;
                 let _ = stream.shutdown().await;
             });
         }
@@ -58,7 +60,7 @@ async fn get(client: &HttpFetch, url: &str) -> Result<u16, String> {
 
 #[tokio::test]
 async fn a_private_authority_is_trusted_where_it_is_set() {
-    let port = server().await;
+    let port = serve_https("{}".to_owned()).await;
     for host in ["127.0.0.1", "localhost"] {
         let url = format!("https://{host}:{port}/");
         let client = HttpFetch::new().root_certificates(AUTHORITY).unwrap();

@@ -11,6 +11,7 @@ mod edge;
 mod introspected_loopback;
 mod introspection;
 mod kept_connections;
+mod key_set_access;
 mod key_sets;
 mod keys;
 mod lifetimes;
