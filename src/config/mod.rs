@@ -86,6 +86,8 @@ mod applied;
 mod claim_values;
 mod environment;
 #[cfg(feature = "oauth")]
+mod ids;
+#[cfg(feature = "oauth")]
 mod introspection;
 #[cfg(feature = "jwt")]
 mod jwt;

@@ -2,12 +2,14 @@
 
 use serde::Deserialize;
 
+use super::ids::Ids;
 use super::server::Server;
 use super::units::Texts;
 use crate::error::ConfigError;
 use crate::oauth::presets::{
-    NeedsAudience, auth0, authentik, clerk, cognito, descope, entra, google, hydra, keycloak,
-    logto, okta, ping_one, stytch, supabase, workos, zitadel,
+    NeedsAudience, auth0, authentik, clerk, cloudflare_access, cognito, descope, entra, firebase,
+    github_actions, gitlab_ci, google, hydra, keycloak, kubernetes, logto, okta, ping_one, spiffe,
+    stytch, supabase, workos, zitadel,
 };
 use crate::oauth::{AuthorizationServer, Introspection};
 
@@ -27,6 +29,11 @@ pub(super) enum Preset {
     },
     Clerk {
         domain: String,
+    },
+    CloudflareAccess {
+        team_domain: String,
+        /// The AUD tag of the application.
+        audience_tag: String,
     },
     Cognito {
         region: String,
@@ -50,6 +57,20 @@ pub(super) enum Preset {
         tenants: Texts,
         client_id: String,
     },
+    Firebase {
+        project_id: String,
+    },
+    /// One of the two: whose workflows are meant.
+    GithubActions {
+        owner_ids: Option<Ids>,
+        repository_ids: Option<Ids>,
+    },
+    /// One of the two: whose jobs are meant.
+    GitlabCi {
+        base_url: String,
+        namespace_ids: Option<Ids>,
+        project_ids: Option<Ids>,
+    },
     Google {
         client_ids: Texts,
     },
@@ -64,6 +85,14 @@ pub(super) enum Preset {
         /// How the server is reached from here, if otherwise.
         back_channel_url: Option<String>,
     },
+    Kubernetes {
+        issuer: String,
+        /// Each `namespace/name`, or `namespace/*`.
+        service_accounts: Texts,
+        /// Whether keys come from the API server of the cluster this server runs in.
+        #[serde(default)]
+        in_cluster: bool,
+    },
     Logto {
         domain: String,
     },
@@ -74,6 +103,12 @@ pub(super) enum Preset {
     PingOne {
         domain: String,
         environment: String,
+    },
+    Spiffe {
+        trust_domain: String,
+        bundle_url: String,
+        /// The `iss` of its tokens, if they have one.
+        issuer: Option<String>,
     },
     Stytch {
         domain: String,
@@ -174,6 +209,26 @@ impl Preset {
             Self::EntraV1 { tenant, app_id_uri } => entra::v1(tenant, app_id_uri),
             Self::EntraV2 { tenant, client_id } => entra::v2(tenant, client_id),
             Self::EntraTenants { tenants, client_id } => entra::tenants(&tenants.0, client_id),
+            Self::CloudflareAccess {
+                team_domain,
+                audience_tag,
+            } => cloudflare_access::server(team_domain, audience_tag),
+            Self::Firebase { project_id } => firebase::server(project_id),
+            Self::GithubActions {
+                owner_ids,
+                repository_ids,
+            } => match one_of(["owner_ids", "repository_ids"], owner_ids, repository_ids)? {
+                (true, ids) => github_actions::owners(ids),
+                (false, ids) => github_actions::repositories(ids),
+            },
+            Self::GitlabCi {
+                base_url,
+                namespace_ids,
+                project_ids,
+            } => match one_of(["namespace_ids", "project_ids"], namespace_ids, project_ids)? {
+                (true, ids) => gitlab_ci::namespaces(base_url, ids),
+                (false, ids) => gitlab_ci::projects(base_url, ids),
+            },
             Self::Google { client_ids } => google::server(client_ids.0.iter().map(String::as_str)),
             Self::Hydra { issuer, .. } => hydra::server(issuer),
             Self::Keycloak {
@@ -184,6 +239,16 @@ impl Preset {
                 Some(inside) => keycloak::server_with_back_channel(base_url, inside, realm),
                 None => keycloak::server(base_url, realm),
             },
+            Self::Kubernetes {
+                issuer,
+                service_accounts,
+                in_cluster: true,
+            } => kubernetes::in_cluster(issuer, &service_accounts.0),
+            Self::Kubernetes {
+                issuer,
+                service_accounts,
+                in_cluster: false,
+            } => kubernetes::server(issuer, &service_accounts.0),
             Self::Logto { domain } => logto::server(domain),
             Self::Okta {
                 domain,
@@ -193,6 +258,14 @@ impl Preset {
                 domain,
                 environment,
             } => ping_one::server(domain, environment),
+            Self::Spiffe {
+                trust_domain,
+                bundle_url,
+                issuer,
+            } => match issuer {
+                Some(issuer) => spiffe::trust_domain_with_issuer(trust_domain, bundle_url, issuer),
+                None => spiffe::trust_domain(trust_domain, bundle_url),
+            },
             Self::Stytch { domain, project_id } => {
                 return stytch::server(domain, project_id).map(Made::NeedsAudience);
             }
@@ -235,4 +308,25 @@ impl Preset {
 enum Made {
     Whole(AuthorizationServer),
     NeedsAudience(NeedsAudience),
+}
+
+/// Which of two lists is given, the first or the second, and what is in it.
+fn one_of(
+    names: [&'static str; 2],
+    first: &Option<Ids>,
+    second: &Option<Ids>,
+) -> Result<(bool, Vec<u64>), ConfigError> {
+    let [one, other] = names;
+    match (first, second) {
+        (Some(Ids(ids)), None) => Ok((true, ids.clone())),
+        (None, Some(Ids(ids))) => Ok((false, ids.clone())),
+        (None, None) => Err(ConfigError::new(
+            one,
+            format!("everybody has tokens of this issuer: give `{one}` or `{other}`"),
+        )),
+        (Some(_), Some(_)) => Err(ConfigError::new(
+            one,
+            format!("`{one}` and `{other}` contradict each other: keep one"),
+        )),
+    }
 }

@@ -10,6 +10,8 @@ use serde_json::Value;
 use super::Config;
 #[cfg(feature = "oauth")]
 use super::claim_values::ClaimValues;
+#[cfg(feature = "oauth")]
+use super::ids::Ids;
 use super::sections::Sections;
 use super::units::{Listed, Name, Size, Span, Texts, Time};
 use crate::error::Reason;
@@ -150,6 +152,21 @@ scalar! { ReasonCodes, "ReasonCodes",
 fn reason_codes() -> Vec<&'static str> {
     let reportable = Reason::ALL.iter().filter(|reason| reason.may_be_reported());
     reportable.map(|reason| reason.code()).collect()
+}
+
+#[cfg(feature = "oauth")]
+scalar! { Ids, "Ids",
+    "description": "A list of ids that are whole numbers, or one of them.",
+    "anyOf": [
+        { "type": "string", "pattern": "^\\s*[0-9]+(\\s+[0-9]+)*\\s*$" },
+        { "type": "integer", "minimum": 0 },
+        { "type": "array", "items": {
+            "anyOf": [
+                { "type": "string", "pattern": "^[0-9]+$" },
+                { "type": "integer", "minimum": 0 },
+            ],
+        } },
+    ],
 }
 
 #[cfg(feature = "oauth")]

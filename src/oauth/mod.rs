@@ -14,7 +14,9 @@
 //! - answers trouble of its own with 503 and `Retry-After`, never with 401: a client would
 //!   throw its session away.
 //!
-//! [`presets`] know the servers of sixteen identity providers and what these do otherwise.
+//! [`presets`] know the servers of sixteen identity providers and what these do otherwise, and six
+//! issuers of workloads and edges: GitHub Actions, GitLab CI, Kubernetes, SPIFFE, Cloudflare Access
+//! and Firebase.
 //!
 //! # Time limits
 //!

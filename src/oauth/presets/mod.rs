@@ -25,6 +25,28 @@
 //! | [`workos`] | the resource | [`workos::introspection`] |
 //! | [`zitadel`] | the project's id | [`zitadel::introspection`] |
 //!
+//! # Workloads, and issuers that everybody shares
+//!
+//! Jobs, pods and services have tokens as well, and so have the users of services that put theirs
+//! in front of this one. No client signs in at these issuers, so that they are not in the
+//! metadata. Where everybody has tokens of an issuer, its preset begins with whose are meant:
+//!
+//! | Issuer | Whose tokens | Audience |
+//! | --- | --- | --- |
+//! | [`cloudflare_access`] | an application | its AUD tag |
+//! | [`firebase`] | a project | the project's id |
+//! | [`github_actions`] | owners, or repositories | the resource |
+//! | [`gitlab_ci`] | namespaces, or projects | the resource |
+//! | [`kubernetes`] | service accounts | the resource |
+//! | [`spiffe`] | a trust domain | the resource |
+//!
+//! For others there are
+//! [`dangerously_any_token_for_audience`](super::AuthorizationServer::dangerously_any_token_for_audience),
+//! [`require_claim`](super::AuthorizationServer::require_claim) and
+//! [`require_subject`](super::AuthorizationServer::require_subject).
+//!
+//! # Audiences
+//!
 //! Where a provider gives its tokens no audience, [`NeedsAudience`] stands between, and
 //! asks whose tokens are accepted:
 //!
@@ -52,17 +74,23 @@
 pub mod auth0;
 pub mod authentik;
 pub mod clerk;
+pub mod cloudflare_access;
 pub mod cognito;
 pub mod descope;
 pub mod entra;
+pub mod firebase;
+pub mod github_actions;
+pub mod gitlab_ci;
 pub mod google;
 pub mod hydra;
 pub mod keycloak;
+pub mod kubernetes;
 pub mod logto;
 mod needs_audience;
 pub mod okta;
 pub mod ping_one;
 mod shape;
+pub mod spiffe;
 pub mod stytch;
 pub mod supabase;
 pub mod workos;

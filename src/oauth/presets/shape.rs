@@ -24,6 +24,8 @@ pub(super) struct Shape {
     /// Claims that only its access tokens have.
     pub(super) marks: &'static [Cow<'static, str>],
     pub(super) at_jwt: bool,
+    /// Whether clients get their tokens there, and are sent there by the metadata.
+    pub(super) advertised: bool,
 }
 
 impl Shape {
@@ -37,6 +39,7 @@ impl Shape {
         required: &[],
         marks: &[],
         at_jwt: false,
+        advertised: true,
     };
 
     /// The server with this issuer.
@@ -79,6 +82,7 @@ impl Shape {
             ..Quirks::default()
         };
         server.require_at_jwt = self.at_jwt;
+        server.is_advertised = self.advertised;
         Ok(server)
     }
 }
@@ -110,6 +114,21 @@ pub(super) fn segment<'s>(setting: &'static str, segment: &'s str) -> Result<&'s
         setting,
         format!("{segment:?} is not 1 to 128 of A-Z a-z 0-9 . _ ~ - and not dots only"),
     ))
+}
+
+/// The ids of those whose tokens are meant, as tokens of shared issuers write them: strings.
+pub(super) fn required_ids(
+    setting: &'static str,
+    ids: impl IntoIterator<Item = u64>,
+) -> Result<Vec<String>, ConfigError> {
+    let ids: Vec<String> = ids.into_iter().map(|id| id.to_string()).collect();
+    match ids.is_empty() {
+        true => Err(ConfigError::new(
+            setting,
+            "there is none, so no token could pass",
+        )),
+        false => Ok(ids),
+    }
 }
 
 /// The URL of a server of one's own, without the slash at its end.

@@ -160,7 +160,7 @@ fn every_setting_is_documented() {
         .collect();
     assert!(missing.is_empty(), "{missing:?}");
     let presets = schema["$defs"]["Preset"]["oneOf"].as_array().unwrap();
-    assert_eq!(presets.len(), 18);
+    assert_eq!(presets.len(), 24);
     for preset in presets {
         let name = preset["required"][0].as_str().unwrap();
         assert!(words.contains(name), "{name}");

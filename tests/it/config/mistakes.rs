@@ -112,6 +112,31 @@ fn what_is_said_of_tokens_of_other_makers_is_judged_in_its_place() {
         let path = format!("authorization_servers.main.{name}");
         assert_places([(with(name, value), path)]);
     }
+    for preset in [
+        json!({ "github_actions": {} }),
+        json!({ "github_actions": { "owner_ids": [], } }),
+        json!({ "github_actions": { "owner_ids": [1], "repository_ids": [2] } }),
+        json!({ "gitlab_ci": { "base_url": "https://gitlab.com" } }),
+        json!({ "kubernetes": { "issuer": "https://k.example.com", "service_accounts": [] } }),
+        json!({ "spiffe": { "trust_domain": "Example.org", "bundle_url": "https://b.example.org" } }),
+        json!({ "firebase": { "project_id": "" } }),
+    ] {
+        let path = "authorization_servers.main.preset";
+        assert_places([(server(json!({ "preset": preset })), path)]);
+    }
+    for ids in [
+        json!(-1),
+        json!("a"),
+        json!("1,2"),
+        json!(["1.0"]),
+        json!([true]),
+        json!(1.5),
+    ] {
+        let preset = json!({ "github_actions": { "owner_ids": ids } });
+        let error = refused(&server(json!({ "preset": preset })));
+        let path = "authorization_servers.main.preset.github_actions.owner_ids";
+        assert!(error.path().starts_with(path), "{error}");
+    }
     let jwt = |name: &str, value: Value| json!({ "jwt": { "secret": SECRET, name: value } });
     assert_places([
         (

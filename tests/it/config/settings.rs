@@ -12,8 +12,9 @@ use tower_mcp_auth::mcp::{
     SessionBindingLayer, Show,
 };
 use tower_mcp_auth::oauth::presets::{
-    auth0, authentik, clerk, cognito, descope, entra, google, hydra, keycloak, logto, okta,
-    ping_one, stytch, supabase, workos, zitadel,
+    auth0, authentik, clerk, cloudflare_access, cognito, descope, entra, firebase, github_actions,
+    gitlab_ci, google, hydra, keycloak, kubernetes, logto, okta, ping_one, spiffe, stytch,
+    supabase, workos, zitadel,
 };
 use tower_mcp_auth::oauth::{
     AuthorizationServer, HttpFetch, Introspection, JwksOptions, OAuthLayerBuilder,
@@ -29,6 +30,7 @@ const AUTHORITY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/it/oauth/fixtures/
 
 const ISSUER: &str = "https://auth.example.com";
 const OLD_SECRET: &str = "tN4hX8kQ1wZs6CvM2jRy9PbGf7DaLu3E";
+const TAG: &str = "32eafc7626e974616deaf0dc3ce63d7bcbed58a2731e84d06bc3cdf1b53c4228";
 const GUID: &str = "72f988bf-86f1-41af-91ab-2d7cd011db47";
 
 /// That the configuration makes what is made by hand, which is not what is made without it.
@@ -425,6 +427,27 @@ fn authorization_servers() {
     }
     std::fs::remove_file(file).unwrap();
 
+    let keys = "https://x.example.com/k";
+    let with_keys = || plain().jwks_uri(keys).unwrap();
+    for (name, by_hand) in [
+        (
+            "jwks_bearer_token_file",
+            with_keys().jwks_bearer_token_file("/run/x"),
+        ),
+        (
+            "jwks_root_certificates_file",
+            with_keys().jwks_root_certificates_file("/run/x"),
+        ),
+    ] {
+        let section = json!({ "issuer": ISSUER, "jwks_uri": keys, name: "/run/x" });
+        same(
+            &section,
+            &server(&section),
+            &server_by_hand(by_hand.unwrap()),
+            &server_by_hand(with_keys()),
+        );
+    }
+
     let section = json!({ "issuer": ISSUER, "require_claims": { "x": "y" },
         "dangerously_any_token_for_audience": ["a", "b"] });
     let by_hand = plain().require_claim("x", ["y"]).unwrap();
@@ -535,6 +558,59 @@ fn presets() {
         (
             json!({ "zitadel": { "domain": "a.zitadel.cloud", "project_id": "1" } }),
             zitadel::server("a.zitadel.cloud", "1"),
+        ),
+        (
+            json!({ "cloudflare_access": {
+                "team_domain": "a.cloudflareaccess.com", "audience_tag": TAG } }),
+            cloudflare_access::server("a.cloudflareaccess.com", TAG),
+        ),
+        (
+            json!({ "firebase": { "project_id": "acme" } }),
+            firebase::server("acme"),
+        ),
+        (
+            json!({ "github_actions": { "owner_ids": [1, 2] } }),
+            github_actions::owners([1, 2]),
+        ),
+        (
+            json!({ "github_actions": { "owner_ids": "1 2" } }),
+            github_actions::owners([1, 2]),
+        ),
+        (
+            json!({ "github_actions": { "repository_ids": 3 } }),
+            github_actions::repositories([3]),
+        ),
+        (
+            json!({ "gitlab_ci": { "base_url": "https://g.example.com", "namespace_ids": ["1"] } }),
+            gitlab_ci::namespaces("https://g.example.com", [1]),
+        ),
+        (
+            json!({ "gitlab_ci": { "base_url": "https://g.example.com", "project_ids": [2] } }),
+            gitlab_ci::projects("https://g.example.com", [2]),
+        ),
+        (
+            json!({ "kubernetes": {
+                "issuer": "https://k.example.com", "service_accounts": ["a/b", "c/*"] } }),
+            kubernetes::server("https://k.example.com", ["a/b", "c/*"]),
+        ),
+        (
+            json!({ "kubernetes": { "issuer": "https://k.example.com",
+                "service_accounts": "a/b", "in_cluster": true } }),
+            kubernetes::in_cluster("https://k.example.com", ["a/b"]),
+        ),
+        (
+            json!({ "spiffe": {
+                "trust_domain": "example.org", "bundle_url": "https://s.example.org/b" } }),
+            spiffe::trust_domain("example.org", "https://s.example.org/b"),
+        ),
+        (
+            json!({ "spiffe": { "trust_domain": "example.org",
+                "bundle_url": "https://s.example.org/b", "issuer": "https://o.example.org" } }),
+            spiffe::trust_domain_with_issuer(
+                "example.org",
+                "https://s.example.org/b",
+                "https://o.example.org",
+            ),
         ),
     ];
     for (preset, by_hand) in cases {

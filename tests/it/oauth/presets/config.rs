@@ -2,8 +2,9 @@
 
 use serde_json::json;
 use tower_mcp_auth::oauth::presets::{
-    auth0, authentik, clerk, cognito, descope, entra, google, hydra, keycloak, logto, okta,
-    ping_one, stytch, supabase, workos, zitadel,
+    auth0, authentik, clerk, cloudflare_access, cognito, descope, entra, firebase, github_actions,
+    gitlab_ci, google, hydra, keycloak, kubernetes, logto, okta, ping_one, spiffe, stytch,
+    supabase, workos, zitadel,
 };
 use tower_mcp_auth::oauth::{AuthorizationServer, Introspection};
 use tower_mcp_auth::{ConfigError, OAuthLayer};
@@ -21,6 +22,7 @@ fn refused<T: std::fmt::Debug>(result: Result<T, ConfigError>, setting: &str, te
     assert!(error.to_string().contains(text), "{error}");
 }
 
+const TAG: &str = "32eafc7626e974616deaf0dc3ce63d7bcbed58a2731e84d06bc3cdf1b53c4228";
 const GUID: &str = "72f988bf-86f1-41af-91ab-2d7cd011db47";
 
 #[test]
@@ -46,6 +48,11 @@ fn a_preset_takes_no_value_that_would_make_another_url() {
         refused(logto::server(domain), "logto domain", "host");
         refused(zitadel::server(domain, "1"), "zitadel domain", "host");
         refused(ping_one::server(domain, "e"), "pingone domain", "host");
+        refused(
+            cloudflare_access::server(domain, TAG),
+            "cloudflare team domain",
+            "host",
+        );
     }
     for id in ["", ".", "..", "a/b", "a b", "a?b", "a#b", "a%2fb", "é"] {
         refused(
@@ -214,4 +221,89 @@ fn tenants_have_keys_of_their_own_and_no_introspection() {
         .authorization_server(entra::v2(GUID, GUID).unwrap())
         .unwrap();
     refused(builder.build(), "authorization_server", "two servers");
+}
+
+#[test]
+fn shared_issuers_ask_whose_tokens_are_meant() {
+    let none: [u64; 0] = [];
+    let gitlab = "https://gitlab.com";
+    for (made, setting) in [
+        (github_actions::owners(none), "github owner ids"),
+        (github_actions::repositories(none), "github repository ids"),
+        (gitlab_ci::namespaces(gitlab, none), "gitlab namespace ids"),
+        (gitlab_ci::projects(gitlab, none), "gitlab project ids"),
+        (
+            kubernetes::server(kubernetes::DEFAULT_ISSUER, [""; 0]),
+            "kubernetes service accounts",
+        ),
+    ] {
+        refused(made, setting, "there is none");
+    }
+    let plain = gitlab_ci::projects("http://gitlab.example.com", [1]);
+    refused(plain, "issuer", "https");
+    for account in [
+        "",
+        "planner",
+        "/planner",
+        "agents/",
+        "agents/planner/x",
+        "*/planner",
+        "*/*",
+        "agents/plan*",
+        "agents/**",
+        "Agents/planner",
+        "agents:planner/x",
+        "agents/a:b",
+        "agents/a b",
+        "a.b/planner",
+        "system:serviceaccount:agents:planner",
+        "\u{430}gents/planner",
+    ] {
+        for made in [
+            kubernetes::server(kubernetes::DEFAULT_ISSUER, [account]),
+            kubernetes::in_cluster(kubernetes::DEFAULT_ISSUER, ["agents/planner", account]),
+        ] {
+            refused(made, "kubernetes service accounts", "namespace/name");
+        }
+    }
+    let bundle = "https://spire.example.org/bundle";
+    let long = "a".repeat(256);
+    for domain in [
+        "",
+        "spiffe://example.org",
+        "example.org/agent",
+        "Example.org",
+        "example.org:443",
+        "user@example.org",
+        "ex\u{430}mple.org",
+        &long,
+    ] {
+        for made in [
+            spiffe::trust_domain(domain, bundle),
+            spiffe::trust_domain_with_issuer(domain, bundle, "https://oidc.example.org"),
+        ] {
+            refused(made, "spiffe trust domain", "no name of a trust domain");
+        }
+    }
+    let plain = spiffe::trust_domain("example.org", "http://spire.example.org/bundle");
+    refused(plain, "jwks_uri", "https");
+    let issuer = spiffe::trust_domain_with_issuer("example.org", bundle, "oidc.example.org");
+    refused(issuer, "issuer", "absolute URL");
+    for tag in ["", "my-app", "32EAFC7626E974616DEAF0DC3CE63D7B", &TAG[..31]] {
+        let made = cloudflare_access::server("acme.cloudflareaccess.com", tag);
+        refused(made, "cloudflare audience tag", "AUD tag");
+    }
+    for project in ["", "Acme Project", "acme/x", "acme.project", "abc"] {
+        let made = firebase::server(project);
+        refused(made, "firebase project id", "no id of a project");
+    }
+}
+
+#[test]
+fn a_trust_domain_is_not_introspected() {
+    let introspection = Introspection::at("https://spire.example.org/introspect").unwrap();
+    let introspection = introspection.client_secret_basic("a", "b").unwrap();
+    let server = spiffe::trust_domain("example.org", "https://spire.example.org/bundle");
+    let server = server.unwrap().introspection(introspection).unwrap();
+    refused(OAuthLayer::new(RESOURCE, server), "introspection", "nobody");
 }

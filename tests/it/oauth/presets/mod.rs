@@ -7,5 +7,7 @@ mod fixture;
 mod opaque;
 mod resource;
 mod scopes;
+mod spiffe;
+mod workloads;
 use super::support;
 use common::trace;
