@@ -6,8 +6,9 @@ use crate::error::ConfigError;
 use crate::telemetry;
 
 /// Every section, and what makes something of it.
-const SECTIONS: [(&str, &str); 15] = [
+const SECTIONS: [(&str, &str); 16] = [
     ("resource", "origin_layer"),
+    ("resources", "oauth_layer"),
     ("metadata", "oauth_layer"),
     ("authorization_servers", "oauth_layer"),
     ("oauth", "oauth_layer"),

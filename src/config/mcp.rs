@@ -109,11 +109,19 @@ impl Sections {
         Ok(Some(proxies))
     }
 
-    pub(super) fn origin_layer(&self) -> Result<OriginLayer, ConfigError> {
+    fn origin_of_resources(&self) -> Result<OriginLayer, ConfigError> {
+        #[cfg(feature = "oauth")]
+        if let Some(hosts) = self.hosts()? {
+            return Ok(OriginLayer::for_hosts(hosts));
+        }
         let why = "hosts are those of the resource: give its URL";
         let resource = self.resource.as_ref();
         let resource = resource.ok_or_else(|| missing("resource", "resource", why))?;
-        let mut layer = OriginLayer::new(resource).map_err(|error| error.at("resource"))?;
+        OriginLayer::new(resource).map_err(|error| error.at("resource"))
+    }
+
+    pub(super) fn origin_layer(&self) -> Result<OriginLayer, ConfigError> {
+        let mut layer = self.origin_of_resources()?;
         for host in &self.origin.allow_hosts.0 {
             let allowed = layer.allow_host(host);
             layer = allowed.map_err(|error| error.at("origin.allow_hosts"))?;

@@ -231,7 +231,13 @@ impl Config {
     #[cfg(feature = "oauth")]
     #[cfg_attr(docsrs, doc(cfg(feature = "oauth")))]
     pub fn oauth_builder(&self) -> Result<Option<OAuthLayerBuilder>, ConfigError> {
-        let sections = ["resource", "metadata", "authorization_servers", "oauth"];
+        let sections = [
+            "resource",
+            "resources",
+            "metadata",
+            "authorization_servers",
+            "oauth",
+        ];
         self.applied
             .settle(&sections, self.sections.oauth_builder())
     }
@@ -295,7 +301,7 @@ impl Config {
     pub fn origin_layer(&self) -> Result<OriginLayer, ConfigError> {
         let made = self.sections.origin_layer();
         self.applied
-            .settle(&["resource", "proxies", "origin"], made)
+            .settle(&["resource", "resources", "proxies", "origin"], made)
     }
 
     /// The proxies in front of this server, if `proxies` are configured.

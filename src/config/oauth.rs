@@ -33,7 +33,15 @@ impl Sections {
             let path = format!("authorization_servers{step}");
             builder = server.add_to(builder, &path)?;
         }
+        if self.has_several_resources()
+            && let Some(proxies) = self.trusted_proxies()?
+        {
+            builder = builder.trusted_proxies(proxies);
+        }
         let oauth = self.oauth.clone().unwrap_or_default();
+        if let Some(prefix) = &oauth.stripped_prefix {
+            builder = builder.stripped_prefix(prefix);
+        }
         if let Some(scopes) = &oauth.required_scopes {
             builder = builder.required_scopes(&scopes.0);
         }
@@ -62,7 +70,8 @@ impl Sections {
     /// Where the setting stands that the builder refused when all were known.
     pub(super) fn place_of_oauth(&self, error: ConfigError) -> ConfigError {
         match error.setting() {
-            "required_scopes" | "header_name" | "max_token_bytes" | "max_header_bytes" => {
+            "required_scopes" | "stripped_prefix" | "header_name" | "max_token_bytes"
+            | "max_header_bytes" => {
                 return error.under("oauth");
             }
             "connect_timeout" | "timeout" => return error.under("oauth.fetch"),

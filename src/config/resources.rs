@@ -9,7 +9,7 @@ use super::sections::{Metadata, Sections, section};
 use super::units::{Listed, Name, Texts};
 use crate::error::ConfigError;
 use crate::oauth::{OAuthLayer, OAuthLayerBuilder, ProtectedResource};
-use crate::resources::{Tenant, Tenants};
+use crate::resources::{Hosts, Tenant, Tenants};
 
 section! {
     /// One of several resources, or a template of such.
@@ -71,11 +71,22 @@ impl Sections {
         Ok(builder)
     }
 
-    /// The URLs of the resources; of a template, with the place of its tenant.
-    pub(super) fn resource_urls(&self) -> impl Iterator<Item = &str> {
-        let listed = self.resources.items.iter();
-        let listed = listed.filter_map(|(_, resource)| resource.url.as_deref());
-        self.resource.as_deref().into_iter().chain(listed)
+    /// Whether requests choose between resources.
+    pub(super) fn has_several_resources(&self) -> bool {
+        let items = &self.resources.items;
+        items.len() > 1 || items.iter().any(|(_, resource)| resource.tenants.is_some())
+    }
+
+    /// The hosts of several resources, if there are several.
+    pub(super) fn hosts(&self) -> Result<Option<Hosts>, ConfigError> {
+        if self.resources.items.is_empty() {
+            return Ok(None);
+        }
+        let items = self.resources.items.iter();
+        let made: Vec<ProtectedResource> = items
+            .map(|(step, resource)| resource.resource(&format!("resources{step}")))
+            .collect::<Result<_, _>>()?;
+        Ok(Some(Hosts::of_resources(&made)))
     }
 }
 

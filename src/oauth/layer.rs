@@ -75,8 +75,7 @@ impl OAuthLayer {
     /// The hosts of the resources, for
     /// [`OriginLayer::for_hosts`](crate::mcp::OriginLayer::for_hosts).
     pub fn hosts(&self) -> Hosts {
-        let resources = self.resources().iter();
-        Hosts::of(resources.map(|resource| (resource.resource(), resource.tenants())))
+        Hosts::of_resources(self.resources())
     }
 
     /// The path to mount [`metadata_service`](Self::metadata_service) at; that of the first

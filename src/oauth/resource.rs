@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::url::{self, Written};
 use crate::error::ConfigError;
-use crate::resources::{Address, Pattern, Tenant, Tenants, checked_scopes};
+use crate::resources::{Address, Hosts, Pattern, Tenant, Tenants, checked_scopes};
 use crate::scope::Scopes;
 use crate::telemetry;
 use crate::token::well_known;
@@ -498,6 +498,13 @@ impl ProtectedResource {
             ));
         }
         Ok(self.set(name, algs))
+    }
+}
+
+impl Hosts {
+    pub(crate) fn of_resources(resources: &[ProtectedResource]) -> Self {
+        let resources = resources.iter();
+        Self::of(resources.map(|resource| (resource.resource(), resource.tenants())))
     }
 }
 

@@ -110,7 +110,7 @@ pub(crate) enum Fault<'a> {
 }
 
 impl Fault<'_> {
-    fn error(self) -> AuthError {
+    pub(crate) fn error(self) -> AuthError {
         let reason = match &self {
             Fault::Missing => Reason::MISSING_HOST,
             Fault::Twice | Fault::Differs(..) => Reason::AMBIGUOUS_HOST,

@@ -11,6 +11,7 @@ use crate::clock::Clock;
 use crate::error::ConfigError;
 use crate::peer::TrustedProxies;
 use crate::refusal::RefusalContext;
+use crate::resources::Hosts;
 use crate::telemetry::{self, DecisionRecord};
 
 /// The layer that refuses requests meant for another host, or sent by a page of another
@@ -40,15 +41,42 @@ impl OriginLayer {
     /// # Errors
     /// The value is no absolute http or https URL, or has a user name in it.
     pub fn new(resource: impl AsRef<str>) -> Result<Self, ConfigError> {
-        let rules = Rules::of(resource.as_ref())?;
+        Rules::of(resource.as_ref()).map(Self::with)
+    }
+
+    /// Allows the hosts of several resources, as the auth layer has them, and for each host pages of
+    /// its own origin.
+    ///
+    /// A host at which no resource is gets 421 `unknown_host`, and what is no host 400. A page of one
+    /// tenant may not call another one, unless its origin is [allowed](Self::allow_origin).
+    ///
+    /// ```
+    /// use tower_mcp_auth::mcp::{McpStack, OriginLayer};
+    /// use tower_mcp_auth::oauth::ProtectedResource;
+    /// use tower_mcp_auth::{OAuthLayer, Tenants};
+    ///
+    /// let tenants = Tenants::new(["acme", "globex"])?;
+    /// let template = ProtectedResource::template("https://{tenant}.example.com/mcp", tenants)?;
+    /// let oauth = OAuthLayer::builder(template)?
+    ///     .authorization_server("https://auth.example.com")?
+    ///     .build()?;
+    /// let stack = McpStack::new(OriginLayer::for_hosts(oauth.hosts()), oauth);
+    /// # let _ = stack;
+    /// # Ok::<(), tower_mcp_auth::ConfigError>(())
+    /// ```
+    pub fn for_hosts(hosts: Hosts) -> Self {
+        Self::with(Rules::of_hosts(hosts))
+    }
+
+    fn with(rules: Rules) -> Self {
         let context = RefusalContext::new(Vec::new(), Clock::system());
-        Ok(Self {
+        Self {
             state: Arc::new(State {
                 rules,
                 grpc: None,
                 context,
             }),
-        })
+        }
     }
 
     /// Allows one more host, `host` or `host:port`: an internal name, say, that a proxy or a

@@ -8,6 +8,7 @@ use crate::authority::{Authority, Origin, default_port};
 use crate::credential::RequestHead;
 use crate::error::{AuthError, ConfigError, Reason};
 use crate::peer::{self, Fault, TrustedProxies};
+use crate::resources::Hosts;
 use crate::util::{quoted, repeated};
 
 /// Where protected resource metadata lives (RFC 9728 section 3).
@@ -15,6 +16,8 @@ const METADATA: &str = "/.well-known/oauth-protected-resource";
 
 #[derive(Clone, Debug)]
 pub(super) struct Rules {
+    /// The hosts of several resources.
+    of: Option<Hosts>,
     hosts: Vec<AllowedHost>,
     /// Each is an `Origin`.
     origins: Vec<Box<str>>,
@@ -90,6 +93,7 @@ impl Rules {
             ));
         };
         Ok(Self {
+            of: None,
             hosts: vec![AllowedHost {
                 text: host.into(),
                 default_ports,
@@ -100,6 +104,18 @@ impl Rules {
             proxies: None,
             public_paths: Vec::new(),
         })
+    }
+
+    pub(super) fn of_hosts(hosts: Hosts) -> Self {
+        Self {
+            of: Some(hosts),
+            hosts: Vec::new(),
+            origins: Vec::new(),
+            loopback: false,
+            any_host: false,
+            proxies: None,
+            public_paths: Vec::new(),
+        }
     }
 
     pub(super) fn allow_host(&mut self, host: &str) -> Result<(), ConfigError> {
@@ -137,7 +153,7 @@ impl Rules {
         if is_metadata(head) {
             return Ok(());
         }
-        self.check_origin(head.headers())
+        self.check_origin(head)
     }
 
     fn check_host(&self, head: RequestHead<'_>) -> Result<(), AuthError> {
@@ -158,6 +174,7 @@ impl Rules {
     /// What cannot be read is never what was allowed.
     fn unread_host(&self, fault: Fault<'_>, head: RequestHead<'_>) -> AuthError {
         let reason = match fault {
+            fault if self.of.is_some() => return fault.error(),
             Fault::Proxy(error) => return error,
             Fault::Malformed(host) => return self.bad_host(host, head),
             Fault::Twice => Reason::DUPLICATE_HOST,
@@ -167,7 +184,11 @@ impl Rules {
     }
 
     fn bad_host(&self, host: &str, head: RequestHead<'_>) -> AuthError {
-        let error = AuthError::new(Reason::HOST_NOT_ALLOWED).with_detail(self.host_detail(host));
+        let reason = match self.of {
+            Some(_) => Reason::UNKNOWN_HOST,
+            None => Reason::HOST_NOT_ALLOWED,
+        };
+        let error = AuthError::new(reason).with_detail(self.host_detail(host));
         let proxies = self.proxies.as_ref();
         match proxies.and_then(|proxies| proxies.why_not_asked(head)) {
             Some(why) => error.and_detail(&why),
@@ -177,7 +198,8 @@ impl Rules {
 
     /// What is not allowed, what is, and what can be done.
     fn host_detail(&self, host: &str) -> String {
-        let allowed = listed(self.hosts.iter().map(|host| &*host.text));
+        let of = self.of.iter().flat_map(Hosts::urls);
+        let allowed = listed(of.chain(self.hosts.iter().map(|host| &*host.text)));
         let loopback = match self.loopback {
             true => ", and the names of loopback with any port",
             false => "",
@@ -190,7 +212,8 @@ impl Rules {
     }
 
     fn origin_detail(&self, origin: &str) -> String {
-        let allowed = listed(self.origins.iter().map(|origin| &**origin));
+        let of = self.of.iter().map(|_| "that of the host");
+        let allowed = listed(of.chain(self.origins.iter().map(|origin| &**origin)));
         let loopback = match self.loopback {
             true => ", and pages of loopback",
             false => "",
@@ -205,16 +228,35 @@ impl Rules {
     fn allows_host(&self, authority: Authority<'_>) -> bool {
         (self.loopback && authority.host.is_common_loopback())
             || self.hosts.iter().any(|allowed| allowed.is(authority))
+            || self
+                .of
+                .as_ref()
+                .is_some_and(|hosts| hosts.has(&authority.host.lower(), authority.port, None))
     }
 
-    fn check_origin(&self, headers: &HeaderMap) -> Result<(), AuthError> {
-        let Some(origin) = only_origin(headers)?.map(text) else {
+    fn check_origin(&self, head: RequestHead<'_>) -> Result<(), AuthError> {
+        let Some(origin) = only_origin(head.headers())?.map(text) else {
             return Ok(());
         };
-        if Origin::parse(origin).is_some_and(|origin| self.allows_origin(&origin)) {
+        let allows = |origin| self.allows_origin(&origin) || self.is_own_origin(&origin, head);
+        if Origin::parse(origin).is_some_and(allows) {
             return Ok(());
         }
         Err(AuthError::new(Reason::ORIGIN_NOT_ALLOWED).with_detail(self.origin_detail(origin)))
+    }
+
+    /// Whether it is the origin of the resource that the request is for, where there are several.
+    fn is_own_origin(&self, origin: &Origin<'_>, head: RequestHead<'_>) -> bool {
+        let (scheme, own) = (origin.scheme.to_ascii_lowercase(), origin.authority);
+        let is_of_resource = |hosts: &Hosts| {
+            let requested = peer::read(head, self.proxies.as_ref());
+            hosts.has(&own.host.lower(), own.port, Some(&scheme))
+                && requested.is_ok_and(|requested| {
+                    requested.authority().host.is(own.host)
+                        && requested.port_beyond(&scheme) == own.port_beyond(&scheme)
+                })
+        };
+        self.of.as_ref().is_some_and(is_of_resource)
     }
 
     fn allows_origin(&self, origin: &Origin<'_>) -> bool {

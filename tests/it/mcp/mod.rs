@@ -10,6 +10,7 @@ mod operation;
 mod policy;
 mod require;
 mod reserved_names;
+mod resources;
 mod rmcp;
 mod session;
 mod support;
