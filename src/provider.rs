@@ -49,7 +49,7 @@
 
 pub use crate::auth::{
     AuthLayer, Authenticate, AuthenticateFuture, Authenticated, Authentication, CredentialMatcher,
-    Either, ProviderInfo, Route,
+    DocumentFuture, Either, ProviderInfo, Route,
 };
 pub use crate::clock::Clock;
 pub use crate::credential::{Credential, Location, RequestHead};

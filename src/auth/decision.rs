@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode};
 
-use super::info::Route;
+use super::info::{DocumentFuture, Route};
 use super::lease::Lease;
 use super::settings::Shared;
 use super::{Authenticate, AuthenticateFuture, Authenticated, Authentication};
@@ -30,6 +30,8 @@ pub(super) struct State<P> {
 pub(super) enum Decision {
     /// A document of the provider, or a refusal.
     Respond(Response<Bytes>),
+    /// A document of the provider that it does not have yet.
+    RespondLater(DocumentFuture),
     /// On to the inner service, for which the request was made ready.
     GoOn(Afterwards),
     /// The provider has to wait for its answer.
@@ -65,6 +67,7 @@ impl<P: Authenticate> State<P> {
             Route::Public => aim = Aim::Document,
             Route::Refused(error) => aim = Aim::Nothing(error),
             Route::Document(response) => return Decision::Respond(response),
+            Route::Pending(pending) => return Decision::RespondLater(pending),
             Route::Unknown => return Decision::Respond(refusal::no_document()),
         }
         match self.authenticate(request, aim, &mut presented) {

@@ -59,10 +59,10 @@ impl<A: Authenticate, B: Authenticate> Authenticate for Either<A, B> {
     fn route(&self, head: RequestHead<'_>) -> Route {
         match self.left.route(head) {
             Route::Default => self.right.route(head),
-            Route::Document(document) => Route::Document(document),
+            own @ (Route::Document(_) | Route::Pending(_)) => own,
             // To one provider that may be any document; the other one serves it.
             chosen => match self.right.route(head) {
-                Route::Document(document) => Route::Document(document),
+                own @ (Route::Document(_) | Route::Pending(_)) => own,
                 _ => chosen,
             },
         }

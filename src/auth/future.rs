@@ -12,6 +12,7 @@ use tower_service::Service;
 
 use super::AuthenticateFuture;
 use super::decision::{Afterwards, Decision, Presented};
+use super::info::DocumentFuture;
 use super::settings::Shared;
 use crate::gate::ResponseBody;
 use crate::gate::readiness::Held;
@@ -54,6 +55,11 @@ pin_project! {
         Respond {
             answer: Answer<ReqBody>,
         },
+        // To a request that goes no further.
+        RespondLater {
+            pending: DocumentFuture,
+            request: Option<Box<Request<ReqBody>>>,
+        },
     }
 }
 
@@ -82,6 +88,15 @@ impl<S, ReqBody, F> ResponseFuture<S, ReqBody, F> {
     pub(super) fn inner(future: F, afterwards: Afterwards) -> Self {
         Self {
             state: State::Inner { future, afterwards },
+        }
+    }
+
+    pub(super) fn respond_later(pending: DocumentFuture, request: Request<ReqBody>) -> Self {
+        Self {
+            state: State::RespondLater {
+                pending,
+                request: Some(Box::new(request)),
+            },
         }
     }
 
@@ -125,7 +140,9 @@ where
                         Decision::Respond(response) => State::Respond {
                             answer: Answer::to(request, response),
                         },
-                        Decision::Wait(..) => unreachable!("an answer is not waited for again"),
+                        Decision::Wait(..) | Decision::RespondLater(_) => {
+                            unreachable!("an answer is not waited for again")
+                        }
                     }
                 }
                 StateProj::GoOn { accepted } => {
@@ -143,6 +160,14 @@ where
                 StateProj::Inner { future, afterwards } => {
                     let response = ready!(future.poll(cx))?;
                     return Poll::Ready(Ok(afterwards.apply(response)));
+                }
+                StateProj::RespondLater { pending, request } => {
+                    let response = ready!(pending.as_mut().poll(cx));
+                    let request = request.take();
+                    let request = *request.expect("ResponseFuture polled after completion");
+                    State::Respond {
+                        answer: Answer::to(request, response),
+                    }
                 }
                 StateProj::Respond { answer } => {
                     let response = ready!(answer.poll(cx));

@@ -1,6 +1,8 @@
 //! `ProviderInfo`: the facts of a provider; `Route`: where a request goes.
 
 use std::borrow::Cow;
+use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -302,8 +304,11 @@ fn check_selection(one: &ProviderInfo, other: &ProviderInfo) -> Result<(), Confi
     }
 }
 
+/// A document that needs waiting. It is dropped with the request, so work that others wait for as
+/// well belongs in a task of its own.
+pub type DocumentFuture = Pin<Box<dyn Future<Output = Response<Bytes>> + Send + 'static>>;
+
 /// Where a request goes, before a credential is read.
-#[derive(Debug)]
 #[non_exhaustive]
 pub enum Route {
     /// To the one resource of the provider, or wherever it was sent: authentication goes on.
@@ -312,6 +317,8 @@ pub enum Route {
     Resource(Arc<Resource>),
     /// To a document that the provider serves itself: the response, without authentication.
     Document(Response<Bytes>),
+    /// The same, where the response is known later.
+    Pending(DocumentFuture),
     /// To a document that the inner service may have, and that clients look for before they have
     /// a credential. The request goes on without one. A 401 of the inner service becomes a 404
     /// without a challenge.
@@ -320,4 +327,18 @@ pub enum Route {
     Unknown,
     /// To no resource: the request is refused for this, unless it needs no credential.
     Refused(AuthError),
+}
+
+impl fmt::Debug for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("Default"),
+            Self::Resource(resource) => f.debug_tuple("Resource").field(resource).finish(),
+            Self::Document(response) => f.debug_tuple("Document").field(response).finish(),
+            Self::Pending(_) => f.write_str("Pending"),
+            Self::Refused(error) => f.debug_tuple("Refused").field(error).finish(),
+            Self::Public => f.write_str("Public"),
+            Self::Unknown => f.write_str("Unknown"),
+        }
+    }
 }

@@ -303,7 +303,7 @@ pub(crate) use self::exempt::{check_path, is_public};
 #[cfg(feature = "axum")]
 pub use self::extract::{Claims, PrincipalRejection};
 pub use self::future::ResponseFuture;
-pub use self::info::{ProviderInfo, Route};
+pub use self::info::{DocumentFuture, ProviderInfo, Route};
 pub use self::layer::AuthLayer;
 pub(crate) use self::macros::auth_layer_newtype;
 pub use self::matcher::CredentialMatcher;

@@ -49,6 +49,10 @@ where
                 }
                 ResponseFuture::respond(answer)
             }
+            Decision::RespondLater(pending) => {
+                readiness::give_back(&mut self.inner);
+                ResponseFuture::respond_later(pending, request)
+            }
             Decision::GoOn(afterwards) => {
                 ResponseFuture::inner(self.inner.call(request), afterwards)
             }

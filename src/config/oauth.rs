@@ -1,6 +1,6 @@
 //! The OAuth layer of a configuration.
 
-use super::read::{secret_at, together};
+use super::read::{not_both, secret_at, together};
 use super::resources;
 use super::sections::{FetchSection, Metadata, OAuth, Sections};
 use super::server::key_set;
@@ -51,6 +51,15 @@ impl Sections {
         if let Some(require) = oauth.require_bearer {
             builder = builder.require_bearer(require);
         }
+        if oauth.copy_server_metadata {
+            builder = builder.copy_server_metadata();
+        }
+        if let Some(issuer) = &oauth.copy_server_metadata_of {
+            let key = "copy_server_metadata_of";
+            not_both(oauth.copy_server_metadata, "copy_server_metadata", key)
+                .map_err(|error| error.under("oauth"))?;
+            builder = builder.copy_server_metadata_of(issuer);
+        }
         if let Some(size) = oauth.max_token_bytes {
             builder = builder.max_token_bytes(size.bytes("oauth.max_token_bytes".to_owned())?);
         }
@@ -70,7 +79,12 @@ impl Sections {
     /// Where the setting stands that the builder refused when all were known.
     pub(super) fn place_of_oauth(&self, error: ConfigError) -> ConfigError {
         match error.setting() {
-            "required_scopes" | "stripped_prefix" | "header_name" | "max_token_bytes"
+            "required_scopes"
+            | "stripped_prefix"
+            | "header_name"
+            | "copy_server_metadata"
+            | "copy_server_metadata_of"
+            | "max_token_bytes"
             | "max_header_bytes" => {
                 return error.under("oauth");
             }

@@ -120,6 +120,10 @@ section! {
         header_name: Option<String>,
         /// Whether `Bearer` stands before the token.
         require_bearer: Option<bool>,
+        /// Serves a copy of the metadata of the only authorization server at the origin of the resource.
+        copy_server_metadata: bool,
+        /// The same of the authorization server with this issuer.
+        copy_server_metadata_of: Option<String>,
         /// How long a token may be.
         max_token_bytes: Option<Size>,
         /// How long the JOSE header of a token may be.

@@ -13,6 +13,7 @@ use super::jwks_options::JwksOptions;
 use super::keys::Together;
 use super::provider::{Inner, OAuthProvider};
 use super::served::{Behind, Common, Named, Resources};
+use super::server_metadata::{CopyOf, ServerMetadata};
 use super::token_cache::{TokenCacheOptions, Tokens};
 use super::trusted::{Network, TrustedServer};
 use super::{AuthorizationServer, OAuthLayer, ProtectedResource, timeouts};
@@ -39,6 +40,7 @@ pub struct OAuthLayerBuilder {
     jwks_options: JwksOptions,
     token_limits: TokenLimits,
     pub(super) token_place: TokenPlace,
+    pub(super) copy_of: Option<CopyOf>,
 }
 
 impl OAuthLayerBuilder {
@@ -55,6 +57,7 @@ impl OAuthLayerBuilder {
             jwks_options: JwksOptions::new(),
             token_limits: TokenLimits::DEFAULT,
             token_place: TokenPlace::default(),
+            copy_of: None,
         }
     }
 
@@ -257,10 +260,20 @@ impl OAuthLayerBuilder {
         timeouts::check(&*self.fetch, &self.jwks_options, &self.servers)?;
         let required_scopes = checked_scopes("required_scopes", &self.required_scopes)?;
         let location = self.token_place.location()?;
+        let server_metadata = match &self.copy_of {
+            Some(copy_of) => Some(Arc::new(ServerMetadata::new(
+                copy_of.server(&self.servers)?,
+                Arc::clone(&self.fetch),
+                self.clock.clone(),
+                self.jwks_options.clone(),
+            ))),
+            None => None,
+        };
         let from_edge = is_of_the_edge(&location);
         let tells_clients = is_for_clients(&location);
         if !tells_clients {
-            TokenPlace::check_untold(&self.resources, &self.servers)?;
+            let copy = self.copy_of.as_ref().map(CopyOf::setting);
+            TokenPlace::check_untold(&self.resources, &self.servers, copy)?;
         }
         apart::check(&self.resources, &self.servers)?;
         let known_as = known_as(&self.resources);
@@ -318,6 +331,7 @@ impl OAuthLayerBuilder {
                 resources: Arc::new(resources),
                 configured: self.resources.into(),
                 advertised,
+                server_metadata,
                 location,
                 servers,
                 numbered: numbered.into(),

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
+use http::StatusCode;
 use serde_json::{Map, Value};
 
-use super::fetch::{Fetch, get};
+use super::fetch::{Extras, Fetch, get_anything};
 use super::url::{UrlPolicy, Written};
 use crate::json::object;
 use crate::token::mismatch;
@@ -87,28 +89,127 @@ pub(super) async fn find(
     policy: &UrlPolicy,
     fetch: &dyn Fetch,
 ) -> Result<Box<str>, String> {
-    let mut attempts = Vec::new();
-    let mut left = limits.within;
+    let mut search = Search::new(limits);
     for place in places(issuer) {
-        // A place that swallows connections must leave time for those after it, and for what is
-        // found: each gets half of what is left.
-        left /= 2;
-        let outcome =
-            match tokio::time::timeout(left, read(wanted, &place, issuer, limits, policy, fetch))
-                .await
-            {
-                Ok(outcome) => outcome,
-                Err(_) => Err(format!("no answer within {} ms", left.as_millis())),
-            };
-        match outcome {
+        let found = search.within(read(wanted, &place, issuer, limits, policy, fetch));
+        match found.await {
             Ok(url) => return Ok(url),
-            Err(why) => attempts.push(format!("{place}: {why}")),
+            Err(miss) => search.missed(&place, miss),
         }
     }
-    Err(format!(
-        "discovery found no usable document: {}",
-        attempts.join("; ")
-    ))
+    Err(search.failure())
+}
+
+/// The metadata of `issuer`, as they are served. `None`: it says that it has none.
+pub(super) async fn document(
+    issuer: &str,
+    limits: Limits,
+    fetch: &dyn Fetch,
+) -> Result<Option<Bytes>, String> {
+    let mut search = Search::new(limits);
+    for place in places(issuer) {
+        let found = async {
+            let served = served(&place, limits, fetch).await?;
+            metadata_of(issuer, &served)?;
+            Ok(served)
+        };
+        match search.within(found).await {
+            Ok(document) => return Ok(Some(document)),
+            Err(miss) => search.missed(&place, miss),
+        }
+    }
+    match search.is_absent {
+        true => Ok(None),
+        false => Err(search.failure()),
+    }
+}
+
+/// Why a place was of no use.
+enum Miss {
+    /// There is nothing.
+    Absent(StatusCode),
+    Failed(String),
+}
+
+impl From<String> for Miss {
+    fn from(why: String) -> Self {
+        Self::Failed(why)
+    }
+}
+
+/// A search through the places, in the time it has.
+struct Search {
+    left: Duration,
+    attempts: Vec<String>,
+    /// Whether there was nothing at every place.
+    is_absent: bool,
+}
+
+impl Search {
+    fn new(limits: Limits) -> Self {
+        Self {
+            left: limits.within,
+            attempts: Vec::new(),
+            is_absent: true,
+        }
+    }
+
+    /// What is found at the next place. One that swallows connections must leave time for those
+    /// after it, and for what is found: each gets half of what is left.
+    async fn within<T>(&mut self, found: impl Future<Output = Result<T, Miss>>) -> Result<T, Miss> {
+        self.left /= 2;
+        match tokio::time::timeout(self.left, found).await {
+            Ok(found) => found,
+            Err(_) => Err(Miss::Failed(format!(
+                "no answer within {} ms",
+                self.left.as_millis()
+            ))),
+        }
+    }
+
+    fn missed(&mut self, place: &str, miss: Miss) {
+        self.attempts.push(match miss {
+            Miss::Absent(status) => format!("{place}: status {}", status.as_u16()),
+            Miss::Failed(why) => {
+                self.is_absent = false;
+                format!("{place}: {why}")
+            }
+        });
+    }
+
+    fn failure(&self) -> String {
+        format!(
+            "discovery found no usable document: {}",
+            self.attempts.join("; ")
+        )
+    }
+}
+
+async fn served(place: &str, limits: Limits, fetch: &dyn Fetch) -> Result<Bytes, Miss> {
+    let response = get_anything(place, limits.max_bytes, fetch, &Extras::default()).await?;
+    match response.status() {
+        StatusCode::OK => Ok(response.into_body()),
+        status @ (StatusCode::NOT_FOUND | StatusCode::GONE) => Err(Miss::Absent(status)),
+        status => Err(Miss::Failed(format!("status {}", status.as_u16()))),
+    }
+}
+
+/// The members of a document of `issuer`.
+fn metadata_of(issuer: &str, document: &[u8]) -> Result<Map<String, Value>, String> {
+    // Members that are not needed may be of any type: servers differ.
+    let mut metadata = object(document)
+        .map_err(|why| format!("not a JSON object with the string `issuer`: {why}"))?;
+    let Some(Value::String(own)) = metadata.remove("issuer") else {
+        return Err("not a JSON object with the string `issuer`".to_owned());
+    };
+    // RFC 8414 section 3.3: code point by code point, or the document is not to be used.
+    if own != issuer {
+        return Err(format!(
+            "it is another issuer's: {}",
+            mismatch(issuer, &own)
+        ));
+    }
+    Ok(metadata)
 }
 
 async fn read(
@@ -118,25 +219,12 @@ async fn read(
     limits: Limits,
     policy: &UrlPolicy,
     fetch: &dyn Fetch,
-) -> Result<Box<str>, String> {
-    let name = wanted.name();
-    let unusable = || format!("not a JSON object with the strings `issuer` and `{name}`");
-    let document = get(place, limits.max_bytes, fetch).await?.into_body();
-    // Members that are not needed may be of any type: servers differ.
-    let mut metadata = object(&document).map_err(|why| format!("{}: {why}", unusable()))?;
-    let Some(Value::String(own)) = metadata.remove("issuer") else {
-        return Err(unusable());
-    };
-    // RFC 8414 section 3.3: code point by code point, or the document is not to be used.
-    if own != issuer {
-        return Err(format!(
-            "it is another issuer's: {}",
-            mismatch(issuer, &own)
-        ));
-    }
+) -> Result<Box<str>, Miss> {
+    let mut metadata = metadata_of(issuer, &served(place, limits, fetch).await?)?;
     wanted.check(issuer, &metadata)?;
+    let name = wanted.name();
     let Some(Value::String(url)) = metadata.remove(name) else {
-        return Err(unusable());
+        return Err(Miss::Failed(format!("it has no string `{name}`")));
     };
     policy
         .check(&url)

@@ -92,10 +92,12 @@ impl TokenPlace {
     pub(super) fn check_untold(
         resources: &[ProtectedResource],
         servers: &[AuthorizationServer],
+        copy: Option<&str>,
     ) -> Result<(), ConfigError> {
         let told = resources
             .iter()
-            .find_map(ProtectedResource::told_to_clients);
+            .find_map(ProtectedResource::told_to_clients)
+            .or(copy);
         let told = told.or_else(|| {
             let mut servers = servers.iter();
             let is_told = servers.any(|server| server.advertised_as.is_some());
@@ -106,8 +108,8 @@ impl TokenPlace {
             Some(setting) => Err(ConfigError::new(
                 "header_name",
                 format!(
-                    "tokens that clients cannot bring have no metadata, and `{setting}` would stand \
-                     in them: leave one out"
+                    "clients cannot bring tokens there and are told of none, and `{setting}` is for \
+                     clients: leave one out"
                 ),
             )),
         }

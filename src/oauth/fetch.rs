@@ -145,12 +145,17 @@ pub(super) async fn get(
     place: &str,
     max_bytes: usize,
     fetch: &dyn Fetch,
+    extras: &Extras,
 ) -> Result<Response<Bytes>, String> {
-    get_with(place, max_bytes, fetch, &Extras::default()).await
+    let response = get_anything(place, max_bytes, fetch, extras).await?;
+    match response.status() {
+        StatusCode::OK => Ok(response),
+        status => Err(format!("status {}", status.as_u16())),
+    }
 }
 
-/// The same, of a server that asks for more.
-pub(super) async fn get_with(
+/// What is at a place, a document or not.
+pub(super) async fn get_anything(
     place: &str,
     max_bytes: usize,
     fetch: &dyn Fetch,
@@ -179,10 +184,7 @@ pub(super) async fn get_with(
         response => response,
     };
     let response = response.map_err(|error| error.to_string())?;
-    if response.status() != StatusCode::OK {
-        return Err(format!("status {}", response.status().as_u16()));
-    }
-    if response.body().len() > max_bytes {
+    if response.status() == StatusCode::OK && response.body().len() > max_bytes {
         return Err(format!("the answer has more than {max_bytes} bytes"));
     }
     Ok(response)

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::fetch::DEFAULT_TIMEOUT;
 use crate::error::ConfigError;
+use crate::util::with_jitter;
 
 /// Shorter ones would have keys fetched for nearly every request.
 pub(in crate::oauth) const LEAST_LIFETIME: Duration = Duration::from_secs(1);
@@ -187,6 +188,24 @@ impl JwksOptions {
     pub fn total_keys(mut self, keys: usize) -> Self {
         self.total_keys = keys;
         self
+    }
+
+    /// How long to wait after so many failures and one more: doubling, with jitter downwards.
+    pub(in crate::oauth) fn backoff_after(
+        &self,
+        failures: u32,
+        holds_what_it_needs: bool,
+    ) -> Duration {
+        let most = match holds_what_it_needs {
+            true => *self.backoff.end(),
+            false => self.backoff_most_cold,
+        };
+        let full = self
+            .backoff
+            .start()
+            .saturating_mul(1 << failures.min(16))
+            .min(most);
+        with_jitter(full)
     }
 
     /// Refuses numbers with which no token could ever pass, and ranges that are none.

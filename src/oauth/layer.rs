@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{
     AuthorizationServer, KeyHealth, MetadataService, OAuthLayerBuilder, OAuthProvider,
-    ProtectedResource,
+    ProtectedResource, ServerMetadataService,
 };
 use crate::auth::{AuthLayer, auth_layer_newtype};
 use crate::error::{AuthError, ConfigError};
@@ -110,6 +110,15 @@ impl OAuthLayer {
     pub fn metadata_service(&self) -> MetadataService {
         MetadataService {
             resources: Arc::clone(&self.0.provider().inner.resources),
+        }
+    }
+
+    /// The copy of the authorization server's metadata as a service, to mount outermost at
+    /// `/.well-known/oauth-authorization-server` where this layer does not see that path. It is 404
+    /// without [`copy_server_metadata`](OAuthLayerBuilder::copy_server_metadata).
+    pub fn server_metadata_service(&self) -> ServerMetadataService {
+        ServerMetadataService {
+            copy: self.0.provider().inner.server_metadata.clone(),
         }
     }
 

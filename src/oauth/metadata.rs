@@ -9,7 +9,8 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http::header::{
     ACCEPT, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
-    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_MAX_AGE, ALLOW, CACHE_CONTROL, CONTENT_TYPE,
+    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_MAX_AGE, ALLOW, CACHE_CONTROL, CONTENT_LENGTH,
+    CONTENT_TYPE,
 };
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
@@ -89,44 +90,53 @@ impl MetadataDocument {
     /// `by_proxy`: what a proxy said of the request chose the document, so that caches must not
     /// keep it for others.
     pub(super) fn serve(&self, method: &Method, by_proxy: bool) -> Response<Bytes> {
-        const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
-        let mut response = match *method {
-            Method::GET => Response::new(self.json()),
-            Method::HEAD => {
-                let mut response = status(StatusCode::OK);
-                let length = HeaderValue::from(self.json().len());
-                response
-                    .headers_mut()
-                    .insert(http::header::CONTENT_LENGTH, length);
-                response
-            }
-            Method::OPTIONS => {
-                let mut response = status(StatusCode::NO_CONTENT);
-                let headers = response.headers_mut();
-                headers.insert(ACCESS_CONTROL_ALLOW_METHODS, METHODS);
-                // The `MCP-Protocol-Version` of browser clients forces a preflight.
-                headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("*"));
-                headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("3600"));
-                headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
-                return response;
-            }
-            _ => {
-                let mut response = status(StatusCode::METHOD_NOT_ALLOWED);
-                response.headers_mut().insert(ALLOW, METHODS);
-                return response;
-            }
-        };
-        let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         let caching = if by_proxy {
             "no-store"
         } else {
             "public, max-age=3600"
         };
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static(caching));
-        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
-        response
+        let caching = HeaderValue::from_static(caching);
+        other_than_get(method).unwrap_or_else(|| document(method, self.json(), caching))
     }
+}
+
+/// The answer to a request that does not ask for the document at its place: a preflight, or what
+/// cannot be done there.
+pub(super) fn other_than_get(method: &Method) -> Option<Response<Bytes>> {
+    const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
+    match *method {
+        Method::GET | Method::HEAD => None,
+        Method::OPTIONS => {
+            let mut response = status(StatusCode::NO_CONTENT);
+            let headers = response.headers_mut();
+            headers.insert(ACCESS_CONTROL_ALLOW_METHODS, METHODS);
+            // The `MCP-Protocol-Version` of browser clients forces a preflight.
+            headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("*"));
+            headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("3600"));
+            headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+            Some(response)
+        }
+        _ => {
+            let mut response = status(StatusCode::METHOD_NOT_ALLOWED);
+            response.headers_mut().insert(ALLOW, METHODS);
+            Some(response)
+        }
+    }
+}
+
+/// A document, or its headers alone.
+pub(super) fn document(method: &Method, json: Bytes, cached: HeaderValue) -> Response<Bytes> {
+    let length = HeaderValue::from(json.len());
+    let mut response = Response::new(json);
+    if *method == Method::HEAD {
+        *response.body_mut() = Bytes::new();
+        response.headers_mut().insert(CONTENT_LENGTH, length);
+    }
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(CACHE_CONTROL, cached);
+    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    response
 }
 
 pub(super) fn is_well_known(path: &str) -> bool {
@@ -137,7 +147,7 @@ pub(super) fn is_well_known(path: &str) -> bool {
 /// Whether a request below the well-known path is one for metadata, to every reader. A service
 /// that looks at no path, as those of MCP do, must not take it for another one: a message is a
 /// POST, a stream is accepted as one, and a session is named.
-fn looks_for_metadata(head: RequestHead<'_>) -> bool {
+pub(super) fn looks_for_metadata(head: RequestHead<'_>) -> bool {
     const NAMES_A_SESSION: [HeaderName; 2] = [
         HeaderName::from_static("mcp-session-id"),
         HeaderName::from_static("last-event-id"),
@@ -191,13 +201,19 @@ impl<B> Service<Request<B>> for MetadataService {
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let response = self.resources.document(RequestHead::of(&request));
-        ready(Ok(response.map(|bytes| MetadataBody(Full::new(bytes)))))
+        ready(Ok(MetadataBody::of(response)))
     }
 }
 
-/// The body of a [`MetadataService`]'s response.
+/// The body of a response with metadata.
 #[derive(Clone, Debug)]
 pub struct MetadataBody(Full<Bytes>);
+
+impl MetadataBody {
+    pub(super) fn of(response: Response<Bytes>) -> Response<Self> {
+        response.map(|bytes| Self(Full::new(bytes)))
+    }
+}
 
 impl Body for MetadataBody {
     type Data = Bytes;

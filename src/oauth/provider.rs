@@ -9,6 +9,7 @@ use super::introspection::{Introspector, OpaqueRoutes};
 use super::keys::{KeyHealth, Waited};
 use super::resource::ProtectedResource;
 use super::served::Resources;
+use super::server_metadata::{self, ServerMetadata};
 use super::token_cache::{TokenId, Tokens};
 use super::trusted::TrustedServer;
 use super::verify::{Mode, Verdict};
@@ -33,6 +34,8 @@ pub(super) struct Inner {
     pub(super) advertised: Advertised,
     /// Where tokens stand.
     pub(super) location: Location,
+    /// The copy of a server's metadata, where there is to be one.
+    pub(super) server_metadata: Option<Arc<ServerMetadata>>,
     pub(super) servers: HashMap<Arc<str>, Arc<TrustedServer>>,
     /// The same by their numbers.
     pub(super) numbered: Box<[Arc<TrustedServer>]>,
@@ -78,6 +81,13 @@ impl OAuthProvider {
             if let Some(introspector) = server.introspector.clone() {
                 fetches.push(tokio::spawn(async move { introspector.warm_up().await }));
             }
+        }
+        if let Some(copy) = self.inner.server_metadata.clone() {
+            // No token waits for it, so it decides nothing here.
+            fetches.push(tokio::spawn(async move {
+                copy.warm_up().await;
+                Ok(())
+            }));
         }
         let mut outcome = Ok(());
         for fetch in fetches {
@@ -165,7 +175,17 @@ impl Authenticate for OAuthProvider {
     }
 
     fn route(&self, head: RequestHead<'_>) -> Route {
-        self.inner.resources.route(head)
+        let Some(copy) = &self.inner.server_metadata else {
+            return self.inner.resources.route(head);
+        };
+        match self.inner.resources.route(head) {
+            // At a host of no resource there is no copy either.
+            Route::Refused(error) if error.as_reason() != Reason::UNKNOWN_RESOURCE => {
+                Route::Refused(error)
+            }
+            Route::Document(document) => Route::Document(document),
+            other => server_metadata::route(copy, head).unwrap_or(other),
+        }
     }
 
     fn authenticate(&self, credential: &Credential<'_>, head: RequestHead<'_>) -> Authentication {

@@ -15,6 +15,7 @@ pub(crate) use self::answer::{Answer, CountedBy, Counts};
 pub(crate) use self::jsonrpc::{expired_under_way, internal_error, internal_error_response};
 
 use std::ops::ControlFlow;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -102,11 +103,7 @@ pub(crate) fn respond(
         headers.append(WWW_AUTHENTICATE, challenge);
     }
     if let Some(delay) = error.retry_after() {
-        // Delay-seconds are whole (RFC 9110 section 10.2.3): early would be too early.
-        let seconds = delay
-            .as_secs()
-            .saturating_add(u64::from(delay.subsec_nanos() > 0));
-        headers.insert(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
+        headers.insert(RETRY_AFTER, delay_seconds(delay));
     }
     response.extensions_mut().insert(error.alone());
     response
@@ -150,6 +147,26 @@ pub(crate) fn no_document() -> Response<Bytes> {
     *response.status_mut() = http::StatusCode::NOT_FOUND;
     show_to_pages(response.headers_mut());
     response
+}
+
+/// 503 for a document that cannot be had now.
+#[cfg(feature = "oauth")]
+pub(crate) fn document_unavailable(retry_after: Duration) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::new());
+    *response.status_mut() = http::StatusCode::SERVICE_UNAVAILABLE;
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(RETRY_AFTER, delay_seconds(retry_after));
+    show_to_pages(headers);
+    response
+}
+
+/// Delay-seconds are whole (RFC 9110 section 10.2.3): early would be too early.
+fn delay_seconds(delay: Duration) -> HeaderValue {
+    let seconds = delay
+        .as_secs()
+        .saturating_add(u64::from(delay.subsec_nanos() > 0));
+    HeaderValue::from(seconds.max(1))
 }
 
 /// Lets a browser client that looks for a document in several places see that it is not here.

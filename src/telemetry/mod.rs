@@ -159,6 +159,6 @@ pub(crate) use self::sources::file;
 #[cfg(feature = "api-key-store")]
 pub(crate) use self::sources::key_store_failed;
 #[cfg(feature = "oauth")]
-pub(crate) use self::sources::{introspection, keys};
+pub(crate) use self::sources::{introspection, keys, server_metadata};
 pub use self::step_up::StepUpId;
 pub(crate) use self::warn_once::WarnOnce;

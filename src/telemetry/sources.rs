@@ -113,6 +113,30 @@ pub(crate) mod keys {
     }
 }
 
+/// Copies of authorization servers' metadata.
+#[cfg(feature = "oauth")]
+pub(crate) mod server_metadata {
+    use std::time::Duration;
+
+    use tracing::{info, warn};
+
+    use super::TARGET;
+
+    pub(crate) fn copied(issuer: &str, bytes: usize) {
+        info!(target: TARGET, issuer, bytes, "the metadata of the authorization server were copied");
+    }
+
+    pub(crate) fn failed(issuer: &str, why: &str, retry: Duration) {
+        warn!(
+            target: TARGET,
+            issuer,
+            why,
+            retry_ms = retry.as_millis(),
+            "the metadata of the authorization server could not be copied"
+        );
+    }
+}
+
 /// Introspection at authorization servers.
 #[cfg(feature = "oauth")]
 pub(crate) mod introspection {

@@ -25,6 +25,7 @@ use tower_mcp_auth::mcp::{
     SessionBindingLayer,
 };
 use tower_mcp_auth::peer::SetPeerAddrLayer;
+use tower_mcp_auth::provider::{Credential, ProviderInfo, RequestHead, Route};
 use tower_mcp_auth::scopes::RequireScopesLayer;
 use tower_mcp_auth::{ApiKeyLayer, AuthError, Principal};
 use tower_test::mock;
@@ -169,6 +170,52 @@ async fn a_concurrency_limit_of_one_survives_requests_that_wait() {
         drop(response);
     }
     assert_eq!(inner.calls(), 2);
+}
+
+/// A provider whose one document is there when it is sent.
+#[derive(Clone, Debug)]
+struct Documents(Arc<Mutex<Option<oneshot::Receiver<Response<Bytes>>>>>);
+
+impl Authenticate for Documents {
+    fn describe(&self) -> ProviderInfo {
+        ProviderInfo::new("documents")
+    }
+
+    fn route(&self, _: RequestHead<'_>) -> Route {
+        match self.0.lock().unwrap().take() {
+            Some(document) => Route::Pending(Box::pin(async { document.await.unwrap() })),
+            None => Route::Public,
+        }
+    }
+
+    fn authenticate(&self, _: &Credential<'_>, _: RequestHead<'_>) -> Authentication {
+        unreachable!("no credential is sent")
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_waits_for_a_document_holds_nothing_of_the_inner_service() {
+    let (sender, document) = oneshot::channel();
+    let inner = Inner::default();
+    let mut service = ServiceBuilder::new()
+        .layer(AuthLayer::new(Documents(Arc::new(Mutex::new(Some(
+            document,
+        ))))))
+        .layer(ConcurrencyLimitLayer::new(1))
+        .service(inner.handle());
+    let plain = || request::<&str>(&[]);
+    let mut waits = task::spawn(ready(&mut service).await.call(plain()));
+    assert_pending!(waits.poll());
+    let other = ready(&mut service).await.call(plain()).await.unwrap();
+    assert_eq!((other.status().as_u16(), inner.calls()), (200, 1));
+
+    sender
+        .send(Response::new(Bytes::from_static(b"document")))
+        .unwrap();
+    assert!(waits.is_woken());
+    let response = assert_ready_ok!(waits.poll());
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    assert_eq!((&body[..], inner.calls()), (&b"document"[..], 1));
 }
 
 /// A body that comes when it is sent.

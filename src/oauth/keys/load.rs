@@ -12,11 +12,11 @@ use super::store::{Attempting, KeyStore};
 use super::{KeySet, Origin, Source, Times};
 use crate::jose::VerifyingKey;
 use crate::oauth::discovery::{self, Limits, Wanted};
-use crate::oauth::fetch::get_with;
+use crate::oauth::fetch::get;
 use crate::oauth::jwks_options::JwksOptions;
 use crate::telemetry;
+use crate::util::one_line;
 use crate::util::single_flight::{CutOff, FlightOwner, SingleFlight, Ticket};
-use crate::util::{one_line, with_jitter};
 
 /// How much of a failure's text is kept, in characters.
 const MAX_FAILURE: usize = 1024;
@@ -187,7 +187,7 @@ impl KeyStore {
             ..
         } = &self.origin;
         let extras = access.read().await.map_err(in_set)?;
-        let response = get_with(jwks_uri, max_set_bytes, &*self.fetch, &extras)
+        let response = get(jwks_uri, max_set_bytes, &*self.fetch, &extras)
             .await
             .map_err(in_set)?;
         let set = jwks::parse(response.body(), &self.origin, max_keys).map_err(in_set)?;
@@ -275,18 +275,7 @@ impl KeyStore {
     fn backoff(&self, failures: u32, now: Duration) -> Duration {
         let held = self.keys.held();
         let holds_keys = held.is_some_and(|set| now < set.times.stale_until);
-        let most = if holds_keys {
-            *self.limits.backoff.end()
-        } else {
-            self.limits.backoff_most_cold
-        };
-        let full = self
-            .limits
-            .backoff
-            .start()
-            .saturating_mul(1 << failures.min(16))
-            .min(most);
-        with_jitter(full)
+        self.limits.backoff_after(failures, holds_keys)
     }
 }
 

@@ -27,6 +27,8 @@ enum To {
     Public,
     Unknown,
     Document,
+    /// A document that is there when it is asked for once more.
+    Later,
     Resource,
 }
 
@@ -60,6 +62,10 @@ impl Authenticate for Router {
             Some(To::Public) => Route::Public,
             Some(To::Unknown) => Route::Unknown,
             Some(To::Document) => Route::Document(Response::new(Bytes::from_static(b"document"))),
+            Some(To::Later) => Route::Pending(Box::pin(async {
+                tokio::task::yield_now().await;
+                Response::new(Bytes::from_static(b"document"))
+            })),
             Some(To::Resource) => {
                 let resource = Resource::new(format!("https://mcp.example.com{path}"));
                 Route::Resource(Arc::new(resource))
@@ -137,17 +143,26 @@ async fn a_challenge_that_is_derived_leads_to_the_place_that_is_read() {
 
 #[tokio::test]
 async fn a_document_of_either_provider_is_served() {
-    let one = [
-        ("/known", To::Document),
-        ("/open", To::Public),
-        ("/no", To::Unknown),
-    ];
-    let other = [
-        ("/open/document", To::Document),
-        ("/no/document", To::Document),
-        ("/known", To::Unknown),
-    ];
-    for (one, other) in [(one, other), (other, one)] {
+    let one = |document: To| {
+        [
+            ("/known", document),
+            ("/open", To::Public),
+            ("/no", To::Unknown),
+        ]
+    };
+    let other = |document: To| {
+        [
+            ("/open/document", document),
+            ("/no/document", document),
+            ("/known", To::Unknown),
+        ]
+    };
+    for (one, other) in [
+        (one(To::Document), other(To::Document)),
+        (other(To::Document), one(To::Document)),
+        (one(To::Later), other(To::Later)),
+        (other(To::Later), one(To::Later)),
+    ] {
         let one = AuthLayer::new(router("one", "x-one", &one));
         let other = AuthLayer::new(router("other", "x-other", &other));
         let both = one.or(other).unwrap();

@@ -114,6 +114,12 @@ fn what_is_wrong_is_reported_with_its_path() {
             "authorization_servers[1].jwks_file",
         ),
         (
+            json!({ "resource": "https://x.example.com",
+                "oauth": { "copy_server_metadata": true, "copy_server_metadata_of": "https://x.example.com" },
+                "authorization_servers": [{ "issuer": "https://x.example.com" }] }),
+            "oauth.copy_server_metadata_of",
+        ),
+        (
             json!({ "resource": "https://x.example.com", "oauth": { "header_name": "cookie" },
                 "authorization_servers": [{ "issuer": "https://x.example.com" }] }),
             "oauth.header_name",

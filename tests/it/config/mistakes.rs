@@ -412,6 +412,10 @@ fn what_is_refused_when_all_is_known_has_its_place() {
             }),
             "oauth.required_scopes",
         ),
+        (
+            all("copy_server_metadata_of", json!("https://b.example.com")),
+            "oauth.copy_server_metadata_of",
+        ),
         (all("fetch", json!({ "timeout": 0 })), "oauth.fetch.timeout"),
         (
             all("fetch", json!({ "connect_timeout": 0 })),

@@ -196,7 +196,7 @@ fn what_holds_for_all_authorization_servers() {
     type Set = fn(OAuthLayerBuilder) -> OAuthLayerBuilder;
     let cache = |name: &str, value: Value| json!({ "token_cache": { name: value } });
     let keys = |members: Value| json!({ "jwks_options": members });
-    let cases: [(Value, Set); 32] = [
+    let cases: [(Value, Set); 34] = [
         (json!({ "required_scopes": ["a", "b"] }), |b| {
             b.required_scopes(["a", "b"])
         }),
@@ -289,6 +289,12 @@ fn what_holds_for_all_authorization_servers() {
         }),
         (json!({ "header_name": "X-Assertion" }), |b| {
             b.header_name("X-Assertion")
+        }),
+        (json!({ "copy_server_metadata": true }), |b| {
+            b.copy_server_metadata()
+        }),
+        (json!({ "copy_server_metadata_of": ISSUER }), |b| {
+            b.copy_server_metadata_of(ISSUER)
         }),
         (json!({ "require_bearer": false }), |b| {
             b.require_bearer(false)

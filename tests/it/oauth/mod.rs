@@ -29,6 +29,7 @@ mod required;
 mod reserved_names;
 mod resources;
 mod seed;
+mod server_metadata;
 pub(crate) mod support;
 mod tenants;
 mod timeouts;

@@ -1,0 +1,185 @@
+//! A copy of an authorization server's metadata at the origin of the resource, for clients of MCP
+//! 2025-03-26.
+
+mod keep;
+
+use std::collections::HashSet;
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::{Method, Request, Response};
+use tower_service::Service;
+
+pub(super) use self::keep::{Known, ServerMetadata};
+use super::metadata::{MetadataBody, looks_for_metadata, other_than_get};
+use super::{AuthorizationServer, OAuthLayerBuilder};
+use crate::auth::Route;
+use crate::credential::RequestHead;
+use crate::error::ConfigError;
+
+/// Where clients look for the metadata of an authorization server
+/// ([RFC 8414 section 3](https://www.rfc-editor.org/rfc/rfc8414#section-3)).
+const PLACE: &str = "/.well-known/oauth-authorization-server";
+
+/// Of which server there is a copy.
+#[derive(Clone, Debug)]
+pub(super) enum CopyOf {
+    TheOnlyServer,
+    Named(String),
+}
+
+impl OAuthLayerBuilder {
+    /// Serves a copy of the authorization server's metadata at
+    /// `/.well-known/oauth-authorization-server`; default off.
+    ///
+    /// For clients of MCP 2025-03-26, which take the MCP server for the authorization server and look
+    /// there. Newer ones find the server by the metadata of the resource. Those that compare the
+    /// `issuer` of the copy with the place it is at refuse it, as
+    /// [RFC 8414 section 3.3](https://www.rfc-editor.org/rfc/rfc8414#section-3.3) has it. Clients of
+    /// that revision name no `resource` to the server, which must issue tokens for this one
+    /// nevertheless.
+    ///
+    /// The document is that of the server that clients are sent to
+    /// ([`advertised_as`](AuthorizationServer::advertised_as)), byte by byte, once its `issuer` is
+    /// found to be that one. It is fetched when it is asked for first, from where discovery looks
+    /// ([`max_document_bytes`](super::JwksOptions::max_document_bytes), no redirects), kept as long as
+    /// what discovery found ([`rediscovery`](super::JwksOptions::rediscovery), 1 h), and fetched anew
+    /// before that is over. All that ask meanwhile share one fetch. While the server cannot be asked,
+    /// the last copy is served for [`stale_if_error`](super::JwksOptions::stale_if_error) longer, then
+    /// 503 with `Retry-After`; where it has no metadata, 404. Nothing of a request takes part in what
+    /// is fetched.
+    ///
+    /// The path must reach the layer: inside `nest` and `nest_service` mount
+    /// [`server_metadata_service`](super::OAuthLayer::server_metadata_service).
+    ///
+    /// # Errors
+    /// [`build`](Self::build) fails where there are several servers: say which, with
+    /// [`copy_server_metadata_of`](Self::copy_server_metadata_of). So it does beside a
+    /// [`header_name`](Self::header_name) that clients send no tokens in.
+    pub fn copy_server_metadata(mut self) -> Self {
+        self.copy_of = Some(CopyOf::TheOnlyServer);
+        self
+    }
+
+    /// The same of the server with this issuer.
+    ///
+    /// # Errors
+    /// [`build`](Self::build) fails where there is no such server, and beside a
+    /// [`header_name`](Self::header_name) that clients send no tokens in.
+    pub fn copy_server_metadata_of(mut self, issuer: impl Into<String>) -> Self {
+        self.copy_of = Some(CopyOf::Named(issuer.into()));
+        self
+    }
+}
+
+impl CopyOf {
+    pub(super) fn setting(&self) -> &'static str {
+        match self {
+            Self::TheOnlyServer => "copy_server_metadata",
+            Self::Named(_) => "copy_server_metadata_of",
+        }
+    }
+
+    /// Where clients of that server are sent.
+    pub(super) fn server<'s>(
+        &self,
+        servers: &'s [AuthorizationServer],
+    ) -> Result<&'s str, ConfigError> {
+        let refuse = |why: String| Err(ConfigError::new(self.setting(), why));
+        let found: HashSet<&str> = match self {
+            Self::TheOnlyServer => servers
+                .iter()
+                .map(AuthorizationServer::advertised)
+                .collect(),
+            Self::Named(issuer) => servers
+                .iter()
+                .filter(|server| server.issuer() == issuer || *server.origin.issuer == **issuer)
+                .map(AuthorizationServer::advertised)
+                .collect(),
+        };
+        let mut found = found.into_iter();
+        match (found.next(), found.next(), self) {
+            (Some(only), None, _) => Ok(only),
+            (None, _, Self::Named(issuer)) => {
+                refuse(format!("there is no server with the issuer {issuer:?}"))
+            }
+            _ => refuse(
+                "there are several servers, and one document: say which with \
+                 `copy_server_metadata_of`"
+                    .to_owned(),
+            ),
+        }
+    }
+}
+
+/// What a request for the copy gets.
+enum Answer {
+    Now(Response<Bytes>),
+    Later(Pin<Box<dyn Future<Output = Response<Bytes>> + Send>>),
+}
+
+/// Answers a request at the place of the copy.
+fn answer(copy: &Arc<ServerMetadata>, method: &Method) -> Answer {
+    if let Some(response) = other_than_get(method) {
+        return Answer::Now(response);
+    }
+    match copy.known() {
+        Known::Now(known) => Answer::Now(known.respond(method)),
+        Known::Later(known) => {
+            let method = method.clone();
+            Answer::Later(Box::pin(async move { known.await.respond(&method) }))
+        }
+    }
+}
+
+/// Where a request goes, if that is below the place of the copy: a client that looks for metadata is
+/// not to be sent looking for metadata.
+pub(super) fn route(copy: &Arc<ServerMetadata>, head: RequestHead<'_>) -> Option<Route> {
+    let below = head.uri().path().strip_prefix(PLACE)?;
+    match below {
+        "" | "/" => Some(match answer(copy, head.method()) {
+            Answer::Now(response) => Route::Document(response),
+            Answer::Later(response) => Route::Pending(response),
+        }),
+        _ if !below.starts_with('/') => None,
+        // The inner service may have metadata of servers of its own.
+        _ if looks_for_metadata(head) => Some(Route::Public),
+        _ => Some(Route::Unknown),
+    }
+}
+
+/// Serves the copy of an authorization server's metadata at whatever path it is mounted on.
+///
+/// Mount it outermost, at `/.well-known/oauth-authorization-server`, wherever the layer itself does
+/// not see that path. It is 404 without
+/// [`copy_server_metadata`](OAuthLayerBuilder::copy_server_metadata).
+#[derive(Clone, Debug)]
+pub struct ServerMetadataService {
+    pub(super) copy: Option<Arc<ServerMetadata>>,
+}
+
+impl<B> Service<Request<B>> for ServerMetadataService {
+    type Response = Response<MetadataBody>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let answer = match &self.copy {
+            Some(copy) => answer(copy, request.method()),
+            None => Answer::Now(crate::refusal::no_document()),
+        };
+        Box::pin(async {
+            Ok(MetadataBody::of(match answer {
+                Answer::Now(response) => response,
+                Answer::Later(response) => response.await,
+            }))
+        })
+    }
+}
