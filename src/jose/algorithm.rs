@@ -8,7 +8,8 @@ use crate::error::ConfigError;
 /// A signature algorithm of JSON Web Signature ([RFC 7518 section 3], [RFC 8037],
 /// [RFC 9864]).
 ///
-/// There is no `none`, and no algorithm that a backend does not verify.
+/// There is no `none`, and no algorithm that no backend verifies. [`ES512`](Self::ES512) needs
+/// the backend `aws-lc-rs`.
 ///
 /// [RFC 7518 section 3]: https://www.rfc-editor.org/rfc/rfc7518#section-3
 /// [RFC 8037]: https://www.rfc-editor.org/rfc/rfc8037
@@ -38,6 +39,9 @@ pub enum Algorithm {
     ES256,
     /// ECDSA on P-384 with SHA-384.
     ES384,
+    /// ECDSA on P-521 with SHA-512. No list has it by default, and with the backend
+    /// `rust-crypto` alone no setting takes it.
+    ES512,
     /// Ed25519, under either of its names: `EdDSA` and, since RFC 9864, `Ed25519`.
     EdDSA,
 }
@@ -49,6 +53,7 @@ pub(crate) enum Family {
     Rsa,
     P256,
     P384,
+    P521,
     Ed25519,
 }
 
@@ -59,6 +64,7 @@ impl Family {
             Self::Rsa => "an RSA key",
             Self::P256 => "a P-256 key",
             Self::P384 => "a P-384 key",
+            Self::P521 => "a P-521 key",
             Self::Ed25519 => "an Ed25519 key",
         }
     }
@@ -79,6 +85,7 @@ impl Algorithm {
             Self::PS512 => "PS512",
             Self::ES256 => "ES256",
             Self::ES384 => "ES384",
+            Self::ES512 => "ES512",
             Self::EdDSA => "EdDSA",
         }
     }
@@ -97,9 +104,22 @@ impl Algorithm {
             "PS512" => Self::PS512,
             "ES256" => Self::ES256,
             "ES384" => Self::ES384,
+            "ES512" => Self::ES512,
             "EdDSA" | "Ed25519" => Self::EdDSA,
             _ => return None,
         })
+    }
+
+    /// Refuses an algorithm of a list that the backend does not verify.
+    pub(crate) fn check_backend(self) -> Result<(), ConfigError> {
+        match self {
+            Self::ES512 if !cfg!(feature = "aws-lc-rs") => Err(ConfigError::new(
+                "algorithms",
+                "ES512 is verified by the backend `aws-lc-rs` alone: turn on that feature, or \
+                 leave it out",
+            )),
+            _ => Ok(()),
+        }
     }
 
     pub(crate) fn family(self) -> Family {
@@ -109,6 +129,7 @@ impl Algorithm {
             Self::PS256 | Self::PS384 | Self::PS512 => Family::Rsa,
             Self::ES256 => Family::P256,
             Self::ES384 => Family::P384,
+            Self::ES512 => Family::P521,
             Self::EdDSA => Family::Ed25519,
         }
     }
@@ -129,7 +150,7 @@ impl FromStr for Algorithm {
                 "algorithms",
                 format!(
                     "{name:?} is no algorithm this crate verifies: use HS256, HS384, HS512, RS256, \
-                     RS384, RS512, PS256, PS384, PS512, ES256, ES384, EdDSA or Ed25519"
+                     RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512, EdDSA or Ed25519"
                 ),
             )
         })

@@ -56,6 +56,9 @@ mod aws_lc {
                     Material::P384(point) => {
                         ParsedPublicKey::new(&signature::ECDSA_P384_SHA384_FIXED, point).ok()?
                     }
+                    Material::P521(point) => {
+                        ParsedPublicKey::new(&signature::ECDSA_P521_SHA512_FIXED, point).ok()?
+                    }
                     Material::Ed25519(point) => {
                         ParsedPublicKey::new(&signature::ED25519, point).ok()?
                     }
@@ -139,6 +142,8 @@ mod rust_crypto {
                     p384::PublicKey::from_sec1_bytes(point).ok()?;
                     DecodingKey::from_ec_der(point)
                 }
+                // Neither jsonwebtoken nor a crate it brings verifies with it.
+                Material::P521(_) => return None,
                 Material::Ed25519(point) => {
                     ed25519_dalek::VerifyingKey::from_bytes(point).ok()?;
                     DecodingKey::from_ed_der(point)
@@ -162,15 +167,18 @@ mod rust_crypto {
             signature: &[u8],
         ) -> bool {
             let (key, algorithms) = &*self.0;
-            algorithms.contains(&alg)
-                && (DEFAULT_PROVIDER.verifier_factory)(&theirs(alg), key)
-                    .is_ok_and(|verifier| verifier.verify(message, &signature.to_vec()).is_ok())
+            let Some(theirs) = theirs(alg).filter(|_| algorithms.contains(&alg)) else {
+                return false;
+            };
+            (DEFAULT_PROVIDER.verifier_factory)(&theirs, key)
+                .is_ok_and(|verifier| verifier.verify(message, &signature.to_vec()).is_ok())
         }
     }
 
-    fn theirs(alg: Algorithm) -> jsonwebtoken::Algorithm {
+    /// `None`: jsonwebtoken does not know it.
+    fn theirs(alg: Algorithm) -> Option<jsonwebtoken::Algorithm> {
         use jsonwebtoken::Algorithm as Theirs;
-        match alg {
+        Some(match alg {
             Algorithm::HS256 => Theirs::HS256,
             Algorithm::HS384 => Theirs::HS384,
             Algorithm::HS512 => Theirs::HS512,
@@ -182,7 +190,8 @@ mod rust_crypto {
             Algorithm::PS512 => Theirs::PS512,
             Algorithm::ES256 => Theirs::ES256,
             Algorithm::ES384 => Theirs::ES384,
+            Algorithm::ES512 => return None,
             Algorithm::EdDSA => Theirs::EdDSA,
-        }
+        })
     }
 }

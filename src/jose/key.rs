@@ -78,7 +78,8 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// A public key that verifies signatures: RSA, P-256, P-384 or Ed25519.
+/// A public key that verifies signatures: RSA, P-256, P-384, P-521 or
+/// Ed25519.
 #[derive(Clone)]
 pub struct PublicKey {
     pub(super) material: Material,
@@ -164,6 +165,7 @@ impl PublicKey {
         self.alg.unwrap_or(match self.material.family() {
             Family::P256 => Algorithm::ES256,
             Family::P384 => Algorithm::ES384,
+            Family::P521 => Algorithm::ES512,
             Family::Ed25519 => Algorithm::EdDSA,
             Family::Rsa | Family::Hmac => Algorithm::RS256,
         })

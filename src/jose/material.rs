@@ -26,6 +26,7 @@ pub(crate) enum Material {
     /// An uncompressed point, `04 || x || y`.
     P256([u8; 65]),
     P384([u8; 97]),
+    P521([u8; 133]),
     Ed25519([u8; 32]),
 }
 
@@ -35,6 +36,7 @@ impl Material {
             Self::Rsa { .. } => Family::Rsa,
             Self::P256(_) => Family::P256,
             Self::P384(_) => Family::P384,
+            Self::P521(_) => Family::P521,
             Self::Ed25519(_) => Family::Ed25519,
         }
     }
@@ -47,6 +49,7 @@ impl Material {
             Self::Rsa { n, e } => sha256(&[b"rsa", &(n.len() as u64).to_be_bytes(), n, e]),
             Self::P256(point) => sha256(&[b"p256", point]),
             Self::P384(point) => sha256(&[b"p384", point]),
+            Self::P521(point) => sha256(&[b"p521", point]),
             Self::Ed25519(point) => sha256(&[b"ed25519", point]),
         }
     }
@@ -131,8 +134,19 @@ impl Material {
             Ok(Self::P256(point))
         } else if let Ok(point) = <[u8; 97]>::try_from(point) {
             Ok(Self::P384(point))
+        } else if let Ok(point) = <[u8; 133]>::try_from(point) {
+            match cfg!(feature = "aws-lc-rs") {
+                true => Ok(Self::P521(point)),
+                false => Err(
+                    "keys on P-521 verify with the backend `aws-lc-rs` alone: turn on that feature"
+                        .to_owned(),
+                ),
+            }
         } else {
-            Err("the EC key is on neither P-256 nor P-384, or its point is compressed".to_owned())
+            Err(
+                "the EC key is on none of P-256, P-384 and P-521, or its point is compressed"
+                    .to_owned(),
+            )
         }
     }
 
@@ -244,9 +258,13 @@ impl JwkParts {
         }
         let material = match (kty, text("crv")?) {
             ("RSA", _) => Material::rsa(&bytes("n")?, &bytes("e")?)?,
-            ("EC", Some(crv @ ("P-256" | "P-384"))) => {
+            ("EC", Some(crv @ ("P-256" | "P-384" | "P-521"))) => {
                 // RFC 7518 section 6.2.1.2: coordinates have the full length of the field.
-                let size = if crv == "P-256" { 32 } else { 48 };
+                let size = match crv {
+                    "P-256" => 32,
+                    "P-384" => 48,
+                    _ => 66,
+                };
                 let (x, y) = (bytes("x")?, bytes("y")?);
                 if x.len() != size || y.len() != size {
                     return Err(format!("a coordinate of {crv} has {size} bytes"));

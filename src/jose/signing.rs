@@ -38,7 +38,7 @@ impl SigningKey {
     ///
     /// # Errors
     /// It is no private key for that algorithm, its RSA modulus is shorter than 2048 bits, or
-    /// the algorithm is one of HMAC.
+    /// the algorithm is one of HMAC, or ES512.
     pub fn from_pem(algorithm: Algorithm, pem: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
         let refuse = |why: String| Err(ConfigError::new("signing_key", why));
         let pem = pem.as_ref();
@@ -46,6 +46,11 @@ impl SigningKey {
             Family::Hmac => {
                 return refuse(format!(
                     "{algorithm} needs a secret; name the algorithm of a key pair"
+                ));
+            }
+            Family::P521 => {
+                return refuse(format!(
+                    "{algorithm} is verified here, and not signed with; name another algorithm"
                 ));
             }
             Family::Rsa => EncodingKey::from_rsa_pem(pem),

@@ -112,7 +112,7 @@ impl JwtLayerBuilder {
     /// Sets the algorithms a token may be signed with. Each key serves those that go with it.
     ///
     /// Default: HS256 for a secret; for a public key the `alg` of its JWK, else RS256,
-    /// ES256, ES384 or EdDSA, as its kind asks.
+    /// ES256, ES384, ES512 or EdDSA, as its kind asks.
     pub fn algorithms(mut self, algorithms: impl IntoIterator<Item = Algorithm>) -> Self {
         self.algorithms = Some(algorithms.into_iter().collect());
         self
@@ -307,8 +307,8 @@ impl JwtLayerBuilder {
     /// The finished layer.
     ///
     /// # Errors
-    /// - The list of algorithms is empty, or holds one that fits none of the keys; or none of
-    ///   it fits one of them.
+    /// - The list of algorithms is empty, or holds one that fits none of the keys, or that the
+    ///   backend does not verify (ES512 without `aws-lc-rs`); or none of it fits one of them.
     /// - Two keys have one id, or an id is empty; a file of keys cannot be read or has no usable
     ///   key, or is set together with an id or with further keys.
     /// - The secret is shorter than the hash of an algorithm (32, 48 or 64 bytes).
@@ -447,6 +447,8 @@ impl JwtLayerBuilder {
         if self.algorithms.as_ref().is_some_and(Vec::is_empty) {
             return refuse("the list is empty, so no token could pass".to_owned());
         }
+        let mut listed = self.algorithms.iter().flatten();
+        listed.try_for_each(|alg| alg.check_backend())?;
         if sources.is_empty() {
             let secret = |alg: &&Algorithm| alg.family() == Family::Hmac;
             return match self.algorithms.iter().flatten().find(secret) {

@@ -268,7 +268,8 @@ impl AuthorizationServer {
     /// ES384 and EdDSA.
     ///
     /// # Errors
-    /// The list is empty, or holds an HMAC algorithm.
+    /// The list is empty, or holds an HMAC algorithm, or one that the backend does not verify
+    /// (ES512 without `aws-lc-rs`).
     pub fn algorithms(
         mut self,
         algorithms: impl IntoIterator<Item = Algorithm>,
@@ -280,6 +281,8 @@ impl AuthorizationServer {
                 "the list is empty, so no token could pass",
             ));
         }
+        let mut listed = self.origin.algorithms.iter();
+        listed.try_for_each(|alg| alg.check_backend())?;
         if let Some(alg) = self
             .origin
             .algorithms

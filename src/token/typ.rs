@@ -87,6 +87,7 @@ impl AcceptedTypes {
         )
     }
 
+    #[cfg(feature = "oauth")]
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

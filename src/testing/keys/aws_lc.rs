@@ -24,6 +24,9 @@ impl Private {
             Algorithm::ES384 => {
                 EcdsaKeyPair::generate(&signature::ECDSA_P384_SHA384_FIXED_SIGNING).map(Self::Ec)
             }
+            Algorithm::ES512 => {
+                EcdsaKeyPair::generate(&signature::ECDSA_P521_SHA512_FIXED_SIGNING).map(Self::Ec)
+            }
             Algorithm::EdDSA => Ed25519KeyPair::generate().map(Self::Ed25519),
             _ => RsaKeyPair::generate(KeySize::Rsa2048).map(Self::Rsa),
         };

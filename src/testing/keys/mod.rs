@@ -64,7 +64,11 @@ impl Public {
         match self {
             Self::Rsa { n, e } => json!({"e": b64(e), "kty": "RSA", "n": b64(n)}),
             Self::Ec { x, y } => {
-                let crv = if x.len() == 32 { "P-256" } else { "P-384" };
+                let crv = match x.len() {
+                    32 => "P-256",
+                    48 => "P-384",
+                    _ => "P-521",
+                };
                 json!({"crv": crv, "kty": "EC", "x": b64(x), "y": b64(y)})
             }
             Self::Ed25519(x) => json!({"crv": "Ed25519", "kty": "OKP", "x": b64(x)}),

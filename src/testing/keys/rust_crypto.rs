@@ -42,6 +42,7 @@ impl Private {
                     public: Public::ec(key.public_key().to_encoded_point(false).as_bytes())?,
                 }
             }
+            Algorithm::ES512 => return Err(Failed("RustCrypto signs nothing with ES512 here")),
             Algorithm::EdDSA => {
                 let mut seed = [0; 32];
                 fill(&mut seed)?;

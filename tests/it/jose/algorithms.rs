@@ -64,8 +64,12 @@ fn another_key_of_the_same_kind_does_not_verify() {
         Algorithm::PS256,
         Algorithm::ES256,
         Algorithm::ES384,
+        Algorithm::ES512,
         Algorithm::EdDSA,
     ] {
+        if !ALL.contains(&alg) {
+            continue;
+        }
         let token = stranger.token(alg, &named(alg.name()), CLAIMS);
         assert_eq!(
             outcome(&layer_for(alg), &token),
@@ -192,8 +196,12 @@ fn hmac_with_the_bytes_of_a_public_key_is_refused() {
         Algorithm::PS512,
         Algorithm::ES256,
         Algorithm::ES384,
+        Algorithm::ES512,
         Algorithm::EdDSA,
     ] {
+        if !ALL.contains(&alg) {
+            continue;
+        }
         let pem = PAIRS.pem(alg);
         let jwk = PAIRS.jwk(alg);
         let point = jwk.get("x").or(jwk.get("n")).and_then(|x| x.as_str());
@@ -272,6 +280,15 @@ fn a_list_of_algorithms_must_fit_the_key() {
         let got = setting(public(key).algorithms(list));
         assert_eq!(got, Some("algorithms"), "a key of {key} with {list:?}");
     }
+    if ALL.contains(&ES512) {
+        for (key, list) in [(ES384, [ES512]), (ES512, [ES384])] {
+            let got = setting(public(key).algorithms(list));
+            assert_eq!(got, Some("algorithms"), "a key of {key} with {list:?}");
+        }
+    } else {
+        let got = setting(public(ES256).algorithms([ES256, ES512]));
+        assert_eq!(got, Some("algorithms"), "without a backend that knows it");
+    }
     assert_eq!(
         setting(public(RS256).algorithms([RS256, RS384, RS512, PS256, PS384, PS512])),
         None
@@ -333,8 +350,12 @@ fn the_default_algorithm_is_one_and_follows_the_key() {
         Algorithm::RS256,
         Algorithm::ES256,
         Algorithm::ES384,
+        Algorithm::ES512,
         Algorithm::EdDSA,
     ] {
+        if !ALL.contains(&alg) {
+            continue;
+        }
         let layer = builder(PAIRS.public(alg))
             .audience(AUDIENCE)
             .build()

@@ -37,7 +37,23 @@ pub(crate) const SECRET: &[u8] =
 pub(crate) const HEADER: &str = r#"{"alg":"HS256","typ":"at+jwt"}"#;
 pub(crate) const CLAIMS: &str = r#"{"iss":"https://idp.example.com","sub":"alice","aud":"https://mcp.example.com/mcp","exp":1800003600,"scope":"read"}"#;
 
-pub(crate) const ALL: [Algorithm; 12] = [
+/// All that the backend verifies.
+#[cfg(feature = "aws-lc-rs")]
+pub(crate) const ALL: [Algorithm; 13] = with_those_of_both([Algorithm::ES512; 13]);
+#[cfg(not(feature = "aws-lc-rs"))]
+pub(crate) const ALL: [Algorithm; 12] = with_those_of_both([Algorithm::HS256; 12]);
+
+/// Puts what both backends verify before the rest.
+const fn with_those_of_both<const N: usize>(mut all: [Algorithm; N]) -> [Algorithm; N] {
+    let mut at = 0;
+    while at < OF_BOTH.len() {
+        all[at] = OF_BOTH[at];
+        at += 1;
+    }
+    all
+}
+
+const OF_BOTH: [Algorithm; 12] = [
     Algorithm::HS256,
     Algorithm::HS384,
     Algorithm::HS512,
@@ -189,6 +205,7 @@ pub(crate) struct Pairs {
     pub(crate) rsa: RsaKeyPair,
     pub(crate) p256: EcdsaKeyPair,
     pub(crate) p384: EcdsaKeyPair,
+    pub(crate) p521: EcdsaKeyPair,
     pub(crate) ed25519: Ed25519KeyPair,
 }
 
@@ -202,6 +219,8 @@ impl Pairs {
                 .expect("a key pair"),
             p384: EcdsaKeyPair::generate(&signature::ECDSA_P384_SHA384_FIXED_SIGNING)
                 .expect("a key pair"),
+            p521: EcdsaKeyPair::generate(&signature::ECDSA_P521_SHA512_FIXED_SIGNING)
+                .expect("a key pair"),
             ed25519: Ed25519KeyPair::generate().expect("a key pair"),
         }
     }
@@ -212,6 +231,7 @@ impl Pairs {
         let der: PublicKeyX509Der<'_> = match alg {
             Algorithm::ES256 => self.p256.public_key().as_der(),
             Algorithm::ES384 => self.p384.public_key().as_der(),
+            Algorithm::ES512 => self.p521.public_key().as_der(),
             Algorithm::EdDSA => self.ed25519.public_key().as_der(),
             _ => self.rsa.public_key().as_der(),
         }
@@ -236,6 +256,7 @@ impl Pairs {
         match alg {
             Algorithm::ES256 => ec("P-256", self.p256.public_key().as_ref()),
             Algorithm::ES384 => ec("P-384", self.p384.public_key().as_ref()),
+            Algorithm::ES512 => ec("P-521", self.p521.public_key().as_ref()),
             Algorithm::EdDSA => serde_json::json!({
                 "kty": "OKP", "crv": "Ed25519", "x": b64(self.ed25519.public_key()),
             }),
@@ -276,6 +297,7 @@ impl Pairs {
             Algorithm::PS512 => rsa(&signature::RSA_PSS_SHA512),
             Algorithm::ES256 => ec(&self.p256),
             Algorithm::ES384 => ec(&self.p384),
+            Algorithm::ES512 => ec(&self.p521),
             Algorithm::EdDSA => self.ed25519.sign(message).as_ref().to_vec(),
             other => panic!("no signer for {other}"),
         }

@@ -31,12 +31,14 @@ fn private_keys() -> Vec<(&'static str, Vec<u8>)> {
     let rsa: Pkcs8V1Der<'_> = PAIRS.rsa.as_der().expect("PKCS#8");
     let p256 = PAIRS.p256.to_pkcs8v1().expect("PKCS#8");
     let p384 = PAIRS.p384.to_pkcs8v1().expect("PKCS#8");
+    let p521 = PAIRS.p521.to_pkcs8v1().expect("PKCS#8");
     let ed_v1 = PAIRS.ed25519.to_pkcs8v1().expect("PKCS#8");
     let ed_v2 = PAIRS.ed25519.to_pkcs8().expect("PKCS#8");
     vec![
         ("RSA", rsa.as_ref().to_vec()),
         ("P-256", p256.as_ref().to_vec()),
         ("P-384", p384.as_ref().to_vec()),
+        ("P-521", p521.as_ref().to_vec()),
         ("Ed25519", ed_v1.as_ref().to_vec()),
         ("Ed25519 with its public key", ed_v2.as_ref().to_vec()),
     ]
@@ -89,8 +91,12 @@ fn pem_keys_of_supported_kinds_are_read() {
             key.unwrap_or_else(|error| panic!("{name} as DER: {error}"));
         }
     }
-    let rsa8192 = PublicKey::from_pem(fixture!("rsa8192").1);
-    assert_eq!(rsa8192.is_ok(), aws_lc(), "{rsa8192:?}");
+    for larger in [fixture!("rsa8192"), fixture!("secp521r1")] {
+        let key = PublicKey::from_pem(larger.1);
+        assert_eq!(key.is_ok(), aws_lc(), "{key:?}");
+        let key = PublicKey::from_der(der_of(larger.1));
+        assert_eq!(key.is_ok(), aws_lc(), "{key:?}");
+    }
 }
 
 #[test]
@@ -99,7 +105,6 @@ fn pem_and_der_keys_of_other_kinds_are_refused() {
         fixture!("rsa1024"),
         fixture!("secp256k1"),
         fixture!("brainpoolP256r1"),
-        fixture!("secp521r1"),
         fixture!("prime256v1_compressed"),
         fixture!("prime256v1_explicit"),
         fixture!("ed448"),
@@ -266,6 +271,7 @@ fn jwks_that_are_not_for_signatures_or_not_valid_are_refused() {
     let rsa = || PAIRS.jwk(Algorithm::RS256);
     let p256 = || PAIRS.jwk(Algorithm::ES256);
     let p384 = || PAIRS.jwk(Algorithm::ES384);
+    let p521 = || PAIRS.jwk(Algorithm::ES512);
     let ed = || PAIRS.jwk(Algorithm::EdDSA);
     let mut rows: Vec<(String, String)> = Vec::new();
     for jwk in [rsa(), p256(), p384(), ed()] {
@@ -340,7 +346,7 @@ fn jwks_that_are_not_for_signatures_or_not_valid_are_refused() {
         rows.push((format!("RSA: {name}"), change(rsa(), member, value)));
     }
     let coordinate = |jwk: &Value, name: &str| unb64(jwk[name].as_str().expect("a coordinate"));
-    for jwk in [p256(), p384()] {
+    for jwk in [p256(), p384(), p521()] {
         let (x, y) = (coordinate(&jwk, "x"), coordinate(&jwk, "y"));
         let crv = jwk["crv"].clone();
         let mut off = y.clone();
@@ -355,7 +361,11 @@ fn jwks_that_are_not_for_signatures_or_not_valid_are_refused() {
             ("x over the field", "x", number(&vec![0xff; x.len()])),
             ("y null", "y", json!(null)),
             ("secp256k1", "crv", json!("secp256k1")),
-            ("P-521", "crv", json!("P-521")),
+            (
+                "another curve",
+                "crv",
+                json!(if crv == "P-521" { "P-384" } else { "P-521" }),
+            ),
             ("p-256", "crv", json!("p-256")),
             ("Ed25519", "crv", json!("Ed25519")),
             ("no curve", "crv", json!(null)),

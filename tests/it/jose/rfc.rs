@@ -4,7 +4,7 @@ use serde_json::json;
 use tower_mcp_auth::JwtLayer;
 use tower_mcp_auth::jose::{Algorithm, PublicKey, Secret};
 
-use crate::jose::harness::{NOW, PAIRS, ask, at, builder, outcome, unb64};
+use crate::jose::harness::{NOW, PAIRS, ask, at, aws_lc, builder, outcome, unb64};
 
 /// The examples expire on 2011-03-22.
 const BEFORE_EXPIRY: u64 = 1_300_819_379;
@@ -234,12 +234,39 @@ fn rfc7520_section_4_signatures_hold_and_are_no_tokens() {
 }
 
 #[test]
-fn rfc7520_section_4_3_the_curve_p521_is_not_supported() {
+fn rfc7520_section_4_3_the_signature_on_p521_holds_where_the_backend_knows_the_curve() {
     let key = json!({"kty": "EC", "crv": "P-521", "x": RFC7520_P521_X, "y": RFC7520_P521_Y});
-    assert!(PublicKey::from_jwk(key.to_string()).is_err());
-    assert!("ES512".parse::<Algorithm>().is_err());
-    let layer = layer(jwk(&rfc7515_p256()), NOW);
-    assert_eq!(outcome(&layer, RFC7520_ES512), "algorithm_not_allowed");
+    assert_eq!("ES512".parse(), Ok(Algorithm::ES512));
+    let p256 = || layer(jwk(&rfc7515_p256()), NOW);
+    assert_eq!(outcome(&p256(), RFC7520_ES512), "algorithm_not_allowed");
+    if !aws_lc() {
+        let error = PublicKey::from_jwk(key.to_string()).expect_err("a key of no use");
+        assert!(error.to_string().contains("aws-lc-rs"), "{error}");
+        let layer = builder(jwk(&rfc7515_p256())).algorithms([Algorithm::ES512]);
+        let error = layer
+            .audience("a")
+            .build()
+            .expect_err("an algorithm of no use");
+        assert_eq!(error.setting(), "algorithms");
+        assert!(error.to_string().contains("aws-lc-rs"), "{error}");
+        return;
+    }
+    let key = jwk(&key);
+    let (message, signature) = RFC7520_ES512.rsplit_once('.').expect("a signature");
+    let signature = unb64(signature);
+    assert!(key.verify(Algorithm::ES512, message.as_bytes(), &signature));
+    assert!(!key.verify(Algorithm::ES512, &message.as_bytes()[1..], &signature));
+    for other in [Algorithm::ES256, Algorithm::ES384, Algorithm::RS512] {
+        assert!(
+            !key.verify(other, message.as_bytes(), &signature),
+            "{other}"
+        );
+    }
+    // It signs prose; as a token it is refused for that.
+    let layer = JwtLayer::builder(key).key_id("bilbo.baggins@hobbiton.example");
+    let layer = layer.dangerously_any_audience().clock(at(NOW));
+    let layer = layer.build().expect("a layer");
+    assert_eq!(outcome(&layer, RFC7520_ES512), "malformed_token");
 }
 
 #[test]

@@ -36,5 +36,6 @@ mod timeouts;
 mod tokens;
 mod unknown_keys;
 mod unproven;
+mod unsupported;
 
 use common::trace;

@@ -16,6 +16,61 @@ use tower_mcp_auth::testing::{Endpoint, Issuer};
 
 use super::{claims, header, http, quick};
 
+/// jsonwebtoken does not know it, so that the layer is asked.
+#[cfg(feature = "aws-lc-rs")]
+#[tokio::test]
+async fn es512_verifies_against_the_published_keys_where_it_is_listed() {
+    use tower_mcp_auth::OAuthLayer;
+    use tower_mcp_auth::oauth::AuthorizationServer;
+
+    const RESOURCE: &str = "https://mcp.example.com/mcp";
+    let issuer = Issuer::builder().algorithms([Algorithm::ES512]);
+    let issuer = issuer.start().await.unwrap();
+    let key = &issuer.jwks()["keys"][0];
+    assert_eq!(
+        (&key["crv"], &key["alg"]),
+        (&json!("P-521"), &json!("ES512"))
+    );
+    let server = || AuthorizationServer::insecure_http_on_loopback(issuer.url()).unwrap();
+    let listed = server().algorithms([Algorithm::ES512]).unwrap();
+    let listed = OAuthLayer::new(RESOURCE, listed).unwrap();
+    let good = issuer.token().audience(RESOURCE);
+    for (layer, token, reason) in [
+        (&listed, good.clone(), ""),
+        (&listed, good.clone().with_wrong_key(), "invalid_signature"),
+        (
+            &listed,
+            good.clone().header("alg", "ES384"),
+            "algorithm_not_allowed",
+        ),
+    ] {
+        let header = ("authorization", format!("Bearer {}", token.sign()));
+        let answer = common::ask(layer, common::request(&[header])).await;
+        match reason {
+            "" => drop(answer.admitted()),
+            reason => answer.invalid(reason),
+        }
+    }
+    // By default no list has it, and the key of a set that nothing is signed with is none.
+    let layer = OAuthLayer::new(RESOURCE, server()).unwrap();
+    let header = ("authorization", format!("Bearer {}", good.sign()));
+    let answer = common::ask(&layer, common::request(&[header])).await;
+    answer.invalid("algorithm_not_allowed");
+}
+
+#[cfg(not(feature = "aws-lc-rs"))]
+#[tokio::test]
+async fn es512_needs_a_backend_that_knows_it() {
+    use tower_mcp_auth::oauth::AuthorizationServer;
+
+    let server = AuthorizationServer::new("https://auth.example.com").unwrap();
+    let error = server.algorithms([Algorithm::ES512]).unwrap_err();
+    assert_eq!(error.setting(), "algorithms");
+    assert!(error.to_string().contains("aws-lc-rs"), "{error}");
+    let issuer = Issuer::builder().algorithms([Algorithm::ES512]);
+    assert!(issuer.start().await.is_err());
+}
+
 /// Whether the key a token names verifies it, by jsonwebtoken.
 fn holds(token: &str, jwks: &Value) -> bool {
     let header = header(token);

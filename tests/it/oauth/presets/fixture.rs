@@ -5,8 +5,8 @@ use std::sync::LazyLock;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::{KeyPair, KeySize};
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _,
-    RSA_PKCS1_SHA256,
+    ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING,
+    ECDSA_P521_SHA512_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _, RSA_PKCS1_SHA256,
 };
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as B64;
@@ -20,6 +20,7 @@ pub enum Signer {
     Rs256(KeyPair),
     Es256(EcdsaKeyPair),
     Es384(EcdsaKeyPair),
+    Es512(EcdsaKeyPair),
 }
 
 pub static RS256: LazyLock<Signer> =
@@ -29,6 +30,10 @@ pub static ES256: LazyLock<Signer> = LazyLock::new(|| {
 });
 pub static ES384: LazyLock<Signer> = LazyLock::new(|| {
     Signer::Es384(EcdsaKeyPair::generate(&ECDSA_P384_SHA384_FIXED_SIGNING).unwrap())
+});
+
+pub static ES512: LazyLock<Signer> = LazyLock::new(|| {
+    Signer::Es512(EcdsaKeyPair::generate(&ECDSA_P521_SHA512_FIXED_SIGNING).unwrap())
 });
 
 impl Signer {
@@ -53,6 +58,10 @@ impl Signer {
                 let (x, y) = point(key);
                 json!({"kty": "EC", "use": "sig", "kid": kid, "crv": "P-384", "x": x, "y": y})
             }
+            Self::Es512(key) => {
+                let (x, y) = point(key);
+                json!({"kty": "EC", "use": "sig", "kid": kid, "crv": "P-521", "x": x, "y": y})
+            }
         }
     }
 
@@ -61,6 +70,7 @@ impl Signer {
             Self::Rs256(_) => "RS256",
             Self::Es256(_) => "ES256",
             Self::Es384(_) => "ES384",
+            Self::Es512(_) => "ES512",
         }
     }
 
@@ -79,7 +89,7 @@ impl Signer {
                     .unwrap();
                 signature
             }
-            Self::Es256(key) | Self::Es384(key) => key
+            Self::Es256(key) | Self::Es384(key) | Self::Es512(key) => key
                 .sign(&random, input.as_bytes())
                 .unwrap()
                 .as_ref()

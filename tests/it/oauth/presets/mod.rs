@@ -3,7 +3,7 @@
 mod clients;
 mod config;
 mod entra;
-mod fixture;
+pub(super) mod fixture;
 mod opaque;
 mod resource;
 mod scopes;
