@@ -151,7 +151,7 @@
 //!
 //! A request to no resource never reaches the inner service, unless its path is
 //! [public](OAuthLayer::public_path). [`Principal::resource`](crate::Principal::resource) says which
-//! one a token was accepted for.
+//! one a token was accepted for. `cargo run --example tenants` is a server of rmcp for two tenants.
 //!
 //! [RFC 6750]: https://www.rfc-editor.org/rfc/rfc6750
 //! [RFC 7662]: https://www.rfc-editor.org/rfc/rfc7662

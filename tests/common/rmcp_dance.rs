@@ -3,7 +3,9 @@
 use reqwest::redirect::Policy;
 use rmcp::service::{RoleClient, RunningService};
 use rmcp::transport::StreamableHttpClientTransport;
-use rmcp::transport::auth::{AuthClient, AuthorizationRequest, OAuthState};
+use rmcp::transport::auth::{
+    AuthClient, AuthorizationManager, AuthorizationRequest, InMemoryCredentialStore, OAuthState,
+};
 use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
 use rmcp::{ServiceExt, model::CallToolRequestParams};
 
@@ -22,7 +24,16 @@ pub async fn dance(url: &str, challenge: Option<&str>) -> RunningService<RoleCli
 ///
 /// With a challenge the client starts from there; without, it asks the server for one.
 pub async fn authorize(url: &str, challenge: Option<&str>) -> Authorized {
-    let mut oauth = OAuthState::new(url, None).await.expect("a client");
+    authorize_with(url, challenge, InMemoryCredentialStore::new()).await
+}
+
+/// The same, and keeps the credentials in this store, of which every clone is the same.
+pub async fn authorize_with(
+    url: &str,
+    challenge: Option<&str>,
+    store: InMemoryCredentialStore,
+) -> Authorized {
+    let mut oauth = OAuthState::Unauthorized(manager(url, store).await);
     let mut request = AuthorizationRequest::new(REDIRECT_URL).with_client_name("rmcp");
     if let Some(challenge) = challenge {
         request = request.with_challenge(challenge);
@@ -41,6 +52,19 @@ pub async fn authorize(url: &str, challenge: Option<&str>) -> Authorized {
 
     let manager = oauth.into_authorization_manager().expect("authorized");
     AuthClient::new(reqwest::Client::new(), manager)
+}
+
+/// The client that the credentials of a store make, or `None` if there are none.
+pub async fn restore(url: &str, store: InMemoryCredentialStore) -> Option<Authorized> {
+    let mut manager = manager(url, store).await;
+    let is_authorized = manager.initialize_from_store().await.expect("a store");
+    is_authorized.then(|| AuthClient::new(reqwest::Client::new(), manager))
+}
+
+async fn manager(url: &str, store: InMemoryCredentialStore) -> AuthorizationManager {
+    let mut manager = AuthorizationManager::new(url).await.expect("a client");
+    manager.set_credential_store(store);
+    manager
 }
 
 /// Opens a session.

@@ -6,6 +6,8 @@
 
 #[cfg(unix)]
 mod config_server;
+mod tenants;
+
 use common::rmcp_dance;
 
 use std::convert::Infallible;
@@ -29,7 +31,7 @@ use tower_mcp_auth::api_key::KeyFile;
 use tower_mcp_auth::{ApiKeyLayer, Principal};
 
 /// All that listen: `every_example_is_asked` compares with the folder.
-const EXAMPLES: [&str; 14] = [
+const EXAMPLES: [&str; 15] = [
     "api_key",
     "axum",
     "config_server",
@@ -42,6 +44,7 @@ const EXAMPLES: [&str; 14] = [
     "rate_limit",
     "several",
     "sqlite_keys",
+    "tenants",
     "token_info",
     "tonic",
 ];
