@@ -29,16 +29,14 @@ pub(super) struct Last<'a> {
 impl<'a> Last<'a> {
     /// Of all lines, in their order (RFC 9110 section 5.3). No quoted string goes on in the next
     /// line: who reads the lines one by one would see another list.
-    pub(super) fn of(headers: &'a HeaderMap) -> Result<Self, Fault<'a>> {
+    pub(super) fn of(headers: &'a HeaderMap) -> Result<Self, &'static str> {
         let mut last = Self {
             elements: [Element::default(); MAX_HOPS],
             count: 0,
         };
         for line in headers.get_all(FORWARDED) {
-            let Ok(line) = line.to_str() else {
-                return Err(Fault("(not ASCII)", "it is not ASCII"));
-            };
-            last.read(line).map_err(|why| Fault(line, why))?;
+            let line = line.to_str().map_err(|_| "it is not ASCII")?;
+            last.read(line)?;
         }
         Ok(last)
     }
@@ -61,10 +59,6 @@ impl<'a> Last<'a> {
         (1..=self.count.min(MAX_HOPS)).map(|back| self.elements[(self.count - back) % MAX_HOPS])
     }
 }
-
-/// A value, and what is wrong with it.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Fault<'a>(pub(super) &'a str, pub(super) &'static str);
 
 /// One element, and what stands behind its comma. Around `;` there may be white space, as some
 /// proxies write it.

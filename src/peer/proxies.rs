@@ -6,7 +6,7 @@ use std::sync::Arc;
 use http::header::FORWARDED;
 
 use super::PeerAddr;
-use super::forwarded::{self, Element, Fault, Last, MAX_HOPS};
+use super::forwarded::{self, Element, Last, MAX_HOPS};
 use super::network::Network;
 use super::x_forwarded::{self, FOR, HOST, PROTO};
 use crate::authority::Authority;
@@ -170,14 +170,16 @@ impl TrustedProxies {
         if !head.headers().contains_key(FORWARDED) {
             return Ok(None);
         }
-        let refuse = |Fault(value, why): Fault<'_>| malformed("Forwarded", value, why);
-        let last = Last::of(head.headers()).map_err(refuse)?;
+        // The line is not repeated: a proxy may prove itself by a parameter of its own.
+        let last = Last::of(head.headers()).map_err(|why| unreadable("Forwarded", why))?;
         let mut counted = Element::default();
         let mut client = None;
         for element in last.backwards().take(self.state.hops) {
             counted = element;
             client = match element.client {
-                Some(text) => forwarded::node(text).map_err(|why| refuse(Fault(text, why)))?,
+                Some(text) => {
+                    forwarded::node(text).map_err(|why| malformed("Forwarded", text, why))?
+                }
                 None => None,
             };
             if !self.trusts(client) {
@@ -255,9 +257,13 @@ impl<'a> Said<'a> {
     }
 }
 
+/// For traces, without the name and password that may stand in front of a host.
 fn malformed(header: &str, value: &str, why: &str) -> AuthError {
-    AuthError::new(Reason::MALFORMED_FORWARDED).with_detail(format!(
-        "a trusted proxy sent `{header}` with {}: {why}",
-        quoted(value)
-    ))
+    let value = value.rsplit('@').next().unwrap_or_default();
+    unreadable(header, &format!("{}: {why}", quoted(value)))
+}
+
+fn unreadable(header: &str, why: &str) -> AuthError {
+    AuthError::new(Reason::MALFORMED_FORWARDED)
+        .with_detail(format!("a trusted proxy sent a bad `{header}`: {why}"))
 }

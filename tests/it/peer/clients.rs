@@ -279,6 +279,20 @@ fn a_refusal_names_the_header_and_repeats_it_harmlessly() {
         "{detail}"
     );
     assert!(!error.description().contains("a\\tb"));
+
+    // What stands before a host, and what a proxy may prove itself by, are no concern of a log.
+    for (proxies, name, value) in [
+        (x_forwarded(), "x-forwarded-host", "user:hunter2@a.example"),
+        (x_forwarded(), "x-forwarded-for", "user:hunter2@a.example"),
+        (forwarded(), "forwarded", "host=\"user:hunter2@a.example\""),
+        (forwarded(), "forwarded", "secret=hunter2;for=\""),
+    ] {
+        let request = super::from(Some(PROXY), &[("host", "a.example"), (name, value)]);
+        let head = tower_mcp_auth::RequestHead::of(&request);
+        let error = tower_mcp_auth::peer::requested(head, Some(&proxies)).unwrap_err();
+        assert_eq!(error.reason(), "malformed_forwarded", "{value}");
+        assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
+    }
 }
 
 fn pieces() -> impl Strategy<Value = String> {
