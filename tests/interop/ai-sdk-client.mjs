@@ -1,12 +1,14 @@
 // `@ai-sdk/mcp`, whose tools are those that the server lists, without a browser: see contract.mjs.
 import { auth, createMCPClient, UnauthorizedError } from '@ai-sdk/mcp';
-import { Provider, Recorder } from './browser.mjs';
+import { Provider, Recorder, Store } from './browser.mjs';
 import { run, text } from './contract.mjs';
+
+const store = new Store();
 
 await run(async (url, report) => {
   const recorder = new Recorder();
-  report(() => ({ authorizations: recorder.authorizations, steps: recorder.steps }));
-  const provider = new Provider('interop-ai-sdk', recorder);
+  report(() => recorder.seen);
+  const provider = new Provider('interop-ai-sdk', recorder, url, { store });
   // What it wants to be kept beside the tokens.
   provider.saveAuthorizationServerInformation = (information) => { provider.server = information; };
   provider.authorizationServerInformation = () => provider.server;

@@ -18,6 +18,17 @@ const REDIRECT_URL = 'http://127.0.0.1:8976/callback';
 /** The scope that an authorization request asks for. */
 export const scopeOf = (url) => new URL(url).searchParams.get('scope') ?? '';
 
+/** For whom the access token is that a request has: `?` where it does not say. */
+function audienceOf(headers) {
+  const token = new Headers(headers).get('authorization')?.match(/^Bearer (.+)$/)?.[1];
+  if (!token) return undefined;
+  try {
+    return JSON.parse(Buffer.from(token.split('.')[1], 'base64url')).aud;
+  } catch {
+    return '?';
+  }
+}
+
 /** Sees every request, those of the authorization flow included. */
 export class Recorder {
   #steps = [];
@@ -25,9 +36,14 @@ export class Recorder {
   authorizations = [];
 
   fetch = async (input, init) => {
-    const url = new URL(input instanceof Request ? input.url : input);
-    const method = init?.method ?? (input instanceof Request ? input.method : 'GET');
-    const step = { text: `${method} ${url.origin}${url.pathname}`, status: '-' };
+    const request = input instanceof Request ? input : undefined;
+    const { origin, pathname } = new URL(request?.url ?? input);
+    const step = {
+      method: init?.method ?? request?.method ?? 'GET',
+      url: origin + pathname,
+      audience: audienceOf(init?.headers ?? request?.headers),
+      status: '-',
+    };
     this.#steps.push(step);
     const response = await fetch(input, init);
     step.status = response.status;
@@ -36,20 +52,50 @@ export class Recorder {
 
   opened(url) { this.authorizations.push(scopeOf(url)); }
 
-  /** "METHOD URL STATUS" of each, without query strings. */
-  get steps() { return this.#steps.map(({ text, status }) => `${text} ${status}`); }
+  /** As the contract has it. */
+  get seen() {
+    return {
+      authorizations: this.authorizations,
+      steps: this.#steps.map(({ method, url, status }) => `${method} ${url} ${status}`),
+      presented: this.#steps.filter(({ audience }) => audience)
+        .map(({ url, audience, status }) => `${url} ${audience} ${status}`),
+    };
+  }
 }
 
-/** Keeps everything in memory, and takes the place of the browser. */
+/** What a host keeps, in memory: one registration, which the SDKs drop at another authorization server, and the rest
+ * for each server, or for each origin. */
+export class Store {
+  #kept = new Map();
+  #byOrigin;
+
+  constructor({ byOrigin = false } = {}) { this.#byOrigin = byOrigin; }
+
+  of(url) {
+    const key = this.#byOrigin ? url.origin : url.href;
+    if (!this.#kept.has(key)) this.#kept.set(key, {});
+    return this.#kept.get(key);
+  }
+}
+
+/** A host's part of the flow at one server, with what it keeps of that; it takes the place of the browser. */
 export class Provider {
   #state = randomBytes(16).toString('base64url');
   #recorder;
+  #store;
+  #kept;
   #keepsRefreshTokens;
   redirectUrl = REDIRECT_URL;
 
-  constructor(name, recorder, { keepsRefreshTokens = true } = {}) {
+  constructor(name, recorder, url, {
+    store = new Store(), keepsRefreshTokens = true, keepsDiscovery = true,
+  } = {}) {
     this.#recorder = recorder;
+    this.#store = store;
+    this.#kept = store.of(url);
     this.#keepsRefreshTokens = keepsRefreshTokens;
+    // A host need not.
+    if (!keepsDiscovery) this.discoveryState = this.saveDiscoveryState = undefined;
     // No scope: what the client asks for must come from the server's challenge or metadata.
     this.clientMetadata = {
       client_name: name,
@@ -61,17 +107,17 @@ export class Provider {
   }
 
   state() { return this.#state; }
-  clientInformation() { return this.client; }
-  saveClientInformation(client) { this.client = client; }
-  tokens() { return this.saved; }
+  clientInformation() { return this.#store.client; }
+  saveClientInformation(client) { this.#store.client = client; }
+  tokens() { return this.#kept.tokens; }
   saveTokens({ refresh_token, ...tokens }) {
-    this.saved = this.#keepsRefreshTokens && refresh_token ? { ...tokens, refresh_token } : tokens;
+    this.#kept.tokens = this.#keepsRefreshTokens && refresh_token ? { ...tokens, refresh_token } : tokens;
   }
-  codeVerifier() { return this.verifier; }
-  saveCodeVerifier(verifier) { this.verifier = verifier; }
+  codeVerifier() { return this.#kept.verifier; }
+  saveCodeVerifier(verifier) { this.#kept.verifier = verifier; }
   storedState() { return this.#state; }
-  discoveryState() { return this.discovered; }
-  saveDiscoveryState(discovered) { this.discovered = discovered; }
+  discoveryState() { return this.#kept.discovered; }
+  saveDiscoveryState(discovered) { this.#kept.discovered = discovered; }
 
   async redirectToAuthorization(url) {
     this.#recorder.opened(url);

@@ -12,6 +12,7 @@ import httpx2
 from fastmcp import Client
 from fastmcp.client.auth import OAuth
 from fastmcp.client.transports import StreamableHttpTransport
+from key_value.aio.stores.memory import MemoryStore
 
 import contract
 
@@ -41,28 +42,33 @@ class BackgroundBrowser(webbrowser.BaseBrowser):
                 time.sleep(0.1)
 
 
-async def client(visit):
-    browser = BackgroundBrowser()
-    webbrowser.register("interop", None, browser, preferred=True)
+BROWSER = BackgroundBrowser()
+webbrowser.register("interop", None, BROWSER, preferred=True)
+# For all servers: its keys have their URLs in them.
+STORE = MemoryStore()
+
+
+async def client(connection):
     transport = contract.recording_transport(httpx2)
-    visit.authorizations = lambda: browser.authorizations
-    visit.steps = transport.show
+    before = len(BROWSER.authorizations)
+    connection.authorizations = lambda: BROWSER.authorizations[before:]
+    connection.seen = transport.show
 
     def http(**settings):
         return httpx2.AsyncClient(**{"timeout": 30, **settings, "transport": transport})
 
-    # Its default, a store in memory, warns of being one; and it tells of every browser it opens.
+    # It warns of a store in memory, and tells of every browser it opens.
     warnings.simplefilter("ignore")
     logging.getLogger("fastmcp").setLevel(logging.WARNING)
-    auth = OAuth(callback_host="127.0.0.1", httpx_client_factory=http)
-    remote = StreamableHttpTransport(visit.url, auth=auth, httpx_client_factory=http)
+    auth = OAuth(callback_host="127.0.0.1", httpx_client_factory=http, token_storage=STORE)
+    remote = StreamableHttpTransport(connection.url, auth=auth, httpx_client_factory=http)
     async with Client(remote) as session:
 
         async def call(tool):
             result = await session.call_tool(tool, {})
             return contract.text_of(result.content, result.is_error)
 
-        await visit.take([tool.name for tool in await session.list_tools()], call)
+        await connection.take([tool.name for tool in await session.list_tools()], call)
 
 
 if __name__ == "__main__":

@@ -5,9 +5,9 @@
 use std::path::Path;
 use std::time::Duration;
 
-use serde::Deserialize;
 use tokio::process::Command;
 
+use crate::contract::Visit;
 use crate::programs::{Running, node, python_of};
 use crate::readme_stack::{Served, TOKEN_LIFETIME};
 
@@ -24,22 +24,6 @@ enum Outcome {
     Text(&'static str, &'static str),
     /// The tool, and a part of what the client says instead.
     Error(&'static str, &'static str),
-}
-
-/// What a client script prints.
-#[derive(Debug, Deserialize)]
-struct Visit {
-    tools: Vec<String>,
-    calls: Vec<Call>,
-    /// The scopes asked for, at each visit to the authorization endpoint.
-    authorizations: Vec<String>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Call {
-    tool: String,
-    text: Option<String>,
-    error: Option<String>,
 }
 
 /// Whether the client's own clock goes on with the server's.
@@ -71,7 +55,7 @@ async fn visit(
         Expiry::Unforeseen => Duration::ZERO,
     };
     let rest = running.ask(&passed.as_secs().to_string(), "{").await;
-    let visit: Visit = serde_json::from_str(&format!("{{{rest}")).expect(&rest);
+    let visit = Visit::read(&format!("{{{rest}"));
 
     let mut tools = visit.tools.clone();
     tools.sort_unstable();

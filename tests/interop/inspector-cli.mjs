@@ -12,11 +12,14 @@ import { run, text } from './contract.mjs';
 
 const INSPECTOR = 'node_modules/@modelcontextprotocol/inspector/clients/launcher/build/index.js';
 
+// For all servers.
+const folder = mkdtempSync(path.join(tmpdir(), 'interop-inspector-'));
+process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
+const browser = browserIn(folder);
+
 await run(async (url, report) => {
-  const folder = mkdtempSync(path.join(tmpdir(), 'interop-inspector-'));
-  process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
-  const browser = browserIn(folder);
-  report(() => ({ authorizations: browser.urls().map(scopeOf), steps: [] }));
+  const { length } = browser.urls();
+  report(() => ({ authorizations: browser.urls().slice(length).map(scopeOf), steps: [], presented: [] }));
   const callback = `http://127.0.0.1:${await freePort()}/oauth/callback`;
   const inspector = fileURLToPath(new URL(INSPECTOR, import.meta.url));
   const { PATH } = process.env;

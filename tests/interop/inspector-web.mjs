@@ -43,7 +43,7 @@ await run(async (url, report) => {
   const folder = mkdtempSync(path.join(tmpdir(), 'interop-inspector-web-'));
   process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
   const opened = [];
-  report(() => ({ authorizations: opened.map(scopeOf), steps: [] }));
+  report(() => ({ authorizations: opened.map(scopeOf), steps: [], presented: [] }));
 
   // In a container of root's its sandbox cannot start; only pages of loopback are opened.
   const browser = await chromium.launch({ executablePath: CHROMIUM, args: ['--no-sandbox'] });

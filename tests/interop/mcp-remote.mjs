@@ -12,11 +12,14 @@ import { run, text } from './contract.mjs';
 
 const PROXY = fileURLToPath(new URL('node_modules/mcp-remote/dist/proxy.js', import.meta.url));
 
+// For all servers.
+const folder = mkdtempSync(path.join(tmpdir(), 'interop-mcp-remote-'));
+process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
+const browser = browserIn(folder);
+
 await run(async (url, report) => {
-  const folder = mkdtempSync(path.join(tmpdir(), 'interop-mcp-remote-'));
-  process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
-  const browser = browserIn(folder);
-  report(() => ({ authorizations: browser.urls().map(scopeOf), steps: [] }));
+  const { length } = browser.urls();
+  report(() => ({ authorizations: browser.urls().slice(length).map(scopeOf), steps: [], presented: [] }));
   const client = new Client({ name: 'interop-mcp-remote', version: '1.0.0' });
   const { PATH } = process.env;
   await client.connect(new StdioClientTransport({

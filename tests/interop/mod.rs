@@ -5,6 +5,7 @@
 
 mod clients;
 mod conformance;
+mod contract;
 mod first_contact;
 mod fixture;
 mod introspected;

@@ -13,21 +13,22 @@ from mcp.shared.auth import AuthorizationCodeResult, OAuthClientMetadata
 import contract
 
 
-async def client(visit):
+async def client(connection):
     set_tracing_disabled(True)  # it would go to a service
     transport = contract.recording_transport(httpx2)
     browser = contract.Browser(httpx2, transport)
-    visit.authorizations = lambda: browser.authorizations
-    visit.steps = transport.show
+    connection.authorizations = lambda: browser.authorizations
+    connection.seen = transport.show
 
     async def callback():
         answer = browser.answer
         return AuthorizationCodeResult(code=answer.get("code", ""), state=answer.get("state"), iss=answer.get("iss"))
 
+    kept = connection.store.of(connection.url)
     auth = OAuthClientProvider(
-        server_url=visit.url,
+        server_url=connection.url,
         client_metadata=OAuthClientMetadata(**contract.metadata("interop-openai-agents")),
-        storage=contract.Memory(),
+        storage=kept,
         redirect_handler=browser.redirect,
         callback_handler=callback,
     )
@@ -35,7 +36,7 @@ async def client(visit):
     def http(headers=None, timeout=None, auth=None):
         return httpx2.AsyncClient(headers=headers, timeout=timeout, auth=auth, transport=transport)
 
-    params = {"url": visit.url, "auth": auth, "httpx_client_factory": http}
+    params = {"url": connection.url, "auth": auth, "httpx_client_factory": http}
     async with MCPServerStreamableHttp(params=params, client_session_timeout_seconds=30) as server:
 
         async def turn(steps):
@@ -56,7 +57,7 @@ async def client(visit):
                 raise RuntimeError(output)
             return output["text"]
 
-        await visit.take(shown, call)
+        await connection.take(shown, call)
 
 
 if __name__ == "__main__":
