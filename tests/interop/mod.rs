@@ -14,3 +14,4 @@ mod oidc_provider;
 mod programs;
 mod proxies;
 mod readme_stack;
+mod tenants;
