@@ -31,8 +31,8 @@ const FLOORS: &[&[&str]] = &[
     &["auth"],
     &["gate", "token", "revocation"],
     &["refusal"],
-    &["telemetry", "jose", "store", "peer"],
-    &["credential", "requirement", "resources", "secret"],
+    &["telemetry", "jose", "store", "peer", "resources"],
+    &["credential", "requirement", "secret"],
     &["error"],
     &["principal"],
     &[

@@ -177,7 +177,7 @@ pub use self::oauth::OAuthLayer;
 pub use self::principal::{Actor, ActorBuilder, Principal, PrincipalBuilder, PrincipalId};
 pub use self::refusal::{Challenge, Reported};
 pub use self::resource::Resource;
-pub use self::resources::{Hosts, Tenant, Tenants};
+pub use self::resources::{Hosts, ResourceSet, Tenant, Tenants};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -15,7 +15,9 @@ use crate::error::{AuthError, ConfigError, Reason};
 use crate::peer::{self, TrustedProxies};
 use crate::refusal::{self, Advertised};
 use crate::resource::Resource;
-use crate::resources::{Address, Asked, Found, Reach, ResourceMap, Tenant, is_unambiguous};
+use crate::resources::{
+    Address, Asked, Found, Reach, ResourceMap, Tenant, is_unambiguous, unknown_host,
+};
 use crate::scope::Scopes;
 use crate::token::Audience;
 use crate::util::quoted;
@@ -404,10 +406,7 @@ impl Several {
             }
         }
         match self.served(self.resources.find(whole, Reach::Below)) {
-            Err(Unknown::Host) => Route::Refused(
-                AuthError::new(Reason::UNKNOWN_HOST)
-                    .with_detail(format!("no resource is at the host {}", quoted(&host))),
-            ),
+            Err(Unknown::Host) => Route::Refused(unknown_host(asked)),
             // Whoever looks for metadata is not to be sent looking for metadata.
             _ if self.common.tells_clients && metadata::is_well_known(asked.path) => Route::Unknown,
             Ok(served) => Route::Resource(Arc::clone(&served.resource)),

@@ -4,13 +4,18 @@ mod address;
 mod hosts;
 mod map;
 mod pattern;
+mod set;
 mod tenants;
+mod url;
 
 pub(crate) use self::address::{Address, is_unambiguous};
 pub use self::hosts::Hosts;
 pub(crate) use self::map::{Asked, Found, Reach, ResourceMap};
 pub(crate) use self::pattern::Pattern;
+pub use self::set::ResourceSet;
+pub(crate) use self::set::{unknown_host, unknown_path};
 pub use self::tenants::{Tenant, Tenants};
+pub(crate) use self::url::check_url;
 use crate::error::ConfigError;
 use crate::scope::Scopes;
 
