@@ -94,7 +94,7 @@ impl<P: Authenticate> State<P> {
             context,
         } = presented;
         let context = shared.context_of(context);
-        let head = Shared::head(request, context);
+        let head = shared.head(request, context);
         let locations = &shared.routes.locations;
         // A credential in a URL has leaked already, into logs and histories, and cannot be
         // taken out of it here: not even a public path may pass it on.
@@ -157,11 +157,12 @@ impl Shared {
         chosen.as_ref().unwrap_or(&self.context)
     }
 
-    fn head<'r, B>(request: &'r Request<B>, context: &'r RefusalContext) -> RequestHead<'r> {
+    fn head<'r, B>(&self, request: &'r Request<B>, context: &'r RefusalContext) -> RequestHead<'r> {
         let needs_proof = matches!(context.report_only, Some(ReportOnly::Only(_)));
+        let is_one_of_several = self.selects || context.is_of_chosen();
         RequestHead::of(request)
             .with_proof(needs_proof)
-            .with_resource(context.resource.as_ref())
+            .with_resource(context.resource.as_ref(), is_one_of_several)
     }
 
     /// Carries out the answer of a provider.
@@ -175,7 +176,7 @@ impl Shared {
             stopwatch.stop(&self.streams.clock, presented.provider, true);
         }
         let context = self.context_of(&presented.context);
-        let (case, head) = (Case::auth(presented.provider), Self::head(request, context));
+        let (case, head) = (Case::auth(presented.provider), self.head(request, context));
         let error = match answer {
             Ok(accepted) => {
                 case.accepted_as(&accepted.principal, head, &context.audit);
@@ -241,7 +242,7 @@ impl Shared {
     ) -> Afterwards {
         let case = Case::auth(presented.provider);
         let context = self.context_of(&presented.context);
-        case.anonymous(Self::head(request, context), &context.audit);
+        case.anonymous(self.head(request, context), &context.audit);
         if self.forward_credential {
             credential::mark_sensitive(&self.routes.locations, request.headers_mut());
             self.mark_consumed(request.headers_mut());

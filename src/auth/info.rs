@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use http::{HeaderName, Response};
@@ -44,10 +45,19 @@ pub struct ProviderInfo {
     pub(super) selects: Option<Vec<Arc<Resource>>>,
     /// Why its credentials are good at whatever resource another provider chooses. `None`: they
     /// are not.
-    pub(super) anywhere: Option<Cow<'static, str>>,
+    anywhere: Option<Anywhere>,
+    /// Are set once the provider stands beside one that chooses the resource of each request.
+    beside_several: Vec<Arc<AtomicBool>>,
     pub(super) reasons: Vec<Reason>,
     pub(super) clock: Clock,
     pub(super) consumed_headers: Vec<HeaderName>,
+}
+
+/// Why credentials are good at any resource, and the setting that mends it.
+#[derive(Clone, Debug)]
+struct Anywhere {
+    setting: &'static str,
+    why: Cow<'static, str>,
 }
 
 impl ProviderInfo {
@@ -63,10 +73,14 @@ impl ProviderInfo {
             challenges: None,
             resource: None,
             selects: None,
-            anywhere: Some(Cow::Borrowed(
-                "it does not say that it judges the resource of a request \
-                 (`ProviderInfo::judges_resources`)",
-            )),
+            anywhere: Some(Anywhere {
+                setting: "resource",
+                why: Cow::Borrowed(
+                    "it does not say that it judges the resource of a request \
+                     (`ProviderInfo::judges_resources`)",
+                ),
+            }),
+            beside_several: Vec::new(),
             reasons: Vec::new(),
             clock: Clock::system(),
             consumed_headers: Vec::new(),
@@ -125,6 +139,21 @@ impl ProviderInfo {
     /// does not say so.
     pub fn judges_resources(mut self) -> Self {
         self.anywhere = None;
+        self
+    }
+
+    /// Says why some of its credentials would be good at all resources, and which setting of the
+    /// provider mends it.
+    pub(crate) fn good_anywhere(mut self, setting: &'static str, why: String) -> Self {
+        let why = Cow::Owned(why);
+        self.anywhere = Some(Anywhere { setting, why });
+        self
+    }
+
+    /// Sets this flag once the provider stands beside one that chooses resources: from then on
+    /// a credential has to say which it is for.
+    pub(crate) fn tell_beside_several(mut self, flag: Arc<AtomicBool>) -> Self {
+        self.beside_several.push(flag);
         self
     }
 
@@ -217,14 +246,21 @@ impl ProviderInfo {
                 one.check_disjoint(other)?;
             }
         }
+        for (one, other) in [(&left, &right), (&right, &left)] {
+            if one.selects.is_some() {
+                let flags = other.beside_several.iter();
+                flags.for_each(|flag| flag.store(true, Ordering::Relaxed));
+            }
+        }
         let challenges = Challenge::merged(left.all_challenges(), right.all_challenges());
         Ok(Self {
             names: [left.names, right.names].concat(),
             matchers: [left_matchers, right_matchers].concat(),
             challenges: Some(challenges),
-            resource: left.resource.or(right.resource),
+            resource: fuller(left.resource, right.resource),
             selects: left.selects.or(right.selects),
             anywhere: left.anywhere.or(right.anywhere),
+            beside_several: [left.beside_several, right.beside_several].concat(),
             reasons: [left.reasons, right.reasons].concat(),
             clock: left.clock,
             consumed_headers: [left.consumed_headers, right.consumed_headers].concat(),
@@ -245,15 +281,15 @@ impl ProviderInfo {
 fn check_resource(left: &ProviderInfo, right: &ProviderInfo) -> Result<(), ConfigError> {
     let names = || format!("{} and {}", left.name(), right.name());
     if let (Some(one), Some(other)) = (&left.resource, &right.resource)
-        && one.path() != other.path()
+        && !is_same(one, other)
     {
         return Err(ConfigError::new(
             "resource",
             format!(
-                "{} protect different resources, at {:?} and {:?}; give each a layer of its own",
+                "{} protect different resources, {:?} and {:?}; give each a layer of its own",
                 names(),
-                one.path(),
-                other.path()
+                one.url(),
+                other.url()
             ),
         ));
     }
@@ -288,20 +324,40 @@ fn check_selection(one: &ProviderInfo, other: &ProviderInfo) -> Result<(), Confi
             "resource",
             format!(
                 "{one_name} chooses the resource of each request, and {other_name} has resources \
-                 of its own; name all of them in one `OAuthLayer::builder`"
+                 of its own; name all of them in one place: with OAuth, in `OAuthLayer::builder`"
             ),
         ));
     }
     match &other.anywhere {
         None => Ok(()),
-        Some(why) => Err(ConfigError::new(
-            "resource",
+        Some(Anywhere { setting, why }) => Err(ConfigError::new(
+            setting,
             format!(
                 "{one_name} has several resources, and a credential of {other_name} would be good \
                  at all of them: {why}"
             ),
         )),
     }
+}
+
+/// Whether both are one resource, as far as they say: some name a path alone.
+fn is_same(one: &Resource, other: &Resource) -> bool {
+    match is_absolute(one) && is_absolute(other) {
+        true => one.url() == other.url(),
+        false => one.path() == other.path(),
+    }
+}
+
+fn is_absolute(resource: &Resource) -> bool {
+    resource.url().contains("://")
+}
+
+/// Of two descriptions of one resource the one that says more: the whole URL, and where the
+/// metadata are.
+fn fuller(left: Option<Arc<Resource>>, right: Option<Arc<Resource>>) -> Option<Arc<Resource>> {
+    // Of equals the last one counts.
+    let both = right.into_iter().chain(left);
+    both.max_by_key(|resource| (is_absolute(resource), resource.metadata().is_some()))
 }
 
 /// A document that needs waiting. It is dropped with the request, so work that others wait for as
@@ -339,6 +395,16 @@ impl fmt::Debug for Route {
             Self::Refused(error) => f.debug_tuple("Refused").field(error).finish(),
             Self::Public => f.write_str("Public"),
             Self::Unknown => f.write_str("Unknown"),
+        }
+    }
+}
+
+/// What a [`ResourceSet`](crate::ResourceSet) chose.
+impl From<Result<Arc<Resource>, AuthError>> for Route {
+    fn from(chosen: Result<Arc<Resource>, AuthError>) -> Self {
+        match chosen {
+            Ok(resource) => Self::Resource(resource),
+            Err(error) => Self::Refused(error),
         }
     }
 }

@@ -39,6 +39,8 @@ pub(super) struct Shared {
     challenges: Vec<Challenge>,
     /// The one of the layer, or those that the provider listed.
     pub(super) resources: Vec<Arc<Resource>>,
+    /// Whether the provider chooses the resource of each request.
+    pub(super) selects: bool,
     contexts: Contexts,
     /// Of a resource whose path something outside can cut short.
     pub(super) resource_path: Option<ResourcePath>,
@@ -108,6 +110,7 @@ impl Shared {
             context: Arc::new(context),
             challenges,
             resources: info.all_resources(),
+            selects: info.selects.is_some(),
             contexts: Contexts::default(),
             consumed_headers: info.consumed_headers,
             reasons: info.reasons,
@@ -129,6 +132,7 @@ impl Shared {
         self.streams.clock = info.clock.clone();
         self.resource_path = ResourcePath::of(info.resource.as_ref());
         self.resources = info.all_resources();
+        self.selects = info.selects.is_some();
         self.consumed_headers = info.consumed_headers;
         self.reasons = info.reasons;
         self.forget_contexts();

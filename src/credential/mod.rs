@@ -81,6 +81,7 @@ pub struct RequestHead<'a> {
     extensions: &'a Extensions,
     needs_proof: bool,
     resource: Option<&'a Arc<Resource>>,
+    is_one_of_several: bool,
 }
 
 impl<'a> RequestHead<'a> {
@@ -94,6 +95,7 @@ impl<'a> RequestHead<'a> {
             extensions: request.extensions(),
             needs_proof: false,
             resource: None,
+            is_one_of_several: false,
         }
     }
 
@@ -120,8 +122,22 @@ impl<'a> RequestHead<'a> {
         self.resource
     }
 
-    pub(crate) fn with_resource(self, resource: Option<&'a Arc<Resource>>) -> Self {
-        Self { resource, ..self }
+    /// Whether the layer has more resources than that of the request: a credential that does not
+    /// say which it is for would be good at all of them.
+    pub(crate) fn is_one_of_several(&self) -> bool {
+        self.is_one_of_several
+    }
+
+    pub(crate) fn with_resource(
+        self,
+        resource: Option<&'a Arc<Resource>>,
+        is_one_of_several: bool,
+    ) -> Self {
+        Self {
+            resource,
+            is_one_of_several,
+            ..self
+        }
     }
 
     /// The method.
@@ -170,6 +186,7 @@ impl<'a> From<&'a Parts> for RequestHead<'a> {
             extensions: &parts.extensions,
             needs_proof: false,
             resource: None,
+            is_one_of_several: false,
         }
     }
 }

@@ -80,6 +80,11 @@ impl RefusalContext {
         own.is_some_and(|own| Arc::ptr_eq(own, resource))
     }
 
+    /// Whether it is that of a resource that was chosen for the request.
+    pub(crate) fn is_of_chosen(&self) -> bool {
+        self.of_layer.is_some()
+    }
+
     /// Whether a client answers both with the same credential.
     pub(crate) fn asks_for_the_same(&self, other: &Self) -> bool {
         let mut own = self.challenges.iter();
