@@ -42,6 +42,7 @@ const TABLE: &str = "
         name         TEXT NOT NULL DEFAULT '',
         owner        TEXT NOT NULL DEFAULT '',
         scopes       TEXT NOT NULL DEFAULT '',
+        resources    TEXT,
         expires_at   INTEGER,
         revoked      INTEGER NOT NULL DEFAULT 0,
         last_used_at INTEGER
@@ -67,19 +68,21 @@ impl Table {
     fn create(
         &self,
         (owner, name, scopes): (&str, &str, &str),
+        resources: Option<&str>,
         expires_at: Option<SystemTime>,
     ) -> Result<(String, String), Box<dyn std::error::Error>> {
         let new = ApiKey::generate("acme")?;
         self.with(|table| {
             table.execute(
-                "INSERT INTO api_keys (digest, id, owner, name, scopes, expires_at)
-                 VALUES (?, ?, ?, ?, ?, ?)",
+                "INSERT INTO api_keys (digest, id, owner, name, scopes, resources, expires_at)
+                 VALUES (?, ?, ?, ?, ?, ?, ?)",
                 params![
                     new.digest().to_string(),
                     new.id(),
                     owner,
                     name,
                     scopes,
+                    resources,
                     expires_at.map(seconds),
                 ],
             )
@@ -90,7 +93,7 @@ impl Table {
     fn find(&self, digest: &KeyDigest) -> Result<Option<ApiKey>, ApiKeyStoreError> {
         let row = self.with(|table| {
             let mut query = table.prepare(
-                "SELECT id, name, owner, scopes, expires_at, revoked
+                "SELECT id, name, owner, scopes, resources, expires_at, revoked
                  FROM api_keys WHERE digest = ?",
             )?;
             let row = query.query_row([digest.to_string()], |row| {
@@ -99,8 +102,9 @@ impl Table {
                     name: row.get(1)?,
                     owner: row.get(2)?,
                     scopes: row.get(3)?,
-                    expires_at: row.get(4)?,
-                    revoked: row.get(5)?,
+                    resources: row.get(4)?,
+                    expires_at: row.get(5)?,
+                    revoked: row.get(6)?,
                 })
             });
             row.optional()
@@ -133,18 +137,23 @@ struct Row {
     name: String,
     owner: String,
     scopes: String,
+    /// URLs with white space between them.
+    resources: Option<String>,
     expires_at: Option<i64>,
     revoked: bool,
 }
 
 impl Row {
     fn into_key(self, digest: KeyDigest) -> Result<ApiKey, ConfigError> {
-        let key = ApiKey::from_digest(digest)
+        let mut key = ApiKey::from_digest(digest)
             .id(self.id)
             .name(self.name)
             .owner(self.owner)
             .revoked(self.revoked)
             .scopes(self.scopes.split_whitespace())?;
+        if let Some(resources) = &self.resources {
+            key = key.resources(resources.split_whitespace())?;
+        }
         match self.expires_at {
             // Before 1970 is long ago as well.
             Some(at) => {
@@ -185,10 +194,14 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     trace::install();
     let table = Table::new()?;
     let yesterday = SystemTime::now() - Duration::from_secs(86_400);
-    let (laptop, laptop_id) = table.create(("alice", "laptop", ""), None)?;
-    let (phone, _) = table.create(("alice", "phone", ""), None)?;
-    let (expired, _) = table.create(("bob", "laptop", ""), Some(yesterday))?;
-    let (admin, _) = table.create(("carol", "", "keys:revoke"), None)?;
+    let (listener, url) = listen::listen(3000).await;
+    let here = Some(&*url);
+    let (laptop, laptop_id) = table.create(("alice", "laptop", ""), here, None)?;
+    let (phone, _) = table.create(("alice", "phone", ""), None, None)?;
+    let (expired, _) = table.create(("bob", "laptop", ""), here, Some(yesterday))?;
+    let (admin, _) = table.create(("carol", "", "keys:revoke"), here, None)?;
+    let staging = Some("https://staging.example.com");
+    let (elsewhere, _) = table.create(("dave", "", ""), staging, None)?;
 
     // Uses are written down behind the requests; where that is too slow, some are lost.
     let (sender, uses) = sync_channel(1024);
@@ -201,11 +214,14 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
     });
     let keys = CachedApiKeyStore::new(table.clone()).positive_ttl(Duration::from_secs(10));
-    let auth = ApiKeyLayer::from_store(keys).on_use(Duration::from_secs(60), move |used| {
-        if let Some(digest) = used.digest() {
-            let _ = sender.try_send((digest, used.at()));
-        }
-    });
+    let auth = ApiKeyLayer::from_store(keys)
+        // Keys that name resources are good here if this is one of them.
+        .resource(&url)?
+        .on_use(Duration::from_secs(60), move |used| {
+            if let Some(digest) = used.digest() {
+                let _ = sender.try_send((digest, used.at()));
+            }
+        });
 
     let keys = auth.keys().clone();
     let app = Router::new()
@@ -214,7 +230,6 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .with_state(Shared { table, keys })
         .layer(auth);
 
-    let (listener, url) = listen::listen(3000).await;
     let last = if laptop.ends_with('x') { 'y' } else { 'x' };
     let typo = format!("{}{last}", &laptop[..laptop.len() - 1]);
     println!("# without a key: 401\ncurl -i {url}/hello\n");
@@ -222,6 +237,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("# with another of the owner: 200\ncurl -i {url}/hello -H 'X-API-Key: {phone}'\n");
     println!("# with an expired key: 401\ncurl -i {url}/hello -H 'X-API-Key: {expired}'\n");
     println!("# with a mistyped key: 401\ncurl -i {url}/hello -H 'X-API-Key: {typo}'\n");
+    println!(
+        "# with a key for another server: 401\ncurl -i {url}/hello -H 'X-API-Key: {elsewhere}'\n"
+    );
     let revoke = format!("curl -i -X POST {url}/keys/{laptop_id}/revoke");
     println!("# revoking without the scope: 403\n{revoke} -H 'X-API-Key: {phone}'\n");
     println!("# revoking the first key: 200\n{revoke} -H 'X-API-Key: {admin}'\n");

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use subtle::ConstantTimeEq;
 
+use super::demand::{Demand, Proof};
 use super::digest::DigestKind;
 use super::format::Shape;
 use super::key::ApiKey;
-use crate::credential::RequestHead;
+use super::resources::{KeyResources, Misplaced};
 use crate::error::{AuthError, ConfigError, Reason};
 use crate::principal::{Identity, Principal};
 use crate::util::quoted;
@@ -39,17 +40,42 @@ impl Validity {
         self.not_before.is_some() || self.expires_at.is_some()
     }
 
-    fn fault(&self, now: Duration) -> Option<Reason> {
-        if self.revoked {
-            return Some(Reason::REVOKED_API_KEY);
+    /// All that stands against a key at `now`.
+    fn faults(&self, now: Duration) -> Faults {
+        Faults {
+            revoked: self.revoked,
+            expired: self.expires_at.is_some_and(|at| at <= now),
+            early: self.not_before.is_some_and(|at| now < at),
+            misplaced: None,
         }
-        if self.expires_at.is_some_and(|at| at <= now) {
-            return Some(Reason::EXPIRED_API_KEY);
-        }
-        if self.not_before.is_some_and(|at| now < at) {
-            return Some(Reason::NOT_YET_VALID_API_KEY);
-        }
-        None
+    }
+}
+
+/// All that stands against a key that is known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Faults {
+    revoked: bool,
+    expired: bool,
+    early: bool,
+    misplaced: Option<Misplaced>,
+}
+
+impl Faults {
+    /// Whether the key is good.
+    pub(super) fn are_none(self) -> bool {
+        self == Self::default()
+    }
+
+    /// The one that a refusal names comes first.
+    fn reasons(self) -> impl Iterator<Item = Reason> {
+        let life = [
+            (self.revoked, Reason::REVOKED_API_KEY),
+            (self.expired, Reason::EXPIRED_API_KEY),
+            (self.early, Reason::NOT_YET_VALID_API_KEY),
+        ];
+        let life = life.into_iter().filter(|(is_so, _)| *is_so);
+        life.map(|(_, reason)| reason)
+            .chain(self.misplaced.map(Misplaced::reason))
     }
 }
 
@@ -62,6 +88,8 @@ pub(super) struct Entry {
     id: Option<Arc<str>>,
     name: Option<Arc<str>>,
     owner: Option<Arc<str>>,
+    /// `None`: it names none.
+    resources: Option<KeyResources>,
     /// How traces call it, written once: a refusal copies it, as it copies `UNKNOWN_OWNER`.
     label: Box<str>,
     /// When its use was last told, in seconds since 1970.
@@ -78,6 +106,7 @@ impl Entry {
             id: key.id.clone(),
             name: key.name.clone(),
             owner: key.owner.clone(),
+            resources: key.resources.clone(),
             label: label(key),
             reported_at: AtomicU64::new(0),
         }
@@ -112,9 +141,23 @@ impl Entry {
         self.validity.expires_at
     }
 
-    /// Why the key is refused at `now`, as a reason code.
-    pub(super) fn fault(&self, now: Duration) -> Option<Reason> {
-        self.validity.fault(now)
+    /// What stands against the key at `now`, where this is asked of it.
+    pub(super) fn faults(&self, now: Duration, demand: Demand<'_>) -> Faults {
+        Faults {
+            misplaced: self.misplaced(demand),
+            ..self.validity.faults(now)
+        }
+    }
+
+    /// Why the key is not for the resource of a request.
+    pub(super) fn misplaced(&self, demand: Demand<'_>) -> Option<Misplaced> {
+        Misplaced::of(self.resources.as_ref(), demand)
+    }
+
+    /// Whether it is good at `now`, somewhere.
+    #[cfg(feature = "api-key-store")]
+    pub(super) fn is_live(&self, now: Duration) -> bool {
+        self.validity.faults(now).are_none()
     }
 
     /// Goes on where an older entry of the same key was.
@@ -140,56 +183,57 @@ pub(super) fn is_same(found: Option<&[u8; 32]>, digest: &[u8; 32]) -> bool {
     bool::from(found.unwrap_or(&[0; 32]).ct_eq(digest))
 }
 
-/// Whether a refusal names the key's owner: to a layer that may let it pass, and to no other,
-/// because then it is less work to refuse a key that never was.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Proof {
-    Dropped,
-    Kept,
-}
-
-impl Proof {
-    pub(super) fn of(head: RequestHead<'_>) -> Self {
-        match head.needs_proof() {
-            true => Self::Kept,
-            false => Self::Dropped,
-        }
-    }
-}
-
 /// The key is refused. Every reason takes the same work and gives the client the same
 /// answer: that a key was ever good is none of a stranger's business.
 pub(super) fn refused(
     shape: Option<Shape<'_>>,
     found: Option<&Entry>,
-    fault: Option<Reason>,
-    proof: Proof,
+    faults: Faults,
+    demand: Demand<'_>,
 ) -> AuthError {
     // Of a key that is not known alone; the work is done for all.
     let mistyped = shape.is_some_and(|shape| !shape.is_whole());
     let id = shape.map_or("", |shape| shape.id);
-    refused_as(id, mistyped, found, fault, proof)
+    refused_as(id, mistyped, found, faults, demand)
 }
 
 pub(super) fn refused_as(
     id: &str,
     mistyped: bool,
     found: Option<&Entry>,
-    fault: Option<Reason>,
-    proof: Proof,
+    faults: Faults,
+    demand: Demand<'_>,
 ) -> AuthError {
+    let mut reasons = faults.reasons();
     let reason = match (found, mistyped) {
-        (Some(_), _) => fault.unwrap_or(Reason::UNKNOWN_API_KEY),
+        (Some(_), _) => reasons.next().unwrap_or(Reason::UNKNOWN_API_KEY),
         (None, true) => Reason::MISTYPED_API_KEY,
         (None, false) => Reason::UNKNOWN_API_KEY,
     };
     let label = found.map_or(UNKNOWN_OWNER, |entry| &entry.label);
+    let asked = match demand.resource() {
+        Some(url) => format!("; the request is for {}", quoted(url)),
+        None => String::new(),
+    };
+    let hint = match (found, faults.misplaced) {
+        (Some(entry), Some(misplaced)) => misplaced.hint(entry.resources.as_ref(), demand),
+        _ => "",
+    };
     let error = AuthError::new(reason).with_detail(match id {
-        "" => format!("the presented key has no id, as it is no generated one; {label}"),
-        id => format!("presented id {}, {label}", quoted(id)),
+        "" => {
+            format!("the presented key has no id, as it is no generated one; {label}{asked}{hint}")
+        }
+        id => format!("presented id {}, {label}{asked}{hint}", quoted(id)),
     });
-    match (proof, found) {
-        (Proof::Kept, Some(entry)) => error.proven(Principal::of(Arc::clone(&entry.identity))),
+    match (demand.proof, found) {
+        (Proof::Kept, Some(entry)) => {
+            // A layer that lets pass what is refused for one of them may refuse another one.
+            let detail = error.detail().unwrap_or_default().to_owned();
+            let others = reasons.map(|reason| AuthError::new(reason).with_detail(&*detail));
+            let others: Vec<_> = others.collect();
+            let owner = Principal::of(Arc::clone(&entry.identity));
+            error.and_also(others).proven(owner)
+        }
         _ => error,
     }
 }
@@ -197,8 +241,13 @@ pub(super) fn refused_as(
 /// The label of a key that is not known.
 const UNKNOWN_OWNER: &str = "no key that is known is the same";
 
-fn label(key: &ApiKey) -> Box<str> {
+/// What a key is called in traces, and which resources it names.
+pub(super) fn label(key: &ApiKey) -> Box<str> {
     let own = |text: &Option<Arc<str>>| quoted(text.as_deref().unwrap_or_default());
     let (id, name, owner) = (own(&key.id), own(&key.name), own(&key.owner));
-    format!("key {id}, name {name}, owner {owner}").into()
+    match &key.resources {
+        None => format!("key {id}, name {name}, owner {owner}"),
+        Some(resources) => format!("key {id}, name {name}, owner {owner}, for {resources}"),
+    }
+    .into()
 }

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use super::digest::{DigestKind, KeyDigest};
 use super::entry::Validity;
 use super::format::{self, ParsedKey};
+use super::resources::KeyResources;
 use crate::credential::is_b64token;
 use crate::crypto::sha256;
 use crate::error::ConfigError;
@@ -55,6 +56,8 @@ pub struct ApiKey {
     pub(super) name: Option<Arc<str>>,
     pub(super) owner: Option<Arc<str>>,
     pub(super) scopes: Scopes,
+    /// `None`: it names none.
+    pub(super) resources: Option<KeyResources>,
     pub(super) validity: Validity,
 }
 
@@ -119,6 +122,7 @@ impl ApiKey {
             name: None,
             owner: None,
             scopes: Scopes::default(),
+            resources: None,
             validity: Validity::default(),
         }
     }
@@ -160,6 +164,26 @@ impl ApiKey {
     {
         self.scopes = Scopes::configured(scopes)
             .map_err(|error| ConfigError::new("scopes", error.to_string()))?;
+        Ok(self)
+    }
+
+    /// Accepts the key at these resources alone, by their URLs, which compare byte by byte with
+    /// the [URL of the request's resource](crate::Resource::url). Elsewhere it is 401
+    /// `api_key_resource_mismatch`.
+    ///
+    /// A tenant of a template is named by its own URL. A layer that knows no resource refuses a
+    /// key that names some; [`ApiKeyLayer::resource`](super::ApiKeyLayer::resource) says which it
+    /// protects. Default: none is named. Then the key is good where a layer has one resource, and
+    /// not [where it has several](crate::api_key#resources).
+    ///
+    /// # Errors
+    /// There is none, or one is no absolute https or http URL.
+    pub fn resources<I>(mut self, resources: I) -> Result<Self, ConfigError>
+    where
+        I: IntoIterator,
+        I::Item: AsRef<str>,
+    {
+        self.resources = Some(KeyResources::new(resources)?);
         Ok(self)
     }
 
@@ -257,6 +281,7 @@ impl fmt::Debug for ApiKey {
             .field("name", &self.name)
             .field("owner", &self.owner)
             .field("scopes", &self.scopes)
+            .field("resources", &self.resources)
             .field("validity", &self.validity)
             .finish_non_exhaustive()
     }

@@ -9,6 +9,8 @@ use super::{CachedApiKeyStore, KeyFile};
 use crate::auth::{AuthLayer, auth_layer_newtype};
 use crate::clock::Clock;
 use crate::error::ConfigError;
+use crate::resources::ResourceSet;
+use crate::telemetry;
 
 /// The layer that asks for an API key.
 ///
@@ -124,6 +126,67 @@ impl ApiKeyLayer {
     pub fn prefix(mut self, prefix: &str) -> Result<Self, ConfigError> {
         self.0.edit_provider(|keys| keys.set_prefix(prefix))?;
         Ok(self)
+    }
+
+    /// Says which resource the layer protects, by its public URL: keys that
+    /// [name resources](ApiKey::resources) are judged by it, and it is the
+    /// [`Principal::resource`](crate::Principal::resource). A host is not compared.
+    ///
+    /// Beside an [`OAuthLayer`](crate::OAuthLayer) that one's resource counts, and this must be
+    /// the same, byte by byte. No setting can make the path of the URL public. Default: none is
+    /// known, and a key that names resources is refused.
+    ///
+    /// ```
+    /// use tower_mcp_auth::ApiKeyLayer;
+    /// use tower_mcp_auth::api_key::ApiKey;
+    ///
+    /// let resource = "https://mcp.example.com/mcp";
+    /// let key = ApiKey::new("b25lLXJhbmRvbS1rZXktMTIzNA")?.resources([resource])?;
+    /// let layer = ApiKeyLayer::new([key])?.resource(resource)?;
+    /// # let _ = layer;
+    /// # Ok::<(), tower_mcp_auth::ConfigError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The value is no absolute https or http URL; or this or [`resources`](Self::resources) was
+    /// set already.
+    pub fn resource(mut self, url: &str) -> Result<Self, ConfigError> {
+        self.0.edit_provider(|keys| keys.set_resource(url))?;
+        Ok(self)
+    }
+
+    /// Serves several resources, of which host and path of a request choose one. Each key is good
+    /// at those that it [names](ApiKey::resources).
+    ///
+    /// A host that is none of the resources is 421 `unknown_host`, a path 404
+    /// `unknown_resource`, and neither reaches the inner service, unless the path is
+    /// [public](Self::public_path). [`ResourceSet`] has an example. Beside an
+    /// [`OAuthLayer`](crate::OAuthLayer), resources belong in the builder of that.
+    ///
+    /// # Errors
+    /// There is no resource; a key of the program names none, and
+    /// [`dangerously_all_resources`](Self::dangerously_all_resources) was not said before; or this
+    /// or [`resource`](Self::resource) was set already.
+    pub fn resources(mut self, resources: ResourceSet) -> Result<Self, ConfigError> {
+        self.0.edit_provider(|keys| keys.set_resources(resources))?;
+        Ok(self)
+    }
+
+    /// Accepts keys that name no resource at all of several, whoever they were given to.
+    ///
+    /// Keys that [name resources](ApiKey::resources) are good at these alone all the same.
+    /// Default: where a layer has several resources, or stands beside one that has, a key must
+    /// name those it is for.
+    pub fn dangerously_all_resources(mut self) -> Self {
+        telemetry::weakened(
+            "dangerously_all_resources",
+            "API keys that name no resource are good at all of them",
+        );
+        let _ = self.0.edit_provider(|keys| {
+            keys.set_all_resources();
+            Ok(())
+        });
+        self
     }
 
     /// Tells of accepted keys: of each at its first use, and then once in `interval`. Every

@@ -1,6 +1,7 @@
 //! Keys in memory, replaced all at once.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use arc_swap::ArcSwap;
 
@@ -11,6 +12,8 @@ use super::set::KeySet;
 pub(super) struct Memory {
     pub(super) keys: ArcSwap<KeySet>,
     pub(super) pepper: Option<Pepper>,
+    /// Whether a layer with these keys stands beside one that has several resources.
+    pub(super) beside_several: Arc<AtomicBool>,
 }
 
 impl Memory {
@@ -18,6 +21,7 @@ impl Memory {
         Self {
             keys: ArcSwap::from_pointee(keys),
             pepper,
+            beside_several: Arc::default(),
         }
     }
 

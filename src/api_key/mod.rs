@@ -17,6 +17,8 @@
 //! | `expired_api_key` | was good |
 //! | `not_yet_valid_api_key` | will be good |
 //! | `revoked_api_key` | is revoked |
+//! | `api_key_resource_mismatch` | is for other [resources](#resources) |
+//! | `api_key_without_resources` | names no resource, and the layer has several |
 //!
 //! `api_key_store_failed` and `api_key_store_limited` are our own trouble, and 503.
 //!
@@ -88,12 +90,69 @@
 //! a file or a store it is an HMAC with a [`Pepper`] that is kept outside of it, because
 //! nobody knows how well the key was made: see [`KeyDigest`].
 //!
+//! # Resources
+//!
+//! A key can [name the resources](ApiKey::resources) it is for, by their URLs, and is good at no
+//! other:
+//!
+//! | the layer | a key that names resources | a key that names none |
+//! |---|---|---|
+//! | has one: [`resource`](ApiKeyLayer::resource), or that of the [`OAuthLayer`](crate::OAuthLayer) it stands beside | is good if that is one of them | is good |
+//! | has several: [`resources`](ApiKeyLayer::resources), or those of the layer it stands beside | is good if the one of the request is one of them | is refused, unless [`dangerously_all_resources`](ApiKeyLayer::dangerously_all_resources) was said |
+//! | knows none | is refused | is good |
+//!
+//! Where a layer has several, a key of the program that names none is a
+//! [`ConfigError`](crate::ConfigError). Keys of a file or a store are judged when they come. What
+//! is remembered of a key is judged by the resource of each request.
+//!
+//! ```
+//! use bytes::Bytes;
+//! use http::{Request, Response, StatusCode};
+//! use http_body_util::Full;
+//! use tower::{BoxError, ServiceBuilder, ServiceExt};
+//! use tower_mcp_auth::api_key::ApiKey;
+//! use tower_mcp_auth::{ApiKeyLayer, AuthError, ResourceSet};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), BoxError> {
+//! let new = ApiKey::generate("acme")?;
+//! let key = new.to_api_key().resources(["https://a.example.com/mcp"])?;
+//! let resources = ResourceSet::new()
+//!     .resource("https://a.example.com/mcp")?
+//!     .resource("https://b.example.com/mcp")?;
+//! let service = ServiceBuilder::new()
+//!     .layer(ApiKeyLayer::new([key])?.resources(resources)?)
+//!     .service_fn(async |_: Request<Full<Bytes>>| {
+//!         Ok::<_, BoxError>(Response::new(Full::<Bytes>::default()))
+//!     });
+//!
+//! for (host, status) in [
+//!     ("a.example.com", StatusCode::OK),
+//!     ("b.example.com", StatusCode::UNAUTHORIZED),
+//!     ("c.example.com", StatusCode::MISDIRECTED_REQUEST),
+//! ] {
+//!     let request = Request::post("/mcp")
+//!         .header("host", host)
+//!         .header("x-api-key", new.expose())
+//!         .body(Full::default())?;
+//!     let response = service.clone().oneshot(request).await?;
+//!     assert_eq!(response.status(), status);
+//!     if status == StatusCode::UNAUTHORIZED {
+//!         let error = response.extensions().get::<AuthError>().ok_or("no error")?;
+//!         assert_eq!(error.reason(), "api_key_resource_mismatch");
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # Rotation
 //!
 //! Give the owner a second key, change the clients, see by [`ApiKeyLayer::on_use`] that the
 //! first is not used any more, and revoke it. All keys of an owner are one
 //! [`Principal`](crate::Principal).
 
+mod demand;
 mod digest;
 mod entry;
 #[cfg(feature = "api-key-store")]
@@ -103,6 +162,7 @@ mod key;
 mod layer;
 mod memory;
 mod provider;
+mod resources;
 mod set;
 #[cfg(feature = "api-key-store")]
 mod store;

@@ -2,13 +2,17 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use http::HeaderName;
 use http::header::AUTHORIZATION;
 
+use super::demand::Demand;
+#[cfg(feature = "api-key-store")]
+use super::demand::OwnedDemand;
 use super::digest::Pepper;
-use super::entry::{Entry, Proof};
+use super::entry::Entry;
 #[cfg(feature = "api-key-store")]
 use super::file::FileKeys;
 use super::key::ApiKey;
@@ -17,7 +21,9 @@ use super::set::KeySet;
 #[cfg(feature = "api-key-store")]
 use super::store::{Asked, CachedApiKeyStore, Lookup, StoreCache};
 use super::used::{ApiKeyUse, Hook};
-use crate::auth::{Authenticate, Authenticated, Authentication, CredentialMatcher, ProviderInfo};
+use crate::auth::{
+    Authenticate, Authenticated, Authentication, CredentialMatcher, ProviderInfo, Route,
+};
 use crate::clock::Clock;
 use crate::credential::{
     Credential, Location, RequestHead, check_header_name, is_b64token, looks_like_jwt,
@@ -26,6 +32,9 @@ use crate::credential::{
 use crate::error::{AuthError, ConfigError, Reason};
 use crate::principal::Principal;
 use crate::refusal::Challenge;
+use crate::resource::Resource;
+use crate::resources::{ResourceSet, check_url};
+use crate::util::repeated;
 
 /// The provider of [`ApiKeyLayer`](super::ApiKeyLayer). Clones share one set of keys.
 #[derive(Clone)]
@@ -39,8 +48,19 @@ pub struct ApiKeyProvider {
     placed_by: Option<&'static str>,
     prefix: Option<Arc<str>>,
     realm: Arc<str>,
+    protects: Protects,
+    /// Whether a key that names no resource is good at all of them.
+    all_resources: bool,
     hook: Option<Hook>,
     clock: Clock,
+}
+
+/// The resources of a layer, as far as it says.
+#[derive(Clone)]
+enum Protects {
+    Unsaid,
+    One(Arc<Resource>),
+    Several(Arc<ResourceSet>),
 }
 
 /// Where keys are.
@@ -95,6 +115,8 @@ impl ApiKeyProvider {
             placed_by: None,
             prefix: None,
             realm: "MCP Server".into(),
+            protects: Protects::Unsaid,
+            all_resources: false,
             hook: None,
             clock: Clock::system(),
         }
@@ -104,7 +126,8 @@ impl ApiKeyProvider {
     ///
     /// # Errors
     /// There is no key, a key is not good (see [`ApiKey::new`]), is there twice, or lacks the
-    /// [`prefix`](super::ApiKeyLayer::prefix); or the keys come from a file or a store. The old keys then stay.
+    /// [`prefix`](super::ApiKeyLayer::prefix); one names no resource, and a layer with these keys
+    /// has several; or the keys come from a file or a store. The old keys then stay.
     pub fn replace<I>(&self, keys: I) -> Result<(), ConfigError>
     where
         I: IntoIterator,
@@ -116,6 +139,9 @@ impl ApiKeyProvider {
                 let keys = KeySet::collect(keys)?;
                 keys.check(memory.pepper.as_ref())?;
                 keys.check_prefix(self.prefix.as_deref())?;
+                if memory.beside_several.load(Ordering::Relaxed) {
+                    self.check_resources(&keys)?;
+                }
                 memory.replace(keys);
                 Ok(())
             }
@@ -210,6 +236,60 @@ impl ApiKeyProvider {
         Ok(())
     }
 
+    pub(super) fn set_resource(&mut self, url: &str) -> Result<(), ConfigError> {
+        self.check_unsaid("resource")?;
+        check_url(url).map_err(|why| {
+            ConfigError::new("resource", format!("{} is none: {why}", repeated(url)))
+        })?;
+        self.protects = Protects::One(Arc::new(Resource::new(url)));
+        Ok(())
+    }
+
+    pub(super) fn set_resources(&mut self, resources: ResourceSet) -> Result<(), ConfigError> {
+        self.check_unsaid("resources")?;
+        resources.check()?;
+        if let Source::Memory(memory) = &self.source {
+            self.check_resources(&memory.keys.load())?;
+            memory.beside_several.store(true, Ordering::Relaxed);
+        }
+        self.protects = Protects::Several(Arc::new(resources));
+        Ok(())
+    }
+
+    fn check_unsaid(&self, setting: &'static str) -> Result<(), ConfigError> {
+        let other = match &self.protects {
+            Protects::Unsaid => return Ok(()),
+            Protects::One(_) => "resource",
+            Protects::Several(_) => "resources",
+        };
+        Err(ConfigError::new(
+            setting,
+            format!("`{other}` says already what the layer protects; set one of them, once"),
+        ))
+    }
+
+    pub(super) fn set_all_resources(&mut self) {
+        self.all_resources = true;
+    }
+
+    /// Refuses keys that would be good at all resources.
+    fn check_resources(&self, keys: &KeySet) -> Result<(), ConfigError> {
+        match self.without_resources(keys) {
+            Some(why) => Err(ConfigError::new(
+                "resources",
+                format!("of the keys of a layer with several resources, {why}"),
+            )),
+            None => Ok(()),
+        }
+    }
+
+    fn without_resources(&self, keys: &KeySet) -> Option<String> {
+        match self.all_resources {
+            true => None,
+            false => keys.without_resources(),
+        }
+    }
+
     pub(super) fn set_realm(&mut self, realm: &str) {
         self.realm = realm.into();
     }
@@ -226,9 +306,14 @@ impl ApiKeyProvider {
         self.clock = clock;
     }
 
-    fn find(&self, memory: &Memory, credential: &Credential<'_>, proof: Proof) -> Authentication {
+    fn find(
+        &self,
+        memory: &Memory,
+        credential: &Credential<'_>,
+        demand: Demand<'_>,
+    ) -> Authentication {
         let (keys, pepper) = (memory.keys.load(), memory.pepper.as_ref());
-        let found = keys.find(credential.as_bytes(), pepper, &self.clock, proof);
+        let found = keys.find(credential.as_bytes(), pepper, &self.clock, demand);
         Authentication::Ready(match found {
             Ok(entry) => Ok(accept(entry, self.hook.as_ref(), &self.clock)),
             Err(error) => Err(with_form(error, credential.as_bytes())),
@@ -236,8 +321,8 @@ impl ApiKeyProvider {
     }
 
     #[cfg(feature = "api-key-store")]
-    fn ask(&self, cache: &Arc<StoreCache>, key: &str, proof: Proof) -> Authentication {
-        match cache.lookup(key, &self.clock, proof) {
+    fn ask(&self, cache: &Arc<StoreCache>, key: &str, demand: Demand<'_>) -> Authentication {
+        match cache.lookup(key, &self.clock, demand) {
             Lookup::Found(entry) => {
                 Authentication::Ready(Ok(accept(&entry, self.hook.as_ref(), &self.clock)))
             }
@@ -246,7 +331,7 @@ impl ApiKeyProvider {
                 asked,
                 self.hook.clone(),
                 self.clock.clone(),
-                proof,
+                demand.to_owned(),
             ))),
         }
     }
@@ -257,9 +342,9 @@ async fn wait(
     asked: Asked,
     hook: Option<Hook>,
     clock: Clock,
-    proof: Proof,
+    demand: OwnedDemand,
 ) -> Result<Authenticated, AuthError> {
-    let entry = asked.answer(&clock, proof).await?;
+    let entry = asked.answer(&clock, demand.get()).await?;
     Ok(accept(&entry, hook.as_ref(), &clock))
 }
 
@@ -300,20 +385,44 @@ impl Authenticate for ApiKeyProvider {
             .realm(self.realm.to_string())
             .message("Invalid API key")
             .of_bad_credentials();
-        ProviderInfo::new("api_key")
+        let info = ProviderInfo::new("api_key")
             .matcher(matcher)
             .challenge(challenge)
-            .clock(self.clock.clone())
+            .clock(self.clock.clone());
+        let info = match &self.protects {
+            Protects::Unsaid => info,
+            Protects::One(resource) => info.resource(Arc::clone(resource)),
+            Protects::Several(resources) => info.selects_resources(resources.listed().cloned()),
+        };
+        match &self.source {
+            Source::Memory(memory) => {
+                let info = match self.without_resources(&memory.keys.load()) {
+                    Some(why) => info.good_anywhere("resources", why),
+                    None => info.judges_resources(),
+                };
+                info.tell_beside_several(Arc::clone(&memory.beside_several))
+            }
+            // Each key is judged when it comes, as a file or a store can have others by then.
+            #[cfg(feature = "api-key-store")]
+            Source::File(_) | Source::Store(_) => info.judges_resources(),
+        }
+    }
+
+    fn route(&self, head: RequestHead<'_>) -> Route {
+        match &self.protects {
+            Protects::Several(resources) => resources.choose(head).into(),
+            Protects::Unsaid | Protects::One(_) => Route::Default,
+        }
     }
 
     fn authenticate(&self, credential: &Credential<'_>, head: RequestHead<'_>) -> Authentication {
-        let proof = Proof::of(head);
+        let demand = Demand::of(head, self.all_resources);
         match &self.source {
-            Source::Memory(memory) => self.find(memory, credential, proof),
+            Source::Memory(memory) => self.find(memory, credential, demand),
             #[cfg(feature = "api-key-store")]
-            Source::File(file) => self.find(file.watched(), credential, proof),
+            Source::File(file) => self.find(file.watched(), credential, demand),
             #[cfg(feature = "api-key-store")]
-            Source::Store(cache) => self.ask(cache, credential.value(), proof),
+            Source::Store(cache) => self.ask(cache, credential.value(), demand),
         }
     }
 }

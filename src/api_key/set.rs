@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use super::demand::Demand;
 use super::digest::{DigestKind, KeyDigest, Pepper};
-use super::entry::{Entry, Proof, is_same, refused};
+use super::entry::{self, Entry, Faults, is_same, refused};
 use super::format::Shape;
 use super::key::{ApiKey, LENGTHS};
 use crate::clock::Clock;
@@ -24,6 +25,15 @@ pub(super) struct KeySet {
     has_foreign: bool,
     /// How the keys begin, where that is known.
     starts: Vec<Box<str>>,
+    /// Those that name no resource.
+    unnamed: Unnamed,
+}
+
+/// How many keys name no resource, and which of them comes first.
+#[derive(Default)]
+struct Unnamed {
+    count: usize,
+    first: Option<(usize, Box<str>)>,
 }
 
 impl KeySet {
@@ -34,8 +44,13 @@ impl KeySet {
         ConfigError: From<<I::Item as TryInto<ApiKey>>::Error>,
     {
         let mut set = Self::default();
-        for key in keys {
+        for (index, key) in keys.into_iter().enumerate() {
             let key: ApiKey = key.try_into()?;
+            if key.resources.is_none() {
+                set.unnamed.count += 1;
+                let first = &mut set.unnamed.first;
+                first.get_or_insert_with(|| (index + 1, entry::label(&key)));
+            }
             set.has_times |= key.validity.has_times();
             set.has_digests |= key.kind.is_some();
             set.starts.extend(key.start.clone());
@@ -87,6 +102,21 @@ impl KeySet {
         Ok(())
     }
 
+    /// What is wrong where every key has to name its resources.
+    pub(super) fn without_resources(&self) -> Option<String> {
+        let (number, label) = self.unnamed.first.as_ref()?;
+        let others = match self.unnamed.count - 1 {
+            0 => String::new(),
+            others => format!(" (nor do {others} others)"),
+        };
+        Some(format!(
+            "number {number} of {} ({label}) names no resource{others}: say which with \
+             `ApiKey::resources`, or accept such keys everywhere with \
+             `dangerously_all_resources`",
+            self.len()
+        ))
+    }
+
     pub(super) fn len(&self) -> usize {
         self.keys.len()
     }
@@ -109,18 +139,22 @@ impl KeySet {
         key: &[u8],
         pepper: Option<&Pepper>,
         clock: &Clock,
-        proof: Proof,
+        demand: Demand<'_>,
     ) -> Result<&Entry, AuthError> {
         if !LENGTHS.contains(&key.len()) {
-            return Err(refused(Shape::of(text(key)), None, None, proof));
+            let shape = Shape::of(text(key));
+            return Err(refused(shape, None, Faults::default(), demand));
         }
         let digest = sha256(&[key]);
         let entry = self.entry(&digest);
         let same = is_same(entry.map(Entry::digest), &digest);
-        let is_plain = |entry: &Entry| !(self.has_times || self.has_digests || entry.has_limits());
+        let is_plain = |entry: &Entry| {
+            !(self.has_times || self.has_digests || entry.has_limits())
+                && entry.misplaced(demand).is_none()
+        };
         match entry.filter(|_| same) {
             Some(entry) if is_plain(entry) => Ok(entry),
-            found => self.judge(key, found, pepper, clock, proof),
+            found => self.judge(key, found, pepper, clock, demand),
         }
     }
 
@@ -131,7 +165,7 @@ impl KeySet {
         found: Option<&'s Entry>,
         pepper: Option<&Pepper>,
         clock: &Clock,
-        proof: Proof,
+        demand: Demand<'_>,
     ) -> Result<&'s Entry, AuthError> {
         // Looked at once, for known and unknown keys.
         let seen = self.has_digests.then(|| Shape::of(text(key)));
@@ -143,7 +177,7 @@ impl KeySet {
         } else {
             Duration::ZERO
         };
-        if let Some(entry) = own.filter(|entry| entry.fault(now).is_none()) {
+        if let Some(entry) = own.filter(|entry| entry.faults(now, demand).are_none()) {
             return Ok(entry);
         }
         // From here on the key is refused, or a foreign one: the work is the same for all.
@@ -151,10 +185,10 @@ impl KeySet {
         let pepper = pepper.filter(|_| self.has_foreign && shape.is_none());
         let foreign = pepper.and_then(|pepper| self.find_foreign(text(key), pepper));
         let found = own.or(foreign);
-        let fault = found.and_then(|entry| entry.fault(now));
-        match (found, fault) {
-            (Some(entry), None) => Ok(entry),
-            (found, fault) => Err(refused(shape, found, fault, proof)),
+        let faults = found.map(|entry| entry.faults(now, demand));
+        match (found, faults.unwrap_or_default()) {
+            (Some(entry), faults) if faults.are_none() => Ok(entry),
+            (found, faults) => Err(refused(shape, found, faults, demand)),
         }
     }
 

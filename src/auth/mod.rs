@@ -72,6 +72,11 @@
 //! [`metadata_service`](crate::OAuthLayer::metadata_service), …) a clone of it can that was
 //! made before: clones share what they know.
 //!
+//! Where one of them chooses between [several resources](crate::ResourceSet), the others must judge
+//! the resource of a request too, so that a credential for one is not good at the next: API keys
+//! [name theirs](crate::api_key#resources), and a provider of your own says so with
+//! [`ProviderInfo::judges_resources`].
+//!
 //! A refused client is told of each scheme in one line, `Bearer` first. Of two `Bearer`
 //! challenges the one with `resource_metadata` stays, with its scopes and realm. Settings of
 //! the layer (public paths, the end of streams, …) that differ are an error: set them after

@@ -221,7 +221,6 @@ impl AuthError {
     }
 
     /// Adds what else the credential would be refused for.
-    #[cfg(feature = "jwt")]
     pub(crate) fn and_also(mut self, others: impl IntoIterator<Item = Self>) -> Self {
         let mut others = others.into_iter().peekable();
         if others.peek().is_some() {

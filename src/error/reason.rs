@@ -243,6 +243,10 @@ reasons! {
     AMBIGUOUS_URI = "ambiguous_uri": Malformed, Other,
         "The URI of the resource can be read in more than one way";
 
+    /// The API key is for other resources than that of the request, or the layer knows none. The
+    /// detail names both; add the resource to those of the key, or use another key there.
+    API_KEY_RESOURCE_MISMATCH = "api_key_resource_mismatch": Invalid, Other, API_KEY;
+
     /// The key store failed, and the key could not be looked up. The event of the failure says
     /// why; lookups start again after a short pause.
     API_KEY_STORE_FAILED = "api_key_store_failed": Unavailable, Other, UNAVAILABLE;
@@ -250,6 +254,10 @@ reasons! {
     /// Too many lookups in the key store were under way or waiting. If it is not a flood of
     /// unknown keys, the store is too slow, or `max_concurrent_lookups` too low.
     API_KEY_STORE_LIMITED = "api_key_store_limited": Unavailable, Other, UNAVAILABLE;
+
+    /// The layer has several resources, and the API key does not say which it is for. Add
+    /// `resources` to the key; `dangerously_all_resources` accepts such keys everywhere.
+    API_KEY_WITHOUT_RESOURCES = "api_key_without_resources": Invalid, Other, API_KEY;
 
     /// The arguments of a call are larger than a policy's check reads. Send less, or judge the
     /// call by its name alone.

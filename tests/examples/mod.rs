@@ -442,6 +442,7 @@ async fn sqlite_keys_answers_as_it_says() {
     for refused in [
         "with an expired key",
         "with a mistyped key",
+        "with a key for another server",
         "with the revoked key",
     ] {
         answers.to(refused).assert_refusal("Invalid API key");

@@ -99,6 +99,12 @@ fn one(mut members: Map<String, Value>, place: &str) -> Result<ApiKey, String> {
     let at = scopes.place.clone();
     let wrong = |error: ConfigError| format!("at {at}: {error}");
     key = key.scopes(scopes.texts()?).map_err(wrong)?;
+    let resources = take("resources");
+    let at = resources.place.clone();
+    let wrong = |error: ConfigError| format!("at {at}: {error}");
+    if resources.value.is_some() {
+        key = key.resources(resources.texts()?).map_err(wrong)?;
+    }
     let wrong = |error: ConfigError| format!("at {place}: {error}");
     if let Some(not_before) = take("not_before").time()? {
         key = key.not_before(not_before).map_err(wrong)?;

@@ -10,8 +10,9 @@ use super::call::{Answer, Asked, Question, Said};
 use super::settings::{CachedApiKeyStore, Limits};
 use super::{ApiKeyStore, ApiKeyStoreError, KeyLookup};
 use crate::api_key::KeyDigest;
+use crate::api_key::demand::Demand;
 use crate::api_key::digest::DigestKind;
-use crate::api_key::entry::{Entry, Proof, is_same, refused};
+use crate::api_key::entry::{Entry, Faults, is_same, refused};
 use crate::api_key::format::Shape;
 use crate::api_key::key::LENGTHS;
 use crate::api_key::{ApiKey, Pepper};
@@ -122,24 +123,26 @@ impl StoreCache {
         self: &Arc<Self>,
         key: &str,
         clock: &Clock,
-        proof: Proof,
+        demand: Demand<'_>,
     ) -> Lookup {
         let shape = Shape::of(key);
         let digest = match (shape, &self.pepper) {
             _ if !LENGTHS.contains(&key.len()) => {
-                return Lookup::Refused(refused(shape, None, None, proof));
+                return Lookup::Refused(refused(shape, None, Faults::default(), demand));
             }
             (Some(_), _) => KeyDigest::generated(key),
             (None, Some(pepper)) => KeyDigest::foreign(key, pepper),
-            (None, None) => return Lookup::Refused(refused(shape, None, None, proof)),
+            (None, None) => {
+                return Lookup::Refused(refused(shape, None, Faults::default(), demand));
+            }
         };
-        let recalled = self.recall(&digest, shape, clock, proof);
+        let recalled = self.recall(&digest, shape, clock, demand);
         store::looked_up(matches!(recalled, Recall::Known(_)));
         match recalled {
             Recall::Known(known) => known,
             Recall::Nothing(_) => {
                 let id = shape.map(|shape| shape.id);
-                self.ask(KeyLookup::new(digest, id), shape, clock, proof)
+                self.ask(KeyLookup::new(digest, id), shape, clock, demand)
             }
         }
     }
@@ -150,15 +153,16 @@ impl StoreCache {
         digest: &KeyDigest,
         shape: Option<Shape<'_>>,
         clock: &Clock,
-        proof: Proof,
+        demand: Demand<'_>,
     ) -> Recall {
         let (now, last) = (clock.monotonic(), self.found.get(&digest.bytes));
         let live = last.as_ref().filter(|found| now < found.until);
         let entry = live.map(|found| &found.entry);
         let same = is_same(entry.map(|entry| entry.digest()), &digest.bytes);
         let wall = clock.now();
-        let fault = entry.and_then(|entry| entry.fault(wall));
-        if let Some(entry) = entry.filter(|_| same && fault.is_none()) {
+        let faults = entry.map(|entry| entry.faults(wall, demand));
+        let faults = faults.unwrap_or_default();
+        if let Some(entry) = entry.filter(|_| same && faults.are_none()) {
             return Recall::Known(Lookup::Found(Arc::clone(entry)));
         }
         // From here on the key is refused, or not known yet: the work is the same for all.
@@ -166,7 +170,7 @@ impl StoreCache {
         let absent = absent.is_some_and(|until| now < until);
         let whole = shape.is_none_or(|shape| shape.is_whole());
         if entry.is_some() || absent || !whole {
-            let error = refused(shape, entry.map(|entry| &**entry), fault, proof);
+            let error = refused(shape, entry.map(|entry| &**entry), faults, demand);
             return Recall::Known(Lookup::Refused(error));
         }
         Recall::Nothing(match last {
@@ -195,7 +199,7 @@ impl StoreCache {
         wanted: KeyLookup,
         shape: Option<Shape<'_>>,
         clock: &Clock,
-        proof: Proof,
+        demand: Demand<'_>,
     ) -> Lookup {
         let now = clock.monotonic();
         let Some(waiting) = Place::of(&self.waiting) else {
@@ -209,7 +213,7 @@ impl StoreCache {
             Some(ticket) => ticket,
             None => {
                 // What landed since it was looked for need not be asked again.
-                let class = match self.recall(wanted.digest(), shape, clock, proof) {
+                let class = match self.recall(wanted.digest(), shape, clock, demand) {
                     Recall::Known(known) => return known,
                     Recall::Nothing(class) => class,
                 };
@@ -316,9 +320,9 @@ impl FlightOwner for StoreCache {
         if current {
             // As long as an unknown one, or the time to the next question would tell them
             // apart.
-            let life = match entry.fault(wall) {
-                None => self.limits.positive_ttl,
-                Some(_) => self.limits.negative_ttl,
+            let life = match entry.is_live(wall) {
+                true => self.limits.positive_ttl,
+                false => self.limits.negative_ttl,
             };
             let until = now.saturating_add(life);
             let entry = Arc::clone(&entry);

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use super::cache::{PAUSE, StoreCache, unavailable};
 use super::{ApiKeyStoreError, KeyLookup};
 use crate::api_key::ApiKey;
-use crate::api_key::entry::{Entry, Proof, refused_as};
+use crate::api_key::demand::Demand;
+use crate::api_key::entry::{Entry, refused_as};
 use crate::clock::Clock;
 use crate::error::{AuthError, Reason};
 use crate::util::places::{Class, Place};
@@ -85,7 +86,7 @@ impl Asked {
     pub(in crate::api_key) async fn answer(
         self,
         clock: &Clock,
-        proof: Proof,
+        demand: Demand<'_>,
     ) -> Result<Arc<Entry>, AuthError> {
         let limits = &self.cache.limits;
         let limit = limits.queue_timeout.saturating_add(limits.timeout);
@@ -100,12 +101,12 @@ impl Asked {
                 return Err(error.with_detail("the question was cut off"));
             }
         };
-        let fault = found.as_ref().and_then(|entry| entry.fault(now));
-        match (found, fault) {
-            (Some(entry), None) => Ok(entry),
-            (found, fault) => {
+        let faults = found.as_ref().map(|entry| entry.faults(now, demand));
+        match (found, faults.unwrap_or_default()) {
+            (Some(entry), faults) if faults.are_none() => Ok(entry),
+            (found, faults) => {
                 let found = found.as_deref();
-                Err(refused_as(&self.id, false, found, fault, proof))
+                Err(refused_as(&self.id, false, found, faults, demand))
             }
         }
     }

@@ -4,5 +4,6 @@ mod format;
 mod layer;
 mod life;
 mod placement;
+mod resources;
 mod store;
 mod wire;

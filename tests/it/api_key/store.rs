@@ -10,10 +10,10 @@ use tower_mcp_auth::api_key::{
     ApiKey, ApiKeyStore, ApiKeyStoreError, CachedApiKeyStore, GeneratedKey, KeyDigest, KeyLookup,
     LookupFuture,
 };
-use tower_mcp_auth::{ApiKeyLayer, AuthErrorKind, Clock};
+use tower_mcp_auth::{ApiKeyLayer, AuthErrorKind, Clock, ResourceSet};
 
 use crate::api_key::life::{allocations, at, new_key, pepper, seen, with_key};
-use common::{API_KEY, Answer, NOW, ask, clock, trace};
+use common::{API_KEY, Answer, NOW, ask, clock, request, trace};
 
 /// A store that does as it is told.
 #[derive(Clone, Debug, Default)]
@@ -575,6 +575,82 @@ async fn what_is_forgotten_is_asked_again_also_of_a_question_under_way() {
     present(&layer, other.expose())
         .await
         .invalid("revoked_api_key");
+}
+
+const A: &str = "https://a.example.com/mcp";
+const B: &str = "https://b.example.com/mcp";
+
+async fn present_at(layer: &ApiKeyLayer, host: &str, key: &str) -> Answer {
+    ask(layer, request(&[("host", host), ("x-api-key", key)])).await
+}
+
+fn for_two(store: &Script, clock: &Clock) -> ApiKeyLayer {
+    let both = ResourceSet::new().resource(A).unwrap();
+    let both = both.resource(B).unwrap();
+    store.layer(clock).resources(both).unwrap()
+}
+
+#[tokio::test]
+async fn an_answer_that_is_kept_is_judged_for_the_resource_of_each_request() {
+    let cases: [(&[&str], [u16; 2]); 4] = [
+        (&[A], [200, 401]),
+        (&[B], [401, 200]),
+        (&[A, B], [200, 200]),
+        (&["https://c.example.com"], [401, 401]),
+    ];
+    let hosts = ["a.example.com", "b.example.com"];
+    for (names, expected) in cases {
+        for first in [0, 1] {
+            let new = new_key();
+            let key = new.to_api_key().resources(names).unwrap();
+            let store = Script::with([key], &[&new]);
+            let (clock, key) = (clock(), new.expose());
+            let layer = for_two(&store, &clock);
+            for turn in 0..4 {
+                let at = (first + turn) % 2;
+                let answer = present_at(&layer, hosts[at], key).await;
+                assert_eq!(answer.status, expected[at], "{names:?} at {}", hosts[at]);
+                if expected[at] == 401 {
+                    answer.invalid("api_key_resource_mismatch");
+                }
+            }
+            assert_eq!(store.asked(), 1, "{names:?}");
+
+            // Both wait for one answer, and each is told what it means for its own resource.
+            layer.keys().invalidate_all();
+            store.mode(Mode::Hold);
+            store.open(1);
+            let (one, two) = tokio::join!(
+                present_at(&layer, hosts[first], key),
+                present_at(&layer, hosts[1 - first], key),
+            );
+            assert_eq!(one.status, expected[first], "{names:?}");
+            assert_eq!(two.status, expected[1 - first], "{names:?}");
+            assert_eq!(store.asked(), 1, "{names:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn resources_that_a_store_takes_away_are_gone_with_its_next_answer() {
+    let new = new_key();
+    let at = |names: &[&str]| new.to_api_key().resources(names).unwrap();
+    let store = Script::with([at(&[A, B])], &[&new]);
+    let clock = clock();
+    let layer = for_two(&store, &clock);
+    present_at(&layer, "b.example.com", new.expose())
+        .await
+        .admitted();
+    store.set(new.digest(), at(&[A]));
+    clock.advance(Duration::from_secs(30));
+    present_at(&layer, "b.example.com", new.expose())
+        .await
+        .invalid("api_key_resource_mismatch");
+    store.set(new.digest(), new.to_api_key());
+    layer.keys().invalidate(&new.digest());
+    present_at(&layer, "a.example.com", new.expose())
+        .await
+        .invalid("api_key_without_resources");
 }
 
 #[test]

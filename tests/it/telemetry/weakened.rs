@@ -8,10 +8,10 @@ use tower_mcp_auth::mcp::OriginLayer;
 use tower_mcp_auth::oauth::presets::{authentik, clerk, hydra, keycloak};
 use tower_mcp_auth::oauth::{AuthorizationServer, Introspection};
 use tower_mcp_auth::peer::{ProxyHeaders, TrustedProxies};
-use tower_mcp_auth::{JwtLayer, OAuthLayer};
+use tower_mcp_auth::{ApiKeyLayer, JwtLayer, OAuthLayer};
 use tracing::Level;
 
-use common::trace;
+use common::{API_KEY, trace};
 
 const RESOURCE: &str = "https://mcp.example.com/mcp";
 const ISSUER: &str = "https://auth.example.com";
@@ -33,7 +33,7 @@ fn boxed(made: impl Debug + 'static) -> Box<dyn Debug> {
 type Make = fn() -> Box<dyn Debug>;
 
 /// Each setting, by the name it warns under, and how it is made.
-const SETTINGS: [(&str, Make); 22] = [
+const SETTINGS: [(&str, Make); 23] = [
     ("dangerously_report_only", || {
         boxed(layer().dangerously_report_only())
     }),
@@ -45,6 +45,10 @@ const SETTINGS: [(&str, Make); 22] = [
     }),
     ("dangerously_streams_outlive_credentials", || {
         boxed(layer().dangerously_streams_outlive_credentials())
+    }),
+    ("dangerously_all_resources", || {
+        let keys = ApiKeyLayer::new([API_KEY]).unwrap();
+        boxed(keys.dangerously_all_resources())
     }),
     ("dangerously_any_host", || {
         boxed(OriginLayer::new(RESOURCE).unwrap().dangerously_any_host())

@@ -7,5 +7,6 @@ mod details;
 mod optional;
 mod proven;
 mod report_only;
+mod resources;
 mod routing;
 mod support;
