@@ -6,16 +6,18 @@ use std::time::Duration;
 
 use http::header::AUTHORIZATION;
 
+use super::audience::AudienceSettings;
 use super::keys::{KeyRing, Keys};
 use super::{JwksFile, JwtLayer, JwtProvider};
 use crate::clock::Clock;
 use crate::credential::{Location, check_header_name};
 use crate::error::ConfigError;
 use crate::jose::{Algorithm, Family, KeySource, PublicKey, Secret, TokenLimits};
+use crate::resources::ResourceSet;
 use crate::scope::Scopes;
 use crate::telemetry;
 use crate::token::well_known;
-use crate::token::{AcceptedTypes, Audience, ScopeClaim, SubjectClaim, TokenProfile};
+use crate::token::{AcceptedTypes, ScopeClaim, SubjectClaim, TokenProfile};
 
 /// The key of a [`JwtLayer`]: a secret or a public key, never guessed from bytes, or a file
 /// with public keys.
@@ -68,8 +70,7 @@ pub struct JwtLayerBuilder {
     header_name: Option<String>,
     require_bearer: bool,
     issuer: Option<String>,
-    audiences: Vec<Box<str>>,
-    any_audience: bool,
+    audience: AudienceSettings,
     require_at_jwt: bool,
     accepted_typ: Option<Vec<String>>,
     clock_skew: Duration,
@@ -93,8 +94,7 @@ impl JwtLayerBuilder {
             header_name: None,
             require_bearer: true,
             issuer: None,
-            audiences: Vec::new(),
-            any_audience: false,
+            audience: AudienceSettings::default(),
             require_at_jwt: false,
             accepted_typ: None,
             clock_skew: TokenProfile::DEFAULT_SKEW,
@@ -171,7 +171,7 @@ impl JwtLayerBuilder {
     /// Requires `aud` to hold this string, or one of those given by further calls. Default
     /// for a secret: not checked.
     pub fn audience(mut self, audience: impl Into<String>) -> Self {
-        self.audiences.push(audience.into().into());
+        self.audience.audiences.push(audience.into().into());
         self
     }
 
@@ -184,7 +184,32 @@ impl JwtLayerBuilder {
             "dangerously_any_audience",
             "tokens of a public key are accepted whomever they are meant for",
         );
-        self.any_audience = true;
+        self.audience.any = true;
+        self
+    }
+
+    /// Serves several resources, of which host and path of a request choose one. The audience of a
+    /// token is the URL of that one, byte by byte.
+    ///
+    /// A host that is none of the resources is 421 `unknown_host`, a path 404
+    /// `unknown_resource`, and neither reaches the inner service, unless the path is
+    /// [public](JwtLayer::public_path). What [`or`](JwtLayer::or) adds must judge the resource
+    /// too; API keys [name theirs](crate::api_key::ApiKey::resources).
+    ///
+    /// ```
+    /// use tower_mcp_auth::jose::Secret;
+    /// use tower_mcp_auth::{JwtLayer, ResourceSet};
+    ///
+    /// let secret = Secret::new("jR4v8sQ1xT6yB9kW3nM7pL2dF5hG0cZaVeUoIiSrKtE")?;
+    /// let resources = ResourceSet::new()
+    ///     .resource("https://a.example.com/mcp")?
+    ///     .resource("https://b.example.com/mcp")?;
+    /// let layer = JwtLayer::builder(secret).resources(resources).build()?;
+    /// # let _ = layer;
+    /// # Ok::<(), tower_mcp_auth::ConfigError>(())
+    /// ```
+    pub fn resources(mut self, resources: ResourceSet) -> Self {
+        self.audience.resources = Some(resources);
         self
     }
 
@@ -313,7 +338,7 @@ impl JwtLayerBuilder {
     ///   key, or is set together with an id or with further keys.
     /// - The secret is shorter than the hash of an algorithm (32, 48 or 64 bytes).
     /// - A public key has no audience, and `dangerously_any_audience` was not said; or both
-    ///   were.
+    ///   were; or there are several resources as well, or an empty set of these.
     /// - The clock skew is over 300 s, or a limit is out of its bounds; a scope, header name or
     ///   audience is not one, or the scope claim is one that is checked for itself.
     /// - The issuer is empty, or is the address of its metadata or keys.
@@ -324,7 +349,6 @@ impl JwtLayerBuilder {
     pub fn build(self) -> Result<JwtLayer, ConfigError> {
         let sources = self.sources()?;
         self.check_algorithms(&sources)?;
-        let audience = self.checked_audience(&sources)?;
         TokenProfile::check_skew(self.clock_skew)?;
         self.limits.check()?;
         if self.issuer.as_deref() == Some("") {
@@ -339,6 +363,9 @@ impl JwtLayerBuilder {
         };
         let required_scopes = Scopes::configured(&self.required_scopes)
             .map_err(|error| ConfigError::new("required_scopes", error.to_string()))?;
+        let is_secret = |key: &KeySource| key.secret_len().is_some();
+        let are_secrets = !sources.is_empty() && sources.iter().all(is_secret);
+        let audience = self.audience.check(are_secrets, &required_scopes)?;
         let scope_claim = match self.scope_claim {
             Some(name) => ScopeClaim::named(name)?,
             None => ScopeClaim::default(),
@@ -497,26 +524,5 @@ impl JwtLayerBuilder {
             }
         }
         Ok(())
-    }
-
-    fn checked_audience(&self, sources: &[KeySource]) -> Result<Audience, ConfigError> {
-        if self.audiences.iter().any(|audience| audience.is_empty()) {
-            return Err(ConfigError::new("audience", "an audience is empty"));
-        }
-        let is_secret = |key: &KeySource| key.secret_len().is_some();
-        let are_secrets = !sources.is_empty() && sources.iter().all(is_secret);
-        match (self.audiences.is_empty(), self.any_audience) {
-            (false, true) => Err(ConfigError::new(
-                "audience",
-                "`audience` and `dangerously_any_audience` contradict each other: keep one",
-            )),
-            (false, false) => Ok(Audience::OneOf(self.audiences.clone())),
-            (true, false) if !are_secrets => Err(ConfigError::new(
-                "audience",
-                "a public key needs an audience, because its owner signs tokens for others too; \
-                 set `.audience(..)`, or say `.dangerously_any_audience()`",
-            )),
-            (true, _) => Ok(Audience::Unchecked),
-        }
     }
 }

@@ -71,6 +71,7 @@
 //! # }
 //! ```
 
+mod audience;
 mod builder;
 mod file;
 mod keys;

@@ -3,8 +3,11 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::audience::Expected;
 use super::keys::Keys;
-use crate::auth::{Authenticate, Authenticated, Authentication, CredentialMatcher, ProviderInfo};
+use crate::auth::{
+    Authenticate, Authenticated, Authentication, CredentialMatcher, ProviderInfo, Route,
+};
 use crate::clock::Clock;
 use crate::credential::{Credential, Location, RequestHead};
 use crate::error::AuthError;
@@ -19,7 +22,7 @@ use crate::token::{Audience, ClaimReader, Proven, TokenProfile, check_scopes};
 pub struct JwtProvider {
     pub(super) keys: Keys,
     pub(super) profile: TokenProfile,
-    pub(super) audience: Audience,
+    pub(super) audience: Expected,
     pub(super) limits: TokenLimits,
     pub(super) required_scopes: Scopes,
     pub(super) location: Location,
@@ -28,9 +31,14 @@ pub struct JwtProvider {
 }
 
 impl JwtProvider {
-    fn verify(&self, token: &[u8], needs_proof: bool) -> Result<Authenticated, AuthError> {
+    fn verify(
+        &self,
+        token: &[u8],
+        audience: &Audience,
+        needs_proof: bool,
+    ) -> Result<Authenticated, AuthError> {
         let mut proven = false;
-        let accepted = self.judge(token, needs_proof, &mut proven);
+        let accepted = self.judge(token, audience, needs_proof, &mut proven);
         // What is accepted here is not the business of who has no token of ours.
         accepted.map_err(|error| if proven { error } else { error.unproven() })
     }
@@ -39,6 +47,7 @@ impl JwtProvider {
     fn judge(
         &self,
         token: &[u8],
+        audience: &Audience,
         needs_proof: bool,
         proven: &mut bool,
     ) -> Result<Authenticated, AuthError> {
@@ -64,14 +73,13 @@ impl JwtProvider {
                 claims: &claims,
                 json: payload,
                 token,
-                audience: &self.audience,
+                audience,
                 required_scopes: &self.required_scopes,
                 now,
             };
             self.profile.judge_all(&header, &token, false, |_| false)?
         } else {
-            self.profile
-                .check_claims(&header, &claims, &self.audience, now)?
+            self.profile.check_claims(&header, &claims, audience, now)?
         };
         let identity = self.profile.identity(&claims, payload, token)?;
         let principal = Principal::of(Arc::new(identity));
@@ -98,14 +106,23 @@ impl Authenticate for JwtProvider {
             .realm(self.realm.to_string())
             .scopes(self.required_scopes.clone())
             .message("Invalid or expired JWT token");
-        ProviderInfo::new("jwt")
+        let info = ProviderInfo::new("jwt")
             .matcher(matcher)
             .challenge(challenge)
-            .clock(self.clock.clone())
+            .clock(self.clock.clone());
+        self.audience.describe(info)
+    }
+
+    fn route(&self, head: RequestHead<'_>) -> Route {
+        self.audience.route(head)
     }
 
     fn authenticate(&self, credential: &Credential<'_>, head: RequestHead<'_>) -> Authentication {
-        Authentication::Ready(self.verify(credential.as_bytes(), head.needs_proof()))
+        let accepted = self
+            .audience
+            .of(head)
+            .and_then(|audience| self.verify(credential.as_bytes(), &audience, head.needs_proof()));
+        Authentication::Ready(accepted)
     }
 }
 

@@ -3,4 +3,5 @@
 mod config;
 mod keys;
 mod layer;
+mod resources;
 mod tokens;
