@@ -11,7 +11,8 @@ use crate::api_key::{ApiKey, ApiKeyLayer, ApiKeyScheme, Pepper};
 use crate::error::ConfigError;
 
 impl ApiKeys {
-    pub(super) fn layer(&self) -> Result<ApiKeyLayer, ConfigError> {
+    /// `resource`: that of the layer, where there is one.
+    pub(super) fn layer(&self, resource: Option<&str>) -> Result<ApiKeyLayer, ConfigError> {
         let at = |key: &str| {
             let path = format!("api_keys.{key}");
             move |error: ConfigError| error.at(path)
@@ -37,6 +38,13 @@ impl ApiKeys {
         }
         if let Some(prefix) = &self.prefix {
             layer = layer.prefix(prefix).map_err(at("prefix"))?;
+        }
+        if let Some(url) = resource {
+            let set = layer.resource(url);
+            layer = set.map_err(|error| error.at("resource"))?;
+        }
+        if self.dangerously_all_resources {
+            layer = layer.dangerously_all_resources();
         }
         if let Some(realm) = &self.realm {
             layer = layer.realm(realm.as_str());
@@ -109,6 +117,9 @@ impl Key {
         }
         let Texts(scopes) = &self.scopes;
         key = key.scopes(scopes).map_err(at("scopes"))?;
+        if let Some(Texts(resources)) = &self.resources {
+            key = key.resources(resources).map_err(at("resources"))?;
+        }
         if let Some(Time(time)) = self.not_before {
             key = key.not_before(time).map_err(at("not_before"))?;
         }

@@ -284,14 +284,18 @@ impl Config {
         self.applied.settle(&[], built)
     }
 
-    /// The API key layer alone, without the settings of `auth`, if `api_keys` are configured.
+    /// The API key layer alone, without the settings of `auth`, if `api_keys` are configured. It
+    /// protects the `resource`, if that is given.
     ///
     /// # Errors
     /// A setting is refused, or a secret or the key file cannot be read.
     pub fn api_key_layer(&self) -> Result<Option<ApiKeyLayer>, ConfigError> {
-        let keys = self.sections.api_keys.as_ref();
-        let made = keys.map(sections::ApiKeys::layer).transpose();
-        self.applied.settle(&["api_keys"], made)
+        let Some(keys) = &self.sections.api_keys else {
+            return Ok(None);
+        };
+        let resource = self.sections.resource.as_deref();
+        let made = keys.layer(resource).map(Some);
+        self.applied.settle(&["resource", "api_keys"], made)
     }
 
     /// The layer that keeps foreign hosts and origins out.
@@ -450,6 +454,10 @@ fn together(
     section: &'static str,
 ) -> Result<ConfiguredAuth, ConfigError> {
     let Some(auth) = auth else { return Ok(other) };
-    let both = auth.or(other).map_err(|error| error.under(section))?;
+    let both = auth.or(other).map_err(|error| match error.setting() {
+        // Of a key, which the message tells of.
+        "resources" => error.at(format!("{section}.keys")),
+        _ => error.under(section),
+    })?;
     Ok(both.boxed())
 }

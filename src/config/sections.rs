@@ -308,6 +308,8 @@ section! {
         authorization_scheme: Option<Scheme>,
         /// How all keys begin.
         prefix: Option<String>,
+        /// Accepts keys that name no resource at all of several.
+        dangerously_all_resources: bool,
         /// The realm of the challenge.
         realm: Option<Name>,
     }
@@ -328,6 +330,8 @@ section! {
         owner: Option<Name>,
         /// The scopes it grants.
         scopes: Texts,
+        /// The URLs of the resources it is for; each key needs them where there are several.
+        resources: Option<Texts>,
         /// From when on it is good.
         not_before: Option<Time>,
         /// From when on it is no longer good.

@@ -208,6 +208,18 @@ fn what_is_wrong_is_reported_with_its_path() {
             keys(json!({ "key": SECRET, "scopes": ["a b"] })),
             "api_keys.keys[1].scopes",
         ),
+        (
+            keys(json!({ "key": KEY, "resources": ["mcp"] })),
+            "api_keys.keys[1].resources",
+        ),
+        (
+            keys(json!({ "key": KEY, "resources": [] })),
+            "api_keys.keys[1].resources",
+        ),
+        (
+            json!({ "resource": "mcp", "api_keys": { "keys": [{ "key": KEY }] } }),
+            "resource",
+        ),
         (json!({ "api_keys": {} }), "api_keys.keys"),
         (json!({ "api_keys": { "file": {} } }), "api_keys.file.path"),
         (

@@ -95,6 +95,8 @@ fn without_settings_all_is_as_by_hand() {
             "{:?}",
             ApiKeyLayer::new([KEY])
                 .unwrap()
+                .resource(RESOURCE)
+                .unwrap()
                 .grpc_refusals(false)
                 .boxed()
         )

@@ -132,6 +132,54 @@ async fn digests_and_peppers_of_keys() {
 }
 
 #[tokio::test]
+async fn keys_name_the_resources_they_are_for() {
+    const OTHER_RESOURCE: &str = "https://other.example.com/mcp";
+    let of = |key: &str, resources: &str| match resources {
+        "" => json!({ "key": key }),
+        resources => json!({ "key": key, "resources": resources }),
+    };
+    let both = format!("{OTHER_RESOURCE} {RESOURCE}");
+    for (resources, known, status) in [
+        (RESOURCE, true, 200),
+        (&*both, true, 200),
+        (OTHER_RESOURCE, true, 401),
+        ("", true, 200),
+        (RESOURCE, false, 401),
+        ("", false, 200),
+    ] {
+        let mut value = json!({ "api_keys": { "keys": [of(KEY, resources)] } });
+        if known {
+            value["resource"] = json!(RESOURCE);
+        }
+        let answer = asked(&config(&value), &[("x-api-key", KEY)]).await;
+        assert_eq!(answer.status, status, "{value}");
+        if status == 401 {
+            answer.invalid("api_key_resource_mismatch");
+        }
+    }
+    let several = |keys: Value| {
+        config(&json!({
+            "resources": { "one": { "url": RESOURCE }, "other": { "url": OTHER_RESOURCE } },
+            "authorization_servers": { "main": { "issuer": "https://auth.example.com" } },
+            "api_keys": keys,
+        }))
+    };
+    let one = several(json!({ "keys": [of(KEY, OTHER_RESOURCE)] }));
+    let unnamed = json!([of(OTHER, RESOURCE), of(KEY, "")]);
+    let all = json!({ "keys": unnamed, "dangerously_all_resources": true });
+    for (config, statuses) in [(one, [401, 200]), (several(all), [200, 200])] {
+        for (host, status) in ["mcp.example.com", "other.example.com"].iter().zip(statuses) {
+            let answer = asked(&config, &[("host", host), ("x-api-key", KEY)]).await;
+            assert_eq!(answer.status, status, "{host}");
+        }
+    }
+    let error = several(json!({ "keys": unnamed })).auth_layer().unwrap_err();
+    assert_eq!(error.path(), "api_keys.keys");
+    assert!(error.to_string().contains("number 2 of 2"), "{error}");
+    assert!(!error.to_string().contains(KEY), "{error}");
+}
+
+#[tokio::test]
 async fn keys_of_a_file() {
     use tower_mcp_auth::api_key::ApiKey;
 
@@ -299,7 +347,7 @@ fn a_section_that_nothing_was_made_of_is_reported() {
     let whole = config(&value);
     let _keys = whole.api_key_layer().unwrap();
     drop(whole);
-    assert_eq!(told()[..2], ["resource", "auth"]);
+    assert_eq!(told()[..2], ["auth", "origin"]);
 
     // It was only read, or what is wrong is told already.
     drop(config(&value));
