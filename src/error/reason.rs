@@ -405,6 +405,8 @@ reasons! {
 
     /// The token is from an issuer that is not configured here. The detail of the event shows both,
     /// and how they differ.
+    /// Where the authorization server is found by another name than its tokens have, set
+    /// `token_issuer`.
     ISSUER_MISMATCH = "issuer_mismatch": Invalid, Other,
         "The access token is from another issuer";
 

@@ -18,6 +18,20 @@
 //! issuers of workloads and edges: GitHub Actions, GitLab CI, Kubernetes, SPIFFE, Cloudflare Access
 //! and Firebase.
 //!
+//! # What is advertised
+//!
+//! Clients are told where to get a token by the metadata of the resource. By default all of it follows
+//! from two strings; these settings part what belongs together elsewhere:
+//!
+//! | setting | for |
+//! |---|---|
+//! | [`AuthorizationServer::advertised_as`] | a proxy that registers clients in front of the issuer, user flows of Azure AD B2C |
+//! | [`AuthorizationServer::token_issuer`] | AD FS, whose tokens have an `iss` that nothing answers at |
+//! | [`ProtectedResource::advertised_metadata_url`] | gateways that own the root of their host |
+//! | [`ProtectedResource::metadata_at_root`] | clients that look at the root form alone |
+//! | [`OAuthLayerBuilder::copy_server_metadata`] | clients of MCP 2025-03-26 |
+//! | [`OAuthLayerBuilder::header_name`] | tokens that a proxy at the edge brings: nothing is advertised |
+//!
 //! # Time limits
 //!
 //! What asks an authorization server is bounded by its own time limit, and each request of it by the

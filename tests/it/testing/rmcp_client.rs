@@ -110,6 +110,42 @@ async fn rmcp_client_completes_the_dance_from_a_challenge() {
     completes_the_dance(true).await;
 }
 
+/// Behind a gateway that passes on only what is below its stage, and takes that off.
+#[tokio::test]
+async fn rmcp_client_completes_the_dance_behind_a_gateway_with_a_stage() {
+    let issuer = Issuer::start().await.expect("an issuer");
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let gateway = format!("http://{}", listener.local_addr().expect("an address"));
+    let url = format!("{gateway}/prod/mcp");
+    let metadata = format!("{gateway}/prod/.well-known/oauth-protected-resource/mcp");
+    let resource = ProtectedResource::new(&url)
+        .and_then(|resource| resource.advertised_metadata_url(&metadata))
+        .expect("a resource");
+    let server = AuthorizationServer::insecure_http_on_loopback(issuer.url());
+    let auth = OAuthLayer::builder(resource)
+        .and_then(|layer| layer.authorization_server(server?))
+        .and_then(|layer| layer.required_scopes(["mcp:read"]).build())
+        .expect("a layer");
+    let service = StreamableHttpService::new(
+        || Ok(Tools),
+        Arc::<LocalSessionManager>::default(),
+        StreamableHttpServerConfig::default(),
+    );
+    let behind = Router::new().route_service("/mcp", service).layer(auth);
+    let app = Router::new().nest_service("/prod", behind);
+    tokio::spawn(async { axum::serve(listener, app).await });
+    // Where clients look by themselves there is nothing.
+    let derived = format!("{gateway}/.well-known/oauth-protected-resource/prod/mcp");
+    let found = reqwest::get(derived).await.expect("an answer");
+    assert_eq!(found.status(), 404);
+
+    let client = rmcp_dance::dance(&url, None).await;
+    let (tools, whoami) = rmcp_dance::ask(&client).await;
+    assert_eq!(tools, ["never", "whoami", "write"]);
+    assert_eq!(whoami, "alice mcp:read");
+    client.cancel().await.expect("the end");
+}
+
 /// The stack of the README, with the scopes that are advertised, if not those of the policy.
 async fn stacked_server(advertised: Option<&str>) -> (String, Issuer) {
     let issuer = Issuer::start().await.expect("an issuer");
