@@ -257,7 +257,8 @@ impl OAuthLayerBuilder {
         }
         self.jwks_options.check()?;
         self.token_limits.check()?;
-        timeouts::check(&*self.fetch, &self.jwks_options, &self.servers)?;
+        let copies = self.copy_of.is_some();
+        timeouts::check(&*self.fetch, &self.jwks_options, &self.servers, copies)?;
         let required_scopes = checked_scopes("required_scopes", &self.required_scopes)?;
         let location = self.token_place.location()?;
         let server_metadata = match &self.copy_of {

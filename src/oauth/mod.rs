@@ -41,7 +41,7 @@
 //! |---|---|---|---|
 //! | a connection | [`HttpFetch::connect_timeout`] | 2 s | a part of the request |
 //! | a request | [`HttpFetch::timeout`] | 5 s | the body included; that of another [`Fetch`] is [its own](Fetch::timeouts) |
-//! | a fetch of keys | [`JwksOptions::fetch_timeout`] | 5 s | every place of discovery, each with half of what is left, and the key set |
+//! | a fetch of keys | [`JwksOptions::fetch_timeout`] | 5 s | every place of discovery, each with half of what is left, and the key set; a copy of metadata as well |
 //! | a question about a token | [`Introspection::timeout`] | 5 s | finding the endpoint, with half of it, and the call |
 //! | its turn | [`Introspection::queue_timeout`] | 2 s | comes before the question |
 //!

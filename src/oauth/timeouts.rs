@@ -38,6 +38,7 @@ pub(super) fn check(
     fetch: &dyn Fetch,
     jwks_options: &JwksOptions,
     servers: &[AuthorizationServer],
+    copies_metadata: bool,
 ) -> Result<(), ConfigError> {
     let own = fetch.timeouts();
     for (setting, own) in [("connect_timeout", own.connect), ("timeout", own.request)] {
@@ -60,7 +61,7 @@ pub(super) fn check(
     if let Some(connect) = connect.filter(|connect| connect.value > request.value) {
         tell(connect, request);
     }
-    let fetches = servers.iter().any(AuthorizationServer::fetches_keys);
+    let fetches = copies_metadata || servers.iter().any(AuthorizationServer::fetches_keys);
     let keys = Limit::new("JwksOptions::fetch_timeout", jwks_options.fetch_timeout);
     let asked = servers.iter().filter_map(|server| {
         let timeout = server.introspection.as_ref()?.timeout_of_requests()?;

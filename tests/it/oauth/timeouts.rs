@@ -89,9 +89,12 @@ const REQUEST: &str = "HttpFetch::timeout";
 const KEYS: &str = "JwksOptions::fetch_timeout";
 const QUESTION: &str = "Introspection::timeout";
 
+/// The setting in vain, its seconds, the one that wins, and its seconds.
+type Row = (&'static str, u64, &'static str, u64);
+
 #[test]
 fn what_was_set_in_vain_is_told_with_what_wins() {
-    let rows: [(Set, &[(&str, u64, &str, u64)]); 14] = [
+    let rows: [(Set, &[Row]); 15] = [
         (Set::default(), &[]),
         // Shorter ones can be meant, whichever it is.
         (
@@ -158,6 +161,14 @@ fn what_was_set_in_vain_is_told_with_what_wins() {
             },
             &[(CONNECT, 6, REQUEST, 5)],
         ),
+        (
+            Set {
+                request: Some(20),
+                keys: Some(20),
+                ..Set::default()
+            },
+            &[],
+        ),
         // All are set alike.
         (
             Set {
@@ -221,6 +232,18 @@ fn servers_that_are_set_alike_are_told_of_once_and_others_are_not() {
     let told_of = told(HttpFetch::new(), JwksOptions::new(), servers).unwrap();
     let values: Vec<_> = told_of.iter().map(|told| told.1).collect();
     assert_eq!(values, [9, 8]);
+
+    // A copy of metadata is fetched within the time of keys.
+    trace::start();
+    let only = introspection().introspect_jwts_only().unwrap();
+    let copying = OAuthLayer::builder(RESOURCE)
+        .unwrap()
+        .authorization_server(asking(ISSUER, only).unwrap())
+        .unwrap()
+        .copy_server_metadata()
+        .jwks_options(JwksOptions::new().fetch_timeout(seconds(9)));
+    let _ = copying.build().unwrap();
+    assert_eq!(trace::take().len(), 1);
 
     // No keys are fetched for it, so nothing is cut short.
     let slow_keys = || JwksOptions::new().fetch_timeout(seconds(9));
