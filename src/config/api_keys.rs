@@ -3,16 +3,50 @@
 use super::read::secret_at;
 #[cfg(feature = "api-key-store")]
 use super::read::{missing, not_both};
-use super::sections::{ApiKeys, Key, Scheme};
+use super::sections::{ApiKeys, Key, Scheme, Sections};
 #[cfg(feature = "api-key-store")]
 use super::units::Span;
 use super::units::{Texts, Time};
 use crate::api_key::{ApiKey, ApiKeyLayer, ApiKeyScheme, Pepper};
 use crate::error::ConfigError;
+#[cfg(feature = "oauth")]
+use crate::resources::ResourceSet;
+
+/// The resources of a layer of keys.
+pub(super) enum Protects<'c> {
+    /// None is configured, or another provider chooses them.
+    Unsaid,
+    /// Its URL, and where that stands.
+    One(&'c str, String),
+    #[cfg(feature = "oauth")]
+    Several(ResourceSet),
+}
+
+impl Sections {
+    pub(super) fn protected_by_keys(&self) -> Result<Protects<'_>, ConfigError> {
+        #[cfg(feature = "oauth")]
+        {
+            if let Some((url, path)) = self.only_resource()? {
+                return Ok(Protects::One(url, path));
+            }
+            // JWTs choose, where there are such.
+            let chosen = if self.jwt.is_none() {
+                self.resource_set()?
+            } else {
+                None
+            };
+            Ok(chosen.map_or(Protects::Unsaid, Protects::Several))
+        }
+        #[cfg(not(feature = "oauth"))]
+        Ok(match self.resource.as_deref() {
+            Some(url) => Protects::One(url, "resource".to_owned()),
+            None => Protects::Unsaid,
+        })
+    }
+}
 
 impl ApiKeys {
-    /// `resource`: that of the layer, where there is one.
-    pub(super) fn layer(&self, resource: Option<&str>) -> Result<ApiKeyLayer, ConfigError> {
+    pub(super) fn layer(&self, protects: Protects<'_>) -> Result<ApiKeyLayer, ConfigError> {
         let at = |key: &str| {
             let path = format!("api_keys.{key}");
             move |error: ConfigError| error.at(path)
@@ -39,13 +73,15 @@ impl ApiKeys {
         if let Some(prefix) = &self.prefix {
             layer = layer.prefix(prefix).map_err(at("prefix"))?;
         }
-        if let Some(url) = resource {
-            let set = layer.resource(url);
-            layer = set.map_err(|error| error.at("resource"))?;
-        }
         if self.dangerously_all_resources {
             layer = layer.dangerously_all_resources();
         }
+        layer = match protects {
+            Protects::Unsaid => layer,
+            Protects::One(url, path) => layer.resource(url).map_err(|error| error.at(path))?,
+            #[cfg(feature = "oauth")]
+            Protects::Several(set) => layer.resources(set).map_err(at("keys"))?,
+        };
         if let Some(realm) = &self.realm {
             layer = layer.realm(realm.as_str());
         }

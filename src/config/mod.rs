@@ -115,6 +115,7 @@ use std::sync::Arc;
 
 use tower_layer::Stack;
 
+use self::api_keys::Protects;
 use self::applied::Applied;
 use self::outline::Outline;
 use self::read::missing;
@@ -260,7 +261,8 @@ impl Config {
         }))
     }
 
-    /// The builder of the JWT layer, if `jwt` is configured.
+    /// The builder of the JWT layer, if `jwt` is configured. Without authorization servers it
+    /// chooses between `resources`, if there are several.
     ///
     /// # Errors
     /// A setting is refused, or a secret cannot be read.
@@ -269,7 +271,21 @@ impl Config {
     pub fn jwt_builder(&self) -> Result<Option<JwtLayerBuilder>, ConfigError> {
         let jwt = self.sections.jwt.as_ref();
         let made = jwt.map(sections::Jwt::builder).transpose();
-        self.applied.settle(&["jwt"], made)
+        let made = self.applied.settle(&["jwt"], made)?;
+        #[cfg(feature = "oauth")]
+        if let Some(builder) = made {
+            let resources = self.sections.resource_set();
+            let settled: &[_] = match &resources {
+                Ok(Some(_)) => &["resources", "proxies"],
+                _ => &[],
+            };
+            let resources = self.applied.settle(settled, resources)?;
+            return Ok(Some(match resources {
+                Some(resources) => builder.resources(resources),
+                None => builder,
+            }));
+        }
+        Ok(made)
     }
 
     /// The JWT layer alone, without the settings of `auth`, if `jwt` is configured.
@@ -280,12 +296,16 @@ impl Config {
     #[cfg_attr(docsrs, doc(cfg(feature = "jwt")))]
     pub fn jwt_layer(&self) -> Result<Option<JwtLayer>, ConfigError> {
         let built = self.jwt_builder()?.map(JwtLayerBuilder::build);
-        let built = built.transpose().map_err(|error| error.under("jwt"));
+        let built = built.transpose().map_err(|error| match error.setting() {
+            "resources" => error.at("resources"),
+            _ => error.under("jwt"),
+        });
         self.applied.settle(&[], built)
     }
 
     /// The API key layer alone, without the settings of `auth`, if `api_keys` are configured. It
-    /// protects the `resource`, if that is given.
+    /// protects the `resource`, if that is given; where nothing but keys is configured, it chooses
+    /// between `resources`.
     ///
     /// # Errors
     /// A setting is refused, or a secret or the key file cannot be read.
@@ -293,9 +313,16 @@ impl Config {
         let Some(keys) = &self.sections.api_keys else {
             return Ok(None);
         };
-        let resource = self.sections.resource.as_deref();
-        let made = keys.layer(resource).map(Some);
-        self.applied.settle(&["resource", "api_keys"], made)
+        let protects = self.sections.protected_by_keys();
+        let protects = self.applied.settle(&[], protects)?;
+        let sections: &[_] = match &protects {
+            Protects::Unsaid => &["api_keys"],
+            Protects::One(..) => &["api_keys", "resource", "resources"],
+            #[cfg(feature = "oauth")]
+            Protects::Several(_) => &["api_keys", "resources", "proxies"],
+        };
+        self.applied
+            .settle(sections, keys.layer(protects).map(Some))
     }
 
     /// The layer that keeps foreign hosts and origins out.

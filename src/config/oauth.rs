@@ -17,7 +17,12 @@ impl Sections {
             let idle = [
                 ("oauth", self.oauth.is_some()),
                 ("metadata", self.metadata.is_some()),
-                ("resources", !self.resources.items.is_empty()),
+                (
+                    "resources",
+                    !self.resources.items.is_empty()
+                        && self.jwt.is_none()
+                        && self.api_keys.is_none(),
+                ),
             ];
             return match idle.into_iter().find(|(_, is_there)| *is_there) {
                 None => Ok(None),

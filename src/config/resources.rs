@@ -9,7 +9,7 @@ use super::sections::{Metadata, Sections, section};
 use super::units::{Listed, Name, Texts};
 use crate::error::ConfigError;
 use crate::oauth::{OAuthLayer, OAuthLayerBuilder, ProtectedResource};
-use crate::resources::{Hosts, Tenant, Tenants};
+use crate::resources::{Hosts, ResourceSet, Tenant, Tenants};
 
 section! {
     /// One of several resources, or a template of such.
@@ -55,6 +55,16 @@ impl Sections {
                 None => resource,
             });
         };
+        self.check_no_other()?;
+        let mut builder = OAuthLayer::builder(first.resource(&format!("resources{step}"))?)?;
+        for (step, other) in others {
+            builder = builder.resource(other.resource(&format!("resources{step}"))?)?;
+        }
+        Ok(builder)
+    }
+
+    /// What says something of the one resource does not stand beside several.
+    fn check_no_other(&self) -> Result<(), ConfigError> {
         for (key, is_set) in [
             ("resource", self.resource.is_some()),
             ("metadata", self.metadata.is_some()),
@@ -64,11 +74,37 @@ impl Sections {
                 return Err(ConfigError::new(key, why));
             }
         }
-        let mut builder = OAuthLayer::builder(first.resource(&format!("resources{step}"))?)?;
-        for (step, other) in others {
-            builder = builder.resource(other.resource(&format!("resources{step}"))?)?;
+        Ok(())
+    }
+
+    /// The resources that JWTs and API keys are for, where there are several and no access tokens.
+    pub(super) fn resource_set(&self) -> Result<Option<ResourceSet>, ConfigError> {
+        if !self.authorization_servers.items.is_empty() || !self.has_several_resources() {
+            return Ok(None);
         }
-        Ok(builder)
+        self.check_no_other()?;
+        let mut set = ResourceSet::new();
+        for (step, section) in &self.resources.items {
+            set = section.add_to(set, &format!("resources{step}"))?;
+        }
+        Ok(Some(match self.trusted_proxies()? {
+            Some(proxies) => set.trusted_proxies(proxies),
+            None => set,
+        }))
+    }
+
+    /// The URL of the only resource, and where it stands.
+    pub(super) fn only_resource(&self) -> Result<Option<(&str, String)>, ConfigError> {
+        if !self.resources.items.is_empty() {
+            self.check_no_other()?;
+        }
+        let listed = self.resources.items.first();
+        let listed = listed.filter(|_| !self.has_several_resources());
+        let listed = listed.and_then(|(step, resource)| {
+            Some((resource.url.as_deref()?, format!("resources{step}.url")))
+        });
+        let named = self.resource.as_deref();
+        Ok(listed.or(named.map(|url| (url, "resource".to_owned()))))
     }
 
     /// Whether requests choose between resources.
@@ -124,6 +160,33 @@ impl ResourceSection {
             Some(metadata) => metadata.add(resource, &format!("{path}.metadata")),
             None => Ok(resource),
         }
+    }
+
+    /// Adds it to resources that are for no access tokens.
+    fn add_to(&self, set: ResourceSet, path: &str) -> Result<ResourceSet, ConfigError> {
+        for (key, is_set) in [
+            ("audience", self.audience.is_some()),
+            (
+                "authorization_servers",
+                self.authorization_servers.is_some(),
+            ),
+            ("required_scopes", self.required_scopes.is_some()),
+            ("metadata", self.metadata.is_some()),
+            ("tenant_settings", !self.tenant_settings.is_empty()),
+        ] {
+            if is_set {
+                let why = "it is for access tokens of `authorization_servers`, and there are none";
+                return Err(ConfigError::new(key, why).at(format!("{path}.{key}")));
+            }
+        }
+        // Its own errors come first.
+        let resource = self.resource(path)?;
+        let url = resource.resource();
+        let added = match &self.tenants {
+            Some(names) => set.template(url, self.tenants(names, path)?),
+            None => set.resource(url),
+        };
+        added.map_err(|error| error.at(format!("{path}.url")))
     }
 
     fn tenants(&self, Texts(names): &Texts, path: &str) -> Result<Tenants, ConfigError> {

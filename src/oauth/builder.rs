@@ -12,7 +12,7 @@ use super::introspection::OpaqueRoutes;
 use super::jwks_options::JwksOptions;
 use super::keys::Together;
 use super::provider::{Inner, OAuthProvider};
-use super::served::{Behind, Common, Named, Resources};
+use super::served::{Common, Named, Resources};
 use super::server_metadata::{CopyOf, ServerMetadata};
 use super::token_cache::{TokenCacheOptions, Tokens};
 use super::trusted::{Network, TrustedServer};
@@ -22,7 +22,7 @@ use crate::error::ConfigError;
 use crate::jose::TokenLimits;
 use crate::peer::TrustedProxies;
 use crate::refusal::Advertised;
-use crate::resources::checked_scopes;
+use crate::resources::{Behind, checked_scopes};
 use crate::token::{ScopeClaim, TokenProfile};
 
 /// The settings of an [`OAuthLayer`] before it is built.
@@ -325,7 +325,7 @@ impl OAuthLayerBuilder {
             advertised: advertised.clone(),
             tells_clients,
         };
-        let behind = Behind::new(self.proxies, self.stripped_prefix)?;
+        let behind = Behind::new(self.proxies, self.stripped_prefix.as_deref())?;
         let resources = Resources::new(&self.resources, common, behind)?;
         Ok(OAuthLayer::from_provider(OAuthProvider {
             inner: Arc::new(Inner {

@@ -11,16 +11,15 @@ use super::metadata::{self, MetadataDocument};
 use super::resource::WELL_KNOWN;
 use crate::auth::Route;
 use crate::credential::RequestHead;
-use crate::error::{AuthError, ConfigError, Reason};
-use crate::peer::{self, TrustedProxies};
+use crate::error::ConfigError;
+use crate::peer;
 use crate::refusal::{self, Advertised};
 use crate::resource::Resource;
 use crate::resources::{
-    Address, Asked, Found, Reach, ResourceMap, Tenant, is_unambiguous, unknown_host,
+    Address, Asked, Behind, Found, Reach, ResourceMap, Tenant, unknown_host, unknown_path,
 };
 use crate::scope::Scopes;
 use crate::token::Audience;
-use crate::util::quoted;
 
 /// What is accepted at a resource.
 #[derive(Clone, Debug)]
@@ -191,46 +190,6 @@ pub(super) struct Several {
     behind: Behind,
 }
 
-/// What stands between clients and the layer.
-#[derive(Clone, Debug)]
-pub(super) struct Behind {
-    proxies: Option<TrustedProxies>,
-    /// Without a slash at its end.
-    stripped_prefix: Option<Box<str>>,
-}
-
-impl Behind {
-    /// # Errors
-    /// The prefix is no path, or could be several.
-    pub(super) fn new(
-        proxies: Option<TrustedProxies>,
-        prefix: Option<String>,
-    ) -> Result<Self, ConfigError> {
-        if let Some(prefix) = &prefix {
-            let is_path = prefix.len() > 1 && prefix.starts_with('/') && !prefix.ends_with('/');
-            let is_plain = |byte: u8| byte.is_ascii_graphic() && !b"?#{}".contains(&byte);
-            if !is_path || !prefix.bytes().all(is_plain) || !is_unambiguous(prefix) {
-                return Err(ConfigError::new(
-                    "stripped_prefix",
-                    format!(
-                        "{prefix:?} is no prefix of paths: write `/team`, without a slash at its end"
-                    ),
-                ));
-            }
-        }
-        Ok(Self {
-            proxies,
-            stripped_prefix: prefix.map(Into::into),
-        })
-    }
-
-    /// The setting that says something of it.
-    fn setting(&self) -> Option<&'static str> {
-        let proxies = self.proxies.as_ref().map(|_| "trusted_proxies");
-        proxies.or(self.stripped_prefix.as_ref().map(|_| "stripped_prefix"))
-    }
-}
-
 #[derive(Clone, Debug)]
 enum Target {
     One(Arc<Served>, Arc<MetadataDocument>),
@@ -392,10 +351,9 @@ impl Several {
             port: requested.port(),
             path: head.uri().path(),
         };
-        let prefixed = self.behind.stripped_prefix.as_deref();
-        let prefixed = prefixed.map(|prefix| [prefix, asked.path].concat());
+        let prefixed = self.behind.whole(asked.path);
         let whole = Asked {
-            path: prefixed.as_deref().unwrap_or(asked.path),
+            path: &prefixed,
             ..asked
         };
         let is_well_known = asked.path.contains(WELL_KNOWN);
@@ -410,14 +368,7 @@ impl Several {
             // Whoever looks for metadata is not to be sent looking for metadata.
             _ if self.common.tells_clients && metadata::is_well_known(asked.path) => Route::Unknown,
             Ok(served) => Route::Resource(Arc::clone(&served.resource)),
-            Err(Unknown::Path) => Route::Refused(
-                AuthError::new(Reason::UNKNOWN_RESOURCE).with_detail(format!(
-                    "no resource of {} is at the path {}; where a proxy took a part of it away, \
-                     set `stripped_prefix`, and where `nest` did, put the layer outside of it",
-                    quoted(&host),
-                    quoted(whole.path)
-                )),
-            ),
+            Err(Unknown::Path) => Route::Refused(unknown_path(whole)),
         }
     }
 

@@ -7,7 +7,8 @@ use super::{Address, ResourceMap, Tenants};
 
 /// The hosts at which the resources of a layer are, tenants of templates included.
 ///
-/// [`OAuthLayer::hosts`](crate::OAuthLayer::hosts) makes it, for
+/// [`OAuthLayer::hosts`](crate::OAuthLayer::hosts) and
+/// [`ResourceSet::hosts`](crate::ResourceSet::hosts) make it, for
 /// [`OriginLayer::for_hosts`](crate::mcp::OriginLayer::for_hosts).
 #[derive(Clone)]
 pub struct Hosts(Arc<Known>);
@@ -20,10 +21,13 @@ struct Known {
 
 impl Hosts {
     /// Those of these URLs, and of templates with their tenants; they were checked before.
-    #[cfg(feature = "oauth")]
-    pub(crate) fn of<'r>(resources: impl Iterator<Item = (&'r str, Option<&'r Tenants>)>) -> Self {
+    pub(crate) fn of<'r, U>(resources: impl Iterator<Item = (U, Option<&'r Tenants>)>) -> Self
+    where
+        U: AsRef<str>,
+    {
         let (mut map, mut urls) = (ResourceMap::default(), Vec::new());
         for (url, tenants) in resources {
+            let url = url.as_ref();
             urls.push(url.into());
             // A query tells no hosts apart.
             let end = url.find('?').unwrap_or(url.len());

@@ -1,6 +1,7 @@
 //! Several resources behind one layer: which of them a request is for.
 
 mod address;
+mod behind;
 mod hosts;
 mod map;
 mod pattern;
@@ -9,6 +10,7 @@ mod tenants;
 mod url;
 
 pub(crate) use self::address::{Address, is_unambiguous};
+pub(crate) use self::behind::Behind;
 pub use self::hosts::Hosts;
 pub(crate) use self::map::{Asked, Found, Reach, ResourceMap};
 pub(crate) use self::pattern::Pattern;

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use super::address::Address;
+use super::behind::Behind;
+use super::hosts::Hosts;
 use super::map::{Asked, Found, Reach, ResourceMap};
 use super::pattern::Pattern;
 use super::tenants::{Tenant, Tenants};
@@ -41,10 +43,10 @@ use crate::util::{quoted, repeated};
 pub struct ResourceSet {
     map: ResourceMap<Target>,
     listed: Vec<Arc<Resource>>,
-    templates: Vec<Pattern>,
+    templates: Vec<(Pattern, Tenants)>,
     /// What challenges ask for at the tenants of templates.
     scopes: Scopes,
-    proxies: Option<TrustedProxies>,
+    behind: Behind,
 }
 
 /// The place of a resource, or of a template, in its list.
@@ -99,17 +101,17 @@ impl ResourceSet {
             )));
         }
         check(&template, &pattern.of("tenant"))?;
-        let mut listed = tenants.all().into_iter().flatten();
-        if let Some((name, _)) = listed.find(|(_, tenant)| tenant.has_settings()) {
+        let named =
+            |(name, tenant): (&str, &Tenant)| tenant.has_settings().then(|| name.to_owned());
+        if let Some(name) = tenants.all().into_iter().flatten().find_map(named) {
             return Err(ConfigError::new(
                 "tenants",
                 format!("{name:?} has authorization servers or scopes, {NOT_HERE}"),
             ));
         }
-        drop(listed);
         let target = Target::Template(self.templates.len());
         self.insert(&template, Some(&tenants), target)?;
-        self.templates.push(pattern);
+        self.templates.push((pattern, tenants));
         Ok(self)
     }
 
@@ -117,8 +119,30 @@ impl ResourceSet {
     ///
     /// Default: the `Host` of the request counts.
     pub fn trusted_proxies(mut self, proxies: TrustedProxies) -> Self {
-        self.proxies = Some(proxies);
+        self.behind.proxies = Some(proxies);
         self
+    }
+
+    /// Names the part of the path that a proxy takes away: with `/team` a request that arrives for
+    /// `/acme/mcp` is one for the resource at `/team/acme/mcp`.
+    ///
+    /// Public paths are those that the layer sees. Default: none.
+    ///
+    /// # Errors
+    /// The prefix is no path, or ends in a slash.
+    pub fn stripped_prefix(mut self, prefix: &str) -> Result<Self, ConfigError> {
+        self.behind.set_prefix(prefix)?;
+        Ok(self)
+    }
+
+    /// The hosts at which resources are, for
+    /// [`OriginLayer::for_hosts`](crate::mcp::OriginLayer::for_hosts).
+    pub fn hosts(&self) -> Hosts {
+        let listed = self.listed.iter();
+        let listed = listed.map(|resource| (resource.url().to_owned(), None));
+        let templates = self.templates.iter();
+        let templates = templates.map(|(pattern, tenants)| (pattern.text(), Some(tenants)));
+        Hosts::of(listed.chain(templates))
     }
 
     fn insert(
@@ -131,7 +155,7 @@ impl ResourceSet {
         self.map.insert(address, tenants, target).map_err(|other| {
             let other = match other {
                 Target::One(place) => self.listed[place].url().to_owned(),
-                Target::Template(place) => self.templates[place].text(),
+                Target::Template(place) => self.templates[place].0.text(),
             };
             refuse(format!(
                 "{url:?} and {other:?} are at one address, and a request could be for both"
@@ -158,17 +182,17 @@ impl ResourceSet {
     /// No resource is at that host (421) or path (404), or the host cannot be read in one way
     /// (400, see [`requested`](crate::peer::requested)).
     pub fn choose(&self, head: RequestHead<'_>) -> Result<Arc<Resource>, AuthError> {
-        let requested = peer::requested(head, self.proxies.as_ref())?;
-        let host = requested.host();
+        let requested = peer::requested(head, self.behind.proxies.as_ref())?;
+        let (host, path) = (requested.host(), self.behind.whole(head.uri().path()));
         let asked = Asked {
             host: &host,
             port: requested.port(),
-            path: head.uri().path(),
+            path: &path,
         };
         match self.map.find(asked, Reach::Below) {
             Found::One(Target::One(place)) => Ok(Arc::clone(&self.listed[*place])),
             Found::Tenant(Target::Template(place), name, tenant) => match tenant.has_settings() {
-                false => Ok(self.tenant(&self.templates[*place], name)),
+                false => Ok(self.tenant(&self.templates[*place].0, name)),
                 true => Err(
                     AuthError::new(Reason::UNKNOWN_RESOURCE).with_detail(format!(
                         "the tenant {name:?} has authorization servers or scopes, {NOT_HERE}"
@@ -221,7 +245,8 @@ pub(crate) fn unknown_host(asked: Asked<'_>) -> AuthError {
 /// No resource is at the path of a request.
 pub(crate) fn unknown_path(asked: Asked<'_>) -> AuthError {
     AuthError::new(Reason::UNKNOWN_RESOURCE).with_detail(format!(
-        "no resource of {} is at the path {}",
+        "no resource of {} is at the path {}; where a proxy took a part of it away, set \
+         `stripped_prefix`, and where `nest` did, put the layer outside of it",
         quoted(asked.host),
         quoted(asked.path)
     ))

@@ -417,6 +417,60 @@ async fn tenants_come_and_go_and_proxies_say_the_host() {
 }
 
 #[tokio::test]
+async fn a_prefix_that_a_proxy_takes_away_is_a_part_of_the_resource() {
+    let new = new_key();
+    let key = new
+        .to_api_key()
+        .resources(["https://a.example.com/team/mcp"]);
+    let resources = |prefix: &str| {
+        let set = ResourceSet::new().resource("https://a.example.com/team/mcp")?;
+        set.stripped_prefix(prefix)
+    };
+    for wrong in [
+        "", "/", "team", "/team/", "/te//am", "/../team", "/te%2fam", "/t?x",
+    ] {
+        let error = resources(wrong).map(drop).unwrap_err();
+        assert_eq!(error.setting(), "stripped_prefix", "{wrong:?}");
+    }
+    let layer = ApiKeyLayer::new([key.unwrap()]).unwrap();
+    let layer = layer.resources(resources("/team").unwrap()).unwrap();
+    for (path, status) in [
+        ("/mcp", 200),
+        ("/mcp/x", 200),
+        ("/team/mcp", 404),
+        ("/", 404),
+    ] {
+        let answer = ask(&layer, at_host("a.example.com", path, new.expose())).await;
+        assert_eq!(answer.status, status, "{path}");
+    }
+    let answer = ask(&layer, at_host("a.example.com", "/x", new.expose())).await;
+    let detail = answer.error().detail().unwrap();
+    assert!(detail.contains("/team/x"), "{detail}");
+}
+
+#[tokio::test]
+async fn hosts_are_those_of_the_resources_and_of_their_tenants() {
+    let tenants = Tenants::new(["acme"]).unwrap();
+    let resources = ResourceSet::new()
+        .resource(A)
+        .unwrap()
+        .template("https://{tenant}.example.org:8443/mcp", tenants)
+        .unwrap();
+    let origin = tower_mcp_auth::mcp::OriginLayer::for_hosts(resources.hosts());
+    for (host, status) in [
+        ("a.example.com", 200),
+        ("A.example.com:443", 200),
+        ("acme.example.org:8443", 200),
+        ("acme.example.org", 421),
+        ("globex.example.org:8443", 421),
+        ("b.example.com", 421),
+    ] {
+        let answer = ask(&origin, request_to("/mcp", &[("host", host)])).await;
+        assert_eq!(answer.status, status, "{host}");
+    }
+}
+
+#[tokio::test]
 async fn a_client_does_not_learn_that_a_key_is_good_elsewhere() {
     let known = [Known::named(&[B]), Known::named(&[]), Known::named(&[A])];
     let unknown = new_key();

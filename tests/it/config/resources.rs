@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 use tower_mcp_auth::config::Config;
 
-use crate::config::{RESOURCE, config};
+use crate::config::{KEY, RESOURCE, SECRET, config};
+use common::{ask, request_to, sign};
 
 const ISSUER: &str = "https://auth.example.com";
 
@@ -118,4 +119,146 @@ fn what_is_wrong_with_a_resource_is_reported_with_its_path() {
         idle.oauth_layer().map(drop).unwrap_err().path(),
         "resources"
     );
+}
+
+/// Resources of JWTs and API keys: a plain one, and tenants.
+fn without_servers(more: &Value) -> Value {
+    let mut value = json!({ "resources": {
+        "files": { "url": "https://files.example.com/mcp" },
+        "tenants": { "url": "https://mcp.example.com/{t}", "tenants": ["acme", "globex"] },
+    } });
+    for (name, section) in more.as_object().unwrap() {
+        value[name] = section.clone();
+    }
+    value
+}
+
+#[tokio::test]
+async fn without_authorization_servers_they_are_those_of_jwts_and_keys() {
+    let of_acme = json!({ "key": KEY, "resources": ["https://mcp.example.com/acme"] });
+    let keys = json!({ "keys": [of_acme] });
+    let jwt = json!({ "secret": SECRET });
+    let exp = u64::MAX >> 12;
+    let claims = format!(r#"{{"sub":"alice","exp":{exp},"aud":"https://mcp.example.com/acme"}}"#);
+    let key = common::SigningKey::hmac(SECRET);
+    let token = format!(
+        "Bearer {}",
+        sign(&key, "HS256", r#"{"alg":"HS256"}"#, &claims)
+    );
+    let by_key = ("x-api-key", KEY);
+    let by_token = ("authorization", &*token);
+    for (sections, credentials) in [
+        (json!({ "api_keys": keys }), vec![by_key]),
+        (json!({ "jwt": jwt }), vec![by_token]),
+        (
+            json!({ "jwt": jwt, "api_keys": keys }),
+            vec![by_key, by_token],
+        ),
+    ] {
+        let layer = config(&without_servers(&sections)).auth_layer().unwrap();
+        for credential in credentials {
+            for (host, path, status) in [
+                ("mcp.example.com", "/acme", 200),
+                ("mcp.example.com", "/globex", 401),
+                ("files.example.com", "/mcp", 401),
+                ("mcp.example.com", "/hooli", 404),
+                ("other.example.com", "/mcp", 421),
+            ] {
+                let request = request_to(path, &[("host", host), credential]);
+                let answer = ask(&layer, request).await;
+                assert_eq!(answer.status, status, "{sections} at {host}{path}");
+                if status == 200 {
+                    let resource = answer.principal().resource().unwrap();
+                    assert_eq!(resource.url(), "https://mcp.example.com/acme");
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_proxy_names_the_host_for_keys_too() {
+    use tower_mcp_auth::peer::PeerAddr;
+
+    let key = json!({ "key": KEY, "resources": "https://files.example.com/mcp" });
+    let proxies = json!({ "headers": "X-Forwarded", "networks": "10.0.0.1" });
+    let sections = json!({ "api_keys": { "keys": [key] }, "proxies": proxies });
+    let layer = config(&without_servers(&sections)).auth_layer().unwrap();
+    for (peer, status) in [("10.0.0.1", 200), ("10.0.0.2", 421)] {
+        let headers = [
+            ("host", "inner:3000"),
+            ("x-forwarded-host", "files.example.com"),
+            ("x-api-key", KEY),
+        ];
+        let mut request = request_to("/mcp", &headers);
+        let peer: std::net::IpAddr = peer.parse().unwrap();
+        request.extensions_mut().insert(PeerAddr::from(peer));
+        assert_eq!(ask(&layer, request).await.status, status, "{peer}");
+    }
+}
+
+#[test]
+fn what_is_wrong_with_resources_of_keys_is_reported_with_its_path() {
+    let keys = || json!({ "keys": [{ "key": KEY, "resources": RESOURCE }] });
+    let with = |change: &dyn Fn(&mut Value)| {
+        let mut value = without_servers(&json!({ "api_keys": keys() }));
+        change(&mut value);
+        value
+    };
+    let files = |key: &'static str, setting: Value| {
+        with(&move |value: &mut Value| value["resources"]["files"][key] = setting.clone())
+    };
+    let cases = [
+        (files("audience", json!("x")), "resources.files.audience"),
+        (
+            files("authorization_servers", json!([ISSUER])),
+            "resources.files.authorization_servers",
+        ),
+        (
+            files("required_scopes", json!(["x"])),
+            "resources.files.required_scopes",
+        ),
+        (files("metadata", json!({})), "resources.files.metadata"),
+        (
+            files("tenant_settings", json!({ "acme": {} })),
+            "resources.files.tenant_settings",
+        ),
+        (files("url", json!("mcp")), "resources.files.url"),
+        (
+            files("url", json!("https://files.example.com/?x")),
+            "resources.files.url",
+        ),
+        (
+            files("url", json!("https://mcp.example.com/acme")),
+            "resources.tenants.url",
+        ),
+        (
+            with(&|value| value["resource"] = json!(RESOURCE)),
+            "resource",
+        ),
+        (
+            with(&|value| value["api_keys"]["keys"] = json!([{ "key": KEY }])),
+            "api_keys.keys",
+        ),
+        (
+            with(&|value| value["jwt"] = json!({ "secret": SECRET, "audience": ["x"] })),
+            "resources",
+        ),
+        (
+            with(&|value| value["proxies"] = json!({ "headers": "Forwarded" })),
+            "proxies.networks",
+        ),
+    ];
+    for (value, path) in cases {
+        let made = Config::from_json(&value.to_string()).and_then(|config| config.auth_layer());
+        assert_eq!(made.map(drop).unwrap_err().path(), path, "{value}");
+    }
+    let all = with(&|value| {
+        value["api_keys"] = json!({ "keys": [{ "key": KEY }], "dangerously_all_resources": true });
+    });
+    let _ = config(&all).auth_layer().unwrap();
+    // A list of one is the resource, as it is with access tokens.
+    let one = json!({ "resources": [{ "url": RESOURCE }], "api_keys": keys() });
+    let layer = config(&one).auth_layer().unwrap();
+    assert!(format!("{layer:?}").contains(RESOURCE));
 }

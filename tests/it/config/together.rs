@@ -168,12 +168,17 @@ async fn keys_name_the_resources_they_are_for() {
     let unnamed = json!([of(OTHER, RESOURCE), of(KEY, "")]);
     let all = json!({ "keys": unnamed, "dangerously_all_resources": true });
     for (config, statuses) in [(one, [401, 200]), (several(all), [200, 200])] {
-        for (host, status) in ["mcp.example.com", "other.example.com"].iter().zip(statuses) {
+        for (host, status) in ["mcp.example.com", "other.example.com"]
+            .iter()
+            .zip(statuses)
+        {
             let answer = asked(&config, &[("host", host), ("x-api-key", KEY)]).await;
             assert_eq!(answer.status, status, "{host}");
         }
     }
-    let error = several(json!({ "keys": unnamed })).auth_layer().unwrap_err();
+    let error = several(json!({ "keys": unnamed }))
+        .auth_layer()
+        .unwrap_err();
     assert_eq!(error.path(), "api_keys.keys");
     assert!(error.to_string().contains("number 2 of 2"), "{error}");
     assert!(!error.to_string().contains(KEY), "{error}");
