@@ -52,6 +52,9 @@ impl OAuthLayerBuilder {
     /// 503 with `Retry-After`; where it has no metadata, 404. Nothing of a request takes part in what
     /// is fetched.
     ///
+    /// What looks for metadata below that path goes on to the inner service without a credential, as
+    /// below the metadata of the resource: a 401 there would send clients in circles.
+    ///
     /// The path must reach the layer: inside `nest` and `nest_service` mount
     /// [`server_metadata_service`](super::OAuthLayer::server_metadata_service).
     ///
