@@ -184,7 +184,12 @@ impl Authenticate for OAuthProvider {
                 Route::Refused(error)
             }
             Route::Document(document) => Route::Document(document),
-            other => server_metadata::route(copy, head).unwrap_or(other),
+            other => match server_metadata::route(copy, head) {
+                // Nothing that is no resource reaches the inner service, where there are several.
+                Some(Route::Public) if self.inner.resources.are_several() => Route::Unknown,
+                Some(route) => route,
+                None => other,
+            },
         }
     }
 

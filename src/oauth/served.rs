@@ -246,6 +246,11 @@ impl Resources {
         Ok(Self::Several(Box::new(several)))
     }
 
+    /// Whether requests choose between them.
+    pub(super) fn are_several(&self) -> bool {
+        matches!(self, Self::Several(_))
+    }
+
     /// Whether clients bring the tokens, and are told of them.
     pub(super) fn tells_clients(&self) -> bool {
         match self {

@@ -566,6 +566,25 @@ async fn a_prefix_that_a_proxy_takes_away_is_put_back() {
 }
 
 #[tokio::test]
+async fn a_copy_of_server_metadata_is_at_the_hosts_of_resources_alone() {
+    let web = Web::with_issuer(&[]);
+    let guarded = guarded(&web, two_hosts().copy_server_metadata());
+    let place = "/.well-known/oauth-authorization-server";
+    let below = format!("{place}/mcp");
+    let cases = [
+        ("a.example.com", place, 200),
+        ("b.example.com", place, 200),
+        ("evil.example", place, 421),
+        ("a.example.com", &*below, 404),
+    ];
+    for (host, path, status) in cases {
+        let answer = guarded.ask(get(host, path)).await;
+        assert_eq!(answer.status.as_u16(), status, "{host}{path}");
+    }
+    assert_eq!(guarded.reached(), 0);
+}
+
+#[tokio::test]
 async fn a_public_path_needs_no_resource() {
     let web = Web::new();
     let mut guarded = guarded(&web, two_hosts());
