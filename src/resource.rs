@@ -22,7 +22,9 @@ pub struct Resource {
 /// What the provider that chose a resource accepts there: its own type. It is no part of what the
 /// resource is, so that all compare equal.
 #[derive(Clone, Default)]
-struct Terms(Option<Arc<dyn Any + Send + Sync>>);
+struct Terms(
+    #[cfg_attr(not(feature = "oauth"), allow(dead_code))] Option<Arc<dyn Any + Send + Sync>>,
+);
 
 impl PartialEq for Terms {
     fn eq(&self, _: &Self) -> bool {

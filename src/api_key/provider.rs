@@ -248,9 +248,14 @@ impl ApiKeyProvider {
     pub(super) fn set_resources(&mut self, resources: ResourceSet) -> Result<(), ConfigError> {
         self.check_unsaid("resources")?;
         resources.check()?;
-        if let Source::Memory(memory) = &self.source {
-            self.check_resources(&memory.keys.load())?;
-            memory.beside_several.store(true, Ordering::Relaxed);
+        match &self.source {
+            Source::Memory(memory) => {
+                self.check_resources(&memory.keys.load())?;
+                memory.beside_several.store(true, Ordering::Relaxed);
+            }
+            // Each key is judged when it comes.
+            #[cfg(feature = "api-key-store")]
+            Source::File(_) | Source::Store(_) => {}
         }
         self.protects = Protects::Several(Arc::new(resources));
         Ok(())

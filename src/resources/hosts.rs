@@ -3,7 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Address, ResourceMap, Tenants};
+use super::address::Address;
+use super::map::ResourceMap;
+use super::tenants::Tenants;
 
 /// The hosts at which the resources of a layer are, tenants of templates included.
 ///

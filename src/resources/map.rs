@@ -17,6 +17,7 @@ pub(crate) struct Asked<'r> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reach {
     /// To the path itself, with or without a slash at its end.
+    #[cfg_attr(not(feature = "oauth"), allow(dead_code))]
     Exact,
     /// To all below it, segment by segment.
     Below,

@@ -9,15 +9,18 @@ mod set;
 mod tenants;
 mod url;
 
-pub(crate) use self::address::{Address, is_unambiguous};
-pub(crate) use self::behind::Behind;
 pub use self::hosts::Hosts;
-pub(crate) use self::map::{Asked, Found, Reach, ResourceMap};
-pub(crate) use self::pattern::Pattern;
 pub use self::set::ResourceSet;
-pub(crate) use self::set::{unknown_host, unknown_path};
 pub use self::tenants::{Tenant, Tenants};
 pub(crate) use self::url::check_url;
+#[cfg(feature = "oauth")]
+pub(crate) use self::{
+    address::{Address, is_unambiguous},
+    behind::Behind,
+    map::{Asked, Found, Reach, ResourceMap},
+    pattern::Pattern,
+    set::{unknown_host, unknown_path},
+};
 use crate::error::ConfigError;
 use crate::scope::Scopes;
 

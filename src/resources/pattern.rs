@@ -1,5 +1,6 @@
 //! `Pattern`: a text in which the name of a tenant can stand.
 
+#[cfg(feature = "oauth")]
 use super::tenants;
 
 /// A text with at most one `{name}`, in the place of which the name of a tenant stands.
@@ -71,12 +72,14 @@ impl Pattern {
     }
 
     /// The name that makes this text of the pattern.
+    #[cfg(feature = "oauth")]
     pub(crate) fn name_in<'t>(&self, text: &'t str) -> Option<&'t str> {
         let rest = text.strip_prefix(&*self.before)?;
         rest.strip_suffix(self.after.as_deref()?)
     }
 
     /// Whether one text can be of both, whatever tenants there are.
+    #[cfg(feature = "oauth")]
     pub(crate) fn meets(&self, other: &Self) -> bool {
         let covers = |one: &Self, text: &str| one.name_in(text).is_some_and(tenants::is_tenant);
         match (&self.after, &other.after) {
@@ -99,6 +102,7 @@ impl Pattern {
 }
 
 /// What the longer text has more, where it has the shorter one at its end.
+#[cfg(feature = "oauth")]
 fn beyond<'t>(
     one: &'t str,
     two: &'t str,
@@ -110,7 +114,7 @@ fn beyond<'t>(
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "oauth"))]
 mod tests {
     use super::Pattern;
 
