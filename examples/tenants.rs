@@ -40,13 +40,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     // One layer for all tenants. Of a token it asks that it is for the tenant in the path.
     let tenants = Tenants::new(["acme", "globex"])?;
     let template = ProtectedResource::template(format!("{origin}/{{tenant}}/mcp"), tenants)?;
-    let stack = McpStack::new(
-        // All tenants have the same host.
-        OriginLayer::new(format!("{origin}/acme/mcp"))?,
-        OAuthLayer::new(template, server)?,
-    )
-    // A session is one person's at one tenant.
-    .sessions(SessionBindingLayer::new(MacKey::ephemeral()?));
+    let oauth = OAuthLayer::new(template, server)?;
+    let stack = McpStack::new(OriginLayer::for_hosts(oauth.hosts()), oauth)
+        // A session is one person's at one tenant.
+        .sessions(SessionBindingLayer::new(MacKey::ephemeral()?));
 
     // Around the router, not inside of `nest`: the layer must see the whole path.
     let app = Router::new()
@@ -112,6 +109,11 @@ fn print_requests(issuer: &Issuer, origin: &str) {
     }
     let hooli = curl("hooli");
     println!("# a tenant that there is not: 404\n{hooli} {acme} {whoami}\n");
+    let elsewhere = "-H 'Host: evil.example'";
+    println!(
+        "# a host that there is not: 421\n{} {elsewhere} {acme} {whoami}\n",
+        curl("acme")
+    );
     println!(
         "# for an MCP client, which needs no tokens from here\n{}\n{}\n",
         url("acme"),

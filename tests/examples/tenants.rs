@@ -49,8 +49,10 @@ async fn each_tenant_answers_as_the_example_says() {
         // To be copied.
         assert!(example.printed.contains(&url));
     }
-    let nobody = answers.to("a tenant that there is not");
-    assert!(!nobody.headers.contains_key("www-authenticate"));
+    for title in ["a tenant that there is not", "a host that there is not"] {
+        let nobody = answers.to(title);
+        assert!(!nobody.headers.contains_key("www-authenticate"), "{title}");
+    }
 }
 
 /// The principal is the same at both, and so would be the id that the server behind gave out.
