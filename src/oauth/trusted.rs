@@ -48,7 +48,7 @@ impl TrustedServer {
             audiences,
             ..
         } = server;
-        let audience = (!audiences.is_empty()).then(|| Audience::OneOf(audiences));
+        let audience = (!audiences.is_empty()).then_some(Audience::OneOf(audiences));
         let policy = origin.policy.clone();
         let keys = KeyStore::new(
             origin,

@@ -84,7 +84,7 @@ impl OAuthProvider {
                 telemetry::token_cache(!matches!(known, Ok(None)));
             }
             if let Some(known) = known? {
-                return self.confirm(known, token, terms);
+                return confirm(known, token, terms);
             }
         }
         if !opaque.is_empty() && !is_jws(token, limits) {
@@ -97,19 +97,11 @@ impl OAuthProvider {
             if proven { error } else { error.unproven() }
         };
         match judged.map_err(refused)? {
-            NewToken::Good(good) => self.confirm(good, token, terms),
+            NewToken::Good(good) => confirm(good, token, terms),
             NewToken::Wait(waiting) => Ok(Verdict::Wait(waiting)),
             NewToken::Ask(introspector, refusal) => {
-                self.ask(&introspector, (token, terms), refusal.map(Err))
+                ask(&introspector, (token, terms), refusal.map(Err))
             }
-        }
-    }
-
-    /// Accepts a JWT found good here, where nobody else is to be asked.
-    fn confirm(&self, jwt: GoodJwt, token: &[u8], terms: &Terms) -> Result<Verdict, AuthError> {
-        match jwt.second_opinion {
-            Some(introspector) => self.ask(&introspector, (token, terms), Some(Ok(jwt.good))),
-            None => accept(jwt.good, terms),
         }
     }
 
@@ -120,35 +112,12 @@ impl OAuthProvider {
             .opaque
             .server(token, |server| terms.trusts(server))?;
         self.check_length(token)?;
-        self.ask(introspector, (token, terms), None)
+        ask(introspector, (token, terms), None)
     }
 
     /// Comes before anything is made of all bytes of a token.
     fn check_length(&self, token: &[u8]) -> Result<(), AuthError> {
         self.inner.limits.check_token(token)
-    }
-
-    /// What the authorization server says of a token, from memory where that knows.
-    fn ask(
-        &self,
-        introspector: &Arc<Introspector>,
-        (token, terms): (&[u8], &Terms),
-        own: Option<OwnJudgement>,
-    ) -> Result<Verdict, AuthError> {
-        let vouched = match own {
-            Some(Ok(_)) => Vouched::BySignature,
-            Some(Err(_)) | None => Vouched::No,
-        };
-        let question = Question {
-            token,
-            vouched,
-            terms,
-        };
-        match introspector.lookup(question) {
-            introspection::Lookup::Active(said) => accept(own.unwrap_or(Ok(said))?, terms),
-            introspection::Lookup::Refused(error) => Err(with_scopes(error, terms)),
-            introspection::Lookup::Wait(asked) => Ok(Verdict::Ask(asked, own)),
-        }
     }
 
     /// Follows what is waited for to its end.
@@ -394,6 +363,36 @@ impl OAuthProvider {
             },
             second_opinion,
         }))
+    }
+}
+
+/// Accepts a JWT found good here, where nobody else is to be asked.
+fn confirm(jwt: GoodJwt, token: &[u8], terms: &Terms) -> Result<Verdict, AuthError> {
+    match jwt.second_opinion {
+        Some(introspector) => ask(&introspector, (token, terms), Some(Ok(jwt.good))),
+        None => accept(jwt.good, terms),
+    }
+}
+
+/// What the authorization server says of a token, from memory where that knows.
+fn ask(
+    introspector: &Arc<Introspector>,
+    (token, terms): (&[u8], &Terms),
+    own: Option<OwnJudgement>,
+) -> Result<Verdict, AuthError> {
+    let vouched = match own {
+        Some(Ok(_)) => Vouched::BySignature,
+        Some(Err(_)) | None => Vouched::No,
+    };
+    let question = Question {
+        token,
+        vouched,
+        terms,
+    };
+    match introspector.lookup(question) {
+        introspection::Lookup::Active(said) => accept(own.unwrap_or(Ok(said))?, terms),
+        introspection::Lookup::Refused(error) => Err(with_scopes(error, terms)),
+        introspection::Lookup::Wait(asked) => Ok(Verdict::Ask(asked, own)),
     }
 }
 

@@ -40,8 +40,10 @@ pub struct Tenants(Source);
 #[derive(Clone)]
 enum Source {
     Listed(Arc<HashMap<Box<str>, Tenant>>),
-    Lookup(Arc<dyn Fn(&str) -> Option<Tenant> + Send + Sync>),
+    Lookup(Arc<Lookup>),
 }
+
+type Lookup = dyn Fn(&str) -> Option<Tenant> + Send + Sync;
 
 impl Tenants {
     /// The tenants with these names.

@@ -23,7 +23,7 @@ const MAX_TEXT: usize = 1024;
 /// What a call brought.
 pub(in crate::oauth) enum Brought {
     /// `life`: what is left until `exp`.
-    Active { judged: Judged, life: Duration },
+    Active { judged: Box<Judged>, life: Duration },
     /// `keep`: it will be refused for the same reason for a while.
     Refused { refusal: Refusal, keep: bool },
     /// There is no telling. `keep`: for so long the server is not asked again about this token.
@@ -152,7 +152,7 @@ impl Introspector {
                 life: judged
                     .exp
                     .map_or(Duration::MAX, |exp| exp.saturating_sub(now)),
-                judged,
+                judged: Box::new(judged),
             },
             // What time will mend must not be kept.
             Err(refusal) => {

@@ -413,7 +413,7 @@ impl FlightOwner for Introspector {
             Brought::Active { judged, life } => {
                 calls.pauses.knows_one();
                 let life = life.min(self.limits.positive_ttl);
-                let active = self.memory.active(digest, judged, life, now, current);
+                let active = self.memory.active(digest, *judged, life, now, current);
                 Answer::Active(active)
             }
             Brought::Refused { refusal, keep } => {
