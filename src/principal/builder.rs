@@ -70,7 +70,7 @@ impl PrincipalBuilder {
 
     /// Sets the claims.
     pub fn claims(mut self, claims: &Map<String, Value>) -> Self {
-        self.0.raw_claims = serde_json::to_string(claims).ok();
+        self.0.raw_claims = serde_json::to_string(claims).ok().map(Into::into);
         self
     }
 
@@ -163,7 +163,7 @@ impl Identity {
             client_id: names.client_id,
             actors: names.actors,
             credential_digest,
-            raw_claims: Some(json.to_owned()),
+            raw_claims: Some(json.into()),
             id: OnceLock::new(),
         }
     }

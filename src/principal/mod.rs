@@ -55,7 +55,7 @@ pub(crate) struct Identity {
     client_id: Option<Box<str>>,
     actors: Box<[Actor]>,
     credential_digest: Option<CredentialDigest>,
-    raw_claims: Option<String>,
+    raw_claims: Option<Box<str>>,
     id: OnceLock<PrincipalId>,
 }
 
@@ -83,7 +83,7 @@ impl Identity {
     pub(crate) fn weight(&self) -> usize {
         let copies = [&self.subject, &self.username, &self.client_id];
         let copied: usize = copies.into_iter().flatten().map(|name| name.len()).sum();
-        let claims = self.raw_claims.as_ref().map_or(0, String::capacity);
+        let claims = self.raw_claims.as_ref().map_or(0, |json| json.len());
         let actors: usize = self.actors.iter().map(Actor::weight).sum();
         claims + copied + actors + self.scopes.as_str().len()
     }
