@@ -26,7 +26,14 @@ const SECRETS: [&str; 7] = [
     "proxy",
 ];
 /// Places of files, which are none here.
-const FILES: [&str; 4] = ["file", "path", "jwks_file", "root_certificates_file"];
+const FILES: [&str; 6] = [
+    "file",
+    "path",
+    "jwks_file",
+    "jwks_bearer_token_file",
+    "jwks_root_certificates_file",
+    "root_certificates_file",
+];
 
 fuzz_target!(|input: &str| {
     json(input);

@@ -168,6 +168,25 @@ fn same(principal: &Principal, claims: &Claims) {
     for scope in principal.scopes().iter() {
         assert!(granted.contains(scope), "{scope}");
     }
+    same_actors(principal, claims);
+}
+
+/// Whether those who act are the ones of `act`, from the outermost on.
+fn same_actors(principal: &Principal, claims: &Claims) {
+    let mut act = claims.get("act").filter(|act| !act.is_null());
+    if act.is_none() && claims.contains_key("xms_act_fct") {
+        return;
+    }
+    for actor in principal.actors() {
+        let own = act.and_then(Value::as_object).expect("an actor");
+        let text = |name: &str| own.get(name).and_then(Value::as_str);
+        let named = |name: &str| text(name).filter(|text| !text.is_empty());
+        assert_eq!(actor.subject(), named("sub"));
+        assert_eq!(actor.issuer(), named("iss"));
+        assert_eq!(actor.client_id(), named("client_id"));
+        act = own.get("act").filter(|act| !act.is_null());
+    }
+    assert_eq!(act, None);
 }
 
 /// Whether nothing in a token is a reason to refuse it.
