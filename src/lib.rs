@@ -182,3 +182,7 @@ pub use self::resources::{Hosts, ResourceSet, Tenant, Tenants};
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+#[cfg(all(doctest, feature = "oauth"))]
+#[doc = include_str!("../docs/tokens-of-other-makers.md")]
+struct TokensOfOtherMakers;

@@ -39,15 +39,24 @@
 //!
 //! Applications act without a user by `roles` and no `scp`; such a token is told from an ID
 //! token by `azpacr` (version 1: `appidacr`), which says how its client proved who it is. A
-//! key that names an `issuer` serves that issuer alone. A user is `oid` within `tid`; `sub`
-//! is another one for each application.
+//! key that names an `issuer` serves that issuer alone.
+//!
+//! A user is `oid` within `tid`; `sub` is another one for each application. Where several
+//! applications share what they keep of a user, `.subject_claim("oid")` makes the subject
+//! `{tid}/{oid}`, which no other tenant can have.
+//!
+//! An agent identity that acts for a user, or by its own user account, is in
+//! [`Principal::actors`](crate::Principal::actors): the client, by `xms_act_fct`, and the
+//! blueprint it was made from, by `xms_par_app_azp`. The user stays the subject. An agent identity
+//! that acts for itself is the subject, and there is no actor.
 //!
 //! The issuers are those of the global cloud. National clouds have others: build their server
 //! from [`AuthorizationServer::new`]. Applications with keys of their own (claims mapping)
 //! need `.jwks_uri("…/discovery/v2.0/keys?appid=…")`.
 //!
 //! Documentation: [access tokens](https://learn.microsoft.com/entra/identity-platform/access-tokens),
-//! [their claims](https://learn.microsoft.com/entra/identity-platform/access-token-claims-reference)
+//! [their claims](https://learn.microsoft.com/entra/identity-platform/access-token-claims-reference),
+//! [those of agents](https://learn.microsoft.com/entra/agent-id/identity-platform/agent-token-claims)
 //! and [those of ID tokens](https://learn.microsoft.com/entra/identity-platform/id-token-claims-reference).
 //! Which MCP clients sign in against the issuers that [`v1`] and [`tenants`] publish could not
 //! be found out.
