@@ -89,7 +89,7 @@ pub(super) enum Preset {
         issuer: String,
         /// Each `namespace/name`, or `namespace/*`.
         service_accounts: Texts,
-        /// Whether keys come from the API server of the cluster this server runs in.
+        /// Whether keys come from the API server of this server's cluster.
         #[serde(default)]
         in_cluster: bool,
     },

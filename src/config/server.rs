@@ -42,9 +42,9 @@ section! {
         jwks: Option<KeySetText>,
         /// A file with the key set.
         jwks_file: Option<PathBuf>,
-        /// A file with the token that goes with a fetch of the keys, read each time.
+        /// A file with the token that goes with a fetch of the keys.
         jwks_bearer_token_file: Option<PathBuf>,
-        /// A file with the certificate authorities trusted for that, and no others, as PEM.
+        /// A file with the only authorities trusted for that, as PEM.
         jwks_root_certificates_file: Option<PathBuf>,
         /// The audiences, one of which tokens must have, instead of the resource.
         audience: Texts,

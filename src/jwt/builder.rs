@@ -289,7 +289,7 @@ impl JwtLayerBuilder {
         self
     }
 
-    /// The same with a claim that can be changed or given to somebody else: `email`, `upn`.
+    /// The same with a claim that can change hands: `email`, `upn`.
     ///
     /// Who has an address next is the principal that had it before, with its sessions and
     /// limits. There is a warning at start.

@@ -109,11 +109,12 @@ impl OAuthLayerBuilder {
     }
 
     /// Trusts an authorization server; call it again for more. A token's `iss` picks the
-    /// one it is checked by, and all of them stand in the metadata, in this order.
+    /// one it is checked by, and all of them stand in the metadata, in this order, but those
+    /// where no client can sign in: the [presets](super::presets) of workloads.
     ///
     /// # Errors
-    /// The value is no issuer (see [`AuthorizationServer::new`]), or there already is a
-    /// server with this one.
+    /// The value is no issuer (see [`AuthorizationServer::new`]), there already is a server
+    /// with this one, or settings of the server contradict each other.
     pub fn authorization_server<A>(mut self, server: A) -> Result<Self, ConfigError>
     where
         A: TryInto<AuthorizationServer>,

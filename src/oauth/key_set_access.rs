@@ -13,8 +13,8 @@ const BEARER_TOKEN_FILE: &str = "jwks_bearer_token_file";
 const ROOT_CERTIFICATES_FILE: &str = "jwks_root_certificates_file";
 
 impl AuthorizationServer {
-    /// Sends the token in this file with each fetch of the key set, as `Authorization: Bearer`:
-    /// an API server of Kubernetes asks for that of a service account.
+    /// Sends the token in this file with each fetch of the keys: as `Authorization: Bearer`,
+    /// because an API server of Kubernetes asks for that of a service account.
     ///
     /// The file is read for each fetch, because such tokens are written anew while a server
     /// runs. The token goes to the configured [`jwks_uri`](Self::jwks_uri) and nowhere else.
@@ -28,8 +28,8 @@ impl AuthorizationServer {
         Ok(self)
     }
 
-    /// Trusts the certificate authorities in this file for the key set, and no others: PEM, one
-    /// or several. The file is read for each fetch.
+    /// Trusts the authorities in this file for the key set, and no others. The file is PEM, has
+    /// one certificate or several, and is read for each fetch.
     ///
     /// [`HttpFetch`](super::HttpFetch) does it. A [`Fetch`](super::Fetch) of your own has to
     /// trust the authority by itself.

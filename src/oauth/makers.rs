@@ -4,7 +4,7 @@
 use super::AuthorizationServer;
 use crate::error::ConfigError;
 use crate::telemetry;
-use crate::token::{AcceptedTypes, SubjectClaim, SubjectPattern};
+use crate::token::{AcceptedTypes, Clients, SubjectClaim, SubjectPattern};
 
 impl AuthorizationServer {
     /// Accepts these values of the header `typ` as well: `JWS`, `JOSE`, or whatever else a
@@ -62,7 +62,7 @@ impl AuthorizationServer {
         Ok(self)
     }
 
-    /// The same with a claim that can be changed or given to somebody else: `email`, `upn`.
+    /// The same with a claim that can change hands: `email`, `upn`.
     ///
     /// Who has an address next is the principal that had it before, with its sessions and
     /// limits, and with whatever your service keeps for it; who can change it becomes somebody
@@ -82,8 +82,8 @@ impl AuthorizationServer {
     ///
     /// A subject is compared segment by segment, with `:` and `/` between them, byte by byte:
     /// never as a prefix, because `acme/widgets-evil` is another repository. `*` is exactly one
-    /// segment that is not empty, and `**`, at the end alone, one or more of them. A second
-    /// call adds more patterns.
+    /// segment that is not empty, and `**`, at the end alone, one or more of them. Further
+    /// calls require more: a subject must match one pattern of each.
     ///
     /// ```
     /// use tower_mcp_auth::oauth::AuthorizationServer;
@@ -104,16 +104,15 @@ impl AuthorizationServer {
         I: IntoIterator,
         I::Item: AsRef<str>,
     {
-        let mut is_empty = true;
-        for pattern in patterns {
-            let pattern = SubjectPattern::new(pattern.as_ref())?;
-            self.quirks.subjects.push(pattern);
-            is_empty = false;
-        }
-        if is_empty {
+        let patterns = patterns
+            .into_iter()
+            .map(|pattern| SubjectPattern::new(pattern.as_ref()))
+            .collect::<Result<Vec<_>, ConfigError>>()?;
+        if patterns.is_empty() {
             let why = "there is no pattern, so no token could pass";
             return Err(ConfigError::new(SubjectPattern::SETTING, why));
         }
+        self.quirks.subjects.push(patterns);
         Ok(self)
     }
 
@@ -156,6 +155,13 @@ impl AuthorizationServer {
             return Err(ConfigError::new(
                 "introspection",
                 "a trust domain has nobody who answers about its tokens; leave it out",
+            ));
+        }
+        if self.trust_domain.is_some() && self.quirks.clients != Clients::Nobodys {
+            return Err(ConfigError::new(
+                "client_ids",
+                "tokens of a trust domain name no client, and each must be for an audience; leave \
+                 it out",
             ));
         }
         // What every token has narrows nothing.

@@ -22,7 +22,7 @@ pub struct Actor {
 }
 
 impl Actor {
-    /// Starts an actor, for providers of your own and for unit tests of handlers.
+    /// Starts an actor, for providers of your own and for unit tests.
     pub fn builder() -> ActorBuilder {
         ActorBuilder(Self::default())
     }

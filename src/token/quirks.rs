@@ -26,8 +26,8 @@ pub(crate) struct Quirks {
     pub(crate) ignore_audiences: Vec<Box<str>>,
     /// Claims that must have one of these values.
     pub(crate) required: Vec<Required>,
-    /// Patterns of subjects, one of which must match.
-    pub(crate) subjects: Vec<SubjectPattern>,
+    /// Lists of patterns of subjects: of each list, one must match.
+    pub(crate) subjects: Vec<Vec<SubjectPattern>>,
     /// Audiences for which every token counts as an access token.
     pub(crate) any_token_for: Vec<Box<str>>,
     /// Whether `auth_time` must be there, and not after `iat`.
@@ -108,19 +108,17 @@ impl Quirks {
 }
 
 impl Quirks {
-    /// What is wrong with a subject that none of the patterns matches.
+    /// What is wrong with a subject that matches none of a list of patterns.
     fn unmet_subject(&self, subject: Option<&str>) -> Option<String> {
-        let is_met = match subject {
-            Some(subject) => self.subjects.iter().any(|own| own.matches(subject)),
+        let is_met = |patterns: &&Vec<SubjectPattern>| match subject {
+            Some(subject) => patterns.iter().any(|own| own.matches(subject)),
             None => false,
         };
-        if self.subjects.is_empty() || is_met {
-            return None;
-        }
+        let unmet = self.subjects.iter().find(|patterns| !is_met(patterns))?;
         let subject = subject.map_or_else(|| "absent".to_owned(), quoted);
         Some(format!(
-            "the claim sub is {subject}, and matches none of the {} patterns of `require_subject`",
-            self.subjects.len()
+            "the claim sub is {subject}, and matches none of {} patterns of `require_subject`",
+            unmet.len()
         ))
     }
 }

@@ -18,9 +18,9 @@ pub(crate) struct SubjectClaim {
     dangerous: bool,
 }
 
-/// The claims that are judged for themselves, that stand for a client or a tenant, or that are
-/// others in the next token of the same subject.
-const NO_SUBJECTS: [&str; 26] = [
+/// The claims that are judged for themselves, that stand for a client or for all of a tenant, or
+/// that are others in the next token of the same subject.
+const NO_SUBJECTS: [&str; 30] = [
     "iss",
     "aud",
     "exp",
@@ -32,6 +32,10 @@ const NO_SUBJECTS: [&str; 26] = [
     "appid",
     "cid",
     "tid",
+    "tenant_id",
+    "org_id",
+    "organization_id",
+    "hd",
     "token_use",
     "cnf",
     "nonce",
@@ -51,7 +55,7 @@ const NO_SUBJECTS: [&str; 26] = [
 
 /// What users or administrators can change, and what somebody else may have next: names and
 /// addresses, with nothing but letters and digits.
-const REASSIGNED: [&str; 38] = [
+const REASSIGNED: [&str; 44] = [
     "email",
     "emails",
     "mail",
@@ -77,11 +81,17 @@ const REASSIGNED: [&str; 38] = [
     "surname",
     "nickname",
     "handle",
+    "alias",
+    "screenname",
+    "accountname",
+    "windowsaccountname",
+    "distinguishedname",
     "samaccountname",
     "onpremsamaccountname",
     "commonname",
     "phone",
     "phonenumber",
+    "telephonenumber",
     "mobile",
     "msisdn",
     "website",

@@ -79,3 +79,68 @@ fn first_segment(text: &str) -> (&str, Option<(u8, &str)>) {
         Some(at) => (&text[..at], Some((text.as_bytes()[at], &text[at + 1..]))),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::SubjectPattern;
+
+    /// Every text of up to this many of these characters.
+    fn texts(alphabet: &[char], longest: usize) -> Vec<String> {
+        let mut all = vec![String::new()];
+        let mut from = 0;
+        for _ in 0..longest {
+            let longer: Vec<String> = all[from..]
+                .iter()
+                .flat_map(|text| alphabet.iter().map(move |next| format!("{text}{next}")))
+                .collect();
+            from = all.len();
+            all.extend(longer);
+        }
+        all
+    }
+
+    /// Segments, and the separators between them, each by itself.
+    fn parts(text: &str) -> Vec<String> {
+        let mut parts = vec![String::new()];
+        for character in text.chars() {
+            match character {
+                ':' | '/' => parts.extend([character.to_string(), String::new()]),
+                other => parts.last_mut().unwrap().push(other),
+            }
+        }
+        parts
+    }
+
+    fn fit(pattern: &[String], subject: &[String]) -> bool {
+        let is_segment = |part: &String| !part.is_empty() && part != ":" && part != "/";
+        match pattern {
+            [] => subject.is_empty(),
+            [rest] if rest == "**" => subject.iter().step_by(2).all(is_segment),
+            [one, pattern @ ..] => {
+                let [part, subject @ ..] = subject else {
+                    return false;
+                };
+                (one == part || one == "*" && is_segment(part)) && fit(pattern, subject)
+            }
+        }
+    }
+
+    #[test]
+    fn patterns_match_what_they_say_part_by_part() {
+        let subjects = texts(&['a', 'b', ':', '/'], 5);
+        let subjects: Vec<_> = subjects.iter().map(|text| (text, parts(text))).collect();
+        let mut matched = 0;
+        for text in texts(&['a', ':', '/', '*'], 5) {
+            let Ok(pattern) = SubjectPattern::new(&text) else {
+                continue;
+            };
+            let own = parts(&text);
+            for (subject, parts) in &subjects {
+                let expected = fit(&own, parts);
+                assert_eq!(pattern.matches(subject), expected, "{text} and {subject}");
+                matched += usize::from(expected);
+            }
+        }
+        assert!(matched > 500, "{matched}");
+    }
+}

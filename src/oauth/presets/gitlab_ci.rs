@@ -46,8 +46,8 @@ const SHAPE: Shape = Shape {
     ..Shape::PLAIN
 };
 
-/// The jobs of all projects in these groups or user namespaces themselves, of the instance at
-/// this URL: `https://gitlab.com`, or your own.
+/// The jobs of the projects in these groups or user namespaces. A subgroup has an id of its own.
+/// The URL is `https://gitlab.com`, or that of your instance.
 ///
 /// # Errors
 /// The URL is not https, or there is no id.

@@ -64,7 +64,7 @@ const API_SERVER: &str = "https://kubernetes.default.svc";
 const TOKEN: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
 const AUTHORITIES: &str = "/var/run/secrets/kubernetes.io/serviceaccount/ca.crt";
 
-/// Service accounts of the cluster this server runs in, each as `namespace/name`, or
+/// Service accounts of the cluster this server runs in. Each is `namespace/name`, or
 /// `namespace/*` for all of a namespace. The keys come from the API server.
 ///
 /// # Errors
@@ -80,8 +80,7 @@ where
         .jwks_root_certificates_file(AUTHORITIES)
 }
 
-/// Service accounts of a cluster whose issuer publishes its keys, as those of EKS, GKE and AKS
-/// do.
+/// Service accounts of a cluster whose issuer publishes its keys: EKS, GKE, AKS.
 ///
 /// # Errors
 /// As for [`in_cluster`].

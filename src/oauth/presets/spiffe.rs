@@ -64,7 +64,7 @@ const ALGORITHMS: [Algorithm; 8] = [
 /// Nothing but SVIDs is signed with the keys that are for them, so that what each has tells them.
 const MARKS: [Cow<'static, str>; 1] = [Cow::Borrowed("sub")];
 
-/// The workloads of this trust domain (`example.org`), whose bundle is at this URL.
+/// The workloads of a trust domain (`example.org`), with its bundle's URL.
 ///
 /// # Errors
 /// The name is no trust domain, or the URL is not https.

@@ -4,7 +4,7 @@ use common::jwt::b64;
 use common::{Answer, NOW, SECRET, SigningKey, ask, clock, hs256_layer, request, sign, token};
 use tower_mcp_auth::jose::Secret;
 use tower_mcp_auth::jwt::JwtLayerBuilder;
-use tower_mcp_auth::{JwtLayer, Principal};
+use tower_mcp_auth::{Actor, JwtLayer, Principal};
 
 fn builder() -> JwtLayerBuilder {
     JwtLayer::builder(Secret::new(SECRET).unwrap()).clock(clock())
@@ -522,4 +522,28 @@ async fn a_subject_is_the_digits_of_a_whole_number_however_long() {
     present(&layer, &with("7,\"user\\u005fid\":8"))
         .await
         .invalid("duplicate_token_member");
+}
+
+#[tokio::test]
+async fn an_actor_is_named_once_and_is_no_part_of_the_id() {
+    let layer = hs256_layer();
+    let chain = r#""act":{"sub":"agent","act":{"sub":"\u0062efore","iss":"https://a.example"}}"#;
+    let answer = present(&layer, &with_claims(chain)).await;
+    let principal = Principal::from_extensions(&answer.admitted().extensions).unwrap();
+    let subjects: Vec<_> = principal.actors().iter().map(Actor::subject).collect();
+    assert_eq!(subjects, [Some("agent"), Some("before")]);
+    assert_eq!(principal.id().to_string(), "jwt|sub=alice");
+    for act in [
+        r#"{"sub":"agent","sub":"other"}"#,
+        r#"{"sub":"agent","s\u0075b":"other"}"#,
+        r#"{"sub":"agent","act":{"sub":"a"},"act":{"sub":"b"}}"#,
+        r#"{"sub":"agent","act":{"sub":"a","iss":"b","iss":"c"}}"#,
+        r#"{"sub":"agent","x":{"y":1,"y":2}}"#,
+        r#"{"sub":"agent"},"act":{"sub":"other"}"#,
+        r#"{"sub":"agent"},"\u0061ct":{"sub":"other"}"#,
+    ] {
+        present(&layer, &with_claims(&format!(r#""act":{act}"#)))
+            .await
+            .invalid("duplicate_token_member");
+    }
 }

@@ -265,6 +265,7 @@ fn a_claim_that_names_nobody_for_good_is_not_configured() {
         "name",
         "nickname",
         "phone_number",
+        "screen_name",
         "https://example.com/claims/email",
     ] {
         refused(safe(name), "subject_claim", "dangerously_subject_claim");
@@ -283,6 +284,8 @@ fn a_claim_that_names_nobody_for_good_is_not_configured() {
         "azp",
         "appid",
         "tid",
+        "org_id",
+        "hd",
         "nonce",
         "sid",
         "scope",
@@ -564,6 +567,24 @@ fn patterns_that_narrow_nothing_are_not_configured() {
     }
     let none = server().require_subject([""; 0]);
     refused(none, "require_subject", "no pattern");
+}
+
+#[tokio::test]
+async fn a_second_list_of_patterns_narrows_the_first() {
+    let key = Key::new("a");
+    let web = Web::with_issuer(&[&key]);
+    let server = server().require_subject(["a:*", "b:*"]).unwrap();
+    let server = server.require_subject(["*:x", "*:y"]).unwrap();
+    let guarded = Guarded::with_server(&web, server);
+    for (sub, reason) in [
+        ("a:x", "accepted"),
+        ("b:y", "accepted"),
+        ("a:z", "claim_mismatch"),
+        ("c:x", "claim_mismatch"),
+    ] {
+        let answer = guarded.bearer(&key.token(json!({"sub": sub}))).await;
+        assert_eq!(answer.reason(), reason, "{sub}");
+    }
 }
 
 #[tokio::test]

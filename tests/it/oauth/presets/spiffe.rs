@@ -477,6 +477,20 @@ async fn svids_that_have_an_issuer_must_have_that_one_and_the_subject() {
     }
 }
 
+/// An SVID is for an audience: no client stands in for it.
+#[test]
+fn clients_of_a_trust_domain_are_not_configured() {
+    for server in [
+        server().client_ids(["app"]).unwrap(),
+        server()
+            .dangerously_accept_every_client_of_this_issuer()
+            .unwrap(),
+    ] {
+        let error = OAuthLayer::new(RESOURCE, server).unwrap_err();
+        assert_eq!(error.setting(), "client_ids");
+    }
+}
+
 #[tokio::test]
 async fn a_trust_domain_stands_beside_other_servers_and_takes_nothing_of_theirs() {
     let (key, web) = (Key::new("k1"), web());

@@ -510,6 +510,22 @@ async fn kubernetes_service_accounts_pass_by_name_or_by_namespace() {
             ],
         )
         .await;
+    // Further patterns narrow: they bring nobody in.
+    let narrowed = server(&["agents/*"]).require_subject([
+        "system:serviceaccount:*:planner",
+        "system:serviceaccount:tools:runner",
+    ]);
+    provider
+        .judge(
+            narrowed.unwrap(),
+            vec![
+                ("planner", json!({}), "accepted"),
+                ("runner", account("tools:runner"), "claim_mismatch"),
+                ("other", account("agents:other"), "claim_mismatch"),
+                ("elsewhere", account("evil:planner"), "claim_mismatch"),
+            ],
+        )
+        .await;
     // An audience of one's own; not that which the tokens of all pods have.
     let named = server(&["agents/planner"]).audience("mcp-server").unwrap();
     provider
