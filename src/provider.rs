@@ -57,4 +57,5 @@ pub use crate::error::{AuthError, AuthErrorKind, Reason};
 pub use crate::principal::{Actor, Principal, PrincipalBuilder};
 pub use crate::refusal::Challenge;
 pub use crate::resource::Resource;
+pub use crate::resources::ResourceSet;
 pub use crate::scope::Scopes;

@@ -120,7 +120,8 @@ impl ProviderInfo {
     }
 
     /// Says that the provider chooses the resource of each request, by
-    /// [`Route::Resource`]. `listed` are those that are known before.
+    /// [`Route::Resource`]. `listed` are those that are known before. A
+    /// [`ResourceSet`](crate::ResourceSet) chooses by host and path.
     ///
     /// Default: it chooses none.
     pub fn selects_resources(

@@ -137,8 +137,11 @@ fn at_host(host: &str, path: &str, key: &str) -> Request<Full<Bytes>> {
     request_to(path, &[("host", host), ("x-api-key", key)])
 }
 
+/// The resource of the principal, or a reason.
+type Expected<'a> = Result<Option<&'a str>, &'a str>;
+
 #[track_caller]
-fn is(answer: &Answer, expected: Result<Option<&str>, &str>, what: &str) {
+fn is(answer: &Answer, expected: Expected<'_>, what: &str) {
     match expected {
         Ok(url) => {
             let resource = answer.principal().resource();
@@ -153,7 +156,7 @@ fn is(answer: &Answer, expected: Result<Option<&str>, &str>, what: &str) {
 
 #[tokio::test]
 async fn where_a_layer_has_one_resource_a_key_that_names_some_names_that_one() {
-    let cases: [(&[&str], Result<Option<&str>, &str>); 13] = [
+    let cases: [(&[&str], Expected<'_>); 13] = [
         (&[], Ok(Some(A))),
         (&[A], Ok(Some(A))),
         (&[B, A, B], Ok(Some(A))),
@@ -467,6 +470,38 @@ async fn hosts_are_those_of_the_resources_and_of_their_tenants() {
     ] {
         let answer = ask(&origin, request_to("/mcp", &[("host", host)])).await;
         assert_eq!(answer.status, status, "{host}");
+    }
+}
+
+#[tokio::test]
+async fn a_session_of_one_resource_is_none_of_another() {
+    use std::convert::Infallible;
+
+    use http::Response;
+    use tower::{ServiceBuilder, ServiceExt};
+    use tower_mcp_auth::mcp::{MacKey, SessionBindingLayer};
+
+    let new = new_key();
+    let key = new.to_api_key().owner("alice").resources([A, B]).unwrap();
+    let layer = ApiKeyLayer::new([key]).unwrap().resources(both()).unwrap();
+    let mac = MacKey::new("R7vJ2nWq9sLx4TzK8mYc3FbHd6GpAeU5").unwrap();
+    let service = ServiceBuilder::new()
+        .layer(layer)
+        .layer(SessionBindingLayer::new(mac))
+        .service_fn(async |_: Request<Full<Bytes>>| {
+            let response = Response::builder().header("mcp-session-id", "s1");
+            Ok::<_, Infallible>(response.body(Full::<Bytes>::default()).unwrap())
+        });
+    let opened = at_host("a.example.com", "/mcp", new.expose());
+    let response = service.clone().oneshot(opened).await.unwrap();
+    let session = response.headers()["mcp-session-id"].clone();
+    for (host, status) in [("a.example.com", 200), ("b.example.com", 404)] {
+        let mut request = at_host(host, "/mcp", new.expose());
+        request
+            .headers_mut()
+            .insert("mcp-session-id", session.clone());
+        let response = service.clone().oneshot(request).await.unwrap();
+        assert_eq!(response.status(), status, "{host}");
     }
 }
 

@@ -9,7 +9,9 @@ use common::{ask, request_to, sign};
 const ISSUER: &str = "https://auth.example.com";
 
 fn with(resources: Value) -> Value {
-    json!({ "resources": resources, "authorization_servers": [{ "issuer": ISSUER }] })
+    let mut value = json!({ "authorization_servers": [{ "issuer": ISSUER }] });
+    value["resources"] = resources;
+    value
 }
 
 #[test]

@@ -90,6 +90,8 @@ struct Badges {
     selects: bool,
     /// What it chooses for each request.
     chosen: Option<&'static str>,
+    /// What it chooses from.
+    set: Option<ResourceSet>,
 }
 
 impl Badges {
@@ -99,6 +101,7 @@ impl Badges {
             judges: false,
             selects: false,
             chosen: None,
+            set: None,
         }
     }
 
@@ -120,13 +123,17 @@ impl Authenticate for Badges {
         if self.selects {
             info = info.selects_resources([Resource::new(A), Resource::new(B)]);
         }
+        if let Some(set) = &self.set {
+            info = info.selects_resources(set.listed().cloned());
+        }
         info.clock(clock())
     }
 
-    fn route(&self, _: RequestHead<'_>) -> Route {
-        match self.chosen {
-            Some(url) => Route::Resource(Arc::new(Resource::new(url))),
-            None => Route::Default,
+    fn route(&self, head: RequestHead<'_>) -> Route {
+        match (self.chosen, &self.set) {
+            (Some(url), _) => Route::Resource(Arc::new(Resource::new(url))),
+            (None, Some(set)) => set.choose(head).into(),
+            (None, None) => Route::Default,
         }
     }
 
@@ -418,6 +425,35 @@ async fn a_provider_of_ones_own_says_that_it_judges_resources() {
         ] {
             let answer = ask(&layer, asked(host, "/mcp", ("x-badge", badge))).await;
             assert_eq!(answer.status, status, "{badge} at {host}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_provider_of_ones_own_chooses_from_a_set() {
+    let set = ResourceSet::new().resource(A).unwrap().resource(B).unwrap();
+    let provider = Badges {
+        set: Some(set),
+        ..Badges::judging("x-badge")
+    };
+    let (of_a, of_none) = (new_key(), new_key());
+    let unnamed = AuthLayer::new(provider.clone()).or(keys_of([of_none.to_api_key()]));
+    assert_eq!(unnamed.map(drop).unwrap_err().setting(), "resources");
+    for layer in combined(AuthLayer::new(provider), keys_of([named(&of_a, &[A])])) {
+        let layer = layer.unwrap();
+        for (host, path, statuses) in [
+            ("a.example.com", "/mcp", [200, 200]),
+            ("b.example.com", "/mcp", [401, 401]),
+            ("a.example.com", "/", [404, 404]),
+            ("c.example.com", "/mcp", [421, 421]),
+        ] {
+            for (credential, status) in [("x-badge", "a"), ("x-api-key", of_a.expose())]
+                .into_iter()
+                .zip(statuses)
+            {
+                let answer = ask(&layer, asked(host, path, credential)).await;
+                assert_eq!(answer.status, status, "{} at {host}{path}", credential.0);
+            }
         }
     }
 }
