@@ -187,6 +187,7 @@ mod keys;
 mod layer;
 mod makers;
 mod metadata;
+mod metadata_members;
 mod metadata_places;
 pub mod presets;
 mod provider;
