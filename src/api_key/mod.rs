@@ -161,6 +161,7 @@ mod format;
 mod key;
 mod layer;
 mod memory;
+mod protects;
 mod provider;
 mod resources;
 mod set;

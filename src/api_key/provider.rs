@@ -17,6 +17,7 @@ use super::entry::Entry;
 use super::file::FileKeys;
 use super::key::ApiKey;
 use super::memory::Memory;
+use super::protects::Protects;
 use super::set::KeySet;
 #[cfg(feature = "api-key-store")]
 use super::store::{Asked, CachedApiKeyStore, Lookup, StoreCache};
@@ -32,9 +33,7 @@ use crate::credential::{
 use crate::error::{AuthError, ConfigError, Reason};
 use crate::principal::Principal;
 use crate::refusal::Challenge;
-use crate::resource::Resource;
-use crate::resources::{ResourceSet, check_url};
-use crate::util::repeated;
+use crate::resources::ResourceSet;
 
 /// The provider of [`ApiKeyLayer`](super::ApiKeyLayer). Clones share one set of keys.
 #[derive(Clone)]
@@ -53,14 +52,6 @@ pub struct ApiKeyProvider {
     all_resources: bool,
     hook: Option<Hook>,
     clock: Clock,
-}
-
-/// The resources of a layer, as far as it says.
-#[derive(Clone)]
-enum Protects {
-    Unsaid,
-    One(Arc<Resource>),
-    Several(Arc<ResourceSet>),
 }
 
 /// Where keys are.
@@ -115,7 +106,7 @@ impl ApiKeyProvider {
             placed_by: None,
             prefix: None,
             realm: "MCP Server".into(),
-            protects: Protects::Unsaid,
+            protects: Protects::default(),
             all_resources: false,
             hook: None,
             clock: Clock::system(),
@@ -237,17 +228,11 @@ impl ApiKeyProvider {
     }
 
     pub(super) fn set_resource(&mut self, url: &str) -> Result<(), ConfigError> {
-        self.check_unsaid("resource")?;
-        check_url(url).map_err(|why| {
-            ConfigError::new("resource", format!("{} is none: {why}", repeated(url)))
-        })?;
-        self.protects = Protects::One(Arc::new(Resource::new(url)));
-        Ok(())
+        self.protects.set_one(url)
     }
 
     pub(super) fn set_resources(&mut self, resources: ResourceSet) -> Result<(), ConfigError> {
-        self.check_unsaid("resources")?;
-        resources.check()?;
+        self.protects.set_several(resources)?;
         match &self.source {
             Source::Memory(memory) => {
                 self.check_resources(&memory.keys.load())?;
@@ -257,20 +242,7 @@ impl ApiKeyProvider {
             #[cfg(feature = "api-key-store")]
             Source::File(_) | Source::Store(_) => {}
         }
-        self.protects = Protects::Several(Arc::new(resources));
         Ok(())
-    }
-
-    fn check_unsaid(&self, setting: &'static str) -> Result<(), ConfigError> {
-        let other = match &self.protects {
-            Protects::Unsaid => return Ok(()),
-            Protects::One(_) => "resource",
-            Protects::Several(_) => "resources",
-        };
-        Err(ConfigError::new(
-            setting,
-            format!("`{other}` says already what the layer protects; set one of them, once"),
-        ))
     }
 
     pub(super) fn set_all_resources(&mut self) {
@@ -394,11 +366,7 @@ impl Authenticate for ApiKeyProvider {
             .matcher(matcher)
             .challenge(challenge)
             .clock(self.clock.clone());
-        let info = match &self.protects {
-            Protects::Unsaid => info,
-            Protects::One(resource) => info.resource(Arc::clone(resource)),
-            Protects::Several(resources) => info.selects_resources(resources.listed().cloned()),
-        };
+        let info = self.protects.describe(info);
         match &self.source {
             Source::Memory(memory) => {
                 let info = match self.without_resources(&memory.keys.load()) {
@@ -414,10 +382,7 @@ impl Authenticate for ApiKeyProvider {
     }
 
     fn route(&self, head: RequestHead<'_>) -> Route {
-        match &self.protects {
-            Protects::Several(resources) => resources.choose(head).into(),
-            Protects::Unsaid | Protects::One(_) => Route::Default,
-        }
+        self.protects.route(head)
     }
 
     fn authenticate(&self, credential: &Credential<'_>, head: RequestHead<'_>) -> Authentication {
