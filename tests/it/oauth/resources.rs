@@ -658,7 +658,7 @@ fn what_would_make_a_token_good_at_two_resources_is_refused() {
     fn template(url: &str) -> Result<ProtectedResource, ConfigError> {
         ProtectedResource::template(url, tenants())
     }
-    let cases: [(&str, &str, Build); 19] = [
+    let cases: [(&str, &str, Build); 20] = [
         ("the same URL twice", "resource", || {
             OAuthLayer::builder(A)?
                 .resource(A)?
@@ -683,6 +683,15 @@ fn what_would_make_a_token_good_at_two_resources_is_refused() {
             let again = "https://A.example.com/mcp";
             OAuthLayer::builder(A)?
                 .resource(again)?
+                .authorization_server(ISSUER)?
+                .build()
+        }),
+        ("metadata of both at the root", "resource", || {
+            let root = |url| Ok::<_, ConfigError>(ProtectedResource::new(url)?.metadata_at_root());
+            let files = root("https://mcp.example.com/files")?;
+            let builder = OAuthLayer::builder(root("https://mcp.example.com/mail")?)?;
+            builder
+                .resource(files)?
                 .authorization_server(ISSUER)?
                 .build()
         }),

@@ -1,11 +1,13 @@
 //! What people asked other servers for, and could not have: each case with the setting that
 //! makes it work, and without.
 
+use http_body_util::BodyExt;
 use serde_json::{Value, json};
+use tower::ServiceExt;
 use tower_mcp_auth::jose::{Algorithm, Secret};
-use tower_mcp_auth::oauth::AuthorizationServer;
 use tower_mcp_auth::oauth::presets::{firebase, github_actions, kubernetes, spiffe};
-use tower_mcp_auth::{ConfigError, JwtLayer, Principal};
+use tower_mcp_auth::oauth::{AuthorizationServer, ProtectedResource};
+use tower_mcp_auth::{Clock, ConfigError, JwtLayer, OAuthLayer, Principal};
 
 use crate::oauth::presets::fixture::{ES256, ES512, RS256, Signer};
 use crate::oauth::support::*;
@@ -160,6 +162,147 @@ async fn spiffe_jwt_svid() {
             .unwrap()
             .audience(audience);
         assert_eq!(outcome(server, &token).await, reason, "{domain} {audience}");
+    }
+}
+
+#[tokio::test]
+async fn a_jwt_that_an_edge_puts_into_a_header_of_its_own() {
+    let case = case("a JWT that an edge puts into a header of its own");
+    let token = token(&case["header"], &case["claims"]);
+    let (iss, tag) = (
+        case["claims"]["iss"].as_str().unwrap(),
+        case["claims"]["aud"][0].as_str().unwrap(),
+    );
+    let certs = format!("{iss}/cdn-cgi/access/certs");
+    let web = web();
+    let keys = json!({"keys": [RS256.jwk("k1")]});
+    web.set(&certs, Page::Json(keys));
+    let layer = |audience: &str| {
+        let server = issuer(iss).jwks_uri(&certs).unwrap();
+        OAuthLayer::builder(RESOURCE)
+            .unwrap()
+            .authorization_server(server.audience(audience).unwrap())
+            .unwrap()
+            .header_name("Cf-Access-Jwt-Assertion")
+            .require_bearer(false)
+            .clock(Clock::manual(START))
+            .fetch(web.clone())
+            .build()
+            .unwrap()
+    };
+    let judged = "Bearer opaque-token-the-edge-has-judged";
+    let headers = [
+        ("cf-access-jwt-assertion", &*token),
+        ("authorization", judged),
+    ];
+    let answer = common::ask(&layer(tag), common::request(&headers)).await;
+    assert_eq!(answer.admitted().headers["authorization"], judged);
+    let answer = common::ask(&layer("other"), common::request(&headers)).await;
+    answer.invalid("audience_mismatch");
+    for request in [
+        common::request(&headers[1..]),
+        common::request_to("/.well-known/oauth-protected-resource/mcp", &headers[1..]),
+    ] {
+        let answer = common::ask(&layer(tag), request).await;
+        assert_eq!(answer.error().reason(), "missing_credential");
+        assert!(answer.challenges().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn ad_fs_names_another_issuer_in_its_tokens_than_it_is_advertised_as() {
+    let case = case(
+        "AD FS and Azure AD B2C: the authorization server to advertise is not the iss of its tokens",
+    );
+    let advertised = case["discovery"]["issuer"].as_str().unwrap();
+    let name = case["claims"]["iss"].as_str().unwrap();
+    let token = token(&json!({"alg": "RS256", "kid": "k1"}), &case["claims"]);
+    let web = web();
+    let well_known = format!("{advertised}/.well-known/openid-configuration");
+    web.set(&well_known, Page::Json(case["discovery"].clone()));
+    let keys = case["discovery"]["jwks_uri"].as_str().unwrap();
+    web.set(keys, Page::Json(json!({"keys": [RS256.jwk("k1")]})));
+    let named = |server: AuthorizationServer| {
+        let server = server.scope_claim("scp").unwrap();
+        server.client_claim("appid").unwrap()
+    };
+    let server = named(issuer(advertised)).token_issuer(name).unwrap();
+    let guarded = Guarded::with_server(&web, server);
+    guarded.bearer(&token).await.assert(200, "accepted");
+    let document = guarded.layer.metadata_service();
+    let request = http::Request::new(http_body_util::Full::<bytes::Bytes>::default());
+    let document = document.oneshot(request).await.unwrap().into_body();
+    let document = document.collect().await.unwrap().to_bytes();
+    let document: Value = serde_json::from_slice(&document).unwrap();
+    assert_eq!(document["authorization_servers"], json!([advertised]));
+    let plain = Guarded::with_server(&web, named(issuer(advertised)));
+    plain.bearer(&token).await.assert(401, "issuer_mismatch");
+}
+
+#[tokio::test]
+async fn metadata_behind_a_gateway_that_owns_the_root() {
+    let case = case("metadata behind a gateway that owns the root");
+    let url = case["resource"].as_str().unwrap();
+    let reachable = case["reachable"].as_str().unwrap();
+    let plain = ProtectedResource::new(url).unwrap();
+    let named = plain.clone().advertised_metadata_url(reachable).unwrap();
+    let seen = "/.well-known/oauth-protected-resource/mcp";
+    for (resource, is_reachable) in [(named, true), (plain, false)] {
+        let layer = OAuthLayer::new(resource, ISSUER).unwrap();
+        let answer = common::ask(&layer, common::request::<&str>(&[])).await;
+        let names = answer.challenges()[0].contains(reachable);
+        assert_eq!(names, is_reachable);
+        let answer = common::ask(&layer, common::request_to::<&str>(seen, &[])).await;
+        let document: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+        let expected = if is_reachable {
+            json!(url)
+        } else {
+            Value::Null
+        };
+        assert_eq!(document["resource"], expected);
+    }
+}
+
+#[tokio::test]
+async fn one_server_many_resources() {
+    let case = case("one server, many resources");
+    let requests = case["requests"].as_array().unwrap();
+    let url = |at: usize| requests[at]["url"].as_str().unwrap();
+    let layer = OAuthLayer::builder(url(0))
+        .unwrap()
+        .resource(url(1))
+        .unwrap()
+        .authorization_server(ISSUER)
+        .unwrap()
+        .clock(Clock::manual(START))
+        .fetch(web())
+        .build()
+        .unwrap();
+    let ask = async |at: usize, audience: &str| {
+        let now = START.as_secs();
+        let claims = json!({"iss": ISSUER, "aud": audience, "sub": "alice", "scope": "mcp:read",
+            "exp": now + 3600, "iat": now});
+        let token = token(&json!({"alg": "ES256", "kid": "k1"}), &claims);
+        let host = url(at).split('/').nth(2).unwrap();
+        let bearer = format!("Bearer {token}");
+        let headers = [("host", host), ("authorization", &*bearer)];
+        common::ask(&layer, common::request(&headers)).await
+    };
+    for (at, other) in [(0, 1), (1, 0)] {
+        let answer = ask(at, url(at)).await;
+        let resource = answer
+            .principal()
+            .resource()
+            .map(|own| own.url().to_owned());
+        assert_eq!(resource.as_deref(), Some(url(at)));
+        let answer = ask(at, url(other)).await;
+        answer.invalid("audience_mismatch");
+        let metadata = ProtectedResource::new(url(at)).unwrap().metadata_url();
+        assert!(answer.challenges()[0].contains(&metadata));
+    }
+    for audience in [url(0), url(1), url(2)] {
+        let answer = ask(2, audience).await;
+        assert_eq!(answer.error().reason(), "unknown_host");
     }
 }
 
