@@ -1,10 +1,11 @@
 //! No token is good at two resources: what would make one so is refused before serving.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::{AuthorizationServer, ProtectedResource};
 use crate::error::ConfigError;
-use crate::resources::Pattern;
+use crate::resources::{Pattern, Tenants};
 
 /// # Errors
 /// A resource trusts a server that is not there; two resources accept one audience; or a server
@@ -117,19 +118,64 @@ fn check_issuers(
 /// Two resources expect no common audience.
 fn check_audiences(resources: &[ProtectedResource]) -> Result<(), ConfigError> {
     for (at, one) in resources.iter().enumerate() {
-        for other in &resources[..at] {
-            if one.resource() == other.resource() {
-                return Err(ConfigError::new(
-                    "resource",
-                    format!("{:?} is there twice", one.resource()),
-                ));
+        let mut earlier = resources[..at].iter();
+        if earlier.any(|other| other.resource() == one.resource()) {
+            return Err(ConfigError::new(
+                "resource",
+                format!("{:?} is there twice", one.resource()),
+            ));
+        }
+    }
+    // Those that are known, by the places of their resources; and those of tenants that are not.
+    let (mut known, mut open) = (HashMap::new(), Vec::new());
+    for (at, resource) in resources.iter().enumerate() {
+        let patterns = resource.audience_patterns();
+        match resource.tenants().map(Tenants::all) {
+            Some(None) => open.extend(patterns.into_iter().map(|pattern| (at, pattern))),
+            Some(Some(listed)) => {
+                let names: Vec<&str> = listed.map(|(name, _)| name).collect();
+                for pattern in patterns {
+                    let of = |name: &&str| (pattern.of(name), at);
+                    insert_all(&mut known, names.iter().map(of), resources)?;
+                }
             }
-            let (own, others) = (one.audience_patterns(), other.audience_patterns());
-            let meet = |own: &&Pattern| others.iter().any(|other| other.meets(own));
-            if let Some(shared) = own.iter().find(meet) {
-                return Err(shared_audience(&shared.text(), other, one));
+            None => {
+                let texts = patterns.iter().map(|pattern| (pattern.of(""), at));
+                insert_all(&mut known, texts, resources)?;
             }
         }
+    }
+    for (index, (at, pattern)) in open.iter().enumerate() {
+        let mut shared = known.iter().filter(|(_, other)| *other != at);
+        let shared = shared.find(|(text, _)| pattern.meets(&Pattern::plain(text)));
+        if let Some((text, other)) = shared {
+            return Err(shared_audience(text, &resources[*other], &resources[*at]));
+        }
+        let mut others = open[..index].iter().filter(|(other, _)| other != at);
+        if let Some((other, _)) = others.find(|(_, other)| other.meets(pattern)) {
+            let text = pattern.text();
+            return Err(shared_audience(&text, &resources[*other], &resources[*at]));
+        }
+    }
+    Ok(())
+}
+
+fn insert_all(
+    known: &mut HashMap<String, usize>,
+    audiences: impl Iterator<Item = (String, usize)>,
+    resources: &[ProtectedResource],
+) -> Result<(), ConfigError> {
+    for (audience, at) in audiences {
+        match known.get(&audience) {
+            Some(other) if *other != at => {
+                return Err(shared_audience(
+                    &audience,
+                    &resources[*other],
+                    &resources[at],
+                ));
+            }
+            _ => known.insert(audience, at),
+        };
     }
     Ok(())
 }
@@ -150,8 +196,14 @@ fn check_own_audiences(
                 let is_own = |pattern: &Pattern| {
                     at == place && (tenant.is_none() || pattern.name_in(audience) == tenant)
                 };
+                let is_there = |pattern: &Pattern| {
+                    let name = pattern.name_in(audience).unwrap_or_default();
+                    let tenants = other.tenants();
+                    tenants.is_none_or(|tenants| tenants.all().is_none() || tenants.lists(name))
+                };
+                let meets = |pattern: &Pattern| pattern.meets(&plain) && is_there(pattern);
                 let mut patterns = other.audience_patterns().into_iter();
-                if patterns.any(|pattern| pattern.meets(&plain) && !is_own(&pattern)) {
+                if patterns.any(|pattern| meets(&pattern) && !is_own(&pattern)) {
                     return Err(shared_audience(audience, other, &resources[place]));
                 }
             }

@@ -155,8 +155,10 @@
 //!   on, see [`trusted_proxies`](OAuthLayerBuilder::trusted_proxies).
 //! - **Path.** It compares byte by byte, on whole segments, and of several the longest one counts. A
 //!   path that is none of the resources is 404 `unknown_resource`, and so is one with `..`, `//`,
-//!   `;`, or an encoded dot, slash or backslash. The layer must see the whole path: it belongs
-//!   outside of `nest`.
+//!   `;`, or an encoded dot, slash or backslash. Where one resource is below another one, so is a
+//!   path with something encoded in the place of its name: `/%61dmin` is not a path of the wider
+//!   one, because the service behind may read `/admin`. The layer must see the whole path: it
+//!   belongs outside of `nest`.
 //! - **Audience.** Two resources never accept a common one, or the layer is not built. A server with
 //!   an [audience of its own](AuthorizationServer::audience), or whose tokens need none, is trusted
 //!   for one resource at most. A token that is cached is judged for the resource of each request.

@@ -16,7 +16,8 @@ use crate::peer;
 use crate::refusal::{self, Advertised};
 use crate::resource::Resource;
 use crate::resources::{
-    Address, Asked, Behind, Found, Reach, ResourceMap, Tenant, unknown_host, unknown_path,
+    Address, Asked, Behind, Found, Reach, ResourceMap, Tenant, check_place, unknown_host,
+    unknown_path,
 };
 use crate::scope::Scopes;
 use crate::token::Audience;
@@ -243,6 +244,9 @@ impl Resources {
         for resource in resources {
             several.add(resource)?;
         }
+        for resource in resources {
+            several.check_documents(resource)?;
+        }
         Ok(Self::Several(Box::new(several)))
     }
 
@@ -311,6 +315,8 @@ impl Several {
         let refuse = |why: String| ConfigError::new("resource", why);
         let url = resource.resource();
         let address = Address::parse(url).map_err(refuse)?;
+        check_place(&resource.url_of("tenant"))
+            .map_err(|why| refuse(format!("no request can be for {url:?}: {why}")))?;
         let clash = self.resources.insert(address, tenants, target.clone());
         clash.map_err(|other| {
             refuse(format!(
@@ -332,6 +338,26 @@ impl Several {
                     other.url()
                 ))
             })?;
+        }
+        Ok(())
+    }
+
+    /// Refuses a document that would stand in the place of a resource.
+    fn check_documents(&self, resource: &ProtectedResource) -> Result<(), ConfigError> {
+        let refuse = |why: String| ConfigError::new("resource", why);
+        let documents = match self.common.tells_clients {
+            true => resource.metadata_urls(),
+            false => Vec::new(),
+        };
+        for document in documents {
+            let address = Address::parse(&document).map_err(refuse)?;
+            if let Some(other) = self.resources.clash(&address, resource.tenants()) {
+                return Err(refuse(format!(
+                    "the metadata of {:?} would be at {document:?}, in the place of {:?}",
+                    resource.resource(),
+                    other.url()
+                )));
+            }
         }
         Ok(())
     }
@@ -364,7 +390,9 @@ impl Several {
         let is_well_known = asked.path.contains(WELL_KNOWN);
         if is_well_known || self.has_others {
             let find = |asked| self.document_of(self.documents.find(asked, Reach::Exact));
-            if let Some(document) = find(asked).or_else(|| find(whole)) {
+            // Where nothing was taken away both are one.
+            let again = || (whole.path.len() > asked.path.len()).then(|| find(whole));
+            if let Some(document) = find(asked).or_else(|| again().flatten()) {
                 return Route::Document(document.serve(head.method(), requested.is_by_proxy()));
             }
         }

@@ -1,6 +1,7 @@
 //! `Address`: where a resource is, as requests name it.
 
 use super::pattern::Pattern;
+use crate::authority::default_port;
 
 /// Host, port and path of a URL, with a place for a tenant in one of them.
 #[derive(Clone, Debug)]
@@ -36,11 +37,8 @@ impl Address {
         let (scheme, rest) = url
             .split_once("://")
             .ok_or_else(|| format!("{url:?} is no absolute URL"))?;
-        let default_port = match scheme {
-            "https" => 443,
-            "http" => 80,
-            _ => return Err(format!("{url:?} is neither http nor https")),
-        };
+        let default_port =
+            default_port(scheme).ok_or_else(|| format!("{url:?} is neither http nor https"))?;
         if rest.contains(['?', '#']) {
             return Err(format!(
                 "{url:?} has a query or a fragment, by which resources are not told apart: leave \
@@ -88,7 +86,12 @@ impl Address {
 
     /// Whether a request to this port can be for it.
     pub(super) fn is_port(&self, port: Option<u16>) -> bool {
-        same_port((self.port, self.default_port), port)
+        same_port(self.ports(), port)
+    }
+
+    /// Its port, and that of its scheme.
+    pub(super) fn ports(&self) -> (Option<u16>, u16) {
+        (self.port, self.default_port)
     }
 }
 
@@ -97,6 +100,16 @@ pub(super) fn same_port((own, default): (Option<u16>, u16), asked: Option<u16>) 
     match own {
         Some(own) => asked == Some(own),
         None => asked.is_none_or(|asked| asked == default),
+    }
+}
+
+/// Whether one request can be for both ports: it may leave out, or write, what is the default of
+/// one scheme and not of the other.
+pub(super) fn ports_meet(one: (Option<u16>, u16), other: (Option<u16>, u16)) -> bool {
+    match (one, other) {
+        ((None, _), (None, _)) => true,
+        ((None, default), (Some(port), _)) | ((Some(port), _), (None, default)) => port == default,
+        ((Some(one), _), (Some(other), _)) => one == other,
     }
 }
 

@@ -54,11 +54,11 @@ impl Behind {
         proxies.or(self.stripped_prefix.as_ref().map(|_| "stripped_prefix"))
     }
 
-    /// The path as the client sent it.
+    /// The path as the client sent it. The target of `OPTIONS *` is none.
     pub(crate) fn whole<'p>(&self, path: &'p str) -> Cow<'p, str> {
         match &self.stripped_prefix {
-            Some(prefix) => Cow::Owned([prefix, path].concat()),
-            None => Cow::Borrowed(path),
+            Some(prefix) if path != "*" => Cow::Owned([prefix, path].concat()),
+            _ => Cow::Borrowed(path),
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::address::{Address, Place, is_unambiguous, same_port};
-use super::tenants::{Tenant, Tenants};
+use super::address::{Address, Place, is_unambiguous, ports_meet, same_port};
+use super::tenants::{Tenant, Tenants, is_tenant};
 
 /// What a request asks for: the host in lower case, its port where it was named, and the path.
 #[derive(Clone, Copy, Debug)]
@@ -125,8 +125,7 @@ impl<T> ResourceMap<T> {
 
     fn site(&mut self, address: &Address) -> &mut Site<T> {
         let sites = self.hosts.entry(address.host.clone()).or_default();
-        let is_own =
-            |site: &Site<T>| (site.port, site.default_port) == (address.port, address.default_port);
+        let is_own = |site: &Site<T>| site.ports() == address.ports();
         if let Some(at) = sites.iter().position(is_own) {
             return &mut sites[at];
         }
@@ -140,37 +139,38 @@ impl<T> ResourceMap<T> {
         sites.last_mut().expect("it was pushed just now")
     }
 
-    /// What a request could be for as well.
-    fn clash(&self, address: &Address, tenants: Option<&Tenants>) -> Option<&T> {
-        let same_port = |port: Option<u16>| port == address.port;
-        if let Place::Label(_) = address.place {
-            let at_template = self.templates.iter().find(|other| {
-                same_port(other.address.port)
-                    && other.address.path == address.path
-                    && meet(other.address.host.split('.'), address.host.split('.'))
-            });
-            let at_host = || {
-                let names = tenants?.all()?;
-                names.into_iter().find_map(|(name, _)| {
-                    let host = of_tenant(&address.host, name);
-                    let mut sites = self.hosts.get(&*host)?.iter();
-                    let site = sites.find(|site| same_port(site.port))?;
-                    site.paths.get(&address.path)
-                })
-            };
-            return at_template.map(|other| &other.target).or_else(at_host);
+    /// What is there already that a request to this address could be for as well.
+    pub(crate) fn clash(&self, address: &Address, tenants: Option<&Tenants>) -> Option<&T> {
+        match address.place {
+            Place::Label(_) => self.clash_of_hosts(address, tenants),
+            _ => self.clash_of_host(address, tenants),
         }
-        let of_host = self.templates.iter().find(|other| {
-            let name = label(&other.address.host, &address.host, other.label);
-            let is_listed =
-                |name| other.tenants.all().is_some() && other.tenants.get(name).is_some();
-            same_port(other.address.port)
+    }
+
+    fn clash_of_hosts(&self, address: &Address, tenants: Option<&Tenants>) -> Option<&T> {
+        let at_template = self.templates.iter().find(|other| {
+            ports_meet(other.address.ports(), address.ports())
                 && other.address.path == address.path
-                && name.is_some_and(is_listed)
+                && meet(other.address.host.split('.'), address.host.split('.'))
         });
+        let at_host = || {
+            let mut names = tenants?.all()?;
+            names.find_map(|(name, _)| {
+                let host = of_tenant(&address.host, name);
+                let mut sites = self.hosts.get(&*host).into_iter().flatten();
+                sites.find_map(|site| {
+                    let meets = ports_meet(site.ports(), address.ports());
+                    meets.then(|| site.clash_of_path(&address.path)).flatten()
+                })
+            })
+        };
+        at_template.map(|other| &other.target).or_else(at_host)
+    }
+
+    fn clash_of_host(&self, address: &Address, tenants: Option<&Tenants>) -> Option<&T> {
         let mut sites = self.hosts.get(&address.host).into_iter().flatten();
         let at_site = sites.find_map(|site| {
-            if !same_port(site.port) {
+            if !ports_meet(site.ports(), address.ports()) {
                 return None;
             }
             match address.place {
@@ -178,7 +178,22 @@ impl<T> ResourceMap<T> {
                 _ => site.clash_of_path(&address.path),
             }
         });
-        at_site.or(of_host.map(|other| &other.target))
+        let has_path = |path: &str| match (address.place, tenants) {
+            (Place::Segment(segment), Some(tenants)) => {
+                let name = part(segments(&address.path), segments(path), segment);
+                name.is_some_and(|name| tenants.lists(name))
+            }
+            _ => *address.path == *path,
+        };
+        let of_host = || {
+            self.templates.iter().find(|other| {
+                let name = label(&other.address.host, &address.host, other.label);
+                ports_meet(other.address.ports(), address.ports())
+                    && name.is_some_and(|name| other.tenants.lists(name))
+                    && has_path(&other.address.path)
+            })
+        };
+        at_site.or_else(|| of_host().map(|other| &other.target))
     }
 
     /// Whether anything is at this host and port; at a URL whose scheme has this default port, if
@@ -192,11 +207,10 @@ impl<T> ResourceMap<T> {
         let is_scheme = |own: u16| default.is_none_or(|default| own == default);
         let mut sites = self.hosts.get(host).into_iter().flatten();
         let mut templates = self.templates.iter();
-        sites.any(|site| {
-            is_scheme(site.default_port) && same_port((site.port, site.default_port), port)
-        }) || templates.any(|template| {
-            is_scheme(template.address.default_port) && template.tenant(asked).is_some()
-        })
+        sites.any(|site| is_scheme(site.default_port) && same_port(site.ports(), port))
+            || templates.any(|template| {
+                is_scheme(template.address.default_port) && template.tenant(asked).is_some()
+            })
     }
 
     /// What a request is for. Of paths that lead to it the longest one counts, and one that was
@@ -204,35 +218,31 @@ impl<T> ResourceMap<T> {
     pub(crate) fn find<'m, 'r>(&'m self, asked: Asked<'r>, reach: Reach) -> Found<'m, 'r, T> {
         let mut best: Option<Hit<'m, 'r, T>> = None;
         let mut is_known = false;
+        let mut deepest = 0;
         for site in self.hosts.get(asked.host).into_iter().flatten() {
-            if same_port((site.port, site.default_port), asked.port) {
+            if same_port(site.ports(), asked.port) {
                 is_known = true;
+                deepest = deepest.max(site.deepest);
                 best = longer(best, site.find(asked.path, reach));
             }
         }
-        if !is_known {
-            for template in &self.templates {
-                let Some((name, tenant)) = template.tenant(asked) else {
-                    continue;
+        for template in &self.templates {
+            let Some((name, tenant)) = template.tenant(asked) else {
+                continue;
+            };
+            is_known = true;
+            let path = &*template.address.path;
+            deepest = deepest.max(segments(path).count());
+            if leads_to(path, asked.path, reach) {
+                let hit = Hit {
+                    length: path.len(),
+                    target: &template.target,
+                    tenant: Some((name, tenant)),
                 };
-                is_known = true;
-                let path = &*template.address.path;
-                if leads_to(path, asked.path, reach) {
-                    let tenant = Some((name, tenant));
-                    let length = path.len();
-                    let target = &template.target;
-                    best = longer(
-                        best,
-                        Some(Hit {
-                            length,
-                            target,
-                            tenant,
-                        }),
-                    );
-                }
+                best = longer(best, Some(hit));
             }
         }
-        match best {
+        match best.filter(|hit| !hit.is_ambiguous(asked.path, deepest)) {
             Some(Hit {
                 target,
                 tenant: Some((name, tenant)),
@@ -252,6 +262,17 @@ struct Hit<'m, 'r, T> {
     tenant: Option<(&'r str, Tenant)>,
 }
 
+impl<T> Hit<'_, '_, T> {
+    /// Whether the path leads deeper to a reader who decodes it: to a resource that is not this
+    /// one. The deepest one at the host has so many segments.
+    fn is_ambiguous(&self, path: &str, deepest: usize) -> bool {
+        let (own, below) = path.split_at(self.length);
+        let open = deepest.saturating_sub(segments(own).count());
+        let is_encoded = |segment: &str| segment.contains('%') || !segment.is_ascii();
+        segments(below).take(open).any(is_encoded)
+    }
+}
+
 fn longer<'m, 'r, T>(
     one: Option<Hit<'m, 'r, T>>,
     other: Option<Hit<'m, 'r, T>>,
@@ -264,6 +285,11 @@ fn longer<'m, 'r, T>(
 }
 
 impl<T> Site<T> {
+    /// Its port, and that of its scheme.
+    fn ports(&self) -> (Option<u16>, u16) {
+        (self.port, self.default_port)
+    }
+
     fn find<'m, 'r>(&'m self, path: &'r str, reach: Reach) -> Option<Hit<'m, 'r, T>> {
         if !is_unambiguous(path) || !(path.is_empty() || path.starts_with('/')) {
             return None;
@@ -297,10 +323,7 @@ impl<T> Site<T> {
     }
 
     fn clash_of_path(&self, path: &str) -> Option<&T> {
-        let listed = self
-            .templates
-            .iter()
-            .find(|template| template.tenants.all().is_some() && template.tenant(path).is_some());
+        let listed = self.templates.iter().find(|template| template.lists(path));
         let same = self.paths.get(path);
         same.or(listed.map(|template| &template.target))
     }
@@ -321,6 +344,12 @@ impl<T> PathTemplate<T> {
     fn tenant<'r>(&self, path: &'r str) -> Option<(&'r str, Tenant)> {
         let name = part(segments(&self.path), segments(path), self.segment)?;
         Some((name, self.tenants.get(name)?))
+    }
+
+    /// Whether this path is of a tenant that was listed.
+    fn lists(&self, path: &str) -> bool {
+        let name = part(segments(&self.path), segments(path), self.segment);
+        name.is_some_and(|name| self.tenants.lists(name))
     }
 }
 
@@ -367,9 +396,10 @@ fn meet<'t>(one: impl Iterator<Item = &'t str>, other: impl Iterator<Item = &'t 
     let (mut one, mut other) = (one, other);
     loop {
         let is_open = |part: &str| part.starts_with('{');
+        let takes = |part: &str, other: &str| is_open(part) && (is_open(other) || is_tenant(other));
         match (one.next(), other.next()) {
             (None, None) => return true,
-            (Some(a), Some(b)) if a == b || is_open(a) || is_open(b) => {}
+            (Some(a), Some(b)) if a == b || takes(a, b) || takes(b, a) => {}
             _ => return false,
         }
     }

@@ -12,6 +12,8 @@ mod url;
 pub use self::hosts::Hosts;
 pub use self::set::ResourceSet;
 pub use self::tenants::{Tenant, Tenants};
+#[cfg(feature = "oauth")]
+pub(crate) use self::url::check_place;
 pub(crate) use self::url::check_url;
 #[cfg(feature = "oauth")]
 pub(crate) use self::{

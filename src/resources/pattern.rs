@@ -86,31 +86,44 @@ impl Pattern {
             (None, None) => self.before == other.before,
             (Some(_), None) => covers(self, &other.before),
             (None, Some(_)) => covers(other, &self.before),
-            (Some(one), Some(two)) => {
-                // What one has more at an end must be a part of the name of the other.
-                let before = beyond(&self.before, &other.before, |long, short| {
-                    long.strip_prefix(short)
-                });
-                let after = beyond(one, two, |long, short| long.strip_suffix(short));
-                let (Some(before), Some(after)) = (before, after) else {
-                    return false;
-                };
-                tenants::can_be_part(before) && tenants::can_be_part(after)
+            (Some(_), Some(_)) if self.before.len() <= other.before.len() => {
+                self.meets_later(other)
             }
+            (Some(_), Some(_)) => other.meets_later(self),
         }
+    }
+
+    /// The same for two with places, of which that of the other one begins no earlier.
+    #[cfg(feature = "oauth")]
+    fn meets_later(&self, other: &Self) -> bool {
+        let (Some(own), Some(others)) = (&self.after, &other.after) else {
+            return false;
+        };
+        let Some(between) = other.before.strip_prefix(&*self.before) else {
+            return false;
+        };
+        // The names overlap: what one has more at an end is a part of the name of the other.
+        if tenants::can_be_part(between) && beyond(own, others).is_some_and(tenants::can_be_part) {
+            return true;
+        }
+        // Or the own name ends before that of the other begins, which is then behind it.
+        let ends = between.char_indices().map(|(at, _)| at).skip(1);
+        ends.map(|end| between.split_at(end))
+            .take_while(|(name, _)| tenants::is_tenant(name))
+            .any(|(_, rest)| {
+                let rest = own.strip_prefix(rest);
+                let name = rest.and_then(|rest| rest.strip_suffix(&**others));
+                name.is_some_and(tenants::is_tenant)
+            })
     }
 }
 
-/// What the longer text has more, where it has the shorter one at its end.
+/// What the longer text has more at its beginning, where the shorter one is its end.
 #[cfg(feature = "oauth")]
-fn beyond<'t>(
-    one: &'t str,
-    two: &'t str,
-    strip: impl Fn(&'t str, &'t str) -> Option<&'t str>,
-) -> Option<&'t str> {
+fn beyond<'t>(one: &'t str, two: &'t str) -> Option<&'t str> {
     match one.len() >= two.len() {
-        true => strip(one, two),
-        false => strip(two, one),
+        true => one.strip_suffix(two),
+        false => two.strip_suffix(one),
     }
 }
 
@@ -134,6 +147,21 @@ mod tests {
             ("https://a.example/{t}", "https://a.example/x/{u}", false),
             ("api://mcp-{t}", "api://{u}", true),
             ("api://mcp_{t}", "api://{u}", false),
+            ("api://{t}/x", "api://a/{u}", true),
+            ("api://{t}/x", "api://a/{u}/x", false),
+            ("api://{t}/x", "api://a/b/{u}", false),
+            ("api://{t}/x", "api://A/{u}", false),
+            ("{t}-b/c", "a-{u}/c", true),
+            (
+                "https://{t}.example/x/mcp",
+                "https://a.example/{u}/mcp",
+                true,
+            ),
+            (
+                "https://{t}.example/x/mcp",
+                "https://a.example/{u}/other",
+                false,
+            ),
         ];
         for (one, two, expected) in cases {
             let (a, b) = (Pattern::parse(one).unwrap(), Pattern::parse(two).unwrap());

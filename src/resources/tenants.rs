@@ -106,6 +106,14 @@ impl Tenants {
         }
     }
 
+    /// Whether this name was listed.
+    pub(crate) fn lists(&self, name: &str) -> bool {
+        match &self.0 {
+            Source::Listed(listed) => listed.contains_key(name),
+            Source::Lookup(_) => false,
+        }
+    }
+
     /// Those that were listed. `None`: they are looked up.
     pub(crate) fn all(&self) -> Option<impl Iterator<Item = (&str, &Tenant)>> {
         match &self.0 {

@@ -1,5 +1,7 @@
 //! Several resources behind one layer: chosen by host and path, and nothing crosses.
 
+mod told_apart;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,0 +1,278 @@
+//! Resources that could be taken for each other: which of them a request is for, and which stand
+//! beside each other at all.
+
+use std::sync::atomic::AtomicUsize;
+
+use super::*;
+
+fn template(url: &str, tenants: &[&str]) -> ProtectedResource {
+    let tenants = Tenants::new(tenants.iter().copied()).unwrap();
+    ProtectedResource::template(url, tenants).unwrap()
+}
+
+fn looked_up(url: &str) -> ProtectedResource {
+    let tenants = Tenants::from_fn(|_| Some(Tenant::new()));
+    ProtectedResource::template(url, tenants).unwrap()
+}
+
+fn of(
+    resources: impl IntoIterator<Item = ProtectedResource>,
+) -> Result<OAuthLayerBuilder, ConfigError> {
+    let mut resources = resources.into_iter();
+    let first = OAuthLayer::builder(resources.next().unwrap())?;
+    resources.try_fold(first, OAuthLayerBuilder::resource)
+}
+
+fn plain(url: &str) -> ProtectedResource {
+    ProtectedResource::new(url).unwrap()
+}
+
+/// An inner service may decode what the layer compares byte by byte.
+#[tokio::test]
+async fn an_encoded_name_of_a_narrower_resource_is_not_the_wider_one() {
+    let key = Key::new("k1");
+    let web = Web::with_issuer(&[&key]);
+    let resources = [
+        plain("https://mcp.example.com"),
+        plain("https://mcp.example.com/admin/mcp"),
+        template("https://mcp.example.com/{tenant}/chat", &["acme"]),
+        template("https://{tenant}.example.org", &["acme"]),
+        template("https://{tenant}.example.org/admin", &["acme"]),
+        plain("https://one.example.com/mcp"),
+    ];
+    let guarded = guarded(&web, of(resources).unwrap());
+    let cases = [
+        ("mcp.example.com", "/files/x", 200),
+        ("mcp.example.com", "/files/x/a%7Eb", 200),
+        ("mcp.example.com", "/%61dmin/mcp", 404),
+        ("mcp.example.com", "/admin/%6dcp", 404),
+        ("mcp.example.com", "/admin/%6Dcp/x", 404),
+        ("mcp.example.com", "/%61cme/chat", 404),
+        ("mcp.example.com", "/acme/ch%61t/x", 404),
+        ("mcp.example.com", "/caf%C3%A9/chat", 404),
+        ("acme.example.org", "/x", 200),
+        ("acme.example.org", "/x/%61dmin", 200),
+        ("acme.example.org", "/%61dmin", 404),
+        ("one.example.com", "/mcp/a%7Eb", 200),
+        ("one.example.com", "/mc%70", 404),
+    ];
+    for (host, path, status) in cases {
+        let audience = match host {
+            "one.example.com" => "https://one.example.com/mcp".to_owned(),
+            host => format!("https://{host}"),
+        };
+        let token = for_audience(&key, &audience);
+        let answer = guarded.ask(with_token(get(host, path), &token)).await;
+        assert_eq!(answer.status.as_u16(), status, "{host}{path}: {answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_tenant_is_at_its_path_whatever_else_is_at_its_host() {
+    let web = Web::new();
+    let resources = [
+        template("https://{tenant}.example.com/mcp", &["acme"]),
+        plain("https://acme.example.com/admin"),
+        plain("https://globex.example.com/admin"),
+    ];
+    let guarded = guarded(&web, of(resources).unwrap());
+    let cases = [
+        ("acme.example.com", "/mcp", 401),
+        ("acme.example.com", "/admin", 401),
+        ("acme.example.com", "/", 404),
+        ("globex.example.com", "/admin", 401),
+        ("globex.example.com", "/mcp", 404),
+        ("hooli.example.com", "/mcp", 421),
+    ];
+    for (host, path, status) in cases {
+        let answer = guarded.ask(get(host, path)).await;
+        assert_eq!(answer.status.as_u16(), status, "{host}{path}: {answer:?}");
+        let document = format!("/.well-known/oauth-protected-resource{path}");
+        let (got, _, json) = body(&guarded, get(host, &document)).await;
+        match status {
+            401 => assert_eq!(json["resource"], format!("https://{host}{path}")),
+            status => assert_eq!(got, status, "{host}{document}"),
+        }
+    }
+}
+
+#[test]
+fn resources_that_one_request_or_one_token_could_be_for_are_refused() {
+    let localhost = || {
+        [
+            plain("https://localhost/mcp"),
+            plain("http://localhost:443/mcp"),
+        ]
+    };
+    let shadowed = || {
+        let b = "https://mcp.example.com/b/mcp";
+        let a = plain("https://mcp.example.com/a/mcp");
+        [a.advertised_metadata_url(b).unwrap(), plain(b)]
+    };
+    let shadowed_tenant = || {
+        let a = plain("https://mcp.example.com/a/mcp");
+        let url = "https://mcp.example.com/b/mcp";
+        let b = template("https://mcp.example.com/{tenant}/mcp", &["b"]);
+        [a.advertised_metadata_url(url).unwrap(), b]
+    };
+    let audiences = |one: &str, two: &str| {
+        let a = looked_up("https://a.example.com/{t}/mcp").audience(one);
+        let b = looked_up("https://b.example.com/{t}/mcp").audience(two);
+        [a.unwrap(), b.unwrap()]
+    };
+    let crossing = |tenants: &[&str], servers: &[&str]| {
+        let one = template("https://{t}.example.com/x/mcp", tenants);
+        let two = template("https://a.example.com/{s}/mcp", servers);
+        // The audiences are not why they are refused.
+        [
+            one.audience("one:{t}").unwrap(),
+            two.audience("two:{s}").unwrap(),
+        ]
+    };
+    let cases = [
+        ("one port, named and not", "resource", localhost()),
+        (
+            "a document in the place of another resource",
+            "resource",
+            shadowed(),
+        ),
+        (
+            "a document in the place of a tenant",
+            "resource",
+            shadowed_tenant(),
+        ),
+        (
+            "names in two places",
+            "audience",
+            audiences("api://{t}/x", "api://a/{s}"),
+        ),
+        (
+            "names beside each other",
+            "audience",
+            audiences("api://{t}-x/y", "api://a-{s}/y"),
+        ),
+        (
+            "names that overlap",
+            "audience",
+            audiences("a-{t}", "{s}-b"),
+        ),
+        (
+            "a tenant of both hosts and paths",
+            "resource",
+            crossing(&["a"], &["x"]),
+        ),
+    ];
+    for (what, setting, resources) in cases {
+        for turned in [false, true] {
+            let mut resources = resources.clone();
+            if turned {
+                resources.reverse();
+            }
+            let builder = of(resources).unwrap();
+            let built = builder.authorization_server(ISSUER).unwrap().build();
+            let error = built.map(drop).expect_err(what);
+            assert_eq!(error.setting(), setting, "{what}: {error}");
+        }
+    }
+    let apart = [
+        audiences("api://{t}/x", "api://a/b/{s}"),
+        audiences("api://{t}/x", "api://a/{s}/x"),
+        audiences("a-{t}_", "{s}-b"),
+        crossing(&["b"], &["x"]),
+        crossing(&["a"], &["y"]),
+    ];
+    for resources in apart {
+        let builder = of(resources).unwrap();
+        let built = builder.authorization_server(ISSUER).unwrap().build();
+        assert_eq!(built.map(drop), Ok(()));
+    }
+}
+
+/// No request names such a host in a way that all read alike.
+#[test]
+fn a_resource_that_no_request_could_name_is_refused_beside_others() {
+    for url in [
+        "https://mcp.example.com./mcp",
+        "https://[2001:db8:0:0::1]/mcp",
+        "https://127.1/mcp",
+        "https://m%63p.example.com/mcp",
+    ] {
+        let builder = OAuthLayer::builder(A).unwrap().resource(url).unwrap();
+        let error = builder.authorization_server(ISSUER).unwrap().build();
+        let error = error.map(drop).expect_err(url);
+        assert_eq!(error.setting(), "resource", "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_resource_whose_scheme_is_in_upper_case_is_at_its_host() {
+    let web = Web::new();
+    let resources = [plain("HTTPS://B.example.com/mcp"), plain(A)];
+    let guarded = guarded(&web, of(resources).unwrap());
+    let answer = guarded.ask(get("b.example.com", "/mcp")).await;
+    answer.assert(401, "missing_credential");
+    let answer = guarded.ask(get("b.example.com:80", "/mcp")).await;
+    answer.assert(421, "unknown_host");
+}
+
+#[tokio::test]
+async fn a_resource_stands_beside_tenants_of_whom_it_is_none() {
+    let key = Key::new("k1");
+    let web = Web::with_issuer(&[&key]);
+    let admin = "https://mcp.example.com/admin/mcp";
+    let resources = [
+        template("https://mcp.example.com/{tenant}/mcp", &["acme", "globex"]),
+        plain(admin),
+    ];
+    let guarded = guarded(&web, of(resources).unwrap());
+    for (path, audience, status) in [
+        ("/admin/mcp", admin, 200),
+        ("/acme/mcp", admin, 401),
+        ("/admin/mcp", "https://mcp.example.com/acme/mcp", 401),
+        ("/acme/mcp", "https://mcp.example.com/acme/mcp", 200),
+    ] {
+        let token = for_audience(&key, audience);
+        let request = with_token(get("mcp.example.com", path), &token);
+        let answer = guarded.ask(request).await;
+        assert_eq!(answer.status.as_u16(), status, "{path}: {answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn tenants_are_looked_up_once_for_a_request() {
+    let web = Web::new();
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    let tenants = || {
+        let count = Arc::clone(&count);
+        Tenants::from_fn(move |name| {
+            count.fetch_add(1, Ordering::SeqCst);
+            (name == "acme").then(Tenant::new)
+        })
+    };
+    let resources = [
+        ProtectedResource::template("https://mcp.example.com/{tenant}/mcp", tenants()).unwrap(),
+        ProtectedResource::template("https://{tenant}.example.org/mcp", tenants()).unwrap(),
+    ];
+    let guarded = guarded(&web, of(resources).unwrap());
+    let well_known = "/.well-known/oauth-protected-resource";
+    let paths = [
+        ("mcp.example.com", "/acme/mcp".to_owned()),
+        ("mcp.example.com", "/hooli/mcp".to_owned()),
+        (
+            "mcp.example.com",
+            format!("/acme/mcp/{}", "x/".repeat(10_000)),
+        ),
+        ("acme.example.org", "/mcp".to_owned()),
+        ("hooli.example.org", "/mcp".to_owned()),
+        ("mcp.example.com", format!("{well_known}/acme/mcp")),
+        ("mcp.example.com", format!("{well_known}/hooli/mcp")),
+        ("acme.example.org", format!("{well_known}/mcp")),
+    ];
+    for (host, path) in paths {
+        asked.store(0, Ordering::SeqCst);
+        guarded.ask(get(host, &path)).await;
+        let shown = &path[..path.len().min(60)];
+        assert_eq!(asked.load(Ordering::SeqCst), 1, "{host}{shown}");
+    }
+}
