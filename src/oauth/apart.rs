@@ -8,14 +8,16 @@ use crate::error::ConfigError;
 use crate::resources::{Pattern, Tenants};
 
 /// # Errors
-/// A resource trusts a server that is not there; two resources accept one audience; or a server
-/// whose tokens are accepted whatever resource they are for is trusted for more than one.
+/// A resource trusts a server that is not there; a document would be that of all tenants; two
+/// resources accept one audience; or a server whose tokens are accepted whatever resource they are
+/// for is trusted for more than one.
 pub(super) fn check(
     resources: &[ProtectedResource],
     servers: &[AuthorizationServer],
 ) -> Result<(), ConfigError> {
     for resource in resources {
         check_issuers(resource, servers)?;
+        resource.check_documents()?;
     }
     if let [only] = resources
         && !only.is_template()

@@ -84,13 +84,24 @@ impl OAuthLayer {
         self.resource().metadata_path()
     }
 
-    /// All paths that this layer serves the metadata document at.
+    /// All paths that this layer serves metadata documents at; those of a template have the place
+    /// of its tenant in them.
     ///
     /// There are more than [`metadata_path`](Self::metadata_path) where
     /// [`advertised_metadata_url`](ProtectedResource::advertised_metadata_url) or
     /// [`metadata_at_root`](ProtectedResource::metadata_at_root) says so.
     pub fn metadata_paths(&self) -> Vec<String> {
-        self.resource().metadata_paths()
+        let mut paths = Vec::new();
+        for path in self
+            .resources()
+            .iter()
+            .flat_map(ProtectedResource::metadata_paths)
+        {
+            if !paths.contains(&path) {
+                paths.push(path);
+            }
+        }
+        paths
     }
 
     /// The metadata document as a service, to mount outermost at the root where this layer

@@ -117,7 +117,8 @@ impl ProtectedResource {
     }
 
     /// Adds the same metadata as a signed JWT
-    /// ([RFC 9728 section 2.2](https://www.rfc-editor.org/rfc/rfc9728#section-2.2)).
+    /// ([RFC 9728 section 2.2](https://www.rfc-editor.org/rfc/rfc9728#section-2.2)). It names one
+    /// resource, so a [template](Self::template) has none.
     pub fn signed_metadata(self, jwt: &str) -> Self {
         self.set("signed_metadata", jwt)
     }
@@ -168,6 +169,11 @@ impl ProtectedResource {
         document.insert("bearer_methods_supported".to_owned(), json!(["header"]));
         document.extend(self.fields.clone());
         document
+    }
+
+    /// Whether there is a signed copy of the document.
+    pub(super) fn has_signed_metadata(&self) -> bool {
+        self.fields.contains_key("signed_metadata")
     }
 
     /// The scopes that were set.

@@ -91,10 +91,42 @@ impl ProtectedResource {
     /// is about the whole origin, so a client that compares refuses it; and it speaks for every MCP
     /// server of that origin. Leave it off where there are several.
     ///
-    /// A resource without a path has its document there anyway.
+    /// A resource without a path has its document there anyway. Tenants that a path tells apart have
+    /// none there, and a layer with such a setting is not built.
     pub fn metadata_at_root(mut self) -> Self {
         self.metadata_at_root = true;
         self
+    }
+
+    /// Refuses what would be said of all tenants of a template in the words of one.
+    ///
+    /// # Errors
+    /// See above.
+    pub(super) fn check_documents(&self) -> Result<(), ConfigError> {
+        let Written { origin, .. } = Written::split(self.resource());
+        if !self.is_template() {
+            return Ok(());
+        }
+        if self.metadata_at_root && !origin.contains('{') {
+            return Err(ConfigError::new(
+                "metadata_at_root",
+                format!(
+                    "all tenants of {:?} would have their metadata there: leave it out",
+                    self.resource()
+                ),
+            ));
+        }
+        if self.has_signed_metadata() {
+            return Err(ConfigError::new(
+                "signed_metadata",
+                format!(
+                    "it names one resource, and every tenant of {:?} would be told of that one: \
+                     leave it out",
+                    self.resource()
+                ),
+            ));
+        }
+        Ok(())
     }
 
     /// The URLs of the documents, for a layer that tells resources apart by host and path.
@@ -104,6 +136,8 @@ impl ProtectedResource {
         let mut urls: Vec<String> = paths.iter().map(|path| format!("{origin}{path}")).collect();
         let named = self.advertised_metadata_url.as_ref().map(Pattern::text);
         urls.extend(named.filter(|named| !urls.contains(named)));
+        // Where no tenant stands there would be the document of any of them.
+        urls.retain(|url| !self.is_template() || url.contains('{'));
         urls
     }
 

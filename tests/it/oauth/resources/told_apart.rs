@@ -238,6 +238,17 @@ async fn a_resource_stands_beside_tenants_of_whom_it_is_none() {
     }
 }
 
+#[test]
+fn the_paths_of_metadata_are_those_of_all_resources() {
+    let layer = two_hosts().resource("https://a.example.com/other").unwrap();
+    let layer = layer.authorization_server(ISSUER).unwrap().build().unwrap();
+    let base = "/.well-known/oauth-protected-resource";
+    assert_eq!(
+        layer.metadata_paths(),
+        [format!("{base}/mcp"), format!("{base}/other")]
+    );
+}
+
 #[tokio::test]
 async fn tenants_are_looked_up_once_for_a_request() {
     let web = Web::new();
@@ -274,5 +285,84 @@ async fn tenants_are_looked_up_once_for_a_request() {
         guarded.ask(get(host, &path)).await;
         let shown = &path[..path.len().min(60)];
         assert_eq!(asked.load(Ordering::SeqCst), 1, "{host}{shown}");
+    }
+}
+
+#[test]
+fn a_document_that_would_be_that_of_all_tenants_is_refused() {
+    let by_path = || template("https://mcp.example.com/{tenant}/mcp", &["acme"]);
+    let by_host = || template("https://{tenant}.example.com/mcp", &["acme"]);
+    let cases = [
+        (by_path().metadata_at_root(), Some("metadata_at_root")),
+        (by_host().metadata_at_root(), None),
+        (
+            by_path().signed_metadata("e30.e30.c2ln"),
+            Some("signed_metadata"),
+        ),
+        (
+            by_host().signed_metadata("e30.e30.c2ln"),
+            Some("signed_metadata"),
+        ),
+        (plain(A).signed_metadata("e30.e30.c2ln"), None),
+    ];
+    for (resource, expected) in cases {
+        let url = resource.resource().to_owned();
+        let builder = of([resource, plain(B)]).unwrap();
+        let built = builder.authorization_server(ISSUER).unwrap().build();
+        let error = built.map(drop).err();
+        let setting = error.as_ref().map(ConfigError::setting);
+        assert_eq!(setting, expected, "{url}: {error:?}");
+    }
+}
+
+/// A gateway with a stage, and tenants by the host.
+#[tokio::test]
+async fn tenants_may_have_their_documents_at_hosts_of_their_own() {
+    let web = Web::new();
+    let at = |url: &str, document: &str| {
+        let tenants = template(url, &["acme", "globex"]);
+        tenants.advertised_metadata_url(document).unwrap()
+    };
+    let well_known = "/.well-known/oauth-protected-resource";
+    let resources = [
+        at(
+            "https://mcp.example.com/{tenant}/one",
+            &format!("https://{{tenant}}.example.org/one{well_known}"),
+        ),
+        at(
+            "https://mcp.example.com/{tenant}/two",
+            &format!("https://{{tenant}}.example.org/two{well_known}"),
+        ),
+    ];
+    let guarded = guarded(&web, of(resources).unwrap());
+    for (host, path, status, resource) in [
+        (
+            "acme.example.org",
+            format!("/one{well_known}"),
+            200,
+            "acme/one",
+        ),
+        (
+            "globex.example.org",
+            format!("/two{well_known}"),
+            200,
+            "globex/two",
+        ),
+        (
+            "mcp.example.com",
+            format!("{well_known}/acme/two"),
+            200,
+            "acme/two",
+        ),
+        ("mcp.example.com", format!("/one{well_known}"), 404, ""),
+        ("mcp.example.com", well_known.to_owned(), 404, ""),
+    ] {
+        let answer = guarded.ask(get(host, &path)).await;
+        assert_eq!(answer.status.as_u16(), status, "{host}{path}");
+        if status == 200 {
+            let (.., json) = body(&guarded, get(host, &path)).await;
+            let url = format!("https://mcp.example.com/{resource}");
+            assert_eq!(json["resource"], url, "{host}{path}");
+        }
     }
 }
