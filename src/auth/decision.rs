@@ -99,7 +99,7 @@ impl<P: Authenticate> State<P> {
         // A credential in a URL has leaked already, into logs and histories, and cannot be
         // taken out of it here: not even a public path may pass it on.
         shared.query_names.check(head.uri(), locations)?;
-        if shared.is_exempt(head, context) {
+        if shared.is_exempt(head, context, matches!(aim, Aim::Nothing(_))) {
             return Ok(Step::Anonymous(false));
         }
         if let Some(path) = &shared.resource_path {

@@ -61,9 +61,11 @@ impl<A: Authenticate, B: Authenticate> Authenticate for Either<A, B> {
             Route::Default => self.right.route(head),
             own @ (Route::Document(_) | Route::Pending(_)) => own,
             // To one provider that may be any document; the other one serves it.
-            chosen => match self.right.route(head) {
-                own @ (Route::Document(_) | Route::Pending(_)) => own,
-                _ => chosen,
+            chosen => match (chosen, self.right.route(head)) {
+                (_, own @ (Route::Document(_) | Route::Pending(_))) => own,
+                // Whoever chooses resources says where there is none.
+                (refused @ Route::Refused(_), _) | (_, refused @ Route::Refused(_)) => refused,
+                (chosen, _) => chosen,
             },
         }
     }

@@ -86,12 +86,13 @@ impl Exemptions {
         self.sse == other.sse
     }
 
+    /// `is_nowhere`: the request is for no resource, of which only what is public is left.
     // As a rule there is nothing to look at, and not even a path to find.
-    pub(super) fn cover(&self, head: &RequestHead<'_>) -> bool {
-        (!self.public.is_empty() || self.sse.is_some()) && self.one_covers(head)
+    pub(super) fn cover(&self, head: &RequestHead<'_>, is_nowhere: bool) -> bool {
+        (!self.public.is_empty() || self.sse.is_some()) && self.one_covers(head, is_nowhere)
     }
 
-    fn one_covers(&self, head: &RequestHead<'_>) -> bool {
+    fn one_covers(&self, head: &RequestHead<'_>, is_nowhere: bool) -> bool {
         let path = head.uri().path();
         let method = head.method();
         let public = || is_public(&self.public, head);
@@ -100,7 +101,7 @@ impl Exemptions {
                 .as_ref()
                 .is_some_and(|endpoints| endpoints.cover(method, path))
         };
-        (public() || sse()) && is_origin_form(head.uri(), head.version())
+        (public() || (!is_nowhere && sse())) && is_origin_form(head.uri(), head.version())
     }
 }
 

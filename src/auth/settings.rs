@@ -169,13 +169,23 @@ impl Shared {
     }
 
     /// Whether a request needs no credential. What is the path of the resource always needs one.
-    pub(super) fn is_exempt(&self, head: RequestHead<'_>, context: &RefusalContext) -> bool {
+    /// `is_nowhere`: no resource was found for it.
+    pub(super) fn is_exempt(
+        &self,
+        head: RequestHead<'_>,
+        context: &RefusalContext,
+        is_nowhere: bool,
+    ) -> bool {
         let path = head.uri().path();
-        self.exempt.cover(&head)
-            && context
-                .resource
-                .as_ref()
-                .is_none_or(|own| own.path() != path)
+        let is_own = |own: &Arc<Resource>| match context.is_of_chosen() {
+            false => own.path() == path,
+            // It leads there as a whole, and a proxy may have taken its beginning away.
+            true => {
+                let bare = |path: &'_ str| path.trim_end_matches('/').len();
+                own.path()[..bare(own.path())].ends_with(&path[..bare(path)])
+            }
+        };
+        self.exempt.cover(&head, is_nowhere) && !context.resource.as_ref().is_some_and(is_own)
     }
 
     /// Adds the settings of another layer that combine: announced scopes, hooks, and the form of

@@ -3,6 +3,9 @@
 
 use std::sync::atomic::AtomicUsize;
 
+use tower_mcp_auth::auth::{AuthLayer, SseEndpoints};
+use tower_mcp_auth::provider::*;
+
 use super::*;
 
 fn template(url: &str, tenants: &[&str]) -> ProtectedResource {
@@ -235,6 +238,87 @@ async fn a_resource_stands_beside_tenants_of_whom_it_is_none() {
         let request = with_token(get("mcp.example.com", path), &token);
         let answer = guarded.ask(request).await;
         assert_eq!(answer.status.as_u16(), status, "{path}: {answer:?}");
+    }
+}
+
+/// Says of every request that it is for a document of the inner service.
+#[derive(Clone, Debug)]
+struct Documents(Clock);
+
+impl Authenticate for Documents {
+    fn describe(&self) -> ProviderInfo {
+        let location = Location::bare("x-own".parse().unwrap());
+        let info = ProviderInfo::new("own").matcher(CredentialMatcher::any(location));
+        info.judges_resources().clock(self.0.clone())
+    }
+
+    fn route(&self, _: RequestHead<'_>) -> Route {
+        Route::Public
+    }
+
+    fn authenticate(&self, _: &Credential<'_>, _: RequestHead<'_>) -> Authentication {
+        unreachable!()
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_resource_stays_none_whatever_another_provider_says() {
+    let web = Web::new();
+    let guarded = guarded(&web, two_hosts());
+    let oauth = || AuthLayer::from(guarded.layer.clone()).boxed();
+    let own = || AuthLayer::new(Documents(guarded.clock.clone())).boxed();
+    for layer in [oauth().or(own()).unwrap(), own().or(oauth()).unwrap()] {
+        let inner = tower::service_fn(async |_: Request<Full<Bytes>>| {
+            Ok::<_, ConfigError>(http::Response::new(Full::<Bytes>::default()))
+        });
+        let service = layer.layer(inner);
+        for (host, path, status) in [
+            ("c.example.com", "/mcp", 421),
+            ("a.example.com", "/other", 404),
+            ("a.example.com.", "/mcp", 400),
+        ] {
+            let response = service.clone().oneshot(get(host, path)).await.unwrap();
+            assert_eq!(response.status().as_u16(), status, "{host}{path}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_public_path_is_not_that_of_a_resource_whose_prefix_was_taken_away() {
+    let web = Web::new();
+    let resources = [template(
+        "https://mcp.example.com/team/{tenant}/mcp",
+        &["acme"],
+    )];
+    let mut guarded = guarded(&web, of(resources).unwrap().stripped_prefix("/team"));
+    let layer = guarded.layer.clone().public_path("/health").unwrap();
+    guarded.layer = layer.public_path("/acme/mcp").unwrap();
+    let ask = |path| guarded.ask(get("mcp.example.com", path));
+    ask("/health").await.assert(200, "accepted");
+    ask("/acme/mcp").await.assert(401, "missing_credential");
+}
+
+#[tokio::test]
+async fn an_endpoint_of_streams_is_open_at_resources_alone() {
+    let web = Web::new();
+    let resources = [plain("https://a.example.com"), plain(B)];
+    let mut guarded = guarded(&web, of(resources).unwrap());
+    let endpoints = SseEndpoints::new().messages(false);
+    guarded.layer = guarded.layer.clone().sse_endpoints(endpoints).unwrap();
+    let post = |host, path| {
+        let mut request = get(host, path);
+        *request.method_mut() = http::Method::POST;
+        request
+    };
+    for (host, status) in [
+        ("a.example.com", 200),
+        ("b.example.com", 404),
+        ("c.example.com", 421),
+    ] {
+        for request in [get(host, "/sse"), post(host, "/messages")] {
+            let answer = guarded.ask(request).await;
+            assert_eq!(answer.status.as_u16(), status, "{host}: {answer:?}");
+        }
     }
 }
 
