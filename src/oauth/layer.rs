@@ -130,6 +130,7 @@ impl OAuthLayer {
     pub fn server_metadata_service(&self) -> ServerMetadataService {
         ServerMetadataService {
             copy: self.0.provider().inner.server_metadata.clone(),
+            resources: Arc::clone(&self.0.provider().inner.resources),
         }
     }
 

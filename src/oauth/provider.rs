@@ -179,10 +179,7 @@ impl Authenticate for OAuthProvider {
             return self.inner.resources.route(head);
         };
         match self.inner.resources.route(head) {
-            // At a host of no resource there is no copy either.
-            Route::Refused(error) if error.as_reason() != Reason::UNKNOWN_RESOURCE => {
-                Route::Refused(error)
-            }
+            Route::Refused(error) if server_metadata::is_of_host(&error) => Route::Refused(error),
             Route::Document(document) => Route::Document(document),
             other => match server_metadata::route(copy, head) {
                 // Nothing that is no resource reaches the inner service, where there are several.

@@ -15,10 +15,12 @@ use tower_service::Service;
 
 pub(super) use self::keep::{Known, ServerMetadata};
 use super::metadata::{MetadataBody, looks_for_metadata, other_than_get};
+use super::served::Resources;
 use super::{AuthorizationServer, OAuthLayerBuilder};
 use crate::auth::Route;
 use crate::credential::RequestHead;
-use crate::error::ConfigError;
+use crate::error::{AuthError, ConfigError, Reason};
+use crate::refusal;
 
 /// Where clients look for the metadata of an authorization server
 /// ([RFC 8414 section 3](https://www.rfc-editor.org/rfc/rfc8414#section-3)).
@@ -138,6 +140,11 @@ fn answer(copy: &Arc<ServerMetadata>, method: &Method) -> Answer {
     }
 }
 
+/// Whether a request is refused for its host: at one that is none there is no copy either.
+pub(super) fn is_of_host(error: &AuthError) -> bool {
+    error.as_reason() != Reason::UNKNOWN_RESOURCE
+}
+
 /// Where a request goes, if that is below the place of the copy: a client that looks for metadata is
 /// not to be sent looking for metadata.
 pub(super) fn route(copy: &Arc<ServerMetadata>, head: RequestHead<'_>) -> Option<Route> {
@@ -158,10 +165,12 @@ pub(super) fn route(copy: &Arc<ServerMetadata>, head: RequestHead<'_>) -> Option
 ///
 /// Mount it outermost, at `/.well-known/oauth-authorization-server`, wherever the layer itself does
 /// not see that path. It is 404 without
-/// [`copy_server_metadata`](OAuthLayerBuilder::copy_server_metadata).
+/// [`copy_server_metadata`](OAuthLayerBuilder::copy_server_metadata), and 421 at a host of none of
+/// several resources.
 #[derive(Clone, Debug)]
 pub struct ServerMetadataService {
     pub(super) copy: Option<Arc<ServerMetadata>>,
+    pub(super) resources: Arc<Resources>,
 }
 
 impl<B> Service<Request<B>> for ServerMetadataService {
@@ -174,9 +183,12 @@ impl<B> Service<Request<B>> for ServerMetadataService {
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let answer = match &self.copy {
-            Some(copy) => answer(copy, request.method()),
-            None => Answer::Now(crate::refusal::no_document()),
+        let answer = match (&self.copy, self.resources.route(RequestHead::of(&request))) {
+            (None, _) => Answer::Now(refusal::no_document()),
+            (Some(_), Route::Refused(error)) if is_of_host(&error) => {
+                Answer::Now(refusal::of_document(error))
+            }
+            (Some(copy), _) => answer(copy, request.method()),
         };
         Box::pin(async {
             Ok(MetadataBody::of(match answer {

@@ -284,6 +284,31 @@ async fn what_is_no_resource_stays_none_whatever_another_provider_says() {
 }
 
 #[tokio::test]
+async fn what_lies_behind_the_copy_of_server_metadata_is_no_resource() {
+    let web = Web::new();
+    let guarded = guarded(&web, two_hosts().copy_server_metadata());
+    let path = "/.well-known/oauth-authorization-server/x";
+    for (host, status) in [("a.example.com", 404), ("c.example.com", 421)] {
+        let answer = guarded.ask(get(host, path)).await;
+        assert_eq!(answer.status.as_u16(), status, "{host}");
+        assert!(!answer.headers.contains_key("www-authenticate"));
+    }
+    assert_eq!(guarded.reached(), 0);
+
+    web.publish_metadata(ISSUER);
+    let service = guarded.layer.server_metadata_service();
+    let path = "/.well-known/oauth-authorization-server";
+    for (host, status) in [
+        ("a.example.com", 200),
+        ("c.example.com", 421),
+        ("a.example.com.", 400),
+    ] {
+        let response = service.clone().oneshot(get(host, path)).await.unwrap();
+        assert_eq!(response.status().as_u16(), status, "{host}");
+    }
+}
+
+#[tokio::test]
 async fn a_public_path_is_not_that_of_a_resource_whose_prefix_was_taken_away() {
     let web = Web::new();
     let resources = [template(
