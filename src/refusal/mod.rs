@@ -145,7 +145,11 @@ pub(crate) fn of_document(error: AuthError) -> Response<Bytes> {
 pub(crate) fn no_document() -> Response<Bytes> {
     let mut response = Response::new(Bytes::new());
     *response.status_mut() = http::StatusCode::NOT_FOUND;
-    show_to_pages(response.headers_mut());
+    let headers = response.headers_mut();
+    // A cache may keep a 404 that says nothing of it (RFC 9110 section 15.5.5), and behind a proxy
+    // another host can have the document at this URL.
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    show_to_pages(headers);
     response
 }
 

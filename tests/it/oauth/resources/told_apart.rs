@@ -347,6 +347,15 @@ async fn an_endpoint_of_streams_is_open_at_resources_alone() {
     }
 }
 
+#[tokio::test]
+async fn a_document_that_is_not_there_is_not_kept_for_others() {
+    let web = Web::new();
+    let guarded = guarded(&web, two_hosts());
+    let document = get("a.example.com", "/.well-known/oauth-protected-resource/x");
+    let (status, caching, _) = body(&guarded, document).await;
+    assert_eq!((status, &*caching), (404, "no-store"));
+}
+
 #[test]
 fn the_paths_of_metadata_are_those_of_all_resources() {
     let layer = two_hosts().resource("https://a.example.com/other").unwrap();
