@@ -44,6 +44,50 @@ pub(super) fn check(
     check_own_audiences(resources, &trusting)
 }
 
+/// Clients of each resource are sent to the server whose metadata are copied, at `advertised`.
+///
+/// # Errors
+/// A resource, or a tenant that is listed, does not trust that server.
+pub(super) fn check_copy(
+    resources: &[ProtectedResource],
+    servers: &[AuthorizationServer],
+    advertised: &str,
+    setting: &'static str,
+) -> Result<(), ConfigError> {
+    let copied: Vec<&str> = servers
+        .iter()
+        .filter(|server| server.advertised() == advertised)
+        .map(AuthorizationServer::issuer)
+        .collect();
+    let trusts = |issuers: Option<&[Arc<str>]>| {
+        let is_copied = |issuer: &Arc<str>| copied.contains(&&**issuer);
+        issuers.is_none_or(|listed| listed.iter().any(is_copied))
+    };
+    for resource in resources {
+        let own = resource.terms.issuers.as_deref();
+        let mut listed = resource
+            .tenants()
+            .and_then(Tenants::all)
+            .into_iter()
+            .flatten();
+        let is_trusted = match resource.tenants() {
+            None => trusts(own),
+            Some(_) => listed.all(|(_, tenant)| trusts(tenant.issuers.as_deref().or(own))),
+        };
+        if !is_trusted {
+            return Err(ConfigError::new(
+                setting,
+                format!(
+                    "{advertised:?} is not trusted for all of {:?}, and clients there would be sent \
+                     to it: leave the copy out, or give that resource a layer of its own",
+                    resource.resource()
+                ),
+            ));
+        }
+    }
+    Ok(())
+}
+
 /// The resources that trust a server.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Trusting<'r> {

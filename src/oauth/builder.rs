@@ -263,12 +263,16 @@ impl OAuthLayerBuilder {
         let required_scopes = checked_scopes("required_scopes", &self.required_scopes)?;
         let location = self.token_place.location()?;
         let server_metadata = match &self.copy_of {
-            Some(copy_of) => Some(Arc::new(ServerMetadata::new(
-                copy_of.server(&self.servers)?,
-                Arc::clone(&self.fetch),
-                self.clock.clone(),
-                self.jwks_options.clone(),
-            ))),
+            Some(copy_of) => {
+                let server = copy_of.server(&self.servers)?;
+                apart::check_copy(&self.resources, &self.servers, server, copy_of.setting())?;
+                Some(Arc::new(ServerMetadata::new(
+                    server,
+                    Arc::clone(&self.fetch),
+                    self.clock.clone(),
+                    self.jwks_options.clone(),
+                )))
+            }
             None => None,
         };
         let from_edge = is_of_the_edge(&location);

@@ -165,6 +165,9 @@
 //! - **Beside other providers.** What [`or`](OAuthLayer::or) adds must judge the resource too:
 //!   API keys [name theirs](crate::api_key::ApiKey::resources).
 //!
+//! - **Limits.** Keys, introspection and their limits are those of a server, which all resources that
+//!   trust it share: a flood of unknown opaque tokens at one tenant delays new ones at the others.
+//!
 //! A request to no resource never reaches the inner service, unless its path is
 //! [public](OAuthLayer::public_path). [`Principal::resource`](crate::Principal::resource) says which
 //! one a token was accepted for. `cargo run --example tenants` is a server of rmcp for two tenants.

@@ -62,7 +62,8 @@ impl OAuthLayerBuilder {
     ///
     /// # Errors
     /// [`build`](Self::build) fails where there are several servers: say which, with
-    /// [`copy_server_metadata_of`](Self::copy_server_metadata_of). So it does beside a
+    /// [`copy_server_metadata_of`](Self::copy_server_metadata_of). So it does where one of several
+    /// resources does not trust the server, and beside a
     /// [`header_name`](Self::header_name) that clients send no tokens in.
     pub fn copy_server_metadata(mut self) -> Self {
         self.copy_of = Some(CopyOf::TheOnlyServer);
@@ -72,7 +73,8 @@ impl OAuthLayerBuilder {
     /// The same of the server with this issuer.
     ///
     /// # Errors
-    /// [`build`](Self::build) fails where there is no such server, and beside a
+    /// [`build`](Self::build) fails where there is no such server, where one of several resources does
+    /// not trust it, and beside a
     /// [`header_name`](Self::header_name) that clients send no tokens in.
     pub fn copy_server_metadata_of(mut self, issuer: impl Into<String>) -> Self {
         self.copy_of = Some(CopyOf::Named(issuer.into()));

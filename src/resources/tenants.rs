@@ -89,8 +89,8 @@ impl Tenants {
 
     /// The tenants that `lookup` knows.
     ///
-    /// It is called for each request, within the request: it must not wait. Only names that a
-    /// tenant can have reach it.
+    /// It is called for each request, within the request: it must not wait, and where it panics the
+    /// request ends as with a panic of the handler. Only names that a tenant can have reach it.
     pub fn from_fn(lookup: impl Fn(&str) -> Option<Tenant> + Send + Sync + 'static) -> Self {
         Self(Source::Lookup(Arc::new(lookup)))
     }

@@ -660,7 +660,7 @@ fn what_would_make_a_token_good_at_two_resources_is_refused() {
     fn template(url: &str) -> Result<ProtectedResource, ConfigError> {
         ProtectedResource::template(url, tenants())
     }
-    let cases: [(&str, &str, Build); 20] = [
+    let cases: [(&str, &str, Build); 21] = [
         ("the same URL twice", "resource", || {
             OAuthLayer::builder(A)?
                 .resource(A)?
@@ -697,6 +697,21 @@ fn what_would_make_a_token_good_at_two_resources_is_refused() {
                 .authorization_server(ISSUER)?
                 .build()
         }),
+        (
+            "a copy of a server that one does not trust",
+            "copy_server_metadata_of",
+            || {
+                let a = ProtectedResource::new(A)?.authorization_servers([ISSUER]);
+                let other = AuthorizationServer::new(OTHER_ISSUER)?;
+                let builder = OAuthLayer::builder(a)?
+                    .resource(B)?
+                    .copy_server_metadata_of(OTHER_ISSUER);
+                builder
+                    .authorization_server(ISSUER)?
+                    .authorization_server(other)?
+                    .build()
+            },
+        ),
         ("a query", "resource", || {
             let query = "https://a.example.com/mcp?x=1";
             OAuthLayer::builder(A)?
