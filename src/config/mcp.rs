@@ -3,7 +3,7 @@
 use tower_layer::Stack;
 
 use super::read::{missing, not_both, secret_at};
-use super::sections::{Auth, HeaderFamily, Sections};
+use super::sections::{Auth, HeaderFamily, Proxies, Sections};
 use super::units::{Name, Span};
 use crate::auth::{AuthLayer, Authenticate, SseEndpoints};
 use crate::error::ConfigError;
@@ -81,7 +81,24 @@ impl Auth {
     }
 }
 
+impl Proxies {
+    /// Whether it has nothing but the prefix that they take away.
+    fn says_nothing_of_headers(&self) -> bool {
+        self.stripped_prefix.is_some()
+            && self.networks.0.is_empty()
+            && !self.dangerously_any_peer
+            && self.hops.is_none()
+            && self.forwarded_host.is_none()
+    }
+}
+
 impl Sections {
+    /// What is taken off paths before requests arrive.
+    #[cfg(feature = "oauth")]
+    pub(super) fn stripped_prefix(&self) -> Option<&str> {
+        self.proxies.as_ref()?.stripped_prefix.as_deref()
+    }
+
     pub(super) fn trusted_proxies(&self) -> Result<Option<TrustedProxies>, ConfigError> {
         let Some(section) = &self.proxies else {
             return Ok(None);
@@ -91,6 +108,7 @@ impl Sections {
         let headers = match section.headers {
             Some(HeaderFamily::Forwarded) => ProxyHeaders::Forwarded,
             Some(HeaderFamily::XForwarded) => ProxyHeaders::XForwarded,
+            None if section.says_nothing_of_headers() => return Ok(None),
             None => return Err(missing("headers", "proxies.headers", why)),
         };
         let networks = &section.networks.0;

@@ -44,7 +44,7 @@ impl Sections {
             builder = builder.trusted_proxies(proxies);
         }
         let oauth = self.oauth.clone().unwrap_or_default();
-        if let Some(prefix) = &oauth.stripped_prefix {
+        if let Some(prefix) = self.stripped_prefix() {
             builder = builder.stripped_prefix(prefix);
         }
         if let Some(scopes) = &oauth.required_scopes {
@@ -84,9 +84,10 @@ impl Sections {
     /// Where the setting stands that the builder refused when all were known.
     pub(super) fn place_of_oauth(&self, error: ConfigError) -> ConfigError {
         match error.setting() {
+            "stripped_prefix" => return error.under("proxies"),
             "required_scopes"
-            | "stripped_prefix"
             | "header_name"
+            | "require_bearer"
             | "copy_server_metadata"
             | "copy_server_metadata_of"
             | "max_token_bytes"

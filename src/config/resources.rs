@@ -87,6 +87,10 @@ impl Sections {
         for (step, section) in &self.resources.items {
             set = section.add_to(set, &format!("resources{step}"))?;
         }
+        if let Some(prefix) = self.stripped_prefix() {
+            let set_so = set.stripped_prefix(prefix);
+            set = set_so.map_err(|error| error.under("proxies"))?;
+        }
         Ok(Some(match self.trusted_proxies()? {
             Some(proxies) => set.trusted_proxies(proxies),
             None => set,
@@ -140,7 +144,7 @@ impl ResourceSection {
                 ProtectedResource::template(url, tenants).map_err(at("url"))?
             }
             None if !self.tenant_settings.is_empty() => {
-                let why = "there are no `tenants`";
+                let why = "there are no `tenants`: list them, or leave `tenant_settings` out";
                 return Err(at("tenant_settings")(ConfigError::new("tenants", why)));
             }
             None => ProtectedResource::new(url).map_err(at("url"))?,
@@ -192,7 +196,7 @@ impl ResourceSection {
     fn tenants(&self, Texts(names): &Texts, path: &str) -> Result<Tenants, ConfigError> {
         for name in self.tenant_settings.keys() {
             if !names.contains(name) {
-                let why = "it is none of the `tenants`";
+                let why = "it is none of the `tenants`: add it there";
                 let path = format!("{path}.tenant_settings.{name}");
                 return Err(ConfigError::new("tenants", why).at(path));
             }

@@ -114,8 +114,6 @@ section! {
     OAuth {
         /// The scopes every token needs.
         required_scopes: Option<Texts>,
-        /// The part of the path that a proxy takes away, where there are several resources.
-        stripped_prefix: Option<String>,
         /// The header the token is in: one that a proxy at the edge sets.
         header_name: Option<String>,
         /// Whether `Bearer` stands before the token.
@@ -421,6 +419,8 @@ section! {
         hops: Option<usize>,
         /// Whether a host that they name counts.
         forwarded_host: Option<bool>,
+        /// The part of the path that a proxy takes away, where there are several resources.
+        stripped_prefix: Option<String>,
     }
 }
 

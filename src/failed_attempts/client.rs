@@ -18,7 +18,8 @@ impl Client {
     pub(super) fn of(address: IpAddr, prefix: u8) -> Self {
         match address.to_canonical() {
             IpAddr::V4(address) => Self::V4(address.to_bits()),
-            // No address to trust a proxy by, so `peer` does not know of them. Else all who come by IPv4 would be one network.
+            // Translated IPv4 (RFC 6052) is one network in IPv6: all its clients would share a limit.
+            // `peer` keeps such addresses as they are, because no proxy is listed by one.
             IpAddr::V6(address) if address.to_bits() >> 32 == TRANSLATED => {
                 let [.., a, b, c, d] = address.octets();
                 Self::V4(u32::from_be_bytes([a, b, c, d]))

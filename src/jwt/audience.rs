@@ -74,7 +74,12 @@ impl Expected {
     /// What it adds to the facts of the provider.
     pub(super) fn describe(&self, info: ProviderInfo) -> ProviderInfo {
         match self {
-            Self::Fixed(_) => info,
+            Self::Fixed(_) => info.good_anywhere(
+                "jwt",
+                "its audience is not the resource of a request; give the JWTs a layer of their own, \
+                 or name their issuer in `OAuthLayer::builder`"
+                    .to_owned(),
+            ),
             Self::Chosen(resources) => info
                 .selects_resources(resources.listed().cloned())
                 .judges_resources(),

@@ -39,7 +39,10 @@ impl AuthorizationServer {
         url::parse(SETTING, &url)?;
         well_known::refuse_as_issuer(SETTING, &url)?;
         if !Written::split(&url).query.is_empty() {
-            return Err(ConfigError::new(SETTING, "an issuer has no query"));
+            return Err(ConfigError::new(
+                SETTING,
+                "an issuer has no query; leave it out",
+            ));
         }
         let checked = self.origin.policy.check(&url);
         checked.map_err(|why| ConfigError::new(SETTING, why))?;

@@ -91,7 +91,7 @@ pub(super) fn check_copy(
 /// The resources that trust a server.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Trusting<'r> {
-    Nobody,
+    None,
     /// The place of a resource, and the tenant of a template.
     One(usize, Option<&'r str>),
     Several,
@@ -99,7 +99,7 @@ enum Trusting<'r> {
 
 impl<'r> Trusting<'r> {
     fn of(server: &AuthorizationServer, resources: &'r [ProtectedResource]) -> Self {
-        let mut found = Self::Nobody;
+        let mut found = Self::None;
         let trusts = |issuers: Option<&[Arc<str>]>| {
             issuers.is_none_or(|listed| listed.iter().any(|own| **own == *server.issuer()))
         };
@@ -124,7 +124,7 @@ impl<'r> Trusting<'r> {
 
     fn and(self, place: usize, tenant: Option<&'r str>) -> Self {
         match self {
-            Self::Nobody => Self::One(place, tenant),
+            Self::None => Self::One(place, tenant),
             _ => Self::Several,
         }
     }
@@ -168,7 +168,7 @@ fn check_audiences(resources: &[ProtectedResource]) -> Result<(), ConfigError> {
         if earlier.any(|other| other.resource() == one.resource()) {
             return Err(ConfigError::new(
                 "resource",
-                format!("{:?} is there twice", one.resource()),
+                format!("{:?} is there twice; leave one out", one.resource()),
             ));
         }
     }
@@ -278,7 +278,7 @@ fn shared_audience(
         "audience",
         format!(
             "{:?} and {:?} would both accept tokens for {audience:?}, and a token for one resource \
-             must not be good at another",
+             must not be good at another; give each its own with `audience`, or leave one out",
             one.resource(),
             other.resource()
         ),

@@ -23,6 +23,7 @@ use crate::jose::TokenLimits;
 use crate::peer::TrustedProxies;
 use crate::refusal::Advertised;
 use crate::resources::{Behind, checked_scopes};
+use crate::telemetry;
 use crate::token::{ScopeClaim, TokenProfile};
 
 /// The settings of an [`OAuthLayer`] before it is built.
@@ -277,9 +278,22 @@ impl OAuthLayerBuilder {
         };
         let from_edge = is_of_the_edge(&location);
         let tells_clients = is_for_clients(&location);
+        let names_application = |audience: &str| !audience.contains("://");
+        let mut audiences = self
+            .servers
+            .iter()
+            .flat_map(AuthorizationServer::own_audiences);
+        if from_edge && audiences.any(names_application) {
+            telemetry::weakened(
+                "header_name",
+                "tokens for an audience that is no URL need no mark of an access token, as the proxy \
+                 alone brings them",
+            );
+        }
         if !tells_clients {
             let copy = self.copy_of.as_ref().map(CopyOf::setting);
-            TokenPlace::check_untold(&self.resources, &self.servers, copy)?;
+            self.token_place
+                .check_untold(&self.resources, &self.servers, copy)?;
         }
         apart::check(&self.resources, &self.servers)?;
         let known_as = known_as(&self.resources);
@@ -324,7 +338,11 @@ impl OAuthLayerBuilder {
             [only] => Advertised::new(only.scopes().cloned()),
             _ => Advertised::default(),
         };
+        let places = named.iter().enumerate();
         let common = Common {
+            by_issuer: places
+                .map(|(at, server)| (Arc::clone(&server.issuer), at))
+                .collect(),
             servers: named,
             required_scopes,
             advertised: advertised.clone(),

@@ -90,6 +90,7 @@ impl TokenPlace {
 
     /// Refuses what is meant for clients, where these bring no token.
     pub(super) fn check_untold(
+        &self,
         resources: &[ProtectedResource],
         servers: &[AuthorizationServer],
         copy: Option<&str>,
@@ -106,7 +107,10 @@ impl TokenPlace {
         match told {
             None => Ok(()),
             Some(setting) => Err(ConfigError::new(
-                "header_name",
+                match self.header_name {
+                    Some(_) => "header_name",
+                    None => "require_bearer",
+                },
                 format!(
                     "clients cannot bring tokens there and are told of none, and `{setting}` is for \
                      clients: leave one out"

@@ -54,7 +54,7 @@ pub struct HttpFetch {
     proxy: Option<Proxy>,
     direct: Clients,
     proxied: Clients,
-    /// For requests that trust other authorities than the rest, the last ones used.
+    /// For requests that trust other authorities than the rest, the last ones made.
     trusting: Mutex<Vec<Trusting>>,
 }
 

@@ -10,6 +10,7 @@ use crate::resources::{Address, Hosts, Pattern, Tenant, Tenants};
 use crate::scope::Scopes;
 use crate::telemetry;
 use crate::token::well_known;
+use crate::util::repeated;
 
 /// The member that lists scopes.
 pub(super) const SCOPES: &str = "scopes_supported";
@@ -111,11 +112,12 @@ impl ProtectedResource {
         let pattern = Pattern::parse(&template).map_err(refuse)?;
         if !pattern.is_template() {
             return Err(refuse(format!(
-                "{template:?} has no place for a tenant: write `{{tenant}}` there"
+                "{} has no place for a tenant: write `{{tenant}}` there",
+                repeated(&template)
             )));
         }
-        Address::parse(&template).map_err(refuse)?;
         check(&pattern.of("tenant"))?;
+        Address::parse(&template).map_err(refuse)?;
         warn(&pattern.of("tenant"));
         Ok(Self::of(template, pattern, Some(tenants)))
     }
@@ -175,7 +177,9 @@ impl ProtectedResource {
         let audience = audience.into();
         let refuse = |why: String| ConfigError::new("audience", why);
         if audience.is_empty() {
-            return Err(refuse("the audience is empty".to_owned()));
+            return Err(refuse(
+                "the audience is empty; leave the setting out for the URL".to_owned(),
+            ));
         }
         let pattern = match self.tenants {
             None => Pattern::plain(&audience),

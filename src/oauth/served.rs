@@ -1,5 +1,6 @@
 //! The resources that a layer serves: which one a request is for, and what is accepted there.
 
+use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -67,6 +68,8 @@ pub(super) struct Named {
 #[derive(Clone, Debug)]
 pub(super) struct Common {
     pub(super) servers: Vec<Named>,
+    /// The places of these by their issuers.
+    pub(super) by_issuer: HashMap<Arc<str>, usize>,
     pub(super) required_scopes: Scopes,
     pub(super) advertised: Advertised,
     /// Whether clients bring the tokens, and are told of them.
@@ -104,11 +107,18 @@ impl<'c> Configured<'c> {
 }
 
 impl Common {
-    fn trusted<'c>(&'c self, configured: Configured<'c>) -> impl Iterator<Item = &'c Named> {
-        let issuers = configured.issuers();
-        let is_trusted = move |issuer| issuers.is_none_or(|listed| listed.contains(issuer));
-        let servers = self.servers.iter();
-        servers.filter(move |server| is_trusted(&server.issuer))
+    /// Those that are trusted, in their order.
+    fn trusted(&self, configured: Configured<'_>) -> Vec<&Named> {
+        let Some(issuers) = configured.issuers() else {
+            return self.servers.iter().collect();
+        };
+        let mut places: Vec<usize> = issuers
+            .iter()
+            .filter_map(|issuer| self.by_issuer.get(issuer).copied())
+            .collect();
+        places.sort_unstable();
+        places.dedup();
+        places.into_iter().map(|at| &self.servers[at]).collect()
     }
 
     /// What is served of a resource.
@@ -119,7 +129,7 @@ impl Common {
         let required_scopes = required_scopes.unwrap_or(&self.required_scopes).clone();
         let url: Arc<str> = of.url_of(name).into();
         let servers = configured.issuers().map(|_| {
-            let trusted = self.trusted(configured);
+            let trusted = self.trusted(configured).into_iter();
             trusted.flat_map(|server| server.numbers.clone()).collect()
         });
         let terms = Arc::new(Terms {
@@ -145,7 +155,7 @@ impl Common {
     fn document(&self, configured: Configured<'_>) -> MetadataDocument {
         let Configured { of, .. } = configured;
         let mut servers = Vec::new();
-        let trusted = self.trusted(configured);
+        let trusted = self.trusted(configured).into_iter();
         for server in trusted.filter_map(|server| server.advertised.as_deref()) {
             if !servers.contains(&server) {
                 servers.push(server);
@@ -320,7 +330,8 @@ impl Several {
         let clash = self.resources.insert(address, tenants, target.clone());
         clash.map_err(|other| {
             refuse(format!(
-                "{url:?} and {:?} are at one address, and a request could be for both",
+                "{url:?} and {:?} are at one address, and a request could be for both; leave one out, \
+                 or change its path",
                 other.url()
             ))
         })?;
@@ -334,7 +345,8 @@ impl Several {
             let clash = self.documents.insert(address, tenants, target.clone());
             clash.map_err(|other| {
                 refuse(format!(
-                    "the metadata of {url:?} and of {:?} would both be at {document:?}",
+                    "the metadata of {url:?} and of {:?} would both be at {document:?}; leave \
+                     `metadata_at_root` out, or change `advertised_metadata_url`",
                     other.url()
                 ))
             })?;

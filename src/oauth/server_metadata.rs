@@ -55,7 +55,8 @@ impl OAuthLayerBuilder {
     /// is fetched.
     ///
     /// What looks for metadata below that path goes on to the inner service without a credential, as
-    /// below the metadata of the resource: a 401 there would send clients in circles.
+    /// below the metadata of the resource: a 401 there would send clients in circles. Where there are
+    /// several resources it is 404.
     ///
     /// The path must reach the layer: inside `nest` and `nest_service` mount
     /// [`server_metadata_service`](super::OAuthLayer::server_metadata_service).
@@ -99,11 +100,13 @@ impl CopyOf {
         let found: HashSet<&str> = match self {
             Self::TheOnlyServer => servers
                 .iter()
+                .filter(|server| server.is_advertised)
                 .map(AuthorizationServer::advertised)
                 .collect(),
             Self::Named(issuer) => servers
                 .iter()
                 .filter(|server| server.issuer() == issuer || *server.origin.issuer == **issuer)
+                .filter(|server| server.is_advertised)
                 .map(AuthorizationServer::advertised)
                 .collect(),
         };
@@ -111,8 +114,13 @@ impl CopyOf {
         match (found.next(), found.next(), self) {
             (Some(only), None, _) => Ok(only),
             (None, _, Self::Named(issuer)) => {
-                refuse(format!("there is no server with the issuer {issuer:?}"))
+                refuse(format!("clients are sent to no server with the issuer {issuer:?}"))
             }
+            (None, ..) => refuse(
+                "clients are sent to no server of this layer, so there is nothing to copy: leave it \
+                 out"
+                .to_owned(),
+            ),
             _ => refuse(
                 "there are several servers, and one document: say which with \
                  `copy_server_metadata_of`"

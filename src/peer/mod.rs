@@ -61,7 +61,7 @@
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let proxies = TrustedProxies::new(ProxyHeaders::XForwarded, ["10.0.0.0/8"])?;
+//! let proxies = TrustedProxies::new(ProxyHeaders::XForwarded, ["10.0.0.7"])?;
 //! let origin = OriginLayer::new("https://mcp.example.com/mcp")?.trusted_proxies(proxies);
 //! let service = ServiceBuilder::new()
 //!     // In axum: `|peer: &ConnectInfo<SocketAddr>| peer.0`.

@@ -1,4 +1,4 @@
-//! `TrustedProxies`: whose word on the client and the host counts, and what they say.
+//! `TrustedProxies`: which proxies count, and what they say.
 
 use std::net::IpAddr;
 use std::sync::Arc;

@@ -112,15 +112,12 @@ pub(crate) enum Fault<'a> {
 impl Fault<'_> {
     pub(crate) fn error(self) -> AuthError {
         let reason = match &self {
-            Fault::Missing => Reason::MISSING_HOST,
-            Fault::Twice | Fault::Differs(..) => Reason::AMBIGUOUS_HOST,
-            Fault::Malformed(_) => Reason::MALFORMED_HOST,
-            Fault::Proxy(_) => Reason::MALFORMED_FORWARDED,
+            Self::Missing => Reason::MISSING_HOST,
+            Self::Twice | Self::Differs(..) => Reason::AMBIGUOUS_HOST,
+            Self::Malformed(_) => Reason::MALFORMED_HOST,
+            Self::Proxy(error) => return error.clone(),
         };
-        match self {
-            Fault::Proxy(error) => error,
-            fault => AuthError::new(reason).with_detail(fault.detail()),
-        }
+        AuthError::new(reason).with_detail(self.detail())
     }
 
     /// For traces, without the name and password that may stand in front of a host.

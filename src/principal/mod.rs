@@ -152,6 +152,9 @@ impl Principal {
     }
 
     /// The identity as one comparable value, for rate limits, sessions and audit logs.
+    ///
+    /// Where a layer has several resources it is the same at all of them: key limits on it and on
+    /// the URL of the [resource](Self::resource).
     pub fn id(&self) -> &PrincipalId {
         let identity = self.identity();
         identity.id.get_or_init(|| PrincipalId::of(identity))

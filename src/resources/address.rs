@@ -2,6 +2,7 @@
 
 use super::pattern::Pattern;
 use crate::authority::default_port;
+use crate::util::repeated;
 
 /// Host, port and path of a URL, with a place for a tenant in one of them.
 #[derive(Clone, Debug)]
@@ -34,14 +35,15 @@ impl Address {
     /// The URL has a query, or a tenant would be neither a whole label nor a whole segment.
     pub(crate) fn parse(url: &str) -> Result<Self, String> {
         Pattern::parse(url)?;
+        let shown = repeated(url);
         let (scheme, rest) = url
             .split_once("://")
-            .ok_or_else(|| format!("{url:?} is no absolute URL"))?;
+            .ok_or_else(|| format!("{shown} is no absolute URL"))?;
         let default_port =
-            default_port(scheme).ok_or_else(|| format!("{url:?} is neither http nor https"))?;
+            default_port(scheme).ok_or_else(|| format!("{shown} is neither http nor https"))?;
         if rest.contains(['?', '#']) {
             return Err(format!(
-                "{url:?} has a query or a fragment, by which resources are not told apart: leave \
+                "{shown} has a query or a fragment, by which resources are not told apart: leave \
                  it out"
             ));
         }
@@ -54,7 +56,7 @@ impl Address {
                 let (host, port) = authority.split_at(at);
                 let port: u16 = port[1..]
                     .parse()
-                    .map_err(|_| format!("the port of {url:?} is none"))?;
+                    .map_err(|_| format!("the port of {shown} is no number from 1 to 65535"))?;
                 (host, Some(port))
             }
             _ => (authority, None),
@@ -62,17 +64,17 @@ impl Address {
         let path = path.strip_suffix('/').unwrap_or(path);
         if !is_unambiguous(path) {
             return Err(format!(
-                "the path of {url:?} is none that requests are told apart by: it has an empty \
+                "the path of {shown} is none that requests are told apart by: it has an empty \
                  segment, dots, or an encoded separator"
             ));
         }
         let place = Place::of(host, path)
-            .ok_or_else(|| format!("a tenant of {url:?} is no whole label and no whole segment"))?;
+            .ok_or_else(|| format!("a tenant of {shown} is no whole label and no whole segment"))?;
         if let Place::Label(label) = place
             && host.split('.').count() == label + 1
         {
             return Err(format!(
-                "a tenant of {url:?} would be the whole end of its host"
+                "a tenant of {shown} would be the whole end of its host"
             ));
         }
         Ok(Self {

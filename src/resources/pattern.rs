@@ -2,6 +2,7 @@
 
 #[cfg(feature = "oauth")]
 use super::tenants;
+use crate::util::repeated;
 
 /// A text with at most one `{name}`, in the place of which the name of a tenant stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,22 +29,24 @@ impl Pattern {
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let Some((before, rest)) = text.split_once('{') else {
             return match text.contains('}') {
-                true => Err(format!("{text:?} has a brace that nothing opens")),
+                true => Err(format!("{} has a brace that nothing opens", repeated(text))),
                 false => Ok(Self::plain(text)),
             };
         };
         let (name, after) = rest
             .split_once('}')
-            .ok_or_else(|| format!("{text:?} has a brace that nothing closes"))?;
+            .ok_or_else(|| format!("{} has a brace that nothing closes", repeated(text)))?;
         let is_name = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
         if name.is_empty() || !name.bytes().all(is_name) {
             return Err(format!(
-                "{text:?} has a place without a name: write `{{tenant}}`"
+                "{} has a place without a name: write `{{tenant}}`",
+                repeated(text)
             ));
         }
         if before.contains('}') || after.contains(['{', '}']) {
             return Err(format!(
-                "{text:?} has more than one pair of braces: a tenant stands in one place"
+                "{} has more than one pair of braces: a tenant stands in one place",
+                repeated(text)
             ));
         }
         Ok(Self {

@@ -158,7 +158,8 @@ impl ResourceSet {
                 Target::Template(place) => self.templates[place].0.text(),
             };
             refuse(format!(
-                "{url:?} and {other:?} are at one address, and a request could be for both"
+                "{url:?} and {other:?} are at one address, and a request could be for both; leave one \
+                 out, or change its path"
             ))
         })
     }

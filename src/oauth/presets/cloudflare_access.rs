@@ -5,7 +5,11 @@
 //!
 //! let tag = "32eafc7626e974616deaf0dc3ce63d7bcbed58a2731e84d06bc3cdf1b53c4228";
 //! let server = cloudflare_access::server("acme.cloudflareaccess.com", tag)?;
-//! let layer = OAuthLayer::new("https://mcp.example.com/mcp", server)?;
+//! let layer = OAuthLayer::builder("https://mcp.example.com/mcp")?
+//!     .authorization_server(server)?
+//!     .header_name("Cf-Access-Jwt-Assertion")
+//!     .require_bearer(false)
+//!     .build()?;
 //! # let _ = layer;
 //! # Ok::<(), tower_mcp_auth::ConfigError>(())
 //! ```

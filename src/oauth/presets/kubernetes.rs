@@ -30,8 +30,8 @@
 //! # What is particular
 //! **A token of a pod that was deleted stays valid here until it expires.** Only the API server
 //! knows that a pod, a service account or a secret is gone; who checks signatures does not. So
-//! do claims that a token is bound to: they are not asked about. Keep the life of tokens short,
-//! ten minutes at least.
+//! do claims that a token is bound to: they are not asked about. Keep the life of tokens short;
+//! Kubernetes allows no less than ten minutes.
 //!
 //! Keys come from the API server, by the cluster's certificate authority and with the token of
 //! this pod, both read again for each fetch: they rotate. The subject is

@@ -25,7 +25,7 @@
 //! | [`workos`] | the resource | [`workos::introspection`] |
 //! | [`zitadel`] | the project's id | [`zitadel::introspection`] |
 //!
-//! # Workloads, and issuers that everybody shares
+//! # Workloads and shared issuers
 //!
 //! Jobs, pods and services have tokens as well, and so have the users of services that put theirs
 //! in front of this one. No client signs in at these issuers, so that they are not in the

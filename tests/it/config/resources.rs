@@ -106,16 +106,18 @@ fn what_is_wrong_with_a_resource_is_reported_with_its_path() {
     }
     let mut behind = with(json!({ "many": { "url": "https://mcp.example.com/{t}",
         "tenants": ["acme", "globex"] } }));
-    behind["proxies"] = json!({ "headers": "X-Forwarded", "networks": "10.0.0.1" });
-    behind["oauth"] = json!({ "stripped_prefix": "/team" });
+    behind["proxies"] = json!({ "stripped_prefix": "/team" });
+    assert!(config(&behind).oauth_layer().unwrap().is_some());
+    behind["proxies"]["headers"] = json!("X-Forwarded");
+    behind["proxies"]["networks"] = json!("10.0.0.1");
     let made = config(&behind);
     assert!(made.oauth_layer().unwrap().is_some());
     let origin = made.origin_layer().unwrap();
     let said = format!("{origin:?}");
     assert!(said.contains("https://mcp.example.com/{t}"), "{said}");
-    behind["oauth"] = json!({ "stripped_prefix": "team" });
+    behind["proxies"]["stripped_prefix"] = json!("team");
     let error = config(&behind).oauth_layer().map(drop).unwrap_err();
-    assert_eq!(error.path(), "oauth.stripped_prefix");
+    assert_eq!(error.path(), "proxies.stripped_prefix");
     let idle = config(&json!({ "resources": [{ "url": RESOURCE }] }));
     assert_eq!(
         idle.oauth_layer().map(drop).unwrap_err().path(),

@@ -15,7 +15,9 @@ use tower_mcp_auth::jose::Secret;
 use tower_mcp_auth::mcp::McpPolicy;
 use tower_mcp_auth::oauth::{AuthorizationServer, OAuthLayerBuilder, ProtectedResource};
 use tower_mcp_auth::peer::{PeerAddr, ProxyHeaders, TrustedProxies};
-use tower_mcp_auth::{AuthErrorKind, ConfigError, JwtLayer, OAuthLayer, Tenant, Tenants};
+use tower_mcp_auth::{
+    AuthErrorKind, ConfigError, JwtLayer, OAuthLayer, ResourceSet, Tenant, Tenants,
+};
 
 use crate::oauth::introspection::{self, ENDPOINT, OPAQUE};
 use crate::oauth::support::*;
@@ -912,5 +914,17 @@ fn names_of_tenants_and_places_for_them_are_checked() {
     for template in templates {
         let refused = ProtectedResource::template(template, tenants()).map(drop);
         assert_eq!(refused.unwrap_err().setting(), "resource", "{template}");
+    }
+    for template in [
+        "https://user:s3cret@{tenant}.example.com/mcp",
+        "https://user:s3cret@mcp.example.com/mcp",
+        "https://user:s3cret@mcp.example.com/{a}/{b}",
+    ] {
+        let refused = ProtectedResource::template(template, tenants()).map(drop);
+        let said = refused.unwrap_err().to_string();
+        assert!(!said.contains("s3cret"), "{said}");
+        let refused = ResourceSet::new().template(template, tenants()).map(drop);
+        let said = refused.unwrap_err().to_string();
+        assert!(!said.contains("s3cret"), "{said}");
     }
 }

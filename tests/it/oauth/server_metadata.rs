@@ -11,6 +11,7 @@ use serde_json::json;
 use tokio::task::JoinSet;
 use tower::{Layer, ServiceExt};
 use tower_mcp_auth::auth::{AuthLayer, Authenticate};
+use tower_mcp_auth::oauth::presets::github_actions;
 use tower_mcp_auth::oauth::{AuthorizationServer, JwksOptions, OAuthLayerBuilder};
 use tower_mcp_auth::testing::{Behaviour, Endpoint, Issuer};
 use tower_mcp_auth::{ApiKeyLayer, Clock, ConfigError, OAuthLayer};
@@ -653,6 +654,21 @@ fn one_document_cannot_be_that_of_several_servers() {
             "no server with the issuer",
         );
     }
+    // Clients are sent to some of them alone.
+    let jobs = || github_actions::owners([9919]).unwrap();
+    let one = builder([server(ISSUER), jobs()]).copy_server_metadata();
+    assert!(one.build().is_ok());
+    refused(
+        builder([jobs()]).copy_server_metadata(),
+        "copy_server_metadata",
+        "nothing to copy",
+    );
+    let named = "https://token.actions.githubusercontent.com";
+    refused(
+        builder([server(ISSUER), jobs()]).copy_server_metadata_of(named),
+        "copy_server_metadata_of",
+        "no server with the issuer",
+    );
     let edge = || builder([server(ISSUER)]).header_name("X-Assertion");
     refused(
         edge().copy_server_metadata(),

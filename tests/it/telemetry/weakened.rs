@@ -33,7 +33,13 @@ fn boxed(made: impl Debug + 'static) -> Box<dyn Debug> {
 type Make = fn() -> Box<dyn Debug>;
 
 /// Each setting, by the name it warns under, and how it is made.
-const SETTINGS: [(&str, Make); 23] = [
+const SETTINGS: [(&str, Make); 24] = [
+    ("header_name", || {
+        let edge = server().audience("app-1").unwrap();
+        let builder = OAuthLayer::builder(RESOURCE).unwrap();
+        let builder = builder.authorization_server(edge).unwrap();
+        boxed(builder.header_name("X-Edge-Token").build().unwrap())
+    }),
     ("dangerously_report_only", || {
         boxed(layer().dangerously_report_only())
     }),
