@@ -817,7 +817,7 @@ fn what_would_make_a_token_good_at_two_resources_is_refused() {
             let builder = OAuthLayer::builder(A)?.trusted_proxies(proxies);
             builder.authorization_server(ISSUER)?.build()
         }),
-        ("a JWT layer beside", "resource", || {
+        ("a JWT layer beside", "jwt", || {
             let oauth = two_hosts().authorization_server(ISSUER)?.build()?;
             let secret = Secret::new("R7vJ2nWq9sLx4TzK8mYc3FbHd6GpAeU5")?;
             let jwt = JwtLayer::builder(secret).header_name("x-jwt");
