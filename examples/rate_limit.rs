@@ -99,7 +99,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     });
 
     // Three bad keys within a minute, and an address is not heard for another.
-    let failed_attempts = FailedAttemptsLayer::by_peer_address().max_failures(3)?;
+    let failed_attempts = FailedAttemptsLayer::from_peer_address().max_failures(3)?;
 
     // The last layer is the outermost. Calls of their own, not one `ServiceBuilder`: axum gives each
     // layer the body type that tower_governor insists on.

@@ -39,9 +39,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     // One layer for all tenants. Of a token it asks that it is for the tenant in the path.
     let tenants = Tenants::new(["acme", "globex"])?;
-    let template = ProtectedResource::template(format!("{origin}/{{tenant}}/mcp"), tenants)?;
+    let template = ProtectedResource::from_template(format!("{origin}/{{tenant}}/mcp"), tenants)?;
     let oauth = OAuthLayer::new(template, server)?;
-    let stack = McpStack::new(OriginLayer::for_hosts(oauth.hosts()), oauth)
+    let stack = McpStack::new(OriginLayer::from_hosts(oauth.hosts()), oauth)
         // A session is one person's at one tenant.
         .sessions(SessionBindingLayer::new(MacKey::ephemeral()?));
 

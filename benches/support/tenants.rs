@@ -31,7 +31,7 @@ pub(crate) fn visits(key: &Key, count: usize) -> Vec<Visit> {
 pub(crate) fn layer(key: &Key, count: usize) -> OAuthLayer {
     let tenants = Tenants::new((0..count).map(|number| format!("tenant-{number}"))).unwrap();
     let template = format!("https://{HOST_NAME}/{{tenant}}/mcp");
-    let template = ProtectedResource::template(template, tenants).unwrap();
+    let template = ProtectedResource::from_template(template, tenants).unwrap();
     OAuthLayer::builder(template)
         .unwrap()
         .authorization_server(key.server())

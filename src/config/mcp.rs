@@ -130,7 +130,7 @@ impl Sections {
     fn origin_of_resources(&self) -> Result<OriginLayer, ConfigError> {
         #[cfg(feature = "oauth")]
         if let Some(hosts) = self.hosts()? {
-            return Ok(OriginLayer::for_hosts(hosts));
+            return Ok(OriginLayer::from_hosts(hosts));
         }
         let why = "hosts are those of the resource: give its URL";
         let resource = self.resource.as_ref();

@@ -141,7 +141,7 @@ impl ResourceSection {
         let mut resource = match &self.tenants {
             Some(names) => {
                 let tenants = self.tenants(names, path)?;
-                ProtectedResource::template(url, tenants).map_err(at("url"))?
+                ProtectedResource::from_template(url, tenants).map_err(at("url"))?
             }
             None if !self.tenant_settings.is_empty() => {
                 let why = "there are no `tenants`: list them, or leave `tenant_settings` out";
@@ -216,7 +216,7 @@ impl ResourceSection {
             }
             tenants.push((name.as_str(), tenant));
         }
-        Tenants::listed(tenants).map_err(|error| error.at(format!("{path}.tenants")))
+        Tenants::from_settings(tenants).map_err(|error| error.at(format!("{path}.tenants")))
     }
 }
 

@@ -83,13 +83,13 @@ impl FailedAttemptsLayer {
     ///
     /// A [`SetPeerAddrLayer`](crate::peer::SetPeerAddrLayer) further out puts that into the extensions.
     /// 60 failures within a minute block an address for a minute. Behind a proxy the peer is the proxy: say so with [`trusted_proxies`](Self::trusted_proxies).
-    pub fn by_peer_address() -> Self {
+    pub fn from_peer_address() -> Self {
         Self::of(Addresses::Peer)
     }
 
     /// Counts by the address that `address_of` finds.
     ///
-    /// The limits are those of [`by_peer_address`](Self::by_peer_address). A header is a good place only where a proxy of yours sets it, whatever the client sent,
+    /// The limits are those of [`from_peer_address`](Self::from_peer_address). A header is a good place only where a proxy of yours sets it, whatever the client sent,
     /// and nobody gets past that proxy. For `Forwarded` and `X-Forwarded-For` there is
     /// [`trusted_proxies`](Self::trusted_proxies). See
     /// [the module docs](crate::failed_attempts#addresses).
@@ -133,7 +133,7 @@ impl FailedAttemptsLayer {
             return Err(ConfigError::new(
                 "trusted_proxies",
                 "the function given to `new` finds the address: make the layer with \
-                 `by_peer_address`",
+                 `from_peer_address`",
             ));
         }
         Ok(self.edit(|settings| settings.addresses = Addresses::Client(proxies)))

@@ -79,7 +79,7 @@
 //! let service = ServiceBuilder::new()
 //!     // In axum: `|peer: &ConnectInfo<SocketAddr>| peer.0`.
 //!     .layer(SetPeerAddrLayer::from_extension(|peer: &SocketAddr| *peer))
-//!     .layer(FailedAttemptsLayer::by_peer_address().max_failures(3)?)
+//!     .layer(FailedAttemptsLayer::from_peer_address().max_failures(3)?)
 //!     .layer(ApiKeyLayer::new(["Zm9yIHRoZSBleGFtcGxlIG9ubHk"])?)
 //!     .service_fn(async |_: Request<Full<Bytes>>| {
 //!         Ok::<_, BoxError>(Response::new(Full::<Bytes>::from("hello")))

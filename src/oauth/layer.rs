@@ -73,7 +73,7 @@ impl OAuthLayer {
     }
 
     /// The hosts of the resources, for
-    /// [`OriginLayer::for_hosts`](crate::mcp::OriginLayer::for_hosts).
+    /// [`OriginLayer::from_hosts`](crate::mcp::OriginLayer::from_hosts).
     pub fn hosts(&self) -> Hosts {
         Hosts::of_resources(self.resources())
     }

@@ -118,7 +118,7 @@ impl ProtectedResource {
 
     /// Adds the same metadata as a signed JWT
     /// ([RFC 9728 section 2.2](https://www.rfc-editor.org/rfc/rfc9728#section-2.2)). It names one
-    /// resource, so a [template](Self::template) has none.
+    /// resource, so a [template](Self::from_template) has none.
     pub fn signed_metadata(self, jwt: &str) -> Self {
         self.set("signed_metadata", jwt)
     }

@@ -44,7 +44,7 @@ impl ProtectedResource {
     /// The value is no absolute https URL (http on loopback where the resource is http), or has a
     /// fragment, a user name or a password; clients read its path as another one; it is the address
     /// of an authorization server's metadata; its path is that of the resource, or the end of it; or
-    /// that of a [template](Self::template) has no place for a tenant.
+    /// that of a [template](Self::from_template) has no place for a tenant.
     ///
     /// [RFC 9728 section 3.1]: https://www.rfc-editor.org/rfc/rfc9728#section-3.1
     /// [RFC 9728 section 5.1]: https://www.rfc-editor.org/rfc/rfc9728#section-5.1

@@ -102,7 +102,7 @@
 //! # Several resources
 //!
 //! One layer can serve several resources: a [list](OAuthLayerBuilder::resource) of them, or a
-//! [template](ProtectedResource::template) with a place for a tenant, whose name is a label of the
+//! [template](ProtectedResource::from_template) with a place for a tenant, whose name is a label of the
 //! host or a segment of the path. Each has a metadata document, challenges and an audience of its
 //! own, and, where that is set, [authorization servers](ProtectedResource::authorization_servers)
 //! and [scopes](ProtectedResource::required_scopes).
@@ -121,7 +121,7 @@
 //! # let issuer = Issuer::start().await?;
 //! # let server = AuthorizationServer::insecure_http_on_loopback(issuer.url())?;
 //! let tenants = Tenants::new(["acme", "globex"])?;
-//! let template = ProtectedResource::template("https://mcp.example.com/{tenant}/mcp", tenants)?;
+//! let template = ProtectedResource::from_template("https://mcp.example.com/{tenant}/mcp", tenants)?;
 //! let layer = OAuthLayer::builder(template)?
 //!     .authorization_server(server)?
 //!     .build()?;

@@ -97,7 +97,7 @@ impl ProtectedResource {
     /// use tower_mcp_auth::oauth::ProtectedResource;
     ///
     /// let tenants = Tenants::new(["acme", "globex"])?;
-    /// let resource = ProtectedResource::template("https://{tenant}.example.com/mcp", tenants)?;
+    /// let resource = ProtectedResource::from_template("https://{tenant}.example.com/mcp", tenants)?;
     /// # let _ = resource;
     /// # Ok::<(), tower_mcp_auth::ConfigError>(())
     /// ```
@@ -106,7 +106,10 @@ impl ProtectedResource {
     /// There is not exactly one `{name}`, or it is neither a whole label before another one nor
     /// a whole segment; or the rest of the URL is none that [`new`](Self::new) accepts. A query
     /// is not accepted.
-    pub fn template(template: impl Into<String>, tenants: Tenants) -> Result<Self, ConfigError> {
+    pub fn from_template(
+        template: impl Into<String>,
+        tenants: Tenants,
+    ) -> Result<Self, ConfigError> {
         let template = template.into();
         let refuse = |why: String| ConfigError::new("resource", why);
         let pattern = Pattern::parse(&template).map_err(refuse)?;
@@ -146,7 +149,7 @@ impl ProtectedResource {
     ///
     /// [RFC 9728 section 3.1]: https://www.rfc-editor.org/rfc/rfc9728#section-3.1
     ///
-    /// That of a [template](Self::template) has the place of its tenant in it.
+    /// That of a [template](Self::from_template) has the place of its tenant in it.
     pub fn metadata_path(&self) -> String {
         metadata_path(&self.resource)
     }
@@ -155,7 +158,7 @@ impl ProtectedResource {
     /// challenges name as `resource_metadata`. A gateway may need
     /// [another one](Self::advertised_metadata_url).
     ///
-    /// That of a [template](Self::template) has the place of its tenant in it.
+    /// That of a [template](Self::from_template) has the place of its tenant in it.
     pub fn metadata_url(&self) -> String {
         match &self.advertised_metadata_url {
             Some(url) => url.text(),
@@ -166,7 +169,7 @@ impl ProtectedResource {
     /// Expects this audience instead of the URL: for authorization servers that know the
     /// resource by another name.
     ///
-    /// That of a [template](Self::template) has one `{name}` too, in the place of which the
+    /// That of a [template](Self::from_template) has one `{name}` too, in the place of which the
     /// tenant stands. An [audience of a server](super::AuthorizationServer::audience) comes
     /// before it. Default: the URL.
     ///

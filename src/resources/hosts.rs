@@ -11,7 +11,7 @@ use super::tenants::Tenants;
 ///
 /// [`OAuthLayer::hosts`](crate::OAuthLayer::hosts) and
 /// [`ResourceSet::hosts`](crate::ResourceSet::hosts) make it, for
-/// [`OriginLayer::for_hosts`](crate::mcp::OriginLayer::for_hosts).
+/// [`OriginLayer::from_hosts`](crate::mcp::OriginLayer::from_hosts).
 #[derive(Clone)]
 pub struct Hosts(Arc<Known>);
 

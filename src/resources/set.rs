@@ -136,7 +136,7 @@ impl ResourceSet {
     }
 
     /// The hosts at which resources are, for
-    /// [`OriginLayer::for_hosts`](crate::mcp::OriginLayer::for_hosts).
+    /// [`OriginLayer::from_hosts`](crate::mcp::OriginLayer::from_hosts).
     pub fn hosts(&self) -> Hosts {
         let listed = self.listed.iter();
         let listed = listed.map(|resource| (resource.url().to_owned(), None));

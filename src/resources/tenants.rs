@@ -11,7 +11,7 @@ use crate::scope::Scopes;
 /// The longest name of a tenant, in bytes: that of a DNS label.
 const LONGEST: usize = 63;
 
-/// The tenants of a [template](crate::oauth::ProtectedResource::template): one DNS label or path
+/// The tenants of a [template](crate::oauth::ProtectedResource::from_template): one DNS label or path
 /// segment each.
 ///
 /// A name has 1 to 63 of `a-z`, `0-9` and `-`. What is no tenant is no resource: a request to it
@@ -55,14 +55,14 @@ impl Tenants {
         I: IntoIterator,
         I::Item: Into<String>,
     {
-        Self::listed(names.into_iter().map(|name| (name, Tenant::new())))
+        Self::from_settings(names.into_iter().map(|name| (name, Tenant::new())))
     }
 
     /// The tenants with these names, each with settings of its own.
     ///
     /// # Errors
     /// Those of [`new`](Self::new).
-    pub fn listed<I, N>(tenants: I) -> Result<Self, ConfigError>
+    pub fn from_settings<I, N>(tenants: I) -> Result<Self, ConfigError>
     where
         I: IntoIterator<Item = (N, Tenant)>,
         N: Into<String>,

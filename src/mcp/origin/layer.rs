@@ -56,15 +56,15 @@ impl OriginLayer {
     /// use tower_mcp_auth::{OAuthLayer, Tenants};
     ///
     /// let tenants = Tenants::new(["acme", "globex"])?;
-    /// let template = ProtectedResource::template("https://{tenant}.example.com/mcp", tenants)?;
+    /// let template = ProtectedResource::from_template("https://{tenant}.example.com/mcp", tenants)?;
     /// let oauth = OAuthLayer::builder(template)?
     ///     .authorization_server("https://auth.example.com")?
     ///     .build()?;
-    /// let stack = McpStack::new(OriginLayer::for_hosts(oauth.hosts()), oauth);
+    /// let stack = McpStack::new(OriginLayer::from_hosts(oauth.hosts()), oauth);
     /// # let _ = stack;
     /// # Ok::<(), tower_mcp_auth::ConfigError>(())
     /// ```
-    pub fn for_hosts(hosts: Hosts) -> Self {
+    pub fn from_hosts(hosts: Hosts) -> Self {
         Self::with(Rules::of_hosts(hosts))
     }
 

@@ -459,7 +459,7 @@ async fn hosts_are_those_of_the_resources_and_of_their_tenants() {
         .unwrap()
         .template("https://{tenant}.example.org:8443/mcp", tenants)
         .unwrap();
-    let origin = tower_mcp_auth::mcp::OriginLayer::for_hosts(resources.hosts());
+    let origin = tower_mcp_auth::mcp::OriginLayer::from_hosts(resources.hosts());
     for (host, status) in [
         ("a.example.com", 200),
         ("A.example.com:443", 200),
@@ -682,7 +682,7 @@ fn what_a_layer_protects_is_said_once_and_is_a_place() {
     }
     let tenants = || Tenants::new(["acme"]).unwrap();
     let set = |tenant: Tenant| {
-        let tenants = Tenants::listed([("acme", tenant)]).unwrap();
+        let tenants = Tenants::from_settings([("acme", tenant)]).unwrap();
         ResourceSet::new().template("https://{t}.example.com", tenants)
     };
     assert!(set(Tenant::new()).is_ok());

@@ -26,7 +26,7 @@ fn mac_key() -> MacKey {
 
 fn oauth(web: &Web) -> OAuthLayer {
     let tenants = Tenants::new(["acme", "globex"]).unwrap();
-    let template = ProtectedResource::template("https://{tenant}.example.com/mcp", tenants);
+    let template = ProtectedResource::from_template("https://{tenant}.example.com/mcp", tenants);
     OAuthLayer::builder(template.unwrap())
         .unwrap()
         .authorization_server(ISSUER)
@@ -124,7 +124,7 @@ async fn a_value_that_was_sealed_at_one_resource_is_not_opened_at_another() {
 
 #[tokio::test]
 async fn an_origin_layer_knows_the_hosts_of_all_resources() {
-    let layer = OriginLayer::for_hosts(oauth(&Web::new()).hosts());
+    let layer = OriginLayer::from_hosts(oauth(&Web::new()).hosts());
     let inner = tower::service_fn(async |_: Request<Full<Bytes>>| {
         Ok::<_, Infallible>(Response::new(Full::<Bytes>::default()))
     });
@@ -198,7 +198,7 @@ async fn a_stack_leads_each_caller_to_the_metadata_of_the_resource() {
         .build()
         .unwrap();
     let oauth = oauth(&web);
-    let stack = McpStack::new(OriginLayer::for_hosts(oauth.hosts()), oauth)
+    let stack = McpStack::new(OriginLayer::from_hosts(oauth.hosts()), oauth)
         .sessions(SessionBindingLayer::new(mac_key()))
         .policy(policy);
     let app = Router::new().route("/mcp", post(|| async {})).layer(stack);

@@ -315,7 +315,7 @@ async fn a_template_has_a_resource_for_each_of_its_tenants() {
         let known = name == "late" && is_open.load(Ordering::SeqCst);
         known.then(Tenant::new)
     };
-    let template = |url: &str, tenants| ProtectedResource::template(url, tenants).unwrap();
+    let template = |url: &str, tenants| ProtectedResource::from_template(url, tenants).unwrap();
     let listed = Tenants::new(["acme", "globex-2"]).unwrap();
     let builder = OAuthLayer::builder(template("https://{tenant}.example.com/mcp", listed))
         .unwrap()
@@ -395,7 +395,7 @@ async fn a_resource_trusts_the_servers_and_requires_the_scopes_that_it_names() {
         &format!("{OTHER_ISSUER}/keys"),
         Page::Json(key_set(&[&key])),
     );
-    let tenants = Tenants::listed([
+    let tenants = Tenants::from_settings([
         ("acme", Tenant::new().authorization_servers([ISSUER])),
         (
             "globex",
@@ -407,7 +407,7 @@ async fn a_resource_trusts_the_servers_and_requires_the_scopes_that_it_names() {
         ("both", Tenant::new()),
     ])
     .unwrap();
-    let template = ProtectedResource::template("https://mcp.example.com/{tenant}", tenants);
+    let template = ProtectedResource::from_template("https://mcp.example.com/{tenant}", tenants);
     let builder = OAuthLayer::builder(template.unwrap())
         .unwrap()
         .authorization_server(OTHER_ISSUER)
@@ -454,7 +454,7 @@ async fn a_resource_trusts_the_servers_and_requires_the_scopes_that_it_names() {
 async fn a_resource_can_have_another_audience_than_its_url() {
     let key = Key::new("k1");
     let web = Web::with_issuer(&[&key]);
-    let template = ProtectedResource::template(
+    let template = ProtectedResource::from_template(
         "https://{tenant}.example.com/mcp",
         Tenants::new(["acme", "globex"]).unwrap(),
     );
@@ -541,7 +541,7 @@ async fn a_prefix_that_a_proxy_takes_away_is_put_back() {
     let web = Web::new();
     let tenants = Tenants::new(["acme"]).unwrap();
     let template =
-        ProtectedResource::template("https://mcp.example.com/team/{tenant}/mcp", tenants);
+        ProtectedResource::from_template("https://mcp.example.com/team/{tenant}/mcp", tenants);
     let builder = OAuthLayer::builder(template.unwrap()).unwrap();
     let guarded = guarded(&web, builder.stripped_prefix("/team"));
     let answer = guarded.ask(get("mcp.example.com", "/acme/mcp")).await;
@@ -660,7 +660,7 @@ fn what_would_make_a_token_good_at_two_resources_is_refused() {
         Tenants::new(["acme", "globex"]).unwrap()
     }
     fn template(url: &str) -> Result<ProtectedResource, ConfigError> {
-        ProtectedResource::template(url, tenants())
+        ProtectedResource::from_template(url, tenants())
     }
     let cases: [(&str, &str, Build); 21] = [
         ("the same URL twice", "resource", || {
@@ -852,7 +852,7 @@ fn what_one_resource_alone_trusts_may_have_an_audience_of_its_own() {
         .unwrap();
     assert!(builder.build().is_ok());
 
-    let tenants = Tenants::listed([
+    let tenants = Tenants::from_settings([
         ("acme", Tenant::new().authorization_servers([ISSUER])),
         (
             "globex",
@@ -860,7 +860,8 @@ fn what_one_resource_alone_trusts_may_have_an_audience_of_its_own() {
         ),
     ]);
     let template =
-        ProtectedResource::template("https://{tenant}.example.com/mcp", tenants.unwrap()).unwrap();
+        ProtectedResource::from_template("https://{tenant}.example.com/mcp", tenants.unwrap())
+            .unwrap();
     let with = |one: &str, two: &str| {
         let builder = OAuthLayer::builder(template.clone()).unwrap();
         let builder = builder.authorization_server(own(ISSUER, one)).unwrap();
@@ -912,7 +913,7 @@ fn names_of_tenants_and_places_for_them_are_checked() {
         "{a}",
     ];
     for template in templates {
-        let refused = ProtectedResource::template(template, tenants()).map(drop);
+        let refused = ProtectedResource::from_template(template, tenants()).map(drop);
         assert_eq!(refused.unwrap_err().setting(), "resource", "{template}");
     }
     for template in [
@@ -920,7 +921,7 @@ fn names_of_tenants_and_places_for_them_are_checked() {
         "https://user:s3cret@mcp.example.com/mcp",
         "https://user:s3cret@mcp.example.com/{a}/{b}",
     ] {
-        let refused = ProtectedResource::template(template, tenants()).map(drop);
+        let refused = ProtectedResource::from_template(template, tenants()).map(drop);
         let said = refused.unwrap_err().to_string();
         assert!(!said.contains("s3cret"), "{said}");
         let refused = ResourceSet::new().template(template, tenants()).map(drop);

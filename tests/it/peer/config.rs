@@ -103,7 +103,7 @@ fn a_bad_setting_is_named_with_its_place() {
             continue;
         };
         assert_eq!(config.origin_layer().unwrap_err().path(), path);
-        let attempts = config.failed_attempts(FailedAttemptsLayer::by_peer_address());
+        let attempts = config.failed_attempts(FailedAttemptsLayer::from_peer_address());
         assert_eq!(attempts.unwrap_err().path(), path);
     }
 }
@@ -117,7 +117,7 @@ fn the_layers_that_ask_have_the_proxies() {
     let made = config.origin_layer().unwrap();
     assert_eq!(format!("{made:?}"), format!("{origin:?}"));
 
-    let attempts = FailedAttemptsLayer::by_peer_address();
+    let attempts = FailedAttemptsLayer::from_peer_address();
     let made = config.failed_attempts(attempts.clone()).unwrap();
     let by_hand = attempts.trusted_proxies(by_hand()).unwrap();
     assert_eq!(format!("{made:?}"), format!("{by_hand:?}"));
@@ -145,7 +145,7 @@ fn proxies_that_no_layer_asks_are_reported() {
             let _ = config.failed_attempts(layer.clone()).unwrap();
         }
     };
-    let by_peer = attempts(FailedAttemptsLayer::by_peer_address());
+    let by_peer = attempts(FailedAttemptsLayer::from_peer_address());
     assert_eq!(told(&by_peer), ["resource"]);
     let function = attempts(FailedAttemptsLayer::new(|_| None));
     assert_eq!(told(&function), ["resource", "proxies"]);

@@ -118,7 +118,7 @@ async fn a_refused_host_says_why_no_proxy_was_asked() {
 }
 
 fn attempts() -> FailedAttemptsLayer {
-    FailedAttemptsLayer::by_peer_address()
+    FailedAttemptsLayer::from_peer_address()
         .max_failures(1)
         .unwrap()
         .clock(clock())
@@ -215,5 +215,5 @@ fn a_function_and_proxies_do_not_both_find_the_address() {
     let layer = FailedAttemptsLayer::new(|_| None);
     let error = layer.trusted_proxies(x_forwarded()).unwrap_err();
     assert_eq!(error.setting(), "trusted_proxies");
-    assert!(error.to_string().contains("by_peer_address"), "{error}");
+    assert!(error.to_string().contains("from_peer_address"), "{error}");
 }

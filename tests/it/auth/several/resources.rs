@@ -190,7 +190,8 @@ async fn keys_beside_several_resources_are_good_at_those_they_name() {
 #[tokio::test]
 async fn a_key_of_one_tenant_is_none_of_another() {
     let tenants = Tenants::new(["acme", "globex", "acme-2"]).unwrap();
-    let template = ProtectedResource::template("https://mcp.example.com/{tenant}/mcp", tenants);
+    let template =
+        ProtectedResource::from_template("https://mcp.example.com/{tenant}/mcp", tenants);
     let web = web();
     let oauth = built(&web, OAuthLayer::builder(template.unwrap()).unwrap());
     let new = new_key();
@@ -216,7 +217,7 @@ async fn a_key_of_one_tenant_is_none_of_another() {
     }
     // A resource is named by itself, not by its template.
     let template =
-        ProtectedResource::template("https://{t}.example.com", Tenants::new(["a"]).unwrap());
+        ProtectedResource::from_template("https://{t}.example.com", Tenants::new(["a"]).unwrap());
     let error = new.to_api_key().resources([template.unwrap()]).unwrap_err();
     assert!(error.to_string().contains("tenant"), "{error}");
     let plain = ProtectedResource::new(A).unwrap();

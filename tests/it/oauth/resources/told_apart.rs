@@ -10,12 +10,12 @@ use super::*;
 
 fn template(url: &str, tenants: &[&str]) -> ProtectedResource {
     let tenants = Tenants::new(tenants.iter().copied()).unwrap();
-    ProtectedResource::template(url, tenants).unwrap()
+    ProtectedResource::from_template(url, tenants).unwrap()
 }
 
 fn looked_up(url: &str) -> ProtectedResource {
     let tenants = Tenants::from_fn(|_| Some(Tenant::new()));
-    ProtectedResource::template(url, tenants).unwrap()
+    ProtectedResource::from_template(url, tenants).unwrap()
 }
 
 fn of(
@@ -380,8 +380,9 @@ async fn tenants_are_looked_up_once_for_a_request() {
         })
     };
     let resources = [
-        ProtectedResource::template("https://mcp.example.com/{tenant}/mcp", tenants()).unwrap(),
-        ProtectedResource::template("https://{tenant}.example.org/mcp", tenants()).unwrap(),
+        ProtectedResource::from_template("https://mcp.example.com/{tenant}/mcp", tenants())
+            .unwrap(),
+        ProtectedResource::from_template("https://{tenant}.example.org/mcp", tenants()).unwrap(),
     ];
     let guarded = guarded(&web, of(resources).unwrap());
     let well_known = "/.well-known/oauth-protected-resource";
