@@ -164,7 +164,7 @@ impl ApiKeyLayer {
     /// [`OAuthLayer`](crate::OAuthLayer), resources belong in the builder of that.
     ///
     /// # Errors
-    /// There is no resource; a key of the program names none, and
+    /// There is no resource; a key of the program or of the file names none, and
     /// [`dangerously_all_resources`](Self::dangerously_all_resources) was not said before; or this
     /// or [`resource`](Self::resource) was set already.
     pub fn resources(mut self, resources: ResourceSet) -> Result<Self, ConfigError> {

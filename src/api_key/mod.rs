@@ -102,7 +102,8 @@
 //! | knows none | is refused | is good |
 //!
 //! Where a layer has several, a key of the program that names none is a
-//! [`ConfigError`](crate::ConfigError). Keys of a file or a store are judged when they come. What
+//! [`ConfigError`](crate::ConfigError). So is one of a file, as it is when the layer is
+//! built; those it has later, and those of a store, are judged when they come. What
 //! is remembered of a key is judged by the resource of each request.
 //!
 //! ```

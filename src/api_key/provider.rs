@@ -238,9 +238,11 @@ impl ApiKeyProvider {
                 self.check_resources(&memory.keys.load())?;
                 memory.beside_several.store(true, Ordering::Relaxed);
             }
-            // Each key is judged when it comes.
+            // What it has later is judged when it comes.
             #[cfg(feature = "api-key-store")]
-            Source::File(_) | Source::Store(_) => {}
+            Source::File(file) => self.check_resources(&file.memory().keys.load())?,
+            #[cfg(feature = "api-key-store")]
+            Source::Store(_) => {}
         }
         Ok(())
     }
@@ -257,6 +259,14 @@ impl ApiKeyProvider {
                 format!("of the keys of a layer with several resources, {why}"),
             )),
             None => Ok(()),
+        }
+    }
+
+    /// What these keys add to the facts of the provider.
+    fn judges(&self, info: ProviderInfo, keys: &KeySet) -> ProviderInfo {
+        match self.without_resources(keys) {
+            Some(why) => info.good_anywhere("resources", why),
+            None => info.judges_resources(),
         }
     }
 
@@ -369,15 +379,14 @@ impl Authenticate for ApiKeyProvider {
         let info = self.protects.describe(info);
         match &self.source {
             Source::Memory(memory) => {
-                let info = match self.without_resources(&memory.keys.load()) {
-                    Some(why) => info.good_anywhere("resources", why),
-                    None => info.judges_resources(),
-                };
+                let info = self.judges(info, &memory.keys.load());
                 info.tell_beside_several(Arc::clone(&memory.beside_several))
             }
-            // Each key is judged when it comes, as a file or a store can have others by then.
+            // Each key is judged when it comes as well, as there can be others by then.
             #[cfg(feature = "api-key-store")]
-            Source::File(_) | Source::Store(_) => info.judges_resources(),
+            Source::File(file) => self.judges(info, &file.memory().keys.load()),
+            #[cfg(feature = "api-key-store")]
+            Source::Store(_) => info.judges_resources(),
         }
     }
 

@@ -43,6 +43,11 @@ impl FileKeys {
         )))
     }
 
+    /// The keys as they were read last.
+    pub(in crate::api_key) fn memory(&self) -> &Memory {
+        &self.0.content().memory
+    }
+
     /// The keys; sees to it that somebody looks after the file.
     pub(in crate::api_key) fn watched(&self) -> &Memory {
         &self.0.watched().memory
