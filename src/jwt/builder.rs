@@ -253,8 +253,9 @@ impl JwtLayerBuilder {
         self
     }
 
-    /// Reads the scopes from another claim than `scope`, as a string with spaces or as an
-    /// array of strings.
+    /// Reads the scopes from another claim than `scope`.
+    ///
+    /// The claim is a string with spaces, or an array of strings.
     pub fn scope_claim(mut self, name: impl Into<String>) -> Self {
         self.scope_claim = Some(name.into().into());
         self
@@ -316,8 +317,9 @@ impl JwtLayerBuilder {
         self
     }
 
-    /// The longest JOSE header of a token, in bytes of its JSON: 4 KiB, and from 256 bytes to
-    /// 16 KiB. A token with a longer one is 401 `header_too_large`.
+    /// The longest JOSE header of a token, in bytes of its JSON; 4 KiB.
+    ///
+    /// From 256 bytes to 16 KiB. A token with a longer one is 401 `header_too_large`.
     pub fn max_header_bytes(mut self, bytes: usize) -> Self {
         self.limits.header = bytes;
         self

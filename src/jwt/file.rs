@@ -17,14 +17,13 @@ use crate::reload::watched::{Content, Place, Watched};
 use crate::telemetry;
 use crate::util::quoted;
 
-/// A file with a JSON Web Key Set ([RFC 7517 section 5]) that is read again: keys are changed
-/// while the server runs.
+/// A file with a JSON Web Key Set ([RFC 7517 section 5]) that is read again.
 ///
-/// The keys in it are public ones. One that cannot be used is skipped, with a warning that
-/// names it. The file is read every 5 s, from the first request on, in a task that ends with
-/// the layer. New keys are good, and others not, at once and all together. A file that cannot
-/// be used, or has no usable key, leaves the last good keys in place, and an `error` is traced,
-/// once. Write a new file and rename it, so that half of one is never read.
+/// Keys are changed while the server runs. The keys in it are public ones. One that cannot be used
+/// is skipped, with a warning that names it. The file is read every 5 s, from the first request on,
+/// in a task that ends with the layer. New keys are good, and others not, at once and all together.
+/// A file that cannot be used, or has no usable key, leaves the last good keys in place, and an
+/// `error` is traced, once. Write a new file and rename it, so that half of one is never read.
 ///
 /// Whoever can write the file can sign tokens.
 ///

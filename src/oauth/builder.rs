@@ -215,8 +215,9 @@ impl OAuthLayerBuilder {
         self
     }
 
-    /// The longest JOSE header of a token, in bytes of its JSON: 4 KiB, and from 256 bytes to
-    /// 16 KiB. A token with a longer one is 401 `header_too_large`.
+    /// The longest JOSE header of a token, in bytes of its JSON; 4 KiB.
+    ///
+    /// From 256 bytes to 16 KiB. A token with a longer one is 401 `header_too_large`.
     pub fn max_header_bytes(mut self, bytes: usize) -> Self {
         self.token_limits.header = bytes;
         self

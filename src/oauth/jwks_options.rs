@@ -81,9 +81,9 @@ impl JwksOptions {
         self
     }
 
-    /// How long after a fetch there may be one more for an unknown key id, and how long an id
-    /// that a fetch did not bring is not asked for again; 30 s.
+    /// The least time between two fetches for unknown key ids; 30 s.
     ///
+    /// An id that a fetch did not bring is not asked for again for as long.
     /// See [`unknown_key_fetches`](Self::unknown_key_fetches).
     pub fn min_refetch_interval(mut self, min_refetch_interval: Duration) -> Self {
         self.min_refetch_interval = min_refetch_interval;
@@ -108,12 +108,12 @@ impl JwksOptions {
         self
     }
 
-    /// How long a discovered `jwks_uri` is used before it is discovered again, and a discovered
-    /// introspection endpoint; 1 h.
+    /// How long a discovered endpoint is used before it is discovered again; 1 h.
     ///
-    /// A `jwks_uri` is discovered again for an unknown key id too, by
-    /// [`warm_up`](crate::OAuthLayer::warm_up), and after a failed fetch. Where discovery fails,
-    /// the place that is known goes on to be used. A configured `jwks_uri` is never discovered.
+    /// That is the `jwks_uri`, and the introspection endpoint. A `jwks_uri` is discovered again for
+    /// an unknown key id too, by [`warm_up`](crate::OAuthLayer::warm_up), and after a failed fetch.
+    /// Where discovery fails, the place that is known goes on to be used. A configured `jwks_uri`
+    /// is never discovered.
     pub fn rediscovery(mut self, after: Duration) -> Self {
         self.rediscovery = after;
         self

@@ -104,8 +104,10 @@ impl OAuthLayer {
         paths
     }
 
-    /// The metadata document as a service, to mount outermost at the root where this layer
-    /// does not see its path: inside `nest`, `nest_service`, and `route_layer`.
+    /// The metadata document as a service of its own.
+    ///
+    /// Mount it outermost at the root where this layer does not see its path: inside `nest`,
+    /// `nest_service`, and `route_layer`.
     ///
     /// ```
     /// # use tower_mcp_auth::OAuthLayer;
@@ -124,9 +126,11 @@ impl OAuthLayer {
         }
     }
 
-    /// The copy of the authorization server's metadata as a service, to mount outermost at
-    /// `/.well-known/oauth-authorization-server` where this layer does not see that path. It is 404
-    /// without [`copy_server_metadata`](OAuthLayerBuilder::copy_server_metadata).
+    /// The copy of the authorization server's metadata as a service of its own.
+    ///
+    /// Mount it outermost at `/.well-known/oauth-authorization-server` where this layer does not
+    /// see that path. It is 404 without
+    /// [`copy_server_metadata`](OAuthLayerBuilder::copy_server_metadata).
     pub fn server_metadata_service(&self) -> ServerMetadataService {
         ServerMetadataService {
             copy: self.0.provider().inner.server_metadata.clone(),

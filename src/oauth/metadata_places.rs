@@ -8,10 +8,11 @@ use crate::resources::Pattern;
 use crate::token::well_known;
 
 impl ProtectedResource {
-    /// Names this URL of the metadata in challenges, instead of the one derived from the resource.
+    /// Names this URL of the metadata in challenges.
     ///
-    /// For a gateway that owns the root of its host and passes only paths below a prefix on, such as
-    /// the stage of an API gateway ([RFC 9728 section 5.1] allows any URL):
+    /// It stands instead of the one that is derived from the resource. For a gateway that owns the
+    /// root of its host and passes only paths below a prefix on, such as the stage of an API
+    /// gateway ([RFC 9728 section 5.1] allows any URL):
     ///
     /// ```
     /// use tower_mcp_auth::oauth::ProtectedResource;

@@ -58,8 +58,9 @@ impl OAuthProvider {
         &self.inner.configured
     }
 
-    /// Fetches the keys of every server now, and finds its introspection endpoint, instead of
-    /// with the first request.
+    /// Fetches the keys of every server now, instead of with the first request.
+    ///
+    /// It finds the introspection endpoints as well.
     ///
     /// Later calls do it again, from where the metadata says they are by now: call it when you
     /// learn that a key was stolen, or that a server moved. A fetch that began before the call

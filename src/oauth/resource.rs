@@ -84,9 +84,10 @@ impl ProtectedResource {
         Ok(Self::of(resource, pattern, None))
     }
 
-    /// Resources that differ in one part of their URL: a label of the host
-    /// (`https://{tenant}.example.com/mcp`), or a segment of the path
-    /// (`https://mcp.example.com/{server}/mcp`).
+    /// Resources that differ in one part of their URL.
+    ///
+    /// The part is a label of the host (`https://{tenant}.example.com/mcp`), or a segment of the
+    /// path (`https://mcp.example.com/{server}/mcp`).
     ///
     /// Each tenant has an audience, a metadata document and challenges of its own. What is said
     /// of the template here is said of all of them. A layer chooses the resource of a request by
@@ -154,11 +155,11 @@ impl ProtectedResource {
         metadata_path(&self.resource)
     }
 
-    /// The URL of the metadata document, with the query of the resource if it has one: what
-    /// challenges name as `resource_metadata`. A gateway may need
-    /// [another one](Self::advertised_metadata_url).
+    /// The URL of the metadata document: what challenges name as `resource_metadata`.
     ///
-    /// That of a [template](Self::from_template) has the place of its tenant in it.
+    /// It has the query of the resource, if there is one. A gateway may need [another
+    /// URL](Self::advertised_metadata_url). That of a [template](Self::from_template) has the place
+    /// of its tenant in it.
     pub fn metadata_url(&self) -> String {
         match &self.advertised_metadata_url {
             Some(url) => url.text(),
@@ -166,12 +167,12 @@ impl ProtectedResource {
         }
     }
 
-    /// Expects this audience instead of the URL: for authorization servers that know the
-    /// resource by another name.
+    /// Expects this audience instead of the URL.
     ///
-    /// That of a [template](Self::from_template) has one `{name}` too, in the place of which the
-    /// tenant stands. An [audience of a server](super::AuthorizationServer::audience) comes
-    /// before it. Default: the URL.
+    /// For authorization servers that know the resource by another name. That of a
+    /// [template](Self::from_template) has one `{name}` too, in the place of which the tenant
+    /// stands. An [audience of a server](super::AuthorizationServer::audience) comes before it.
+    /// Default: the URL.
     ///
     /// # Errors
     /// It is empty; or it has a place for a tenant and the resource has none, or the other way
@@ -198,10 +199,10 @@ impl ProtectedResource {
         Ok(self)
     }
 
-    /// Trusts these authorization servers alone for this resource, by their issuers, which must
-    /// be among those of the layer. Its metadata name no others.
+    /// Trusts these authorization servers alone for this resource.
     ///
-    /// Default: all of the layer.
+    /// They are named by their issuers, and must be among those of the layer. The metadata of the
+    /// resource name no others. Default: all of the layer.
     pub fn authorization_servers<I>(mut self, issuers: I) -> Self
     where
         I: IntoIterator,

@@ -89,10 +89,10 @@ impl AuthorizationServer {
         Ok(server)
     }
 
-    /// A server that is reached by plain `http` at the host of its issuer, which is not on
-    /// loopback: inside a cluster, say.
+    /// A server that is reached by plain `http`, and is not on loopback.
     ///
-    /// Whoever can answer for that host can sign tokens.
+    /// The host is that of its issuer, inside a cluster, say. Whoever can answer for that host can
+    /// sign tokens.
     ///
     /// # Errors
     /// As for [`new`](Self::new), but for https.
@@ -310,8 +310,9 @@ impl AuthorizationServer {
         Ok(self)
     }
 
-    /// Reads the scopes from another claim than `scope`, as a string with spaces or as an
-    /// array of strings (`scp`, `permissions`).
+    /// Reads the scopes from another claim than `scope`, such as `scp` or `permissions`.
+    ///
+    /// The claim is a string with spaces, or an array of strings.
     ///
     /// # Errors
     /// The name is empty, or that of a claim with a meaning of its own.

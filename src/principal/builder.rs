@@ -74,8 +74,10 @@ impl PrincipalBuilder {
         self
     }
 
-    /// Lets a digest of `credential` take part in the id where there is neither a subject
-    /// nor a username: two holders of different credentials are then never one principal.
+    /// Lets a digest of `credential` take part in the id.
+    ///
+    /// It does so where there is neither a subject nor a username: two holders of different
+    /// credentials are then never one principal.
     pub fn fingerprint(self, credential: &[u8]) -> Self {
         if self.0.subject.is_some() || self.0.username.is_some() {
             return self;

@@ -24,11 +24,10 @@ use crate::json::{self, Fault};
 use crate::resource::Resource;
 use crate::scope::Scopes;
 
-/// Who a request comes from, put into the request's extensions by the layer that
-/// accepted its credential.
+/// Who a request comes from.
 ///
-/// Cloning costs a reference count. `Debug` prints the identity and the scopes, never
-/// the claims.
+/// The layer that accepted the credential puts it into the extensions of the request. Cloning costs
+/// a reference count. `Debug` prints the identity and the scopes, never the claims.
 ///
 /// - In axum, take it as an argument of the handler (feature `axum`).
 /// - In an rmcp tool, the request's `http::request::Parts` are in the extensions of the
@@ -112,8 +111,9 @@ impl HasIdentity for Identity {
 static NO_CLAIMS: LazyLock<Map<String, Value>> = LazyLock::new(Map::new);
 
 impl Principal {
-    /// Starts a principal of the provider `provider`, a short constant name
-    /// (`"api_key"`, `"jwt"`, `"oauth"`, or a name of your own).
+    /// Starts a principal of the provider `provider`.
+    ///
+    /// That is a short constant name: `"api_key"`, `"jwt"`, `"oauth"`, or one of your own.
     pub fn builder(provider: impl Into<Cow<'static, str>>) -> PrincipalBuilder {
         PrincipalBuilder(Identity {
             provider: provider.into(),

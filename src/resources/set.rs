@@ -76,9 +76,10 @@ impl ResourceSet {
         Ok(self)
     }
 
-    /// Adds resources that differ in one part of their URL: a label of the host
-    /// (`https://{tenant}.example.com/mcp`), or a segment of the path
-    /// (`https://mcp.example.com/{server}/mcp`).
+    /// Adds resources that differ in one part of their URL.
+    ///
+    /// The part is a label of the host (`https://{tenant}.example.com/mcp`), or a segment of the
+    /// path (`https://mcp.example.com/{server}/mcp`).
     ///
     /// Authorization servers and scopes of a [`Tenant`] are settings of an
     /// [`OAuthLayer`](crate::oauth#several-resources): a tenant that has such is refused here.

@@ -158,9 +158,9 @@ impl Tenant {
         Self::default()
     }
 
-    /// Trusts these authorization servers alone, by their issuers, which must be among those
-    /// of the layer: one that is not is not trusted.
+    /// Trusts these authorization servers alone for this tenant.
     ///
+    /// They are named by their issuers; one that is not among those of the layer is not trusted.
     /// Default: those of the template.
     pub fn authorization_servers<I>(mut self, issuers: I) -> Self
     where

@@ -104,8 +104,9 @@ impl Introspection {
         self
     }
 
-    /// How many calls a second there may be about tokens that were not good when last asked
-    /// about; 500. Beyond it, 503.
+    /// Calls a second about tokens that are not known to be good; 500.
+    ///
+    /// These are new ones, and those that were not good when last asked about. Beyond it, 503.
     ///
     /// # Errors
     /// It is zero.

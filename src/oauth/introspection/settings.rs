@@ -279,8 +279,9 @@ impl Introspection {
         self.jwts(JwtIntrospection::Always)
     }
 
-    /// Introspects those of the server's JWTs that carry this scope, after they were found
-    /// good here; further calls name more.
+    /// Introspects those of the server's JWTs that carry this scope.
+    ///
+    /// That is after they were found good here. Further calls name more scopes.
     ///
     /// # Errors
     /// The value is not one scope, or [`introspect_jwts`](Self::introspect_jwts) or

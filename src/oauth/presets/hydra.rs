@@ -61,10 +61,11 @@ pub fn insecure_http_on_loopback(
     SHAPE.server_on_loopback(issuer.into())
 }
 
-/// The introspection endpoint of the administrative API at this URL. That API has no
-/// authentication of its own: say so with
-/// [`dangerously_unauthenticated`](Introspection::dangerously_unauthenticated), or add what
-/// the proxy before it asks for (an Ory Network API key is a
+/// The introspection endpoint of the administrative API at this URL.
+///
+/// That API has no authentication of its own: say so with
+/// [`dangerously_unauthenticated`](Introspection::dangerously_unauthenticated), or add what the
+/// proxy before it asks for (an Ory Network API key is a
 /// [`bearer_token`](Introspection::bearer_token)).
 ///
 /// # Errors
