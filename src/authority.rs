@@ -142,6 +142,11 @@ impl<'a> Origin<'a> {
     }
 }
 
+/// A host as it may be traced: without the name and password that may stand in front of it.
+pub(crate) fn without_user(host: &str) -> &str {
+    host.rsplit('@').next().unwrap_or_default()
+}
+
 pub(crate) fn default_port(scheme: &str) -> Option<u16> {
     [("http", 80), ("https", 443)]
         .into_iter()

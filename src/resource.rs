@@ -113,15 +113,7 @@ impl Resource {
         let Some(metadata) = &self.metadata_url else {
             return true;
         };
-        let after_scheme = self.url.find("://").map_or(0, |at| at + 3);
-        let rest = &self.url[after_scheme..];
-        let authority = after_scheme + rest.find(['/', '?']).unwrap_or(rest.len());
-        let (origin, path) = self.url.split_at(authority);
-        let path = match path.strip_prefix('/') {
-            Some(rest) if rest.is_empty() || rest.starts_with('?') => rest,
-            _ => path,
-        };
-        **metadata == format!("{origin}/.well-known/oauth-protected-resource{path}")
+        **metadata == metadata_url(&self.url)
     }
 
     pub(crate) fn metadata(&self) -> Option<&Arc<str>> {
@@ -135,4 +127,20 @@ impl Resource {
     pub(crate) fn supported_scopes(&self) -> Option<&Scopes> {
         self.supported.as_ref()
     }
+}
+
+/// Where clients look for the metadata of a resource.
+pub(crate) const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
+
+/// The URL of the metadata of the resource at a URL (RFC 9728 section 3.1).
+pub(crate) fn metadata_url(url: &str) -> String {
+    let after_scheme = url.find("://").map_or(0, |at| at + 3);
+    let rest = &url[after_scheme..];
+    let authority = after_scheme + rest.find(['/', '?']).unwrap_or(rest.len());
+    let (origin, path) = url.split_at(authority);
+    let path = match path.strip_prefix('/') {
+        Some(rest) if rest.is_empty() || rest.starts_with('?') => rest,
+        _ => path,
+    };
+    format!("{origin}{WELL_KNOWN}{path}")
 }

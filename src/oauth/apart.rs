@@ -59,10 +59,7 @@ pub(super) fn check_copy(
         .filter(|server| server.advertised() == advertised)
         .map(AuthorizationServer::issuer)
         .collect();
-    let trusts = |issuers: Option<&[Arc<str>]>| {
-        let is_copied = |issuer: &Arc<str>| copied.contains(&&**issuer);
-        issuers.is_none_or(|listed| listed.iter().any(is_copied))
-    };
+    let trusts = |issuers| trusts(issuers, |issuer| copied.contains(&issuer));
     for resource in resources {
         let own = resource.terms.issuers.as_deref();
         let mut listed = resource
@@ -88,6 +85,11 @@ pub(super) fn check_copy(
     Ok(())
 }
 
+/// Whether one of these issuers is such. `None`: all are trusted.
+fn trusts(issuers: Option<&[Arc<str>]>, is_such: impl Fn(&str) -> bool) -> bool {
+    issuers.is_none_or(|listed| listed.iter().any(|own| is_such(own)))
+}
+
 /// The resources that trust a server.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Trusting<'r> {
@@ -100,9 +102,7 @@ enum Trusting<'r> {
 impl<'r> Trusting<'r> {
     fn of(server: &AuthorizationServer, resources: &'r [ProtectedResource]) -> Self {
         let mut found = Self::None;
-        let trusts = |issuers: Option<&[Arc<str>]>| {
-            issuers.is_none_or(|listed| listed.iter().any(|own| **own == *server.issuer()))
-        };
+        let trusts = |issuers| trusts(issuers, |issuer| issuer == server.issuer());
         for (place, resource) in resources.iter().enumerate() {
             let own = resource.terms.issuers.as_deref();
             match resource.tenants().map(|tenants| tenants.all()) {

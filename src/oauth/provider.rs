@@ -157,8 +157,8 @@ impl Authenticate for OAuthProvider {
             .clock(self.inner.clock.clone());
         info = match &*self.inner.resources {
             Resources::One(one) => info
-                .challenge(challenge.scopes(one.served.terms.required_scopes.clone()))
-                .resource(Arc::clone(&one.served.resource)),
+                .challenge(challenge.scopes(one.terms.required_scopes.clone()))
+                .resource(Arc::clone(&one.resource)),
             Resources::Several(several) => info
                 .challenge(challenge)
                 .selects_resources(several.listed()),

@@ -6,17 +6,15 @@ use serde_json::{Map, Value};
 
 use super::url::{self, Written};
 use crate::error::ConfigError;
+pub(super) use crate::resource::WELL_KNOWN;
+use crate::resource::metadata_url;
 use crate::resources::{Address, Hosts, Pattern, Tenant, Tenants};
 use crate::scope::Scopes;
 use crate::telemetry;
 use crate::token::well_known;
-use crate::util::repeated;
 
 /// The member that lists scopes.
 pub(super) const SCOPES: &str = "scopes_supported";
-
-/// Where metadata documents live ([RFC 9728 section 3](https://www.rfc-editor.org/rfc/rfc9728#section-3)).
-pub(super) const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
 
 /// The protected resource: the public URL of an MCP endpoint, and what its metadata
 /// document ([RFC 9728]) says of it.
@@ -113,13 +111,7 @@ impl ProtectedResource {
     ) -> Result<Self, ConfigError> {
         let template = template.into();
         let refuse = |why: String| ConfigError::new("resource", why);
-        let pattern = Pattern::parse(&template).map_err(refuse)?;
-        if !pattern.is_template() {
-            return Err(refuse(format!(
-                "{} has no place for a tenant: write `{{tenant}}` there",
-                repeated(&template)
-            )));
-        }
+        let pattern = Pattern::template(&template).map_err(refuse)?;
         check(&pattern.of("tenant"))?;
         Address::parse(&template).map_err(refuse)?;
         warn(&pattern.of("tenant"));
@@ -323,12 +315,6 @@ pub(super) fn metadata_path(url: &str) -> String {
     let Written { path, .. } = Written::split(url);
     let path = if path == "/" { "" } else { path };
     format!("{WELL_KNOWN}{path}")
-}
-
-/// The URL of these.
-pub(super) fn metadata_url(url: &str) -> String {
-    let Written { origin, query, .. } = Written::split(url);
-    format!("{origin}{}{query}", metadata_path(url))
 }
 
 /// What is legal and breaks somebody.

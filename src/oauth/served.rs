@@ -17,8 +17,8 @@ use crate::peer;
 use crate::refusal::{self, Advertised};
 use crate::resource::Resource;
 use crate::resources::{
-    Address, Asked, Behind, Found, Reach, ResourceMap, Tenant, check_place, unknown_host,
-    unknown_path,
+    Address, Asked, Behind, Found, Reach, ResourceMap, Tenant, at_one_address, check_place,
+    unknown_host, unknown_path,
 };
 use crate::scope::Scopes;
 use crate::token::Audience;
@@ -45,13 +45,6 @@ impl Terms {
     pub(super) fn is_of(&self, url: &Arc<str>) -> bool {
         Arc::ptr_eq(&self.url, url) || *self.url == **url
     }
-}
-
-/// A resource that is served.
-#[derive(Clone, Debug)]
-pub(super) struct Served {
-    pub(super) resource: Arc<Resource>,
-    pub(super) terms: Arc<Terms>,
 }
 
 /// An authorization server as resources name it.
@@ -121,8 +114,8 @@ impl Common {
         places.into_iter().map(|at| &self.servers[at]).collect()
     }
 
-    /// What is served of a resource.
-    fn serve(&self, configured: Configured<'_>) -> Served {
+    /// The resource, and what is accepted there, which is a part of it.
+    fn serve(&self, configured: Configured<'_>) -> (Arc<Resource>, Arc<Terms>) {
         let Configured { of, .. } = configured;
         let name = configured.name();
         let required_scopes = configured.required_scopes();
@@ -145,10 +138,7 @@ impl Common {
         if self.tells_clients {
             resource = resource.metadata_url(of.metadata_url_of(name));
         }
-        Served {
-            resource: Arc::new(resource),
-            terms,
-        }
+        (Arc::new(resource), terms)
     }
 
     /// The metadata of a resource.
@@ -183,7 +173,8 @@ pub(super) enum Resources {
 /// The only resource of a layer.
 #[derive(Clone, Debug)]
 pub(super) struct One {
-    pub(super) served: Served,
+    pub(super) resource: Arc<Resource>,
+    pub(super) terms: Arc<Terms>,
     document: MetadataDocument,
     tells_clients: bool,
 }
@@ -192,7 +183,7 @@ pub(super) struct One {
 #[derive(Clone, Debug)]
 pub(super) struct Several {
     common: Common,
-    listed: Vec<Arc<Served>>,
+    listed: Vec<Arc<Resource>>,
     resources: ResourceMap<Target>,
     /// By the addresses of the documents.
     documents: ResourceMap<Target>,
@@ -203,14 +194,14 @@ pub(super) struct Several {
 
 #[derive(Clone, Debug)]
 enum Target {
-    One(Arc<Served>, Arc<MetadataDocument>),
+    One(Arc<Resource>, Arc<MetadataDocument>),
     Template(Arc<ProtectedResource>),
 }
 
 impl Target {
     fn url(&self) -> &str {
         match self {
-            Self::One(served, _) => served.resource.url(),
+            Self::One(resource, _) => resource.url(),
             Self::Template(template) => template.resource(),
         }
     }
@@ -237,8 +228,10 @@ impl Resources {
                 of: one,
                 tenant: None,
             };
+            let (resource, terms) = common.serve(configured);
             return Ok(Self::One(Box::new(One {
-                served: common.serve(configured),
+                resource,
+                terms,
                 document: common.document(configured),
                 tells_clients: common.tells_clients,
             })));
@@ -294,7 +287,7 @@ impl Resources {
     /// `None`: no provider of this kind chose.
     pub(super) fn terms<'t>(&'t self, chosen: Option<&'t Arc<Resource>>) -> Option<&'t Terms> {
         match self {
-            Self::One(one) => Some(&one.served.terms),
+            Self::One(one) => Some(&one.terms),
             Self::Several(_) => chosen?.terms(),
         }
     }
@@ -303,9 +296,7 @@ impl Resources {
 impl Several {
     /// Those that can be listed.
     pub(super) fn listed(&self) -> impl Iterator<Item = Arc<Resource>> {
-        self.listed
-            .iter()
-            .map(|served| Arc::clone(&served.resource))
+        self.listed.iter().cloned()
     }
 
     fn add(&mut self, resource: &ProtectedResource) -> Result<(), ConfigError> {
@@ -316,7 +307,7 @@ impl Several {
                     of: resource,
                     tenant: None,
                 };
-                let served = Arc::new(self.common.serve(configured));
+                let (served, _) = self.common.serve(configured);
                 self.listed.push(Arc::clone(&served));
                 Target::One(served, Arc::new(self.common.document(configured)))
             }
@@ -328,18 +319,8 @@ impl Several {
         check_place(&resource.url_of("tenant"))
             .map_err(|why| refuse(format!("no request can be for {url:?}: {why}")))?;
         let clash = self.resources.insert(address, tenants, target.clone());
-        clash.map_err(|other| {
-            refuse(format!(
-                "{url:?} and {:?} are at one address, and a request could be for both; leave one out, \
-                 or change its path",
-                other.url()
-            ))
-        })?;
-        let documents = match self.common.tells_clients {
-            true => resource.metadata_urls(),
-            false => Vec::new(),
-        };
-        for document in documents {
+        clash.map_err(|other| at_one_address(url, other.url()))?;
+        for document in self.documents_of(resource) {
             let address = Address::parse(&document).map_err(refuse)?;
             self.has_others |= !document.contains(WELL_KNOWN);
             let clash = self.documents.insert(address, tenants, target.clone());
@@ -354,14 +335,18 @@ impl Several {
         Ok(())
     }
 
+    /// The URLs of the documents that clients are told of.
+    fn documents_of(&self, resource: &ProtectedResource) -> Vec<String> {
+        match self.common.tells_clients {
+            true => resource.metadata_urls(),
+            false => Vec::new(),
+        }
+    }
+
     /// Refuses a document that would stand in the place of a resource.
     fn check_documents(&self, resource: &ProtectedResource) -> Result<(), ConfigError> {
         let refuse = |why: String| ConfigError::new("resource", why);
-        let documents = match self.common.tells_clients {
-            true => resource.metadata_urls(),
-            false => Vec::new(),
-        };
-        for document in documents {
+        for document in self.documents_of(resource) {
             let address = Address::parse(&document).map_err(refuse)?;
             if let Some(other) = self.resources.clash(&address, resource.tenants()) {
                 return Err(refuse(format!(
@@ -412,19 +397,20 @@ impl Several {
             Err(Unknown::Host) => Route::Refused(unknown_host(asked)),
             // Whoever looks for metadata is not to be sent looking for metadata.
             _ if self.common.tells_clients && metadata::is_well_known(asked.path) => Route::Unknown,
-            Ok(served) => Route::Resource(Arc::clone(&served.resource)),
+            Ok(served) => Route::Resource(served),
             Err(Unknown::Path) => Route::Refused(unknown_path(whole)),
         }
     }
 
-    fn served(&self, found: Found<'_, '_, Target>) -> Result<Arc<Served>, Unknown> {
+    fn served(&self, found: Found<'_, '_, Target>) -> Result<Arc<Resource>, Unknown> {
         match found {
             Found::One(Target::One(served, _)) => Ok(Arc::clone(served)),
             Found::Tenant(Target::Template(template), name, tenant) => {
-                Ok(Arc::new(self.common.serve(Configured {
+                let (served, _) = self.common.serve(Configured {
                     of: template,
                     tenant: Some((name, &tenant)),
-                })))
+                });
+                Ok(served)
             }
             Found::UnknownHost => Err(Unknown::Host),
             // Of these only the first is ever there.

@@ -97,19 +97,13 @@ impl CopyOf {
         servers: &'s [AuthorizationServer],
     ) -> Result<&'s str, ConfigError> {
         let refuse = |why: String| Err(ConfigError::new(self.setting(), why));
-        let found: HashSet<&str> = match self {
-            Self::TheOnlyServer => servers
-                .iter()
-                .filter(|server| server.is_advertised)
-                .map(AuthorizationServer::advertised)
-                .collect(),
-            Self::Named(issuer) => servers
-                .iter()
-                .filter(|server| server.issuer() == issuer || *server.origin.issuer == **issuer)
-                .filter(|server| server.is_advertised)
-                .map(AuthorizationServer::advertised)
-                .collect(),
+        let is_meant = |server: &&AuthorizationServer| match self {
+            Self::TheOnlyServer => true,
+            Self::Named(issuer) => server.issuer() == issuer || *server.origin.issuer == **issuer,
         };
+        let meant = servers.iter().filter(is_meant);
+        let advertised = meant.filter(|server| server.is_advertised);
+        let found: HashSet<&str> = advertised.map(AuthorizationServer::advertised).collect();
         let mut found = found.into_iter();
         match (found.next(), found.next(), self) {
             (Some(only), None, _) => Ok(only),

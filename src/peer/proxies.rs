@@ -9,7 +9,7 @@ use super::PeerAddr;
 use super::forwarded::{self, Element, Last, MAX_HOPS};
 use super::network::Network;
 use super::x_forwarded::{self, FOR, HOST, PROTO};
-use crate::authority::Authority;
+use crate::authority::{Authority, without_user};
 use crate::credential::RequestHead;
 use crate::error::{AuthError, ConfigError, Reason};
 use crate::telemetry;
@@ -51,8 +51,8 @@ enum Peers {
 impl TrustedProxies {
     /// Trusts the proxies in these networks, which write these headers.
     ///
-    /// The other headers are never read. A network is written as `10.0.0.0/8`, `fd00::/8` or a single address. IPv4 mapped into IPv6
-    /// (`::ffff:10.0.0.0/104`) is the IPv4 network.
+    /// The other headers are never read. A network is written as `10.0.0.0/8`, `fd00::/8` or a
+    /// single address. IPv4 mapped into IPv6 (`::ffff:10.0.0.0/104`) is the IPv4 network.
     ///
     /// # Errors
     /// There is no network, one cannot be read, has bits beyond its prefix, or is everybody.
@@ -74,7 +74,8 @@ impl TrustedProxies {
 
     /// Trusts every peer, known or not, with a warning.
     ///
-    /// It is for servers that only a proxy reaches, from addresses nobody knows in advance. Whoever gets past that proxy chooses its address, and the host that it is served.
+    /// It is for servers that only a proxy reaches, from addresses nobody knows in advance. Whoever
+    /// gets past that proxy chooses its address, and the host that it is served.
     pub fn dangerously_any_peer(headers: ProxyHeaders) -> Self {
         telemetry::weakened(
             "dangerously_any_peer",
@@ -121,8 +122,9 @@ impl TrustedProxies {
 
     /// The address of the client, as a trusted proxy tells it.
     ///
-    /// From any other peer the headers are ignored, and the peer is the client. `None`: the address of the peer is not known, or the proxy does not tell that of its client.
-    /// A peer that is trusted and sends none of the headers is itself the client.
+    /// From any other peer the headers are ignored, and the peer is the client. `None`: the address
+    /// of the peer is not known, or the proxy does not tell that of its client. A peer that is
+    /// trusted and sends none of the headers is itself the client.
     ///
     /// # Errors
     /// A trusted proxy sent a header that cannot be read: 400.
@@ -259,8 +261,7 @@ impl<'a> Said<'a> {
 
 /// For traces, without the name and password that may stand in front of a host.
 fn malformed(header: &str, value: &str, why: &str) -> AuthError {
-    let value = value.rsplit('@').next().unwrap_or_default();
-    unreadable(header, &format!("{}: {why}", quoted(value)))
+    unreadable(header, &format!("{}: {why}", quoted(without_user(value))))
 }
 
 fn unreadable(header: &str, why: &str) -> AuthError {

@@ -6,7 +6,7 @@ use http::HeaderValue;
 use http::header::HOST;
 
 use super::TrustedProxies;
-use crate::authority::Authority;
+use crate::authority::{Authority, without_user};
 use crate::credential::RequestHead;
 use crate::error::{AuthError, Reason};
 use crate::util::quoted;
@@ -55,9 +55,9 @@ impl<'a> Requested<'a> {
 
 /// Reads which host a request was sent to.
 ///
-/// That is `Host`, or the authority of the request target (`:authority` in HTTP/2), or what a trusted
-/// proxy says instead. It is for [providers of your own](crate::provider) that choose a resource by host. The scheme of
-/// the request target is the client's word, and not in the result.
+/// That is `Host`, or the authority of the request target (`:authority` in HTTP/2), or what a
+/// trusted proxy says instead. It is for [providers of your own](crate::provider) that choose a
+/// resource by host. The scheme of the request target is the client's word, and not in the result.
 ///
 /// # Errors
 /// 400, as [RFC 9112 section 3.2](https://www.rfc-editor.org/rfc/rfc9112#section-3.2) has it: there
@@ -122,7 +122,7 @@ impl Fault<'_> {
 
     /// For traces, without the name and password that may stand in front of a host.
     pub(crate) fn detail(&self) -> String {
-        let shown = |host: &str| quoted(host.rsplit('@').next().unwrap_or_default());
+        let shown = |host: &str| quoted(without_user(host));
         match self {
             Self::Missing => {
                 "the request names no host, neither in a `Host` header nor in its target".to_owned()

@@ -8,24 +8,13 @@ use crate::util::repeated;
 #[derive(Clone, Debug)]
 pub(crate) struct Address {
     /// In lower case.
-    pub(super) host: Box<str>,
+    pub(super) host: Pattern,
     /// `None`: that of the scheme.
     pub(super) port: Option<u16>,
     /// That of the scheme.
     pub(super) default_port: u16,
     /// Without a slash at its end.
-    pub(super) path: Box<str>,
-    pub(super) place: Place,
-}
-
-/// Where the name of a tenant stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
-    Nowhere,
-    /// A label of the host, counted from the first.
-    Label(usize),
-    /// A segment of the path, counted from the first.
-    Segment(usize),
+    pub(super) path: Pattern,
 }
 
 impl Address {
@@ -68,27 +57,22 @@ impl Address {
                  segment, dots, or an encoded separator"
             ));
         }
-        let place = Place::of(host, path)
-            .ok_or_else(|| format!("a tenant of {shown} is no whole label and no whole segment"))?;
-        if let Place::Label(label) = place
-            && host.split('.').count() == label + 1
-        {
+        if has_part_of_a_place(host, '.') || has_part_of_a_place(path, '/') {
+            return Err(format!(
+                "a tenant of {shown} is no whole label and no whole segment"
+            ));
+        }
+        if host.ends_with('}') {
             return Err(format!(
                 "a tenant of {shown} would be the whole end of its host"
             ));
         }
         Ok(Self {
-            host: host.to_ascii_lowercase().into(),
+            host: Pattern::parse(&host.to_ascii_lowercase())?,
             port: port.filter(|port| *port != default_port),
             default_port,
-            path: path.into(),
-            place,
+            path: Pattern::parse(path)?,
         })
-    }
-
-    /// Whether a request to this port can be for it.
-    pub(super) fn is_port(&self, port: Option<u16>) -> bool {
-        same_port(self.ports(), port)
     }
 
     /// Its port, and that of its scheme.
@@ -115,20 +99,13 @@ pub(super) fn ports_meet(one: (Option<u16>, u16), other: (Option<u16>, u16)) -> 
     }
 }
 
-impl Place {
-    /// `None`: it is in a part of a label or segment, or in both.
-    fn of(host: &str, path: &str) -> Option<Self> {
-        let whole = |part: &str| part.starts_with('{') && part.ends_with('}');
-        let label = host.split('.').position(whole);
-        let segment = path.split('/').skip(1).position(whole);
-        let braces = host.matches('{').count() + path.matches('{').count();
-        match (label, segment, braces) {
-            (None, None, 0) => Some(Self::Nowhere),
-            (Some(label), None, 1) => Some(Self::Label(label)),
-            (None, Some(segment), 1) => Some(Self::Segment(segment)),
-            _ => None,
-        }
-    }
+/// Whether the name of a tenant would be a part of what stands between two separators.
+fn has_part_of_a_place(text: &str, separator: char) -> bool {
+    let is_part = |part: &str| {
+        let is_whole = part.starts_with('{') && part.ends_with('}');
+        part.contains(['{', '}']) && !is_whole
+    };
+    text.split(separator).any(is_part)
 }
 
 /// Whether every reader takes a path for the same one: no dot segments, no empty ones, and

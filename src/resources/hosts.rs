@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::address::Address;
 use super::map::ResourceMap;
 use super::tenants::Tenants;
+use crate::authority::default_port;
 
 /// The hosts at which the resources of a layer are, tenants of templates included.
 ///
@@ -44,11 +45,9 @@ impl Hosts {
     /// Whether a resource is at this host, in lower case, and this port; `scheme`: at a URL of
     /// this scheme.
     pub(crate) fn has(&self, host: &str, port: Option<u16>, scheme: Option<&str>) -> bool {
-        let default_port = scheme.map(|scheme| match scheme {
-            "https" => 443,
-            _ => 80,
-        });
-        self.0.map.has_host(host, port, default_port)
+        self.0
+            .map
+            .has_host(host, port, scheme.and_then(default_port))
     }
 
     /// The URLs of the resources, as they were written.

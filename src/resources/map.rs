@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 
-use super::address::{Address, Place, is_unambiguous, ports_meet, same_port};
-use super::tenants::{Tenant, Tenants, is_tenant};
+use super::address::{Address, is_unambiguous, ports_meet, same_port};
+use super::pattern::Pattern;
+use super::tenants::{Tenant, Tenants};
 
 /// What a request asks for: the host in lower case, its port where it was named, and the path.
 #[derive(Clone, Copy, Debug)]
@@ -57,16 +58,17 @@ struct Site<T> {
 
 #[derive(Clone, Debug)]
 struct PathTemplate<T> {
-    path: Box<str>,
-    segment: usize,
+    path: Pattern,
     tenants: Tenants,
     target: T,
 }
 
 #[derive(Clone, Debug)]
 struct HostTemplate<T> {
-    address: Address,
-    label: usize,
+    host: Pattern,
+    /// Its port, and that of its scheme.
+    ports: (Option<u16>, u16),
+    path: Box<str>,
     tenants: Tenants,
     target: T,
 }
@@ -97,25 +99,26 @@ impl<T> ResourceMap<T> {
         if let Some(other) = self.clash(&address, tenants) {
             return Err(other.clone());
         }
-        match (address.place, tenants.cloned()) {
-            (Place::Label(label), Some(tenants)) => self.templates.push(HostTemplate {
-                address,
-                label,
+        let path = address.path.text().into_boxed_str();
+        match tenants.cloned() {
+            Some(tenants) if address.host.is_template() => self.templates.push(HostTemplate {
+                ports: address.ports(),
+                host: address.host,
+                path,
                 tenants,
                 target,
             }),
-            (place, tenants) => {
+            tenants => {
                 let site = self.site(&address);
-                site.deepest = site.deepest.max(segments(&address.path).count());
-                match (place, tenants) {
-                    (Place::Segment(segment), Some(tenants)) => site.templates.push(PathTemplate {
+                site.deepest = site.deepest.max(segments(&path).count());
+                match tenants {
+                    Some(tenants) => site.templates.push(PathTemplate {
                         path: address.path,
-                        segment,
                         tenants,
                         target,
                     }),
-                    _ => {
-                        site.paths.insert(address.path, target);
+                    None => {
+                        site.paths.insert(path, target);
                     }
                 }
             }
@@ -124,7 +127,7 @@ impl<T> ResourceMap<T> {
     }
 
     fn site(&mut self, address: &Address) -> &mut Site<T> {
-        let sites = self.hosts.entry(address.host.clone()).or_default();
+        let sites = self.hosts.entry(address.host.text().into()).or_default();
         let is_own = |site: &Site<T>| site.ports() == address.ports();
         if let Some(at) = sites.iter().position(is_own) {
             return &mut sites[at];
@@ -141,26 +144,30 @@ impl<T> ResourceMap<T> {
 
     /// What is there already that a request to this address could be for as well.
     pub(crate) fn clash(&self, address: &Address, tenants: Option<&Tenants>) -> Option<&T> {
-        match address.place {
-            Place::Label(_) => self.clash_of_hosts(address, tenants),
-            _ => self.clash_of_host(address, tenants),
+        match address.host.is_template() {
+            true => self.clash_of_hosts(address, tenants),
+            false => self.clash_of_host(address, tenants),
         }
     }
 
     fn clash_of_hosts(&self, address: &Address, tenants: Option<&Tenants>) -> Option<&T> {
+        let path = address.path.text();
         let at_template = self.templates.iter().find(|other| {
-            ports_meet(other.address.ports(), address.ports())
-                && other.address.path == address.path
-                && meet(other.address.host.split('.'), address.host.split('.'))
+            ports_meet(other.ports, address.ports())
+                && *other.path == *path
+                && other.host.meets(&address.host)
         });
         let at_host = || {
             let mut names = tenants?.all()?;
             names.find_map(|(name, _)| {
-                let host = of_tenant(&address.host, name);
-                let mut sites = self.hosts.get(&*host).into_iter().flatten();
+                let mut sites = self
+                    .hosts
+                    .get(&*address.host.of(name))
+                    .into_iter()
+                    .flatten();
                 sites.find_map(|site| {
                     let meets = ports_meet(site.ports(), address.ports());
-                    meets.then(|| site.clash_of_path(&address.path)).flatten()
+                    meets.then(|| site.clash_of_path(&path)).flatten()
                 })
             })
         };
@@ -168,29 +175,26 @@ impl<T> ResourceMap<T> {
     }
 
     fn clash_of_host(&self, address: &Address, tenants: Option<&Tenants>) -> Option<&T> {
-        let mut sites = self.hosts.get(&address.host).into_iter().flatten();
+        let (host, path) = (address.host.text(), address.path.text());
+        let mut sites = self.hosts.get(&*host).into_iter().flatten();
         let at_site = sites.find_map(|site| {
             if !ports_meet(site.ports(), address.ports()) {
                 return None;
             }
-            match address.place {
-                Place::Segment(_) => site.clash_of_template(&address.path, tenants),
-                _ => site.clash_of_path(&address.path),
+            match address.path.is_template() {
+                true => site.clash_of_template(&address.path, tenants),
+                false => site.clash_of_path(&path),
             }
         });
-        let has_path = |path: &str| match (address.place, tenants) {
-            (Place::Segment(segment), Some(tenants)) => {
-                let name = part(segments(&address.path), segments(path), segment);
-                name.is_some_and(|name| tenants.lists(name))
-            }
-            _ => *address.path == *path,
+        let has_path = |other: &str| match tenants {
+            Some(tenants) => lists(&address.path, tenants, other),
+            None => *path == *other,
         };
         let of_host = || {
             self.templates.iter().find(|other| {
-                let name = label(&other.address.host, &address.host, other.label);
-                ports_meet(other.address.ports(), address.ports())
-                    && name.is_some_and(|name| other.tenants.lists(name))
-                    && has_path(&other.address.path)
+                ports_meet(other.ports, address.ports())
+                    && lists(&other.host, &other.tenants, &host)
+                    && has_path(&other.path)
             })
         };
         at_site.or_else(|| of_host().map(|other| &other.target))
@@ -199,23 +203,20 @@ impl<T> ResourceMap<T> {
     /// Whether anything is at this host and port; at a URL whose scheme has this default port, if
     /// there is one.
     pub(crate) fn has_host(&self, host: &str, port: Option<u16>, default: Option<u16>) -> bool {
-        let asked = Asked {
-            host,
-            port,
-            path: "",
-        };
         let is_scheme = |own: u16| default.is_none_or(|default| own == default);
         let mut sites = self.hosts.get(host).into_iter().flatten();
         let mut templates = self.templates.iter();
         sites.any(|site| is_scheme(site.default_port) && same_port(site.ports(), port))
             || templates.any(|template| {
-                is_scheme(template.address.default_port) && template.tenant(asked).is_some()
+                is_scheme(template.ports.1) && template.tenant(host, port).is_some()
             })
     }
 
     /// What a request is for. Of paths that lead to it the longest one counts, and one that was
     /// written out before one with a tenant.
     pub(crate) fn find<'m, 'r>(&'m self, asked: Asked<'r>, reach: Reach) -> Found<'m, 'r, T> {
+        let is_path = asked.path.is_empty() || asked.path.starts_with('/');
+        let is_path = is_path && is_unambiguous(asked.path);
         let mut best: Option<Hit<'m, 'r, T>> = None;
         let mut is_known = false;
         let mut deepest = 0;
@@ -223,17 +224,19 @@ impl<T> ResourceMap<T> {
             if same_port(site.ports(), asked.port) {
                 is_known = true;
                 deepest = deepest.max(site.deepest);
-                best = longer(best, site.find(asked.path, reach));
+                if is_path {
+                    best = longer(best, site.find(asked.path, reach));
+                }
             }
         }
         for template in &self.templates {
-            let Some((name, tenant)) = template.tenant(asked) else {
+            let Some((name, tenant)) = template.tenant(asked.host, asked.port) else {
                 continue;
             };
             is_known = true;
-            let path = &*template.address.path;
+            let path = &*template.path;
             deepest = deepest.max(segments(path).count());
-            if leads_to(path, asked.path, reach) {
+            if is_path && leads_to(path, asked.path, reach) {
                 let hit = Hit {
                     length: path.len(),
                     target: &template.target,
@@ -291,9 +294,6 @@ impl<T> Site<T> {
     }
 
     fn find<'m, 'r>(&'m self, path: &'r str, reach: Reach) -> Option<Hit<'m, 'r, T>> {
-        if !is_unambiguous(path) || !(path.is_empty() || path.starts_with('/')) {
-            return None;
-        }
         let path = path.strip_suffix('/').unwrap_or(path);
         // From the longest beginning that can be one to the shortest.
         let all = segments(path).count();
@@ -323,17 +323,18 @@ impl<T> Site<T> {
     }
 
     fn clash_of_path(&self, path: &str) -> Option<&T> {
-        let listed = self.templates.iter().find(|template| template.lists(path));
+        let mut templates = self.templates.iter();
+        let listed = templates.find(|own| lists(&own.path, &own.tenants, path));
         let same = self.paths.get(path);
         same.or(listed.map(|template| &template.target))
     }
 
-    fn clash_of_template(&self, path: &str, tenants: Option<&Tenants>) -> Option<&T> {
+    fn clash_of_template(&self, path: &Pattern, tenants: Option<&Tenants>) -> Option<&T> {
         let mut others = self.templates.iter();
-        let other = others.find(|other| meet(segments(&other.path), segments(path)));
+        let other = others.find(|other| other.path.meets(path));
         let written = || {
             let mut names = tenants?.all()?;
-            names.find_map(|(name, _)| self.paths.get(&*of_tenant(path, name)))
+            names.find_map(|(name, _)| self.paths.get(&*path.of(name)))
         };
         other.map(|other| &other.target).or_else(written)
     }
@@ -342,24 +343,18 @@ impl<T> Site<T> {
 impl<T> PathTemplate<T> {
     /// The tenant that this path is of.
     fn tenant<'r>(&self, path: &'r str) -> Option<(&'r str, Tenant)> {
-        let name = part(segments(&self.path), segments(path), self.segment)?;
+        let name = self.path.name_in(path)?;
         Some((name, self.tenants.get(name)?))
-    }
-
-    /// Whether this path is of a tenant that was listed.
-    fn lists(&self, path: &str) -> bool {
-        let name = part(segments(&self.path), segments(path), self.segment);
-        name.is_some_and(|name| self.tenants.lists(name))
     }
 }
 
 impl<T> HostTemplate<T> {
     /// The tenant that this host is of.
-    fn tenant<'r>(&self, asked: Asked<'r>) -> Option<(&'r str, Tenant)> {
-        if !self.address.is_port(asked.port) {
+    fn tenant<'r>(&self, host: &'r str, port: Option<u16>) -> Option<(&'r str, Tenant)> {
+        if !same_port(self.ports, port) {
             return None;
         }
-        let name = label(&self.address.host, asked.host, self.label)?;
+        let name = self.host.name_in(host)?;
         Some((name, self.tenants.get(name)?))
     }
 }
@@ -368,56 +363,14 @@ fn segments(path: &str) -> impl Iterator<Item = &str> {
     path.split('/').skip(1)
 }
 
-fn label<'r>(template: &str, host: &'r str, label: usize) -> Option<&'r str> {
-    part(template.split('.'), host.split('.'), label)
-}
-
-/// The part in the place of the tenant, where all others are equal.
-fn part<'t, 'r>(
-    template: impl Iterator<Item = &'t str>,
-    text: impl Iterator<Item = &'r str>,
-    place: usize,
-) -> Option<&'r str> {
-    let (mut template, mut text) = (template, text);
-    let mut found = None;
-    for at in 0.. {
-        match (template.next(), text.next()) {
-            (None, None) => return found,
-            (Some(_), Some(name)) if at == place => found = Some(name),
-            (Some(own), Some(asked)) if own == asked => {}
-            _ => return None,
-        }
-    }
-    found
-}
-
-/// Whether one text can be of both templates.
-fn meet<'t>(one: impl Iterator<Item = &'t str>, other: impl Iterator<Item = &'t str>) -> bool {
-    let (mut one, mut other) = (one, other);
-    loop {
-        let is_open = |part: &str| part.starts_with('{');
-        let takes = |part: &str, other: &str| is_open(part) && (is_open(other) || is_tenant(other));
-        match (one.next(), other.next()) {
-            (None, None) => return true,
-            (Some(a), Some(b)) if a == b || takes(a, b) || takes(b, a) => {}
-            _ => return false,
-        }
-    }
-}
-
-/// The text of a template for this tenant.
-fn of_tenant(template: &str, name: &str) -> String {
-    match (template.split_once('{'), template.rsplit_once('}')) {
-        (Some((before, _)), Some((_, after))) => [before, name, after].concat(),
-        _ => template.to_owned(),
-    }
+/// Whether a text is the pattern for a tenant that was listed.
+fn lists(pattern: &Pattern, tenants: &Tenants, text: &str) -> bool {
+    let name = pattern.name_in(text);
+    name.is_some_and(|name| tenants.lists(name))
 }
 
 /// Whether a path is this one, or below it.
 fn leads_to(own: &str, path: &str, reach: Reach) -> bool {
-    if !is_unambiguous(path) || !(path.is_empty() || path.starts_with('/')) {
-        return false;
-    }
     let Some(below) = path.strip_prefix(own) else {
         return false;
     };

@@ -21,7 +21,7 @@ pub(crate) use self::{
     behind::Behind,
     map::{Asked, Found, Reach, ResourceMap},
     pattern::Pattern,
-    set::{unknown_host, unknown_path},
+    set::{at_one_address, unknown_host, unknown_path},
 };
 use crate::error::ConfigError;
 use crate::scope::Scopes;

@@ -1,6 +1,5 @@
 //! `Pattern`: a text in which the name of a tenant can stand.
 
-#[cfg(feature = "oauth")]
 use super::tenants;
 use crate::util::repeated;
 
@@ -56,6 +55,20 @@ impl Pattern {
         })
     }
 
+    /// A text that must have a place for a tenant.
+    ///
+    /// # Errors
+    /// It has none, or see [`parse`](Self::parse).
+    pub(crate) fn template(text: &str) -> Result<Self, String> {
+        match Self::parse(text)? {
+            pattern if pattern.is_template() => Ok(pattern),
+            _ => Err(format!(
+                "{} has no place for a tenant: write `{{tenant}}` there",
+                repeated(text)
+            )),
+        }
+    }
+
     /// Whether a name has a place in it.
     pub(crate) fn is_template(&self) -> bool {
         self.after.is_some()
@@ -75,14 +88,12 @@ impl Pattern {
     }
 
     /// The name that makes this text of the pattern.
-    #[cfg(feature = "oauth")]
     pub(crate) fn name_in<'t>(&self, text: &'t str) -> Option<&'t str> {
         let rest = text.strip_prefix(&*self.before)?;
         rest.strip_suffix(self.after.as_deref()?)
     }
 
     /// Whether one text can be of both, whatever tenants there are.
-    #[cfg(feature = "oauth")]
     pub(crate) fn meets(&self, other: &Self) -> bool {
         let covers = |one: &Self, text: &str| one.name_in(text).is_some_and(tenants::is_tenant);
         match (&self.after, &other.after) {
@@ -97,7 +108,6 @@ impl Pattern {
     }
 
     /// The same for two with places, of which that of the other one begins no earlier.
-    #[cfg(feature = "oauth")]
     fn meets_later(&self, other: &Self) -> bool {
         let (Some(own), Some(others)) = (&self.after, &other.after) else {
             return false;
@@ -122,7 +132,6 @@ impl Pattern {
 }
 
 /// What the longer text has more at its beginning, where the shorter one is its end.
-#[cfg(feature = "oauth")]
 fn beyond<'t>(one: &'t str, two: &'t str) -> Option<&'t str> {
     match one.len() >= two.len() {
         true => one.strip_suffix(two),
@@ -130,7 +139,7 @@ fn beyond<'t>(one: &'t str, two: &'t str) -> Option<&'t str> {
     }
 }
 
-#[cfg(all(test, feature = "oauth"))]
+#[cfg(test)]
 mod tests {
     use super::Pattern;
 

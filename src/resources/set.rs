@@ -94,13 +94,7 @@ impl ResourceSet {
         tenants: Tenants,
     ) -> Result<Self, ConfigError> {
         let template = template.into();
-        let pattern = Pattern::parse(&template).map_err(refuse)?;
-        if !pattern.is_template() {
-            return Err(refuse(format!(
-                "{} has no place for a tenant: write `{{tenant}}` there",
-                repeated(&template)
-            )));
-        }
+        let pattern = Pattern::template(&template).map_err(refuse)?;
         check(&template, &pattern.of("tenant"))?;
         let named =
             |(name, tenant): (&str, &Tenant)| tenant.has_settings().then(|| name.to_owned());
@@ -158,10 +152,7 @@ impl ResourceSet {
                 Target::One(place) => self.listed[place].url().to_owned(),
                 Target::Template(place) => self.templates[place].0.text(),
             };
-            refuse(format!(
-                "{url:?} and {other:?} are at one address, and a request could be for both; leave one \
-                 out, or change its path"
-            ))
+            at_one_address(url, &other)
         })
     }
 
@@ -236,6 +227,14 @@ fn refuse(why: String) -> ConfigError {
 
 fn check(written: &str, url: &str) -> Result<(), ConfigError> {
     check_place(url).map_err(|why| refuse(format!("{} is no resource: {why}", repeated(written))))
+}
+
+/// Two resources that one request could be for.
+pub(crate) fn at_one_address(one: &str, other: &str) -> ConfigError {
+    refuse(format!(
+        "{one:?} and {other:?} are at one address, and a request could be for both; leave one out, \
+         or change its path"
+    ))
 }
 
 /// No resource is at the host of a request.

@@ -4,15 +4,13 @@ use http::header::ORIGIN;
 use http::{HeaderMap, HeaderValue, Method};
 
 use crate::auth::is_public;
-use crate::authority::{Authority, Origin, default_port};
+use crate::authority::{Authority, Origin, default_port, without_user};
 use crate::credential::RequestHead;
 use crate::error::{AuthError, ConfigError, Reason};
 use crate::peer::{self, Fault, TrustedProxies};
+use crate::resource::WELL_KNOWN;
 use crate::resources::Hosts;
 use crate::util::{quoted, repeated};
-
-/// Where protected resource metadata lives (RFC 9728 section 3).
-const METADATA: &str = "/.well-known/oauth-protected-resource";
 
 #[derive(Clone, Debug)]
 pub(super) struct Rules {
@@ -276,7 +274,7 @@ impl Rules {
 fn is_metadata(head: RequestHead<'_>) -> bool {
     let reads = matches!(*head.method(), Method::GET | Method::HEAD | Method::OPTIONS);
     let path = head.uri().path();
-    let below = path.strip_prefix(METADATA);
+    let below = path.strip_prefix(WELL_KNOWN);
     reads
         && below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         && !path.contains("..")
@@ -309,8 +307,6 @@ fn listed<'a>(allowed: impl Iterator<Item = &'a str> + Clone) -> String {
     }
 }
 
-/// For traces, without the name and password that may stand in front of a host.
 fn not_allowed(value: &str) -> String {
-    let host = value.rsplit('@').next().unwrap_or_default();
-    format!("{} is not allowed", quoted(host))
+    format!("{} is not allowed", quoted(without_user(value)))
 }
