@@ -34,7 +34,7 @@ impl<'r> Demand<'r> {
         }
     }
 
-    /// The URL of the resource that the key must be for. `None`: nobody knows it.
+    /// The URL of the resource that the key must be for. `None`: it is not known.
     pub(super) fn resource(&self) -> Option<&'r str> {
         self.resource.map(|resource| resource.url())
     }

@@ -64,7 +64,7 @@ impl fmt::Display for KeyResources {
 pub(super) enum Misplaced {
     /// It names others.
     Elsewhere,
-    /// It names some, and nobody knows the resource of the request.
+    /// It names some, and the resource of the request is not known.
     Nowhere,
     /// It names none, and there are several.
     Unnamed,

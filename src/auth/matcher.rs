@@ -67,8 +67,8 @@ impl CredentialMatcher {
     }
 
     /// JWTs with one of these issuers in `iss`, which is read without trust: the provider
-    /// must check it. A JWT without `iss` whose `sub` is a SPIFFE ID is of its trust domain,
-    /// `spiffe://example.org`.
+    /// must check it. Where a JWT has no `iss` and its `sub` is a SPIFFE ID, the trust domain in
+    /// that (`spiffe://example.org`) counts as the issuer.
     #[cfg(feature = "jwt")]
     #[cfg_attr(docsrs, doc(cfg(feature = "jwt")))]
     pub fn jwt_from<I>(location: Location, issuers: I) -> Self

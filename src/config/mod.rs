@@ -53,8 +53,9 @@
 //! An empty text is no list; `[]` is. Where a policy names scopes, an empty text is an error as
 //! well: `{ nothing = true }` or `[]` says that none is needed. A comma separates neither scopes
 //! nor other texts: in a list that is one text, an element that begins or ends with one is an
-//! error. `null` is no value: what is left out is left out. Months are `months`, because `M` is too near to `m`. A relative path starts where the process was started.
-//! A section of a feature that is off is unknown.
+//! error. `null` is no value: what is left out is left out. Months are `months`, because `M` is too
+//! near to `m`. A relative path starts where the process was started. A section of a feature that
+//! is off is unknown.
 //!
 //! A secret is a text, never a number: one of digits alone needs its quotes. Of a file one line
 //! end is dropped. Neither may then be empty, and a variable must be set. Secrets are read when
@@ -337,9 +338,9 @@ impl Config {
 
     /// The proxies in front of this server, if `proxies` are configured.
     ///
-    /// They are for layers of your own: [`origin_layer`](Self::origin_layer) and [`failed_attempts`](Self::failed_attempts) have them
-    /// already. They need the address of the peer, which is no data: put a
-    /// [`SetPeerAddrLayer`](crate::peer::SetPeerAddrLayer) outside.
+    /// They are for layers of your own: [`origin_layer`](Self::origin_layer) and
+    /// [`failed_attempts`](Self::failed_attempts) have them already. They need the address of the
+    /// peer, which is no data: put a [`SetPeerAddrLayer`](crate::peer::SetPeerAddrLayer) outside.
     ///
     /// # Errors
     /// The headers are not named, no network is, or one is refused.

@@ -60,12 +60,12 @@ pub(super) enum Preset {
     Firebase {
         project_id: String,
     },
-    /// One of the two: whose workflows are meant.
+    /// Give one of the two lists: it says whose workflows are accepted.
     GithubActions {
         owner_ids: Option<Ids>,
         repository_ids: Option<Ids>,
     },
-    /// One of the two: whose jobs are meant.
+    /// Give one of the two lists: it says whose jobs are accepted.
     GitlabCi {
         base_url: String,
         namespace_ids: Option<Ids>,

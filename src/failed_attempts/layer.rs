@@ -19,7 +19,8 @@ use crate::telemetry::DecisionRecord;
 
 /// The default for [`FailedAttemptsLayer::max_failures`].
 const MAX_FAILURES: u32 = 60;
-/// The default for [`FailedAttemptsLayer::window`], and for [`FailedAttemptsLayer::block_duration`].
+/// The default for [`FailedAttemptsLayer::window`], and for
+/// [`FailedAttemptsLayer::block_duration`].
 const MINUTE: Duration = Duration::from_secs(60);
 /// The default for [`FailedAttemptsLayer::max_addresses`].
 const MAX_ADDRESSES: usize = 65_536;
@@ -81,18 +82,20 @@ struct Settings {
 impl FailedAttemptsLayer {
     /// Counts by the address of the peer, its [`PeerAddr`].
     ///
-    /// A [`SetPeerAddrLayer`](crate::peer::SetPeerAddrLayer) further out puts that into the extensions.
-    /// 60 failures within a minute block an address for a minute. Behind a proxy the peer is the proxy: say so with [`trusted_proxies`](Self::trusted_proxies).
+    /// A [`SetPeerAddrLayer`](crate::peer::SetPeerAddrLayer) further out puts that into the
+    /// extensions. 60 failures within a minute block an address for a minute. Behind a proxy the
+    /// peer is the proxy: say so with [`trusted_proxies`](Self::trusted_proxies).
     pub fn from_peer_address() -> Self {
         Self::of(Addresses::Peer)
     }
 
     /// Counts by the address that `address_of` finds.
     ///
-    /// The limits are those of [`from_peer_address`](Self::from_peer_address). A header is a good place only where a proxy of yours sets it, whatever the client sent,
-    /// and nobody gets past that proxy. For `Forwarded` and `X-Forwarded-For` there is
-    /// [`trusted_proxies`](Self::trusted_proxies). See
-    /// [the module docs](crate::failed_attempts#addresses).
+    /// The limits are those of [`from_peer_address`](Self::from_peer_address). A header is a good
+    /// place only where a proxy of yours sets it, whatever the client sent, and no client reaches
+    /// this server around that proxy. For `Forwarded` and `X-Forwarded-For` there is
+    /// [`trusted_proxies`](Self::trusted_proxies). See [the module
+    /// docs](crate::failed_attempts#addresses).
     pub fn new(
         address_of: impl Fn(RequestHead<'_>) -> Option<IpAddr> + Send + Sync + 'static,
     ) -> Self {
@@ -123,8 +126,8 @@ impl FailedAttemptsLayer {
 
     /// Counts by the address of the client, as [these proxies](TrustedProxies::client) tell it.
     ///
-    /// A header of theirs that cannot be read is 400. A client whose address a proxy keeps to itself
-    /// (`for=unknown`) is a logged 500, as is every request without an address.
+    /// A header of theirs that cannot be read is 400. A client whose address a proxy keeps to
+    /// itself (`for=unknown`) is a logged 500, as is every request without an address.
     ///
     /// # Errors
     /// The layer was made with [`new`](Self::new), and has a function that finds the address.

@@ -24,10 +24,11 @@ const HEAD_BYTES: usize = KEY_ID_BYTES + 8 + 32;
 /// Seals values that a client keeps for the server: the `requestState` of a
 /// [multi round-trip request], a handle to state kept elsewhere.
 ///
-/// Such a value comes back from a client, so it is whatever an attacker makes of it. What
-/// this seals can be opened only unchanged, by the same [`Principal`], at the same
-/// [resource](Principal::resource), with the same request, until it expires: 5 minutes, unless [`lifetime`](Self::lifetime) says otherwise. Nothing is
-/// stored, and every replica with the key can open it.
+/// Such a value comes back from a client, so it is whatever an attacker makes of it. What this
+/// seals can be opened only unchanged, by the same [`Principal`], at the same
+/// [resource](Principal::resource), with the same request, until it expires: 5 minutes, unless
+/// [`lifetime`](Self::lifetime) says otherwise. Nothing is stored, and every replica with the key
+/// can open it.
 ///
 /// The value is *not* encrypted: the client can read it. It can also be presented again until
 /// it expires; what must happen only once needs a memory of its own.

@@ -164,7 +164,6 @@
 //!   for one resource at most. A token that is cached is judged for the resource of each request.
 //! - **Beside other providers.** What [`or`](OAuthLayer::or) adds must judge the resource too:
 //!   API keys [name theirs](crate::api_key::ApiKey::resources).
-//!
 //! - **Limits.** Keys, introspection and their limits are those of a server, which all resources that
 //!   trust it share: a flood of unknown opaque tokens at one tenant delays new ones at the others.
 //!

@@ -106,10 +106,10 @@ impl OriginLayer {
 
     /// Judges the host that one of these proxies names.
     ///
-    /// Where none does, that of the request is judged as ever; [`peer`](crate::peer) says when a proxy
-    /// is believed. The peer's address must be known: a [`SetPeerAddrLayer`](crate::peer::SetPeerAddrLayer) goes
-    /// outside. `Host` itself must be readable all the same, and a header of a proxy that is not is
-    /// refused with 400.
+    /// Where none does, that of the request is judged as ever; [`peer`](crate::peer) says when a
+    /// proxy is believed. The peer's address must be known: a
+    /// [`SetPeerAddrLayer`](crate::peer::SetPeerAddrLayer) goes outside. `Host` itself must be
+    /// readable all the same, and a header of a proxy that is not is refused with 400.
     pub fn trusted_proxies(mut self, proxies: TrustedProxies) -> Self {
         Arc::make_mut(&mut self.state).rules.proxies = Some(proxies);
         self

@@ -1,11 +1,12 @@
 //! Sessions bound to the principal that opened them.
 //!
-//! Up to revision 2025-11-25 of MCP a server hands out an `Mcp-Session-Id`, and whoever
-//! presents it is in that session: the id alone must not be what lets them in. This layer
-//! appends a keyed code (HMAC-SHA-256) over the [`PrincipalId`](crate::PrincipalId) and the
-//! [resource](crate::Principal::resource) to the server's own id on the way out, and checks and removes it on the way in. There is nothing
-//! to store, so any number of replicas agree, and the server behind needs no change: it sees
-//! the ids it made. It is the binding the [security best practices] ask for.
+//! Up to revision 2025-11-25 of MCP a server hands out an `Mcp-Session-Id`, and whoever presents it
+//! is in that session: the id alone must not be what lets them in. This layer appends a keyed code
+//! (HMAC-SHA-256) over the [`PrincipalId`](crate::PrincipalId) and the
+//! [resource](crate::Principal::resource) to the server's own id on the way out, and checks and
+//! removes it on the way in. There is nothing to store, so any number of replicas agree, and the
+//! server behind needs no change: it sees the ids it made. It is the binding the [security best
+//! practices] ask for.
 //!
 //! What happens to a request:
 //!
@@ -16,8 +17,8 @@
 //!    no revision with sessions has such a name.
 //! 3. Otherwise two `Mcp-Session-Id` or two `Last-Event-ID` headers are a 400, and an id
 //!    that was not bound to *this* principal at *this* resource by one of the live keys is a 404:
-//!    forged, cut, never bound, somebody else's, or of another resource. It is the same 404 whichever it was, on every method,
-//!    and clients answer it by opening a new session.
+//!    forged, cut, never bound, somebody else's, or of another resource. It is the same 404
+//!    whichever it was, on every method, and clients answer it by opening a new session.
 //! 4. `Last-Event-ID` without a session id is that 404 too: what would be resumed is nobody's.
 //! 5. Every response with an `Mcp-Session-Id` has it replaced by the bound one. An id that
 //!    cannot be bound (not visible ASCII, over 256 bytes, more than one) is our own server's

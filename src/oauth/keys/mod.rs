@@ -1,10 +1,10 @@
 //! The life of one issuer's keys.
 //!
-//! A known key is served from memory, without a lock. Whether what memory holds is good
-//! enough, and whether a fetch may start, is decided in `store` alone, by what `attempts`
-//! records of the fetches so far; `load` is one fetch, detached from the requests that wait
-//! for it; `access` has what goes with it, `jwks` reads what it brings, and `freshness` says how long that lives. `sets` keeps the
-//! sets of all servers of a layer, and `together` bounds what these do.
+//! A known key is served from memory, without a lock. Whether what memory holds is good enough, and
+//! whether a fetch may start, is decided in `store` alone, by what `attempts` records of the
+//! fetches so far; `load` is one fetch, detached from the requests that wait for it; `access` has
+//! what goes with it, `jwks` reads what it brings, and `freshness` says how long that lives. `sets`
+//! keeps the sets of all servers of a layer, and `together` bounds what these do.
 
 mod access;
 mod attempts;

@@ -29,8 +29,8 @@
 //!
 //! # What is particular
 //! **A token of a pod that was deleted stays valid here until it expires.** Only the API server
-//! knows that a pod, a service account or a secret is gone; who checks signatures does not. So
-//! do claims that a token is bound to: they are not asked about. Keep the life of tokens short;
+//! knows that a pod, a service account or a secret is gone; who checks signatures does not. The
+//! pod or secret that a token is bound to is not looked up either. Keep the life of tokens short;
 //! Kubernetes allows no less than ten minutes.
 //!
 //! Keys come from the API server, by the cluster's certificate authority and with the token of
