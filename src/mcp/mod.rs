@@ -131,6 +131,7 @@
 //! elsewhere let the service take any `B: Body<Data = Bytes>`.
 
 mod body;
+mod dialect;
 mod headers;
 mod key;
 mod lists;
