@@ -46,7 +46,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         OAuthLayer::new(about_us, server)?,
     )
     .sessions(SessionBindingLayer::new(key.clone()).server(&*resource))
-    .policy(notes::policy()?);
+    .policy(notes::policy()?)?;
 
     let sealer = PrincipalSealer::new(key).purpose("confirmation");
     let service = notes::service(sealer, Duration::from_secs(15));

@@ -28,7 +28,7 @@ pub(crate) fn policy() -> Result<McpPolicy, ConfigError> {
             ("notes:admin", ["notes:write"]),
             ("notes:write", ["notes:read"]),
         ])?)
-        .tool("whoami", Requirement::none())?
+        .tool("whoami", Requirement::authenticated())?
         .tool("list_notes", "notes:read")?
         .tool("add_note", "notes:write")?
         .tool("delete_notes", "notes:admin")?

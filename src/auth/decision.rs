@@ -112,7 +112,7 @@ impl<P: Authenticate> State<P> {
         }
         let (place, credential) = match credential::read(locations, head.headers())? {
             Some(found) => found,
-            None if shared.optional => return Ok(Step::Anonymous(false)),
+            None if shared.context.is_optional => return Ok(Step::Anonymous(false)),
             None => return Err(shared.missing(head, context)),
         };
         let leaf = shared.routes.leaf(&credential)?;

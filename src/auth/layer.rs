@@ -180,19 +180,22 @@ impl<P: Authenticate + Clone> AuthLayer<P> {
         self
     }
 
-    /// Lets requests without a credential pass, as nobody's: they have no
+    /// Lets requests without a credential pass, as anonymous ones: they have no
     /// [`Principal`](crate::Principal), and whatever needs one answers 401 with this layer's
     /// challenge. Default: every request needs a credential.
     ///
     /// A credential that is there must be good: an expired one, a malformed one, two, or one
-    /// in the query string are refused as ever, and no request falls back to nobody. No
-    /// credential is one of another scheme (`Authorization: Basic …`, which is left alone),
-    /// and `Bearer` with nothing after it.
+    /// in the query string are refused as ever, and no such request becomes an anonymous one. One
+    /// of another scheme (`Authorization: Basic …`, which is left alone), and `Bearer` with
+    /// nothing after it, are no credentials.
     ///
     /// Behind it, axum handlers take `Option<Principal>`; layers for scopes answer 401 where
-    /// scopes are needed; sessions of all who are nobody belong to them together. The streams
-    /// of nobody have no end: neither a credential nor
+    /// scopes are needed; anonymous sessions belong to all anonymous callers together. The
+    /// streams of anonymous callers have no end: neither a credential nor
     /// [`stream_max_life`](Self::stream_max_life) ends them.
+    ///
+    /// An [`McpStack`](crate::mcp::McpStack) and a configuration set it by themselves where their
+    /// policy [opens something](crate::mcp::McpPolicy::opens_to_anonymous) to anonymous callers.
     ///
     /// ```
     /// use tower_mcp_auth::ApiKeyLayer;
@@ -202,8 +205,13 @@ impl<P: Authenticate + Clone> AuthLayer<P> {
     /// # Ok::<(), tower_mcp_auth::ConfigError>(())
     /// ```
     pub fn optional(mut self) -> Self {
-        self.shared_mut().optional = true;
+        Arc::make_mut(&mut self.shared_mut().context).is_optional = true;
         self
+    }
+
+    /// Whether requests without a credential pass.
+    pub(crate) fn is_optional(&self) -> bool {
+        self.state.shared.context.is_optional
     }
 
     /// Whether a gRPC or grpc-web request is refused in gRPC's form (HTTP 200 with a

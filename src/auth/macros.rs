@@ -67,7 +67,7 @@ macro_rules! auth_layer_newtype {
             }
 
             /// See [`AuthLayer::optional`](crate::auth::AuthLayer::optional): requests without a
-            /// credential pass, as nobody's; a bad credential is refused as ever.
+            /// credential pass, as anonymous ones; a bad credential is refused as ever.
             pub fn optional(self) -> Self {
                 Self(self.0.optional())
             }

@@ -27,8 +27,6 @@ pub(super) struct Shared {
     pub(super) exempt: Exemptions,
     pub(super) query_names: QueryNames,
     pub(super) forward_credential: bool,
-    /// Whether a request without a credential passes.
-    pub(super) optional: bool,
     pub(super) streams: Streams,
     /// Whether gRPC requests are refused in gRPC's form, where that was said.
     pub(super) grpc: Option<bool>,
@@ -102,7 +100,6 @@ impl Shared {
             exempt: Exemptions::default(),
             query_names: QueryNames::default(),
             forward_credential: false,
-            optional: false,
             streams: Streams::new(info.clock.clone()),
             grpc: None,
             asked: Vec::new(),
@@ -215,7 +212,10 @@ impl Shared {
                 "forward_credential",
                 self.forward_credential == other.forward_credential,
             ),
-            ("optional", self.optional == other.optional),
+            (
+                "optional",
+                self.context.is_optional == other.context.is_optional,
+            ),
             (
                 "dangerously_report_only",
                 self.context.report_only == other.context.report_only,

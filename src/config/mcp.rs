@@ -3,13 +3,14 @@
 use tower_layer::Stack;
 
 use super::read::{missing, not_both, secret_at};
-use super::sections::{Auth, HeaderFamily, Proxies, Sections};
+use super::sections::{Auth, DialectName, HeaderFamily, Operations, Proxies, Sections};
 use super::units::{Name, Span};
 use crate::auth::{AuthLayer, Authenticate, SseEndpoints};
 use crate::error::ConfigError;
 use crate::failed_attempts::FailedAttemptsLayer;
 use crate::mcp::{
-    MacKey, McpListsLayer, McpScopesLayer, OriginLayer, PrincipalSealer, SessionBindingLayer,
+    Dialect, DialectRule, MacKey, McpListsLayer, McpScopesLayer, OriginLayer, PrincipalSealer,
+    SessionBindingLayer, as_open_as,
 };
 use crate::peer::{ProxyHeaders, TrustedProxies};
 
@@ -53,7 +54,7 @@ impl Auth {
         if let Some(forward) = self.forward_credential {
             layer = layer.forward_credential(forward);
         }
-        if self.optional {
+        if self.optional == Some(true) {
             layer = layer.optional();
         }
         // Whoever sends the media type would choose the form otherwise.
@@ -78,6 +79,26 @@ impl Auth {
             layer = set.map_err(at("dangerously_report_only_for"))?;
         }
         Ok(layer)
+    }
+}
+
+impl Operations {
+    fn speak(&self, layer: McpScopesLayer) -> Result<McpScopesLayer, ConfigError> {
+        let path = "operations.result_clients";
+        let dialect = match (self.dialect, &self.result_clients) {
+            (None, None) => return Ok(layer),
+            (Some(DialectName::ByClient), Some(names)) => {
+                DialectRule::result_for(&names.0).map_err(|error| error.at(path))?
+            }
+            (Some(DialectName::ByClient), None) => DialectRule::by_client(),
+            (_, Some(_)) => {
+                let why = "clients are told apart where `dialect` is `by_client`: set that as well";
+                return Err(ConfigError::new(path, why));
+            }
+            (Some(DialectName::Http), None) => Dialect::Http.into(),
+            (Some(DialectName::Result), None) => Dialect::Result.into(),
+        };
+        Ok(layer.dialect(dialect))
     }
 }
 
@@ -161,6 +182,18 @@ impl Sections {
             layer = layer.dangerously_any_host();
         }
         Ok(layer)
+    }
+
+    /// Lets anonymous requests pass where the policy opens something to them.
+    pub(super) fn as_open_as_policy<P: Authenticate + Clone>(
+        &self,
+        auth: AuthLayer<P>,
+    ) -> Result<AuthLayer<P>, ConfigError> {
+        let Some(policy) = &self.policy else {
+            return Ok(auth);
+        };
+        let opened = as_open_as(policy, auth, self.auth.optional);
+        opened.map_err(|error| error.at("auth.optional"))
     }
 
     pub(super) fn sealer(&self) -> Result<Option<PrincipalSealer>, ConfigError> {
@@ -291,6 +324,6 @@ impl Sections {
             let set = scopes.read_timeout(timeout);
             scopes = set.map_err(|error| error.at("operations.read_timeout"))?;
         }
-        Ok(Some(Stack::new(lists, scopes)))
+        Ok(Some(Stack::new(lists, bodies.speak(scopes)?)))
     }
 }

@@ -465,6 +465,8 @@ impl Config {
         let policy = self.policy_layers_with(|lists| lists.check_shown(learnable.as_ref()))?;
         let unjudged = || Stack::new(McpListsLayer::disabled(), McpScopesLayer::disabled());
         let policy = policy.unwrap_or_else(unjudged);
+        let auth = self.sections.as_open_as_policy(auth);
+        let auth = self.applied.settle(&[], auth)?;
         let origin = self.origin_layer()?;
         let sessions = self.session_layer()?;
         let sessions = sessions.unwrap_or_else(SessionBindingLayer::disabled);

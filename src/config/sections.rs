@@ -373,8 +373,9 @@ section! {
         forbidden_query_names: Option<Texts>,
         /// Whether the inner service gets to see the credential.
         forward_credential: Option<bool>,
-        /// Lets requests without a credential pass, as nobody's.
-        optional: bool,
+        /// Lets requests without a credential pass, as anonymous ones; by default where the policy
+        /// opens something to them.
+        optional: Option<bool>,
         /// Whether gRPC requests are refused in gRPC's form; by default they are not.
         grpc_refusals: Option<bool>,
         /// How much longer than its credential an answer may take.
@@ -457,13 +458,31 @@ section! {
     }
 }
 
+/// In which form a refusal asks to sign in.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub(super) enum DialectName {
+    /// HTTP 401 or 403.
+    Http,
+    /// HTTP 200 with the result of a tool that failed.
+    Result,
+    /// The one or the other, by what a client says of itself.
+    ByClient,
+}
+
 section! {
-    /// How messages are read to be judged by the policy.
+    /// How messages are read to be judged by the policy, and how they are refused.
     Operations {
         /// How large a message may be.
         max_body_bytes: Option<Size>,
         /// How long reading it may take.
         read_timeout: Option<Span>,
+        /// In which form clients are asked to sign in, or for more scope; `http` by default.
+        dialect: Option<DialectName>,
+        /// The clients that are answered with results where the dialect goes by client, or the
+        /// beginnings of their names (`acme-*`).
+        result_clients: Option<Texts>,
     }
 }
 

@@ -115,12 +115,96 @@
 //!     OriginLayer::new(resource)?,
 //!     OAuthLayer::new(resource, "https://auth.example.com")?,
 //! )
-//! .policy(policy)
+//! .policy(policy)?
 //! .show(Show::Granted); // default: by caller
 //! # let _ = stack;
 //! # }
 //! # Ok::<(), tower_mcp_auth::ConfigError>(())
 //! ```
+//!
+//! # Mixed authentication
+//!
+//! One policy says which tools need nothing, which need a caller, and which need scopes
+//! ([`Requirement`](crate::scopes::Requirement)). Anonymous callers use what is open, and are led
+//! to sign in at the first tool that is not.
+//!
+//! ```
+//! # #[cfg(feature = "oauth")] {
+//! use tower_mcp_auth::OAuthLayer;
+//! use tower_mcp_auth::mcp::{McpPolicy, McpStack, OriginLayer};
+//! use tower_mcp_auth::scopes::Requirement;
+//!
+//! let resource = "https://mcp.example.com/mcp";
+//! let policy = McpPolicy::builder()
+//!     .tool("search", Requirement::none())?           // anyone: 200 without a token
+//!     .tool("my_orders", Requirement::authenticated())? // without a token: 401
+//!     .tool("buy", "orders:write")?                   // with a token that lacks it: 403
+//!     .build()?;
+//! let stack = McpStack::new(
+//!     OriginLayer::new(resource)?,
+//!     OAuthLayer::new(resource, "https://auth.example.com")?,
+//! )
+//! .policy(policy)?;
+//! # let _ = stack;
+//! # }
+//! # Ok::<(), tower_mcp_auth::ConfigError>(())
+//! ```
+//!
+//! - `Requirement::none` alone opens something, and only where the `baseline` is none as well.
+//!   An [`McpStack`] and a configuration then make the auth layer
+//!   [`optional`](crate::AuthLayer::optional); around layers put together by hand, say it
+//!   yourself. An `optional` layer around a `baseline` that needs a caller is an error.
+//! - Open with it are the handshake, lists, pings, notifications, and `GET` and `DELETE` of the
+//!   endpoint. `logging/setLevel` and `tasks/…` need a caller unless a rule says otherwise, and
+//!   so does what no rule is for.
+//! - Lists show anonymous callers of an [`OAuthLayer`](crate::OAuthLayer) what signing in or more
+//!   scope would open; [`Show::Granted`] hides it.
+//! - A credential that is there must be good: a bad one is 401, and never an anonymous request.
+//! - Everything in the stack that is no POST is open as well. Put the stack around the MCP endpoint
+//!   alone.
+//!
+//! ## How clients are asked to sign in
+//!
+//! Two families of clients act on different answers ([`Dialect`]):
+//!
+//! | dialect | a call that needs a caller or more scope | who acts on it |
+//! |---|---|---|
+//! | [`Dialect::Http`], the default | 401 or 403 with `WWW-Authenticate` | Claude, the official SDKs |
+//! | [`Dialect::Result`] | 200 with a result: `isError`, `_meta["mcp/www_authenticate"]` | ChatGPT |
+//!
+//! With [`Dialect::Result`] lists of tools say `securitySchemes`, from the same policy: `noauth`
+//! for what is open, `oauth2` with its scopes for what is not, in the item and, for older clients,
+//! in its `_meta`. The 200 has the `WWW-Authenticate` of the 401 and the
+//! [`AuthError`](crate::AuthError) in its extensions; events and metrics say `refused`. All other
+//! refusals, those of a bad or expired token included, are 4xx to every client, and so is a call
+//! in a batch or without an `id`. Where no challenge names metadata, no client can sign in, and
+//! every one is answered over HTTP.
+//!
+//! [`DialectRule::by_client`] answers each client in its own dialect, by what it says of itself in
+//! `initialize`, or in each request from 2026-07-28 on. Up to 2025-11-25 the session id keeps it,
+//! so this takes a [`SessionBindingLayer`]. What a client says decides the form of a refusal, never
+//! the verdict.
+//!
+//! ```
+//! # #[cfg(feature = "oauth")] {
+//! # use tower_mcp_auth::OAuthLayer;
+//! # use tower_mcp_auth::mcp::{McpPolicy, McpStack, OriginLayer};
+//! use tower_mcp_auth::mcp::{DialectRule, MacKey, SessionBindingLayer};
+//!
+//! # let resource = "https://mcp.example.com/mcp";
+//! # let policy = McpPolicy::builder().tool("*", "orders:write")?.build()?;
+//! # let oauth = OAuthLayer::new(resource, "https://auth.example.com")?;
+//! let stack = McpStack::new(OriginLayer::new(resource)?, oauth)
+//!     .sessions(SessionBindingLayer::new(MacKey::ephemeral()?))
+//!     .policy(policy)?
+//!     .dialect(DialectRule::by_client());
+//! # let _ = stack;
+//! # }
+//! # Ok::<(), tower_mcp_auth::ConfigError>(())
+//! ```
+//!
+//! A client that signs in has a session already, which is anonymous. See
+//! [signing in in mid-session](session#signing-in-in-mid-session).
 //!
 //! # Bodies
 //!
@@ -147,6 +231,7 @@ mod stack;
 mod unanswered;
 
 pub use self::body::RequestBody;
+pub use self::dialect::{ClientInfo, Dialect, DialectRule};
 pub use self::key::MacKey;
 pub use self::lists::{ListsBody, ListsFuture, McpLists, McpListsLayer, Show};
 pub use self::origin::OriginLayer;
@@ -154,5 +239,7 @@ pub use self::policy::{DefaultRule, McpPolicy, McpPolicyBuilder, Operation, Poli
 pub use self::scopes::{McpScopes, McpScopesLayer, ScopesFuture};
 pub use self::sealer::{PrincipalSealer, RequestDigest, SealError};
 pub use self::session::SessionBindingLayer;
+#[cfg(feature = "config")]
+pub(crate) use self::stack::as_open_as;
 pub use self::stack::{McpStack, PolicyLayers};
 pub use crate::json::JsonValue;

@@ -2,12 +2,15 @@
 
 use tower_layer::{Identity, Layer};
 
+use super::dialect::DialectRule;
 use super::lists::{McpLists, McpListsLayer, Show};
 use super::origin::{Origin, OriginLayer};
 use super::policy::McpPolicy;
 use super::scopes::{McpScopes, McpScopesLayer};
 use super::session::SessionBindingLayer;
 use crate::auth::{AuthLayer, Authenticate};
+use crate::error::ConfigError;
+use crate::telemetry;
 
 /// The layers of an MCP server in the one order that is right, as one layer.
 ///
@@ -66,7 +69,7 @@ use crate::auth::{AuthLayer, Authenticate};
 ///     OAuthLayer::new(resource, "https://auth.example.com")?,
 /// )
 /// .sessions(SessionBindingLayer::new(key).server(resource))
-/// .policy(policy);
+/// .policy(policy)?;
 ///
 /// let app: Router = Router::new().route("/mcp", post(mcp_server)).layer(stack);
 /// # let _ = app;
@@ -97,7 +100,7 @@ use crate::auth::{AuthLayer, Authenticate};
 ///     OriginLayer::new(resource)?,
 ///     OAuthLayer::new(resource, "https://auth.example.com")?,
 /// )
-/// .policy(McpPolicy::builder().tool("*", "mcp:read")?.build()?);
+/// .policy(McpPolicy::builder().tool("*", "mcp:read")?.build()?)?;
 ///
 /// // The last layer is the outermost.
 /// let app: Router = Router::new()
@@ -156,15 +159,34 @@ impl<P: Authenticate + Clone, Sessions> McpStack<AuthLayer<P>, Sessions, Identit
     /// Judges each operation by the scopes of its principal, takes out of lists what is closed
     /// to them, and tells clients which scopes there are: both layers with this policy, and
     /// with their defaults, and [`announce`](AuthLayer::announce) of the auth layer.
-    pub fn policy(mut self, policy: McpPolicy) -> McpStack<AuthLayer<P>, Sessions, PolicyLayers> {
-        self.auth = self.auth.announce(&policy);
+    ///
+    /// A policy that [opens something](McpPolicy::opens_to_anonymous) to anonymous callers makes
+    /// the auth layer [`optional`](AuthLayer::optional): see
+    /// [mixed authentication](crate::mcp#mixed-authentication).
+    ///
+    /// # Errors
+    /// The auth layer is `optional`, and the base scopes of the policy ask every request for a
+    /// caller.
+    pub fn policy(
+        mut self,
+        policy: McpPolicy,
+    ) -> Result<McpStack<AuthLayer<P>, Sessions, PolicyLayers>, ConfigError> {
+        let said = self.auth.is_optional().then_some(true);
+        self.auth = as_open_as(&policy, self.auth.announce(&policy), said)?;
         let lists = McpListsLayer::new(policy.clone());
         let scopes = McpScopesLayer::new(policy).announced();
-        self.operations(PolicyLayers { lists, scopes })
+        Ok(self.operations(PolicyLayers { lists, scopes }))
     }
 }
 
 impl<P: Authenticate + Clone, Sessions> McpStack<AuthLayer<P>, Sessions, PolicyLayers> {
+    /// In which form clients are asked to sign in, or for more scope: see
+    /// [`McpScopesLayer::dialect`]; default [`Dialect::Http`](super::Dialect::Http).
+    pub fn dialect(mut self, dialect: impl Into<DialectRule>) -> Self {
+        self.operations.scopes = self.operations.scopes.dialect(dialect);
+        self
+    }
+
     /// Which items lists show of those that some scope opens; default [`Show::ByCaller`].
     ///
     /// Where clients have no other way to learn of a scope, a warning names it.
@@ -203,6 +225,36 @@ where
         let judged = self.operations.layer(inner);
         let bound = self.sessions.layer(judged);
         self.origin.layer(self.auth.layer(bound))
+    }
+}
+
+/// Lets anonymous requests pass an auth layer whose policy opens something to them; `said` is what
+/// was set by hand.
+///
+/// # Errors
+/// What was set contradicts the policy.
+pub(crate) fn as_open_as<P: Authenticate + Clone>(
+    policy: &McpPolicy,
+    auth: AuthLayer<P>,
+    said: Option<bool>,
+) -> Result<AuthLayer<P>, ConfigError> {
+    match said {
+        Some(true) if policy.is_closed_to_anonymous() => Err(ConfigError::new(
+            "optional",
+            "requests without a credential may pass, and the policy asks each of them for a caller \
+             (`baseline`): leave `optional` out, or take the `baseline` into the rules of what is \
+             not open",
+        )),
+        Some(false) if policy.opens_to_anonymous() => Err(ConfigError::new(
+            "optional",
+            "the policy opens operations to anonymous callers, who cannot pass: leave `optional` \
+             out, or let those rules need `authenticated` instead of `none`",
+        )),
+        None if policy.opens_to_anonymous() => {
+            telemetry::opened_to_anonymous();
+            Ok(auth.optional())
+        }
+        _ => Ok(auth),
     }
 }
 

@@ -28,6 +28,8 @@ pub(crate) struct RefusalContext {
     /// The protected resource, if the layer has one.
     pub(crate) resource: Option<Arc<Resource>>,
     pub(crate) grpc: bool,
+    /// Whether a request without a credential passes the layer.
+    pub(crate) is_optional: bool,
     /// Which refusals are not carried out. `None`: all are.
     pub(crate) report_only: Option<ReportOnly>,
     pub(crate) audit: Audit,
@@ -52,6 +54,7 @@ impl RefusalContext {
             challenges,
             resource: None,
             grpc: true,
+            is_optional: false,
             report_only: None,
             audit: Audit::new(clock),
             written: Written::default(),

@@ -3,7 +3,10 @@
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{Response, StatusCode};
+use serde::Serialize;
+use serde_json::json;
 
+use super::ToolCall;
 use super::json::APPLICATION_JSON;
 use crate::error::AuthError;
 
@@ -32,6 +35,48 @@ fn text(id: Option<&str>, code: i32, message: &str) -> String {
 pub(crate) fn expired_under_way(id: &str) -> String {
     let message = "the access token expired while this ran; ask again";
     text(Some(id), EXPIRED_UNDER_WAY, message)
+}
+
+/// The result of a tool that failed, for clients that look for challenges in its `_meta`.
+pub(super) fn tool_result(
+    call: ToolCall<'_>,
+    text: &str,
+    challenges: &[String],
+) -> Response<Bytes> {
+    /// The order is for people.
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct ToolResult<'a> {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        result_type: Option<&'static str>,
+        content: [serde_json::Value; 1],
+        is_error: bool,
+        #[serde(rename = "_meta")]
+        meta: Meta<'a>,
+    }
+    #[derive(Serialize)]
+    struct Meta<'a> {
+        #[serde(rename = "mcp/www_authenticate")]
+        www_authenticate: &'a [String],
+    }
+
+    let result = ToolResult {
+        result_type: call.is_typed.then_some("complete"),
+        content: [json!({ "type": "text", "text": text })],
+        is_error: true,
+        meta: Meta {
+            www_authenticate: challenges,
+        },
+    };
+    // Texts and a flag: there is nothing in it that could fail to serialize.
+    let result = serde_json::to_string(&result).unwrap_or_default();
+    let id = call.id;
+    let message = format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{result}}}"#);
+    let mut response = Response::new(message.into());
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, APPLICATION_JSON);
+    response
 }
 
 pub(super) fn header_mismatch(error: &AuthError) -> Response<Bytes> {

@@ -39,12 +39,24 @@ use crate::telemetry::Case;
 
 /// The form a refusal takes: what the client asked with decides it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum RefusalForm {
+pub(crate) enum RefusalForm<'a> {
     Http,
     Grpc(grpc::Media),
+    /// The result of a tool that failed, where the refusal asks to sign in or for more scope; of
+    /// any other one the HTTP form.
+    ToolResult(ToolCall<'a>),
 }
 
-impl RefusalForm {
+/// The call of a tool that is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ToolCall<'a> {
+    /// The `id` of its request, as JSON.
+    pub(crate) id: &'a str,
+    /// Whether results say what type they are, as from MCP 2026-07-28 on.
+    pub(crate) is_typed: bool,
+}
+
+impl RefusalForm<'_> {
     /// The form that the client of this request understands.
     pub(crate) fn of(head: RequestHead<'_>) -> Self {
         let media = grpc::Media::of(head.method(), head.version(), head.headers());
@@ -56,7 +68,7 @@ impl RefusalForm {
 pub(crate) fn refuse(
     error: AuthError,
     context: &RefusalContext,
-    form: RefusalForm,
+    form: RefusalForm<'_>,
     head: RequestHead<'_>,
     case: Case<'_>,
 ) -> Response<Bytes> {
@@ -69,7 +81,7 @@ pub(crate) fn refuse(
 pub(crate) fn refuse_or_report(
     error: AuthError,
     caller: Caller<'_>,
-    form: RefusalForm,
+    form: RefusalForm<'_>,
     head: RequestHead<'_>,
     case: Case<'_>,
 ) -> ControlFlow<Response<Bytes>, Option<AuthError>> {
@@ -89,11 +101,15 @@ pub(crate) fn refuse_or_report(
 pub(crate) fn respond(
     error: AuthError,
     context: &RefusalContext,
-    form: RefusalForm,
+    form: RefusalForm<'_>,
 ) -> Response<Bytes> {
     let texts = context.written.texts(&error, &context.challenges);
     let mut response = match form {
         RefusalForm::Grpc(media) if context.grpc => grpc::response(&error, media),
+        RefusalForm::ToolResult(call) if asks_to_sign_in(&error) => {
+            let challenges = www_authenticate::of_result(&error, &context.challenges);
+            jsonrpc::tool_result(call, error.description(), &challenges)
+        }
         _ if error.kind() == AuthErrorKind::HeaderMismatch => jsonrpc::header_mismatch(&error),
         _ => json::response(error.status(), texts.body),
     };
@@ -107,6 +123,13 @@ pub(crate) fn respond(
     }
     response.extensions_mut().insert(error.alone());
     response
+}
+
+/// Whether a client answers the refusal by signing in, or by asking for more scope. A credential
+/// that is bad is not among these.
+fn asks_to_sign_in(error: &AuthError) -> bool {
+    let reason = error.as_reason();
+    reason == Reason::MISSING_CREDENTIAL || reason == Reason::INSUFFICIENT_SCOPE
 }
 
 /// What a gRPC stream ends with when its credential does.

@@ -37,7 +37,24 @@ fn is_challenged(kind: AuthErrorKind) -> bool {
     )
 }
 
+/// The challenges in the result of a tool: those that lead to an authorization server. Each has an
+/// `error` and an `error_description`, without which clients do not start to sign in. The code
+/// is the same for a missing credential, for which RFC 6750 has none: what is missing is what
+/// signing in grants.
+pub(super) fn of_result(error: &AuthError, challenges: &[Challenge]) -> Vec<String> {
+    let leads_on = challenges
+        .iter()
+        .filter(|challenge| challenge.names_metadata());
+    leads_on
+        .map(|challenge| line_with(error, challenge, Some("insufficient_scope")))
+        .collect()
+}
+
 fn line(error: &AuthError, challenge: &Challenge) -> String {
+    line_with(error, challenge, code(error))
+}
+
+fn line_with(error: &AuthError, challenge: &Challenge, code: Option<&str>) -> String {
     let mut params = Params::default();
     let realm = challenge.realm.as_deref();
     match &challenge.scheme {
@@ -46,7 +63,6 @@ fn line(error: &AuthError, challenge: &Challenge) -> String {
             scopes,
             ..
         } => {
-            let code = code(error);
             params.push("realm", realm);
             params.push("error", code);
             params.push(

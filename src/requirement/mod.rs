@@ -18,10 +18,12 @@ use crate::error::ConfigError;
 use crate::scope::ConfiguredError;
 use crate::scope::Scopes;
 
-/// A scope requirement: all of a set, any of a set, both, or deny.
+/// What a request needs: nothing, an authenticated caller, scopes, or what no caller has.
 ///
 /// Lists of scopes convert into it, all of them needed: `["mcp:read", "mcp:write"]`,
-/// `"mcp:read mcp:write"`, a [`Scopes`].
+/// `"mcp:read mcp:write"`, a [`Scopes`]. An empty list is a caller without scopes, as
+/// [`authenticated`](Self::authenticated) is: [`none`](Self::none) alone opens something to
+/// anonymous callers.
 ///
 /// ```
 /// use tower_mcp_auth::scopes::Requirement;
@@ -34,10 +36,10 @@ use crate::scope::Scopes;
 /// ```
 ///
 /// An empty text is an error: where no scope is needed, say so with
-/// [`none`](Self::none).
+/// [`authenticated`](Self::authenticated) or [`none`](Self::none).
 ///
 /// As a serde value it is a string or a list (all of them), a map with `all`, `any` or both,
-/// `{"none": true}` or an empty list, `{"authenticated": true}`, or `{"deny": true}`.
+/// `{"none": true}`, `{"authenticated": true}` or an empty list, or `{"deny": true}`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Requirement {
     all: Scopes,
@@ -45,6 +47,8 @@ pub struct Requirement {
     any: Vec<Scopes>,
     /// Whether there has to be a caller, even where no scope is needed.
     authenticated: bool,
+    /// Whether it was made of a list that came out empty.
+    of_empty_list: bool,
     denied: bool,
 }
 
@@ -82,7 +86,7 @@ impl Requirement {
         }
     }
 
-    /// Every scope of `names`.
+    /// Every scope of `names`; an authenticated caller where there is none.
     ///
     /// # Errors
     /// A scope is not allowed by RFC 6749, or begins or ends with a comma.
@@ -127,6 +131,7 @@ impl Requirement {
             }
         }
         self.authenticated |= other.authenticated;
+        self.of_empty_list |= other.of_empty_list;
         self.denied |= other.denied;
         self
     }
@@ -134,6 +139,11 @@ impl Requirement {
     /// Whether every request meets it.
     pub fn is_none(&self) -> bool {
         !self.denied && !self.authenticated && self.all.is_empty() && self.any.is_empty()
+    }
+
+    /// Whether scopes were to be named, and none was: nothing to guard a route with.
+    pub(crate) fn is_of_empty_list(&self) -> bool {
+        self.of_empty_list && self.scopes().is_empty() && !self.denied
     }
 
     /// Every scope that is named, those included of which one is enough; none where no caller
@@ -206,12 +216,16 @@ fn bad_scope(error: ConfiguredError) -> ConfigError {
 }
 
 /// An empty text is what a variable that is not set leaves behind.
-const EMPTY: &str = "where none is needed, say `Requirement::none()`, or `{\"none\": true}` in a \
-                       configuration";
+const EMPTY: &str = "where a caller without scopes is enough, say `Requirement::authenticated()`, \
+                     or `{\"authenticated\": true}` in a configuration; where anonymous callers \
+                     are, `Requirement::none()` or `{\"none\": true}`";
 
 impl From<Scopes> for Requirement {
     fn from(all: Scopes) -> Self {
         Self {
+            // A list that came out empty must not open anything to anonymous callers.
+            authenticated: all.is_empty(),
+            of_empty_list: all.is_empty(),
             all,
             ..Self::default()
         }
@@ -331,13 +345,17 @@ impl<'de> Deserialize<'de> for Requirement {
                         "a map gives `all`, `any`, or one of `none`, `authenticated` and `deny` as true",
                     ));
                 }
-                let all = all.unwrap_or_default();
-                let mut needs = Self::all(all).map_err(D::Error::custom)?;
+                let mut needs = Self {
+                    authenticated,
+                    denied: deny,
+                    ..Self::none()
+                };
+                if let Some(all) = all {
+                    needs = needs.and(&Self::all(all).map_err(D::Error::custom)?);
+                }
                 if let Some(any) = any {
                     needs = needs.and(&Self::any(any).map_err(D::Error::custom)?);
                 }
-                needs.authenticated = authenticated;
-                needs.denied = deny;
                 Ok(needs)
             }
             Err(_) => Err(D::Error::custom(

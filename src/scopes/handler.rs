@@ -211,7 +211,7 @@ mod axum {
             // Scopes that no client can have are met by nobody.
             let needs = Requirement::all(R::SCOPES)
                 .ok()
-                .filter(|needs| !needs.is_none())
+                .filter(|needs| !needs.is_of_empty_list())
                 .unwrap_or_else(Requirement::deny);
             let verdict =
                 Requirement::judge(std::iter::once(&needs), caller.granted(), &R::hierarchy());

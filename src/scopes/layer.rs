@@ -36,7 +36,7 @@ impl RequireScopesLayer {
         N::Error: Into<ConfigError>,
     {
         let needs = needs.try_into().map_err(Into::into)?;
-        if needs.is_none() {
+        if needs.is_none() || needs.is_of_empty_list() {
             return Err(ConfigError::new(
                 "scopes",
                 "there is none to require: name some, or leave the layer out",

@@ -285,3 +285,21 @@ pub(crate) fn reload_failed(generation: u64, error: &ConfigError) {
         "reload failed: the last good configuration stays"
     );
 }
+
+/// Clients are answered by what they said when they opened their session, and nobody kept it.
+pub(crate) fn dialect_lost() {
+    warn!(
+        target: TARGET,
+        "the dialect of a client is not kept in its session, and it is answered over HTTP: put a \
+         `SessionBindingLayer` outside of the `McpScopesLayer`"
+    );
+}
+
+/// Anonymous requests pass an auth layer, because a policy opens something to them.
+pub(crate) fn opened_to_anonymous() {
+    info!(
+        target: TARGET,
+        "requests without a credential pass the auth layer: the policy opens operations to \
+         anonymous callers, and judges all others"
+    );
+}

@@ -143,9 +143,9 @@ pub(crate) use self::events::section_not_applied;
 #[cfg(feature = "oauth")]
 pub(crate) use self::events::{advertised_elsewhere, time_limit_in_vain};
 pub(crate) use self::events::{
-    layer_twice, list_emptied, list_shortened, list_withheld, no_auth_layer, no_client_address,
-    path_cut_short, reload_failed, reloaded, scopes_hidden, scopes_not_announced, stream_ended,
-    unusable_session_id, weakened,
+    dialect_lost, layer_twice, list_emptied, list_shortened, list_withheld, no_auth_layer,
+    no_client_address, opened_to_anonymous, path_cut_short, reload_failed, reloaded, scopes_hidden,
+    scopes_not_announced, stream_ended, unusable_session_id, weakened,
 };
 pub(crate) use self::meter::Stopwatch;
 #[cfg(feature = "api-key-store")]

@@ -57,7 +57,9 @@ async fn serve(resource: &str) -> (String, Issuer) {
     let policy = McpPolicy::builder().tool("*", "mcp:read");
     let policy = policy.and_then(tower_mcp_auth::mcp::McpPolicyBuilder::build);
     let origin = OriginLayer::new(resource).expect("a layer");
-    let stack = McpStack::new(origin, auth).policy(policy.expect("a policy"));
+    let stack = McpStack::new(origin, auth)
+        .policy(policy.expect("a policy"))
+        .expect("a stack");
     let service = StreamableHttpService::new(
         || Ok(Tools),
         Arc::<LocalSessionManager>::default(),

@@ -48,7 +48,7 @@ fn app(resource: &str, oauth: OAuthLayer, secret: &str, mcp_server: Server) -> R
         oauth,
     )
     .sessions(SessionBindingLayer::new(MacKey::new(secret)?).server(resource))
-    .policy(policy);
+    .policy(policy)?;
     let app = Router::new().route_service("/mcp", mcp_server).layer(stack);
     Ok(app)
 }

@@ -362,6 +362,7 @@ async fn a_slow_body_holds_no_permit_of_the_service_behind() {
     let stack = McpStack::new(origin(), auth())
         .sessions(SessionBindingLayer::new(key))
         .policy(open_policy())
+        .unwrap()
         .layer(limited());
     another_goes_first(stack, posted(body), sender, "the stack").await;
 }
@@ -847,7 +848,9 @@ fn every_service_leads_to_its_inner_one_and_prints_it() {
         McpListsLayer::new(open_policy()),
     );
     // A stack is made of them, the outermost first.
-    let stack = McpStack::new(origin(), hs256_layer()).policy(open_policy());
+    let stack = McpStack::new(origin(), hs256_layer())
+        .policy(open_policy())
+        .unwrap();
     let service = stack.layer(5).into_inner().into_inner();
     assert_eq!(service.into_inner().into_inner(), 5);
 }

@@ -135,27 +135,98 @@ fn items<'a>(
 ) -> Result<(Option<Edit<'a>>, List), Fault> {
     let mut elements = json.enter(b'[')?;
     let start = json.position();
-    let mut shown: Vec<&str> = Vec::new();
+    let mut shown: Vec<Cow<'_, str>> = Vec::new();
     let mut removed = 0;
+    let mut is_edited = false;
     let mut end = start;
     while json.element(&mut elements)? {
         json.peek();
-        let mut inside = json.clone();
+        let inside = json.clone();
         let text = json.skip()?;
         end = json.position();
-        if view.shows(item, &name_of(&mut inside, key)?) {
-            shown.push(text);
-        } else {
+        let name = name_of(&mut inside.clone(), key)?;
+        if !view.shows(item, &name) {
             removed += 1;
+            continue;
         }
+        shown.push(match view.schemes(item, &name) {
+            Some(schemes) => {
+                is_edited = true;
+                with_schemes(&mut inside.clone(), &schemes)?.into()
+            }
+            None => text.into(),
+        });
     }
     let list = List {
         item,
         shown: shown.len(),
         removed,
     };
-    let edit = (removed > 0).then(|| (start..end, shown.join(",").into()));
+    let edit = (removed > 0 || is_edited).then(|| (start..end, shown.join(",").into()));
     Ok((edit, list))
+}
+
+/// The member that says how to sign in for a tool. Clients that came before it read it in `_meta`.
+const SCHEMES: &str = "securitySchemes";
+
+/// A tool that says these schemes, in the place of its own.
+fn with_schemes(json: &mut Scanner<'_>, schemes: &str) -> Result<String, Fault> {
+    let mut tool = Members::default();
+    let mut meta = None;
+    let mut members = json.enter(b'{')?;
+    while let Some(name) = json.member(&mut members)? {
+        match &*name {
+            SCHEMES => drop(json.skip()?),
+            "_meta" if json.peek() == Some(b'{') => meta = Some(meta_with(json, schemes)?),
+            "_meta" => drop(json.skip()?),
+            _ => {
+                json.peek();
+                tool.push(&name, json.skip()?);
+            }
+        }
+    }
+    let meta = match meta {
+        Some(meta) => meta,
+        None => {
+            let mut meta = Members::default();
+            meta.push(SCHEMES, schemes);
+            meta.finish()
+        }
+    };
+    tool.push(SCHEMES, schemes);
+    tool.push("_meta", &meta);
+    Ok(tool.finish())
+}
+
+fn meta_with(json: &mut Scanner<'_>, schemes: &str) -> Result<String, Fault> {
+    let mut meta = Members::default();
+    let mut members = json.enter(b'{')?;
+    while let Some(name) = json.member(&mut members)? {
+        json.peek();
+        let value = json.skip()?;
+        if name != SCHEMES {
+            meta.push(&name, value);
+        }
+    }
+    meta.push(SCHEMES, schemes);
+    Ok(meta.finish())
+}
+
+/// An object that is written member by member.
+#[derive(Default)]
+struct Members(String);
+
+impl Members {
+    /// The value is JSON already.
+    fn push(&mut self, name: &str, value: &str) {
+        let separator = if self.0.is_empty() { "" } else { "," };
+        let name = serde_json::Value::from(name);
+        self.0.push_str(&format!("{separator}{name}:{value}"));
+    }
+
+    fn finish(self) -> String {
+        format!("{{{}}}", self.0)
+    }
 }
 
 /// What an item is known by. Without exactly one name it cannot be judged.

@@ -12,7 +12,7 @@ mod show;
 use std::sync::Arc;
 
 use self::layer::Rule;
-use super::policy::{Item, Sight};
+use super::policy::{Item, Sight, SignIn};
 use crate::principal::Principal;
 use crate::telemetry;
 
@@ -31,12 +31,17 @@ struct View {
     rule: Arc<Rule>,
     sight: Sight,
     principal: Option<Principal>,
+    /// Who can sign in, where tools say so.
+    schemes: Option<SignIn>,
 }
 
 /// What a filter asks, and what it tells.
 trait Shows {
     /// Whether the item stays in its list.
     fn shows(&self, item: Item, name: &str) -> bool;
+
+    /// How a client signs in for an item, as JSON, where the list says so.
+    fn schemes(&self, item: Item, name: &str) -> Option<String>;
 
     /// A list was filtered.
     fn filtered(&self, item: Item, shown: usize, removed: usize);
@@ -45,6 +50,11 @@ trait Shows {
 impl Shows for View {
     fn shows(&self, item: Item, name: &str) -> bool {
         self.rule.policy.shows(&self.sight, item, name)
+    }
+
+    fn schemes(&self, item: Item, name: &str) -> Option<String> {
+        let sign_in = self.schemes.filter(|_| item == Item::Tool)?;
+        Some(self.rule.policy.schemes(sign_in, name))
     }
 
     fn filtered(&self, item: Item, shown: usize, removed: usize) {

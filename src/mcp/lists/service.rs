@@ -11,6 +11,8 @@ use tower_service::Service;
 use super::layer::Rule;
 use super::{ListsBody, ListsFuture, NoLists, View};
 use crate::gate::{ResponseBody, inner_service};
+use crate::mcp::dialect::SaysSchemes;
+use crate::mcp::policy::SignIn;
 use crate::refusal::{self, Caller};
 use crate::telemetry;
 
@@ -56,12 +58,19 @@ where
         if rule.look.is_first() {
             rule.check_shown(caller.context.learnable().as_ref());
         }
+        let extensions = request.extensions();
+        let says_schemes = extensions.get::<SaysSchemes>().is_some();
+        let schemes = says_schemes.then(|| match caller.context.is_optional {
+            true => SignIn::WhereNeeded,
+            false => SignIn::Always,
+        });
         let view = View {
+            schemes,
             rule: Arc::clone(rule),
             sight: rule.show.to(caller),
             principal: caller.known().cloned(),
         };
-        let no_lists = request.extensions().get::<NoLists>().is_some();
+        let no_lists = extensions.get::<NoLists>().is_some();
         ListsFuture::inner(self.inner.call(request), view, no_lists)
     }
 }

@@ -37,11 +37,11 @@ impl Table {
             Some(method) => method.clone().and(needs),
             None => needs.clone(),
         };
-        let nothing = Requirement::none();
+        let caller = Requirement::authenticated();
         let unlisted = [Item::Tool, Item::Prompt, Item::Resource]
             .into_iter()
             .filter(|_| self.default_rule == DefaultRule::Baseline)
-            .map(|item| with_method(item, &nothing));
+            .map(|item| with_method(item, &caller));
         let ruled = self.listed.iter();
         let ruled = ruled.map(|(item, needs)| with_method(*item, needs));
         ruled

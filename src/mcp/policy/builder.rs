@@ -21,7 +21,7 @@ use crate::scopes::IncludeGranted;
 /// let policy = McpPolicy::builder()
 ///     .baseline("mcp:read")?
 ///     .hierarchy(ScopeHierarchy::new([("mcp:write", ["mcp:read"])])?)
-///     .tool("get_*", Requirement::none())?
+///     .tool("get_*", Requirement::authenticated())?
 ///     .tool("*", "mcp:write")?
 ///     .resource("file:///shared/{team}/*", Requirement::any(["team:read", "mcp:write"])?)?
 ///     .build()?;
@@ -55,6 +55,9 @@ impl McpPolicyBuilder {
 
     /// Adds a rule for a JSON-RPC method (`logging/setLevel`), or for all with a prefix
     /// (`tasks/*`). It counts in addition to the rules for what the method acts on.
+    ///
+    /// Without a rule `logging/setLevel` and `tasks/…` need an authenticated caller, all other
+    /// methods of MCP the base scopes alone.
     ///
     /// # Errors
     /// The scopes are refused, the pattern can match nothing, or it has a rule already.

@@ -10,9 +10,10 @@ mod uri;
 mod value;
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use http::Method;
+use serde_json::json;
 
 use self::rules::{Found, Rules};
 use super::operation::{Kind, Message, Target};
@@ -47,6 +48,9 @@ pub use self::call::{Operation, PolicyDecision};
 /// not know and no rule is for is [`DefaultRule`]: denied, unless the policy says that base
 /// scopes do.
 ///
+/// A rule opens something to anonymous callers with [`Requirement::none`] alone, where the
+/// base scopes are none as well: see [mixed authentication](crate::mcp#mixed-authentication).
+///
 /// Cloning costs a reference count. It can be read from any serde format; the members are
 /// those of the builder:
 ///
@@ -56,7 +60,7 @@ pub use self::call::{Operation, PolicyDecision};
 /// let policy: McpPolicy = serde_json::from_str(r#"{
 ///     "baseline": "mcp:read",
 ///     "hierarchy": { "mcp:admin": ["mcp:write"], "mcp:write": ["mcp:read"] },
-///     "tools": { "get_*": [], "delete_file": ["mcp:admin"], "*": ["mcp:write"] },
+///     "tools": { "get_*": "mcp:read", "delete_file": ["mcp:admin"], "*": ["mcp:write"] },
 ///     "resources": { "file:///shared/{team}/*": { "any": ["team:read", "mcp:admin"] } },
 ///     "methods": { "logging/setLevel": "mcp:admin" },
 ///     "http": { "DELETE": "mcp:write" },
@@ -79,7 +83,7 @@ pub enum DefaultRule {
     /// 403 without a challenge, because no scope would help. The default.
     #[default]
     Deny,
-    /// The base scopes are enough.
+    /// The base scopes of an authenticated caller are enough.
     Baseline,
 }
 
@@ -143,12 +147,43 @@ pub(super) enum Sight {
     Reachable,
 }
 
-static DENY: std::sync::LazyLock<Requirement> = std::sync::LazyLock::new(Requirement::deny);
+/// Whether a client signs in before it calls anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SignIn {
+    Always,
+    /// For what is not open to anonymous callers.
+    WhereNeeded,
+}
+
+static DENY: LazyLock<Requirement> = LazyLock::new(Requirement::deny);
+/// What has no rule of its own is open to no anonymous caller.
+static AUTHENTICATED: LazyLock<Requirement> = LazyLock::new(Requirement::authenticated);
 
 impl McpPolicy {
     /// Starts a policy without rules.
     pub fn builder() -> McpPolicyBuilder {
         McpPolicyBuilder::new()
+    }
+
+    /// Whether it opens something to anonymous callers: a rule for a method, a tool, a prompt or a
+    /// resource is [`Requirement::none`], and neither the base scopes nor a rule for its method ask
+    /// for a caller.
+    ///
+    /// Around such a policy an [`McpStack`](crate::mcp::McpStack) and a configuration let requests
+    /// without a credential [pass](crate::AuthLayer::optional).
+    pub fn opens_to_anonymous(&self) -> bool {
+        let table = &*self.table;
+        let is_open = |(item, needs): &(Item, Requirement)| {
+            let method = table.methods.find(item.method());
+            needs.is_none() && method.is_none_or(Requirement::is_none)
+        };
+        let opens_a_method = || table.methods.all_needs().any(Requirement::is_none);
+        table.baseline.is_none() && (table.listed.iter().any(is_open) || opens_a_method())
+    }
+
+    /// Whether every request needs an authenticated caller.
+    pub(super) fn is_closed_to_anonymous(&self) -> bool {
+        !self.table.baseline.is_none()
     }
 
     /// Whether `caller` may send these messages, all of them.
@@ -270,7 +305,7 @@ impl McpPolicy {
         if !met(&table.baseline) || !table.methods.find(item.method()).is_none_or(met) {
             return false;
         }
-        let unlisted = table.default_rule == DefaultRule::Baseline;
+        let unlisted = table.default_rule == DefaultRule::Baseline && met(&AUTHENTICATED);
         match item {
             Item::Tool => table.tools.find(name).map_or(unlisted, met),
             Item::Prompt => table.prompts.find(name).map_or(unlisted, met),
@@ -284,6 +319,25 @@ impl McpPolicy {
                 None => false,
             },
         }
+    }
+
+    /// How a client signs in for a tool: the `securitySchemes` of its item in the list.
+    pub(super) fn schemes(&self, sign_in: SignIn, tool: &str) -> String {
+        let table = &*self.table;
+        let method = table.methods.find(Item::Tool.method());
+        let rule = table.tools.find(tool).unwrap_or(table.default_rule());
+        let needs = [Some(&table.baseline), method, Some(rule)];
+        let needs = needs.into_iter().flatten();
+        let needs = needs.fold(Requirement::none(), Requirement::and);
+        let scheme = match needs.is_none() && sign_in == SignIn::WhereNeeded {
+            true => json!({ "type": "noauth" }),
+            false => {
+                let scopes = needs.asked_of_anonymous(&table.hierarchy);
+                let scopes: Vec<&str> = scopes.iter().collect();
+                json!({ "type": "oauth2", "scopes": scopes })
+            }
+        };
+        json!([scheme]).to_string()
     }
 }
 
@@ -304,7 +358,8 @@ impl Table {
         match self.methods.find(method) {
             Some(needs) => push(needs),
             None if is_notification => push(&self.notifications),
-            None if is_known(method) => {}
+            None if is_open(method) => {}
+            None if is_known(method) => push(&AUTHENTICATED),
             None => push(self.default_rule()),
         }
         match &message.target {
@@ -392,7 +447,7 @@ impl Table {
     fn default_rule(&self) -> &Requirement {
         match self.default_rule {
             DefaultRule::Deny => &DENY,
-            DefaultRule::Baseline => &self.baseline,
+            DefaultRule::Baseline => &AUTHENTICATED,
         }
     }
 }
@@ -437,7 +492,13 @@ fn ambiguous() -> AuthError {
 
 /// The methods of MCP, all revisions. Those of notifications are not among them.
 fn is_known(method: &str) -> bool {
-    const METHODS: [&str; 15] = [
+    is_open(method) || method == "logging/setLevel" || method.starts_with("tasks/")
+}
+
+/// The methods that lead to what can be open, or name what they act on. The level of a log, and
+/// the tasks of others, whose ids may be known, are for callers who are authenticated.
+fn is_open(method: &str) -> bool {
+    const METHODS: [&str; 14] = [
         "initialize",
         "ping",
         "server/discover",
@@ -452,9 +513,8 @@ fn is_known(method: &str) -> bool {
         "resources/unsubscribe",
         "subscriptions/listen",
         "completion/complete",
-        "logging/setLevel",
     ];
-    METHODS.contains(&method) || method.starts_with("tasks/")
+    METHODS.contains(&method)
 }
 
 impl fmt::Debug for McpPolicy {

@@ -14,12 +14,14 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use super::layer::Rule;
+use super::service::Passed;
 use crate::credential::RequestHead;
 use crate::error::AuthError;
 use crate::gate::readiness;
 use crate::gate::{EndOfStream, ResponseBody};
 use crate::mcp::RequestBody;
 use crate::mcp::body::{ReadBody, Reading};
+use crate::mcp::dialect::{SaysSchemes, SessionDialect};
 use crate::mcp::lists::NoLists;
 use crate::mcp::unanswered::Unanswered;
 use crate::refusal::Caller;
@@ -47,18 +49,41 @@ pin_project! {
         GoOn {
             request: Option<Request<RequestBody<ReqBody>>>,
             inner: readiness::Held<S>,
-            unanswered: Unanswered,
-            reported: Vec<AuthError>,
+            afterwards: Afterwards,
         },
         Inner {
             #[pin]
             future: F,
-            unanswered: Unanswered,
-            reported: Vec<AuthError>,
+            afterwards: Afterwards,
         },
         Respond {
             answer: Answer<ReqBody>,
         },
+    }
+}
+
+/// What is done to the response of a request that went on.
+#[derive(Default)]
+pub(super) struct Afterwards {
+    pub(super) unanswered: Unanswered,
+    pub(super) session_dialect: Option<SessionDialect>,
+    pub(super) reported: Vec<AuthError>,
+}
+
+impl Afterwards {
+    fn apply<B>(&mut self, response: &mut Response<B>) {
+        let unanswered = std::mem::take(&mut self.unanswered);
+        if let Some(words) = unanswered.on_stream(response.headers()) {
+            let end = EndOfStream::new(words);
+            response.extensions_mut().insert(end);
+        }
+        if let Some(dialect) = self.session_dialect.take() {
+            response.extensions_mut().insert(dialect);
+        }
+        // The last one first: each is told before those that were told.
+        for error in self.reported.drain(..).rev() {
+            Reported::add(response.extensions_mut(), error);
+        }
     }
 }
 
@@ -74,13 +99,7 @@ pub(super) struct Held<S> {
 
 /// What becomes of a request whose body was read.
 enum Judged<B> {
-    Pass {
-        body: RequestBody<B>,
-        /// Whether its answer can hold no list.
-        no_lists: bool,
-        unanswered: Unanswered,
-        reported: Option<AuthError>,
-    },
+    Pass(RequestBody<B>, Passed),
     Refuse(Answer<B>),
 }
 
@@ -105,12 +124,7 @@ impl<S> Held<S> {
             }
         };
         match self.rule.judge_body(caller, head, self, &read.data) {
-            ControlFlow::Continue((no_lists, unanswered, reported)) => Judged::Pass {
-                body: RequestBody::read(read),
-                no_lists,
-                unanswered,
-                reported,
-            },
+            ControlFlow::Continue(passed) => Judged::Pass(RequestBody::read(read), passed),
             ControlFlow::Break(refusal) => Judged::Refuse(Answer::at_once(refusal)),
         }
     }
@@ -126,13 +140,9 @@ impl<S, ReqBody, F> ScopesFuture<S, ReqBody, F> {
         }
     }
 
-    pub(super) fn inner(future: F, unanswered: Unanswered, reported: Vec<AuthError>) -> Self {
+    pub(super) fn inner(future: F, afterwards: Afterwards) -> Self {
         Self {
-            state: State::Inner {
-                future,
-                unanswered,
-                reported,
-            },
+            state: State::Inner { future, afterwards },
         }
     }
 
@@ -164,22 +174,23 @@ where
                     let held = held.take();
                     let mut held = held.expect("ScopesFuture polled after completion");
                     match held.judge(read) {
-                        Judged::Pass {
-                            body,
-                            no_lists,
-                            unanswered,
-                            reported,
-                        } => {
-                            if no_lists {
+                        Judged::Pass(body, passed) => {
+                            if passed.no_lists {
                                 held.parts.extensions.insert(NoLists);
                             }
-                            held.reported.extend(reported);
+                            if passed.says_schemes {
+                                held.parts.extensions.insert(SaysSchemes);
+                            }
+                            held.reported.extend(passed.reported);
                             let request = Request::from_parts(held.parts, body);
                             State::GoOn {
                                 request: Some(request),
                                 inner: held.inner,
-                                unanswered,
-                                reported: held.reported,
+                                afterwards: Afterwards {
+                                    unanswered: passed.unanswered,
+                                    session_dialect: passed.session_dialect,
+                                    reported: held.reported,
+                                },
                             }
                         }
                         Judged::Refuse(answer) => State::Respond { answer },
@@ -188,33 +199,19 @@ where
                 StateProj::GoOn {
                     request,
                     inner,
-                    unanswered,
-                    reported,
+                    afterwards,
                 } => {
                     ready!(inner.poll_ready(cx))?;
                     let request = request.take();
                     let request = request.expect("ScopesFuture polled after completion");
                     State::Inner {
                         future: inner.call(request),
-                        unanswered: std::mem::take(unanswered),
-                        reported: std::mem::take(reported),
+                        afterwards: std::mem::take(afterwards),
                     }
                 }
-                StateProj::Inner {
-                    future,
-                    unanswered,
-                    reported,
-                } => {
+                StateProj::Inner { future, afterwards } => {
                     let mut response = ready!(future.poll(cx))?;
-                    let unanswered = std::mem::take(unanswered);
-                    if let Some(words) = unanswered.on_stream(response.headers()) {
-                        let end = EndOfStream::new(words);
-                        response.extensions_mut().insert(end);
-                    }
-                    // The last one first: each is told before those that were told.
-                    for error in reported.drain(..).rev() {
-                        Reported::add(response.extensions_mut(), error);
-                    }
+                    afterwards.apply(&mut response);
                     return Poll::Ready(Ok(response.map(ResponseBody::inner)));
                 }
                 StateProj::Respond { answer } => {

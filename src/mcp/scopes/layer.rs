@@ -8,6 +8,7 @@ use tower_layer::Layer;
 use super::McpScopes;
 use crate::error::ConfigError;
 use crate::mcp::McpPolicy;
+use crate::mcp::dialect::DialectRule;
 use crate::mcp::once::Once;
 use crate::requirement::AskedScopes;
 
@@ -32,6 +33,9 @@ pub(super) struct Rule {
     pub(super) policy: McpPolicy,
     pub(super) max_body_bytes: usize,
     pub(super) read_timeout: Duration,
+    pub(super) dialect: DialectRule,
+    /// Whether it was told that the dialect of clients is not kept.
+    pub(super) dialect_lost: Once,
     /// For a look whether clients can learn of the scopes.
     pub(super) look: Once,
 }
@@ -44,6 +48,8 @@ impl McpScopesLayer {
                 policy,
                 max_body_bytes: MAX_BODY_BYTES,
                 read_timeout: READ_TIMEOUT,
+                dialect: DialectRule::default(),
+                dialect_lost: Once::default(),
                 look: Once::default(),
             })),
         }
@@ -68,6 +74,19 @@ impl McpScopesLayer {
             rule.look.is_first();
         }
         self
+    }
+
+    /// In which form clients are asked to sign in, or for more scope;
+    /// [`Dialect::Http`](crate::mcp::Dialect::Http) by default. See
+    /// [mixed authentication](crate::mcp#mixed-authentication).
+    ///
+    /// By client, and up to revision 2025-11-25, it takes a
+    /// [`SessionBindingLayer`](crate::mcp::SessionBindingLayer) outside of this layer, which keeps
+    /// the dialect of the client that opened a session; a warning says so at the first session
+    /// without. Where there are no sessions, such clients are answered over HTTP.
+    pub fn dialect(self, dialect: impl Into<DialectRule>) -> Self {
+        let dialect = dialect.into();
+        self.edit(|rule| rule.dialect = dialect)
     }
 
     /// How long the body of a POST may be, in bytes; 4 MiB by default. A longer one is 413.

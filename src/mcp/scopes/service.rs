@@ -10,18 +10,18 @@ use http_body::Body;
 use tower_service::Service;
 
 use super::ScopesFuture;
-use super::future::Held;
+use super::future::{Afterwards, Held};
 use super::layer::Rule;
 use crate::credential::RequestHead;
 use crate::error::AuthError;
 use crate::gate::{ResponseBody, inner_service, readiness};
 use crate::mcp::RequestBody;
 use crate::mcp::body::Reading;
-use crate::mcp::headers;
+use crate::mcp::dialect::{self, Dialect, SaysSchemes, SessionDialect};
 use crate::mcp::operation::{Message, Messages};
 use crate::mcp::unanswered::Unanswered;
-use crate::refusal::Caller;
-use crate::refusal::{self, Answer, RefusalForm, refuse_or_report};
+use crate::mcp::{headers, session};
+use crate::refusal::{self, Answer, Caller, Challenge, RefusalForm, ToolCall, refuse_or_report};
 use crate::requirement::AskedScopes;
 use crate::telemetry::{self, Case, Stage};
 
@@ -74,23 +74,25 @@ impl Rule {
         Case::new(Stage::McpScopes, caller.known()).by(self)
     }
 
-    /// What its body decides. For one that goes on: whether the answer can hold no list, what
-    /// is to be answered, and the error that is only reported.
+    /// What its body decides.
     pub(super) fn judge_body<S>(
         &self,
         caller: Caller<'_>,
         head: RequestHead<'_>,
         held: &Held<S>,
         body: &[u8],
-    ) -> ControlFlow<Response<Bytes>, (bool, Unanswered, Option<AuthError>)> {
-        let reported = |error, case| {
-            let outcome = refuse_or_report(error, caller, RefusalForm::of(head), head, case);
-            outcome.map_continue(|error| (false, Unanswered::default(), error))
+    ) -> ControlFlow<Response<Bytes>, Passed> {
+        let reported = |error, form, case| {
+            let outcome = refuse_or_report(error, caller, form, head, case);
+            outcome.map_continue(|error| Passed {
+                reported: error,
+                ..Passed::default()
+            })
         };
         let case = self.case(caller);
         let messages = match Messages::read(body) {
             Ok(messages) => messages,
-            Err(error) => return reported(error, case),
+            Err(error) => return reported(error, RefusalForm::of(head), case),
         };
         let case = case.on(messages.operation());
         let mirrors = match held.is_mirrored {
@@ -98,17 +100,119 @@ impl Rule {
             false => Ok(()),
         };
         let verdict = mirrors.and_then(|()| self.policy.judge(caller, head, messages.as_slice()));
+        let asked = Asked {
+            caller,
+            head,
+            is_mirrored: held.is_mirrored,
+            body,
+            messages: &messages,
+        };
         if let Err(error) = verdict {
-            return reported(error, case);
+            return reported(error, self.form(&asked), case);
         }
         if !held.is_reported() {
             case.accepted(head, &caller.context.audit);
         }
-        let no_lists = messages.as_slice().iter().all(Message::answers_no_list);
-        // What is mirrored is of a revision in which no stream is resumed.
-        let unanswered = Unanswered::of(messages.as_slice(), !held.is_mirrored);
-        ControlFlow::Continue((no_lists, unanswered, None))
+        ControlFlow::Continue(Passed {
+            no_lists: messages.as_slice().iter().all(Message::answers_no_list),
+            says_schemes: self.dialect(&asked) == Dialect::Result,
+            session_dialect: self.opened_dialect(&asked),
+            // What is mirrored is of a revision in which no stream is resumed.
+            unanswered: Unanswered::of(messages.as_slice(), !held.is_mirrored),
+            reported: None,
+        })
     }
+
+    /// The form of a refusal: a result for the call of a tool by a client of that dialect.
+    fn form<'a>(&self, asked: &Asked<'a>) -> RefusalForm<'a> {
+        if let Messages::One(message) = asked.messages
+            && message.method == "tools/call"
+            && let Some(id) = message.id
+            && self.dialect(asked) == Dialect::Result
+        {
+            return RefusalForm::ToolResult(ToolCall {
+                id,
+                is_typed: asked.is_mirrored,
+            });
+        }
+        RefusalForm::of(asked.head)
+    }
+
+    /// The dialect of the client that sent these messages.
+    fn dialect(&self, asked: &Asked<'_>) -> Dialect {
+        if !leads_on(asked.caller) {
+            return Dialect::Http;
+        }
+        if asked.is_mirrored && self.dialect.fixed().is_none() {
+            let client = asked.text().and_then(dialect::of_request);
+            return self.dialect.of(client.as_ref());
+        }
+        self.head_dialect(asked.caller, asked.head)
+    }
+
+    /// The dialect of a client as far as the head of its request tells.
+    pub(super) fn head_dialect(&self, caller: Caller<'_>, head: RequestHead<'_>) -> Dialect {
+        if !leads_on(caller) {
+            return Dialect::Http;
+        }
+        let kept = || head.extensions().get().map(|SessionDialect(kept)| *kept);
+        let dialect = self.dialect.fixed().or_else(kept);
+        if dialect.is_none()
+            && head.headers().contains_key(session::SESSION_ID)
+            && self.dialect_lost.is_first()
+        {
+            telemetry::dialect_lost();
+        }
+        dialect.unwrap_or_default()
+    }
+
+    /// The dialect that is to be kept in the session that a request opens.
+    fn opened_dialect(&self, asked: &Asked<'_>) -> Option<SessionDialect> {
+        let message = asked.messages.as_slice().first()?;
+        if self.dialect.fixed().is_some() || asked.is_mirrored || message.method != "initialize" {
+            return None;
+        }
+        let client = asked.text().and_then(dialect::of_initialize);
+        Some(SessionDialect(self.dialect.of(client.as_ref())))
+    }
+}
+
+/// What a body asks for, and how it was sent.
+struct Asked<'a> {
+    caller: Caller<'a>,
+    head: RequestHead<'a>,
+    is_mirrored: bool,
+    body: &'a [u8],
+    messages: &'a Messages<'a>,
+}
+
+impl<'a> Asked<'a> {
+    /// The one message.
+    fn text(&self) -> Option<&'a str> {
+        let body = std::str::from_utf8(self.body).ok();
+        body.filter(|_| matches!(self.messages, Messages::One(_)))
+    }
+}
+
+/// What is done with a request that goes on, and with its response.
+#[derive(Default)]
+pub(super) struct Passed {
+    /// Whether the answer can hold no list.
+    pub(super) no_lists: bool,
+    /// Whether lists of tools say how to sign in.
+    pub(super) says_schemes: bool,
+    /// What the session is told that the request opens.
+    pub(super) session_dialect: Option<SessionDialect>,
+    /// What is to be answered.
+    pub(super) unanswered: Unanswered,
+    /// The error that is only reported.
+    pub(super) reported: Option<AuthError>,
+}
+
+/// Whether a refusal leads to an authorization server. Where it does not, no client can sign in.
+fn leads_on(caller: Caller<'_>) -> bool {
+    let mut challenges = caller.context.challenges.iter();
+    challenges.any(Challenge::names_metadata)
 }
 
 impl<S: Clone> McpScopes<S> {
@@ -136,8 +240,7 @@ where
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
         let Some(rule) = &self.rule else {
             let request = request.map(RequestBody::unread);
-            let nothing = Unanswered::default();
-            return ScopesFuture::inner(self.inner.call(request), nothing, Vec::new());
+            return ScopesFuture::inner(self.inner.call(request), Afterwards::default());
         };
         let head = RequestHead::of(&request);
         let Some(caller) = Caller::of(head.extensions()) else {
@@ -167,9 +270,16 @@ where
             }
         };
         if *request.method() != Method::POST {
-            let request = request.map(RequestBody::unread);
-            let nothing = Unanswered::default();
-            return ScopesFuture::inner(self.inner.call(request), nothing, reported);
+            let says_schemes = rule.head_dialect(caller, head) == Dialect::Result;
+            let mut request = request.map(RequestBody::unread);
+            if says_schemes {
+                request.extensions_mut().insert(SaysSchemes);
+            }
+            let afterwards = Afterwards {
+                reported,
+                ..Afterwards::default()
+            };
+            return ScopesFuture::inner(self.inner.call(request), afterwards);
         }
         let (parts, body) = request.into_parts();
         let reading = Reading::new(body, rule.max_body_bytes, rule.read_timeout);

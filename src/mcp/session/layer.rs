@@ -13,7 +13,7 @@ use crate::mcp::headers;
 use crate::mcp::key::{Keyring, MacKey, Owner};
 use crate::util::quoted;
 
-pub(super) const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
+pub(in crate::mcp) const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// The layer that binds sessions to principals. It belongs inside an auth layer.

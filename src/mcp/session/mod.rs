@@ -95,5 +95,6 @@ mod bind;
 mod layer;
 mod service;
 
+pub(super) use self::layer::SESSION_ID;
 pub use self::layer::SessionBindingLayer;
 pub use self::service::{ResponseFuture, SessionBinding};

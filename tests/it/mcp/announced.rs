@@ -75,7 +75,13 @@ fn servers(
     let oauth = || oauth(supported, required);
     let keys = || ApiKeyLayer::new([KEY]).unwrap();
     let both = || oauth().or(keys()).unwrap();
-    let stack = |auth| server().layer(McpStack::new(origin(), auth).policy(policy.clone()));
+    let stack = |auth| {
+        server().layer(
+            McpStack::new(origin(), auth)
+                .policy(policy.clone())
+                .unwrap(),
+        )
+    };
     let hand = |layer: ConfiguredAuth| {
         server()
             .layer(McpListsLayer::new(policy.clone()))
@@ -399,11 +405,19 @@ async fn a_challenge_without_metadata_is_left_alone() {
     let jwt = || JwtLayer::new(Secret::new(SECRET).unwrap()).unwrap();
     for (app, bare) in [
         (
-            server().layer(McpStack::new(origin(), keys()).policy(policy.clone())),
+            server().layer(
+                McpStack::new(origin(), keys())
+                    .policy(policy.clone())
+                    .unwrap(),
+            ),
             server().layer(McpStack::new(origin(), keys())),
         ),
         (
-            server().layer(McpStack::new(origin(), jwt()).policy(policy.clone())),
+            server().layer(
+                McpStack::new(origin(), jwt())
+                    .policy(policy.clone())
+                    .unwrap(),
+            ),
             server().layer(McpStack::new(origin(), jwt())),
         ),
     ] {
@@ -442,7 +456,9 @@ async fn a_warning_at_start_names_the_scopes_that_no_client_can_learn_of() {
         (Some(&["other"]), &[], Show::Granted, vec!["a b l", "a b"]),
     ] {
         let case = format!("{supported:?} {required:?} {show:?}");
-        let stack = McpStack::new(origin(), oauth(supported, required)).policy(policy(&value));
+        let stack = McpStack::new(origin(), oauth(supported, required))
+            .policy(policy(&value))
+            .unwrap();
         let _ = stack.show(show);
         assert_eq!(warnings(trace::take()), expected, "{case}");
 
@@ -471,6 +487,7 @@ async fn a_warning_at_start_names_the_scopes_that_no_client_can_learn_of() {
     let jwt = JwtLayer::new(Secret::new(SECRET).unwrap()).unwrap();
     let _ = McpStack::new(origin(), jwt)
         .policy(policy(&value))
+        .unwrap()
         .show(Show::Granted);
     assert_eq!(warnings(trace::take()), [""; 0]);
 }
@@ -582,7 +599,7 @@ fn call_of(tool: &str) -> Value {
 async fn lists_show_what_the_caller_can_get_and_never_what_is_denied() {
     let value = json!({
         "tools": {
-            "open": [], "get_*": "read", "put_*": "write", "either": { "any": ["x", "y"] },
+            "open": { "none": true }, "get_*": "read", "put_*": "write", "either": { "any": ["x", "y"] },
             "gone": { "deny": true },
         },
         "prompts": { "p": "write" },
@@ -610,6 +627,7 @@ async fn lists_show_what_the_caller_can_get_and_never_what_is_denied() {
     let app = |auth: ConfiguredAuth, show| {
         let stack = McpStack::new(origin(), auth)
             .policy(policy(&value))
+            .unwrap()
             .show(show);
         lists_server(&everything).layer(stack)
     };
@@ -702,7 +720,9 @@ async fn a_check_judges_the_call_of_what_is_listed() {
         })
         .build()
         .unwrap();
-    let stack = McpStack::new(origin(), tokens.layer()).policy(policy);
+    let stack = McpStack::new(origin(), tokens.layer())
+        .policy(policy)
+        .unwrap();
     let app = lists_server(&json!({ "tools": list_of("name", &["x"]) })).layer(stack);
     let read = tokens.with("read");
     let headers = [("authorization", &*read)];
@@ -721,7 +741,9 @@ async fn an_emptied_list_leaves_a_trace_or_the_scopes_are_announced() {
     };
     let result = json!({ "tools": list_of("name", &["get_x", "put_x"]) });
     let app = |show| {
-        let stack = McpStack::new(origin(), tokens.layer()).policy(read());
+        let stack = McpStack::new(origin(), tokens.layer())
+            .policy(read())
+            .unwrap();
         lists_server(&result).layer(stack.show(show))
     };
     let headers = |scope: &str| tokens.with(scope);
@@ -831,7 +853,9 @@ async fn five_alternating_calls_need_two_consents_in_every_revision() {
         if let Some(include) = &include {
             value["include_granted"] = include.clone();
         }
-        let stack = McpStack::new(origin(), tokens.layer()).policy(policy(&value));
+        let stack = McpStack::new(origin(), tokens.layer())
+            .policy(policy(&value))
+            .unwrap();
         let app = lists_server(&json!({})).layer(stack);
         let consents = consents(&tokens, &app, version, keeps).await;
         assert_eq!(consents, expected, "{include:?} {version:?} {keeps}");
@@ -862,7 +886,9 @@ async fn what_was_granted_is_named_without_what_the_needed_includes() {
         // The auth layer requires it by its name, and knows no hierarchy.
         (required(), "read", "put", "read write"),
     ] {
-        let stack = McpStack::new(origin(), layer).policy(policy(&value));
+        let stack = McpStack::new(origin(), layer)
+            .policy(policy(&value))
+            .unwrap();
         let app = lists_server(&json!({})).layer(stack);
         let token = tokens.with(granted);
         let headers = [("authorization", &*token)];

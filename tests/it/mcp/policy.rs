@@ -287,11 +287,14 @@ async fn who_has_not_said_who_they_are_is_asked_where_scopes_are_needed() {
     let needs_base = McpScopesLayer::new(policy());
     let builder = McpPolicy::builder().default_rule(DefaultRule::Baseline);
     let builder = builder.tool("deploy", "deploy").unwrap();
+    let builder = builder.tool("open", Requirement::none()).unwrap();
     let needs_none = McpScopesLayer::new(builder.build().unwrap());
     for (layer, body, asked) in [
         (&needs_base, call("get_x"), Some("read")),
         (&needs_none, call("deploy"), Some("deploy")),
-        (&needs_none, call("other"), None),
+        (&needs_none, call("open"), None),
+        // What no rule is for is open to none of them.
+        (&needs_none, call("other"), Some("")),
     ] {
         let mut request = post("-", body);
         insert_anonymous(request.extensions_mut());
@@ -299,6 +302,10 @@ async fn who_has_not_said_who_they_are_is_asked_where_scopes_are_needed() {
         match asked {
             None => {
                 answer.admitted();
+            }
+            Some("") => {
+                answer.missing();
+                assert_eq!(answer.challenges(), ["Bearer"]);
             }
             Some(scope) => {
                 answer.missing();

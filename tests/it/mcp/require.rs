@@ -293,7 +293,10 @@ fn needs_and_hierarchies_are_read_from_values() {
     assert_eq!(needs(r#""a b""#).unwrap(), all);
     assert_eq!(needs(r#"["a","b"]"#).unwrap(), all);
     assert_eq!(needs(r#"{"all":["a","b"]}"#).unwrap(), all);
-    assert_eq!(needs("[]").unwrap(), Requirement::none());
+    for empty in ["[]", r#"{"all":[]}"#] {
+        // A list that came out empty opens nothing to anonymous callers.
+        assert!(!needs(empty).unwrap().is_none(), "{empty}");
+    }
     assert_eq!(needs(r#"{"none":true}"#).unwrap(), Requirement::none());
     assert_eq!(needs(r#"{"none":"true"}"#).unwrap(), Requirement::none());
     assert_eq!(needs(r#"{"deny":"true"}"#).unwrap(), Requirement::deny());

@@ -200,7 +200,8 @@ async fn a_stack_leads_each_caller_to_the_metadata_of_the_resource() {
     let oauth = oauth(&web);
     let stack = McpStack::new(OriginLayer::from_hosts(oauth.hosts()), oauth)
         .sessions(SessionBindingLayer::new(mac_key()))
-        .policy(policy);
+        .policy(policy)
+        .unwrap();
     let app = Router::new().route("/mcp", post(|| async {})).layer(stack);
     let call =
         json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": { "name": "x" } });

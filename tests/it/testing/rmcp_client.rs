@@ -163,7 +163,9 @@ async fn stacked_server(advertised: Option<&str>) -> (String, Issuer) {
         .and_then(|policy| policy.tool("never", tower_mcp_auth::scopes::Requirement::deny()))
         .and_then(tower_mcp_auth::mcp::McpPolicyBuilder::build)
         .expect("a policy");
-    let stack = McpStack::new(OriginLayer::new(&url).expect("a layer"), auth).policy(policy);
+    let stack = McpStack::new(OriginLayer::new(&url).expect("a layer"), auth)
+        .policy(policy)
+        .expect("a stack");
     let service = StreamableHttpService::new(
         || Ok(Tools),
         Arc::<LocalSessionManager>::default(),

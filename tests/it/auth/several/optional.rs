@@ -8,7 +8,7 @@ use http_body_util::{BodyExt, Full};
 use tower::{ServiceBuilder, ServiceExt};
 use tower_mcp_auth::auth::AuthLayer;
 use tower_mcp_auth::mcp::{MacKey, McpPolicy, McpScopesLayer, SessionBindingLayer};
-use tower_mcp_auth::scopes::RequireScopesLayer;
+use tower_mcp_auth::scopes::{RequireScopesLayer, Requirement};
 use tower_mcp_auth::{Location, Principal};
 
 use crate::auth::several::support::*;
@@ -147,7 +147,9 @@ async fn where_scopes_are_needed_nobody_is_asked_who_they_are() {
     assert_eq!(answer.challenges(), [r#"Bearer scope="mcp:read""#]);
 
     let policy = McpPolicy::builder()
-        .tool("open_*", [""; 0])
+        .tool("open_*", Requirement::none())
+        .unwrap()
+        .tool("closed_*", [""; 0])
         .unwrap()
         .tool("*", "mcp:write")
         .unwrap()
@@ -159,9 +161,9 @@ async fn where_scopes_are_needed_nobody_is_asked_who_they_are() {
     ask(&guarded, message("tools/call", "open_door"))
         .await
         .admitted();
-    ask(&guarded, message("tools/call", "delete"))
-        .await
-        .missing();
+    for closed in ["closed_door", "delete"] {
+        ask(&guarded, message("tools/call", closed)).await.missing();
+    }
 }
 
 /// A server that opens a session.

@@ -16,7 +16,9 @@ use tower_mcp_auth::mcp::{
     MacKey, McpListsLayer, McpPolicy, McpScopesLayer, PolicyDecision, SessionBindingLayer,
 };
 use tower_mcp_auth::oauth::AuthorizationServer;
-use tower_mcp_auth::scopes::{RequireScopesLayer, RequiredScopes, ScopedPrincipal, Scopes};
+use tower_mcp_auth::scopes::{
+    RequireScopesLayer, RequiredScopes, Requirement, ScopedPrincipal, Scopes,
+};
 use tower_mcp_auth::{
     ApiKeyLayer, AuthError, AuthErrorKind, JwtLayer, OAuthLayer, Principal, Reason, Reported,
 };
@@ -491,9 +493,9 @@ async fn operations_nested_gates_and_checks_judge_by_whom_it_was_issued_to() {
         .unwrap()
         .tool("write", "w")
         .unwrap()
-        .tool("open", Scopes::default())
+        .tool("open", Requirement::none())
         .unwrap()
-        .tool("own", Scopes::default())
+        .tool("own", Requirement::none())
         .unwrap()
         .check(|call| match (call.tool(), call.principal()) {
             (Some("own"), Some(who)) if who.subject() == Some("mallory") => PolicyDecision::Deny,

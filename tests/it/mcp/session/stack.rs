@@ -89,7 +89,8 @@ async fn each_layer_comes_before_the_next() {
     let server = Server::opening(&["one"]);
     let stack = McpStack::new(origin(), auth())
         .sessions(SessionBindingLayer::new(key(0)))
-        .policy(policy());
+        .policy(policy())
+        .unwrap();
     let service = stack.layer(server.clone());
     // Of all that is wrong the outermost layer speaks first.
     let mut ask = Ask {
@@ -144,7 +145,7 @@ async fn what_is_left_out_is_not_there() {
     let bound = McpStack::new(origin(), auth()).sessions(SessionBindingLayer::new(key(0)));
     let bound = bound.layer(server.clone());
     assert_eq!(send(bound, request(ask)).await, (404, "unknown_session"));
-    let judged = McpStack::new(origin(), auth()).policy(policy());
+    let judged = McpStack::new(origin(), auth()).policy(policy()).unwrap();
     let judged = judged.layer(server.clone());
     assert_eq!(
         send(judged, request(ask)).await,
@@ -164,7 +165,8 @@ async fn metadata_is_there_for_any_page() {
     let path = oauth.metadata_path();
     let stack = McpStack::new(origin(), oauth)
         .sessions(SessionBindingLayer::new(key(0)))
-        .policy(policy());
+        .policy(policy())
+        .unwrap();
     let service = stack.layer(Server::default());
     let request = |path: &str| {
         Request::get(path)
@@ -205,7 +207,7 @@ async fn the_media_type_of_a_request_does_not_choose_the_form_of_its_refusal() {
         ("on, but for hosts", half, [false, true]),
     ]);
     for (name, stack, [origin_in_grpc, others_in_grpc]) in stacks {
-        let stack = stack.policy(policy());
+        let stack = stack.policy(policy()).unwrap();
         for (media, version) in [
             ("application/grpc-web", Version::HTTP_11),
             ("application/grpc-web+proto", Version::HTTP_10),
@@ -256,7 +258,8 @@ async fn it_goes_around_a_router() {
 
     let stack = McpStack::new(origin(), auth())
         .sessions(SessionBindingLayer::new(key(0)))
-        .policy(policy());
+        .policy(policy())
+        .unwrap();
     let app: Router = Router::new()
         .route("/mcp", post(|body: String| async move { body }))
         .layer(stack);

@@ -25,7 +25,8 @@ async fn serve(clock: &Clock) -> String {
     let uri = format!("http://{}/mcp", listener.local_addr().unwrap());
     let stack = McpStack::new(OriginLayer::new(&uri).unwrap(), auth.build().unwrap())
         .sessions(SessionBindingLayer::new(key(0)))
-        .policy(notes::policy().unwrap());
+        .policy(notes::policy().unwrap())
+        .unwrap();
     let sealer = PrincipalSealer::new(key(0)).clock(clock.clone());
     let service = notes::service(sealer, Duration::from_millis(20));
     let app = Router::new().route_service("/mcp", service).layer(stack);
