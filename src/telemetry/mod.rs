@@ -71,7 +71,14 @@
 //! Each is a `warn`, once for a layer, at the first request that shows it: an auth layer that
 //! stands twice around one service (or inside another one that reads the same header), with the
 //! `piece`; and a request whose `path` is a proper end of the `resource_path`, because something
-//! outside took the rest away, which may not serve the metadata of the resource.
+//! outside took the rest away, which may not serve the metadata of the resource. Where clients are
+//! answered [by what they say of themselves](crate::mcp::DialectRule::by_client), one is a request
+//! in a session that does not keep it.
+//!
+//! ## Mixed authentication
+//!
+//! A stack that lets anonymous requests pass because its policy opens something to them says so in
+//! an `info` when it is built.
 //!
 //! ## Configuration
 //!

@@ -91,11 +91,11 @@ impl DialectRule {
             let why = "no client is named: name one, or leave it out";
             return Err(ConfigError::new(setting, why));
         }
-        let is_bad = |name: &&Box<str>| {
+        let is_bad = |name: &&str| {
             let plain = name.strip_suffix('*').unwrap_or(name);
             name.is_empty() || plain.contains('*')
         };
-        if let Some(name) = names.iter().find(is_bad) {
+        if let Some(name) = names.iter().map(|name| &**name).find(is_bad) {
             return Err(ConfigError::new(
                 setting,
                 format!("{name:?} is no name of a client; write `acme`, or `acme-*`"),

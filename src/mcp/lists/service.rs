@@ -60,10 +60,11 @@ where
         }
         let extensions = request.extensions();
         let says_schemes = extensions.get::<SaysSchemes>().is_some();
-        let schemes = says_schemes.then(|| match caller.context.is_optional {
+        let sign_in = match caller.context.is_optional {
             true => SignIn::WhereNeeded,
             false => SignIn::Always,
-        });
+        };
+        let schemes = says_schemes.then_some(sign_in);
         let view = View {
             schemes,
             rule: Arc::clone(rule),

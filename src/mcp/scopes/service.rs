@@ -113,9 +113,10 @@ impl Rule {
         if !held.is_reported() {
             case.accepted(head, &caller.context.audit);
         }
+        let no_lists = messages.as_slice().iter().all(Message::answers_no_list);
         ControlFlow::Continue(Passed {
-            no_lists: messages.as_slice().iter().all(Message::answers_no_list),
-            says_schemes: self.dialect(&asked) == Dialect::Result,
+            no_lists,
+            says_schemes: !no_lists && self.dialect(&asked) == Dialect::Result,
             session_dialect: self.opened_dialect(&asked),
             // What is mirrored is of a revision in which no stream is resumed.
             unanswered: Unanswered::of(messages.as_slice(), !held.is_mirrored),

@@ -3,9 +3,11 @@
 mod announced;
 mod bodies;
 mod details;
+mod dialects;
 mod headers;
 mod lists;
 mod members;
+mod mixed;
 mod operation;
 mod policy;
 mod require;
