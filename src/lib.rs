@@ -152,6 +152,7 @@ mod resources;
 mod scope;
 pub mod scopes;
 mod secret;
+pub mod store;
 pub mod telemetry;
 #[cfg(feature = "testing")]
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]

@@ -1,0 +1,226 @@
+//! State that the replicas of a server share: what was there first.
+//!
+//! A [`ReplayStore`] keeps small records for a while, and says who was first to write one.
+//! [`MemoryReplayStore`] is one for servers of one process. The sessions of
+//! [`SessionBindingLayer`](crate::mcp::SessionBindingLayer) are
+//! [claimed](crate::mcp::session#signing-in-in-the-middle-of-a-session) with it.
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use tower_mcp_auth::store::{Insertion, MemoryReplayStore, ReplayStore, StoreKey, StoreValue};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), tower_mcp_auth::store::StoreError> {
+//! let store = MemoryReplayStore::default();
+//! let (key, hour) = (StoreKey::new([7; 32]), Duration::from_secs(3600));
+//! let (alice, mallory) = (StoreValue::new([1; 32]), StoreValue::new([2; 32]));
+//!
+//! // The first one is accepted.
+//! assert_eq!(store.insert_if_absent(key, alice, hour).await?, Insertion::Inserted);
+//! // Whoever comes later is told who was there.
+//! assert_eq!(store.insert_if_absent(key, mallory, hour).await?, Insertion::Present(alice));
+//! assert_eq!(store.get(key).await?, Some(alice));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Security
+//!
+//! Keys and values are codes (HMAC-SHA-256) that the layers make with their own key: whoever reads
+//! the store learns neither session ids nor principals. Whoever writes to it can make a record
+//! that no principal owns, which closes a session, and cannot make one that opens it to somebody.
+//! Whoever deletes a record gives a session back to anonymous callers: a store is as trusted as
+//! the server.
+
+mod memory;
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use self::memory::MemoryReplayStore;
+
+/// How often [`ReplayStore::watch`] asks unless a store does better.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// Keeps records for a while, and says who was first.
+///
+/// It is asked by requests that wait, so an answer should take milliseconds; what takes longer
+/// than 5 seconds is an error. Futures own what they need: clone a handle of the store into them.
+///
+/// A store of several replicas is one place for all of them, such as a server with an atomic
+/// "set if absent". Two places that are reconciled later have two first ones.
+pub trait ReplayStore: fmt::Debug + Send + Sync + 'static {
+    /// Writes a record, unless there is one with this key. This is one atomic step: of several at
+    /// once exactly one is [`Insertion::Inserted`], whichever replica it came from.
+    ///
+    /// The record is there for `life`, counted by the clock of the store: those of replicas
+    /// differ. It is never dropped or replaced before, not even where room is short. Whatever was
+    /// inserted is seen by each [`get`](Self::get) that begins after this future is ready.
+    ///
+    /// # Errors
+    /// It is not known whether the record was written. The request is refused with 503, and may
+    /// have written it nonetheless.
+    fn insert_if_absent(
+        &self,
+        key: StoreKey,
+        value: StoreValue,
+        life: Duration,
+    ) -> StoreFuture<Insertion>;
+
+    /// The value of the record with this key. `None`: there is none, or its life is over.
+    ///
+    /// # Errors
+    /// It is not known whether there is one. That is never taken for `None`.
+    fn get(&self, key: StoreKey) -> StoreFuture<Option<StoreValue>>;
+
+    /// The time since 1970 from which on the store knows everything that was written. What is
+    /// older may have been written and lost, and is refused.
+    ///
+    /// It is asked before anything is begun that may be written of later. A store that outlives
+    /// processes says zero, and after a loss the time at which it was whole again; one in memory
+    /// says when it was first asked.
+    fn complete_since(&self) -> Duration;
+
+    /// Resolves when there is a record with this key: at once where there is one already. It has
+    /// no error: a store that does not answer is asked again.
+    ///
+    /// How late it resolves is how long the stream of an anonymous caller can go on in a session
+    /// that a principal has claimed. This implementation asks [`get`](Self::get) every second,
+    /// for which it needs a timer of tokio; without one it resolves only if the record is there
+    /// when it is first polled.
+    fn watch(self: Arc<Self>, key: StoreKey) -> WatchFuture {
+        Box::pin(async move {
+            while !matches!(within_patience(self.get(key)).await, Ok(Some(_))) {
+                pause().await;
+            }
+        })
+    }
+}
+
+/// What a store answers later.
+pub type StoreFuture<T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'static>>;
+
+/// The future of [`ReplayStore::watch`].
+pub type WatchFuture = Pin<Box<dyn Future<Output = ()> + Send + 'static>>;
+
+impl<S: ReplayStore + ?Sized> ReplayStore for Arc<S> {
+    fn insert_if_absent(
+        &self,
+        key: StoreKey,
+        value: StoreValue,
+        life: Duration,
+    ) -> StoreFuture<Insertion> {
+        (**self).insert_if_absent(key, value, life)
+    }
+
+    fn get(&self, key: StoreKey) -> StoreFuture<Option<StoreValue>> {
+        (**self).get(key)
+    }
+
+    fn complete_since(&self) -> Duration {
+        (**self).complete_since()
+    }
+
+    fn watch(self: Arc<Self>, key: StoreKey) -> WatchFuture {
+        Self::clone(&self).watch(key)
+    }
+}
+
+/// The key of a record: 32 bytes that are a code or a digest, and no secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct StoreKey([u8; 32]);
+
+impl StoreKey {
+    /// A key of these bytes.
+    pub fn new(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// Its bytes.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+/// The value of a record: 32 bytes that are a code or a digest, and no secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct StoreValue([u8; 32]);
+
+impl StoreValue {
+    /// A value of these bytes.
+    pub fn new(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// Its bytes.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+/// What became of [`ReplayStore::insert_if_absent`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Insertion {
+    /// The record was written. There was none.
+    Inserted,
+    /// Nothing was written. There is a record, with this value.
+    Present(StoreValue),
+    /// Nothing was written. There is no record, and no room for one.
+    Full,
+}
+
+/// Why a store has no answer.
+///
+/// Its text reaches traces and no response: no secret belongs in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoreError(Box<str>);
+
+impl StoreError {
+    /// The store cannot be reached, or its answer cannot be used.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into().into())
+    }
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for StoreError {}
+
+/// How long a store may take for an answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The answer of a store, or an error if it takes too long.
+pub(crate) async fn within_patience<T>(mut answer: StoreFuture<T>) -> Result<T, StoreError> {
+    let mut timer = None;
+    std::future::poll_fn(|cx| {
+        if let done @ std::task::Poll::Ready(_) = answer.as_mut().poll(cx) {
+            return done;
+        }
+        // Made when there is something to wait for: a store in memory needs none.
+        let timer = timer.get_or_insert_with(|| Box::pin(sleep(PATIENCE)));
+        let late = || StoreError::new(format!("no answer within {} s", PATIENCE.as_secs()));
+        timer.as_mut().poll(cx).map(|()| Err(late()))
+    })
+    .await
+}
+
+/// The time between two questions.
+pub(crate) async fn pause() {
+    sleep(EVERY).await;
+}
+
+/// Without a runtime there is no timer, and no end of it.
+async fn sleep(time: Duration) {
+    if tokio::runtime::Handle::try_current().is_err() {
+        return std::future::pending().await;
+    }
+    tokio::time::sleep(time).await;
+}
