@@ -9,7 +9,7 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
 use pin_project_lite::pin_project;
 
-use super::stream_end::Deadline;
+use super::stream_end::{Deadline, Watch, Watched};
 use crate::{refusal, telemetry};
 
 pin_project! {
@@ -30,10 +30,17 @@ pin_project! {
             #[pin]
             body: B,
             deadline: Option<Deadline>,
+            watch: Option<Watching>,
         },
         Own { #[pin] body: Full<Bytes> },
         Ended,
     }
+}
+
+/// What watches a body, and whether it was asked before.
+struct Watching {
+    watch: Box<dyn Watch>,
+    polled: bool,
 }
 
 impl<B> ResponseBody<B> {
@@ -44,7 +51,25 @@ impl<B> ResponseBody<B> {
     /// The inner service's body, until the deadline if it streams.
     pub(crate) fn until(body: B, deadline: Option<Deadline>) -> Self {
         Self {
-            kind: Kind::Inner { body, deadline },
+            kind: Kind::Inner {
+                body,
+                deadline,
+                watch: None,
+            },
+        }
+    }
+
+    /// The inner service's body, watched if it streams.
+    pub(crate) fn watched(body: B, watch: Option<Box<dyn Watch>>) -> Self {
+        Self {
+            kind: Kind::Inner {
+                body,
+                deadline: None,
+                watch: watch.map(|watch| Watching {
+                    watch,
+                    polled: false,
+                }),
+            },
         }
     }
 
@@ -72,13 +97,36 @@ impl<B: Body<Data = Bytes>> Body for ResponseBody<B> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         let mut kind = self.project().kind;
-        let (mut body, deadline) = match kind.as_mut().project() {
-            KindProj::Inner { body, deadline } => (body, deadline),
+        let (mut body, deadline, watch) = match kind.as_mut().project() {
+            KindProj::Inner {
+                body,
+                deadline,
+                watch,
+            } => (body, deadline, watch),
             KindProj::Own { body } => {
                 return body.poll_frame(cx).map_err(|never| match never {});
             }
             KindProj::Ended => return Poll::Ready(None),
         };
+        if let Some(watching) = watch {
+            // Before the body is asked: nothing that it says afterwards gets out.
+            let watched = match body.size_hint().exact() {
+                Some(_) if !watching.polled => Watched::Release,
+                _ => watching.watch.poll_watch(cx),
+            };
+            watching.polled = true;
+            match watched {
+                Watched::Hold => return Poll::Pending,
+                Watched::Pass => {}
+                Watched::Release => *watch = None,
+                Watched::End(why) => {
+                    telemetry::stream_ended(why.as_str());
+                    // The inner service learns of it now, not when the client has gone.
+                    kind.set(Kind::Ended);
+                    return Poll::Ready(None);
+                }
+            }
+        }
         if deadline.as_ref().is_some_and(|deadline| !deadline.polled)
             && body.size_hint().exact().is_some()
         {

@@ -9,4 +9,4 @@ mod stream_end;
 pub use self::body::ResponseBody;
 pub(crate) use self::gated::{Gate, Gated, GatedFuture, Pass};
 pub(crate) use self::macros::{gated_service, inner_service};
-pub(crate) use self::stream_end::{Deadline, EndOfStream, LastWords, StreamEnd};
+pub(crate) use self::stream_end::{Deadline, EndOfStream, LastWords, StreamEnd, Watch, Watched};

@@ -49,6 +49,8 @@ pub(crate) enum StreamEnd {
     Expired,
     /// It reached the longest life that is set for streams.
     MaxLife,
+    /// A principal claimed the anonymous session it is of.
+    SessionClaimed,
 }
 
 impl StreamEnd {
@@ -57,8 +59,28 @@ impl StreamEnd {
         match self {
             Self::Expired => "expired",
             Self::MaxLife => "max_life",
+            Self::SessionClaimed => "session_claimed",
         }
     }
+}
+
+/// What may end a body of unknown size at any time. It is asked before each frame, and wakes the task
+/// when there is news.
+pub(crate) trait Watch: Send + Sync + 'static {
+    fn poll_watch(&mut self, cx: &mut Context<'_>) -> Watched;
+}
+
+/// What becomes of a watched body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Watched {
+    /// Nothing of it is passed on until it is known whether it may be.
+    Hold,
+    /// It goes on.
+    Pass,
+    /// It goes on, and need not be watched any more.
+    Release,
+    /// It ends here.
+    End(StreamEnd),
 }
 
 /// When a body ends, whatever else it has to say.
