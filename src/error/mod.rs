@@ -304,7 +304,6 @@ impl AuthError {
     }
 
     /// Says that the trouble behind this was traced when it arose.
-    #[cfg(any(feature = "api-key-store", feature = "oauth"))]
     pub(crate) fn logged(mut self) -> Self {
         self.0.logged = true;
         self

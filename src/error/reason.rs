@@ -569,6 +569,11 @@ reasons! {
     /// The API key was revoked. Find out which program still uses it.
     REVOKED_API_KEY = "revoked_api_key": Invalid, Other, API_KEY;
 
+    /// The store of claimed sessions did not answer. The detail says why; nobody is served in an
+    /// anonymous session until it does.
+    SESSION_STORE_UNAVAILABLE = "session_store_unavailable": Unavailable, Never,
+        "Sessions are temporarily unavailable";
+
     /// A credential is in the query string, which ends up in logs. It cannot be removed from the
     /// URL; the client must use a header, and the credential should be replaced.
     TOKEN_IN_QUERY = "token_in_query": Malformed, Never,

@@ -162,6 +162,18 @@ impl<'a> Owner<'a> {
         }
     }
 
+    /// Anonymous callers at the same resource.
+    pub(super) fn anonymous(self) -> Self {
+        Self {
+            principal: None,
+            ..self
+        }
+    }
+
+    pub(super) fn is_anonymous(self) -> bool {
+        self.principal.is_none()
+    }
+
     /// What takes part in a code. The first part keeps a principal that is called "anonymous"
     /// apart from anonymous callers.
     pub(super) fn parts(self) -> [&'a [u8]; 3] {

@@ -18,6 +18,8 @@ use crate::util::TRACED_CHARS;
 pub(super) const TARGET: &str = "tower_mcp_auth";
 /// What the layer that filters lists is called.
 const LISTS: &str = "mcp_lists";
+/// What the layer that binds sessions is called.
+const SESSION: &str = "session";
 /// The field of a span that is filled in.
 const PRINCIPAL: &str = "principal";
 
@@ -147,6 +149,36 @@ pub(crate) fn unusable_session_id() {
         target: TARGET,
         "the session id of the inner service cannot be bound: it must be one header of 1 to 256 \
          visible ASCII characters"
+    );
+}
+
+/// A principal is the first to present an anonymous session.
+pub(crate) fn session_claimed(principal: Option<&Principal>) {
+    info!(
+        target: TARGET,
+        layer = SESSION,
+        principal = principal.map(|principal| principal.id().as_str()),
+        "an anonymous session was claimed"
+    );
+}
+
+/// The store of claimed sessions gave no answer. Any client can repeat it: `is_due` makes it a
+/// warning.
+pub(crate) fn session_store_failed(is_due: bool, why: &str) {
+    if is_due {
+        warn!(target: TARGET, layer = SESSION, why, "the store of claimed sessions gave no answer");
+    } else {
+        debug!(target: TARGET, layer = SESSION, why, "the store of claimed sessions gave no answer");
+    }
+}
+
+/// A session could not be claimed, because the store has no room.
+pub(crate) fn session_store_full() {
+    warn!(
+        target: TARGET,
+        layer = SESSION,
+        "the store of claimed sessions is full: its principal opens a new one instead; is it large \
+         enough for the sessions of a day?"
     );
 }
 

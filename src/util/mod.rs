@@ -2,7 +2,6 @@
 
 #[cfg(any(feature = "oauth", feature = "api-key-store"))]
 pub(crate) mod cache;
-#[cfg(any(feature = "oauth", feature = "api-key-store"))]
 mod occasionally;
 #[cfg(any(feature = "oauth", feature = "api-key-store"))]
 pub(crate) mod places;
@@ -16,12 +15,9 @@ mod text;
 #[cfg(feature = "oauth")]
 mod time;
 
-#[cfg(any(feature = "oauth", feature = "api-key-store"))]
 pub(crate) use self::occasionally::NowAndThen;
 #[cfg(feature = "oauth")]
 pub(crate) use self::text::is_guid;
-#[cfg(any(feature = "oauth", feature = "api-key-store"))]
-pub(crate) use self::text::one_line;
-pub(crate) use self::text::{TRACED_CHARS, is_deceptive, quoted, repeated};
+pub(crate) use self::text::{TRACED_CHARS, is_deceptive, one_line, quoted, repeated};
 #[cfg(feature = "oauth")]
 pub(crate) use self::time::{http_date, with_jitter};

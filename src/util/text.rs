@@ -42,7 +42,6 @@ pub(crate) fn is_deceptive(character: char) -> bool {
 }
 
 /// A text that is a peer's in part, as one line of at most `most` characters.
-#[cfg(any(feature = "oauth", feature = "api-key-store"))]
 pub(crate) fn one_line(text: &str, most: usize) -> String {
     let plain = |c: char| if is_deceptive(c) { '?' } else { c };
     text.chars().map(plain).take(most).collect()

@@ -6,11 +6,14 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use tower_layer::Layer;
 
 use super::SessionBinding;
-use super::bind::Binder;
+use super::bind::{Binder, Facts};
+use super::claims::{Anonymous, Claimer, Claims};
+use crate::clock::Clock;
 use crate::credential::trim;
 use crate::error::{AuthError, ConfigError, Reason};
 use crate::mcp::headers;
 use crate::mcp::key::{Keyring, MacKey, Owner};
+use crate::store::ReplayStore;
 use crate::util::quoted;
 
 pub(in crate::mcp) const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
@@ -33,6 +36,8 @@ impl SessionBindingLayer {
             binder: Some(Arc::new(Binder {
                 keys: Keyring::new(key),
                 server: Box::default(),
+                clock: Clock::system(),
+                claims: None,
             })),
         }
     }
@@ -63,6 +68,40 @@ impl SessionBindingLayer {
         }
         self
     }
+
+    /// Lets a principal take over a session that an anonymous caller opened. Default: it is a 404
+    /// to every principal.
+    ///
+    /// The first principal that presents it within ten minutes of its opening claims it. Then the
+    /// session is that principal's alone, and streams of anonymous callers in it end. Anonymous
+    /// sessions last 24 hours. Give all replicas stores of one place, and every layer of one
+    /// process the same store. See
+    /// [signing in in the middle of a session](crate::mcp::session#signing-in-in-the-middle-of-a-session).
+    ///
+    /// ```
+    /// use tower_mcp_auth::mcp::{MacKey, SessionBindingLayer};
+    /// use tower_mcp_auth::store::MemoryReplayStore;
+    ///
+    /// let key = MacKey::new("R7vJ2nWq9sLx4TzK8mYc3FbHd6GpAeU5")?;
+    /// let sessions = SessionBindingLayer::new(key)
+    ///     .anonymous_sessions_can_be_claimed(MemoryReplayStore::default());
+    /// # let _ = sessions;
+    /// # Ok::<(), tower_mcp_auth::ConfigError>(())
+    /// ```
+    pub fn anonymous_sessions_can_be_claimed(mut self, store: impl ReplayStore) -> Self {
+        if let Some(binder) = &mut self.binder {
+            Arc::make_mut(binder).claims = Some(Arc::new(Claims::new(store)));
+        }
+        self
+    }
+
+    /// Replaces the clock; for tests.
+    pub fn clock(mut self, clock: Clock) -> Self {
+        if let Some(binder) = &mut self.binder {
+            Arc::make_mut(binder).clock = clock;
+        }
+        self
+    }
 }
 
 impl<S> Layer<S> for SessionBindingLayer {
@@ -73,32 +112,68 @@ impl<S> Layer<S> for SessionBindingLayer {
     }
 }
 
+/// The session of a request.
+pub(super) struct Presented {
+    /// The bound id, as the client has it.
+    pub(super) bound: HeaderValue,
+    pub(super) facts: Facts,
+    /// Where it is an anonymous one that can be claimed, or was.
+    pub(super) anonymous: Option<(Anonymous, Claimer)>,
+}
+
 impl Binder {
     /// Leaves on the request only what the server behind may see.
-    pub(super) fn admit(&self, headers: &mut HeaderMap, owner: Owner<'_>) -> Result<(), AuthError> {
+    pub(super) fn admit(
+        &self,
+        headers: &mut HeaderMap,
+        owner: Owner<'_>,
+    ) -> Result<Option<Presented>, AuthError> {
         // The first revision whose headers mirror the body is the first without sessions.
         if headers::is_mirrored(headers::protocol_version(headers)?) {
             headers.remove(&SESSION_ID);
             headers.remove(&LAST_EVENT_ID);
-            return Ok(());
+            return Ok(None);
         }
         let resumes = only(headers, &LAST_EVENT_ID, Reason::DUPLICATE_LAST_EVENT_ID)?.is_some();
         let Some(bound) = only(headers, &SESSION_ID, Reason::DUPLICATE_SESSION_ID)? else {
             return if resumes {
                 Err(AuthError::unknown_session().with_detail("Last-Event-ID without a session"))
             } else {
-                Ok(())
+                Ok(None)
             };
         };
-        let inner = self
-            .unbind(owner, trim(bound.as_bytes()))
+        let trimmed = trim(bound.as_bytes());
+        let unbound = self
+            .unbind(owner, trimmed)
             .map_err(|why| AuthError::unknown_session().with_detail(why))?;
-        // It is a part of a header value.
-        let mut inner = HeaderValue::from_bytes(inner)
-            .map_err(|_| AuthError::unknown_session().with_detail(quoted("no header value")))?;
-        inner.set_sensitive(true);
-        headers.insert(SESSION_ID, inner);
-        Ok(())
+        let header_value = |text: &[u8]| {
+            // It is a part of a header value.
+            let mut value = HeaderValue::from_bytes(text)
+                .map_err(|_| AuthError::unknown_session().with_detail(quoted("no header value")))?;
+            value.set_sensitive(true);
+            Ok::<_, AuthError>(value)
+        };
+        let inner = header_value(unbound.inner)?;
+        let facts = unbound.facts;
+        let is_claimable = unbound.is_anonymous && self.claims.is_some();
+        let anonymous = is_claimable.then(|| {
+            let (key, id) = (unbound.key, unbound.inner);
+            let session = self.anonymous_session(key, owner, id, facts.opened);
+            (session, self.claimer(key, owner))
+        });
+        let had_spaces = trimmed.len() < bound.len();
+        let respelled = had_spaces.then(|| header_value(trimmed)).transpose()?;
+        // Taken as it is: to keep it costs no copy.
+        let whole = headers.insert(SESSION_ID, inner);
+        let bound = respelled.or(whole).map(|mut bound| {
+            bound.set_sensitive(true);
+            bound
+        });
+        Ok(bound.map(|bound| Presented {
+            bound,
+            facts,
+            anonymous,
+        }))
     }
 }
 

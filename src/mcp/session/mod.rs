@@ -92,9 +92,14 @@
 //! [security best practices]: https://modelcontextprotocol.io/docs/tutorials/security/security_best_practices#session-hijacking
 
 mod bind;
+mod claims;
+mod future;
 mod layer;
 mod service;
+mod watch;
 
+pub use self::claims::ClaimedSession;
+pub use self::future::ResponseFuture;
 pub(super) use self::layer::SESSION_ID;
 pub use self::layer::SessionBindingLayer;
-pub use self::service::{ResponseFuture, SessionBinding};
+pub use self::service::SessionBinding;

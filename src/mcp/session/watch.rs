@@ -1,0 +1,148 @@
+//! The streams of anonymous callers end when a principal claims their session.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use crate::clock::Clock;
+use crate::gate::{StreamEnd, Watch, Watched};
+use crate::store::{self, ReplayStore, StoreKey};
+
+/// Watches for the claim of one session.
+pub(super) struct ClaimWatch {
+    store: Arc<dyn ReplayStore>,
+    key: StoreKey,
+    /// When no replica takes a claim any more.
+    ends: Duration,
+    clock: Clock,
+    state: State,
+}
+
+enum State {
+    /// Not polled yet.
+    New,
+    /// Nobody knows yet whether it was claimed before the response was there.
+    First(Waits<bool>),
+    Watching {
+        claimed: Waits<()>,
+        /// Whether it was claimed up to the end of the time for it.
+        last: Option<Waits<bool>>,
+    },
+}
+
+impl ClaimWatch {
+    pub(super) fn new(
+        store: Arc<dyn ReplayStore>,
+        key: StoreKey,
+        ends: Duration,
+        clock: Clock,
+    ) -> Self {
+        Self {
+            store,
+            key,
+            ends,
+            clock,
+            state: State::New,
+        }
+    }
+
+    /// Whether the session is claimed. It asks until there is an answer: a stream is not let go
+    /// on because nothing is known.
+    fn ask(&self) -> Waits<bool> {
+        let (store, key) = (Arc::clone(&self.store), self.key);
+        Waits::new(Box::pin(async move {
+            loop {
+                match store::within_patience(store.get(key)).await {
+                    Ok(claimed_by) => return claimed_by.is_some(),
+                    Err(_) => store::pause().await,
+                }
+            }
+        }))
+    }
+}
+
+impl Watch for ClaimWatch {
+    fn poll_watch(&mut self, cx: &mut Context<'_>) -> Watched {
+        const CLAIMED: Watched = Watched::End(StreamEnd::SessionClaimed);
+
+        loop {
+            match &mut self.state {
+                State::New => self.state = State::First(self.ask()),
+                State::First(asked) => match asked.poll(cx) {
+                    Poll::Pending => return Watched::Hold,
+                    Poll::Ready(true) => return CLAIMED,
+                    Poll::Ready(false) => {
+                        // It looks again when it is polled, so no claim is missed in between.
+                        let claimed = Arc::clone(&self.store).watch(self.key);
+                        self.state = State::Watching {
+                            claimed: Waits::new(claimed),
+                            last: None,
+                        };
+                    }
+                },
+                State::Watching { claimed, last } => {
+                    if claimed.poll(cx).is_ready() {
+                        return CLAIMED;
+                    }
+                    // The store is asked once more: it may have been out of reach when the
+                    // session was claimed.
+                    let Some(last) = last else {
+                        if self.clock.now() <= self.ends {
+                            return Watched::Pass;
+                        }
+                        let asked = self.ask();
+                        if let State::Watching { last, .. } = &mut self.state {
+                            *last = Some(asked);
+                        }
+                        continue;
+                    };
+                    return match last.poll(cx) {
+                        Poll::Pending => Watched::Pass,
+                        Poll::Ready(true) => CLAIMED,
+                        Poll::Ready(false) => Watched::Release,
+                    };
+                }
+            }
+        }
+    }
+}
+
+/// Several at once: the request was in one session, and its response opens another.
+pub(super) struct Watches(pub(super) Vec<ClaimWatch>);
+
+impl Watch for Watches {
+    fn poll_watch(&mut self, cx: &mut Context<'_>) -> Watched {
+        let mut all = Watched::Release;
+        let mut index = 0;
+        while let Some(watch) = self.0.get_mut(index) {
+            match watch.poll_watch(cx) {
+                end @ Watched::End(_) => return end,
+                Watched::Release => {
+                    self.0.swap_remove(index);
+                    continue;
+                }
+                Watched::Hold => all = Watched::Hold,
+                Watched::Pass if all == Watched::Release => all = Watched::Pass,
+                Watched::Pass => {}
+            }
+            index += 1;
+        }
+        all
+    }
+}
+
+/// A future that a body waits for. The lock makes it `Sync`, as bodies are; it is never taken.
+struct Waits<T>(Mutex<Pin<Box<dyn Future<Output = T> + Send>>>);
+
+impl<T> Waits<T> {
+    fn new(future: Pin<Box<dyn Future<Output = T> + Send>>) -> Self {
+        Self(Mutex::new(future))
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<T> {
+        let future = self.0.get_mut();
+        let future = future.unwrap_or_else(PoisonError::into_inner);
+        future.as_mut().poll(cx)
+    }
+}
