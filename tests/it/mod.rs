@@ -21,5 +21,6 @@ mod refusal;
 mod reload;
 mod secrecy;
 mod seed;
+mod store;
 mod telemetry;
 mod testing;

@@ -5,6 +5,7 @@
 mod notes;
 
 mod binding;
+mod claims;
 mod client;
 mod origin;
 mod probes;
