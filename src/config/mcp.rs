@@ -2,6 +2,7 @@
 
 use tower_layer::Stack;
 
+use super::claims;
 use super::read::{missing, not_both, secret_at};
 use super::sections::{Auth, DialectName, HeaderFamily, Operations, Proxies, Sections};
 use super::units::{Name, Span};
@@ -13,6 +14,7 @@ use crate::mcp::{
     SessionBindingLayer, as_open_as,
 };
 use crate::peer::{ProxyHeaders, TrustedProxies};
+use crate::store::MemoryReplayStore;
 
 impl Auth {
     pub(super) fn add<P: Authenticate + Clone>(
@@ -277,8 +279,22 @@ impl Sections {
         }
         // Without a name, servers that share the key share their sessions.
         let name = session.server.as_ref().map(Name::as_str);
-        if let Some(name) = name.or(self.resource.as_deref()) {
+        let name = name.or(self.resource.as_deref());
+        if let Some(name) = name {
             layer = layer.server(name);
+        }
+        let refuse = |why| Err(ConfigError::new("max_claims", why).at("session.max_claims"));
+        match session.max_claims {
+            Some(_) if !session.anonymous_sessions_can_be_claimed => {
+                return refuse("it limits claims, and `anonymous_sessions_can_be_claimed` is off");
+            }
+            Some(0) => return refuse("no session could be claimed; give one or more"),
+            _ => {}
+        }
+        if session.anonymous_sessions_can_be_claimed {
+            let max = session.max_claims.unwrap_or(MemoryReplayStore::MAX_ENTRIES);
+            let store = claims::store(name.unwrap_or_default(), max);
+            layer = layer.anonymous_sessions_can_be_claimed(store);
         }
         Ok(Some(layer))
     }

@@ -85,6 +85,7 @@ mod api_keys;
 mod applied;
 #[cfg(feature = "oauth")]
 mod claim_values;
+mod claims;
 mod environment;
 #[cfg(feature = "oauth")]
 mod ids;
@@ -351,6 +352,10 @@ impl Config {
 
     /// The layer that binds sessions to their principal, if `session` is configured. Its
     /// server is called like the resource unless it has a name.
+    ///
+    /// Where anonymous sessions can be claimed, the claims are kept in memory. They outlive a
+    /// [reload](crate::reload) that changes neither the server's name nor `max_claims`; otherwise
+    /// open anonymous sessions are a 404, claimed or not, and clients open new ones.
     ///
     /// # Errors
     /// The key is missing or refused, or cannot be read.

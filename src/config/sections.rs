@@ -455,6 +455,10 @@ section! {
         also_accept: Listed<SecretSource>,
         /// The name of the server, where several share the key; the resource by default.
         server: Option<Name>,
+        /// Whether a principal can take over an anonymous session; not by default.
+        anonymous_sessions_can_be_claimed: bool,
+        /// How many claims are kept at most; 100000 by default.
+        max_claims: Option<usize>,
     }
 }
 

@@ -4,6 +4,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::future::poll_fn;
 use std::pin::pin;
+#[cfg(feature = "config")]
+use std::sync::Weak;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Poll, ready};
 use std::time::Duration;
@@ -105,9 +107,26 @@ impl MemoryReplayStore {
         }
     }
 
+    #[cfg(feature = "config")]
+    pub(crate) fn downgrade(&self) -> WeakMemoryReplayStore {
+        WeakMemoryReplayStore(Arc::downgrade(&self.shared))
+    }
+
     /// Replaces the clock; for tests. The store begins anew, and earlier clones are another one.
     pub fn clock(self, clock: Clock) -> Self {
         Self::from_parts(self.shared.max_entries, clock)
+    }
+}
+
+/// A store that somebody else keeps, or nobody any more.
+#[cfg(feature = "config")]
+pub(crate) struct WeakMemoryReplayStore(Weak<Shared>);
+
+#[cfg(feature = "config")]
+impl WeakMemoryReplayStore {
+    pub(crate) fn upgrade(&self) -> Option<MemoryReplayStore> {
+        let shared = self.0.upgrade()?;
+        Some(MemoryReplayStore { shared })
     }
 }
 

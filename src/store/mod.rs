@@ -41,6 +41,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use self::memory::MemoryReplayStore;
+#[cfg(feature = "config")]
+pub(crate) use self::memory::WeakMemoryReplayStore;
 
 /// How often [`ReplayStore::watch`] asks unless a store does better.
 const EVERY: Duration = Duration::from_secs(1);

@@ -247,6 +247,14 @@ fn what_is_wrong_is_reported_with_its_path() {
             "session.also_accept[0]",
         ),
         (
+            json!({ "api_keys": { "keys": [{ "key": KEY }] }, "session": { "key": SECRET, "max_claims": 7 } }),
+            "session.max_claims",
+        ),
+        (
+            json!({ "api_keys": { "keys": [{ "key": KEY }] }, "session": { "key": SECRET, "anonymous_sessions_can_be_claimed": true, "max_claims": 0 } }),
+            "session.max_claims",
+        ),
+        (
             json!({ "api_keys": { "keys": [{ "key": KEY }] }, "policy": {}, "lists": { "max_bytes": 0 } }),
             "lists.max_bytes",
         ),

@@ -20,6 +20,7 @@ use tower_mcp_auth::oauth::{
     AuthorizationServer, HttpFetch, Introspection, JwksOptions, OAuthLayerBuilder,
     ProtectedResource, TokenCacheOptions,
 };
+use tower_mcp_auth::store::MemoryReplayStore;
 use tower_mcp_auth::{ApiKeyLayer, ConfigError, JwtLayer, OAuthLayer};
 
 use crate::config::{KEY, RESOURCE, SECRET, config};
@@ -1161,6 +1162,18 @@ fn the_layers_for_mcp() {
     let default = format!("{:?}", layer().server(RESOURCE));
     for (more, set) in [
         (json!({ "server": "x" }), layer().server("x")),
+        (
+            json!({ "anonymous_sessions_can_be_claimed": true }),
+            layer()
+                .server(RESOURCE)
+                .anonymous_sessions_can_be_claimed(MemoryReplayStore::default()),
+        ),
+        (
+            json!({ "anonymous_sessions_can_be_claimed": true, "max_claims": 7 }),
+            layer()
+                .server(RESOURCE)
+                .anonymous_sessions_can_be_claimed(MemoryReplayStore::new(7)),
+        ),
         (
             json!({ "also_accept": [older] }),
             layer().also_accept(key(older)).unwrap().server(RESOURCE),

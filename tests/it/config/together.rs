@@ -437,3 +437,54 @@ async fn a_stack_without_sessions_or_policy_lets_pass_what_they_would_look_at() 
         assert_eq!(stranger.status(), StatusCode::UNAUTHORIZED, "{names:?}");
     }
 }
+
+#[tokio::test]
+async fn claims_outlive_a_reload_that_leaves_their_store_as_it_is() {
+    use tower_mcp_auth::testing::{insert_anonymous, insert_principal};
+
+    let session = |more: serde_json::Value| {
+        let mut value = json!({ "session": {
+            "key": SECRET, "server": "claims", "anonymous_sessions_can_be_claimed": true,
+        } });
+        for (name, setting) in more.as_object().unwrap() {
+            value["session"][name] = setting.clone();
+        }
+        config(&value).session_layer().unwrap().unwrap()
+    };
+    let inner = service_fn(async |_: Request<Full<bytes::Bytes>>| {
+        let response = http::Response::builder().header("mcp-session-id", "of-a-reload");
+        Ok::<_, std::convert::Infallible>(response.body(Full::<bytes::Bytes>::default()).unwrap())
+    });
+    let ask = async |layer: &tower_mcp_auth::mcp::SessionBindingLayer,
+                     subject: Option<&'static str>,
+                     id: Option<&http::HeaderValue>| {
+        let mut request = Request::new(Full::<bytes::Bytes>::default());
+        if let Some(id) = id {
+            request.headers_mut().insert("mcp-session-id", id.clone());
+        }
+        match subject {
+            Some(subject) => {
+                let principal = tower_mcp_auth::Principal::builder("x").subject(subject);
+                insert_principal(request.extensions_mut(), principal.build());
+            }
+            None => insert_anonymous(request.extensions_mut()),
+        }
+        layer.layer(inner.clone()).oneshot(request).await.unwrap()
+    };
+    let old = session(json!({}));
+    let opened = ask(&old, None, None).await;
+    let id = &opened.headers()["mcp-session-id"];
+    assert_eq!(ask(&old, Some("alice"), Some(id)).await.status(), 200);
+    // The new layer is made while the old one is in force.
+    let new = session(json!({}));
+    drop(old);
+    for (subject, status) in [(Some("alice"), 200), (Some("mallory"), 404), (None, 404)] {
+        let answer = ask(&new, subject, Some(id)).await;
+        assert_eq!(answer.status(), status, "{subject:?}");
+    }
+    // Another store knows nothing of them, and serves nobody in what was open before.
+    let other = session(json!({ "max_claims": 7 }));
+    for subject in [Some("alice"), Some("mallory"), None] {
+        assert_eq!(ask(&other, subject, Some(id)).await.status(), 404);
+    }
+}
