@@ -64,8 +64,8 @@ impl StreamEnd {
     }
 }
 
-/// What may end a body of unknown size at any time. It is asked before each frame, and wakes the task
-/// when there is news.
+/// What may end a body of unknown size at any time. It is asked before each frame, and wakes the
+/// task when there is news.
 pub(crate) trait Watch: Send + Sync + 'static {
     fn poll_watch(&mut self, cx: &mut Context<'_>) -> Watched;
 }

@@ -6,6 +6,7 @@ use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use common::{API_KEY, Answering, Inner, guards, hs256_layer, invalid, provider, request};
@@ -27,6 +28,9 @@ use tower_mcp_auth::mcp::{
 use tower_mcp_auth::peer::SetPeerAddrLayer;
 use tower_mcp_auth::provider::{Credential, ProviderInfo, RequestHead, Route};
 use tower_mcp_auth::scopes::RequireScopesLayer;
+use tower_mcp_auth::store::{
+    Insertion, MemoryReplayStore, ReplayStore, StoreError, StoreFuture, StoreKey, StoreValue,
+};
 use tower_mcp_auth::{ApiKeyLayer, AuthError, Principal};
 use tower_test::mock;
 
@@ -389,6 +393,111 @@ async fn a_credential_that_is_waited_for_holds_no_permit_of_the_service_behind()
     assert_eq!(assert_ready_ok!(waits.poll()).status(), 401);
 }
 
+/// A session that an anonymous caller opened.
+async fn anonymous_session(layer: &SessionBindingLayer) -> HeaderValue {
+    let mut request = request::<&str>(&[]);
+    tower_mcp_auth::testing::insert_anonymous(request.extensions_mut());
+    let opens = tower::service_fn(async |_: Request<Full<Bytes>>| {
+        let response = Response::builder().header("mcp-session-id", "one");
+        Ok::<_, Infallible>(response.body(Full::<Bytes>::default()).unwrap())
+    });
+    let opened = layer.layer(opens).oneshot(request).await.unwrap();
+    opened.headers()["mcp-session-id"].clone()
+}
+
+/// A store of claims that answers when it is told to.
+#[derive(Clone, Debug)]
+struct WaitingStore(Arc<Mutex<std::vec::IntoIter<oneshot::Receiver<Claimed>>>>);
+
+type Claimed = Result<Insertion, StoreError>;
+
+impl WaitingStore {
+    fn new(count: usize) -> (Self, Vec<oneshot::Sender<Claimed>>) {
+        let (senders, receivers): (Vec<_>, Vec<_>) = (0..count).map(|_| oneshot::channel()).unzip();
+        (Self(Arc::new(Mutex::new(receivers.into_iter()))), senders)
+    }
+}
+
+impl ReplayStore for WaitingStore {
+    fn insert_if_absent(&self, _: StoreKey, _: StoreValue, _: Duration) -> StoreFuture<Insertion> {
+        let answer = self.0.lock().unwrap().next().unwrap();
+        Box::pin(async move { answer.await.unwrap() })
+    }
+
+    fn get(&self, _: StoreKey) -> StoreFuture<Option<StoreValue>> {
+        unreachable!("principals alone ask")
+    }
+
+    fn complete_since(&self) -> Duration {
+        Duration::ZERO
+    }
+}
+
+/// The layer, and a request that waits for its store.
+async fn claiming(store: WaitingStore) -> (SessionBindingLayer, Request<Full<Bytes>>) {
+    let key = MacKey::new("R7vJ2nWq9sLx4TzK8mYc3FbHd6GpAeU5").unwrap();
+    let layer = SessionBindingLayer::new(key).anonymous_sessions_can_be_claimed(store);
+    let mut request = bearer();
+    let id = anonymous_session(&layer).await;
+    request.headers_mut().insert("mcp-session-id", id);
+    (layer, request)
+}
+
+#[tokio::test]
+async fn a_store_of_claims_that_is_waited_for_holds_no_permit_of_the_service_behind() {
+    for answer in [Ok(Insertion::Inserted), Err(StoreError::new("no"))] {
+        let (store, mut senders) = WaitingStore::new(1);
+        let (sessions, claim) = claiming(store).await;
+        let service = ServiceBuilder::new()
+            .layer(AuthLayer::new(Answering::accepting()))
+            .layer(sessions)
+            .layer(ConcurrencyLimitLayer::new(1))
+            .service(Counting::default());
+        let (mut first, mut second) = (service.clone(), service);
+        let mut waits = task::spawn(ready(&mut first).await.call(claim));
+        assert_pending!(waits.poll());
+        for handle in [&mut second, &mut first] {
+            let mut called = task::spawn(ready(handle));
+            let mut answer = task::spawn(assert_ready!(called.poll()).call(bearer()));
+            assert_eq!(assert_ready_ok!(answer.poll()).status(), 200);
+        }
+        let status = if answer.is_ok() { 200 } else { 503 };
+        senders.remove(0).send(answer).unwrap();
+        assert!(waits.is_woken());
+        assert_eq!(assert_ready_ok!(waits.poll()).status(), status);
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_waited_for_a_claim_is_sent_to_a_service_that_is_ready_again() {
+    for fails in [false, true] {
+        let (store, mut senders) = WaitingStore::new(1);
+        let (sessions, claim) = claiming(store).await;
+        let layers = Stack::new(sessions, AuthLayer::new(Answering::accepting()));
+        let (mut service, mut handle): (_, Handle) = mock::spawn_layer(layers);
+        handle.allow(1);
+        assert_ready_ok!(service.poll_ready());
+        let mut response = task::spawn(service.call(claim));
+        assert_pending!(response.poll());
+        handle.allow(0);
+        senders.remove(0).send(Ok(Insertion::Inserted)).unwrap();
+        assert_pending!(response.poll());
+        assert_pending!(task::spawn(handle.next_request()).poll());
+        if fails {
+            handle.send_error("out of order");
+            let error = assert_ready_err!(response.poll());
+            assert_eq!(error.to_string(), "out of order");
+            continue;
+        }
+        handle.allow(1);
+        assert!(response.is_woken());
+        assert_pending!(response.poll());
+        let request = serve(&mut handle).await;
+        assert_eq!(request.headers()["mcp-session-id"], "one");
+        assert_eq!(assert_ready_ok!(response.poll()).status(), 200);
+    }
+}
+
 /// The outer handle is kept all the while, as in `service.ready().await?.call(request).await`.
 #[tokio::test]
 async fn a_handle_that_is_kept_does_not_wait_for_itself() {
@@ -438,7 +547,7 @@ async fn a_refusal_that_waits_for_a_body_holds_no_permit_either() {
         };
     }
     // The sender is kept, so that the body does not end.
-    let kept: Vec<_> = (0..6).map(|_| sent()).collect();
+    let kept: Vec<_> = (0..7).map(|_| sent()).collect();
     let (_senders, bodies): (Vec<_>, Vec<_>) = kept.into_iter().unzip();
     let mut bodies = bodies.into_iter();
     let mut next = || posted(bodies.next().unwrap());
@@ -457,6 +566,13 @@ async fn a_refusal_that_waits_for_a_body_holds_no_permit_either() {
     check!("sessions", Stack::new(sessions, accepting()), bound);
     let operations = McpScopesLayer::new(open_policy());
     check!("operations", Stack::new(operations, accepting()), typed);
+    // Refused by the store, which has no room.
+    let sessions = SessionBindingLayer::new(key());
+    let claims = sessions.anonymous_sessions_can_be_claimed(MemoryReplayStore::new(0));
+    let mut anonymous = next();
+    let id = anonymous_session(&claims).await;
+    anonymous.headers_mut().insert("mcp-session-id", id);
+    check!("claims", Stack::new(claims, accepting()), anonymous);
 }
 
 #[tokio::test]
@@ -842,7 +958,9 @@ fn every_service_leads_to_its_inner_one_and_prints_it() {
         SetPeerAddrLayer::new(|_| None),
         origin(),
         hs256_layer(),
-        SessionBindingLayer::new(key),
+        SessionBindingLayer::new(key.clone()),
+        SessionBindingLayer::new(key)
+            .anonymous_sessions_can_be_claimed(MemoryReplayStore::default()),
         RequireScopesLayer::new("mcp:read").unwrap(),
         McpScopesLayer::new(open_policy()),
         McpListsLayer::new(open_policy()),

@@ -4,9 +4,9 @@
 //! is in that session: the id alone must not be what lets them in. This layer appends a keyed code
 //! (HMAC-SHA-256) over the [`PrincipalId`](crate::PrincipalId) and the
 //! [resource](crate::Principal::resource) to the server's own id on the way out, and checks and
-//! removes it on the way in. There is nothing to store, so any number of replicas agree, and the
-//! server behind needs no change: it sees the ids it made. It is the binding the [security best
-//! practices] ask for.
+//! removes it on the way in. By default there is nothing to store, so any number of replicas
+//! agree, and the server behind needs no change: it sees the ids it made. It is the binding the
+//! [security best practices] ask for.
 //!
 //! What happens to a request:
 //!
@@ -25,12 +25,103 @@
 //!    mistake: 500, and an error in the log.
 //!
 //! A request that an auth layer let through without a credential opens anonymous sessions,
-//! which every such request can use and no principal can. Where no auth layer ran, every
+//! which every such request can use and no principal can, unless they
+//! [can be claimed](#signing-in-in-the-middle-of-a-session). Where no auth layer ran, every
 //! request is a logged 500.
 //!
 //! A principal without subject and username is told apart by its credential, so a new token
 //! needs a new session there. The HTTP+SSE transport of revision 2024-11-05 names its session
 //! in the URL, which this layer does not read.
+//!
+//! # Signing in in the middle of a session
+//!
+//! A client that begins without a credential and signs in later presents the anonymous session
+//! with its first token. By default that is the 404 above, and the client opens a new session,
+//! which is the safest: whoever else has the id of the old one has nothing of the new one.
+//!
+//! Where a session has to go on,
+//! [`anonymous_sessions_can_be_claimed`](SessionBindingLayer::anonymous_sessions_can_be_claimed)
+//! lets a principal take it over:
+//!
+//! - The first principal that presents the id within ten minutes of its opening claims the session,
+//!   and is served in it from then on, with the same id. Of several at once one wins.
+//! - To anonymous callers and all other principals it is the same 404 as ever then, on every method,
+//!   for resumption, and on every replica that shares the store.
+//! - Streams that anonymous callers opened in the session end. Nothing is passed on that the
+//!   server says after the claim: with [`MemoryReplayStore`](crate::store::MemoryReplayStore)
+//!   nothing at all, with a store that is [asked every second](crate::store::ReplayStore::watch)
+//!   nothing but that of the last second.
+//! - A claim is never undone. Anonymous sessions last 24 hours from their opening, claimed or
+//!   not, and are a 404 afterwards: claims would have to be kept for ever otherwise. Sessions that
+//!   principals opened have no such end, and are served without the store.
+//! - The service behind finds a [`ClaimedSession`] in the extensions of the claimer's requests.
+//!
+//! Claims are records in a [store](crate::store). One in memory is for servers whose sessions live in
+//! one process, as most do: after a restart all anonymous sessions that were open before are a 404,
+//! because their claims are lost. One that has no room takes no claim, which is a 404 and a
+//! warning. One that does not answer is 503 `session_store_unavailable`, to principals and
+//! anonymous callers in an anonymous session alike, and a stream of theirs goes on only while no
+//! claim is known.
+//!
+//! ## What remains
+//!
+//! Whoever knows the id before the claim may have been in the session, and what they left there
+//! is there still: subscriptions, a log level, values that tools keep by session. A request of
+//! theirs that was let pass before the claim is served to its end, as is an answer of known length;
+//! limit how long bodies may take. A service that cannot have that looks at
+//! [`ClaimedSession::is_new`], and drops what the session holds.
+//!
+//! ```
+//! use std::convert::Infallible;
+//!
+//! use http::{Request, Response, StatusCode};
+//! use http_body_util::Empty;
+//! use tower::{ServiceBuilder, ServiceExt, service_fn};
+//! use tower_mcp_auth::ApiKeyLayer;
+//! use tower_mcp_auth::api_key::ApiKey;
+//! use tower_mcp_auth::mcp::{MacKey, SessionBindingLayer};
+//! use tower_mcp_auth::store::MemoryReplayStore;
+//!
+//! type Body = Empty<bytes::Bytes>;
+//!
+//! # async fn server(request: Request<Body>) -> Result<Response<Body>, Infallible> {
+//! #     let mut response = Response::new(Body::new());
+//! #     if !request.headers().contains_key("mcp-session-id") {
+//! #         response.headers_mut().insert("mcp-session-id", "one".parse().unwrap());
+//! #     }
+//! #     Ok(response)
+//! # }
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let (alice, mallory) = ("Zm9yIHRoZSBleGFtcGxlIG9ubHk", "YW5vdGhlciBvZiB0aGUga2V5cw");
+//! let keys = [ApiKey::new(alice)?.name("alice"), ApiKey::new(mallory)?.name("mallory")];
+//! let sessions = SessionBindingLayer::new(MacKey::ephemeral()?)
+//!     .anonymous_sessions_can_be_claimed(MemoryReplayStore::default());
+//! let service = ServiceBuilder::new()
+//!     .layer(ApiKeyLayer::new(keys)?.optional())
+//!     .layer(sessions)
+//!     .service(service_fn(server));
+//! let send = |key: Option<&str>, session: Option<&str>| {
+//!     let mut request = Request::post("/mcp");
+//!     for (name, value) in [("x-api-key", key), ("mcp-session-id", session)] {
+//!         if let Some(value) = value {
+//!             request = request.header(name, value);
+//!         }
+//!     }
+//!     service.clone().oneshot(request.body(Body::new()).unwrap())
+//! };
+//!
+//! let opened = send(None, None).await?;
+//! let session = Some(opened.headers()["mcp-session-id"].to_str()?);
+//! assert_eq!(send(None, session).await?.status(), StatusCode::OK);
+//!
+//! // Alice signs in, and the session is hers.
+//! assert_eq!(send(Some(alice), session).await?.status(), StatusCode::OK);
+//! assert_eq!(send(Some(mallory), session).await?.status(), StatusCode::NOT_FOUND);
+//! assert_eq!(send(None, session).await?.status(), StatusCode::NOT_FOUND);
+//! # Ok(())
+//! # }
+//! ```
 //!
 //! # Changing the key
 //!
