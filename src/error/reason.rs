@@ -569,7 +569,7 @@ reasons! {
     /// The API key was revoked. Find out which program still uses it.
     REVOKED_API_KEY = "revoked_api_key": Invalid, Other, API_KEY;
 
-    /// The store of claimed sessions did not answer. The detail says why; nobody is served in an
+    /// The store of claimed sessions did not answer. The detail says why; no caller is served in an
     /// anonymous session until it does.
     SESSION_STORE_UNAVAILABLE = "session_store_unavailable": Unavailable, Never,
         "Sessions are temporarily unavailable";

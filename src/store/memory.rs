@@ -118,7 +118,7 @@ impl MemoryReplayStore {
     }
 }
 
-/// A store that somebody else keeps, or nobody any more.
+/// A store that is there as long as others keep it.
 #[cfg(feature = "config")]
 pub(crate) struct WeakMemoryReplayStore(Weak<Shared>);
 
@@ -169,7 +169,7 @@ impl Shared {
         let ends = now.saturating_add(life);
         records.insert(key, Record { value, ends });
         drop(records);
-        // Before it is answered: whoever learns of the record finds its watchers woken.
+        // Before it is answered: watchers are awake when the record is known.
         self.group(key).notify_waiters();
         Insertion::Inserted
     }

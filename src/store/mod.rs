@@ -18,7 +18,7 @@
 //!
 //! // The first one is accepted.
 //! assert_eq!(store.insert_if_absent(key, alice, hour).await?, Insertion::Inserted);
-//! // Whoever comes later is told who was there.
+//! // Later ones are told who was there.
 //! assert_eq!(store.insert_if_absent(key, mallory, hour).await?, Insertion::Present(alice));
 //! assert_eq!(store.get(key).await?, Some(alice));
 //! # Ok(())
@@ -27,11 +27,10 @@
 //!
 //! # Security
 //!
-//! Keys and values are codes (HMAC-SHA-256) that the layers make with their own key: whoever reads
-//! the store learns neither session ids nor principals. Whoever writes to it can make a record
-//! that no principal owns, which closes a session, and cannot make one that opens it to somebody.
-//! Whoever deletes a record gives a session back to anonymous callers: a store is as trusted as
-//! the server.
+//! Keys and values are codes (HMAC-SHA-256) that the layers make with their own key: a reader of the
+//! store learns neither session ids nor principals, and a writer cannot make a record that gives a
+//! session to a principal. A writer can close sessions, and give one back to anonymous callers by
+//! deleting its record: a store is as trusted as the server.
 
 mod memory;
 

@@ -144,14 +144,15 @@ impl Claims {
     }
 
     /// Asks the store, and claims the session where that is possible.
-    pub(super) fn ask(self: &Arc<Self>, question: Question, clock: Clock) -> Asked {
+    pub(super) fn ask(self: &Arc<Self>, question: &Question, clock: &Clock) -> Asked {
         let claims = Arc::clone(self);
+        let Question {
+            session: Anonymous { key, .. },
+            claimer,
+            life,
+        } = *question;
+        let clock = clock.clone();
         Box::pin(async move {
-            let Question {
-                session: Anonymous { key, .. },
-                claimer,
-                life,
-            } = question;
             let store = &claims.store;
             let found = match (claimer, life) {
                 (Some(own), Some(life)) => {
@@ -225,12 +226,14 @@ impl Binder {
         }
     }
 
-    /// By the key that the id was bound with: another one may be the key when it comes again.
-    pub(super) fn claimer(&self, key: &MacKey, owner: Owner<'_>) -> Claimer {
+    /// By the key that the id was bound with: another one may be the key when it comes again. The
+    /// session takes part, so that no record is good for another one, nor tells that both are of
+    /// one principal.
+    pub(super) fn claimer(&self, key: &MacKey, owner: Owner<'_>, inner: &[u8]) -> Claimer {
         let [kind, id, resource] = owner.parts();
         let server = self.server.as_bytes();
-        (!owner.is_anonymous())
-            .then(|| StoreValue::new(key.mac([CLAIMER_DOMAIN, server, kind, id, resource])))
+        let parts = [CLAIMER_DOMAIN, server, kind, id, resource, inner];
+        (!owner.is_anonymous()).then(|| StoreValue::new(key.mac(parts)))
     }
 }
 

@@ -159,7 +159,7 @@ impl Binder {
         let anonymous = is_claimable.then(|| {
             let (key, id) = (unbound.key, unbound.inner);
             let session = self.anonymous_session(key, owner, id, facts.opened);
-            (session, self.claimer(key, owner))
+            (session, self.claimer(key, owner, id))
         });
         let had_spaces = trimmed.len() < bound.len();
         let respelled = had_spaces.then(|| header_value(trimmed)).transpose()?;

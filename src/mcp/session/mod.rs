@@ -37,7 +37,7 @@
 //!
 //! A client that begins without a credential and signs in later presents the anonymous session
 //! with its first token. By default that is the 404 above, and the client opens a new session,
-//! which is the safest: whoever else has the id of the old one has nothing of the new one.
+//! which is the safest: others who have the id of the old one have nothing of the new one.
 //!
 //! Where a session has to go on,
 //! [`anonymous_sessions_can_be_claimed`](SessionBindingLayer::anonymous_sessions_can_be_claimed)
@@ -58,14 +58,14 @@
 //!
 //! Claims are records in a [store](crate::store). One in memory is for servers whose sessions live in
 //! one process, as most do: after a restart all anonymous sessions that were open before are a 404,
-//! because their claims are lost. One that has no room takes no claim, which is a 404 and a
-//! warning. One that does not answer is 503 `session_store_unavailable`, to principals and
-//! anonymous callers in an anonymous session alike, and a stream of theirs goes on only while no
-//! claim is known.
+//! because their claims are lost. Layers that replace each other share one store: a clone of it. A
+//! store without room takes no claim, which is a 404 and a warning. One that does not answer is
+//! 503 `session_store_unavailable`, to principals and anonymous callers in an anonymous session
+//! alike; streams of theirs that were let go on do so until the claim is known.
 //!
 //! ## What remains
 //!
-//! Whoever knows the id before the claim may have been in the session, and what they left there
+//! Others who knew the id before the claim may have been in the session, and what they left there
 //! is there still: subscriptions, a log level, values that tools keep by session. A request of
 //! theirs that was let pass before the claim is served to its end, as is an answer of known length;
 //! limit how long bodies may take. A service that cannot have that looks at

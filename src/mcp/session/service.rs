@@ -113,7 +113,7 @@ impl Binder {
             resource: caller.context.resource.clone(),
             reported: None,
             presented: None,
-            // Where a stranger in a session is only reported, so is one in a stream of it.
+            // Where a caller in a session of another is only reported, so is one in its stream.
             watches: self.claims.is_some() && !caller.context.reports(Reason::UNKNOWN_SESSION),
             watch: None,
         };
@@ -143,7 +143,7 @@ impl Binder {
             opened.watch = claims.watch(session, &self.clock);
         }
         match claims.question(session, claimer, &self.clock) {
-            Ok(question) => Begun::Ask(claims.ask(question, self.clock.clone()), opened),
+            Ok(question) => Begun::Ask(claims.ask(&question, &self.clock), opened),
             Err(error) => opened.decided(Err(error), request),
         }
     }

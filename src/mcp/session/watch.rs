@@ -22,7 +22,7 @@ pub(super) struct ClaimWatch {
 enum State {
     /// Not polled yet.
     New,
-    /// Nobody knows yet whether it was claimed before the response was there.
+    /// Whether it was claimed before the response was there is not known yet.
     First(Waits<bool>),
     Watching {
         claimed: Waits<()>,

@@ -9,13 +9,15 @@ use bytes::Bytes;
 use http::{Method, Request};
 use http_body_util::Full;
 use serde_json::{Value, json};
-use tower::{ServiceBuilder, ServiceExt};
+use tower::{Layer, ServiceBuilder, ServiceExt};
 use tower_mcp_auth::auth::AuthLayer;
 use tower_mcp_auth::config::Config;
 use tower_mcp_auth::mcp::{
-    Dialect, DialectRule, McpListsLayer, McpPolicy, McpScopesLayer, McpStack, OriginLayer,
+    Dialect, DialectRule, MacKey, McpListsLayer, McpPolicy, McpScopesLayer, McpStack, OriginLayer,
+    SessionBindingLayer,
 };
 use tower_mcp_auth::scopes::{Requirement, ScopeHierarchy};
+use tower_mcp_auth::store::MemoryReplayStore;
 use tower_mcp_auth::{ApiKeyLayer, AuthError, AuthErrorKind};
 
 use super::support::{METADATA, auth, call, request};
@@ -383,6 +385,38 @@ async fn a_client_of_an_older_revision_is_answered_over_http_without_a_session()
             .collect();
         let body = request("tools/call", &params);
         ask(&layers, message(&body, &headers)).await.missing();
+    }
+}
+
+#[tokio::test]
+async fn a_session_keeps_the_dialect_of_the_client_that_opened_it() {
+    let key = MacKey::new("R7vJ2nWq9sLx4TzK8mYc3FbHd6GpAeU5").unwrap();
+    let bound = SessionBindingLayer::new(key);
+    let claims = MemoryReplayStore::default();
+    let claimable = bound.clone().anonymous_sessions_can_be_claimed(claims);
+    for sessions in [bound, claimable] {
+        let service = McpStack::new(origin(), auth())
+            .sessions(sessions)
+            .policy(policy())
+            .unwrap()
+            .dialect(DialectRule::by_client())
+            .layer(tower::service_fn(async |_: Request<_>| {
+                let response = http::Response::builder().header("mcp-session-id", "one");
+                Ok::<_, std::convert::Infallible>(response.body(Full::<Bytes>::default()).unwrap())
+            }));
+        for (client, result) in [(CHATGPT, true), ("claude-ai", false)] {
+            let params = json!({ "clientInfo": { "name": client } });
+            let opens = message(&request("initialize", &params), &[]);
+            let opened = service.clone().oneshot(opens).await.unwrap();
+            assert!(opened.extensions().get::<AuthError>().is_none());
+            let id = opened.headers()["mcp-session-id"].to_str().unwrap();
+            let calls = message(&call("mine"), &[("mcp-session-id", id)]);
+            let answer = service.clone().oneshot(calls).await.unwrap();
+            let status = if result { 200 } else { 401 };
+            assert_eq!(answer.status(), status, "{client}");
+            let error: &AuthError = answer.extensions().get().unwrap();
+            assert_eq!(error.reason(), "missing_credential");
+        }
     }
 }
 

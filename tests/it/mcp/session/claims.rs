@@ -274,14 +274,14 @@ async fn sessions_of_principals_are_as_ever_and_ask_no_store() {
 /// How an anonymous caller got its stream.
 #[derive(Clone, Copy, Debug)]
 enum Stream {
-    OfGet,
-    OfPost,
-    OfTheOpening,
+    Get,
+    Post,
+    Opening,
 }
 
 #[tokio::test]
 async fn streams_of_anonymous_callers_end_with_the_claim() {
-    for stream in [Stream::OfGet, Stream::OfPost, Stream::OfTheOpening] {
+    for stream in [Stream::Get, Stream::Post, Stream::Opening] {
         // It waits for something to be said, or has it at hand.
         for idle in [true, false] {
             let layer = layer(&clock());
@@ -294,13 +294,13 @@ async fn streams_of_anonymous_callers_end_with_the_claim() {
             let id = answer.headers()[SESSION].to_str().unwrap().to_owned();
             let headers = [(SESSION, &*id)];
             match stream {
-                Stream::OfGet => {
+                Stream::Get => {
                     answer = send(&layer, &behind, &nobody, &Method::GET, &headers).await;
                 }
-                Stream::OfPost => {
+                Stream::Post => {
                     answer = send(&layer, &behind, &nobody, &Method::POST, &headers).await;
                 }
-                Stream::OfTheOpening => {}
+                Stream::Opening => {}
             }
             let feeder = behind.feeders.lock().unwrap().pop().unwrap();
             let mut body = answer.into_body();
