@@ -5,6 +5,7 @@
 #![no_main]
 
 use std::convert::Infallible;
+use std::future::Ready;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::pin::Pin;
 use std::sync::LazyLock;
@@ -19,7 +20,7 @@ use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 use sse_stream::SseStream;
 use tower::{ServiceBuilder, service_fn};
-use tower_mcp_auth::mcp::{DefaultRule, McpListsLayer, McpPolicy, Show};
+use tower_mcp_auth::mcp::{DefaultRule, Dialect, McpListsLayer, McpPolicy, McpScopesLayer, Show};
 use tower_mcp_auth::scopes::Requirement;
 use tower_mcp_auth::{AuthLayer, Location};
 use tower_mcp_auth_fuzz::json::Facts;
@@ -34,20 +35,22 @@ const LISTS: [(&str, &str); 4] = [
     ("resources", "uri"),
     ("resourceTemplates", "uriTemplate"),
 ];
-static LAYERS: LazyLock<(AuthLayer<Anybody>, McpListsLayer)> = LazyLock::new(|| {
-    let policy = McpPolicy::builder()
-        .tool("closed*", Requirement::deny())
-        .and_then(|policy| policy.prompt("closed*", Requirement::deny()))
-        .and_then(|policy| policy.resource("closed:*", Requirement::deny()))
-        .and_then(|policy| policy.default_rule(DefaultRule::Baseline).build())
-        .expect("a policy");
-    let lists = McpListsLayer::new(policy).show(Show::Granted);
-    let bearer = Anybody(vec![Location::bearer()]);
-    (
-        AuthLayer::new(bearer),
-        lists.max_bytes(MAX_BYTES).expect("some"),
-    )
-});
+static LAYERS: LazyLock<(AuthLayer<Anybody>, McpScopesLayer, McpListsLayer)> =
+    LazyLock::new(|| {
+        let policy = McpPolicy::builder()
+            .tool("closed*", Requirement::deny())
+            .and_then(|policy| policy.prompt("closed*", Requirement::deny()))
+            .and_then(|policy| policy.resource("closed:*", Requirement::deny()))
+            .and_then(|policy| policy.default_rule(DefaultRule::Baseline).build())
+            .expect("a policy");
+        let lists = McpListsLayer::new(policy.clone()).show(Show::Granted);
+        let bearer = Anybody(vec![Location::bearer()]);
+        (
+            AuthLayer::new(bearer),
+            McpScopesLayer::new(policy).dialect(Dialect::Result),
+            lists.max_bytes(MAX_BYTES).expect("some"),
+        )
+    });
 
 /// Whether an item that is known by this member is closed.
 fn is_closed(key: &str, name: &str) -> bool {
@@ -118,26 +121,84 @@ fn answer(media: &str, whole: &[u8], cut: &[&[u8]], bytes: &[&[u8]]) {
     let is_judged = whole.len() <= MAX_BYTES && facts.is_plain(100) && items_are_named(text);
     if is_judged && !facts.long_name && !facts.long_string {
         assert_eq!(got, opened(serde_json::from_str(text).unwrap()));
+        say_how_to_sign_in(media, whole, got);
     }
+}
+
+/// Tools that say how to sign in say everything else as before.
+fn say_how_to_sign_in(media: &str, whole: &[u8], mut plain: Value) {
+    let (auth, scopes, lists) = &*LAYERS;
+    let service = ServiceBuilder::new()
+        .layer(auth)
+        .layer(scopes)
+        .layer(lists)
+        .service(service_fn(answering(media, &[whole])));
+    let list = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#;
+    let request = Request::post("/mcp")
+        .header("authorization", "Bearer t")
+        .header("content-type", "application/json");
+    let response = call(service, request.body(Full::from(list)).unwrap());
+    let mut said: Value = serde_json::from_slice(response.body()).unwrap();
+    for tool in tools_mut(&mut said) {
+        let schemes = tool["securitySchemes"].take();
+        assert_eq!(schemes[0]["type"], "oauth2");
+        assert_eq!(tool["_meta"]["securitySchemes"].take(), schemes);
+    }
+    // What is left is compared without the places that were filled in.
+    for message in [&mut said, &mut plain] {
+        for tool in tools_mut(message) {
+            let tool = tool.as_object_mut().unwrap();
+            tool.remove("securitySchemes");
+            if let Some(Value::Object(meta)) = tool.get_mut("_meta") {
+                meta.remove("securitySchemes");
+            }
+            let is_empty = |meta: &Value| !meta.as_object().is_some_and(|meta| !meta.is_empty());
+            if tool.get("_meta").is_some_and(is_empty) {
+                tool.remove("_meta");
+            }
+        }
+    }
+    assert_eq!(said, plain);
+}
+
+fn tools_mut(message: &mut Value) -> impl Iterator<Item = &mut Value> {
+    let messages = match message {
+        Value::Array(batch) => &mut batch[..],
+        one => std::slice::from_mut(one),
+    };
+    let tools = messages.iter_mut().filter_map(|message| {
+        let result = message.get_mut("result")?;
+        result.get_mut("tools")?.as_array_mut()
+    });
+    tools.flatten()
 }
 
 /// What comes out of the layer.
 fn filtered(media: &str, chunks: &[&[u8]]) -> Vec<u8> {
-    let (auth, lists) = &*LAYERS;
-    let chunks = chunks.iter().map(|chunk| Bytes::copy_from_slice(chunk));
-    let chunks = Chunks(chunks.collect::<Vec<_>>().into_iter());
-    let inner = service_fn(move |_: Request<Full<Bytes>>| {
-        let response = Response::builder().header("content-type", media);
-        let response = response.body(chunks.clone()).unwrap();
-        std::future::ready(Ok::<_, Infallible>(response))
-    });
+    let (auth, _, lists) = &*LAYERS;
+    let inner = service_fn(answering(media, chunks));
     let service = ServiceBuilder::new()
         .layer(auth)
         .layer(lists)
         .service(inner);
     let request = Request::post("/mcp").header("authorization", "Bearer t");
-    let response = call(service, request.body(Full::default()).unwrap());
+    let request: Request<Full<Bytes>> = request.body(Full::default()).unwrap();
+    let response = call(service, request);
     response.into_body().to_vec()
+}
+
+/// A server that answers with these chunks, whatever it is asked.
+fn answering<B>(
+    media: &str,
+    chunks: &[&[u8]],
+) -> impl Fn(Request<B>) -> Ready<Result<Response<Chunks>, Infallible>> + Clone + use<B> {
+    let chunks = chunks.iter().map(|chunk| Bytes::copy_from_slice(chunk));
+    let chunks = Chunks(chunks.collect::<Vec<_>>().into_iter());
+    let media = media.to_owned();
+    move |_| {
+        let response = Response::builder().header("content-type", &media);
+        std::future::ready(Ok(response.body(chunks.clone()).unwrap()))
+    }
 }
 
 #[derive(Clone)]

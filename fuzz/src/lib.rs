@@ -43,7 +43,8 @@ pub struct Anybody(pub Vec<Location>);
 
 impl Authenticate for Anybody {
     fn describe(&self) -> ProviderInfo {
-        let info = ProviderInfo::new("fuzz").challenge(Challenge::bearer().realm("fuzz"));
+        let challenge = Challenge::bearer().resource_metadata("https://fuzz.example/metadata");
+        let info = ProviderInfo::new("fuzz").challenge(challenge);
         let places = self.0.iter().cloned().map(CredentialMatcher::any);
         places.fold(info, ProviderInfo::matcher)
     }
