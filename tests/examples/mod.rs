@@ -6,6 +6,7 @@
 
 #[cfg(unix)]
 mod config_server;
+mod mixed;
 mod tenants;
 
 use common::rmcp_dance;
@@ -31,7 +32,7 @@ use tower_mcp_auth::api_key::KeyFile;
 use tower_mcp_auth::{ApiKeyLayer, Principal};
 
 /// All that listen: `every_example_is_asked` compares with the folder.
-const EXAMPLES: [&str; 15] = [
+const EXAMPLES: [&str; 16] = [
     "api_key",
     "axum",
     "config_server",
@@ -40,6 +41,7 @@ const EXAMPLES: [&str; 15] = [
     "jwt",
     "mcp_server",
     "metrics",
+    "mixed",
     "quickstart",
     "rate_limit",
     "several",
