@@ -13,6 +13,7 @@ mod policy;
 mod require;
 mod reserved_names;
 mod resources;
+mod result_dialect;
 mod rmcp;
 mod session;
 mod support;
