@@ -18,6 +18,8 @@ for whom that was (`?` where it is opaque).
 Then it does the same at each URL of `--then`, with what it keeps of the servers before, and at each URL of
 `--back` over the connection it has there: all of them stay open to the end. Each is a line of its own. Where
 one that is not the first fails, its line has an `error`.
+
+With `--anonymous` it is no fault that the server lets it connect without a token.
 """
 
 import asyncio

@@ -10,6 +10,7 @@ mod first_contact;
 mod fixture;
 mod introspected;
 mod introspection;
+mod mixed;
 mod oidc_provider;
 mod programs;
 mod proxies;

@@ -34,7 +34,9 @@ export function runWith({ Client, StreamableHTTPClientTransport, UnauthorizedErr
       transport = newTransport();
       await client.connect(transport);
     }
-    if (!provider.tokens()) throw new Error('connected without a token: the server is not protected');
+    if (!provider.tokens() && !option('--anonymous')) {
+      throw new Error('connected without a token: the server is not protected');
+    }
 
     // Once the user agreed, the same again.
     const authorized = async (ask) => {
