@@ -187,3 +187,7 @@ struct Readme;
 #[cfg(all(doctest, feature = "oauth"))]
 #[doc = include_str!("../docs/tokens-of-other-makers.md")]
 struct TokensOfOtherMakers;
+
+#[cfg(all(doctest, feature = "oauth"))]
+#[doc = include_str!("../docs/mixed-authentication.md")]
+struct MixedAuthentication;

@@ -204,7 +204,7 @@
 //! ```
 //!
 //! A client that signs in has a session already, which is anonymous. See
-//! [signing in in mid-session](session#signing-in-in-mid-session).
+//! [signing in in the middle of a session](session#signing-in-in-the-middle-of-a-session).
 //!
 //! # Bodies
 //!

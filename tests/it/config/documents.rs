@@ -54,6 +54,18 @@ fn the_documented_configuration_makes_all_layers() {
 }
 
 #[test]
+fn the_page_of_mixed_authentication_makes_all_layers() {
+    let page = include_str!("../../../docs/mixed-authentication.md");
+    let text = page.split_once("```toml\n").unwrap().1;
+    let text = text.split_once("```").unwrap().0;
+    let secret = r#"{ env = "SESSION_KEY" }"#;
+    assert!(text.contains(secret));
+    let text = text.replace(secret, r#""Lm5tRz8XqVb3NcKy7WfJhGd2PsEu9AoB""#);
+    let config = Config::from_toml(&text).unwrap();
+    let _ = config.stack().unwrap();
+}
+
+#[test]
 fn what_the_document_says_of_defaults_is_true() {
     // Sections of it whose every value is called the default.
     for (section, inside) in [
