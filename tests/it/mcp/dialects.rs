@@ -13,17 +13,16 @@ use tower::{Layer, ServiceBuilder, ServiceExt};
 use tower_mcp_auth::auth::AuthLayer;
 use tower_mcp_auth::config::Config;
 use tower_mcp_auth::mcp::{
-    Dialect, DialectRule, MacKey, McpListsLayer, McpPolicy, McpScopesLayer, McpStack, OriginLayer,
+    Dialect, DialectRule, MacKey, McpListsLayer, McpPolicy, McpScopesLayer, McpStack,
     SessionBindingLayer,
 };
 use tower_mcp_auth::scopes::{Requirement, ScopeHierarchy};
 use tower_mcp_auth::store::MemoryReplayStore;
 use tower_mcp_auth::{ApiKeyLayer, AuthError, AuthErrorKind};
 
-use super::support::{METADATA, auth, call, request};
+use super::support::{METADATA, RESOURCE, auth, call, message, origin, request};
 use common::{API_KEY, Answer, Answering, ask};
 
-const RESOURCE: &str = "https://mcp.example.com/mcp";
 /// ChatGPT calls itself so.
 const CHATGPT: &str = "openai-mcp";
 
@@ -38,20 +37,6 @@ fn policy() -> McpPolicy {
         .and_then(|policy| policy.prompt("p", "w"))
         .and_then(|policy| policy.build())
         .unwrap()
-}
-
-fn origin() -> OriginLayer {
-    OriginLayer::new(RESOURCE).unwrap()
-}
-
-fn message(body: &str, headers: &[(&str, &str)]) -> Request<Full<Bytes>> {
-    let mut request = Request::post("/mcp")
-        .header("host", "mcp.example.com")
-        .header("content-type", "application/json");
-    for (name, value) in headers {
-        request = request.header(*name, *value);
-    }
-    request.body(Full::from(body.to_owned())).unwrap()
 }
 
 fn with_token(token: &str) -> Vec<(&'static str, &str)> {

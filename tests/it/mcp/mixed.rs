@@ -3,24 +3,21 @@
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::routing::any;
-use bytes::Bytes;
-use http::{Method, Request};
-use http_body_util::Full;
+use http::Method;
 use serde_json::{Value, json};
 use tower::{ServiceBuilder, ServiceExt};
 use tower_mcp_auth::config::Config;
 use tower_mcp_auth::mcp::{
-    DefaultRule, McpPolicy, McpPolicyBuilder, McpScopesLayer, McpStack, OriginLayer, Show,
+    DefaultRule, McpPolicy, McpPolicyBuilder, McpScopesLayer, McpStack, Show,
 };
 use tower_mcp_auth::scopes::{RequireScopesLayer, Requirement};
 use tower_mcp_auth::{ApiKeyLayer, ConfigError, OAuthLayer};
 use tracing::Level;
 
-use super::support::{METADATA, auth, call, request};
+use super::support::{METADATA, RESOURCE, auth, call, message, origin, request};
 use common::trace;
 use common::{API_KEY, ask};
 
-const RESOURCE: &str = "https://mcp.example.com/mcp";
 const ISSUER: &str = "https://auth.example.com";
 
 fn policy(value: &Value) -> McpPolicy {
@@ -34,21 +31,6 @@ fn mixed() -> Value {
         "write": "w",
         "gone": { "deny": true },
     }})
-}
-
-fn origin() -> OriginLayer {
-    OriginLayer::new(RESOURCE).unwrap()
-}
-
-/// A POST of a message, with what stands in its headers.
-fn message(body: &str, headers: &[(&str, &str)]) -> Request<Full<Bytes>> {
-    let mut request = Request::post("/mcp")
-        .header("host", "mcp.example.com")
-        .header("content-type", "application/json");
-    for (name, value) in headers {
-        request = request.header(*name, *value);
-    }
-    request.body(Full::from(body.to_owned())).unwrap()
 }
 
 fn calls(tools: &[&str]) -> String {

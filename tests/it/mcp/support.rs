@@ -10,7 +10,7 @@ use http_body_util::{BodyExt, Full};
 use tower::ServiceBuilder;
 use tower::layer::util::{Identity, Stack};
 use tower_mcp_auth::auth::{AuthLayer, Authenticated, Authentication};
-use tower_mcp_auth::mcp::{McpPolicy, McpScopesLayer};
+use tower_mcp_auth::mcp::{McpPolicy, McpScopesLayer, OriginLayer};
 use tower_mcp_auth::{Challenge, Principal};
 
 use common::{Answer, Answering, ask};
@@ -40,6 +40,23 @@ pub(crate) fn behind_auth<L>(layer: L) -> Guarded<L> {
 
 pub(crate) fn mcp(policy: McpPolicy) -> Guarded<McpScopesLayer> {
     behind_auth(McpScopesLayer::new(policy))
+}
+
+pub(crate) const RESOURCE: &str = "https://mcp.example.com/mcp";
+
+pub(crate) fn origin() -> OriginLayer {
+    OriginLayer::new(RESOURCE).unwrap()
+}
+
+/// A POST of JSON to the resource, with these headers besides.
+pub(crate) fn message(body: &str, headers: &[(&str, &str)]) -> Request<Full<Bytes>> {
+    let mut request = Request::post("/mcp")
+        .header("host", "mcp.example.com")
+        .header("content-type", "application/json");
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    request.body(Full::from(body.to_owned())).unwrap()
 }
 
 /// A POST of JSON with the scopes of `token`.
