@@ -318,7 +318,7 @@ pub(crate) fn reload_failed(generation: u64, error: &ConfigError) {
     );
 }
 
-/// Clients are answered by what they said when they opened their session, and nobody kept it.
+/// Clients are answered by what they said when they opened their session, which no layer kept.
 pub(crate) fn dialect_lost() {
     warn!(
         target: TARGET,
