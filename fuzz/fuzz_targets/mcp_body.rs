@@ -38,7 +38,7 @@ const IN_PARAMS: [&str; 7] = [
     "_meta",
 ];
 const IN_REF: [&str; 3] = ["type", "name", "uri"];
-const IN_NOTIFICATIONS: [&str; 1] = ["resourceSubscriptions"];
+const IN_NOTIFICATIONS: [&str; 2] = ["resourceSubscriptions", "taskIds"];
 
 /// What a message asks for.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -268,10 +268,12 @@ fn is_clear(message: &Value, body: &[u8]) -> bool {
     let id = message.get("id");
     let params = &message["params"];
     // Whatever the method is, which may come later.
-    let are_subscriptions = match &params["notifications"]["resourceSubscriptions"] {
+    let filter = &params["notifications"];
+    let are_subscriptions = match &filter["resourceSubscriptions"] {
         Value::Array(uris) => uris.iter().all(Value::is_string),
         other => other.is_null(),
     };
+    let are_tasks = filter["taskIds"].is_array() || filter["taskIds"].is_null();
     let has_target = match method {
         "tools/call" | "prompts/get" => params["name"].is_string(),
         "completion/complete" => match params["ref"]["type"].as_str() {
@@ -282,6 +284,7 @@ fn is_clear(message: &Value, body: &[u8]) -> bool {
         "resources/read" | "resources/subscribe" | "resources/unsubscribe" => {
             params["uri"].is_string()
         }
+        "subscriptions/listen" => filter.is_object() || filter.is_null(),
         _ if method.starts_with("resources/") => params.get("uri").is_none_or(Value::is_string),
         _ => true,
     };
@@ -289,6 +292,7 @@ fn is_clear(message: &Value, body: &[u8]) -> bool {
         && has_one_spelling(message)
         && has_target
         && are_subscriptions
+        && are_tasks
         && id.is_none_or(|id| id.is_string() || id.is_number())
         && (params.is_object() || params.is_null())
         && message.get("result").is_none()

@@ -32,7 +32,8 @@ pub(super) const REF_TYPE: usize = 0;
 pub(super) const REF_NAME: usize = 1;
 pub(super) const REF_URI: usize = 2;
 
-pub(super) const IN_NOTIFICATIONS: [&str; 1] = ["resourceSubscriptions"];
+pub(super) const IN_NOTIFICATIONS: [&str; 2] = ["resourceSubscriptions", "taskIds"];
+pub(super) const RESOURCE_SUBSCRIPTIONS: usize = 0;
 
 /// Which of the names of a level were there.
 #[derive(Debug, Default)]

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::members::{
     ARGUMENTS, ERROR, ID, IN_NOTIFICATIONS, IN_PARAMS, IN_REF, METHOD, NAME, NOTIFICATIONS, PARAMS,
-    REF, REF_NAME, REF_TYPE, REF_URI, RESULT, Seen, TASK_ID, TOP, URI,
+    REF, REF_NAME, REF_TYPE, REF_URI, RESOURCE_SUBSCRIPTIONS, RESULT, Seen, TASK_ID, TOP, URI,
 };
 use crate::error::{AuthError, Reason};
 use crate::json::{Fault, Scanner};
@@ -16,6 +16,7 @@ pub(super) const MAX_DEPTH: u32 = 32;
 const MAX_BATCH: usize = 1000;
 /// URIs of a `subscriptions/listen`, for the same reason.
 const MAX_SUBSCRIPTIONS: usize = 1000;
+const LISTEN: &str = "subscriptions/listen";
 
 /// The messages of one body.
 #[derive(Debug)]
@@ -95,6 +96,8 @@ pub(super) struct Message<'a> {
     /// Empty for an answer.
     pub(super) method: Cow<'a, str>,
     pub(super) target: Target<'a>,
+    /// Whether it subscribes to what becomes of tasks, which tells as much of one as `tasks/get`.
+    pub(super) follows_tasks: bool,
     /// The text of `params.arguments`.
     pub(super) arguments: Option<&'a str>,
     /// `params.name`, `params.uri` and `params.taskId`, which `Mcp-Name` can mirror.
@@ -164,6 +167,7 @@ impl<'a> Message<'a> {
         Ok(Self {
             kind,
             id: id.filter(|_| kind == Kind::Request),
+            follows_tasks: kind != Kind::Answer && params.follows_tasks(&method),
             method,
             target,
             arguments: params.arguments,
@@ -224,8 +228,17 @@ struct Params<'a> {
     uri: Field<'a>,
     task_id: Field<'a>,
     reference: Option<Reference<'a>>,
-    subscriptions: Option<Vec<Cow<'a, str>>>,
+    subscriptions: Subscriptions<'a>,
     arguments: Option<&'a str>,
+}
+
+/// What a `subscriptions/listen` is for, besides changes of lists.
+#[derive(Debug, Default)]
+struct Subscriptions<'a> {
+    uris: Vec<Cow<'a, str>>,
+    tasks: bool,
+    /// It is no object: some readers take a list for its members in their order.
+    is_malformed: bool,
 }
 
 #[derive(Debug, Default)]
@@ -262,9 +275,7 @@ impl<'a> Params<'a> {
                 Some(REF) if json.peek() == Some(b'{') => {
                     params.reference = Some(Reference::read(json)?);
                 }
-                Some(NOTIFICATIONS) if json.peek() == Some(b'{') => {
-                    params.subscriptions = subscriptions(json)?;
-                }
+                Some(NOTIFICATIONS) => params.subscriptions = Subscriptions::read(json)?,
                 _ => {
                     json.skip()?;
                 }
@@ -285,9 +296,10 @@ impl<'a> Params<'a> {
                 Some(reference) => reference.target()?,
                 None => return Err(confused(Reason::MISSING_TARGET)),
             },
-            "subscriptions/listen" => {
-                Target::Resources(self.subscriptions.take().unwrap_or_default())
+            LISTEN if self.subscriptions.is_malformed => {
+                return Err(confused(Reason::MISSING_TARGET));
             }
+            LISTEN => Target::Resources(std::mem::take(&mut self.subscriptions.uris)),
             // Whatever an extension does with the URI of a resource is a use of it.
             _ if method.starts_with("resources/") => match &self.uri {
                 Field::Absent => Target::None,
@@ -295,6 +307,10 @@ impl<'a> Params<'a> {
             },
             _ => Target::None,
         })
+    }
+
+    fn follows_tasks(&self, method: &str) -> bool {
+        method == LISTEN && self.subscriptions.tasks
     }
 }
 
@@ -325,38 +341,53 @@ impl<'a> Reference<'a> {
     }
 }
 
-/// The URIs of a `subscriptions/listen`.
-fn subscriptions<'a>(json: &mut Scanner<'a>) -> Result<Option<Vec<Cow<'a, str>>>, AuthError> {
-    let mut uris = None;
-    let mut seen = Seen::default();
-    let mut members = json.enter(b'{')?;
-    while let Some(member) = json.member(&mut members)? {
-        if seen.note(&member, &IN_NOTIFICATIONS)?.is_none() {
-            json.skip()?;
-            continue;
+impl<'a> Subscriptions<'a> {
+    fn read(json: &mut Scanner<'a>) -> Result<Self, AuthError> {
+        let mut own = Self::default();
+        if json.peek() != Some(b'{') {
+            own.is_malformed = json.skip()? != "null";
+            return Ok(own);
         }
-        match json.peek() {
-            Some(b'[') => {
-                let mut elements = json.enter(b'[')?;
-                let uris = uris.get_or_insert_with(Vec::new);
-                while json.element(&mut elements)? {
-                    if uris.len() == MAX_SUBSCRIPTIONS {
-                        return Err(AuthError::new(Reason::TOO_MANY_SUBSCRIPTIONS)
-                            .with_detail(format!("more than {MAX_SUBSCRIPTIONS} URIs")));
+        let mut seen = Seen::default();
+        let mut members = json.enter(b'{')?;
+        while let Some(member) = json.member(&mut members)? {
+            let Some(index) = seen.note(&member, &IN_NOTIFICATIONS)? else {
+                json.skip()?;
+                continue;
+            };
+            match json.peek() {
+                Some(b'[') => {
+                    let mut elements = json.enter(b'[')?;
+                    while json.element(&mut elements)? {
+                        match index {
+                            RESOURCE_SUBSCRIPTIONS => own.add(Field::read(json)?.needed()?)?,
+                            _ => {
+                                json.skip()?;
+                                own.tasks = true;
+                            }
+                        }
                     }
-                    uris.push(Field::read(json)?.needed()?);
+                }
+                Some(b'n') => {
+                    json.skip()?;
+                }
+                _ => {
+                    json.skip()?;
+                    return Err(confused(Reason::MISSING_TARGET));
                 }
             }
-            Some(b'n') => {
-                json.skip()?;
-            }
-            _ => {
-                json.skip()?;
-                return Err(confused(Reason::MISSING_TARGET));
-            }
         }
+        Ok(own)
     }
-    Ok(uris)
+
+    fn add(&mut self, uri: Cow<'a, str>) -> Result<(), AuthError> {
+        if self.uris.len() == MAX_SUBSCRIPTIONS {
+            return Err(AuthError::new(Reason::TOO_MANY_SUBSCRIPTIONS)
+                .with_detail(format!("more than {MAX_SUBSCRIPTIONS} URIs")));
+        }
+        self.uris.push(uri);
+        Ok(())
+    }
 }
 
 /// A body that two readers could take for two things, or that is no message.

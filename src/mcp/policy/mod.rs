@@ -40,6 +40,9 @@ pub use self::call::{Operation, PolicyDecision};
 ///    `completion/complete`;
 /// 4. what a [`check`](McpPolicyBuilder::check) of your own adds.
 ///
+/// A `subscriptions/listen` that follows tasks tells what `tasks/get` does, and needs what the rule
+/// for that method says as well; without one, an authenticated caller.
+///
 /// A message is judged by its method, not by its `id`: a `tools/call` sent as a notification
 /// needs what the tool needs.
 ///
@@ -154,6 +157,9 @@ pub(super) enum SignIn {
     /// For what is not open to anonymous callers.
     WhereNeeded,
 }
+
+/// The method that tells what became of a task.
+const GET_TASK: &str = "tasks/get";
 
 static DENY: LazyLock<Requirement> = LazyLock::new(Requirement::deny);
 /// What has no rule of its own is open to no anonymous caller.
@@ -362,6 +368,9 @@ impl Table {
             None if is_known(method) => push(&AUTHENTICATED),
             None => push(self.default_rule()),
         }
+        if message.follows_tasks {
+            push(self.methods.find(GET_TASK).unwrap_or(&AUTHENTICATED));
+        }
         match &message.target {
             Target::None => {}
             Target::Tool(name) => push(self.tools.find(name).unwrap_or(self.default_rule())),
@@ -415,6 +424,13 @@ impl Table {
             Found::NoRule => why(None, "the URI of the resource".to_owned()),
             Found::Ambiguous => None,
         };
+        let of_tasks = || match self.methods.find(GET_TASK) {
+            Some(needs) if message.follows_tasks => {
+                why(Some(needs), format!("the method {}", quoted(GET_TASK)))
+            }
+            _ => None,
+        };
+        let of_method = of_method.or_else(of_tasks);
         of_method.or_else(|| match &message.target {
             Target::None => None,
             Target::Tool(name) => why(self.tools.find(name), format!("the tool {}", quoted(name))),

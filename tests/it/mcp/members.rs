@@ -100,6 +100,14 @@ async fn subscriptions_are_there_once() {
             format!(r#"{{"resourceSubscriptions":{open},"resource\u0053ubscriptions":{secret}}}"#),
             Some("duplicate_body_member"),
         ),
+        // A reader that is derived by serde takes a list for the members in their order.
+        (format!("[null,null,null,{secret}]"), Some("missing_target")),
+        (
+            r#""resourceSubscriptions""#.to_owned(),
+            Some("missing_target"),
+        ),
+        ("[]".to_owned(), Some("missing_target")),
+        ("null".to_owned(), None),
     ] {
         let params = format!(r#"{{"notifications":{notifications}}}"#);
         assert_eq!(
@@ -108,6 +116,15 @@ async fn subscriptions_are_there_once() {
             "{notifications}"
         );
     }
+}
+
+/// What the layer would have let pass as a subscription to nothing.
+#[test]
+fn a_filter_in_a_list_is_one_to_rmcp() {
+    let filter = r#"[null,null,null,["file:///secret/x"]]"#;
+    let filter: rmcp::model::SubscriptionFilter = serde_json::from_str(filter).unwrap();
+    let uris = filter.resource_subscriptions.unwrap();
+    assert_eq!(uris, ["file:///secret/x"]);
 }
 
 #[tokio::test]

@@ -96,6 +96,24 @@ async fn anonymous_callers_use_what_is_open_and_are_led_to_sign_in_at_the_rest()
         ("an answer", answer, "", 200),
         ("changes of lists", uris(&[]), "", 200),
         ("changes of a resource", uris(&["file:///x"]), "", 401),
+        (
+            "what becomes of tasks",
+            request(
+                "subscriptions/listen",
+                &json!({ "notifications": { "taskIds": ["1"] } }),
+            ),
+            "",
+            401,
+        ),
+        (
+            "changes of a resource in a list",
+            request(
+                "subscriptions/listen",
+                &json!({ "notifications": [null, null, null, ["file:///x"]] }),
+            ),
+            "",
+            400,
+        ),
         ("a completion", completion, "", 401),
         ("the level of a log", plain("logging/setLevel"), "", 401),
         (

@@ -53,6 +53,53 @@ fn outcome(answer: &Answer) -> String {
     }
 }
 
+/// A task is followed on a stream, and its notifications tell all that `tasks/get` does.
+#[tokio::test]
+async fn to_follow_tasks_needs_what_to_get_one_needs() {
+    let listen = |filter: &serde_json::Value| {
+        request("subscriptions/listen", &json!({ "notifications": filter }))
+    };
+    for (methods, token, needed) in [
+        (json!({}), "-", "ok"),
+        (json!({ "tasks/*": "t" }), "-", "t"),
+        (json!({ "tasks/*": "t" }), "t", "ok"),
+        (json!({ "tasks/*": "t", "tasks/get": "g" }), "t", "t g"),
+        (json!({ "tasks/cancel": "c" }), "-", "ok"),
+        (
+            json!({ "subscriptions/listen": "l", "tasks/*": "t" }),
+            "l",
+            "l t",
+        ),
+        (
+            json!({ "tasks/*": { "deny": true } }),
+            "t",
+            "operation_denied",
+        ),
+    ] {
+        let policy: McpPolicy = serde_json::from_value(json!({ "methods": methods })).unwrap();
+        let filter = json!({ "toolsListChanged": true, "taskIds": ["786512e2", "8"] });
+        let answer = send(&policy, token, &listen(&filter)).await;
+        assert_eq!(outcome(&answer), needed, "{methods} {token}");
+        if needed == "operation_denied" {
+            let detail = answer.error().detail().unwrap().to_owned();
+            assert!(detail.contains("tasks/get"), "{detail}");
+        }
+    }
+    let policy: McpPolicy =
+        serde_json::from_value(json!({ "methods": { "tasks/*": "t" } })).unwrap();
+    for (filter, expected) in [
+        (json!({}), "ok"),
+        (json!({ "taskIds": null }), "ok"),
+        (json!({ "taskIds": [] }), "ok"),
+        (json!({ "taskIds": [7] }), "t"),
+        (json!({ "taskIds": "7" }), "missing_target"),
+        (json!({ "TaskIds": ["7"] }), "member_in_wrong_case"),
+    ] {
+        let answer = send(&policy, "-", &listen(&filter)).await;
+        assert_eq!(outcome(&answer), expected, "{filter}");
+    }
+}
+
 #[tokio::test]
 async fn an_operation_needs_the_base_its_method_and_what_it_acts_on() {
     let read = |uri: &str| request("resources/read", &json!({ "uri": uri }));
@@ -62,6 +109,10 @@ async fn an_operation_needs_the_base_its_method_and_what_it_acts_on() {
     };
     let listen = |uris: &[&str]| {
         let filter = json!({ "resourceSubscriptions": uris });
+        request("subscriptions/listen", &json!({ "notifications": filter }))
+    };
+    let follow = |tasks: serde_json::Value| {
+        let filter = json!({ "taskIds": tasks, "toolsListChanged": true });
         request("subscriptions/listen", &json!({ "notifications": filter }))
     };
     let none = json!({});
@@ -152,6 +203,9 @@ async fn an_operation_needs_the_base_its_method_and_what_it_acts_on() {
             listen(&["file:///shared/a", "file:///etc/x"]),
             "operation_denied",
         ),
+        // Whoever follows a task is told its result.
+        ("read", follow(json!(["7"])), "ok"),
+        ("-", follow(json!(["7"])), "read"),
         (
             "read",
             complete("ref/resource", "file:///shared/motd"),
