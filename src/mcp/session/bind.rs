@@ -19,6 +19,8 @@ use crate::mcp::dialect::Dialect;
 use crate::mcp::key::{KEY_ID_BYTES, Keyring, MacKey, Owner};
 
 const DOMAIN: &[u8] = b"tower-mcp-auth session 3";
+/// The kind of owner that a session has which can be claimed.
+const CLAIMABLE: &[u8] = b"nobody yet";
 const INNER_BYTES: usize = 256;
 const WHOLE_BYTES: usize = 512;
 
@@ -114,6 +116,11 @@ impl Binder {
 
     fn code(&self, key: &MacKey, owner: Owner<'_>, inner: &[u8], facts: &[u8]) -> [u8; 32] {
         let [kind, id, resource] = owner.parts();
+        // A layer that knows no claims would let anonymous callers into a session that is claimed.
+        let kind = match owner.is_anonymous() && self.claims.is_some() {
+            true => CLAIMABLE,
+            false => kind,
+        };
         let server = self.server.as_bytes();
         key.mac([DOMAIN, server, kind, id, resource, inner, facts])
     }

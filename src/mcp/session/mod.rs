@@ -55,6 +55,8 @@
 //!   not, and are a 404 afterwards: claims would have to be kept for ever otherwise. Sessions that
 //!   principals opened have no such end, and are served without the store.
 //! - The service behind finds a [`ClaimedSession`] in the extensions of the claimer's requests.
+//! - A layer without claims does not know anonymous sessions of one with them, nor the other way
+//!   round: to switch them off gives no session back to those who lost it.
 //!
 //! Claims are records in a [store](crate::store). One in memory is for servers whose sessions live in
 //! one process, as most do: after a restart all anonymous sessions that were open before are a 404,

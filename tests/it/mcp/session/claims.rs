@@ -452,6 +452,25 @@ async fn a_session_of_the_future_is_unknown() {
     }
 }
 
+/// A layer that asks no store would let anonymous callers back into a session that is claimed.
+#[tokio::test]
+async fn a_session_that_can_be_claimed_is_none_where_no_session_can_be() {
+    let clock = clock();
+    let (with, without) = (layer(&clock), SessionBindingLayer::new(key(0)));
+    let claimed = open(&with, &Who::Anonymous).await;
+    post(&with, &alice(), &claimed).await;
+    let unclaimed = open(&with, &Who::Anonymous).await;
+    let never = open(&without, &Who::Anonymous).await;
+    for who in [alice(), mallory(), Who::Anonymous] {
+        assert_eq!(post(&without, &who, &claimed).await, Unknown, "{who:?}");
+        assert_eq!(post(&without, &who, &unclaimed).await, Unknown, "{who:?}");
+        assert_eq!(post(&with, &who, &never).await, Unknown, "{who:?}");
+    }
+    // Those of principals are the same to both.
+    let own = open(&with, &alice()).await;
+    assert_eq!(post(&without, &alice(), &own).await, Served);
+}
+
 #[tokio::test]
 async fn after_a_restart_what_was_open_before_is_unknown() {
     let clock = clock();
