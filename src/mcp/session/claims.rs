@@ -120,17 +120,18 @@ impl Claims {
         claimer: Claimer,
         clock: &Clock,
     ) -> Result<Question, AuthError> {
-        let now = clock.now();
+        let (now, since) = (clock.now(), self.since());
         let Anonymous { opened, .. } = session;
         let ends = opened.saturating_add(LIFE);
-        if opened > now.saturating_add(SKEW) {
+        // Where the clock was set back, sessions are opened when the store begins.
+        if opened > now.max(since).saturating_add(SKEW) {
             return Err(unknown("the session was opened in the future"));
         }
         // A claim would have to be kept for ever otherwise.
         if now >= ends {
             return Err(unknown("anonymous sessions last 24 hours"));
         }
-        if opened < self.since() {
+        if opened < since {
             return Err(unknown("the store may have lost a claim of the session"));
         }
         let can_be_claimed = now < opened.saturating_add(WINDOW);

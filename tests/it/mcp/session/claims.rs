@@ -452,6 +452,24 @@ async fn a_session_of_the_future_is_unknown() {
     }
 }
 
+/// Where the clock was ahead when the store began, and is put right.
+#[tokio::test]
+async fn sessions_go_on_where_the_clock_is_set_back() {
+    for back in [MINUTE, HOUR] {
+        let clock = clock();
+        let layer = layer(&clock);
+        let before = open(&layer, &Who::Anonymous).await;
+        clock.set_wall(START - back);
+        assert_eq!(post(&layer, &Who::Anonymous, &before).await, Served);
+        let id = open(&layer, &Who::Anonymous).await;
+        assert_eq!(post(&layer, &Who::Anonymous, &id).await, Served, "{back:?}");
+        assert_eq!(post(&layer, &alice(), &id).await, Claimed(true), "{back:?}");
+        for who in [mallory(), Who::Anonymous] {
+            assert_eq!(post(&layer, &who, &id).await, Unknown, "{back:?} {who:?}");
+        }
+    }
+}
+
 /// A layer that asks no store would let anonymous callers back into a session that is claimed.
 #[tokio::test]
 async fn a_session_that_can_be_claimed_is_none_where_no_session_can_be() {
