@@ -39,7 +39,8 @@ use crate::scope::Scopes;
 /// [`authenticated`](Self::authenticated) or [`none`](Self::none).
 ///
 /// As a serde value it is a string or a list (all of them), a map with `all`, `any` or both,
-/// `{"none": true}`, `{"authenticated": true}` or an empty list, or `{"deny": true}`.
+/// `{"none": true}`, `{"authenticated": true}` or an empty list, or `{"deny": true}`. These words
+/// alone, as in `"deny"`, are an error: a scope of such a name stands in a list, `["deny"]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Requirement {
     all: Scopes,
@@ -215,6 +216,9 @@ fn bad_scope(error: ConfiguredError) -> ConfigError {
     ConfigError::new("scopes", why)
 }
 
+/// What a serde value says with a flag.
+const WORDS: [&str; 3] = ["none", "authenticated", "deny"];
+
 /// An empty text is what a variable that is not set leaves behind.
 const EMPTY: &str = "where a caller without scopes is enough, say `Requirement::authenticated()`, \
                      or `{\"authenticated\": true}` in a configuration; where anonymous callers \
@@ -316,6 +320,14 @@ impl<'de> Deserialize<'de> for Requirement {
         }
 
         let read = || match Value::deserialize(deserializer) {
+            // It would be a scope, which clients are told to ask for.
+            Ok(Value::Joined(word)) if WORDS.contains(&word.trim()) => {
+                let word = word.trim();
+                Err(D::Error::custom(format!(
+                    "{word:?} would be a scope: write `{{\"{word}\": true}}`, or `[\"{word}\"]` \
+                     for a scope of that name"
+                )))
+            }
             Ok(Value::Joined(joined)) => Self::try_from(&*joined).map_err(D::Error::custom),
             Ok(Value::All(names)) => Self::all(names).map_err(D::Error::custom),
             Ok(Value::Map(Map {

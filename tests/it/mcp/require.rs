@@ -235,6 +235,31 @@ fn an_empty_text_is_no_need() {
         .unwrap();
 }
 
+/// `"deny"` would be a scope that every client is told to ask for.
+#[test]
+fn a_word_that_stands_for_no_scope_is_none() {
+    for word in ["none", "authenticated", "deny"] {
+        for needs in [json!(word), json!(format!(" {word} "))] {
+            let error = serde_json::from_value::<Requirement>(needs.clone()).unwrap_err();
+            let error = error.to_string();
+            assert!(error.contains(&format!("{{\"{word}\": true}}")), "{error}");
+            let policy = json!({ "tools": { "delete": needs } });
+            assert!(
+                serde_json::from_value::<McpPolicy>(policy).is_err(),
+                "{word}"
+            );
+        }
+        for needs in [
+            json!([word]),
+            json!({ "any": [word] }),
+            json!(format!("{word} a")),
+        ] {
+            let scopes: Requirement = serde_json::from_value(needs).unwrap();
+            assert!(!scopes.is_none(), "{word}");
+        }
+    }
+}
+
 /// RFC 6749 allows a comma within a scope; where it looks like a list it was meant as one.
 #[test]
 fn commas_do_not_separate_scopes() {
