@@ -155,13 +155,15 @@
 //!   [`optional`](crate::AuthLayer::optional); around layers put together by hand, say it
 //!   yourself. An `optional` layer around a `baseline` that needs a caller is an error.
 //! - Open with it are the handshake, lists, pings, notifications, and `GET` and `DELETE` of the
-//!   endpoint. `logging/setLevel` and `tasks/…` need a caller unless a rule says otherwise, and
-//!   so does what no rule is for.
+//!   endpoint. `logging/setLevel`, `tasks/…` and a `subscriptions/listen` to tasks need a caller
+//!   unless a rule says otherwise, and so does what no rule is for.
 //! - Lists show anonymous callers of an [`OAuthLayer`](crate::OAuthLayer) what signing in or more
 //!   scope would open; [`Show::Granted`] hides it.
 //! - A credential that is there must be good: a bad one is 401, and never an anonymous request.
-//! - Everything in the stack that is no POST is open as well. Put the stack around the MCP endpoint
-//!   alone.
+//! - The policy looks at no path: whatever else is in the stack is open as well to a `GET`, and to
+//!   a POST of an open message. Put the stack around the MCP endpoint alone.
+//! - Bind sessions ([`SessionBindingLayer`]). Without, an anonymous caller who has the id of a
+//!   principal's session can open its stream and end it.
 //!
 //! ## How clients are asked to sign in
 //!
