@@ -192,17 +192,27 @@ impl Claims {
 
     /// What ends the stream of an anonymous caller when the session is claimed. `None` where it
     /// cannot be any more; the store is asked after this, so no claim is missed.
-    pub(super) fn watch(&self, session: Anonymous, clock: &Clock) -> Option<ClaimWatch> {
+    pub(super) fn watch(self: &Arc<Self>, session: Anonymous, clock: &Clock) -> Option<ClaimWatch> {
         let Anonymous { key, opened } = session;
         // A replica whose clock is late takes claims for longer.
         let ends = opened.saturating_add(WINDOW).saturating_add(SKEW);
-        let store = || Arc::clone(&self.store);
-        (clock.now() <= ends).then(|| ClaimWatch::new(store(), key, ends, clock.clone()))
+        let claims = || Arc::clone(self);
+        (clock.now() <= ends).then(|| ClaimWatch::new(claims(), key, ends, clock.clone()))
+    }
+
+    pub(super) fn store(&self) -> &Arc<dyn ReplayStore> {
+        &self.store
+    }
+
+    /// Tells that the store gave no answer, and why.
+    pub(super) fn tell_failed(&self, error: &StoreError, clock: &Clock) -> String {
+        let why = one_line(&error.to_string(), TRACED_CHARS);
+        telemetry::session_store_failed(self.failed.is_due(clock.monotonic()), &why);
+        why
     }
 
     fn unavailable(&self, error: &StoreError, clock: &Clock) -> AuthError {
-        let why = one_line(&error.to_string(), TRACED_CHARS);
-        telemetry::session_store_failed(self.failed.is_due(clock.monotonic()), &why);
+        let why = self.tell_failed(error, clock);
         AuthError::unavailable(Reason::SESSION_STORE_UNAVAILABLE, RETRY)
             .with_detail(why)
             .logged()

@@ -5,13 +5,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use super::claims::Claims;
 use crate::clock::Clock;
 use crate::gate::{StreamEnd, Watch, Watched};
-use crate::store::{self, ReplayStore, StoreKey};
+use crate::store::{self, StoreKey};
 
 /// Watches for the claim of one session.
 pub(super) struct ClaimWatch {
-    store: Arc<dyn ReplayStore>,
+    claims: Arc<Claims>,
     key: StoreKey,
     /// When no replica takes a claim any more.
     ends: Duration,
@@ -32,14 +33,9 @@ enum State {
 }
 
 impl ClaimWatch {
-    pub(super) fn new(
-        store: Arc<dyn ReplayStore>,
-        key: StoreKey,
-        ends: Duration,
-        clock: Clock,
-    ) -> Self {
+    pub(super) fn new(claims: Arc<Claims>, key: StoreKey, ends: Duration, clock: Clock) -> Self {
         Self {
-            store,
+            claims,
             key,
             ends,
             clock,
@@ -50,12 +46,15 @@ impl ClaimWatch {
     /// Whether the session is claimed. It asks until there is an answer: a stream is not let go
     /// on because nothing is known.
     fn ask(&self) -> Waits<bool> {
-        let (store, key) = (Arc::clone(&self.store), self.key);
+        let (claims, key, clock) = (Arc::clone(&self.claims), self.key, self.clock.clone());
         Waits::new(Box::pin(async move {
             loop {
-                match store::within_patience(store.get(key)).await {
+                match store::within_patience(claims.store().get(key)).await {
                     Ok(claimed_by) => return claimed_by.is_some(),
-                    Err(_) => store::pause().await,
+                    Err(error) => {
+                        claims.tell_failed(&error, &clock);
+                        store::pause().await;
+                    }
                 }
             }
         }))
@@ -74,7 +73,7 @@ impl Watch for ClaimWatch {
                     Poll::Ready(true) => return CLAIMED,
                     Poll::Ready(false) => {
                         // It looks again when it is polled, so no claim is missed in between.
-                        let claimed = Arc::clone(&self.store).watch(self.key);
+                        let claimed = Arc::clone(self.claims.store()).watch(self.key);
                         self.state = State::Watching {
                             claimed: Waits::new(claimed),
                             last: None,

@@ -707,6 +707,31 @@ async fn a_stream_is_guarded_while_the_store_is_out_of_reach() {
     assert!(assert_ready!(goes_on.poll()).is_none());
 }
 
+/// An `initialize` that is answered with a stream asks nothing before it is held.
+#[tokio::test(start_paused = true)]
+async fn that_a_stream_is_held_is_told() {
+    let clock = clock();
+    let store = Flaky::default();
+    let layer = layer_over(&clock, store.clone());
+    let behind = Behind {
+        streams: true,
+        ..Behind::default()
+    };
+    store.fail(true);
+    let answer = send(&layer, &behind, &Who::Anonymous, &Method::POST, &[]).await;
+    trace::start();
+    let mut body = answer.into_body();
+    let mut waits = task::spawn(body.frame());
+    for _ in 0..3 {
+        assert_pending!(waits.poll());
+        tokio::time::advance(Duration::from_secs(2)).await;
+    }
+    let told = trace::take();
+    let warned: Vec<_> = told.iter().filter(|e| e.level == Level::WARN).collect();
+    assert_eq!(warned.len(), 1, "{told:?}");
+    assert_eq!(warned[0].field("why"), "out of?reach");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_stream_is_let_go_when_no_claim_can_come() {
     let clock = clock();
