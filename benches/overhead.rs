@@ -46,6 +46,7 @@ use support::introspected;
 use support::least::Least;
 use support::measure::{Candidate, added, take_turns, timed};
 use support::memory;
+use support::revocation::{self, Kinds};
 use support::server;
 use support::table::{self, Bound, Fact, Row};
 use support::tenants::{self, Visit};
@@ -59,6 +60,7 @@ mod support {
     pub(crate) mod least;
     pub(crate) mod measure;
     pub(crate) mod memory;
+    pub(crate) mod revocation;
     pub(crate) mod server;
     pub(crate) mod table;
     pub(crate) mod tenants;
@@ -185,6 +187,7 @@ fn pass(keys: &[TokenStore; 3], effort: Effort) -> Vec<Row> {
         }
     }
     rows.push(tenants(keys[1].key(), effort));
+    rows.extend(revocations(&keys[1], effort));
     for length in [43, 900] {
         rows.push(introspected(length, effort));
     }
@@ -207,6 +210,7 @@ fn facts(effort: Effort) -> Vec<Fact> {
     let (rounds, turns) = effort.server;
     let mut facts = vec![memory::per_token(effort.populations[1])];
     facts.extend(memory::after_garbage(effort.garbage));
+    facts.push(revocation::memory(effort.garbage));
     facts.extend(introspected::one_call(effort.concurrent));
     facts.extend(introspected::flood(effort.garbage));
     facts.extend(server::requests_per_second(rounds, turns));
@@ -270,6 +274,71 @@ fn tenants(key: &Key, effort: Effort) -> Row {
         allocations,
         most_allocations: None,
     }
+}
+
+/// What revocation adds to a layer that knows the token: `bare` is that layer without it. Where
+/// nothing was revoked since the token was judged, and where it has to be judged anew, which is
+/// so at each request here: two layers with revocations of their own take turns.
+fn revocations(store: &TokenStore, effort: Effort) -> Vec<Row> {
+    let (key, tokens) = (store.key(), store.tokens(BATCH * 16));
+    let values: Vec<String> = tokens.iter().map(|it| format!("Bearer {it}")).collect();
+    let many = effort.garbage;
+    let candidates = [
+        ("unchanged", None, Bound::Nanoseconds(100.0)),
+        (
+            "judged anew, none",
+            Some((0, Kinds::All)),
+            Bound::Nanoseconds(100.0),
+        ),
+        (
+            "judged anew, token ids",
+            Some((many, Kinds::Tokens)),
+            Bound::Nanoseconds(1_500.0),
+        ),
+        (
+            "judged anew, six kinds",
+            Some((many, Kinds::All)),
+            Bound::Nanoseconds(1_500.0),
+        ),
+    ];
+    let row = |(name, entries, bound): (_, Option<_>, _)| {
+        let (entries, kinds) = entries.unwrap_or((0, Kinds::All));
+        let both = [(); 2].map(|()| revocation::with_entries(entries, kinds));
+        let (mut plain, mut layers) = revocation::layers(key, both);
+        let takes_turns = name != "unchanged";
+        let mut source = scattered(&values);
+        let allocations = {
+            let own = allocations(&mut layers[0], &AUTHORIZATION, values.len(), &mut source);
+            own - allocations(&mut plain, &AUTHORIZATION, values.len(), &mut source)
+        };
+        let mut sources = [(); 2].map(|()| scattered(&values));
+        let [first, second] = &mut sources;
+        let mut turn = 0;
+        let mut candidates = [
+            Candidate::new(|| serve(&mut plain, &AUTHORIZATION, values.len(), first)),
+            Candidate::new(|| {
+                turn += usize::from(takes_turns);
+                let layer = &mut layers[turn % 2];
+                serve(layer, &AUTHORIZATION, values.len(), second)
+            }),
+        ];
+        take_turns(&mut candidates, effort.rounds);
+        let [plain, layer] = &candidates;
+        Row {
+            group: "revocation",
+            name,
+            population: None,
+            bare: plain.time(),
+            layer: layer.time(),
+            added: added(plain, layer),
+            least: None,
+            floor: None,
+            bound,
+            allocations,
+            most_allocations: Some(1.0),
+        }
+    };
+    candidates.into_iter().map(row).collect()
 }
 
 /// One round of requests to tenants, nanoseconds per request.

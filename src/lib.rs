@@ -28,6 +28,9 @@
 //! ([`mcp::PrincipalSealer`]), foreign hosts and pages are kept out ([`mcp::OriginLayer`]); and
 //! [`mcp::McpStack`] puts the layers in order.
 //!
+//! A credential that is taken back stops working at once, and so do the streams that it opened
+//! ([`revocation`]).
+//!
 //! While the server runs, any of these, or all of them together, can be swapped for new ones
 //! without dropping a request ([`reload`]).
 //!
@@ -149,6 +152,7 @@ pub mod reload;
 mod requirement;
 mod resource;
 mod resources;
+pub mod revocation;
 mod scope;
 pub mod scopes;
 mod secret;

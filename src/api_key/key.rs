@@ -59,6 +59,7 @@ pub struct ApiKey {
     /// `None`: it names none.
     pub(super) resources: Option<KeyResources>,
     pub(super) validity: Validity,
+    created_at: Option<Duration>,
 }
 
 impl ApiKey {
@@ -124,6 +125,7 @@ impl ApiKey {
             scopes: Scopes::default(),
             resources: None,
             validity: Validity::default(),
+            created_at: None,
         }
     }
 
@@ -206,6 +208,16 @@ impl ApiKey {
         self.validity.check().map(|()| self)
     }
 
+    /// Sets when the key was made; default unknown.
+    ///
+    /// [Revocation](crate::revocation) of the keys made before a moment goes by it. A key without
+    /// one is among them.
+    #[must_use]
+    pub fn created_at(mut self, at: SystemTime) -> Self {
+        self.created_at = Some(since_epoch(at));
+        self
+    }
+
     /// Whether the key is refused, although it is known; default false. A key that is taken
     /// out is refused as well; one that is kept as revoked says so to the operator.
     #[must_use]
@@ -218,6 +230,9 @@ impl ApiKey {
         let mut principal = Principal::builder("api_key").scopes(self.scopes.clone());
         if let Some(expires_at) = self.validity.expires_at {
             principal = principal.expires_at(expires_at);
+        }
+        if let Some(created_at) = self.created_at {
+            principal = principal.issued_at(created_at);
         }
         let name = self.name.as_ref().filter(|_| self.owner.is_some());
         let claims: Map<String, Value> = [("key_id", self.id.as_ref()), ("key_name", name)]

@@ -6,17 +6,18 @@ use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode};
 
 use super::info::{DocumentFuture, Route};
-use super::lease::Lease;
+use super::lease::{self, Lease};
 use super::settings::Shared;
 use super::{Authenticate, AuthenticateFuture, Authenticated, Authentication};
 use crate::credential::{self, RequestHead};
 use crate::error::AuthError;
-use crate::gate::{EndOfStream, ResponseBody};
+use crate::gate::{EndOfStream, ResponseBody, Watch};
 use crate::principal::Principal;
 use crate::refusal::{
     self, Caller, Cause, NoPrincipal, RefusalContext, RefusalForm, ReportOnly, Reported, Settled,
     refuse,
 };
+use crate::revocation::Revocation;
 use crate::telemetry::{Case, Stopwatch};
 
 /// All that a request is judged by.
@@ -177,7 +178,7 @@ impl Shared {
         }
         let context = self.context_of(&presented.context);
         let (case, head) = (Case::auth(presented.provider), self.head(request, context));
-        let error = match answer {
+        let error = match self.unless_revoked(answer) {
             Ok(accepted) => {
                 case.accepted_as(&accepted.principal, head, &context.audit);
                 return Decision::GoOn(self.admit(request, presented, accepted));
@@ -194,6 +195,32 @@ impl Shared {
                 Decision::GoOn(self.mark(request, presented, Some(error)))
             }
         }
+    }
+
+    /// The answer of a provider, as far as nothing was revoked.
+    fn unless_revoked(
+        &self,
+        answer: Result<Authenticated, AuthError>,
+    ) -> Result<Authenticated, AuthError> {
+        let Some(revocation) = &self.revocation else {
+            return answer;
+        };
+        match answer {
+            Ok(accepted) => revocation.judge(&accepted.principal).map(|()| accepted),
+            // It may be let pass, and judged by its owner.
+            Err(error) => {
+                let owner = error.proven_owner();
+                let also = owner.and_then(|owner| revocation.judge(owner).err());
+                Err(error.and_also(also))
+            }
+        }
+    }
+
+    /// What ends the stream of a credential when that is revoked.
+    fn watch(&self, principal: &Principal, context: &RefusalContext) -> Option<Box<dyn Watch>> {
+        let revocation = self.revocation.as_ref()?;
+        let is_refused = !context.reports(Revocation::reason(principal));
+        is_refused.then(|| revocation.watch(principal))
     }
 
     /// Puts the principal in, and takes the credential out.
@@ -222,6 +249,7 @@ impl Shared {
         extensions.remove::<NoPrincipal>();
         let context = self.context_of(&presented.context);
         let own = Arc::<RefusalContext>::clone(context);
+        let watch = self.watch(&accepted.principal, context);
         // This replaces the principal of a layer further out.
         if let Some(before) = extensions.insert(accepted.principal.with_context(own)) {
             context.warn_if_twice(RefusalContext::of(&before));
@@ -229,6 +257,7 @@ impl Shared {
         Afterwards {
             headers: accepted.headers,
             lease,
+            watch,
             ..Afterwards::default()
         }
     }
@@ -326,6 +355,7 @@ impl Shared {
 pub(super) struct Afterwards {
     headers: Option<Box<HeaderMap>>,
     lease: Option<Lease>,
+    watch: Option<Box<dyn Watch>>,
     reported: Option<AuthError>,
     /// Whether a 401 becomes a 404.
     never_challenged: bool,
@@ -346,13 +376,18 @@ impl Afterwards {
         if let Some(error) = self.reported.take() {
             Reported::add(response.extensions_mut(), error.alone());
         }
-        let mut deadline = self
-            .lease
-            .take()
-            .and_then(|lease| lease.deadline(response.headers()));
+        let mut watch = self.watch.take();
+        let mut deadline = match self.lease.take() {
+            Some(lease) => lease.deadline(response.headers()),
+            None if watch.is_some() => lease::without_end(response.headers()),
+            None => None,
+        };
+        if deadline.is_none() {
+            watch = None;
+        }
         if let Some(deadline) = &mut deadline {
             deadline.words = EndOfStream::take(&mut response);
         }
-        response.map(|body| ResponseBody::until(body, deadline))
+        response.map(|body| ResponseBody::watched(body, deadline, watch))
     }
 }

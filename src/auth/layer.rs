@@ -13,6 +13,7 @@ use super::{AuthService, Authenticate};
 use crate::credential::QueryNames;
 use crate::error::ConfigError;
 use crate::requirement::AskedScopes;
+use crate::revocation::Revocation;
 use crate::scope::Scopes;
 use crate::telemetry::{self, DecisionRecord};
 
@@ -351,6 +352,30 @@ impl<P: Authenticate + Clone> AuthLayer<P> {
             "dangerously_streams_outlive_credentials",
             "streams go on after their credential has expired",
         );
+        self
+    }
+
+    /// Refuses the credentials that are revoked, and ends the streams that were opened with them;
+    /// default none are. See [`revocation`](crate::revocation).
+    ///
+    /// Tokens that live longer than
+    /// [`max_token_lifetime`](Revocation::max_token_lifetime) (24 h), or without an end, are refused
+    /// from then on.
+    ///
+    /// ```
+    /// use tower_mcp_auth::OAuthLayer;
+    /// use tower_mcp_auth::revocation::{Entry, Revocation};
+    ///
+    /// let revocation = Revocation::in_memory();
+    /// let oauth = OAuthLayer::new("https://mcp.example.com/mcp", "https://auth.example.com")?
+    ///     .revocation(revocation.clone());
+    ///
+    /// revocation.revoke(Entry::subject("https://auth.example.com", "alice"))?;
+    /// # let _ = oauth;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn revocation(mut self, revocation: Revocation) -> Self {
+        self.shared_mut().revocation = Some(revocation);
         self
     }
 

@@ -123,10 +123,21 @@ impl Lease {
         } else {
             self.grace
         };
-        let grpc = content_type.and_then(Media::of_content_type);
+        let grpc = media(headers);
         let ends = self.ends.saturating_add(grace);
         Some(Deadline::new(ends, self.why, self.clock, grpc))
     }
+}
+
+/// The form of the end of a response with these headers that has no lease. `None`: its size is
+/// known.
+pub(super) fn without_end(headers: &HeaderMap) -> Option<Deadline> {
+    (!headers.contains_key(CONTENT_LENGTH)).then(|| Deadline::never(media(headers)))
+}
+
+fn media(headers: &HeaderMap) -> Option<Media> {
+    let content_type = headers.get(CONTENT_TYPE).map(|value| value.as_bytes());
+    content_type.and_then(Media::of_content_type)
 }
 
 fn is_event_stream(content_type: &[u8]) -> bool {

@@ -118,6 +118,12 @@ macro_rules! auth_layer_newtype {
                 Self(self.0.dangerously_streams_outlive_credentials())
             }
 
+            /// See [`AuthLayer::revocation`](crate::auth::AuthLayer::revocation): refuses the
+            /// credentials that are revoked, and ends their streams.
+            pub fn revocation(self, revocation: crate::revocation::Revocation) -> Self {
+                Self(self.0.revocation(revocation))
+            }
+
             /// See
             /// [`AuthLayer::dangerously_report_only`](crate::auth::AuthLayer::dangerously_report_only):
             /// no refusal is carried out, and each is told.

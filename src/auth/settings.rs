@@ -14,6 +14,7 @@ use crate::error::{ConfigError, Reason};
 use crate::refusal::{Challenge, RefusalContext, Written};
 use crate::requirement::AskedScopes;
 use crate::resource::Resource;
+use crate::revocation::Revocation;
 use crate::telemetry::{self, WarnOnce};
 
 /// The settings of an auth layer, and what its provider said of itself: all that does not depend
@@ -28,6 +29,7 @@ pub(super) struct Shared {
     pub(super) query_names: QueryNames,
     pub(super) forward_credential: bool,
     pub(super) streams: Streams,
+    pub(super) revocation: Option<Revocation>,
     /// Whether gRPC requests are refused in gRPC's form, where that was said.
     pub(super) grpc: Option<bool>,
     /// What layers further in ask for.
@@ -101,6 +103,7 @@ impl Shared {
             query_names: QueryNames::default(),
             forward_credential: false,
             streams: Streams::new(info.clock.clone()),
+            revocation: None,
             grpc: None,
             asked: Vec::new(),
             resource_path: ResourcePath::of(info.resource.as_ref()),
@@ -198,6 +201,14 @@ impl Shared {
         Arc::make_mut(&mut self.context).grpc = grpc;
     }
 
+    fn has_revocation_of(&self, other: &Self) -> bool {
+        match (&self.revocation, &other.revocation) {
+            (None, None) => true,
+            (Some(one), Some(other)) => one.is(other),
+            _ => false,
+        }
+    }
+
     /// Refuses settings of which one layer could have only one.
     pub(super) fn check_same(&self, other: &Self) -> Result<(), ConfigError> {
         let (one, two) = (&self.streams, &other.streams);
@@ -221,6 +232,7 @@ impl Shared {
                 self.context.report_only == other.context.report_only,
             ),
             ("grpc_refusals", self.context.grpc == other.context.grpc),
+            ("revocation", self.has_revocation_of(other)),
             ("stream_grace", one.grace == two.grace),
             ("stream_max_life", one.max_life == two.max_life),
             (

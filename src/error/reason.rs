@@ -569,6 +569,10 @@ reasons! {
     /// The API key was revoked. Find out which program still uses it.
     REVOKED_API_KEY = "revoked_api_key": Invalid, Other, API_KEY;
 
+    /// The token was revoked here, or all tokens of its subject, client, grant, session or issuer. The
+    /// detail says by which entry; the client must get a new one.
+    REVOKED_TOKEN = "revoked_token": Invalid, Other, "The access token was revoked";
+
     /// The store of claimed sessions did not answer. The detail says why; no caller is served in an
     /// anonymous session until it does.
     SESSION_STORE_UNAVAILABLE = "session_store_unavailable": Unavailable, Never,
@@ -578,6 +582,10 @@ reasons! {
     /// URL; the client must use a header, and the credential should be replaced.
     TOKEN_IN_QUERY = "token_in_query": Malformed, Never,
         "Credentials in the query string are not accepted: use a request header";
+
+    /// The token lives longer than revocations are remembered, or without an end. Have the
+    /// authorization server issue shorter ones, or raise `max_token_lifetime` of the revocation.
+    TOKEN_LIVES_TOO_LONG = "token_lives_too_long": Invalid, Other, NOT_VALID;
 
     /// The token is larger than is read. Raise `max_token_bytes` if the authorization server issues
     /// such tokens.

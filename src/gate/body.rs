@@ -10,7 +10,7 @@ use http_body_util::Full;
 use pin_project_lite::pin_project;
 
 use super::stream_end::{Deadline, Watch, Watched};
-use crate::{refusal, telemetry};
+use crate::telemetry;
 
 pin_project! {
     /// The body of a response: the inner service's, or that of a refusal.
@@ -59,12 +59,16 @@ impl<B> ResponseBody<B> {
         }
     }
 
-    /// The inner service's body, watched if it streams.
-    pub(crate) fn watched(body: B, watch: Option<Box<dyn Watch>>) -> Self {
+    /// The same, watched if it streams. The deadline has the form of the end, if there is one.
+    pub(crate) fn watched(
+        body: B,
+        deadline: Option<Deadline>,
+        watch: Option<Box<dyn Watch>>,
+    ) -> Self {
         Self {
             kind: Kind::Inner {
                 body,
-                deadline: None,
+                deadline,
                 watch: watch.map(|watch| Watching {
                     watch,
                     polled: false,
@@ -121,9 +125,11 @@ impl<B: Body<Data = Bytes>> Body for ResponseBody<B> {
                 Watched::Release => *watch = None,
                 Watched::End(why) => {
                     telemetry::stream_ended(why.as_str());
+                    let last = deadline.as_mut();
+                    let last = last.and_then(|deadline| deadline.last_frame(why));
                     // The inner service learns of it now, not when the client has gone.
                     kind.set(Kind::Ended);
-                    return Poll::Ready(None);
+                    return Poll::Ready(last.map(Ok));
                 }
             }
         }
@@ -149,9 +155,7 @@ impl<B: Body<Data = Bytes>> Body for ResponseBody<B> {
             }
         }
         telemetry::stream_ended(deadline.why.as_str());
-        let said = deadline.words.as_mut().and_then(|words| words.say());
-        let said = said.map(Frame::data);
-        let last = deadline.grpc.map(refusal::grpc_end).or(said);
+        let last = deadline.last_frame(deadline.why);
         // The inner service learns of it now, not when the client has gone.
         kind.set(Kind::Ended);
         Poll::Ready(last.map(Ok))

@@ -9,19 +9,24 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::Response;
 use http::header::CONTENT_ENCODING;
+use http_body::Frame;
 use tokio::time::{Instant, Sleep};
 
 use crate::clock::Clock;
-use crate::refusal::Media;
+use crate::refusal;
+use crate::refusal::{CutOff, Media};
 
 /// Clocks are set, and machines sleep: a timer is never trusted for longer.
 const LONGEST_SLEEP: Duration = Duration::from_secs(3600);
+
+/// The end of what has none.
+const NEVER: Duration = Duration::MAX;
 
 /// Hears what a stream says to the client, and has the last word where its credential ends it.
 pub(crate) trait LastWords: Send + Sync + 'static {
     fn heard(&mut self, data: &[u8]);
     /// `None`: the stream ends as it is.
-    fn say(&mut self) -> Option<Bytes>;
+    fn say(&mut self, why: StreamEnd) -> Option<Bytes>;
 }
 
 /// The last words, in the extensions of a response; the next auth layer further out takes them.
@@ -51,6 +56,8 @@ pub(crate) enum StreamEnd {
     MaxLife,
     /// A principal claimed the anonymous session it is of.
     SessionClaimed,
+    /// The credential of its request was revoked.
+    Revoked,
 }
 
 impl StreamEnd {
@@ -60,6 +67,15 @@ impl StreamEnd {
             Self::Expired => "expired",
             Self::MaxLife => "max_life",
             Self::SessionClaimed => "session_claimed",
+            Self::Revoked => "revoked",
+        }
+    }
+
+    /// The texts that go with it.
+    pub(crate) fn cut_off(self) -> CutOff {
+        match self {
+            Self::Revoked => CutOff::Revoked,
+            Self::Expired | Self::MaxLife | Self::SessionClaimed => CutOff::Expired,
         }
     }
 }
@@ -89,7 +105,7 @@ pub(crate) struct Deadline {
     pub(super) why: StreamEnd,
     clock: Clock,
     /// The form its end takes.
-    pub(super) grpc: Option<Media>,
+    grpc: Option<Media>,
     pub(super) polled: bool,
     /// What is said before the end.
     pub(crate) words: Option<Box<dyn LastWords>>,
@@ -98,6 +114,11 @@ pub(crate) struct Deadline {
 }
 
 impl Deadline {
+    /// Never over: it is there for the form of an end that comes otherwise.
+    pub(crate) fn never(grpc: Option<Media>) -> Self {
+        Self::new(NEVER, StreamEnd::MaxLife, Clock::system(), grpc)
+    }
+
     /// Over when `clock` says `ends`.
     pub(crate) fn new(ends: Duration, why: StreamEnd, clock: Clock, grpc: Option<Media>) -> Self {
         Self {
@@ -112,7 +133,16 @@ impl Deadline {
     }
 
     pub(super) fn is_over(&self) -> bool {
-        self.left().is_none()
+        self.ends != NEVER && self.left().is_none()
+    }
+
+    /// The last thing the client hears.
+    pub(super) fn last_frame(&mut self, why: StreamEnd) -> Option<Frame<Bytes>> {
+        let words = self.words.as_mut();
+        let said = words.and_then(|words| words.say(why)).map(Frame::data);
+        let grpc = self.grpc;
+        grpc.map(|media| refusal::grpc_end(media, why.cut_off()))
+            .or(said)
     }
 
     fn left(&self) -> Option<Duration> {
@@ -122,6 +152,9 @@ impl Deadline {
 
     /// Wakes the task when the deadline is over.
     pub(super) fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.ends == NEVER {
+            return Poll::Pending;
+        }
         while let Some(left) = self.left() {
             let wait = left.min(LONGEST_SLEEP);
             let sleep = match &mut self.sleep {

@@ -9,7 +9,7 @@ use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 
 use super::operation::{Kind, Message};
-use crate::gate::LastWords;
+use crate::gate::{LastWords, StreamEnd};
 use crate::json::Scanner;
 use crate::refusal;
 
@@ -233,7 +233,7 @@ impl LastWords for Listening {
         }
     }
 
-    fn say(&mut self) -> Option<Bytes> {
+    fn say(&mut self, why: StreamEnd) -> Option<Bytes> {
         if self.unanswered.is_empty() || self.unanswered.may_resume && self.has_ids {
             return None;
         }
@@ -245,7 +245,7 @@ impl LastWords for Listening {
         };
         for id in self.unanswered.iter() {
             said.push_str("event: message\ndata: ");
-            said.push_str(&refusal::expired_under_way(id));
+            said.push_str(&refusal::ended_under_way(id, why.cut_off()));
             said.push_str("\n\n");
         }
         Some(said.into())

@@ -6,6 +6,8 @@ use std::fmt;
 use std::sync::Arc;
 #[cfg(feature = "jwt")]
 use std::sync::OnceLock;
+#[cfg(feature = "jwt")]
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
@@ -62,6 +64,14 @@ impl PrincipalBuilder {
         self
     }
 
+    /// Sets when the credential was issued, as time since 1970-01-01 UTC.
+    ///
+    /// Default: the claim `iat`, where the [claims](Self::claims) have it as a number.
+    pub fn issued_at(mut self, since_epoch: Duration) -> Self {
+        self.0.issued_at = Some(since_epoch);
+        self
+    }
+
     /// Sets the expiry, as time since 1970-01-01 UTC.
     pub fn expires_at(mut self, since_epoch: Duration) -> Self {
         self.0.expires_at = Some(since_epoch);
@@ -70,6 +80,10 @@ impl PrincipalBuilder {
 
     /// Sets the claims.
     pub fn claims(mut self, claims: &Map<String, Value>) -> Self {
+        if self.0.issued_at.is_none() {
+            let iat = claims.get("iat").and_then(Value::as_f64);
+            self.0.issued_at = iat.and_then(|iat| Duration::try_from_secs_f64(iat).ok());
+        }
         self.0.raw_claims = serde_json::to_string(claims).ok().map(Into::into);
         self
     }
@@ -116,6 +130,14 @@ pub(crate) struct ClaimedNames {
     actors: Box<[Actor]>,
 }
 
+/// The times that claims have.
+#[cfg(feature = "jwt")]
+#[derive(Clone, Copy)]
+pub(crate) struct ClaimedTimes {
+    pub(crate) issued_at: Option<Duration>,
+    pub(crate) expires_at: Option<Duration>,
+}
+
 #[cfg(feature = "jwt")]
 impl ClaimedNames {
     pub(crate) fn new(
@@ -150,7 +172,7 @@ impl Identity {
         provider: &'static str,
         issuer: Option<Arc<str>>,
         scopes: Scopes,
-        expires_at: Option<Duration>,
+        times: ClaimedTimes,
         names: ClaimedNames,
         credential_digest: Option<CredentialDigest>,
         json: &str,
@@ -158,7 +180,9 @@ impl Identity {
         Self {
             provider: Cow::Borrowed(provider),
             scopes,
-            expires_at,
+            issued_at: times.issued_at,
+            expires_at: times.expires_at,
+            asked_at: None,
             issuer,
             subject: names.subject,
             username: names.username,
@@ -167,6 +191,16 @@ impl Identity {
             credential_digest,
             raw_claims: Some(json.into()),
             id: OnceLock::new(),
+            found_good: AtomicU64::new(0),
+        }
+    }
+
+    /// The same, vouched for by an authorization server that was asked then.
+    #[cfg(feature = "oauth")]
+    pub(crate) fn vouched_for(self, asked_at: Duration) -> Self {
+        Self {
+            asked_at: Some(asked_at),
+            ..self
         }
     }
 }

@@ -7,6 +7,7 @@ mod id;
 use std::any::Any;
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -15,9 +16,9 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 pub use self::actor::{Actor, ActorBuilder};
-#[cfg(feature = "jwt")]
-pub(crate) use self::builder::ClaimedNames;
 pub use self::builder::PrincipalBuilder;
+#[cfg(feature = "jwt")]
+pub(crate) use self::builder::{ClaimedNames, ClaimedTimes};
 pub(crate) use self::id::CredentialDigest;
 pub use self::id::PrincipalId;
 use crate::json::{self, Fault};
@@ -47,7 +48,10 @@ pub struct Principal {
 pub(crate) struct Identity {
     provider: Cow<'static, str>,
     pub(crate) scopes: Scopes,
+    issued_at: Option<Duration>,
     expires_at: Option<Duration>,
+    /// When an authorization server was asked that vouched for it.
+    asked_at: Option<Duration>,
     issuer: Option<Arc<str>>,
     subject: Option<Box<str>>,
     username: Option<Box<str>>,
@@ -56,10 +60,43 @@ pub(crate) struct Identity {
     credential_digest: Option<CredentialDigest>,
     raw_claims: Option<Box<str>>,
     id: OnceLock<PrincipalId>,
+    /// The generation of revocations under which the credential was last found good.
+    found_good: AtomicU64,
 }
 
 impl Identity {
-    fn subject(&self) -> Option<&str> {
+    pub(crate) fn provider(&self) -> &str {
+        &self.provider
+    }
+
+    pub(crate) fn issuer(&self) -> Option<&str> {
+        self.issuer.as_deref()
+    }
+
+    /// Of an API key when it was made.
+    pub(crate) fn issued_at(&self) -> Option<Duration> {
+        self.issued_at
+    }
+
+    pub(crate) fn expires_at(&self) -> Option<Duration> {
+        self.expires_at
+    }
+
+    pub(crate) fn asked_at(&self) -> Option<Duration> {
+        self.asked_at
+    }
+
+    /// Whether the credential was found good under this generation of revocations. No two are
+    /// the same, whoever counts them; zero is none.
+    pub(crate) fn was_good_under(&self, generation: u64) -> bool {
+        self.found_good.load(Ordering::Relaxed) == generation
+    }
+
+    pub(crate) fn is_good_under(&self, generation: u64) {
+        self.found_good.store(generation, Ordering::Relaxed);
+    }
+
+    pub(crate) fn subject(&self) -> Option<&str> {
         self.subject.as_deref()
     }
 
@@ -67,12 +104,11 @@ impl Identity {
         self.username.as_deref()
     }
 
-    fn client_id(&self) -> Option<&str> {
+    pub(crate) fn client_id(&self) -> Option<&str> {
         self.client_id.as_deref()
     }
 
     /// The claims as text.
-    #[cfg(feature = "oauth")]
     pub(crate) fn raw_claims(&self) -> Option<&str> {
         self.raw_claims.as_deref()
     }
@@ -123,10 +159,13 @@ impl Principal {
             client_id: None,
             actors: Box::default(),
             scopes: Scopes::default(),
+            issued_at: None,
             expires_at: None,
+            asked_at: None,
             credential_digest: None,
             raw_claims: None,
             id: OnceLock::new(),
+            found_good: AtomicU64::new(0),
         })
     }
 
@@ -139,8 +178,13 @@ impl Principal {
         }
     }
 
-    fn identity(&self) -> &Identity {
+    pub(crate) fn identity(&self) -> &Identity {
         self.owner.identity()
+    }
+
+    /// What holds the identity, shared with whoever else keeps it.
+    pub(crate) fn owner(&self) -> &Arc<dyn HasIdentity> {
+        &self.owner
     }
 
     /// The principal of a request, for code that holds only the request's extensions:
@@ -195,6 +239,13 @@ impl Principal {
     /// The scopes granted.
     pub fn scopes(&self) -> &Scopes {
         &self.identity().scopes
+    }
+
+    /// When the credential was issued: the `iat` claim, or when an API key was made.
+    pub fn issued_at(&self) -> Option<SystemTime> {
+        self.identity()
+            .issued_at
+            .and_then(|at| UNIX_EPOCH.checked_add(at))
     }
 
     /// When the credential expires, clock skew not included.

@@ -6,15 +6,15 @@ use http::{Response, StatusCode};
 use serde::Serialize;
 use serde_json::json;
 
-use super::ToolCall;
 use super::json::APPLICATION_JSON;
+use super::{CutOff, ToolCall};
 use crate::error::AuthError;
 
 /// `HeaderMismatch` of MCP 2026-07-28, "Streamable HTTP", Server Validation.
 const HEADER_MISMATCH: i32 = -32020;
 /// Outside of what JSON-RPC and MCP 2026-07-28 ("Error Codes") keep for themselves; the status of
 /// HTTP that would have said it, had the answer not begun.
-const EXPIRED_UNDER_WAY: i32 = 401;
+const ENDED_UNDER_WAY: i32 = 401;
 /// JSON-RPC 2.0 section 5.1.
 const INTERNAL_ERROR: i32 = -32603;
 
@@ -32,9 +32,12 @@ fn text(id: Option<&str>, code: i32, message: &str) -> String {
 }
 
 /// The answer to a request whose stream ends with its credential; its `id` as JSON. One line.
-pub(crate) fn expired_under_way(id: &str) -> String {
-    let message = "the access token expired while this ran; ask again";
-    text(Some(id), EXPIRED_UNDER_WAY, message)
+pub(crate) fn ended_under_way(id: &str, why: CutOff) -> String {
+    let message = match why {
+        CutOff::Expired => "the access token expired while this ran; ask again",
+        CutOff::Revoked => "the credential was revoked while this ran; sign in again",
+    };
+    text(Some(id), ENDED_UNDER_WAY, message)
 }
 
 /// The result of a tool that failed, for clients that look for challenges in its `_meta`.

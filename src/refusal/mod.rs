@@ -12,7 +12,7 @@ mod written;
 mod www_authenticate;
 
 pub(crate) use self::answer::{Answer, CountedBy, Counts};
-pub(crate) use self::jsonrpc::{expired_under_way, internal_error, internal_error_response};
+pub(crate) use self::jsonrpc::{ended_under_way, internal_error, internal_error_response};
 
 use std::ops::ControlFlow;
 use std::time::Duration;
@@ -132,9 +132,20 @@ fn asks_to_sign_in(error: &AuthError) -> bool {
     reason == Reason::MISSING_CREDENTIAL || reason == Reason::INSUFFICIENT_SCOPE
 }
 
+/// Why an answer was cut off in the middle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CutOff {
+    Expired,
+    Revoked,
+}
+
 /// What a gRPC stream ends with when its credential does.
-pub(crate) fn grpc_end(media: Media) -> Frame<Bytes> {
-    let error = AuthError::new(Reason::EXPIRED).with_description("The credential expired");
+pub(crate) fn grpc_end(media: Media, why: CutOff) -> Frame<Bytes> {
+    let (reason, text) = match why {
+        CutOff::Expired => (Reason::EXPIRED, "The credential expired"),
+        CutOff::Revoked => (Reason::REVOKED_TOKEN, "The credential was revoked"),
+    };
+    let error = AuthError::new(reason).with_description(text);
     grpc::end(&error, media)
 }
 

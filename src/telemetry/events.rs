@@ -1,6 +1,5 @@
 //! What is traced, in one vocabulary. No credential and no claim is ever a field.
 
-#[cfg(feature = "oauth")]
 use std::time::Duration;
 
 use http::Method;
@@ -141,6 +140,33 @@ pub(crate) fn no_auth_layer(piece: &'static str) {
 pub(crate) fn stream_ended(reason: &'static str) {
     meter::stream_ended(reason);
     debug!(target: TARGET, reason, "stream ended");
+}
+
+/// Credentials were revoked; the digest is of what names them.
+pub(crate) fn revoked(
+    kind: &'static str,
+    digest: &str,
+    issued_before: Option<Duration>,
+    entries: usize,
+) {
+    meter::revocations(entries);
+    info!(
+        target: TARGET,
+        kind,
+        digest,
+        issued_before = issued_before.map(|at| at.as_secs()),
+        entries,
+        "revoked"
+    );
+}
+
+/// Something was to be revoked, and was not.
+pub(crate) fn revocations_full(max_entries: usize) {
+    tracing::error!(
+        target: TARGET,
+        max_entries,
+        "credentials could not be revoked: there are as many entries as there may be"
+    );
 }
 
 /// The service behind the layer opened a session whose id no client could give back.

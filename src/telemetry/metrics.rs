@@ -43,6 +43,8 @@ names! {
         "Refusals that ask for more scopes, and those that were followed by an acceptance";
     describe_counter STREAMS_ENDED = "mcp_auth_streams_ended_total", Count,
         "Streams ended before their own end, by reason";
+    describe_gauge REVOCATION_ENTRIES = "mcp_auth_revocation_entries", Count,
+        "Entries of what is revoked";
     describe_counter KEY_FETCHES = "mcp_auth_key_fetches_total", Count,
         "Fetches of key sets, by issuer and outcome";
     describe_gauge KEYS = "mcp_auth_keys", Count,

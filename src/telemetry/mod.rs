@@ -66,6 +66,12 @@
 //! an `info` with `layer` (`session`) and the `principal`. A store without room for one is a `warn`,
 //! and so is one that gives no answer, with `why`; each every 10 seconds at most.
 //!
+//! ## Revocation
+//!
+//! Each [entry](crate::revocation) is an `info` with its `kind`, a `digest` of what it names,
+//! `issued_before` where it has that, and how many `entries` there are. One for which there was no
+//! room is an `error` with `max_entries`.
+//!
 //! ## Reloads
 //!
 //! A swap by a [`ReloadHandle`](crate::reload::ReloadHandle) is an `info` with the new
@@ -124,7 +130,8 @@
 //! | `mcp_auth_policy_decisions_total` | counter | `layer`, `outcome`, `reason` | decisions of the other layers, and refusals of handlers; for `mcp_lists` the lists that were `shortened` or `emptied` |
 //! | `mcp_auth_verification_seconds` | histogram | `provider`, `waited` | how long the provider took, with `waited` `true` where it had to ask somebody |
 //! | `mcp_auth_step_ups_total` | counter | `event` | refusals that ask for more scopes (`asked`), and those of them that were followed by an acceptance (`granted`) |
-//! | `mcp_auth_streams_ended_total` | counter | `reason` | streams ended before their own end: `expired` with their credential, `max_life` by `stream_max_life`, `session_claimed` when a principal claimed its anonymous session |
+//! | `mcp_auth_streams_ended_total` | counter | `reason` | streams ended before their own end: `expired` with their credential, `max_life` by `stream_max_life`, `session_claimed` when a principal claimed its anonymous session, `revoked` with their credential |
+//! | `mcp_auth_revocation_entries` | gauge | | entries of what is revoked, those that are over included |
 //! | `mcp_auth_key_fetches_total` | counter | `issuer`, `outcome` | fetches of key sets, `ok` or `failed` |
 //! | `mcp_auth_keys` | gauge | `issuer` | usable keys held |
 //! | `mcp_auth_keys_fetched_timestamp_seconds` | gauge | `issuer` | when keys were fetched last, since 1970; their age is `time()` less this |
@@ -157,9 +164,9 @@ pub(crate) use self::events::section_not_applied;
 pub(crate) use self::events::{advertised_elsewhere, time_limit_in_vain};
 pub(crate) use self::events::{
     dialect_lost, layer_twice, list_emptied, list_shortened, list_withheld, no_auth_layer,
-    no_client_address, opened_to_anonymous, path_cut_short, reload_failed, reloaded, scopes_hidden,
-    scopes_not_announced, session_claimed, session_store_failed, session_store_full, stream_ended,
-    unusable_session_id, weakened,
+    no_client_address, opened_to_anonymous, path_cut_short, reload_failed, reloaded,
+    revocations_full, revoked, scopes_hidden, scopes_not_announced, session_claimed,
+    session_store_failed, session_store_full, stream_ended, unusable_session_id, weakened,
 };
 pub(crate) use self::meter::Stopwatch;
 #[cfg(feature = "api-key-store")]

@@ -14,7 +14,7 @@ use super::typ::AcceptedTypes;
 use crate::error::{AuthError, ConfigError, Reason};
 use crate::jose::Algorithm;
 use crate::jose::{Alg, Header, Typ};
-use crate::principal::{ClaimedNames, CredentialDigest, Identity, Principal};
+use crate::principal::{ClaimedNames, ClaimedTimes, CredentialDigest, Identity, Principal};
 use crate::requirement::shortfall;
 use crate::scope::Scopes;
 use crate::util::quoted;
@@ -355,7 +355,10 @@ impl TokenProfile {
             self.provider,
             issuer,
             scopes,
-            claims.exp,
+            ClaimedTimes {
+                issued_at: claims.iat,
+                expires_at: claims.exp,
+            },
             names,
             is_unnamed.then(|| CredentialDigest::of(token)),
             json,

@@ -19,6 +19,7 @@ mod peer;
 mod principal;
 mod refusal;
 mod reload;
+mod revocation;
 mod secrecy;
 mod seed;
 mod store;

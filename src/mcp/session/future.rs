@@ -145,7 +145,7 @@ where
                         Some(ControlFlow::Continue(watch)) => watch,
                         None => None,
                     };
-                    let body = ResponseBody::watched(body, watch);
+                    let body = ResponseBody::watched(body, None, watch);
                     return Poll::Ready(Ok(Response::from_parts(head, body)));
                 }
                 StateProj::Respond { answer } => {

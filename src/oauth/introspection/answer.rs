@@ -31,6 +31,14 @@ pub(in crate::oauth) struct Judged {
     pub(super) at: Arc<str>,
 }
 
+impl Judged {
+    /// By an answer that was asked for then.
+    pub(super) fn vouched_for(self, asked_at: Duration) -> Self {
+        let identity = self.identity.vouched_for(asked_at);
+        Self { identity, ..self }
+    }
+}
+
 /// Why a token is refused that was asked about.
 #[derive(Clone)]
 pub(in crate::oauth) struct Refusal {

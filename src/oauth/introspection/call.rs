@@ -81,6 +81,7 @@ impl Introspector {
             return Brought::Nothing { error, keep: None };
         };
         let limit = self.limits.timeout;
+        let asked_at = self.clock.now();
         let answer = match tokio::time::timeout(limit, self.ask_source(&about.token)).await {
             Ok(answer) => answer,
             Err(_) => Err(IntrospectionError::new(
@@ -89,7 +90,7 @@ impl Introspector {
             )),
         };
         match answer {
-            Ok(answer) => self.judge(answer, &about),
+            Ok(answer) => self.judge(answer, &about, asked_at),
             Err(error) => {
                 if let (
                     Source::Endpoint(endpoint),
@@ -127,7 +128,7 @@ impl Introspector {
     }
 
     /// What an answer means for its token.
-    fn judge(&self, answer: IntrospectionResponse, about: &About) -> Brought {
+    fn judge(&self, answer: IntrospectionResponse, about: &About, asked_at: Duration) -> Brought {
         self.answered(&about.digest);
         let said = match answer.0 {
             Said::Active(said) => said,
@@ -152,7 +153,7 @@ impl Introspector {
                 life: judged
                     .exp
                     .map_or(Duration::MAX, |exp| exp.saturating_sub(now)),
-                judged: Box::new(judged),
+                judged: Box::new(judged.vouched_for(asked_at)),
             },
             // What time will mend must not be kept.
             Err(refusal) => {

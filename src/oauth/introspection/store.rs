@@ -190,8 +190,9 @@ impl Introspector {
         if question.terms.is_of(&active.judged.at) {
             return Ok(Good::of(active, &self.profile));
         }
-        let said = active.judged.identity.raw_claims().unwrap_or("{}");
-        self.judge_again(said, question)
+        let identity = &active.judged.identity;
+        let said = identity.raw_claims().unwrap_or("{}");
+        self.judge_again(said, identity.asked_at(), question)
     }
 
     /// What an answer that was not found good means at the resource of a request. `None`: what
@@ -200,21 +201,29 @@ impl Introspector {
         match refusal.at {
             Some(at) if !question.terms.is_of(&at.url) => {
                 let said = at.said?;
-                Some(self.judge_again(&said, question))
+                Some(self.judge_again(&said, None, question))
             }
             _ => Some(Err(refusal.error)),
         }
     }
 
     /// Judges what was said of a token for another resource than the one it was judged for.
-    fn judge_again(&self, said: &str, question: Question<'_>) -> Result<Good, AuthError> {
+    fn judge_again(
+        &self,
+        said: &str,
+        asked_at: Option<Duration>,
+        question: Question<'_>,
+    ) -> Result<Good, AuthError> {
         let said = serde_json::from_str(said).map_err(|_| {
             AuthError::new(Reason::MALFORMED_TOKEN).with_detail("the claims cannot be read")
         })?;
         let token = std::str::from_utf8(question.token).unwrap_or_default();
         let (expected, now) = (self.expected(question.terms), self.clock.now());
         let judged = judge(said, token, question.vouched, &expected, now);
-        let judged = judged.map_err(|refusal| refusal.error)?;
+        let mut judged = judged.map_err(|refusal| refusal.error)?;
+        if let Some(asked_at) = asked_at {
+            judged = judged.vouched_for(asked_at);
+        }
         Ok(Good {
             valid_until: judged.exp.map(|exp| self.profile.valid_until(exp)),
             principal: Principal::of(Arc::new(judged.identity)),

@@ -13,7 +13,7 @@ use self::on as chosen;
 pub(crate) use self::chosen::Stopwatch;
 #[cfg(feature = "api-key-store")]
 pub(crate) use self::chosen::store;
-pub(super) use self::chosen::{IS_ON, decided, list_shortened, step_up, stream_ended};
+pub(super) use self::chosen::{IS_ON, decided, list_shortened, revocations, step_up, stream_ended};
 #[cfg(feature = "oauth")]
 pub(crate) use self::chosen::{IntrospectionMeter, KeysMeter, token_cache};
 

@@ -13,6 +13,8 @@ pub(in crate::telemetry) fn stream_ended(_: &'static str) {}
 
 pub(in crate::telemetry) fn list_shortened(_: bool) {}
 
+pub(in crate::telemetry) fn revocations(_: usize) {}
+
 #[derive(Clone, Copy)]
 pub(crate) struct Stopwatch;
 

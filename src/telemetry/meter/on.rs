@@ -81,7 +81,6 @@ fn increment(recorder: &dyn Recorder, key: &Key) {
     recorder.register_counter(key, &METADATA).increment(1);
 }
 
-#[cfg(any(feature = "api-key-store", feature = "oauth"))]
 fn set(recorder: &dyn Recorder, key: &Key, value: f64) {
     recorder.register_gauge(key, &METADATA).set(value);
 }
@@ -161,6 +160,12 @@ pub(in crate::telemetry) fn stream_ended(reason: &'static str) {
         names::STREAMS_ENDED,
         [("reason", reason), NO_LABEL, NO_LABEL],
     );
+}
+
+pub(in crate::telemetry) fn revocations(entries: usize) {
+    with_key(names::REVOCATION_ENTRIES, [NO_LABEL; 3], |recorder, key| {
+        set(recorder, key, entries as f64);
+    });
 }
 
 /// Measures how long a provider takes, where a recorder wants to know: two looks at the clock

@@ -1,0 +1,64 @@
+//! Revocations, many of them, and the layers that go by them.
+
+use tower::Layer;
+use tower_mcp_auth::auth::AuthService;
+use tower_mcp_auth::oauth::{OAuthLayer, OAuthProvider, TokenCacheOptions};
+use tower_mcp_auth::revocation::{Entry, Revocation};
+
+use super::drive::Bare;
+use super::table::{Fact, Limit};
+use super::tokens::Key;
+
+pub(crate) type Guarded = AuthService<Bare, OAuthProvider>;
+
+/// The kinds of entries.
+#[derive(Clone, Copy)]
+pub(crate) enum Kinds {
+    /// Of token ids alone.
+    Tokens,
+    /// Of all that tokens can be revoked by.
+    All,
+}
+
+/// With so many entries, none of which is for a token of these benches.
+pub(crate) fn with_entries(entries: usize, kinds: Kinds) -> Revocation {
+    let revocation = Revocation::in_memory().grant_claim("grant").unwrap();
+    for number in 0..entries {
+        let (issuer, name) = ("https://auth.example.com", format!("other-{number}"));
+        let entry = match (kinds, number % 50) {
+            (Kinds::All, 0) => Entry::subject(issuer, &name),
+            (Kinds::All, 1) => Entry::client(issuer, &name),
+            (Kinds::All, 2) => Entry::session(issuer, &name),
+            (Kinds::All, 3) => Entry::grant(issuer, &name),
+            (Kinds::All, 4) => Entry::issuer(&*name),
+            _ => Entry::token(issuer, &name),
+        };
+        revocation.revoke(entry).unwrap();
+    }
+    revocation
+}
+
+/// One layer without revocation, and one for each of these: all know the same tokens.
+pub(crate) fn layers<const N: usize>(
+    key: &Key,
+    revocations: [Revocation; N],
+) -> (Guarded, [Guarded; N]) {
+    let plain: OAuthLayer = key.oauth_layer(TokenCacheOptions::new());
+    let layers = revocations.map(|revocation| plain.clone().revocation(revocation).layer(Bare));
+    (plain.layer(Bare), layers)
+}
+
+/// What so many entries take up at the most, while they come.
+pub(crate) fn memory(entries: usize) -> Fact {
+    let mut revocation = None;
+    let counted = allocation_counter::measure(|| {
+        revocation = Some(with_entries(entries, Kinds::All));
+    });
+    assert_eq!(revocation.map(|it| it.entries()), Some(entries));
+    Fact {
+        label: "Memory of 1,000,000 revocations",
+        value: counted.bytes_max as f64 / f64::from(1 << 20),
+        unit: "MiB",
+        limit: Limit::Most(128.0),
+    }
+}

@@ -1,0 +1,286 @@
+//! `RevocationService`: entries over HTTP.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use serde_json::json;
+use tower_service::Service;
+
+use super::error::RevokeErrorKind;
+use super::{Revocation, document};
+use crate::credential::RequestHead;
+use crate::error::{AuthError, ConfigError};
+use crate::refusal::{self, Answer, Caller, RefusalForm, refuse};
+use crate::requirement::{Requirement, ScopeHierarchy, Verdict, shortfall};
+use crate::scope::Scopes;
+use crate::telemetry::{self, Case, Stage};
+
+/// Whatever a body says when it breaks.
+#[derive(Debug)]
+struct Broken;
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the body did not arrive whole")
+    }
+}
+
+impl std::error::Error for Broken {}
+
+/// The most bytes of a body.
+const MAX_BYTES: usize = 16 * 1024;
+/// How long a body may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+impl Revocation {
+    /// A service that takes entries over HTTP, from callers with all of these scopes, separated
+    /// by spaces; see [the service](crate::revocation#the-service).
+    ///
+    /// ```
+    /// use axum::Router;
+    /// use tower_mcp_auth::OAuthLayer;
+    /// use tower_mcp_auth::revocation::Revocation;
+    ///
+    /// let revocation = Revocation::in_memory();
+    /// let oauth = OAuthLayer::new("https://mcp.example.com/mcp", "https://auth.example.com")?;
+    /// let app: Router = Router::new()
+    ///     .route_service("/revoke", revocation.revocation_service("mcp:revoke")?)
+    ///     .layer(oauth.revocation(revocation));
+    /// # let _ = app;
+    /// # Ok::<(), tower_mcp_auth::ConfigError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// No scope is named, or one that RFC 6749 does not allow.
+    pub fn revocation_service(&self, scopes: &str) -> Result<RevocationService, ConfigError> {
+        let scopes = Scopes::configured(scopes.split_ascii_whitespace());
+        let scopes =
+            scopes.map_err(|error| ConfigError::new("revocation_service", error.to_string()))?;
+        if scopes.is_empty() {
+            return Err(ConfigError::new(
+                "revocation_service",
+                "without a scope every caller could revoke everything; name one",
+            ));
+        }
+        Ok(RevocationService {
+            revocation: self.clone(),
+            needs: scopes.into(),
+        })
+    }
+}
+
+/// Takes entries over HTTP; made by
+/// [`revocation_service`](Revocation::revocation_service).
+///
+/// It refuses every request that no auth layer let in with the scopes.
+#[derive(Clone)]
+pub struct RevocationService {
+    revocation: Revocation,
+    needs: Requirement,
+}
+
+impl RevocationService {
+    /// The answer to a request that goes no further.
+    fn judge(&self, head: RequestHead<'_>) -> Option<Response<Bytes>> {
+        let Some(caller) = Caller::of(head.extensions()) else {
+            telemetry::no_auth_layer("RevocationService");
+            return Some(refusal::no_auth_layer());
+        };
+        let case = Case::new(Stage::Handler, caller.principal).by(&self.needs);
+        let refuse = |error| {
+            let form = RefusalForm::of(head);
+            Some(refuse(error, caller.context, form, head, case))
+        };
+        let hierarchy = ScopeHierarchy::default();
+        let needs = std::iter::once(&self.needs);
+        // One whose credential was let pass by a layer that only reports is none.
+        let granted = caller.principal.map(crate::principal::Principal::scopes);
+        let lacking = match Requirement::judge(needs, granted, &hierarchy) {
+            Verdict::Granted => {
+                case.accepted(head, &caller.context.audit);
+                return None;
+            }
+            Verdict::Lacking(lacking) => lacking,
+            Verdict::Denied => Scopes::default(),
+        };
+        match (caller.principal, caller.reported) {
+            (Some(principal), _) => {
+                let detail = shortfall(&lacking, principal);
+                let error = AuthError::insufficient_scope(lacking).with_detail(detail);
+                refuse(error.with_principal(principal))
+            }
+            (None, Some(reported)) => refuse(reported.clone().with_scopes(lacking)),
+            (None, None) => {
+                let error = AuthError::missing().with_scopes(lacking);
+                refuse(error.with_detail(
+                    "the revocation service needs a principal, and the request was let through \
+                     without a credential",
+                ))
+            }
+        }
+    }
+
+    fn revoke(&self, body: &[u8]) -> Response<Bytes> {
+        let entry = match document::read(body) {
+            Ok(entry) => entry,
+            Err(why) => return failed(StatusCode::BAD_REQUEST, "invalid_request", &why),
+        };
+        let Err(error) = self.revocation.revoke(entry) else {
+            return status(StatusCode::NO_CONTENT);
+        };
+        match error.kind() {
+            RevokeErrorKind::Full => {
+                failed(StatusCode::CONFLICT, "revocations_full", &error.to_string())
+            }
+            RevokeErrorKind::InTheFuture | RevokeErrorKind::Invalid => failed(
+                StatusCode::BAD_REQUEST,
+                "invalid_request",
+                &error.to_string(),
+            ),
+        }
+    }
+}
+
+/// The answer to a request of the wrong form.
+fn misdirected(method: &Method, headers: &HeaderMap) -> Option<Response<Bytes>> {
+    if *method != Method::POST {
+        let mut response = status(StatusCode::METHOD_NOT_ALLOWED);
+        let headers = response.headers_mut();
+        headers.insert(ALLOW, HeaderValue::from_static("POST"));
+        return Some(response);
+    }
+    let content_type = headers.get(CONTENT_TYPE).map(|value| value.as_bytes());
+    let essence = content_type.and_then(|value| value.split(|byte| *byte == b';').next());
+    let is_json = |essence: &[u8]| {
+        essence
+            .trim_ascii()
+            .eq_ignore_ascii_case(b"application/json")
+    };
+    (!essence.is_some_and(is_json)).then(|| {
+        failed(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "unsupported_media_type",
+            "the body must be application/json",
+        )
+    })
+}
+
+fn status(status: StatusCode) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::new());
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+fn failed(code: StatusCode, error: &str, description: &str) -> Response<Bytes> {
+    let body = json!({
+        "error": error,
+        "error_description": description,
+        "status": code.as_u16(),
+    });
+    let mut response = status(code).map(|_| Bytes::from(body.to_string()));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+/// Reads a body within its bounds, or says what is wrong with it.
+async fn read<B: Body>(body: B) -> Result<Bytes, Response<Bytes>> {
+    let body = body.map_err(|_| Broken);
+    let mut reading = pin!(Limited::new(body, MAX_BYTES).collect());
+    let mut timer = None;
+    let read = poll_fn(|cx| {
+        if let Poll::Ready(read) = reading.as_mut().poll(cx) {
+            return Poll::Ready(Some(read));
+        }
+        // Made when there is something to wait for.
+        let timer = timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(PATIENCE)));
+        timer.as_mut().poll(cx).map(|()| None)
+    });
+    let bad = |why| failed(StatusCode::BAD_REQUEST, "invalid_request", why);
+    match read.await {
+        Some(Ok(body)) => Ok(body.to_bytes()),
+        Some(Err(error)) if error.is::<LengthLimitError>() => Err(failed(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "too_large",
+            "the body has more than 16 KiB",
+        )),
+        Some(Err(_)) => Err(bad("the body did not arrive whole")),
+        None => Err(bad("the body did not arrive within 10 s")),
+    }
+}
+
+impl<B> Service<Request<B>> for RevocationService
+where
+    B: Body + Send + 'static,
+    B::Data: Send,
+{
+    type Response = Response<RevocationBody>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let refused = self.judge(RequestHead::of(&request));
+        let refused = refused.or_else(|| misdirected(request.method(), request.headers()));
+        let service = self.clone();
+        Box::pin(async move {
+            let response = match refused {
+                Some(response) => {
+                    let mut answer = Answer::to(request, response);
+                    poll_fn(|cx| answer.poll(cx)).await
+                }
+                None => match read(request.into_body()).await {
+                    Ok(body) => service.revoke(&body),
+                    Err(response) => response,
+                },
+            };
+            Ok(response.map(|body| RevocationBody(Full::new(body))))
+        })
+    }
+}
+
+impl fmt::Debug for RevocationService {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RevocationService")
+            .field("needs", &self.needs)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The body of a [`RevocationService`]'s response.
+#[derive(Clone, Debug, Default)]
+pub struct RevocationBody(Full<Bytes>);
+
+impl Body for RevocationBody {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Pin::new(&mut self.0).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.0.size_hint()
+    }
+}

@@ -1,0 +1,168 @@
+//! Several layers, several revocations, layers that only report, and bound sessions.
+
+use http::Response;
+use tower::{Service, ServiceBuilder, ServiceExt};
+use tower_mcp_auth::api_key::ApiKey;
+use tower_mcp_auth::mcp::{MacKey, SessionBindingLayer};
+use tower_mcp_auth::revocation::{Entry, Revocation};
+use tower_mcp_auth::{AuthError, Clock, Reported};
+
+use super::*;
+
+#[tokio::test]
+async fn each_layer_goes_by_its_own_revocation_also_where_they_share_a_cache() {
+    let clock = Clock::manual(START);
+    let key = Key::new("k");
+    let plain = oauth(&clock, &key, |it| it);
+    let [one, other] = [(); 2].map(|()| Revocation::in_memory().clock(clock.clone()));
+    let first = plain.clone().revocation(one.clone());
+    let second = plain.clone().revocation(other.clone());
+    let token = key.token(json!({}));
+    let reasons = async || {
+        let mut reasons = Vec::new();
+        for layer in [&plain, &first, &second, &first] {
+            let answer = ask(layer, bearer(&token)).await;
+            let error = answer.extensions.get::<AuthError>();
+            reasons.push(error.map_or("accepted", AuthError::reason).to_owned());
+        }
+        reasons
+    };
+    let accepted = "accepted";
+    for _ in 0..2 {
+        assert_eq!(reasons().await, [accepted; 4]);
+    }
+    // As many entries in both, so that a count of their own would be the same.
+    other.revoke(Entry::subject(ISSUER, "bob")).unwrap();
+    one.revoke(Entry::subject(ISSUER, "alice")).unwrap();
+    for _ in 0..2 {
+        let revoked = "revoked_token";
+        assert_eq!(reasons().await, [accepted, revoked, accepted, revoked]);
+    }
+}
+
+#[tokio::test]
+async fn clones_of_a_revocation_are_one_and_a_setting_begins_anew() {
+    let layer = own(&claims(json!({"exp": now() + 10})), false);
+    let revocation = Revocation::in_memory().clock(Clock::manual(START));
+    let layer = layer.revocation(revocation.clone());
+    let other = revocation.clone().max_entries(10);
+    other.revoke(Entry::issuer(ISSUER)).unwrap();
+    ask(&layer, bearer("badge")).await.admitted();
+    revocation.clone().revoke(Entry::issuer(ISSUER)).unwrap();
+    ask(&layer, bearer("badge")).await.invalid("revoked_token");
+}
+
+#[tokio::test]
+async fn combined_layers_have_one_revocation() {
+    let clock = Clock::manual(START);
+    let key = ApiKey::new(API_KEY).unwrap().id("k-1");
+    let keys = api_keys(key, &clock);
+    let [one, other] = [(); 2].map(|()| Revocation::in_memory().clock(clock.clone()));
+    for (left, right, same) in [
+        (Some(&one), Some(&one), true),
+        (Some(&one), Some(&other), false),
+        (Some(&one), None, false),
+        (None, Some(&one), false),
+        (None, None, true),
+    ] {
+        let mut jwt = hs256(&clock);
+        let mut keys = keys.clone();
+        if let Some(left) = left {
+            jwt = jwt.revocation(left.clone());
+        }
+        if let Some(right) = right {
+            keys = keys.revocation(right.clone());
+        }
+        match jwt.or(keys) {
+            Ok(both) if left.is_some() => {
+                assert!(same);
+                let token = common::token(&claims(json!({})).to_string());
+                ask(&both, bearer(&token)).await.admitted();
+                ask(&both, with_key()).await.admitted();
+                one.revoke(Entry::client(ISSUER, "app")).unwrap();
+                one.revoke(Entry::api_key("k-1")).unwrap();
+                ask(&both, bearer(&token)).await.invalid("revoked_token");
+                ask(&both, with_key()).await.invalid("revoked_api_key");
+            }
+            Ok(_) => assert!(same),
+            Err(error) => {
+                assert!(!same);
+                assert_eq!(error.setting(), "revocation");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_layer_that_reports_lets_pass_what_it_is_told_and_nothing_for_a_second_reason() {
+    let now = now();
+    let expired = json!({"exp": now - 100, "iat": now - 3600});
+    let report: [fn(Layer) -> Layer; 4] = [
+        Layer::dangerously_report_only,
+        |it| it.dangerously_report_only_for(["revoked_token"]).unwrap(),
+        |it| it.dangerously_report_only_for(["expired"]).unwrap(),
+        |it| {
+            it.dangerously_report_only_for(["expired", "revoked_token"])
+                .unwrap()
+        },
+    ];
+    let only_revoked = ["revoked_token", "revoked_token", "", "revoked_token"];
+    let also_expired = ["expired", "", "", "expired"];
+    for (changes, passes) in [(json!({}), only_revoked), (expired, also_expired)] {
+        for (report, passes) in report.into_iter().zip(passes) {
+            for (tokens, revocation) in providers(&claims(changes.clone()), |it| it) {
+                // The others do not look at times, or are not told whose an expired one is.
+                if !["jwt", "oauth"].contains(&tokens.name) {
+                    continue;
+                }
+                revocation.revoke(Entry::subject(ISSUER, "alice")).unwrap();
+                let layer = report(tokens.layer.clone());
+                let answer = ask(&layer, bearer(&tokens.token)).await;
+                let reported = answer.extensions.get::<Reported>();
+                let reported = reported.map_or("", |it| it.errors()[0].reason());
+                assert_eq!(reported, passes, "{changes} at {}: {answer:?}", tokens.name);
+                assert_eq!(answer.reached.is_some(), !passes.is_empty());
+                if let Some(parts) = &answer.reached {
+                    assert!(Principal::from_extensions(&parts.extensions).is_none());
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_request_of_a_bound_session_is_refused_as_any_other() {
+    let clock = Clock::manual(START);
+    let revocation = Revocation::in_memory().clock(clock.clone());
+    let server = tower::service_fn(|_| async {
+        let mut response = Response::new(Full::<Bytes>::default());
+        response
+            .headers_mut()
+            .insert("mcp-session-id", "inner-1".parse().unwrap());
+        Ok::<_, std::convert::Infallible>(response)
+    });
+    let mut service = ServiceBuilder::new()
+        .layer(hs256(&clock).revocation(revocation.clone()))
+        .layer(SessionBindingLayer::new(MacKey::ephemeral().unwrap()))
+        .service(server);
+    let token = common::token(&claims(json!({})).to_string());
+    let response = service
+        .ready()
+        .await
+        .unwrap()
+        .call(bearer(&token))
+        .await
+        .unwrap();
+    let session = response.headers()["mcp-session-id"].clone();
+    let mut status = async || {
+        let mut request = bearer(&token);
+        request
+            .headers_mut()
+            .insert("mcp-session-id", session.clone());
+        let service = service.ready().await.unwrap();
+        service.call(request).await.unwrap().status().as_u16()
+    };
+    assert_eq!(status().await, 200);
+    revocation.revoke(Entry::session(ISSUER, "s-1")).unwrap();
+    assert_eq!(status().await, 401);
+}
