@@ -156,6 +156,9 @@ impl Key {
         if let Some(Texts(resources)) = &self.resources {
             key = key.resources(resources).map_err(at("resources"))?;
         }
+        if let Some(Time(time)) = self.created_at {
+            key = key.created_at(time);
+        }
         if let Some(Time(time)) = self.not_before {
             key = key.not_before(time).map_err(at("not_before"))?;
         }

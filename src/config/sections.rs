@@ -330,6 +330,8 @@ section! {
         scopes: Texts,
         /// The URLs of the resources it is for; each key needs them where there are several.
         resources: Option<Texts>,
+        /// When it was made; revocation of older keys goes by it.
+        created_at: Option<Time>,
         /// From when on it is good.
         not_before: Option<Time>,
         /// From when on it is no longer good.

@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::fmt;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ use super::error::RevokeErrorKind;
 use super::{Revocation, document};
 use crate::credential::RequestHead;
 use crate::error::{AuthError, ConfigError};
+use crate::principal::Principal;
 use crate::refusal::{self, Answer, Caller, RefusalForm, refuse};
 use crate::requirement::{Requirement, ScopeHierarchy, Verdict, shortfall};
 use crate::scope::Scopes;
@@ -73,7 +75,7 @@ impl Revocation {
         }
         Ok(RevocationService {
             revocation: self.clone(),
-            needs: scopes.into(),
+            needs: Arc::new(scopes.into()),
         })
     }
 }
@@ -85,7 +87,8 @@ impl Revocation {
 #[derive(Clone)]
 pub struct RevocationService {
     revocation: Revocation,
-    needs: Requirement,
+    /// One for all clones, by which decisions are told apart.
+    needs: Arc<Requirement>,
 }
 
 impl RevocationService {
@@ -95,15 +98,15 @@ impl RevocationService {
             telemetry::no_auth_layer("RevocationService");
             return Some(refusal::no_auth_layer());
         };
-        let case = Case::new(Stage::Handler, caller.principal).by(&self.needs);
+        let case = Case::new(Stage::Handler, caller.principal).by(&*self.needs);
         let refuse = |error| {
             let form = RefusalForm::of(head);
             Some(refuse(error, caller.context, form, head, case))
         };
         let hierarchy = ScopeHierarchy::default();
-        let needs = std::iter::once(&self.needs);
+        let needs = std::iter::once(&*self.needs);
         // One whose credential was let pass by a layer that only reports is none.
-        let granted = caller.principal.map(crate::principal::Principal::scopes);
+        let granted = caller.principal.map(Principal::scopes);
         let lacking = match Requirement::judge(needs, granted, &hierarchy) {
             Verdict::Granted => {
                 case.accepted(head, &caller.context.audit);

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, UNIX_EPOCH};
 
+use serde_json::json;
 use tower_mcp_auth::{Actor, Principal};
 
 #[test]
@@ -32,6 +33,37 @@ fn a_principal_is_what_its_builder_was_told() {
         "badge|iss=https://idp|sub=alice|client=c1"
     );
     assert!(!format!("{principal:?}").contains("tenant"));
+}
+
+#[test]
+fn it_was_issued_when_its_builder_says_or_else_its_claims() {
+    let at = |seconds: f64| Some(UNIX_EPOCH + Duration::from_secs_f64(seconds));
+    for (iat, told, issued_at) in [
+        (json!(7), None, at(7.0)),
+        (json!(7.5), None, at(7.5)),
+        (json!(7), Some(9), at(9.0)),
+        (json!("7"), None, None),
+        (json!(-7), None, None),
+        (json!(1e300), None, None),
+        (json!(null), Some(9), at(9.0)),
+    ] {
+        let claims = json!({"iat": iat});
+        let claims = claims.as_object().unwrap();
+        // In whatever order.
+        for claims_last in [false, true] {
+            let mut builder = Principal::builder("badge");
+            if !claims_last {
+                builder = builder.claims(claims);
+            }
+            if let Some(told) = told {
+                builder = builder.issued_at(Duration::from_secs(told));
+            }
+            if claims_last {
+                builder = builder.claims(claims);
+            }
+            assert_eq!(builder.build().issued_at(), issued_at, "{claims:?}");
+        }
+    }
 }
 
 #[test]

@@ -112,6 +112,9 @@ fn one(mut members: Map<String, Value>, place: &str) -> Result<ApiKey, String> {
     if let Some(expires_at) = take("expires_at").time()? {
         key = key.expires_at(expires_at).map_err(wrong)?;
     }
+    if let Some(created_at) = take("created_at").time()? {
+        key = key.created_at(created_at);
+    }
     key = key.revoked(take("revoked").flag()?);
     match members.keys().next() {
         Some(name) => Err(unknown(&format!("{place}."), name)),

@@ -29,6 +29,7 @@ pub(super) use self::watch::FileKeys;
 /// owner = "alice"
 /// scopes = ["mcp:read", "mcp:write"]
 /// resources = ["https://mcp.example.com/mcp"]  # default: it names none
+/// created_at = "2025-12-24T18:00:00Z"
 /// not_before = "2026-01-01T00:00:00Z"  # RFC 3339, or seconds since 1970
 /// expires_at = "2027-01-01T00:00:00Z"
 /// revoked = false

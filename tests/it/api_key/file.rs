@@ -98,7 +98,7 @@ async fn a_key_in_a_file_has_all_that_a_key_can_have() {
     let mut files = vec![
         (
             "json",
-            json(r#""not_before": 1800000000, "expires_at": 1800000100"#),
+            json(r#""created_at": 1799999000, "not_before": 1800000000, "expires_at": 1800000100"#),
         ),
         (
             "json",
@@ -116,7 +116,7 @@ async fn a_key_in_a_file_has_all_that_a_key_can_have() {
     files.extend([
         (
             "toml",
-            toml("not_before = 1800000000\nexpires_at = \"2027-01-15T08:01:40Z\""),
+            toml("created_at = 2027-01-15T07:43:20Z\nnot_before = 1800000000\nexpires_at = \"2027-01-15T08:01:40Z\""),
         ),
         (
             "toml",
@@ -138,6 +138,8 @@ async fn a_key_in_a_file_has_all_that_a_key_can_have() {
         assert_eq!(principal.claims()["key_id"], "the-id");
         assert_eq!(principal.claims()["key_name"], "laptop");
         assert_eq!(principal.expires_at(), Some(at(NOW + 100)), "{text}");
+        let created_at = text.contains("created_at").then(|| at(NOW - 1000));
+        assert_eq!(principal.issued_at(), created_at, "{text}");
         clock.advance(Duration::from_secs(100));
         ask(&layer, with_key(new.expose()))
             .await

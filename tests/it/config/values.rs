@@ -149,7 +149,8 @@ fn lists_may_be_maps_by_name() {
 fn times_of_keys_are_texts_or_seconds() {
     let key = |value: Value| {
         let keys = json!({ "api_keys": { "keys": [
-            { "key": crate::config::KEY, "not_before": value, "expires_at": "2030-01-01T00:00:00Z" },
+            { "key": crate::config::KEY, "created_at": value, "not_before": value,
+              "expires_at": "2030-01-01T00:00:00Z" },
         ] } });
         config(&keys).api_key_layer().map(|_| ())
     };
