@@ -143,14 +143,13 @@ use std::fmt::{self, Write as _};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Notify;
-
 pub use self::entry::Entry;
 use self::entry::Kind;
 pub use self::error::{RevokeError, RevokeErrorKind};
 use self::index::{Index, Key, Record};
 pub use self::service::{RevocationBody, RevocationService};
 use self::settings::{Lifetime, MAX_SKEW, Settings};
+use self::watch::Changed;
 use crate::telemetry;
 
 /// What is revoked, for the auth layers that it is given to.
@@ -166,7 +165,7 @@ struct Shared {
     settings: Settings,
     index: Index,
     /// Wakes the streams that are open.
-    changed: Arc<Notify>,
+    changed: Changed,
 }
 
 impl Revocation {
@@ -181,7 +180,7 @@ impl Revocation {
             shared: Arc::new(Shared {
                 index: Index::new(settings.max_entries),
                 settings,
-                changed: Arc::default(),
+                changed: Changed::default(),
             }),
         }
     }
@@ -227,7 +226,7 @@ impl Revocation {
                 format!("there are {max_entries} entries already, and all are needed"),
             ));
         };
-        changed.notify_waiters();
+        changed.wake();
         let digest = key.as_bytes().iter().fold(String::new(), |mut text, byte| {
             let _ = write!(text, "{byte:02x}");
             text

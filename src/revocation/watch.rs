@@ -2,13 +2,38 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
+use tokio::sync::Notify;
 use tokio::sync::futures::OwnedNotified;
 
 use super::Revocation;
 use crate::gate::{StreamEnd, Watch, Watched};
 use crate::principal::{HasIdentity, Principal};
+
+/// In how many groups streams wait: each frame of one takes a lock that its group shares.
+const GROUPS: usize = 16;
+
+/// Wakes all who wait for an entry.
+#[derive(Default)]
+pub(super) struct Changed {
+    groups: [Arc<Notify>; GROUPS],
+    next: AtomicUsize,
+}
+
+impl Changed {
+    pub(super) fn wake(&self) {
+        for group in &self.groups {
+            group.notify_waiters();
+        }
+    }
+
+    fn group(&self) -> Arc<Notify> {
+        let next = self.next.fetch_add(1, Ordering::Relaxed);
+        Arc::clone(&self.groups[next % GROUPS])
+    }
+}
 
 /// Watches for the revocation of one credential.
 pub(super) struct RevocationWatch {
@@ -33,8 +58,8 @@ impl Watch for RevocationWatch {
     fn poll_watch(&mut self, cx: &mut Context<'_>) -> Watched {
         loop {
             let changed = self.changed.get_or_insert_with(|| {
-                let changed = Arc::clone(&self.revocation.shared.changed);
-                Box::pin(changed.notified_owned())
+                let group = self.revocation.shared.changed.group();
+                Box::pin(group.notified_owned())
             });
             if let Poll::Ready(()) = changed.as_mut().poll(cx) {
                 self.changed = None;

@@ -145,6 +145,27 @@ async fn streams_of_api_keys_end_and_so_do_those_that_may_outlive_their_credenti
 }
 
 #[tokio::test]
+async fn every_stream_of_a_credential_ends() {
+    let (tokens, revocation) = providers(&claims(json!({})), |it| it).remove(1);
+    let mut streams = Vec::new();
+    for _ in 0..40 {
+        streams.push(open(&tokens.layer, bearer(&tokens.token), &[]).await);
+    }
+    let frames = streams
+        .iter_mut()
+        .map(|(body, _)| task::spawn(body.frame()));
+    let mut frames: Vec<_> = frames.collect();
+    for (number, frame) in frames.iter_mut().enumerate() {
+        assert_pending!(frame.poll(), "{number}");
+    }
+    revocation.revoke(Entry::session(ISSUER, "s-1")).unwrap();
+    for (number, frame) in frames.iter_mut().enumerate() {
+        assert!(frame.is_woken(), "{number}");
+        is_over(assert_ready!(frame.poll()));
+    }
+}
+
+#[tokio::test]
 async fn a_body_of_known_size_and_that_of_a_layer_that_reports_go_on() {
     let said = claims(json!({}));
     let report: [fn(Layer) -> Layer; 2] = [Layer::dangerously_report_only, |it| {
