@@ -80,13 +80,15 @@ pub trait ReplayStore: fmt::Debug + Send + Sync + 'static {
     /// The time since 1970 from which on the store knows everything that was written. What is
     /// older may have been written and lost, and is refused.
     ///
-    /// It is asked before anything is begun that may be written of later. A store that outlives
-    /// processes says zero, and after a loss the time at which it was whole again; one in memory
-    /// says when it was first asked.
+    /// It is asked before anything is begun that may be written of later, and again when an answer
+    /// is there: an answer says nothing of what is older. So a store that finds a loss while it is
+    /// asked says so here before it answers. A store that outlives processes says zero, and after a
+    /// loss the time at which it was whole again; one in memory says when it was first asked.
     fn complete_since(&self) -> Duration;
 
     /// Resolves when there is a record with this key: at once where there is one already. It has
-    /// no error: a store that does not answer is asked again.
+    /// no error: a store that does not answer is asked again. A store that has lost records may
+    /// resolve it too: this one can be among them.
     ///
     /// How late it resolves is how long the stream of an anonymous caller can go on in a session
     /// that a principal has claimed. This implementation asks [`get`](Self::get) every second,

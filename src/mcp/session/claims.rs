@@ -7,7 +7,7 @@ use std::time::Duration;
 use subtle::ConstantTimeEq;
 
 use super::bind::Binder;
-use super::watch::ClaimWatch;
+use super::watch::{self, ClaimWatch};
 use crate::clock::Clock;
 use crate::error::{AuthError, Reason};
 use crate::mcp::key::{MacKey, Owner};
@@ -103,7 +103,7 @@ impl Claims {
         clock.now().max(since)
     }
 
-    fn since(&self) -> Duration {
+    pub(super) fn since(&self) -> Duration {
         let since = self.store.complete_since();
         let whole = Duration::from_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX));
         // What was opened in a millisecond that it does not know whole may be lost.
@@ -132,7 +132,7 @@ impl Claims {
             return Err(unknown("anonymous sessions last 24 hours"));
         }
         if opened < since {
-            return Err(unknown("the store may have lost a claim of the session"));
+            return Err(lost());
         }
         let can_be_claimed = now < opened.saturating_add(WINDOW);
         // A replica whose clock is late has sessions for longer.
@@ -148,7 +148,7 @@ impl Claims {
     pub(super) fn ask(self: &Arc<Self>, question: &Question, clock: &Clock) -> Asked {
         let claims = Arc::clone(self);
         let Question {
-            session: Anonymous { key, .. },
+            session: Anonymous { key, opened },
             claimer,
             life,
         } = *question;
@@ -159,6 +159,9 @@ impl Claims {
                 (Some(own), Some(life)) => {
                     let inserted = store.insert_if_absent(key, own, life);
                     match store::within_patience(inserted).await {
+                        // The store may have found a loss when it was asked, and the claim of
+                        // another principal is among what was lost.
+                        Ok(Insertion::Inserted) if opened < claims.since() => return Err(lost()),
                         Ok(Insertion::Inserted) => {
                             return Ok(Some(ClaimedSession { is_new: true }));
                         }
@@ -176,6 +179,7 @@ impl Claims {
             };
             let found = found.map_err(|error| claims.unavailable(&error, &clock))?;
             match (claimer, found) {
+                (_, None) if opened < claims.since() => Err(lost()),
                 (None, None) => Ok(None),
                 (None, Some(_)) => Err(unknown("a principal has claimed the session")),
                 (Some(_), None) => Err(unknown("the session was not claimed within ten minutes")),
@@ -196,8 +200,13 @@ impl Claims {
         let Anonymous { key, opened } = session;
         // A replica whose clock is late takes claims for longer.
         let ends = opened.saturating_add(WINDOW).saturating_add(SKEW);
-        let claims = || Arc::clone(self);
-        (clock.now() <= ends).then(|| ClaimWatch::new(claims(), key, ends, clock.clone()))
+        let watched = || watch::Session {
+            claims: Arc::clone(self),
+            key,
+            opened,
+            ends,
+        };
+        (clock.now() <= ends).then(|| ClaimWatch::new(watched(), clock.clone()))
     }
 
     pub(super) fn store(&self) -> &Arc<dyn ReplayStore> {
@@ -246,6 +255,10 @@ impl Binder {
         let parts = [CLAIMER_DOMAIN, server, kind, id, resource, inner];
         (!owner.is_anonymous()).then(|| StoreValue::new(key.mac(parts)))
     }
+}
+
+fn lost() -> AuthError {
+    unknown("the store may have lost a claim of the session")
 }
 
 fn unknown(why: &'static str) -> AuthError {

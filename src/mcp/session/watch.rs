@@ -12,12 +12,18 @@ use crate::store::{self, StoreKey};
 
 /// Watches for the claim of one session.
 pub(super) struct ClaimWatch {
-    claims: Arc<Claims>,
-    key: StoreKey,
-    /// When no replica takes a claim any more.
-    ends: Duration,
+    session: Session,
     clock: Clock,
     state: State,
+}
+
+/// The session.
+pub(super) struct Session {
+    pub(super) claims: Arc<Claims>,
+    pub(super) key: StoreKey,
+    pub(super) opened: Duration,
+    /// When no replica takes a claim any more.
+    pub(super) ends: Duration,
 }
 
 enum State {
@@ -33,24 +39,23 @@ enum State {
 }
 
 impl ClaimWatch {
-    pub(super) fn new(claims: Arc<Claims>, key: StoreKey, ends: Duration, clock: Clock) -> Self {
+    pub(super) fn new(session: Session, clock: Clock) -> Self {
         Self {
-            claims,
-            key,
-            ends,
+            session,
             clock,
             state: State::New,
         }
     }
 
-    /// Whether the session is claimed. It asks until there is an answer: a stream is not let go
-    /// on because nothing is known.
+    /// Whether the session is claimed, or may be: its claim can be among what the store lost. It
+    /// asks until there is an answer: a stream is not let go on because nothing is known.
     fn ask(&self) -> Waits<bool> {
-        let (claims, key, clock) = (Arc::clone(&self.claims), self.key, self.clock.clone());
+        let Session { key, opened, .. } = self.session;
+        let (claims, clock) = (Arc::clone(&self.session.claims), self.clock.clone());
         Waits::new(Box::pin(async move {
             loop {
                 match store::within_patience(claims.store().get(key)).await {
-                    Ok(claimed_by) => return claimed_by.is_some(),
+                    Ok(claimed_by) => return claimed_by.is_some() || opened < claims.since(),
                     Err(error) => {
                         claims.tell_failed(&error, &clock);
                         store::pause().await;
@@ -73,7 +78,8 @@ impl Watch for ClaimWatch {
                     Poll::Ready(true) => return CLAIMED,
                     Poll::Ready(false) => {
                         // It looks again when it is polled, so no claim is missed in between.
-                        let claimed = Arc::clone(self.claims.store()).watch(self.key);
+                        let claimed =
+                            Arc::clone(self.session.claims.store()).watch(self.session.key);
                         self.state = State::Watching {
                             claimed: Waits::new(claimed),
                             last: None,
@@ -87,7 +93,7 @@ impl Watch for ClaimWatch {
                     // The store is asked once more: it may have been out of reach when the
                     // session was claimed.
                     let Some(last) = last else {
-                        if self.clock.now() <= self.ends {
+                        if self.clock.now() <= self.session.ends {
                             return Watched::Pass;
                         }
                         let asked = self.ask();

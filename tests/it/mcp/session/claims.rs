@@ -635,6 +635,69 @@ async fn a_store_out_of_reach_is_503_on_each_path() {
     assert_eq!(post(&layer, &Who::Anonymous, &id).await, Served);
 }
 
+/// Finds when it is asked that it has lost everything.
+#[derive(Clone, Debug, Default)]
+struct Forgetful {
+    loses: Arc<AtomicBool>,
+    since: Arc<Mutex<Duration>>,
+}
+
+impl Forgetful {
+    fn find_the_loss(&self) {
+        if self.loses.load(Ordering::SeqCst) {
+            *self.since.lock().unwrap() = START + MINUTE;
+        }
+    }
+}
+
+impl ReplayStore for Forgetful {
+    fn insert_if_absent(&self, _: StoreKey, _: StoreValue, _: Duration) -> StoreFuture<Insertion> {
+        let store = self.clone();
+        Box::pin(async move {
+            store.find_the_loss();
+            Ok(Insertion::Inserted)
+        })
+    }
+
+    fn get(&self, _: StoreKey) -> StoreFuture<Option<StoreValue>> {
+        let store = self.clone();
+        Box::pin(async move {
+            store.find_the_loss();
+            Ok(None)
+        })
+    }
+
+    fn complete_since(&self) -> Duration {
+        *self.since.lock().unwrap()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_says_nothing_of_what_was_opened_before_a_loss() {
+    for who in [alice(), Who::Anonymous] {
+        let store = Forgetful::default();
+        let clock = clock();
+        let layer = layer_over(&clock, store.clone());
+        let id = open(&layer, &Who::Anonymous).await;
+        let behind = Behind {
+            streams: true,
+            ..Behind::default()
+        };
+        let headers = [(SESSION, &*id)];
+        let stream = send(&layer, &behind, &Who::Anonymous, &Method::GET, &headers).await;
+        let says = behind.feeders.lock().unwrap().pop().unwrap();
+        store.loses.store(true, Ordering::SeqCst);
+        assert_eq!(post(&layer, &who, &id).await, Unknown);
+        assert_eq!(post(&layer, &who, &id).await, Unknown);
+        // Its claim can be among what was lost.
+        says.send("held").unwrap();
+        assert!(stream.into_body().frame().await.is_none());
+        clock.advance(MINUTE);
+        let new = open(&layer, &Who::Anonymous).await;
+        assert_ne!(post(&layer, &who, &new).await, Unknown);
+    }
+}
+
 /// Never answers.
 #[derive(Debug)]
 struct Silent;
