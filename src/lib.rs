@@ -75,6 +75,7 @@
 //! | `toml` | key files in TOML, and `api-key-store` | no |
 //! | `config` | layers from a configuration of any serde format | no |
 //! | `schema` | the JSON Schema of that configuration, and `config` | no |
+//! | `redis` | Redis or Valkey as the store that replicas share ([`redis`](crate::redis)) | no |
 //! | `metrics` | [`telemetry`] speaks to a recorder of the `metrics` facade: Prometheus, say | no |
 //! //!
 //! API keys that the program holds, scopes and the layers for MCP need no feature. `jwt` and
@@ -99,6 +100,7 @@
         feature = "cors",
         feature = "metrics",
         feature = "oauth",
+        feature = "redis",
         feature = "schema",
         feature = "testing",
         feature = "toml",
@@ -147,6 +149,9 @@ pub mod oauth;
 pub mod peer;
 mod principal;
 pub mod provider;
+#[cfg(feature = "redis")]
+#[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
+pub mod redis;
 mod refusal;
 pub mod reload;
 mod requirement;

@@ -151,6 +151,8 @@ mod meter;
 #[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]
 pub mod metrics;
 mod record;
+#[cfg(feature = "redis")]
+pub(crate) mod redis;
 #[cfg(any(feature = "api-key-store", feature = "jwt"))]
 mod sources;
 mod step_up;

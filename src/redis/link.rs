@@ -1,0 +1,257 @@
+//! One connection to one engine process, and what is asked before it is used.
+
+use std::io;
+use std::time::Duration;
+
+use ::redis::aio::MultiplexedConnection;
+use ::redis::{
+    AsyncConnectionConfig, Cmd, ErrorKind, RedisConnectionInfo, RedisError, ServerErrorKind, Value,
+    cmd,
+};
+use secrecy::ExposeSecret;
+use tokio::net::TcpStream;
+use tokio::task::AbortHandle;
+use tokio::time::timeout;
+
+use super::address::Node;
+use super::builder::Settings;
+use super::scripts::Script;
+use super::tls;
+use crate::error::ConfigError;
+use crate::util::{TRACED_CHARS, one_line};
+
+/// How long it may take until a connection can be used.
+const OPENING: Duration = Duration::from_secs(1);
+/// How many commands may stand before the connection. Those of a flood wait in their own time.
+const BUFFER: usize = 1024;
+
+/// A connection. A connection is of one process of the engine, so its run id is the connection's.
+pub(super) struct Link {
+    pub(super) node: Node,
+    pub(super) run: Box<str>,
+    /// `None`: the engine does not say.
+    pub(super) persistent: Option<bool>,
+    connection: MultiplexedConnection,
+    driver: AbortHandle,
+    /// Their hashes, as the engine says them.
+    scripts: [Box<str>; Script::ALL.len()],
+}
+
+/// Why there is no connection.
+pub(super) enum Fault {
+    /// It will not do before somebody changes a setting.
+    Config(ConfigError),
+    /// Another node of the cluster has the keys.
+    Moved(Node),
+    Unreachable(String),
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.driver.abort();
+    }
+}
+
+impl Link {
+    pub(super) async fn open(settings: &Settings, node: &Node) -> Result<Self, Fault> {
+        let opened = timeout(OPENING, Self::opened(settings, node)).await;
+        let late = || Fault::Unreachable(format!("no answer within {} s", OPENING.as_secs()));
+        opened.unwrap_or_else(|_| Err(late()))
+    }
+
+    async fn opened(settings: &Settings, node: &Node) -> Result<Self, Fault> {
+        let stream = TcpStream::connect((&*node.host, node.port)).await?;
+        stream.set_nodelay(true)?;
+        let mut info = RedisConnectionInfo::default()
+            .set_db(settings.database.into())
+            .set_skip_set_lib_name();
+        if let Some(name) = &settings.username {
+            info = info.set_username(name);
+        }
+        if let Some(password) = &settings.password {
+            info = info.set_password(password.expose_secret());
+        }
+        let config = AsyncConnectionConfig::new()
+            .set_response_timeout(None)
+            .set_connection_timeout(None)
+            .set_pipeline_buffer_size(BUFFER);
+        let (connection, driver) = match &settings.tls {
+            None => {
+                let made = MultiplexedConnection::new_with_config(&info, stream, config).await?;
+                (made.0, tokio::spawn(made.1).abort_handle())
+            }
+            Some(connector) => {
+                let stream = tls::connect(connector, &node.host, stream).await;
+                let stream = stream.map_err(|error| match error.kind() {
+                    io::ErrorKind::InvalidData => {
+                        let why = one_line(&error.to_string(), TRACED_CHARS);
+                        Fault::Config(ConfigError::new(
+                            "ca",
+                            format!("TLS to {node} fails: {why}"),
+                        ))
+                    }
+                    _ => error.into(),
+                })?;
+                let made = MultiplexedConnection::new_with_config(&info, stream, config).await?;
+                (made.0, tokio::spawn(made.1).abort_handle())
+            }
+        };
+        let mut link = Self {
+            node: node.clone(),
+            run: Box::default(),
+            persistent: None,
+            connection,
+            driver,
+            scripts: Default::default(),
+        };
+        link.inspect().await?;
+        for script in Script::ALL {
+            link.load(script).await?;
+        }
+        Ok(link)
+    }
+
+    async fn inspect(&mut self) -> Result<(), Fault> {
+        let answer = self.send(&cmd("INFO")).await?;
+        let text = text(&answer).ok_or_else(|| unusable("INFO"))?;
+        let member = |name: &str| {
+            let mut lines = text.lines();
+            lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
+        };
+        // A node of a cluster says itself who has the keys, when it is asked for one.
+        let of_cluster = member("cluster_enabled") == Some("1");
+        if !of_cluster && member("role") != Some("master") {
+            return Err(Fault::Unreachable("it is no primary".to_owned()));
+        }
+        if member("loading").is_some_and(|loading| loading != "0") {
+            return Err(Fault::Unreachable("it loads its data".to_owned()));
+        }
+        let run = member("run_id").filter(|id| !id.is_empty());
+        self.run = run.ok_or_else(|| unusable("INFO"))?.into();
+        let policy = member("maxmemory_policy").unwrap_or_default();
+        if policy != "noeviction" {
+            return Err(Fault::Config(ConfigError::new(
+                "url",
+                format!(
+                    "the engine at {} has `maxmemory-policy {}`, so it drops records where memory \
+                     is short, and what was refused once would be let in: set `maxmemory-policy \
+                     noeviction`",
+                    self.node,
+                    one_line(policy, TRACED_CHARS),
+                ),
+            )));
+        }
+        let appends = member("aof_enabled") == Some("1");
+        self.persistent = match appends {
+            true => Some(true),
+            false => self.takes_snapshots().await,
+        };
+        Ok(())
+    }
+
+    /// `INFO` does not say it, and who may not ask is not told.
+    async fn takes_snapshots(&mut self) -> Option<bool> {
+        let mut asked = cmd("CONFIG");
+        asked.arg("GET").arg("save");
+        match self.send(&asked).await.ok()? {
+            Value::Array(pair) => Some(text(pair.get(1)?)?.trim() != ""),
+            _ => None,
+        }
+    }
+
+    async fn load(&mut self, script: Script) -> Result<(), RedisError> {
+        let mut asked = cmd("SCRIPT");
+        asked.arg("LOAD").arg(script.text());
+        let answer = self.send(&asked).await?;
+        let hash = text(&answer).unwrap_or_default();
+        self.scripts[script as usize] = hash.into();
+        Ok(())
+    }
+
+    async fn send(&self, command: &Cmd) -> Result<Value, RedisError> {
+        let mut connection = self.connection.clone();
+        connection.send_packed_command(command).await?.extract_error()
+    }
+
+    /// Runs a script with these keys and the arguments after the run id.
+    pub(super) async fn run(
+        &self,
+        script: Script,
+        keys: &[String],
+        arguments: &[&[u8]],
+    ) -> Result<Value, RedisError> {
+        let mut asked = cmd("EVALSHA");
+        asked.arg(&*self.scripts[script as usize]).arg(keys.len());
+        for key in keys {
+            asked.arg(key);
+        }
+        asked.arg(&*self.run);
+        for argument in arguments {
+            asked.arg(*argument);
+        }
+        match self.send(&asked).await {
+            // Somebody has flushed them. The hash is of the text, and so the same.
+            Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
+                let mut load = cmd("SCRIPT");
+                load.arg("LOAD").arg(script.text());
+                self.send(&load).await?;
+                self.send(&asked).await
+            }
+            answer => answer,
+        }
+    }
+}
+
+/// What an answer of text says.
+pub(super) fn text(value: &Value) -> Option<&str> {
+    match value {
+        Value::BulkString(bytes) => std::str::from_utf8(bytes).ok(),
+        Value::SimpleString(text) | Value::VerbatimString { text, .. } => Some(text),
+        _ => None,
+    }
+}
+
+fn unusable(what: &str) -> Fault {
+    Fault::Unreachable(format!("the answer to {what} cannot be used"))
+}
+
+impl From<io::Error> for Fault {
+    fn from(error: io::Error) -> Self {
+        Self::Unreachable(one_line(&error.to_string(), TRACED_CHARS))
+    }
+}
+
+impl From<RedisError> for Fault {
+    fn from(error: RedisError) -> Self {
+        if let Some(node) = moved(&error) {
+            return Self::Moved(node);
+        }
+        let why = one_line(&error.to_string(), TRACED_CHARS);
+        let code = error.code().unwrap_or_default();
+        if error.kind() == ErrorKind::AuthenticationFailed || matches!(code, "NOAUTH" | "WRONGPASS")
+        {
+            let why = format!("the engine refuses the user or the password ({why})");
+            return Self::Config(ConfigError::new("password", why));
+        }
+        if code == "NOPERM" {
+            let why = format!("the user may not do what is needed; see the list of commands ({why})");
+            return Self::Config(ConfigError::new("username", why));
+        }
+        Self::Unreachable(why)
+    }
+}
+
+/// The node of the cluster that has the keys.
+pub(super) fn moved(error: &RedisError) -> Option<Node> {
+    if error.kind() != ErrorKind::Server(ServerErrorKind::Moved) {
+        return None;
+    }
+    let (address, _slot) = error.redirect_node()?;
+    let (host, port) = address.rsplit_once(':')?;
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    // An empty host is the one that was asked, which the caller knows.
+    Some(Node {
+        host: host.into(),
+        port: port.parse().ok()?,
+    })
+}

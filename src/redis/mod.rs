@@ -1,0 +1,173 @@
+//! Redis or Valkey as the store that replicas share.
+//!
+//! ```no_run
+//! use tower_mcp_auth::mcp::{MacKey, SessionBindingLayer};
+//! use tower_mcp_auth::redis::Redis;
+//!
+//! # async fn run(secret: &str) -> Result<(), Box<dyn std::error::Error>> {
+//! // All replicas of this server name the same resource, and so the same records.
+//! let redis = Redis::connect(
+//!     "rediss://mcp:password@redis.example.com",
+//!     "https://mcp.example.com/mcp",
+//! )
+//! .await?;
+//! // A principal that signs in in the middle of a session has it at every replica.
+//! let sessions = SessionBindingLayer::new(MacKey::new(secret)?)
+//!     .anonymous_sessions_can_be_claimed(redis.clone());
+//! # let _ = sessions;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Once for each new engine, somebody says that it is new: `redis.init().await?`, in a command of
+//! its own or in a job of the deployment. [Below](#a-new-engine) is why.
+//!
+//! [`Redis`] is a [`ReplayStore`](crate::store::ReplayStore): [`store`](crate::store) says what one
+//! is for. It needs Redis 5 or newer, or Valkey: one server, or a cluster. One connection carries all
+//! commands; a question on the path of a request is one script, and one round trip. `docs/
+//! more-than-one-machine.md` in the repository has topologies and sizes.
+//!
+//! # What is promised
+//!
+//! | the engine | what requests get |
+//! |---|---|
+//! | answers | of several who come first at once, at whichever replica, exactly one is first |
+//! | answers no more: killed, stopped, cut off | 503 with `Retry-After`, after [250 ms](RedisBuilder::timeout) at most; at once when it has not answered for 2 seconds. One probe at a time asks whether it is back |
+//! | restarts, with its data or without | 503, and what was begun before is not believed: an anonymous session is unknown (404), and its client opens another |
+//! | fails over to a replica | the same |
+//! | is emptied (`FLUSHALL`) while servers run | the same |
+//! | is new, or empty when a server starts | 503 until [`init`](Redis::init) |
+//! | has no memory left | what is there counts; nobody new is first, and nothing is dropped |
+//! | has a clock that differs by more than 30 s from a server's | 503 at that server |
+//!
+//! Nobody is served because nothing is known, and no trouble of the engine is a 401.
+//!
+//! # The epoch
+//!
+//! An engine that restarts, or a replica that takes the place of its primary, may have lost what
+//! was acknowledged, and nothing tells. So the engine has a marker with the id of its process (the
+//! `run_id` of `INFO`) and the time since which it knows everything. Each connection compares that
+//! id first, and where it differs, the marker moves: to the engine's time and a minute more, because
+//! what is compared with it was dated by the clock of any replica. Each answer of the engine brings
+//! the marker along. That is [`complete_since`](crate::store::ReplayStore::complete_since).
+//!
+//! Every restart of the engine moves it, also one that lost nothing: a restart that lost the last
+//! second of its log looks the same.
+//!
+//! Two primaries at once, while a network is cut, are two first ones. A cluster keeps that shorter than
+//! the minute (`cluster-node-timeout`, 15 s by default). Elsewhere `min-replicas-to-write 1` with
+//! `min-replicas-max-lag 10` does, and a replica must not be promoted by hand while clients reach the
+//! old primary.
+//!
+//! # A new engine
+//!
+//! An engine that was flushed looks like a new one, and so does a wrong address, or a database number with a
+//! digit too many. A server that starts and finds no marker cannot tell, so it asks a person:
+//! [`Redis::init`] writes the marker. A server that runs has seen the marker, knows that records are
+//! lost, and writes a new one by itself.
+//!
+//! # The engine's settings
+//!
+//! `maxmemory-policy` must be `noeviction`; with any other, an engine whose memory is short drops
+//! records, and lets in what it has refused. [`connect`](RedisBuilder::connect) reads it. Without
+//! `appendonly yes` or `save`, there is a warning, and [`RedisHealth::is_persistent`] says so.
+//!
+//! # Access control
+//!
+//! ```text
+//! ACL SETUSER mcp on >password resetchannels ~{PREFIX}:* +info +config|get +script|load
+//!     +evalsha +hdel +time +hmget +hset +hincrby +get +set +exists
+//! ```
+//!
+//! `+config|get` is there to learn whether snapshots are taken, and can be left out.
+//!
+//! # What is in the engine
+//!
+//! | key | what |
+//! |---|---|
+//! | `{PREFIX}:epoch` | a hash: `run`, `since` (ms since 1970), `epoch` (how often it moved) |
+//! | `{PREFIX}:r:` and 43 characters | 32 bytes, with the time to live that its maker asked for |
+//!
+//! The 43 characters and the 32 bytes are codes that layers make with their own key, as in
+//! [every store](crate::store#security): whoever reads the engine learns neither sessions nor people.
+//! All keys of a prefix are in one slot, so in a cluster they are on one shard; a record takes about
+//! 200 bytes.
+
+mod address;
+mod builder;
+mod health;
+mod link;
+mod replay;
+mod scripts;
+mod shared;
+mod tls;
+mod watch;
+
+use std::fmt;
+use std::sync::Arc;
+
+pub use self::builder::RedisBuilder;
+pub use self::health::RedisHealth;
+
+use self::builder::Settings;
+use self::shared::Shared;
+use crate::error::ConfigError;
+use crate::store::StoreError;
+
+/// A Redis or Valkey that the replicas of a server share.
+///
+/// Clones share their connection, which ends with the last of them. See the
+/// [module docs](crate::redis) for an example, and for what is promised when the engine is gone.
+#[derive(Clone)]
+#[must_use]
+pub struct Redis {
+    shared: Arc<Shared>,
+}
+
+impl Redis {
+    /// Connects to one engine, with keys under a digest of the resource's URL.
+    ///
+    /// The URL is `redis://` or, with TLS, `rediss://`, and may hold user, password and the number
+    /// of a database.
+    ///
+    /// # Errors
+    /// As [`RedisBuilder::connect`].
+    pub async fn connect(url: &str, resource: &str) -> Result<Self, ConfigError> {
+        Self::builder(url).resource(resource).connect().await
+    }
+
+    /// Settings of a connection: more nodes, TLS, a prefix.
+    pub fn builder(url: &str) -> RedisBuilder {
+        RedisBuilder::new(url)
+    }
+
+    async fn start(settings: Settings) -> Result<Self, ConfigError> {
+        let shared = Shared::start(settings).await?;
+        Ok(Self { shared })
+    }
+
+    /// Says that an engine without a marker is new, by writing the marker.
+    ///
+    /// Call it once for an engine, and not at each start of a server: see
+    /// [a new engine](crate::redis#a-new-engine). Where there is a marker, nothing changes. Other
+    /// replicas see it within a second.
+    ///
+    /// # Errors
+    /// The engine does not answer, or refuses it.
+    pub async fn init(&self) -> Result<(), StoreError> {
+        self.shared.init().await
+    }
+
+    /// What is known of the engine now. It asks nobody: there is a probe every second.
+    pub fn health(&self) -> RedisHealth {
+        self.shared.health()
+    }
+}
+
+impl fmt::Debug for Redis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Redis")
+            .field("settings", &self.shared.settings)
+            .finish_non_exhaustive()
+    }
+}

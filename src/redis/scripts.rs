@@ -1,0 +1,85 @@
+//! What runs inside the engine: one script for each question, so each is one step and one round trip.
+//!
+//! Each takes the key of the marker first and the run id of the engine process as its first
+//! argument, and answers `{time in ms, since, …}`, or `{time, "none"}` without a marker, or
+//! `{time, "moved"}` where the marker is of another process.
+
+/// One of the scripts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Script {
+    Enter,
+    Insert,
+    Get,
+    Look,
+}
+
+/// What all begin with. `HDEL` of nothing changes nothing and reaches no replica; but it is a
+/// write, which an engine refuses that was made a replica, or has lost its own: a script that only
+/// reads would be answered there, from data that may be old.
+macro_rules! prelude {
+    ($rest:literal) => {
+        concat!(
+            "redis.call('HDEL', KEYS[1], '-')\n",
+            "local t = redis.call('TIME')\n",
+            "local now = t[1] * 1000 + math.floor(t[2] / 1000)\n",
+            $rest
+        )
+    };
+}
+
+/// The marker is of this process, or there is nothing to be said.
+macro_rules! marked {
+    ($rest:literal) => {
+        concat!(
+            prelude!("local m = redis.call('HMGET', KEYS[1], 'run', 'since')\n"),
+            "if not m[1] then return {now, 'none'} end\n",
+            "if m[1] ~= ARGV[1] then return {now, 'moved'} end\n",
+            $rest
+        )
+    };
+}
+
+impl Script {
+    pub(super) const ALL: [Self; 4] = [Self::Enter, Self::Insert, Self::Get, Self::Look];
+
+    pub(super) fn text(self) -> &'static str {
+        match self {
+            // Arguments: run id, margin in ms, whether the engine may have lost something though
+            // it is the same process, whether a marker may be made, the caller's time and how much
+            // it may differ: nothing is written by a wrong clock. A process of another id may have
+            // lost what was acknowledged, so `since` moves; it never goes back.
+            Self::Enter => prelude!(
+                "if math.abs(now - tonumber(ARGV[5])) > tonumber(ARGV[6]) then
+                   return {now, 'clock'}
+                 end
+                 local m = redis.call('HMGET', KEYS[1], 'run', 'since')
+                 if not m[1] and ARGV[4] == '0' then return {now, 'none'} end
+                 local since = m[2]
+                 if m[1] ~= ARGV[1] or ARGV[3] == '1' then
+                   since = now + tonumber(ARGV[2])
+                   if m[2] and tonumber(m[2]) >= since then since = tonumber(m[2]) + 1 end
+                   since = string.format('%.0f', since)
+                   redis.call('HSET', KEYS[1], 'run', ARGV[1], 'since', since)
+                   redis.call('HINCRBY', KEYS[1], 'epoch', 1)
+                 end
+                 return {now, since}"
+            ),
+            // Arguments: run id, value, life in ms. What is there comes third.
+            Self::Insert => marked!(
+                "local v = redis.call('GET', KEYS[2])
+                 if v then return {now, m[2], v} end
+                 redis.call('SET', KEYS[2], ARGV[2], 'PX', ARGV[3])
+                 return {now, m[2], false}"
+            ),
+            Self::Get => marked!("return {now, m[2], redis.call('GET', KEYS[2])}"),
+            // Which of the keys are there, by their numbers.
+            Self::Look => marked!(
+                "local found = {}
+                 for i = 2, #KEYS do
+                   if redis.call('EXISTS', KEYS[i]) == 1 then found[#found + 1] = i - 2 end
+                 end
+                 return {now, m[2], found}"
+            ),
+        }
+    }
+}
