@@ -47,11 +47,8 @@ struct Manual {
 pub(crate) struct Moment {
     /// Time since 1970; see [`Clock::now`].
     #[cfg_attr(
-        not(feature = "oauth"),
-        expect(
-            dead_code,
-            reason = "the providers that need both are there with that feature"
-        )
+        not(any(feature = "oauth", feature = "redis")),
+        expect(dead_code, reason = "what needs both is there with those features")
     )]
     pub(crate) wall: Duration,
     /// See [`Clock::monotonic`].

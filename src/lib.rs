@@ -75,7 +75,7 @@
 //! | `toml` | key files in TOML, and `api-key-store` | no |
 //! | `config` | layers from a configuration of any serde format | no |
 //! | `schema` | the JSON Schema of that configuration, and `config` | no |
-//! | `redis` | Redis or Valkey as the store that replicas share ([`redis`](crate::redis)) | no |
+//! | `redis` | Redis or Valkey as the store that replicas share ([`redis`](crate::redis)); its connections use rustls with aws-lc | no |
 //! | `metrics` | [`telemetry`] speaks to a recorder of the `metrics` facade: Prometheus, say | no |
 //! //!
 //! API keys that the program holds, scopes and the layers for MCP need no feature. `jwt` and
@@ -200,3 +200,7 @@ struct TokensOfOtherMakers;
 #[cfg(all(doctest, feature = "oauth"))]
 #[doc = include_str!("../docs/mixed-authentication.md")]
 struct MixedAuthentication;
+
+#[cfg(all(doctest, feature = "redis"))]
+#[doc = include_str!("../docs/more-than-one-machine.md")]
+struct MoreThanOneMachine;

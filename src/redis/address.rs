@@ -45,7 +45,8 @@ impl Address {
     /// The URL itself is in no error: it may hold a password.
     pub(super) fn parse(setting: &'static str, text: &str) -> Result<Self, ConfigError> {
         let refuse = |why: &str| {
-            let why = format!("{why}: it is like `rediss://user:password@redis.example.com:6379/0`");
+            let why =
+                format!("{why}: it is like `rediss://user:password@redis.example.com:6379/0`");
             ConfigError::new(setting, why)
         };
         let url = Url::parse(text).map_err(|error| refuse(&format!("no URL ({error})")))?;

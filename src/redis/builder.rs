@@ -173,7 +173,10 @@ impl RedisBuilder {
     /// Makes the prefix of a digest of the resource's URL.
     pub fn resource(self, url: &str) -> Self {
         let digest = sha256(&[b"tower-mcp-auth redis prefix 1", url.as_bytes()]);
-        let digits: String = digest[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+        let digits: String = digest[..8]
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
         self.prefix(format!("mcp-{digits}"))
     }
 

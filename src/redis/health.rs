@@ -32,8 +32,8 @@ impl RedisHealth {
     /// Whether the engine keeps its data when it ends: by a log or by snapshots. `None`: it was not
     /// reached yet, or has no log and does not say whether it takes snapshots.
     ///
-    /// Without, each restart of the engine ends all anonymous sessions that can be claimed. What was
-    /// lost is never taken for what never was, either way.
+    /// Without, each restart of the engine ends all anonymous sessions that can be claimed. What
+    /// was lost is never taken for what never was, either way.
     pub fn is_persistent(&self) -> Option<bool> {
         self.persistent
     }

@@ -1,6 +1,8 @@
 //! One connection to one engine process, and what is asked before it is used.
 
 use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ::redis::aio::MultiplexedConnection;
@@ -10,6 +12,7 @@ use ::redis::{
 };
 use secrecy::ExposeSecret;
 use tokio::net::TcpStream;
+use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
@@ -37,6 +40,8 @@ pub(super) struct Link {
     scripts: [Box<str>; Script::ALL.len()],
 }
 
+type Driver = Pin<Box<dyn Future<Output = ()> + Send>>;
+
 /// Why there is no connection.
 pub(super) enum Fault {
     /// It will not do before somebody changes a setting.
@@ -53,13 +58,26 @@ impl Drop for Link {
 }
 
 impl Link {
-    pub(super) async fn open(settings: &Settings, node: &Node) -> Result<Self, Fault> {
-        let opened = timeout(OPENING, Self::opened(settings, node)).await;
+    /// A connection that somebody is woken about when it ends.
+    pub(super) async fn open(
+        settings: &Settings,
+        node: &Node,
+        wake: &Arc<Notify>,
+    ) -> Result<Self, Fault> {
+        let opened = timeout(OPENING, Self::opened(settings, node, wake)).await;
         let late = || Fault::Unreachable(format!("no answer within {} s", OPENING.as_secs()));
         opened.unwrap_or_else(|_| Err(late()))
     }
 
-    async fn opened(settings: &Settings, node: &Node) -> Result<Self, Fault> {
+    async fn opened(settings: &Settings, node: &Node, wake: &Arc<Notify>) -> Result<Self, Fault> {
+        let drive = |driver: Driver| {
+            let wake = Arc::clone(wake);
+            let driver = tokio::spawn(async move {
+                driver.await;
+                wake.notify_one();
+            });
+            driver.abort_handle()
+        };
         let stream = TcpStream::connect((&*node.host, node.port)).await?;
         stream.set_nodelay(true)?;
         let mut info = RedisConnectionInfo::default()
@@ -78,7 +96,7 @@ impl Link {
         let (connection, driver) = match &settings.tls {
             None => {
                 let made = MultiplexedConnection::new_with_config(&info, stream, config).await?;
-                (made.0, tokio::spawn(made.1).abort_handle())
+                (made.0, drive(Box::pin(made.1)))
             }
             Some(connector) => {
                 let stream = tls::connect(connector, &node.host, stream).await;
@@ -93,7 +111,7 @@ impl Link {
                     _ => error.into(),
                 })?;
                 let made = MultiplexedConnection::new_with_config(&info, stream, config).await?;
-                (made.0, tokio::spawn(made.1).abort_handle())
+                (made.0, drive(Box::pin(made.1)))
             }
         };
         let mut link = Self {
@@ -109,6 +127,11 @@ impl Link {
             link.load(script).await?;
         }
         Ok(link)
+    }
+
+    /// Whether it can still carry an answer, as far as this end knows.
+    pub(super) fn is_open(&self) -> bool {
+        !self.driver.is_finished()
     }
 
     async fn inspect(&mut self) -> Result<(), Fault> {
@@ -170,7 +193,10 @@ impl Link {
 
     async fn send(&self, command: &Cmd) -> Result<Value, RedisError> {
         let mut connection = self.connection.clone();
-        connection.send_packed_command(command).await?.extract_error()
+        connection
+            .send_packed_command(command)
+            .await?
+            .extract_error()
     }
 
     /// Runs a script with these keys and the arguments after the run id.
@@ -234,7 +260,8 @@ impl From<RedisError> for Fault {
             return Self::Config(ConfigError::new("password", why));
         }
         if code == "NOPERM" {
-            let why = format!("the user may not do what is needed; see the list of commands ({why})");
+            let why =
+                format!("the user may not do what is needed; see the list of commands ({why})");
             return Self::Config(ConfigError::new("username", why));
         }
         Self::Unreachable(why)

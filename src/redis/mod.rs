@@ -23,9 +23,9 @@
 //! its own or in a job of the deployment. [Below](#a-new-engine) is why.
 //!
 //! [`Redis`] is a [`ReplayStore`](crate::store::ReplayStore): [`store`](crate::store) says what one
-//! is for. It needs Redis 5 or newer, or Valkey: one server, or a cluster. One connection carries all
-//! commands; a question on the path of a request is one script, and one round trip. `docs/
-//! more-than-one-machine.md` in the repository has topologies and sizes.
+//! is for. It needs Redis 5 or newer, or Valkey: one server, or a cluster. One connection carries
+//! all commands; a question on the path of a request is one script, and one round trip. The page
+//! `docs/more-than-one-machine.md` of the repository has topologies and sizes.
 //!
 //! # What is promised
 //!
@@ -47,24 +47,25 @@
 //! An engine that restarts, or a replica that takes the place of its primary, may have lost what
 //! was acknowledged, and nothing tells. So the engine has a marker with the id of its process (the
 //! `run_id` of `INFO`) and the time since which it knows everything. Each connection compares that
-//! id first, and where it differs, the marker moves: to the engine's time and a minute more, because
-//! what is compared with it was dated by the clock of any replica. Each answer of the engine brings
-//! the marker along. That is [`complete_since`](crate::store::ReplayStore::complete_since).
+//! id first, and where it differs, the marker moves: to the engine's time and a minute more,
+//! because what is compared with it was dated by the clock of any replica. Each answer of the
+//! engine brings the marker along. That is
+//! [`complete_since`](crate::store::ReplayStore::complete_since).
 //!
 //! Every restart of the engine moves it, also one that lost nothing: a restart that lost the last
 //! second of its log looks the same.
 //!
-//! Two primaries at once, while a network is cut, are two first ones. A cluster keeps that shorter than
-//! the minute (`cluster-node-timeout`, 15 s by default). Elsewhere `min-replicas-to-write 1` with
-//! `min-replicas-max-lag 10` does, and a replica must not be promoted by hand while clients reach the
-//! old primary.
+//! Two primaries at once, while a network is cut, are two first ones. A cluster keeps that shorter
+//! than the minute (`cluster-node-timeout`, 15 s by default). Elsewhere `min-replicas-to-write 1`
+//! with `min-replicas-max-lag 10` does, and a replica must not be promoted by hand while clients
+//! reach the old primary.
 //!
 //! # A new engine
 //!
-//! An engine that was flushed looks like a new one, and so does a wrong address, or a database number with a
-//! digit too many. A server that starts and finds no marker cannot tell, so it asks a person:
-//! [`Redis::init`] writes the marker. A server that runs has seen the marker, knows that records are
-//! lost, and writes a new one by itself.
+//! An engine that was flushed looks like a new one, and so does a wrong address, or a database
+//! number with a digit too many. A server that starts and finds no marker cannot tell, so it asks a
+//! person: [`Redis::init`] writes the marker. A server that runs has seen the marker, knows that
+//! records are lost, and writes a new one by itself.
 //!
 //! # The engine's settings
 //!
@@ -89,9 +90,9 @@
 //! | `{PREFIX}:r:` and 43 characters | 32 bytes, with the time to live that its maker asked for |
 //!
 //! The 43 characters and the 32 bytes are codes that layers make with their own key, as in
-//! [every store](crate::store#security): whoever reads the engine learns neither sessions nor people.
-//! All keys of a prefix are in one slot, so in a cluster they are on one shard; a record takes about
-//! 200 bytes.
+//! [every store](crate::store#security): whoever reads the engine learns neither sessions nor
+//! people. All keys of a prefix are in one slot, so in a cluster they are on one shard; a record
+//! takes about 200 bytes.
 
 mod address;
 mod builder;

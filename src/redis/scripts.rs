@@ -1,4 +1,5 @@
-//! What runs inside the engine: one script for each question, so each is one step and one round trip.
+//! What runs inside the engine: one script for each question, so each is one step and one round
+//! trip.
 //!
 //! Each takes the key of the marker first and the run id of the engine process as its first
 //! argument, and answers `{time in ms, since, …}`, or `{time, "none"}` without a marker, or
@@ -13,13 +14,10 @@ pub(super) enum Script {
     Look,
 }
 
-/// What all begin with. `HDEL` of nothing changes nothing and reaches no replica; but it is a
-/// write, which an engine refuses that was made a replica, or has lost its own: a script that only
-/// reads would be answered there, from data that may be old.
-macro_rules! prelude {
-    ($rest:literal) => {
+/// What all begin with.
+macro_rules! timed {
+    ($rest:expr) => {
         concat!(
-            "redis.call('HDEL', KEYS[1], '-')\n",
             "local t = redis.call('TIME')\n",
             "local now = t[1] * 1000 + math.floor(t[2] / 1000)\n",
             $rest
@@ -27,15 +25,25 @@ macro_rules! prelude {
     };
 }
 
+/// `HDEL` of nothing changes nothing and reaches no replica; but it is a write, which an engine
+/// refuses that was made a replica, or has lost its own: a script that only reads would be answered
+/// there, from data that may be old. A script that adds must not: after one write it has all the
+/// memory it asks for, whatever the limit.
+macro_rules! writable {
+    () => {
+        "redis.call('HDEL', KEYS[1], '-')\n"
+    };
+}
+
 /// The marker is of this process, or there is nothing to be said.
 macro_rules! marked {
-    ($rest:literal) => {
-        concat!(
-            prelude!("local m = redis.call('HMGET', KEYS[1], 'run', 'since')\n"),
+    ($($rest:expr),*) => {
+        timed!(concat!(
+            "local m = redis.call('HMGET', KEYS[1], 'run', 'since')\n",
             "if not m[1] then return {now, 'none'} end\n",
             "if m[1] ~= ARGV[1] then return {now, 'moved'} end\n",
-            $rest
-        )
+            $($rest),*
+        ))
     };
 }
 
@@ -48,7 +56,8 @@ impl Script {
             // it is the same process, whether a marker may be made, the caller's time and how much
             // it may differ: nothing is written by a wrong clock. A process of another id may have
             // lost what was acknowledged, so `since` moves; it never goes back.
-            Self::Enter => prelude!(
+            Self::Enter => timed!(concat!(
+                writable!(),
                 "if math.abs(now - tonumber(ARGV[5])) > tonumber(ARGV[6]) then
                    return {now, 'clock'}
                  end
@@ -63,17 +72,24 @@ impl Script {
                    redis.call('HINCRBY', KEYS[1], 'epoch', 1)
                  end
                  return {now, since}"
-            ),
+            )),
             // Arguments: run id, value, life in ms. What is there comes third.
             Self::Insert => marked!(
                 "local v = redis.call('GET', KEYS[2])
-                 if v then return {now, m[2], v} end
+                 if v then\n",
+                writable!(),
+                "  return {now, m[2], v}
+                 end
                  redis.call('SET', KEYS[2], ARGV[2], 'PX', ARGV[3])
                  return {now, m[2], false}"
             ),
-            Self::Get => marked!("return {now, m[2], redis.call('GET', KEYS[2])}"),
+            Self::Get => marked!(
+                writable!(),
+                "return {now, m[2], redis.call('GET', KEYS[2])}"
+            ),
             // Which of the keys are there, by their numbers.
             Self::Look => marked!(
+                writable!(),
                 "local found = {}
                  for i = 2, #KEYS do
                    if redis.call('EXISTS', KEYS[i]) == 1 then found[#found + 1] = i - 2 end

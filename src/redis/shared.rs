@@ -152,7 +152,7 @@ impl Shared {
 
     pub(super) fn health(&self) -> RedisHealth {
         let link = self.link.load();
-        let is_up = link.is_some() && self.has_answered();
+        let is_up = self.is_up(link.as_deref());
         RedisHealth {
             is_up,
             is_initialized: self.is_initialized.load(Ordering::SeqCst),
@@ -173,7 +173,7 @@ impl Shared {
             return Err(failed("there is no Tokio runtime to ask in"));
         }
         let link = self.link.load_full();
-        let Some(link) = link.filter(|_| self.has_answered()) else {
+        let Some(link) = link.filter(|link| self.is_up(Some(link))) else {
             let why = locked(&self.trouble).clone();
             let why = why.unwrap_or_else(|| "no answer for 2 s".into());
             return Err(failed(format!("the engine is down: {why}")));
@@ -183,6 +183,10 @@ impl Shared {
         }
         let keys = [self.marker.clone(), self.key_of(record)];
         self.run(&link, script, &keys, arguments).await
+    }
+
+    fn is_up(&self, link: Option<&Link>) -> bool {
+        link.is_some_and(Link::is_open) && self.has_answered()
     }
 
     fn has_answered(&self) -> bool {
@@ -234,11 +238,7 @@ impl Shared {
         failed(why)
     }
 
-    fn take_in(
-        &self,
-        link: &Arc<Link>,
-        answer: Value,
-    ) -> Result<Option<Value>, Unanswered> {
+    fn take_in(&self, link: &Arc<Link>, answer: Value) -> Result<Option<Value>, Unanswered> {
         let Some(Said {
             engine,
             state,
@@ -303,7 +303,10 @@ impl Shared {
 
     fn drop_link(&self, link: &Arc<Link>, why: &str, hint: Option<Node>) {
         let current = self.link.load();
-        if current.as_ref().is_some_and(|current| Arc::ptr_eq(current, link)) {
+        if current
+            .as_ref()
+            .is_some_and(|current| Arc::ptr_eq(current, link))
+        {
             self.link.compare_and_swap(&*current, None);
             *locked(&self.trouble) = Some(why.into());
             *locked(&self.hint) = hint;
@@ -320,7 +323,10 @@ impl Shared {
         let hint = locked(&self.hint).take();
         let mut nodes: Vec<Node> = hint.into_iter().collect();
         let seeds = self.settings.nodes.iter();
-        let new: Vec<Node> = seeds.filter(|node| !nodes.contains(node)).cloned().collect();
+        let new: Vec<Node> = seeds
+            .filter(|node| !nodes.contains(node))
+            .cloned()
+            .collect();
         nodes.extend(new);
         let mut hops = 0;
         let mut at = 0;
@@ -358,7 +364,7 @@ impl Shared {
     }
 
     async fn try_node(&self, node: &Node) -> Result<(), Fault> {
-        let link = Arc::new(Link::open(&self.settings, node).await?);
+        let link = Arc::new(Link::open(&self.settings, node, &self.wake).await?);
         let create = self.was_initialized.load(Ordering::SeqCst);
         self.enter(&link, create).await?;
         if !self.is_initialized.load(Ordering::SeqCst) {
@@ -485,7 +491,7 @@ impl Shared {
 
     /// Says it once when the engine goes down, and once when it is back.
     fn tell(&self) {
-        let is_up = self.link.load().is_some() && self.has_answered();
+        let is_up = self.is_up(self.link.load().as_deref());
         if is_up {
             if self.is_told_down.swap(false, Ordering::SeqCst) {
                 telemetry::up(&self.settings.prefix);

@@ -1,7 +1,8 @@
 //! State that the replicas of a server share: what was there first.
 //!
 //! A [`ReplayStore`] keeps small records for a while, and says who was first to write one.
-//! [`MemoryReplayStore`] is one for servers of one process. The sessions of
+//! [`MemoryReplayStore`] is one for servers of one process, and [`Redis`](crate::redis::Redis),
+//! with the feature `redis`, one for several. The sessions of
 //! [`SessionBindingLayer`](crate::mcp::SessionBindingLayer) are
 //! [claimed](crate::mcp::session#signing-in-in-the-middle-of-a-session) with it.
 //!
@@ -27,10 +28,10 @@
 //!
 //! # Security
 //!
-//! Keys and values are codes (HMAC-SHA-256) that the layers make with their own key: a reader of the
-//! store learns neither session ids nor principals, and a writer cannot make a record that gives a
-//! session to a principal. A writer can close sessions, and give one back to anonymous callers by
-//! deleting its record: a store is as trusted as the server.
+//! Keys and values are codes (HMAC-SHA-256) that the layers make with their own key: a reader of
+//! the store learns neither session ids nor principals, and a writer cannot make a record that
+//! gives a session to a principal. A writer can close sessions, and give one back to anonymous
+//! callers by deleting its record: a store is as trusted as the server.
 
 mod memory;
 

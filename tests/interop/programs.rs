@@ -31,6 +31,21 @@ fn installed(path: &str) -> PathBuf {
     program
 }
 
+/// A program of this name somewhere below a folder of ours, as a package of Python has it.
+pub(crate) fn installed_below(path: &str, name: &str) -> PathBuf {
+    let mut folders = vec![installed(path)];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).expect("a folder").flatten() {
+            match entry.file_type() {
+                Ok(kind) if kind.is_dir() => folders.push(entry.path()),
+                Ok(_) if entry.file_name() == name => return entry.path(),
+                _ => {}
+            }
+        }
+    }
+    panic!("{name} is missing: tests/interop/README.md tells how to install it");
+}
+
 /// A script of the folder, run by the Node that came with it.
 pub(crate) fn node(script: &str) -> Command {
     let mut command = Command::new(installed("node_modules/node/bin/node"));

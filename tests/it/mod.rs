@@ -17,6 +17,7 @@ mod mcp;
 mod oauth;
 mod peer;
 mod principal;
+mod redis;
 mod refusal;
 mod reload;
 mod revocation;
