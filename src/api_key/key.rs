@@ -226,6 +226,14 @@ impl ApiKey {
         self
     }
 
+    /// Ends at this moment at the latest.
+    #[cfg(all(feature = "api-key-store", feature = "redis"))]
+    pub(crate) fn ends_by(mut self, at: Duration) -> Result<Self, ConfigError> {
+        let end = self.validity.expires_at.map_or(at, |end| end.min(at));
+        self.validity.expires_at = Some(end);
+        self.validity.check().map(|()| self)
+    }
+
     pub(super) fn to_identity(&self) -> Identity {
         let mut principal = Principal::builder("api_key").scopes(self.scopes.clone());
         if let Some(expires_at) = self.validity.expires_at {

@@ -174,6 +174,8 @@ pub use self::digest::{KeyDigest, Pepper};
 #[cfg(feature = "api-key-store")]
 #[cfg_attr(docsrs, doc(cfg(feature = "api-key-store")))]
 pub use self::file::KeyFile;
+#[cfg(all(feature = "api-key-store", feature = "redis"))]
+pub(crate) use self::file::{read_one, write_one};
 pub use self::format::{KeyFormatError, ParsedKey};
 pub use self::key::{ApiKey, GeneratedKey};
 pub use self::layer::ApiKeyLayer;

@@ -16,6 +16,11 @@ const TRACED: usize = 3;
 pub(super) struct KeyResources(Arc<[Box<str>]>);
 
 impl KeyResources {
+    #[cfg(all(feature = "api-key-store", feature = "redis"))]
+    pub(super) fn urls(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|url| &**url)
+    }
+
     pub(super) fn new<I>(urls: I) -> Result<Self, ConfigError>
     where
         I: IntoIterator,

@@ -37,7 +37,7 @@ pub(super) struct Link {
     connection: MultiplexedConnection,
     driver: AbortHandle,
     /// Their hashes, as the engine says them.
-    scripts: [Box<str>; Script::ALL.len()],
+    scripts: Vec<Box<str>>,
 }
 
 type Driver = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -120,11 +120,11 @@ impl Link {
             persistent: None,
             connection,
             driver,
-            scripts: Default::default(),
+            scripts: vec![Box::default(); Script::ALL.len()],
         };
         link.inspect().await?;
         for script in Script::ALL {
-            link.load(script).await?;
+            link.load(*script).await?;
         }
         Ok(link)
     }

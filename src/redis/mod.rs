@@ -80,6 +80,8 @@
 //!     +evalsha +hdel +time +hmget +hset +hincrby +get +set +exists
 //! ```
 //!
+//! API keys ([`RedisApiKeys`]) need `+hget` and `+hexists` too.
+//!
 //! `+config|get` is there to learn whether snapshots are taken, and can be left out.
 //!
 //! # What is in the engine
@@ -88,6 +90,8 @@
 //! |---|---|
 //! | `{PREFIX}:epoch` | a hash: `run`, `since` (ms since 1970), `epoch` (how often it moved) |
 //! | `{PREFIX}:r:` and 43 characters | 32 bytes, with the time to live that its maker asked for |
+//! | `{PREFIX}:keys` | `1`: there are API keys |
+//! | `{PREFIX}:k:` and a digest | a hash: `key`, `mac`, `used`; see [`RedisApiKeys`] |
 //!
 //! The 43 characters and the 32 bytes are codes that layers make with their own key, as in
 //! [every store](crate::store#security): whoever reads the engine learns neither sessions nor
@@ -95,6 +99,8 @@
 //! takes about 200 bytes.
 
 mod address;
+#[cfg(feature = "api-key-store")]
+mod api_keys;
 mod builder;
 mod health;
 mod link;
@@ -107,6 +113,9 @@ mod watch;
 use std::fmt;
 use std::sync::Arc;
 
+#[cfg(feature = "api-key-store")]
+#[cfg_attr(docsrs, doc(cfg(feature = "api-key-store")))]
+pub use self::api_keys::RedisApiKeys;
 pub use self::builder::RedisBuilder;
 pub use self::health::RedisHealth;
 

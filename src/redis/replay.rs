@@ -26,7 +26,8 @@ impl ReplayStore for Redis {
         Box::pin(async move {
             let life = life.min(MAX_LIFE).as_millis().max(1).to_string();
             let arguments: [&[u8]; 2] = [value.as_bytes(), life.as_bytes()];
-            match shared.ask(Script::Insert, key, &arguments).await {
+            let record = [shared.key_of(key)];
+            match shared.ask(Script::Insert, &record, &arguments).await {
                 Ok(there) => match read(there)? {
                     Some(there) => Ok(Insertion::Present(there)),
                     None => {
@@ -42,7 +43,10 @@ impl ReplayStore for Redis {
 
     fn get(&self, key: StoreKey) -> StoreFuture<Option<StoreValue>> {
         let shared = Arc::clone(&self.shared);
-        Box::pin(async move { read(shared.ask(Script::Get, key, &[]).await?) })
+        Box::pin(async move {
+            let record = [shared.key_of(key)];
+            read(shared.ask(Script::Get, &record, &[]).await?)
+        })
     }
 
     fn complete_since(&self) -> Duration {

@@ -12,6 +12,12 @@ pub(super) enum Script {
     Insert,
     Get,
     Look,
+    #[cfg(feature = "api-key-store")]
+    FindKey,
+    #[cfg(feature = "api-key-store")]
+    PutKey,
+    #[cfg(feature = "api-key-store")]
+    UseKey,
 }
 
 /// What all begin with.
@@ -48,7 +54,18 @@ macro_rules! marked {
 }
 
 impl Script {
-    pub(super) const ALL: [Self; 4] = [Self::Enter, Self::Insert, Self::Get, Self::Look];
+    pub(super) const ALL: &[Self] = &[
+        Self::Enter,
+        Self::Insert,
+        Self::Get,
+        Self::Look,
+        #[cfg(feature = "api-key-store")]
+        Self::FindKey,
+        #[cfg(feature = "api-key-store")]
+        Self::PutKey,
+        #[cfg(feature = "api-key-store")]
+        Self::UseKey,
+    ];
 
     pub(super) fn text(self) -> &'static str {
         match self {
@@ -95,6 +112,36 @@ impl Script {
                    if redis.call('EXISTS', KEYS[i]) == 1 then found[#found + 1] = i - 2 end
                  end
                  return {now, m[2], found}"
+            ),
+            // Keys: the sign that there are keys, and the record. What is there: whether there are
+            // keys, the record, its code, and when the key was last used.
+            #[cfg(feature = "api-key-store")]
+            Self::FindKey => marked!(
+                writable!(),
+                "local k = redis.call('HMGET', KEYS[3], 'key', 'mac', 'used')
+                 return {now, m[2], {redis.call('EXISTS', KEYS[2]), k[1], k[2], k[3]}}"
+            ),
+            // Arguments: run id, record, its code, the code of the record in whose place it
+            // comes, or nothing where any will do. Whether it was written.
+            #[cfg(feature = "api-key-store")]
+            Self::PutKey => marked!(
+                "if ARGV[4] ~= '' and redis.call('HGET', KEYS[3], 'mac') ~= ARGV[4] then
+                   return {now, m[2], 0}
+                 end
+                 redis.call('SET', KEYS[2], '1')
+                 redis.call('HSET', KEYS[3], 'key', ARGV[2], 'mac', ARGV[3])
+                 return {now, m[2], 1}"
+            ),
+            // Arguments: run id, seconds since 1970. A later use is not overwritten, and no record
+            // is made.
+            #[cfg(feature = "api-key-store")]
+            Self::UseKey => marked!(
+                "if redis.call('HEXISTS', KEYS[3], 'key') == 0 then return {now, m[2], 0} end
+                 local last = tonumber(redis.call('HGET', KEYS[3], 'used') or '')
+                 if not last or last < tonumber(ARGV[2]) then
+                   redis.call('HSET', KEYS[3], 'used', ARGV[2])
+                 end
+                 return {now, m[2], 1}"
             ),
         }
     }

@@ -165,7 +165,7 @@ impl Shared {
     pub(super) async fn ask(
         &self,
         script: Script,
-        record: StoreKey,
+        records: &[String],
         arguments: &[&[u8]],
     ) -> Result<Option<Value>, Unanswered> {
         // A timer needs one, and a future can be polled anywhere.
@@ -181,7 +181,8 @@ impl Shared {
         if !self.is_initialized.load(Ordering::SeqCst) {
             return Err(failed(NO_MARKER));
         }
-        let keys = [self.marker.clone(), self.key_of(record)];
+        let mut keys = vec![self.marker.clone()];
+        keys.extend_from_slice(records);
         self.run(&link, script, &keys, arguments).await
     }
 

@@ -74,6 +74,55 @@ fn read_toml(_: &[u8]) -> Result<Value, String> {
     Err("needs the feature `toml` of this crate".to_owned())
 }
 
+/// One key, as it stands in a file, in JSON.
+#[cfg(feature = "redis")]
+pub(crate) fn read_one(bytes: &[u8]) -> Result<ApiKey, String> {
+    match read_json(bytes)? {
+        Value::Object(members) => one(members, "key"),
+        _ => Err("is no object".to_owned()),
+    }
+}
+
+/// What [`read_one`] reads, and the digest.
+#[cfg(feature = "redis")]
+pub(crate) fn write_one(key: &ApiKey) -> Result<(KeyDigest, String), ConfigError> {
+    let kind = key.kind.ok_or_else(|| {
+        let why = "the plain digest of this key is for memory alone: make it with \
+                   `ApiKey::from_digest`, or take that of a generated key";
+        ConfigError::new("digest", why)
+    })?;
+    let digest = KeyDigest {
+        kind,
+        bytes: key.digest,
+    };
+    let mut members = Map::new();
+    let mut put = |name: &str, value: Value| {
+        members.insert(name.to_owned(), value);
+    };
+    put("digest", digest.to_string().into());
+    let texts = [("id", &key.id), ("name", &key.name), ("owner", &key.owner)];
+    for (name, text) in texts {
+        if let Some(text) = text {
+            put(name, (**text).into());
+        }
+    }
+    let scopes: Vec<&str> = key.scopes.iter().collect();
+    put("scopes", scopes.into());
+    if let Some(resources) = &key.resources {
+        put("resources", resources.urls().collect::<Vec<_>>().into());
+    }
+    // In whole seconds, a later beginning and an earlier end.
+    if let Some(at) = key.validity.not_before {
+        let up = u64::from(at.subsec_nanos() > 0);
+        put("not_before", at.as_secs().saturating_add(up).into());
+    }
+    if let Some(at) = key.validity.expires_at {
+        put("expires_at", at.as_secs().into());
+    }
+    put("revoked", key.validity.revoked.into());
+    Ok((digest, Value::Object(members).to_string()))
+}
+
 fn one(mut members: Map<String, Value>, place: &str) -> Result<ApiKey, String> {
     let mut take = |name: &'static str| Member {
         value: members.remove(name).filter(|value| !value.is_null()),

@@ -15,6 +15,8 @@ use crate::reload::watched::Place;
 use crate::secret::open_to_others;
 use crate::telemetry;
 
+#[cfg(feature = "redis")]
+pub(crate) use self::document::{read_one, write_one};
 pub(super) use self::watch::FileKeys;
 
 /// A file of keys: their digests, and whose they are, what they may do, and when.

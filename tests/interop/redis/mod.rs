@@ -3,6 +3,7 @@
 //! over.
 
 mod engine;
+mod keys;
 mod layers;
 mod outages;
 mod plain;

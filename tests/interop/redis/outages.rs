@@ -131,6 +131,25 @@ async fn an_engine_that_stands_still_is_down_after_two_seconds() {
     assert_eq!(insert(&redis, 1, 2).await, Ok(Insertion::Present(value(1))));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs redis-server"]
+async fn a_clock_that_goes_ahead_ends_records_too_early() {
+    let engine = Server::start(&[]).await;
+    drop(engine.first_replica().await);
+    // The clock of the server stands still, so that of the engine goes ahead.
+    let clock = Clock::manual(Clock::system().now());
+    let builder = Redis::builder(&engine.url()).prefix(PREFIX).clock(clock);
+    let redis = builder.connect().await.unwrap();
+    assert_eq!(insert(&redis, 1, 1).await, Ok(Insertion::Inserted));
+    let before = redis.complete_since();
+    engine.stop().await;
+    sleep(Duration::from_secs(6)).await;
+    engine.go_on().await;
+    until("it moves", async || redis.complete_since() > before).await;
+    until_ready(&redis).await;
+    assert_eq!(insert(&redis, 1, 2).await, Ok(Insertion::Present(value(1))));
+}
+
 /// A way to the engine that takes this long for each piece, or, once it is cut, for ever.
 async fn slow_way(port: u16, delay: Duration, cut: Arc<AtomicBool>) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

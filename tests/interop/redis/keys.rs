@@ -1,0 +1,189 @@
+//! API keys on a real engine, and records that nobody with the secret has written.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use http::{Request, Response, StatusCode};
+use tower::{BoxError, ServiceBuilder, ServiceExt};
+use tower_mcp_auth::api_key::{ApiKey, CachedApiKeyStore, GeneratedKey};
+use tower_mcp_auth::redis::RedisApiKeys;
+use tower_mcp_auth::{ApiKeyLayer, Principal};
+
+use super::engine::{PREFIX, Server};
+use super::until_down;
+
+const SECRETS: [&str; 2] = [
+    "R7vJ2nWq9sLx4TzK8mYc3FbHd6GpAeU5",
+    "tN4hX8kQ1wZs6CvM2jRy9PbGf7DaLu3E",
+];
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// What becomes of a request with this key, and who it is.
+async fn ask(layer: &ApiKeyLayer, key: &GeneratedKey) -> (StatusCode, String) {
+    let service =
+        ServiceBuilder::new()
+            .layer(layer.clone())
+            .service_fn(async |request: Request<String>| {
+                let principal = Principal::from_extensions(request.extensions());
+                let principal = principal.expect("a principal");
+                let scopes = principal.scopes().to_string();
+                let subject = principal.subject().unwrap_or_default();
+                Ok::<_, BoxError>(Response::new(format!("{subject}: {scopes}")))
+            });
+    let request = Request::builder().header("X-API-Key", key.expose());
+    let answer = service.oneshot(request.body(String::new()).unwrap()).await;
+    let answer = answer.unwrap();
+    let status = answer.status();
+    let body = axum::body::to_bytes(axum::body::Body::new(answer.into_body()), 4096).await;
+    (status, String::from_utf8(body.unwrap().to_vec()).unwrap())
+}
+
+async fn status(keys: &RedisApiKeys, key: &GeneratedKey) -> u16 {
+    // A layer that remembers nothing.
+    let layer = ApiKeyLayer::from_store(CachedApiKeyStore::new(keys.clone()));
+    ask(&layer, key).await.0.as_u16()
+}
+
+fn new() -> GeneratedKey {
+    ApiKey::generate("acme").unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs redis-server"]
+async fn keys_are_put_rotated_used_and_revoked() {
+    let engine = Server::start(&[]).await;
+    let redis = engine.first_replica().await;
+    let keys = RedisApiKeys::new(&redis, SECRETS[0]).unwrap();
+    let other = RedisApiKeys::new(&engine.replica().await, SECRETS[0]).unwrap();
+    let (first, second) = (new(), new());
+    // Nobody knows what an engine without any keys has lost.
+    assert_eq!(status(&keys, &first).await, 503);
+    let key = first.to_api_key().owner("alice").name("laptop");
+    let key = key.scopes(["mcp:read", "mcp:write"]).unwrap();
+    keys.put(&key).await.unwrap();
+    let layer = ApiKeyLayer::from_store(CachedApiKeyStore::new(other.clone()));
+    let said = ask(&layer, &first).await;
+    assert_eq!(
+        said,
+        (StatusCode::OK, "alice: mcp:read mcp:write".to_owned())
+    );
+    assert_eq!(status(&keys, &second).await, 401);
+
+    let digest = first.digest();
+    assert_eq!(keys.last_used(&digest).await.unwrap(), None);
+    let at = |seconds| UNIX_EPOCH + Duration::from_secs(seconds);
+    for (used, last) in [(1000, 1000), (900, 1000), (2000, 2000)] {
+        assert!(keys.used(&digest, at(used)).await.unwrap());
+        assert_eq!(other.last_used(&digest).await.unwrap(), Some(at(last)));
+    }
+    assert!(!keys.used(&second.digest(), at(1)).await.unwrap());
+
+    // Both are good for a while, and then one is.
+    let replacement = second.to_api_key().owner("alice");
+    assert!(
+        !keys
+            .rotate(&new().digest(), &replacement, DAY)
+            .await
+            .unwrap()
+    );
+    assert_eq!(status(&keys, &second).await, 401);
+    assert!(keys.rotate(&digest, &replacement, DAY).await.unwrap());
+    assert_eq!(
+        [status(&keys, &first).await, status(&keys, &second).await],
+        [200, 200]
+    );
+    let third = new();
+    let soon = Duration::from_secs(1);
+    let end = SystemTime::now() + soon * 2;
+    assert!(
+        keys.rotate(&digest, &third.to_api_key(), soon)
+            .await
+            .unwrap()
+    );
+    // It does not become longer.
+    assert!(
+        keys.rotate(&digest, &third.to_api_key(), DAY)
+            .await
+            .unwrap()
+    );
+    tokio::time::sleep(end.duration_since(SystemTime::now()).unwrap()).await;
+    assert_eq!(
+        [status(&other, &first).await, status(&other, &second).await],
+        [401, 200]
+    );
+
+    assert!(other.revoke(&second.digest()).await.unwrap());
+    assert!(!other.revoke(&new().digest()).await.unwrap());
+    assert_eq!(status(&keys, &second).await, 401);
+    assert_eq!(status(&keys, &third).await, 200);
+    // Digests alone.
+    let dump = engine
+        .cli(&["HGETALL", &format!("{{{PREFIX}}}:k:{}", third.digest())])
+        .await;
+    assert!(
+        dump.contains("sha256:") && !dump.contains(third.expose()),
+        "{dump}"
+    );
+    let plain = ApiKey::new("c29tZXRoaW5nLWVsc2UtZW50aXJlbHk").unwrap();
+    assert!(keys.put(&plain).await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs redis-server"]
+async fn who_writes_to_the_engine_mints_no_keys() {
+    let engine = Server::start(&[]).await;
+    let redis = engine.first_replica().await;
+    let keys = RedisApiKeys::new(&redis, SECRETS[0]).unwrap();
+    let (own, forged) = (new(), new());
+    keys.put(&own.to_api_key().owner("alice")).await.unwrap();
+    assert_eq!(status(&keys, &own).await, 200);
+    // With another secret, with none, and with the record of another key.
+    let others = RedisApiKeys::new(&redis, SECRETS[1]).unwrap();
+    others
+        .put(&forged.to_api_key().owner("root"))
+        .await
+        .unwrap();
+    assert_eq!(status(&keys, &forged).await, 503);
+    assert!(keys.revoke(&forged.digest()).await.is_err());
+    let place = |key: &GeneratedKey| format!("{{{PREFIX}}}:k:{}", key.digest());
+    engine.cli(&["HSET", &place(&forged), "mac", ""]).await;
+    assert_eq!(status(&keys, &forged).await, 503);
+    engine.cli(&["DEL", &place(&forged)]).await;
+    engine.cli(&["COPY", &place(&own), &place(&forged)]).await;
+    assert_eq!(status(&keys, &forged).await, 503);
+    let record = engine.cli(&["HGET", &place(&own), "key"]).await;
+    let changed = record.replace("alice", "root");
+    engine.cli(&["HSET", &place(&own), "key", &changed]).await;
+    assert_eq!(status(&keys, &own).await, 503);
+    engine.cli(&["SET", &place(&own), "text"]).await;
+    assert_eq!(status(&keys, &own).await, 503);
+    // Under another prefix it is another record.
+    keys.put(&own.to_api_key()).await.unwrap_err();
+    engine.cli(&["DEL", &place(&own)]).await;
+    keys.put(&own.to_api_key()).await.unwrap();
+    assert_eq!(status(&keys, &own).await, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs redis-server"]
+async fn while_the_engine_is_gone_known_keys_go_on() {
+    let mut engine = Server::start(&[]).await;
+    let redis = engine.first_replica().await;
+    let keys = RedisApiKeys::new(&redis, SECRETS[0]).unwrap();
+    let (known, unknown) = (new(), new());
+    for key in [&known, &unknown] {
+        keys.put(&key.to_api_key().owner("alice")).await.unwrap();
+    }
+    let layer = ApiKeyLayer::from_store(CachedApiKeyStore::new(keys.clone()));
+    assert_eq!(ask(&layer, &known).await.0, StatusCode::OK);
+    engine.kill().await;
+    until_down(&redis).await;
+    assert_eq!(ask(&layer, &known).await.0, StatusCode::OK);
+    assert_eq!(
+        ask(&layer, &unknown).await.0,
+        StatusCode::SERVICE_UNAVAILABLE
+    );
+    // It comes back empty: nothing is known of any key.
+    engine.restart().await;
+    super::until_ready(&redis).await;
+    assert_eq!(status(&keys, &unknown).await, 503);
+}
