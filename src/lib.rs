@@ -75,7 +75,7 @@
 //! | `toml` | key files in TOML, and `api-key-store` | no |
 //! | `config` | layers from a configuration of any serde format | no |
 //! | `schema` | the JSON Schema of that configuration, and `config` | no |
-//! | `redis` | Redis or Valkey as the store that replicas share ([`redis`](crate::redis)); its connections use rustls with aws-lc | no |
+//! | `redis` | Redis or Valkey as the store that replicas share ([`redis`]); its connections use rustls with aws-lc | no |
 //! | `metrics` | [`telemetry`] speaks to a recorder of the `metrics` facade: Prometheus, say | no |
 //! //!
 //! API keys that the program holds, scopes and the layers for MCP need no feature. `jwt` and
