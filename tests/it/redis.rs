@@ -168,7 +168,7 @@ async fn keeps_nobody_waiting(peer: Peer) {
         let refused = inserted.await.unwrap_err().to_string();
         assert!(refused.starts_with("the engine is down"), "{refused}");
         redis.get(key).await.unwrap_err();
-        assert!(begun.elapsed() < Duration::from_millis(100));
+        assert!(begun.elapsed() < Duration::from_millis(500));
     }
     let health = redis.health();
     assert!(!health.is_up() && !health.is_ready());

@@ -144,10 +144,13 @@ impl Server {
         cli(self.port, command).await
     }
 
-    /// A handle as a replica has it.
+    /// A handle as a replica has it, with time for a machine that does much else.
     pub(super) async fn replica(&self) -> Redis {
         let builder = Redis::builder(&self.url()).prefix(PREFIX);
-        builder.connect().await.expect("it connects")
+        let builder = builder.timeout(Duration::from_secs(1));
+        let redis = builder.connect().await.expect("it connects");
+        super::until("it is up", async || redis.health().is_up()).await;
+        redis
     }
 
     /// A handle, with the marker written.

@@ -16,7 +16,7 @@ use tower_mcp_auth::store::{Insertion, ReplayStore, StoreError, StoreKey, StoreV
 
 const HOUR: Duration = Duration::from_secs(3600);
 /// What a question takes at most: the time limit, and a machine that is busy.
-const SOON: Duration = Duration::from_millis(600);
+const SOON: Duration = Duration::from_secs(2);
 /// How long anything may take that is waited for.
 const PATIENCE: Duration = Duration::from_secs(30);
 

@@ -21,7 +21,7 @@ async fn assert_down(redis: &Redis) {
         let begun = Instant::now();
         let refused = redis.get(key(1)).await.unwrap_err().to_string();
         assert!(refused.contains("down"), "{refused}");
-        assert!(begun.elapsed() < Duration::from_millis(100));
+        assert!(begun.elapsed() < Duration::from_millis(500));
     }
 }
 
@@ -120,7 +120,7 @@ async fn an_engine_that_stands_still_is_down_after_two_seconds() {
     let down = begun.elapsed();
     println!("down after {down:?} and {asked} questions");
     assert!((1..30).contains(&asked));
-    assert!(down < Duration::from_secs(4), "{down:?}");
+    assert!(down < Duration::from_secs(6), "{down:?}");
     assert_down(&redis).await;
     sleep(Duration::from_secs(3)).await;
     assert_down(&redis).await;
