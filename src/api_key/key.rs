@@ -59,7 +59,7 @@ pub struct ApiKey {
     /// `None`: it names none.
     pub(super) resources: Option<KeyResources>,
     pub(super) validity: Validity,
-    created_at: Option<Duration>,
+    pub(super) created_at: Option<Duration>,
 }
 
 impl ApiKey {

@@ -111,6 +111,9 @@ pub(crate) fn write_one(key: &ApiKey) -> Result<(KeyDigest, String), ConfigError
     if let Some(resources) = &key.resources {
         put("resources", resources.urls().collect::<Vec<_>>().into());
     }
+    if let Some(at) = key.created_at {
+        put("created_at", at.as_secs().into());
+    }
     // In whole seconds, a later beginning and an earlier end.
     if let Some(at) = key.validity.not_before {
         let up = u64::from(at.subsec_nanos() > 0);

@@ -115,6 +115,22 @@ async fn keys_are_put_rotated_used_and_revoked() {
     assert!(!other.revoke(&new().digest()).await.unwrap());
     assert_eq!(status(&keys, &second).await, 401);
     assert_eq!(status(&keys, &third).await, 200);
+    // Nothing of a key is lost.
+    let whole = ApiKey::from_digest(new().digest())
+        .id("id")
+        .created_at(at(1_800_000_000));
+    let whole = whole.resources(["https://mcp.example.com/mcp"]).unwrap();
+    let whole = whole.not_before(at(1_700_000_000)).unwrap();
+    let whole = whole.expires_at(at(1_900_000_000)).unwrap();
+    keys.put(&whole).await.unwrap();
+    let place = engine.cli(&["KEYS", "*:k:*"]).await;
+    let mut records = String::new();
+    for place in place.lines() {
+        records += &engine.cli(&["HGET", place, "key"]).await;
+    }
+    for number in ["1800000000", "1700000000", "1900000000", "mcp.example.com"] {
+        assert!(records.contains(number), "{records}");
+    }
     // Digests alone.
     let dump = engine
         .cli(&["HGETALL", &format!("{{{PREFIX}}}:k:{}", third.digest())])
