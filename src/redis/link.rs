@@ -8,7 +8,7 @@ use std::time::Duration;
 use ::redis::aio::MultiplexedConnection;
 use ::redis::{
     AsyncConnectionConfig, Cmd, ErrorKind, RedisConnectionInfo, RedisError, ServerErrorKind, Value,
-    cmd,
+    cmd, pipe,
 };
 use secrecy::ExposeSecret;
 use tokio::net::TcpStream;
@@ -80,15 +80,7 @@ impl Link {
         };
         let stream = TcpStream::connect((&*node.host, node.port)).await?;
         stream.set_nodelay(true)?;
-        let mut info = RedisConnectionInfo::default()
-            .set_db(settings.database.into())
-            .set_skip_set_lib_name();
-        if let Some(name) = &settings.username {
-            info = info.set_username(name);
-        }
-        if let Some(password) = &settings.password {
-            info = info.set_password(password.expose_secret());
-        }
+        let info = RedisConnectionInfo::default().set_skip_set_lib_name();
         let config = AsyncConnectionConfig::new()
             .set_response_timeout(None)
             .set_connection_timeout(None)
@@ -122,16 +114,32 @@ impl Link {
             driver,
             scripts: vec![Box::default(); Script::ALL.len()],
         };
+        link.greet(settings).await?;
         link.inspect().await?;
-        for script in Script::ALL {
-            link.load(*script).await?;
-        }
+        link.load().await?;
         Ok(link)
     }
 
     /// Whether it can still carry an answer, as far as this end knows.
     pub(super) fn is_open(&self) -> bool {
         !self.driver.is_finished()
+    }
+
+    /// Says who asks, and for which database. The library would do it, and has one error for
+    /// whatever an engine answers to a password.
+    async fn greet(&self, settings: &Settings) -> Result<(), Fault> {
+        if let Some(password) = &settings.password {
+            let mut asked = cmd("AUTH");
+            asked.arg(settings.username.as_deref());
+            asked.arg(password.expose_secret());
+            self.send(&asked).await.map_err(not_let_in)?;
+        }
+        if settings.database != 0 {
+            let mut asked = cmd("SELECT");
+            asked.arg(settings.database);
+            self.send(&asked).await?;
+        }
+        Ok(())
     }
 
     async fn inspect(&mut self) -> Result<(), Fault> {
@@ -182,12 +190,20 @@ impl Link {
         }
     }
 
-    async fn load(&mut self, script: Script) -> Result<(), RedisError> {
-        let mut asked = cmd("SCRIPT");
-        asked.arg("LOAD").arg(script.text());
-        let answer = self.send(&asked).await?;
-        let hash = text(&answer).unwrap_or_default();
-        self.scripts[script as usize] = hash.into();
+    /// All scripts in one round trip: an engine that is far away is none that does not answer.
+    async fn load(&mut self) -> Result<(), RedisError> {
+        let mut asked = pipe();
+        for script in Script::ALL {
+            asked.cmd("SCRIPT").arg("LOAD").arg(script.text());
+        }
+        let mut connection = self.connection.clone();
+        let answers = connection
+            .send_packed_commands(&asked, 0, Script::ALL.len())
+            .await?;
+        for (script, answer) in Script::ALL.iter().zip(answers) {
+            let hash = answer.extract_error()?;
+            self.scripts[*script as usize] = text(&hash).unwrap_or_default().into();
+        }
         Ok(())
     }
 
@@ -241,6 +257,17 @@ fn unusable(what: &str) -> Fault {
     Fault::Unreachable(format!("the answer to {what} cannot be used"))
 }
 
+/// Why `AUTH` fails. An engine with too many connections says that in its place, and closes.
+fn not_let_in(error: RedisError) -> Fault {
+    let why = one_line(&error.to_string(), TRACED_CHARS);
+    let is_refused = matches!(error.kind(), ErrorKind::Server(_));
+    if !is_refused || why.contains("max number of clients") {
+        return error.into();
+    }
+    let why = format!("the engine refuses the user or the password ({why})");
+    Fault::Config(ConfigError::new("password", why))
+}
+
 impl From<io::Error> for Fault {
     fn from(error: io::Error) -> Self {
         Self::Unreachable(one_line(&error.to_string(), TRACED_CHARS))
@@ -254,8 +281,7 @@ impl From<RedisError> for Fault {
         }
         let why = one_line(&error.to_string(), TRACED_CHARS);
         let code = error.code().unwrap_or_default();
-        if error.kind() == ErrorKind::AuthenticationFailed || matches!(code, "NOAUTH" | "WRONGPASS")
-        {
+        if matches!(code, "NOAUTH" | "WRONGPASS") {
             let why = format!("the engine refuses the user or the password ({why})");
             return Self::Config(ConfigError::new("password", why));
         }

@@ -80,7 +80,8 @@
 //!     +evalsha +hdel +time +hmget +hset +hincrby +get +set +exists
 //! ```
 //!
-//! API keys ([`RedisApiKeys`]) need `+hget` and `+hexists` too.
+//! API keys ([`RedisApiKeys`]) need `+hget` and `+hexists` too, and a database other than 0 needs
+//! `+select`.
 //!
 //! `+config|get` is there to learn whether snapshots are taken, and can be left out.
 //!

@@ -89,6 +89,8 @@ enum Peer {
     Babbling,
     /// Sends for ever what has no end.
     Endless,
+    /// As an engine that has too many connections, which says so to whatever it is asked.
+    Full,
 }
 
 struct Peers {
@@ -134,6 +136,11 @@ async fn serve(peer: Peer, mut stream: TcpStream) {
             Peer::Silent => continue,
             Peer::Closing => return,
             Peer::Babbling => stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await,
+            Peer::Full => {
+                let said = b"-ERR max number of clients reached\r\n";
+                let _ = stream.write_all(said).await;
+                return;
+            }
             Peer::Endless => loop {
                 if stream.write_all(&b"*1\r\n".repeat(512)).await.is_err() {
                     return;
@@ -148,7 +155,13 @@ async fn serve(peer: Peer, mut stream: TcpStream) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_peer_that_is_no_engine_keeps_nobody_waiting() {
-    let peers = [Peer::Silent, Peer::Closing, Peer::Babbling, Peer::Endless];
+    let peers = [
+        Peer::Silent,
+        Peer::Closing,
+        Peer::Babbling,
+        Peer::Endless,
+        Peer::Full,
+    ];
     let tried = peers.map(|peer| tokio::spawn(keeps_nobody_waiting(peer)));
     for tried in tried {
         tried.await.unwrap();

@@ -222,6 +222,20 @@ async fn an_engine_that_is_slow_for_ever_is_down() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs redis-server"]
+async fn an_engine_that_is_far_away_is_up() {
+    let engine = Server::start(&["--requirepass", "far"]).await;
+    let delay = Duration::from_millis(120);
+    let port = slow_way(engine.port, delay, Arc::default()).await;
+    let builder = Redis::builder(&format!("redis://:far@127.0.0.1:{port}")).prefix(PREFIX);
+    let redis = builder.connect().await.unwrap();
+    let health = redis.health();
+    assert!(health.is_up(), "{health:?}");
+    redis.init().await.unwrap();
+    assert_eq!(insert(&redis, 1, 1).await, Ok(Insertion::Inserted));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs redis-server"]
 async fn a_primary_that_was_made_a_replica_is_not_believed() {
     let engines = [Server::start(&[]).await, Server::start(&[]).await];
     let [first, second] = &engines;
