@@ -31,7 +31,8 @@ const BUFFER: usize = 1024;
 /// A connection. A connection is of one process of the engine, so its run id is the connection's.
 pub(super) struct Link {
     pub(super) node: Node,
-    pub(super) run: Box<str>,
+    /// The run id, and what the process followed before it was made a primary, if it did.
+    pub(super) run: Arc<str>,
     /// `None`: the engine does not say.
     pub(super) persistent: Option<bool>,
     connection: MultiplexedConnection,
@@ -108,7 +109,7 @@ impl Link {
         };
         let mut link = Self {
             node: node.clone(),
-            run: Box::default(),
+            run: Arc::default(),
             persistent: None,
             connection,
             driver,
@@ -158,7 +159,14 @@ impl Link {
             return Err(Fault::Unreachable("it loads its data".to_owned()));
         }
         let run = member("run_id").filter(|id| !id.is_empty());
-        self.run = run.ok_or_else(|| unusable("INFO"))?.into();
+        let run = run.ok_or_else(|| unusable("INFO"))?;
+        // A process that followed another one for a while has the data of that one, in which what
+        // it acknowledged itself may be missing. The id of what it followed is zeros otherwise.
+        let followed = member("master_replid2").filter(|id| id.bytes().any(|digit| digit != b'0'));
+        self.run = match followed {
+            Some(followed) => format!("{run}:{followed}").into(),
+            None => run.into(),
+        };
         let policy = member("maxmemory_policy").unwrap_or_default();
         if policy != "noeviction" {
             return Err(Fault::Config(ConfigError::new(

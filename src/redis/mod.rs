@@ -53,7 +53,13 @@
 //! [`complete_since`](crate::store::ReplayStore::complete_since).
 //!
 //! Every restart of the engine moves it, also one that lost nothing: a restart that lost the last
-//! second of its log looks the same.
+//! second of its log looks the same. It moves as well where a primary was a replica for a while
+//! (`master_replid2` of `INFO`), where a marker is older than what was seen of another engine, and
+//! where the clock of the engine goes ahead, which ends the life of records too early.
+//!
+//! So a connection has to lead to one process. What passes single commands on to processes of its
+//! choice, and keeps the connection when one of them is gone, hides a loss: give the address of the
+//! engine, or of something that passes on whole connections.
 //!
 //! Two primaries at once, while a network is cut, are two first ones. A cluster keeps that shorter
 //! than the minute (`cluster-node-timeout`, 15 s by default). Elsewhere `min-replicas-to-write 1`

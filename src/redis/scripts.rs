@@ -80,10 +80,9 @@ impl Script {
                  end
                  local m = redis.call('HMGET', KEYS[1], 'run', 'since')
                  if not m[1] and ARGV[4] == '0' then return {now, 'none'} end
-                 local since = m[2]
-                 if m[1] ~= ARGV[1] or ARGV[3] == '1' then
-                   since = now + tonumber(ARGV[2])
-                   if m[2] and tonumber(m[2]) >= since then since = tonumber(m[2]) + 1 end
+                 local since, was, least = m[2], tonumber(m[2]) or 0, tonumber(ARGV[7])
+                 if m[1] ~= ARGV[1] or ARGV[3] == '1' or was < least then
+                   since = math.max(now + tonumber(ARGV[2]), was + 1, least + 1)
                    since = string.format('%.0f', since)
                    redis.call('HSET', KEYS[1], 'run', ARGV[1], 'since', since)
                    redis.call('HINCRBY', KEYS[1], 'epoch', 1)

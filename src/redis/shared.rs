@@ -66,11 +66,14 @@ pub(super) struct Shared {
     wake: Arc<Notify>,
 }
 
-/// The clock of the engine beside the monotonic one.
-#[derive(Clone, Copy)]
+/// The clock of an engine process beside the monotonic one.
+#[derive(Clone)]
 struct Hands {
+    run: Arc<str>,
     engine: Duration,
-    monotonic: Duration,
+    /// Before it was asked: when it is seen, an answer may be older than it was on its way. A
+    /// machine may have stood still.
+    asked: Duration,
 }
 
 /// Why there is no answer.
@@ -190,6 +193,11 @@ impl Shared {
         link.is_some_and(Link::is_open) && self.has_answered()
     }
 
+    /// Whether the marker was not there, or has to move.
+    fn has_to_enter(&self) -> bool {
+        !self.is_initialized.load(Ordering::SeqCst) || self.has_leapt.load(Ordering::SeqCst)
+    }
+
     fn has_answered(&self) -> bool {
         let last = self.answered.load(Ordering::SeqCst);
         let now = millis(self.settings.clock.monotonic());
@@ -209,6 +217,7 @@ impl Shared {
         arguments: &[&[u8]],
     ) -> Result<Option<Value>, Unanswered> {
         let limit = self.settings.timeout;
+        let asked = self.settings.clock.monotonic();
         match timeout(limit, link.run(script, keys, arguments)).await {
             Err(_) => {
                 let why = format!("no answer from {} within {limit:?}", link.node);
@@ -217,7 +226,11 @@ impl Shared {
                 Err(failed(why))
             }
             Ok(Err(error)) => Err(self.refused(link, &error)),
-            Ok(Ok(answer)) => self.take_in(link, answer),
+            // Where this machine stood still in between, it is seen in time, and is old.
+            Ok(Ok(_)) if self.settings.clock.monotonic().saturating_sub(asked) > UP => {
+                Err(failed("the answer was old when it was seen"))
+            }
+            Ok(Ok(answer)) => self.take_in(link, asked, answer),
         }
     }
 
@@ -239,7 +252,12 @@ impl Shared {
         failed(why)
     }
 
-    fn take_in(&self, link: &Arc<Link>, answer: Value) -> Result<Option<Value>, Unanswered> {
+    fn take_in(
+        &self,
+        link: &Arc<Link>,
+        asked: Duration,
+        answer: Value,
+    ) -> Result<Option<Value>, Unanswered> {
         let Some(Said {
             engine,
             state,
@@ -250,7 +268,7 @@ impl Shared {
             return Err(failed(UNUSABLE));
         };
         let fault = match state {
-            State::Since(since) => match self.judge(engine, since) {
+            State::Since(since) => match self.judge(link, asked, engine, since) {
                 Ok(()) => {
                     self.answered();
                     return Ok(rest);
@@ -269,28 +287,43 @@ impl Shared {
     }
 
     /// Whether the answer counts, and from when on the engine knows everything.
-    fn judge(&self, engine: Duration, since: Duration) -> Result<(), String> {
-        let moment = self.settings.clock.read();
-        if engine.abs_diff(moment.wall) > CLOCKS {
-            return Err(clocks_differ(engine, moment.wall));
+    fn judge(
+        &self,
+        link: &Link,
+        asked: Duration,
+        engine: Duration,
+        since: Duration,
+    ) -> Result<(), String> {
+        // First: a clock that is too far ahead may have been set right when it is looked at again.
+        let leaps = self.leaps(link, asked, engine);
+        let now = self.settings.clock.read().wall;
+        if engine.abs_diff(now) > CLOCKS {
+            return Err(clocks_differ(engine, now));
         }
         if since > engine.saturating_add(AHEAD) {
             return Err("the marker is of the future: delete it, and call `init`".to_owned());
         }
-        let now = Hands {
-            engine,
-            monotonic: moment.monotonic,
-        };
-        let last = locked(&self.hands).replace(now);
-        if let Some(last) = last {
-            let ran = now.monotonic.saturating_sub(last.monotonic);
-            if engine > last.engine + ran + LEAP {
-                self.has_leapt.store(true, Ordering::SeqCst);
-                return Err("the clock of the engine has gone ahead".to_owned());
-            }
+        if leaps {
+            return Err("the clock of the engine has gone ahead".to_owned());
         }
         self.learn(since);
         Ok(())
+    }
+
+    /// Whether the clock of the engine has gone ahead, and with it the end of records.
+    fn leaps(&self, link: &Link, asked: Duration, engine: Duration) -> bool {
+        let now = self.settings.clock.monotonic();
+        let run = Arc::clone(&link.run);
+        let hands = Hands { run, engine, asked };
+        let last = locked(&self.hands).replace(hands);
+        let leaps = last.is_some_and(|last| {
+            let ran = now.saturating_sub(last.asked);
+            last.run == link.run && engine > last.engine + ran + LEAP
+        });
+        if leaps {
+            self.has_leapt.store(true, Ordering::SeqCst);
+        }
+        leaps
     }
 
     fn learn(&self, since: Duration) {
@@ -386,14 +419,21 @@ impl Shared {
         let leapt = self.has_leapt.load(Ordering::SeqCst);
         let (margin, limit) = (number(MARGIN), number(CLOCKS));
         let now = number(self.settings.clock.now());
+        let last = locked(&self.hands).clone();
+        let of_other = last.filter(|last| last.run != link.run);
+        // What another process has acknowledged is not known here unless the marker is younger.
+        let acknowledged = of_other.as_ref().map_or(Duration::ZERO, |last| last.engine);
+        let least = number(self.complete_since().max(acknowledged));
         let arguments = [
             margin.as_bytes(),
             flag(leapt).as_bytes(),
             flag(create).as_bytes(),
             now.as_bytes(),
             limit.as_bytes(),
+            least.as_bytes(),
         ];
         let keys = [self.marker.clone()];
+        let asked_at = self.settings.clock.monotonic();
         let asked = timeout(PROBE, link.run(Script::Enter, &keys, &arguments)).await;
         let answer = asked.map_err(|_| Fault::Unreachable("no answer within 1 s".to_owned()))??;
         let said = Said::read(answer);
@@ -406,7 +446,12 @@ impl Shared {
                     *locked(&self.hands) = None;
                     self.has_leapt.store(false, Ordering::SeqCst);
                 }
-                self.judge(engine, since).map_err(Fault::Unreachable)?;
+                if let Err(why) = self.judge(link, asked_at, engine, since) {
+                    if of_other.is_some() {
+                        *locked(&self.hands) = of_other;
+                    }
+                    return Err(Fault::Unreachable(why));
+                }
                 self.is_initialized.store(true, Ordering::SeqCst);
                 self.was_initialized.store(true, Ordering::SeqCst);
                 Ok(())
@@ -417,6 +462,9 @@ impl Shared {
             }
             State::Moved => Err(Fault::Unreachable(UNUSABLE.to_owned())),
             State::Clock => {
+                if of_other.is_none() {
+                    self.leaps(link, asked_at, engine);
+                }
                 let own = self.settings.clock.now();
                 Err(Fault::Unreachable(clocks_differ(engine, own)))
             }
@@ -438,7 +486,7 @@ impl Shared {
         let link = self.link.load_full();
         let is_well = match link {
             None => self.connect().await.is_ok(),
-            Some(link) if !self.is_initialized.load(Ordering::SeqCst) => {
+            Some(link) if self.has_to_enter() => {
                 let create = self.was_initialized.load(Ordering::SeqCst);
                 match self.enter(&link, create).await {
                     Ok(()) => {

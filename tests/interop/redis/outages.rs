@@ -150,6 +150,57 @@ async fn a_clock_that_goes_ahead_ends_records_too_early() {
     assert_eq!(insert(&redis, 1, 2).await, Ok(Insertion::Present(value(1))));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs redis-server"]
+async fn an_answer_from_before_the_machine_stood_still_is_none() {
+    let engine = Server::start(&[]).await;
+    drop(engine.first_replica().await);
+    let clock = Clock::manual(Clock::system().now());
+    let builder = Redis::builder(&engine.url()).prefix(PREFIX);
+    let builder = builder.timeout(Duration::from_secs(2));
+    let redis = builder.clock(clock.clone()).connect().await.unwrap();
+    engine.stop().await;
+    let asked = {
+        let redis = redis.clone();
+        tokio::spawn(async move { redis.insert_if_absent(key(1), value(1), super::HOUR).await })
+    };
+    sleep(Duration::from_millis(100)).await;
+    clock.advance(Duration::from_secs(4));
+    engine.go_on().await;
+    let refused = asked.await.unwrap().unwrap_err().to_string();
+    assert!(refused.contains("old"), "{refused}");
+    until("it is asked again", async || {
+        redis.get(key(1)).await.is_ok()
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs redis-server"]
+async fn a_clock_that_goes_too_far_ahead_and_is_set_right_again_has_ended_records() {
+    let engine = Server::start(&[]).await;
+    drop(engine.first_replica().await);
+    // The clock of the server stands still, and is late.
+    let now = Clock::system().now();
+    let clock = Clock::manual(now - Duration::from_secs(26));
+    let builder = Redis::builder(&engine.url()).prefix(PREFIX);
+    let redis = builder.clock(clock.clone()).connect().await.unwrap();
+    assert_eq!(insert(&redis, 1, 1).await, Ok(Insertion::Inserted));
+    let before = redis.complete_since();
+    engine.stop().await;
+    sleep(Duration::from_secs(6)).await;
+    engine.go_on().await;
+    until("clocks differ", async || {
+        let health = redis.health();
+        health.error().is_some_and(|error| error.contains("clocks"))
+    })
+    .await;
+    assert_eq!(redis.complete_since(), before);
+    clock.set_wall(Clock::system().now());
+    until_ready(&redis).await;
+    assert!(redis.complete_since() > before);
+}
+
 /// A way to the engine that takes this long for each piece, or, once it is cut, for ever.
 async fn slow_way(port: u16, delay: Duration, cut: Arc<AtomicBool>) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -273,6 +324,66 @@ async fn a_primary_that_was_made_a_replica_is_not_believed() {
         redis.get(key(1)).await == Ok(Some(value(1))) && redis.complete_since() > before
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs redis-server"]
+async fn a_primary_that_was_a_replica_for_a_while_is_not_believed() {
+    let engines = [Server::start(&[]).await, Server::start(&[]).await];
+    let [first, second] = &engines;
+    let (leader, stand_in) = (first.port.to_string(), second.port.to_string());
+    second.cli(&["REPLICAOF", "127.0.0.1", &leader]).await;
+    let redis = first.first_replica().await;
+    let copied = async || second.cli(&["DBSIZE"]).await == "1";
+    until("the marker is copied", copied).await;
+    // What is written now is not copied any more.
+    second.cli(&["REPLICAOF", "NO", "ONE"]).await;
+    assert_eq!(insert(&redis, 1, 1).await, Ok(Insertion::Inserted));
+    let before = redis.complete_since();
+    first.cli(&["REPLICAOF", "127.0.0.1", &stand_in]).await;
+    until("it has the data of the other", async || {
+        let told = first.cli(&["INFO", "replication"]).await;
+        told.contains("master_link_status:up")
+    })
+    .await;
+    until("it is refused", async || redis.get(key(1)).await.is_err()).await;
+    first.cli(&["REPLICAOF", "NO", "ONE"]).await;
+    until("it is asked again", async || {
+        redis.get(key(1)).await.is_ok()
+    })
+    .await;
+    assert_eq!(redis.get(key(1)).await, Ok(None));
+    assert!(redis.complete_since() > before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs redis-server"]
+async fn an_engine_that_was_left_is_not_believed_when_it_is_back() {
+    let mut engines = [Server::start(&[]).await, Server::start(&[]).await];
+    for engine in &engines {
+        drop(engine.first_replica().await);
+    }
+    let builder = Redis::builder(&engines[0].url()).node(&engines[1].url());
+    let builder = builder.timeout(Duration::from_secs(1));
+    let redis = builder.prefix(PREFIX).connect().await.unwrap();
+    assert_eq!(insert(&redis, 1, 1).await, Ok(Insertion::Inserted));
+    let at_first = redis.complete_since();
+    // Both are primaries. The second has its marker from before the first was left.
+    engines[0].stop().await;
+    until("the other one is asked", async || {
+        redis.get(key(1)).await == Ok(None)
+    })
+    .await;
+    let at_second = redis.complete_since();
+    assert!(at_second > at_first);
+    assert_eq!(insert(&redis, 2, 1).await, Ok(Insertion::Inserted));
+    engines[0].go_on().await;
+    engines[1].kill().await;
+    until("the first one is asked", async || {
+        redis.get(key(2)).await == Ok(None)
+    })
+    .await;
+    assert!(redis.complete_since() > at_second);
 }
 
 /// Two replicas of a server claim each key, one after the other. A claim counts if what it claims
