@@ -26,6 +26,13 @@ pub(super) struct Session {
     pub(super) ends: Duration,
 }
 
+impl Session {
+    /// Whether its claim can be among what the store lost.
+    fn may_be_lost(&self) -> bool {
+        self.opened < self.claims.since()
+    }
+}
+
 enum State {
     /// Not polled yet.
     New,
@@ -87,7 +94,9 @@ impl Watch for ClaimWatch {
                     }
                 },
                 State::Watching { claimed, last } => {
-                    if claimed.poll(cx).is_ready() {
+                    // Both, and in this order: a loss before it was watched for is seen here, and
+                    // one after that by the store, which may tell nobody.
+                    if claimed.poll(cx).is_ready() || self.session.may_be_lost() {
                         return CLAIMED;
                     }
                     // The store is asked once more: it may have been out of reach when the

@@ -698,6 +698,27 @@ async fn an_answer_says_nothing_of_what_was_opened_before_a_loss() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_is_under_way_ends_with_a_loss() {
+    let store = Forgetful::default();
+    let layer = layer_over(&clock(), store.clone());
+    let behind = Behind {
+        streams: true,
+        ..Behind::default()
+    };
+    let answer = send(&layer, &behind, &Who::Anonymous, &Method::POST, &[]).await;
+    let says = behind.feeders.lock().unwrap().pop().unwrap();
+    let mut stream = answer.into_body();
+    says.send("before").unwrap();
+    let frame = stream.frame().await.unwrap().unwrap();
+    assert_eq!(frame.into_data().unwrap(), "before");
+    // It is found by the question whether there is a claim.
+    store.loses.store(true, Ordering::SeqCst);
+    let next = tokio::time::timeout(MINUTE, stream.frame()).await;
+    assert!(next.unwrap().is_none());
+    assert!(says.is_closed());
+}
+
 /// Never answers.
 #[derive(Debug)]
 struct Silent;
