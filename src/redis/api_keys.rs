@@ -68,8 +68,10 @@ const TRIES: usize = 5;
 ///
 /// An engine that was emptied has no sign that there are keys, and a lookup is then 503 and not
 /// 401. A restart can lose what was written in the last second, a revocation too, unless the engine
-/// has `appendfsync always`. While the engine is gone, keys that a replica remembers are good as long
-/// as [`positive_ttl`](crate::api_key::CachedApiKeyStore::positive_ttl) says, and others are 503.
+/// has `appendfsync always`; with snapshots alone that is all since the last one, and a replica
+/// that takes over lacks what it was not sent yet. While the engine is gone, keys that a replica
+/// remembers are good as long as
+/// [`positive_ttl`](crate::api_key::CachedApiKeyStore::positive_ttl) says, and others are 503.
 #[derive(Clone)]
 #[must_use]
 pub struct RedisApiKeys {
@@ -106,7 +108,8 @@ impl RedisApiKeys {
     /// Writes a key, in the place of one with this digest.
     ///
     /// # Errors
-    /// The engine does not answer, or the key was made by [`ApiKey::new`] and has no digest to keep.
+    /// The engine does not answer, the key was made by [`ApiKey::new`] and has no digest to keep, or
+    /// its times are none in whole seconds.
     pub async fn put(&self, key: &ApiKey) -> Result<(), ApiKeyStoreError> {
         self.write(key, "").await.map(|_| ())
     }
@@ -203,6 +206,8 @@ impl RedisApiKeys {
     /// Whether it was written: the record before it has this code, or any where it is empty.
     async fn write(&self, key: &ApiKey, before: &str) -> Result<bool, ApiKeyStoreError> {
         let (digest, document) = write_one(key)?;
+        // In whole seconds a key may end before it begins, and no time is as far away as a number.
+        read_one(document.as_bytes()).map_err(ApiKeyStoreError::failed)?;
         let mac = URL_SAFE_NO_PAD.encode(self.mac(&document));
         let arguments = [document.as_bytes(), mac.as_bytes(), before.as_bytes()];
         let records = self.records(&digest);

@@ -141,6 +141,15 @@ async fn keys_are_put_rotated_used_and_revoked() {
     );
     let plain = ApiKey::new("c29tZXRoaW5nLWVsc2UtZW50aXJlbHk").unwrap();
     assert!(keys.put(&plain).await.is_err());
+    // Nothing is written that cannot be read.
+    let (digest, next) = (third.digest(), new().to_api_key());
+    assert!(keys.rotate(&digest, &next, Duration::MAX).await.is_err());
+    assert_eq!(status(&keys, &third).await, 200);
+    let moment = at(1_900_000_000) + Duration::from_millis(100);
+    let brief = ApiKey::from_digest(new().digest());
+    let brief = brief.not_before(moment).unwrap();
+    let brief = brief.expires_at(moment + Duration::from_millis(100));
+    assert!(keys.put(&brief.unwrap()).await.is_err());
 }
 
 #[tokio::test(flavor = "multi_thread")]
