@@ -10,7 +10,7 @@ use super::lease::{self, Lease};
 use super::settings::Shared;
 use super::{Authenticate, AuthenticateFuture, Authenticated, Authentication};
 use crate::credential::{self, RequestHead};
-use crate::error::AuthError;
+use crate::error::{AuthError, AuthErrorKind};
 use crate::gate::{EndOfStream, ResponseBody, Watch};
 use crate::principal::Principal;
 use crate::refusal::{
@@ -209,9 +209,20 @@ impl Shared {
             Ok(accepted) => revocation.judge(&accepted.principal).map(|()| accepted),
             // It may be let pass, and judged by its owner.
             Err(error) => {
-                let owner = error.proven_owner();
-                let also = owner.and_then(|owner| revocation.judge(owner).err());
-                Err(error.and_also(also))
+                let Some(owner) = error.proven_owner() else {
+                    return Err(error);
+                };
+                let (judged, is_known) = (revocation.judge(owner), revocation.remembers(owner));
+                Err(match judged {
+                    // Only a good token learns what it lacks.
+                    Err(revoked) if error.kind() == AuthErrorKind::InsufficientScope => {
+                        revoked.and_all_of(error)
+                    }
+                    Err(revoked) => error.and_all_of(revoked),
+                    Ok(()) if is_known => error,
+                    // An entry for it may have been there.
+                    Ok(()) => error.without_owner(),
+                })
             }
         }
     }
@@ -311,6 +322,7 @@ impl Shared {
     ) -> Afterwards {
         let context = self.context_of(&presented.context);
         let proven = reported.as_ref().and_then(AuthError::proven_owner);
+        let watch = proven.and_then(|owner| self.watch(owner, context));
         let proven = proven.map(|owner| {
             let context = Arc::<RefusalContext>::clone(context);
             owner.clone().with_context(context)
@@ -330,6 +342,7 @@ impl Shared {
         });
         Afterwards {
             reported,
+            watch,
             ..Afterwards::default()
         }
     }

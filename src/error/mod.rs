@@ -229,6 +229,12 @@ impl AuthError {
         self
     }
 
+    /// Adds another one, with what else that says of the credential.
+    pub(crate) fn and_all_of(self, other: Self) -> Self {
+        let more = other.also().to_vec();
+        self.and_also(std::iter::once(other.alone()).chain(more))
+    }
+
     fn aside(&mut self) -> &mut Aside {
         self.0.aside.get_or_insert_default()
     }
@@ -245,7 +251,6 @@ impl AuthError {
     }
 
     /// The same without an owner.
-    #[cfg(feature = "oauth")]
     pub(crate) fn without_owner(mut self) -> Self {
         self.aside().owner = None;
         self

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::Revocation;
 use super::entry::Kind;
 use super::index::{Key, Record};
-use super::settings::{Lifetime, Settings};
+use super::settings::{Lifetime, MAX_SKEW, Settings};
 use crate::error::{AuthError, Reason};
 use crate::json::{Fault, Scanner};
 use crate::principal::{Identity, Principal};
@@ -22,6 +22,8 @@ struct Hit {
     kind: Kind,
     /// Of an entry for what was issued before.
     before: Option<u64>,
+    /// Whether the claims cannot be read: there are entries of the kind, and one may be for it.
+    is_unread: bool,
 }
 
 /// The claims that entries are about.
@@ -31,6 +33,8 @@ struct Named<'i> {
     grant: Option<Cow<'i, str>>,
     session: Option<Cow<'i, str>>,
     api_key: Option<Cow<'i, str>>,
+    /// Not all of them could be read.
+    is_unread: bool,
 }
 
 impl Revocation {
@@ -44,7 +48,12 @@ impl Revocation {
             return Ok(());
         }
         let judged = match self.find(identity) {
-            Some(hit) => Err(hit.error(identity)),
+            // Both stand against it, and a layer may let pass what it is refused for by one.
+            Some(hit) => {
+                let also = self.check_life(identity).err();
+                let also = also.map(|error| error.with_principal(principal));
+                Err(hit.error(identity).and_also(also))
+            }
             None => self.check_life(identity),
         };
         match judged {
@@ -69,6 +78,14 @@ impl Revocation {
             identity.is_good_under(generation);
         }
         is_revoked
+    }
+
+    /// Whether the entries for a credential are kept still, if it expired and is let pass.
+    pub(crate) fn remembers(&self, principal: &Principal) -> bool {
+        let identity = principal.identity();
+        let now = || self.shared.settings.clock.now();
+        let is_kept = |exp: Duration| now() < exp.saturating_add(MAX_SKEW);
+        is_api_key(identity) || identity.expires_at().is_none_or(is_kept)
     }
 
     /// What a credential of this one is refused for.
@@ -96,15 +113,28 @@ impl Revocation {
                 Kind::Subject => identity.subject(),
                 Kind::Client => identity.client_id(),
                 Kind::Token | Kind::Grant | Kind::Session | Kind::ApiKey => {
-                    let read = || Named::read(identity, settings);
-                    named.get_or_insert_with(read).of(kind)
+                    let named = named.get_or_insert_with(|| Named::read(identity, settings));
+                    if named.is_unread {
+                        return Some(Hit {
+                            kind,
+                            before: None,
+                            is_unread: true,
+                        });
+                    }
+                    named.of(kind)
                 }
             };
             let Some(value) = value else { continue };
-            let issuer = identity.issuer().filter(|_| !is_key);
+            // An empty one names nobody.
+            let issuer = identity.issuer();
+            let issuer = issuer.filter(|issuer| !is_key && !issuer.is_empty());
             let record = self.shared.index.get(Key::of(kind, issuer, value));
             if let Some(before) = record.and_then(|it| hits(it, identity, is_key, settings, now)) {
-                return Some(Hit { kind, before });
+                return Some(Hit {
+                    kind,
+                    before,
+                    is_unread: false,
+                });
             }
         }
         None
@@ -194,6 +224,11 @@ impl Hit {
         };
         let kind = self.kind.as_str();
         let detail = match (self.before, identity.issued_at()) {
+            _ if self.is_unread => {
+                format!(
+                    "its claims cannot be read, and one of the entries for a {kind} may be for it"
+                )
+            }
             (None, _) => format!("by an entry for its {kind}"),
             (Some(before), Some(at)) => format!(
                 "by an entry for its {kind}, of what was issued up to {before}; it was at {}",
@@ -212,8 +247,9 @@ impl<'i> Named<'i> {
     fn read(identity: &'i Identity, settings: &Settings) -> Self {
         let mut named = Self::default();
         if let Some(claims) = identity.raw_claims() {
-            // They were read before; what cannot be read now names nothing.
-            let _ = named.fill(claims, settings);
+            // Those of a token were read before; those of a provider of a user's own may be
+            // anything.
+            named.is_unread = named.fill(claims, settings).is_err();
         }
         named
     }

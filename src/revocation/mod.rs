@@ -77,6 +77,9 @@
 //! - A token without `iat` counts as one from before, as does an introspection response without one,
 //!   unless [`trust_fresh_introspection`](Revocation::trust_fresh_introspection) is set.
 //!
+//! Where a provider of your own gave claims that [cannot be read](crate::Principal::claims), an entry
+//! may be for them: while there are entries for a token, a grant or a session, they are refused.
+//!
 //! # How long entries are kept
 //!
 //! As long as a credential that they name could be good. So tokens must have an end: where revocation
@@ -84,6 +87,10 @@
 //! refused with `token_lives_too_long`. No entry is dropped before its time to make room for another:
 //! where there are [`max_entries`](Revocation::max_entries) (1,000,000), one more is an error to the
 //! caller of [`revoke`](Revocation::revoke).
+//!
+//! A layer that [lets expired tokens pass](crate::AuthLayer::dangerously_report_only_for) judges them
+//! by their owner for 5 minutes after they expired, and then as unproven ones: their entries may be
+//! gone.
 //!
 //! # What ends
 //!

@@ -132,6 +132,26 @@ async fn ids_are_strings_or_numbers_as_they_are_written() {
 }
 
 #[tokio::test]
+async fn claims_that_cannot_be_read_may_be_what_an_entry_names() {
+    for (entry, refused) in [
+        (Entry::subject(ISSUER, "bob"), false),
+        (Entry::token(ISSUER, "j-1"), true),
+        (Entry::session(ISSUER, "s-1"), true),
+    ] {
+        let said = claims(json!({"$serde_json::private::Number": "1"}));
+        let revocation = Revocation::in_memory().clock(Clock::manual(START));
+        let layer = own(&said, false).revocation(revocation.clone());
+        ask(&layer, bearer("badge")).await.admitted();
+        revocation.revoke(entry).unwrap();
+        let answer = ask(&layer, bearer("badge")).await;
+        match refused {
+            true => answer.invalid("revoked_token"),
+            false => drop(answer.admitted()),
+        }
+    }
+}
+
+#[tokio::test]
 async fn sessions_and_grants_are_in_the_claims_that_are_named() {
     let said = claims(json!({"sid": null, "session_state": "s-9", "gid": null, "grant": "s-9"}));
     let named = |revocation: Revocation| {
@@ -159,13 +179,23 @@ async fn tokens_of_a_layer_without_an_issuer_are_named_without_one() {
     let clock = Clock::manual(START);
     let secret = tower_mcp_auth::jose::Secret::new(common::SECRET).unwrap();
     let builder = JwtLayer::builder(secret).clock(clock.clone());
-    let token = common::token(&claims(json!({"iss": null, "aud": null})).to_string());
-    for (entry, refused) in [
+    // An empty one names nobody.
+    let tokens = [json!(null), json!("")].map(|issuer| {
+        let said = claims(json!({"iss": issuer, "aud": null}));
+        common::token(&said.to_string())
+    });
+    let entries = [
         (Entry::subject(None, "alice"), true),
         (Entry::subject(ISSUER, "alice"), false),
         (Entry::issuer(None), true),
         (Entry::token(None, "j-1"), true),
-    ] {
+    ];
+    let each = |token| {
+        entries
+            .clone()
+            .map(|(entry, refused)| (token, entry, refused))
+    };
+    for (token, entry, refused) in tokens.iter().flat_map(each) {
         let revocation = Revocation::in_memory().clock(clock.clone());
         let layer = builder
             .clone()
@@ -173,7 +203,7 @@ async fn tokens_of_a_layer_without_an_issuer_are_named_without_one() {
             .unwrap()
             .revocation(revocation.clone());
         revocation.revoke(entry).unwrap();
-        let answer = ask(&layer, bearer(&token)).await;
+        let answer = ask(&layer, bearer(token)).await;
         match refused {
             true => answer.invalid("revoked_token"),
             false => drop(answer.admitted()),

@@ -5,7 +5,8 @@ use tower::{Service, ServiceBuilder, ServiceExt};
 use tower_mcp_auth::api_key::ApiKey;
 use tower_mcp_auth::mcp::{MacKey, SessionBindingLayer};
 use tower_mcp_auth::revocation::{Entry, Revocation};
-use tower_mcp_auth::{AuthError, Clock, Reported};
+use tower_mcp_auth::scopes::RequireScopesLayer;
+use tower_mcp_auth::{AuthError, AuthErrorKind, Clock, Reported};
 
 use super::*;
 
@@ -165,4 +166,72 @@ async fn a_request_of_a_bound_session_is_refused_as_any_other() {
     assert_eq!(status().await, 200);
     revocation.revoke(Entry::session(ISSUER, "s-1")).unwrap();
     assert_eq!(status().await, 401);
+}
+
+#[tokio::test]
+async fn a_revoked_token_is_not_told_which_scopes_it_lacks() {
+    let clock = Clock::manual(START);
+    let key = Key::new("k");
+    let revocation = Revocation::in_memory().clock(clock.clone());
+    let layer = oauth(&clock, &key, |it| it.required_scopes(["mcp:write"]));
+    let layer = layer.revocation(revocation.clone());
+    let token = key.token(json!({"scope": "mcp:read"}));
+    let asked = ask(&layer, bearer(&token)).await;
+    asked.refused(AuthErrorKind::InsufficientScope, "insufficient_scope");
+    revocation.revoke(Entry::subject(ISSUER, "alice")).unwrap();
+    let asked = ask(&layer, bearer(&token)).await;
+    asked.invalid("revoked_token");
+    let layer = layer.dangerously_report_only_for(["insufficient_scope"]);
+    let asked = ask(&layer.unwrap(), bearer(&token)).await;
+    asked.invalid("revoked_token");
+}
+
+#[tokio::test]
+async fn what_is_let_pass_as_revoked_is_refused_where_it_lives_too_long_as_well() {
+    let said = claims(json!({"exp": now() + 7 * 86_400}));
+    for (tokens, revocation) in providers(&said, |it| it) {
+        revocation.revoke(Entry::subject(ISSUER, "alice")).unwrap();
+        let layer = tokens.layer.clone();
+        let layer = layer.dangerously_report_only_for(["revoked_token"]);
+        let asked = ask(&layer.unwrap(), bearer(&tokens.token)).await;
+        asked.invalid("token_lives_too_long");
+    }
+}
+
+#[tokio::test]
+async fn the_owner_of_an_expired_token_counts_as_long_as_its_entries_are_kept() {
+    let gate = RequireScopesLayer::new("mcp:read").unwrap();
+    for is_revoked in [false, true] {
+        for (after, known) in [(100, true), (299, true), (300, false), (4 * 86_400, false)] {
+            let clock = Clock::manual(START);
+            let revocation = Revocation::in_memory().clock(clock.clone());
+            let layer = hs256(&clock).dangerously_report_only_for(["expired"]);
+            let layer = layer.unwrap().revocation(revocation.clone());
+            let layers = ServiceBuilder::new().layer(layer).layer(gate.clone());
+            let token = common::token(&claims(json!({})).to_string());
+            if is_revoked {
+                let entry = Entry::token(ISSUER, "j-1").expires_at(at(now() + 3600));
+                revocation.revoke(entry).unwrap();
+            }
+            clock.advance(HOUR + Duration::from_secs(after));
+            let answer = ask(&layers, bearer(&token)).await;
+            match (known, is_revoked) {
+                (true, true) => answer.invalid("revoked_token"),
+                (true, false) => drop(answer.admitted()),
+                (false, _) => answer.invalid("expired"),
+            }
+        }
+    }
+    // Entries for API keys are kept for good.
+    let clock = Clock::manual(START);
+    let key = ApiKey::new(API_KEY).unwrap().id("k-1").scopes(["mcp:read"]);
+    let key = key.unwrap().expires_at(at(now() + 10)).unwrap();
+    let layer = api_keys(key, &clock).dangerously_report_only_for(["expired_api_key"]);
+    let revocation = Revocation::in_memory().clock(clock.clone());
+    let layer = layer.unwrap().revocation(revocation.clone());
+    let layers = ServiceBuilder::new().layer(layer).layer(gate);
+    clock.advance(HOUR * 24 * 4000);
+    ask(&layers, with_key()).await.admitted();
+    revocation.revoke(Entry::api_key("k-1")).unwrap();
+    ask(&layers, with_key()).await.invalid("revoked_api_key");
 }

@@ -145,6 +145,24 @@ async fn streams_of_api_keys_end_and_so_do_those_that_may_outlive_their_credenti
 }
 
 #[tokio::test]
+async fn the_stream_of_a_credential_that_was_let_pass_ends_as_well() {
+    let clock = Clock::manual(START);
+    let key = Key::new("k");
+    let revocation = Revocation::in_memory().clock(clock.clone());
+    let layer = oauth(&clock, &key, |it| it.required_scopes(["mcp:write"]));
+    let layer = layer.dangerously_report_only_for(["insufficient_scope"]);
+    let layer = layer.unwrap().revocation(revocation.clone());
+    let token = key.token(json!({}));
+    let (mut body, feeder) = open(&layer.boxed(), bearer(&token), &[(CONTENT_TYPE, SSE)]).await;
+    let mut next = task::spawn(body.frame());
+    assert_pending!(next.poll());
+    revocation.revoke(Entry::subject(ISSUER, "alice")).unwrap();
+    assert!(next.is_woken());
+    is_over(assert_ready!(next.poll()));
+    assert!(feeder.is_closed());
+}
+
+#[tokio::test]
 async fn every_stream_of_a_credential_ends() {
     let (tokens, revocation) = providers(&claims(json!({})), |it| it).remove(1);
     let mut streams = Vec::new();
