@@ -204,15 +204,15 @@ fn malformed(detail: String) -> AuthError {
 /// The members that name somebody.
 const NAMES: [&str; 4] = ["sub", "client_id", "azp", "username"];
 
-/// Puts the text of a whole number in the place of a name that is one, however long it is: a
-/// number that does not fit 64 bits is rounded when it is read, and would be the same for two
-/// names. `json` is what `said` was read from.
+/// Puts the text of a whole number in the place of a name that is one, and of any other that does
+/// not fit 64 bits: that is rounded when it is read, and would be the same for two names, or two
+/// ids of tokens or sessions. `json` is what `said` was read from.
 pub(super) fn keep_long_names(json: &str, said: &mut Map<String, Value>) {
     // What is no object was refused before.
     let _ = read_object(json, |name, value| {
         if let json::object::Value::Number(text) = value
-            && NAMES.contains(&name)
             && is_whole(text)
+            && (NAMES.contains(&name) || is_long(text))
         {
             said.insert(name.to_owned(), text.into());
         }
@@ -256,6 +256,11 @@ fn read_what_is_clear(said: &mut Map<String, Value>) -> Result<(), AuthError> {
 fn is_whole(number: &str) -> bool {
     let digits = number.strip_prefix('-').unwrap_or(number);
     !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Whether a whole number does not fit 64 bits.
+fn is_long(number: &str) -> bool {
+    number.parse::<u64>().is_err() && number.parse::<i64>().is_err()
 }
 
 /// Names the settings for an authorization server that says less, or says it otherwise.

@@ -132,6 +132,31 @@ async fn ids_are_strings_or_numbers_as_they_are_written() {
 }
 
 #[tokio::test]
+async fn an_introspected_id_that_is_a_long_number_is_not_rounded() {
+    let (id, like_it) = (
+        "123456789012345678901234567890",
+        "123456789012345678901234567891",
+    );
+    for claim in ["jti", "sid"] {
+        let said = claims(json!({claim: "ID", "active": true})).to_string();
+        let web = Web::with_issuer(&[]);
+        let page = Page::Raw(said.replace("\"ID\"", id).into());
+        web.set("https://auth.example.com/introspect", page);
+        let clock = Clock::manual(START);
+        let revocation = Revocation::in_memory().clock(clock.clone());
+        let layer = introspecting_at(&clock, web, None).revocation(revocation.clone());
+        let entry = |id| match claim {
+            "jti" => Entry::token(ISSUER, id),
+            _ => Entry::session(ISSUER, id),
+        };
+        revocation.revoke(entry(like_it)).unwrap();
+        ask(&layer, bearer(OPAQUE)).await.admitted();
+        revocation.revoke(entry(id)).unwrap();
+        ask(&layer, bearer(OPAQUE)).await.invalid("revoked_token");
+    }
+}
+
+#[tokio::test]
 async fn claims_that_cannot_be_read_may_be_what_an_entry_names() {
     for (entry, refused) in [
         (Entry::subject(ISSUER, "bob"), false),

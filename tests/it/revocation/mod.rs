@@ -107,6 +107,10 @@ fn introspecting(clock: &Clock, said: &Value, ttl: Option<Duration>) -> OAuthLay
         "https://auth.example.com/introspect",
         Page::Tokens([(OPAQUE.to_owned(), said)].into()),
     );
+    introspecting_at(clock, web, ttl)
+}
+
+fn introspecting_at(clock: &Clock, web: Web, ttl: Option<Duration>) -> OAuthLayer {
     let mut introspection = Introspection::at("https://auth.example.com/introspect")
         .unwrap()
         .client_secret_basic("mcp-server", "s3cret-of-ours")
