@@ -68,9 +68,9 @@ impl Revocation {
     ///
     /// Entries for tokens are kept as long as this, and 10 minutes for clocks that differ. A token
     /// that lives longer is refused with `token_lives_too_long`: its entry would be forgotten before
-    /// it. Without `iat` its life begins now, so that a long one passes in the end: have the
-    /// authorization server write `iat`. Without `exp` it ends this long after `iat`; with neither
-    /// it is refused.
+    /// it. Without `iat` its life begins now, so that a long one passes in the end, when an entry for
+    /// it may be gone: have the authorization server write `iat`. Without `exp` it ends this long
+    /// after `iat`; with neither it is refused.
     ///
     /// # Errors
     /// The time is zero.
