@@ -115,7 +115,8 @@ impl Revocation {
     /// [moment](super::Entry::issued_before) before which tokens are revoked; default false.
     ///
     /// Such a token may have been issued before, so the server must know of the revocation
-    /// itself. It counts when the server was asked.
+    /// itself. It counts when the server was asked. Nothing changes for a JWT whose signature is
+    /// checked here, which is known by its own claims.
     pub fn trust_fresh_introspection(self, trust: bool) -> Self {
         self.edit(|settings| settings.trust_fresh = trust)
     }
