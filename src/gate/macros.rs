@@ -113,4 +113,43 @@ macro_rules! gated_service {
     };
 }
 
-pub(crate) use {gated_service, inner_service};
+/// The public body of a service that answers itself: whole, and never an error.
+macro_rules! own_body {
+    ($(#[$docs:meta])* $body:ident) => {
+        $(#[$docs])*
+        #[derive(Clone, Debug, Default)]
+        pub struct $body(::http_body_util::Full<::bytes::Bytes>);
+
+        impl $body {
+            pub(super) fn of(
+                response: ::http::Response<::bytes::Bytes>,
+            ) -> ::http::Response<Self> {
+                response.map(|bytes| Self(::http_body_util::Full::new(bytes)))
+            }
+        }
+
+        impl ::http_body::Body for $body {
+            type Data = ::bytes::Bytes;
+            type Error = ::std::convert::Infallible;
+
+            fn poll_frame(
+                mut self: ::std::pin::Pin<&mut Self>,
+                cx: &mut ::std::task::Context<'_>,
+            ) -> ::std::task::Poll<
+                Option<Result<::http_body::Frame<Self::Data>, Self::Error>>,
+            > {
+                ::http_body::Body::poll_frame(::std::pin::Pin::new(&mut self.0), cx)
+            }
+
+            fn is_end_stream(&self) -> bool {
+                ::http_body::Body::is_end_stream(&self.0)
+            }
+
+            fn size_hint(&self) -> ::http_body::SizeHint {
+                ::http_body::Body::size_hint(&self.0)
+            }
+        }
+    };
+}
+
+pub(crate) use {gated_service, inner_service, own_body};

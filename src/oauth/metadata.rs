@@ -2,7 +2,6 @@
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -13,8 +12,6 @@ use http::header::{
     CONTENT_TYPE,
 };
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
-use http_body::{Body, Frame, SizeHint};
-use http_body_util::Full;
 use serde_json::{Map, Value};
 use tower_service::Service;
 
@@ -22,6 +19,7 @@ use super::resource::{SCOPES, WELL_KNOWN};
 use super::served::Resources;
 use crate::auth::Route;
 use crate::credential::RequestHead;
+use crate::gate::own_body;
 use crate::refusal::Advertised;
 use crate::resources::is_unambiguous;
 
@@ -205,32 +203,7 @@ impl<B> Service<Request<B>> for MetadataService {
     }
 }
 
-/// The body of a response with metadata.
-#[derive(Clone, Debug)]
-pub struct MetadataBody(Full<Bytes>);
-
-impl MetadataBody {
-    pub(super) fn of(response: Response<Bytes>) -> Response<Self> {
-        response.map(|bytes| Self(Full::new(bytes)))
-    }
-}
-
-impl Body for MetadataBody {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        Pin::new(&mut self.0).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.0.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.0.size_hint()
-    }
+own_body! {
+    /// The body of a response with metadata.
+    MetadataBody
 }

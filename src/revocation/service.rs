@@ -11,8 +11,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
-use http_body::{Body, Frame, SizeHint};
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use http_body::Body;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde_json::json;
 use tower_service::Service;
 
@@ -20,6 +20,7 @@ use super::error::RevokeErrorKind;
 use super::{Revocation, document};
 use crate::credential::RequestHead;
 use crate::error::{AuthError, ConfigError};
+use crate::gate::own_body;
 use crate::principal::Principal;
 use crate::refusal::{self, Answer, Caller, RefusalForm, refuse};
 use crate::requirement::{Requirement, ScopeHierarchy, Verdict, shortfall};
@@ -251,7 +252,7 @@ where
                     Err(response) => response,
                 },
             };
-            Ok(response.map(|body| RevocationBody(Full::new(body))))
+            Ok(RevocationBody::of(response))
         })
     }
 }
@@ -264,26 +265,7 @@ impl fmt::Debug for RevocationService {
     }
 }
 
-/// The body of a [`RevocationService`]'s response.
-#[derive(Clone, Debug, Default)]
-pub struct RevocationBody(Full<Bytes>);
-
-impl Body for RevocationBody {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        Pin::new(&mut self.0).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.0.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.0.size_hint()
-    }
+own_body! {
+    /// The body of a [`RevocationService`]'s response.
+    RevocationBody
 }
