@@ -60,12 +60,12 @@ pub(super) enum Preset {
     Firebase {
         project_id: String,
     },
-    /// Give one of the two lists: it says whose workflows are accepted.
+    /// Give one of the two lists: it names the owners of the accepted workflows.
     GithubActions {
         owner_ids: Option<Ids>,
         repository_ids: Option<Ids>,
     },
-    /// Give one of the two lists: it says whose jobs are accepted.
+    /// Give one of the two lists: it names the owners of the accepted jobs.
     GitlabCi {
         base_url: String,
         namespace_ids: Option<Ids>,

@@ -35,7 +35,7 @@ pub enum Dialect {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct SessionDialect(pub(super) Dialect);
 
-/// The mark on a request whose lists of tools say how to sign in.
+/// Marks a request: the lists of tools in its response say how to sign in.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct SaysSchemes;
 
@@ -69,8 +69,8 @@ enum Kind {
 }
 
 impl DialectRule {
-    /// [`Dialect::Result`] for clients that are known to act on it alone: those whose name begins
-    /// with `openai-mcp`, as ChatGPT's does. [`Dialect::Http`] for all others.
+    /// [`Dialect::Result`] for clients with a name that begins with `openai-mcp`, as ChatGPT's does:
+    /// they act on nothing else. [`Dialect::Http`] for all others.
     pub fn by_client() -> Self {
         Self::by_name(RESULT_CLIENTS.map(Into::into).to_vec())
     }
