@@ -51,11 +51,11 @@
 //! | secrets | the text itself, `{ env = "NAME" }` or `{ file = "path" }` |
 //!
 //! An empty text is no list; `[]` is. Where a policy names scopes, an empty text is an error as
-//! well: `{ nothing = true }` or `[]` says that none is needed. A comma separates neither scopes
-//! nor other texts: in a list that is one text, an element that begins or ends with one is an
-//! error. `null` is no value: what is left out is left out. Months are `months`, because `M` is too
-//! near to `m`. A relative path starts where the process was started. A section of a feature that
-//! is off is unknown.
+//! well: `{ authenticated = true }` or `[]` is a caller without scopes, and `{ none = true }` is
+//! open to anonymous callers. A comma separates neither scopes nor other texts: in a list that is
+//! one text, an element that begins or ends with one is an error. `null` is no value: what is left
+//! out is left out. Months are `months`, because `M` is too near to `m`. A relative path starts
+//! where the process was started. A section of a feature that is off is unknown.
 //!
 //! A secret is a text, never a number: one of digits alone needs its quotes. Of a file one line
 //! end is dropped. Neither may then be empty, and a variable must be set. Secrets are read when
