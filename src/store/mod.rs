@@ -34,6 +34,7 @@
 //! callers by deleting its record: a store is as trusted as the server.
 
 mod memory;
+mod revocation;
 
 use std::fmt;
 use std::pin::Pin;
@@ -43,6 +44,9 @@ use std::time::Duration;
 pub use self::memory::MemoryReplayStore;
 #[cfg(feature = "config")]
 pub(crate) use self::memory::WeakMemoryReplayStore;
+pub use self::revocation::{
+    Appended, ReadOn, RevocationEntry, RevocationRecord, RevocationStore, Snapshot, StorePosition,
+};
 
 /// How often [`ReplayStore::watch`] asks unless a store does better.
 const EVERY: Duration = Duration::from_secs(1);

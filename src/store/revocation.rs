@@ -1,0 +1,194 @@
+//! `RevocationStore`: what is revoked, for all replicas.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::StoreFuture;
+
+/// Keeps what is revoked, and tells all replicas of it.
+///
+/// It is a set of [records](RevocationRecord) and the order in which they came. No request waits
+/// for it: a [`Revocation`](crate::revocation::Revocation) reads the [`snapshot`](Self::snapshot)
+/// once, and [reads on](Self::read_on) from there. Several records can be about the same; all of
+/// them hold. Futures own what they need: clone a handle of the store into them. An answer that
+/// takes longer than 5 seconds is an error.
+pub trait RevocationStore: fmt::Debug + Send + Sync + 'static {
+    /// Adds these entries, all or none. One whose record is there is there already, and is no
+    /// error. What each [replaces](RevocationEntry::replaces) can be dropped.
+    ///
+    /// Whoever reads on afterwards, at whichever replica, finds those that are new. A record is
+    /// kept until it [ends](RevocationEntry::ends_at), by the clock of the store, and is never
+    /// dropped before, not even where room is short.
+    ///
+    /// # Errors
+    /// It is not known whether they were added.
+    fn append(&self, entries: Vec<RevocationEntry>) -> StoreFuture<Appended>;
+
+    /// A part of all records: the first, or the one that the one before names.
+    ///
+    /// The parts together have every record that was there when the first one was asked for, and
+    /// has not ended. What comes while they are read may be in them, and is found by who reads on
+    /// from the position of the last one.
+    ///
+    /// # Errors
+    /// The store does not answer, or has lost records while the parts were read: begin anew.
+    fn snapshot(&self, part: Option<StorePosition>) -> StoreFuture<Snapshot>;
+
+    /// The records that were added after this position: those that are there now, or else those
+    /// that come within about half a second. None may come; that is an answer too, which says that
+    /// there was nothing when the store was asked.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    fn read_on(&self, from: StorePosition) -> StoreFuture<ReadOn>;
+}
+
+impl<S: RevocationStore + ?Sized> RevocationStore for Arc<S> {
+    fn append(&self, entries: Vec<RevocationEntry>) -> StoreFuture<Appended> {
+        (**self).append(entries)
+    }
+
+    fn snapshot(&self, part: Option<StorePosition>) -> StoreFuture<Snapshot> {
+        (**self).snapshot(part)
+    }
+
+    fn read_on(&self, from: StorePosition) -> StoreFuture<ReadOn> {
+        (**self).read_on(from)
+    }
+}
+
+/// One record: 56 bytes that a store keeps as they are. They hold a code of what is revoked, and
+/// a code by which replicas know that one of them has written it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RevocationRecord([u8; Self::LENGTH]);
+
+impl RevocationRecord {
+    /// How many bytes it has.
+    pub const LENGTH: usize = 56;
+
+    /// A record of these bytes.
+    pub fn new(bytes: [u8; Self::LENGTH]) -> Self {
+        Self(bytes)
+    }
+
+    /// Its bytes.
+    pub fn as_bytes(&self) -> &[u8; Self::LENGTH] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for RevocationRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("RevocationRecord").finish_non_exhaustive()
+    }
+}
+
+/// A record, and what a store has to know of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RevocationEntry {
+    record: RevocationRecord,
+    ends_at: Option<Duration>,
+    replaces: Option<RevocationRecord>,
+}
+
+impl RevocationEntry {
+    /// A record that is kept until this time since 1970; `None`: always.
+    pub fn new(record: RevocationRecord, ends_at: Option<Duration>) -> Self {
+        Self {
+            record,
+            ends_at,
+            replaces: None,
+        }
+    }
+
+    /// Names an older record, all of which is in this one too.
+    #[must_use]
+    pub fn with_replaced(mut self, older: RevocationRecord) -> Self {
+        self.replaces = Some(older);
+        self
+    }
+
+    /// The record.
+    pub fn record(&self) -> RevocationRecord {
+        self.record
+    }
+
+    /// Until when it is kept, in time since 1970, a whole second. `None`: always.
+    pub fn ends_at(&self) -> Option<Duration> {
+        self.ends_at
+    }
+
+    /// The older record that is not needed any more.
+    pub fn replaces(&self) -> Option<RevocationRecord> {
+        self.replaces
+    }
+}
+
+/// A place in the order of records, in the words of its store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StorePosition(Box<str>);
+
+impl StorePosition {
+    /// A position that the store knows by this text.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into().into())
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// What became of [`RevocationStore::append`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Appended {
+    /// All are there.
+    Appended,
+    /// None was added: there is no room.
+    Full,
+}
+
+/// A part of all records.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Snapshot {
+    /// There are more parts.
+    Part {
+        /// The records of this part.
+        records: Vec<RevocationRecord>,
+        /// What the next part is asked for with.
+        next: StorePosition,
+    },
+    /// This is the last part.
+    Last {
+        /// The records of this part.
+        records: Vec<RevocationRecord>,
+        /// Where to [read on](RevocationStore::read_on) from.
+        position: StorePosition,
+        /// The store has lost records a moment ago: so long may those replicas that know them still
+        /// take to write them back. One that knew nothing before lets nobody in until then.
+        settles_in: Duration,
+    },
+}
+
+/// What came after a position.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ReadOn {
+    /// These records, or none.
+    Records {
+        /// In the order in which they came.
+        records: Vec<RevocationRecord>,
+        /// Where to read on from next.
+        position: StorePosition,
+    },
+    /// The store does not know any more what came after the position. It has all records still:
+    /// take a snapshot.
+    Behind,
+    /// The store may have lost records that it had acknowledged: write back what is known, and
+    /// take a snapshot.
+    Lost,
+}
