@@ -63,6 +63,7 @@ pub(super) struct Shared {
     hint: Mutex<Option<Node>>,
     is_told_down: AtomicBool,
     connecting: AsyncMutex<()>,
+    entering: AsyncMutex<()>,
     wake: Arc<Notify>,
 }
 
@@ -134,6 +135,7 @@ impl Shared {
             hint: Mutex::default(),
             is_told_down: AtomicBool::default(),
             connecting: AsyncMutex::default(),
+            entering: AsyncMutex::default(),
             wake: Arc::default(),
         });
         if let Err(Fault::Config(error)) = shared.connect().await {
@@ -276,7 +278,9 @@ impl Shared {
                 Err(why) => why,
             },
             State::NoMarker => {
-                self.is_initialized.store(false, Ordering::SeqCst);
+                if self.is_current(link) {
+                    self.is_initialized.store(false, Ordering::SeqCst);
+                }
                 "the engine has lost its records".to_owned()
             }
             State::Moved => "another process of the engine has taken over".to_owned(),
@@ -335,13 +339,15 @@ impl Shared {
         }
     }
 
-    fn drop_link(&self, link: &Arc<Link>, why: &str, hint: Option<Node>) {
+    fn is_current(&self, link: &Arc<Link>) -> bool {
         let current = self.link.load();
-        if current
-            .as_ref()
-            .is_some_and(|current| Arc::ptr_eq(current, link))
-        {
-            self.link.compare_and_swap(&*current, None);
+        let current = current.as_ref();
+        current.is_some_and(|current| Arc::ptr_eq(current, link))
+    }
+
+    fn drop_link(&self, link: &Arc<Link>, why: &str, hint: Option<Node>) {
+        if self.is_current(link) {
+            self.link.compare_and_swap(link, None);
             *locked(&self.trouble) = Some(why.into());
             *locked(&self.hint) = hint;
             self.wake.notify_one();
@@ -414,6 +420,8 @@ impl Shared {
 
     /// Reads the marker, and moves it where the engine may have lost something.
     async fn enter(&self, link: &Link, create: bool) -> Result<(), Fault> {
+        // An answer from before somebody wrote the marker is not taken for a newer one.
+        let _one_at_a_time = self.entering.lock().await;
         let number = |time: Duration| millis(time).to_string();
         let flag = |is: bool| if is { "1" } else { "0" };
         let leapt = self.has_leapt.load(Ordering::SeqCst);
