@@ -75,7 +75,7 @@ pub(crate) fn tokens(length: usize, count: usize) -> Vec<String> {
         .collect()
 }
 
-fn runtime() -> Runtime {
+pub(crate) fn runtime() -> Runtime {
     Builder::new_current_thread().enable_time().build().unwrap()
 }
 

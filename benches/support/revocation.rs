@@ -6,6 +6,7 @@ use tower_mcp_auth::oauth::{OAuthLayer, OAuthProvider, TokenCacheOptions};
 use tower_mcp_auth::revocation::{Entry, Revocation};
 
 use super::drive::Bare;
+use super::introspected::runtime;
 use super::table::{Fact, Limit};
 use super::tokens::Key;
 
@@ -23,6 +24,7 @@ pub(crate) enum Kinds {
 /// With so many entries, none of which is for a token of these benches.
 pub(crate) fn with_entries(entries: usize, kinds: Kinds) -> Revocation {
     let revocation = Revocation::in_memory().grant_claim("grant").unwrap();
+    let runtime = runtime();
     for number in 0..entries {
         let (issuer, name) = ("https://auth.example.com", format!("other-{number}"));
         let entry = match (kinds, number % 50) {
@@ -33,7 +35,7 @@ pub(crate) fn with_entries(entries: usize, kinds: Kinds) -> Revocation {
             (Kinds::All, 4) => Entry::issuer(&*name),
             _ => Entry::token(issuer, &name),
         };
-        revocation.revoke(entry).unwrap();
+        runtime.block_on(revocation.revoke(entry)).unwrap();
     }
     revocation
 }

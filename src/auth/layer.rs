@@ -370,7 +370,7 @@ impl<P: Authenticate + Clone> AuthLayer<P> {
     /// let oauth = OAuthLayer::new("https://mcp.example.com/mcp", "https://auth.example.com")?
     ///     .revocation(revocation.clone());
     ///
-    /// revocation.revoke(Entry::subject("https://auth.example.com", "alice"))?;
+    /// revocation.revoke(Entry::subject("https://auth.example.com", "alice")).await?;
     /// # let _ = oauth;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```

@@ -35,7 +35,7 @@
 //! assert_eq!(response.status(), StatusCode::OK);
 //!
 //! // It is revoked, and refused from the next request on.
-//! revocation.revoke(Entry::api_key("laptop"))?;
+//! revocation.revoke(Entry::api_key("laptop")).await?;
 //! let response = service.oneshot(request()?).await?;
 //! assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
 //! let error = response.extensions().get::<AuthError>().ok_or("no error")?;
@@ -192,15 +192,13 @@ impl Revocation {
         }
     }
 
-    /// Adds an entry. It holds for every request that begins afterwards, and open streams are
-    /// woken.
+    /// Adds an entry. It holds for every request that begins after the future is ready, and open
+    /// streams are woken.
     ///
     /// # Errors
     /// There is no room, the moment of the entry lies in the future, or it names nothing that
     /// could be found.
-    // By value, because callers make an entry in place.
-    #[allow(clippy::needless_pass_by_value)]
-    pub fn revoke(&self, entry: Entry) -> Result<(), RevokeError> {
+    pub async fn revoke(&self, entry: Entry) -> Result<(), RevokeError> {
         let Shared {
             settings,
             index,

@@ -133,12 +133,12 @@ impl RevocationService {
         }
     }
 
-    fn revoke(&self, body: &[u8]) -> Response<Bytes> {
+    async fn revoke(&self, body: &[u8]) -> Response<Bytes> {
         let entry = match document::read(body) {
             Ok(entry) => entry,
             Err(why) => return failed(StatusCode::BAD_REQUEST, "invalid_request", &why),
         };
-        let Err(error) = self.revocation.revoke(entry) else {
+        let Err(error) = self.revocation.revoke(entry).await else {
             return status(StatusCode::NO_CONTENT);
         };
         match error.kind() {
@@ -248,7 +248,7 @@ where
                     poll_fn(|cx| answer.poll(cx)).await
                 }
                 None => match read(request.into_body()).await {
-                    Ok(body) => service.revoke(&body),
+                    Ok(body) => service.revoke(&body).await,
                     Err(response) => response,
                 },
             };

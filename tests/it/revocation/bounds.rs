@@ -15,17 +15,17 @@ async fn a_full_index_is_an_error_and_drops_nothing_that_is_needed() {
     let clock = Clock::manual(START);
     let revocation = Revocation::in_memory().max_entries(3).clock(clock.clone());
     for number in 1..=3 {
-        revocation.revoke(token(number)).unwrap();
+        revocation.revoke(token(number)).await.unwrap();
     }
-    let full = |entry| {
-        let error = revocation.revoke(entry).unwrap_err();
+    let full = async |entry| {
+        let error = revocation.revoke(entry).await.unwrap_err();
         assert_eq!(error.kind(), RevokeErrorKind::Full);
         assert!(error.to_string().contains('3'), "{error}");
     };
-    full(token(4));
-    full(Entry::api_key("k"));
+    full(token(4)).await;
+    full(Entry::api_key("k")).await;
     // What is there is no new one.
-    revocation.revoke(token(3)).unwrap();
+    revocation.revoke(token(3)).await.unwrap();
     let layers = [1, 2, 3].map(|number| {
         let said = claims(json!({"jti": format!("j-{number}")}));
         own(&said, false).revocation(revocation.clone())
@@ -40,36 +40,36 @@ async fn a_full_index_is_an_error_and_drops_nothing_that_is_needed() {
     assert_eq!(refused().await, [true, true, true]);
     // The first one is over, and makes room. 300 s are for clocks that differ.
     clock.advance(Duration::from_secs(359));
-    full(token(4));
+    full(token(4)).await;
     clock.advance(Duration::from_secs(1));
-    revocation.revoke(token(40)).unwrap();
+    revocation.revoke(token(40)).await.unwrap();
     assert_eq!(revocation.entries(), 3);
-    full(token(50));
+    full(token(50)).await;
     assert_eq!(refused().await, [false, true, true]);
     // All are over, and so are their kinds.
     clock.advance(HOUR * 24);
-    revocation.revoke(Entry::api_key("k")).unwrap();
+    revocation.revoke(Entry::api_key("k")).await.unwrap();
     assert_eq!(revocation.entries(), 1);
     assert_eq!(refused().await, [false, false, false]);
     let none = Revocation::in_memory().max_entries(0);
     assert_eq!(
-        none.revoke(token(1)).unwrap_err().kind(),
+        none.revoke(token(1)).await.unwrap_err().kind(),
         RevokeErrorKind::Full
     );
 }
 
-#[test]
-fn a_token_that_has_expired_needs_no_entry() {
+#[tokio::test]
+async fn a_token_that_has_expired_needs_no_entry() {
     let revocation = Revocation::in_memory().clock(Clock::manual(START));
     let expired = |ago| Entry::token(ISSUER, "j").expires_at(at(now() - ago));
-    revocation.revoke(expired(300)).unwrap();
+    revocation.revoke(expired(300)).await.unwrap();
     assert_eq!(revocation.entries(), 0);
-    revocation.revoke(expired(299)).unwrap();
+    revocation.revoke(expired(299)).await.unwrap();
     assert_eq!(revocation.entries(), 1);
 }
 
-#[test]
-fn what_names_nothing_is_an_error() {
+#[tokio::test]
+async fn what_names_nothing_is_an_error() {
     let revocation = Revocation::in_memory();
     for entry in [
         Entry::token(ISSUER, ""),
@@ -81,7 +81,7 @@ fn what_names_nothing_is_an_error() {
         // No claim was named for it.
         Entry::grant(ISSUER, "g-1"),
     ] {
-        let error = revocation.revoke(entry.clone()).unwrap_err();
+        let error = revocation.revoke(entry.clone()).await.unwrap_err();
         assert_eq!(error.kind(), RevokeErrorKind::Invalid, "{entry:?}");
     }
     assert_eq!(revocation.entries(), 0);
@@ -106,16 +106,25 @@ fn settings_that_cannot_be_are_errors() {
     }
 }
 
-#[test]
-fn names_of_any_length_are_told_apart() {
+#[tokio::test]
+async fn names_of_any_length_are_told_apart() {
     let revocation = Revocation::in_memory();
     for length in [1, 50, 200, 247, 248, 300, 10_000] {
         let name = "a".repeat(length);
         let entries = revocation.entries();
-        revocation.revoke(Entry::subject(None, &name)).unwrap();
-        revocation.revoke(Entry::subject(None, &name)).unwrap();
-        revocation.revoke(Entry::subject("a", &name)).unwrap();
-        revocation.revoke(Entry::subject(&*name, "a")).unwrap();
+        revocation
+            .revoke(Entry::subject(None, &name))
+            .await
+            .unwrap();
+        revocation
+            .revoke(Entry::subject(None, &name))
+            .await
+            .unwrap();
+        revocation.revoke(Entry::subject("a", &name)).await.unwrap();
+        revocation
+            .revoke(Entry::subject(&*name, "a"))
+            .await
+            .unwrap();
         // Of one letter, the last two are one.
         let new = if length == 1 { 2 } else { 3 };
         assert_eq!(revocation.entries() - entries, new, "{length}");
@@ -123,20 +132,23 @@ fn names_of_any_length_are_told_apart() {
     // What is of the issuer is not of the name.
     for (issuer, name) in [("ab", "c"), ("a", "bc"), ("abc", "d")] {
         let entries = revocation.entries();
-        revocation.revoke(Entry::subject(issuer, name)).unwrap();
+        revocation
+            .revoke(Entry::subject(issuer, name))
+            .await
+            .unwrap();
         assert_eq!(revocation.entries(), entries + 1);
     }
 }
 
-#[test]
-fn an_event_tells_of_each_entry_and_names_nobody() {
+#[tokio::test]
+async fn an_event_tells_of_each_entry_and_names_nobody() {
     let revocation = Revocation::in_memory()
         .max_entries(1)
         .clock(Clock::manual(START));
     trace::start();
     let alice = Entry::subject(ISSUER, "alice").issued_before(at(now()));
-    revocation.revoke(alice).unwrap();
-    revocation.revoke(Entry::api_key("k-1")).unwrap_err();
+    revocation.revoke(alice).await.unwrap();
+    revocation.revoke(Entry::api_key("k-1")).await.unwrap_err();
     let [revoked, full] = &trace::take()[..] else {
         panic!("two events")
     };

@@ -34,15 +34,15 @@ async fn no_request_that_begins_after_its_entry_is_accepted() {
         });
         let noise = {
             let revocation = revocation.clone();
-            tokio::task::spawn_blocking(move || {
+            tokio::spawn(async move {
                 for number in 0..200 {
                     let id = format!("other-{number}");
-                    revocation.revoke(Entry::token(ISSUER, &id)).unwrap();
+                    revocation.revoke(Entry::token(ISSUER, &id)).await.unwrap();
                 }
             })
         };
         tokio::task::yield_now().await;
-        revocation.revoke(Entry::token(ISSUER, &jti)).unwrap();
+        revocation.revoke(Entry::token(ISSUER, &jti)).await.unwrap();
         is_revoked.store(true, Ordering::SeqCst);
         for asker in askers {
             asker.await.unwrap();

@@ -74,13 +74,13 @@ async fn a_token_is_refused_once_an_entry_names_it_and_by_no_other_entry() {
                     None => entry,
                 };
                 for other in &others {
-                    revocation.revoke(moved(other.clone())).unwrap();
+                    revocation.revoke(moved(other.clone())).await.unwrap();
                     tokens.expect(None, "at first").await;
                 }
-                revocation.revoke(Entry::api_key("alice")).unwrap();
+                revocation.revoke(Entry::api_key("alice")).await.unwrap();
                 tokens.expect(None, "at first").await;
 
-                revocation.revoke(moved(entry.clone())).unwrap();
+                revocation.revoke(moved(entry.clone())).await.unwrap();
                 for _ in 0..2 {
                     let answer = tokens.ask().await;
                     let error = answer.error();
@@ -99,7 +99,7 @@ async fn a_token_is_refused_once_an_entry_names_it_and_by_no_other_entry() {
 #[tokio::test]
 async fn the_client_is_told_that_its_token_was_revoked() {
     let (tokens, revocation) = providers(&claims(json!({})), |it| it).remove(1);
-    revocation.revoke(Entry::issuer(ISSUER)).unwrap();
+    revocation.revoke(Entry::issuer(ISSUER)).await.unwrap();
     let answer = tokens.ask().await;
     let [challenge] = answer.challenges()[..] else {
         panic!("{answer:?}")
@@ -119,9 +119,9 @@ async fn ids_are_strings_or_numbers_as_they_are_written() {
         (json!(""), "17"),
     ] {
         for (tokens, revocation) in providers(&claims(json!({"jti": jti})), |it| it) {
-            revocation.revoke(Entry::token(ISSUER, "18")).unwrap();
+            revocation.revoke(Entry::token(ISSUER, "18")).await.unwrap();
             tokens.expect(None, "at first").await;
-            revocation.revoke(Entry::token(ISSUER, id)).unwrap();
+            revocation.revoke(Entry::token(ISSUER, id)).await.unwrap();
             let answer = tokens.ask().await;
             match jti == json!("") {
                 true => drop(answer.admitted()),
@@ -149,9 +149,9 @@ async fn an_introspected_id_that_is_a_long_number_is_not_rounded() {
             "jti" => Entry::token(ISSUER, id),
             _ => Entry::session(ISSUER, id),
         };
-        revocation.revoke(entry(like_it)).unwrap();
+        revocation.revoke(entry(like_it)).await.unwrap();
         ask(&layer, bearer(OPAQUE)).await.admitted();
-        revocation.revoke(entry(id)).unwrap();
+        revocation.revoke(entry(id)).await.unwrap();
         ask(&layer, bearer(OPAQUE)).await.invalid("revoked_token");
     }
 }
@@ -167,7 +167,7 @@ async fn claims_that_cannot_be_read_may_be_what_an_entry_names() {
         let revocation = Revocation::in_memory().clock(Clock::manual(START));
         let layer = own(&said, false).revocation(revocation.clone());
         ask(&layer, bearer("badge")).await.admitted();
-        revocation.revoke(entry).unwrap();
+        revocation.revoke(entry).await.unwrap();
         let answer = ask(&layer, bearer("badge")).await;
         match refused {
             true => answer.invalid("revoked_token"),
@@ -185,7 +185,7 @@ async fn sessions_and_grants_are_in_the_claims_that_are_named() {
     };
     for entry in [Entry::session(ISSUER, "s-9"), Entry::grant(ISSUER, "s-9")] {
         for (tokens, revocation) in providers(&said, named) {
-            revocation.revoke(entry.clone()).unwrap();
+            revocation.revoke(entry.clone()).await.unwrap();
             tokens.expect(Some("revoked_token"), "in the end").await;
         }
     }
@@ -193,7 +193,7 @@ async fn sessions_and_grants_are_in_the_claims_that_are_named() {
     let one = |revocation: Revocation| revocation.grant_claim("sid").unwrap();
     for entry in [Entry::session(ISSUER, "s-1"), Entry::grant(ISSUER, "s-1")] {
         for (tokens, revocation) in providers(&claims(json!({})), one) {
-            revocation.revoke(entry.clone()).unwrap();
+            revocation.revoke(entry.clone()).await.unwrap();
             tokens.expect(Some("revoked_token"), "in the end").await;
         }
     }
@@ -227,7 +227,7 @@ async fn tokens_of_a_layer_without_an_issuer_are_named_without_one() {
             .build()
             .unwrap()
             .revocation(revocation.clone());
-        revocation.revoke(entry).unwrap();
+        revocation.revoke(entry).await.unwrap();
         let answer = ask(&layer, bearer(token)).await;
         match refused {
             true => answer.invalid("revoked_token"),
@@ -250,10 +250,10 @@ async fn an_api_key_is_refused_by_its_id_and_by_no_entry_for_tokens() {
         Entry::token(None, "k-1"),
     ] {
         ask(&layer, with_key()).await.admitted();
-        revocation.revoke(entry).unwrap();
+        revocation.revoke(entry).await.unwrap();
     }
     ask(&layer, with_key()).await.admitted();
-    revocation.revoke(Entry::api_key("k-1")).unwrap();
+    revocation.revoke(Entry::api_key("k-1")).await.unwrap();
     for _ in 0..2 {
         ask(&layer, with_key()).await.invalid("revoked_api_key");
         // For good.
@@ -282,6 +282,7 @@ async fn an_api_key_is_refused_by_when_it_was_made() {
         assert_eq!(answer.principal().issued_at(), made.map(at));
         revocation
             .revoke(Entry::api_keys_created_before(at(now() - 60)))
+            .await
             .unwrap();
         clock.advance(HOUR * 24 * 4000);
         let answer = ask(&layer, with_key()).await;
@@ -302,6 +303,6 @@ async fn keys_of_a_provider_of_ones_own_are_told_by_its_name() {
     let revocation = Revocation::in_memory();
     let layer = AuthLayer::new(provider).revocation(revocation.clone());
     ask(&layer, bearer("x")).await.admitted();
-    revocation.revoke(Entry::api_key("k-1")).unwrap();
+    revocation.revoke(Entry::api_key("k-1")).await.unwrap();
     ask(&layer, bearer("x")).await.invalid("revoked_api_key");
 }

@@ -33,8 +33,8 @@ async fn each_layer_goes_by_its_own_revocation_also_where_they_share_a_cache() {
         assert_eq!(reasons().await, [accepted; 4]);
     }
     // As many entries in both, so that a count of their own would be the same.
-    other.revoke(Entry::subject(ISSUER, "bob")).unwrap();
-    one.revoke(Entry::subject(ISSUER, "alice")).unwrap();
+    other.revoke(Entry::subject(ISSUER, "bob")).await.unwrap();
+    one.revoke(Entry::subject(ISSUER, "alice")).await.unwrap();
     for _ in 0..2 {
         let revoked = "revoked_token";
         assert_eq!(reasons().await, [accepted, revoked, accepted, revoked]);
@@ -47,9 +47,13 @@ async fn clones_of_a_revocation_are_one_and_a_setting_begins_anew() {
     let revocation = Revocation::in_memory().clock(Clock::manual(START));
     let layer = layer.revocation(revocation.clone());
     let other = revocation.clone().max_entries(10);
-    other.revoke(Entry::issuer(ISSUER)).unwrap();
+    other.revoke(Entry::issuer(ISSUER)).await.unwrap();
     ask(&layer, bearer("badge")).await.admitted();
-    revocation.clone().revoke(Entry::issuer(ISSUER)).unwrap();
+    revocation
+        .clone()
+        .revoke(Entry::issuer(ISSUER))
+        .await
+        .unwrap();
     ask(&layer, bearer("badge")).await.invalid("revoked_token");
 }
 
@@ -80,8 +84,8 @@ async fn combined_layers_have_one_revocation() {
                 let token = common::token(&claims(json!({})).to_string());
                 ask(&both, bearer(&token)).await.admitted();
                 ask(&both, with_key()).await.admitted();
-                one.revoke(Entry::client(ISSUER, "app")).unwrap();
-                one.revoke(Entry::api_key("k-1")).unwrap();
+                one.revoke(Entry::client(ISSUER, "app")).await.unwrap();
+                one.revoke(Entry::api_key("k-1")).await.unwrap();
                 ask(&both, bearer(&token)).await.invalid("revoked_token");
                 ask(&both, with_key()).await.invalid("revoked_api_key");
             }
@@ -116,7 +120,10 @@ async fn a_layer_that_reports_lets_pass_what_it_is_told_and_nothing_for_a_second
                 if !["jwt", "oauth"].contains(&tokens.name) {
                     continue;
                 }
-                revocation.revoke(Entry::subject(ISSUER, "alice")).unwrap();
+                revocation
+                    .revoke(Entry::subject(ISSUER, "alice"))
+                    .await
+                    .unwrap();
                 let layer = report(tokens.layer.clone());
                 let answer = ask(&layer, bearer(&tokens.token)).await;
                 let reported = answer.extensions.get::<Reported>();
@@ -164,7 +171,10 @@ async fn a_request_of_a_bound_session_is_refused_as_any_other() {
         service.call(request).await.unwrap().status().as_u16()
     };
     assert_eq!(status().await, 200);
-    revocation.revoke(Entry::session(ISSUER, "s-1")).unwrap();
+    revocation
+        .revoke(Entry::session(ISSUER, "s-1"))
+        .await
+        .unwrap();
     assert_eq!(status().await, 401);
 }
 
@@ -178,7 +188,10 @@ async fn a_revoked_token_is_not_told_which_scopes_it_lacks() {
     let token = key.token(json!({"scope": "mcp:read"}));
     let asked = ask(&layer, bearer(&token)).await;
     asked.refused(AuthErrorKind::InsufficientScope, "insufficient_scope");
-    revocation.revoke(Entry::subject(ISSUER, "alice")).unwrap();
+    revocation
+        .revoke(Entry::subject(ISSUER, "alice"))
+        .await
+        .unwrap();
     let asked = ask(&layer, bearer(&token)).await;
     asked.invalid("revoked_token");
     let layer = layer.dangerously_report_only_for(["insufficient_scope"]);
@@ -190,7 +203,10 @@ async fn a_revoked_token_is_not_told_which_scopes_it_lacks() {
 async fn what_is_let_pass_as_revoked_is_refused_where_it_lives_too_long_as_well() {
     let said = claims(json!({"exp": now() + 7 * 86_400}));
     for (tokens, revocation) in providers(&said, |it| it) {
-        revocation.revoke(Entry::subject(ISSUER, "alice")).unwrap();
+        revocation
+            .revoke(Entry::subject(ISSUER, "alice"))
+            .await
+            .unwrap();
         let layer = tokens.layer.clone();
         let layer = layer.dangerously_report_only_for(["revoked_token"]);
         let asked = ask(&layer.unwrap(), bearer(&tokens.token)).await;
@@ -211,7 +227,7 @@ async fn the_owner_of_an_expired_token_counts_as_long_as_its_entries_are_kept() 
             let token = common::token(&claims(json!({})).to_string());
             if is_revoked {
                 let entry = Entry::token(ISSUER, "j-1").expires_at(at(now() + 3600));
-                revocation.revoke(entry).unwrap();
+                revocation.revoke(entry).await.unwrap();
             }
             clock.advance(HOUR + Duration::from_secs(after));
             let answer = ask(&layers, bearer(&token)).await;
@@ -232,6 +248,6 @@ async fn the_owner_of_an_expired_token_counts_as_long_as_its_entries_are_kept() 
     let layers = ServiceBuilder::new().layer(layer).layer(gate);
     clock.advance(HOUR * 24 * 4000);
     ask(&layers, with_key()).await.admitted();
-    revocation.revoke(Entry::api_key("k-1")).unwrap();
+    revocation.revoke(Entry::api_key("k-1")).await.unwrap();
     ask(&layers, with_key()).await.invalid("revoked_api_key");
 }

@@ -35,7 +35,7 @@ async fn a_token_is_before_the_moment_up_to_the_skew_after_it() {
         ] {
             for (tokens, revocation) in providers(&claims(json!({"iat": iat})), set) {
                 tokens.expect(None, "at first").await;
-                revocation.revoke(before(MOMENT)).unwrap();
+                revocation.revoke(before(MOMENT)).await.unwrap();
                 tokens
                     .expect(refused.then_some("revoked_token"), "in the end")
                     .await;
@@ -50,7 +50,7 @@ async fn a_part_of_a_second_counts_as_a_whole_one() {
     for (iat, refused) in [(MOMENT + 6, true), (MOMENT + 7, false)] {
         let (tokens, revocation) = providers(&claims(json!({"iat": iat})), |it| it).remove(0);
         let entry = Entry::subject(ISSUER, "alice").issued_before(moment);
-        revocation.revoke(entry).unwrap();
+        revocation.revoke(entry).await.unwrap();
         tokens
             .expect(refused.then_some("revoked_token"), "in the end")
             .await;
@@ -62,15 +62,15 @@ async fn the_moment_only_grows() {
     let said = claims(json!({"iat": MOMENT - 100}));
     for (tokens, revocation) in providers(&said, |it| it) {
         for moment in [MOMENT - 500, MOMENT, MOMENT - 500] {
-            revocation.revoke(before(moment)).unwrap();
+            revocation.revoke(before(moment)).await.unwrap();
         }
         tokens.expect(Some("revoked_token"), "in the end").await;
         assert_eq!(revocation.entries(), 1);
     }
 }
 
-#[test]
-fn a_moment_in_the_future_is_an_error() {
+#[tokio::test]
+async fn a_moment_in_the_future_is_an_error() {
     let clock = Clock::manual(START);
     let revocation = Revocation::in_memory().clock(clock.clone());
     for (ahead, accepted) in [(0, true), (5, true), (6, false), (1 << 40, false)] {
@@ -78,7 +78,7 @@ fn a_moment_in_the_future_is_an_error() {
             before(now() + ahead),
             Entry::api_keys_created_before(at(now() + ahead)),
         ] {
-            let revoked = revocation.revoke(entry).map_err(|error| error.kind());
+            let revoked = revocation.revoke(entry).await.map_err(|error| error.kind());
             match accepted {
                 true => assert_eq!(revoked, Ok(())),
                 false => assert_eq!(revoked, Err(RevokeErrorKind::InTheFuture)),
@@ -102,7 +102,7 @@ async fn an_introspected_token_without_iat_is_good_again_once_its_server_was_ask
             error.map_or("accepted", |error| error.reason()).to_owned()
         };
         assert_eq!(reason().await, "accepted");
-        revocation.revoke(before(now())).unwrap();
+        revocation.revoke(before(now())).await.unwrap();
         assert_eq!(reason().await, "revoked_token");
         // The answer is the old one still.
         clock.advance(Duration::from_secs(19));
@@ -110,7 +110,10 @@ async fn an_introspected_token_without_iat_is_good_again_once_its_server_was_ask
         clock.advance(Duration::from_secs(1));
         assert_eq!(reason().await, later);
         // Without a moment, it is not asked about.
-        revocation.revoke(Entry::subject(ISSUER, "alice")).unwrap();
+        revocation
+            .revoke(Entry::subject(ISSUER, "alice"))
+            .await
+            .unwrap();
         clock.advance(Duration::from_secs(20));
         assert_eq!(reason().await, "revoked_token");
     }
@@ -205,7 +208,7 @@ async fn entries_are_kept_as_long_as_what_they_name_can_be_good() {
             // It has no life of its own, so what is seen is the entry's.
             let layer = own(&claims(json!({"exp": now() + 10})), false);
             let layer = layer.revocation(revocation.clone());
-            revocation.revoke(entry.clone()).unwrap();
+            revocation.revoke(entry.clone()).await.unwrap();
             assert!(is_refused(&layer).await, "{entry:?}");
             if kept == always {
                 clock.advance(HOUR * 24 * 4000);
@@ -228,11 +231,14 @@ async fn all_and_before_a_moment_are_kept_for_a_time_of_their_own() {
     let clock = Clock::manual(START);
     let revocation = Revocation::in_memory().clock(clock.clone());
     let day = Duration::from_secs(86_400 + 605);
-    revocation.revoke(Entry::subject(ISSUER, "alice")).unwrap();
+    revocation
+        .revoke(Entry::subject(ISSUER, "alice"))
+        .await
+        .unwrap();
     let half = Duration::from_secs(43_502);
     clock.advance(half);
     let later = (START + half).as_secs();
-    revocation.revoke(before(later)).unwrap();
+    revocation.revoke(before(later)).await.unwrap();
     let new = own(
         &claims(json!({"iat": later + 60, "exp": later + 70})),
         false,

@@ -214,7 +214,7 @@ async fn each_kind_of_entry_has_a_member() {
         let by_service = revoked(trace::take());
         assert_eq!(revocation.entries(), 1);
         let direct = setup(&[]).0;
-        direct.revoke(entry).unwrap();
+        direct.revoke(entry).await.unwrap();
         assert_eq!(by_service, revoked(trace::take()), "{body}");
     }
 }

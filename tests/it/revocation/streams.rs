@@ -81,7 +81,10 @@ async fn a_stream_ends_when_an_entry_names_its_credential() {
             assert_pending!(next.poll());
             // Of others it is told, and goes on.
             for other in ["bob", "carol"] {
-                revocation.revoke(Entry::subject(ISSUER, other)).unwrap();
+                revocation
+                    .revoke(Entry::subject(ISSUER, other))
+                    .await
+                    .unwrap();
                 assert!(next.is_woken());
                 assert_pending!(next.poll());
                 assert!(!next.is_woken());
@@ -93,7 +96,10 @@ async fn a_stream_ends_when_an_entry_names_its_credential() {
 
             let mut next = task::spawn(body.frame());
             assert_pending!(next.poll());
-            revocation.revoke(Entry::subject(ISSUER, "alice")).unwrap();
+            revocation
+                .revoke(Entry::subject(ISSUER, "alice"))
+                .await
+                .unwrap();
             assert!(next.is_woken(), "{}", tokens.name);
             is_over(assert_ready!(next.poll()));
             // The inner service learns of it.
@@ -107,7 +113,10 @@ async fn what_is_revoked_between_the_request_and_the_first_frame_says_nothing() 
     let (tokens, revocation) = providers(&claims(json!({})), |it| it).remove(1);
     let (mut body, feeder) = open(&tokens.layer, bearer(&tokens.token), &[]).await;
     feeder.send("secret".into()).unwrap();
-    revocation.revoke(Entry::token(ISSUER, "j-1")).unwrap();
+    revocation
+        .revoke(Entry::token(ISSUER, "j-1"))
+        .await
+        .unwrap();
     is_over(body.frame().await);
 }
 
@@ -119,7 +128,10 @@ async fn a_stream_that_always_has_more_to_say_ends_as_well() {
         feeder.send("more".into()).unwrap();
     }
     assert!(body.frame().await.is_some());
-    revocation.revoke(Entry::token(ISSUER, "j-1")).unwrap();
+    revocation
+        .revoke(Entry::token(ISSUER, "j-1"))
+        .await
+        .unwrap();
     is_over(body.frame().await);
 }
 
@@ -138,7 +150,7 @@ async fn streams_of_api_keys_end_and_so_do_those_that_may_outlive_their_credenti
         let (mut body, _feeder) = open(&set(layer.boxed()), with_key(), &[]).await;
         let mut next = task::spawn(body.frame());
         assert_pending!(next.poll());
-        revocation.revoke(Entry::api_key("k-1")).unwrap();
+        revocation.revoke(Entry::api_key("k-1")).await.unwrap();
         assert!(next.is_woken());
         is_over(assert_ready!(next.poll()));
     }
@@ -156,7 +168,10 @@ async fn the_stream_of_a_credential_that_was_let_pass_ends_as_well() {
     let (mut body, feeder) = open(&layer.boxed(), bearer(&token), &[(CONTENT_TYPE, SSE)]).await;
     let mut next = task::spawn(body.frame());
     assert_pending!(next.poll());
-    revocation.revoke(Entry::subject(ISSUER, "alice")).unwrap();
+    revocation
+        .revoke(Entry::subject(ISSUER, "alice"))
+        .await
+        .unwrap();
     assert!(next.is_woken());
     is_over(assert_ready!(next.poll()));
     assert!(feeder.is_closed());
@@ -176,7 +191,10 @@ async fn every_stream_of_a_credential_ends() {
     for (number, frame) in frames.iter_mut().enumerate() {
         assert_pending!(frame.poll(), "{number}");
     }
-    revocation.revoke(Entry::session(ISSUER, "s-1")).unwrap();
+    revocation
+        .revoke(Entry::session(ISSUER, "s-1"))
+        .await
+        .unwrap();
     for (number, frame) in frames.iter_mut().enumerate() {
         assert!(frame.is_woken(), "{number}");
         is_over(assert_ready!(frame.poll()));
@@ -195,7 +213,10 @@ async fn a_body_of_known_size_and_that_of_a_layer_that_reports_go_on() {
         let (mut body, feeder) = open(&layer, bearer(&tokens.token), &[]).await;
         let mut next = task::spawn(body.frame());
         assert_pending!(next.poll());
-        revocation.revoke(Entry::token(ISSUER, "j-1")).unwrap();
+        revocation
+            .revoke(Entry::token(ISSUER, "j-1"))
+            .await
+            .unwrap();
         assert_pending!(next.poll());
         feeder.send("on".into()).unwrap();
         assert!(assert_ready!(next.poll()).is_some());
@@ -203,7 +224,10 @@ async fn a_body_of_known_size_and_that_of_a_layer_that_reports_go_on() {
     let (tokens, revocation) = providers(&said, |it| it).remove(0);
     let sized = [(CONTENT_LENGTH, "2")];
     let (mut body, feeder) = open(&tokens.layer, bearer(&tokens.token), &sized).await;
-    revocation.revoke(Entry::token(ISSUER, "j-1")).unwrap();
+    revocation
+        .revoke(Entry::token(ISSUER, "j-1"))
+        .await
+        .unwrap();
     feeder.send("on".into()).unwrap();
     assert!(body.frame().await.is_some());
 }
@@ -215,7 +239,10 @@ async fn a_grpc_stream_ends_with_its_status() {
     let (mut body, _feeder) = open(&tokens.layer, bearer(&tokens.token), &grpc).await;
     let mut next = task::spawn(body.frame());
     assert_pending!(next.poll());
-    revocation.revoke(Entry::token(ISSUER, "j-1")).unwrap();
+    revocation
+        .revoke(Entry::token(ISSUER, "j-1"))
+        .await
+        .unwrap();
     let last = assert_ready!(next.poll()).unwrap().unwrap();
     let trailers = last.into_trailers().unwrap();
     assert_eq!(trailers["grpc-status"], "16");
@@ -262,7 +289,10 @@ async fn a_request_without_an_answer_gets_an_error() {
         let mut body = Box::pin(response.into_body());
         let mut next = task::spawn(body.frame());
         assert_pending!(next.poll());
-        revocation.revoke(Entry::subject(ISSUER, "alice")).unwrap();
+        revocation
+            .revoke(Entry::subject(ISSUER, "alice"))
+            .await
+            .unwrap();
         let last = assert_ready!(next.poll()).unwrap().unwrap();
         let said = last.into_data().unwrap();
         let said = std::str::from_utf8(&said).unwrap();

@@ -408,18 +408,18 @@ fn a_stream_that_is_ended_counts_by_its_reason() {
     ]);
 }
 
-fn revocation() {
+async fn revocation() {
     use tower_mcp_auth::revocation::{Entry, Revocation};
 
     let revocation = Revocation::in_memory();
     for id in ["one", "other", "one"] {
-        revocation.revoke(Entry::api_key(id)).unwrap();
+        revocation.revoke(Entry::api_key(id)).await.unwrap();
     }
 }
 
 #[test]
 fn entries_of_what_is_revoked_are_counted() {
-    let recorded = recorded(async || revocation());
+    let recorded = recorded(async || revocation().await);
     recorded.assert(&[("mcp_auth_revocation_entries{}", 2.0)]);
 }
 
@@ -431,7 +431,7 @@ fn every_documented_name_is_recorded_and_every_recorded_one_documented() {
         decisions().await;
         key_store().await;
         a_stream_that_ends().await;
-        revocation();
+        revocation().await;
     });
     let documented: BTreeSet<_> = metrics::names().collect();
     assert_eq!(recorded.names(), documented);
