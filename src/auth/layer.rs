@@ -375,6 +375,7 @@ impl<P: Authenticate + Clone> AuthLayer<P> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn revocation(mut self, revocation: Revocation) -> Self {
+        revocation.start();
         self.shared_mut().revocation = Some(revocation);
         self
     }

@@ -566,6 +566,10 @@ reasons! {
     /// a mistake in the providers that were combined; see `ProviderInfo::selects_resources`.
     RESOURCE_NOT_CHOSEN = "resource_not_chosen": Unavailable, Never, UNAVAILABLE;
 
+    /// The store that replicas share did not answer for too long, so it is not known which credentials
+    /// are revoked. The detail says why; `max_staleness` of the revocation is how long it may take.
+    REVOCATIONS_UNAVAILABLE = "revocations_unavailable": Unavailable, Other, UNAVAILABLE;
+
     /// The API key was revoked. Find out which program still uses it.
     REVOKED_API_KEY = "revoked_api_key": Invalid, Other, API_KEY;
 

@@ -58,6 +58,8 @@ pub(crate) enum StreamEnd {
     SessionClaimed,
     /// The credential of its request was revoked.
     Revoked,
+    /// It is not known any more whether the credential of its request was revoked.
+    Unavailable,
 }
 
 impl StreamEnd {
@@ -68,6 +70,7 @@ impl StreamEnd {
             Self::MaxLife => "max_life",
             Self::SessionClaimed => "session_claimed",
             Self::Revoked => "revoked",
+            Self::Unavailable => "unavailable",
         }
     }
 
@@ -75,6 +78,7 @@ impl StreamEnd {
     pub(crate) fn cut_off(self) -> CutOff {
         match self {
             Self::Revoked => CutOff::Revoked,
+            Self::Unavailable => CutOff::Unavailable,
             Self::Expired | Self::MaxLife | Self::SessionClaimed => CutOff::Expired,
         }
     }

@@ -36,6 +36,7 @@ pub(crate) fn ended_under_way(id: &str, why: CutOff) -> String {
     let message = match why {
         CutOff::Expired => "the access token expired while this ran; ask again",
         CutOff::Revoked => "the credential was revoked while this ran; sign in again",
+        CutOff::Unavailable => "authentication became unavailable while this ran; try again later",
     };
     text(Some(id), ENDED_UNDER_WAY, message)
 }

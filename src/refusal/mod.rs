@@ -137,6 +137,8 @@ fn asks_to_sign_in(error: &AuthError) -> bool {
 pub(crate) enum CutOff {
     Expired,
     Revoked,
+    /// It is not known whether it was.
+    Unavailable,
 }
 
 /// What a gRPC stream ends with when its credential does.
@@ -144,6 +146,10 @@ pub(crate) fn grpc_end(media: Media, why: CutOff) -> Frame<Bytes> {
     let (reason, text) = match why {
         CutOff::Expired => (Reason::EXPIRED, "The credential expired"),
         CutOff::Revoked => (Reason::REVOKED_TOKEN, "The credential was revoked"),
+        CutOff::Unavailable => (
+            Reason::REVOCATIONS_UNAVAILABLE,
+            "Authentication is temporarily unavailable",
+        ),
     };
     let error = AuthError::new(reason).with_description(text);
     grpc::end(&error, media)

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::fmt;
 
-/// Why [`revoke`](super::Revocation::revoke) did nothing.
+/// Why [`revoke`](super::Revocation::revoke) did nothing, or not all of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RevokeError {
     kind: RevokeErrorKind,
@@ -14,12 +14,15 @@ pub struct RevokeError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RevokeErrorKind {
-    /// There are as many entries as there may be, and all are needed.
+    /// There are as many entries as there may be, and all are needed; or the store is full.
     Full,
     /// The moment before which credentials are revoked lies in the future.
     InTheFuture,
     /// The entry names nothing, or what is not read from tokens.
     Invalid,
+    /// The store did not answer: the entry holds at this replica, and others hear of it when the
+    /// store is back.
+    NotShared,
 }
 
 impl RevokeError {

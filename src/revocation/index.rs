@@ -9,7 +9,7 @@ use crate::crypto::{ByDigest, sha256};
 
 /// How many maps there are. A map that grows, or is looked through for what is over, holds up
 /// those alone that ask it.
-const SHARDS: usize = 64;
+pub(super) const SHARDS: usize = 64;
 
 /// What names a credential or several: the kind, and 15 bytes of a SHA-256 digest of the issuer
 /// and the name.
@@ -61,6 +61,17 @@ impl Key {
     pub(super) fn as_bytes(&self) -> &[u8] {
         &self.0[..KIND_AT]
     }
+
+    /// For records of other replicas.
+    pub(super) fn to_bytes(self) -> [u8; 16] {
+        self.0
+    }
+
+    /// `None` if it is of a kind that is unknown here.
+    pub(super) fn from_bytes(bytes: [u8; 16]) -> Option<Self> {
+        let key = Self(bytes);
+        key.kind().is_some().then_some(key)
+    }
 }
 
 /// What is revoked of the credentials that a key names. Times are whole seconds since 1970.
@@ -75,21 +86,39 @@ pub(super) struct Record {
 
 impl Record {
     /// When it is of no use any more.
-    fn ends(self) -> u64 {
+    pub(super) fn ends(self) -> u64 {
         self.all_until.max(self.before_until)
     }
 
-    /// Nothing is ever taken back.
-    fn grow(&mut self, more: Self) {
-        self.all_until = self.all_until.max(more.all_until);
-        self.before = self.before.max(more.before);
-        self.before_until = self.before_until.max(more.before_until);
+    /// All of both: nothing is ever taken back.
+    #[must_use]
+    pub(super) fn and(self, more: Self) -> Self {
+        Self {
+            all_until: self.all_until.max(more.all_until),
+            before: self.before.max(more.before),
+            before_until: self.before_until.max(more.before_until),
+        }
     }
 }
 
 /// No room, and nothing that is over.
 #[derive(Debug)]
 pub(super) struct Full;
+
+/// What an entry has changed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Added {
+    pub(super) before: Option<Record>,
+    pub(super) now: Record,
+    /// How many entries there are.
+    pub(super) entries: usize,
+}
+
+impl Added {
+    pub(super) fn is_news(&self) -> bool {
+        self.before != Some(self.now)
+    }
+}
 
 pub(super) struct Index {
     shards: [RwLock<HashMap<Key, Record, ByDigest>>; SHARDS],
@@ -160,12 +189,21 @@ impl Index {
         self.read(key.shard()).get(&key).copied()
     }
 
-    /// Adds an entry; how many there are then.
+    /// Adds an entry.
     ///
     /// Whoever reads the generation afterwards finds the entry: it is there first.
-    pub(super) fn add(&self, key: Key, record: Record, now: u64) -> Result<usize, Full> {
+    pub(super) fn add(&self, key: Key, record: Record, now: u64) -> Result<Added, Full> {
         let mut writer = self.writer();
-        let is_new = self.get(key).is_none();
+        let before = self.get(key);
+        let added = |entries| Added {
+            before,
+            now: before.unwrap_or_default().and(record),
+            entries,
+        };
+        if !added(0).is_news() {
+            return Ok(added(writer.entries));
+        }
+        let is_new = before.is_none();
         if is_new && writer.entries >= self.max_entries {
             self.drop_what_is_over(&mut writer, now);
             if writer.entries >= self.max_entries {
@@ -174,7 +212,7 @@ impl Index {
         }
         writer.next_end = writer.next_end.min(record.ends());
         let mut shard = self.write(key.shard());
-        shard.entry(key).or_default().grow(record);
+        shard.insert(key, added(0).now);
         drop(shard);
         if is_new {
             writer.entries += 1;
@@ -184,7 +222,14 @@ impl Index {
             }
         }
         self.generation.store(new_generation(), Ordering::Release);
-        Ok(writer.entries)
+        Ok(added(writer.entries))
+    }
+
+    /// The entries of one of the [`SHARDS`] that are not over.
+    pub(super) fn shard(&self, shard: usize, now: u64) -> Vec<(Key, Record)> {
+        let shard = self.read(shard);
+        let there = shard.iter().map(|(key, record)| (*key, *record));
+        there.filter(|(_, record)| now < record.ends()).collect()
     }
 
     fn drop_what_is_over(&self, writer: &mut Writer, now: u64) {

@@ -42,6 +42,9 @@ impl Revocation {
     ///
     /// One that was found good since the last entry came costs two loads.
     pub(crate) fn judge(&self, principal: &Principal) -> Result<(), AuthError> {
+        if let Some(unknown) = self.unknown() {
+            return Err(unknown);
+        }
         let identity = principal.identity();
         let generation = self.shared.index.generation();
         if identity.was_good_under(generation) {
@@ -65,6 +68,14 @@ impl Revocation {
             }
             Err(error) => Err(error.with_principal(principal)),
         }
+    }
+
+    /// The refusal of every credential while it is not known what is revoked.
+    pub(super) fn unknown(&self) -> Option<AuthError> {
+        let unknown = self.shared.unknown()?;
+        // The task may have ended with the runtime it was in, or there was none yet.
+        self.start();
+        Some(unknown)
     }
 
     /// Whether a credential is revoked that was found good before.

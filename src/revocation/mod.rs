@@ -44,9 +44,9 @@
 //! # }
 //! ```
 //!
-//! It is of one process: others are not told, and a new process knows nothing of what was revoked
-//! before. Clones share what they know. Give the same one to all auth layers, and to those of a
-//! [reload](crate::reload).
+//! Clones share what they know. Give the same one to all auth layers, and to those of a
+//! [reload](crate::reload). One that is [in memory](Revocation::in_memory) is of one process: others
+//! are not told, and a new process knows nothing of what was revoked before.
 //!
 //! # What can be revoked
 //!
@@ -127,8 +127,32 @@
 //!
 //! `issuer` is `null` for tokens of a layer that knows none. `expires_at` may be left out, and so may
 //! `issued_before`, which every one of the second to the sixth can have. The answer is 204 when
-//! the entry is there, 400 `invalid_request` for one that cannot be, and 409 `revocations_full` where
+//! the entry is there, 400 `invalid_request` for one that cannot be, 409 `revocations_full` where
 //! there is no room.
+//!
+//! # Several replicas
+//!
+//! [`Revocation::shared`] is one that all replicas of a server have together, by a
+//! [`RevocationStore`](crate::store::RevocationStore): Redis or Valkey with the feature `redis`. What one replica revokes, the
+//! others refuse within a second, and their streams end. No request waits for the store: each
+//! replica reads all entries when it begins, and then what is new.
+//!
+//! | the store | what requests with a credential get |
+//! |---|---|
+//! | answers | they are judged by all entries |
+//! | was never read by this replica | 503 `revocations_unavailable`; [`ready`](Revocation::ready) waits for it |
+//! | does not answer | they are judged by what is known for [`max_staleness`](Revocation::max_staleness) (60 s), and are then 503; streams end |
+//! | may have lost entries: restarted, failed over, emptied | every replica writes back what it knows. A replica that begins within 10 s after that is 503 until they are over |
+//! | has a record of another secret | 503 once what is known is too old: no record is passed over |
+//! | is full | as before; [`revoke`](Revocation::revoke) is an error |
+//!
+//! An entry that the store does not take holds at the replica that was asked, and is written when
+//! the store is back: the error is [`NotShared`](RevokeErrorKind::NotShared). An entry is lost only
+//! where the store and all replicas that had read it are gone at once, before the store kept it.
+//!
+//! A writer of the store without the secret revokes nothing, and cannot change a record; but it can
+//! delete records, and a replica that begins afterwards does not know of them: a store is as trusted
+//! as the server. [`health`](Revocation::health) says how old what is known is.
 //!
 //! # Costs
 //!
@@ -140,10 +164,15 @@
 mod document;
 mod entry;
 mod error;
+mod health;
 mod index;
 mod judge;
+mod record;
+mod replicas;
 mod service;
 mod settings;
+mod sharing;
+mod sync;
 mod watch;
 
 use std::fmt::{self, Write as _};
@@ -153,7 +182,9 @@ use std::time::Duration;
 pub use self::entry::Entry;
 use self::entry::Kind;
 pub use self::error::{RevokeError, RevokeErrorKind};
+pub use self::health::RevocationHealth;
 use self::index::{Index, Key, Record};
+use self::replicas::Replicas;
 pub use self::service::{RevocationBody, RevocationService};
 use self::settings::{Lifetime, MAX_SKEW, Settings};
 use self::watch::Changed;
@@ -173,21 +204,24 @@ struct Shared {
     index: Index,
     /// Wakes the streams that are open.
     changed: Changed,
+    /// `None`: it is of one process.
+    replicas: Option<Replicas>,
 }
 
 impl Revocation {
     /// One of this process, without entries: at most [`MAX_ENTRIES`](Self::MAX_ENTRIES), which take
     /// about 90 MB.
     pub fn in_memory() -> Self {
-        Self::with(Settings::default())
+        Self::with(Settings::default(), None)
     }
 
-    fn with(settings: Settings) -> Self {
+    fn with(settings: Settings, replicas: Option<Replicas>) -> Self {
         Self {
             shared: Arc::new(Shared {
                 index: Index::new(settings.max_entries),
                 settings,
                 changed: Changed::default(),
+                replicas,
             }),
         }
     }
@@ -195,15 +229,21 @@ impl Revocation {
     /// Adds an entry. It holds for every request that begins after the future is ready, and open
     /// streams are woken.
     ///
+    /// With [several replicas](crate::revocation#several-replicas), others hear of it within a
+    /// second of that. Here it holds at once, also where the store does not answer: it is then
+    /// written as soon as the store is back.
+    ///
     /// # Errors
-    /// There is no room, the moment of the entry lies in the future, or it names nothing that
-    /// could be found.
+    /// There is no room, the moment of the entry lies in the future, it names nothing that could be
+    /// found, or the store did not take it, so that it holds at this replica alone.
     pub async fn revoke(&self, entry: Entry) -> Result<(), RevokeError> {
         let Shared {
             settings,
             index,
             changed,
+            replicas,
         } = &*self.shared;
+        self.start();
         let now = settings.clock.now();
         self.check(&entry, now)?;
         let until = settings.until(&entry, now);
@@ -223,7 +263,7 @@ impl Revocation {
             },
         };
         let key = Key::of(entry.kind, entry.issuer.as_deref(), &entry.value);
-        let Ok(entries) = index.add(key, record, now.as_secs()) else {
+        let Ok(added) = index.add(key, record, now.as_secs()) else {
             let max_entries = index.max_entries();
             telemetry::revocations_full(max_entries);
             return Err(RevokeError::new(
@@ -236,8 +276,11 @@ impl Revocation {
             let _ = write!(text, "{byte:02x}");
             text
         });
-        telemetry::revoked(entry.kind.as_str(), &digest, entry.before, entries);
-        Ok(())
+        telemetry::revoked(entry.kind.as_str(), &digest, entry.before, added.entries);
+        match replicas {
+            None => Ok(()),
+            Some(replicas) => self.share(replicas, key, added).await,
+        }
     }
 
     /// How many entries there are. Those that are over count until others need their room.

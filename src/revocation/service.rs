@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body::Body;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -144,6 +144,16 @@ impl RevocationService {
         match error.kind() {
             RevokeErrorKind::Full => {
                 failed(StatusCode::CONFLICT, "revocations_full", &error.to_string())
+            }
+            RevokeErrorKind::NotShared => {
+                let mut response = failed(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "temporarily_unavailable",
+                    "it holds at this replica; others hear of it when their store answers again",
+                );
+                let headers = response.headers_mut();
+                headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+                response
             }
             RevokeErrorKind::InTheFuture | RevokeErrorKind::Invalid => failed(
                 StatusCode::BAD_REQUEST,

@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Revocation;
+use super::replicas::Replicas;
 use crate::clock::Clock;
 use crate::error::ConfigError;
+use crate::telemetry;
 
 /// The most that the clocks of an issuer and of a layer may differ.
 pub(super) const MAX_SKEW: Duration = Duration::from_secs(300);
@@ -18,6 +20,8 @@ pub(super) struct Settings {
     pub(super) trust_fresh: bool,
     pub(super) grant_claim: Option<Box<str>>,
     pub(super) session_claim: Box<str>,
+    pub(super) max_staleness: Duration,
+    pub(super) allow_on_outage: bool,
     pub(super) clock: Clock,
 }
 
@@ -38,6 +42,8 @@ impl Default for Settings {
             trust_fresh: false,
             grant_claim: None,
             session_claim: "sid".into(),
+            max_staleness: Duration::from_secs(60),
+            allow_on_outage: false,
             clock: Clock::system(),
         }
     }
@@ -52,7 +58,7 @@ impl Revocation {
     fn edit(self, edit: impl FnOnce(&mut Settings)) -> Self {
         let mut settings = self.shared.settings.clone();
         edit(&mut settings);
-        Self::with(settings)
+        Self::with(settings, self.shared.replicas.as_ref().map(Replicas::anew))
     }
 
     /// How many entries there are at most; default [`MAX_ENTRIES`](Self::MAX_ENTRIES). A million
@@ -137,6 +143,29 @@ impl Revocation {
     pub fn session_claim(self, claim: &str) -> Result<Self, ConfigError> {
         let claim = claim_name("session_claim", claim)?;
         Ok(self.edit(|settings| settings.session_claim = claim))
+    }
+
+    /// How long requests go on by what is known while the store does not answer; default 60 seconds,
+    /// and zero is possible.
+    ///
+    /// It is counted from the moment the store is down: 2 seconds after its last answer. Then
+    /// requests with a credential are 503, and streams end. It is of no use without a
+    /// [store](Self::shared).
+    pub fn max_staleness(self, time: Duration) -> Self {
+        self.edit(|settings| settings.max_staleness = time)
+    }
+
+    /// Goes on by what is known for as long as the store does not answer, and by nothing where it
+    /// has never answered. By default requests are then refused. It is logged as a weakening.
+    ///
+    /// What other replicas have revoked since, or what was revoked before this process began, is
+    /// then accepted here.
+    pub fn dangerously_allow_on_outage(self) -> Self {
+        telemetry::weakened(
+            "dangerously_allow_on_outage",
+            "revoked credentials are accepted while the store of revocations is down",
+        );
+        self.edit(|settings| settings.allow_on_outage = true)
     }
 
     /// Replaces the clock; for tests. It should be that of the layers.

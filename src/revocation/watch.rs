@@ -66,6 +66,9 @@ impl Watch for RevocationWatch {
                 continue;
             }
             // After the task is on the list: an entry that comes in between wakes it.
+            if self.revocation.unknown().is_some() {
+                return Watched::End(StreamEnd::Unavailable);
+            }
             return match self.revocation.is_revoked(self.owner.identity()) {
                 true => Watched::End(StreamEnd::Revoked),
                 false => Watched::Pass,

@@ -167,8 +167,10 @@ pub(crate) use self::events::{advertised_elsewhere, time_limit_in_vain};
 pub(crate) use self::events::{
     dialect_lost, layer_twice, list_emptied, list_shortened, list_withheld, no_auth_layer,
     no_client_address, opened_to_anonymous, path_cut_short, reload_failed, reloaded,
-    revocations_full, revoked, scopes_hidden, scopes_not_announced, session_claimed,
-    session_store_failed, session_store_full, stream_ended, unusable_session_id, weakened,
+    revocation_not_shared, revocation_store_full, revocations_full, revocations_known,
+    revocations_lost, revocations_read, revocations_unknown, revoked, scopes_hidden,
+    scopes_not_announced, session_claimed, session_store_failed, session_store_full, stream_ended,
+    unusable_session_id, weakened,
 };
 pub(crate) use self::meter::Stopwatch;
 #[cfg(feature = "api-key-store")]

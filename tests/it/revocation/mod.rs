@@ -6,6 +6,7 @@ mod kinds;
 mod layers;
 mod moments;
 mod service;
+mod shared;
 mod streams;
 
 use std::sync::Arc;

@@ -8,6 +8,7 @@ use tower_mcp_auth::mcp::OriginLayer;
 use tower_mcp_auth::oauth::presets::{authentik, clerk, hydra, keycloak};
 use tower_mcp_auth::oauth::{AuthorizationServer, Introspection};
 use tower_mcp_auth::peer::{ProxyHeaders, TrustedProxies};
+use tower_mcp_auth::revocation::Revocation;
 use tower_mcp_auth::{ApiKeyLayer, JwtLayer, OAuthLayer};
 use tracing::Level;
 
@@ -33,7 +34,7 @@ fn boxed(made: impl Debug + 'static) -> Box<dyn Debug> {
 type Make = fn() -> Box<dyn Debug>;
 
 /// Each setting, by the name it warns under, and how it is made.
-const SETTINGS: [(&str, Make); 24] = [
+const SETTINGS: [(&str, Make); 25] = [
     ("header_name", || {
         let edge = server().audience("app-1").unwrap();
         let builder = OAuthLayer::builder(RESOURCE).unwrap();
@@ -55,6 +56,9 @@ const SETTINGS: [(&str, Make); 24] = [
     ("dangerously_all_resources", || {
         let keys = ApiKeyLayer::new([API_KEY]).unwrap();
         boxed(keys.dangerously_all_resources())
+    }),
+    ("dangerously_allow_on_outage", || {
+        boxed(Revocation::in_memory().dangerously_allow_on_outage())
     }),
     ("dangerously_any_host", || {
         boxed(OriginLayer::new(RESOURCE).unwrap().dangerously_any_host())
