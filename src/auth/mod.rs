@@ -182,7 +182,8 @@
 //!   ([`stream_grace`](AuthLayer::stream_grace)).
 //! - A credential that does not expire ends nothing, unless
 //!   [`stream_max_life`](AuthLayer::stream_max_life) is set.
-//! - One that is [revoked](crate::revocation) ends all of them, without grace.
+//! - One that is [revoked](crate::revocation) ends all of them, without grace, and so does a store
+//!   of revocations that is gone for too long.
 //!
 //! The end is a clean one, after which MCP clients connect again, with a new token. A gRPC
 //! stream ends with `grpc-status: 16`. An event stream that answers a POST, behind an

@@ -128,14 +128,14 @@
 //! `issuer` is `null` for tokens of a layer that knows none. `expires_at` may be left out, and so may
 //! `issued_before`, which every one of the second to the sixth can have. The answer is 204 when
 //! the entry is there, 400 `invalid_request` for one that cannot be, 409 `revocations_full` where
-//! there is no room.
+//! there is no room, and 503 where it holds at this replica alone.
 //!
 //! # Several replicas
 //!
 //! [`Revocation::shared`] is one that all replicas of a server have together, by a
-//! [`RevocationStore`](crate::store::RevocationStore): Redis or Valkey with the feature `redis`. What one replica revokes, the
-//! others refuse within a second, and their streams end. No request waits for the store: each
-//! replica reads all entries when it begins, and then what is new.
+//! [`RevocationStore`](crate::store::RevocationStore): Redis or Valkey with the feature `redis`.
+//! What one replica revokes, the others refuse within a second, and their streams end. No request
+//! waits for the store: each replica reads all entries when it begins, and then what is new.
 //!
 //! | the store | what requests with a credential get |
 //! |---|---|

@@ -72,6 +72,12 @@
 //! `issued_before` where it has that, and how many `entries` there are. One for which there was no
 //! room is an `error` with `max_entries`.
 //!
+//! With [several replicas](crate::revocation#several-replicas), entries that are read from the store
+//! are a `debug` with the number of `entries`. A `warn` with `why` tells once that what is known is
+//! too old and requests are refused, and an `info` that it is up to date again. A `warn` tells of an
+//! entry that the store did not take, and of a store that may have lost some; a full one is an
+//! `error`.
+//!
 //! ## Reloads
 //!
 //! A swap by a [`ReloadHandle`](crate::reload::ReloadHandle) is an `info` with the new
@@ -130,7 +136,7 @@
 //! | `mcp_auth_policy_decisions_total` | counter | `layer`, `outcome`, `reason` | decisions of the other layers, and refusals of handlers; for `mcp_lists` the lists that were `shortened` or `emptied` |
 //! | `mcp_auth_verification_seconds` | histogram | `provider`, `waited` | how long the provider took, with `waited` `true` where it had to ask somebody |
 //! | `mcp_auth_step_ups_total` | counter | `event` | refusals that ask for more scopes (`asked`), and those of them that were followed by an acceptance (`granted`) |
-//! | `mcp_auth_streams_ended_total` | counter | `reason` | streams ended before their own end: `expired` with their credential, `max_life` by `stream_max_life`, `session_claimed` when a principal claimed its anonymous session, `revoked` with their credential |
+//! | `mcp_auth_streams_ended_total` | counter | `reason` | streams ended before their own end: `expired` with their credential, `max_life` by `stream_max_life`, `session_claimed` when a principal claimed its anonymous session, `revoked` with their credential, `unavailable` when it is not known any more what is revoked |
 //! | `mcp_auth_revocation_entries` | gauge | | entries of what is revoked, those that are over included |
 //! | `mcp_auth_key_fetches_total` | counter | `issuer`, `outcome` | fetches of key sets, `ok` or `failed` |
 //! | `mcp_auth_keys` | gauge | `issuer` | usable keys held |
