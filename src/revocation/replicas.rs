@@ -71,8 +71,9 @@ impl Replicas {
     }
 
     pub(super) fn complete(&self) {
-        self.is_complete.store(true, Ordering::Release);
-        self.completed.notify_waiters();
+        if !self.is_complete.swap(true, Ordering::AcqRel) {
+            self.completed.notify_waiters();
+        }
     }
 
     /// The store has answered a question of this moment.

@@ -29,7 +29,7 @@ struct Course {
     /// What is written next.
     backlog: Vec<Key>,
     is_told_full: bool,
-    /// One that knew nothing waits so long for the others, by the monotonic clock.
+    /// Until when others may write back what the store has lost, by the monotonic clock.
     settles_at: Duration,
 }
 
@@ -129,7 +129,8 @@ impl Course {
         Ok(())
     }
 
-    /// Everything that the store had at this moment is known.
+    /// Everything that the store had at this moment is known: that is all there is, unless other
+    /// replicas have yet to write back what it has lost.
     fn is_known(&self, shared: &Weak<Shared>, asked_at: Duration) {
         let Some(shared) = shared.upgrade() else {
             return;
@@ -137,17 +138,12 @@ impl Course {
         let Some(replicas) = &shared.replicas else {
             return;
         };
-        replicas.answered(asked_at);
-        let waits = shared.settings.clock.monotonic() < self.settles_at;
-        match (replicas.is_complete(), waits) {
-            (false, false) => replicas.complete(),
-            (false, true) => replicas.failed(
-                "the store has lost records a moment ago, and other replicas may still write \
-                 them back"
-                    .to_owned(),
-            ),
-            (true, _) => {}
+        if shared.settings.clock.monotonic() < self.settles_at {
+            replicas.failed(UNSETTLED.to_owned());
+            return;
         }
+        replicas.answered(asked_at);
+        replicas.complete();
     }
 
     /// Writes what the store lacks: some of it, so that what others write is not waited for.
@@ -192,10 +188,14 @@ impl Course {
             if self.backlog.is_empty() {
                 self.backlog.extend(replicas.unsent().iter());
             }
-            if self.backlog.is_empty() {
-                let there = shared.index.shard(self.lost.next()?, now);
+            while self.backlog.len() < BATCH
+                && let Some(shard) = self.lost.next()
+            {
+                let there = shared.index.shard(shard, now);
                 self.backlog.extend(there.iter().map(|(key, _)| key));
-                continue;
+            }
+            if self.backlog.is_empty() {
+                return None;
             }
             let rest = self.backlog.len().saturating_sub(BATCH);
             // As they are now: an entry may have grown since, or be over.
@@ -269,6 +269,8 @@ fn take_in(shared: &Weak<Shared>, records: &[RevocationRecord]) -> Result<(), St
     }
 }
 
+const UNSETTLED: &str = "the store has lost records a moment ago, and other replicas may still \
+                         write them back";
 const FOREIGN: &str = "a record of the store was not written with the secret of this server: all \
                        replicas have one secret, and other servers have another prefix";
 

@@ -169,7 +169,7 @@ pub enum Snapshot {
         /// Where to [read on](RevocationStore::read_on) from.
         position: StorePosition,
         /// The store has lost records a moment ago: so long may those replicas that know them still
-        /// take to write them back. One that knew nothing before lets nobody in until then.
+        /// take to write them back. Until then nobody takes what it has for all there is.
         settles_in: Duration,
     },
 }

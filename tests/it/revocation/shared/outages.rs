@@ -129,6 +129,11 @@ async fn what_the_store_loses_is_written_back_by_those_that_know_it() {
     }
     a_while().await;
     drop(one);
+    // One that goes by nothing old, and by nothing incomplete.
+    let strict = shop.replica(&clock).max_staleness(Duration::ZERO);
+    strict.ready().await;
+    let bob = own(&claims(json!({"sub": "bob"})), false).revocation(strict.clone());
+    assert_eq!(refused(&bob).await, None);
     shop.lose();
     shop.set(|state| state.settles_in = Duration::from_secs(10));
     // A new one waits until the others have written back what they know.
@@ -141,13 +146,15 @@ async fn what_the_store_loses_is_written_back_by_those_that_know_it() {
     clock.advance(Duration::from_secs(9));
     a_while().await;
     assert_eq!(refused(&layer).await, UNKNOWN);
+    assert_eq!(refused(&bob).await, UNKNOWN);
     clock.advance(Duration::from_secs(1));
     a_while().await;
     assert_eq!(refused(&layer).await, REVOKED);
+    assert_eq!(refused(&bob).await, None);
     assert_eq!(shop.state().records.len(), 1001);
     assert_eq!([new.entries(), other.entries()], [1001, 1001]);
     // In few questions.
-    assert!(shop.state().appends < 1001 + 64 + 10);
+    assert!(shop.state().appends < 1001 + 2 * 10);
 }
 
 #[tokio::test(start_paused = true)]
