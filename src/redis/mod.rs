@@ -109,7 +109,9 @@ mod address;
 #[cfg(feature = "api-key-store")]
 mod api_keys;
 mod builder;
+mod epoch;
 mod health;
+mod keeper;
 mod link;
 mod replay;
 mod scripts;
