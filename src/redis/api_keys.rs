@@ -10,7 +10,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use subtle::ConstantTimeEq;
 
 use super::Redis;
-use super::link::text;
+use super::fault::text;
 use super::scripts::Script;
 use super::shared::{Shared, Unanswered};
 use crate::api_key::{

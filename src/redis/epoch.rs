@@ -7,8 +7,9 @@ use std::time::Duration;
 use ::redis::Value;
 use tokio::time::timeout;
 
+use super::fault::{Fault, text};
 use super::keeper::PROBE;
-use super::link::{Fault, Link, text};
+use super::link::Link;
 use super::scripts::Script;
 use super::shared::{Shared, UNUSABLE, locked, millis, store_error};
 use crate::store::StoreError;

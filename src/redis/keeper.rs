@@ -9,7 +9,8 @@ use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
 use super::address::Node;
-use super::link::{Fault, Link};
+use super::fault::Fault;
+use super::link::Link;
 use super::scripts::Script;
 use super::shared::{Shared, UNUSABLE, Unanswered, failed, locked, store_error};
 use crate::telemetry::redis as telemetry;

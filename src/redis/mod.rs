@@ -110,6 +110,7 @@ mod address;
 mod api_keys;
 mod builder;
 mod epoch;
+mod fault;
 mod health;
 mod keeper;
 mod link;
@@ -118,6 +119,7 @@ mod scripts;
 mod shared;
 mod tls;
 mod watch;
+mod wire;
 
 use std::fmt;
 use std::sync::Arc;
