@@ -1,10 +1,13 @@
-//! State that the replicas of a server share: what was there first.
+//! State that the replicas of a server share: what was there first, and what is revoked.
 //!
 //! A [`ReplayStore`] keeps small records for a while, and says who was first to write one.
 //! [`MemoryReplayStore`] is one for servers of one process, and [`Redis`](crate::redis::Redis),
 //! with the feature `redis`, one for several. The sessions of
 //! [`SessionBindingLayer`](crate::mcp::SessionBindingLayer) are
 //! [claimed](crate::mcp::session#signing-in-in-the-middle-of-a-session) with it.
+//!
+//! A [`RevocationStore`] keeps what is revoked, and tells all replicas of it:
+//! [`MemoryRevocationStore`] those of one process, and `Redis` those of several.
 //!
 //! ```
 //! use std::time::Duration;
@@ -32,8 +35,12 @@
 //! the store learns neither session ids nor principals, and a writer cannot make a record that
 //! gives a session to a principal. A writer can close sessions, and give one back to anonymous
 //! callers by deleting its record: a store is as trusted as the server.
+//!
+//! A record of a revocation is such a code too. A writer of the store can make none that counts;
+//! one who deletes records can undo revocations for replicas that start later.
 
 mod memory;
+mod memory_revocation;
 mod revocation;
 
 use std::fmt;
@@ -44,6 +51,8 @@ use std::time::Duration;
 pub use self::memory::MemoryReplayStore;
 #[cfg(feature = "config")]
 pub(crate) use self::memory::WeakMemoryReplayStore;
+pub use self::memory_revocation::MemoryRevocationStore;
+pub(crate) use self::revocation::{Additions, HISTORY, WAIT};
 pub use self::revocation::{
     Appended, ReadOn, RevocationEntry, RevocationRecord, RevocationStore, Snapshot, StorePosition,
 };

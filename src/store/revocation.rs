@@ -1,10 +1,17 @@
 //! `RevocationStore`: what is revoked, for all replicas.
 
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::StoreFuture;
+
+/// For how long [`RevocationStore::read_on`] waits where there is nothing.
+pub(crate) const WAIT: Duration = Duration::from_millis(500);
+/// How many records the order of a store goes back at least, before a reader is
+/// [behind](ReadOn::Behind).
+pub(crate) const HISTORY: usize = 10_000;
 
 /// Keeps what is revoked, and tells all replicas of it.
 ///
@@ -19,7 +26,8 @@ pub trait RevocationStore: fmt::Debug + Send + Sync + 'static {
     ///
     /// Whoever reads on afterwards, at whichever replica, finds those that are new. A record is
     /// kept until it [ends](RevocationEntry::ends_at), by the clock of the store, and is never
-    /// dropped before, not even where room is short.
+    /// dropped before, not even where room is short. One that has ended is told to who reads on,
+    /// and is not kept. There is room for 1,000 entries in one call; a store may refuse more.
     ///
     /// # Errors
     /// It is not known whether they were added.
@@ -122,6 +130,37 @@ impl RevocationEntry {
     /// The older record that is not needed any more.
     pub fn replaces(&self) -> Option<RevocationRecord> {
         self.replaces
+    }
+}
+
+/// Entries as a store adds them: each record once, with its latest end.
+pub(crate) struct Additions {
+    /// [`Duration::MAX`]: never.
+    pub(crate) records: Vec<(RevocationRecord, Duration)>,
+    /// None of them is among the records: two that replace each other would both be gone.
+    pub(crate) replaced: Vec<RevocationRecord>,
+}
+
+impl Additions {
+    pub(crate) fn new(entries: &[RevocationEntry]) -> Self {
+        let mut places = HashMap::with_capacity(entries.len());
+        let mut records: Vec<(RevocationRecord, Duration)> = Vec::with_capacity(entries.len());
+        for entry in entries {
+            let end = entry.ends_at.unwrap_or(Duration::MAX);
+            let place = *places.entry(entry.record).or_insert(records.len());
+            match records.get_mut(place) {
+                Some((_, latest)) => *latest = end.max(*latest),
+                None => records.push((entry.record, end)),
+            }
+        }
+        let replaced = entries.iter().filter_map(|entry| entry.replaces);
+        let replaced: BTreeSet<_> = replaced
+            .filter(|older| !places.contains_key(older))
+            .collect();
+        Self {
+            records,
+            replaced: replaced.into_iter().collect(),
+        }
     }
 }
 

@@ -1,11 +1,13 @@
 //! What the tests share: a service behind the layer that tells what it saw, requests and
-//! answers, tokens signed without the crate's help, providers of a test's own, traces.
+//! answers, tokens signed without the crate's help, providers of a test's own, what every store of revocations
+//! does, traces.
 
 pub mod answer;
 pub mod guards;
 pub mod inner;
 pub mod jwt;
 pub mod provider;
+pub mod revocations;
 pub mod rmcp_dance;
 pub mod trace;
 

@@ -1,13 +1,17 @@
-//! `MemoryReplayStore`, and what `ReplayStore` does for every store.
+//! The stores in memory, and what `ReplayStore` does for every store.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use common::revocations::{
+    BOUND, entries, entry, keeps_its_promises, read_on, record, records, snapshot,
+};
 use tokio_test::{assert_pending, assert_ready, task};
 use tower_mcp_auth::Clock;
 use tower_mcp_auth::store::{
-    Insertion, MemoryReplayStore, ReplayStore, StoreError, StoreFuture, StoreKey, StoreValue,
+    Appended, Insertion, MemoryReplayStore, MemoryRevocationStore, ReadOn, ReplayStore,
+    RevocationEntry, RevocationStore, StoreError, StoreFuture, StoreKey, StoreValue,
 };
 
 const START: Duration = Duration::from_secs(1_800_000_000);
@@ -185,4 +189,106 @@ fn a_store_shows_its_size_and_no_record() {
     assert_eq!(StoreError::new("why").to_string(), "why");
     assert_eq!(key(7).as_bytes(), &[7; 32]);
     assert_eq!(value(7).as_bytes(), &[7; 32]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn revocations_in_memory_keep_their_promises() {
+    keeps_its_promises(&MemoryRevocationStore::new(BOUND)).await;
+    keeps_its_promises(&Arc::new(MemoryRevocationStore::new(BOUND))).await;
+    let none = MemoryRevocationStore::new(0);
+    assert_eq!(none.append(entries([1])).await, Ok(Appended::Full));
+    // By clones too.
+    let store = MemoryRevocationStore::default();
+    store.clone().append(entries([1])).await.unwrap();
+    let all = snapshot(&store).await.unwrap();
+    assert_eq!((all.records, all.parts), ([record(1)].into(), 1));
+}
+
+#[tokio::test]
+async fn a_revocation_is_kept_until_its_latest_end() {
+    let clock = Clock::manual(START);
+    let store = MemoryRevocationStore::new(2).clock(clock.clone());
+    let until = |number, end| RevocationEntry::new(record(number), Some(START + end));
+    let appends = async |entries| store.append(entries).await.unwrap();
+    let batch = vec![until(1, HOUR), until(1, HOUR * 2), until(1, MS)];
+    assert_eq!(appends(batch).await, Appended::Appended);
+    assert_eq!(appends(vec![until(1, HOUR)]).await, Appended::Appended);
+    assert_eq!(appends(vec![until(2, HOUR * 3)]).await, Appended::Appended);
+    clock.advance(HOUR * 2 - MS);
+    assert_eq!(appends(entries([3])).await, Appended::Full);
+    let there = snapshot(&store).await.unwrap();
+    assert_eq!(there.records, records([1, 2]).into_iter().collect());
+    clock.advance(MS);
+    let there = snapshot(&store).await.unwrap();
+    assert_eq!(there.records, records([2]).into_iter().collect());
+    // It makes room, and is new when it comes again.
+    let again = vec![RevocationEntry::new(record(1), None)];
+    assert_eq!(appends(again).await, Appended::Appended);
+    assert_eq!(read_on(&store, &there.position).await.0, records([1]));
+    // What never ends has no later end.
+    assert_eq!(appends(vec![until(1, HOUR * 4)]).await, Appended::Appended);
+    clock.advance(HOUR * 24 * 365);
+    let there = snapshot(&store).await.unwrap();
+    assert_eq!(there.records, records([1]).into_iter().collect());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_reads_on_in_memory_is_woken_by_what_is_added() {
+    let store = MemoryRevocationStore::default();
+    let begin = snapshot(&store).await.unwrap().position;
+    let mut waits = task::spawn(store.read_on(begin.clone()));
+    assert_pending!(waits.poll());
+    assert_pending!(waits.poll());
+    store.clone().append(vec![entry(1)]).await.unwrap();
+    assert!(waits.is_woken());
+    let Ok(ReadOn::Records { records: read, .. }) = assert_ready!(waits.poll()) else {
+        panic!("it is not behind");
+    };
+    assert_eq!(read, records([1]));
+    // Nothing comes: that is an answer after half a second.
+    let end = snapshot(&store).await.unwrap().position;
+    let mut waits = task::spawn(store.read_on(end.clone()));
+    assert_pending!(waits.poll());
+    tokio::time::advance(Duration::from_millis(501)).await;
+    assert!(waits.is_woken());
+    let nothing = Ok(ReadOn::Records {
+        records: Vec::new(),
+        position: end,
+    });
+    assert_eq!(assert_ready!(waits.poll()), nothing);
+}
+
+#[tokio::test]
+async fn who_is_away_for_too_long_is_behind_and_another_store_has_lost_everything() {
+    const HISTORY: u32 = 10_000;
+    let store = MemoryRevocationStore::default();
+    let begin = snapshot(&store).await.unwrap().position;
+    store.append(entries(0..HISTORY)).await.unwrap();
+    assert_eq!(read_on(&store, &begin).await.0, records(0..HISTORY));
+    store.append(entries([HISTORY])).await.unwrap();
+    assert_eq!(store.read_on(begin.clone()).await, Ok(ReadOn::Behind));
+    let there = snapshot(&store).await.unwrap();
+    assert_eq!(there.records, records(0..=HISTORY).into_iter().collect());
+    // With another clock it begins anew.
+    let other = store.clone().clock(Clock::manual(START));
+    for position in [begin, there.position] {
+        assert_eq!(other.read_on(position).await, Ok(ReadOn::Lost));
+    }
+}
+
+#[test]
+fn without_a_runtime_revocations_in_memory_are_read_and_waited_for() {
+    let store = MemoryRevocationStore::new(1);
+    let begin = assert_ready!(task::spawn(snapshot(&store)).poll());
+    let mut waits = task::spawn(store.read_on(begin.unwrap().position));
+    assert_pending!(waits.poll());
+    let added = assert_ready!(task::spawn(store.append(vec![entry(1)])).poll());
+    assert_eq!(added, Ok(Appended::Appended));
+    assert!(waits.is_woken());
+    assert_ready!(waits.poll()).unwrap();
+    let shown = format!("{store:?} {:?}", record(1));
+    assert_eq!(
+        shown,
+        "MemoryRevocationStore { max_records: 1, .. } RevocationRecord(..)"
+    );
 }
