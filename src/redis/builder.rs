@@ -19,6 +19,8 @@ const TIMEOUT: Duration = Duration::from_millis(250);
 /// What it can be set to.
 const TIMEOUTS: std::ops::RangeInclusive<Duration> =
     Duration::from_millis(10)..=Duration::from_secs(2);
+/// How many revocations the engine holds at most by default.
+const MAX_REVOCATIONS: usize = 1_000_000;
 const MAX_PREFIX: usize = 64;
 const MAX_NODES: usize = 64;
 
@@ -43,6 +45,7 @@ pub(super) struct Settings {
     /// In braces: all keys are in one slot.
     pub(super) prefix: String,
     pub(super) timeout: Duration,
+    pub(super) max_revocations: usize,
     pub(super) clock: Clock,
 }
 
@@ -57,6 +60,7 @@ impl RedisBuilder {
                 password: None,
                 prefix: String::new(),
                 timeout: TIMEOUT,
+                max_revocations: MAX_REVOCATIONS,
                 clock: Clock::system(),
             },
             tls: false,
@@ -197,6 +201,23 @@ impl RedisBuilder {
         })
     }
 
+    /// How many records of revocations the engine holds at most. By default 1,000,000, which take
+    /// about 150 MB.
+    ///
+    /// Beyond that it is [full](crate::store::Appended::Full); those that have ended make room.
+    /// Each replica counts by its own setting.
+    pub fn max_revocations(self, max: usize) -> Self {
+        self.with(|builder| {
+            if max == 0 {
+                let why = "with zero nothing could be revoked: it is 1 or more, and 1,000,000 by \
+                           default";
+                return Err(ConfigError::new("max_revocations", why));
+            }
+            builder.settings.max_revocations = max;
+            Ok(())
+        })
+    }
+
     /// Replaces the clock; for tests.
     pub fn clock(self, clock: Clock) -> Self {
         self.with(|builder| {
@@ -264,6 +285,7 @@ impl fmt::Debug for Settings {
             .field("username", &self.username)
             .field("prefix", &self.prefix)
             .field("timeout", &self.timeout)
+            .field("max_revocations", &self.max_revocations)
             .finish_non_exhaustive()
     }
 }

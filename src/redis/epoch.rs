@@ -26,6 +26,31 @@ const LEAP: Duration = Duration::from_secs(5);
 /// How long a `since` can be ahead: with a margin and clocks at their limits.
 const AHEAD: Duration = Duration::from_secs(60 + 3 * 30);
 
+/// How long those who know what was lost have to write it back, before others believe an engine:
+/// they look each second.
+const SETTLES: Duration = Duration::from_secs(10);
+
+/// Who writes a marker where there is none.
+#[derive(Clone, Copy)]
+pub(super) enum Creator {
+    Nobody,
+    /// A process that has seen one there: records are lost.
+    Survivor,
+    /// Who says that the engine is new.
+    Person,
+}
+
+impl Creator {
+    /// As the script knows it.
+    fn word(self) -> &'static str {
+        match self {
+            Self::Nobody => "nobody",
+            Self::Survivor => "survivor",
+            Self::Person => "person",
+        }
+    }
+}
+
 /// The clock of an engine process beside the monotonic one.
 #[derive(Clone)]
 pub(super) struct Hands {
@@ -103,13 +128,14 @@ impl Shared {
     }
 
     /// Reads the marker, and moves it where the engine may have lost something.
-    pub(super) async fn enter(&self, link: &Link, create: bool) -> Result<(), Fault> {
+    pub(super) async fn enter(&self, link: &Link, by: Creator) -> Result<(), Fault> {
         // An answer from before somebody wrote the marker is not taken for a newer one.
         let _one_at_a_time = self.entering.lock().await;
         let number = |time: Duration| millis(time).to_string();
         let flag = |is: bool| if is { "1" } else { "0" };
         let leapt = self.has_leapt.load(Ordering::SeqCst);
         let (margin, limit) = (number(MARGIN), number(CLOCKS));
+        let settles = number(SETTLES);
         let now = number(self.settings.clock.now());
         let last = locked(&self.hands).clone();
         let of_other = last.filter(|last| last.run != link.run);
@@ -119,10 +145,11 @@ impl Shared {
         let arguments = [
             margin.as_bytes(),
             flag(leapt).as_bytes(),
-            flag(create).as_bytes(),
+            by.word().as_bytes(),
             now.as_bytes(),
             limit.as_bytes(),
             least.as_bytes(),
+            settles.as_bytes(),
         ];
         let keys = [self.marker.clone()];
         let asked_at = self.settings.clock.monotonic();
@@ -163,12 +190,25 @@ impl Shared {
         }
     }
 
+    /// Who this process is where nobody asks.
+    pub(super) fn may_create(&self) -> Creator {
+        match self.was_initialized.load(Ordering::SeqCst) {
+            true => Creator::Survivor,
+            false => Creator::Nobody,
+        }
+    }
+
     /// Writes the marker where there is none.
     pub(super) async fn init(&self) -> Result<(), StoreError> {
         self.connect().await.map_err(store_error)?;
         let link = self.link.load_full();
         let link = link.ok_or_else(|| StoreError::new("the engine is down"))?;
-        self.enter(&link, true).await.map_err(store_error)?;
+        let by = match self.may_create() {
+            Creator::Nobody => Creator::Person,
+            // Where the marker is gone that was there, it is no new engine.
+            knows => knows,
+        };
+        self.enter(&link, by).await.map_err(store_error)?;
         self.answered();
         Ok(())
     }

@@ -76,8 +76,7 @@ impl Shared {
 
     async fn try_node(&self, node: &Node) -> Result<(), Fault> {
         let link = Arc::new(Link::open(&self.settings, node, &self.wake).await?);
-        let create = self.was_initialized.load(Ordering::SeqCst);
-        self.enter(&link, create).await?;
+        self.enter(&link, self.may_create()).await?;
         if !self.is_initialized.load(Ordering::SeqCst) {
             telemetry::no_marker(&self.settings.prefix);
         }
@@ -94,19 +93,16 @@ impl Shared {
         let link = self.link.load_full();
         let is_well = match link {
             None => self.connect().await.is_ok(),
-            Some(link) if self.has_to_enter() => {
-                let create = self.was_initialized.load(Ordering::SeqCst);
-                match self.enter(&link, create).await {
-                    Ok(()) => {
-                        self.answered();
-                        true
-                    }
-                    Err(fault) => {
-                        self.drop_link(&link, &store_error(fault).to_string(), None);
-                        false
-                    }
+            Some(link) if self.has_to_enter() => match self.enter(&link, self.may_create()).await {
+                Ok(()) => {
+                    self.answered();
+                    true
                 }
-            }
+                Err(fault) => {
+                    self.drop_link(&link, &store_error(fault).to_string(), None);
+                    false
+                }
+            },
             Some(link) => {
                 let is_well = self.look(&link).await.is_ok();
                 if !is_well && !self.has_answered() {

@@ -16,7 +16,7 @@ use crate::error::ConfigError;
 use crate::util::{TRACED_CHARS, one_line};
 
 /// How long it may take until a connection can be used.
-const OPENING: Duration = Duration::from_secs(1);
+pub(super) const OPENING: Duration = Duration::from_secs(1);
 
 /// A connection. A connection is of one process of the engine, so its run id is the connection's.
 pub(super) struct Link {

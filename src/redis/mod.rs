@@ -22,8 +22,9 @@
 //! Once for each new engine, somebody says that it is new: `redis.init().await?`, in a command of
 //! its own or in a job of the deployment. [Below](#a-new-engine) is why.
 //!
-//! [`Redis`] is a [`ReplayStore`](crate::store::ReplayStore): [`store`](crate::store) says what one
-//! is for. It needs Redis 5 or newer, or Valkey: one server, or a cluster. One connection carries
+//! [`Redis`] is a [`ReplayStore`](crate::store::ReplayStore) and a
+//! [`RevocationStore`](crate::store::RevocationStore): [`store`](crate::store) says what they are
+//! for. It needs Redis 5 or newer, or Valkey: one server, or a cluster. One connection carries
 //! all commands; a question on the path of a request is one script, and one round trip. The page
 //! `docs/more-than-one-machine.md` of the repository has topologies and sizes.
 //!
@@ -41,6 +42,26 @@
 //! | has a clock that differs by more than 30 s from a server's | 503 at that server |
 //!
 //! Nobody is served because nothing is known, and no trouble of the engine is a 401.
+//!
+//! # Revocations
+//!
+//! There is a set of all records, and a stream of those that are new, which remembers the last
+//! 10,000. Who reads on has a second connection, which waits for the stream to grow, so a revocation
+//! is known at other replicas within milliseconds; while that connection is missing, within 200 ms.
+//! It is closed ten seconds after the last one has read.
+//!
+//! | the engine | what a replica is told |
+//! |---|---|
+//! | restarts, fails over, is emptied | [`Lost`](crate::store::ReadOn::Lost): it writes back what it knows, and reads everything again |
+//! | has forgotten what came next, or somebody has deleted it | [`Behind`](crate::store::ReadOn::Behind): it reads everything again |
+//! | has no memory left, or [so many](RedisBuilder::max_revocations) records | [`Full`](crate::store::Appended::Full), and nothing is dropped |
+//! | has a record that is none of ours | an error that names the key, and nothing is skipped |
+//! | does not answer | an error |
+//!
+//! For ten seconds after a loss a snapshot says that others may still write back what they know
+//! ([`settles_in`](crate::store::Snapshot::Last::settles_in)). A new engine has lost nothing, which
+//! is the word of who calls [`init`](Redis::init). Records that have ended, by the engine's clock,
+//! are removed with later ones.
 //!
 //! # The epoch
 //!
@@ -86,7 +107,8 @@
 //!     +evalsha +hdel +time +hmget +hset +hincrby +get +set +exists
 //! ```
 //!
-//! API keys ([`RedisApiKeys`]) need `+hget` and `+hexists` too, and a database other than 0 needs
+//! Revocations need `+zadd +zcard +zcount +zrangebyscore +zrem +zscan +zscore +xadd +xrange +xread
+//! +xrevrange` too, API keys ([`RedisApiKeys`]) `+hget +hexists`, and a database other than 0
 //! `+select`.
 //!
 //! `+config|get` is there to learn whether snapshots are taken, and can be left out.
@@ -95,15 +117,17 @@
 //!
 //! | key | what |
 //! |---|---|
-//! | `{PREFIX}:epoch` | a hash: `run`, `since` (ms since 1970), `epoch` (how often it moved) |
+//! | `{PREFIX}:epoch` | a hash: `run`, `since` (ms since 1970), `epoch` (how often it moved), `settled` (ms since 1970), `n` (how many revocations there were) |
 //! | `{PREFIX}:r:` and 43 characters | 32 bytes, with the time to live that its maker asked for |
+//! | `{PREFIX}:v` | a sorted set: revocations, 56 bytes each, by their end in seconds since 1970 |
+//! | `{PREFIX}:vs` | a stream of those that were new: `n`, which one it was, and `r`, its 56 bytes |
 //! | `{PREFIX}:keys` | `1`: there are API keys |
 //! | `{PREFIX}:k:` and a digest | a hash: `key`, `mac`, `used`; see [`RedisApiKeys`] |
 //!
-//! The 43 characters and the 32 bytes are codes that layers make with their own key, as in
+//! The 43 characters, the 32 and the 56 bytes are codes that layers make with their own key, as in
 //! [every store](crate::store#security): whoever reads the engine learns neither sessions nor
 //! people. All keys of a prefix are in one slot, so in a cluster they are on one shard; a record
-//! takes about 200 bytes.
+//! takes about 200 bytes, one of a revocation 150, and the stream less than a megabyte.
 
 mod address;
 #[cfg(feature = "api-key-store")]
@@ -114,7 +138,9 @@ mod fault;
 mod health;
 mod keeper;
 mod link;
+mod listener;
 mod replay;
+mod revocations;
 mod scripts;
 mod shared;
 mod tls;

@@ -12,6 +12,9 @@ pub(super) enum Script {
     Insert,
     Get,
     Look,
+    Append,
+    ReadSet,
+    ReadStream,
     #[cfg(feature = "api-key-store")]
     FindKey,
     #[cfg(feature = "api-key-store")]
@@ -41,6 +44,16 @@ macro_rules! writable {
     };
 }
 
+/// A number, or the score of what never ends.
+macro_rules! numbers {
+    () => {
+        "local function number(text)
+           if text == 'inf' or text == '+inf' then return math.huge end
+           return tonumber(text)
+         end\n"
+    };
+}
+
 /// The marker is of this process, or there is nothing to be said.
 macro_rules! marked {
     ($($rest:expr),*) => {
@@ -59,6 +72,9 @@ impl Script {
         Self::Insert,
         Self::Get,
         Self::Look,
+        Self::Append,
+        Self::ReadSet,
+        Self::ReadStream,
         #[cfg(feature = "api-key-store")]
         Self::FindKey,
         #[cfg(feature = "api-key-store")]
@@ -70,21 +86,27 @@ impl Script {
     pub(super) fn text(self) -> &'static str {
         match self {
             // Arguments: run id, margin in ms, whether the engine may have lost something though
-            // it is the same process, whether a marker may be made, the caller's time and how much
-            // it may differ: nothing is written by a wrong clock. A process of another id may have
-            // lost what was acknowledged, so `since` moves; it never goes back.
+            // it is the same process, who makes a marker, the caller's time and how much it may
+            // differ: nothing is written by a wrong clock; what `since` is at least, and how long
+            // what was lost may take to be written back. A process of another id may have lost
+            // what was acknowledged, so `since` moves; it never goes back. A new engine has lost
+            // nothing.
             Self::Enter => timed!(concat!(
                 writable!(),
                 "if math.abs(now - tonumber(ARGV[5])) > tonumber(ARGV[6]) then
                    return {now, 'clock'}
                  end
                  local m = redis.call('HMGET', KEYS[1], 'run', 'since')
-                 if not m[1] and ARGV[4] == '0' then return {now, 'none'} end
+                 if not m[1] and ARGV[4] == 'nobody' then return {now, 'none'} end
                  local since, was, least = m[2], tonumber(m[2]) or 0, tonumber(ARGV[7])
                  if m[1] ~= ARGV[1] or ARGV[3] == '1' or was < least then
                    since = math.max(now + tonumber(ARGV[2]), was + 1, least + 1)
                    since = string.format('%.0f', since)
+                   local settled = now
+                   if m[1] or ARGV[4] ~= 'person' then settled = now + tonumber(ARGV[8]) end
+                   settled = string.format('%.0f', settled)
                    redis.call('HSET', KEYS[1], 'run', ARGV[1], 'since', since)
+                   redis.call('HSET', KEYS[1], 'settled', settled)
                    redis.call('HINCRBY', KEYS[1], 'epoch', 1)
                  end
                  return {now, since}"
@@ -111,6 +133,74 @@ impl Script {
                    if redis.call('EXISTS', KEYS[i]) == 1 then found[#found + 1] = i - 2 end
                  end
                  return {now, m[2], found}"
+            ),
+            // Keys: the set and the stream of revocations. Arguments: run id, how many records
+            // there may be, how many the stream remembers, how many are added, each with its end;
+            // the rest is replaced. One that has ended is not there any more; it is removed with
+            // others of its kind, a few more than are added, so that none pile up. The first
+            // command that writes is one that asks for memory: nothing is written, or everything.
+            // The stream comes first: where it fails, those that try again find nothing there.
+            Self::Append => marked!(
+                numbers!(),
+                "local set, added, s = KEYS[2], tonumber(ARGV[4]), tonumber(t[1])
+                 local more, new, put, old = 0, {}, {}, {}
+                 for i = 5, 2 * added + 3, 2 do
+                   local ends = number(ARGV[i + 1])
+                   local there = number(redis.call('ZSCORE', set, ARGV[i]) or '0')
+                   if there <= s then
+                     new[#new + 1] = ARGV[i]
+                     if ends > s then more = more + 1 end
+                   end
+                   if ends > s and ends > there then put[#put + 1] = i end
+                 end
+                 for i = 2 * added + 5, #ARGV do
+                   local there = redis.call('ZSCORE', set, ARGV[i])
+                   if there and number(there) > s then old[#old + 1] = ARGV[i] end
+                 end
+                 local live = redis.call('ZCARD', set) - redis.call('ZCOUNT', set, '-inf', t[1])
+                 if more > 0 and live + more - #old > tonumber(ARGV[2]) then\n",
+                writable!(),
+                "  return {now, m[2], 'full'}
+                 end
+                 if #new > 0 then
+                   local n = redis.call('HINCRBY', KEYS[1], 'n', #new) - #new
+                   for i = 1, #new do
+                     redis.call('XADD', KEYS[3], 'MAXLEN', '~', ARGV[3], '*',
+                       'n', string.format('%.0f', n + i), 'r', new[i])
+                   end
+                 end
+                 for _, i in ipairs(put) do redis.call('ZADD', set, ARGV[i + 1], ARGV[i]) end\n",
+                writable!(),
+                "for _, record in ipairs(old) do redis.call('ZREM', set, record) end
+                 local ended = redis.call('ZRANGEBYSCORE', set, '-inf', t[1],
+                   'LIMIT', 0, added + 100)
+                 for _, record in ipairs(ended) do redis.call('ZREM', set, record) end
+                 return {now, m[2], 'added'}"
+            ),
+            // Arguments: run id, cursor. Where the stream ends, how long it may take until what was
+            // lost is there again, the next cursor, and what has not ended. The cursor goes on
+            // where records come and go.
+            Self::ReadSet => marked!(
+                writable!(),
+                numbers!(),
+                "local h = redis.call('HMGET', KEYS[1], 'n', 'settled')
+                 local last = redis.call('XREVRANGE', KEYS[3], '+', '-', 'COUNT', 1)
+                 local settles = math.max(0, (tonumber(h[2] or '0')) - now)
+                 local part = redis.call('ZSCAN', KEYS[2], ARGV[2], 'COUNT', 1000)
+                 local records, s = {}, tonumber(t[1])
+                 for i = 1, #part[2], 2 do
+                   if number(part[2][i + 1]) > s then records[#records + 1] = part[2][i] end
+                 end
+                 return {now, m[2], {m[2], last[1] and last[1][1] or '0-0', h[1] or '0',
+                   string.format('%.0f', settles), part[1], records}}"
+            ),
+            // Keys: the stream. Arguments: run id, how many, the first id. How many there were ever
+            // comes along: what is missing at the end is seen too.
+            Self::ReadStream => marked!(
+                writable!(),
+                "local h = redis.call('HMGET', KEYS[1], 'n')
+                 local found = redis.call('XRANGE', KEYS[2], ARGV[3], '+', 'COUNT', ARGV[2])
+                 return {now, m[2], {m[2], h[1] or '0', found}}"
             ),
             // Keys: the sign that there are keys, and the record. What is there: whether there are
             // keys, the record, its code, and when the key was last used.

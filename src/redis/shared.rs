@@ -18,6 +18,7 @@ use super::fault::{Fault, moved};
 use super::health::RedisHealth;
 use super::keeper::keep;
 use super::link::Link;
+use super::listener::Listener;
 use super::scripts::Script;
 use super::watch::Watched;
 use crate::error::ConfigError;
@@ -30,6 +31,7 @@ const UP: Duration = Duration::from_secs(2);
 pub(super) struct Shared {
     pub(super) settings: Settings,
     pub(super) watched: Watched,
+    pub(super) listener: Listener,
     pub(super) marker: String,
     pub(super) link: ArcSwapOption<Link>,
     /// By the monotonic clock in milliseconds. Zero: never.
@@ -82,6 +84,7 @@ impl Shared {
             marker: format!("{}:epoch", settings.prefix),
             settings,
             watched: Watched::default(),
+            listener: Listener::default(),
             link: ArcSwapOption::empty(),
             answered: AtomicU64::default(),
             since: AtomicU64::default(),
@@ -185,7 +188,7 @@ impl Shared {
                 self.wake.notify_one();
                 Err(failed(why))
             }
-            Ok(Err(error)) => Err(self.refused(link, &error)),
+            Ok(Err(error)) => Err(self.refused(link, keys, &error)),
             // Where this machine stood still in between, it is seen in time, and is old.
             Ok(Ok(_)) if self.settings.clock.monotonic().saturating_sub(asked) > UP => {
                 Err(failed("the answer was old when it was seen"))
@@ -194,7 +197,7 @@ impl Shared {
         }
     }
 
-    fn refused(&self, link: &Arc<Link>, error: &RedisError) -> Unanswered {
+    fn refused(&self, link: &Arc<Link>, keys: &[String], error: &RedisError) -> Unanswered {
         let why = one_line(&error.to_string(), TRACED_CHARS);
         let code = error.code().unwrap_or_default();
         if let Some(node) = moved(error) {
@@ -207,6 +210,12 @@ impl Shared {
             self.answered();
             if code == "OOM" {
                 return Unanswered::Full;
+            }
+            if code == "WRONGTYPE" {
+                let keys = one_line(&keys[1..].join(", "), TRACED_CHARS);
+                return failed(format!(
+                    "one of {keys} of the engine is none of ours: {why}"
+                ));
             }
         }
         failed(why)
@@ -266,8 +275,9 @@ impl Shared {
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        // The task ends now, and not when it next looks.
+        // The tasks end now, and not when they next look.
         self.wake.notify_one();
+        self.listener.end();
     }
 }
 

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use common::revocations::entries;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::sleep;
 use tower_mcp_auth::redis::Redis;
-use tower_mcp_auth::store::{ReplayStore, StoreKey, StoreValue};
+use tower_mcp_auth::store::{ReplayStore, RevocationStore, StoreKey, StorePosition, StoreValue};
 
 const PASSWORD: &str = "8sPq2v9xWz";
 
@@ -56,6 +57,7 @@ async fn settings_that_will_not_do_are_named() {
         ("node", good().node("127.0.0.1")),
         ("timeout", good().timeout(Duration::ZERO)),
         ("timeout", good().timeout(Duration::from_secs(3))),
+        ("max_revocations", good().max_revocations(0)),
         ("ca", good().ca("no certificate")),
         (
             "client_certificate",
@@ -181,6 +183,10 @@ async fn keeps_nobody_waiting(peer: Peer) {
         let refused = inserted.await.unwrap_err().to_string();
         assert!(refused.starts_with("the engine is down"), "{refused}");
         redis.get(key).await.unwrap_err();
+        redis.append(entries([1])).await.unwrap_err();
+        redis.snapshot(None).await.unwrap_err();
+        let position = StorePosition::new("1 1-1 1");
+        redis.read_on(position).await.unwrap_err();
         assert!(begun.elapsed() < Duration::from_millis(500));
     }
     let health = redis.health();

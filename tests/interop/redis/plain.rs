@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use common::revocations::{BOUND, keeps_its_promises, read_on, record, records, snapshot};
 use tokio::process::Command;
 use tokio::time::{sleep, timeout};
 use tower_mcp_auth::Clock;
 use tower_mcp_auth::redis::Redis;
-use tower_mcp_auth::store::{Insertion, ReplayStore};
+use tower_mcp_auth::store::{Insertion, ReplayStore, RevocationEntry, RevocationStore};
 
 use super::engine::{Folder, PREFIX, Server, free_port};
 use super::{HOUR, insert, key, until, until_ready, value};
@@ -202,6 +203,26 @@ async fn clocks_that_differ_are_an_error() {
     .await;
 }
 
+/// The commands that a user may do, without those of API keys: by the page, and as the docs of the
+/// module have them.
+fn documented_commands() -> String {
+    let read = |path| std::fs::read_to_string(common::root().join(path)).unwrap();
+    let page = read("docs/more-than-one-machine.md");
+    let words = |text: &str| {
+        let section = text.split("ACL SETUSER mcp").nth(1).unwrap();
+        let section = section.replace(['`', ','], " ");
+        let words = section.split_whitespace();
+        let words = words.take_while(|word| !word.contains("select"));
+        let commands = words.filter(|word| word.starts_with('+') && word.len() > 1);
+        commands.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let all = words(&page);
+    assert_eq!(all, words(&read("src/redis/mod.rs")));
+    let (own, keys) = all.split_at(all.len() - 2);
+    assert_eq!(keys, ["+hget", "+hexists"]);
+    own.join(" ")
+}
+
 /// An authority and a certificate of it for 127.0.0.1.
 async fn certificates(folder: &Folder) {
     let script = "
@@ -224,9 +245,7 @@ async fn tls_and_an_access_control_list() {
     let folder = Folder::new();
     certificates(&folder).await;
     let list = folder.path("users.acl");
-    // As in the docs of the module.
-    let commands = "+info +config|get +script|load +evalsha +hdel +time +hmget +hset +hincrby \
-                    +get +set +exists";
+    let commands = documented_commands();
     let sha256 = Command::new("sh")
         .args([
             "-c",
@@ -238,7 +257,8 @@ async fn tls_and_an_access_control_list() {
     let digest = digest.trim();
     let user = format!("user mcp on #{digest} resetchannels ~{{{PREFIX}}}:* {commands}\n");
     let poor = format!("user poor on #{digest} resetchannels ~other:* +info\n");
-    std::fs::write(&list, format!("user default off\n{user}{poor}")).unwrap();
+    let admin = format!("user admin on #{digest} +client\n");
+    std::fs::write(&list, format!("user default off\n{user}{poor}{admin}")).unwrap();
     let port = free_port().await;
     let (ca, chain, private) = (
         folder.path("ca.pem"),
@@ -260,9 +280,10 @@ async fn tls_and_an_access_control_list() {
     ];
     let _engine = Server::start_as("redis-server".into(), port, &arguments).await;
     let ca = std::fs::read(ca).unwrap();
+    let (chain_path, private_path) = (chain, private);
     let (chain, private) = (
-        std::fs::read(chain).unwrap(),
-        std::fs::read(private).unwrap(),
+        std::fs::read(&chain_path).unwrap(),
+        std::fs::read(&private_path).unwrap(),
     );
     let with = |user: &str, password: &str| {
         let url = format!("rediss://{user}:{password}@127.0.0.1:{port}/");
@@ -279,6 +300,38 @@ async fn tls_and_an_access_control_list() {
     assert_eq!(insert(&redis, 1, 2).await, Ok(Insertion::Present(value(1))));
     let watched = Arc::new(redis.clone()).watch(key(1));
     timeout(Duration::from_secs(2), watched).await.unwrap();
+    let small = good().max_revocations(BOUND).connect().await.unwrap();
+    keeps_its_promises(&small).await;
+    // The second connection is let in as well.
+    let position = snapshot(&redis).await.unwrap().position;
+    let reads = tokio::spawn(async move {
+        let mut from = position;
+        loop {
+            let (read, next) = read_on(&small, &from).await;
+            if !read.is_empty() {
+                return read;
+            }
+            from = next;
+        }
+    });
+    let clients = async || {
+        let mut cli = Command::new("redis-cli");
+        cli.args([
+            "--tls", "-p", &tls_port, "--user", "admin", "--pass", PASSWORD,
+        ]);
+        cli.args(["--cacert", &folder.path("ca.pem"), "--no-auth-warning"]);
+        cli.args(["--cert", &chain_path, "--key", &private_path]);
+        programs::run(cli.args(["CLIENT", "LIST"])).await
+    };
+    until("it listens", async || {
+        let listed = clients().await;
+        let mut listed = listed.lines();
+        listed.any(|line| line.contains(" flags=b ") && line.contains("user=mcp"))
+    })
+    .await;
+    let ended = RevocationEntry::new(record(99), Some(Duration::from_secs(1)));
+    redis.append(vec![ended]).await.unwrap();
+    assert_eq!(reads.await.unwrap(), records([99]));
     let shown = format!("{redis:?} {:?} {:?}", good(), redis.health());
     assert!(
         !shown.contains(PASSWORD) && !shown.contains(URL_PASSWORD),
