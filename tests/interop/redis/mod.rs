@@ -7,6 +7,7 @@ mod keys;
 mod layers;
 mod outages;
 mod plain;
+mod processes;
 mod revocations;
 
 use std::time::{Duration, Instant};

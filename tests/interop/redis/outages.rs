@@ -202,7 +202,7 @@ async fn a_clock_that_goes_too_far_ahead_and_is_set_right_again_has_ended_record
 }
 
 /// A way to the engine that takes this long for each piece, or, once it is cut, for ever.
-async fn slow_way(port: u16, delay: Duration, cut: Arc<AtomicBool>) -> u16 {
+pub(super) async fn slow_way(port: u16, delay: Duration, cut: Arc<AtomicBool>) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let own = listener.local_addr().unwrap().port();
     tokio::spawn(async move {
