@@ -3,17 +3,14 @@
 use std::convert::Infallible;
 use std::fmt;
 use std::future::poll_fn;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use http::header::RETRY_AFTER;
+use http::{HeaderValue, Request, Response, StatusCode};
 use http_body::Body;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
-use serde_json::json;
 use tower_service::Service;
 
 use super::error::RevokeErrorKind;
@@ -22,27 +19,15 @@ use crate::credential::RequestHead;
 use crate::error::{AuthError, ConfigError};
 use crate::gate::own_body;
 use crate::principal::Principal;
-use crate::refusal::{self, Answer, Caller, RefusalForm, refuse};
+use crate::refusal::{
+    self, Answer, Caller, RefusalForm, misdirected, posted, posted_badly, read_posted, refuse,
+};
 use crate::requirement::{Requirement, ScopeHierarchy, Verdict, shortfall};
 use crate::scope::Scopes;
 use crate::telemetry::{self, Case, Stage};
 
-/// Whatever a body says when it breaks.
-#[derive(Debug)]
-struct Broken;
-
-impl fmt::Display for Broken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the body did not arrive whole")
-    }
-}
-
-impl std::error::Error for Broken {}
-
-/// The most bytes of a body.
-const MAX_BYTES: usize = 16 * 1024;
-/// How long a body may take.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// The media type of its bodies.
+const JSON: &str = "application/json";
 
 impl Revocation {
     /// A service that takes entries over HTTP, from callers with all of these scopes, separated
@@ -136,17 +121,17 @@ impl RevocationService {
     async fn revoke(&self, body: &[u8]) -> Response<Bytes> {
         let entry = match document::read(body) {
             Ok(entry) => entry,
-            Err(why) => return failed(StatusCode::BAD_REQUEST, "invalid_request", &why),
+            Err(why) => return posted_badly(StatusCode::BAD_REQUEST, "invalid_request", &why),
         };
         let Err(error) = self.revocation.revoke(entry).await else {
-            return status(StatusCode::NO_CONTENT);
+            return posted(StatusCode::NO_CONTENT);
         };
         match error.kind() {
             RevokeErrorKind::Full => {
-                failed(StatusCode::CONFLICT, "revocations_full", &error.to_string())
+                posted_badly(StatusCode::CONFLICT, "revocations_full", &error.to_string())
             }
             RevokeErrorKind::NotShared => {
-                let mut response = failed(
+                let mut response = posted_badly(
                     StatusCode::SERVICE_UNAVAILABLE,
                     "temporarily_unavailable",
                     "it holds at this replica; others hear of it when their store answers again",
@@ -155,82 +140,12 @@ impl RevocationService {
                 headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
                 response
             }
-            RevokeErrorKind::InTheFuture | RevokeErrorKind::Invalid => failed(
+            RevokeErrorKind::InTheFuture | RevokeErrorKind::Invalid => posted_badly(
                 StatusCode::BAD_REQUEST,
                 "invalid_request",
                 &error.to_string(),
             ),
         }
-    }
-}
-
-/// The answer to a request of the wrong form.
-fn misdirected(method: &Method, headers: &HeaderMap) -> Option<Response<Bytes>> {
-    if *method != Method::POST {
-        let mut response = status(StatusCode::METHOD_NOT_ALLOWED);
-        let headers = response.headers_mut();
-        headers.insert(ALLOW, HeaderValue::from_static("POST"));
-        return Some(response);
-    }
-    let content_type = headers.get(CONTENT_TYPE).map(|value| value.as_bytes());
-    let essence = content_type.and_then(|value| value.split(|byte| *byte == b';').next());
-    let is_json = |essence: &[u8]| {
-        essence
-            .trim_ascii()
-            .eq_ignore_ascii_case(b"application/json")
-    };
-    (!essence.is_some_and(is_json)).then(|| {
-        failed(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "unsupported_media_type",
-            "the body must be application/json",
-        )
-    })
-}
-
-fn status(status: StatusCode) -> Response<Bytes> {
-    let mut response = Response::new(Bytes::new());
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
-}
-
-fn failed(code: StatusCode, error: &str, description: &str) -> Response<Bytes> {
-    let body = json!({
-        "error": error,
-        "error_description": description,
-        "status": code.as_u16(),
-    });
-    let mut response = status(code).map(|_| Bytes::from(body.to_string()));
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response
-}
-
-/// Reads a body within its bounds, or says what is wrong with it.
-async fn read<B: Body>(body: B) -> Result<Bytes, Response<Bytes>> {
-    let body = body.map_err(|_| Broken);
-    let mut reading = pin!(Limited::new(body, MAX_BYTES).collect());
-    let mut timer = None;
-    let read = poll_fn(|cx| {
-        if let Poll::Ready(read) = reading.as_mut().poll(cx) {
-            return Poll::Ready(Some(read));
-        }
-        // Made when there is something to wait for.
-        let timer = timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(PATIENCE)));
-        timer.as_mut().poll(cx).map(|()| None)
-    });
-    let bad = |why| failed(StatusCode::BAD_REQUEST, "invalid_request", why);
-    match read.await {
-        Some(Ok(body)) => Ok(body.to_bytes()),
-        Some(Err(error)) if error.is::<LengthLimitError>() => Err(failed(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "too_large",
-            "the body has more than 16 KiB",
-        )),
-        Some(Err(_)) => Err(bad("the body did not arrive whole")),
-        None => Err(bad("the body did not arrive within 10 s")),
     }
 }
 
@@ -249,7 +164,7 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let refused = self.judge(RequestHead::of(&request));
-        let refused = refused.or_else(|| misdirected(request.method(), request.headers()));
+        let refused = refused.or_else(|| misdirected(request.method(), request.headers(), JSON));
         let service = self.clone();
         Box::pin(async move {
             let response = match refused {
@@ -257,7 +172,7 @@ where
                     let mut answer = Answer::to(request, response);
                     poll_fn(|cx| answer.poll(cx)).await
                 }
-                None => match read(request.into_body()).await {
+                None => match read_posted(request.into_body()).await {
                     Ok(body) => service.revoke(&body).await,
                     Err(response) => response,
                 },
