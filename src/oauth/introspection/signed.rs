@@ -9,7 +9,7 @@ use super::answer::keep_long_names;
 use crate::error::AuthError;
 use crate::jose::{Compact, HeaderBuffer, PayloadBuffer, TokenLimits, Typ};
 use crate::json::{self, object, object::read_object};
-use crate::oauth::keys::{KeyHint, KeyStore, Lookup, Waited};
+use crate::oauth::keys::{KeyHint, KeyStore};
 use crate::token::{ClaimReader, ScopeClaim, TokenProfile, mismatch};
 
 /// What signed answers must be.
@@ -65,14 +65,7 @@ impl Signed {
             alg,
             iat: claims.iat,
         };
-        let mut waited = Waited::No;
-        let (set, candidates) = loop {
-            match self.keys.lookup(hint, waited) {
-                Lookup::Found(set, candidates) => break (set, candidates),
-                Lookup::Wait(waiting) => waited = waiting.ended().await,
-                Lookup::Refused(error) => return Err(said(error)),
-            }
-        };
+        let (set, candidates) = self.keys.settled(hint).await.map_err(said)?;
         let key = set.verify(&candidates, alg, compact.signing_input(), signature);
         if key.is_none() {
             return Err("its signature does not hold".to_owned());

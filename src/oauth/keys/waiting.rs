@@ -1,7 +1,11 @@
 //! A place among those that wait for a fetch.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::{KeyHint, KeySet, KeyStore, Lookup};
+use crate::error::AuthError;
+use crate::jose::Candidates;
 use crate::util::places::Place;
 use crate::util::single_flight::{NoAnswer, Ticket};
 
@@ -35,6 +39,23 @@ impl Waiting {
         match self.ticket.answer(self.limit).await {
             Ok(()) | Err(NoAnswer::Ever) => self.then,
             Err(NoAnswer::InTime) => Waited::InVain,
+        }
+    }
+}
+
+impl KeyStore {
+    /// The keys for a token, once nothing has to be waited for.
+    pub(in crate::oauth) async fn settled(
+        self: &Arc<Self>,
+        hint: KeyHint<'_>,
+    ) -> Result<(Arc<KeySet>, Candidates), AuthError> {
+        let mut waited = Waited::No;
+        loop {
+            match self.lookup(hint, waited) {
+                Lookup::Found(set, candidates) => return Ok((set, candidates)),
+                Lookup::Wait(waiting) => waited = waiting.ended().await,
+                Lookup::Refused(error) => return Err(error),
+            }
         }
     }
 }
