@@ -9,6 +9,7 @@ pub mod jwt;
 pub mod provider;
 pub mod revocations;
 pub mod rmcp_dance;
+pub mod store;
 pub mod trace;
 
 use std::path::Path;
@@ -18,6 +19,7 @@ pub use self::guards::{API_KEY, Guard, api_key_guard, guards, jwt_guard};
 pub use self::inner::Inner;
 pub use self::jwt::{NOW, SECRET, SigningKey, clock, good_token, hs256_layer, sign, token};
 pub use self::provider::{Answering, invalid};
+pub use self::store::FlakyStore;
 
 /// The folder of the crate: where `src` and `docs` are.
 pub fn root() -> &'static Path {

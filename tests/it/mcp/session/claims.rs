@@ -24,13 +24,13 @@ use tower_mcp_auth::auth::ResponseBody;
 use tower_mcp_auth::mcp::session::ClaimedSession;
 use tower_mcp_auth::mcp::{MacKey, SessionBindingLayer};
 use tower_mcp_auth::store::{
-    Insertion, MemoryReplayStore, ReplayStore, StoreError, StoreFuture, StoreKey, StoreValue,
+    Insertion, MemoryReplayStore, ReplayStore, StoreFuture, StoreKey, StoreValue,
 };
 use tower_mcp_auth::{ApiKeyLayer, AuthError, Clock, Principal, Reported, ResourceSet};
 use tracing::Level;
 
 use crate::mcp::session::support::{KEYS, Who, alice, key, mallory, request};
-use common::trace;
+use common::{FlakyStore, trace};
 
 const SESSION: &str = "mcp-session-id";
 const LAST: &str = "last-event-id";
@@ -261,7 +261,7 @@ async fn the_404_of_a_claimed_session_is_that_of_any_other() {
 #[tokio::test]
 async fn sessions_of_principals_are_as_ever_and_ask_no_store() {
     let clock = clock();
-    let store = Flaky::default();
+    let store = FlakyStore::default();
     let layer = layer_over(&clock, store.clone());
     let id = open(&layer, &alice()).await;
     store.fail(true);
@@ -567,52 +567,10 @@ async fn a_store_without_room_takes_no_claim_and_drops_none() {
     assert_eq!(post(&one, &Who::Anonymous, &first).await, Unknown);
 }
 
-/// A memory store that can be out of reach, and whose `watch` is the one that asks.
-#[derive(Clone, Debug, Default)]
-struct Flaky {
-    store: MemoryReplayStore,
-    fails: Arc<AtomicBool>,
-}
-
-impl Flaky {
-    fn fail(&self, fails: bool) {
-        self.fails.store(fails, Ordering::SeqCst);
-    }
-
-    fn or_fail<T: Send + 'static>(&self, answer: StoreFuture<T>) -> StoreFuture<T> {
-        let fails = Arc::clone(&self.fails);
-        Box::pin(async move {
-            if fails.load(Ordering::SeqCst) {
-                return Err(StoreError::new("out of\nreach"));
-            }
-            answer.await
-        })
-    }
-}
-
-impl ReplayStore for Flaky {
-    fn insert_if_absent(
-        &self,
-        key: StoreKey,
-        value: StoreValue,
-        life: Duration,
-    ) -> StoreFuture<Insertion> {
-        self.or_fail(self.store.insert_if_absent(key, value, life))
-    }
-
-    fn get(&self, key: StoreKey) -> StoreFuture<Option<StoreValue>> {
-        self.or_fail(self.store.get(key))
-    }
-
-    fn complete_since(&self) -> Duration {
-        Duration::ZERO
-    }
-}
-
 #[tokio::test]
 async fn a_store_out_of_reach_is_503_on_each_path() {
     let clock = clock();
-    let store = Flaky::default();
+    let store = FlakyStore::default();
     let layer = layer_over(&clock, store.clone());
     let id = open(&layer, &Who::Anonymous).await;
     store.fail(true);
@@ -749,7 +707,7 @@ async fn a_store_that_does_not_answer_is_not_waited_for_for_ever() {
 #[tokio::test(start_paused = true)]
 async fn a_stream_is_guarded_while_the_store_is_out_of_reach() {
     let clock = clock();
-    let store = Flaky::default();
+    let store = FlakyStore::default();
     let layer = layer_over(&clock, store.clone());
     let id = open(&layer, &Who::Anonymous).await;
     let behind = Behind {
@@ -795,7 +753,7 @@ async fn a_stream_is_guarded_while_the_store_is_out_of_reach() {
 #[tokio::test(start_paused = true)]
 async fn that_a_stream_is_held_is_told() {
     let clock = clock();
-    let store = Flaky::default();
+    let store = FlakyStore::default();
     let layer = layer_over(&clock, store.clone());
     let behind = Behind {
         streams: true,
@@ -819,7 +777,7 @@ async fn that_a_stream_is_held_is_told() {
 #[tokio::test(start_paused = true)]
 async fn a_stream_is_let_go_when_no_claim_can_come() {
     let clock = clock();
-    let store = Flaky::default();
+    let store = FlakyStore::default();
     let layer = layer_over(&clock, store.clone());
     let id = open(&layer, &Who::Anonymous).await;
     let behind = Behind {
@@ -1034,7 +992,7 @@ async fn a_layer_that_only_reports_lets_pass_and_reports() {
     let reports = auth
         .dangerously_report_only_for(["unknown_session"])
         .unwrap();
-    let store = Flaky::default();
+    let store = FlakyStore::default();
     let behind = Behind {
         streams: true,
         ..Behind::default()
