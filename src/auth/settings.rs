@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use http::HeaderName;
 
+use super::AuthLayer;
 use super::exempt::Exemptions;
 use super::info::ProviderInfo;
 use super::lease::Streams;
@@ -15,6 +16,8 @@ use crate::refusal::{Challenge, RefusalContext, Written};
 use crate::requirement::AskedScopes;
 use crate::resource::Resource;
 use crate::revocation::Revocation;
+#[cfg(feature = "oauth")]
+use crate::telemetry::Audit;
 use crate::telemetry::{self, WarnOnce};
 
 /// The settings of an auth layer, and what its provider said of itself: all that does not depend
@@ -88,6 +91,20 @@ struct Contexts(OnceLock<HashMap<Arc<str>, Arc<RefusalContext>>>);
 impl Clone for Contexts {
     fn clone(&self) -> Self {
         Self::default()
+    }
+}
+
+impl<P> AuthLayer<P> {
+    /// What refuses the credentials that are revoked, if anything does.
+    #[cfg(feature = "oauth")]
+    pub(crate) fn revokes_by(&self) -> Option<&Revocation> {
+        self.state.shared.revocation.as_ref()
+    }
+
+    /// Who is told of decisions.
+    #[cfg(feature = "oauth")]
+    pub(crate) fn audit(&self) -> &Audit {
+        &self.state.shared.context.audit
     }
 }
 

@@ -395,6 +395,16 @@ reasons! {
     /// that for the tokens that clients present.
     INTROSPECTION_UNSUPPORTED = "introspection_unsupported": Unavailable, Other, UNAVAILABLE;
 
+    /// What was posted to the service for logouts is no form with one `logout_token`. The detail
+    /// says what is wrong; the sender is no authorization server, or a proxy changed the request.
+    INVALID_LOGOUT_REQUEST = "invalid_logout_request": Malformed, Never,
+        "The request has no logout token that can be read in one way";
+
+    /// The logout token is not accepted. The detail says which check failed; compare the settings of
+    /// the service with what the authorization server sends.
+    INVALID_LOGOUT_TOKEN = "invalid_logout_token": Malformed, Never,
+        "The logout token is not valid";
+
     /// The token's signature is wrong. It was changed or forged, or it was signed with another key
     /// of the same id.
     INVALID_SIGNATURE = "invalid_signature": Invalid, Guess, NOT_VALID;
@@ -417,6 +427,11 @@ reasons! {
     /// There are no usable keys of the issuer. Its metadata or key set cannot be fetched; the event
     /// of the failure says why.
     KEYS_UNAVAILABLE = "keys_unavailable": Unavailable, Other, UNAVAILABLE;
+
+    /// A logout token was good, and the logout could not be recorded or carried out. The detail says
+    /// what failed: the replay store, or the revocation; the sender may try again.
+    LOGOUT_UNAVAILABLE = "logout_unavailable": Unavailable, Never,
+        "Logouts are temporarily unavailable";
 
     /// A string in the body has half of a surrogate pair. Readers replace it with different things;
     /// the client must send valid Unicode.
@@ -557,6 +572,11 @@ reasons! {
     /// origin are meant to call this server.
     ORIGIN_NOT_ALLOWED = "origin_not_allowed": Forbidden, Never,
         "Requests from this origin are not allowed";
+
+    /// The logout token was taken before. The authorization server sent it twice, or somebody else
+    /// did: each has an id (`jti`) of its own.
+    REPLAYED_LOGOUT_TOKEN = "replayed_logout_token": Malformed, Never,
+        "The logout token was used before";
 
     /// A member has a name that a JSON library reserves for itself. Readers would disagree about
     /// it; the client must use another name.

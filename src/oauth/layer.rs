@@ -62,6 +62,11 @@ impl OAuthLayer {
         Self(AuthLayer::new(provider))
     }
 
+    /// The layer with the settings that all providers share.
+    pub(super) fn auth_layer(&self) -> &AuthLayer<OAuthProvider> {
+        &self.0
+    }
+
     /// The protected resource; the first one, where there are several.
     pub fn resource(&self) -> &ProtectedResource {
         self.0.provider().resource()

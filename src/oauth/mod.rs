@@ -189,6 +189,7 @@ mod jwks_options;
 mod key_set_access;
 mod keys;
 mod layer;
+pub mod logout;
 mod makers;
 mod metadata;
 mod metadata_members;

@@ -29,6 +29,8 @@ pub(crate) use self::challenge::Advertised;
 pub use self::challenge::Challenge;
 pub(crate) use self::context::{RefusalContext, Settled};
 pub(crate) use self::grpc::Media;
+#[cfg(feature = "oauth")]
+pub(crate) use self::posted::posted_refusal;
 pub(crate) use self::posted::{misdirected, posted, posted_badly, read_posted};
 pub(crate) use self::report_only::ReportOnly;
 pub use self::report_only::Reported;

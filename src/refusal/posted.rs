@@ -7,13 +7,19 @@ use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
+#[cfg(feature = "oauth")]
+use http::header::RETRY_AFTER;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use http_body::Body;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde_json::json;
 
+#[cfg(feature = "oauth")]
+use super::delay_seconds;
 use super::json;
+#[cfg(feature = "oauth")]
+use crate::error::{AuthError, AuthErrorKind};
 
 /// The most bytes of a body.
 const MAX_BYTES: usize = 16 * 1024;
@@ -93,6 +99,22 @@ pub(crate) fn posted_badly(code: StatusCode, error: &str, description: &str) -> 
     let mut response = posted(code).map(|_| Bytes::from(body.to_string()));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, json::APPLICATION_JSON);
+    response
+}
+
+/// The answer to what is refused: as an endpoint of OAuth refuses it, which no challenge helps.
+#[cfg(feature = "oauth")]
+pub(crate) fn posted_refusal(error: AuthError) -> Response<Bytes> {
+    let code = match error.kind() {
+        AuthErrorKind::Unavailable => "temporarily_unavailable",
+        _ => "invalid_request",
+    };
+    let mut response = posted_badly(error.status(), code, error.description());
+    if let Some(delay) = error.retry_after() {
+        let headers = response.headers_mut();
+        headers.insert(RETRY_AFTER, delay_seconds(delay));
+    }
+    response.extensions_mut().insert(error.alone());
     response
 }
 

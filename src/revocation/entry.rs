@@ -76,6 +76,9 @@ pub struct Entry {
     pub(super) value: Box<str>,
     pub(super) before: Option<Duration>,
     pub(super) expires_at: Option<Duration>,
+    /// How far the moment may be ahead, where that was judged by another allowance than that of the
+    /// `Revocation`.
+    pub(super) ahead: Duration,
 }
 
 impl Entry {
@@ -86,6 +89,7 @@ impl Entry {
             value: value.into(),
             before: None,
             expires_at: None,
+            ahead: Duration::ZERO,
         }
     }
 
@@ -142,6 +146,14 @@ impl Entry {
     /// such allowance. A later moment replaces an earlier one, and never the other way round.
     pub fn issued_before(mut self, at: SystemTime) -> Self {
         self.before = Some(since_epoch(at));
+        self
+    }
+
+    /// Allows the moment to be so far ahead: an issuer named it whose clock may be ahead by as
+    /// much.
+    #[cfg(feature = "oauth")]
+    pub(crate) fn allowed_ahead(mut self, skew: Duration) -> Self {
+        self.ahead = skew;
         self
     }
 

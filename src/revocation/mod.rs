@@ -154,6 +154,14 @@
 //! delete records, and a replica that begins afterwards does not know of them: a store is as trusted
 //! as the server. [`health`](Revocation::health) says how old what is known is.
 //!
+//! # What else adds entries
+//!
+//! With the feature `oauth`, an authorization server that supports OpenID Connect Back-Channel
+//! Logout tells when a session ends.
+//! [`OAuthLayer::backchannel_logout`](crate::OAuthLayer::backchannel_logout) makes a service for its
+//! logout tokens, which adds an entry for the session, or for what the subject was issued until
+//! then. It needs no auth layer around it; see [logout](crate::oauth::logout).
+//!
 //! # Costs
 //!
 //! A credential remembers under which entries it was found good. As long as none is added, a
@@ -304,8 +312,9 @@ impl Revocation {
                 "no grant is read from tokens: name its claim with `grant_claim`",
             );
         }
+        let skew = settings.skew.max(entry.ahead);
         match entry.before {
-            Some(before) if before > now.saturating_add(settings.skew) => refuse(
+            Some(before) if before > now.saturating_add(skew) => refuse(
                 RevokeErrorKind::InTheFuture,
                 "the moment before which credentials are revoked lies in the future",
             ),

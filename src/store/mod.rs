@@ -4,7 +4,8 @@
 //! [`MemoryReplayStore`] is one for servers of one process, and [`Redis`](crate::redis::Redis),
 //! with the feature `redis`, one for several. The sessions of
 //! [`SessionBindingLayer`](crate::mcp::SessionBindingLayer) are
-//! [claimed](crate::mcp::session#signing-in-in-the-middle-of-a-session) with it.
+//! [claimed](crate::mcp::session#signing-in-in-the-middle-of-a-session) with it, and
+//! [logout tokens](crate::oauth::logout) are taken once.
 //!
 //! A [`RevocationStore`] keeps what is revoked, and tells all replicas of it:
 //! [`MemoryRevocationStore`] those of one process, and `Redis` those of several.
@@ -38,6 +39,9 @@
 //!
 //! A record of a revocation is such a code too. A writer of the store can make none that counts;
 //! one who deletes records can undo revocations for replicas that start later.
+//!
+//! Of logout tokens there are digests (SHA-256). One whose record is deleted can be taken twice,
+//! which ends nothing more.
 
 mod memory;
 mod memory_revocation;

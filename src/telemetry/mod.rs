@@ -14,7 +14,7 @@
 //! | field | on | value |
 //! |---|---|---|
 //! | `outcome` | all | `accepted`, `anonymous` (let through without a credential), `refused`, or `reported` (let through by a layer that only reports) |
-//! | `layer` | all | what decided: `auth`, `scopes`, `mcp_scopes`, `session`, `origin`, `failed_attempts`, or `handler` |
+//! | `layer` | all | what decided: `auth`, `scopes`, `mcp_scopes`, `session`, `origin`, `failed_attempts`, `backchannel_logout`, or `handler` |
 //! | `provider` | all | `api_key`, `jwt`, `oauth`, [the name of yours](crate::auth::ProviderInfo::new), or `none` |
 //! | `principal` | where one is known | [`Principal::id`](crate::Principal::id), whole |
 //! | `method` | all but `Principal::require` | the method of HTTP |
@@ -70,7 +70,10 @@
 //!
 //! Each [entry](crate::revocation) is an `info` with its `kind`, a `digest` of what it names,
 //! `issued_before` where it has that, and how many `entries` there are. One for which there was no
-//! room is an `error` with `max_entries`.
+//! room is an `error` with `max_entries`. A logout token that a
+//! [`BackchannelLogoutService`](crate::oauth::logout::BackchannelLogoutService) took or refused is a
+//! decision of the layer `backchannel_logout`: `trace` or `debug`, and `warn` where the token was good
+//! and the logout could not be carried out.
 //!
 //! With [several replicas](crate::revocation#several-replicas), entries that are read from the store
 //! are a `debug` with the number of `entries`. A `warn` with `why` tells once that what is known is

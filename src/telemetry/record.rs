@@ -41,12 +41,16 @@ impl Outcome {
 /// Who decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stage {
-    Auth { provider: &'static str },
+    Auth {
+        provider: &'static str,
+    },
     Scopes,
     McpScopes,
     Session,
     Origin,
     FailedAttempts,
+    #[cfg(feature = "oauth")]
+    BackchannelLogout,
     Handler,
 }
 
@@ -59,6 +63,8 @@ impl Stage {
             Self::Session => "session",
             Self::Origin => "origin",
             Self::FailedAttempts => "failed_attempts",
+            #[cfg(feature = "oauth")]
+            Self::BackchannelLogout => "backchannel_logout",
             Self::Handler => "handler",
         }
     }
@@ -145,7 +151,8 @@ impl<'a> DecisionRecord<'a> {
         self.outcome
     }
 
-    /// What decided: `auth`, `scopes`, `mcp_scopes`, `session`, `origin`, `failed_attempts`, or `handler`.
+    /// What decided: `auth`, `scopes`, `mcp_scopes`, `session`, `origin`, `failed_attempts`,
+    /// `backchannel_logout`, or `handler`.
     pub fn layer(&self) -> &'static str {
         self.stage.as_str()
     }

@@ -73,6 +73,19 @@ impl Issuer {
         TokenBuilder::new(Arc::clone(&self.0.shared))
     }
 
+    /// A logout token of this issuer ([OpenID Connect Back-Channel Logout 1.0][logout]): a good one,
+    /// until told to lie.
+    ///
+    /// It has the header `typ` `logout+jwt`, and the claims `iss`, `sub` (`alice`), `iat`, `exp`
+    /// (two minutes later), `events` and a random `jti`. There is no `aud` until
+    /// [`audience`](TokenBuilder::audience) names one, and no `sid` until
+    /// [`claim`](TokenBuilder::claim) sets one.
+    ///
+    /// [logout]: https://openid.net/specs/openid-connect-backchannel-1_0.html#LogoutToken
+    pub fn logout_token(&self) -> TokenBuilder {
+        self.token().for_logout()
+    }
+
     /// The key set as it is published now.
     pub fn jwks(&self) -> Value {
         self.shared().keys.jwks()

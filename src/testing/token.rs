@@ -79,6 +79,17 @@ impl TokenBuilder {
         .expires_in(lifetime)
     }
 
+    /// A logout token instead: without what only access tokens have.
+    pub(super) fn for_logout(self) -> Self {
+        const EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
+        let mut events = Map::new();
+        events.insert(EVENT.to_owned(), Map::new().into());
+        self.header("typ", "logout+jwt")
+            .without_claim("client_id")
+            .claim("events", events)
+            .expires_in(Duration::from_secs(120))
+    }
+
     /// Sets `sub`.
     pub fn subject(self, subject: &str) -> Self {
         self.claim("sub", subject)

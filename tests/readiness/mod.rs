@@ -27,11 +27,12 @@ use tower_mcp_auth::mcp::{
 };
 use tower_mcp_auth::peer::SetPeerAddrLayer;
 use tower_mcp_auth::provider::{Credential, ProviderInfo, RequestHead, Route};
+use tower_mcp_auth::revocation::Revocation;
 use tower_mcp_auth::scopes::RequireScopesLayer;
 use tower_mcp_auth::store::{
     Insertion, MemoryReplayStore, ReplayStore, StoreError, StoreFuture, StoreKey, StoreValue,
 };
-use tower_mcp_auth::{ApiKeyLayer, AuthError, Principal};
+use tower_mcp_auth::{ApiKeyLayer, AuthError, OAuthLayer, Principal};
 use tower_test::mock;
 
 type Verdict = Result<Authenticated, AuthError>;
@@ -918,6 +919,13 @@ fn everything_is_send_sync_clone_and_debug() {
     check_send(&service.call(request::<&str>(&[])));
     let boxed = AuthLayer::new(Answering::accepting()).boxed();
     check(&boxed);
+    let oauth = OAuthLayer::new("https://mcp.example.com/mcp", "https://auth.example.com").unwrap();
+    let oauth = oauth.revocation(Revocation::in_memory());
+    check(
+        &oauth
+            .backchannel_logout("https://auth.example.com", "mcp-server")
+            .unwrap(),
+    );
 
     // Nothing is asked of a service before it is called.
     struct NotAService;
@@ -971,6 +979,30 @@ fn every_service_leads_to_its_inner_one_and_prints_it() {
         .unwrap();
     let service = stack.layer(5).into_inner().into_inner();
     assert_eq!(service.into_inner().into_inner(), 5);
+}
+
+#[tokio::test]
+async fn a_service_for_logouts_is_ready_while_bodies_are_waited_for() {
+    let issuer = "https://auth.example.com";
+    let layer = OAuthLayer::new("https://mcp.example.com/mcp", issuer).unwrap();
+    let layer = layer.revocation(Revocation::in_memory());
+    let mut service = layer.backchannel_logout(issuer, "mcp-server").unwrap();
+    let form = |body| {
+        Request::post("/")
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(body)
+            .unwrap()
+    };
+    let (_feeder, body) = sent();
+    let mut waiting = task::spawn(ready_for(&mut service).await.call(form(body)));
+    assert_pending!(waiting.poll());
+    let (feeder, body) = sent();
+    drop(feeder);
+    let response = ready_for(&mut service).await.call(form(body)).await;
+    assert_eq!(response.unwrap().status(), 400);
+    assert_pending!(waiting.poll());
+    // Hanging up ends it.
+    drop(waiting);
 }
 
 #[tokio::test]

@@ -135,6 +135,10 @@ fn accepted(stage: Stage) -> Option<&'static Key> {
         Stage::Session => accepted!(POLICY_DECISIONS, "layer" = "session"),
         Stage::Origin => accepted!(POLICY_DECISIONS, "layer" = "origin"),
         Stage::FailedAttempts => accepted!(POLICY_DECISIONS, "layer" = "failed_attempts"),
+        #[cfg(feature = "oauth")]
+        Stage::BackchannelLogout => {
+            accepted!(POLICY_DECISIONS, "layer" = "backchannel_logout")
+        }
         Stage::Handler => None,
     }
 }

@@ -15,6 +15,7 @@ mod key_set_access;
 mod key_sets;
 mod keys;
 mod lifetimes;
+mod logout;
 mod loopback;
 mod makers;
 mod metadata;

@@ -5,9 +5,9 @@ mod concurrent;
 mod kinds;
 mod layers;
 mod moments;
-mod service;
-mod shared;
-mod streams;
+pub(crate) mod service;
+pub(crate) mod shared;
+pub(crate) mod streams;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -27,7 +27,7 @@ use tower_mcp_auth::{ApiKeyLayer, AuthError, Clock, JwtLayer, OAuthLayer, Princi
 use crate::oauth::support::{ISSUER, Key, Page, RESOURCE, START, Web, changed};
 use common::{API_KEY, Answer, Answering, ask, request};
 
-type Layer = AuthLayer<Arc<dyn Authenticate>>;
+pub(crate) type Layer = AuthLayer<Arc<dyn Authenticate>>;
 
 const OPAQUE: &str = "Zx81-opaque_token.of~some+length/1==";
 const HOUR: Duration = Duration::from_secs(3600);

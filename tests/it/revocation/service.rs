@@ -36,14 +36,14 @@ fn post(body: impl Into<Bytes>) -> Request<Full<Bytes>> {
         .unwrap()
 }
 
-struct Told {
-    status: StatusCode,
-    reason: Option<String>,
-    headers: http::HeaderMap,
-    body: String,
+pub(crate) struct Told {
+    pub(crate) status: StatusCode,
+    pub(crate) reason: Option<String>,
+    pub(crate) headers: http::HeaderMap,
+    pub(crate) body: String,
 }
 
-async fn send<S, B>(service: S, request: Request<Full<Bytes>>) -> Told
+pub(crate) async fn send<S, B>(service: S, request: Request<Full<Bytes>>) -> Told
 where
     S: Service<Request<Full<Bytes>>, Response = Response<B>, Error = Infallible>,
     B: http_body::Body<Data = Bytes>,
@@ -314,9 +314,9 @@ async fn method_type_and_size_are_judged() {
 }
 
 /// Begins, and then breaks, or says nothing more.
-struct Broken {
-    begun: bool,
-    breaks: bool,
+pub(crate) struct Broken {
+    pub(crate) begun: bool,
+    pub(crate) breaks: bool,
 }
 
 impl http_body::Body for Broken {

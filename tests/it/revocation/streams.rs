@@ -23,7 +23,7 @@ const SSE: &str = "text/event-stream";
 
 /// A body of unknown size that says what it is sent.
 #[derive(Debug)]
-pub(super) struct Feed(UnboundedReceiver<Bytes>);
+pub(crate) struct Feed(UnboundedReceiver<Bytes>);
 
 impl Body for Feed {
     type Data = Bytes;
@@ -38,10 +38,10 @@ impl Body for Feed {
     }
 }
 
-pub(super) type Stream = Pin<Box<ResponseBody<Feed>>>;
+pub(crate) type Stream = Pin<Box<ResponseBody<Feed>>>;
 
 /// Opens a stream whose response has these headers.
-pub(super) async fn open(
+pub(crate) async fn open(
     layer: &Layer,
     request: Request<Full<Bytes>>,
     headers: &[(http::HeaderName, &'static str)],

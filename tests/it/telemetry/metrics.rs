@@ -17,12 +17,14 @@ use tower::{Layer, ServiceBuilder, ServiceExt, service_fn};
 use tower_mcp_auth::api_key::{ApiKey, ApiKeyStore, CachedApiKeyStore, KeyLookup, LookupFuture};
 use tower_mcp_auth::auth::Authenticate;
 use tower_mcp_auth::failed_attempts::FailedAttemptsLayer;
+use tower_mcp_auth::jose::Algorithm;
 use tower_mcp_auth::mcp::{
     MacKey, McpListsLayer, McpPolicy, McpScopesLayer, OriginLayer, SessionBindingLayer,
 };
 use tower_mcp_auth::oauth::{
     AuthorizationServer, Fetch, FetchError, FetchFuture, Introspection, TokenCacheOptions,
 };
+use tower_mcp_auth::revocation::Revocation;
 use tower_mcp_auth::scopes::RequireScopesLayer;
 use tower_mcp_auth::telemetry::metrics;
 use tower_mcp_auth::testing::{Behaviour, Endpoint, Issuer};
@@ -677,6 +679,31 @@ fn what_a_layer_accepts_counts_for_that_layer() {
     }
     let requests = accepted("mcp_auth_requests_total{provider=jwt");
     recorded.assert(&[(&requests, 1.0)]);
+}
+
+#[test]
+fn logouts_count_for_the_service_that_takes_them() {
+    let recorded = recorded(async || {
+        let issuer = Issuer::builder().algorithms([Algorithm::ES256]);
+        let issuer = issuer.start().await.unwrap();
+        let server = AuthorizationServer::insecure_http_on_loopback(issuer.url()).unwrap();
+        let layer = OAuthLayer::new(RESOURCE, server).unwrap();
+        let layer = layer.revocation(Revocation::in_memory());
+        let service = layer
+            .backchannel_logout(issuer.url(), "mcp-server")
+            .unwrap();
+        let token = issuer.logout_token().audience("mcp-server").sign();
+        for _ in 0..2 {
+            let request = Request::post("/")
+                .header("content-type", "application/x-www-form-urlencoded")
+                .body(Full::<Bytes>::from(format!("logout_token={token}")));
+            service.clone().oneshot(request.unwrap()).await.unwrap();
+        }
+    });
+    let name = "mcp_auth_policy_decisions_total{layer=backchannel_logout";
+    let accepted = format!("{name},outcome=accepted,reason=none}}");
+    let replayed = format!("{name},outcome=refused,reason=replayed_logout_token}}");
+    recorded.assert(&[(&accepted, 1.0), (&replayed, 1.0)]);
 }
 
 #[test]

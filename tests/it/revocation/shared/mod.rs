@@ -21,7 +21,7 @@ const SECRETS: [&str; 2] = [
 
 /// A store of all replicas of a test.
 #[derive(Clone, Debug, Default)]
-struct Shop(Arc<Mutex<State>>);
+pub(crate) struct Shop(Arc<Mutex<State>>);
 
 #[derive(Debug, Default)]
 struct State {
@@ -49,6 +49,11 @@ impl Shop {
         set(&mut self.state());
     }
 
+    /// Gives no answers, or gives them again.
+    pub(crate) fn close(&self, is_down: bool) {
+        self.set(|state| state.is_down = is_down);
+    }
+
     /// Everything is gone.
     fn lose(&self) {
         self.set(|state| {
@@ -58,7 +63,7 @@ impl Shop {
         });
     }
 
-    fn replica(&self, clock: &Clock) -> Revocation {
+    pub(crate) fn replica(&self, clock: &Clock) -> Revocation {
         let revocation = Revocation::shared(self.clone(), SECRETS[0]).unwrap();
         revocation.clock(clock.clone())
     }
