@@ -21,6 +21,9 @@
 //   alg NAME       their algorithm: RS256 (at the start), PS256, ES256, ES384, EdDSA    answer: alg NAME
 //   format KIND    tokens for a resource: jwt (at the start) or opaque            answer: format KIND
 //   key            the private key of mcp-key, PKCS#8 in DER                      answer: key BASE64
+//   backchannel URL [session]   where `app` is told of logouts: of the session, or of the user    answer: backchannel
+//   login NAME USER  signs USER in to `app` in a browser NAME, for a token     answer: token JWT
+//   logout NAME    signs out in that browser                                   answer: logout, and told STATUS or told nobody
 //   rotate         new keys take the place of the old ones                        answer: rotated
 //   rotate keep    new keys sign, the old ones stay in the key set                answer: rotated
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
@@ -28,6 +31,7 @@ import http from 'node:http';
 import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
 import { errors, Provider } from 'oidc-provider';
+import { APP, Session } from './oidc-provider-session.mjs';
 
 const ELSEWHERE = 'https://elsewhere.example/mcp';
 const KEY_KINDS = {
@@ -49,6 +53,9 @@ let alg = 'RS256';
 let format = 'jwt';
 let keys = [];
 let handle;
+let backchannel = {};
+let told = 'nobody';
+const sessions = new Map();
 
 const ID = 'mcp@example.com:1';
 const SECRET = 's3:cret + 100%';
@@ -67,9 +74,13 @@ function newKeys() {
   }));
 }
 
-/** The keys of a provider are fixed when it is made, so new keys mean a new provider behind the same issuer. */
 function rotate(issuer, kept) {
   keys = [...newKeys(), ...kept]; // the first key that fits signs
+  provide(issuer);
+}
+
+/** Keys and clients of a provider are fixed when it is made, so new ones mean a new provider behind the same issuer. */
+function provide(issuer) {
   const provider = new Provider(issuer, {
     jwks: { keys },
     cookies: { keys: [randomBytes(32).toString('hex')] },
@@ -78,14 +89,19 @@ function rotate(issuer, kept) {
       client_id: 'interop', client_secret: 'interop-secret', token_endpoint_auth_method: 'client_secret_basic',
       grant_types: ['client_credentials'], response_types: [], redirect_uris: [],
     },
+    { client_id: APP.id, client_secret: APP.secret, redirect_uris: [APP.redirectUri], ...backchannel },
     resourceServer(ID, 'client_secret_basic', { client_secret: SECRET }),
     resourceServer('mcp-post', 'client_secret_post', { client_secret: SECRET }),
     resourceServer('mcp-key', 'private_key_jwt', {
       jwks: { keys: [clientKey.publicKey.export({ format: 'jwk' })] }, token_endpoint_auth_signing_alg: 'ES256',
     })],
     ttl: { ClientCredentials: () => ttl },
+    // Access tokens name the session, where a client is told of its end.
+    extraTokenClaims: (_context, token) => (token.sid ? { sid: token.sid } : undefined),
+    // Without the dispatcher that refuses loopback addresses.
+    fetch: (url, { dispatcher, ...request }) => fetch(url, request),
     features: {
-      devInteractions: { enabled: false },
+      backchannelLogout: { enabled: true },
       clientCredentials: { enabled: true },
       introspection: { enabled: true },
       jwtIntrospection: { enabled: true },
@@ -102,6 +118,9 @@ function rotate(issuer, kept) {
       },
     },
   });
+  const tell = (status) => { told = status; };
+  provider.on('backchannel.success', () => tell('200'));
+  provider.on('backchannel.error', (_context, error) => tell(error.response?.status ?? error.message));
   handle = provider.callback();
 }
 
@@ -112,8 +131,8 @@ server.listen(Number(options.port), '127.0.0.1', () => {
   console.log(`issuer ${issuer}`);
 
   const commands = createInterface({ input: process.stdin });
-  commands.on('line', (line) => {
-    const [command, value] = line.trim().split(/\s+/);
+  commands.on('line', async (line) => {
+    const [command, value, more] = line.trim().split(/\s+/);
     if (command === 'ttl' && Number(value) > 0) {
       ttl = Number(value);
       console.log(`ttl ${ttl}`);
@@ -125,6 +144,18 @@ server.listen(Number(options.port), '127.0.0.1', () => {
       console.log(`format ${format}`);
     } else if (command === 'key') {
       console.log(`key ${clientKey.privateKey.export({ format: 'der', type: 'pkcs8' }).toString('base64')}`);
+    } else if (command === 'backchannel') {
+      backchannel = { backchannel_logout_uri: value, backchannel_logout_session_required: more === 'session' };
+      provide(issuer);
+      console.log('backchannel');
+    } else if (command === 'login') {
+      const session = new Session(issuer);
+      sessions.set(value, session);
+      console.log(`token ${await session.signIn(more, options.resource)}`);
+    } else if (command === 'logout') {
+      told = 'nobody';
+      await sessions.get(value).signOut();
+      console.log(`logout, and told ${told}`);
     } else if (command === 'rotate') {
       rotate(issuer, value === 'keep' ? keys : []);
       console.log('rotated');

@@ -8,6 +8,7 @@ use http::{Request, Response, StatusCode};
 use http_body_util::Full;
 use tower::{Layer, ServiceExt, service_fn};
 use tower_mcp_auth::oauth::AuthorizationServer;
+use tower_mcp_auth::revocation::Revocation;
 use tower_mcp_auth::{AuthError, Clock, OAuthLayer, Principal};
 
 use crate::programs::{Running, node};
@@ -172,4 +173,78 @@ async fn the_keys_of_oidc_provider_are_followed() {
     let third = provider.token(Some(RESOURCE)).await;
     assert!(ask(&layer, &third).await.is_ok());
     assert_eq!(ask(&layer, &second).await.err(), refused("unknown_key"));
+}
+
+/// Serves what takes logout tokens, and tells the provider where.
+async fn receive_logouts(provider: &mut Provider, layer: &OAuthLayer, client: &str, what: &str) {
+    let service = layer.backchannel_logout(&provider.issuer, client);
+    let app = axum::Router::new().route_service("/logout", service.expect("a service"));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("a port");
+    let address = listener.local_addr().expect("an address");
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    let command = format!("backchannel http://{address}/logout {what}");
+    provider.program.command(&command, "backchannel").await;
+}
+
+#[tokio::test]
+#[ignore = "needs Node 22 and npm oidc-provider: see tests/interop/README.md"]
+async fn a_logout_at_oidc_provider_ends_access_here() {
+    for (what, by_session) in [("session", true), ("user", false)] {
+        let mut provider = Provider::start().await;
+        let clock = clock();
+        let revocation = Revocation::in_memory().clock(clock.clone());
+        let layer = provider.layer(&clock).revocation(revocation.clone());
+        receive_logouts(&mut provider, &layer, "app", what).await;
+
+        let mut tokens = Vec::new();
+        for login in ["login one alice", "login two alice", "login three bob"] {
+            let token = provider.program.ask(login, "token ").await;
+            let principal = ask(&layer, &token).await.expect("a good token");
+            assert_eq!(principal.claims().contains_key("sid"), by_session);
+            tokens.push(token);
+        }
+        let [one, two, three] = [&tokens[0], &tokens[1], &tokens[2]];
+
+        let told = provider
+            .program
+            .ask("logout one", "logout, and told ")
+            .await;
+        assert_eq!(told, "200");
+        assert_eq!(revocation.entries(), 1);
+        let revoked = refused("revoked_token");
+        assert_eq!(ask(&layer, one).await.err(), revoked);
+        // Another session of the same user ends where the user is signed out.
+        let other = ask(&layer, two).await.err();
+        assert_eq!(other, revoked.filter(|_| !by_session));
+        assert!(ask(&layer, three).await.is_ok());
+
+        let told = provider
+            .program
+            .ask("logout two", "logout, and told ")
+            .await;
+        assert_eq!(told, "200");
+        assert_eq!(ask(&layer, two).await.err(), revoked);
+        assert!(ask(&layer, three).await.is_ok());
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs Node 22 and npm oidc-provider: see tests/interop/README.md"]
+async fn a_logout_for_another_client_of_oidc_provider_is_refused() {
+    let mut provider = Provider::start().await;
+    let clock = clock();
+    let revocation = Revocation::in_memory().clock(clock.clone());
+    let layer = provider.layer(&clock).revocation(revocation.clone());
+    receive_logouts(&mut provider, &layer, "interop", "session").await;
+
+    let token = provider.program.ask("login one alice", "token ").await;
+    let told = provider
+        .program
+        .ask("logout one", "logout, and told ")
+        .await;
+    assert_eq!(told, "400");
+    assert_eq!(revocation.entries(), 0);
+    assert!(ask(&layer, &token).await.is_ok());
 }
