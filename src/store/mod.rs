@@ -45,6 +45,7 @@
 
 mod memory;
 mod memory_revocation;
+mod outage;
 mod revocation;
 
 use std::fmt;
@@ -56,6 +57,7 @@ pub use self::memory::MemoryReplayStore;
 #[cfg(feature = "config")]
 pub(crate) use self::memory::WeakMemoryReplayStore;
 pub use self::memory_revocation::MemoryRevocationStore;
+pub use self::outage::AllowOnOutage;
 pub(crate) use self::revocation::{Additions, HISTORY, WAIT};
 pub use self::revocation::{
     Appended, ReadOn, RevocationEntry, RevocationRecord, RevocationStore, Snapshot, StorePosition,
@@ -118,6 +120,35 @@ pub trait ReplayStore: fmt::Debug + Send + Sync + 'static {
                 pause().await;
             }
         })
+    }
+
+    /// The same store, with an answer where it has none: what cannot be written counts as written
+    /// first, and what cannot be read as not there. By default that is an error, and requests are
+    /// 503.
+    ///
+    /// What is let in while the store is gone, of sessions that are
+    /// [claimed](crate::mcp::SessionBindingLayer::anonymous_sessions_can_be_claimed): every caller
+    /// who knows the id of an anonymous session is served in it, without a credential too, though a
+    /// principal has claimed it. Within ten minutes of its opening each principal who asks has
+    /// claimed it, and all of them are served in it; later it is a 404 to each, the one who has
+    /// claimed it included. None of these claims is written: when the store is back, the session is
+    /// that of the first principal who is. Streams end as ever when a claim is found. What the
+    /// store has [lost](Self::complete_since), as far as this server was told, stays a 404.
+    ///
+    /// ```
+    /// use tower_mcp_auth::mcp::{MacKey, SessionBindingLayer};
+    /// use tower_mcp_auth::store::ReplayStore;
+    ///
+    /// fn sessions(key: MacKey, store: impl ReplayStore) -> SessionBindingLayer {
+    ///     SessionBindingLayer::new(key)
+    ///         .anonymous_sessions_can_be_claimed(store.dangerously_allow_on_outage())
+    /// }
+    /// ```
+    fn dangerously_allow_on_outage(self) -> AllowOnOutage<Self>
+    where
+        Self: Sized,
+    {
+        AllowOnOutage::new(self)
     }
 }
 

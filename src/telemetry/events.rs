@@ -240,6 +240,15 @@ pub(crate) fn session_store_failed(is_due: bool, why: &str) {
     }
 }
 
+/// A store gave no answer, and its silence lets in. `is_due` makes it a warning, as above.
+pub(crate) fn allowed_on_outage(is_due: bool, why: &str) {
+    if is_due {
+        warn!(target: TARGET, why, "the shared store gave no answer: requests are let in");
+    } else {
+        debug!(target: TARGET, why, "the shared store gave no answer: requests are let in");
+    }
+}
+
 /// A session could not be claimed, because the store has no room.
 pub(crate) fn session_store_full() {
     warn!(

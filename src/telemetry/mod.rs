@@ -64,7 +64,8 @@
 //!
 //! The [claim](crate::mcp::session#signing-in-in-the-middle-of-a-session) of an anonymous session is
 //! an `info` with `layer` (`session`) and the `principal`. A store without room for one is a `warn`,
-//! and so is one that gives no answer, with `why`; each every 10 seconds at most.
+//! and so is one that gives no answer, with `why`; each every 10 seconds at most. One whose silence
+//! [lets in](crate::store::ReplayStore::dangerously_allow_on_outage) says so as often.
 //!
 //! ## Revocation
 //!
@@ -174,8 +175,8 @@ pub(crate) use self::events::section_not_applied;
 #[cfg(feature = "oauth")]
 pub(crate) use self::events::{advertised_elsewhere, time_limit_in_vain};
 pub(crate) use self::events::{
-    dialect_lost, layer_twice, list_emptied, list_shortened, list_withheld, no_auth_layer,
-    no_client_address, opened_to_anonymous, path_cut_short, reload_failed, reloaded,
+    allowed_on_outage, dialect_lost, layer_twice, list_emptied, list_shortened, list_withheld,
+    no_auth_layer, no_client_address, opened_to_anonymous, path_cut_short, reload_failed, reloaded,
     revocation_not_shared, revocation_store_full, revocations_full, revocations_known,
     revocations_lost, revocations_read, revocations_unknown, revoked, scopes_hidden,
     scopes_not_announced, session_claimed, session_store_failed, session_store_full, stream_ended,

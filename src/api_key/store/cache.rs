@@ -8,6 +8,7 @@ use moka::sync::Cache;
 
 use super::call::{Answer, Asked, Question, Said};
 use super::settings::{CachedApiKeyStore, Limits};
+use super::stale::{NoAnswer, judged};
 use super::{ApiKeyStore, ApiKeyStoreError, KeyLookup};
 use crate::api_key::KeyDigest;
 use crate::api_key::demand::Demand;
@@ -29,8 +30,8 @@ use crate::util::{NowAndThen, one_line};
 const MAX_TEXT: usize = 1024;
 /// How long no question is put to a store that could not be asked.
 pub(super) const PAUSE: Duration = Duration::from_secs(1);
-/// How long a key is remembered past its life. It is not used any more, but it has the places of
-/// known keys.
+/// How long a key is remembered past its life. It is not used any more while the store answers, but
+/// it has the places of known keys.
 const MEMORY: Duration = Duration::from_secs(300);
 
 /// What a store said.
@@ -43,7 +44,7 @@ pub(in crate::api_key) struct StoreCache {
     pepper: Option<Pepper>,
     /// When there was a warning last of each kind of trouble.
     warned: [NowAndThen; Trouble::COUNT],
-    found: Cache<Digest, Found>,
+    pub(super) found: Cache<Digest, Found>,
     /// By the monotonic clock, until when. Apart, so that a flood of unknown keys does not push
     /// out those in use.
     absent: Cache<Digest, Duration>,
@@ -75,9 +76,10 @@ impl Trouble {
 }
 
 #[derive(Clone)]
-struct Found {
-    entry: Arc<Entry>,
-    /// By the monotonic clock.
+pub(super) struct Found {
+    pub(super) entry: Arc<Entry>,
+    /// When the store said so, and until when it is not asked again; by the monotonic clock.
+    pub(super) said: Duration,
     until: Duration,
 }
 
@@ -102,7 +104,7 @@ impl StoreCache {
             limits,
         } = keys;
         Self {
-            found: remember(limits.max_keys, limits.positive_ttl.saturating_add(MEMORY)),
+            found: remember(limits.max_keys, limits.longest_use().saturating_add(MEMORY)),
             absent: remember(limits.max_keys, limits.negative_ttl.saturating_add(PAUSE)),
             turns: Turns::new(
                 limits.concurrent,
@@ -202,9 +204,14 @@ impl StoreCache {
         demand: Demand<'_>,
     ) -> Lookup {
         let now = clock.monotonic();
+        let or_stale = |error, why| match self.stale(&wanted.digest().bytes, clock, why) {
+            Some(entry) => judged(entry, shape, clock, demand),
+            None => Lookup::Refused(error),
+        };
         let Some(waiting) = Place::of(&self.waiting) else {
             let why = "too many requests wait for the key store";
-            return Lookup::Refused(self.limited(now, Trouble::Waiting, why));
+            let error = self.limited(now, Trouble::Waiting, why);
+            return or_stale(error, NoAnswer::Other);
         };
         let id = wanted.id().unwrap_or_default().into();
         let digest = wanted.digest().bytes;
@@ -219,11 +226,13 @@ impl StoreCache {
                 };
                 if now < calls.until {
                     let error = unavailable(Reason::API_KEY_STORE_FAILED, calls.until - now);
-                    return Lookup::Refused(error.with_detail("questions to the key store pause"));
+                    let error = error.with_detail("questions to the key store pause");
+                    return or_stale(error, NoAnswer::Outage);
                 }
                 let Some(queued) = Place::of(self.turns.calls(class)) else {
                     let why = "too many questions to the key store";
-                    return Lookup::Refused(self.limited(now, Trouble::Queue, why));
+                    let error = self.limited(now, Trouble::Queue, why);
+                    return or_stale(error, NoAnswer::Other);
                 };
                 let clock = clock.clone();
                 let question = Question {
@@ -237,7 +246,7 @@ impl StoreCache {
                 ticket
             }
         };
-        Lookup::Wait(Asked::new(ticket, waiting, self, id))
+        Lookup::Wait(Asked::new(ticket, waiting, self, digest, id))
     }
 
     fn fail(&self, pause: &mut Pause, now: Duration, error: &ApiKeyStoreError) -> AuthError {
@@ -299,9 +308,17 @@ impl FlightOwner for StoreCache {
             Said::Key(found) => found,
             Said::NoTurn => {
                 let why = "no turn for a question in time";
-                return Answer::Failed(self.limited(now, Trouble::Turn, why));
+                let error = self.limited(now, Trouble::Turn, why);
+                return self.without_answer(digest, clock, NoAnswer::Other, error);
             }
-            Said::Error(error) => return Answer::Failed(self.fail(&mut calls, now, &error)),
+            Said::Error(error) => {
+                let why = match error.pause {
+                    true => NoAnswer::Outage,
+                    false => NoAnswer::Other,
+                };
+                let error = self.fail(&mut calls, now, &error);
+                return self.without_answer(digest, clock, why, error);
+            }
         };
         // Who looks by id, or in a column that does not tell case, finds other keys.
         let Some(key) = found.filter(|key| is_wanted(key, digest)) else {
@@ -326,7 +343,12 @@ impl FlightOwner for StoreCache {
             };
             let until = now.saturating_add(life);
             let entry = Arc::clone(&entry);
-            self.found.insert(digest.bytes, Found { entry, until });
+            let found = Found {
+                entry,
+                said: now,
+                until,
+            };
+            self.found.insert(digest.bytes, found);
             self.absent.invalidate(&digest.bytes);
         }
         Answer::Found(entry)
@@ -355,6 +377,7 @@ impl fmt::Debug for StoreCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("StoreCache")
             .field("store", &self.store)
+            .field("limits", &self.limits)
             .finish_non_exhaustive()
     }
 }

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use super::cache::{PAUSE, StoreCache, unavailable};
+use super::stale::NoAnswer;
 use super::{ApiKeyStoreError, KeyLookup};
 use crate::api_key::ApiKey;
 use crate::api_key::demand::Demand;
 use crate::api_key::entry::{Entry, refused_as};
 use crate::clock::Clock;
+use crate::crypto::Digest;
 use crate::error::{AuthError, Reason};
 use crate::util::places::{Class, Place};
 use crate::util::single_flight::Ticket;
@@ -63,6 +65,7 @@ impl StoreCache {
 pub(in crate::api_key) struct Asked {
     ticket: Ticket<Answer>,
     cache: Arc<StoreCache>,
+    digest: Digest,
     id: Box<str>,
     _place: Place,
 }
@@ -72,11 +75,13 @@ impl Asked {
         ticket: Ticket<Answer>,
         place: Place,
         cache: &Arc<StoreCache>,
+        digest: Digest,
         id: Box<str>,
     ) -> Self {
         Self {
             ticket,
             cache: Arc::clone(cache),
+            digest,
             id,
             _place: place,
         }
@@ -96,10 +101,13 @@ impl Asked {
             Ok(Answer::Found(entry)) => Some(entry),
             Ok(Answer::Absent) => None,
             Ok(Answer::Failed(error)) => return Err(error),
-            Err(_) => {
-                let error = unavailable(Reason::API_KEY_STORE_FAILED, PAUSE);
-                return Err(error.with_detail("the question was cut off"));
-            }
+            Err(_) => match self.cache.stale(&self.digest, clock, NoAnswer::Other) {
+                Some(entry) => Some(entry),
+                None => {
+                    let error = unavailable(Reason::API_KEY_STORE_FAILED, PAUSE);
+                    return Err(error.with_detail("the question was cut off"));
+                }
+            },
         };
         let faults = found.as_ref().map(|entry| entry.faults(now, demand));
         match (found, faults.unwrap_or_default()) {

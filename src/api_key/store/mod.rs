@@ -3,6 +3,7 @@
 mod cache;
 mod call;
 mod settings;
+mod stale;
 
 use std::fmt;
 use std::pin::Pin;

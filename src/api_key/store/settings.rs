@@ -7,13 +7,23 @@ use std::time::Duration;
 use super::ApiKeyStore;
 use crate::api_key::Pepper;
 use crate::error::ConfigError;
+use crate::telemetry;
 
 /// A store of keys, and how it is asked.
 ///
 /// Its answers are remembered: a key that is good for 30 s, so that a revocation takes as
-/// long to be heard of (see [`ApiKeyProvider::invalidate`](crate::api_key::ApiKeyProvider::invalidate)); a key that
-/// is not, for 10 s. A key is never used past its end. Requests with the same key share one
-/// question, which goes on when they go away. Where the store cannot say, the answer is 503.
+/// long to be heard of (see
+/// [`ApiKeyProvider::invalidate`](crate::api_key::ApiKeyProvider::invalidate)); a key that is not,
+/// for 10 s. A key is never used past its end. Requests with the same key share one
+/// question, which goes on when they go away.
+///
+/// # When the store is gone
+///
+/// While the store gives no answer, a key that it called good is served for up to 60 s after that
+/// ([`max_staleness`](Self::max_staleness)), and never past its end. Then it is 503, and so is every
+/// other key at once: nothing is known of it, and that is never a 401.
+///
+/// # Example
 ///
 /// ```
 /// use std::time::Duration;
@@ -48,12 +58,24 @@ pub struct CachedApiKeyStore {
 pub(super) struct Limits {
     pub(super) positive_ttl: Duration,
     pub(super) negative_ttl: Duration,
+    pub(super) max_staleness: Duration,
+    pub(super) allow_on_outage: bool,
     pub(super) max_keys: u64,
     pub(super) timeout: Duration,
     pub(super) concurrent: usize,
     pub(super) max_queued: usize,
     pub(super) queue_timeout: Duration,
     pub(super) max_waiting_requests: usize,
+}
+
+impl Limits {
+    /// How long after the store's answer a key may still be used.
+    pub(super) fn longest_use(&self) -> Duration {
+        match self.allow_on_outage {
+            true => Duration::MAX,
+            false => self.positive_ttl.max(self.max_staleness),
+        }
+    }
 }
 
 impl CachedApiKeyStore {
@@ -65,6 +87,8 @@ impl CachedApiKeyStore {
             limits: Limits {
                 positive_ttl: Duration::from_secs(30),
                 negative_ttl: Duration::from_secs(10),
+                max_staleness: Duration::from_secs(60),
+                allow_on_outage: false,
                 max_keys: 10_000,
                 timeout: Duration::from_secs(2),
                 concurrent: 32,
@@ -96,6 +120,34 @@ impl CachedApiKeyStore {
         self
     }
 
+    /// How long a good key is used while the store gives no answer, counted from when the store
+    /// last called it good, and never past its end; 60 s. Then it is 503.
+    ///
+    /// A revocation is heard of within this time or the
+    /// [`positive_ttl`](Self::positive_ttl), whichever is longer, whatever becomes of the store.
+    /// With zero, a failing store is 503 as soon as the `positive_ttl` is over.
+    pub fn max_staleness(mut self, age: Duration) -> Self {
+        self.limits.max_staleness = age;
+        self
+    }
+
+    /// Goes on with good keys for as long as the store cannot be asked, beyond
+    /// [`max_staleness`](Self::max_staleness); by default it does not.
+    ///
+    /// What is let in: a key that the store called good once in the life of this layer, until its
+    /// end, also where it was revoked since, or its scopes were taken away: nobody can tell before
+    /// the store is back. Who can cut this server off from the store keeps a revoked key alive.
+    /// Keys that are not remembered ([`max_keys`](Self::max_keys)) stay 503, and so does a key of
+    /// which the store [says](super::ApiKeyStoreError::failed) what cannot be used.
+    pub fn dangerously_allow_on_outage(mut self) -> Self {
+        telemetry::weakened(
+            "dangerously_allow_on_outage",
+            "while the API key store cannot be asked, keys are good that may be revoked",
+        );
+        self.limits.allow_on_outage = true;
+        self
+    }
+
     /// How many keys are remembered, of those the store has and of others each; 10,000.
     pub fn max_keys(mut self, keys: u64) -> Self {
         self.limits.max_keys = keys;
@@ -124,7 +176,8 @@ impl CachedApiKeyStore {
         Ok(self)
     }
 
-    /// How many lookups may wait for their turn, for known keys and for others each; 1,024. More get 503.
+    /// How many lookups may wait for their turn, for known keys and for others each; 1,024. More
+    /// get 503.
     pub fn max_queued(mut self, lookups: usize) -> Self {
         self.limits.max_queued = lookups;
         self

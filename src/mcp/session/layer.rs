@@ -75,7 +75,9 @@ impl SessionBindingLayer {
     /// The first principal that presents it within ten minutes of its opening claims it. Then the
     /// session is that principal's alone, and streams of anonymous callers in it end. Anonymous
     /// sessions last 24 hours. Give all replicas stores of one place, and every layer of one
-    /// process the same store. See
+    /// process the same store. While a store gives no answer, requests in anonymous sessions are
+    /// 503; [`dangerously_allow_on_outage`](crate::store::ReplayStore::dangerously_allow_on_outage)
+    /// lets them in. See
     /// [signing in in the middle of a session](crate::mcp::session#signing-in-in-the-middle-of-a-session).
     ///
     /// ```

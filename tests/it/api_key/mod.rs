@@ -3,6 +3,7 @@ mod file;
 mod format;
 mod layer;
 mod life;
+mod outage;
 mod placement;
 mod resources;
 mod store;

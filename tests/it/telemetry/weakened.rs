@@ -3,12 +3,14 @@
 use std::fmt::Debug;
 use std::fs;
 
+use tower_mcp_auth::api_key::{ApiKeyStore, CachedApiKeyStore, KeyLookup, LookupFuture};
 use tower_mcp_auth::jose::PublicKey;
 use tower_mcp_auth::mcp::OriginLayer;
 use tower_mcp_auth::oauth::presets::{authentik, clerk, hydra, keycloak};
 use tower_mcp_auth::oauth::{AuthorizationServer, Introspection};
 use tower_mcp_auth::peer::{ProxyHeaders, TrustedProxies};
 use tower_mcp_auth::revocation::Revocation;
+use tower_mcp_auth::store::{MemoryReplayStore, ReplayStore};
 use tower_mcp_auth::{ApiKeyLayer, JwtLayer, OAuthLayer};
 use tracing::Level;
 
@@ -27,6 +29,15 @@ fn server() -> AuthorizationServer {
     AuthorizationServer::new(ISSUER).unwrap()
 }
 
+#[derive(Debug)]
+struct NoKeys;
+
+impl ApiKeyStore for NoKeys {
+    fn find(&self, _: KeyLookup) -> LookupFuture {
+        Box::pin(async { Ok(None) })
+    }
+}
+
 fn boxed(made: impl Debug + 'static) -> Box<dyn Debug> {
     Box::new(made)
 }
@@ -34,7 +45,7 @@ fn boxed(made: impl Debug + 'static) -> Box<dyn Debug> {
 type Make = fn() -> Box<dyn Debug>;
 
 /// Each setting, by the name it warns under, and how it is made.
-const SETTINGS: [(&str, Make); 25] = [
+const SETTINGS: [(&str, Make); 27] = [
     ("header_name", || {
         let edge = server().audience("app-1").unwrap();
         let builder = OAuthLayer::builder(RESOURCE).unwrap();
@@ -59,6 +70,12 @@ const SETTINGS: [(&str, Make); 25] = [
     }),
     ("dangerously_allow_on_outage", || {
         boxed(Revocation::in_memory().dangerously_allow_on_outage())
+    }),
+    ("dangerously_allow_on_outage", || {
+        boxed(CachedApiKeyStore::new(NoKeys).dangerously_allow_on_outage())
+    }),
+    ("dangerously_allow_on_outage", || {
+        boxed(MemoryReplayStore::default().dangerously_allow_on_outage())
     }),
     ("dangerously_any_host", || {
         boxed(OriginLayer::new(RESOURCE).unwrap().dangerously_any_host())

@@ -593,6 +593,46 @@ async fn a_store_out_of_reach_is_503_on_each_path() {
     assert_eq!(post(&layer, &Who::Anonymous, &id).await, Served);
 }
 
+/// What the setting says that is let in, and no more.
+#[tokio::test(start_paused = true)]
+async fn a_store_whose_silence_lets_in_has_everybody_be_first() {
+    let clock = clock();
+    let store = Flaky::default();
+    let layer = layer_over(&clock, store.clone().dangerously_allow_on_outage());
+    let id = open(&layer, &Who::Anonymous).await;
+    assert_eq!(post(&layer, &alice(), &id).await, Claimed(true));
+    for who in [mallory(), Who::Anonymous] {
+        assert_eq!(post(&layer, &who, &id).await, Unknown, "{who:?}");
+    }
+    store.fail(true);
+    trace::start();
+    for who in [alice(), mallory()] {
+        assert_eq!(post(&layer, &who, &id).await, Claimed(true), "{who:?}");
+    }
+    assert_eq!(post(&layer, &Who::Anonymous, &id).await, Served);
+    let told = trace::take();
+    let warned: Vec<_> = told.iter().filter(|e| e.level == Level::WARN).collect();
+    assert_eq!(warned.len(), 1, "{told:?}");
+    assert_eq!(warned[0].field("why"), "out of?reach");
+    // Nothing of that was written.
+    store.fail(false);
+    assert_eq!(post(&layer, &alice(), &id).await, Claimed(false));
+    for who in [mallory(), Who::Anonymous] {
+        assert_eq!(post(&layer, &who, &id).await, Unknown, "{who:?}");
+    }
+    // Later nobody can tell whose it is.
+    store.fail(true);
+    clock.advance(MINUTE * 11);
+    for who in [alice(), mallory()] {
+        assert_eq!(post(&layer, &who, &id).await, Unknown, "{who:?}");
+    }
+    assert_eq!(post(&layer, &Who::Anonymous, &id).await, Served);
+
+    let layer = layer_over(&clock, Silent.dangerously_allow_on_outage());
+    let id = open(&layer, &Who::Anonymous).await;
+    assert_eq!(post(&layer, &alice(), &id).await, Claimed(true));
+}
+
 /// Finds when it is asked that it has lost everything.
 #[derive(Clone, Debug, Default)]
 struct Forgetful {
