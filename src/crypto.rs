@@ -3,7 +3,6 @@
 use std::hash::{BuildHasherDefault, Hasher};
 
 /// A SHA-256 digest.
-#[cfg(any(feature = "oauth", feature = "api-key-store"))]
 pub(crate) type Digest = [u8; 32];
 
 /// Up to this many bytes two parts are put together on the stack, which is cheaper than a

@@ -8,6 +8,7 @@ use subtle::ConstantTimeEq;
 
 use super::demand::{Demand, Proof};
 use super::digest::DigestKind;
+use super::expiry;
 use super::format::Shape;
 use super::key::ApiKey;
 use super::resources::{KeyResources, Misplaced};
@@ -94,6 +95,8 @@ pub(super) struct Entry {
     label: Box<str>,
     /// When its use was last told, in seconds since 1970.
     reported_at: AtomicU64,
+    /// When it was last looked at whether to warn of its end.
+    looked_at: AtomicU64,
 }
 
 impl Entry {
@@ -109,6 +112,7 @@ impl Entry {
             resources: key.resources.clone(),
             label: label(key),
             reported_at: AtomicU64::new(0),
+            looked_at: AtomicU64::new(0),
         }
     }
 
@@ -164,17 +168,28 @@ impl Entry {
     pub(super) fn succeed(&self, older: &Self) {
         let reported_at = older.reported_at.load(Ordering::Relaxed);
         self.reported_at.store(reported_at, Ordering::Relaxed);
+        let looked_at = older.looked_at.load(Ordering::Relaxed);
+        self.looked_at.store(looked_at, Ordering::Relaxed);
     }
 
     /// Whether the use at `now` is to be told, at most one in `interval`.
     pub(super) fn is_due(&self, now: Duration, interval: Duration) -> bool {
-        let reported_at = &self.reported_at;
-        let (now, last) = (now.as_secs(), reported_at.load(Ordering::Relaxed));
-        let due = last == 0 || now >= last.saturating_add(interval.as_secs());
-        due && reported_at
-            .compare_exchange(last, now.max(1), Ordering::Relaxed, Ordering::Relaxed)
-            .is_ok()
+        is_due(&self.reported_at, now, interval)
     }
+
+    /// Whether it is to be looked at whether to warn of its end.
+    pub(super) fn is_warning_due(&self, now: Duration) -> bool {
+        is_due(&self.looked_at, now, expiry::EVERY)
+    }
+}
+
+/// Whether the last time was this long ago, for one caller alone.
+fn is_due(last_at: &AtomicU64, now: Duration, interval: Duration) -> bool {
+    let (now, last) = (now.as_secs(), last_at.load(Ordering::Relaxed));
+    let due = last == 0 || now >= last.saturating_add(interval.as_secs());
+    due && last_at
+        .compare_exchange(last, now.max(1), Ordering::Relaxed, Ordering::Relaxed)
+        .is_ok()
 }
 
 /// The one comparison of digests; an unknown key is compared as well, with a digest no key

@@ -220,6 +220,19 @@ impl ApiKeyLayer {
         self
     }
 
+    /// How long before its end an accepted key is warned of; default 14 days. With zero none is.
+    ///
+    /// The event is a `warn` with the id, the name and the owner of the key, when it ends and how
+    /// long that is: of each key once a day at most, and of at most 4,096 keys a day. A layer that is
+    /// made anew begins anew.
+    pub fn expiry_warning(mut self, before: Duration) -> Self {
+        let _ = self.0.edit_provider(|keys| {
+            keys.set_expiry_warning(before);
+            Ok(())
+        });
+        self
+    }
+
     /// Replaces the clock; for tests.
     pub fn clock(mut self, clock: Clock) -> Self {
         let _ = self.0.edit_provider(|keys| {

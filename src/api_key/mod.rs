@@ -152,10 +152,14 @@
 //! Give the owner a second key, change the clients, see by [`ApiKeyLayer::on_use`] that the
 //! first is not used any more, and revoke it. All keys of an owner are one
 //! [`Principal`](crate::Principal).
+//!
+//! A key that is accepted within 14 days of its end is
+//! [warned of](ApiKeyLayer::expiry_warning), once a day, wherever it comes from.
 
 mod demand;
 mod digest;
 mod entry;
+mod expiry;
 #[cfg(feature = "api-key-store")]
 mod file;
 mod format;

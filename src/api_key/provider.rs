@@ -12,7 +12,7 @@ use super::demand::Demand;
 #[cfg(feature = "api-key-store")]
 use super::demand::OwnedDemand;
 use super::digest::Pepper;
-use super::entry::Entry;
+use super::expiry::ExpiryWarning;
 #[cfg(feature = "api-key-store")]
 use super::file::FileKeys;
 use super::key::ApiKey;
@@ -21,17 +21,16 @@ use super::protects::Protects;
 use super::set::KeySet;
 #[cfg(feature = "api-key-store")]
 use super::store::{Asked, CachedApiKeyStore, Lookup, StoreCache};
-use super::used::{ApiKeyUse, Hook};
-use crate::auth::{
-    Authenticate, Authenticated, Authentication, CredentialMatcher, ProviderInfo, Route,
-};
+use super::used::{ApiKeyUse, Hook, Told};
+#[cfg(feature = "api-key-store")]
+use crate::auth::Authenticated;
+use crate::auth::{Authenticate, Authentication, CredentialMatcher, ProviderInfo, Route};
 use crate::clock::Clock;
 use crate::credential::{
     Credential, Location, RequestHead, check_header_name, is_b64token, looks_like_jwt,
     stands_for_nothing,
 };
 use crate::error::{AuthError, ConfigError, Reason};
-use crate::principal::Principal;
 use crate::refusal::Challenge;
 use crate::resources::ResourceSet;
 
@@ -50,7 +49,7 @@ pub struct ApiKeyProvider {
     protects: Protects,
     /// Whether a key that names no resource is good at all of them.
     all_resources: bool,
-    hook: Option<Hook>,
+    told: Told,
     clock: Clock,
 }
 
@@ -108,7 +107,7 @@ impl ApiKeyProvider {
             realm: "MCP Server".into(),
             protects: Protects::default(),
             all_resources: false,
-            hook: None,
+            told: Told::default(),
             clock: Clock::system(),
         }
     }
@@ -286,7 +285,11 @@ impl ApiKeyProvider {
         interval: Duration,
         hook: impl Fn(&ApiKeyUse<'_>) + Send + Sync + 'static,
     ) {
-        self.hook = Some(Hook::new(interval, hook));
+        self.told.hook = Some(Hook::new(interval, hook));
+    }
+
+    pub(super) fn set_expiry_warning(&mut self, before: Duration) {
+        self.told.expiry = ExpiryWarning::new(before);
     }
 
     pub(super) fn set_clock(&mut self, clock: Clock) {
@@ -302,7 +305,7 @@ impl ApiKeyProvider {
         let (keys, pepper) = (memory.keys.load(), memory.pepper.as_ref());
         let found = keys.find(credential.as_bytes(), pepper, &self.clock, demand);
         Authentication::Ready(match found {
-            Ok(entry) => Ok(accept(entry, self.hook.as_ref(), &self.clock)),
+            Ok(entry) => Ok(self.told.accept(entry, &self.clock)),
             Err(error) => Err(with_form(error, credential.as_bytes())),
         })
     }
@@ -311,12 +314,12 @@ impl ApiKeyProvider {
     fn ask(&self, cache: &Arc<StoreCache>, key: &str, demand: Demand<'_>) -> Authentication {
         match cache.lookup(key, &self.clock, demand) {
             Lookup::Found(entry) => {
-                Authentication::Ready(Ok(accept(&entry, self.hook.as_ref(), &self.clock)))
+                Authentication::Ready(Ok(self.told.accept(&entry, &self.clock)))
             }
             Lookup::Refused(error) => Authentication::Ready(Err(with_form(error, key.as_bytes()))),
             Lookup::Wait(asked) => Authentication::Pending(Box::pin(wait(
                 asked,
-                self.hook.clone(),
+                self.told.clone(),
                 self.clock.clone(),
                 demand.to_owned(),
             ))),
@@ -327,12 +330,12 @@ impl ApiKeyProvider {
 #[cfg(feature = "api-key-store")]
 async fn wait(
     asked: Asked,
-    hook: Option<Hook>,
+    told: Told,
     clock: Clock,
     demand: OwnedDemand,
 ) -> Result<Authenticated, AuthError> {
     let entry = asked.answer(&clock, demand.get()).await?;
-    Ok(accept(&entry, hook.as_ref(), &clock))
+    Ok(told.accept(&entry, &clock))
 }
 
 /// The error of a key that is not known, with what it may be instead.
@@ -347,14 +350,6 @@ fn with_form(error: AuthError, key: &[u8]) -> AuthError {
         Reason::UNKNOWN_API_KEY => error.and_detail(form),
         _ => error,
     }
-}
-
-fn accept(entry: &Entry, hook: Option<&Hook>, clock: &Clock) -> Authenticated {
-    if let Some(hook) = hook {
-        hook.used(entry, clock.now());
-    }
-    let principal = Principal::of(Arc::clone(&entry.identity));
-    Authenticated::until(principal, entry.expires_at())
 }
 
 impl Authenticate for ApiKeyProvider {

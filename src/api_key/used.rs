@@ -1,4 +1,4 @@
-//! The hook that is called when a key was used.
+//! What is told when a key was used: the hook that is called, and the warning of its end.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,6 +6,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::digest::KeyDigest;
 use super::entry::Entry;
+use super::expiry::ExpiryWarning;
+use crate::auth::Authenticated;
+use crate::clock::Clock;
+use crate::principal::Principal;
 
 /// That a key was used: see [`ApiKeyLayer::on_use`](super::ApiKeyLayer::on_use).
 pub struct ApiKeyUse<'a> {
@@ -72,9 +76,28 @@ impl Hook {
         }
     }
 
-    pub(super) fn used(&self, entry: &Entry, at: Duration) {
+    fn used(&self, entry: &Entry, at: Duration) {
         if entry.is_due(at, self.interval) {
             (self.hook)(&ApiKeyUse { entry, at });
         }
+    }
+}
+
+/// What is told of accepted keys.
+#[derive(Clone, Default)]
+pub(super) struct Told {
+    pub(super) hook: Option<Hook>,
+    pub(super) expiry: ExpiryWarning,
+}
+
+impl Told {
+    /// The key of this entry is good.
+    pub(super) fn accept(&self, entry: &Entry, clock: &Clock) -> Authenticated {
+        if let Some(hook) = &self.hook {
+            hook.used(entry, clock.now());
+        }
+        self.expiry.accepted(entry, || clock.now());
+        let principal = Principal::of(Arc::clone(&entry.identity));
+        Authenticated::until(principal, entry.expires_at())
     }
 }

@@ -82,6 +82,12 @@
 //! entry that the store did not take, and of a store that may have lost some; a full one is an
 //! `error`.
 //!
+//! ## API keys
+//!
+//! A key that is accepted [shortly before its end](crate::ApiKeyLayer::expiry_warning) is a `warn`
+//! with its `id`, `name` and `owner`, `expires_at` in seconds since 1970, and `seconds_left`; once
+//! a day at most.
+//!
 //! ## Reloads
 //!
 //! A swap by a [`ReloadHandle`](crate::reload::ReloadHandle) is an `info` with the new
@@ -153,6 +159,7 @@
 //! | `mcp_auth_api_key_store_calls_total` | counter | `outcome` | questions to the API key store that ended: `found`, `absent` or `failed` |
 //! | `mcp_auth_api_key_store_queue` | gauge | | questions to the API key store under way or queued |
 
+mod api_keys;
 mod audit;
 mod decision;
 mod events;
@@ -168,6 +175,7 @@ mod sources;
 mod step_up;
 mod warn_once;
 
+pub(crate) use self::api_keys::api_key_expires_soon;
 pub(crate) use self::audit::Audit;
 pub(crate) use self::decision::Case;
 #[cfg(feature = "config")]

@@ -1,4 +1,5 @@
 //! API keys: their format, their lives, and the files and stores they come from.
+mod expiry;
 mod file;
 mod format;
 mod layer;
