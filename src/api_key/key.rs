@@ -226,6 +226,18 @@ impl ApiKey {
         self
     }
 
+    /// What a list of keys tells of it.
+    #[cfg(all(feature = "api-key-store", feature = "redis"))]
+    pub(crate) fn parts(&self) -> KeyParts<'_> {
+        KeyParts {
+            id: self.id.as_deref(),
+            name: self.name.as_deref(),
+            owner: self.owner.as_deref(),
+            expires_at: self.validity.expires_at,
+            revoked: self.validity.revoked,
+        }
+    }
+
     /// Ends at this moment at the latest.
     #[cfg(all(feature = "api-key-store", feature = "redis"))]
     pub(crate) fn ends_by(mut self, at: Duration) -> Result<Self, ConfigError> {
@@ -257,6 +269,16 @@ impl ApiKey {
                 .identity(),
         }
     }
+}
+
+/// What a list of keys tells of one.
+#[cfg(all(feature = "api-key-store", feature = "redis"))]
+pub(crate) struct KeyParts<'k> {
+    pub(crate) id: Option<&'k str>,
+    pub(crate) name: Option<&'k str>,
+    pub(crate) owner: Option<&'k str>,
+    pub(crate) expires_at: Option<Duration>,
+    pub(crate) revoked: bool,
 }
 
 /// Whether a key can be configured at all.

@@ -60,6 +60,9 @@ const TRIES: usize = 5;
 /// | `mac` | base64url of HMAC-SHA-256 with the secret, over `tower-mcp-auth redis api key 1`, a zero byte, the prefix in braces, a zero byte, and `key` |
 /// | `used` | when it was last used, in seconds since 1970 |
 ///
+/// The digests of keys that have an end are in a sorted set by it, for
+/// [`expiring_within`](Self::expiring_within).
+///
 /// # Security
 ///
 /// Whoever can write to the engine, and has not the secret, mints no key and changes none: a record
@@ -69,19 +72,19 @@ const TRIES: usize = 5;
 /// An engine that was emptied has no sign that there are keys, and a lookup is then 503 and not
 /// 401. A restart can lose what was written in the last second, a revocation too, unless the engine
 /// has `appendfsync always`; with snapshots alone that is all since the last one, and a replica
-/// that takes over lacks what it was not sent yet. While the engine is gone, keys that a replica
-/// remembers are good as long as
-/// [`positive_ttl`](crate::api_key::CachedApiKeyStore::positive_ttl) says, and others are 503.
+/// that takes over lacks what it was not sent yet. While the engine is gone, keys that were good a
+/// moment ago are good as long as
+/// [`max_staleness`](crate::api_key::CachedApiKeyStore::max_staleness) says, and others are 503.
 #[derive(Clone)]
 #[must_use]
 pub struct RedisApiKeys {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     secret: HmacKey,
 }
 
 /// A record that was read.
-struct Found {
-    key: ApiKey,
+pub(super) struct Found {
+    pub(super) key: ApiKey,
     mac: String,
     used: Option<SystemTime>,
 }
@@ -179,6 +182,11 @@ impl RedisApiKeys {
         [format!("{prefix}:keys"), format!("{prefix}:k:{digest}")]
     }
 
+    /// Where keys are by their end.
+    pub(super) fn index(&self) -> String {
+        format!("{}:k-ends", self.shared.settings.prefix)
+    }
+
     fn mac(&self, document: &str) -> [u8; 32] {
         let prefix = self.shared.settings.prefix.as_bytes();
         self.secret
@@ -209,13 +217,17 @@ impl RedisApiKeys {
         // In whole seconds a key may end before it begins, and no time is as far away as a number.
         read_one(document.as_bytes()).map_err(ApiKeyStoreError::failed)?;
         let mac = URL_SAFE_NO_PAD.encode(self.mac(&document));
-        let arguments = [document.as_bytes(), mac.as_bytes(), before.as_bytes()];
-        let records = self.records(&digest);
+        let ends = key.parts().expires_at;
+        let ends = ends.map_or(String::new(), |at| at.as_secs().to_string());
+        let name = digest.to_string();
+        let arguments = [&document, &mac, before, &name, &ends].map(str::as_bytes);
+        let [are_keys, record] = self.records(&digest);
+        let records = [are_keys, record, self.index()];
         let answer = self.shared.ask(Script::PutKey, &records, &arguments).await;
         written(answer.map_err(error)?.as_ref())
     }
 
-    async fn read(&self, digest: &KeyDigest) -> Result<Option<Found>, ApiKeyStoreError> {
+    pub(super) async fn read(&self, digest: &KeyDigest) -> Result<Option<Found>, ApiKeyStoreError> {
         let records = self.records(digest);
         let answer = self.shared.ask(Script::FindKey, &records, &[]).await;
         let Some(Value::Array(members)) = answer.map_err(error)? else {
@@ -279,10 +291,11 @@ fn written(answer: Option<&Value>) -> Result<bool, ApiKeyStoreError> {
     }
 }
 
-fn error(error: Unanswered) -> ApiKeyStoreError {
-    ApiKeyStoreError::failed(StoreError::from(error).to_string())
+/// No other key could be asked for either.
+pub(super) fn error(error: Unanswered) -> ApiKeyStoreError {
+    ApiKeyStoreError::unreachable(StoreError::from(error).to_string())
 }
 
-fn unusable() -> ApiKeyStoreError {
+pub(super) fn unusable() -> ApiKeyStoreError {
     ApiKeyStoreError::failed("the record of an API key cannot be used")
 }

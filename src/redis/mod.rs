@@ -108,8 +108,8 @@
 //! ```
 //!
 //! Revocations need `+zadd +zcard +zcount +zrangebyscore +zrem +zscan +zscore +xadd +xrange +xread
-//! +xrevrange` too, API keys ([`RedisApiKeys`]) `+hget +hexists`, and a database other than 0
-//! `+select`.
+//! +xrevrange` too, API keys ([`RedisApiKeys`]) `+hget +hexists +zadd +zrangebyscore +zrem
+//! +zremrangebyscore`, and a database other than 0 `+select`.
 //!
 //! `+config|get` is there to learn whether snapshots are taken, and can be left out.
 //!
@@ -123,6 +123,7 @@
 //! | `{PREFIX}:vs` | a stream of those that were new: `n`, which one it was, and `r`, its 56 bytes |
 //! | `{PREFIX}:keys` | `1`: there are API keys |
 //! | `{PREFIX}:k:` and a digest | a hash: `key`, `mac`, `used`; see [`RedisApiKeys`] |
+//! | `{PREFIX}:k-ends` | a sorted set: digests of API keys by their end, in seconds since 1970 |
 //!
 //! The 43 characters, the 32 and the 56 bytes are codes that layers make with their own key, as in
 //! [every store](crate::store#security): whoever reads the engine learns neither sessions nor
@@ -134,6 +135,8 @@ mod address;
 mod api_keys;
 mod builder;
 mod epoch;
+#[cfg(feature = "api-key-store")]
+mod expiring;
 mod fault;
 mod health;
 mod keeper;
@@ -154,6 +157,9 @@ use std::sync::Arc;
 #[cfg_attr(docsrs, doc(cfg(feature = "api-key-store")))]
 pub use self::api_keys::RedisApiKeys;
 pub use self::builder::RedisBuilder;
+#[cfg(feature = "api-key-store")]
+#[cfg_attr(docsrs, doc(cfg(feature = "api-key-store")))]
+pub use self::expiring::ExpiringApiKey;
 pub use self::health::RedisHealth;
 
 use self::builder::Settings;

@@ -21,6 +21,8 @@ pub(super) enum Script {
     PutKey,
     #[cfg(feature = "api-key-store")]
     UseKey,
+    #[cfg(feature = "api-key-store")]
+    EndingKeys,
 }
 
 /// What all begin with.
@@ -81,6 +83,8 @@ impl Script {
         Self::PutKey,
         #[cfg(feature = "api-key-store")]
         Self::UseKey,
+        #[cfg(feature = "api-key-store")]
+        Self::EndingKeys,
     ];
 
     pub(super) fn text(self) -> &'static str {
@@ -210,8 +214,10 @@ impl Script {
                 "local k = redis.call('HMGET', KEYS[3], 'key', 'mac', 'used')
                  return {now, m[2], {redis.call('EXISTS', KEYS[2]), k[1], k[2], k[3]}}"
             ),
-            // Arguments: run id, record, its code, the code of the record in whose place it
-            // comes, or nothing where any will do. Whether it was written.
+            // Keys: the sign, the record, and the index of ends. Arguments: run id, record, its
+            // code, the code of the record in whose place it comes, or nothing where any will do,
+            // the digest, and the end in seconds or nothing. Whether it was written. What ended a
+            // day ago leaves the index.
             #[cfg(feature = "api-key-store")]
             Self::PutKey => marked!(
                 "if ARGV[4] ~= '' and redis.call('HGET', KEYS[3], 'mac') ~= ARGV[4] then
@@ -219,6 +225,12 @@ impl Script {
                  end
                  redis.call('SET', KEYS[2], '1')
                  redis.call('HSET', KEYS[3], 'key', ARGV[2], 'mac', ARGV[3])
+                 if ARGV[6] == '' then
+                   redis.call('ZREM', KEYS[4], ARGV[5])
+                 else
+                   redis.call('ZADD', KEYS[4], ARGV[6], ARGV[5])
+                 end
+                 redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', t[1] - 86400)
                  return {now, m[2], 1}"
             ),
             // Arguments: run id, seconds since 1970. A later use is not overwritten, and no record
@@ -231,6 +243,14 @@ impl Script {
                    redis.call('HSET', KEYS[3], 'used', ARGV[2])
                  end
                  return {now, m[2], 1}"
+            ),
+            // Key: the index of ends. Arguments: run id, the first and the last second, how many
+            // are passed over and how many are wanted.
+            #[cfg(feature = "api-key-store")]
+            Self::EndingKeys => marked!(
+                writable!(),
+                "return {now, m[2], redis.call('ZRANGEBYSCORE', KEYS[2], ARGV[2], ARGV[3],
+                   'WITHSCORES', 'LIMIT', ARGV[4], ARGV[5])}"
             ),
         }
     }

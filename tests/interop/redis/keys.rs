@@ -154,6 +154,83 @@ async fn keys_are_put_rotated_used_and_revoked() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs redis-server"]
+async fn keys_that_end_soon_are_listed() {
+    let engine = Server::start(&[]).await;
+    let redis = engine.first_replica().await;
+    let keys = RedisApiKeys::new(&redis, SECRETS[0]).unwrap();
+    let names = async |time: Duration| {
+        let found = keys.expiring_within(time).await.unwrap();
+        let names = found.iter().map(|key| key.name().unwrap().to_owned());
+        names.collect::<Vec<_>>()
+    };
+    assert!(names(DAY).await.is_empty());
+    let now = SystemTime::now();
+    let put = async |name: &str, end: Option<Duration>, revoked: bool| {
+        let new = new();
+        let mut key = new.to_api_key().name(name).owner("alice").revoked(revoked);
+        if let Some(end) = end {
+            key = key.expires_at(now + end).unwrap();
+        }
+        keys.put(&key).await.unwrap();
+        (new, key)
+    };
+    let hour = DAY / 24;
+    put("never", None, false).await;
+    put("in two days", Some(DAY * 2), false).await;
+    let (first, _) = put("in an hour", Some(hour), false).await;
+    put("revoked", Some(hour), true).await;
+    let (second, key) = put("in ten hours", Some(hour * 10), false).await;
+    let over = new();
+    let over = over
+        .to_api_key()
+        .name("over")
+        .expires_at(now - hour)
+        .unwrap();
+    keys.put(&over).await.unwrap();
+    assert_eq!(names(hour * 2).await, ["in an hour"]);
+    assert_eq!(names(DAY).await, ["in an hour", "in ten hours"]);
+    assert_eq!(
+        names(Duration::MAX).await,
+        ["in an hour", "in ten hours", "in two days"]
+    );
+    let found = keys.expiring_within(hour * 2).await.unwrap();
+    assert_eq!(found[0].id(), Some(first.id()));
+    assert_eq!(found[0].owner(), Some("alice"));
+    assert_eq!(found[0].digest(), first.digest());
+    let told = format!("{found:?}");
+    assert!(!told.contains(&first.digest().to_string()), "{told}");
+    // What becomes of a key becomes of its place.
+    assert!(keys.revoke(&first.digest()).await.unwrap());
+    keys.put(&key.expires_at(now + DAY * 3).unwrap())
+        .await
+        .unwrap();
+    assert_eq!(names(DAY).await, Vec::<String>::new());
+    let new = new();
+    let later = new.to_api_key().name("new");
+    assert!(keys.rotate(&second.digest(), &later, hour).await.unwrap());
+    assert_eq!(names(DAY).await, ["in ten hours"]);
+    let unlimited = second.to_api_key().name("in ten hours");
+    keys.put(&unlimited).await.unwrap();
+    assert!(names(DAY).await.is_empty());
+    // What ended long ago leaves the index.
+    let index = format!("{{{PREFIX}}}:k-ends");
+    engine.cli(&["ZADD", &index, "5", "old"]).await;
+    put("many 0", Some(hour), false).await;
+    assert_eq!(engine.cli(&["ZSCORE", &index, "old"]).await, "");
+
+    // More than are asked for at once, most of them in one second.
+    for number in 1..2_100 {
+        put(&format!("many {number}"), Some(hour), false).await;
+    }
+    put("many 2100", Some(hour + Duration::from_secs(5)), false).await;
+    let found = names(hour * 2).await;
+    let distinct: std::collections::HashSet<_> = found.iter().collect();
+    assert_eq!((found.len(), distinct.len()), (2_101, 2_101));
+    assert_eq!(found.last().unwrap(), "many 2100");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs redis-server"]
 async fn who_writes_to_the_engine_mints_no_keys() {
     let engine = Server::start(&[]).await;
     let redis = engine.first_replica().await;
@@ -202,11 +279,12 @@ async fn while_the_engine_is_gone_known_keys_go_on() {
     assert_eq!(ask(&layer, &known).await.0, StatusCode::OK);
     engine.kill().await;
     until_down(&redis).await;
+    let brief = CachedApiKeyStore::new(keys.clone()).max_staleness(Duration::ZERO);
+    let brief = ApiKeyLayer::from_store(brief.positive_ttl(Duration::ZERO));
     assert_eq!(ask(&layer, &known).await.0, StatusCode::OK);
-    assert_eq!(
-        ask(&layer, &unknown).await.0,
-        StatusCode::SERVICE_UNAVAILABLE
-    );
+    for (layer, key) in [(&layer, &unknown), (&brief, &known)] {
+        assert_eq!(ask(layer, key).await.0, StatusCode::SERVICE_UNAVAILABLE);
+    }
     // It comes back empty: nothing is known of any key.
     engine.restart().await;
     super::until_ready(&redis).await;

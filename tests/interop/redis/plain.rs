@@ -1,13 +1,14 @@
 //! One engine as it should be, and settings that will not do.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use common::revocations::{BOUND, keeps_its_promises, read_on, record, records, snapshot};
 use tokio::process::Command;
 use tokio::time::{sleep, timeout};
 use tower_mcp_auth::Clock;
-use tower_mcp_auth::redis::Redis;
+use tower_mcp_auth::api_key::ApiKey;
+use tower_mcp_auth::redis::{Redis, RedisApiKeys};
 use tower_mcp_auth::store::{Insertion, ReplayStore, RevocationEntry, RevocationStore};
 
 use super::engine::{Folder, PREFIX, Server, free_port};
@@ -203,9 +204,9 @@ async fn clocks_that_differ_are_an_error() {
     .await;
 }
 
-/// The commands that a user may do, without those of API keys: by the page, and as the docs of the
-/// module have them.
-fn documented_commands() -> String {
+/// The commands that a user may do, without those of API keys, and those of one who has API keys
+/// and no revocations: by the page, and as the docs of the module have them.
+fn documented_commands() -> [String; 2] {
     let read = |path| std::fs::read_to_string(common::root().join(path)).unwrap();
     let page = read("docs/more-than-one-machine.md");
     let words = |text: &str| {
@@ -218,9 +219,10 @@ fn documented_commands() -> String {
     };
     let all = words(&page);
     assert_eq!(all, words(&read("src/redis/mod.rs")));
-    let (own, keys) = all.split_at(all.len() - 2);
-    assert_eq!(keys, ["+hget", "+hexists"]);
-    own.join(" ")
+    let (own, keys) = all.split_at(all.len() - 6);
+    assert_eq!(keys[..2], ["+hget", "+hexists"]);
+    let base = own.iter().position(|word| word == "+exists").unwrap();
+    [own.join(" "), [&own[..=base], keys].concat().join(" ")]
 }
 
 /// An authority and a certificate of it for 127.0.0.1.
@@ -245,7 +247,7 @@ async fn tls_and_an_access_control_list() {
     let folder = Folder::new();
     certificates(&folder).await;
     let list = folder.path("users.acl");
-    let commands = documented_commands();
+    let [commands, commands_of_keys] = documented_commands();
     let sha256 = Command::new("sh")
         .args([
             "-c",
@@ -256,9 +258,15 @@ async fn tls_and_an_access_control_list() {
     let digest = String::from_utf8(sha256.unwrap().stdout).unwrap();
     let digest = digest.trim();
     let user = format!("user mcp on #{digest} resetchannels ~{{{PREFIX}}}:* {commands}\n");
+    let keys = user.replace("user mcp", "user keys");
+    let keys = keys.replace(&commands, &commands_of_keys);
     let poor = format!("user poor on #{digest} resetchannels ~other:* +info\n");
     let admin = format!("user admin on #{digest} +client\n");
-    std::fs::write(&list, format!("user default off\n{user}{poor}{admin}")).unwrap();
+    std::fs::write(
+        &list,
+        format!("user default off\n{user}{keys}{poor}{admin}"),
+    )
+    .unwrap();
     let port = free_port().await;
     let (ca, chain, private) = (
         folder.path("ca.pem"),
@@ -345,6 +353,17 @@ async fn tls_and_an_access_control_list() {
         .client_certificate(&chain, &private)
         .prefix(PREFIX);
     assert!(apart.connect().await.unwrap().health().is_ready());
+
+    let keys = with("keys", URL_PASSWORD).ca(&ca);
+    let keys = keys.client_certificate(&chain, &private).connect().await;
+    let keys = RedisApiKeys::new(&keys.unwrap(), "R7vJ2nWq9sLx4TzK8mYc3FbHd6GpAeU5").unwrap();
+    let (new, now) = (ApiKey::generate("acme").unwrap(), SystemTime::now());
+    let key = new.to_api_key().expires_at(now + HOUR).unwrap();
+    keys.put(&key).await.unwrap();
+    assert!(keys.used(&new.digest(), now).await.unwrap());
+    assert!(keys.last_used(&new.digest()).await.unwrap().is_some());
+    assert_eq!(keys.expiring_within(HOUR * 2).await.unwrap().len(), 1);
+    keys.put(&new.to_api_key()).await.unwrap();
 
     let refused = [
         (
