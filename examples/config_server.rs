@@ -111,7 +111,7 @@ impl Source {
     /// The whole stack, ready to serve: an authorization server that cannot be reached is no
     /// reason to give up the keys that are held.
     async fn stack(&self) -> Result<ConfiguredStack, ConfigError> {
-        self.read()?.stack_prewarmed().await
+        self.read()?.connect().await?.stack_prewarmed().await
     }
 }
 

@@ -1,16 +1,47 @@
 //! The API keys of a configuration.
 
+#[cfg(all(feature = "api-key-store", feature = "redis"))]
+use serde::Deserialize;
+
+#[cfg(all(feature = "api-key-store", feature = "redis"))]
+use super::Config;
+use super::engine::Engine;
 use super::read::secret_at;
 #[cfg(feature = "api-key-store")]
 use super::read::{missing, not_both};
+#[cfg(all(feature = "api-key-store", feature = "redis"))]
+use super::secret::SecretSource;
+#[cfg(all(feature = "api-key-store", feature = "redis"))]
+use super::sections::section;
 use super::sections::{ApiKeys, Key, Scheme, Sections};
-#[cfg(feature = "api-key-store")]
-use super::units::Span;
-use super::units::{Texts, Time};
+use super::units::{Span, Texts, Time};
+#[cfg(all(feature = "api-key-store", feature = "redis"))]
+use crate::api_key::CachedApiKeyStore;
 use crate::api_key::{ApiKey, ApiKeyLayer, ApiKeyScheme, Pepper};
 use crate::error::ConfigError;
+#[cfg(all(feature = "api-key-store", feature = "redis"))]
+use crate::redis::RedisApiKeys;
 #[cfg(feature = "oauth")]
 use crate::resources::ResourceSet;
+
+#[cfg(all(feature = "api-key-store", feature = "redis"))]
+section! {
+    /// Keys that are in the engine of `shared`, and how long its answers are remembered.
+    SharedKeys {
+        /// The secret that records are written with, the same at all replicas; at least 32 bytes.
+        secret: Option<SecretSource>,
+        /// How long a good key is used before the engine is asked again.
+        positive_ttl: Option<Span>,
+        /// How long a key that was not good is refused before the engine is asked again.
+        negative_ttl: Option<Span>,
+        /// How many keys are remembered.
+        max_keys: Option<u64>,
+        /// How long a good key is used while the engine gives no answer.
+        max_staleness: Option<Span>,
+        /// Goes on with good keys for as long as the engine gives no answer.
+        dangerously_allow_on_outage: bool,
+    }
+}
 
 /// The resources of a layer of keys.
 pub(super) enum Protects<'c> {
@@ -46,7 +77,11 @@ impl Sections {
 }
 
 impl ApiKeys {
-    pub(super) fn layer(&self, protects: Protects<'_>) -> Result<ApiKeyLayer, ConfigError> {
+    pub(super) fn layer(
+        &self,
+        protects: Protects<'_>,
+        engine: Option<&Engine>,
+    ) -> Result<ApiKeyLayer, ConfigError> {
         let at = |key: &str| {
             let path = format!("api_keys.{key}");
             move |error: ConfigError| error.at(path)
@@ -58,7 +93,7 @@ impl ApiKeys {
                 Some(Pepper::new(secret.expose()).map_err(at("pepper"))?)
             }
         };
-        let mut layer = self.start(pepper)?;
+        let mut layer = self.start(pepper, engine)?;
         if let Some(name) = &self.header_name {
             layer = layer.header_name(name).map_err(at("header_name"))?;
         }
@@ -76,6 +111,9 @@ impl ApiKeys {
         if self.dangerously_all_resources {
             layer = layer.dangerously_all_resources();
         }
+        if let Some(Span(before)) = self.expiry_warning {
+            layer = layer.expiry_warning(before);
+        }
         layer = match protects {
             Protects::Unsaid => layer,
             Protects::One(url, path) => layer.resource(url).map_err(|error| error.at(path))?,
@@ -88,7 +126,22 @@ impl ApiKeys {
         Ok(layer)
     }
 
-    fn start(&self, pepper: Option<Pepper>) -> Result<ApiKeyLayer, ConfigError> {
+    #[cfg_attr(
+        not(all(feature = "api-key-store", feature = "redis")),
+        allow(unused_variables)
+    )]
+    fn start(
+        &self,
+        pepper: Option<Pepper>,
+        engine: Option<&Engine>,
+    ) -> Result<ApiKeyLayer, ConfigError> {
+        #[cfg(all(feature = "api-key-store", feature = "redis"))]
+        if let Some(shared) = &self.shared {
+            let at = |error: ConfigError| error.at("api_keys.shared");
+            not_both(!self.keys.items.is_empty(), "keys", "shared").map_err(at)?;
+            not_both(self.file.is_some(), "file", "shared").map_err(at)?;
+            return shared.layer(engine, pepper);
+        }
         #[cfg(feature = "api-key-store")]
         if let Some(section) = &self.file {
             use crate::api_key::KeyFile;
@@ -166,5 +219,66 @@ impl Key {
             key = key.expires_at(time).map_err(at("expires_at"))?;
         }
         Ok(key.revoked(self.revoked))
+    }
+}
+
+#[cfg(all(feature = "api-key-store", feature = "redis"))]
+impl SharedKeys {
+    fn keys(&self, engine: Option<&Engine>) -> Result<RedisApiKeys, ConfigError> {
+        let engine = engine.ok_or_else(|| {
+            let why = "these keys are in an engine, and there is none: configure `shared`";
+            ConfigError::new("shared", why).at("api_keys.shared")
+        })?;
+        let path = "api_keys.shared.secret";
+        let why = "records are written with a secret: `openssl rand -base64 32` makes one";
+        let source = self.secret.as_ref();
+        let source = source.ok_or_else(|| missing("secret", path, why))?;
+        let secret = secret_at(source, path)?;
+        RedisApiKeys::new(engine, secret.expose()).map_err(|error| error.at(path))
+    }
+
+    fn layer(
+        &self,
+        engine: Option<&Engine>,
+        pepper: Option<Pepper>,
+    ) -> Result<ApiKeyLayer, ConfigError> {
+        let mut store = CachedApiKeyStore::new(self.keys(engine)?);
+        if let Some(pepper) = pepper {
+            store = store.pepper(pepper);
+        }
+        if let Some(Span(life)) = self.positive_ttl {
+            store = store.positive_ttl(life);
+        }
+        if let Some(Span(life)) = self.negative_ttl {
+            store = store.negative_ttl(life);
+        }
+        if let Some(keys) = self.max_keys {
+            store = store.max_keys(keys);
+        }
+        if let Some(Span(age)) = self.max_staleness {
+            store = store.max_staleness(age);
+        }
+        if self.dangerously_allow_on_outage {
+            store = store.dangerously_allow_on_outage();
+        }
+        Ok(ApiKeyLayer::from_store(store))
+    }
+}
+
+#[cfg(all(feature = "api-key-store", feature = "redis"))]
+impl Config {
+    /// The API keys in the engine of `shared`, to put, rotate and revoke them, if
+    /// `api_keys.shared` is configured.
+    ///
+    /// # Errors
+    /// The configuration is not [connected](Self::connect), or the secret is missing or refused, or
+    /// cannot be read.
+    #[cfg_attr(docsrs, doc(cfg(all(feature = "api-key-store", feature = "redis"))))]
+    pub fn redis_api_keys(&self) -> Result<Option<RedisApiKeys>, ConfigError> {
+        let shared = self.sections.api_keys.as_ref();
+        let shared = shared.and_then(|keys| keys.shared.as_ref());
+        let engine = self.engine()?;
+        let keys = shared.map(|shared| shared.keys(engine)).transpose();
+        self.applied.settle(&[], keys)
     }
 }

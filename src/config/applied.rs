@@ -6,7 +6,7 @@ use crate::error::ConfigError;
 use crate::telemetry;
 
 /// Every section, and what makes something of it.
-const SECTIONS: [(&str, &str); 16] = [
+const SECTIONS: [(&str, &str); 18] = [
     ("resource", "origin_layer"),
     ("resources", "oauth_layer"),
     ("metadata", "oauth_layer"),
@@ -23,6 +23,8 @@ const SECTIONS: [(&str, &str); 16] = [
     ("lists", "policy_layers"),
     ("sealer", "sealer"),
     ("failed_attempts", "failed_attempts"),
+    ("revocation", "apply_auth_settings"),
+    ("shared", "connect"),
 ];
 
 /// The sections that are there and those that were asked for. A section that is there protects
@@ -87,4 +89,22 @@ fn bits<'n>(names: impl Iterator<Item = &'n str>) -> u32 {
     names
         .filter_map(bit)
         .fold(0, |bits, index| bits | 1 << index)
+}
+
+/// The sections of features that are off.
+const OFF: &[(&str, &str)] = &[
+    #[cfg(not(feature = "redis"))]
+    ("shared", "redis"),
+    #[cfg(not(feature = "jwt"))]
+    ("jwt", "jwt"),
+    #[cfg(not(feature = "oauth"))]
+    ("authorization_servers", "oauth"),
+    #[cfg(not(feature = "oauth"))]
+    ("resources", "oauth"),
+];
+
+/// The feature that a section needs, where that is off.
+pub(super) fn needed_feature(section: &str) -> Option<&'static str> {
+    let off = OFF.iter().find(|(name, _)| *name == section);
+    off.map(|(_, feature)| *feature)
 }

@@ -3,6 +3,7 @@
 use tower_layer::Stack;
 
 use super::claims;
+use super::engine::{Engine, claimed_at};
 use super::read::{missing, not_both, secret_at};
 use super::sections::{Auth, DialectName, HeaderFamily, Operations, Proxies, Sections};
 use super::units::{Name, Span};
@@ -261,7 +262,10 @@ impl Sections {
         Ok(layer)
     }
 
-    pub(super) fn session_layer(&self) -> Result<Option<SessionBindingLayer>, ConfigError> {
+    pub(super) fn session_layer(
+        &self,
+        engine: Option<&Engine>,
+    ) -> Result<Option<SessionBindingLayer>, ConfigError> {
         let Some(session) = &self.session else {
             return Ok(None);
         };
@@ -289,9 +293,23 @@ impl Sections {
                 return refuse("it limits claims, and `anonymous_sessions_can_be_claimed` is off");
             }
             Some(0) => return refuse("no session could be claimed; give one or more"),
+            Some(_) if engine.is_some() => {
+                return refuse("claims are in the engine of `shared`: its memory is the limit");
+            }
             _ => {}
         }
-        if session.anonymous_sessions_can_be_claimed {
+        let (is_claimed, allow) = (
+            session.anonymous_sessions_can_be_claimed,
+            session.dangerously_allow_on_outage,
+        );
+        if allow && !(is_claimed && engine.is_some()) {
+            let why = "it is of claims in the engine of `shared`, and there are none";
+            let path = "session.dangerously_allow_on_outage";
+            return Err(ConfigError::new("dangerously_allow_on_outage", why).at(path));
+        }
+        if let (true, Some(engine)) = (is_claimed, engine) {
+            layer = claimed_at(layer, engine, allow);
+        } else if is_claimed {
             let max = session.max_claims.unwrap_or(MemoryReplayStore::MAX_ENTRIES);
             let store = claims::store(name.unwrap_or_default(), max);
             layer = layer.anonymous_sessions_can_be_claimed(store);

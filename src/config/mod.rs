@@ -55,7 +55,8 @@
 //! open to anonymous callers. A comma separates neither scopes nor other texts: in a list that is
 //! one text, an element that begins or ends with one is an error. `null` is no value: what is left
 //! out is left out. Months are `months`, because `M` is too near to `m`. A relative path starts
-//! where the process was started. A section of a feature that is off is unknown.
+//! where the process was started. A section of a feature that is off is unknown, and the error
+//! names the feature.
 //!
 //! A secret is a text, never a number: one of digits alone needs its quotes. Of a file one line
 //! end is dropped. Neither may then be empty, and a variable must be set. Secrets are read when
@@ -65,6 +66,35 @@
 //!
 //! Authorization servers, `jwt` and `api_keys` may stand together: each request goes to one of
 //! them by the form of its credential, as [`AuthLayer::or`](crate::AuthLayer::or) says.
+//!
+//! # Several replicas
+//!
+//! What replicas have in common is in the engine of `shared`, a Redis or Valkey, with the feature
+//! `redis`: claims of sessions, revocations (`revocation.secret`) and API keys (`api_keys.shared`).
+//! [`connect`](Config::connect) comes before layers are made then, and a
+//! [reload](crate::reload) is `async { Config::from_toml(&text)?.connect().await?.stack() }`; it
+//! goes on with the connection that is there.
+//!
+//! ```no_run
+//! # #[cfg(all(feature = "redis", feature = "toml"))]
+//! # async fn serve() -> Result<(), tower_mcp_auth::ConfigError> {
+//! use tower_mcp_auth::config::Config;
+//!
+//! let config = Config::from_toml(r#"
+//!     resource = "https://mcp.example.com/mcp"
+//!     authorization_servers.main.issuer = "https://auth.example.com"
+//!     session = { key = { env = "SESSION_KEY" }, anonymous_sessions_can_be_claimed = true }
+//!     revocation.secret = { env = "REVOCATION_SECRET" }
+//!     shared.redis = { url = "rediss://redis.example.com", password = { env = "REDIS_PASSWORD" } }
+//! "#)?;
+//! let config = config.connect().await?;
+//! let stack = config.stack()?;
+//! // A readiness check.
+//! let is_ready = config.redis().is_some_and(|redis| redis.health().is_ready());
+//! # let _ = (stack, is_ready);
+//! # Ok(())
+//! # }
+//! ```
 //!
 //! # Errors
 //!
@@ -86,6 +116,7 @@ mod applied;
 #[cfg(feature = "oauth")]
 mod claim_values;
 mod claims;
+mod engine;
 mod environment;
 #[cfg(feature = "oauth")]
 mod ids;
@@ -103,12 +134,15 @@ mod read;
 mod reading;
 #[cfg(feature = "oauth")]
 mod resources;
+mod revocation;
 #[cfg(feature = "schema")]
 mod schema;
 mod secret;
 mod sections;
 #[cfg(feature = "oauth")]
 mod server;
+#[cfg(feature = "redis")]
+mod shared;
 mod tree;
 mod units;
 
@@ -119,6 +153,7 @@ use tower_layer::Stack;
 
 use self::api_keys::Protects;
 use self::applied::Applied;
+use self::engine::Engine;
 use self::outline::Outline;
 use self::read::missing;
 use self::sections::Sections;
@@ -151,6 +186,8 @@ pub struct Config {
     sections: Sections,
     outline: Outline,
     applied: Arc<Applied>,
+    /// Where it is connected.
+    engine: Option<Engine>,
 }
 
 impl fmt::Debug for Config {
@@ -209,8 +246,8 @@ impl Config {
         }
     }
 
-    /// Sets a layer to what `auth` says: one of [`oauth_layer`](Self::oauth_layer), say, that
-    /// stands beside a provider of your own.
+    /// Sets a layer to what `auth` says, and gives it the [`revocation`](Self::revocation): one of
+    /// [`oauth_layer`](Self::oauth_layer), say, that stands beside a provider of your own.
     ///
     /// # Errors
     /// A setting is refused.
@@ -223,7 +260,11 @@ impl Config {
     {
         let made = self.sections.auth.add(layer.into());
         let made = self.applied.settle(&["auth"], made)?;
-        Ok(self.announced(made))
+        let made = self.announced(made);
+        Ok(match self.revocation()? {
+            Some(revocation) => made.revocation(revocation),
+            None => made,
+        })
     }
 
     /// The builder of the OAuth layer, if authorization servers are configured: for what is no
@@ -323,8 +364,10 @@ impl Config {
             #[cfg(feature = "oauth")]
             Protects::Several(_) => &["api_keys", "resources", "proxies"],
         };
-        self.applied
-            .settle(sections, keys.layer(protects).map(Some))
+        let layer = self
+            .engine()
+            .and_then(|engine| keys.layer(protects, engine));
+        self.applied.settle(sections, layer.map(Some))
     }
 
     /// The layer that keeps foreign hosts and origins out.
@@ -353,15 +396,19 @@ impl Config {
     /// The layer that binds sessions to their principal, if `session` is configured. Its
     /// server is called like the resource unless it has a name.
     ///
-    /// Where anonymous sessions can be claimed, the claims are kept in memory. They outlive a
-    /// [reload](crate::reload) that changes neither the server's name nor `max_claims`; otherwise
-    /// open anonymous sessions are a 404, claimed or not, and clients open new ones.
+    /// Where anonymous sessions can be claimed, the claims are in the engine of `shared`, or else
+    /// in memory. There they outlive a [reload](crate::reload) that changes neither the server's
+    /// name nor `max_claims`; otherwise open anonymous sessions are a 404, claimed or not, and
+    /// clients open new ones.
     ///
     /// # Errors
-    /// The key is missing or refused, or cannot be read.
+    /// The key is missing or refused, or cannot be read; or the configuration is not
+    /// [connected](Self::connect).
     pub fn session_layer(&self) -> Result<Option<SessionBindingLayer>, ConfigError> {
-        self.applied
-            .settle(&["session"], self.sections.session_layer())
+        let made = self
+            .engine()
+            .and_then(|engine| self.sections.session_layer(engine));
+        self.applied.settle(&["session"], made)
     }
 
     /// What seals state that clients keep, if `sealer` is configured.
@@ -443,12 +490,13 @@ impl Config {
         self.stack_around(self.auth_layer()?)
     }
 
-    /// The [stack](Self::stack), with the keys of all authorization servers fetched: for a
-    /// [reload](crate::reload) that neither slows requests down nor takes up servers that
-    /// cannot be reached.
+    /// The [stack](Self::stack), with the keys of all authorization servers fetched, and with
+    /// `shared` what other replicas have revoked: for a [reload](crate::reload) that neither slows
+    /// requests down nor takes up servers that cannot be reached.
     ///
     /// # Errors
-    /// As for `stack`; or the keys of a server could not be fetched.
+    /// As for `stack`; or the keys of a server could not be fetched, or the revocations not be read
+    /// within 5 seconds.
     #[cfg(feature = "oauth")]
     #[cfg_attr(docsrs, doc(cfg(feature = "oauth")))]
     pub async fn stack_prewarmed(&self) -> Result<ConfiguredStack, ConfigError> {
@@ -462,10 +510,13 @@ impl Config {
                 ConfigError::new("authorization_servers", why)
             })?;
         }
+        self.revocations_read().await?;
         Ok(stack)
     }
 
     fn stack_around(&self, auth: ConfiguredAuth) -> Result<ConfiguredStack, ConfigError> {
+        // Also where nothing of this stack is shared: it is a mistake of the program.
+        self.engine()?;
         let learnable = auth.learnable();
         let policy = self.policy_layers_with(|lists| lists.check_shown(learnable.as_ref()))?;
         let unjudged = || Stack::new(McpListsLayer::disabled(), McpScopesLayer::disabled());

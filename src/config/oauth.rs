@@ -1,9 +1,8 @@
 //! The OAuth layer of a configuration.
 
-use super::read::{not_both, secret_at, together};
+use super::read::{not_both, secret_at, together, whole_file};
 use super::resources;
 use super::sections::{FetchSection, Metadata, OAuth, Sections};
-use super::server::key_set;
 use super::units::{Span, Texts};
 use crate::error::ConfigError;
 use crate::oauth::{
@@ -157,7 +156,7 @@ impl FetchSection {
         }
         if let Some(file) = &self.root_certificates_file {
             let place = || path("root_certificates_file");
-            let pem = key_set(file).map_err(|why| {
+            let pem = whole_file(file).map_err(|why| {
                 let why = format!("{}: it {why}", file.display());
                 ConfigError::new("root_certificates", why).at(place())
             })?;

@@ -1,5 +1,8 @@
 //! What several sections read alike.
 
+#[cfg(any(feature = "oauth", feature = "redis"))]
+use std::path::Path;
+
 use super::secret::{SecretSource, SecretText};
 #[cfg(feature = "jwt")]
 use super::units::Texts;
@@ -41,4 +44,29 @@ pub(super) fn missing(setting: &'static str, path: &str, why: &str) -> ConfigErr
 /// The secret of the setting at `path`.
 pub(super) fn secret_at(source: &SecretSource, path: &str) -> Result<SecretText, ConfigError> {
     source.resolve().map_err(|error| error.at(path))
+}
+
+/// How large a file of keys or certificates may be: far larger than any that is used.
+#[cfg(any(feature = "oauth", feature = "redis"))]
+const MAX_FILE: u64 = 1 << 20;
+
+/// What is in a file of keys or certificates; the errors follow its name.
+#[cfg(any(feature = "oauth", feature = "redis"))]
+pub(super) fn whole_file(path: &Path) -> Result<Vec<u8>, String> {
+    use std::io::Read;
+
+    let failed = |error: std::io::Error| format!("cannot be read: {error}");
+    // Opening a pipe would wait for somebody who writes, and some devices never end.
+    if !std::fs::metadata(path).map_err(failed)?.is_file() {
+        return Err("is no regular file".to_owned());
+    }
+    let mut content = Vec::new();
+    let file = std::fs::File::open(path).map_err(failed)?;
+    file.take(MAX_FILE + 1)
+        .read_to_end(&mut content)
+        .map_err(failed)?;
+    match content.len() as u64 {
+        ..=MAX_FILE => Ok(content),
+        _ => Err(format!("has more than {MAX_FILE} bytes")),
+    }
 }

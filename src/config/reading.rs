@@ -61,6 +61,7 @@ impl Config {
                 sections,
                 applied: Arc::new(Applied::new(outline.sections())),
                 outline,
+                engine: None,
             }),
             Err(error) => {
                 let path = error.inner().path(error.path());

@@ -13,7 +13,7 @@ use super::claim_values::ClaimValues;
 #[cfg(feature = "oauth")]
 use super::ids::Ids;
 use super::sections::Sections;
-use super::units::{Listed, Name, Size, Span, Texts, Time};
+use super::units::{Life, Listed, Name, Size, Span, Texts, Time};
 use crate::error::Reason;
 
 /// The JSON Schema (2020-12) of a [`Config`], for editors and for checks before a roll-out.
@@ -107,6 +107,15 @@ scalar! { Span, "Duration",
     "description": "A duration: \"30s\", \"1h 30m\", or whole seconds.",
     "anyOf": [
         { "type": "string", "pattern": DURATION },
+        { "type": "integer", "minimum": 0 },
+    ],
+}
+
+scalar! { Life, "Life",
+    "description": "A duration: \"30s\", \"1h 30m\", or whole seconds; or \"unlimited\".",
+    "anyOf": [
+        { "type": "string", "pattern": DURATION },
+        { "type": "string", "const": "unlimited" },
         { "type": "integer", "minimum": 0 },
     ],
 }

@@ -24,7 +24,6 @@ macro_rules! section {
     };
 }
 
-#[cfg(feature = "oauth")]
 pub(super) use section;
 
 section! {
@@ -51,6 +50,11 @@ section! {
         api_keys: Option<ApiKeys>,
         /// What holds for requests whatever their credential.
         auth: Auth,
+        /// Credentials that are taken back before they expire; off without this section.
+        revocation: Option<super::revocation::RevocationSection>,
+        /// What the replicas of this server share.
+        #[cfg(feature = "redis")]
+        shared: Option<super::shared::Shared>,
         /// The proxies in front of this server, and what they may say.
         proxies: Option<Proxies>,
         /// Which hosts and origins are served.
@@ -291,13 +295,16 @@ section! {
 }
 
 section! {
-    /// API keys: `keys` or `file`.
+    /// API keys: `keys`, `file` or `shared`.
     ApiKeys {
         /// The keys: a list, or a map by name.
         keys: Listed<Key>,
         /// A file with digests of keys, JSON or TOML, that is read again when it changes.
         #[cfg(feature = "api-key-store")]
         file: Option<KeyFileSection>,
+        /// Keys that are in the engine of `shared`.
+        #[cfg(all(feature = "api-key-store", feature = "redis"))]
+        shared: Option<super::api_keys::SharedKeys>,
         /// The secret digests of foreign keys are made with.
         pepper: Option<SecretSource>,
         /// The header the key is in.
@@ -308,6 +315,8 @@ section! {
         prefix: Option<String>,
         /// Accepts keys that name no resource at all of several.
         dangerously_all_resources: bool,
+        /// How long before its end an accepted key is warned of; zero: not at all.
+        expiry_warning: Option<Span>,
         /// The realm of the challenge.
         realm: Option<Name>,
     }
@@ -459,8 +468,10 @@ section! {
         server: Option<Name>,
         /// Whether a principal can take over an anonymous session; not by default.
         anonymous_sessions_can_be_claimed: bool,
-        /// How many claims are kept at most; 100000 by default.
+        /// How many claims are kept in memory at most; 100000 by default.
         max_claims: Option<usize>,
+        /// Serves anonymous sessions while the engine of `shared` gives no answer, claimed or not.
+        dangerously_allow_on_outage: bool,
     }
 }
 

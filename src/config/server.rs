@@ -2,16 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::fs::File;
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::Deserialize;
 
 use super::claim_values::ClaimValues;
 use super::introspection::IntrospectionSection;
 use super::presets::Preset;
-use super::read::{algorithms, not_both};
+use super::read::{algorithms, not_both, whole_file};
 use super::sections::section;
 use super::units::{Listed, Name, Span, Texts};
 use crate::error::ConfigError;
@@ -173,7 +171,7 @@ impl Server {
         }
         if let Some(file) = &self.jwks_file {
             not_both(self.jwks.is_some(), "jwks", "jwks_file").map_err(at("jwks_file"))?;
-            let json = key_set(file).map_err(|why| {
+            let json = whole_file(file).map_err(|why| {
                 let why = format!("the file {file:?} {why}");
                 at("jwks_file")(ConfigError::new("jwks", why))
             })?;
@@ -320,26 +318,5 @@ impl Server {
             server = mapped.map_err(at(&format!("scopes_from_claims{step}")))?;
         }
         Ok(server)
-    }
-}
-
-/// How large a file with a key set may be: far larger than any that is served.
-const MAX_KEY_SET: u64 = 1 << 20;
-
-/// The key set in a file; the errors follow its name.
-pub(super) fn key_set(path: &Path) -> Result<Vec<u8>, String> {
-    let failed = |error: std::io::Error| format!("cannot be read: {error}");
-    // Opening a pipe would wait for somebody who writes, and some devices never end.
-    if !std::fs::metadata(path).map_err(failed)?.is_file() {
-        return Err("is no regular file".to_owned());
-    }
-    let mut json = Vec::new();
-    let file = File::open(path).map_err(failed)?;
-    file.take(MAX_KEY_SET + 1)
-        .read_to_end(&mut json)
-        .map_err(failed)?;
-    match json.len() as u64 {
-        ..=MAX_KEY_SET => Ok(json),
-        _ => Err(format!("has more than {MAX_KEY_SET} bytes")),
     }
 }

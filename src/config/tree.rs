@@ -13,6 +13,8 @@ use serde::de::{
 use serde::forward_to_deserialize_any;
 use serde_path_to_error::{Path, Segment};
 
+use super::applied::needed_feature;
+
 /// What the `toml` crate makes of a time, for formats that have none.
 const TOML_TIME: &str = "$__toml_private_datetime";
 
@@ -346,9 +348,13 @@ impl de::Error for Fault {
     }
 
     fn unknown_field(field: &str, expected: &'static [&'static str]) -> Self {
+        let off = needed_feature(field);
+        let off = off.map_or(String::new(), |name| {
+            format!(" without the feature `{name}`")
+        });
         let field = shown(field);
         Self {
-            text: format!("{field} is no setting; there are {}", list(expected)),
+            text: format!("{field} is no setting{off}; there are {}", list(expected)),
             of_name: true,
         }
     }

@@ -30,6 +30,13 @@ impl Size {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Time(pub(super) SystemTime);
 
+/// How long something lives at most: a duration, or `"unlimited"`.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Life {
+    AtMost(Duration),
+    Unlimited,
+}
+
 /// A text that is not empty: a variable that is set to nothing names nothing.
 #[derive(Clone, Debug)]
 pub(super) struct Name(String);
@@ -78,6 +85,22 @@ impl Amount for Span {
 
     fn from_number(number: u64) -> Option<Self> {
         Some(Self(Duration::from_secs(number)))
+    }
+}
+
+impl Amount for Life {
+    const EXPECTED: &'static str =
+        "a duration such as \"30s\" or \"10m\", whole seconds, or \"unlimited\"";
+
+    fn from_text(text: &str) -> Option<Self> {
+        match text {
+            "unlimited" => Some(Self::Unlimited),
+            text => Span::from_text(text).map(|Span(time)| Self::AtMost(time)),
+        }
+    }
+
+    fn from_number(number: u64) -> Option<Self> {
+        Some(Self::AtMost(Duration::from_secs(number)))
     }
 }
 
@@ -151,7 +174,7 @@ macro_rules! amount {
     )*};
 }
 
-amount! { Span Size }
+amount! { Span Size Life }
 
 impl<'de> Deserialize<'de> for Time {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

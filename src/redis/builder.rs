@@ -88,6 +88,12 @@ impl RedisBuilder {
         self
     }
 
+    /// The first setting that was refused.
+    #[cfg(feature = "config")]
+    pub(crate) fn error(&self) -> Option<&ConfigError> {
+        self.error.as_ref()
+    }
+
     /// Another engine of the same cluster, or one that takes the place of the first.
     ///
     /// They are asked in turn until one is the primary of the keys; the nodes of a cluster name the

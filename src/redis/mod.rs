@@ -211,9 +211,44 @@ impl Redis {
         self.shared.init().await
     }
 
+    /// What tells a connection from others that are there.
+    #[cfg(feature = "config")]
+    pub(crate) fn identity(&self) -> usize {
+        Arc::as_ptr(&self.shared) as usize
+    }
+
+    /// Where its records are.
+    #[cfg(feature = "config")]
+    pub(crate) fn place(&self) -> String {
+        let Settings {
+            nodes,
+            database,
+            prefix,
+            ..
+        } = &self.shared.settings;
+        format!("{nodes:?} {database} {prefix}")
+    }
+
+    #[cfg(feature = "config")]
+    pub(crate) fn downgrade(&self) -> WeakRedis {
+        WeakRedis(Arc::downgrade(&self.shared))
+    }
+
     /// What is known of the engine now. It asks nobody: there is a probe every second.
     pub fn health(&self) -> RedisHealth {
         self.shared.health()
+    }
+}
+
+/// A connection that is there as long as others keep it.
+#[cfg(feature = "config")]
+pub(crate) struct WeakRedis(std::sync::Weak<Shared>);
+
+#[cfg(feature = "config")]
+impl WeakRedis {
+    pub(crate) fn upgrade(&self) -> Option<Redis> {
+        let shared = self.0.upgrade()?;
+        Some(Redis { shared })
     }
 }
 

@@ -175,6 +175,8 @@ mod error;
 mod health;
 mod index;
 mod judge;
+#[cfg(feature = "config")]
+mod kept;
 mod record;
 mod replicas;
 mod service;
@@ -192,6 +194,8 @@ use self::entry::Kind;
 pub use self::error::{RevokeError, RevokeErrorKind};
 pub use self::health::RevocationHealth;
 use self::index::{Index, Key, Record};
+#[cfg(feature = "config")]
+pub(crate) use self::kept::WeakRevocation;
 use self::replicas::Replicas;
 pub use self::service::{RevocationBody, RevocationService};
 use self::settings::{Lifetime, MAX_SKEW, Settings};
@@ -352,8 +356,16 @@ fn whole_seconds(time: Duration) -> u64 {
 
 impl fmt::Debug for Revocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let settings = &self.shared.settings;
         f.debug_struct("Revocation")
-            .field("max_entries", &self.shared.index.max_entries())
+            .field("max_entries", &settings.max_entries)
+            .field("lifetime", &settings.lifetime)
+            .field("skew", &settings.skew)
+            .field("trust_fresh", &settings.trust_fresh)
+            .field("grant_claim", &settings.grant_claim)
+            .field("session_claim", &settings.session_claim)
+            .field("max_staleness", &settings.max_staleness)
+            .field("allow_on_outage", &settings.allow_on_outage)
             .finish_non_exhaustive()
     }
 }

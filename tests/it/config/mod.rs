@@ -5,8 +5,10 @@ mod documents;
 mod errors;
 mod mistakes;
 mod resources;
+mod revocation;
 mod secrets;
 mod settings;
+mod shared;
 mod together;
 mod values;
 

@@ -163,8 +163,10 @@ async fn an_event_tells_of_each_entry_and_names_nobody() {
     assert!(!all.contains("alice") && !all.contains(ISSUER), "{all}");
     assert_eq!(full.level, tracing::Level::ERROR);
     assert_eq!(full.field("max_entries"), "1");
-    assert_eq!(
-        format!("{revocation:?}"),
-        "Revocation { max_entries: 1, .. }"
+    let shown = format!("{revocation:?}");
+    assert!(shown.contains("max_entries: 1,"), "{shown}");
+    assert!(
+        !shown.contains("alice") && !shown.contains(ISSUER),
+        "{shown}"
     );
 }

@@ -1,0 +1,303 @@
+//! Credentials that are taken back: the `Revocation` of a configuration, which reloads keep.
+
+use std::sync::{Mutex, PoisonError};
+#[cfg(feature = "oauth")]
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::Config;
+use super::engine::{Engine, revoked_at};
+use super::read::{missing, secret_at};
+use super::secret::{SecretSource, SecretText};
+use super::sections::{Sections, section};
+use super::units::{Life, Name, Span};
+use crate::crypto::{Digest, sha256};
+use crate::error::ConfigError;
+use crate::revocation::{Revocation, WeakRevocation};
+use crate::telemetry;
+
+section! {
+    /// Credentials that are taken back before they expire.
+    RevocationSection {
+        /// How many entries there are at most.
+        max_entries: Option<usize>,
+        /// How long a token lives at most; entries are kept as long. Or `unlimited`.
+        max_token_lifetime: Option<Life>,
+        /// By how much the clock of an issuer may be ahead of that of a moment.
+        skew: Option<Span>,
+        /// Accepts a token without `iat` that its authorization server calls active.
+        trust_fresh_introspection: bool,
+        /// The claim that has the grant of a token; none by default.
+        grant_claim: Option<Name>,
+        /// The claim that has the session of a token.
+        session_claim: Option<Name>,
+        /// The secret that records are sealed with in the engine of `shared`, the same at all
+        /// replicas; at least 32 bytes.
+        secret: Option<SecretSource>,
+        /// How long requests go on by what is known while the engine gives no answer.
+        max_staleness: Option<Span>,
+        /// Goes on by what is known for as long as the engine gives no answer.
+        dangerously_allow_on_outage: bool,
+    }
+}
+
+/// The one of a server.
+struct Kept {
+    /// The URLs and the name of the server: two configurations that have one in common are of the
+    /// same server.
+    names: Vec<String>,
+    identity: Identity,
+    held: Held,
+}
+
+/// What makes one another one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Identity {
+    settings: Digest,
+    /// Where its entries are in an engine, and what they are sealed with.
+    place: Option<Digest>,
+}
+
+enum Held {
+    /// Its entries are nowhere else.
+    Here(Revocation),
+    /// Its entries are in an engine.
+    Shared(WeakRevocation),
+}
+
+impl Kept {
+    fn revocation(&self) -> Option<Revocation> {
+        match &self.held {
+            Held::Here(revocation) => Some(revocation.clone()),
+            Held::Shared(weak) => weak.upgrade(),
+        }
+    }
+
+    /// Whether nothing is lost where one with entries at this place comes after it.
+    fn is_dispensable(&self, place: Option<Digest>) -> bool {
+        match &self.held {
+            // Who has it could revoke something that nobody hears of.
+            Held::Here(held) => held.is_unshared() && held.entries() == 0,
+            Held::Shared(weak) => weak.upgrade().is_none_or(|held| {
+                // What the engine has not taken is known to it alone.
+                self.identity.place == place && held.unsent() == 0
+            }),
+        }
+    }
+
+    fn is_of(&self, names: &[String]) -> bool {
+        self.names.iter().any(|name| names.contains(name))
+    }
+}
+
+/// How long a prewarmed stack waits for what other replicas have revoked.
+#[cfg(feature = "oauth")]
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Those that reloads go on with. A reload builds the new layers while the old ones are in force.
+static KEPT: Mutex<Vec<Kept>> = Mutex::new(Vec::new());
+
+impl Config {
+    /// What is revoked, if `revocation` is configured: for
+    /// [`revoke`](Revocation::revoke), and for a
+    /// [`revocation_service`](Revocation::revocation_service) that the program mounts. The layer
+    /// that authenticates has it already.
+    ///
+    /// There is one for a server, which is known by its resources and the name of its `session`.
+    /// It outlives reloads, with its entries, as long as one of these stays. Ask for it again after
+    /// a reload.
+    ///
+    /// A reload that would forget what was revoked is refused, so restart the server to change the
+    /// settings of one in memory, or the secret, the prefix or the nodes of one in the engine of
+    /// `shared`. With other settings of that, a reload reads the entries again, and requests are
+    /// 503 until it has; [`stack_prewarmed`](Self::stack_prewarmed) waits for it. A section that is
+    /// taken away while there are entries is warned of.
+    ///
+    /// # Errors
+    /// A setting is refused, or differs from those that are in force; the secret is missing, or
+    /// cannot be read; or the configuration is not [connected](Self::connect).
+    pub fn revocation(&self) -> Result<Option<Revocation>, ConfigError> {
+        let made = self
+            .engine()
+            .and_then(|engine| self.sections.revocation(engine));
+        self.applied.settle(&["revocation"], made)
+    }
+}
+
+#[cfg(feature = "oauth")]
+impl Config {
+    /// Waits until it is known what other replicas have revoked.
+    pub(super) async fn revocations_read(&self) -> Result<(), ConfigError> {
+        let Some(revocation) = self.revocation()? else {
+            return Ok(());
+        };
+        if revocation.health().is_ready() {
+            return Ok(());
+        }
+        let read = tokio::time::timeout(PATIENCE, revocation.ready()).await;
+        let section = self.sections.revocation.as_ref();
+        if read.is_ok() || section.is_some_and(|section| section.dangerously_allow_on_outage) {
+            return Ok(());
+        }
+        let health = revocation.health();
+        let why = health.error().unwrap_or("the engine gave no answer");
+        let seconds = PATIENCE.as_secs();
+        let why = format!("what was revoked could not be read within {seconds} s: {why}");
+        Err(ConfigError::new("revocation", why))
+    }
+}
+
+impl Sections {
+    fn names(&self) -> Vec<String> {
+        let session = self.session.as_ref();
+        let server = session.and_then(|session| session.server.as_ref());
+        let server = server.map(|name| name.as_str().to_owned());
+        let mut names: Vec<String> = self.resource.iter().cloned().chain(server).collect();
+        #[cfg(feature = "oauth")]
+        for (_, resource) in &self.resources.items {
+            names.extend(resource.url.clone());
+        }
+        if names.is_empty() {
+            names.push(String::new());
+        }
+        names
+    }
+
+    fn revocation(&self, engine: Option<&Engine>) -> Result<Option<Revocation>, ConfigError> {
+        let names = self.names();
+        // Nothing panics under this lock.
+        let mut all = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(section) = &self.revocation else {
+            let held = all.iter().filter(|kept| kept.is_of(&names));
+            let entries = held.filter_map(Kept::revocation).map(|held| held.entries());
+            let entries: usize = entries.sum();
+            if entries > 0 {
+                let detail = format!(
+                    "the section was taken away: credentials that were revoked by {entries} \
+                     entries are good again"
+                );
+                telemetry::weakened("revocation", &detail);
+            }
+            return Ok(None);
+        };
+        let (identity, secret) = section.identity(engine)?;
+        all.retain(|kept| kept.is_of(&names) || !kept.is_dispensable(None));
+        if let Some(at) = all.iter().position(|kept| kept.is_of(&names)) {
+            let kept = &mut all[at];
+            let same = kept.identity == identity;
+            match kept.revocation().filter(|_| same) {
+                Some(held) => {
+                    kept.names = names;
+                    return Ok(Some(held));
+                }
+                None if kept.is_dispensable(identity.place) => {
+                    all.remove(at);
+                }
+                None => {
+                    let why = "its settings differ from those in force, and what was revoked would \
+                               be forgotten with them: restart the server to change them, or put \
+                               them back";
+                    return Err(ConfigError::new("revocation", why));
+                }
+            }
+        }
+        let made = section.make(engine, secret.as_ref())?;
+        let held = match engine {
+            None => Held::Here(made.clone()),
+            Some(_) => Held::Shared(made.downgrade()),
+        };
+        all.push(Kept {
+            names,
+            identity,
+            held,
+        });
+        Ok(Some(made))
+    }
+}
+
+impl RevocationSection {
+    /// What makes it another one, and the secret of its records.
+    fn identity(
+        &self,
+        engine: Option<&Engine>,
+    ) -> Result<(Identity, Option<SecretText>), ConfigError> {
+        let secret = match (engine, &self.secret) {
+            (Some(_), Some(source)) => Some(secret_at(source, "revocation.secret")?),
+            (None, None) => None,
+            (Some(_), None) => {
+                let why = "entries are sealed with it in the engine of `shared`: \
+                           `openssl rand -base64 32` makes one";
+                return Err(missing("secret", "revocation.secret", why));
+            }
+            (None, Some(_)) => return Err(without_engine("secret")),
+        };
+        if engine.is_none() && self.max_staleness.is_some() {
+            return Err(without_engine("max_staleness"));
+        }
+        if engine.is_none() && self.dangerously_allow_on_outage {
+            return Err(without_engine("dangerously_allow_on_outage"));
+        }
+        let place = engine.zip(secret.as_ref()).map(|(engine, secret)| {
+            let secret = sha256(&[secret.expose().as_bytes()]);
+            sha256(&[&secret, engine.place().as_bytes()])
+        });
+        let connection = engine.map(Engine::identity);
+        let settings = format!("{self:?} {connection:?} {place:?}");
+        let settings = sha256(&[settings.as_bytes()]);
+        Ok((Identity { settings, place }, secret))
+    }
+
+    fn make(
+        &self,
+        engine: Option<&Engine>,
+        secret: Option<&SecretText>,
+    ) -> Result<Revocation, ConfigError> {
+        let at = |setting: &'static str| {
+            move |error: ConfigError| error.at(format!("revocation.{setting}"))
+        };
+        let mut made = match (engine, secret) {
+            (Some(engine), Some(secret)) => {
+                revoked_at(engine, secret.expose()).map_err(at("secret"))?
+            }
+            _ => Revocation::in_memory(),
+        };
+        if let Some(entries) = self.max_entries {
+            made = made.max_entries(entries);
+        }
+        made = match self.max_token_lifetime {
+            Some(Life::AtMost(life)) => {
+                let set = made.max_token_lifetime(life);
+                set.map_err(at("max_token_lifetime"))?
+            }
+            Some(Life::Unlimited) => made.unlimited_token_lifetime(),
+            None => made,
+        };
+        if let Some(Span(skew)) = self.skew {
+            made = made.revocation_skew(skew).map_err(at("skew"))?;
+        }
+        made = made.trust_fresh_introspection(self.trust_fresh_introspection);
+        if let Some(claim) = &self.grant_claim {
+            made = made
+                .grant_claim(claim.as_str())
+                .map_err(at("grant_claim"))?;
+        }
+        if let Some(claim) = &self.session_claim {
+            let set = made.session_claim(claim.as_str());
+            made = set.map_err(at("session_claim"))?;
+        }
+        if let Some(Span(time)) = self.max_staleness {
+            made = made.max_staleness(time);
+        }
+        if self.dangerously_allow_on_outage {
+            made = made.dangerously_allow_on_outage();
+        }
+        Ok(made)
+    }
+}
+
+fn without_engine(setting: &'static str) -> ConfigError {
+    let why = "it is for what replicas have in an engine, and there is none: configure `shared`, \
+               or leave it out";
+    ConfigError::new(setting, why).at(format!("revocation.{setting}"))
+}
