@@ -366,13 +366,15 @@ impl<P: Authenticate + Clone> AuthLayer<P> {
     /// use tower_mcp_auth::OAuthLayer;
     /// use tower_mcp_auth::revocation::{Entry, Revocation};
     ///
+    /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
     /// let revocation = Revocation::in_memory();
     /// let oauth = OAuthLayer::new("https://mcp.example.com/mcp", "https://auth.example.com")?
     ///     .revocation(revocation.clone());
     ///
     /// revocation.revoke(Entry::subject("https://auth.example.com", "alice")).await?;
     /// # let _ = oauth;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # Ok(())
+    /// # }
     /// ```
     pub fn revocation(mut self, revocation: Revocation) -> Self {
         revocation.start();

@@ -7,6 +7,7 @@
 #[cfg(unix)]
 mod config_server;
 mod mixed;
+mod replicas;
 mod tenants;
 
 use common::rmcp_dance;
@@ -24,7 +25,7 @@ use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::net::TcpListener;
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tonic::Code;
 use tonic_prost::ProstCodec;
 use tower::{Layer, ServiceExt as _, service_fn};
@@ -32,7 +33,7 @@ use tower_mcp_auth::api_key::KeyFile;
 use tower_mcp_auth::{ApiKeyLayer, Principal};
 
 /// All that listen: `every_example_is_asked` compares with the folder.
-const EXAMPLES: [&str; 16] = [
+const EXAMPLES: [&str; 17] = [
     "api_key",
     "axum",
     "config_server",
@@ -44,6 +45,7 @@ const EXAMPLES: [&str; 16] = [
     "mixed",
     "quickstart",
     "rate_limit",
+    "replicas",
     "several",
     "sqlite_keys",
     "tenants",
@@ -53,6 +55,9 @@ const EXAMPLES: [&str; 16] = [
 
 /// Those that do their work and end.
 const COMMANDS: [&str; 1] = ["generate_key"];
+
+/// What a line begins with that is sent after a while.
+const A_SECOND_LATER: &str = "sleep 1; ";
 
 /// How long an example may take to start, or to give up.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -157,6 +162,9 @@ impl Example {
                 continue;
             };
             let (title, statuses) = announced.take().expect("a comment with statuses");
+            if line.starts_with(A_SECOND_LATER) {
+                sleep(Duration::from_secs(1)).await;
+            }
             let mut got = Vec::new();
             for _ in 0..times {
                 let answer = Curl::parse(curl).send(title).await;
@@ -181,6 +189,7 @@ impl Example {
 
 /// How often the line asks, and with which command; `None` if it does not.
 fn requests_of(line: &str) -> Option<(usize, &str)> {
+    let line = line.strip_prefix(A_SECOND_LATER).unwrap_or(line);
     if line.starts_with("curl ") {
         return Some((1, line));
     }

@@ -597,7 +597,7 @@ async fn a_store_out_of_reach_is_503_on_each_path() {
 #[tokio::test(start_paused = true)]
 async fn a_store_whose_silence_lets_in_has_everybody_be_first() {
     let clock = clock();
-    let store = Flaky::default();
+    let store = FlakyStore::default();
     let layer = layer_over(&clock, store.clone().dangerously_allow_on_outage());
     let id = open(&layer, &Who::Anonymous).await;
     assert_eq!(post(&layer, &alice(), &id).await, Claimed(true));

@@ -1,0 +1,36 @@
+//! The `replicas` example: with a store in memory, and with an engine where there is one.
+
+use super::*;
+
+/// Sends what the example prints, and finds that it names the store it has.
+async fn asked(command: &mut Command, store: &str) {
+    let example = Example::spawn(command.arg("127.0.0.1:0").stderr(Stdio::null())).await;
+    assert!(
+        example.printed.iter().any(|line| line.contains(store)),
+        "{:?}",
+        example.printed
+    );
+    let answers = example.ask_all().await;
+    for refused in ["refused here", "and a second later there"] {
+        let challenge = answers.to(refused).challenge();
+        assert!(
+            challenge.contains("The access token was revoked"),
+            "{challenge}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_is_revoked_at_one_is_refused_at_the_other() {
+    // Nothing is on an empty path.
+    let mut command = command("replicas");
+    command.env_remove("REDIS_URL").env("PATH", "");
+    asked(&mut command, "store in memory").await;
+}
+
+#[tokio::test]
+#[ignore = "needs redis-server"]
+async fn with_an_engine_as_well() {
+    let mut command = command("replicas");
+    asked(command.env_remove("REDIS_URL"), "redis-server on port").await;
+}
