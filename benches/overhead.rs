@@ -285,6 +285,7 @@ fn revocations(store: &TokenStore, effort: Effort) -> Vec<Row> {
     let many = effort.garbage;
     let candidates = [
         ("unchanged", None, Bound::Nanoseconds(100.0)),
+        ("unchanged, shared", None, Bound::Nanoseconds(100.0)),
         (
             "judged anew, none",
             Some((0, Kinds::All)),
@@ -303,9 +304,12 @@ fn revocations(store: &TokenStore, effort: Effort) -> Vec<Row> {
     ];
     let row = |(name, entries, bound): (_, Option<_>, _)| {
         let (entries, kinds) = entries.unwrap_or((0, Kinds::All));
-        let both = [(); 2].map(|()| revocation::with_entries(entries, kinds));
+        let both = [(); 2].map(|()| match name {
+            "unchanged, shared" => revocation::shared(),
+            _ => revocation::with_entries(entries, kinds),
+        });
         let (mut plain, mut layers) = revocation::layers(key, both);
-        let takes_turns = name != "unchanged";
+        let takes_turns = !name.starts_with("unchanged");
         let mut source = scattered(&values);
         let allocations = {
             let own = allocations(&mut layers[0], &AUTHORIZATION, values.len(), &mut source);

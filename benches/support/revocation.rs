@@ -1,9 +1,13 @@
 //! Revocations, many of them, and the layers that go by them.
 
+use std::sync::LazyLock;
+
+use tokio::runtime::Runtime;
 use tower::Layer;
 use tower_mcp_auth::auth::AuthService;
 use tower_mcp_auth::oauth::{OAuthLayer, OAuthProvider, TokenCacheOptions};
 use tower_mcp_auth::revocation::{Entry, Revocation};
+use tower_mcp_auth::store::MemoryRevocationStore;
 
 use super::drive::Bare;
 use super::introspected::runtime;
@@ -37,6 +41,19 @@ pub(crate) fn with_entries(entries: usize, kinds: Kinds) -> Revocation {
         };
         runtime.block_on(revocation.revoke(entry)).unwrap();
     }
+    revocation
+}
+
+/// One that replicas have together, without entries.
+pub(crate) fn shared() -> Revocation {
+    /// It runs what reads from the store.
+    static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        builder.worker_threads(1).enable_all().build().unwrap()
+    });
+    let store = MemoryRevocationStore::default();
+    let revocation = Revocation::shared(store, "R7vJ2nWq9sLx4TzK8mYc3FbHd6GpAeU5").unwrap();
+    RUNTIME.block_on(revocation.ready());
     revocation
 }
 
