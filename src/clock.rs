@@ -46,10 +46,6 @@ struct Manual {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Moment {
     /// Time since 1970; see [`Clock::now`].
-    #[cfg_attr(
-        not(any(feature = "oauth", feature = "redis")),
-        expect(dead_code, reason = "what needs both is there with those features")
-    )]
     pub(crate) wall: Duration,
     /// See [`Clock::monotonic`].
     pub(crate) monotonic: Duration,

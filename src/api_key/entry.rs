@@ -93,9 +93,9 @@ pub(super) struct Entry {
     resources: Option<KeyResources>,
     /// How traces call it, written once: a refusal copies it, as it copies `UNKNOWN_OWNER`.
     label: Box<str>,
-    /// When its use was last told, in seconds since 1970.
+    /// When its use was last told, in seconds of the monotonic clock and one; 0 before the first.
     reported_at: AtomicU64,
-    /// When it was last looked at whether to warn of its end.
+    /// When it was last checked whether to warn of its end, in the same seconds.
     looked_at: AtomicU64,
 }
 
@@ -185,10 +185,12 @@ impl Entry {
 
 /// Whether the last time was this long ago, for one caller alone.
 fn is_due(last_at: &AtomicU64, now: Duration, interval: Duration) -> bool {
-    let (now, last) = (now.as_secs(), last_at.load(Ordering::Relaxed));
+    // Zero is before the first, and the clock can begin there.
+    let now = now.as_secs().saturating_add(1);
+    let last = last_at.load(Ordering::Relaxed);
     let due = last == 0 || now >= last.saturating_add(interval.as_secs());
     due && last_at
-        .compare_exchange(last, now.max(1), Ordering::Relaxed, Ordering::Relaxed)
+        .compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed)
         .is_ok()
 }
 

@@ -1,10 +1,11 @@
-//! Keys that end soon: who is warned of them, and how often.
+//! Warnings of API keys that expire soon, and how often they are given.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::entry::Entry;
+use crate::clock::Clock;
 use crate::crypto::Digest;
 use crate::telemetry;
 
@@ -19,8 +20,8 @@ const MAX_KEYS: usize = 4096;
 #[derive(Clone)]
 pub(super) struct ExpiryWarning {
     before: Duration,
-    /// When each was warned of, in seconds since 1970. Apart from the entries: what a store said is
-    /// forgotten when nobody asks for it.
+    /// When each was warned of, in seconds of the monotonic clock. It is not in the entries: those
+    /// of a store are dropped when they are not used.
     warned: Arc<Mutex<HashMap<Digest, u64>>>,
 }
 
@@ -38,14 +39,18 @@ impl ExpiryWarning {
         }
     }
 
-    /// The key of this entry was accepted; `now` is asked for where it has an end.
-    pub(super) fn accepted(&self, entry: &Entry, now: impl FnOnce() -> Duration) {
+    /// The key of this entry was accepted; the clock is read where it has an end.
+    pub(super) fn accepted(&self, entry: &Entry, clock: &Clock) {
         let Some(expires_at) = entry.expires_at() else {
             return;
         };
-        let now = now();
-        let left = expires_at.saturating_sub(now);
-        if left >= self.before || !entry.is_warning_due(now) || !self.is_due(entry, now) {
+        let left = expires_at.saturating_sub(clock.now());
+        if left >= self.before {
+            return;
+        }
+        // A day is not measured by the wall clock, which may be set back.
+        let now = clock.monotonic();
+        if !entry.is_warning_due(now) || !self.is_due(entry, now) {
             return;
         }
         telemetry::api_key_expires_soon(

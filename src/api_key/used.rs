@@ -76,8 +76,11 @@ impl Hook {
         }
     }
 
-    fn used(&self, entry: &Entry, at: Duration) {
-        if entry.is_due(at, self.interval) {
+    fn used(&self, entry: &Entry, clock: &Clock) {
+        // The interval is not measured by the wall clock, which may be set back.
+        let moment = clock.read();
+        if entry.is_due(moment.monotonic, self.interval) {
+            let at = moment.wall;
             (self.hook)(&ApiKeyUse { entry, at });
         }
     }
@@ -94,9 +97,9 @@ impl Told {
     /// The key of this entry is good.
     pub(super) fn accept(&self, entry: &Entry, clock: &Clock) -> Authenticated {
         if let Some(hook) = &self.hook {
-            hook.used(entry, clock.now());
+            hook.used(entry, clock);
         }
-        self.expiry.accepted(entry, || clock.now());
+        self.expiry.accepted(entry, clock);
         let principal = Principal::of(Arc::clone(&entry.identity));
         Authenticated::until(principal, entry.expires_at())
     }

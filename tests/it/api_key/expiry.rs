@@ -79,6 +79,14 @@ async fn each_source_warns_of_a_key_once_a_day() {
         assert!(accepted(2).await.is_empty(), "{source}");
         clock.advance(Duration::from_secs(1));
         assert_eq!(accepted(3).await.len(), 1, "{source}");
+        // A clock that was days ahead and was set right delays the next one by no more than a day.
+        let right = clock.now();
+        clock.set_wall(right + DAY * 5);
+        assert_eq!(accepted(3).await.len(), 1, "{source}");
+        clock.set_wall(right);
+        assert!(accepted(3).await.is_empty(), "{source}");
+        clock.advance(DAY);
+        assert_eq!(accepted(3).await.len(), 1, "{source}");
     }
 }
 

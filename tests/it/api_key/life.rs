@@ -302,6 +302,16 @@ async fn a_use_is_told_once_in_an_interval_and_only_of_accepted_keys() {
     clock.advance(Duration::from_secs(1));
     ask(&layer, with_key(one.expose())).await.admitted();
     assert_eq!(take(), ["alice laptop 60"]);
+    // A clock that was far ahead and was set right delays the next one by no more than that.
+    clock.set_wall(Duration::from_secs(NOW + 1_000_000));
+    ask(&layer, with_key(one.expose())).await.admitted();
+    assert_eq!(take(), ["alice laptop 1000000"]);
+    clock.set_wall(Duration::from_secs(NOW + 100));
+    ask(&layer, with_key(one.expose())).await.admitted();
+    assert!(take().is_empty());
+    clock.advance(Duration::from_secs(60));
+    ask(&layer, with_key(one.expose())).await.admitted();
+    assert_eq!(take(), ["alice laptop 160"]);
 }
 
 /// Allocations of one accepted request, the second of its kind.
