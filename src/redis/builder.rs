@@ -116,7 +116,8 @@ impl RedisBuilder {
         })
     }
 
-    /// The user of the engine's access control list. By default that of the URL.
+    /// The user of the engine's access control list. By default that of the URL. It needs a
+    /// password, here or in the URL.
     pub fn username(self, name: impl Into<String>) -> Self {
         self.with(|builder| {
             builder.settings.username = Some(name.into());
@@ -240,6 +241,7 @@ impl RedisBuilder {
     ///
     /// # Errors
     /// - A setting was refused, or neither `prefix` nor `resource` is set.
+    /// - There is a user and no password.
     /// - The engine refuses the user or the password, or a command of
     ///   [the list](crate::redis#access-control).
     /// - Its certificate is not trusted.
@@ -256,6 +258,12 @@ impl RedisBuilder {
             ConfigError::new("prefix", why)
         })?;
         settings.prefix = format!("{{{prefix}}}");
+        // Nothing would be said to the engine, which then takes it for its default user.
+        if settings.username.is_some() && settings.password.is_none() {
+            let why = "a user is set, and no password: set that as well; for a user with `nopass` \
+                       any will do";
+            return Err(ConfigError::new("password", why));
+        }
         let has_certificates =
             !self.certificates.authorities.is_empty() || self.certificates.client.is_some();
         if has_certificates && !self.tls {

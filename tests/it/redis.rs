@@ -55,6 +55,9 @@ async fn settings_that_will_not_do_are_named() {
             good().node(&format!("redis://:{PASSWORD}@127.0.0.1:2")),
         ),
         ("node", good().node("127.0.0.1")),
+        // The engine would be asked as its default user.
+        ("password", good().username("mcp")),
+        ("password", of_url("redis://mcp@127.0.0.1:1")),
         ("timeout", good().timeout(Duration::ZERO)),
         ("timeout", good().timeout(Duration::from_secs(3))),
         ("max_revocations", good().max_revocations(0)),

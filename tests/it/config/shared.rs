@@ -65,6 +65,10 @@ async fn what_is_refused_has_its_place_and_no_secret() {
             "shared.redis.password",
             redis(json!({ "password": { "file": "/no/such/file" } })),
         ),
+        (
+            "shared.redis.password",
+            json!({ "url": NOBODY, "username": "mcp" }),
+        ),
         ("shared.redis.ca", redis(json!({ "ca": "/no/such/file" }))),
         (
             "shared.redis.ca",
