@@ -77,7 +77,7 @@ impl Kept {
     /// Whether nothing is lost where one with entries at this place comes after it.
     fn is_dispensable(&self, place: Option<Digest>) -> bool {
         match &self.held {
-            // Who has it could revoke something that nobody hears of.
+            // A remaining handle could revoke something that the new one does not know.
             Held::Here(held) => held.is_unshared() && held.entries() == 0,
             Held::Shared(weak) => weak.upgrade().is_none_or(|held| {
                 // What the engine has not taken is known to it alone.
@@ -183,7 +183,17 @@ impl Sections {
         };
         let (identity, secret) = section.identity(engine)?;
         all.retain(|kept| kept.is_of(&names) || !kept.is_dispensable(None));
-        if let Some(at) = all.iter().position(|kept| kept.is_of(&names)) {
+        let is_needed = |kept: &Kept| kept.is_of(&names) && !kept.is_dispensable(identity.place);
+        let mut needed = (0..all.len()).filter(|at| is_needed(&all[*at]));
+        let (at, another) = (needed.next(), needed.next());
+        if another.is_some() {
+            let why = "its resources and the name of its session are those of several servers of \
+                       this process, and what was revoked at all but one of them would be \
+                       forgotten: restart the process to make one server of them";
+            return Err(ConfigError::new("revocation", why));
+        }
+        let at = at.or_else(|| all.iter().position(|kept| kept.is_of(&names)));
+        if let Some(at) = at {
             let kept = &mut all[at];
             let same = kept.identity == identity;
             match kept.revocation().filter(|_| same) {
@@ -263,6 +273,11 @@ impl RevocationSection {
             _ => Revocation::in_memory(),
         };
         if let Some(entries) = self.max_entries {
+            if entries == 0 {
+                let why = "with zero nothing could be revoked: it is 1 or more, and 1,000,000 by \
+                           default";
+                return Err(at("max_entries")(ConfigError::new("max_entries", why)));
+            }
             made = made.max_entries(entries);
         }
         made = match self.max_token_lifetime {

@@ -99,6 +99,7 @@ async fn settings_of_replicas_do_what_their_setters_do() {
 #[test]
 fn what_is_refused_has_its_place() {
     for (setting, value) in [
+        ("max_entries", json!(0)),
         ("max_token_lifetime", json!(0)),
         ("max_token_lifetime", json!("for ever")),
         ("skew", json!("301s")),
@@ -190,6 +191,24 @@ async fn a_reload_that_would_forget_entries_is_refused() {
     let with = |settings: Value| config(&server("changes-nothing", &settings));
     drop(revocation(&with(json!({ "max_entries": 3 }))));
     drop(revocation(&with(json!({ "max_entries": 4 }))));
+}
+
+#[tokio::test]
+async fn a_reload_that_makes_one_server_of_two_forgets_nothing() {
+    let [one, other] = ["joined-one", "joined-other"].map(|name| server(name, &json!({})));
+    let both = json!({
+        "resources": [{ "url": one["resource"] }, { "url": other["resource"] }],
+        "revocation": {},
+    });
+    // The second has entries, and the first has none yet.
+    let (first, second) = (revocation(&config(&one)), revocation(&config(&other)));
+    second.revoke(Entry::api_key("one")).await.unwrap();
+    let error = config(&both).revocation().unwrap_err();
+    assert_eq!(error.path(), "revocation");
+    assert!(error.to_string().contains("restart"), "{error}");
+    // The first can revoke nothing any more.
+    drop(first);
+    assert_eq!(revocation(&config(&both)).entries(), 1);
 }
 
 #[tokio::test]
