@@ -170,6 +170,7 @@ pub mod metrics;
 mod record;
 #[cfg(feature = "redis")]
 pub(crate) mod redis;
+mod revocations;
 #[cfg(any(feature = "api-key-store", feature = "jwt"))]
 mod sources;
 mod step_up;
@@ -185,10 +186,8 @@ pub(crate) use self::events::{advertised_elsewhere, time_limit_in_vain};
 pub(crate) use self::events::{
     allowed_on_outage, dialect_lost, layer_twice, list_emptied, list_shortened, list_withheld,
     no_auth_layer, no_client_address, opened_to_anonymous, path_cut_short, reload_failed, reloaded,
-    revocation_not_shared, revocation_store_full, revocations_full, revocations_known,
-    revocations_lost, revocations_read, revocations_unknown, revoked, scopes_hidden,
-    scopes_not_announced, session_claimed, session_store_failed, session_store_full, stream_ended,
-    unusable_session_id, weakened,
+    scopes_hidden, scopes_not_announced, session_claimed, session_store_failed, session_store_full,
+    stream_ended, unusable_session_id, weakened,
 };
 pub(crate) use self::meter::Stopwatch;
 #[cfg(feature = "api-key-store")]
@@ -197,6 +196,10 @@ pub(crate) use self::meter::store;
 pub(crate) use self::meter::{CallEnd, IntrospectionMeter, KeysMeter, token_cache};
 pub use self::record::{DecisionRecord, Outcome};
 pub(crate) use self::record::{RecordedOperation, Stage};
+pub(crate) use self::revocations::{
+    revocation_not_shared, revocation_store_full, revocations_full, revocations_known,
+    revocations_lost, revocations_read, revocations_unknown, revoked,
+};
 #[cfg(any(feature = "api-key-store", feature = "jwt"))]
 pub(crate) use self::sources::file;
 #[cfg(feature = "api-key-store")]
