@@ -2,6 +2,7 @@
 //! cluster of Valkey. What goes wrong is done to them: killed, stopped, restarted, emptied, failed
 //! over.
 
+mod access;
 mod config;
 mod engine;
 mod keys;
