@@ -84,6 +84,31 @@
 //! # Ok::<(), tower_mcp_auth::ConfigError>(())
 //! ```
 //!
+//! With a [configuration](crate::config) the service is made of the same parts:
+//!
+//! ```
+//! use tower_mcp_auth::ConfigError;
+//! use tower_mcp_auth::config::Config;
+//! use tower_mcp_auth::oauth::logout::BackchannelLogoutService;
+//!
+//! fn logout(config: &Config) -> Result<Option<BackchannelLogoutService>, ConfigError> {
+//!     // Without the sections `authorization_servers` and `revocation` there is nothing to end.
+//!     let (Some(oauth), Some(revocation)) = (config.oauth_layer()?, config.revocation()?) else {
+//!         return Ok(None);
+//!     };
+//!     let oauth = oauth.revocation(revocation);
+//!     let logout = oauth.backchannel_logout("https://auth.example.com", "mcp-server")?;
+//!     Ok(Some(match config.redis() {
+//!         // Each token is taken once by all replicas.
+//!         Some(redis) => logout.replay_store(redis.clone()),
+//!         None => logout,
+//!     }))
+//! }
+//! # let config = Config::from_json("{}")?;
+//! # assert!(logout(&config)?.is_none());
+//! # Ok::<(), ConfigError>(())
+//! ```
+//!
 //! Authorization servers send logout tokens to the clients that took part in the session, and not
 //! to resources. So the client that is named here is the one that users sign in with, or one of
 //! this server that shares their session: register the address of this service for it.
