@@ -6,10 +6,10 @@
 //! cargo run --example replicas
 //! ```
 //!
-//! and paste the `curl` lines it prints: they hold tokens made at start. The replicas share the Redis
-//! or Valkey at `REDIS_URL`; without that, one that this example starts from the `redis-server` on
-//! the `PATH`; and without that, a store in memory, which replicas in processes of their own cannot
-//! have. `docs/more-than-one-machine.md` is about the engine.
+//! and paste the `curl` lines it prints: they hold tokens made at start. The replicas share the
+//! Redis or Valkey at `REDIS_URL`; without that, one that this example starts from the
+//! `redis-server` on the `PATH`; and without that, a store in memory, which separate processes
+//! cannot share. `docs/more-than-one-machine.md` is about the engine.
 
 #[path = "support/listen.rs"]
 mod listen;

@@ -220,11 +220,12 @@ impl ApiKeyLayer {
         self
     }
 
-    /// How long before its end an accepted key is warned of; default 14 days. With zero none is.
+    /// How long before its end a key that is used is warned of; default 14 days. Zero turns the
+    /// warnings off.
     ///
-    /// The event is a `warn` with the id, the name and the owner of the key, when it ends and how
-    /// long that is: of each key once a day at most, and of at most 4,096 keys a day. A layer that is
-    /// made anew begins anew.
+    /// The event is a `warn` with the id, the name and the owner of the key, when it ends, and how
+    /// many seconds are left: for each key once a day at most, and for at most 4,096 keys a day. A
+    /// new layer, as of a reload, starts from the beginning.
     pub fn expiry_warning(mut self, before: Duration) -> Self {
         let _ = self.0.edit_provider(|keys| {
             keys.set_expiry_warning(before);

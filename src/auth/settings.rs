@@ -101,7 +101,7 @@ impl<P> AuthLayer<P> {
         self.state.shared.revocation.as_ref()
     }
 
-    /// Who is told of decisions.
+    /// The hook that is told of decisions.
     #[cfg(feature = "oauth")]
     pub(crate) fn audit(&self) -> &Audit {
         &self.state.shared.context.audit

@@ -56,7 +56,7 @@ pub(super) fn whole_file(path: &Path) -> Result<Vec<u8>, String> {
     use std::io::Read;
 
     let failed = |error: std::io::Error| format!("cannot be read: {error}");
-    // Opening a pipe would wait for somebody who writes, and some devices never end.
+    // Opening a pipe would wait for a writer, and some devices never end.
     if !std::fs::metadata(path).map_err(failed)?.is_file() {
         return Err("is no regular file".to_owned());
     }

@@ -49,8 +49,8 @@ section! {
     }
 }
 
-/// Every connection that some configuration or layer has. A reload connects while the old layers
-/// are in force, and finds theirs.
+/// The connections that configurations and layers have. A reload connects while the old layers are
+/// in force, and finds theirs.
 static KEPT: Mutex<Vec<(Digest, WeakRedis)>> = Mutex::new(Vec::new());
 
 impl Config {
@@ -105,7 +105,7 @@ impl Shared {
     }
 }
 
-/// The connection with these settings, if somebody has it.
+/// The connection with these settings, if it is still in use.
 fn kept(digest: &Digest) -> Option<Redis> {
     // Nothing panics under this lock.
     let mut all = KEPT.lock().unwrap_or_else(PoisonError::into_inner);

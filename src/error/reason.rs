@@ -573,8 +573,8 @@ reasons! {
     ORIGIN_NOT_ALLOWED = "origin_not_allowed": Forbidden, Never,
         "Requests from this origin are not allowed";
 
-    /// The logout token was taken before. The authorization server sent it twice, or somebody else
-    /// did: each has an id (`jti`) of its own.
+    /// The logout token was taken before: it, or another one with its id (`jti`). The authorization
+    /// server sent it twice, or an attacker sent a copy.
     REPLAYED_LOGOUT_TOKEN = "replayed_logout_token": Malformed, Never,
         "The logout token was used before";
 

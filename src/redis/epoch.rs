@@ -30,23 +30,23 @@ const AHEAD: Duration = Duration::from_secs(60 + 3 * 30);
 /// they look each second.
 const SETTLES: Duration = Duration::from_secs(10);
 
-/// Who writes a marker where there is none.
+/// What writes a marker where there is none.
 #[derive(Clone, Copy)]
 pub(super) enum Creator {
-    Nobody,
+    Nothing,
     /// A process that has seen one there: records are lost.
     Survivor,
-    /// Who says that the engine is new.
-    Person,
+    /// A call of `init`, which asserts that the engine is new.
+    Init,
 }
 
 impl Creator {
     /// As the script knows it.
     fn word(self) -> &'static str {
         match self {
-            Self::Nobody => "nobody",
+            Self::Nothing => "none",
             Self::Survivor => "survivor",
-            Self::Person => "person",
+            Self::Init => "init",
         }
     }
 }
@@ -129,7 +129,7 @@ impl Shared {
 
     /// Reads the marker, and moves it where the engine may have lost something.
     pub(super) async fn enter(&self, link: &Link, by: Creator) -> Result<(), Fault> {
-        // An answer from before somebody wrote the marker is not taken for a newer one.
+        // An answer from before the marker was written does not count as a newer one.
         let _one_at_a_time = self.entering.lock().await;
         let number = |time: Duration| millis(time).to_string();
         let flag = |is: bool| if is { "1" } else { "0" };
@@ -190,11 +190,11 @@ impl Shared {
         }
     }
 
-    /// Who this process is where nobody asks.
+    /// What this process may write without a call of `init`.
     pub(super) fn may_create(&self) -> Creator {
         match self.was_initialized.load(Ordering::SeqCst) {
             true => Creator::Survivor,
-            false => Creator::Nobody,
+            false => Creator::Nothing,
         }
     }
 
@@ -204,7 +204,7 @@ impl Shared {
         let link = self.link.load_full();
         let link = link.ok_or_else(|| StoreError::new("the engine is down"))?;
         let by = match self.may_create() {
-            Creator::Nobody => Creator::Person,
+            Creator::Nothing => Creator::Init,
             // Where the marker is gone that was there, it is no new engine.
             knows => knows,
         };

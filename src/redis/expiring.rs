@@ -42,7 +42,7 @@ impl ExpiringApiKey {
         self.key.parts().name
     }
 
-    /// Whose key it is, if that is known.
+    /// The owner of the key, if that is known.
     pub fn owner(&self) -> Option<&str> {
         self.key.parts().owner
     }
@@ -90,7 +90,7 @@ impl RedisApiKeys {
                 let Some(found) = self.read(digest).await? else {
                     continue;
                 };
-                // The record is what counts: whoever writes to the engine can change the index.
+                // The record is what counts: a writer of the engine can change the index.
                 let parts = found.key.parts();
                 let ends = parts
                     .expires_at

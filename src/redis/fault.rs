@@ -10,7 +10,7 @@ use crate::util::{TRACED_CHARS, one_line};
 
 /// Why there is no connection.
 pub(super) enum Fault {
-    /// It will not do before somebody changes a setting.
+    /// A setting has to be changed first.
     Config(ConfigError),
     /// Another node of the cluster has the keys.
     Moved(Node),

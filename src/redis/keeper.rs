@@ -15,7 +15,7 @@ use super::scripts::Script;
 use super::shared::{Shared, UNUSABLE, Unanswered, failed, locked, store_error};
 use crate::telemetry::redis as telemetry;
 
-/// How often it is asked though nobody asks.
+/// How often the engine is probed when no request needs it.
 pub(super) const PROBE: Duration = Duration::from_secs(1);
 /// How long it is left alone after a question in vain.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
@@ -64,7 +64,7 @@ impl Shared {
                 }
             };
             *locked(&self.trouble) = Some(why.into());
-            // What somebody has to change is told before what may heal.
+            // A fault that needs a change of settings is reported before one that may pass.
             match (&first, &fault) {
                 (None | Some(Fault::Unreachable(_) | Fault::Moved(_)), _) => first = Some(fault),
                 (Some(Fault::Config(_)), _) => {}
@@ -88,7 +88,7 @@ impl Shared {
         Ok(())
     }
 
-    /// One question though nobody asks. Whether the engine is as it should be.
+    /// One probe. Returns whether the engine is as it should be.
     async fn turn(&self) -> bool {
         let link = self.link.load_full();
         let is_well = match link {

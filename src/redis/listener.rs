@@ -22,7 +22,7 @@ use crate::store::WAIT;
 const SLACK: Duration = Duration::from_millis(500);
 /// How long it is left alone after a connection in vain.
 const PAUSE: Duration = Duration::from_millis(500);
-/// It is closed when nobody has wanted it for so long.
+/// The connection is closed when it was not needed for so long.
 const IDLE: Duration = Duration::from_secs(10);
 
 #[derive(Default)]
@@ -37,12 +37,12 @@ pub(super) struct Listener {
 #[derive(Default)]
 struct Wish {
     task: Option<AbortHandle>,
-    /// The entry after which somebody has found nothing since the task last looked.
+    /// The entry after which a reader has found nothing since the task last looked.
     after: Option<String>,
 }
 
 impl Listener {
-    /// Wakes who waits when there is an entry after this one. `false`: there is no connection yet.
+    /// Wakes waiting readers when there is an entry after this one. `false`: there is no connection yet.
     pub(super) fn listen(shared: &Arc<Shared>, after: String) -> bool {
         let own = &shared.listener;
         let mut wish = locked(&own.wish);
@@ -59,7 +59,7 @@ impl Listener {
         locked(&self.wish).after.take()
     }
 
-    /// Whether there is still no wish. Who has one next finds that there is no task.
+    /// Whether there is still no wish. The next reader that has one finds that there is no task.
     fn ends_idle(&self) -> bool {
         let mut wish = locked(&self.wish);
         let is_idle = wish.after.is_none();
@@ -104,7 +104,7 @@ impl Second {
     }
 }
 
-/// The entry after which somebody waits. `None`: nobody has for long, or there is no handle left.
+/// The entry after which a reader waits. `None`: none has for long, or there is no handle left.
 async fn wanted(shared: &Weak<Shared>, wished: &Notify) -> Option<String> {
     loop {
         if let Some(after) = shared.upgrade()?.listener.take() {

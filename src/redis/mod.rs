@@ -45,22 +45,22 @@
 //!
 //! # Revocations
 //!
-//! There is a set of all records, and a stream of those that are new, which remembers the last
-//! 10,000. Who reads on has a second connection, which waits for the stream to grow, so a revocation
-//! is known at other replicas within milliseconds; while that connection is missing, within 200 ms.
-//! It is closed ten seconds after the last one has read.
+//! There is a set of all records, and a stream of new ones, which keeps the last 10,000. A replica
+//! that reads revocations has a second connection, which waits for the stream to grow, so a
+//! revocation is known at other replicas within milliseconds; while that connection is missing,
+//! within 200 ms. It is closed when nothing has been read for ten seconds.
 //!
 //! | the engine | what a replica is told |
 //! |---|---|
 //! | restarts, fails over, is emptied | [`Lost`](crate::store::ReadOn::Lost): it writes back what it knows, and reads everything again |
-//! | has forgotten what came next, or somebody has deleted it | [`Behind`](crate::store::ReadOn::Behind): it reads everything again |
+//! | has forgotten what came next, or it was deleted | [`Behind`](crate::store::ReadOn::Behind): it reads everything again |
 //! | has no memory left, or [so many](RedisBuilder::max_revocations) records | [`Full`](crate::store::Appended::Full), and nothing is dropped |
 //! | has a record that is none of ours | an error that names the key, and nothing is skipped |
 //! | does not answer | an error |
 //!
 //! For ten seconds after a loss a snapshot says that others may still write back what they know
 //! ([`settles_in`](crate::store::Snapshot::Last::settles_in)). A new engine has lost nothing, which
-//! is the word of who calls [`init`](Redis::init). Records that have ended, by the engine's clock,
+//! is what a call of [`init`](Redis::init) asserts. Records that have ended, by the engine's clock,
 //! are removed with later ones.
 //!
 //! # The epoch

@@ -101,13 +101,13 @@ impl Script {
                    return {now, 'clock'}
                  end
                  local m = redis.call('HMGET', KEYS[1], 'run', 'since')
-                 if not m[1] and ARGV[4] == 'nobody' then return {now, 'none'} end
+                 if not m[1] and ARGV[4] == 'none' then return {now, 'none'} end
                  local since, was, least = m[2], tonumber(m[2]) or 0, tonumber(ARGV[7])
                  if m[1] ~= ARGV[1] or ARGV[3] == '1' or was < least then
                    since = math.max(now + tonumber(ARGV[2]), was + 1, least + 1)
                    since = string.format('%.0f', since)
                    local settled = now
-                   if m[1] or ARGV[4] ~= 'person' then settled = now + tonumber(ARGV[8]) end
+                   if m[1] or ARGV[4] ~= 'init' then settled = now + tonumber(ARGV[8]) end
                    settled = string.format('%.0f', settled)
                    redis.call('HSET', KEYS[1], 'run', ARGV[1], 'since', since)
                    redis.call('HSET', KEYS[1], 'settled', settled)

@@ -1,4 +1,4 @@
-//! The wire to an engine: TCP or TLS, and who asks.
+//! The wire to an engine: TCP or TLS, and the login.
 
 use std::io;
 use std::pin::Pin;
@@ -36,7 +36,7 @@ impl Drop for Wire {
 }
 
 impl Wire {
-    /// A wire that somebody is woken about when it ends.
+    /// Opens a wire. `wake` is notified when it ends.
     pub(super) async fn open(
         settings: &Settings,
         node: &Node,
@@ -88,8 +88,8 @@ impl Wire {
         !self.driver.is_finished()
     }
 
-    /// Says who asks, and for which database. The library would do it, and has one error for
-    /// whatever an engine answers to a password.
+    /// Logs in, and selects the database. The library would do it, with one error for every answer
+    /// to a password.
     async fn greet(&self, settings: &Settings) -> Result<(), Fault> {
         if let Some(password) = &settings.password {
             let mut asked = cmd("AUTH");

@@ -1,4 +1,4 @@
-//! Whether somebody has a `Revocation`, for what outlives reloads.
+//! Handles of a `Revocation` that outlive reloads, and whether others are left.
 
 use std::sync::{Arc, Weak};
 

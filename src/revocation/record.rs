@@ -124,7 +124,7 @@ mod tests {
                 bytes[bit / 8] ^= 1 << (bit % 8);
                 assert_eq!(one.open(&RevocationRecord::new(bytes)), Err(Foreign));
             }
-            // Who knows the name finds no digest of it.
+            // A reader that knows the name finds no digest of it.
             let digest = key.to_bytes();
             let bytes = sealed.as_bytes();
             assert!(!bytes.windows(8).any(|part| digest.starts_with(part)));

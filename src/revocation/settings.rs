@@ -145,8 +145,8 @@ impl Revocation {
         Ok(self.edit(|settings| settings.session_claim = claim))
     }
 
-    /// How long requests go on by what is known while the store does not answer; default 60 seconds,
-    /// and zero is possible.
+    /// How long requests go on by what is known while the store does not answer; default 60
+    /// seconds, and zero is possible.
     ///
     /// It is counted from the moment the store is down: 2 seconds after its last answer. Then
     /// requests with a credential are 503, and streams end. It is of no use without a

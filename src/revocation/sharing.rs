@@ -103,7 +103,7 @@ impl Revocation {
         }
     }
 
-    /// What is known of the entries of other replicas now. It asks nobody.
+    /// How much is known of the entries of other replicas now. It asks no store.
     pub fn health(&self) -> RevocationHealth {
         self.start();
         self.shared.health()

@@ -37,11 +37,11 @@
 //! gives a session to a principal. A writer can close sessions, and give one back to anonymous
 //! callers by deleting its record: a store is as trusted as the server.
 //!
-//! A record of a revocation is such a code too. A writer of the store can make none that counts;
-//! one who deletes records can undo revocations for replicas that start later.
+//! A record of a revocation is such a code too. A writer of the store can make none that counts,
+//! but can delete records, which undoes revocations for replicas that start later.
 //!
-//! Of logout tokens there are digests (SHA-256). One whose record is deleted can be taken twice,
-//! which ends nothing more.
+//! Of logout tokens the store has digests (SHA-256). If a record is deleted, its token can be
+//! accepted again, which ends nothing more.
 
 mod memory;
 mod memory_revocation;
@@ -122,18 +122,18 @@ pub trait ReplayStore: fmt::Debug + Send + Sync + 'static {
         })
     }
 
-    /// The same store, with an answer where it has none: what cannot be written counts as written
-    /// first, and what cannot be read as not there. By default that is an error, and requests are
-    /// 503.
+    /// This store, with an answer during an outage. A record that cannot be written counts as
+    /// written first, and one that cannot be read as absent. By default these are errors, and
+    /// requests are 503.
     ///
-    /// What is let in while the store is gone, of sessions that are
-    /// [claimed](crate::mcp::SessionBindingLayer::anonymous_sessions_can_be_claimed): every caller
-    /// who knows the id of an anonymous session is served in it, without a credential too, though a
-    /// principal has claimed it. Within ten minutes of its opening each principal who asks has
-    /// claimed it, and all of them are served in it; later it is a 404 to each, the one who has
-    /// claimed it included. None of these claims is written: when the store is back, the session is
-    /// that of the first principal who is. Streams end as ever when a claim is found. What the
-    /// store has [lost](Self::complete_since), as far as this server was told, stays a 404.
+    /// For [claimed](crate::mcp::SessionBindingLayer::anonymous_sessions_can_be_claimed) sessions,
+    /// an outage lets in every caller that knows the id of an anonymous session, also without a
+    /// credential, and also after a principal has claimed it. In the first ten minutes of a session
+    /// every principal can claim it, and all of them are served in it; later it is a 404 to every
+    /// principal, the one that has claimed it included. None of these claims is written: when the
+    /// store is back, the next principal that claims the session has it. Streams end as usual when
+    /// a claim is found. What the store has [lost](Self::complete_since), as far as this server
+    /// knows, stays a 404.
     ///
     /// ```
     /// use tower_mcp_auth::mcp::{MacKey, SessionBindingLayer};

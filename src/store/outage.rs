@@ -1,4 +1,4 @@
-//! `AllowOnOutage`: a store whose silence lets in.
+//! `AllowOnOutage`: a store that gives an answer during an outage.
 
 use std::fmt;
 use std::sync::Arc;
@@ -33,7 +33,7 @@ impl<S: ReplayStore> AllowOnOutage<S> {
     pub(super) fn new(store: S) -> Self {
         telemetry::weakened(
             "dangerously_allow_on_outage",
-            "while the shared store gives no answer, everybody is first",
+            "while the shared store gives no answer, every caller counts as the first",
         );
         Self {
             store: Arc::new(store),
@@ -44,7 +44,7 @@ impl<S: ReplayStore> AllowOnOutage<S> {
     fn or<T: Send + 'static>(&self, answer: StoreFuture<T>, otherwise: T) -> StoreFuture<T> {
         let warned = Arc::clone(&self.warned);
         Box::pin(async move {
-            // Here, because who waits for this one would take its silence for an error.
+            // The time limit is here: that of the caller would make an error of it.
             within_patience(answer).await.or_else(|error: StoreError| {
                 let is_due = warned.is_due(Clock::system().monotonic());
                 let why = one_line(&error.to_string(), TRACED_CHARS);

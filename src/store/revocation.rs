@@ -21,13 +21,13 @@ pub(crate) const HISTORY: usize = 10_000;
 /// them hold. Futures own what they need: clone a handle of the store into them. An answer that
 /// takes longer than 5 seconds is an error.
 pub trait RevocationStore: fmt::Debug + Send + Sync + 'static {
-    /// Adds these entries, all or none. One whose record is there is there already, and is no
-    /// error. What each [replaces](RevocationEntry::replaces) can be dropped.
+    /// Adds these entries, all or none. An entry with a record that the store has is no error. What
+    /// each [replaces](RevocationEntry::replaces) can be dropped.
     ///
-    /// Whoever reads on afterwards, at whichever replica, finds those that are new. A record is
-    /// kept until it [ends](RevocationEntry::ends_at), by the clock of the store, and is never
-    /// dropped before, not even where room is short. One that has ended is told to who reads on,
-    /// and is not kept. There is room for 1,000 entries in one call; a store may refuse more.
+    /// Every later [`read_on`](Self::read_on), at every replica, returns those that are new. A
+    /// record is kept until it [ends](RevocationEntry::ends_at), by the clock of the store, and is
+    /// never dropped before, not even where room is short. One that has already ended is returned
+    /// by `read_on`, and is not kept. A call may have 1,000 entries; a store may refuse more.
     ///
     /// # Errors
     /// It is not known whether they were added.
@@ -36,8 +36,8 @@ pub trait RevocationStore: fmt::Debug + Send + Sync + 'static {
     /// A part of all records: the first, or the one that the one before names.
     ///
     /// The parts together have every record that was there when the first one was asked for, and
-    /// has not ended. What comes while they are read may be in them, and is found by who reads on
-    /// from the position of the last one.
+    /// has not ended. What comes while they are read may be in them, and is returned by
+    /// [`read_on`](Self::read_on) from the position of the last one.
     ///
     /// # Errors
     /// The store does not answer, or has lost records while the parts were read: begin anew.
@@ -207,8 +207,8 @@ pub enum Snapshot {
         records: Vec<RevocationRecord>,
         /// Where to [read on](RevocationStore::read_on) from.
         position: StorePosition,
-        /// The store has lost records a moment ago: so long may those replicas that know them still
-        /// take to write them back. Until then nobody takes what it has for all there is.
+        /// How long replicas may still take to write back records that the store has lost; zero if
+        /// it has lost none. Until then the snapshot does not count as complete.
         settles_in: Duration,
     },
 }

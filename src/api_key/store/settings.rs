@@ -20,8 +20,8 @@ use crate::telemetry;
 /// # When the store is gone
 ///
 /// While the store gives no answer, a key that it called good is served for up to 60 s after that
-/// ([`max_staleness`](Self::max_staleness)), and never past its end. Then it is 503, and so is every
-/// other key at once: nothing is known of it, and that is never a 401.
+/// ([`max_staleness`](Self::max_staleness)), and never past its end. Then it is 503. Every other
+/// key is 503 at once: nothing is known of it, and that is never a 401.
 ///
 /// # Example
 ///
@@ -134,9 +134,9 @@ impl CachedApiKeyStore {
     /// Goes on with good keys for as long as the store cannot be asked, beyond
     /// [`max_staleness`](Self::max_staleness); by default it does not.
     ///
-    /// What is let in: a key that the store called good once in the life of this layer, until its
-    /// end, also where it was revoked since, or its scopes were taken away: nobody can tell before
-    /// the store is back. Who can cut this server off from the store keeps a revoked key alive.
+    /// This lets in every key that the store has called good to this layer, until the key expires,
+    /// also if it was revoked since, or lost scopes: that is not known before the store is back. An
+    /// attacker that can cut this server off from the store keeps a revoked key alive.
     /// Keys that are not remembered ([`max_keys`](Self::max_keys)) stay 503, and so does a key of
     /// which the store [says](super::ApiKeyStoreError::failed) what cannot be used.
     pub fn dangerously_allow_on_outage(mut self) -> Self {

@@ -145,7 +145,7 @@ impl Shared {
         }
     }
 
-    /// Whose token it is, and whether it is for the client that this server is there.
+    /// The issuer of the token, which must be for a client that this server is there.
     fn check_sender(&self, claims: &ClaimReader<'_>) -> Result<(&str, &TrustedServer), AuthError> {
         let servers = &self.provider.inner.servers;
         let Some(iss) = claims.iss.as_deref() else {
