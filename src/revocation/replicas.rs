@@ -165,6 +165,8 @@ impl Shared {
         replicas.is_stale(&self.settings).then(|| {
             AuthError::unavailable(Reason::REVOCATIONS_UNAVAILABLE, RETRY)
                 .with_detail(replicas.why())
+                // `tell` says it once: every request would repeat it.
+                .logged()
         })
     }
 

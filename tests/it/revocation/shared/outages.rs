@@ -1,5 +1,6 @@
 //! The store does not answer, is full, or has lost what it had.
 
+use common::trace;
 use http_body_util::BodyExt;
 use tokio_test::{assert_pending, assert_ready, task};
 use tower_mcp_auth::revocation::RevokeErrorKind;
@@ -18,7 +19,15 @@ async fn until_all_is_read_every_credential_is_503() {
     assert_eq!(answer.headers["retry-after"], "1");
     assert!(!answer.headers.contains_key("www-authenticate"));
     a_while().await;
-    assert_eq!(refused(&layer).await, UNKNOWN);
+    // The outage is a warning once, and not with every request.
+    trace::start();
+    for _ in 0..3 {
+        assert_eq!(refused(&layer).await, UNKNOWN);
+    }
+    let told = trace::take().into_iter();
+    let told = told.filter(|event| event.field("reason") == "revocations_unavailable");
+    let levels: Vec<_> = told.map(|event| event.level).collect();
+    assert_eq!(levels, [tracing::Level::DEBUG; 3]);
     let health = replica.health();
     assert!(!health.is_ready());
     assert_eq!(health.error(), Some("it is closed"));
