@@ -37,6 +37,18 @@ pub(super) fn not_let_in(error: RedisError) -> Fault {
     Fault::Config(ConfigError::new("password", why))
 }
 
+/// Why `SELECT` fails. An engine that is still loading its data says that in its place.
+pub(super) fn not_selected(error: RedisError, database: u32) -> Fault {
+    let why = one_line(&error.to_string(), TRACED_CHARS);
+    let is_refused = ["index is out of range", "in cluster mode"];
+    if !is_refused.iter().any(|text| why.contains(text)) {
+        return error.into();
+    }
+    let why =
+        format!("the engine has no database {database}, which the path of the URL is ({why})");
+    Fault::Config(ConfigError::new("url", why))
+}
+
 impl From<io::Error> for Fault {
     fn from(error: io::Error) -> Self {
         Self::Unreachable(one_line(&error.to_string(), TRACED_CHARS))

@@ -13,7 +13,7 @@ use tokio::task::AbortHandle;
 
 use super::address::Node;
 use super::builder::Settings;
-use super::fault::{Fault, not_let_in};
+use super::fault::{Fault, not_let_in, not_selected};
 use super::tls;
 use crate::error::ConfigError;
 use crate::util::{TRACED_CHARS, one_line};
@@ -100,7 +100,8 @@ impl Wire {
         if settings.database != 0 {
             let mut asked = cmd("SELECT");
             asked.arg(settings.database);
-            self.send(&asked).await?;
+            let selected = self.send(&asked).await;
+            selected.map_err(|error| not_selected(error, settings.database))?;
         }
         Ok(())
     }

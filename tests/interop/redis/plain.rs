@@ -146,6 +146,17 @@ async fn an_engine_that_drops_records_is_refused() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs redis-server"]
+async fn a_database_that_the_engine_does_not_have_is_refused() {
+    let engine = Server::start(&[]).await;
+    let url = format!("{}/99", engine.url());
+    let refused = Redis::builder(&url).prefix(PREFIX).connect().await;
+    let error = refused.unwrap_err();
+    assert_eq!(error.setting(), "url");
+    assert!(error.to_string().contains("database 99"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs redis-server"]
 async fn without_memory_nobody_new_is_first_and_nothing_is_dropped() {
     let engine = Server::start(&[]).await;
     let redis = engine.first_replica().await;
