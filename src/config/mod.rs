@@ -118,6 +118,7 @@ mod claim_values;
 mod claims;
 mod engine;
 mod environment;
+mod fault;
 #[cfg(feature = "oauth")]
 mod ids;
 #[cfg(feature = "oauth")]

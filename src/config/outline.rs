@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use super::tree::{Tree, step};
+use super::fault::step;
+use super::tree::Tree;
 
 /// The settings that were given, without texts: any of them may be a secret in the wrong place.
 #[derive(Clone, Default)]

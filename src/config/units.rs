@@ -7,7 +7,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde::de::value::SeqAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Unexpected, Visitor};
 
-use super::tree::{TIME, step};
+use super::fault::step;
+use super::tree::TIME;
 use crate::error::ConfigError;
 
 /// A duration: `"30s"`, `"1h 30m"`, or whole seconds.

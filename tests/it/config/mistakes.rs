@@ -344,6 +344,37 @@ fn naming_the_path_of_an_event_stream_does_not_open_it() {
 }
 
 #[test]
+fn a_number_is_not_called_by_its_type() {
+    let cases = [
+        (
+            json!({ "revocation": { "max_entries": -1 } }),
+            "a whole number",
+        ),
+        (
+            json!({ "revocation": { "max_entries": "many" } }),
+            "a whole number",
+        ),
+        (
+            json!({ "api_keys": { "file": { "path": "keys", "max_bytes": true } } }),
+            "",
+        ),
+        (
+            json!({ "failed_attempts": { "ipv6_prefix": 256 } }),
+            "up to 255",
+        ),
+    ];
+    for (value, wanted) in cases {
+        let error = Config::from_json(&value.to_string())
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains(wanted), "{error}");
+        for name in ["u8", "u16", "u32", "u64", "usize"] {
+            assert!(!error.contains(name), "{error}");
+        }
+    }
+}
+
+#[test]
 fn a_minute_is_not_a_month() {
     let life =
         |life: &str| Config::from_json(&json!({ "auth": { "stream_max_life": life } }).to_string());
