@@ -291,9 +291,12 @@ fn written(answer: Option<&Value>) -> Result<bool, ApiKeyStoreError> {
     }
 }
 
-/// No other key could be asked for either.
+/// Where the record is none, other keys can be asked for; else none could be.
 pub(super) fn error(error: Unanswered) -> ApiKeyStoreError {
-    ApiKeyStoreError::unreachable(StoreError::from(error).to_string())
+    match error {
+        Unanswered::Foreign(error) => ApiKeyStoreError::failed(error.to_string()),
+        other => ApiKeyStoreError::unreachable(StoreError::from(other).to_string()),
+    }
 }
 
 pub(super) fn unusable() -> ApiKeyStoreError {

@@ -36,7 +36,7 @@ impl ReplayStore for Redis {
                     }
                 },
                 Err(Unanswered::Full) => Ok(Insertion::Full),
-                Err(Unanswered::Failed(error)) => Err(error),
+                Err(why) => Err(why.into()),
             }
         })
     }

@@ -147,7 +147,7 @@ impl Shared {
                 _ => Err(self.unusable_set()),
             },
             Err(Unanswered::Full) => Ok(Appended::Full),
-            Err(Unanswered::Failed(error)) => Err(error),
+            Err(why) => Err(why.into()),
         }
     }
 

@@ -60,11 +60,13 @@ pub(super) enum Unanswered {
     Failed(StoreError),
 }
 
+    /// A record is none of ours; others can be asked for.
+    Foreign(StoreError),
 impl From<Unanswered> for StoreError {
     fn from(why: Unanswered) -> Self {
         match why {
             Unanswered::Full => Self::new("the engine has no memory left"),
-            Unanswered::Failed(error) => error,
+            Unanswered::Foreign(error) | Unanswered::Failed(error) => error,
         }
     }
 }
@@ -213,9 +215,8 @@ impl Shared {
             }
             if code == "WRONGTYPE" {
                 let keys = one_line(&keys[1..].join(", "), TRACED_CHARS);
-                return failed(format!(
-                    "one of {keys} of the engine is none of ours: {why}"
-                ));
+                let why = format!("one of {keys} of the engine is none of ours: {why}");
+                return Unanswered::Foreign(StoreError::new(why));
             }
         }
         failed(why)

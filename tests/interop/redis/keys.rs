@@ -290,3 +290,27 @@ async fn while_the_engine_is_gone_known_keys_go_on() {
     super::until_ready(&redis).await;
     assert_eq!(status(&keys, &unknown).await, 503);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs redis-server"]
+async fn a_record_that_is_none_stops_no_other_key_and_keeps_none_alive() {
+    let engine = Server::start(&[]).await;
+    let redis = engine.first_replica().await;
+    let keys = RedisApiKeys::new(&redis, SECRETS[0]).unwrap();
+    let (own, other) = (new(), new());
+    for key in [&own, &other] {
+        keys.put(&key.to_api_key().owner("alice")).await.unwrap();
+    }
+    // One that lets in what was good while the engine cannot be asked, which it can be.
+    let cached = CachedApiKeyStore::new(keys.clone()).dangerously_allow_on_outage();
+    let brief = cached.positive_ttl(Duration::ZERO);
+    let layer = ApiKeyLayer::from_store(brief.max_staleness(Duration::ZERO));
+    assert_eq!(ask(&layer, &own).await.0, StatusCode::OK);
+    let place = format!("{{{PREFIX}}}:k:{}", own.digest());
+    engine.cli(&["SET", &place, "text"]).await;
+    for _ in 0..3 {
+        let unusable = ask(&layer, &own).await.0;
+        assert_eq!(unusable, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(ask(&layer, &other).await.0, StatusCode::OK);
+    }
+}
