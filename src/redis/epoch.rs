@@ -200,6 +200,7 @@ impl Shared {
 
     /// Writes the marker where there is none.
     pub(super) async fn init(&self) -> Result<(), StoreError> {
+        self.keep();
         self.connect().await.map_err(store_error)?;
         let link = self.link.load_full();
         let link = link.ok_or_else(|| StoreError::new("the engine is down"))?;

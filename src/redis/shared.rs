@@ -1,7 +1,7 @@
 //! What is known of an engine, and how it is asked.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use ::redis::{RedisError, Value};
@@ -9,6 +9,7 @@ use arc_swap::ArcSwapOption;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tokio::sync::{Mutex as AsyncMutex, Notify};
+use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
 use super::address::Node;
@@ -51,17 +52,19 @@ pub(super) struct Shared {
     pub(super) connecting: AsyncMutex<()>,
     pub(super) entering: AsyncMutex<()>,
     pub(super) wake: Arc<Notify>,
+    keeper: Mutex<Option<AbortHandle>>,
+    own: Weak<Self>,
 }
 
 /// Why there is no answer.
 pub(super) enum Unanswered {
     /// There is no room for a record.
     Full,
+    /// A record is none of ours; others can be asked for.
+    Foreign(StoreError),
     Failed(StoreError),
 }
 
-    /// A record is none of ours; others can be asked for.
-    Foreign(StoreError),
 impl From<Unanswered> for StoreError {
     fn from(why: Unanswered) -> Self {
         match why {
@@ -82,7 +85,7 @@ pub(super) fn millis(time: Duration) -> u64 {
 impl Shared {
     /// Connects, and starts the task. It ends with the last handle.
     pub(super) async fn start(settings: Settings) -> Result<Arc<Self>, ConfigError> {
-        let shared = Arc::new(Self {
+        let shared = Arc::new_cyclic(|own| Self {
             marker: format!("{}:epoch", settings.prefix),
             settings,
             watched: Watched::default(),
@@ -100,13 +103,24 @@ impl Shared {
             connecting: AsyncMutex::default(),
             entering: AsyncMutex::default(),
             wake: Arc::default(),
+            keeper: Mutex::default(),
+            own: Weak::clone(own),
         });
         if let Err(Fault::Config(error)) = shared.connect().await {
             return Err(error);
         }
         shared.tell();
-        tokio::spawn(keep(Arc::downgrade(&shared), Arc::clone(&shared.wake)));
+        shared.keep();
         Ok(shared)
+    }
+
+    /// Runs the task, unless one runs: the one before may have ended with its runtime.
+    pub(super) fn keep(&self) {
+        let mut keeper = locked(&self.keeper);
+        if keeper.as_ref().is_none_or(AbortHandle::is_finished) {
+            let task = keep(Weak::clone(&self.own), Arc::clone(&self.wake));
+            *keeper = Some(tokio::spawn(task).abort_handle());
+        }
     }
 
     pub(super) fn key_of(&self, key: StoreKey) -> String {
@@ -142,6 +156,7 @@ impl Shared {
         }
         let link = self.link.load_full();
         let Some(link) = link.filter(|link| self.is_up(Some(link))) else {
+            self.keep();
             let why = locked(&self.trouble).clone();
             let why = why.unwrap_or_else(|| "no answer for 2 s".into());
             return Err(failed(format!("the engine is down: {why}")));
