@@ -30,7 +30,7 @@ pub(super) struct Replicas {
     /// What the store has not acknowledged.
     unsent: Mutex<HashSet<Key>>,
     trouble: Mutex<Option<Box<str>>>,
-    is_told_stale: AtomicBool,
+    is_told_old: AtomicBool,
     /// Wakes those who wait for the first snapshot.
     pub(super) completed: Notify,
     task: Mutex<Option<AbortHandle>>,
@@ -45,7 +45,7 @@ impl Replicas {
             asked_at: AtomicU64::default(),
             unsent: Mutex::default(),
             trouble: Mutex::default(),
-            is_told_stale: AtomicBool::default(),
+            is_told_old: AtomicBool::default(),
             completed: Notify::new(),
             task: Mutex::default(),
         }
@@ -103,9 +103,11 @@ impl Replicas {
 
     /// Whether what is known here is too old to go by.
     pub(super) fn is_stale(&self, settings: &Settings) -> bool {
-        if settings.allow_on_outage {
-            return false;
-        }
+        !settings.allow_on_outage && self.is_old(settings)
+    }
+
+    /// Whether what is known here is too old, whatever comes of it.
+    fn is_old(&self, settings: &Settings) -> bool {
         if !self.is_complete() {
             return true;
         }
@@ -128,12 +130,12 @@ impl Replicas {
         })
     }
 
-    /// Whether it has become stale, or is not any more, since this was last asked.
+    /// Whether it has become too old, or is not any more, since this was last asked.
     pub(super) fn turned(&self, settings: &Settings) -> Option<Turned> {
-        let is_stale = self.is_stale(settings);
-        let was_stale = self.is_told_stale.swap(is_stale, Ordering::AcqRel);
-        match (was_stale, is_stale) {
-            (false, true) => Some(Turned::Stale(self.why())),
+        let is_old = self.is_old(settings);
+        let was_old = self.is_told_old.swap(is_old, Ordering::AcqRel);
+        match (was_old, is_old) {
+            (false, true) => Some(Turned::Old(self.why())),
             (true, false) => Some(Turned::Fresh),
             _ => None,
         }
@@ -154,7 +156,7 @@ impl Replicas {
 
 /// What has become of the knowledge of a replica.
 pub(super) enum Turned {
-    Stale(Box<str>),
+    Old(Box<str>),
     Fresh,
 }
 

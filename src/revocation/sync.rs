@@ -275,13 +275,14 @@ const FOREIGN: &str = "a record of the store was not written with the secret of 
                        replicas have one secret, and other servers have another prefix";
 
 impl Shared {
-    /// Says it once when what is known has become too old, and once when it is not any more.
+    /// Says it once when what is known has become too old, and once when it is not any more, also
+    /// where credentials are accepted by it.
     fn tell(&self, replicas: &Replicas) {
         match replicas.turned(&self.settings) {
             None => {}
             Some(Turned::Fresh) => telemetry::revocations_known(self.index.entries()),
-            Some(Turned::Stale(why)) => {
-                telemetry::revocations_unknown(&why);
+            Some(Turned::Old(why)) => {
+                telemetry::revocations_unknown(self.settings.allow_on_outage, &why);
                 // Streams end.
                 self.changed.wake();
             }

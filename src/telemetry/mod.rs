@@ -78,7 +78,7 @@
 //!
 //! With [several replicas](crate::revocation#several-replicas), entries that are read from the store
 //! are a `debug` with the number of `entries`. A `warn` with `why` tells once that what is known is
-//! too old and requests are refused, and an `info` that it is up to date again. A `warn` tells of an
+//! too old and requests are refused, or accepted where that is allowed, and an `info` that it is up to date again. A `warn` tells of an
 //! entry that the store did not take, and of a store that may have lost some; a full one is an
 //! `error`.
 //!

@@ -37,12 +37,19 @@ pub(crate) fn revocations_known(entries: usize) {
 }
 
 /// Said once; each request that is refused for it is told apart.
-pub(crate) fn revocations_unknown(why: &str) {
-    warn!(
-        target: TARGET,
-        why,
-        "revocations are not up to date: requests with credentials are refused"
-    );
+pub(crate) fn revocations_unknown(is_allowed: bool, why: &str) {
+    match is_allowed {
+        false => warn!(
+            target: TARGET,
+            why,
+            "revocations are not up to date: requests with credentials are refused"
+        ),
+        true => warn!(
+            target: TARGET,
+            why,
+            "revocations are not up to date: what other replicas have revoked since is accepted"
+        ),
+    }
 }
 
 /// What is known here is written back.

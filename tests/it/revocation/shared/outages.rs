@@ -89,6 +89,28 @@ async fn allowed_on_outage_what_is_known_holds_for_ever() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn allowed_on_outage_it_is_told_once_that_what_is_known_is_old() {
+    let (shop, clock) = (Shop::default(), Clock::manual(START));
+    let replica = shop.replica(&clock).dangerously_allow_on_outage();
+    replica.ready().await;
+    trace::start();
+    shop.close(true);
+    for _ in 0..10 {
+        clock.advance(Duration::from_secs(30));
+        a_while().await;
+    }
+    shop.close(false);
+    a_while().await;
+    let [old, fresh] = &trace::take()[..] else {
+        panic!("two events")
+    };
+    assert_eq!(old.level, tracing::Level::WARN);
+    assert_eq!(old.field("why"), "it is closed");
+    assert!(old.field("message").contains("accepted"), "{old:?}");
+    assert_eq!(fresh.level, tracing::Level::INFO);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_entry_that_the_store_did_not_take_holds_here_and_is_written_later() {
     for full in [false, true] {
         let (shop, clock) = (Shop::default(), Clock::manual(START));
