@@ -1,7 +1,10 @@
 //! The task that reads what other replicas have revoked, and writes what they do not know.
 
-use std::ops::Range;
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
+use std::task::Poll;
 use std::time::Duration;
 
 use super::Shared;
@@ -13,46 +16,54 @@ use crate::store::{
 };
 use crate::telemetry;
 
-/// How many entries are written at once, and how many of these between two looks for news.
+/// How many entries are written at once, and how many of these while everything is read: the store
+/// remembers the order of so many that came meanwhile, and others write too.
 const BATCH: usize = 200;
 const BATCHES: usize = 20;
 /// How long it waits after a question in vain.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
 
-/// What goes on from turn to turn.
-struct Course {
-    store: Arc<dyn RevocationStore>,
-    /// Where to read on from. `None`: a snapshot comes first.
-    position: Option<StorePosition>,
-    /// The store has lost something, and these parts of the index are not written back yet.
-    lost: Range<usize>,
-    /// What is written next.
-    backlog: Vec<Key>,
-    is_told_full: bool,
-    /// Until when others may write back what the store has lost, by the monotonic clock.
-    settles_at: Duration,
-}
-
 /// Reads until the last handle is gone. It holds none while it waits.
 pub(super) async fn keep(shared: Weak<Shared>, store: Arc<dyn RevocationStore>) {
     let (first, longest) = PAUSES;
     let mut pause = first;
-    let mut course = Course {
-        store,
+    let mut reader = Reader {
+        store: Arc::clone(&store),
         position: None,
-        lost: 0..0,
-        backlog: Vec::new(),
-        is_told_full: false,
         settles_at: Duration::ZERO,
     };
+    let mut writer = Writer {
+        store,
+        backlog: Vec::new(),
+        most: BATCH,
+        is_told_full: false,
+    };
     loop {
-        let turn = course.turn(&shared).await;
+        // At the same time: a store that takes nothing can be read, and while nothing is new there
+        // is time to write.
+        let is_read = AtomicBool::new(false);
+        let batches = match reader.position {
+            Some(_) => usize::MAX,
+            None => BATCHES,
+        };
+        let reads = async {
+            let read = reader.turn(&shared).await;
+            is_read.store(true, Ordering::Relaxed);
+            read
+        };
+        let (written, read) = both(writer.turn(&shared, batches, &is_read), reads).await;
         let Some(shared) = shared.upgrade() else {
             return;
         };
         let Some(replicas) = &shared.replicas else {
             return;
         };
+        let turn = read.and_then(|again| {
+            if !again.is_empty() {
+                writer.backlog = again;
+            }
+            written
+        });
         if let Err(error) = &turn {
             replicas.failed(error.to_string());
         }
@@ -68,22 +79,63 @@ pub(super) async fn keep(shared: Weak<Shared>, store: Arc<dyn RevocationStore>) 
     }
 }
 
-impl Course {
-    async fn turn(&mut self, shared: &Weak<Shared>) -> Result<(), StoreError> {
-        self.write_back(shared).await?;
+/// Runs both at the same time.
+async fn both<A: Future, B: Future>(one: A, other: B) -> (A::Output, B::Output) {
+    let (mut one, mut other) = (pin!(one), pin!(other));
+    let (mut of_one, mut of_other) = (None, None);
+    poll_fn(|cx| {
+        if of_one.is_none()
+            && let Poll::Ready(output) = one.as_mut().poll(cx)
+        {
+            of_one = Some(output);
+        }
+        if of_other.is_none()
+            && let Poll::Ready(output) = other.as_mut().poll(cx)
+        {
+            of_other = Some(output);
+        }
+        match (of_one.take(), of_other.take()) {
+            (Some(one), Some(other)) => Poll::Ready((one, other)),
+            unfinished => {
+                (of_one, of_other) = unfinished;
+                Poll::Pending
+            }
+        }
+    })
+    .await
+}
+
+/// What reads, from turn to turn.
+struct Reader {
+    store: Arc<dyn RevocationStore>,
+    /// Where to read on from. `None`: a snapshot comes first.
+    position: Option<StorePosition>,
+    /// Until when others may write back what the store has lost, by the monotonic clock.
+    settles_at: Duration,
+}
+
+impl Reader {
+    /// Reads what is new, or everything. What is written again comes of it.
+    async fn turn(&mut self, shared: &Weak<Shared>) -> Result<Vec<Key>, StoreError> {
         match self.position.clone() {
             None => self.read_all(shared).await,
             Some(position) => self.read_on(shared, position).await,
         }
     }
 
-    async fn read_all(&mut self, shared: &Weak<Shared>) -> Result<(), StoreError> {
+    /// What was known before is written again: the store may have lost it before the snapshot, and
+    /// tells only of what it loses after that.
+    async fn read_all(&mut self, shared: &Weak<Shared>) -> Result<Vec<Key>, StoreError> {
         let Some(asked_at) = now(shared) else {
-            return Ok(());
+            return Ok(Vec::new());
         };
+        let mut again = None;
         let mut part = None;
         loop {
-            match within_patience(self.store.snapshot(part)).await? {
+            let snapshot = within_patience(self.store.snapshot(part)).await?;
+            // Not before: who reads on is told when what is acknowledged from here on is lost.
+            let again = again.get_or_insert_with(|| known(shared));
+            match snapshot {
                 Snapshot::Part { records, next } => {
                     take_in(shared, &records)?;
                     part = Some(next);
@@ -97,7 +149,7 @@ impl Course {
                     self.position = Some(position);
                     self.settles_at = asked_at.saturating_add(settles_in);
                     self.is_known(shared, asked_at);
-                    return Ok(());
+                    return Ok(std::mem::take(again));
                 }
             }
         }
@@ -107,9 +159,9 @@ impl Course {
         &mut self,
         shared: &Weak<Shared>,
         position: StorePosition,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Vec<Key>, StoreError> {
         let Some(asked_at) = now(shared) else {
-            return Ok(());
+            return Ok(Vec::new());
         };
         match within_patience(self.store.read_on(position)).await? {
             ReadOn::Records { records, position } => {
@@ -120,13 +172,13 @@ impl Course {
             ReadOn::Behind => self.position = None,
             ReadOn::Lost => {
                 self.position = None;
-                self.lost = 0..SHARDS;
                 if let Some(shared) = shared.upgrade() {
                     telemetry::revocations_lost(shared.index.entries());
                 }
+                return Ok(known(shared));
             }
         }
-        Ok(())
+        Ok(Vec::new())
     }
 
     /// Everything that the store had at this moment is known: that is all there is, unless other
@@ -145,11 +197,30 @@ impl Course {
         replicas.answered(asked_at);
         replicas.complete();
     }
+}
 
-    /// Writes what the store lacks: some of it, so that what others write is not waited for.
-    async fn write_back(&mut self, shared: &Weak<Shared>) -> Result<(), StoreError> {
-        for _ in 0..BATCHES {
+/// What writes, from turn to turn.
+struct Writer {
+    store: Arc<dyn RevocationStore>,
+    /// What is written next.
+    backlog: Vec<Key>,
+    /// How many entries are written at once: fewer where the store has little room.
+    most: usize,
+    is_told_full: bool,
+}
+
+impl Writer {
+    /// Writes what the store lacks, in so many batches at most, until what is new is read: one batch
+    /// at least.
+    async fn turn(
+        &mut self,
+        shared: &Weak<Shared>,
+        batches: usize,
+        is_read: &AtomicBool,
+    ) -> Result<(), StoreError> {
+        for _ in 0..batches {
             let Some(batch) = self.next_batch(shared) else {
+                self.is_told_full = false;
                 return Ok(());
             };
             let written = within_patience(self.store.append(batch.entries)).await?;
@@ -161,21 +232,29 @@ impl Course {
             };
             match written {
                 Appended::Appended => {
-                    self.is_told_full = false;
+                    self.most = BATCH.min(self.most * 2);
                     self.backlog.truncate(batch.rest);
                     replicas.sent(&shared.index, &batch.records);
                 }
+                // Fewer may fit.
+                Appended::Full if batch.records.len() > 1 => self.most = batch.records.len() / 2,
                 Appended::Full => {
+                    self.most = 1;
                     if !self.is_told_full {
                         self.is_told_full = true;
                         telemetry::revocation_store_full();
                     }
-                    // It is tried again with the next look for news.
-                    let mut unsent = replicas.unsent();
-                    unsent.extend(self.backlog.drain(..));
+                    // It is tried again after the others.
+                    replicas.unsent().extend(self.backlog.drain(batch.rest..));
                     return Ok(());
                 }
             }
+            drop(shared);
+            if is_read.load(Ordering::Relaxed) {
+                return Ok(());
+            }
+            // A store in memory has its answers at once.
+            tokio::task::yield_now().await;
         }
         Ok(())
     }
@@ -188,16 +267,10 @@ impl Course {
             if self.backlog.is_empty() {
                 self.backlog.extend(replicas.unsent().iter());
             }
-            while self.backlog.len() < BATCH
-                && let Some(shard) = self.lost.next()
-            {
-                let there = shared.index.shard(shard, now);
-                self.backlog.extend(there.iter().map(|(key, _)| key));
-            }
             if self.backlog.is_empty() {
                 return None;
             }
-            let rest = self.backlog.len().saturating_sub(BATCH);
+            let rest = self.backlog.len().saturating_sub(self.most);
             // As they are now: an entry may have grown since, or be over.
             let keys = self.backlog[rest..].iter();
             let records = keys.filter_map(|key| Some((*key, shared.index.get(*key)?)));
@@ -227,6 +300,16 @@ struct Batch {
     records: Vec<(Key, Record)>,
     /// How many keys wait still.
     rest: usize,
+}
+
+/// All keys that are known here, and not over.
+fn known(shared: &Weak<Shared>) -> Vec<Key> {
+    let Some(shared) = shared.upgrade() else {
+        return Vec::new();
+    };
+    let now = shared.settings.clock.now().as_secs();
+    let shards = (0..SHARDS).flat_map(|shard| shared.index.shard(shard, now));
+    shards.map(|(key, _)| key).collect()
 }
 
 fn now(shared: &Weak<Shared>) -> Option<Duration> {

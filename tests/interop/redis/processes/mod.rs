@@ -14,6 +14,7 @@ use tokio::time::{sleep, timeout};
 
 use super::engine::Server;
 use super::{PATIENCE, until};
+use crate::programs;
 
 const RESOURCE: &str = "https://mcp.example.com/mcp";
 const ISSUER: &str = "https://auth.example.com";
@@ -32,7 +33,7 @@ pub(super) fn token(id: &str, scope: &str) -> String {
 struct Replica {
     url: String,
     client: reqwest::Client,
-    _child: Child,
+    child: Child,
 }
 
 impl Replica {
@@ -51,7 +52,7 @@ impl Replica {
         Self {
             url: format!("http://127.0.0.1:{port}"),
             client: reqwest::Client::new(),
-            _child: child,
+            child,
         }
     }
 
@@ -68,6 +69,11 @@ impl Replica {
             replica.until_ready().await;
         }
         replicas.try_into().unwrap_or_else(|_| panic!("three"))
+    }
+
+    async fn signal(&self, signal: &str) {
+        let id = self.child.id().expect("it runs").to_string();
+        programs::run(Command::new("kill").args([signal, &id])).await;
     }
 
     async fn init(&self) -> u16 {
@@ -178,5 +184,36 @@ async fn what_one_process_revokes_the_others_refuse_within_a_second() {
     for stream in streams {
         let ended = timeout(PATIENCE, stream.bytes()).await;
         assert_eq!(ended.expect("the stream ends").expect("cleanly"), "");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs redis-server"]
+async fn a_process_that_stood_still_does_not_go_by_what_it_knew() {
+    let engine = Server::start(&[]).await;
+    let engines = [engine.url()];
+    let [one, other, _] = Replica::three([&engines[..]; 3]).await;
+    for round in 0..3 {
+        let token = token(&format!("token-{round}"), "");
+        assert_eq!(other.ask(&token).await, 200);
+        let mut stream = other.get("stream", &token).await;
+        other.signal("-STOP").await;
+        assert_eq!(one.revoke(&format!("token-{round}")).await, 204);
+        // By what it knew it may go on for 2 seconds.
+        sleep(Duration::from_millis(2500)).await;
+        let asks = (0..20).map(|_| {
+            let (other, token) = (Arc::clone(&other), token.clone());
+            tokio::spawn(async move { other.ask(&token).await })
+        });
+        let asks: Vec<_> = asks.collect();
+        sleep(Duration::from_millis(100)).await;
+        other.signal("-CONT").await;
+        for answer in asks {
+            let answer = answer.await.unwrap();
+            assert!([401, 503].contains(&answer), "{answer}");
+        }
+        let ended = timeout(PATIENCE, stream.chunk()).await;
+        assert!(!matches!(ended.expect("it ends"), Ok(Some(_))));
+        until("it is known", async || other.ask(&token).await == 401).await;
     }
 }

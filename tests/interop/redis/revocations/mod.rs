@@ -1,6 +1,7 @@
 //! Revocations on real engines: what is added is told and kept.
 
 mod losses;
+mod replicas;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -1,5 +1,6 @@
 //! Several replicas, by a store to which everything happens that can happen to one.
 
+mod losses;
 mod outages;
 
 use std::collections::BTreeSet;
@@ -32,6 +33,12 @@ struct State {
     /// None, for an entry.
     never_answers: bool,
     is_full: bool,
+    /// How many records it has room for. `None`: any.
+    room: Option<usize>,
+    /// Of more entries at once it takes none.
+    max_batch: Option<usize>,
+    /// No answer, for a part of all records.
+    has_no_snapshots: bool,
     /// How often it lost what it had.
     losses: usize,
     /// Positions before this one are not known any more.
@@ -99,7 +106,13 @@ impl RevocationStore for Shop {
             let mut state = shop.state();
             state.answers()?;
             state.appends += 1;
-            if state.is_full {
+            if state.max_batch.is_some_and(|most| entries.len() > most) {
+                return Err(StoreError::new("too many at once"));
+            }
+            let new = entries.iter().map(RevocationEntry::record);
+            let new = new.filter(|record| !state.records.contains(record));
+            let more = state.records.len() + new.count();
+            if state.is_full || state.room.is_some_and(|room| more > room) {
                 return Ok(Appended::Full);
             }
             for entry in entries {
@@ -119,6 +132,9 @@ impl RevocationStore for Shop {
         Box::pin(async move {
             let state = shop.state();
             state.answers()?;
+            if state.has_no_snapshots {
+                return Err(StoreError::new("it is read by somebody else"));
+            }
             let records: Vec<_> = state.records.iter().copied().collect();
             let half = records.len() / 2;
             Ok(match part {
