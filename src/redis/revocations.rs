@@ -24,6 +24,8 @@ use crate::store::{
 const MAX_BATCH: usize = 1000;
 /// How many entries of the stream are read at once.
 const MAX_READ: usize = 1000;
+/// After something was written back, so long may more of it come.
+const MORE: Duration = Duration::from_secs(5);
 /// How often it is asked where there is no connection to wait on.
 const POLL: Duration = Duration::from_millis(200);
 /// Whole numbers of the engine's scores are exact up to this. What ends later never does.
@@ -32,7 +34,12 @@ const MAX_END: u64 = 1 << 53;
 impl RevocationStore for Redis {
     fn append(&self, entries: Vec<RevocationEntry>) -> StoreFuture<Appended> {
         let shared = Arc::clone(&self.shared);
-        Box::pin(async move { shared.append(&entries).await })
+        Box::pin(async move { shared.append(&entries, Duration::ZERO).await })
+    }
+
+    fn write_back(&self, entries: Vec<RevocationEntry>) -> StoreFuture<Appended> {
+        let shared = Arc::clone(&self.shared);
+        Box::pin(async move { shared.append(&entries, MORE).await })
     }
 
     fn snapshot(&self, part: Option<StorePosition>) -> StoreFuture<Snapshot> {
@@ -119,18 +126,23 @@ impl Shared {
         [format!("{prefix}:v"), format!("{prefix}:vs")]
     }
 
-    async fn append(&self, entries: &[RevocationEntry]) -> Result<Appended, StoreError> {
+    /// What is new among them has others wait so long for more.
+    async fn append(
+        &self,
+        entries: &[RevocationEntry],
+        settles_in: Duration,
+    ) -> Result<Appended, StoreError> {
         if entries.len() > MAX_BATCH {
             let why = format!("more than {MAX_BATCH} revocations at once");
             return Err(StoreError::new(why));
         }
         let additions = Additions::new(entries);
         let numbers = [
-            self.settings.max_revocations,
-            HISTORY,
-            additions.records.len(),
+            self.settings.max_revocations.to_string(),
+            HISTORY.to_string(),
+            settles_in.as_millis().to_string(),
+            additions.records.len().to_string(),
         ];
-        let numbers = numbers.map(|number| number.to_string());
         let scores = additions.records.iter().map(|(_, end)| score(*end));
         let scores: Vec<String> = scores.collect();
         let mut arguments: Vec<&[u8]> = numbers.iter().map(String::as_bytes).collect();
@@ -192,12 +204,18 @@ impl Shared {
             return Err(of_another_store());
         };
         let mut late = None;
+        let mut settles_in;
         loop {
             let mut woken = pin!(self.listener.woken.notified());
             // Before the look: what is added in between wakes it.
             woken.as_mut().enable();
             match self.read_after(&place).await? {
-                ReadOn::Records { records, .. } if records.is_empty() => {}
+                // That nothing is there still is news while it waits for others.
+                ReadOn::Records {
+                    records,
+                    settles_in: left,
+                    ..
+                } if records.is_empty() => settles_in = left,
                 found => return Ok(found),
             }
             // Made when there is something to wait for, and so in a runtime.
@@ -215,6 +233,7 @@ impl Shared {
                 return Ok(ReadOn::Records {
                     records: Vec::new(),
                     position: place.position(),
+                    settles_in,
                 });
             }
         }
@@ -257,6 +276,7 @@ impl Shared {
         Ok(ReadOn::Records {
             records,
             position: last.position(),
+            settles_in: said.settles_in,
         })
     }
 
@@ -299,18 +319,20 @@ struct Entries {
     since: u64,
     /// How many there were ever.
     count: u64,
+    settles_in: Duration,
     entries: Vec<Value>,
 }
 
 impl Entries {
     fn read(said: Value) -> Option<Self> {
-        let [since, count, entries] = members(said)?;
+        let [since, count, settles, entries] = members(said)?;
         let Value::Array(entries) = entries else {
             return None;
         };
         Some(Self {
             since: number(&since)?,
             count: number(&count)?,
+            settles_in: Duration::from_millis(number(&settles)?),
             entries,
         })
     }

@@ -139,16 +139,17 @@ impl Script {
                  return {now, m[2], found}"
             ),
             // Keys: the set and the stream of revocations. Arguments: run id, how many records
-            // there may be, how many the stream remembers, how many are added, each with its end;
+            // there may be, how many the stream remembers, how long more may come after what is
+            // new, how many are added, each with its end;
             // the rest is replaced. One that has ended is not there any more; it is removed with
             // others of its kind, a few more than are added, so that none pile up. The first
             // command that writes is one that asks for memory: nothing is written, or everything.
             // The stream comes first: where it fails, those that try again find nothing there.
             Self::Append => marked!(
                 numbers!(),
-                "local set, added, s = KEYS[2], tonumber(ARGV[4]), tonumber(t[1])
+                "local set, added, s = KEYS[2], tonumber(ARGV[5]), tonumber(t[1])
                  local more, new, put, old = 0, {}, {}, {}
-                 for i = 5, 2 * added + 3, 2 do
+                 for i = 6, 2 * added + 4, 2 do
                    local ends = number(ARGV[i + 1])
                    local there = number(redis.call('ZSCORE', set, ARGV[i]) or '0')
                    if there <= s then
@@ -157,7 +158,7 @@ impl Script {
                    end
                    if ends > s and ends > there then put[#put + 1] = i end
                  end
-                 for i = 2 * added + 5, #ARGV do
+                 for i = 2 * added + 6, #ARGV do
                    local there = redis.call('ZSCORE', set, ARGV[i])
                    if there and number(there) > s then old[#old + 1] = ARGV[i] end
                  end
@@ -171,6 +172,11 @@ impl Script {
                    for i = 1, #new do
                      redis.call('XADD', KEYS[3], 'MAXLEN', '~', ARGV[3], '*',
                        'n', string.format('%.0f', n + i), 'r', new[i])
+                   end
+                   local settled = redis.call('HMGET', KEYS[1], 'settled')[1]
+                   local later = now + tonumber(ARGV[4])
+                   if later > now and later > (tonumber(settled) or 0) then
+                     redis.call('HSET', KEYS[1], 'settled', string.format('%.0f', later))
                    end
                  end
                  for _, i in ipairs(put) do redis.call('ZADD', set, ARGV[i + 1], ARGV[i]) end\n",
@@ -202,9 +208,10 @@ impl Script {
             // comes along: what is missing at the end is seen too.
             Self::ReadStream => marked!(
                 writable!(),
-                "local h = redis.call('HMGET', KEYS[1], 'n')
+                "local h = redis.call('HMGET', KEYS[1], 'n', 'settled')
+                 local settles = math.max(0, (tonumber(h[2] or '0')) - now)
                  local found = redis.call('XRANGE', KEYS[2], ARGV[3], '+', 'COUNT', ARGV[2])
-                 return {now, m[2], {m[2], h[1] or '0', found}}"
+                 return {now, m[2], {m[2], h[1] or '0', string.format('%.0f', settles), found}}"
             ),
             // Keys: the sign that there are keys, and the record. What is there: whether there are
             // keys, the record, its code, and when the key was last used.

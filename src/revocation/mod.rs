@@ -142,7 +142,7 @@
 //! | answers | they are judged by all entries |
 //! | was never read by this replica | 503 `revocations_unavailable`; [`ready`](Revocation::ready) waits for it |
 //! | does not answer | they are judged by what is known for [`max_staleness`](Revocation::max_staleness) (60 s), and are then 503; streams end |
-//! | may have lost entries: restarted, failed over, emptied | every replica writes back what it knows, and for 10 s the store counts as one that does not answer |
+//! | may have lost entries: restarted, failed over, emptied | every replica writes back what it knows; for 10 s, and until 5 s after the last of it, the store counts as one that does not answer |
 //! | has a record of another secret | 503 once what is known is too old: no record is passed over |
 //! | is full | as before; [`revoke`](Revocation::revoke) is an error |
 //!

@@ -30,11 +30,11 @@ pub(super) async fn keep(shared: Weak<Shared>, store: Arc<dyn RevocationStore>) 
     let mut reader = Reader {
         store: Arc::clone(&store),
         position: None,
-        settles_at: Duration::ZERO,
     };
     let mut writer = Writer {
         store,
         backlog: Vec::new(),
+        is_again: false,
         most: BATCH,
         is_told_full: false,
     };
@@ -60,7 +60,7 @@ pub(super) async fn keep(shared: Weak<Shared>, store: Arc<dyn RevocationStore>) 
         };
         let turn = read.and_then(|again| {
             if !again.is_empty() {
-                writer.backlog = again;
+                (writer.backlog, writer.is_again) = (again, true);
             }
             written
         });
@@ -110,8 +110,6 @@ struct Reader {
     store: Arc<dyn RevocationStore>,
     /// Where to read on from. `None`: a snapshot comes first.
     position: Option<StorePosition>,
-    /// Until when others may write back what the store has lost, by the monotonic clock.
-    settles_at: Duration,
 }
 
 impl Reader {
@@ -147,8 +145,7 @@ impl Reader {
                 } => {
                     take_in(shared, &records)?;
                     self.position = Some(position);
-                    self.settles_at = asked_at.saturating_add(settles_in);
-                    self.is_known(shared, asked_at);
+                    self.is_known(shared, asked_at, settles_in);
                     return Ok(std::mem::take(again));
                 }
             }
@@ -164,10 +161,14 @@ impl Reader {
             return Ok(Vec::new());
         };
         match within_patience(self.store.read_on(position)).await? {
-            ReadOn::Records { records, position } => {
+            ReadOn::Records {
+                records,
+                position,
+                settles_in,
+            } => {
                 take_in(shared, &records)?;
                 self.position = Some(position);
-                self.is_known(shared, asked_at);
+                self.is_known(shared, asked_at, settles_in);
             }
             ReadOn::Behind => self.position = None,
             ReadOn::Lost => {
@@ -183,14 +184,14 @@ impl Reader {
 
     /// Everything that the store had at this moment is known: that is all there is, unless other
     /// replicas have yet to write back what it has lost.
-    fn is_known(&self, shared: &Weak<Shared>, asked_at: Duration) {
+    fn is_known(&self, shared: &Weak<Shared>, asked_at: Duration, settles_in: Duration) {
         let Some(shared) = shared.upgrade() else {
             return;
         };
         let Some(replicas) = &shared.replicas else {
             return;
         };
-        if shared.settings.clock.monotonic() < self.settles_at {
+        if !settles_in.is_zero() {
             replicas.failed(UNSETTLED.to_owned());
             return;
         }
@@ -204,6 +205,8 @@ struct Writer {
     store: Arc<dyn RevocationStore>,
     /// What is written next.
     backlog: Vec<Key>,
+    /// The store had it before.
+    is_again: bool,
     /// How many entries are written at once: fewer where the store has little room.
     most: usize,
     is_told_full: bool,
@@ -223,7 +226,11 @@ impl Writer {
                 self.is_told_full = false;
                 return Ok(());
             };
-            let written = within_patience(self.store.append(batch.entries)).await?;
+            let written = match self.is_again {
+                true => self.store.write_back(batch.entries),
+                false => self.store.append(batch.entries),
+            };
+            let written = within_patience(written).await?;
             let Some(shared) = shared.upgrade() else {
                 return Ok(());
             };
@@ -265,6 +272,7 @@ impl Writer {
         let now = shared.settings.clock.now().as_secs();
         loop {
             if self.backlog.is_empty() {
+                self.is_again = false;
                 self.backlog.extend(replicas.unsent().iter());
             }
             if self.backlog.is_empty() {

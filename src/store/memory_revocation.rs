@@ -203,6 +203,7 @@ impl Shared {
             Some(records) => ReadOn::Records {
                 records,
                 position: self.position(all.added),
+                settles_in: Duration::ZERO,
             },
         }
     }

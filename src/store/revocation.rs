@@ -33,6 +33,17 @@ pub trait RevocationStore: fmt::Debug + Send + Sync + 'static {
     /// It is not known whether they were added.
     fn append(&self, entries: Vec<RevocationEntry>) -> StoreFuture<Appended>;
 
+    /// As [`append`](Self::append), for entries that the store had acknowledged before: it may have
+    /// lost them. Where it had, those who write them back may have more, so
+    /// [`settles_in`](ReadOn::Records::settles_in) is some seconds again. This implementation
+    /// appends them.
+    ///
+    /// # Errors
+    /// It is not known whether they were added.
+    fn write_back(&self, entries: Vec<RevocationEntry>) -> StoreFuture<Appended> {
+        self.append(entries)
+    }
+
     /// A part of all records: the first, or the one that the one before names.
     ///
     /// The parts together have every record that was there when the first one was asked for, and
@@ -55,6 +66,10 @@ pub trait RevocationStore: fmt::Debug + Send + Sync + 'static {
 impl<S: RevocationStore + ?Sized> RevocationStore for Arc<S> {
     fn append(&self, entries: Vec<RevocationEntry>) -> StoreFuture<Appended> {
         (**self).append(entries)
+    }
+
+    fn write_back(&self, entries: Vec<RevocationEntry>) -> StoreFuture<Appended> {
+        (**self).write_back(entries)
     }
 
     fn snapshot(&self, part: Option<StorePosition>) -> StoreFuture<Snapshot> {
@@ -223,6 +238,8 @@ pub enum ReadOn {
         records: Vec<RevocationRecord>,
         /// Where to read on from next.
         position: StorePosition,
+        /// As in a [snapshot](Snapshot::Last::settles_in).
+        settles_in: Duration,
     },
     /// The store does not know any more what came after the position. It has all records still:
     /// take a snapshot.

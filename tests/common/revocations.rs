@@ -73,7 +73,9 @@ pub async fn read_on(
     from: &StorePosition,
 ) -> (Vec<RevocationRecord>, StorePosition) {
     match store.read_on(from.clone()).await {
-        Ok(ReadOn::Records { records, position }) => (records, position),
+        Ok(ReadOn::Records {
+            records, position, ..
+        }) => (records, position),
         other => panic!("{other:?}"),
     }
 }

@@ -254,6 +254,7 @@ async fn who_reads_on_in_memory_is_woken_by_what_is_added() {
     let nothing = Ok(ReadOn::Records {
         records: Vec::new(),
         position: end,
+        settles_in: Duration::ZERO,
     });
     assert_eq!(assert_ready!(waits.poll()), nothing);
 }

@@ -47,6 +47,7 @@ async fn what_is_lost_before_a_snapshot_is_written_back_too() {
         shop.set(|state| (state.first, state.has_no_snapshots) = (0, false));
         a_while().await;
         assert_eq!(shop.state().records.len(), 501, "{before:?}");
+        shop.set(|state| state.settles_in = Duration::ZERO);
         let new = shop.ready(&clock).await;
         assert_eq!(refused(&guarded(&new)).await, REVOKED, "{before:?}");
     }

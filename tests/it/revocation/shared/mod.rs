@@ -127,6 +127,19 @@ impl RevocationStore for Shop {
         })
     }
 
+    fn write_back(&self, entries: Vec<RevocationEntry>) -> StoreFuture<Appended> {
+        let (shop, appended) = (self.clone(), self.append(entries));
+        Box::pin(async move {
+            let before = shop.state().log.len();
+            let appended = appended.await?;
+            let mut state = shop.state();
+            if state.log.len() > before {
+                state.settles_in = Duration::from_secs(5);
+            }
+            Ok(appended)
+        })
+    }
+
     fn snapshot(&self, part: Option<StorePosition>) -> StoreFuture<Snapshot> {
         let shop = self.clone();
         Box::pin(async move {
@@ -168,6 +181,7 @@ impl RevocationStore for Shop {
             Ok(ReadOn::Records {
                 records: state.log[at..].to_vec(),
                 position: state.position(),
+                settles_in: state.settles_in,
             })
         })
     }
