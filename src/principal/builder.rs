@@ -136,6 +136,8 @@ pub(crate) struct ClaimedNames {
 pub(crate) struct ClaimedTimes {
     pub(crate) issued_at: Option<Duration>,
     pub(crate) expires_at: Option<Duration>,
+    /// How far the clock they were read from may differ.
+    pub(crate) clock_skew: Duration,
 }
 
 #[cfg(feature = "jwt")]
@@ -190,7 +192,9 @@ impl Identity {
             actors: names.actors,
             credential_digest,
             raw_claims: Some(json.into()),
+            clock_skew: times.clock_skew,
             id: OnceLock::new(),
+            login: OnceLock::new(),
             found_good: AtomicU64::new(0),
         }
     }

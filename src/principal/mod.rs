@@ -3,6 +3,7 @@
 mod actor;
 mod builder;
 mod id;
+mod login;
 
 use std::any::Any;
 use std::borrow::Cow;
@@ -21,6 +22,7 @@ pub use self::builder::PrincipalBuilder;
 pub(crate) use self::builder::{ClaimedNames, ClaimedTimes};
 pub(crate) use self::id::CredentialDigest;
 pub use self::id::PrincipalId;
+use self::login::Login;
 use crate::json::{self, Fault};
 use crate::resource::Resource;
 use crate::scope::Scopes;
@@ -59,7 +61,10 @@ pub(crate) struct Identity {
     actors: Box<[Actor]>,
     credential_digest: Option<CredentialDigest>,
     raw_claims: Option<Box<str>>,
+    /// How far the clock of the issuer may differ.
+    clock_skew: Duration,
     id: OnceLock<PrincipalId>,
+    login: OnceLock<Box<Login>>,
     /// The generation of revocations under which the credential was last found good.
     found_good: AtomicU64,
 }
@@ -108,6 +113,10 @@ impl Identity {
         self.client_id.as_deref()
     }
 
+    pub(crate) fn clock_skew(&self) -> Duration {
+        self.clock_skew
+    }
+
     /// The claims as text.
     pub(crate) fn raw_claims(&self) -> Option<&str> {
         self.raw_claims.as_deref()
@@ -144,6 +153,9 @@ impl HasIdentity for Identity {
     }
 }
 
+/// How far clocks may differ, where no provider says.
+const DEFAULT_SKEW: Duration = Duration::from_secs(60);
+
 static NO_CLAIMS: LazyLock<Map<String, Value>> = LazyLock::new(Map::new);
 
 impl Principal {
@@ -164,7 +176,9 @@ impl Principal {
             asked_at: None,
             credential_digest: None,
             raw_claims: None,
+            clock_skew: DEFAULT_SKEW,
             id: OnceLock::new(),
+            login: OnceLock::new(),
             found_good: AtomicU64::new(0),
         })
     }

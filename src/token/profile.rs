@@ -358,6 +358,7 @@ impl TokenProfile {
             ClaimedTimes {
                 issued_at: claims.iat,
                 expires_at: claims.exp,
+                clock_skew: self.clock_skew,
             },
             names,
             is_unnamed.then(|| CredentialDigest::of(token)),

@@ -236,6 +236,12 @@ fn read_what_is_clear(said: &mut Map<String, Value>) -> Result<(), AuthError> {
             }
         };
     }
+    // Of this one nothing is asked unless a requirement does, which then finds it missing.
+    if let Some(Value::String(text)) = said.get("auth_time")
+        && let Ok(seconds) = text.parse::<u64>()
+    {
+        said.insert("auth_time".to_owned(), seconds.into());
+    }
     for name in NAMES {
         let Some(Value::Number(number)) = said.get(name) else {
             continue;
