@@ -8,6 +8,7 @@ use http::{HeaderMap, Request, Response, StatusCode};
 use super::info::{DocumentFuture, Route};
 use super::lease::{self, Lease};
 use super::settings::Shared;
+use super::strength::unless_too_weak;
 use super::{Authenticate, AuthenticateFuture, Authenticated, Authentication};
 use crate::credential::{self, RequestHead};
 use crate::error::{AuthError, AuthErrorKind};
@@ -178,7 +179,8 @@ impl Shared {
         }
         let context = self.context_of(&presented.context);
         let (case, head) = (Case::auth(presented.provider), self.head(request, context));
-        let error = match self.unless_revoked(answer) {
+        let answer = unless_too_weak(self.unless_revoked(answer), context);
+        let error = match answer {
             Ok(accepted) => {
                 case.accepted_as(&accepted.principal, head, &context.audit);
                 return Decision::GoOn(self.admit(request, presented, accepted));

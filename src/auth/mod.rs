@@ -302,6 +302,7 @@ mod report_only;
 mod routes;
 mod service;
 mod settings;
+mod strength;
 
 pub use self::authenticate::{Authenticate, AuthenticateFuture, Authenticated, Authentication};
 pub use self::either::Either;

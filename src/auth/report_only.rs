@@ -45,7 +45,7 @@ impl<P: Authenticate + Clone> AuthLayer<P> {
     ///
     /// | reasons | layers for scopes, lists and sessions |
     /// |---|---|
-    /// | `expired`, `expired_api_key`, `not_yet_valid`, `not_yet_valid_api_key`, `issued_in_the_future`, `missing_exp`, `insufficient_scope`, where nothing else is wrong with the credential, and what a provider of your own says was [proven](crate::AuthError::proven) | judge by the principal it was issued to: it can do what it could do with a good credential, and no more |
+    /// | `expired`, `expired_api_key`, `not_yet_valid`, `not_yet_valid_api_key`, `issued_in_the_future`, `missing_exp`, `insufficient_scope`, `insufficient_user_authentication`, `missing_user`, where nothing else is wrong with the credential, and what a provider of your own says was [proven](crate::AuthError::proven) | judge by the principal it was issued to: it can do what it could do with a good credential, and no more |
     /// | all others: wrong audiences and issuers, revoked and inactive credentials, unproven ones, none at all, and our own trouble | judge as if it had no scopes. What needs one is refused, for what is wrong with the credential, unless `missing_credential` or `insufficient_scope` is in the list too. Its sessions are those of anonymous callers |
     ///
     /// Either way the request has no [`Principal`](crate::Principal). A JWT of a server that is

@@ -143,6 +143,7 @@ impl Shared {
             challenge.announce(&self.asked);
         }
         context.audit.set_clock(info.clock.clone());
+        context.clock = info.clock.clone();
         context.resource.clone_from(&info.resource);
         context.written = Written::default();
         self.routes = Routes::new(&info);
@@ -250,6 +251,10 @@ impl Shared {
             ),
             ("grpc_refusals", self.context.grpc == other.context.grpc),
             ("revocation", self.has_revocation_of(other)),
+            (
+                "required_strength",
+                self.context.strength == other.context.strength,
+            ),
             ("stream_grace", one.grace == two.grace),
             ("stream_max_life", one.max_life == two.max_life),
             (

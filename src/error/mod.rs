@@ -3,6 +3,7 @@
 
 mod config;
 pub(crate) mod reason;
+mod sign_in;
 
 use std::borrow::Cow;
 use std::error::Error;
@@ -12,6 +13,7 @@ use std::time::Duration;
 use http::StatusCode;
 
 use self::reason::Standing;
+use self::sign_in::AskedSignIn;
 use crate::principal::{Principal, PrincipalId};
 use crate::scope::Scopes;
 
@@ -30,6 +32,11 @@ pub enum AuthErrorKind {
     Invalid,
     /// The credential is good and its scopes do not suffice: 403 `insufficient_scope`.
     InsufficientScope,
+    /// The credential is good, and its user did not sign in strongly or lately enough: 401
+    /// `insufficient_user_authentication` ([RFC 9470]).
+    ///
+    /// [RFC 9470]: https://www.rfc-editor.org/rfc/rfc9470#section-3
+    InsufficientUserAuthentication,
     /// The request is refused whoever sends it (a bad `Host` or `Origin`): 403 without a challenge.
     Forbidden,
     /// The session does not exist for this principal: 404.
@@ -80,6 +87,8 @@ struct Inner {
     description: Cow<'static, str>,
     detail: Option<Box<str>>,
     scopes: Scopes,
+    /// What is asked of the sign-in. In a box, because few errors have it.
+    sign_in: Option<Box<AskedSignIn>>,
     /// Who was refused, where a good credential said so.
     principal: Option<PrincipalId>,
     retry_after: Option<Duration>,
@@ -119,6 +128,7 @@ impl AuthError {
             description: Cow::Borrowed(reason.description()),
             detail: None,
             scopes: Scopes::default(),
+            sign_in: None,
             principal: None,
             retry_after: None,
             logged: false,
@@ -327,7 +337,9 @@ impl AuthError {
     /// gets the matching `grpc-status` instead, under status 200.
     pub fn status(&self) -> StatusCode {
         match self.kind() {
-            AuthErrorKind::Missing | AuthErrorKind::Invalid => StatusCode::UNAUTHORIZED,
+            AuthErrorKind::Missing
+            | AuthErrorKind::Invalid
+            | AuthErrorKind::InsufficientUserAuthentication => StatusCode::UNAUTHORIZED,
             AuthErrorKind::Malformed | AuthErrorKind::HeaderMismatch => StatusCode::BAD_REQUEST,
             AuthErrorKind::InsufficientScope | AuthErrorKind::Forbidden => StatusCode::FORBIDDEN,
             AuthErrorKind::UnknownSession | AuthErrorKind::UnknownResource => StatusCode::NOT_FOUND,
@@ -367,7 +379,7 @@ impl AuthError {
         self.0.detail.as_deref()
     }
 
-    /// All scopes the operation needs, where scopes were the reason.
+    /// All scopes the operation needs, where scopes or the sign-in were the reason.
     pub fn scopes(&self) -> &Scopes {
         &self.0.scopes
     }

@@ -127,7 +127,8 @@ impl fmt::Debug for Reason {
 pub(crate) enum Standing {
     /// No issued credential is known to be like it: it may be a guess, and counts as one.
     Guess,
-    /// The credential was issued to somebody, and only its time or its scopes are at fault. The
+    /// The credential was issued to somebody, and only its time, its scopes or its sign-in are at
+    /// fault. The
     /// provider proves that, case by case ([`AuthError::proven`](crate::AuthError::proven)).
     Proven,
     /// Neither: nothing was presented, it was presented badly, it is meant for somebody else or
@@ -170,6 +171,9 @@ const fn general(kind: AuthErrorKind) -> &'static str {
         }
         AuthErrorKind::Invalid => NOT_VALID,
         AuthErrorKind::InsufficientScope => Reason::INSUFFICIENT_SCOPE.description(),
+        AuthErrorKind::InsufficientUserAuthentication => {
+            Reason::INSUFFICIENT_USER_AUTHENTICATION.description()
+        }
         AuthErrorKind::Forbidden => NOT_ALLOWED,
         AuthErrorKind::UnknownSession => Reason::UNKNOWN_SESSION.description(),
         AuthErrorKind::UnknownResource => Reason::UNKNOWN_RESOURCE.description(),
@@ -375,6 +379,12 @@ reasons! {
     INSUFFICIENT_SCOPE = "insufficient_scope": InsufficientScope, Proven,
         "The operation needs scopes that were not granted";
 
+    /// The credential is good, and its user did not sign in strongly or lately enough. The
+    /// challenge says what suffices; clients that do not know it ask for another token of the same
+    /// kind, so have the authorization server ask for it by itself.
+    INSUFFICIENT_USER_AUTHENTICATION = "insufficient_user_authentication":
+        InsufficientUserAuthentication, Proven, "A stronger or more recent sign-in is needed";
+
     /// The authorization server limits introspection (429). Calls pause as long as it asks; raise
     /// its limit, or cache responses longer.
     INTROSPECTION_BUSY = "introspection_busy": Unavailable, Other, UNAVAILABLE;
@@ -529,6 +539,12 @@ reasons! {
 
     /// The message does not name what it acts on. A name or URI is missing, or is no string.
     MISSING_TARGET = "missing_target": Malformed, Other, AMBIGUOUS_BODY;
+
+    /// The operation asks for a sign-in (`acr`, `max_age`), and the credential is no user's: an API
+    /// key, or a token that a client got for itself. Its rule must not ask for one if such callers
+    /// are meant to use it.
+    MISSING_USER = "missing_user": Forbidden, Proven,
+        "The operation needs a user who signed in";
 
     /// The API key has the right form and a wrong checksum. It was mistyped or cut off.
     MISTYPED_API_KEY = "mistyped_api_key": Invalid, Guess, API_KEY;

@@ -5,6 +5,7 @@ use std::fmt;
 use super::{JwtKey, JwtLayerBuilder, JwtProvider};
 use crate::auth::{AuthLayer, auth_layer_newtype};
 use crate::error::ConfigError;
+use crate::requirement::Strength;
 
 /// The layer that asks for a JWT signed with a key of your own.
 ///
@@ -27,6 +28,14 @@ impl JwtLayer {
     /// [`PublicKey`](crate::jose::PublicKey).
     pub fn builder(key: impl Into<JwtKey>) -> JwtLayerBuilder {
         JwtLayerBuilder::new(key.into())
+    }
+
+    /// See [`AuthLayer::required_strength`]: asks every token for a user who signed in like this.
+    ///
+    /// # Errors
+    /// It asks for nothing, or for values of `acr` that exclude each other.
+    pub fn required_strength(self, strength: Strength) -> Result<Self, ConfigError> {
+        self.0.required_strength(strength).map(Self)
     }
 
     pub(super) fn from_provider(provider: JwtProvider) -> Self {

@@ -31,7 +31,9 @@
 //!    the body says, or it is 400 with the JSON-RPC error -32020. Below, they are neither
 //!    trusted nor a reason to refuse.
 //! 6. Every message of a batch is judged, and all that the request lacks is named in one
-//!    403 `insufficient_scope`. What no scope would open is 403 without a challenge.
+//!    403 `insufficient_scope`. What no scope would open is 403 without a challenge. A rule can
+//!    ask for a strong or recent sign-in too, which is a 401: see
+//!    [the sign-in](crate::scopes#strength-of-the-sign-in).
 //!
 //! ```
 //! use bytes::Bytes;
@@ -169,7 +171,7 @@
 //!
 //! Two families of clients act on different answers ([`Dialect`]):
 //!
-//! | dialect | a call that needs a caller or more scope | who acts on it |
+//! | dialect | a call that needs a caller, more scope or another sign-in | who acts on it |
 //! |---|---|---|
 //! | [`Dialect::Http`], the default | 401 or 403 with `WWW-Authenticate` | Claude, the official SDKs |
 //! | [`Dialect::Result`] | 200 with a result: `isError`, `_meta["mcp/www_authenticate"]` | ChatGPT |

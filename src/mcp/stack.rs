@@ -166,7 +166,7 @@ impl<P: Authenticate + Clone, Sessions> McpStack<AuthLayer<P>, Sessions, Identit
     ///
     /// # Errors
     /// The auth layer is `optional`, and the base scopes of the policy ask every request for a
-    /// caller.
+    /// caller; or it [requires](AuthLayer::required_strength) an `acr` that a rule does not accept.
     pub fn policy(
         mut self,
         policy: McpPolicy,
@@ -238,6 +238,7 @@ pub(crate) fn as_open_as<P: Authenticate + Clone>(
     auth: AuthLayer<P>,
     said: Option<bool>,
 ) -> Result<AuthLayer<P>, ConfigError> {
+    policy.check_sign_ins(auth.strength())?;
     match said {
         Some(true) if policy.is_closed_to_anonymous() => Err(ConfigError::new(
             "optional",

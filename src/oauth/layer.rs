@@ -9,6 +9,7 @@ use super::{
 };
 use crate::auth::{AuthLayer, auth_layer_newtype};
 use crate::error::{AuthError, ConfigError};
+use crate::requirement::Strength;
 use crate::resources::Hosts;
 
 /// The layer of an OAuth 2.1 resource server.
@@ -149,6 +150,14 @@ impl OAuthLayer {
     /// The keys of a server could not be fetched; [`AuthError::detail`] says why.
     pub async fn warm_up(&self) -> Result<(), AuthError> {
         self.0.provider().warm_up().await
+    }
+
+    /// See [`AuthLayer::required_strength`]: asks every token for a user who signed in like this.
+    ///
+    /// # Errors
+    /// It asks for nothing, or for values of `acr` that exclude each other.
+    pub fn required_strength(self, strength: Strength) -> Result<Self, ConfigError> {
+        self.0.required_strength(strength).map(Self)
     }
 
     /// Drops all that is remembered of a token; see [`OAuthProvider::invalidate_token`].

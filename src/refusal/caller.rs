@@ -7,6 +7,7 @@ use http::Extensions;
 use super::RefusalContext;
 use crate::error::{AuthError, AuthErrorKind, Reason};
 use crate::principal::Principal;
+use crate::requirement::Judged;
 use crate::scope::Scopes;
 
 /// The mark an auth layer leaves on a request it let through without a principal.
@@ -43,15 +44,20 @@ pub(crate) struct Caller<'a> {
 }
 
 impl<'a> Caller<'a> {
+    /// Of a principal that a handler holds.
+    pub(crate) fn accepted(principal: &'a Principal) -> Self {
+        Self {
+            principal: Some(principal),
+            proven: None,
+            context: RefusalContext::of(principal),
+            reported: None,
+        }
+    }
+
     /// `None` where no auth layer ran.
     pub(crate) fn of(extensions: &'a Extensions) -> Option<Self> {
         if let Some(principal) = extensions.get::<Principal>() {
-            return Some(Self {
-                principal: Some(principal),
-                proven: None,
-                context: RefusalContext::of(principal),
-                reported: None,
-            });
+            return Some(Self::accepted(principal));
         }
         let mark: &NoPrincipal = extensions.get()?;
         Some(Self {
@@ -77,13 +83,20 @@ impl<'a> Caller<'a> {
 
     /// Whether a request is let pass that is to be refused for this. What was reported of its
     /// credential opens nothing further in: only a gate whose own reason is reported does.
-    pub(crate) fn reports(self, error: &AuthError) -> bool {
+    fn reports(self, error: &AuthError) -> bool {
         // To an unproven caller a gate says that the credential is missing, where it would say
         // to a proven one that scopes are.
         let asks_for_scopes =
             || self.unproven().is_some() && error.kind() == AuthErrorKind::Missing;
         self.context.reports(error.as_reason())
             || asks_for_scopes() && self.context.reports(Reason::INSUFFICIENT_SCOPE)
+    }
+
+    /// What of an error, and of what it adds, a request is refused for; `None` where all of it is
+    /// only reported.
+    pub(crate) fn carried_out(self, error: &AuthError) -> Option<AuthError> {
+        let mut all = std::iter::once(error).chain(error.also());
+        all.find(|error| !self.reports(error)).cloned()
     }
 
     /// Whether scopes that were not granted are only reported. An anonymous caller is refused
@@ -118,5 +131,11 @@ impl<'a> Caller<'a> {
     /// The scopes granted; `None` to an anonymous or unproven caller.
     pub(crate) fn granted(self) -> Option<&'a Scopes> {
         self.known().map(Principal::scopes)
+    }
+
+    /// By whom a requirement is to be met; `None` for an anonymous or unproven caller.
+    pub(crate) fn judged(self) -> Option<Judged<'a>> {
+        let clock = &self.context.clock;
+        self.known().map(|principal| Judged { principal, clock })
     }
 }

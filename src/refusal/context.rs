@@ -9,6 +9,7 @@ use super::written::Written;
 use crate::clock::Clock;
 use crate::error::{AuthError, Reason};
 use crate::principal::{LayerContext, Principal};
+use crate::requirement::Strength;
 use crate::resource::Resource;
 use crate::scope::Scopes;
 use crate::telemetry::{self, Audit, WarnOnce};
@@ -33,6 +34,10 @@ pub(crate) struct RefusalContext {
     /// Which refusals are not carried out. `None`: all are.
     pub(crate) report_only: Option<ReportOnly>,
     pub(crate) audit: Audit,
+    /// By which sign-ins are judged.
+    pub(crate) clock: Clock,
+    /// What the layer asks of every sign-in.
+    pub(crate) strength: Strength,
     /// What refusals said before.
     pub(crate) written: Written,
     /// Whether it was told that the layer is there twice.
@@ -56,7 +61,9 @@ impl RefusalContext {
             grpc: true,
             is_optional: false,
             report_only: None,
-            audit: Audit::new(clock),
+            audit: Audit::new(clock.clone()),
+            clock,
+            strength: Strength::new(),
             written: Written::default(),
             warned_twice: WarnOnce::default(),
             of_layer: None,

@@ -96,6 +96,7 @@ fn status(kind: AuthErrorKind) -> u16 {
         AuthErrorKind::Missing
         | AuthErrorKind::Malformed
         | AuthErrorKind::Invalid
+        | AuthErrorKind::InsufficientUserAuthentication
         | AuthErrorKind::HeaderMismatch => 16,
         AuthErrorKind::InsufficientScope | AuthErrorKind::Forbidden => 7,
         AuthErrorKind::UnknownSession

@@ -69,8 +69,9 @@ fn plain_code(kind: AuthErrorKind) -> &'static str {
         AuthErrorKind::PayloadTooLarge => "too_large",
         AuthErrorKind::UnsupportedMediaType => "unsupported_media_type",
         AuthErrorKind::Malformed | AuthErrorKind::HeaderMismatch => "invalid_request",
-        AuthErrorKind::Invalid | AuthErrorKind::InsufficientScope | AuthErrorKind::Forbidden => {
-            "access_denied"
-        }
+        AuthErrorKind::Invalid
+        | AuthErrorKind::InsufficientScope
+        | AuthErrorKind::InsufficientUserAuthentication
+        | AuthErrorKind::Forbidden => "access_denied",
     }
 }

@@ -46,8 +46,8 @@ use crate::telemetry::Case;
 pub(crate) enum RefusalForm<'a> {
     Http,
     Grpc(grpc::Media),
-    /// The result of a tool that failed, where the refusal asks to sign in or for more scope; of
-    /// any other one the HTTP form.
+    /// The result of a tool that failed, where the refusal asks to sign in, once more or for more
+    /// scope; of any other one the HTTP form.
     ToolResult(ToolCall<'a>),
 }
 
@@ -89,7 +89,7 @@ pub(crate) fn refuse_or_report(
     head: RequestHead<'_>,
     case: Case<'_>,
 ) -> ControlFlow<Response<Bytes>, Option<AuthError>> {
-    if !caller.reports(&error) {
+    if let Some(error) = caller.carried_out(&error) {
         let error = caller.refused_for(error);
         return ControlFlow::Break(refuse(error, caller.context, form, head, case));
     }
@@ -129,11 +129,13 @@ pub(crate) fn respond(
     response
 }
 
-/// Whether a client answers the refusal by signing in, or by asking for more scope. A credential
+/// Whether a client answers the refusal by signing in, once more or for more scope. A credential
 /// that is bad is not among these.
 fn asks_to_sign_in(error: &AuthError) -> bool {
     let reason = error.as_reason();
-    reason == Reason::MISSING_CREDENTIAL || reason == Reason::INSUFFICIENT_SCOPE
+    reason == Reason::MISSING_CREDENTIAL
+        || reason == Reason::INSUFFICIENT_SCOPE
+        || reason == Reason::INSUFFICIENT_USER_AUTHENTICATION
 }
 
 /// Why an answer was cut off in the middle.
@@ -224,12 +226,13 @@ pub(crate) fn show_to_pages(headers: &mut HeaderMap) {
         .or_insert(HeaderValue::from_static("*"));
 }
 
-/// The error code of RFC 6750 section 3.1, where it has one.
+/// The error code of RFC 6750 section 3.1 or RFC 9470 section 3, where it has one.
 fn code(error: &AuthError) -> Option<&'static str> {
     match error.kind() {
         AuthErrorKind::Malformed => Some("invalid_request"),
         AuthErrorKind::Invalid => Some("invalid_token"),
         AuthErrorKind::InsufficientScope => Some("insufficient_scope"),
+        AuthErrorKind::InsufficientUserAuthentication => Some("insufficient_user_authentication"),
         _ => None,
     }
 }

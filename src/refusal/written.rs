@@ -1,5 +1,5 @@
 //! What refusals over HTTP say, written once: body and challenges depend on kind and description,
-//! unless a refusal names scopes or has a text of its own.
+//! unless a refusal names scopes, asks for a sign-in or has a text of its own.
 //!
 //! Bad credentials can come in floods; bench `overhead`, row "refused".
 
@@ -43,7 +43,7 @@ impl Written {
     pub(super) fn texts(&self, error: &AuthError, challenges: &[Challenge]) -> Texts {
         let key = error
             .static_description()
-            .filter(|_| error.scopes().is_empty());
+            .filter(|_| !error.asks_for_more());
         let Some(key) = key.map(|description| (error.kind(), description)) else {
             return Texts::write(error, challenges);
         };

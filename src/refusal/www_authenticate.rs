@@ -34,19 +34,21 @@ fn is_challenged(kind: AuthErrorKind) -> bool {
             | AuthErrorKind::Malformed
             | AuthErrorKind::Invalid
             | AuthErrorKind::InsufficientScope
+            | AuthErrorKind::InsufficientUserAuthentication
     )
 }
 
 /// The challenges in the result of a tool: those that lead to an authorization server. Each has an
-/// `error` and an `error_description`, without which clients do not start to sign in. The code
-/// is the same for a missing credential, for which RFC 6750 has none: what is missing is what
-/// signing in grants.
+/// `error` and an `error_description`, without which clients do not start to sign in. For a missing
+/// credential, for which RFC 6750 has none, the code is that of a missing scope: what is missing is
+/// what signing in grants.
 pub(super) fn of_result(error: &AuthError, challenges: &[Challenge]) -> Vec<String> {
+    let code = code(error).unwrap_or("insufficient_scope");
     let leads_on = challenges
         .iter()
         .filter(|challenge| challenge.names_metadata());
     leads_on
-        .map(|challenge| line_with(error, challenge, Some("insufficient_scope")))
+        .map(|challenge| line_with(error, challenge, Some(code)))
         .collect()
 }
 
@@ -72,6 +74,9 @@ fn line_with(error: &AuthError, challenge: &Challenge, code: Option<&str>) -> St
                     .find(|scopes| !scopes.is_empty())
                     .map(|scopes| scopes.as_str()),
             );
+            params.push("acr_values", error.joined_acr_values());
+            let max_age = error.max_age().map(|age| age.as_secs().to_string());
+            params.push("max_age", max_age.as_deref());
             params.push("resource_metadata", resource_metadata.as_deref());
             // RFC 6750 section 3.1: a request without a credential learns no more.
             params.push("error_description", code.map(|_| error.description()));

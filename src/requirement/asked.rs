@@ -1,7 +1,6 @@
 //! The scopes that layers further in ask for, to be announced.
 
-use super::ScopeHierarchy;
-use super::{Requirement, Verdict};
+use super::{Requirement, ScopeHierarchy};
 use crate::scope::Scopes;
 
 /// The scopes that a layer further in asks for, to be announced by the auth layer outside.
@@ -56,14 +55,11 @@ impl AskedScopes {
 
     /// What every request needs beside these scopes.
     pub(crate) fn lacking(&self, granted: &Scopes) -> Scopes {
-        match Requirement::judge(
+        Requirement::lacking(
             std::iter::once(&self.baseline),
             Some(granted),
             &self.hierarchy,
-        ) {
-            Verdict::Lacking(needed) => needed,
-            Verdict::Granted | Verdict::Denied => Scopes::none(),
-        }
+        )
     }
 }
 

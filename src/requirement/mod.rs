@@ -1,24 +1,33 @@
-//! What scopes something needs, as a value; what asks for them and what grants them is elsewhere.
+//! What something needs of its caller, as a value: scopes, and how they signed in. What asks for it
+//! and what grants it is elsewhere.
 
+mod acr_order;
 mod asked;
 mod hierarchy;
 mod map;
 mod shortfall;
+mod strength;
+mod value;
 
+pub use self::acr_order::AcrOrder;
 pub use self::asked::AskedScopes;
 pub(crate) use self::asked::to_announce;
 pub use self::hierarchy::ScopeHierarchy;
 pub(crate) use self::map::UniqueMap;
 pub(crate) use self::shortfall::shortfall;
+pub(crate) use self::strength::EXCLUDED;
+pub use self::strength::Strength;
 
-use serde::de::Error as _;
-use serde::{Deserialize, Deserializer};
+use std::time::Duration;
 
+use crate::clock::Clock;
 use crate::error::ConfigError;
+use crate::principal::Principal;
 use crate::scope::ConfiguredError;
 use crate::scope::Scopes;
 
-/// What a request needs: nothing, an authenticated caller, scopes, or what no caller has.
+/// What a request needs: nothing, an authenticated caller, scopes, a strong or recent sign-in, or
+/// what no caller has.
 ///
 /// Lists of scopes convert into it, all of them needed: `["mcp:read", "mcp:write"]`,
 /// `"mcp:read mcp:write"`, a [`Scopes`]. An empty list is a caller without scopes, as
@@ -31,16 +40,19 @@ use crate::scope::Scopes;
 /// let both = Requirement::all(["mcp:read", "mcp:write"])?;
 /// let either = Requirement::any(["mcp:admin", "billing:write"])?;
 /// let all_in_all = both.and(&either);
-/// # let _ = all_in_all;
+/// // The user signed in with a second factor, within ten minutes.
+/// let payment = all_in_all.acr(["mfa"])?.max_age(std::time::Duration::from_secs(600))?;
+/// # let _ = payment;
 /// # Ok::<(), tower_mcp_auth::ConfigError>(())
 /// ```
 ///
 /// An empty text is an error: where no scope is needed, say so with
 /// [`authenticated`](Self::authenticated) or [`none`](Self::none).
 ///
-/// As a serde value it is a string or a list (all of them), a map with `all`, `any` or both,
-/// `{"none": true}`, `{"authenticated": true}` or an empty list, or `{"deny": true}`. These words
-/// alone, as in `"deny"`, are an error: a scope of such a name stands in a list, `["deny"]`.
+/// As a serde value it is a string or a list (all of them), a map with one or more of `all`, `any`,
+/// `acr`, `amr` and `max_age` (whole seconds, or `"5m"`), `{"none": true}`, `{"authenticated":
+/// true}` or an empty list, or `{"deny": true}`. These words alone, as in `"deny"`, are an error: a
+/// scope of such a name stands in a list, `["deny"]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Requirement {
     all: Scopes,
@@ -51,16 +63,35 @@ pub struct Requirement {
     /// Whether it was made of a list that came out empty.
     of_empty_list: bool,
     denied: bool,
+    strength: Strength,
 }
 
-/// How the scopes granted compare with those needed.
+/// By whom a requirement is to be met.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Judged<'a> {
+    pub(crate) principal: &'a Principal,
+    pub(crate) clock: &'a Clock,
+}
+
+/// How a caller compares with what is needed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Granted,
     /// With all that is needed, minimal in the hierarchy.
     Lacking(Scopes),
+    /// The user did not sign in strongly or lately enough.
+    TooWeak {
+        /// All that is asked of the sign-in.
+        strength: Strength,
+        /// All scopes that are needed, minimal in the hierarchy.
+        needed: Scopes,
+        /// Whether some of them are lacking as well.
+        lacks_scopes: bool,
+    },
     /// No scope would help.
     Denied,
+    /// No sign-in would help: what is asked for together has no `acr` in common.
+    Excluded,
 }
 
 static NO_SCOPES: Scopes = Scopes::none();
@@ -122,7 +153,44 @@ impl Requirement {
         })
     }
 
-    /// What both need.
+    /// The same, and one of these values of the claim `acr`, the least demanding first; of an
+    /// authenticated user, whatever else is needed. See [`Strength::acr`].
+    ///
+    /// # Errors
+    /// Those of [`Strength::acr`].
+    pub fn acr<I>(mut self, values: I) -> Result<Self, ConfigError>
+    where
+        I: IntoIterator,
+        I::Item: AsRef<str>,
+    {
+        self.strength = self.strength.acr(values)?;
+        Ok(self)
+    }
+
+    /// The same, and all of these methods in the claim `amr`, beside an [`acr`](Self::acr). See
+    /// [`Strength::amr`].
+    ///
+    /// # Errors
+    /// Those of [`Strength::amr`].
+    pub fn amr<I>(mut self, methods: I) -> Result<Self, ConfigError>
+    where
+        I: IntoIterator,
+        I::Item: AsRef<str>,
+    {
+        self.strength = self.strength.amr(methods)?;
+        Ok(self)
+    }
+
+    /// The same, of a user who signed in at most so long ago. See [`Strength::max_age`].
+    ///
+    /// # Errors
+    /// Those of [`Strength::max_age`].
+    pub fn max_age(mut self, age: Duration) -> Result<Self, ConfigError> {
+        self.strength = self.strength.max_age(age)?;
+        Ok(self)
+    }
+
+    /// What both need. Of sign-ins it accepts those that both accept: see [`Strength::and`].
     #[must_use]
     pub fn and(mut self, other: &Self) -> Self {
         self.all = self.all.union(&other.all);
@@ -134,12 +202,29 @@ impl Requirement {
         self.authenticated |= other.authenticated;
         self.of_empty_list |= other.of_empty_list;
         self.denied |= other.denied;
+        if !other.strength.is_none() {
+            self.strength = self.strength.and(&other.strength);
+        }
         self
     }
 
     /// Whether every request meets it.
     pub fn is_none(&self) -> bool {
-        !self.denied && !self.authenticated && self.all.is_empty() && self.any.is_empty()
+        !self.denied && !self.needs_caller() && self.all.is_empty() && self.any.is_empty()
+    }
+
+    fn needs_caller(&self) -> bool {
+        self.authenticated || !self.strength.is_none()
+    }
+
+    pub(crate) fn strength(&self) -> &Strength {
+        &self.strength
+    }
+
+    /// The same where stronger values of `acr` stand for the weaker ones that are asked for.
+    pub(crate) fn in_order(mut self, order: &AcrOrder) -> Self {
+        self.strength = self.strength.in_order(order);
+        self
     }
 
     /// Whether scopes were to be named, and none was: nothing to guard a route with.
@@ -159,39 +244,81 @@ impl Requirement {
 
     /// The scopes that a caller without any is asked for.
     pub(crate) fn asked_of_anonymous(&self, hierarchy: &ScopeHierarchy) -> Scopes {
-        match Self::judge(std::iter::once(self), None, hierarchy) {
-            Verdict::Lacking(needed) => needed,
-            Verdict::Granted | Verdict::Denied => Scopes::none(),
-        }
+        Self::lacking(std::iter::once(self), None, hierarchy)
     }
 
     pub(crate) fn is_denied(&self) -> bool {
         self.denied
     }
 
-    /// Whether a caller with these scopes meets it; `None` for an anonymous one.
+    /// Whether a caller with these scopes meets it, however they signed in; `None` for an anonymous
+    /// one.
     pub(crate) fn is_met(&self, granted: Option<&Scopes>, hierarchy: &ScopeHierarchy) -> bool {
         let is_caller = granted.is_some();
         let granted = granted.unwrap_or(&NO_SCOPES);
         let one_of = |any: &Scopes| any.iter().any(|scope| hierarchy.grants(granted, scope));
         !self.denied
-            && (is_caller || !self.authenticated)
+            && (is_caller || !self.needs_caller())
             && hierarchy.grants_all(granted, &self.all)
             && self.any.iter().all(one_of)
     }
 
-    /// Judges all of `needs` together. Allocates only where something is lacking.
+    /// Judges all of `needs` together, and what the layer asks of every sign-in. Allocates only
+    /// where something is lacking.
     pub(crate) fn judge<'n>(
         needs: impl Iterator<Item = &'n Self> + Clone,
-        granted: Option<&Scopes>,
+        of_layer: &Strength,
+        judged: Option<Judged<'_>>,
         hierarchy: &ScopeHierarchy,
     ) -> Verdict {
-        if needs.clone().all(|needs| needs.is_met(granted, hierarchy)) {
+        let granted = judged.map(|judged| judged.principal.scopes());
+        let has_scopes = needs.clone().all(|needs| needs.is_met(granted, hierarchy));
+        // Who meets each of them meets what all of them accept.
+        let is_strong = |needs: &Self| judged.is_none_or(|judged| needs.strength.is_met(judged));
+        let is_strong = needs.clone().all(is_strong);
+        if has_scopes && is_strong {
             return Verdict::Granted;
         }
         if needs.clone().any(Self::is_denied) {
             return Verdict::Denied;
         }
+        let needed = Self::needed(needs.clone(), granted, hierarchy);
+        if is_strong {
+            return Verdict::Lacking(needed);
+        }
+        let strength = needs.fold(Strength::new(), |all, needs| all.and(&needs.strength));
+        let strength = strength.and(of_layer);
+        match strength.excludes_all() {
+            true => Verdict::Excluded,
+            false => Verdict::TooWeak {
+                strength,
+                needed,
+                lacks_scopes: !has_scopes,
+            },
+        }
+    }
+
+    /// The scopes that are needed where these do not suffice, and none otherwise.
+    fn lacking<'n>(
+        needs: impl Iterator<Item = &'n Self> + Clone,
+        granted: Option<&Scopes>,
+        hierarchy: &ScopeHierarchy,
+    ) -> Scopes {
+        let mut all = needs.clone();
+        match all.all(|needs| needs.is_met(granted, hierarchy))
+            || needs.clone().any(Self::is_denied)
+        {
+            true => Scopes::none(),
+            false => Self::needed(needs, granted, hierarchy),
+        }
+    }
+
+    /// All scopes that are needed, minimal in the hierarchy.
+    fn needed<'n>(
+        needs: impl Iterator<Item = &'n Self> + Clone,
+        granted: Option<&Scopes>,
+        hierarchy: &ScopeHierarchy,
+    ) -> Scopes {
         let granted = granted.unwrap_or(&NO_SCOPES);
         let mut asked = Scopes::default();
         for needs in needs.clone() {
@@ -204,7 +331,7 @@ impl Requirement {
             let chosen = had.or_else(|| any.iter().next());
             asked = asked.union(&Scopes::unique(chosen.into_iter()));
         }
-        Verdict::Lacking(hierarchy.minimal(&asked))
+        hierarchy.minimal(&asked)
     }
 }
 
@@ -215,9 +342,6 @@ fn bad_scope(error: ConfiguredError) -> ConfigError {
     };
     ConfigError::new("scopes", why)
 }
-
-/// What a serde value says with a flag.
-const WORDS: [&str; 3] = ["none", "authenticated", "deny"];
 
 /// An empty text is what a variable that is not set leaves behind.
 const EMPTY: &str = "where a caller without scopes is enough, say `Requirement::authenticated()`, \
@@ -231,6 +355,16 @@ impl From<Scopes> for Requirement {
             authenticated: all.is_empty(),
             of_empty_list: all.is_empty(),
             all,
+            ..Self::default()
+        }
+    }
+}
+
+impl From<Strength> for Requirement {
+    fn from(strength: Strength) -> Self {
+        Self {
+            authenticated: strength.is_none(),
+            strength,
             ..Self::default()
         }
     }
@@ -265,116 +399,5 @@ impl TryFrom<Vec<String>> for Requirement {
 
     fn try_from(names: Vec<String>) -> Result<Self, ConfigError> {
         Self::all(names)
-    }
-}
-
-impl<'de> Deserialize<'de> for Requirement {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum Value {
-            Joined(String),
-            All(Vec<String>),
-            Map(Map),
-        }
-        #[derive(Deserialize)]
-        #[serde(deny_unknown_fields)]
-        struct Map {
-            #[serde(default, deserialize_with = "given")]
-            all: Option<Vec<String>>,
-            #[serde(default, deserialize_with = "given")]
-            any: Option<Vec<String>>,
-            #[serde(default)]
-            none: Flag,
-            #[serde(default)]
-            authenticated: Flag,
-            #[serde(default)]
-            deny: Flag,
-        }
-        /// What came out empty is no list left out: the other one alone would need less.
-        fn given<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Vec<String>>, D::Error> {
-            Vec::deserialize(value).map(Some)
-        }
-        // Variables of the environment hold nothing but texts.
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum Flag {
-            Is(bool),
-            Says(Word),
-        }
-        #[derive(Deserialize)]
-        #[serde(rename_all = "lowercase")]
-        enum Word {
-            True,
-            False,
-        }
-        impl Default for Flag {
-            fn default() -> Self {
-                Self::Is(false)
-            }
-        }
-        impl Flag {
-            fn is_set(&self) -> bool {
-                matches!(self, Self::Is(true) | Self::Says(Word::True))
-            }
-        }
-
-        let read = || match Value::deserialize(deserializer) {
-            // It would be a scope, which clients are told to ask for.
-            Ok(Value::Joined(word)) if WORDS.contains(&word.trim()) => {
-                let word = word.trim();
-                Err(D::Error::custom(format!(
-                    "{word:?} would be a scope: write `{{\"{word}\": true}}`, or `[\"{word}\"]` \
-                     for a scope of that name"
-                )))
-            }
-            Ok(Value::Joined(joined)) => Self::try_from(&*joined).map_err(D::Error::custom),
-            Ok(Value::All(names)) => Self::all(names).map_err(D::Error::custom),
-            Ok(Value::Map(Map {
-                all,
-                any,
-                none,
-                authenticated,
-                deny,
-            })) => {
-                let [none, authenticated, deny] =
-                    [none, authenticated, deny].map(|flag| flag.is_set());
-                let names_scopes = all.is_some() || any.is_some();
-                if none && (deny || authenticated || names_scopes) {
-                    return Err(D::Error::custom(
-                        "`none` needs nothing, so `all`, `any`, `authenticated` and `deny` contradict it",
-                    ));
-                }
-                if deny && (authenticated || names_scopes) {
-                    return Err(D::Error::custom(
-                        "`deny` refuses every caller, so `all`, `any` and `authenticated` beside it have no \
-                         effect",
-                    ));
-                }
-                // What was to be filled in must not open an operation to everybody.
-                if !deny && !none && !authenticated && !names_scopes {
-                    return Err(D::Error::custom(
-                        "a map gives `all`, `any`, or one of `none`, `authenticated` and `deny` as true",
-                    ));
-                }
-                let mut needs = Self {
-                    authenticated,
-                    denied: deny,
-                    ..Self::none()
-                };
-                if let Some(all) = all {
-                    needs = needs.and(&Self::all(all).map_err(D::Error::custom)?);
-                }
-                if let Some(any) = any {
-                    needs = needs.and(&Self::any(any).map_err(D::Error::custom)?);
-                }
-                Ok(needs)
-            }
-            Err(_) => Err(D::Error::custom(
-                "scopes are a string, a list, or a map with `all`, `any`, `none`, `authenticated` or \
-                 `deny`",
-            )),
-        };
-        read()
     }
 }

@@ -18,7 +18,6 @@ use super::{Revocation, document};
 use crate::credential::RequestHead;
 use crate::error::{AuthError, ConfigError};
 use crate::gate::own_body;
-use crate::principal::Principal;
 use crate::refusal::{
     self, Answer, Caller, RefusalForm, misdirected, posted, posted_badly, read_posted, refuse,
 };
@@ -92,14 +91,16 @@ impl RevocationService {
         let hierarchy = ScopeHierarchy::default();
         let needs = std::iter::once(&*self.needs);
         // One whose credential was let pass by a layer that only reports is none.
-        let granted = caller.principal.map(Principal::scopes);
-        let lacking = match Requirement::judge(needs, granted, &hierarchy) {
+        let judged = caller.judged().filter(|_| caller.principal.is_some());
+        // It needs scopes and nothing else, so that no other verdict lacks any.
+        let of_layer = &caller.context.strength;
+        let lacking = match Requirement::judge(needs, of_layer, judged, &hierarchy) {
             Verdict::Granted => {
                 case.accepted(head, &caller.context.audit);
                 return None;
             }
             Verdict::Lacking(lacking) => lacking,
-            Verdict::Denied => Scopes::default(),
+            Verdict::TooWeak { .. } | Verdict::Denied | Verdict::Excluded => Scopes::default(),
         };
         match (caller.principal, caller.reported) {
             (Some(principal), _) => {

@@ -1,4 +1,4 @@
-//! Scopes in handlers: `Principal::require` and the axum extractor.
+//! Requirements in handlers: `Principal::require`, `Requirement::require` and the axum extractor.
 
 use std::error::Error;
 use std::fmt;
@@ -6,10 +6,11 @@ use std::fmt;
 use bytes::Bytes;
 use http::Response;
 
+use super::judge::{judge, refused};
 use crate::error::AuthError;
 use crate::principal::Principal;
-use crate::refusal::{self, RefusalContext, RefusalForm};
-use crate::requirement::{Requirement, ScopeHierarchy, Verdict, shortfall};
+use crate::refusal::{self, Caller, RefusalContext, RefusalForm};
+use crate::requirement::{Requirement, ScopeHierarchy};
 use crate::scope::Scopes;
 use crate::telemetry::{Case, RecordedOperation, Stage};
 
@@ -22,9 +23,9 @@ impl Principal {
     ///
     /// ```
     /// use tower_mcp_auth::Principal;
-    /// use tower_mcp_auth::scopes::InsufficientScope;
+    /// use tower_mcp_auth::scopes::UnmetRequirement;
     ///
-    /// async fn delete(principal: Principal) -> Result<&'static str, InsufficientScope> {
+    /// async fn delete(principal: Principal) -> Result<&'static str, UnmetRequirement> {
     ///     principal.require("files:delete")?;
     ///     Ok("deleted")
     /// }
@@ -32,7 +33,7 @@ impl Principal {
     ///
     /// # Errors
     /// A scope was not granted, or is none that RFC 6749 allows.
-    pub fn require(&self, scope: &str) -> Result<(), InsufficientScope> {
+    pub fn require(&self, scope: &str) -> Result<(), UnmetRequirement> {
         ScopeHierarchy::default().require(self, scope)
     }
 }
@@ -42,61 +43,123 @@ impl ScopeHierarchy {
     ///
     /// # Errors
     /// A scope was not granted, or is none that RFC 6749 allows.
-    pub fn require(&self, principal: &Principal, scope: &str) -> Result<(), InsufficientScope> {
-        let context = RefusalContext::of(principal);
+    pub fn require(&self, principal: &Principal, scope: &str) -> Result<(), UnmetRequirement> {
         let case = Case::new(Stage::Handler, Some(principal)).on(RecordedOperation::Scope(scope));
-        let needs: Result<Scopes, _> = scope.parse();
-        // What nobody can be granted is refused, and named in no challenge.
-        let lacking = match needs {
-            Ok(scopes) if scopes.is_empty() => Scopes::default(),
-            Ok(scopes) => {
-                let needs = Requirement::from(scopes);
-                match Requirement::judge(std::iter::once(&needs), Some(principal.scopes()), self) {
-                    Verdict::Granted => {
-                        case.granted_in_handler(&context.audit);
-                        return Ok(());
-                    }
-                    Verdict::Lacking(lacking) => lacking,
-                    Verdict::Denied => Scopes::default(),
-                }
+        let named: Option<Scopes> = scope.parse().ok();
+        match named.filter(|scopes| !scopes.is_empty()) {
+            Some(scopes) => self.judge(principal, &scopes.into(), case),
+            // What nobody can be granted is refused, and named in no challenge.
+            None => {
+                let error = AuthError::insufficient_scope(Scopes::default())
+                    .with_detail("the handler asks for what is no scope, which cannot be granted");
+                Self::settle(principal, Some(error), case)
             }
-            Err(_) => Scopes::default(),
-        };
-        let detail = match lacking.is_empty() {
-            true => "the handler asks for what is no scope, which cannot be granted".to_owned(),
-            false => shortfall(&lacking, principal),
-        };
-        let error = AuthError::insufficient_scope(lacking).with_detail(detail);
-        if context.reports(error.as_reason()) {
-            case.reported_in_handler(&error, &context.audit);
-            return Ok(());
         }
-        case.refused_in_handler(&error, &context.audit);
-        Err(InsufficientScope {
-            error,
+    }
+
+    /// [`Requirement::require`] with this hierarchy.
+    ///
+    /// # Errors
+    /// The principal does not meet it.
+    pub fn require_all(
+        &self,
+        principal: &Principal,
+        needs: &Requirement,
+    ) -> Result<(), UnmetRequirement> {
+        let scopes = needs.scopes();
+        let case = Case::new(Stage::Handler, Some(principal)).by(needs);
+        let case = match scopes.is_empty() {
+            true => case,
+            false => case.on(RecordedOperation::Scope(scopes.as_str())),
+        };
+        self.judge(principal, needs, case)
+    }
+
+    fn judge(
+        &self,
+        principal: &Principal,
+        needs: &Requirement,
+        case: Case<'_>,
+    ) -> Result<(), UnmetRequirement> {
+        let caller = Caller::accepted(principal);
+        let verdict = judge(std::iter::once(needs), caller, self);
+        Self::settle(principal, refused(verdict, caller, None), case)
+    }
+
+    fn settle(
+        principal: &Principal,
+        error: Option<AuthError>,
+        case: Case<'_>,
+    ) -> Result<(), UnmetRequirement> {
+        let caller = Caller::accepted(principal);
+        let audit = &caller.context.audit;
+        let Some(error) = error else {
+            case.granted_in_handler(audit);
+            return Ok(());
+        };
+        let Some(error) = caller.carried_out(&error) else {
+            case.reported_in_handler(&error, audit);
+            return Ok(());
+        };
+        case.refused_in_handler(&error, audit);
+        Err(UnmetRequirement {
+            error: error.alone(),
             principal: principal.clone(),
         })
     }
 }
 
-/// Why [`Principal::require`] stopped: a scope was not granted.
+impl Requirement {
+    /// Goes on only if this principal meets it: for what a handler alone can know, and for a strong
+    /// or recent sign-in. No scope implies another here:
+    /// [`ScopeHierarchy::require_all`] knows which include which.
+    ///
+    /// ```
+    /// use std::sync::LazyLock;
+    /// use std::time::Duration;
+    ///
+    /// use tower_mcp_auth::Principal;
+    /// use tower_mcp_auth::scopes::{Requirement, UnmetRequirement};
+    ///
+    /// static PAY: LazyLock<Requirement> = LazyLock::new(|| {
+    ///     let needs = Requirement::all(["payments"]).and_then(|needs| needs.acr(["phr", "phrh"]));
+    ///     let needs = needs.and_then(|needs| needs.max_age(Duration::from_secs(300)));
+    ///     needs.expect("the requirement is well formed")
+    /// });
+    ///
+    /// async fn pay(principal: Principal) -> Result<&'static str, UnmetRequirement> {
+    ///     PAY.require(&principal)?;
+    ///     Ok("paid")
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// The principal does not meet it.
+    pub fn require(&self, principal: &Principal) -> Result<(), UnmetRequirement> {
+        ScopeHierarchy::default().require_all(principal, self)
+    }
+}
+
+/// Why [`Principal::require`] or [`Requirement::require`] stopped: a scope was not granted, or the
+/// user did not sign in strongly or lately enough.
 ///
 /// In axum it is a response (feature `axum`). Elsewhere
 /// [`into_response`](Self::into_response) makes it one, and
 /// [`error`](Self::error) tells a tonic handler what to put into its status.
 #[derive(Clone)]
-pub struct InsufficientScope {
+pub struct UnmetRequirement {
     error: AuthError,
     principal: Principal,
 }
 
-impl InsufficientScope {
-    /// The error, with all scopes that were asked for.
+impl UnmetRequirement {
+    /// The error, with all scopes that were asked for, and what was asked of the sign-in.
     pub fn error(&self) -> &AuthError {
         &self.error
     }
 
-    /// The response over HTTP: 403 with the challenge of the layer that let the principal in.
+    /// The response over HTTP, with the challenge of the layer that let the principal in: 403, or
+    /// 401 where another sign-in can help.
     pub fn into_response(self) -> Response<Bytes> {
         refusal::respond(
             self.error,
@@ -106,21 +169,22 @@ impl InsufficientScope {
     }
 }
 
-impl fmt::Debug for InsufficientScope {
+impl fmt::Debug for UnmetRequirement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("InsufficientScope")
+        f.debug_struct("UnmetRequirement")
+            .field("reason", &self.error.reason())
             .field("scopes", self.error.scopes())
             .finish_non_exhaustive()
     }
 }
 
-impl fmt::Display for InsufficientScope {
+impl fmt::Display for UnmetRequirement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.error.fmt(f)
     }
 }
 
-impl Error for InsufficientScope {}
+impl Error for UnmetRequirement {}
 
 #[cfg(feature = "axum")]
 mod axum {
@@ -132,15 +196,16 @@ mod axum {
     use axum_core::response::{IntoResponse, Response};
     use http::request::Parts;
 
-    use super::{InsufficientScope, Principal, Requirement, ScopeHierarchy, fmt};
+    use super::{Principal, Requirement, ScopeHierarchy, UnmetRequirement, fmt};
     use crate::auth::PrincipalRejection;
     use crate::credential::RequestHead;
     use crate::refusal::Caller;
     use crate::refusal::{RefusalForm, refuse, refuse_or_report};
-    use crate::scopes::judge::refused;
+    use crate::requirement::Strength;
+    use crate::scopes::judge::{judge, refused};
     use crate::telemetry::{Case, Stage};
 
-    impl IntoResponse for InsufficientScope {
+    impl IntoResponse for UnmetRequirement {
         fn into_response(self) -> Response {
             Self::into_response(self).map(Body::from)
         }
@@ -154,6 +219,11 @@ mod axum {
         /// Which scopes include which others; none by default.
         fn hierarchy() -> ScopeHierarchy {
             ScopeHierarchy::default()
+        }
+
+        /// What is asked of the sign-in; nothing by default. It is called for each request.
+        fn strength() -> Strength {
+            Strength::new()
         }
     }
 
@@ -213,8 +283,8 @@ mod axum {
                 .ok()
                 .filter(|needs| !needs.is_of_empty_list())
                 .unwrap_or_else(Requirement::deny);
-            let verdict =
-                Requirement::judge(std::iter::once(&needs), caller.granted(), &R::hierarchy());
+            let needs = needs.and(&R::strength().into());
+            let verdict = judge(std::iter::once(&needs), caller, &R::hierarchy());
             let head = RequestHead::from(&*parts);
             let refusal = refused(verdict, caller, None);
             let case = Case::new(Stage::Handler, caller.known()).by(R::SCOPES);

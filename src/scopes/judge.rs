@@ -1,9 +1,19 @@
-//! The error of a verdict on scopes.
+//! The error of a verdict on what a request needs.
 
 use crate::error::{AuthError, Reason};
 use crate::refusal::Caller;
-use crate::requirement::{ScopeHierarchy, Verdict, shortfall};
+use crate::requirement::{EXCLUDED, Requirement, ScopeHierarchy, Verdict, shortfall};
 use crate::scope::Scopes;
+
+/// Judges all of `needs` together.
+pub(crate) fn judge<'n>(
+    needs: impl Iterator<Item = &'n Requirement> + Clone,
+    caller: Caller<'_>,
+    hierarchy: &ScopeHierarchy,
+) -> Verdict {
+    let of_layer = &caller.context.strength;
+    Requirement::judge(needs, of_layer, caller.judged(), hierarchy)
+}
 
 /// The error of a verdict. Who has not said who they are is asked that first, and told the
 /// scopes in the same challenge. With `include_granted`, a challenge names what was granted as
@@ -45,6 +55,35 @@ pub(crate) fn refused(
                 None => needed,
             };
             Some(AuthError::insufficient_scope(asked).with_detail(detail))
+        }
+        (
+            Verdict::TooWeak {
+                strength,
+                needed,
+                lacks_scopes,
+            },
+            Some(principal),
+        ) => {
+            // The new token is to serve the operation, and what the one there is served.
+            let asked = match include_granted {
+                Some(hierarchy) => with_granted(principal.scopes(), &needed, caller, hierarchy),
+                None => needed.clone(),
+            };
+            let lacking = lacks_scopes.then(|| {
+                AuthError::insufficient_scope(asked.clone())
+                    .with_detail(shortfall(&needed, principal))
+            });
+            let judged = caller.judged()?;
+            Some(strength.refusal(judged, asked, lacking))
+        }
+        (Verdict::TooWeak { needed, .. }, None) => {
+            Some(AuthError::missing().with_scopes(needed).with_detail(
+                "the request was let through without a credential, and needs a user here who \
+                 signed in",
+            ))
+        }
+        (Verdict::Excluded, _) => {
+            Some(AuthError::new(Reason::OPERATION_DENIED).with_detail(format!("acr: {EXCLUDED}")))
         }
     }
 }

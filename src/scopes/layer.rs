@@ -6,9 +6,10 @@ use tower_layer::Layer;
 
 use super::{IncludeGranted, RequireScopes};
 use crate::error::ConfigError;
-use crate::requirement::{AskedScopes, Requirement, ScopeHierarchy};
+use crate::requirement::{AskedScopes, EXCLUDED, Requirement, ScopeHierarchy};
 
-/// A layer that lets through only requests whose principal has these scopes.
+/// A layer that lets through only requests whose principal has these scopes, and signed in as it
+/// says.
 ///
 /// It goes inside an auth layer. See the [module docs](crate::scopes) for an example.
 #[derive(Clone, Debug)]
@@ -25,11 +26,12 @@ pub(super) struct Rule {
 }
 
 impl RequireScopesLayer {
-    /// Requirement these scopes: `["mcp:read"]`, `"mcp:read mcp:write"`, or a [`Requirement`] for one of
-    /// several.
+    /// Requires these scopes: `["mcp:read"]`, `"mcp:read mcp:write"`, or a [`Requirement`] for one
+    /// of several, or for a [sign-in](crate::scopes#strength-of-the-sign-in).
     ///
     /// # Errors
-    /// A scope is not allowed by RFC 6749, or there is none.
+    /// A scope is not allowed by RFC 6749, or there is nothing to require; or what was joined asks
+    /// for values of `acr` that exclude each other.
     pub fn new<N>(needs: N) -> Result<Self, ConfigError>
     where
         N: TryInto<Requirement>,
@@ -41,6 +43,9 @@ impl RequireScopesLayer {
                 "scopes",
                 "there is none to require: name some, or leave the layer out",
             ));
+        }
+        if needs.strength().excludes_all() {
+            return Err(ConfigError::new("acr", EXCLUDED));
         }
         Ok(Self {
             rule: Arc::new(Rule {

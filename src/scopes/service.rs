@@ -1,4 +1,4 @@
-//! The service: refuses callers without the scopes.
+//! The service: refuses callers without what a route needs.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -7,13 +7,12 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
 
-use super::judge::refused;
+use super::judge::{judge, refused};
 use super::layer::Rule;
 use crate::credential::RequestHead;
 use crate::error::AuthError;
 use crate::gate::{Gate, gated_service};
 use crate::refusal::{Caller, RefusalForm, no_auth_layer, refuse_or_report};
-use crate::requirement::Requirement;
 use crate::telemetry::{self, Case, Stage};
 
 gated_service! {
@@ -37,8 +36,7 @@ impl Gate for Rule {
             telemetry::no_auth_layer("RequireScopesLayer");
             return ControlFlow::Break(no_auth_layer());
         };
-        let needs = std::iter::once(&self.needs);
-        let verdict = Requirement::judge(needs, caller.granted(), &self.hierarchy);
+        let verdict = judge(std::iter::once(&self.needs), caller, &self.hierarchy);
         let case = Case::new(Stage::Scopes, caller.known()).by(&**self);
         let include = self.include_granted.applies_to(head.headers());
         match refused(verdict, caller, include.then_some(&self.hierarchy)) {

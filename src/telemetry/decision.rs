@@ -118,7 +118,7 @@ impl<'a> Case<'a> {
         match error {
             // Who is let pass is not asked for more.
             _ if outcome == Outcome::Reported => {}
-            Some(error) if error.kind() == AuthErrorKind::InsufficientScope => {
+            Some(error) if asks_for_more(error.kind()) => {
                 record.step_up = record
                     .step_up_key()
                     .map(|key| audit.step_ups.asked(key.principal, key));
@@ -139,4 +139,12 @@ impl<'a> Case<'a> {
             hook(&record);
         }
     }
+}
+
+/// Whether a client comes back with a better token.
+fn asks_for_more(kind: AuthErrorKind) -> bool {
+    matches!(
+        kind,
+        AuthErrorKind::InsufficientScope | AuthErrorKind::InsufficientUserAuthentication
+    )
 }

@@ -44,7 +44,8 @@
 //!
 //! ## Step-up
 //!
-//! A 403 `insufficient_scope` asks the client to come back with more scopes. That refusal and the
+//! A 403 `insufficient_scope` asks the client to come back with more scopes, a 401
+//! `insufficient_user_authentication` with a stronger or more recent sign-in. That refusal and the
 //! acceptance of the same principal for the same operation afterwards have the same `step_up`, a
 //! random number; an acceptance with one is `debug`. Refusals in between have it as well. The
 //! operation is the method and path of HTTP, for `mcp_scopes` what the message asks for, for a

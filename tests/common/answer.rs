@@ -118,6 +118,9 @@ impl Answer {
             AuthErrorKind::Malformed => (400, Some("invalid_request")),
             AuthErrorKind::Invalid => (401, Some("invalid_token")),
             AuthErrorKind::InsufficientScope => (403, Some("insufficient_scope")),
+            AuthErrorKind::InsufficientUserAuthentication => {
+                (401, Some("insufficient_user_authentication"))
+            }
             AuthErrorKind::Forbidden => (403, None),
             AuthErrorKind::Unavailable => (503, None),
             AuthErrorKind::UnknownSession | AuthErrorKind::UnknownResource => (404, None),

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use tower_mcp_auth::Clock;
 use tower_mcp_auth::provider::*;
 
 /// An error of a provider, of the kind [`Invalid`](AuthErrorKind::Invalid).
@@ -19,6 +20,7 @@ pub struct Answering {
     pub locations: Vec<Location>,
     pub challenges: Vec<Challenge>,
     pub resource_path: Option<&'static str>,
+    clock: Clock,
     asked: Arc<AtomicUsize>,
     answers: Arc<Answers>,
 }
@@ -31,6 +33,7 @@ impl Answering {
             locations: vec![Location::bearer()],
             challenges: vec![Challenge::bearer()],
             resource_path: None,
+            clock: Clock::system(),
             asked: Arc::default(),
             answers: Arc::new(answers),
         }
@@ -64,6 +67,12 @@ impl Answering {
         self
     }
 
+    #[must_use]
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
     /// How often it was asked, by any clone.
     pub fn asked(&self) -> usize {
         self.asked.load(Ordering::SeqCst)
@@ -82,7 +91,7 @@ impl fmt::Debug for Answering {
 
 impl Authenticate for Answering {
     fn describe(&self) -> ProviderInfo {
-        let mut info = ProviderInfo::new("test");
+        let mut info = ProviderInfo::new("test").clock(self.clock.clone());
         for location in &self.locations {
             info = info.matcher(CredentialMatcher::any(location.clone()));
         }

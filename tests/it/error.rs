@@ -88,11 +88,15 @@ Report-only: whether `dangerously_report_only` lets the request pass, and whethe
 ";
 
 /// The kinds in the order of their status, and their headings.
-const KINDS: [(AuthErrorKind, &str); 13] = [
+const KINDS: [(AuthErrorKind, &str); 14] = [
     (AuthErrorKind::Malformed, "malformed requests"),
     (AuthErrorKind::HeaderMismatch, "MCP headers"),
     (AuthErrorKind::Missing, "no credential"),
     (AuthErrorKind::Invalid, "invalid credentials"),
+    (
+        AuthErrorKind::InsufficientUserAuthentication,
+        "sign-ins that do not suffice",
+    ),
     (AuthErrorKind::InsufficientScope, "insufficient scope"),
     (AuthErrorKind::Forbidden, "forbidden"),
     (AuthErrorKind::UnknownSession, "unknown sessions"),

@@ -2,13 +2,16 @@
 
 use serde::Deserialize;
 
-use crate::mcp::policy::Sight;
+use crate::mcp::policy::{Reach, Sight};
+use crate::principal::Principal;
 use crate::refusal::Caller;
 
 /// Which items a list shows of those that are not denied to everybody.
 ///
-/// A client that builds its tools from a list can call, and be asked for the scopes of, only
-/// what it is shown. As a serde value it is `"by_caller"`, `"reachable"` or `"granted"`.
+/// A client that builds its tools from a list can call, and be asked for the scopes of, only what
+/// it is shown. What takes a stronger or more recent sign-in is shown to every user who has the
+/// scopes, and to no caller who is no user. As a serde value it is `"by_caller"`, `"reachable"` or
+/// `"granted"`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
@@ -30,12 +33,13 @@ pub enum Show {
 impl Show {
     /// What this caller is shown.
     pub(super) fn to(self, caller: Caller<'_>) -> Sight {
-        let granted = || Sight::Granted(caller.granted().cloned());
-        match self {
-            Self::Reachable => Sight::Reachable,
-            Self::ByCaller if can_grow(caller) => Sight::Reachable,
-            Self::ByCaller | Self::Granted => granted(),
-        }
+        let reach = match self {
+            Self::Reachable => Reach::Reachable,
+            Self::ByCaller if can_grow(caller) => Reach::Reachable,
+            Self::ByCaller | Self::Granted => Reach::Granted(caller.granted().cloned()),
+        };
+        let has_user = caller.known().is_none_or(Principal::has_user);
+        Sight { reach, has_user }
     }
 }
 

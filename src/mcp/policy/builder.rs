@@ -7,9 +7,10 @@ use http::Method;
 
 use super::call::{Operation, PolicyDecision};
 use super::pattern::Pattern;
+use super::sign_ins::{PROMPT_METHODS, RESOURCE_METHODS, TOOL_METHODS};
 use super::{DefaultRule, Item, McpPolicy, Table};
 use crate::error::ConfigError;
-use crate::requirement::{Requirement, ScopeHierarchy};
+use crate::requirement::{Requirement, ScopeHierarchy, Strength};
 use crate::scopes::IncludeGranted;
 
 /// Makes a [`McpPolicy`]; each setter takes scopes as [`Requirement`] does.
@@ -23,6 +24,7 @@ use crate::scopes::IncludeGranted;
 ///     .hierarchy(ScopeHierarchy::new([("mcp:write", ["mcp:read"])])?)
 ///     .tool("get_*", Requirement::authenticated())?
 ///     .tool("*", "mcp:write")?
+///     .tool("pay", Requirement::all(["mcp:write"])?.acr(["mfa"])?)?
 ///     .resource("file:///shared/{team}/*", Requirement::any(["team:read", "mcp:write"])?)?
 ///     .build()?;
 /// # let _ = policy;
@@ -278,7 +280,8 @@ impl McpPolicyBuilder {
     ///
     /// # Errors
     /// Rules can never be asked, because all they are for is denied: the base, or the one
-    /// method that leads to them.
+    /// method that leads to them. Or rules that an operation falls under together ask for values of
+    /// `acr` that exclude each other.
     pub fn build(self) -> Result<McpPolicy, ConfigError> {
         let mut table = self.table;
         for rules in [
@@ -290,12 +293,8 @@ impl McpPolicyBuilder {
             rules.sort();
         }
         let kinds = [
-            ("tools", &table.tools, &["tools/call"][..]),
-            (
-                "prompts",
-                &table.prompts,
-                &["prompts/get", "completion/complete"],
-            ),
+            ("tools", &table.tools, &TOOL_METHODS[..]),
+            ("prompts", &table.prompts, &PROMPT_METHODS),
             ("resources", &table.resources, &RESOURCE_METHODS),
         ];
         if table.baseline.is_denied() {
@@ -326,19 +325,12 @@ impl McpPolicyBuilder {
                 "it is never asked: a rule of `methods` is for all notifications",
             ));
         }
+        table.check_sign_ins(&Strength::new())?;
         Ok(McpPolicy {
             table: Arc::new(table),
         })
     }
 }
-
-const RESOURCE_METHODS: [&str; 5] = [
-    "resources/read",
-    "resources/subscribe",
-    "resources/unsubscribe",
-    "subscriptions/listen",
-    "completion/complete",
-];
 
 impl fmt::Debug for McpPolicyBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -25,7 +25,8 @@ pub struct Operation<'a> {
 pub enum PolicyDecision {
     /// Nothing more than the rules say.
     Allow,
-    /// These scopes as well; they are named in the same challenge as those of the rules.
+    /// These scopes as well, or this sign-in; they are named in the same challenge as those of the
+    /// rules. A sign-in that no rule's `acr` leaves room for is 403.
     Require(Requirement),
     /// Refused whatever the scopes: 403 without a challenge.
     Deny,

@@ -1,4 +1,4 @@
-//! The policy: which scopes each MCP operation needs.
+//! The policy: which scopes each MCP operation needs, and which sign-in.
 
 mod asked;
 mod authority;
@@ -7,6 +7,7 @@ mod call;
 mod needed;
 mod pattern;
 mod rules;
+mod sign_ins;
 mod uri;
 mod value;
 
@@ -22,9 +23,9 @@ use super::operation::{Kind, Message};
 use crate::credential::RequestHead;
 use crate::error::{AuthError, Reason};
 use crate::refusal::Caller;
-use crate::requirement::{Requirement, ScopeHierarchy, Verdict};
+use crate::requirement::{EXCLUDED, Requirement, ScopeHierarchy, Verdict};
 use crate::scope::Scopes;
-use crate::scopes::{IncludeGranted, refused};
+use crate::scopes::{IncludeGranted, judge, refused};
 use crate::util::quoted;
 
 pub use self::builder::McpPolicyBuilder;
@@ -53,6 +54,10 @@ pub use self::call::{Operation, PolicyDecision};
 /// not know and no rule is for is [`DefaultRule`]: denied, unless the policy says that base
 /// scopes do.
 ///
+/// A rule can ask for a strong or recent sign-in as well ([`Requirement::acr`],
+/// [`Requirement::max_age`]). Of the rules that an operation falls under, the values of `acr` that
+/// all accept and the shortest `max_age` count, those of the auth layer included.
+///
 /// A rule opens something to anonymous callers with [`Requirement::none`] alone, where the
 /// base scopes are none as well: see [mixed authentication](crate::mcp#mixed-authentication).
 ///
@@ -67,6 +72,8 @@ pub use self::call::{Operation, PolicyDecision};
 ///     "hierarchy": { "mcp:admin": ["mcp:write"], "mcp:write": ["mcp:read"] },
 ///     "tools": { "get_*": "mcp:read", "delete_file": ["mcp:admin"], "*": ["mcp:write"] },
 ///     "resources": { "file:///shared/{team}/*": { "any": ["team:read", "mcp:admin"] } },
+///     "prompts": { "pay": { "all": ["payments"], "acr": ["mfa"], "max_age": "5m" } },
+///     "acr_order": ["pwd", "mfa", "phr"],
 ///     "methods": { "logging/setLevel": "mcp:admin" },
 ///     "http": { "DELETE": "mcp:write" },
 ///     "default_rule": "deny"
@@ -143,9 +150,17 @@ impl Item {
     }
 }
 
-/// Which items a list shows.
+/// Which items a list shows: what is in reach, and is not closed for want of a user. Another
+/// sign-in is always in reach of one.
 #[derive(Clone, Debug)]
-pub(super) enum Sight {
+pub(super) struct Sight {
+    pub(super) reach: Reach,
+    /// Whether the caller is a user, or may become one.
+    pub(super) has_user: bool,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Reach {
     /// What these scopes open; `None` for an anonymous caller.
     Granted(Option<Scopes>),
     /// What some scope opens.
@@ -231,8 +246,13 @@ impl McpPolicy {
         }
         let table = &*self.table;
         let mut why = messages.iter().filter_map(|message| table.closes(message));
+        let is_excluded = error
+            .detail()
+            .is_some_and(|detail| detail.contains(EXCLUDED));
         match why.next() {
             Some(why) => error.with_detail(why),
+            // The rules it falls under together exclude each other, as a batch can have it.
+            None if is_excluded => error,
             None if table.baseline.is_denied() => {
                 error.with_detail("the base scopes deny everything")
             }
@@ -290,7 +310,7 @@ impl McpPolicy {
         head: RequestHead<'_>,
     ) -> Result<(), AuthError> {
         let table = &*self.table;
-        let verdict = Requirement::judge(needed, caller.granted(), &table.hierarchy);
+        let verdict = judge(needed, caller, &table.hierarchy);
         let include =
             verdict != Verdict::Granted && table.include_granted.applies_to(head.headers());
         match refused(verdict, caller, include.then_some(&table.hierarchy)) {
@@ -300,12 +320,15 @@ impl McpPolicy {
     }
 
     /// Whether a list shows an item: whether the rules let those use it who have the scopes
-    /// in sight. A check is not asked, for it judges calls.
+    /// in sight, once they signed in as it takes. A check is not asked, for it judges calls.
     pub(super) fn shows(&self, sight: &Sight, item: Item, name: &str) -> bool {
         let table = &*self.table;
-        let met = |needs: &Requirement| match sight {
-            Sight::Granted(scopes) => needs.is_met(scopes.as_ref(), &table.hierarchy),
-            Sight::Reachable => !needs.is_denied(),
+        let met = |needs: &Requirement| {
+            let in_reach = match &sight.reach {
+                Reach::Granted(scopes) => needs.is_met(scopes.as_ref(), &table.hierarchy),
+                Reach::Reachable => !needs.is_denied(),
+            };
+            in_reach && (sight.has_user || needs.strength().is_none())
         };
         if !met(&table.baseline) || !table.methods.find(item.method()).is_none_or(met) {
             return false;

@@ -152,8 +152,14 @@ impl Rules {
         self.forms.iter().any(|(form, _)| form.covers(head))
     }
 
+    /// Every rule, by the text it was given with.
+    pub(super) fn all(&self) -> impl Iterator<Item = (&str, &Requirement)> {
+        let exact = self.exact.iter().map(|(name, needs)| (&**name, needs));
+        let forms = self.forms.iter();
+        exact.chain(forms.map(|(form, needs)| (&*form.text, needs)))
+    }
+
     pub(super) fn all_needs(&self) -> impl Iterator<Item = &Requirement> {
-        let forms = self.forms.iter().map(|(_, needs)| needs);
-        self.exact.values().chain(forms)
+        self.all().map(|(_, needs)| needs)
     }
 }

@@ -6,8 +6,7 @@ use serde::{Deserialize, Deserializer};
 
 use super::{DefaultRule, McpPolicy};
 use crate::error::ConfigError;
-use crate::requirement::UniqueMap;
-use crate::requirement::{Requirement, ScopeHierarchy};
+use crate::requirement::{AcrOrder, Requirement, ScopeHierarchy, UniqueMap};
 use crate::scopes::IncludeGranted;
 
 #[derive(Deserialize)]
@@ -24,6 +23,7 @@ struct Policy {
     http: UniqueMap<Requirement>,
     other_http_methods: Option<Requirement>,
     hierarchy: ScopeHierarchy,
+    acr_order: AcrOrder,
     include_granted: IncludeGranted,
     default_rule: DefaultRule,
 }
@@ -32,24 +32,25 @@ impl TryFrom<Policy> for McpPolicy {
     type Error = ConfigError;
 
     fn try_from(value: Policy) -> Result<Self, ConfigError> {
+        let order = value.acr_order;
         let mut builder = Self::builder()
-            .baseline(value.baseline)?
-            .client_responses(value.client_responses)?
-            .notifications(value.notifications)?
+            .baseline(value.baseline.in_order(&order))?
+            .client_responses(value.client_responses.in_order(&order))?
+            .notifications(value.notifications.in_order(&order))?
             .hierarchy(value.hierarchy)
             .include_granted(value.include_granted)
             .default_rule(value.default_rule);
         for (pattern, needs) in value.methods.0 {
-            builder = builder.method(&pattern, needs)?;
+            builder = builder.method(&pattern, needs.in_order(&order))?;
         }
         for (pattern, needs) in value.tools.0 {
-            builder = builder.tool(&pattern, needs)?;
+            builder = builder.tool(&pattern, needs.in_order(&order))?;
         }
         for (pattern, needs) in value.prompts.0 {
-            builder = builder.prompt(&pattern, needs)?;
+            builder = builder.prompt(&pattern, needs.in_order(&order))?;
         }
         for (pattern, needs) in value.resources.0 {
-            builder = builder.resource(&pattern, needs)?;
+            builder = builder.resource(&pattern, needs.in_order(&order))?;
         }
         for (method, needs) in value.http.0 {
             // Methods of HTTP are case-sensitive, and all that are meant here are upper case.
@@ -59,10 +60,10 @@ impl TryFrom<Policy> for McpPolicy {
             let method = known.ok_or_else(|| {
                 ConfigError::new("http", format!("{method:?} is no method; write `GET`"))
             })?;
-            builder = builder.http(method, needs)?;
+            builder = builder.http(method, needs.in_order(&order))?;
         }
         if let Some(needs) = value.other_http_methods {
-            builder = builder.other_http_methods(needs)?;
+            builder = builder.other_http_methods(needs.in_order(&order))?;
         }
         builder.build()
     }

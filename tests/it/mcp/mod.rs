@@ -16,5 +16,6 @@ mod resources;
 mod result_dialect;
 mod rmcp;
 mod session;
+mod strength;
 mod support;
 mod uris;

@@ -9,8 +9,8 @@ use serde_json::json;
 use tower::{Layer, ServiceBuilder, ServiceExt};
 use tower_mcp_auth::mcp::{McpPolicy, McpPolicyBuilder, McpScopesLayer};
 use tower_mcp_auth::scopes::{
-    InsufficientScope, RequireScopesLayer, RequiredScopes, Requirement, ScopeHierarchy,
-    ScopedPrincipal, Scopes,
+    RequireScopesLayer, RequiredScopes, Requirement, ScopeHierarchy, ScopedPrincipal, Scopes,
+    UnmetRequirement,
 };
 use tower_mcp_auth::testing::insert_principal;
 use tower_mcp_auth::{AuthError, AuthErrorKind, ConfigError, Principal};
@@ -391,7 +391,7 @@ impl RequiredScopes for Nothing {
     const SCOPES: &'static [&'static str] = &[];
 }
 
-async fn by_hand(principal: Principal) -> Result<&'static str, InsufficientScope> {
+async fn by_hand(principal: Principal) -> Result<&'static str, UnmetRequirement> {
     principal.require("read write")?;
     Ok("done")
 }

@@ -31,6 +31,7 @@ mod reserved_names;
 mod resources;
 mod seed;
 mod server_metadata;
+mod strength;
 pub(crate) mod support;
 mod tenants;
 mod timeouts;

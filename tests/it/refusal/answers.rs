@@ -84,6 +84,19 @@ fn rows() -> Vec<Row> {
             retry_after: None,
         },
         Row {
+            error: AuthError::new(Reason::custom(
+                AuthErrorKind::InsufficientUserAuthentication,
+                "old_badge",
+            )),
+            status: 401,
+            grpc: "16",
+            challenge: Some(
+                r#"Bearer realm="r", error="insufficient_user_authentication", scope="mcp:read", {m}, error_description="A stronger or more recent sign-in is needed""#,
+            ),
+            body: r#"{"error":"insufficient_user_authentication","error_description":"A stronger or more recent sign-in is needed","status":401,"type":"authentication_error"}"#,
+            retry_after: None,
+        },
+        Row {
             error: AuthError::new(Reason::custom(AuthErrorKind::Forbidden, "page_not_allowed")),
             status: 403,
             grpc: "7",

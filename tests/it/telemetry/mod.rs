@@ -1,6 +1,6 @@
 //! What is told of decisions, and what is counted of them.
 mod claims;
-mod decisions;
+pub mod decisions;
 mod limits;
 mod metrics;
 mod spans;
