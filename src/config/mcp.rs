@@ -65,6 +65,10 @@ impl Auth {
             Some(grpc) => layer.grpc_refusals(grpc),
             None => layer.grpc_refusals_unless_set(false),
         };
+        if let Some(strength) = &self.required_strength {
+            let set = layer.required_strength(strength.clone());
+            layer = set.map_err(at("required_strength"))?;
+        }
         if let Some(Span(grace)) = self.stream_grace {
             layer = layer.stream_grace(grace);
         }
@@ -196,7 +200,10 @@ impl Sections {
             return Ok(auth);
         };
         let opened = as_open_as(policy, auth, self.auth.optional);
-        opened.map_err(|error| error.at("auth.optional"))
+        opened.map_err(|error| match error.setting() {
+            "optional" => error.under("auth"),
+            _ => error.under("policy"),
+        })
     }
 
     pub(super) fn sealer(&self) -> Result<Option<PrincipalSealer>, ConfigError> {
@@ -336,6 +343,10 @@ impl Sections {
                 }
             };
         };
+        if let Some(strength) = &self.auth.required_strength {
+            let checked = policy.check_sign_ins(strength);
+            checked.map_err(|error| error.under("policy"))?;
+        }
         let bodies = self.operations.clone().unwrap_or_default();
         let mut lists = McpListsLayer::new(policy.clone());
         if let Some(show) = self.lists.as_ref().and_then(|lists| lists.show) {

@@ -232,6 +232,26 @@ scalar! { Scope, "Scope",
     "pattern": SCOPE,
 }
 
+struct SignInValues;
+
+scalar! { SignInValues, "SignInValues",
+    "description": "Values of `acr` or `amr`: a list, or one text with white space between them.",
+    "anyOf": [
+        { "type": "string", "pattern": SCOPES },
+        { "type": "array", "minItems": 1, "items": { "type": "string", "pattern": SCOPE } },
+    ],
+}
+
+struct Age;
+
+scalar! { Age, "Age",
+    "description": "A duration such as \"5m\" or \"8h\", or whole seconds.",
+    "anyOf": [
+        { "type": "string", "pattern": "^\\s*([0-9]+|([0-9]+\\s*(s|m|min|h|d)\\s*)+)\\s*$" },
+        { "type": "integer", "minimum": 1 },
+    ],
+}
+
 /// POST is judged by its message, and HEAD like GET.
 fn method() -> Value {
     serde_json::json!({ "pattern": "^[A-Z]+$", "not": { "enum": ["POST", "HEAD"] } })
@@ -264,6 +284,8 @@ pub(super) struct Policy {
     /// Which scopes include which.
     #[schemars(extend("propertyNames" = { "pattern": SCOPE }))]
     hierarchy: Option<BTreeMap<String, Vec<Scope>>>,
+    /// Which values of `acr` are stronger, the weakest first: each stands for those before it.
+    acr_order: Option<SignInValues>,
     /// Whether a challenge names the scopes that were granted as well.
     include_granted: Option<IncludeGranted>,
     /// What becomes of what no rule is for.
@@ -285,7 +307,8 @@ enum Requirement {
     Map(RequirementMap),
 }
 
-/// All of one list and one of another; nothing; a caller without scopes; or what no caller meets.
+/// All of one list and one of another, of a user who signed in so; nothing; a caller without
+/// scopes; or what no caller meets.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields, extend("minProperties" = 1))]
 #[allow(dead_code)] // Only its schema is wanted.
@@ -296,6 +319,25 @@ struct RequirementMap {
     none: Option<bool>,
     authenticated: Option<bool>,
     deny: Option<bool>,
+    /// The values of `acr` that are accepted, the least demanding first.
+    acr: Option<SignInValues>,
+    /// Methods of `amr` that are all needed, beside an `acr`.
+    amr: Option<SignInValues>,
+    /// How long ago the user may have signed in.
+    max_age: Option<Age>,
+}
+
+/// How strongly and how lately a user must have signed in (RFC 9470).
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields, extend("minProperties" = 1))]
+#[allow(dead_code)] // Only its schema is wanted.
+pub(super) struct Strength {
+    /// The values of `acr` that are accepted, the least demanding first.
+    acr: Option<SignInValues>,
+    /// Methods of `amr` that are all needed, beside an `acr`.
+    amr: Option<SignInValues>,
+    /// How long ago the user may have signed in.
+    max_age: Option<Age>,
 }
 
 #[derive(JsonSchema)]

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use super::secret::SecretSource;
 use super::units::{Listed, Name, Size, Span, Texts, Time};
 use crate::mcp::{McpPolicy, Show};
+use crate::scopes::Strength;
 
 /// One section: nothing in it is required by reading, and nothing unknown is passed over.
 macro_rules! section {
@@ -387,6 +388,9 @@ section! {
         /// Lets requests without a credential pass, as anonymous ones; by default where the policy
         /// opens something to them.
         optional: Option<bool>,
+        /// How strongly and how lately every user must have signed in.
+        #[cfg_attr(feature = "schema", schemars(with = "Option<super::schema::Strength>"))]
+        required_strength: Option<Strength>,
         /// Whether gRPC requests are refused in gRPC's form; by default they are not.
         grpc_refusals: Option<bool>,
         /// How much longer than its credential an answer may take.

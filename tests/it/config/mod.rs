@@ -9,6 +9,7 @@ mod revocation;
 mod secrets;
 mod settings;
 mod shared;
+mod strength;
 mod together;
 mod values;
 

@@ -20,6 +20,7 @@ use tower_mcp_auth::oauth::{
     AuthorizationServer, HttpFetch, Introspection, JwksOptions, OAuthLayerBuilder,
     ProtectedResource, TokenCacheOptions,
 };
+use tower_mcp_auth::scopes::Strength;
 use tower_mcp_auth::store::MemoryReplayStore;
 use tower_mcp_auth::{ApiKeyLayer, ConfigError, JwtLayer, OAuthLayer};
 
@@ -1017,7 +1018,7 @@ fn jwt() {
 fn every_layer_of_auth() {
     type Layer = AuthLayer<tower_mcp_auth::api_key::ApiKeyProvider>;
     type Set = fn(Layer) -> Result<Layer, ConfigError>;
-    let cases: [(Value, Set); 15] = [
+    let cases: [(Value, Set); 16] = [
         (json!({ "public_paths": ["/a", "/b"] }), |l| {
             l.public_path("/a")?.public_path("/b")
         }),
@@ -1052,6 +1053,13 @@ fn every_layer_of_auth() {
         (json!({ "grpc_refusals": true }), |l| {
             Ok(l.grpc_refusals(true))
         }),
+        (
+            json!({ "required_strength": { "acr": ["a", "b"], "amr": ["c"], "max_age": "7s" } }),
+            |l| {
+                let strength = Strength::new().acr(["a", "b"])?.amr(["c"])?;
+                l.required_strength(strength.max_age(seconds(7))?)
+            },
+        ),
         (json!({ "stream_grace": "7s" }), |l| {
             Ok(l.stream_grace(seconds(7)))
         }),
