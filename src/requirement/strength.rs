@@ -163,8 +163,8 @@ impl Strength {
         if !self.acr.as_ref().is_none_or(is_accepted) {
             return Some(Unmet::Acr);
         }
-        let is_used = |method: &Box<str>| principal.amr().any(|own| *own == **method);
-        if !self.amr.iter().all(is_used) {
+        let is_used = |method: &str| principal.amr().any(|own| own == method);
+        if !self.amr.iter().all(|method| is_used(method)) {
             return Some(Unmet::Amr);
         }
         let max_age = self.max_age?;

@@ -22,6 +22,7 @@
 //   format KIND    tokens for a resource: jwt (at the start) or opaque            answer: format KIND
 //   key            the private key of mcp-key, PKCS#8 in DER                      answer: key BASE64
 //   backchannel URL [session]   where `app` is told of logouts: of the session, or of the user    answer: backchannel
+//   acr NAME       class of the sign-ins from now on (none at the start)          answer: acr NAME
 //   login NAME USER  signs USER in to `app` in a browser NAME, for a token     answer: token JWT
 //   logout NAME    signs out in that browser                                   answer: logout, and told STATUS or told nobody
 //   rotate         new keys take the place of the old ones                        answer: rotated
@@ -51,6 +52,7 @@ if (!options.port || !options.resource) {
 let ttl = 600;
 let alg = 'RS256';
 let format = 'jwt';
+let acr;
 let keys = [];
 let handle;
 let backchannel = {};
@@ -96,8 +98,11 @@ function provide(issuer) {
       jwks: { keys: [clientKey.publicKey.export({ format: 'jwk' })] }, token_endpoint_auth_signing_alg: 'ES256',
     })],
     ttl: { ClientCredentials: () => ttl },
-    // Access tokens name the session, where a client is told of its end.
-    extraTokenClaims: (_context, token) => (token.sid ? { sid: token.sid } : undefined),
+    // Access tokens name the session, where a client is told of its end, and how its user signed in.
+    extraTokenClaims: (context, token) => {
+      const code = context.oidc.entities.AuthorizationCode;
+      return { sid: token.sid, ...(code && { auth_time: code.authTime, acr }) };
+    },
     // Without the dispatcher that refuses loopback addresses.
     fetch: (url, { dispatcher, ...request }) => fetch(url, request),
     features: {
@@ -142,6 +147,9 @@ server.listen(Number(options.port), '127.0.0.1', () => {
     } else if (command === 'format' && ['jwt', 'opaque'].includes(value)) {
       format = value;
       console.log(`format ${format}`);
+    } else if (command === 'acr') {
+      acr = value;
+      console.log(`acr ${acr}`);
     } else if (command === 'key') {
       console.log(`key ${clientKey.privateKey.export({ format: 'der', type: 'pkcs8' }).toString('base64')}`);
     } else if (command === 'backchannel') {

@@ -1,16 +1,18 @@
 //! npm `oidc-provider` as the authorization server.
 
 use std::convert::Infallible;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::Full;
 use tower::{Layer, ServiceExt, service_fn};
-use tower_mcp_auth::oauth::AuthorizationServer;
+use tower_mcp_auth::oauth::{AuthorizationServer, Introspection};
 use tower_mcp_auth::revocation::Revocation;
+use tower_mcp_auth::scopes::Strength;
 use tower_mcp_auth::{AuthError, Clock, OAuthLayer, Principal};
 
+use crate::introspection::PLAIN_SECRET;
 use crate::programs::{Running, node};
 
 const RESOURCE: &str = "https://mcp.example.com/mcp";
@@ -173,6 +175,68 @@ async fn the_keys_of_oidc_provider_are_followed() {
     let third = provider.token(Some(RESOURCE)).await;
     assert!(ask(&layer, &third).await.is_ok());
     assert_eq!(ask(&layer, &second).await.err(), refused("unknown_key"));
+}
+
+#[tokio::test]
+#[ignore = "needs Node 22 and npm oidc-provider: see tests/interop/README.md"]
+async fn oidc_provider_says_how_its_users_signed_in() {
+    let mut provider = Provider::start().await;
+    let clock = clock();
+    let strength = Strength::new().acr(["mfa", "phr"]).expect("values");
+    let strength = strength.max_age(Duration::from_secs(60)).expect("an age");
+    for format in ["jwt", "opaque"] {
+        let said = format!("format {format}");
+        provider.program.command(&said, &said).await;
+        let server = AuthorizationServer::insecure_http_on_loopback(&*provider.issuer);
+        let introspection = Introspection::discovered();
+        let introspection = introspection.client_secret_post("mcp-post", PLAIN_SECRET);
+        let layer = OAuthLayer::builder(RESOURCE)
+            .and_then(|layer| layer.authorization_server(server?.introspection(introspection?)?))
+            .and_then(|layer| layer.clock(clock.clone()).build())
+            .and_then(|layer| layer.required_strength(strength.clone()))
+            .expect("a layer");
+
+        provider.program.command("acr pwd", "acr pwd").await;
+        let weak = provider.program.ask("login one alice", "token ").await;
+        let outcome = ask(&layer, &weak).await.err();
+        assert_eq!(
+            outcome,
+            refused("insufficient_user_authentication"),
+            "{format}"
+        );
+
+        provider.program.command("acr mfa", "acr mfa").await;
+        let strong = provider.program.ask("login two alice", "token ").await;
+        let principal = ask(&layer, &strong).await.expect(format);
+        assert_eq!(principal.subject(), Some("alice"), "{format}");
+        assert_eq!(principal.acr(), Some("mfa"), "{format}");
+        let now = UNIX_EPOCH + clock.now();
+        let ago = now.duration_since(principal.auth_time().expect("a time"));
+        assert!(
+            ago.expect("in the past") <= Duration::from_secs(60),
+            "{format}"
+        );
+
+        let machine = provider.token(Some(RESOURCE)).await;
+        let outcome = ask(&layer, &machine).await.err();
+        assert_eq!(
+            outcome,
+            Some((StatusCode::FORBIDDEN, "missing_user")),
+            "{format}"
+        );
+
+        clock.advance(Duration::from_secs(70));
+        let outcome = ask(&layer, &strong).await.err();
+        assert_eq!(
+            outcome,
+            refused("insufficient_user_authentication"),
+            "{format}"
+        );
+        let real = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .expect("after 1970");
+        clock.set_wall(real + Duration::from_secs(1));
+    }
 }
 
 /// Serves what takes logout tokens, and tells the provider where.
