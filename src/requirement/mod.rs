@@ -50,9 +50,9 @@ use crate::scope::Scopes;
 /// [`authenticated`](Self::authenticated) or [`none`](Self::none).
 ///
 /// As a serde value it is a string or a list (all of them), a map with one or more of `all`, `any`,
-/// `acr`, `amr` and `max_age` (whole seconds, or `"5m"`), `{"none": true}`, `{"authenticated":
-/// true}` or an empty list, or `{"deny": true}`. These words alone, as in `"deny"`, are an error: a
-/// scope of such a name stands in a list, `["deny"]`.
+/// `acr`, `amr` and `max_age` (whole seconds, or `"5m"`), `{"none": true}`,
+/// `{"authenticated": true}` or an empty list, or `{"deny": true}`. These words alone, as in
+/// `"deny"`, are an error: a scope of such a name stands in a list, `["deny"]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Requirement {
     all: Scopes,

@@ -2,7 +2,7 @@
 
 use crate::error::{AuthError, Reason};
 use crate::refusal::Caller;
-use crate::requirement::{EXCLUDED, Requirement, ScopeHierarchy, Verdict, shortfall};
+use crate::requirement::{EXCLUDED, Judged, Requirement, ScopeHierarchy, Verdict, shortfall};
 use crate::scope::Scopes;
 
 /// Judges all of `needs` together.
@@ -37,7 +37,7 @@ pub(crate) fn refused(
             AuthError::new(Reason::OPERATION_DENIED)
                 .with_detail("what is needed here denies the operation to everybody"),
         ),
-        (Verdict::Lacking(needed), None) => {
+        (Verdict::Lacking(needed) | Verdict::TooWeak { needed, .. }, None) => {
             let detail = match needed.is_empty() {
                 true => "the request was let through without a credential, and needs an \
                          authenticated caller here"
@@ -73,14 +73,8 @@ pub(crate) fn refused(
                 AuthError::insufficient_scope(asked.clone())
                     .with_detail(shortfall(&needed, principal))
             });
-            let judged = caller.judged()?;
-            Some(strength.refusal(judged, asked, lacking))
-        }
-        (Verdict::TooWeak { needed, .. }, None) => {
-            Some(AuthError::missing().with_scopes(needed).with_detail(
-                "the request was let through without a credential, and needs a user here who \
-                 signed in",
-            ))
+            let clock = &caller.context.clock;
+            Some(strength.refusal(Judged { principal, clock }, asked, lacking))
         }
         (Verdict::Excluded, _) => {
             Some(AuthError::new(Reason::OPERATION_DENIED).with_detail(format!("acr: {EXCLUDED}")))

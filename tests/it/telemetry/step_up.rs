@@ -5,7 +5,7 @@ use std::time::Duration;
 use tower::ServiceBuilder;
 use tower::layer::util::{Identity, Stack};
 use tower_mcp_auth::mcp::{McpPolicy, McpScopesLayer};
-use tower_mcp_auth::scopes::RequireScopesLayer;
+use tower_mcp_auth::scopes::{RequireScopesLayer, Requirement};
 use tower_mcp_auth::{Clock, JwtLayer};
 
 use crate::telemetry::decisions::{bearer, jwt, post};
@@ -193,4 +193,28 @@ async fn who_passes_one_layer_has_not_answered_the_refusal_of_another() {
     };
     assert_eq!(ids("read").await, ["", id]);
     assert_eq!(ids("read write").await, ["", id]);
+}
+
+/// RFC 9470: it is the same matter, whether scopes lacked or the sign-in.
+#[tokio::test]
+async fn another_sign_in_answers_a_refusal_as_more_scope_does() {
+    let needs = Requirement::all(["write"]).and_then(|needs| needs.acr(["mfa"]));
+    let stack = ServiceBuilder::new()
+        .layer(jwt(&clock(), ""))
+        .layer(RequireScopesLayer::new(needs.unwrap()).unwrap());
+    let signed_in = |acr: &str, scope: &str| {
+        let claims =
+            format!(r#"{{"sub":"alice","exp":1900000000,"scope":"{scope}","acr":"{acr}"}}"#);
+        format!("Bearer {}", token(&claims))
+    };
+    let asked = step_up(&stack, "/a", &signed_in("pwd", "write")).await;
+    assert!(asked.is_some());
+    let again = step_up(&stack, "/a", &signed_in("mfa", "read")).await;
+    assert_eq!(again, asked);
+    let granted = step_up(&stack, "/a", &signed_in("mfa", "write")).await;
+    assert_eq!(granted, asked);
+    // A caller who is no user is asked for nothing.
+    let machine = token(r#"{"exp":1900000000,"scope":"write","client_id":"app"}"#);
+    let machine = step_up(&stack, "/a", &format!("Bearer {machine}")).await;
+    assert_eq!(machine, None);
 }
