@@ -145,7 +145,7 @@ impl Reader {
                 } => {
                     take_in(shared, &records)?;
                     self.position = Some(position);
-                    self.is_known(shared, asked_at, settles_in);
+                    is_known(shared, asked_at, settles_in);
                     return Ok(std::mem::take(again));
                 }
             }
@@ -168,7 +168,7 @@ impl Reader {
             } => {
                 take_in(shared, &records)?;
                 self.position = Some(position);
-                self.is_known(shared, asked_at, settles_in);
+                is_known(shared, asked_at, settles_in);
             }
             ReadOn::Behind => self.position = None,
             ReadOn::Lost => {
@@ -181,23 +181,23 @@ impl Reader {
         }
         Ok(Vec::new())
     }
+}
 
-    /// Everything that the store had at this moment is known: that is all there is, unless other
-    /// replicas have yet to write back what it has lost.
-    fn is_known(&self, shared: &Weak<Shared>, asked_at: Duration, settles_in: Duration) {
-        let Some(shared) = shared.upgrade() else {
-            return;
-        };
-        let Some(replicas) = &shared.replicas else {
-            return;
-        };
-        if !settles_in.is_zero() {
-            replicas.failed(UNSETTLED.to_owned());
-            return;
-        }
-        replicas.answered(asked_at);
-        replicas.complete();
+/// Everything that the store had at this moment is known: that is all there is, unless other
+/// replicas have yet to write back what it has lost.
+fn is_known(shared: &Weak<Shared>, asked_at: Duration, settles_in: Duration) {
+    let Some(shared) = shared.upgrade() else {
+        return;
+    };
+    let Some(replicas) = &shared.replicas else {
+        return;
+    };
+    if !settles_in.is_zero() {
+        replicas.failed(UNSETTLED.to_owned());
+        return;
     }
+    replicas.answered(asked_at);
+    replicas.complete();
 }
 
 /// What writes, from turn to turn.
