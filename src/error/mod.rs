@@ -94,6 +94,10 @@ struct Inner {
     retry_after: Option<Duration>,
     /// An event of its own told the operator already; strangers can repeat this one.
     logged: bool,
+    /// Whether the token came under the scheme `DPoP`, whose challenge then has the code.
+    by_proof: bool,
+    /// A new nonce for the proofs of the client.
+    dpop_nonce: Option<Box<str>>,
     /// In a box, because few errors have it.
     aside: Option<Box<Aside>>,
 }
@@ -132,6 +136,8 @@ impl AuthError {
             principal: None,
             retry_after: None,
             logged: false,
+            by_proof: false,
+            dpop_nonce: None,
             aside: None,
         }))
     }
@@ -205,6 +211,7 @@ impl AuthError {
     #[must_use]
     pub fn with_principal(mut self, principal: &Principal) -> Self {
         self.0.principal = Some(principal.id().clone());
+        self.0.by_proof |= principal.is_by_proof();
         self
     }
 
@@ -316,6 +323,30 @@ impl AuthError {
     pub(crate) fn with_scopes(mut self, needed: Scopes) -> Self {
         self.0.scopes = needed;
         self
+    }
+
+    /// Says whether the token came under the scheme `DPoP`
+    /// ([RFC 9449 section 7.1](https://www.rfc-editor.org/rfc/rfc9449#section-7.1)).
+    #[cfg(feature = "oauth")]
+    pub(crate) fn by_proof(mut self, by_proof: bool) -> Self {
+        self.0.by_proof = by_proof;
+        self
+    }
+
+    pub(crate) fn is_by_proof(&self) -> bool {
+        self.0.by_proof
+    }
+
+    /// Gives the client a nonce
+    /// ([RFC 9449 section 9](https://www.rfc-editor.org/rfc/rfc9449#section-9)).
+    #[cfg(feature = "oauth")]
+    pub(crate) fn with_dpop_nonce(mut self, nonce: &str) -> Self {
+        self.0.dpop_nonce = Some(nonce.into());
+        self
+    }
+
+    pub(crate) fn dpop_nonce(&self) -> Option<&str> {
+        self.0.dpop_nonce.as_deref()
     }
 
     /// Says that the trouble behind this was traced when it arose.

@@ -90,6 +90,23 @@ impl Reason {
         }
     }
 
+    /// The code of RFC 9449 section 7.1 for what is wrong with a proof.
+    pub(crate) fn dpop_code(self) -> Option<&'static str> {
+        match self {
+            Self::DPOP_NONCE_REQUIRED => Some("use_dpop_nonce"),
+            Self::DPOP_METHOD_MISMATCH
+            | Self::DPOP_TIME_MISMATCH
+            | Self::DPOP_TOKEN_MISMATCH
+            | Self::DPOP_URI_MISMATCH
+            | Self::DUPLICATE_DPOP_PROOF
+            | Self::INVALID_DPOP_SIGNATURE
+            | Self::MALFORMED_DPOP_PROOF
+            | Self::MISSING_DPOP_PROOF
+            | Self::REPLAYED_DPOP_PROOF => Some("invalid_dpop_proof"),
+            _ => None,
+        }
+    }
+
     /// The reason of this crate with this code.
     pub(crate) fn find(code: &str) -> Option<Self> {
         let found = Self::ALL.binary_search_by(|own| own.code.cmp(code));
@@ -285,8 +302,9 @@ reasons! {
     /// purpose; a proxy that buffers requests helps with both.
     BODY_TOO_SLOW = "body_too_slow": Malformed, Never, INCOMPLETE;
 
-    /// The token is bound to a key. It came as a plain bearer token, and proofs are not checked
-    /// here: configure the client or the authorization server to issue bearer tokens.
+    /// The token is bound to a key, and came without the proof of it: as a plain bearer token, or
+    /// bound in a way that is not checked here. Have the client use the scheme `DPoP` where `dpop`
+    /// of the authorization server is on; otherwise have it ask for bearer tokens.
     BOUND_TOKEN = "bound_token": Invalid, Other, NOT_VALID;
 
     /// A required claim is missing or has another value. Compare the token with the claims that
@@ -301,6 +319,41 @@ reasons! {
     /// must issue plain tokens.
     CRITICAL_HEADER = "critical_header": Invalid, Other, NOT_VALID;
 
+    /// The proof was signed with another key than the token is bound to. If it is not a stolen
+    /// token, the client mixes up its keys: one token, one key.
+    DPOP_KEY_MISMATCH = "dpop_key_mismatch": Invalid, Other,
+        "The DPoP proof is of another key than the access token";
+
+    /// The `htm` of the proof is not the method of the request. The client must make a proof for
+    /// each request.
+    DPOP_METHOD_MISMATCH = "dpop_method_mismatch": Invalid, Other,
+        "The DPoP proof is for another method";
+
+    /// The proof has no nonce of this server, or one that is too old. Clients take the new one
+    /// from `DPoP-Nonce` and send the request again; each does so once in a while.
+    DPOP_NONCE_REQUIRED = "dpop_nonce_required": Invalid, Other,
+        "The DPoP proof needs a nonce of this server";
+
+    /// It could not be found out whether the proof was used before: the memory of used proofs is
+    /// full, the shared store gave no answer, or the clock was set back. The detail says which.
+    DPOP_REPLAYS_UNAVAILABLE = "dpop_replays_unavailable": Unavailable, Other, UNAVAILABLE;
+
+    /// The time of the proof is too far from that of this server, or its `exp` or `nbf` excludes
+    /// now. Set the clocks; where those of clients cannot be set, configure nonces.
+    DPOP_TIME_MISMATCH = "dpop_time_mismatch": Invalid, Other,
+        "The DPoP proof is too old or from the future";
+
+    /// The `ath` of the proof is not the hash of the token. The client must make a proof for the
+    /// token that it sends.
+    DPOP_TOKEN_MISMATCH = "dpop_token_mismatch": Invalid, Other,
+        "The DPoP proof is for another access token";
+
+    /// The `htu` of the proof is not the URL of the request. The detail has both: if scheme or host
+    /// differ, the resource has another URL than clients use; if the path differs, something takes
+    /// a part of it away, which `stripped_prefix` names.
+    DPOP_URI_MISMATCH = "dpop_uri_mismatch": Invalid, Other,
+        "The DPoP proof is for another URL";
+
     /// A member that decides what is judged is in the body twice. Readers would take different
     /// ones; the client must send it once.
     DUPLICATE_BODY_MEMBER = "duplicate_body_member": Malformed, Other, AMBIGUOUS_BODY;
@@ -309,6 +362,10 @@ reasons! {
     /// one.
     DUPLICATE_CREDENTIAL = "duplicate_credential": Malformed, Other,
         "The request carries a credential header more than once";
+
+    /// The request has more than one `DPoP` header. The client or a proxy adds a second one.
+    DUPLICATE_DPOP_PROOF = "duplicate_dpop_proof": Invalid, Other,
+        "The request has more than one DPoP proof";
 
     /// The request has more than one `Host`. Look for a proxy that adds one, or for an attack on
     /// it.
@@ -405,6 +462,11 @@ reasons! {
     /// that for the tokens that clients present.
     INTROSPECTION_UNSUPPORTED = "introspection_unsupported": Unavailable, Other, UNAVAILABLE;
 
+    /// The signature of the proof does not hold for the key in it. If it is not an attack, look for
+    /// what changes headers between the client and this server.
+    INVALID_DPOP_SIGNATURE = "invalid_dpop_signature": Invalid, Other,
+        "The signature of the DPoP proof does not hold";
+
     /// What was posted to the service for logouts is no form with one `logout_token`. The detail
     /// says what is wrong; the sender is no authorization server, or a proxy changed the request.
     INVALID_LOGOUT_REQUEST = "invalid_logout_request": Malformed, Never,
@@ -451,6 +513,11 @@ reasons! {
     /// a scheme sent twice, a placeholder.
     MALFORMED_CREDENTIAL = "malformed_credential": Malformed, Other,
         "The credential header is malformed";
+
+    /// The proof is no JWT as RFC 9449 section 4.2 has it. The detail says what is wrong with it;
+    /// the client must mend that.
+    MALFORMED_DPOP_PROOF = "malformed_dpop_proof": Invalid, Other,
+        "The DPoP proof is malformed";
 
     /// A trusted proxy sent a header that cannot be read: `Forwarded`, or one of `X-Forwarded-*`. The
     /// detail names it; compare what the proxy writes with what is read, and with `hops`.
@@ -514,6 +581,11 @@ reasons! {
     /// The request has no credential. OAuth clients begin like that, and get a token then; the
     /// detail says what the request has instead.
     MISSING_CREDENTIAL = "missing_credential": Missing, Other, "Authentication is required";
+
+    /// The token came under the scheme `DPoP` without a `DPoP` header. Have the client send a proof
+    /// with each request, and look for a proxy that removes the header.
+    MISSING_DPOP_PROOF = "missing_dpop_proof": Invalid, Other,
+        "The request has no DPoP proof";
 
     /// The token has no `exp`. Tokens without an end are not accepted; the authorization server
     /// must set one.
@@ -589,6 +661,11 @@ reasons! {
     ORIGIN_NOT_ALLOWED = "origin_not_allowed": Forbidden, Never,
         "Requests from this origin are not allowed";
 
+    /// The proof was used before. The client must make a new one for each request, also for one
+    /// that it sends again; if it does, somebody repeats its requests.
+    REPLAYED_DPOP_PROOF = "replayed_dpop_proof": Invalid, Other,
+        "The DPoP proof was used before";
+
     /// The logout token was taken before: it, or another one with its id (`jti`). The authorization
     /// server sent it twice, or an attacker sent a copy.
     REPLAYED_LOGOUT_TOKEN = "replayed_logout_token": Malformed, Never,
@@ -642,6 +719,12 @@ reasons! {
     /// The credential has the form of none that is accepted there. It may be of another kind, or
     /// begin with another prefix.
     UNACCEPTED_CREDENTIAL = "unaccepted_credential": Invalid, Guess, NOT_VALID;
+
+    /// The token is bound to no key, and it came with a proof or must have one. Have the client ask
+    /// the authorization server for its token with a proof, or send it as a bearer token where
+    /// `dpop` allows those.
+    UNBOUND_TOKEN = "unbound_token": Invalid, Other,
+        "The access token is bound to no key";
 
     /// The token's payload is not encoded (`b64` is false). The authorization server must issue
     /// plain tokens.

@@ -31,8 +31,6 @@ pub(crate) struct Header<'h> {
     pub(crate) typ: Typ,
 }
 
-impl Header<'_> {}
-
 /// Where a part of a token is decoded to: on the stack, up to the usual size of such parts.
 /// There the memory is near; what is made for a token that is kept is seldom.
 pub(crate) struct Buffer<const USUAL: usize> {
@@ -125,7 +123,16 @@ impl<'t> Compact<'t> {
 
     /// The header, decoded to `buffer` and read.
     pub(crate) fn header<'b>(&self, buffer: &'b mut HeaderBuffer) -> Result<Header<'b>, AuthError> {
-        read_header(buffer.decode(self.header, "header")?)
+        Header::read(self.header_text(buffer)?)
+    }
+
+    /// The text of the header, decoded to `buffer`.
+    pub(crate) fn header_text<'b>(
+        &self,
+        buffer: &'b mut HeaderBuffer,
+    ) -> Result<&'b str, AuthError> {
+        let json = buffer.decode(self.header, "header")?;
+        std::str::from_utf8(json).map_err(|_| refused(Refused::NotOneObject, "header"))
     }
 
     pub(crate) fn signing_input(&self) -> &'t [u8] {
@@ -249,39 +256,40 @@ fn not_base64(what: &str) -> AuthError {
     AuthError::new(Reason::MALFORMED_TOKEN).with_detail(format!("the {what} is not base64url"))
 }
 
-fn read_header(json: &[u8]) -> Result<Header<'_>, AuthError> {
-    let not_text = |_| refused(Refused::NotOneObject, "header");
-    let json = std::str::from_utf8(json).map_err(not_text)?;
-    let mut header = Header::default();
-    let mut refused = None;
-    let read = read_object(json, |name, value| {
-        match name {
-            "alg" => {
-                let alg = value.text("alg")?;
-                header.alg = match Algorithm::from_name(&alg) {
-                    Some(known) => Alg::Known(known),
-                    None => Alg::Unknown(alg.into()),
-                };
+impl<'h> Header<'h> {
+    /// Reads what a token says of itself.
+    pub(crate) fn read(json: &'h str) -> Result<Self, AuthError> {
+        let mut header = Self::default();
+        let mut refused = None;
+        let read = read_object(json, |name, value| {
+            match name {
+                "alg" => {
+                    let alg = value.text("alg")?;
+                    header.alg = match Algorithm::from_name(&alg) {
+                        Some(known) => Alg::Known(known),
+                        None => Alg::Unknown(alg.into()),
+                    };
+                }
+                "kid" => header.kid = Some(value.text("kid")?),
+                "typ" => header.typ = Typ::of(&value.text("typ")?),
+                // RFC 7515 section 4.1.11: whoever does not understand a critical member
+                // must refuse. This crate understands none, whatever the value.
+                "crit" => {
+                    refused = Some((Reason::CRITICAL_HEADER, "crit: no extension is understood"));
+                }
+                // RFC 7797: an unencoded payload is no JWT (RFC 7519 section 7.2).
+                "b64" => match value.boolean("b64")? {
+                    true => {}
+                    false => refused = Some((Reason::UNENCODED_PAYLOAD, "b64 is false")),
+                },
+                _ => {}
             }
-            "kid" => header.kid = Some(value.text("kid")?),
-            "typ" => header.typ = Typ::of(&value.text("typ")?),
-            // RFC 7515 section 4.1.11: whoever does not understand a critical member
-            // must refuse. This crate understands none, whatever the value.
-            "crit" => {
-                refused = Some((Reason::CRITICAL_HEADER, "crit: no extension is understood"));
-            }
-            // RFC 7797: an unencoded payload is no JWT (RFC 7519 section 7.2).
-            "b64" => match value.boolean("b64")? {
-                true => {}
-                false => refused = Some((Reason::UNENCODED_PAYLOAD, "b64 is false")),
-            },
-            _ => {}
+            Ok(())
+        });
+        read.map_err(|refused| self::refused(refused, "header"))?;
+        match refused {
+            Some((reason, detail)) => Err(AuthError::new(reason).with_detail(detail)),
+            None => Ok(header),
         }
-        Ok(())
-    });
-    read.map_err(|refused| self::refused(refused, "header"))?;
-    match refused {
-        Some((reason, detail)) => Err(AuthError::new(reason).with_detail(detail)),
-        None => Ok(header),
     }
 }

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use super::advertised;
 use super::apart;
+use super::binding::{Binding, DpopMode, DpopOptions};
+use super::bound::check_bound;
 use super::edge::{TokenPlace, is_for_clients, is_of_the_edge};
 use super::fetch::Fetch;
 use super::http_fetch::HttpFetch;
@@ -40,6 +42,7 @@ pub struct OAuthLayerBuilder {
     token_cache: TokenCacheOptions,
     jwks_options: JwksOptions,
     token_limits: TokenLimits,
+    pub(super) dpop: DpopOptions,
     pub(super) token_place: TokenPlace,
     pub(super) copy_of: Option<CopyOf>,
 }
@@ -57,6 +60,7 @@ impl OAuthLayerBuilder {
             token_cache: TokenCacheOptions::new(),
             jwks_options: JwksOptions::new(),
             token_limits: TokenLimits::DEFAULT,
+            dpop: DpopOptions::new(),
             token_place: TokenPlace::default(),
             copy_of: None,
         }
@@ -100,8 +104,8 @@ impl OAuthLayerBuilder {
     /// `/acme/mcp` is one for the resource at `/team/acme/mcp`.
     ///
     /// Requests for metadata are looked for as they arrive, and with the prefix. Public paths are
-    /// those that the layer sees. It is for several resources; the only one of a layer is that of
-    /// every path.
+    /// those that the layer sees. It is for several resources, or for
+    /// [DPoP proofs](super::binding#paths); the only resource of a layer is that of every path.
     ///
     /// Default: none.
     pub fn stripped_prefix(mut self, prefix: impl Into<String>) -> Self {
@@ -296,6 +300,12 @@ impl OAuthLayerBuilder {
             self.token_place
                 .check_untold(&self.resources, &self.servers, copy)?;
         }
+        let mut modes = self.servers.iter().map(|server| server.dpop);
+        let takes_bearers = modes.clone().any(|mode| mode != DpopMode::Required);
+        let is_bound = modes.any(|mode| mode != DpopMode::Off);
+        if is_bound {
+            check_bound(&self.resources, &location)?;
+        }
         apart::check(&self.resources, &self.servers)?;
         let known_as = known_as(&self.resources);
         advertised::tell(&self.servers);
@@ -311,6 +321,7 @@ impl OAuthLayerBuilder {
             named.push(Named {
                 issuer: server.issuer().into(),
                 advertised: server.is_advertised.then(|| server.advertised().into()),
+                dpop: server.dpop,
                 numbers: first..first + of_it.len(),
             });
         }
@@ -349,8 +360,13 @@ impl OAuthLayerBuilder {
             advertised: advertised.clone(),
             tells_clients,
         };
-        let behind = Behind::new(self.proxies, self.stripped_prefix.as_deref())?;
-        let resources = Resources::new(&self.resources, common, behind)?;
+        let prefix = self.stripped_prefix.as_deref();
+        let binding = match is_bound {
+            true => Some(Binding::new(self.dpop, prefix, self.clock.clone())?),
+            false => None,
+        };
+        let behind = Behind::new(self.proxies, prefix)?;
+        let resources = Resources::new(&self.resources, common, behind, is_bound)?;
         Ok(OAuthLayer::from_provider(OAuthProvider {
             inner: Arc::new(Inner {
                 resources: Arc::new(resources),
@@ -364,6 +380,8 @@ impl OAuthLayerBuilder {
                 limits: self.token_limits,
                 tokens: Tokens::new(&self.token_cache),
                 opaque,
+                binding,
+                takes_bearers,
                 clock: self.clock,
             }),
         }))
@@ -420,6 +438,7 @@ fn profile(server: &AuthorizationServer) -> TokenProfile {
         subject_claim: server.subject_claim.clone(),
         issues_many_kinds: true,
         from_edge: false,
+        dpop: server.dpop,
         quirks: (!server.quirks.is_none()).then(|| Arc::new(server.quirks.clone())),
     }
 }

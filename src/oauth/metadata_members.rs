@@ -10,6 +10,10 @@ use crate::resources::checked_scopes;
 use crate::scope::Scopes;
 use crate::util::repeated;
 
+/// What says which proofs of RFC 9449 are accepted, and that every token needs one.
+pub(super) const DPOP_ALGS: &str = "dpop_signing_alg_values_supported";
+pub(super) const DPOP_REQUIRED: &str = "dpop_bound_access_tokens_required";
+
 impl ProtectedResource {
     /// Advertises scopes (`scopes_supported`): the few a client needs for basic use, as
     /// clients ask for all of them when a challenge names none. Which scopes are *required*
@@ -99,7 +103,8 @@ impl ProtectedResource {
         self.set("tls_client_certificate_bound_access_tokens", supported)
     }
 
-    /// Names the algorithms of DPoP proofs (RFC 9449).
+    /// Names the algorithms of DPoP proofs (RFC 9449), where something else than this crate checks
+    /// these. With [`dpop`](super::AuthorizationServer::dpop) of a server it is an error.
     ///
     /// # Errors
     /// One is `none`.
@@ -108,12 +113,13 @@ impl ProtectedResource {
         I: IntoIterator,
         I::Item: Into<String>,
     {
-        self.set_algs("dpop_signing_alg_values_supported", algs)
+        self.set_algs(DPOP_ALGS, algs)
     }
 
-    /// Says whether every token must be bound to a key with DPoP.
+    /// Says whether every token must be bound to a key with DPoP, where something else than this
+    /// crate sees to it. With [`dpop`](super::AuthorizationServer::dpop) of a server it is an error.
     pub fn dpop_bound_access_tokens_required(self, required: bool) -> Self {
-        self.set("dpop_bound_access_tokens_required", required)
+        self.set(DPOP_REQUIRED, required)
     }
 
     /// Adds the same metadata as a signed JWT
@@ -140,8 +146,8 @@ impl ProtectedResource {
             "jwks_uri",
             "resource_signing_alg_values_supported",
             "tls_client_certificate_bound_access_tokens",
-            "dpop_signing_alg_values_supported",
-            "dpop_bound_access_tokens_required",
+            DPOP_ALGS,
+            DPOP_REQUIRED,
             "signed_metadata",
         ];
         if OWN.contains(&name) || name == "authorization_details_types_supported" {
@@ -169,6 +175,12 @@ impl ProtectedResource {
         document.insert("bearer_methods_supported".to_owned(), json!(["header"]));
         document.extend(self.fields.clone());
         document
+    }
+
+    /// The member of DPoP that was set by hand, if one was.
+    pub(super) fn dpop_member(&self) -> Option<&'static str> {
+        let mut members = [DPOP_ALGS, DPOP_REQUIRED].into_iter();
+        members.find(|name| self.fields.contains_key(*name))
     }
 
     /// Whether there is a signed copy of the document.

@@ -178,6 +178,8 @@
 
 mod advertised;
 mod apart;
+pub mod binding;
+mod bound;
 mod builder;
 mod connections;
 mod discovery;

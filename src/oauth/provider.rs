@@ -2,24 +2,32 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::iter;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::introspection::{Introspector, OpaqueRoutes};
+use http::HeaderValue;
+use http::header::CACHE_CONTROL;
+
+use super::binding::{self, Binding, Checked, DPOP, Expected, Presented};
+use super::introspection::{Good, Introspector, OpaqueRoutes};
 use super::keys::{KeyHealth, Waited};
 use super::resource::ProtectedResource;
-use super::served::Resources;
+use super::served::{Resources, Terms};
 use super::server_metadata::{self, ServerMetadata};
 use super::token_cache::{TokenId, Tokens};
 use super::trusted::TrustedServer;
 use super::verify::{Mode, Verdict};
-use crate::auth::{Authenticate, Authentication, CredentialMatcher, ProviderInfo, Route};
+use crate::auth::{
+    Authenticate, Authenticated, Authentication, CredentialMatcher, ProviderInfo, Route,
+};
 use crate::clock::Clock;
 use crate::credential::{Credential, Location, RequestHead};
 use crate::error::{AuthError, Reason};
 use crate::jose::TokenLimits;
-use crate::refusal::{Advertised, Challenge};
-use crate::token::ScopeClaim;
+use crate::refusal::{Advertised, Challenge, DPOP_NONCE};
+use crate::resource::Resource;
+use crate::token::{ScopeClaim, check_scopes};
 
 /// The provider of [`OAuthLayer`](super::OAuthLayer). Clones share keys and metadata.
 #[derive(Clone)]
@@ -44,6 +52,10 @@ pub(super) struct Inner {
     pub(super) limits: TokenLimits,
     pub(super) tokens: Option<Tokens>,
     pub(super) opaque: OpaqueRoutes,
+    /// What checks proofs, where a server has tokens that are bound to keys.
+    pub(super) binding: Option<Binding>,
+    /// Whether tokens without a proof are accepted of any server.
+    pub(super) takes_bearers: bool,
     pub(super) clock: Clock,
 }
 
@@ -145,32 +157,162 @@ impl OAuthProvider {
     }
 }
 
+/// How far a request has come that is to wait.
+enum Begun {
+    Waits(Verdict),
+    Presented(GoodRequest),
+}
+
+/// A token that is good and presented as it must be, all but its scopes.
+struct GoodRequest {
+    good: Good,
+    checked: Checked,
+}
+
+/// What is kept of a request that waits.
+struct Waiting {
+    presented: Presented,
+    token: Vec<u8>,
+    chosen: Option<Arc<Resource>>,
+    mode: Mode,
+}
+
+impl OAuthProvider {
+    /// One for each scheme under which tokens are taken.
+    fn challenges(&self) -> Vec<Challenge> {
+        if !self.inner.resources.tells_clients() {
+            return Vec::new();
+        }
+        let mut challenge = Challenge::bearer().with_advertised(self.inner.advertised.clone());
+        if let Resources::One(one) = &*self.inner.resources {
+            challenge = challenge.scopes(one.terms.required_scopes.clone());
+        }
+        let bearer = self.inner.takes_bearers.then(|| challenge.clone());
+        let bound = self.inner.binding.as_ref();
+        let bound = bound.map(|_| challenge.with_proofs(binding::algorithms().join(" ")));
+        bearer.into_iter().chain(bound).collect()
+    }
+
+    /// Judges how a good token is presented.
+    fn present(
+        &self,
+        good: Good,
+        presented: &Presented,
+        token: &[u8],
+        terms: &Terms,
+    ) -> Result<GoodRequest, AuthError> {
+        let judged = good.bound_to().and_then(|key| {
+            let Some(binding) = &self.inner.binding else {
+                return Ok(Checked::default());
+            };
+            let expected = Expected {
+                token,
+                key: key.as_ref(),
+                resource: &terms.url,
+            };
+            let now = self.inner.clock.read();
+            binding.check(presented, expected, &good.principal, now)
+        });
+        match judged {
+            Err(error) => Err(said_to(presented, error)),
+            Ok(checked) => Ok(GoodRequest { good, checked }),
+        }
+    }
+
+    /// What a token is refused for. Where its owner is known, the request may be let pass, and is
+    /// judged by the owner then: but not without the proof that is used up by it.
+    fn refused(
+        &self,
+        error: AuthError,
+        presented: &Presented,
+        token: &[u8],
+        terms: &Terms,
+    ) -> AuthError {
+        let (Some(binding), Some(owner)) = (&self.inner.binding, error.owner()) else {
+            return said_to(presented, error);
+        };
+        let key = owner.identity().bound_to().copied();
+        let expected = Expected {
+            token,
+            key: key.as_ref(),
+            resource: &terms.url,
+        };
+        let error = match binding.judge(presented, expected, self.inner.clock.read()) {
+            Ok(()) if key.is_none() => error,
+            Ok(()) => error.without_owner(),
+            Err(fault) => error.without_owner().and_also([fault]),
+        };
+        said_to(presented, error)
+    }
+
+    /// Follows what is waited for to its end.
+    async fn finish(self, request: Waiting, begun: Begun) -> Result<Authenticated, AuthError> {
+        let terms = self.inner.resources.terms(request.chosen.as_ref());
+        let terms = terms.ok_or_else(no_resource)?;
+        let (presented, token) = (&request.presented, &*request.token);
+        let mut good = match begun {
+            Begun::Presented(good) => good,
+            Begun::Waits(verdict) => {
+                let good = self.wait(token, terms, verdict, request.mode).await;
+                let good = good.map_err(|error| self.refused(error, presented, token, terms))?;
+                self.present(good, presented, token, terms)?
+            }
+        };
+        if let Some(recording) = good.checked.recording.take() {
+            recording.await.map_err(|error| said_to(presented, error))?;
+        }
+        accept(good, presented, terms)
+    }
+}
+
+/// Judges the scopes: last, and anew for each request.
+fn accept(
+    request: GoodRequest,
+    presented: &Presented,
+    terms: &Terms,
+) -> Result<Authenticated, AuthError> {
+    let GoodRequest { good, checked } = request;
+    check_scopes(&terms.required_scopes, &good.principal)
+        .map_err(|error| said_to(presented, error))?;
+    let accepted = Authenticated::until(good.principal, good.valid_until);
+    Ok(match checked.next_nonce {
+        None => accepted,
+        // RFC 9449 section 8.2: no cache keeps it.
+        Some(nonce) => accepted
+            .response_header(DPOP_NONCE, nonce)
+            .response_header(CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    })
+}
+
+/// The challenge of the scheme that was used has the code.
+fn said_to(presented: &Presented, error: AuthError) -> AuthError {
+    error.by_proof(matches!(presented, Presented::Proof(_)))
+}
+
 impl Authenticate for OAuthProvider {
     fn describe(&self) -> ProviderInfo {
-        let challenge = Challenge::bearer().with_advertised(self.inner.advertised.clone());
-        let location = &self.inner.location;
-        let issuers = self.inner.servers.keys().cloned();
-        let jwts = CredentialMatcher::jwt_from(location.clone(), issuers);
         let mut info = ProviderInfo::new("oauth")
-            .matcher(jwts.within(self.inner.limits))
+            .challenges(self.challenges())
             .judges_resources()
             .clock(self.inner.clock.clone());
         info = match &*self.inner.resources {
-            Resources::One(one) => info
-                .challenge(challenge.scopes(one.terms.required_scopes.clone()))
-                .resource(Arc::clone(&one.resource)),
-            Resources::Several(several) => info
-                .challenge(challenge)
-                .selects_resources(several.listed()),
+            Resources::One(one) => info.resource(Arc::clone(&one.resource)),
+            Resources::Several(several) => info.selects_resources(several.listed()),
         };
-        if !self.inner.resources.tells_clients() {
-            info = info.challenges([]);
+        let bound = self.inner.binding.as_ref().map(Binding::location);
+        if bound.is_some() {
+            info = info.consumed_header(DPOP);
         }
-        for prefix in self.inner.opaque.prefixes() {
-            info = info.matcher(CredentialMatcher::prefixed(location.clone(), prefix));
-        }
-        if self.inner.opaque.takes_others() {
-            info = info.matcher(CredentialMatcher::opaque(location.clone()));
+        for location in iter::once(&self.inner.location).chain(bound) {
+            let issuers = self.inner.servers.keys().cloned();
+            let jwts = CredentialMatcher::jwt_from(location.clone(), issuers);
+            info = info.matcher(jwts.within(self.inner.limits));
+            for prefix in self.inner.opaque.prefixes() {
+                info = info.matcher(CredentialMatcher::prefixed(location.clone(), prefix));
+            }
+            if self.inner.opaque.takes_others() {
+                info = info.matcher(CredentialMatcher::opaque(location.clone()));
+            }
         }
         info
     }
@@ -193,6 +335,10 @@ impl Authenticate for OAuthProvider {
 
     fn authenticate(&self, credential: &Credential<'_>, head: RequestHead<'_>) -> Authentication {
         let token = credential.as_bytes();
+        let presented = match &self.inner.binding {
+            Some(binding) => binding.presented(credential, head),
+            None => Presented::Bearer,
+        };
         let mode = Mode {
             waited: Waited::No,
             needs_proof: head.needs_proof(),
@@ -200,13 +346,26 @@ impl Authenticate for OAuthProvider {
         let Some(terms) = self.inner.resources.terms(head.resource()) else {
             return Authentication::Ready(Err(no_resource()));
         };
-        match self.verify(token, terms, mode) {
-            Ok(Verdict::Authenticated(accepted)) => Authentication::Ready(Ok(accepted)),
+        let begun = match self.verify(token, terms, mode) {
+            Ok(Verdict::Good(good)) => self
+                .present(good, &presented, token, terms)
+                .map(Begun::Presented),
+            Ok(waits) => Ok(Begun::Waits(waits)),
+            Err(error) => Err(self.refused(error, &presented, token, terms)),
+        };
+        match begun {
             Err(error) => Authentication::Ready(Err(error)),
-            Ok(waits) => {
-                let (provider, token) = (self.clone(), token.to_vec());
-                let chosen = head.resource().cloned();
-                Authentication::Pending(Box::pin(provider.wait(token, chosen, waits, mode)))
+            Ok(Begun::Presented(good)) if good.checked.recording.is_none() => {
+                Authentication::Ready(accept(good, &presented, terms))
+            }
+            Ok(begun) => {
+                let request = Waiting {
+                    presented,
+                    token: token.to_vec(),
+                    chosen: head.resource().cloned(),
+                    mode,
+                };
+                Authentication::Pending(Box::pin(self.clone().finish(request, begun)))
             }
         }
     }

@@ -8,7 +8,9 @@ use bytes::Bytes;
 use http::Response;
 
 use super::ProtectedResource;
+use super::binding::{self, DpopMode};
 use super::metadata::{self, MetadataDocument};
+use super::metadata_members::{DPOP_ALGS, DPOP_REQUIRED};
 use super::resource::WELL_KNOWN;
 use crate::auth::Route;
 use crate::credential::RequestHead;
@@ -17,8 +19,8 @@ use crate::peer;
 use crate::refusal::{self, Advertised};
 use crate::resource::Resource;
 use crate::resources::{
-    Address, Asked, Behind, Found, Reach, ResourceMap, Tenant, at_one_address, check_place,
-    unknown_host, unknown_path,
+    Address, Asked, Behind, Found, Reach, ResourceMap, STRIPPED_PREFIX, Tenant, at_one_address,
+    check_place, unknown_host, unknown_path,
 };
 use crate::scope::Scopes;
 use crate::token::Audience;
@@ -55,6 +57,7 @@ pub(super) struct Named {
     pub(super) advertised: Option<Arc<str>>,
     /// Its number, or those of the servers it stands for.
     pub(super) numbers: Range<usize>,
+    pub(super) dpop: DpopMode,
 }
 
 /// All that resources of one layer have in common.
@@ -145,13 +148,26 @@ impl Common {
     fn document(&self, configured: Configured<'_>) -> MetadataDocument {
         let Configured { of, .. } = configured;
         let mut servers = Vec::new();
-        let trusted = self.trusted(configured).into_iter();
-        for server in trusted.filter_map(|server| server.advertised.as_deref()) {
+        let trusted = self.trusted(configured);
+        let modes = trusted.iter().map(|server| server.dpop);
+        let is_bound = modes.clone().any(|mode| mode != DpopMode::Off);
+        let must_be_bound = modes.clone().all(|mode| mode == DpopMode::Required);
+        for server in trusted
+            .into_iter()
+            .filter_map(|server| server.advertised.as_deref())
+        {
             if !servers.contains(&server) {
                 servers.push(server);
             }
         }
-        let members = of.document(&of.url_of(configured.name()), servers.into_iter());
+        let mut members = of.document(&of.url_of(configured.name()), servers.into_iter());
+        if is_bound {
+            let algorithms = binding::algorithms().into();
+            members.insert(DPOP_ALGS.to_owned(), algorithms);
+        }
+        if must_be_bound {
+            members.insert(DPOP_REQUIRED.to_owned(), true.into());
+        }
         // Those of tenants are found by host and path.
         let paths = match of.is_template() {
             true => Vec::new(),
@@ -214,11 +230,16 @@ impl Resources {
         resources: &[ProtectedResource],
         common: Common,
         behind: Behind,
+        is_bound: bool,
     ) -> Result<Self, ConfigError> {
         if let [one] = resources
             && one.tenants().is_none()
         {
-            if let Some(setting) = behind.setting() {
+            // Proofs are for the path as clients send it.
+            let needless = behind
+                .setting()
+                .filter(|own| !is_bound || *own != STRIPPED_PREFIX);
+            if let Some(setting) = needless {
                 return Err(ConfigError::new(
                     setting,
                     "the layer has one resource, which is that of every request: leave it out",

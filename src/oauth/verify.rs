@@ -5,16 +5,14 @@ use std::time::Duration;
 
 use super::introspection::{self, Asked, Good, Introspector, Question, Vouched};
 use super::keys::{KeyHint, Lookup, Waited, Waiting};
-use super::provider::{OAuthProvider, no_resource};
+use super::provider::OAuthProvider;
 use super::served::Terms;
 use super::token_cache::{TokenId, TokenKey, Tokens, VerifiedToken};
 use super::trusted::TrustedServer;
-use crate::auth::Authenticated;
 use crate::clock::Moment;
 use crate::error::{AuthError, Reason};
 use crate::jose::{Compact, HeaderBuffer, PayloadBuffer, is_jws, may_be_jws};
-use crate::principal::Principal;
-use crate::resource::Resource;
+use crate::principal::{Principal, Thumbprint};
 use crate::scope::Scopes;
 use crate::telemetry;
 use crate::token::spiffe::trust_domain_of;
@@ -23,11 +21,12 @@ use crate::util::quoted;
 
 /// What can be said of a token now.
 pub(super) enum Verdict {
-    Authenticated(Authenticated),
+    /// It is good, all but its scopes, and how it is presented.
+    Good(Good),
     /// Ask again when this fetch of keys has ended.
     Wait(Waiting),
     /// The authorization server decides.
-    Ask(Asked, Option<OwnJudgement>),
+    Ask(Asked, OwnJudgement),
 }
 
 /// How a token is checked.
@@ -46,12 +45,34 @@ enum NewToken {
     Wait(Waiting),
     /// There are no keys to check it with, or it holds its signature and leaves the rest to the
     /// answer. What is to be refused even if the server calls it active has an error.
-    Ask(Arc<Introspector>, Option<AuthError>),
+    Ask(Arc<Introspector>, OwnJudgement),
 }
 
-/// What is found here of a token that its authorization server has to call active as well:
-/// whose it is, or what it is refused for once the server has vouched for it.
-type OwnJudgement = Result<Good, AuthError>;
+/// What is found here of a token that its authorization server has to call active as well.
+#[derive(Default)]
+pub(super) struct OwnJudgement {
+    /// Whose it is, or what it is refused for once the server has vouched for it. `None`: the
+    /// answer says.
+    found: Option<Result<Good, AuthError>>,
+    /// The key that it names itself where the answer says the rest.
+    bound_to: Option<Thumbprint>,
+}
+
+impl OwnJudgement {
+    /// The same, once its server has called it active.
+    fn with(self, said: Good) -> Result<Good, AuthError> {
+        match self.found {
+            None => Ok(Good {
+                also_bound_to: self.bound_to,
+                ..said
+            }),
+            Some(found) => Ok(Good {
+                also_bound_to: said.bound_to()?,
+                ..found?
+            }),
+        }
+    }
+}
 
 /// A JWT found good, now or before.
 struct GoodJwt {
@@ -99,9 +120,7 @@ impl OAuthProvider {
         match judged.map_err(refused)? {
             NewToken::Good(good) => confirm(good, token, terms),
             NewToken::Wait(waiting) => Ok(Verdict::Wait(waiting)),
-            NewToken::Ask(introspector, refusal) => {
-                ask(&introspector, (token, terms), refusal.map(Err))
-            }
+            NewToken::Ask(introspector, own) => ask(&introspector, (token, terms), own),
         }
     }
 
@@ -112,7 +131,7 @@ impl OAuthProvider {
             .opaque
             .server(token, |server| terms.trusts(server))?;
         self.check_length(token)?;
-        ask(introspector, (token, terms), None)
+        ask(introspector, (token, terms), OwnJudgement::default())
     }
 
     /// Comes before anything is made of all bytes of a token.
@@ -122,32 +141,26 @@ impl OAuthProvider {
 
     /// Follows what is waited for to its end.
     pub(super) async fn wait(
-        self,
-        token: Vec<u8>,
-        chosen: Option<Arc<Resource>>,
+        &self,
+        token: &[u8],
+        terms: &Terms,
         verdict: Verdict,
         mode: Mode,
-    ) -> Result<Authenticated, AuthError> {
+    ) -> Result<Good, AuthError> {
         let (mut verdict, mut mode) = (verdict, mode);
-        let terms = self.inner.resources.terms(chosen.as_ref());
-        let terms = terms.ok_or_else(no_resource)?;
         // Twice at most: see `Waited`.
         while let Verdict::Wait(waiting) = verdict {
             mode.waited = waiting.ended().await;
-            verdict = self.verify(&token, terms, mode)?;
+            verdict = self.verify(token, terms, mode)?;
         }
-        let verdict = match verdict {
-            Verdict::Ask(asked, own) => {
-                let said = asked.answer(&token, terms).await;
-                let said = said.map_err(|error| with_scopes(error, terms))?;
-                accept(own.unwrap_or(Ok(said))?, terms)?
-            }
-            verdict => verdict,
-        };
         match verdict {
-            Verdict::Authenticated(accepted) => Ok(accepted),
-            // Not reached: the loop ends with another verdict, and what was asked is answered.
-            Verdict::Wait(_) | Verdict::Ask(..) => {
+            Verdict::Good(good) => Ok(good),
+            Verdict::Ask(asked, own) => {
+                let said = asked.answer(token, terms).await;
+                own.with(said.map_err(|error| with_scopes(error, terms))?)
+            }
+            // Not reached: the loop ends with another verdict.
+            Verdict::Wait(_) => {
                 let error =
                     AuthError::unavailable(Reason::KEYS_UNAVAILABLE, Duration::from_secs(1));
                 Err(error.with_detail("keys were waited for, and were then needed again"))
@@ -174,10 +187,17 @@ impl OAuthProvider {
         let (profile, audience) = (&server.profile, server.audience_at(terms));
         if let Some(introspector) = server.introspector.as_ref().filter(|_| !server.has_keys()) {
             let refusal = profile.check_type(&header).err();
-            return match refusal {
+            let bound = profile.dpop.check(claims.confirmation.as_ref(), false);
+            return match refusal.or(bound.err()) {
                 // Nobody has vouched for the token yet.
                 Some(error) if !mode.needs_proof => Err(error),
-                refusal => Ok(NewToken::Ask(Arc::clone(introspector), refusal)),
+                refusal => {
+                    let own = OwnJudgement {
+                        found: refusal.map(Err),
+                        bound_to: claims.key(),
+                    };
+                    Ok(NewToken::Ask(Arc::clone(introspector), own))
+                }
             };
         }
         let by_answer = server.judges_by_answer(&claims);
@@ -233,7 +253,11 @@ impl OAuthProvider {
             }
         };
         if let Some(introspector) = by_answer {
-            return Ok(NewToken::Ask(Arc::clone(introspector), None));
+            let own = OwnJudgement {
+                found: None,
+                bound_to: claims.key(),
+            };
+            return Ok(NewToken::Ask(Arc::clone(introspector), own));
         }
         let (nbf, iat) = (claims.nbf, claims.iat);
         let identity = profile.identity(&claims, payload, token)?;
@@ -258,6 +282,7 @@ impl OAuthProvider {
             good: Good {
                 principal,
                 valid_until: Some(profile.valid_until(exp)),
+                also_bound_to: None,
             },
             second_opinion,
         }))
@@ -360,6 +385,7 @@ impl OAuthProvider {
             good: Good {
                 principal: known.into_principal(),
                 valid_until,
+                also_bound_to: None,
             },
             second_opinion,
         }))
@@ -369,8 +395,14 @@ impl OAuthProvider {
 /// Accepts a JWT found good here, where nobody else is to be asked.
 fn confirm(jwt: GoodJwt, token: &[u8], terms: &Terms) -> Result<Verdict, AuthError> {
     match jwt.second_opinion {
-        Some(introspector) => ask(&introspector, (token, terms), Some(Ok(jwt.good))),
-        None => accept(jwt.good, terms),
+        Some(introspector) => {
+            let own = OwnJudgement {
+                found: Some(Ok(jwt.good)),
+                bound_to: None,
+            };
+            ask(&introspector, (token, terms), own)
+        }
+        None => Ok(Verdict::Good(jwt.good)),
     }
 }
 
@@ -378,9 +410,9 @@ fn confirm(jwt: GoodJwt, token: &[u8], terms: &Terms) -> Result<Verdict, AuthErr
 fn ask(
     introspector: &Arc<Introspector>,
     (token, terms): (&[u8], &Terms),
-    own: Option<OwnJudgement>,
+    own: OwnJudgement,
 ) -> Result<Verdict, AuthError> {
-    let vouched = match own {
+    let vouched = match own.found {
         Some(Ok(_)) => Vouched::BySignature,
         Some(Err(_)) | None => Vouched::No,
     };
@@ -390,17 +422,10 @@ fn ask(
         terms,
     };
     match introspector.lookup(question) {
-        introspection::Lookup::Active(said) => accept(own.unwrap_or(Ok(said))?, terms),
+        introspection::Lookup::Active(said) => own.with(said).map(Verdict::Good),
         introspection::Lookup::Refused(error) => Err(with_scopes(error, terms)),
         introspection::Lookup::Wait(asked) => Ok(Verdict::Ask(asked, own)),
     }
-}
-
-/// Judges the scopes: last, and anew for each request.
-fn accept(good: Good, terms: &Terms) -> Result<Verdict, AuthError> {
-    check_scopes(&terms.required_scopes, &good.principal)?;
-    let accepted = Authenticated::until(good.principal, good.valid_until);
-    Ok(Verdict::Authenticated(accepted))
 }
 
 /// What an authorization server refuses a token for, and whether its scopes do not suffice

@@ -12,6 +12,8 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+#[cfg(feature = "jwt")]
+use super::Thumbprint;
 use super::{Actor, CredentialDigest, Identity, Principal, named};
 use crate::scope::Scopes;
 
@@ -140,6 +142,16 @@ pub(crate) struct ClaimedTimes {
     pub(crate) clock_skew: Duration,
 }
 
+/// What is kept of the credential itself.
+#[cfg(feature = "jwt")]
+#[derive(Clone, Copy, Default)]
+pub(crate) struct CredentialParts {
+    /// Takes part in the id, where nothing else names its owner.
+    pub(crate) digest: Option<CredentialDigest>,
+    /// The key it is bound to.
+    pub(crate) bound_to: Option<Thumbprint>,
+}
+
 #[cfg(feature = "jwt")]
 impl ClaimedNames {
     pub(crate) fn new(
@@ -176,7 +188,7 @@ impl Identity {
         scopes: Scopes,
         times: ClaimedTimes,
         names: ClaimedNames,
-        credential_digest: Option<CredentialDigest>,
+        credential: CredentialParts,
         json: &str,
     ) -> Self {
         Self {
@@ -190,7 +202,8 @@ impl Identity {
             username: names.username,
             client_id: names.client_id,
             actors: names.actors,
-            credential_digest,
+            credential_digest: credential.digest,
+            bound_to: credential.bound_to,
             raw_claims: Some(json.into()),
             clock_skew: times.clock_skew,
             id: OnceLock::new(),

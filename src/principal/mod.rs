@@ -19,7 +19,7 @@ use serde_json::{Map, Value};
 pub use self::actor::{Actor, ActorBuilder};
 pub use self::builder::PrincipalBuilder;
 #[cfg(feature = "jwt")]
-pub(crate) use self::builder::{ClaimedNames, ClaimedTimes};
+pub(crate) use self::builder::{ClaimedNames, ClaimedTimes, CredentialParts};
 pub(crate) use self::id::CredentialDigest;
 pub use self::id::PrincipalId;
 use self::login::Login;
@@ -60,6 +60,8 @@ pub(crate) struct Identity {
     client_id: Option<Box<str>>,
     actors: Box<[Actor]>,
     credential_digest: Option<CredentialDigest>,
+    /// The key that the token is bound to.
+    bound_to: Option<Thumbprint>,
     raw_claims: Option<Box<str>>,
     /// How far the clock of the issuer may differ.
     clock_skew: Duration,
@@ -68,6 +70,9 @@ pub(crate) struct Identity {
     /// The generation of revocations under which the credential was last found good.
     found_good: AtomicU64,
 }
+
+/// The SHA-256 thumbprint of a JSON Web Key ([RFC 7638](https://www.rfc-editor.org/rfc/rfc7638)).
+pub(crate) type Thumbprint = [u8; 32];
 
 impl Identity {
     pub(crate) fn provider(&self) -> &str {
@@ -115,6 +120,12 @@ impl Identity {
 
     pub(crate) fn clock_skew(&self) -> Duration {
         self.clock_skew
+    }
+
+    /// The key that the token is bound to; see RFC 9449 section 6.
+    #[cfg(feature = "oauth")]
+    pub(crate) fn bound_to(&self) -> Option<&Thumbprint> {
+        self.bound_to.as_ref()
     }
 
     /// The claims as text.
@@ -175,6 +186,7 @@ impl Principal {
             expires_at: None,
             asked_at: None,
             credential_digest: None,
+            bound_to: None,
             raw_claims: None,
             clock_skew: DEFAULT_SKEW,
             id: OnceLock::new(),
@@ -346,6 +358,11 @@ impl Principal {
     /// What the layer handed on that accepted the credential, if it was one of this crate.
     pub(crate) fn context(&self) -> Option<&dyn LayerContext> {
         self.context.as_deref()
+    }
+
+    /// Whether the token is bound to a key: where it was accepted, a proof came with it (RFC 9449).
+    pub(crate) fn is_by_proof(&self) -> bool {
+        self.identity().bound_to.is_some()
     }
 
     pub(crate) fn with_context(mut self, context: Arc<dyn LayerContext>) -> Self {

@@ -20,7 +20,9 @@ pub struct Challenge {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Scheme {
-    Bearer {
+    /// An access token: `Bearer`, or, where there are algorithms of proofs, `DPoP`.
+    Token {
+        algs: Option<Cow<'static, str>>,
         resource_metadata: Option<Cow<'static, str>>,
         scopes: Scopes,
         /// What the metadata advertise, where they are a document of this crate.
@@ -35,7 +37,8 @@ impl Challenge {
     /// The `Bearer` scheme of [RFC 6750](https://www.rfc-editor.org/rfc/rfc6750#section-3).
     pub fn bearer() -> Self {
         Self {
-            scheme: Scheme::Bearer {
+            scheme: Scheme::Token {
+                algs: None,
                 resource_metadata: None,
                 scopes: Scopes::default(),
                 advertised: None,
@@ -44,6 +47,17 @@ impl Challenge {
             message: None,
             message_of_bad_ones: false,
         }
+    }
+
+    /// The same for the `DPoP` scheme of
+    /// [RFC 9449](https://www.rfc-editor.org/rfc/rfc9449#section-7.1), whose proofs are signed with
+    /// one of these algorithms, separated by spaces.
+    #[cfg(feature = "oauth")]
+    pub(crate) fn with_proofs(mut self, algorithms: impl Into<Cow<'static, str>>) -> Self {
+        if let Scheme::Token { algs, .. } = &mut self.scheme {
+            *algs = Some(algorithms.into());
+        }
+        self
     }
 
     /// A key in the header `header`, written `ApiKey realm="…", header="…"`.
@@ -70,7 +84,7 @@ impl Challenge {
     /// `Bearer` only.
     #[must_use]
     pub fn resource_metadata(mut self, url: impl Into<Cow<'static, str>>) -> Self {
-        if let Scheme::Bearer {
+        if let Scheme::Token {
             resource_metadata, ..
         } = &mut self.scheme
         {
@@ -82,7 +96,7 @@ impl Challenge {
     /// Adds the scopes to ask for where the refusal itself names none; `Bearer` only.
     #[must_use]
     pub fn scopes(mut self, needed: Scopes) -> Self {
-        if let Scheme::Bearer { scopes, .. } = &mut self.scheme {
+        if let Scheme::Token { scopes, .. } = &mut self.scheme {
             *scopes = needed;
         }
         self
@@ -90,7 +104,7 @@ impl Challenge {
 
     /// Takes metadata URL and scopes from a resource, where it has none of its own.
     pub(crate) fn fill_in(&mut self, resource: &Resource) {
-        if let Scheme::Bearer {
+        if let Scheme::Token {
             resource_metadata,
             scopes,
             ..
@@ -107,10 +121,11 @@ impl Challenge {
 
     /// Names the metadata and the scopes of a resource in the place of its own.
     pub(crate) fn lead_to(&mut self, resource: &Resource) {
-        if let Scheme::Bearer {
+        if let Scheme::Token {
             resource_metadata,
             scopes,
             advertised,
+            ..
         } = &mut self.scheme
         {
             (*resource_metadata, *scopes) = (None, Scopes::none());
@@ -124,7 +139,7 @@ impl Challenge {
     /// Names the metadata that advertise these scopes.
     #[cfg(feature = "oauth")]
     pub(crate) fn with_advertised(mut self, document: Advertised) -> Self {
-        if let Scheme::Bearer { advertised, .. } = &mut self.scheme {
+        if let Scheme::Token { advertised, .. } = &mut self.scheme {
             *advertised = Some(document);
         }
         self
@@ -133,7 +148,7 @@ impl Challenge {
     /// Tells clients of the scopes that layers further in ask for, where the challenge leads to
     /// metadata of this crate. What was set by hand stays.
     pub(crate) fn announce(&mut self, asked: &[AskedScopes]) {
-        let Scheme::Bearer {
+        let Scheme::Token {
             scopes,
             advertised: Some(advertised),
             ..
@@ -153,7 +168,7 @@ impl Challenge {
 
     /// The same for another resource of a layer that announced them.
     pub(crate) fn ask_for(&mut self, asked: &[AskedScopes]) {
-        let Scheme::Bearer {
+        let Scheme::Token {
             scopes,
             advertised: Some(advertised),
             ..
@@ -180,7 +195,7 @@ impl Challenge {
     /// Whether it names this scope where the refusal itself names none.
     pub(crate) fn asks_for(&self, scope: &str) -> bool {
         match &self.scheme {
-            Scheme::Bearer { scopes, .. } => scopes.contains(scope),
+            Scheme::Token { scopes, .. } => scopes.contains(scope),
             Scheme::ApiKey { .. } => false,
         }
     }
@@ -188,7 +203,7 @@ impl Challenge {
     /// The scopes that clients learn of before they are refused for one, if it leads them to
     /// metadata of this crate.
     pub(crate) fn learnable(&self) -> Option<Scopes> {
-        let Scheme::Bearer {
+        let Scheme::Token {
             scopes,
             advertised: Some(advertised),
             ..
@@ -201,7 +216,7 @@ impl Challenge {
 
     /// Whether it leads a client to an authorization server.
     pub(crate) fn names_metadata(&self) -> bool {
-        let Scheme::Bearer {
+        let Scheme::Token {
             resource_metadata, ..
         } = &self.scheme
         else {
@@ -225,8 +240,22 @@ impl Challenge {
                 None => merged.push(challenge),
             }
         }
-        merged.sort_by_key(|challenge| !matches!(challenge.scheme, Scheme::Bearer { .. }));
+        merged.sort_by_key(Self::rank);
         merged
+    }
+
+    /// Its place among the lines: some clients read the first one alone, and know `Bearer`.
+    pub(super) fn rank(&self) -> u8 {
+        match &self.scheme {
+            Scheme::Token { algs: None, .. } => 0,
+            Scheme::Token { algs: Some(_), .. } => 1,
+            Scheme::ApiKey { .. } => 2,
+        }
+    }
+
+    /// Whether it asks for a token as the scheme of a request has it: with a proof, or without.
+    pub(super) fn is_of_tokens(&self, by_proof: bool) -> bool {
+        matches!(&self.scheme, Scheme::Token { algs, .. } if algs.is_some() == by_proof)
     }
 
     /// The same message, but not for a request without a credential.
@@ -239,7 +268,9 @@ impl Challenge {
     /// Whether one line is enough for both.
     pub(super) fn stands_for(&self, other: &Self) -> bool {
         match (&self.scheme, &other.scheme) {
-            (Scheme::Bearer { .. }, Scheme::Bearer { .. }) => true,
+            (Scheme::Token { algs: one, .. }, Scheme::Token { algs: other, .. }) => {
+                one.is_some() == other.is_some()
+            }
             (Scheme::ApiKey { header: one }, Scheme::ApiKey { header: two }) => {
                 one.eq_ignore_ascii_case(two)
             }

@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE};
-use http::{HeaderMap, HeaderValue, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, Response};
 use http_body::Frame;
 
 pub(crate) use self::caller::{Caller, Cause, NoPrincipal};
@@ -125,9 +125,15 @@ pub(crate) fn respond(
     if let Some(delay) = error.retry_after() {
         headers.insert(RETRY_AFTER, delay_seconds(delay));
     }
+    if let Some(nonce) = error.dpop_nonce().and_then(|nonce| nonce.parse().ok()) {
+        headers.insert(DPOP_NONCE, nonce);
+    }
     response.extensions_mut().insert(error.alone());
     response
 }
+
+/// The header with the nonce of a server (RFC 9449 section 8.2).
+pub(crate) const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
 
 /// Whether a client answers the refusal by signing in, once more or for more scope. A credential
 /// that is bad is not among these.
@@ -226,8 +232,12 @@ pub(crate) fn show_to_pages(headers: &mut HeaderMap) {
         .or_insert(HeaderValue::from_static("*"));
 }
 
-/// The error code of RFC 6750 section 3.1 or RFC 9470 section 3, where it has one.
+/// The error code of RFC 6750 section 3.1, RFC 9449 section 7.1 or RFC 9470 section 3, where it has
+/// one.
 fn code(error: &AuthError) -> Option<&'static str> {
+    if let Some(code) = error.as_reason().dpop_code() {
+        return Some(code);
+    }
     match error.kind() {
         AuthErrorKind::Malformed => Some("invalid_request"),
         AuthErrorKind::Invalid => Some("invalid_token"),

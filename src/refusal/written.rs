@@ -10,14 +10,14 @@ use std::sync::{PoisonError, RwLock};
 use bytes::Bytes;
 use http::HeaderValue;
 
-use super::{Challenge, json, www_authenticate};
+use super::{Challenge, code, json, www_authenticate};
 use crate::error::{AuthError, AuthErrorKind};
 
 /// More than there are reasons; those of providers outside this crate are constants too.
-const MOST: usize = 256;
+const MOST: usize = 512;
 
-/// A kind and a description, of which the texts are made.
-type Key = (AuthErrorKind, &'static str);
+/// Of what the texts are made: a kind, a code, a description, and whether a proof came along.
+type Key = (AuthErrorKind, Option<&'static str>, &'static str, bool);
 
 /// What one refusal says.
 #[derive(Clone)]
@@ -44,7 +44,11 @@ impl Written {
         let key = error
             .static_description()
             .filter(|_| !error.asks_for_more());
-        let Some(key) = key.map(|description| (error.kind(), description)) else {
+        let key = key.map(|description| {
+            let by_proof = error.is_by_proof();
+            (error.kind(), code(error), description, by_proof)
+        });
+        let Some(key) = key else {
             return Texts::write(error, challenges);
         };
         let written = self.0.read().unwrap_or_else(PoisonError::into_inner);

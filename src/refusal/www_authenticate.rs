@@ -1,7 +1,7 @@
 //! `WWW-Authenticate`.
 //!
 //! Real clients read this header with regular expressions, so its form is narrower than
-//! RFC 9110 allows: one line a scheme, `Bearer` first, every value quoted, `", "` between
+//! RFC 9110 allows: one line a scheme, `Bearer` first and `DPoP` after it, every value quoted, `", "` between
 //! parameters, `error_description` last, and no character inside a description that a
 //! loose reader could take for the end of a value or the start of a parameter.
 
@@ -18,12 +18,20 @@ pub(super) fn lines(error: &AuthError, challenges: &[Challenge]) -> Vec<HeaderVa
     if !is_challenged(error.kind()) {
         return Vec::new();
     }
-    let is_bearer = |challenge: &&Challenge| matches!(challenge.scheme, Scheme::Bearer { .. });
-    let bearer = challenges.iter().filter(is_bearer);
-    let others = challenges.iter().filter(|other| !is_bearer(other));
+    let mut ordered: Vec<&Challenge> = challenges.iter().collect();
+    ordered.sort_by_key(|challenge| challenge.rank());
+    // RFC 9449 section 7.1: the code stands with the scheme that the token came under. Where that
+    // is offered no more, and where both schemes came at once, it stands with each.
+    let by_proof = error.is_by_proof();
+    let is_of_one = error.kind() != AuthErrorKind::Malformed
+        && ordered.iter().any(|own| own.is_of_tokens(by_proof));
     // `Params` lets nothing through that a header value cannot hold.
-    let written = |challenge| HeaderValue::from_str(&line(error, challenge)).ok();
-    bearer.chain(others).filter_map(written).collect()
+    let written = |challenge: &Challenge| {
+        let is_told = !is_of_one || !challenge.is_of_tokens(!by_proof);
+        let code = code(error).filter(|_| is_told);
+        HeaderValue::from_str(&line(error, challenge, code)).ok()
+    };
+    ordered.into_iter().filter_map(written).collect()
 }
 
 /// A challenge asks for a better credential; where none would help, there is none.
@@ -48,19 +56,16 @@ pub(super) fn of_result(error: &AuthError, challenges: &[Challenge]) -> Vec<Stri
         .iter()
         .filter(|challenge| challenge.names_metadata());
     leads_on
-        .map(|challenge| line_with(error, challenge, Some(code)))
+        .map(|challenge| line(error, challenge, Some(code)))
         .collect()
 }
 
-fn line(error: &AuthError, challenge: &Challenge) -> String {
-    line_with(error, challenge, code(error))
-}
-
-fn line_with(error: &AuthError, challenge: &Challenge, code: Option<&str>) -> String {
+fn line(error: &AuthError, challenge: &Challenge, code: Option<&str>) -> String {
     let mut params = Params::default();
     let realm = challenge.realm.as_deref();
     match &challenge.scheme {
-        Scheme::Bearer {
+        Scheme::Token {
+            algs,
             resource_metadata,
             scopes,
             ..
@@ -78,9 +83,13 @@ fn line_with(error: &AuthError, challenge: &Challenge, code: Option<&str>) -> St
             let max_age = error.max_age().map(|age| age.as_secs().to_string());
             params.push("max_age", max_age.as_deref());
             params.push("resource_metadata", resource_metadata.as_deref());
+            params.push("algs", algs.as_deref());
             // RFC 6750 section 3.1: a request without a credential learns no more.
             params.push("error_description", code.map(|_| error.description()));
-            params.after("Bearer")
+            params.after(match algs {
+                None => "Bearer",
+                Some(_) => "DPoP",
+            })
         }
         Scheme::ApiKey { header } => {
             params.push("realm", realm);

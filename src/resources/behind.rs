@@ -14,6 +14,9 @@ pub(crate) struct Behind {
     stripped_prefix: Option<Box<str>>,
 }
 
+/// The setting that names what is taken off paths.
+pub(crate) const STRIPPED_PREFIX: &str = "stripped_prefix";
+
 impl Behind {
     /// # Errors
     /// The prefix is no path, or could be several.
@@ -37,7 +40,7 @@ impl Behind {
         let is_plain = |byte: u8| byte.is_ascii_graphic() && !b"?#{}".contains(&byte);
         if !is_path || !prefix.bytes().all(is_plain) || !is_unambiguous(prefix) {
             return Err(ConfigError::new(
-                "stripped_prefix",
+                STRIPPED_PREFIX,
                 format!(
                     "{prefix:?} is no prefix of paths: write `/team`, without a slash at its end"
                 ),
@@ -51,7 +54,7 @@ impl Behind {
     #[cfg(feature = "oauth")]
     pub(crate) fn setting(&self) -> Option<&'static str> {
         let proxies = self.proxies.as_ref().map(|_| "trusted_proxies");
-        proxies.or(self.stripped_prefix.as_ref().map(|_| "stripped_prefix"))
+        proxies.or(self.stripped_prefix.as_ref().map(|_| STRIPPED_PREFIX))
     }
 
     /// The path as the client sent it. The target of `OPTIONS *` is none.

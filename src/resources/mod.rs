@@ -18,7 +18,7 @@ pub(crate) use self::url::check_url;
 #[cfg(feature = "oauth")]
 pub(crate) use self::{
     address::{Address, is_unambiguous},
-    behind::Behind,
+    behind::{Behind, STRIPPED_PREFIX},
     map::{Asked, Found, Reach, ResourceMap},
     pattern::Pattern,
     set::{at_one_address, unknown_host, unknown_path},

@@ -119,6 +119,9 @@
 //!
 //! ## Claims
 //!
+//! What is kept of DPoP proofs is a `warn` from 80 % of `max_used_proofs` on, and where there is no room
+//! or no answer of a shared store: now and then, as every request can repeat it.
+//!
 //! Claims that cannot be [read](crate::Principal::claims), and are empty for that, are an `error`
 //! with the `provider`, and the `line` and `column` of their JSON.
 //!
@@ -163,6 +166,8 @@
 mod api_keys;
 mod audit;
 mod decision;
+#[cfg(feature = "oauth")]
+pub(crate) mod dpop;
 mod events;
 mod meter;
 #[cfg(feature = "metrics")]

@@ -93,6 +93,7 @@
 mod behaviour;
 mod body;
 mod builder;
+mod dpop;
 mod endpoint;
 mod endpoints;
 mod introspection;
@@ -108,6 +109,7 @@ mod token;
 
 pub use self::behaviour::Behaviour;
 pub use self::builder::IssuerBuilder;
+pub use self::dpop::{DpopKey, DpopProofBuilder};
 pub use self::endpoint::Endpoint;
 pub use self::introspection::IntrospectionAuth;
 pub use self::issuer::Issuer;

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
+use super::dpop::DpopKey;
 use super::keys::random_name;
 use super::shared::Shared;
 use crate::jose::Algorithm;
@@ -45,6 +46,7 @@ pub struct TokenBuilder {
     omitted: Vec<String>,
     raw_header: Option<String>,
     raw_payload: Option<String>,
+    is_bound: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -75,6 +77,7 @@ impl TokenBuilder {
             omitted: Vec::new(),
             raw_header: None,
             raw_payload: None,
+            is_bound: false,
         }
         .expires_in(lifetime)
     }
@@ -133,6 +136,13 @@ impl TokenBuilder {
         }
         self.claims.insert(name.to_owned(), value.into());
         self
+    }
+
+    /// Binds the token to the key of a client (RFC 9449): sets `cnf`, with the thumbprint of the key,
+    /// and `token_type` of an [opaque](Self::opaque) one.
+    pub fn bound_to(mut self, key: &DpopKey) -> Self {
+        self.is_bound = true;
+        self.claim("cnf", json!({ "jkt": key.thumbprint() }))
     }
 
     /// Leaves a claim out.
@@ -213,7 +223,10 @@ impl TokenBuilder {
     /// their tokens with: `ops_`, say. It is not checked.
     pub fn opaque_with_prefix(mut self, prefix: &str) -> String {
         let token = format!("{prefix}{}", random_name());
-        let claims = self.take_claims();
+        let mut claims = self.take_claims();
+        if self.is_bound {
+            claims.entry("token_type").or_insert_with(|| "DPoP".into());
+        }
         let mut store = self.issuer.store();
         store.opaque_tokens.insert(token.clone(), claims);
         token

@@ -8,6 +8,7 @@ use super::kinds::{self, OtherKind};
 use crate::error::{AuthError, ConfigError};
 use crate::jose;
 use crate::json::object::{Refused, Value, read_object};
+use crate::principal::Thumbprint;
 use crate::scope::Scopes;
 
 /// The claims this crate judges, borrowed from the payload. A claim of the wrong type was
@@ -141,6 +142,12 @@ impl<'p> ClaimReader<'p> {
         named.into_iter().flatten().find(|name| !name.is_empty())
     }
 
+    /// The key that the token is bound to by DPoP.
+    #[cfg_attr(not(feature = "oauth"), allow(dead_code))]
+    pub(crate) fn key(&self) -> Option<Thumbprint> {
+        self.confirmation.as_ref()?.key()
+    }
+
     fn take(&mut self, name: &str, value: Value<'p>, scope: &ScopeClaim) -> Result<(), Refused> {
         if let Value::Null = value {
             return Ok(());
@@ -200,7 +207,7 @@ impl<'p> Confirmation<'p> {
 }
 
 /// RFC 7519 section 2, NumericDate: seconds since 1970, fractions allowed, never negative.
-fn numeric_date(value: Value<'_>, name: &'static str) -> Result<Duration, Refused> {
+pub(crate) fn numeric_date(value: Value<'_>, name: &'static str) -> Result<Duration, Refused> {
     let seconds = value.number(name)?;
     if let Ok(whole) = seconds.parse() {
         return Ok(Duration::from_secs(whole));

@@ -39,7 +39,7 @@ impl TokenProfile {
         let kind = self.check_type(header).err();
         let mark = Mark::of(header);
         let (issuer, content) = match by_answer {
-            true => (None, Self::faults_of_what_is_there(mark, claims)),
+            true => (None, self.faults_of_what_is_there(mark, claims)),
             false => (
                 self.check_issuer(claims).err(),
                 self.content_faults(mark, claims, token.audience),

@@ -2,12 +2,15 @@
 //! what they must say, whoever verified the signature.
 
 mod actors;
+// Only a server that is trusted by its issuer has any.
+#[cfg_attr(not(feature = "oauth"), allow(dead_code, unreachable_pub))]
+pub(crate) mod binding;
 mod claims;
 mod faults;
 mod kinds;
 mod peek;
 mod profile;
-// Only a server that is trusted by its issuer has any.
+// The same.
 #[cfg_attr(not(feature = "oauth"), allow(dead_code))]
 mod quirks;
 // The same.
@@ -21,6 +24,8 @@ mod subject_pattern;
 mod typ;
 pub(crate) mod well_known;
 
+#[cfg(feature = "oauth")]
+pub(crate) use self::claims::numeric_date;
 pub(crate) use self::claims::{ClaimReader, ScopeClaim};
 pub(crate) use self::faults::Proven;
 #[cfg(feature = "oauth")]

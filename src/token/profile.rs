@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::binding::DpopMode;
 use super::claims::{ClaimReader, ScopeClaim};
 use super::quirks::{Clients, Quirks};
 use super::spiffe;
@@ -14,7 +15,9 @@ use super::typ::AcceptedTypes;
 use crate::error::{AuthError, ConfigError, Reason};
 use crate::jose::Algorithm;
 use crate::jose::{Alg, Header, Typ};
-use crate::principal::{ClaimedNames, ClaimedTimes, CredentialDigest, Identity, Principal};
+use crate::principal::{
+    ClaimedNames, ClaimedTimes, CredentialDigest, CredentialParts, Identity, Principal,
+};
 use crate::requirement::shortfall;
 use crate::scope::Scopes;
 use crate::util::quoted;
@@ -44,6 +47,8 @@ pub(crate) struct TokenProfile {
     /// Whether a proxy at the edge made the token for this resource, and not for a client: what it
     /// hands on is no access token, and no client can have been given it.
     pub(crate) from_edge: bool,
+    /// Whether its tokens may, or must, be bound to a key by DPoP.
+    pub(crate) dpop: DpopMode,
     /// What the issuer's tokens say in another way. `None`: nothing.
     pub(crate) quirks: Option<Arc<Quirks>>,
 }
@@ -156,7 +161,8 @@ impl TokenProfile {
         if Mark::of(header) != Mark::AtJwt {
             check_kind(claims)?;
         }
-        check_binding(claims)?;
+        // The answer may have what the token has not.
+        self.dpop.check(claims.confirmation.as_ref(), false)?;
         self.check_life(claims, now)
     }
 
@@ -188,7 +194,7 @@ impl TokenProfile {
     }
 
     /// Judges what the claims say of the token, whoever vouches for them: its kind, whom it
-    /// is for, and that it is not bound to a key.
+    /// is for, and how it is bound to a key.
     pub(crate) fn check_content(
         &self,
         mark: Mark,
@@ -200,16 +206,21 @@ impl TokenProfile {
         }
         check_required(claims)?;
         self.check_meant_for(mark, claims, audience)?;
-        check_binding(claims)
+        self.check_binding(claims)
     }
 
     /// All that [`check_what_is_there`](Self::check_what_is_there) finds of the same.
-    pub(crate) fn faults_of_what_is_there(mark: Mark, claims: &ClaimReader<'_>) -> Vec<AuthError> {
+    pub(crate) fn faults_of_what_is_there(
+        &self,
+        mark: Mark,
+        claims: &ClaimReader<'_>,
+    ) -> Vec<AuthError> {
         let kind = match mark {
             Mark::AtJwt => Ok(()),
             _ => check_kind(claims),
         };
-        let found = [kind, check_binding(claims)];
+        let binding = self.dpop.check(claims.confirmation.as_ref(), false);
+        let found = [kind, binding];
         found.into_iter().filter_map(Result::err).collect()
     }
 
@@ -228,11 +239,16 @@ impl TokenProfile {
             kind,
             check_required(claims),
             self.check_meant_for(mark, claims, audience),
-            check_binding(claims),
+            self.check_binding(claims),
         ]
         .into_iter()
         .filter_map(Result::err)
         .collect()
+    }
+
+    /// Whether the token is bound as its issuer's must be, and to no key that nothing here checks.
+    fn check_binding(&self, claims: &ClaimReader<'_>) -> Result<(), AuthError> {
+        self.dpop.check(claims.confirmation.as_ref(), true)
     }
 
     /// Whether this is the resource, or one of the clients, that the token is for.
@@ -361,7 +377,10 @@ impl TokenProfile {
                 clock_skew: self.clock_skew,
             },
             names,
-            is_unnamed.then(|| CredentialDigest::of(token)),
+            CredentialParts {
+                digest: is_unnamed.then(|| CredentialDigest::of(token)),
+                bound_to: claims.key(),
+            },
             json,
         ))
     }
@@ -377,21 +396,6 @@ pub(crate) fn check_algorithm(
         Alg::Unknown(alg) => Err(alg_error(&quoted(alg))),
         Alg::Absent => Err(alg_error("absent")),
     }
-}
-
-/// Refuses a token that is bound to a key.
-fn check_binding(claims: &ClaimReader<'_>) -> Result<(), AuthError> {
-    let Some(confirmation) = &claims.confirmation else {
-        return Ok(());
-    };
-    // RFC 9449 section 7.2, RFC 8705 section 3: a bound token without its proof is a stolen one,
-    // as far as can be seen. No binding is checked yet.
-    let known = confirmation.jkt.is_some() || confirmation.x5t_s256.is_some();
-    Err(AuthError::new(Reason::BOUND_TOKEN).with_detail(if known {
-        "the token is bound to a key (cnf) and came as a plain bearer token"
-    } else {
-        "the token has a cnf without a member that is known"
-    }))
 }
 
 /// Judges the scopes; last, because only a good token learns what it lacks.

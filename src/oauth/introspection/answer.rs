@@ -7,8 +7,9 @@ use serde_json::{Map, Value};
 
 use crate::error::{AuthError, Reason};
 use crate::json::{self, object::read_object};
-use crate::principal::{HasIdentity, Identity, Principal};
+use crate::principal::{HasIdentity, Identity, Principal, Thumbprint};
 use crate::scope::Scopes;
+use crate::token::binding::DpopMode;
 use crate::token::{
     Audience, ClaimReader, Mark, Proven, ScopeClaim, TokenProfile, is_other_kind, mismatch,
     wrong_kind,
@@ -95,14 +96,29 @@ pub(in crate::oauth) struct Good {
     pub(in crate::oauth) principal: Principal,
     /// Where it says so.
     pub(in crate::oauth) valid_until: Option<Duration>,
+    /// A key that it is bound to and that something else than the claims of the principal names.
+    pub(in crate::oauth) also_bound_to: Option<Thumbprint>,
 }
 
 impl Good {
+    /// The key that the token is bound to. Whoever names one must name the same one.
+    pub(in crate::oauth) fn bound_to(&self) -> Result<Option<Thumbprint>, AuthError> {
+        let own = self.principal.identity().bound_to().copied();
+        match (own, self.also_bound_to) {
+            (Some(own), Some(other)) if own != other => Err(AuthError::new(Reason::BOUND_TOKEN)
+                .with_detail(
+                    "the token is bound to one key, and the answer about it names another one",
+                )),
+            (own, other) => Ok(own.or(other)),
+        }
+    }
+
     /// For one request.
     pub(super) fn of(active: Arc<Active>, profile: &TokenProfile) -> Self {
         let exp = active.judged.exp;
         Self {
             valid_until: exp.map(|exp| profile.valid_until(exp)),
+            also_bound_to: None,
             principal: Principal::of(active),
         }
     }
@@ -128,7 +144,7 @@ pub(super) fn judge(
     now: Duration,
 ) -> Result<Judged, Refusal> {
     let profile = expected.profile;
-    let (json, mark) = read(&mut said).map_err(Refusal::everywhere)?;
+    let (json, kind) = read(&mut said, profile).map_err(Refusal::everywhere)?;
     let refused = |error: AuthError| Refusal {
         error,
         at: Some(JudgedAt {
@@ -152,6 +168,13 @@ pub(super) fn judge(
             .amend(&mut claims, &said)
             .map_err(Refusal::everywhere)?;
     }
+    // RFC 9449 section 6.2: such an answer says which key the token is bound to.
+    if kind == TokenKind::Dpop && claims.key().is_none() {
+        let error = AuthError::new(Reason::UNBOUND_TOKEN)
+            .with_detail("token_type is DPoP, and the answer has no cnf with jkt");
+        return Err(Refusal::everywhere(error));
+    }
+    let mark = kind.mark();
     let audience = match expected.without_audience && !claims.has_aud {
         true => &Audience::Unchecked,
         false => expected.audience,
@@ -181,7 +204,10 @@ pub(super) fn judge(
 }
 
 /// The claims of an answer as text, and what marks an access token beside them.
-fn read(said: &mut Map<String, Value>) -> Result<(String, Mark), AuthError> {
+fn read(
+    said: &mut Map<String, Value>,
+    profile: &TokenProfile,
+) -> Result<(String, TokenKind), AuthError> {
     // A handler cannot tell where claims come from: `active` is no claim, and some servers
     // write null for what they have not.
     said.retain(|name, value| name != "active" && !value.is_null());
@@ -191,10 +217,10 @@ fn read(said: &mut Map<String, Value>) -> Result<(String, Mark), AuthError> {
         Some(_) => Err(malformed(format!("{name} is not a string"))),
         None => Ok(None),
     };
-    let mark = check_types(text("token_type")?, text("typ")?)?;
+    let kind = check_types(text("token_type")?, text("typ")?, profile.dpop)?;
     let json = serde_json::to_string(said)
         .map_err(|_| malformed("the claims cannot be written".to_owned()))?;
-    Ok((json, mark))
+    Ok((json, kind))
 }
 
 fn malformed(detail: String) -> AuthError {
@@ -312,8 +338,13 @@ fn faults(
         faults.push(error);
     }
     // What a signature vouches for was judged with it.
-    if vouched == Vouched::No {
-        faults.extend(profile.content_faults(mark, claims, audience));
+    match vouched {
+        Vouched::No => faults.extend(profile.content_faults(mark, claims, audience)),
+        // A key that the answer alone names binds the token as well.
+        Vouched::BySignature => {
+            let binding = profile.dpop.check(claims.confirmation.as_ref(), false);
+            faults.extend(binding.err());
+        }
     }
     // Without `exp` the life of the answer is the bound.
     faults.extend(profile.time_faults(claims, now));
@@ -322,21 +353,46 @@ fn faults(
 
 /// Refuses what is known to be no access token; a type nobody knows is let through, because
 /// servers name theirs as they like.
-fn check_types(token_type: Option<&str>, typ: Option<&str>) -> Result<Mark, AuthError> {
+fn check_types(
+    token_type: Option<&str>,
+    typ: Option<&str>,
+    dpop: DpopMode,
+) -> Result<TokenKind, AuthError> {
     for (name, value) in [("token_type", token_type), ("typ", typ)] {
         if let Some(value) = value.filter(|value| is_other_kind(value)) {
             return Err(wrong_kind(format!("{name} is {}", quoted(value))));
         }
     }
     let is = |name: &str| token_type.is_some_and(|own| own.eq_ignore_ascii_case(name));
-    // RFC 9449 section 6.2: such a token needs a proof, which no plain bearer request has.
+    // RFC 9449 section 6.2: such a token needs a proof.
     if is("DPoP") {
-        return Err(AuthError::new(Reason::BOUND_TOKEN)
-            .with_detail("token_type is DPoP, and the token came as a plain bearer token"));
+        return match dpop {
+            DpopMode::Off => Err(AuthError::new(Reason::BOUND_TOKEN)
+                .with_detail("token_type is DPoP, and `dpop` of the authorization server is off")),
+            _ => Ok(TokenKind::Dpop),
+        };
     }
     Ok(if is("Bearer") || is("access_token") {
-        Mark::TokenType
+        TokenKind::Access
     } else {
-        Mark::None
+        TokenKind::Unknown
     })
+}
+
+/// What the types of an answer say of a token.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum TokenKind {
+    Unknown,
+    Access,
+    /// An access token that is bound to a key.
+    Dpop,
+}
+
+impl TokenKind {
+    fn mark(self) -> Mark {
+        match self {
+            Self::Unknown => Mark::None,
+            Self::Access | Self::Dpop => Mark::TokenType,
+        }
+    }
 }

@@ -226,6 +226,7 @@ impl Introspector {
         }
         Ok(Good {
             valid_until: judged.exp.map(|exp| self.profile.valid_until(exp)),
+            also_bound_to: None,
             principal: Principal::of(Arc::new(judged.identity)),
         })
     }

@@ -110,8 +110,17 @@ impl Key {
         })
     }
 
+    /// The public key as RFC 7638 has it, with nothing that is not needed.
+    pub(super) fn members(&self) -> Value {
+        let mut members = self.jwk.clone();
+        if let Some(members) = members.as_object_mut() {
+            members.retain(|name, _| !["alg", "kid", "use"].contains(&name.as_str()));
+        }
+        members
+    }
+
     /// Signs with an algorithm of the key's kind, which need not be its own.
-    fn sign(&self, algorithm: Algorithm, message: &[u8]) -> Result<Vec<u8>, Failed> {
+    pub(super) fn sign(&self, algorithm: Algorithm, message: &[u8]) -> Result<Vec<u8>, Failed> {
         self.private.sign(algorithm, message)
     }
 

@@ -3,6 +3,7 @@ mod actors;
 mod advertised;
 mod audiences;
 mod authorities;
+mod binding;
 mod cache;
 mod clocks;
 mod config;

@@ -358,6 +358,11 @@ impl Guarded {
             .fetch(web.clone())
             .build()
             .unwrap();
+        Self::of(layer, clock)
+    }
+
+    /// A layer that goes by this clock.
+    pub fn of(layer: OAuthLayer, clock: Clock) -> Self {
         Self {
             layer,
             clock,

@@ -6,6 +6,7 @@ use std::fs;
 use tower_mcp_auth::api_key::{ApiKeyStore, CachedApiKeyStore, KeyLookup, LookupFuture};
 use tower_mcp_auth::jose::PublicKey;
 use tower_mcp_auth::mcp::OriginLayer;
+use tower_mcp_auth::oauth::binding::DpopOptions;
 use tower_mcp_auth::oauth::presets::{authentik, clerk, hydra, keycloak};
 use tower_mcp_auth::oauth::{AuthorizationServer, Introspection};
 use tower_mcp_auth::peer::{ProxyHeaders, TrustedProxies};
@@ -45,12 +46,15 @@ fn boxed(made: impl Debug + 'static) -> Box<dyn Debug> {
 type Make = fn() -> Box<dyn Debug>;
 
 /// Each setting, by the name it warns under, and how it is made.
-const SETTINGS: [(&str, Make); 27] = [
+const SETTINGS: [(&str, Make); 28] = [
     ("header_name", || {
         let edge = server().audience("app-1").unwrap();
         let builder = OAuthLayer::builder(RESOURCE).unwrap();
         let builder = builder.authorization_server(edge).unwrap();
         boxed(builder.header_name("X-Edge-Token").build().unwrap())
+    }),
+    ("dangerously_allow_replays", || {
+        boxed(DpopOptions::new().dangerously_allow_replays().unwrap())
     }),
     ("dangerously_report_only", || {
         boxed(layer().dangerously_report_only())

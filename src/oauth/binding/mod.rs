@@ -1,0 +1,120 @@
+//! Tokens that are bound to a key of their client, by DPoP ([RFC 9449]).
+//!
+//! A token that is bound is of no use to who steals it: each request needs a proof, a small JWT that
+//! the client signs with its key for this method, this URL and this token.
+//! [`AuthorizationServer::dpop`](super::AuthorizationServer::dpop) accepts or demands such tokens,
+//! JWTs and opaque ones alike.
+//!
+//! ```
+//! use bytes::Bytes;
+//! use http::{Request, Response, StatusCode};
+//! use http_body_util::Full;
+//! use tower::{BoxError, ServiceBuilder, ServiceExt};
+//! use tower_mcp_auth::OAuthLayer;
+//! use tower_mcp_auth::oauth::AuthorizationServer;
+//! use tower_mcp_auth::oauth::binding::DpopMode;
+//! use tower_mcp_auth::testing::{DpopKey, Issuer};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), BoxError> {
+//! const RESOURCE: &str = "https://mcp.example.com/mcp";
+//! let issuer = Issuer::start().await?;
+//! let server = AuthorizationServer::insecure_http_on_loopback(issuer.url())?;
+//! let layer = OAuthLayer::new(RESOURCE, server.dpop(DpopMode::Required))?;
+//! let service = ServiceBuilder::new()
+//!     .layer(layer)
+//!     .service_fn(async |_: Request<Full<Bytes>>| {
+//!         Ok::<_, BoxError>(Response::new(Full::<Bytes>::default()))
+//!     });
+//!
+//! let key = DpopKey::generate();
+//! let token = issuer.token().audience(RESOURCE).bound_to(&key).sign();
+//! let proof = key.proof("POST", RESOURCE).access_token(&token).sign();
+//! let request = || {
+//!     Request::post("/mcp")
+//!         .header("authorization", format!("DPoP {token}"))
+//!         .header("dpop", &proof)
+//!         .body(Full::default())
+//! };
+//!
+//! // The first request with the proof is accepted.
+//! let response = service.clone().oneshot(request()?).await?;
+//! assert_eq!(response.status(), StatusCode::OK);
+//!
+//! // Whoever repeats it is not.
+//! let response = service.oneshot(request()?).await?;
+//! assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
+//! let challenge = response.headers()["www-authenticate"].to_str()?;
+//! assert!(challenge.starts_with("DPoP error=\"invalid_dpop_proof\""), "{challenge}");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Checks
+//!
+//! Those of [RFC 9449 section 4.3], each failure a 401 with a code of its own (`reason`):
+//!
+//! 1. There is exactly one `DPoP` header. It is a JWT of at most 8 KiB with `typ` `dpop+jwt`, one of
+//!    the asymmetric algorithms, and a public key in `jwk`.
+//! 2. The thumbprint of the key ([RFC 7638]) is that of the token's `cnf`. Nothing is computed with
+//!    any other key.
+//! 3. `jti`, `htm`, `htu`, `iat` and `ath` are there. `jti` has at most 256 bytes, and `iat` is a
+//!    whole number.
+//! 4. `htm` is the method, and `htu` the URL: scheme and authority of the resource, and the path of
+//!    the request. Both are compared without query and fragment, in the spelling of RFC 3986
+//!    sections 6.2.2 and 6.2.3. `Host` has no say in it.
+//! 5. `ath` is the hash of the token.
+//! 6. `iat` is within 300 seconds, before or after. `exp` and `nbf`, which need not be there, allow
+//!    it, give or take 60 seconds.
+//! 7. The signature holds.
+//! 8. The proof was not used before at this resource.
+//!
+//! # Paths
+//!
+//! A proof is for the URL that the client sees. Where a proxy or a router takes a part of the path
+//! away, name that part with
+//! [`stripped_prefix`](super::OAuthLayerBuilder::stripped_prefix); the layer belongs outside of
+//! `nest` otherwise.
+//!
+//! # Used proofs
+//!
+//! They are kept in the memory of the process, a million at most; see
+//! [`max_used_proofs`](DpopOptions::max_used_proofs). Where there are replicas, or where a proof must
+//! not be used again after a restart, they belong in a
+//! [shared store](DpopOptions::replay_store). A layer that takes the place of another one
+//! ([`reload`](crate::reload)) is given a clone of its [`DpopOptions`].
+//!
+//! # Schemes
+//!
+//! | token | under `Bearer` | under `DPoP` |
+//! |---|---|---|
+//! | bound | `bound_token` | needs a proof |
+//! | not bound, [`Allowed`](DpopMode::Allowed) | accepted | `unbound_token` |
+//! | not bound, [`Required`](DpopMode::Required) | `unbound_token` | `unbound_token` |
+//! | bound, [`Off`](DpopMode::Off) | `bound_token` | no scheme of this server |
+//!
+//! The code of RFC 9449 (`invalid_dpop_proof`, `use_dpop_nonce`, `invalid_token`) stands in the
+//! challenge of the scheme that was used. Where bearer tokens are accepted too, `Bearer` comes
+//! first. The metadata of a resource have `dpop_signing_alg_values_supported`, and
+//! `dpop_bound_access_tokens_required` where each of its authorization servers requires it.
+//!
+//! A token that is bound to a client certificate as well (`x5t#S256`, RFC 8705) is refused:
+//! certificates are not checked. The `DPoP` header is removed like a credential.
+//!
+//! [RFC 7638]: https://www.rfc-editor.org/rfc/rfc7638
+//! [RFC 9449]: https://www.rfc-editor.org/rfc/rfc9449
+//! [RFC 9449 section 4.3]: https://www.rfc-editor.org/rfc/rfc9449#section-4.3
+
+mod check;
+mod nonce;
+mod options;
+mod proof;
+mod record;
+mod replay;
+mod target;
+
+pub(super) use self::check::{Binding, Checked, DPOP, Expected, Presented, algorithms};
+pub use self::options::DpopOptions;
+#[cfg(feature = "config")]
+pub(crate) use self::options::WeakUsedProofs;
+pub use crate::token::binding::DpopMode;
