@@ -3,6 +3,8 @@
 use super::Config;
 use crate::error::ConfigError;
 use crate::mcp::SessionBindingLayer;
+#[cfg(feature = "oauth")]
+use crate::oauth::binding::DpopOptions;
 use crate::revocation::Revocation;
 
 /// The connection to it.
@@ -69,6 +71,17 @@ pub(super) fn claimed_at(
         true => layer.anonymous_sessions_can_be_claimed(engine.dangerously_allow_on_outage()),
         false => layer.anonymous_sessions_can_be_claimed(engine),
     }
+}
+
+/// Has used DPoP proofs kept at the engine.
+#[cfg(all(feature = "redis", feature = "oauth"))]
+pub(super) fn used_at(options: DpopOptions, engine: &Engine) -> Result<DpopOptions, ConfigError> {
+    options.replay_store(engine.clone())
+}
+
+#[cfg(all(not(feature = "redis"), feature = "oauth"))]
+pub(super) fn used_at(_: DpopOptions, engine: &Engine) -> Result<DpopOptions, ConfigError> {
+    match *engine {}
 }
 
 #[cfg(not(feature = "redis"))]

@@ -116,6 +116,8 @@ mod applied;
 #[cfg(feature = "oauth")]
 mod claim_values;
 mod claims;
+#[cfg(feature = "oauth")]
+mod dpop;
 mod engine;
 mod environment;
 mod fault;
@@ -271,8 +273,12 @@ impl Config {
     /// The builder of the OAuth layer, if authorization servers are configured: for what is no
     /// data, such as [`fetch`](OAuthLayerBuilder::fetch).
     ///
+    /// Used DPoP proofs are in the engine of `shared`, or else in memory. There they outlive a
+    /// [reload](crate::reload) that changes neither the resources nor `max_used_proofs`.
+    ///
     /// # Errors
-    /// A setting is refused, or a secret cannot be read.
+    /// A setting is refused, or a secret cannot be read; or tokens may be bound, and the
+    /// configuration is not [connected](Self::connect) to the engine of `shared`.
     #[cfg(feature = "oauth")]
     #[cfg_attr(docsrs, doc(cfg(feature = "oauth")))]
     pub fn oauth_builder(&self) -> Result<Option<OAuthLayerBuilder>, ConfigError> {
@@ -283,8 +289,11 @@ impl Config {
             "authorization_servers",
             "oauth",
         ];
-        self.applied
-            .settle(&sections, self.sections.oauth_builder())
+        let made = self.sections.oauth_builder().and_then(|made| {
+            let bound = made.map(|builder| self.bind(builder));
+            bound.transpose()
+        });
+        self.applied.settle(&sections, made)
     }
 
     /// The OAuth layer alone, without the settings of `auth`, if authorization servers are

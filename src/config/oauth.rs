@@ -93,6 +93,12 @@ impl Sections {
             | "max_header_bytes" => {
                 return error.under("oauth");
             }
+            member
+            @ ("dpop_signing_alg_values_supported" | "dpop_bound_access_tokens_required")
+                if self.metadata.is_some() =>
+            {
+                return error.at(format!("metadata.{member}"));
+            }
             "connect_timeout" | "timeout" => return error.under("oauth.fetch"),
             "fetch_timeout"
             | "unknown_key_fetches"

@@ -135,6 +135,8 @@ section! {
         token_cache: TokenCacheSection,
         /// How key sets are fetched and kept.
         jwks_options: JwksOptionsSection,
+        /// DPoP proofs.
+        dpop: Option<super::dpop::DpopSection>,
         /// How requests to authorization servers are made.
         fetch: FetchSection,
     }
@@ -435,7 +437,8 @@ section! {
         hops: Option<usize>,
         /// Whether a host that they name counts.
         forwarded_host: Option<bool>,
-        /// The part of the path that a proxy takes away, where there are several resources.
+        /// The part of the path that a proxy takes away, where there are several resources, or
+        /// DPoP proofs.
         stripped_prefix: Option<String>,
     }
 }

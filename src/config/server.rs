@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 
 use super::claim_values::ClaimValues;
+use super::dpop::Mode;
 use super::introspection::IntrospectionSection;
 use super::presets::Preset;
 use super::read::{algorithms, not_both, whole_file};
@@ -84,6 +85,8 @@ section! {
         introspection: Option<IntrospectionSection>,
         /// Accepts answers that do not say whom their tokens are for.
         introspection_without_audience: bool,
+        /// Whether tokens may, or must, be bound to a key of their client (RFC 9449).
+        dpop: Mode,
     }
 }
 
@@ -223,7 +226,7 @@ impl Server {
         if self.introspection_without_audience {
             server = server.introspection_without_audience();
         }
-        Ok(server)
+        Ok(server.dpop(self.dpop.into()))
     }
 
     /// The issuer, or what a preset makes of it.

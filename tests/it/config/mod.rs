@@ -2,6 +2,7 @@
 
 mod disabled;
 mod documents;
+mod dpop;
 mod errors;
 mod mistakes;
 mod resources;

@@ -11,6 +11,7 @@ use tower_mcp_auth::mcp::{
     MacKey, McpListsLayer, McpPolicy, McpScopesLayer, OriginLayer, PrincipalSealer,
     SessionBindingLayer, Show,
 };
+use tower_mcp_auth::oauth::binding::DpopMode;
 use tower_mcp_auth::oauth::presets::{
     auth0, authentik, clerk, cloudflare_access, cognito, descope, entra, firebase, github_actions,
     gitlab_ci, google, hydra, keycloak, kubernetes, logto, okta, ping_one, spiffe, stytch,
@@ -351,7 +352,7 @@ fn authorization_servers() {
     type Set = fn(AuthorizationServer) -> Result<AuthorizationServer, ConfigError>;
     let file = std::env::temp_dir().join(format!("tower-mcp-auth-jwks-{}", std::process::id()));
     std::fs::write(&file, key_set()).unwrap();
-    let cases: [(&str, Value, Set); 25] = [
+    let cases: [(&str, Value, Set); 27] = [
         ("dangerously_allow_http_to", json!("keys.svc"), |s| {
             s.dangerously_allow_http_to("keys.svc")
         }),
@@ -419,6 +420,12 @@ fn authorization_servers() {
             "scopes_from_claims",
             json!({ "x": { "claim": "a b", "scopes": { "r": "x y" } } }),
             |s| s.scopes_from_claim(["a", "b"], [("r", "x y")]),
+        ),
+        ("dpop", json!("allowed"), |s| Ok(s.dpop(DpopMode::Allowed))),
+        (
+            "dpop",
+            json!("required"),
+            |s| Ok(s.dpop(DpopMode::Required)),
         ),
         ("introspection_without_audience", json!(true), |s| {
             Ok(s.introspection_without_audience())

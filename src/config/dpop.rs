@@ -1,0 +1,158 @@
+//! DPoP as data: which tokens may be bound, and where used proofs are kept.
+
+use std::sync::{Mutex, PoisonError};
+
+use serde::Deserialize;
+
+use super::Config;
+use super::engine::used_at;
+use super::read::secret_at;
+use super::secret::SecretSource;
+use super::sections::{Sections, section};
+use crate::error::ConfigError;
+use crate::oauth::OAuthLayerBuilder;
+use crate::oauth::binding::{DpopMode, DpopOptions, WeakUsedProofs};
+
+/// Whether tokens may, or must, be bound to a key.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Mode {
+    #[default]
+    Off,
+    Allowed,
+    Required,
+}
+
+impl From<Mode> for DpopMode {
+    fn from(mode: Mode) -> Self {
+        match mode {
+            Mode::Off => Self::Off,
+            Mode::Allowed => Self::Allowed,
+            Mode::Required => Self::Required,
+        }
+    }
+}
+
+section! {
+    /// DPoP proofs.
+    DpopSection {
+        /// How many used proofs are kept in memory at most; 1000000 by default.
+        max_used_proofs: Option<usize>,
+        /// Accepts a proof as often as it comes.
+        dangerously_allow_replays: bool,
+        /// Asks clients for nonces, which are made with this.
+        nonce_secret: Option<SecretSource>,
+        /// How many keys of clients are kept ready.
+        max_prepared_keys: Option<usize>,
+    }
+}
+
+/// Used proofs of the layers in force, by their resources and how many are kept.
+struct Kept {
+    resources: String,
+    max_used_proofs: usize,
+    used: WeakUsedProofs,
+}
+
+/// Those that some layer has. A reload builds the new layers while the old ones are in force, and
+/// goes on with what these know; without it each proof could be used again.
+static KEPT: Mutex<Vec<Kept>> = Mutex::new(Vec::new());
+
+impl Config {
+    /// Sets what holds for proofs, where tokens may be bound.
+    pub(super) fn bind(
+        &self,
+        builder: OAuthLayerBuilder,
+    ) -> Result<OAuthLayerBuilder, ConfigError> {
+        let section = self.sections.dpop();
+        let mut servers = self.sections.authorization_servers.items.iter();
+        let is_bound = servers.any(|(_, server)| !matches!(server.dpop, Mode::Off));
+        match (is_bound, section) {
+            (false, None) => Ok(builder),
+            (false, Some(_)) => {
+                let why = "it is for tokens that are bound, and `dpop` of no authorization server \
+                           is `allowed` or `required`";
+                Err(ConfigError::new("dpop", why).at("oauth.dpop"))
+            }
+            (true, section) => {
+                let section = section.cloned().unwrap_or_default();
+                Ok(builder.dpop_options(self.dpop_options(&section)?))
+            }
+        }
+    }
+
+    fn dpop_options(&self, section: &DpopSection) -> Result<DpopOptions, ConfigError> {
+        let at = |key: &str| {
+            let path = format!("oauth.dpop.{key}");
+            move |error: ConfigError| error.at(path)
+        };
+        let mut options = DpopOptions::new();
+        let engine = match section.dangerously_allow_replays {
+            true => None,
+            false => self.engine()?,
+        };
+        if let Some(most) = section.max_used_proofs {
+            if engine.is_some() {
+                let why = "used proofs are in the engine of `shared`: its memory is the limit";
+                let error = ConfigError::new("max_used_proofs", why);
+                return Err(at("max_used_proofs")(error));
+            }
+            options = options
+                .max_used_proofs(most)
+                .map_err(at("max_used_proofs"))?;
+        }
+        options = match (section.dangerously_allow_replays, engine) {
+            (true, _) => options
+                .dangerously_allow_replays()
+                .map_err(at("dangerously_allow_replays"))?,
+            (false, Some(engine)) => {
+                used_at(options, engine).map_err(|error| error.at("shared"))?
+            }
+            (false, None) => self.sections.kept(options),
+        };
+        if let Some(source) = &section.nonce_secret {
+            let secret = secret_at(source, "oauth.dpop.nonce_secret")?;
+            let set = options.nonce_secret(secret.expose());
+            options = set.map_err(at("nonce_secret"))?;
+        }
+        if let Some(keys) = section.max_prepared_keys {
+            options = options.max_prepared_keys(keys);
+        }
+        Ok(options)
+    }
+}
+
+impl Sections {
+    fn dpop(&self) -> Option<&DpopSection> {
+        self.oauth.as_ref()?.dpop.as_ref()
+    }
+
+    /// The options with the memory of the layers in force, if they have one of this size.
+    fn kept(&self, options: DpopOptions) -> DpopOptions {
+        let several = self.resources.items.iter();
+        let several = several.filter_map(|(_, resource)| resource.url.as_deref());
+        let all: Vec<&str> = self
+            .resource
+            .as_deref()
+            .into_iter()
+            .chain(several)
+            .collect();
+        let (resources, max_used_proofs) = (all.join(" "), options.capacity());
+        // Nothing panics under this lock.
+        let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.retain(|kept| kept.used.is_there());
+        let found = kept
+            .iter()
+            .find(|kept| kept.resources == resources && kept.max_used_proofs == max_used_proofs);
+        if let Some(known) = found.and_then(|kept| options.knowing(&kept.used)) {
+            return known;
+        }
+        kept.push(Kept {
+            resources,
+            max_used_proofs,
+            used: options.used_proofs(),
+        });
+        options
+    }
+}

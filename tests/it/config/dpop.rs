@@ -1,0 +1,142 @@
+//! Tokens that are bound to a key, by configuration: settings, mistakes, and what outlives a reload.
+
+use http::{Request, StatusCode};
+use http_body_util::Full;
+use serde_json::{Value, json};
+use tower_mcp_auth::OAuthLayer;
+use tower_mcp_auth::config::Config;
+use tower_mcp_auth::oauth::AuthorizationServer;
+use tower_mcp_auth::oauth::binding::{DpopMode, DpopOptions};
+use tower_mcp_auth::testing::{DpopKey, Issuer};
+
+use crate::config::{RESOURCE, SECRET, config, refused};
+
+const ISSUER: &str = "https://auth.example.com";
+
+// By value, because every caller writes the section in place.
+#[allow(clippy::needless_pass_by_value)]
+fn with(mode: &str, dpop: Value) -> Value {
+    json!({
+        "resource": RESOURCE,
+        "authorization_servers": [{ "issuer": ISSUER, "dpop": mode }],
+        "oauth": { "dpop": dpop },
+    })
+}
+
+#[test]
+fn each_setting_does_what_its_setter_does() {
+    let by_hand = |options| {
+        let server = AuthorizationServer::new(ISSUER).unwrap();
+        let builder = OAuthLayer::builder(RESOURCE).unwrap();
+        let builder = builder.authorization_server(server.dpop(DpopMode::Allowed));
+        format!("{:?}", builder.unwrap().dpop_options(options))
+    };
+    let options = DpopOptions::new;
+    let default = by_hand(options());
+    for (section, set) in [
+        (json!({}), options()),
+        (
+            json!({ "max_used_proofs": "7" }),
+            options().max_used_proofs(7).unwrap(),
+        ),
+        (
+            json!({ "dangerously_allow_replays": true }),
+            options().dangerously_allow_replays().unwrap(),
+        ),
+        (
+            json!({ "nonce_secret": SECRET }),
+            options().nonce_secret(SECRET).unwrap(),
+        ),
+        (
+            json!({ "max_prepared_keys": 7 }),
+            options().max_prepared_keys(7),
+        ),
+    ] {
+        let made = config(&with("allowed", section.clone()));
+        let made = format!("{:?}", made.oauth_builder().unwrap().unwrap());
+        assert_eq!(made, by_hand(set), "{section}");
+        assert_eq!(made != default, section != json!({}), "{section}");
+    }
+}
+
+#[test]
+fn mistakes_are_told_with_their_place() {
+    for (value, path) in [
+        (with("off", json!({})), "oauth.dpop"),
+        (
+            with("allowed", json!({ "max_used_proofs": 0 })),
+            "oauth.dpop.max_used_proofs",
+        ),
+        (
+            with(
+                "allowed",
+                json!({ "max_used_proofs": 7, "dangerously_allow_replays": true }),
+            ),
+            "oauth.dpop.dangerously_allow_replays",
+        ),
+        (
+            with("required", json!({ "nonce_secret": "short" })),
+            "oauth.dpop.nonce_secret",
+        ),
+        (
+            with("sometimes", json!({})),
+            "authorization_servers[0].dpop",
+        ),
+    ] {
+        let error = match Config::from_json(&value.to_string()) {
+            Err(error) => error,
+            Ok(_) => refused(&value),
+        };
+        assert_eq!(error.path(), path, "{error}");
+    }
+    let mut value = with("required", json!({}));
+    value["oauth"]["header_name"] = json!("X-Token");
+    assert_eq!(refused(&value).path(), "authorization_servers[0].dpop");
+    let mut value = with("required", json!({}));
+    value["metadata"] = json!({ "dpop_bound_access_tokens_required": true });
+    let error = refused(&value);
+    assert_eq!(error.path(), "metadata.dpop_bound_access_tokens_required");
+}
+
+/// A reload makes new layers while the old ones are in force.
+#[tokio::test]
+async fn what_was_used_is_known_after_a_reload() {
+    let issuer = Issuer::start().await.unwrap();
+    let resource = "https://reloaded.example.com/mcp";
+    let made = |most: usize| {
+        let value = json!({
+            "resource": resource,
+            "authorization_servers": [{
+                "issuer": issuer.url(), "insecure_http_on_loopback": true, "dpop": "required",
+            }],
+            "oauth": { "dpop": { "max_used_proofs": most } },
+        });
+        config(&value).auth_layer().unwrap()
+    };
+    let key = DpopKey::generate();
+    let token = issuer.token().audience(resource).bound_to(&key).sign();
+    let proof = key.proof("POST", resource).access_token(&token).sign();
+    let request = || {
+        Request::post("/mcp")
+            .header("authorization", format!("DPoP {token}"))
+            .header("dpop", &proof)
+            .body(Full::default())
+            .unwrap()
+    };
+    let first = made(1000);
+    let answer = common::ask(&first, request()).await;
+    assert_eq!(answer.status, StatusCode::OK);
+    let second = made(1000);
+    let answer = common::ask(&second, request()).await;
+    assert_eq!(answer.error().reason(), "replayed_dpop_proof");
+    // Of another size it begins anew.
+    let answer = common::ask(&made(999), request()).await;
+    assert_eq!(answer.status, StatusCode::OK);
+    drop(first);
+    let answer = common::ask(&made(1000), request()).await;
+    assert_eq!(answer.error().reason(), "replayed_dpop_proof");
+    // Nobody keeps it any more.
+    drop(second);
+    let answer = common::ask(&made(1000), request()).await;
+    assert_eq!(answer.status, StatusCode::OK);
+}
