@@ -6,6 +6,7 @@
 mod clients;
 mod conformance;
 mod contract;
+mod dpop;
 mod first_contact;
 mod fixture;
 mod introspected;
