@@ -5,7 +5,7 @@
 //! with the feature `redis`, one for several. The sessions of
 //! [`SessionBindingLayer`](crate::mcp::SessionBindingLayer) are
 //! [claimed](crate::mcp::session#signing-in-in-the-middle-of-a-session) with it, and
-//! [logout tokens](crate::oauth::logout) are taken once.
+//! [logout tokens](crate::oauth::logout) and [DPoP proofs](crate::oauth::binding) are taken once.
 //!
 //! A [`RevocationStore`] keeps what is revoked, and tells all replicas of it:
 //! [`MemoryRevocationStore`] those of one process, and `Redis` those of several.
@@ -40,8 +40,8 @@
 //! A record of a revocation is such a code too. A writer of the store can make none that counts,
 //! but can delete records, which undoes revocations for replicas that start later.
 //!
-//! Of logout tokens the store has digests (SHA-256). If a record is deleted, its token can be
-//! accepted again, which ends nothing more.
+//! Of logout tokens and DPoP proofs the store has digests (SHA-256). If a record is deleted, its
+//! token can be accepted again, which ends nothing more, or its proof, which repeats a request.
 
 mod memory;
 mod memory_revocation;

@@ -33,10 +33,11 @@ use tower_mcp_auth::api_key::KeyFile;
 use tower_mcp_auth::{ApiKeyLayer, Principal};
 
 /// All that listen: `every_example_is_asked` compares with the folder.
-const EXAMPLES: [&str; 17] = [
+const EXAMPLES: [&str; 18] = [
     "api_key",
     "axum",
     "config_server",
+    "dpop",
     "hyper",
     "introspection",
     "jwt",
@@ -525,6 +526,28 @@ async fn jwt_answers_as_it_says() {
     assert!(expired.challenge().contains("expired"));
     let narrow = answers.to("with a token of too little scope").challenge();
     assert!(narrow.contains(r#"error="insufficient_scope", scope="tenant:read""#));
+}
+
+#[tokio::test]
+async fn dpop_answers_as_it_says() {
+    let answers = Example::start("dpop").await.ask_all().await;
+    for (case, code) in [
+        ("the same request again", "invalid_dpop_proof"),
+        ("with one for another method", "invalid_dpop_proof"),
+        ("with one of the thief's own key", "invalid_token"),
+        ("a token that is not bound", "invalid_token"),
+    ] {
+        let lines = answers.to(case).headers.get_all("www-authenticate");
+        let mut lines = lines.iter().map(|line| line.to_str().unwrap());
+        let begin = format!("DPoP error=\"{code}\"");
+        assert!(lines.any(|line| line.starts_with(&begin)), "{case}");
+    }
+    let stolen = answers.to("a token that is bound, without its proof");
+    assert!(
+        stolen
+            .challenge()
+            .starts_with("Bearer error=\"invalid_token\"")
+    );
 }
 
 #[tokio::test]
