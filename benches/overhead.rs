@@ -40,6 +40,7 @@ use tower_mcp_auth::api_key::ApiKey;
 use tower_mcp_auth::auth::AuthService;
 use tower_mcp_auth::oauth::{OAuthProvider, TokenCacheOptions};
 
+use support::dpop;
 use support::drive::{Bare, Body, put_through, request};
 use support::floor::Floor;
 use support::introspected;
@@ -54,6 +55,7 @@ use support::tokens::{Key, Signed, TokenStore};
 
 mod support {
     pub(crate) mod browse;
+    pub(crate) mod dpop;
     pub(crate) mod drive;
     pub(crate) mod floor;
     pub(crate) mod introspected;
@@ -187,6 +189,7 @@ fn pass(keys: &[TokenStore; 3], effort: Effort) -> Vec<Row> {
         }
     }
     rows.push(tenants(keys[1].key(), effort));
+    rows.push(dpop::row(keys[1].key(), effort.new, effort.rounds));
     rows.extend(revocations(&keys[1], effort));
     for length in [43, 900] {
         rows.push(introspected(length, effort));

@@ -122,12 +122,21 @@ impl Key {
 
     /// The same for this audience.
     pub(crate) fn token_for(&self, number: usize, audience: &str) -> String {
-        let message = self.message(number, audience);
+        self.token_with(number, audience, None)
+    }
+
+    /// The same, bound to the key with this thumbprint.
+    pub(crate) fn bound_token(&self, number: usize, thumbprint: &str) -> String {
+        self.token_with(number, RESOURCE, Some(thumbprint))
+    }
+
+    fn token_with(&self, number: usize, audience: &str, thumbprint: Option<&str>) -> String {
+        let message = self.message(number, audience, thumbprint);
         let signature = B64.encode(self.sign(message.as_bytes()));
         format!("{message}.{signature}")
     }
 
-    fn message(&self, number: usize, audience: &str) -> String {
+    fn message(&self, number: usize, audience: &str, thumbprint: Option<&str>) -> String {
         let header = json!({"alg": self.alg(), "typ": "at+jwt", "kid": KID});
         let now = std::time::SystemTime::now()
             .duration_since(std::time::UNIX_EPOCH)
@@ -147,6 +156,9 @@ impl Key {
             "acr": "urn:mace:incommon:iap:silver",
             "roles": ["reader", "writer"],
         });
+        if let Some(thumbprint) = thumbprint {
+            claims["cnf"] = json!({ "jkt": thumbprint });
+        }
         let signature = match self {
             Self::Rs256(_) => 342,
             Self::Es256(_) | Self::EdDsa(_) => 86,
