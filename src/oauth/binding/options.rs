@@ -93,7 +93,9 @@ impl DpopOptions {
     /// Keeps used proofs in a store that replicas share, instead of in memory: without it a proof
     /// can be used once at each replica.
     ///
-    /// An answer that does not come is 503 `dpop_replays_unavailable`. Records live 5 minutes longer
+    /// An answer that does not come is 503 `dpop_replays_unavailable`, and so are requests while the
+    /// store does not know yet what was used: of an engine that is new, or has lost its records, for
+    /// a minute. Records live 5 minutes longer
     /// than their proofs, as the clocks of replicas differ.
     ///
     /// # Errors

@@ -155,11 +155,12 @@ impl Recorder {
         // A replica whose clock is late accepts it for longer.
         let life = proof.ends.saturating_add(REPLICAS).saturating_sub(now.wall);
         Box::pin(async move {
-            check_known(&*store, made_at)?;
+            let check_known = || check_known(&*store, made_at, self.clock.now());
+            check_known()?;
             let inserted = store.insert_if_absent(StoreKey::new(id), StoreValue::new(RECORD), life);
             match store::within_patience(inserted).await {
                 // The store may have found a loss when it was asked.
-                Ok(Insertion::Inserted) => check_known(&*store, made_at),
+                Ok(Insertion::Inserted) => check_known(),
                 Ok(Insertion::Present(_)) => Err(replayed()),
                 Ok(Insertion::Full) => {
                     let detail = "the store has no room for used proofs";
@@ -180,15 +181,19 @@ impl Recorder {
 }
 
 /// Refuses a proof whose record the store may have lost: one of a second that had ended when it
-/// began to know everything.
-fn check_known(store: &dyn ReplayStore, made_at: Duration) -> Result<(), AuthError> {
-    let second = Duration::from_secs(1);
-    match made_at.saturating_add(second) <= store.complete_since() {
-        false => Ok(()),
-        true => Err(AuthError::new(Reason::DPOP_TIME_MISMATCH).with_detail(
-            "the proof was made before the shared store lost what it knew of used proofs",
-        )),
+/// began to know everything. A new proof helps, unless that moment is still to come.
+fn check_known(store: &dyn ReplayStore, made_at: Duration, now: Duration) -> Result<(), AuthError> {
+    let since = store.complete_since();
+    if made_at.saturating_add(Duration::from_secs(1)) > since {
+        return Ok(());
     }
+    let left = since.saturating_sub(now);
+    if left > Duration::ZERO {
+        let detail = "the shared store is new, or lost what it knew of used proofs";
+        return Err(unavailable(left + Duration::from_secs(1), detail));
+    }
+    Err(AuthError::new(Reason::DPOP_TIME_MISMATCH)
+        .with_detail("the proof was made before the shared store lost what it knew of used proofs"))
 }
 
 fn replayed() -> AuthError {

@@ -4,6 +4,7 @@
 
 mod access;
 mod config;
+mod dpop;
 mod engine;
 mod keys;
 mod layers;

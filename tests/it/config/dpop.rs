@@ -92,6 +92,14 @@ fn mistakes_are_told_with_their_place() {
     let mut value = with("required", json!({}));
     value["oauth"]["header_name"] = json!("X-Token");
     assert_eq!(refused(&value).path(), "authorization_servers[0].dpop");
+    // Used proofs belong in the engine, which has to be connected.
+    let mut value = with("required", json!({}));
+    value["shared"] = json!({ "redis": { "url": "redis://127.0.0.1:1" } });
+    let shared = config(&value);
+    assert_eq!(shared.oauth_builder().unwrap_err().path(), "shared");
+    value["authorization_servers"][0]["dpop"] = json!("off");
+    value["oauth"] = json!({});
+    assert!(config(&value).oauth_builder().is_ok());
     let mut value = with("required", json!({}));
     value["metadata"] = json!({ "dpop_bound_access_tokens_required": true });
     let error = refused(&value);

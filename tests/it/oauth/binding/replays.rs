@@ -304,6 +304,22 @@ async fn what_a_store_may_have_lost_is_not_believed() {
             false => assert_refused(&answer, "invalid_dpop_proof", "dpop_time_mismatch"),
         }
     }
+    // A store that knows everything only from a moment on that is to come.
+    let store = Lossy {
+        complete_since: START + Duration::from_secs(60),
+        lives: Arc::default(),
+    };
+    let other = with(DpopOptions::new().replay_store(store).unwrap());
+    for (iat, is_good) in [(now, false), (now + 59, false), (now + 60, true)] {
+        let answer = other.ask(&other.proof().claim("iat", iat).sign()).await;
+        match is_good {
+            true => answer.assert(200, "accepted"),
+            false => {
+                answer.assert(503, "dpop_replays_unavailable");
+                assert_eq!(answer.retry_after(), Some(61));
+            }
+        }
+    }
     // As long as a replica whose clock is late accepts the proof.
     let lives = lives.lock().unwrap().clone();
     assert_eq!(lives, [600, 590].map(Duration::from_secs));
