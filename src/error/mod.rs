@@ -14,6 +14,8 @@ use http::StatusCode;
 
 use self::reason::Standing;
 use self::sign_in::AskedSignIn;
+#[cfg(feature = "oauth")]
+use crate::principal::Thumbprint;
 use crate::principal::{Principal, PrincipalId};
 use crate::scope::Scopes;
 
@@ -107,6 +109,9 @@ struct Inner {
 struct Aside {
     /// The owner of the credential, as far as it is known.
     owner: Option<Principal>,
+    /// A key that the credential is bound to and that the owner's claims do not name.
+    #[cfg(feature = "oauth")]
+    key: Option<Thumbprint>,
     /// What else stands against the credential.
     also: Vec<AuthError>,
 }
@@ -265,6 +270,18 @@ impl AuthError {
     #[cfg(feature = "oauth")]
     pub(crate) fn owner(&self) -> Option<&Principal> {
         self.0.aside.as_ref()?.owner.as_ref()
+    }
+
+    /// Says that the credential names this key, whatever the claims of its owner do.
+    #[cfg(feature = "oauth")]
+    pub(crate) fn bound_to(mut self, key: Thumbprint) -> Self {
+        self.aside().key = Some(key);
+        self
+    }
+
+    #[cfg(feature = "oauth")]
+    pub(crate) fn key(&self) -> Option<Thumbprint> {
+        self.0.aside.as_ref()?.key
     }
 
     /// The same without an owner.

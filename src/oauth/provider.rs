@@ -231,15 +231,23 @@ impl OAuthProvider {
         let (Some(binding), Some(owner)) = (&self.inner.binding, error.owner()) else {
             return said_to(presented, error);
         };
-        let key = owner.identity().bound_to().copied();
-        let expected = Expected {
-            token,
-            key: key.as_ref(),
-            resource: &terms.url,
+        let good = Good {
+            principal: owner.clone(),
+            valid_until: None,
+            also_bound_to: error.key(),
         };
-        let error = match binding.judge(presented, expected, self.inner.clock.read()) {
-            Ok(()) if key.is_none() => error,
-            Ok(()) => error.without_owner(),
+        let judged = good.bound_to().and_then(|key| {
+            let expected = Expected {
+                token,
+                key: key.as_ref(),
+                resource: &terms.url,
+            };
+            let now = self.inner.clock.read();
+            binding.judge(presented, expected, now).map(|()| key)
+        });
+        let error = match judged {
+            Ok(None) => error,
+            Ok(Some(_)) => error.without_owner(),
             Err(fault) => error.without_owner().and_also([fault]),
         };
         said_to(presented, error)

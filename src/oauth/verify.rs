@@ -72,6 +72,16 @@ impl OwnJudgement {
             }),
         }
     }
+
+    /// What its server refuses it for: the token may name a key that the answer does not.
+    fn refused(&self, error: AuthError) -> AuthError {
+        let found = self.found.as_ref().and_then(|found| found.as_ref().ok());
+        let own = found.and_then(|good| good.principal.identity().bound_to().copied());
+        match own.or(self.bound_to) {
+            Some(key) => error.bound_to(key),
+            None => error,
+        }
+    }
 }
 
 /// A JWT found good, now or before.
@@ -157,7 +167,8 @@ impl OAuthProvider {
             Verdict::Good(good) => Ok(good),
             Verdict::Ask(asked, own) => {
                 let said = asked.answer(token, terms).await;
-                own.with(said.map_err(|error| with_scopes(error, terms))?)
+                let said = said.map_err(|error| own.refused(with_scopes(error, terms)))?;
+                own.with(said)
             }
             // Not reached: the loop ends with another verdict.
             Verdict::Wait(_) => {
@@ -423,7 +434,7 @@ fn ask(
     };
     match introspector.lookup(question) {
         introspection::Lookup::Active(said) => own.with(said).map(Verdict::Good),
-        introspection::Lookup::Refused(error) => Err(with_scopes(error, terms)),
+        introspection::Lookup::Refused(error) => Err(own.refused(with_scopes(error, terms))),
         introspection::Lookup::Wait(asked) => Ok(Verdict::Ask(asked, own)),
     }
 }

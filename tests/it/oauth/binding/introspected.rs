@@ -1,6 +1,9 @@
 //! Tokens that the authorization server is asked about: it says which key they are bound to.
 
+use http::Request;
+use http_body_util::Full;
 use serde_json::{Value, json};
+use tower_mcp_auth::Principal;
 use tower_mcp_auth::oauth::Introspection;
 use tower_mcp_auth::oauth::binding::DpopMode;
 
@@ -107,6 +110,46 @@ async fn unbound_opaque_tokens_follow_the_mode() {
         let proof = bound.proof_for(OPAQUE).sign();
         let answer = bound.ask_with("DPoP", OPAQUE, &[&proof]).await;
         assert_refused(&answer, "invalid_token", "unbound_token");
+    }
+}
+
+/// A token that is let pass for its time, and that names its key where the answer does not.
+#[tokio::test]
+async fn a_refusal_of_the_answer_needs_the_proof_of_the_token() {
+    let always = || introspection().introspect_jwts().unwrap();
+    let only = || introspection().introspect_jwts_only().unwrap();
+    for ask in [&always as &dyn Fn() -> Introspection, &only] {
+        let (bound, web) = asked(DpopMode::Allowed, ask());
+        let layer = bound.guarded.layer.clone();
+        let layer = layer.dangerously_report_only_for(["expired"]).unwrap();
+        let send = async |scheme: &str, token: &str, proof: &str| {
+            let request = Request::post("/mcp")
+                .header("authorization", format!("{scheme} {token}"))
+                .header("dpop", proof);
+            common::ask(&layer, request.body(Full::default()).unwrap()).await
+        };
+        let own = json!({"jkt": bound.key.thumbprint()});
+        for (in_token, in_answer) in [(&own, &Value::Null), (&own, &own), (&Value::Null, &own)] {
+            let token = bound.issuer.token(json!({ "cnf": in_token }));
+            say(&web, &token, json!({ "exp": 1, "cnf": in_answer }));
+            // The second time by what is remembered.
+            for _ in 0..2 {
+                let proof = bound.proof_for(&token).sign();
+                let answer = send("Bearer", &token, &proof).await;
+                assert_eq!(
+                    answer.error().reason(),
+                    "bound_token",
+                    "{in_token} {in_answer}"
+                );
+                let answer = send("DPoP", &token, &proof).await;
+                let inside = answer.admitted();
+                assert!(Principal::from_extensions(&inside.extensions).is_none());
+            }
+        }
+        // One that is bound to nothing passes as before.
+        let token = bound.issuer.token(json!({}));
+        say(&web, &token, json!({ "exp": 1 }));
+        send("Bearer", &token, "none").await.admitted();
     }
 }
 
