@@ -74,6 +74,8 @@ pub(in crate::oauth) struct PresentedProof {
     method: Method,
     /// As the client sent it.
     path: String,
+    /// Whether all of the path was taken away: a router leaves a slash, be there one or not.
+    is_all_stripped: bool,
 }
 
 /// A token and its proof, as far as the proof was not used before.
@@ -141,6 +143,7 @@ impl Binding {
             is_repeated: proofs.next().is_some(),
             method: head.method().clone(),
             path: self.behind.whole(head.uri().path()).into_owned(),
+            is_all_stripped: head.uri().path() == "/" && self.behind.setting().is_some(),
         }))
     }
 
@@ -342,6 +345,12 @@ impl PresentedProof {
         }
         Err(mismatch(format!(
             "htu is {}, and the request is for {}: scheme and host are those of the resource",
+        if self.is_all_stripped {
+            let prefix = self.path.trim_end_matches('/');
+            if Target::of_request(resource, prefix).is_ok_and(|asked| asked == named) {
+                return Ok(());
+            }
+        }
             quoted(named.as_str()),
             quoted(asked.as_str())
         )))

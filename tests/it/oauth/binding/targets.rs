@@ -127,6 +127,21 @@ async fn a_stripped_prefix_is_a_part_of_the_url() {
     let answer = ask(&bound, "POST", "/tools", bare).await;
     assert_refused(&answer, "invalid_dpop_proof", "dpop_uri_mismatch");
     assert!(answer.detail().contains("/mcp/v1/tools"), "{answer:?}");
+    // What a router leaves of both is one slash.
+    for htu in [
+        "https://mcp.example.com/mcp/v1",
+        "https://mcp.example.com/mcp/v1/",
+    ] {
+        ask(&bound, "POST", "/", htu).await.assert(200, "accepted");
+    }
+    let short = "https://mcp.example.com/mcp";
+    for (target, htu) in [("/", short), ("/tools/", htu), ("//", htu)] {
+        let answer = ask(&bound, "POST", target, htu).await;
+        assert_refused(&answer, "invalid_dpop_proof", "dpop_uri_mismatch");
+    }
+    let bound = Bound::new();
+    let answer = ask(&bound, "POST", "/", "https://mcp.example.com").await;
+    answer.assert(200, "accepted");
 }
 
 /// Each tenant has a URL of its own, and a proof for one is none for another.
