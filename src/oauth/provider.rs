@@ -267,7 +267,12 @@ impl OAuthProvider {
             }
         };
         if let Some(recording) = good.checked.recording.take() {
-            recording.await.map_err(|error| said_to(presented, error))?;
+            let next = good.checked.next_nonce.as_ref().map(HeaderValue::to_str);
+            recording.await.map_err(|error| {
+                // A client whose nonce does not help is given the one that does.
+                let next = next.into_iter().flatten();
+                said_to(presented, next.fold(error, AuthError::with_dpop_nonce))
+            })?;
         }
         accept(good, presented, terms)
     }

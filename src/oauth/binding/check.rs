@@ -231,7 +231,9 @@ impl Binding {
             resource: expected.resource,
             key,
             jti: &claims.jti,
-            made_at: claims.iat,
+            // With a nonce `iat` is of any clock.
+            made_at: nonce.map_or(claims.iat, |known| known.given_at),
+            has_nonce: nonce.is_some(),
             ends,
         };
         let next = nonce.filter(|known| known.is_old);
@@ -343,14 +345,14 @@ impl PresentedProof {
         if named == asked {
             return Ok(());
         }
-        Err(mismatch(format!(
-            "htu is {}, and the request is for {}: scheme and host are those of the resource",
         if self.is_all_stripped {
             let prefix = self.path.trim_end_matches('/');
             if Target::of_request(resource, prefix).is_ok_and(|asked| asked == named) {
                 return Ok(());
             }
         }
+        Err(mismatch(format!(
+            "htu is {}, and the request is for {}: scheme and host are those of the resource",
             quoted(named.as_str()),
             quoted(asked.as_str())
         )))

@@ -26,6 +26,8 @@ pub(super) struct Nonces(HmacKey);
 pub(super) struct Known {
     /// Whether the client should take the next one.
     pub(super) is_old: bool,
+    /// No proof with it is older; time since 1970.
+    pub(super) given_at: Duration,
     /// Until then it is good; time since 1970.
     pub(super) good_until: Duration,
 }
@@ -48,6 +50,7 @@ impl Nonces {
             let is_it = self.of(resource, epoch).as_bytes().ct_eq(nonce.as_bytes());
             bool::from(is_it).then(|| Known {
                 is_old,
+                given_at: Duration::from_secs(epoch.saturating_mul(EPOCH)),
                 good_until: Duration::from_secs(epoch.saturating_add(2).saturating_mul(EPOCH)),
             })
         };

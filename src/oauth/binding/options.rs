@@ -129,7 +129,9 @@ impl DpopOptions {
     /// A proof without one is 401 `use_dpop_nonce`, with the nonce to use in `DPoP-Nonce`; clients
     /// send the request again. A nonce is good for 150 to 300 seconds, at one resource. A proof
     /// with one is as old as its nonce, whatever the clock of its client shows. An accepted request
-    /// with the older one of two brings the next one. Nothing is kept of nonces.
+    /// with the older one of two brings the next one. Nothing is kept of nonces. After a loss of
+    /// the [shared store](Self::replay_store) proofs are 503 until a nonce was given since: 150
+    /// seconds at most.
     ///
     /// Default: no nonces; a proof is within 300 seconds of its `iat`.
     ///

@@ -31,7 +31,10 @@ pub(super) struct Fresh<'p> {
     pub(super) resource: &'p str,
     pub(super) key: &'p Thumbprint,
     pub(super) jti: &'p str,
+    /// Not before this; time since 1970.
     pub(super) made_at: Duration,
+    /// Whether `made_at` is the time of a nonce.
+    pub(super) has_nonce: bool,
     /// Until then it could be used again; time since 1970.
     pub(super) ends: Duration,
 }
@@ -151,11 +154,11 @@ impl Recorder {
 
     /// Writes a record at the store, where there is none.
     fn insert(self, store: Arc<dyn ReplayStore>, proof: &Fresh<'_>, now: Moment) -> Recording {
-        let (id, made_at) = (proof.id(), proof.made_at);
+        let (id, made_at, has_nonce) = (proof.id(), proof.made_at, proof.has_nonce);
         // A replica whose clock is late accepts it for longer.
         let life = proof.ends.saturating_add(REPLICAS).saturating_sub(now.wall);
         Box::pin(async move {
-            let check_known = || check_known(&*store, made_at, self.clock.now());
+            let check_known = || check_known(&*store, made_at, has_nonce, self.clock.now());
             check_known()?;
             let inserted = store.insert_if_absent(StoreKey::new(id), StoreValue::new(RECORD), life);
             match store::within_patience(inserted).await {
@@ -181,8 +184,14 @@ impl Recorder {
 }
 
 /// Refuses a proof whose record the store may have lost: one of a second that had ended when it
-/// began to know everything. A new proof helps, unless that moment is still to come.
-fn check_known(store: &dyn ReplayStore, made_at: Duration, now: Duration) -> Result<(), AuthError> {
+/// began to know everything. A new proof helps, unless that moment is still to come, or the proof
+/// has the time of a nonce: then a later nonce helps, which the client is given once there is one.
+fn check_known(
+    store: &dyn ReplayStore,
+    made_at: Duration,
+    has_nonce: bool,
+    now: Duration,
+) -> Result<(), AuthError> {
     let since = store.complete_since();
     if made_at.saturating_add(Duration::from_secs(1)) > since {
         return Ok(());
@@ -191,6 +200,10 @@ fn check_known(store: &dyn ReplayStore, made_at: Duration, now: Duration) -> Res
     if left > Duration::ZERO {
         let detail = "the shared store is new, or lost what it knew of used proofs";
         return Err(unavailable(left + Duration::from_secs(1), detail));
+    }
+    if has_nonce {
+        let detail = "the shared store lost what it knew of proofs with this nonce";
+        return Err(unavailable(RETRY_FULL, detail));
     }
     Err(AuthError::new(Reason::DPOP_TIME_MISMATCH)
         .with_detail("the proof was made before the shared store lost what it knew of used proofs"))

@@ -13,7 +13,7 @@ use tower_mcp_auth::store::{
 };
 use tower_mcp_auth::testing::DpopKey;
 
-use super::super::support::{RESOURCE, START, Web};
+use super::super::support::{Answer, RESOURCE, START, Web};
 use super::{Bound, assert_refused};
 
 fn with(options: DpopOptions) -> Bound {
@@ -323,6 +323,45 @@ async fn what_a_store_may_have_lost_is_not_believed() {
     // As long as a replica whose clock is late accepts the proof.
     let lives = lives.lock().unwrap().clone();
     assert_eq!(lives, [600, 590].map(Duration::from_secs));
+}
+
+/// With a nonce `iat` is of any clock, and says nothing of when the proof was made.
+#[tokio::test]
+async fn what_a_store_may_have_lost_is_told_by_the_nonce_where_there_is_one() {
+    let with_store = |complete_since| {
+        let store = Lossy {
+            complete_since,
+            lives: Arc::default(),
+        };
+        let options = DpopOptions::new().replay_store(store).unwrap();
+        let secret = "R7vJ2nWq9sLx4TzK8mYc3FbHd6GpAeU5";
+        with(options.nonce_secret(secret).unwrap())
+    };
+    let nonce = |answer: &Answer| answer.headers["dpop-nonce"].to_str().unwrap().to_owned();
+    let now = START.as_secs();
+    assert_eq!(now % 150, 0);
+    // Clients whose clocks are wrong are served after a loss.
+    let bound = with_store(START - Duration::from_secs(10));
+    let told = nonce(&bound.ask(&bound.proof().sign()).await);
+    for iat in [0, now - 1000, now + 1000] {
+        let proof = bound.proof().nonce(&told).claim("iat", iat).sign();
+        bound.ask(&proof).await.assert(200, "accepted");
+    }
+    // A proof that may have been used before the loss is refused, whatever time it says.
+    let bound = with_store(START + Duration::from_secs(10));
+    bound.guarded.advance(20);
+    let told = nonce(&bound.ask(&bound.proof().sign()).await);
+    let ahead = || bound.proof().nonce(&told).claim("iat", now + 100).sign();
+    let answer = bound.ask(&ahead()).await;
+    answer.assert(503, "dpop_replays_unavailable");
+    assert!(!answer.headers.contains_key("dpop-nonce"));
+    // Until there is a nonce that was given since.
+    bound.guarded.advance(140);
+    let answer = bound.ask(&ahead()).await;
+    answer.assert(503, "dpop_replays_unavailable");
+    let next = nonce(&answer);
+    let proof = bound.proof().nonce(&next).claim("iat", 0).sign();
+    bound.ask(&proof).await.assert(200, "accepted");
 }
 
 #[tokio::test]
