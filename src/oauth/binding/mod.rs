@@ -1,7 +1,7 @@
 //! Tokens that are bound to a key of their client, by DPoP ([RFC 9449]).
 //!
-//! A token that is bound is of no use to who steals it: each request needs a proof, a small JWT that
-//! the client signs with its key for this method, this URL and this token.
+//! A bound token is of no use to a thief: each request needs a proof, a small JWT that the client
+//! signs with its key for this method, this URL and this token.
 //! [`AuthorizationServer::dpop`](super::AuthorizationServer::dpop) accepts or demands such tokens,
 //! JWTs and opaque ones alike.
 //!
@@ -41,7 +41,7 @@
 //! let response = service.clone().oneshot(request()?).await?;
 //! assert_eq!(response.status(), StatusCode::OK);
 //!
-//! // Whoever repeats it is not.
+//! // A second one with the same proof is not.
 //! let response = service.oneshot(request()?).await?;
 //! assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
 //! let challenge = response.headers()["www-authenticate"].to_str()?;
