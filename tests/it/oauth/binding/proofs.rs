@@ -71,6 +71,10 @@ async fn every_asymmetric_algorithm_is_accepted() {
         Algorithm::PS384,
         Algorithm::PS512,
     ] {
+        // RustCrypto's side has no P-521.
+        if algorithm == Algorithm::ES512 && !cfg!(feature = "aws-lc-rs") {
+            continue;
+        }
         let key = DpopKey::for_algorithm(algorithm);
         let token = bound
             .issuer
