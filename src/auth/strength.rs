@@ -16,8 +16,8 @@ impl<P: Authenticate + Clone> AuthLayer<P> {
     /// itself, are 403 `missing_user`: where such callers are welcome, ask in the rules of a
     /// [policy](crate::mcp::McpPolicy) or a [route](crate::scopes::RequireScopesLayer) instead.
     /// [Public paths](Self::public_path) and anonymous requests of an [`optional`](Self::optional)
-    /// layer have no sign-in to judge, and pass. It is judged at each request, so a stream goes on
-    /// whose sign-in becomes too old.
+    /// layer have no sign-in to judge, and pass. It is judged at each request: a stream goes on
+    /// when its sign-in becomes too old.
     ///
     /// Layers and handlers further in ask for more, never for less: what they accept of `acr` has
     /// to be accepted here as well. See [the sign-in](crate::scopes#strength-of-the-sign-in).

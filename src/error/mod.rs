@@ -96,7 +96,7 @@ struct Inner {
     retry_after: Option<Duration>,
     /// An event of its own told the operator already; strangers can repeat this one.
     logged: bool,
-    /// Whether the token came under the scheme `DPoP`, whose challenge then has the code.
+    /// Whether the token came under the scheme `DPoP`. The DPoP challenge then has the code.
     by_proof: bool,
     /// A new nonce for the proofs of the client.
     dpop_nonce: Option<Box<str>>,

@@ -18,8 +18,7 @@ pub(super) const PROMPT_METHODS: [&str; 2] = ["prompts/get", "completion/complet
 pub(super) const TOOL_METHODS: [&str; 1] = ["tools/call"];
 
 impl McpPolicy {
-    /// Whether callers whose sign-in meets this, which the auth layer asks of all of them, can meet
-    /// each rule.
+    /// Checks that each rule can be met together with what the auth layer asks of all callers.
     ///
     /// # Errors
     /// They cannot; the message names the rule.
@@ -29,7 +28,7 @@ impl McpPolicy {
 }
 
 impl Table {
-    /// The same of a table whose rules are sorted.
+    /// The same, once the rules are sorted.
     pub(super) fn check_sign_ins(&self, of_layer: &Strength) -> Result<(), ConfigError> {
         let base = of_layer.clone().and(self.baseline.strength());
         let refuse = |setting: &'static str, what: String| {

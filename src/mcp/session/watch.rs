@@ -95,7 +95,7 @@ impl Watch for ClaimWatch {
                 },
                 State::Watching { claimed, last } => {
                     // Both, and in this order: a loss before it was watched for is seen here, and
-                    // one after that by the store, which may tell nobody.
+                    // one after that by the store, which may say nothing of it.
                     if claimed.poll(cx).is_ready() || self.session.may_be_lost() {
                         return CLAIMED;
                     }

@@ -185,7 +185,7 @@ impl DpopOptions {
         })
     }
 
-    /// The same options, knowing what these proofs say. `None`: nobody keeps them any more.
+    /// The same options, with these used proofs. `None`: no layer keeps them any more.
     #[cfg(feature = "config")]
     pub(crate) fn knowing(&self, used: &WeakUsedProofs) -> Option<Self> {
         Some(Self {
