@@ -1,5 +1,36 @@
 //! What every secret of a configuration must pass, and who may touch a file that holds one.
 
+use crate::error::ConfigError;
+
+/// Refuses a secret of fewer than 32 bytes, and an obvious placeholder. `what` is how the message
+/// calls it.
+pub(crate) fn check_strength(
+    setting: &'static str,
+    what: &str,
+    secret: &[u8],
+) -> Result<(), ConfigError> {
+    if secret.len() < 32 {
+        return Err(ConfigError::new(
+            setting,
+            format!(
+                "a {what} has at least 32 bytes and this one {}; `openssl rand -base64 32` makes \
+                 one",
+                secret.len()
+            ),
+        ));
+    }
+    if is_placeholder(secret) {
+        return Err(ConfigError::new(
+            setting,
+            format!(
+                "the {what} is a placeholder that anyone can guess; `openssl rand -base64 32` \
+                 makes one"
+            ),
+        ));
+    }
+    Ok(())
+}
+
 /// Whether a key or secret is an obvious placeholder: a word from a tutorial, a run of the
 /// keyboard, a few characters over and over.
 pub(crate) fn is_placeholder(secret: &[u8]) -> bool {

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use super::format::{KeyFormatError, ParsedKey};
 use crate::crypto::{HmacKey, sha256};
 use crate::error::ConfigError;
-use crate::secret::is_placeholder;
+use crate::secret::check_strength;
 
 /// What is kept of an API key: `sha256:` or `hmac-sha256:` and 64 hexadecimal digits.
 ///
@@ -163,21 +163,7 @@ impl Pepper {
     /// There are fewer than 32 bytes, or they are an obvious placeholder.
     pub fn new(secret: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
         let secret = secret.as_ref();
-        let refuse = |why: String| Err(ConfigError::new("pepper", why));
-        if secret.len() < 32 {
-            return refuse(format!(
-                "a pepper has at least 32 bytes and this one {}; `openssl rand -base64 32` makes \
-                 one",
-                secret.len()
-            ));
-        }
-        if is_placeholder(secret) {
-            return refuse(
-                "the pepper is a placeholder that anyone can guess; `openssl rand -base64 32` \
-                 makes one"
-                    .to_owned(),
-            );
-        }
+        check_strength("pepper", "pepper", secret)?;
         Ok(Self(HmacKey::new(secret)))
     }
 

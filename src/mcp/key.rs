@@ -6,7 +6,7 @@ use crate::crypto::HmacKey;
 use crate::error::ConfigError;
 use crate::principal::{Principal, PrincipalId};
 use crate::resource::Resource;
-use crate::secret::is_placeholder;
+use crate::secret::check_strength;
 
 /// How many bytes name a key. Derived from it, so that replicas agree without a setting.
 pub(super) const KEY_ID_BYTES: usize = 4;
@@ -39,23 +39,7 @@ impl MacKey {
     /// There are fewer than 32 bytes, or they are an obvious placeholder.
     pub fn new(secret: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
         let secret = secret.as_ref();
-        if secret.len() < 32 {
-            return Err(ConfigError::new(
-                "key",
-                format!(
-                    "a key has at least 32 bytes and this one {}; `openssl rand -base64 32` makes \
-                     one",
-                    secret.len()
-                ),
-            ));
-        }
-        if is_placeholder(secret) {
-            return Err(ConfigError::new(
-                "key",
-                "the key is a placeholder that anyone can guess; `openssl rand -base64 32` makes \
-                 one",
-            ));
-        }
+        check_strength("key", "key", secret)?;
         Ok(Self::from_bytes(secret))
     }
 

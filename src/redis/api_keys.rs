@@ -18,7 +18,7 @@ use crate::api_key::{
 };
 use crate::crypto::HmacKey;
 use crate::error::ConfigError;
-use crate::secret::is_placeholder;
+use crate::secret::check_strength;
 use crate::store::StoreError;
 
 const DOMAIN: &[u8] = b"tower-mcp-auth redis api key 1";
@@ -97,11 +97,7 @@ impl RedisApiKeys {
     /// There are fewer than 32 bytes, or they are an obvious placeholder.
     pub fn new(redis: &Redis, secret: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
         let secret = secret.as_ref();
-        if secret.len() < 32 || is_placeholder(secret) {
-            let why = "the secret has fewer than 32 bytes, or is a placeholder that anyone can \
-                       guess; `openssl rand -base64 32` makes one";
-            return Err(ConfigError::new("secret", why));
-        }
+        check_strength("secret", "secret", secret)?;
         Ok(Self {
             shared: Arc::clone(&redis.shared),
             secret: HmacKey::new(secret),

@@ -5,7 +5,7 @@ use subtle::ConstantTimeEq;
 use super::index::{Key, Record};
 use crate::crypto::HmacKey;
 use crate::error::ConfigError;
-use crate::secret::is_placeholder;
+use crate::secret::check_strength;
 use crate::store::RevocationRecord;
 
 const LENGTH: usize = RevocationRecord::LENGTH;
@@ -31,11 +31,7 @@ pub(super) struct Foreign;
 
 impl Sealer {
     pub(super) fn new(secret: &[u8]) -> Result<Self, ConfigError> {
-        if secret.len() < 32 || is_placeholder(secret) {
-            let why = "the secret has fewer than 32 bytes, or is a placeholder that anyone can \
-                       guess; `openssl rand -base64 32` makes one";
-            return Err(ConfigError::new("secret", why));
-        }
+        check_strength("secret", "secret", secret)?;
         let secret = HmacKey::new(secret);
         let derived = |label: &str| HmacKey::new(&secret.mac([label.as_bytes()]));
         Ok(Self {

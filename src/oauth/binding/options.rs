@@ -8,7 +8,7 @@ use std::sync::Weak;
 use super::nonce::Nonces;
 use super::replay::UsedProofs;
 use crate::error::ConfigError;
-use crate::secret::is_placeholder;
+use crate::secret::check_strength;
 use crate::store::ReplayStore;
 use crate::telemetry;
 
@@ -141,20 +141,7 @@ impl DpopOptions {
     /// [RFC 9449 section 9]: https://www.rfc-editor.org/rfc/rfc9449#section-9
     pub fn nonce_secret(mut self, secret: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
         let secret = secret.as_ref();
-        let refuse = |why: String| Err(ConfigError::new("nonce_secret", why));
-        if secret.len() < 32 {
-            return refuse(format!(
-                "the secret has {} bytes and needs 32 or more; `openssl rand -base64 32` makes one",
-                secret.len()
-            ));
-        }
-        if is_placeholder(secret) {
-            return refuse(
-                "the secret is a placeholder that anyone can guess; `openssl rand -base64 32` \
-                 makes one"
-                    .to_owned(),
-            );
-        }
+        check_strength("nonce_secret", "secret", secret)?;
         self.nonces = Some(Nonces::new(secret));
         Ok(self)
     }
