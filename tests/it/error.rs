@@ -14,9 +14,15 @@ fn codes_are_sorted_and_unique_and_can_be_explained() {
         assert!(code.chars().all(is_plain), "{code}");
         assert_eq!(reason.to_string(), code);
         assert_eq!(reason.as_ref(), code);
-        assert!(reason.explanation().ends_with('.'), "{code}");
-        assert!(!reason.explanation().starts_with(' '), "{code}");
-        assert!(!reason.explanation().contains("  "), "{code}");
+        for text in [reason.explanation(), reason.client(), reason.fix()] {
+            assert!(text.ends_with('.'), "{code}: {text:?}");
+            assert!(!text.starts_with(' '), "{code}: {text:?}");
+            // It is a cell of a table.
+            assert!(
+                !text.contains("  ") && !text.contains(['|', '\n']),
+                "{code}: {text:?}"
+            );
+        }
         // As a quoted text of a challenge has to be.
         let description = reason.description();
         let is_harmless = |c: char| matches!(c, ' '..='~') && !"\",=\\".contains(c);
@@ -38,7 +44,10 @@ fn an_error_takes_kind_and_description_from_its_reason() {
 fn a_custom_reason_is_no_reason_of_the_crate() {
     const CUSTOM: Reason = Reason::custom(AuthErrorKind::Invalid, "expired");
     assert_ne!(CUSTOM, Reason::EXPIRED);
-    assert_eq!(CUSTOM.explanation(), "");
+    assert_eq!(
+        [CUSTOM.explanation(), CUSTOM.client(), CUSTOM.fix()],
+        [""; 3]
+    );
     assert!(CUSTOM.may_be_reported());
     for (kind, description) in [
         (AuthErrorKind::Missing, "Authentication is required"),
@@ -72,6 +81,8 @@ fn the_page_for_operators_is_the_one_that_is_made() {
 
 const HEAD: &str = "\
 # Reason codes
+
+*\"Why is this request refused?\" \"What is `audience_mismatch`?\"*
 
 Every refusal has a code. It is the field `reason` of events, the label `reason` of metrics and
 `AuthError::reason` in the extensions of the response; clients see the description instead. Codes
@@ -123,8 +134,8 @@ fn page() -> String {
         let _ = write!(
             page,
             "\n## {status}: {heading}\n\n\
-             | code | the client sees | what it means, what to do | report-only |\n\
-             |---|---|---|---|\n"
+             | code | meaning | what the client did | what to do | what it is told | report-only |\n\
+             |---|---|---|---|---|---|\n"
         );
         for reason in &reasons {
             let may = if reason.may_be_reported() {
@@ -134,9 +145,11 @@ fn page() -> String {
             };
             let _ = writeln!(
                 page,
-                "| `{reason}` | {} | {} | {may} |",
-                reason.description(),
-                reason.explanation()
+                "| `{reason}` | {} | {} | {} | {} | {may} |",
+                reason.explanation(),
+                reason.client(),
+                reason.fix(),
+                reason.description()
             );
         }
         listed += reasons.len();
