@@ -354,7 +354,16 @@ reasons! {
     BOUND_TOKEN = "bound_token": Invalid, Other, NOT_VALID,
         client: "Sent a bound token under `Bearer`.",
         fix: "Have the client use the scheme `DPoP` where `dpop` of the authorization server is \
-            on; otherwise have it ask for bearer tokens.";
+            on, and set `mtls` where its tokens are bound to certificates; otherwise have the client \
+            ask for bearer tokens.";
+
+    /// The token is bound to another certificate than the one that the client has shown. The detail has
+    /// the hashes of both.
+    CERTIFICATE_MISMATCH = "certificate_mismatch": Invalid, Other,
+        "The access token is bound to another client certificate",
+        client: "Uses two certificates, has renewed its own, or stole the token.",
+        fix: "If it is not a stolen token, have the client ask for a new one with the certificate that \
+            it uses.";
 
     /// A required claim is missing or has another value.
     CLAIM_MISMATCH = "claim_mismatch": Invalid, Other, "The access token is not accepted here",
@@ -420,6 +429,12 @@ reasons! {
     DUPLICATE_BODY_MEMBER = "duplicate_body_member": Malformed, Other, AMBIGUOUS_BODY,
         client: "Sent the member twice.",
         fix: "Have the client send it once.";
+
+    /// The header with the certificate of the client is in the request more than once.
+    DUPLICATE_CERTIFICATE = "duplicate_certificate": Invalid, Other,
+        "The request has more than one client certificate",
+        client: "Sent such a header itself, perhaps to pass for somebody else.",
+        fix: "Have the proxy replace the header of its client, instead of adding its own to it.";
 
     /// A credential header is in the request more than once.
     DUPLICATE_CREDENTIAL = "duplicate_credential": Malformed, Other,
@@ -628,6 +643,12 @@ reasons! {
         client: "Cut a string in the middle of a character.",
         fix: "Have the client send valid Unicode.";
 
+    /// The header with the certificate of the client cannot be read. The detail says why.
+    MALFORMED_CERTIFICATE = "malformed_certificate": Invalid, Other,
+        "The client certificate of the request cannot be read in one way",
+        client: "Nothing wrong, as a rule: the proxy writes the header.",
+        fix: "Compare what the proxy writes with the `format` that is configured.";
+
     /// The credential has characters that no token has. The detail names the usual slips.
     MALFORMED_CREDENTIAL = "malformed_credential": Malformed, Other,
         "The credential header is malformed",
@@ -716,6 +737,13 @@ reasons! {
             writes `aud`.",
         fix: "Have the authorization server issue tokens for this resource, or set what stands in \
             for an audience: `client_ids`, `introspection_without_audience`.";
+
+    /// The token is bound to a certificate, and the client has shown none.
+    MISSING_CERTIFICATE = "missing_certificate": Invalid, Other,
+        "The access token is bound to a client certificate and there is none",
+        client: "Connected without its certificate, or stole the token.",
+        fix: "Have the client connect with that certificate, and the server, or the proxy in front of \
+            it, ask clients for one and hand it on.";
 
     /// The token names neither an audience nor a client.
     MISSING_CLIENT = "missing_client": Invalid, Other, OTHER_RESOURCE,
@@ -834,6 +862,12 @@ reasons! {
         client: "Is a page in a browser, of another origin.",
         fix: "Allow it with `allow_origin` if pages of that origin are meant to call this server.";
 
+    /// The address of the peer is not known, and it decides whether the header with the certificate of
+    /// the client counts.
+    PEER_UNKNOWN = "peer_unknown": Unavailable, Other, UNAVAILABLE,
+        client: "Nothing wrong.",
+        fix: "Set the address further out, with a `SetPeerAddrLayer`.";
+
     /// The proof was used before.
     REPLAYED_DPOP_PROOF = "replayed_dpop_proof": Invalid, Other, "The DPoP proof was used before",
         client: "Sent a proof twice, or somebody repeats its requests.",
@@ -917,11 +951,12 @@ reasons! {
         client: "Sent a credential of another kind, or one with another prefix.",
         fix: "Compare its form with what the layer accepts: a JWT, a prefix, an issuer.";
 
-    /// The token is bound to no key, and it came with a proof or must have one.
-    UNBOUND_TOKEN = "unbound_token": Invalid, Other, "The access token is bound to no key",
-        client: "Asked for its token without a proof.",
-        fix: "Have the client ask the authorization server for its token with a proof, or send it \
-            as a bearer token where `dpop` allows those.";
+    /// The token is not bound as it must be: to a key, or it came with a proof of one, or to a
+    /// certificate.
+    UNBOUND_TOKEN = "unbound_token": Invalid, Other, "The access token is not bound as it must be",
+        client: "Asked for its token without a proof, or without its certificate.",
+        fix: "Have the client ask the authorization server for its token with a proof, or with its \
+            certificate; or send a bearer token where `dpop` and `mtls` allow those.";
 
     /// The token's payload is not encoded (`b64` is false).
     UNENCODED_PAYLOAD = "unencoded_payload": Invalid, Other, NOT_VALID,

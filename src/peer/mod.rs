@@ -9,6 +9,14 @@
 //! [`PeerAddr`] is the other end of the connection. The server puts it into the extensions of each
 //! request, or a [`SetPeerAddrLayer`] outside finds it where the server put it.
 //!
+//! # The certificate
+//!
+//! [`PeerCertificate`] is the TLS certificate of the peer, if it showed one. What accepts the
+//! connections puts it there, by a [`SetPeerCertificateLayer`] for one. Where TLS ends at a proxy,
+//! [`ForwardedCertificates`] reads that of its client from the header in which this proxy hands it on.
+//! Both are for tokens that are bound to certificates: see
+//! [`oauth::binding`](crate::oauth::binding#certificates).
+//!
 //! # The host
 //!
 //! [`requested`] reads `Host` or the authority of the request target, strictly: two hosts, none, or
@@ -84,7 +92,11 @@
 //! ```
 
 mod address;
+mod certificate;
+mod certificate_format;
+mod certificate_layer;
 mod forwarded;
+mod forwarded_certificates;
 mod layer;
 mod network;
 mod proxies;
@@ -92,6 +104,12 @@ mod requested;
 mod x_forwarded;
 
 pub use self::address::PeerAddr;
+pub use self::certificate::PeerCertificate;
+pub use self::certificate_format::CertificateFormat;
+pub use self::certificate_layer::{SetPeerCertificate, SetPeerCertificateLayer};
+pub use self::forwarded_certificates::ForwardedCertificates;
+#[cfg(feature = "oauth")]
+pub(crate) use self::forwarded_certificates::{CERTIFICATE_HEADERS, ShownCertificate};
 pub use self::layer::{SetPeerAddr, SetPeerAddrLayer};
 pub use self::proxies::{ProxyHeaders, TrustedProxies};
 pub(crate) use self::requested::{Fault, read};

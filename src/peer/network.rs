@@ -3,11 +3,41 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use crate::error::ConfigError;
 use crate::util::quoted;
+
+/// Networks that peers are in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Networks(Vec<Network>);
+
+impl Networks {
+    /// `instead` is what to do instead of listing everybody.
+    pub(super) fn parse<N>(networks: N, instead: &str) -> Result<Self, ConfigError>
+    where
+        N: IntoIterator,
+        N::Item: AsRef<str>,
+    {
+        let refuse = |why: String| ConfigError::new("networks", why);
+        let read = |text: N::Item| Network::parse(text.as_ref(), instead).map_err(refuse);
+        let networks: Vec<_> = networks.into_iter().map(read).collect::<Result<_, _>>()?;
+        match networks.is_empty() {
+            false => Ok(Self(networks)),
+            true => Err(refuse(
+                "nobody is trusted: list the networks of your proxies, such as `10.0.0.0/8`"
+                    .to_owned(),
+            )),
+        }
+    }
+
+    /// `address` is canonical.
+    pub(super) fn contain(&self, address: IpAddr) -> bool {
+        self.0.iter().any(|network| network.contains(address))
+    }
+}
 
 /// An address, or all that share its first bits. IPv4 is never written as IPv6.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) struct Network {
+struct Network {
     address: IpAddr,
     /// How many bits count, never none.
     prefix: u8,
@@ -15,7 +45,7 @@ pub(super) struct Network {
 
 impl Network {
     /// `10.0.0.0/8`, `fd00::/8`, or a single address. Or why it is none, and what to write.
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
+    fn parse(text: &str, instead: &str) -> Result<Self, String> {
         let none = || {
             format!(
                 "{} is no network: write `10.0.0.0/8`, `fd00::/8`, or an address, `10.0.0.7`",
@@ -39,11 +69,7 @@ impl Network {
             )
         })?;
         if network.prefix == 0 {
-            return Err(format!(
-                "{} is everybody: list the addresses of your proxies, or say so with \
-                 `dangerously_any_peer`",
-                quoted(text)
-            ));
+            return Err(format!("{} is everybody: {instead}", quoted(text)));
         }
         if network.first() != network.address {
             let whole = Self {
@@ -86,7 +112,7 @@ impl Network {
     }
 
     /// `address` is canonical.
-    pub(super) fn contains(self, address: IpAddr) -> bool {
+    fn contains(self, address: IpAddr) -> bool {
         address.is_ipv4() == self.address.is_ipv4()
             && Self { address, ..self }.first() == self.address
     }

@@ -7,7 +7,7 @@ use http::header::FORWARDED;
 
 use super::PeerAddr;
 use super::forwarded::{self, Element, Last, MAX_HOPS};
-use super::network::Network;
+use super::network::Networks;
 use super::x_forwarded::{self, FOR, HOST, PROTO};
 use crate::authority::{Authority, without_user};
 use crate::credential::RequestHead;
@@ -44,7 +44,7 @@ struct State {
 
 #[derive(Clone, Debug)]
 enum Peers {
-    Listed(Vec<Network>),
+    Listed(Networks),
     Any,
 }
 
@@ -61,14 +61,8 @@ impl TrustedProxies {
         N: IntoIterator,
         N::Item: AsRef<str>,
     {
-        let read = |text: N::Item| {
-            Network::parse(text.as_ref()).map_err(|why| ConfigError::new("networks", why))
-        };
-        let networks: Vec<_> = networks.into_iter().map(read).collect::<Result<_, _>>()?;
-        if networks.is_empty() {
-            let why = "nobody is trusted: list the networks of your proxies, such as `10.0.0.0/8`";
-            return Err(ConfigError::new("networks", why));
-        }
+        let instead = "list the addresses of your proxies, or say so with `dangerously_any_peer`";
+        let networks = Networks::parse(networks, instead)?;
         Ok(Self::of(headers, Peers::Listed(networks)))
     }
 
@@ -163,8 +157,7 @@ impl TrustedProxies {
     fn trusts(&self, address: Option<IpAddr>) -> bool {
         match &self.state.peers {
             Peers::Any => true,
-            Peers::Listed(networks) => address
-                .is_some_and(|address| networks.iter().any(|network| network.contains(address))),
+            Peers::Listed(networks) => address.is_some_and(|address| networks.contain(address)),
         }
     }
 

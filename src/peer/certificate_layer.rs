@@ -1,0 +1,187 @@
+//! `SetPeerCertificateLayer`: puts the peer's certificate where the layers of this crate look for it.
+
+use std::fmt;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use http::Request;
+use tower_layer::Layer;
+use tower_service::Service;
+
+use super::PeerCertificate;
+use crate::credential::RequestHead;
+
+type CertificateOf = dyn Fn(RequestHead<'_>) -> Option<PeerCertificate> + Send + Sync;
+
+/// A layer that puts [`PeerCertificate`] into the extensions of every request.
+///
+/// It goes outside every layer that asks for the certificate. A server with an accept loop of its
+/// own wraps the service of each connection:
+///
+/// ```
+/// use tokio::net::TcpStream;
+/// use tokio_rustls::server::TlsStream;
+/// use tower_layer::Layer;
+/// use tower_mcp_auth::peer::{PeerCertificate, SetPeerCertificate, SetPeerCertificateLayer};
+///
+/// /// Called once for each connection, after its handshake.
+/// fn of_connection<S: Clone>(service: &S, stream: &TlsStream<TcpStream>) -> SetPeerCertificate<S> {
+///     let leaf = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
+///     let certificate = leaf.map(|leaf| PeerCertificate::from_der(leaf));
+///     SetPeerCertificateLayer::of_connection(certificate).layer(service.clone())
+/// }
+/// ```
+///
+/// Under `axum::serve`, a [`Listener`] hands out `TlsStream`s, and what it knows of a connection is
+/// an extension of each request:
+///
+/// ```
+/// # use std::net::SocketAddr;
+/// use axum::Router;
+/// use axum::extract::ConnectInfo;
+/// use axum::extract::connect_info::Connected;
+/// use axum::serve::{IncomingStream, Listener};
+/// use tokio::net::TcpStream;
+/// use tokio_rustls::server::TlsStream;
+/// use tower_mcp_auth::peer::{PeerCertificate, SetPeerCertificateLayer};
+///
+/// # struct TlsListener;
+/// # impl Listener for TlsListener {
+/// #     type Io = TlsStream<TcpStream>;
+/// #     type Addr = SocketAddr;
+/// #     async fn accept(&mut self) -> (Self::Io, Self::Addr) { unimplemented!() }
+/// #     fn local_addr(&self) -> std::io::Result<SocketAddr> { unimplemented!() }
+/// # }
+/// #[derive(Clone)]
+/// struct Peer {
+///     certificate: Option<PeerCertificate>,
+/// }
+///
+/// impl Connected<IncomingStream<'_, TlsListener>> for Peer {
+///     fn connect_info(stream: IncomingStream<'_, TlsListener>) -> Self {
+///         let leaf = stream.io().get_ref().1.peer_certificates().and_then(|chain| chain.first());
+///         Self {
+///             certificate: leaf.map(|leaf| PeerCertificate::from_der(leaf)),
+///         }
+///     }
+/// }
+///
+/// let layer = SetPeerCertificateLayer::from_extension(|peer: &ConnectInfo<Peer>| peer.0.certificate);
+/// let app: Router = Router::new().layer(layer);
+/// let app = app.into_make_service_with_connect_info::<Peer>();
+/// # let _ = app;
+/// ```
+///
+/// [`Listener`]: https://docs.rs/axum/0.8/axum/serve/trait.Listener.html
+#[derive(Clone)]
+#[must_use]
+pub struct SetPeerCertificateLayer {
+    certificate_of: Arc<CertificateOf>,
+}
+
+impl SetPeerCertificateLayer {
+    /// The certificate that `certificate_of` finds in a request. Where it finds none, one that was
+    /// set before is removed.
+    ///
+    /// It must find what TLS verified at the other end of the connection, never what a header says:
+    /// for headers of proxies there is [`ForwardedCertificates`](super::ForwardedCertificates).
+    pub fn new(
+        certificate_of: impl Fn(RequestHead<'_>) -> Option<PeerCertificate> + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            certificate_of: Arc::new(certificate_of),
+        }
+    }
+
+    /// The certificate of one connection, whose requests are all that pass. `None`: the peer
+    /// showed none.
+    pub fn of_connection(certificate: Option<PeerCertificate>) -> Self {
+        Self::new(move |_| certificate)
+    }
+
+    /// The certificate that is in an extension of this type, if there is one.
+    pub fn from_extension<E>(
+        certificate_in: impl Fn(&E) -> Option<PeerCertificate> + Send + Sync + 'static,
+    ) -> Self
+    where
+        E: Clone + Send + Sync + 'static,
+    {
+        Self::new(move |head| certificate_in(head.extensions().get::<E>()?))
+    }
+}
+
+impl<S> Layer<S> for SetPeerCertificateLayer {
+    type Service = SetPeerCertificate<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        SetPeerCertificate {
+            inner,
+            certificate_of: Arc::clone(&self.certificate_of),
+        }
+    }
+}
+
+impl fmt::Debug for SetPeerCertificateLayer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SetPeerCertificateLayer")
+            .finish_non_exhaustive()
+    }
+}
+
+/// The service made by a [`SetPeerCertificateLayer`].
+#[derive(Clone)]
+pub struct SetPeerCertificate<S> {
+    inner: S,
+    certificate_of: Arc<CertificateOf>,
+}
+
+impl<S> SetPeerCertificate<S> {
+    /// The inner service.
+    pub fn get_ref(&self) -> &S {
+        &self.inner
+    }
+
+    /// The inner service, to change it.
+    pub fn get_mut(&mut self) -> &mut S {
+        &mut self.inner
+    }
+
+    /// The inner service, taken out.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
+}
+
+impl<S: fmt::Debug> fmt::Debug for SetPeerCertificate<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SetPeerCertificate")
+            .field("inner", &self.inner)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<S, B> Service<Request<B>> for SetPeerCertificate<S>
+where
+    S: Service<Request<B>>,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        match (self.certificate_of)(RequestHead::of(&request)) {
+            Some(certificate) => {
+                request.extensions_mut().insert(certificate);
+            }
+            // One that was set further out is not the one asked for here.
+            None => {
+                request.extensions_mut().remove::<PeerCertificate>();
+            }
+        }
+        self.inner.call(request)
+    }
+}
