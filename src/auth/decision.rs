@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderName, Request, Response, StatusCode};
 
 use super::info::{DocumentFuture, Route};
 use super::lease::{self, Lease};
@@ -256,8 +256,9 @@ impl Shared {
         }
         match self.forward_credential {
             true => self.mark_consumed(request.headers_mut()),
-            false => self.remove_consumed(request.headers_mut()),
+            false => remove(&self.consumed_headers, request.headers_mut()),
         }
+        remove(&self.removed_headers, request.headers_mut());
         let extensions = request.extensions_mut();
         extensions.remove::<NoPrincipal>();
         let context = self.context_of(&presented.context);
@@ -300,7 +301,7 @@ impl Shared {
     /// Takes out what the inner service must not see of a request without a principal.
     fn strip<B>(&self, request: &mut Request<B>) {
         credential::strip(&self.routes.locations, request.headers_mut());
-        self.remove_consumed(request.headers_mut());
+        remove(&self.consumed_headers, request.headers_mut());
     }
 
     fn mark_consumed(&self, headers: &mut HeaderMap) {
@@ -309,19 +310,14 @@ impl Shared {
         }
     }
 
-    fn remove_consumed(&self, headers: &mut HeaderMap) {
-        for name in &self.consumed_headers {
-            headers.remove(name);
-        }
-    }
-
-    /// Leaves the mark of a request without a principal.
+    /// Leaves the mark of a request without a principal, and takes out what is never passed on.
     fn mark<B>(
         &self,
         request: &mut Request<B>,
         presented: &Presented,
         reported: Option<AuthError>,
     ) -> Afterwards {
+        remove(&self.removed_headers, request.headers_mut());
         let context = self.context_of(&presented.context);
         let proven = reported.as_ref().and_then(AuthError::proven_owner);
         let watch = proven.and_then(|owner| self.watch(owner, context));
@@ -362,6 +358,12 @@ impl Shared {
             );
         }
         credential::missing(head, &self.routes.locations)
+    }
+}
+
+fn remove(names: &[HeaderName], headers: &mut HeaderMap) {
+    for name in names {
+        headers.remove(name);
     }
 }
 

@@ -51,6 +51,7 @@ pub struct ProviderInfo {
     pub(super) reasons: Vec<Reason>,
     pub(super) clock: Clock,
     pub(super) consumed_headers: Vec<HeaderName>,
+    pub(super) removed_headers: Vec<HeaderName>,
 }
 
 /// Why credentials are good at any resource, and the setting that mends it.
@@ -84,6 +85,7 @@ impl ProviderInfo {
             reasons: Vec::new(),
             clock: Clock::system(),
             consumed_headers: Vec::new(),
+            removed_headers: Vec::new(),
         }
     }
 
@@ -182,6 +184,13 @@ impl ProviderInfo {
         self
     }
 
+    /// Adds a header that is removed from every request, forwarded credentials or not: what the
+    /// inner service must not believe, because any client can send it.
+    pub fn removed_header(mut self, name: HeaderName) -> Self {
+        self.removed_headers.push(name);
+        self
+    }
+
     /// The name, or those of the providers that were combined, as messages write them.
     pub(super) fn name(&self) -> String {
         match self.names.split_last() {
@@ -265,6 +274,7 @@ impl ProviderInfo {
             reasons: [left.reasons, right.reasons].concat(),
             clock: left.clock,
             consumed_headers: [left.consumed_headers, right.consumed_headers].concat(),
+            removed_headers: [left.removed_headers, right.removed_headers].concat(),
         })
     }
 

@@ -26,6 +26,7 @@ use crate::telemetry::{self, WarnOnce};
 pub(super) struct Shared {
     pub(super) routes: Routes,
     pub(super) consumed_headers: Vec<HeaderName>,
+    pub(super) removed_headers: Vec<HeaderName>,
     /// Reason codes of the provider's own.
     pub(super) reasons: Vec<Reason>,
     pub(super) exempt: Exemptions,
@@ -130,6 +131,7 @@ impl Shared {
             selects: info.selects.is_some(),
             contexts: Contexts::default(),
             consumed_headers: info.consumed_headers,
+            removed_headers: info.removed_headers,
             reasons: info.reasons,
         }
     }
@@ -152,6 +154,7 @@ impl Shared {
         self.resources = info.all_resources();
         self.selects = info.selects.is_some();
         self.consumed_headers = info.consumed_headers;
+        self.removed_headers = info.removed_headers;
         self.reasons = info.reasons;
         self.forget_contexts();
     }

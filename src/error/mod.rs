@@ -15,7 +15,7 @@ use http::StatusCode;
 use self::reason::Standing;
 use self::sign_in::AskedSignIn;
 #[cfg(feature = "oauth")]
-use crate::principal::Thumbprint;
+use crate::principal::BoundTo;
 use crate::principal::{Principal, PrincipalId};
 use crate::scope::Scopes;
 
@@ -109,9 +109,9 @@ struct Inner {
 struct Aside {
     /// The owner of the credential, as far as it is known.
     owner: Option<Principal>,
-    /// A key that the credential is bound to and that the owner's claims do not name.
+    /// What the credential is bound to and the owner's claims do not name.
     #[cfg(feature = "oauth")]
-    key: Option<Thumbprint>,
+    bound_to: BoundTo,
     /// What else stands against the credential.
     also: Vec<AuthError>,
 }
@@ -272,16 +272,17 @@ impl AuthError {
         self.0.aside.as_ref()?.owner.as_ref()
     }
 
-    /// Says that the credential names this key, whatever the claims of its owner do.
+    /// Says that the credential is bound to this, whatever the claims of its owner name.
     #[cfg(feature = "oauth")]
-    pub(crate) fn bound_to(mut self, key: Thumbprint) -> Self {
-        self.aside().key = Some(key);
+    pub(crate) fn with_bound_to(mut self, bound_to: BoundTo) -> Self {
+        self.aside().bound_to = bound_to;
         self
     }
 
     #[cfg(feature = "oauth")]
-    pub(crate) fn key(&self) -> Option<Thumbprint> {
-        self.0.aside.as_ref()?.key
+    pub(crate) fn bound_to(&self) -> BoundTo {
+        let aside = self.0.aside.as_ref();
+        aside.map_or_else(BoundTo::default, |aside| aside.bound_to)
     }
 
     /// The same without an owner.

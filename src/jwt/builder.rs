@@ -16,7 +16,7 @@ use crate::jose::{Algorithm, Family, KeySource, PublicKey, Secret, TokenLimits};
 use crate::resources::ResourceSet;
 use crate::scope::Scopes;
 use crate::telemetry;
-use crate::token::binding::DpopMode;
+use crate::token::binding::BindingModes;
 use crate::token::well_known;
 use crate::token::{AcceptedTypes, ScopeClaim, SubjectClaim, TokenProfile};
 
@@ -412,7 +412,7 @@ impl JwtLayerBuilder {
                 subject_claim,
                 issues_many_kinds: false,
                 from_edge: false,
-                dpop: DpopMode::Off,
+                binding: BindingModes::default(),
                 quirks: None,
             },
             audience,

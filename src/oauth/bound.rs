@@ -1,10 +1,12 @@
-//! The settings of tokens that are bound to a key, and what contradicts them.
+//! The settings of tokens that are bound to a key or a certificate, and what contradicts them.
 
-use super::binding::{Binding, DpopMode, DpopOptions};
+use super::binding::{Binding, DpopMode, DpopOptions, MtlsMode};
 use super::edge::is_for_clients;
+use super::metadata_members::CERTIFICATES;
 use super::{AuthorizationServer, OAuthLayerBuilder, ProtectedResource};
 use crate::credential::Location;
 use crate::error::ConfigError;
+use crate::peer::ForwardedCertificates;
 
 impl AuthorizationServer {
     /// Sets whether tokens may, or must, be bound to a key of their client by DPoP
@@ -17,7 +19,23 @@ impl AuthorizationServer {
     ///
     /// [RFC 9449]: https://www.rfc-editor.org/rfc/rfc9449
     pub fn dpop(mut self, mode: DpopMode) -> Self {
-        self.dpop = mode;
+        self.binding.dpop = mode;
+        self
+    }
+
+    /// Sets whether tokens may, or must, be bound to the TLS certificate of their client
+    /// ([RFC 8705 section 3]); see [the module](super::binding#certificates). It holds for JWTs and
+    /// for opaque tokens.
+    ///
+    /// The certificate is the [`PeerCertificate`](crate::peer::PeerCertificate) that accepts the
+    /// connection, or the one that a [proxy](OAuthLayerBuilder::forwarded_certificates) hands on. The
+    /// metadata of the resource say that such tokens are accepted.
+    ///
+    /// Default: [`MtlsMode::Off`], which refuses tokens that are bound.
+    ///
+    /// [RFC 8705 section 3]: https://www.rfc-editor.org/rfc/rfc8705#section-3
+    pub fn mtls(mut self, mode: MtlsMode) -> Self {
+        self.binding.mtls = mode;
         self
     }
 }
@@ -28,6 +46,16 @@ impl OAuthLayerBuilder {
     /// [`AuthorizationServer::dpop`].
     pub fn dpop_options(mut self, options: DpopOptions) -> Self {
         self.dpop = options;
+        self
+    }
+
+    /// Names the proxies that end the TLS of clients, and how these hand on their certificates. It is
+    /// for authorization servers with [`mtls`](AuthorizationServer::mtls); without one it is an
+    /// error.
+    ///
+    /// Default: none, so that the certificate of the peer counts.
+    pub fn forwarded_certificates(mut self, certificates: ForwardedCertificates) -> Self {
+        self.forwarded_certificates = Some(certificates);
         self
     }
 }
@@ -56,4 +84,32 @@ pub(super) fn check_bound(
         }
     }
     Ok(())
+}
+
+/// Refuses what contradicts certificates, looked at or not.
+pub(super) fn check_certificates(
+    resources: &[ProtectedResource],
+    are_looked_at: bool,
+    forwarded: Option<&ForwardedCertificates>,
+) -> Result<(), ConfigError> {
+    if !are_looked_at {
+        return match forwarded {
+            None => Ok(()),
+            Some(_) => Err(ConfigError::new(
+                "forwarded_certificates",
+                "they are for tokens that are bound to certificates, and `mtls` of no authorization \
+                 server is allowed or required: leave `forwarded_certificates` out, or set `mtls`",
+            )),
+        };
+    }
+    match resources
+        .iter()
+        .any(ProtectedResource::has_certificate_member)
+    {
+        false => Ok(()),
+        true => Err(ConfigError::new(
+            CERTIFICATES,
+            format!("the metadata say what `mtls` of the servers does: leave `{CERTIFICATES}` out"),
+        )),
+    }
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::advertised;
 use super::apart;
-use super::binding::{Binding, DpopMode, DpopOptions};
-use super::bound::check_bound;
+use super::binding::{Binding, Bindings, Certificates, DpopMode, DpopOptions, MtlsMode};
+use super::bound::{check_bound, check_certificates};
 use super::edge::{TokenPlace, is_for_clients, is_of_the_edge};
 use super::fetch::Fetch;
 use super::http_fetch::HttpFetch;
@@ -22,7 +22,7 @@ use super::{AuthorizationServer, OAuthLayer, ProtectedResource, timeouts};
 use crate::clock::Clock;
 use crate::error::ConfigError;
 use crate::jose::TokenLimits;
-use crate::peer::TrustedProxies;
+use crate::peer::{ForwardedCertificates, TrustedProxies};
 use crate::refusal::Advertised;
 use crate::resources::{Behind, checked_scopes};
 use crate::telemetry;
@@ -43,6 +43,7 @@ pub struct OAuthLayerBuilder {
     jwks_options: JwksOptions,
     token_limits: TokenLimits,
     pub(super) dpop: DpopOptions,
+    pub(super) forwarded_certificates: Option<ForwardedCertificates>,
     pub(super) token_place: TokenPlace,
     pub(super) copy_of: Option<CopyOf>,
 }
@@ -61,6 +62,7 @@ impl OAuthLayerBuilder {
             jwks_options: JwksOptions::new(),
             token_limits: TokenLimits::DEFAULT,
             dpop: DpopOptions::new(),
+            forwarded_certificates: None,
             token_place: TokenPlace::default(),
             copy_of: None,
         }
@@ -254,7 +256,8 @@ impl OAuthLayerBuilder {
     /// Of several resources two are at one address, or accept one audience; a server that expects
     /// an audience of its own, or accepts tokens without one, is trusted for more than one; or a
     /// resource trusts a server that is not there. The stripped prefix is no path, or proxies or a
-    /// prefix are set for one resource.
+    /// prefix are set for one resource. Proxies hand on certificates, and no server has
+    /// [`mtls`](AuthorizationServer::mtls).
     pub fn build(self) -> Result<OAuthLayer, ConfigError> {
         if self.servers.is_empty() {
             return Err(ConfigError::new(
@@ -300,12 +303,19 @@ impl OAuthLayerBuilder {
             self.token_place
                 .check_untold(&self.resources, &self.servers, copy)?;
         }
-        let mut modes = self.servers.iter().map(|server| server.dpop);
+        let mut modes = self.servers.iter().map(|server| server.binding.dpop);
         let takes_bearers = modes.clone().any(|mode| mode != DpopMode::Required);
         let is_bound = modes.any(|mode| mode != DpopMode::Off);
         if is_bound {
             check_bound(&self.resources, &location)?;
         }
+        let mut modes = self.servers.iter().map(|server| server.binding.mtls);
+        let has_certificates = modes.any(|mode| mode != MtlsMode::Off);
+        check_certificates(
+            &self.resources,
+            has_certificates,
+            self.forwarded_certificates.as_ref(),
+        )?;
         apart::check(&self.resources, &self.servers)?;
         let known_as = known_as(&self.resources);
         advertised::tell(&self.servers);
@@ -321,7 +331,7 @@ impl OAuthLayerBuilder {
             named.push(Named {
                 issuer: server.issuer().into(),
                 advertised: server.is_advertised.then(|| server.advertised().into()),
-                dpop: server.dpop,
+                binding: server.binding,
                 numbers: first..first + of_it.len(),
             });
         }
@@ -365,6 +375,8 @@ impl OAuthLayerBuilder {
             true => Some(Binding::new(self.dpop, prefix, self.clock.clone())?),
             false => None,
         };
+        let forwarded = self.forwarded_certificates;
+        let certificates = has_certificates.then(|| Certificates::new(forwarded));
         let behind = Behind::new(self.proxies, prefix)?;
         let resources = Resources::new(&self.resources, common, behind, is_bound)?;
         Ok(OAuthLayer::from_provider(OAuthProvider {
@@ -380,7 +392,7 @@ impl OAuthLayerBuilder {
                 limits: self.token_limits,
                 tokens: Tokens::new(&self.token_cache),
                 opaque,
-                binding,
+                bindings: Bindings::new(binding, certificates),
                 takes_bearers,
                 clock: self.clock,
             }),
@@ -438,7 +450,7 @@ fn profile(server: &AuthorizationServer) -> TokenProfile {
         subject_claim: server.subject_claim.clone(),
         issues_many_kinds: true,
         from_edge: false,
-        dpop: server.dpop,
+        binding: server.binding,
         quirks: (!server.quirks.is_none()).then(|| Arc::new(server.quirks.clone())),
     }
 }

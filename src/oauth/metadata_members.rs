@@ -14,6 +14,9 @@ use crate::util::repeated;
 pub(super) const DPOP_ALGS: &str = "dpop_signing_alg_values_supported";
 pub(super) const DPOP_REQUIRED: &str = "dpop_bound_access_tokens_required";
 
+/// What says that tokens are accepted that are bound to certificates (RFC 8705).
+pub(super) const CERTIFICATES: &str = "tls_client_certificate_bound_access_tokens";
+
 impl ProtectedResource {
     /// Advertises scopes (`scopes_supported`): the few a client needs for basic use, as
     /// clients ask for all of them when a challenge names none. Which scopes are *required*
@@ -98,9 +101,11 @@ impl ProtectedResource {
         self.set("authorization_details_types_supported", strings(types))
     }
 
-    /// Says whether tokens bound to client certificates (RFC 8705) are supported.
+    /// Says whether tokens bound to client certificates (RFC 8705) are supported, where something
+    /// else than this crate checks these. With [`mtls`](super::AuthorizationServer::mtls) of a server
+    /// it is an error.
     pub fn tls_client_certificate_bound_access_tokens(self, supported: bool) -> Self {
-        self.set("tls_client_certificate_bound_access_tokens", supported)
+        self.set(CERTIFICATES, supported)
     }
 
     /// Names the algorithms of DPoP proofs (RFC 9449), where something else than this crate checks
@@ -145,7 +150,7 @@ impl ProtectedResource {
             "resource_tos_uri",
             "jwks_uri",
             "resource_signing_alg_values_supported",
-            "tls_client_certificate_bound_access_tokens",
+            CERTIFICATES,
             DPOP_ALGS,
             DPOP_REQUIRED,
             "signed_metadata",
@@ -181,6 +186,11 @@ impl ProtectedResource {
     pub(super) fn dpop_member(&self) -> Option<&'static str> {
         let mut members = [DPOP_ALGS, DPOP_REQUIRED].into_iter();
         members.find(|name| self.fields.contains_key(*name))
+    }
+
+    /// Whether the member of certificates was set by hand.
+    pub(super) fn has_certificate_member(&self) -> bool {
+        self.fields.contains_key(CERTIFICATES)
     }
 
     /// Whether there is a signed copy of the document.

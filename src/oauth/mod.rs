@@ -196,6 +196,7 @@ mod makers;
 mod metadata;
 mod metadata_members;
 mod metadata_places;
+mod presented;
 pub mod presets;
 mod provider;
 mod proxy;

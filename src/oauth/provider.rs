@@ -9,9 +9,10 @@ use std::time::Duration;
 use http::HeaderValue;
 use http::header::CACHE_CONTROL;
 
-use super::binding::{self, Binding, Checked, DPOP, Expected, Presented};
-use super::introspection::{Good, Introspector, OpaqueRoutes};
+use super::binding::{self, Binding, Bindings, DPOP, Shown};
+use super::introspection::{Introspector, OpaqueRoutes};
 use super::keys::{KeyHealth, Waited};
+use super::presented::{GoodRequest, said_to};
 use super::resource::ProtectedResource;
 use super::served::{Resources, Terms};
 use super::server_metadata::{self, ServerMetadata};
@@ -52,8 +53,8 @@ pub(super) struct Inner {
     pub(super) limits: TokenLimits,
     pub(super) tokens: Option<Tokens>,
     pub(super) opaque: OpaqueRoutes,
-    /// What checks proofs, where a server has tokens that are bound to keys.
-    pub(super) binding: Option<Binding>,
+    /// What checks how tokens are presented that are bound.
+    pub(super) bindings: Bindings,
     /// Whether tokens without a proof are accepted of any server.
     pub(super) takes_bearers: bool,
     pub(super) clock: Clock,
@@ -163,15 +164,9 @@ enum Begun {
     Presented(GoodRequest),
 }
 
-/// A token that is good and presented as it must be, all but its scopes.
-struct GoodRequest {
-    good: Good,
-    checked: Checked,
-}
-
 /// What is kept of a request that waits.
 struct Waiting {
-    presented: Presented,
+    shown: Shown,
     token: Vec<u8>,
     chosen: Option<Arc<Resource>>,
     mode: Mode,
@@ -188,82 +183,22 @@ impl OAuthProvider {
             challenge = challenge.scopes(one.terms.required_scopes.clone());
         }
         let bearer = self.inner.takes_bearers.then(|| challenge.clone());
-        let bound = self.inner.binding.as_ref();
+        let bound = self.inner.bindings.proofs();
         let bound = bound.map(|_| challenge.with_proofs(binding::algorithms().join(" ")));
         bearer.into_iter().chain(bound).collect()
-    }
-
-    /// Judges how a good token is presented.
-    fn present(
-        &self,
-        good: Good,
-        presented: &Presented,
-        token: &[u8],
-        terms: &Terms,
-    ) -> Result<GoodRequest, AuthError> {
-        let judged = good.bound_to().and_then(|key| {
-            let Some(binding) = &self.inner.binding else {
-                return Ok(Checked::default());
-            };
-            let expected = Expected {
-                token,
-                key: key.as_ref(),
-                resource: &terms.url,
-            };
-            let now = self.inner.clock.read();
-            binding.check(presented, expected, &good.principal, now)
-        });
-        match judged {
-            Err(error) => Err(said_to(presented, error)),
-            Ok(checked) => Ok(GoodRequest { good, checked }),
-        }
-    }
-
-    /// What a token is refused for. Where its owner is known, the request may be let pass, and is
-    /// judged by the owner then: but not without the proof that is used up by it.
-    fn refused(
-        &self,
-        error: AuthError,
-        presented: &Presented,
-        token: &[u8],
-        terms: &Terms,
-    ) -> AuthError {
-        let (Some(binding), Some(owner)) = (&self.inner.binding, error.owner()) else {
-            return said_to(presented, error);
-        };
-        let good = Good {
-            principal: owner.clone(),
-            valid_until: None,
-            also_bound_to: error.key(),
-        };
-        let judged = good.bound_to().and_then(|key| {
-            let expected = Expected {
-                token,
-                key: key.as_ref(),
-                resource: &terms.url,
-            };
-            let now = self.inner.clock.read();
-            binding.judge(presented, expected, now).map(|()| key)
-        });
-        let error = match judged {
-            Ok(None) => error,
-            Ok(Some(_)) => error.without_owner(),
-            Err(fault) => error.without_owner().and_also([fault]),
-        };
-        said_to(presented, error)
     }
 
     /// Follows what is waited for to its end.
     async fn finish(self, request: Waiting, begun: Begun) -> Result<Authenticated, AuthError> {
         let terms = self.inner.resources.terms(request.chosen.as_ref());
         let terms = terms.ok_or_else(no_resource)?;
-        let (presented, token) = (&request.presented, &*request.token);
+        let (shown, token) = (&request.shown, &*request.token);
         let mut good = match begun {
             Begun::Presented(good) => good,
             Begun::Waits(verdict) => {
                 let good = self.wait(token, terms, verdict, request.mode).await;
-                let good = good.map_err(|error| self.refused(error, presented, token, terms))?;
-                self.present(good, presented, token, terms)?
+                let good = good.map_err(|error| self.refused(error, shown, token, terms))?;
+                self.present(good, shown, token, terms)?
             }
         };
         if let Some(recording) = good.checked.recording.take() {
@@ -271,22 +206,17 @@ impl OAuthProvider {
             recording.await.map_err(|error| {
                 // A client whose nonce does not help is given the one that does.
                 let next = next.into_iter().flatten();
-                said_to(presented, next.fold(error, AuthError::with_dpop_nonce))
+                said_to(shown, next.fold(error, AuthError::with_dpop_nonce))
             })?;
         }
-        accept(good, presented, terms)
+        accept(good, shown, terms)
     }
 }
 
 /// Judges the scopes: last, and anew for each request.
-fn accept(
-    request: GoodRequest,
-    presented: &Presented,
-    terms: &Terms,
-) -> Result<Authenticated, AuthError> {
+fn accept(request: GoodRequest, shown: &Shown, terms: &Terms) -> Result<Authenticated, AuthError> {
     let GoodRequest { good, checked } = request;
-    check_scopes(&terms.required_scopes, &good.principal)
-        .map_err(|error| said_to(presented, error))?;
+    check_scopes(&terms.required_scopes, &good.principal).map_err(|error| said_to(shown, error))?;
     let accepted = Authenticated::until(good.principal, good.valid_until);
     Ok(match checked.next_nonce {
         None => accepted,
@@ -295,11 +225,6 @@ fn accept(
             .response_header(DPOP_NONCE, nonce)
             .response_header(CACHE_CONTROL, HeaderValue::from_static("no-store")),
     })
-}
-
-/// The challenge of the scheme that was used has the code.
-fn said_to(presented: &Presented, error: AuthError) -> AuthError {
-    error.by_proof(matches!(presented, Presented::Proof(_)))
 }
 
 impl Authenticate for OAuthProvider {
@@ -312,9 +237,12 @@ impl Authenticate for OAuthProvider {
             Resources::One(one) => info.resource(Arc::clone(&one.resource)),
             Resources::Several(several) => info.selects_resources(several.listed()),
         };
-        let bound = self.inner.binding.as_ref().map(Binding::location);
+        let bound = self.inner.bindings.proofs().map(Binding::location);
         if bound.is_some() {
             info = info.consumed_header(DPOP);
+        }
+        for header in self.inner.bindings.certificate_headers() {
+            info = info.removed_header(header);
         }
         for location in iter::once(&self.inner.location).chain(bound) {
             let issuers = self.inner.servers.keys().cloned();
@@ -348,10 +276,7 @@ impl Authenticate for OAuthProvider {
 
     fn authenticate(&self, credential: &Credential<'_>, head: RequestHead<'_>) -> Authentication {
         let token = credential.as_bytes();
-        let presented = match &self.inner.binding {
-            Some(binding) => binding.presented(credential, head),
-            None => Presented::Bearer,
-        };
+        let shown = self.inner.bindings.shown(credential, head);
         let mode = Mode {
             waited: Waited::No,
             needs_proof: head.needs_proof(),
@@ -361,19 +286,19 @@ impl Authenticate for OAuthProvider {
         };
         let begun = match self.verify(token, terms, mode) {
             Ok(Verdict::Good(good)) => self
-                .present(good, &presented, token, terms)
+                .present(good, &shown, token, terms)
                 .map(Begun::Presented),
             Ok(waits) => Ok(Begun::Waits(waits)),
-            Err(error) => Err(self.refused(error, &presented, token, terms)),
+            Err(error) => Err(self.refused(error, &shown, token, terms)),
         };
         match begun {
             Err(error) => Authentication::Ready(Err(error)),
             Ok(Begun::Presented(good)) if good.checked.recording.is_none() => {
-                Authentication::Ready(accept(good, &presented, terms))
+                Authentication::Ready(accept(good, &shown, terms))
             }
             Ok(begun) => {
                 let request = Waiting {
-                    presented,
+                    shown,
                     token: token.to_vec(),
                     chosen: head.resource().cloned(),
                     mode,

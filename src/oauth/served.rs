@@ -8,9 +8,9 @@ use bytes::Bytes;
 use http::Response;
 
 use super::ProtectedResource;
-use super::binding::{self, DpopMode};
+use super::binding::{self, DpopMode, MtlsMode};
 use super::metadata::{self, MetadataDocument};
-use super::metadata_members::{DPOP_ALGS, DPOP_REQUIRED};
+use super::metadata_members::{CERTIFICATES, DPOP_ALGS, DPOP_REQUIRED};
 use super::resource::WELL_KNOWN;
 use crate::auth::Route;
 use crate::credential::RequestHead;
@@ -24,6 +24,7 @@ use crate::resources::{
 };
 use crate::scope::Scopes;
 use crate::token::Audience;
+use crate::token::binding::BindingModes;
 
 /// What is accepted at a resource.
 #[derive(Clone, Debug)]
@@ -57,7 +58,7 @@ pub(super) struct Named {
     pub(super) advertised: Option<Arc<str>>,
     /// Its number, or those of the servers it stands for.
     pub(super) numbers: Range<usize>,
-    pub(super) dpop: DpopMode,
+    pub(super) binding: BindingModes,
 }
 
 /// All that resources of one layer have in common.
@@ -149,9 +150,11 @@ impl Common {
         let Configured { of, .. } = configured;
         let mut servers = Vec::new();
         let trusted = self.trusted(configured);
-        let modes = trusted.iter().map(|server| server.dpop);
+        let modes = trusted.iter().map(|server| server.binding.dpop);
         let is_bound = modes.clone().any(|mode| mode != DpopMode::Off);
         let must_be_bound = modes.clone().all(|mode| mode == DpopMode::Required);
+        let mut modes = trusted.iter().map(|server| server.binding.mtls);
+        let has_certificates = modes.any(|mode| mode != MtlsMode::Off);
         for server in trusted
             .into_iter()
             .filter_map(|server| server.advertised.as_deref())
@@ -167,6 +170,10 @@ impl Common {
         }
         if must_be_bound {
             members.insert(DPOP_REQUIRED.to_owned(), true.into());
+        }
+        // RFC 9728 section 2: whether they are supported, not whether every token must be bound.
+        if has_certificates {
+            members.insert(CERTIFICATES.to_owned(), true.into());
         }
         // Those of tenants are found by host and path.
         let paths = match of.is_template() {

@@ -10,7 +10,7 @@ use super::url::{self, UrlPolicy, Written};
 use crate::error::ConfigError;
 use crate::jose::{Algorithm, Family, KeyUse};
 use crate::telemetry;
-use crate::token::binding::DpopMode;
+use crate::token::binding::BindingModes;
 use crate::token::well_known;
 use crate::token::{AcceptedTypes, Clients, Quirks, ScopeClaim, SubjectClaim, TokenProfile};
 use crate::util::repeated;
@@ -59,7 +59,7 @@ pub struct AuthorizationServer {
     pub(super) tenants: Vec<Tenant>,
     pub(super) introspection: Option<Introspection>,
     pub(super) introspection_without_audience: bool,
-    pub(super) dpop: DpopMode,
+    pub(super) binding: BindingModes,
 }
 
 impl AuthorizationServer {
@@ -154,7 +154,7 @@ impl AuthorizationServer {
             tenants: Vec::new(),
             introspection: None,
             introspection_without_audience: false,
-            dpop: DpopMode::Off,
+            binding: BindingModes::default(),
         }
     }
 

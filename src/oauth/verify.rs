@@ -12,7 +12,7 @@ use super::trusted::TrustedServer;
 use crate::clock::Moment;
 use crate::error::{AuthError, Reason};
 use crate::jose::{Compact, HeaderBuffer, PayloadBuffer, is_jws, may_be_jws};
-use crate::principal::{Principal, Thumbprint};
+use crate::principal::{BoundTo, Principal};
 use crate::scope::Scopes;
 use crate::telemetry;
 use crate::token::spiffe::trust_domain_of;
@@ -54,8 +54,8 @@ pub(super) struct OwnJudgement {
     /// Whose it is, or what it is refused for once the server has vouched for it. `None`: the
     /// answer says.
     found: Option<Result<Good, AuthError>>,
-    /// The key that it names itself where the answer says the rest.
-    bound_to: Option<Thumbprint>,
+    /// What it is bound to by itself where the answer says the rest.
+    bound_to: BoundTo,
 }
 
 impl OwnJudgement {
@@ -73,13 +73,14 @@ impl OwnJudgement {
         }
     }
 
-    /// What its server refuses it for: the token may name a key that the answer does not.
+    /// What its server refuses it for: the token may be bound to what the answer does not name.
     fn refused(&self, error: AuthError) -> AuthError {
         let found = self.found.as_ref().and_then(|found| found.as_ref().ok());
-        let own = found.and_then(|good| good.principal.identity().bound_to().copied());
-        match own.or(self.bound_to) {
-            Some(key) => error.bound_to(key),
-            None => error,
+        let own = found.map(|good| *good.principal.identity().bound_to());
+        let own = own.unwrap_or_default().or(self.bound_to);
+        match own.is_anything() {
+            true => error.with_bound_to(own),
+            false => error,
         }
     }
 }
@@ -198,14 +199,14 @@ impl OAuthProvider {
         let (profile, audience) = (&server.profile, server.audience_at(terms));
         if let Some(introspector) = server.introspector.as_ref().filter(|_| !server.has_keys()) {
             let refusal = profile.check_type(&header).err();
-            let bound = profile.dpop.check(claims.confirmation.as_ref(), false);
+            let bound = profile.binding.check(claims.confirmation.as_ref(), false);
             return match refusal.or(bound.err()) {
                 // Nobody has vouched for the token yet.
                 Some(error) if !mode.needs_proof => Err(error),
                 refusal => {
                     let own = OwnJudgement {
                         found: refusal.map(Err),
-                        bound_to: claims.key(),
+                        bound_to: claims.bound_to(),
                     };
                     Ok(NewToken::Ask(Arc::clone(introspector), own))
                 }
@@ -266,7 +267,7 @@ impl OAuthProvider {
         if let Some(introspector) = by_answer {
             let own = OwnJudgement {
                 found: None,
-                bound_to: claims.key(),
+                bound_to: claims.bound_to(),
             };
             return Ok(NewToken::Ask(Arc::clone(introspector), own));
         }
@@ -293,7 +294,7 @@ impl OAuthProvider {
             good: Good {
                 principal,
                 valid_until: Some(profile.valid_until(exp)),
-                also_bound_to: None,
+                also_bound_to: BoundTo::default(),
             },
             second_opinion,
         }))
@@ -396,7 +397,7 @@ impl OAuthProvider {
             good: Good {
                 principal: known.into_principal(),
                 valid_until,
-                also_bound_to: None,
+                also_bound_to: BoundTo::default(),
             },
             second_opinion,
         }))
@@ -409,7 +410,7 @@ fn confirm(jwt: GoodJwt, token: &[u8], terms: &Terms) -> Result<Verdict, AuthErr
         Some(introspector) => {
             let own = OwnJudgement {
                 found: Some(Ok(jwt.good)),
-                bound_to: None,
+                bound_to: BoundTo::default(),
             };
             ask(&introspector, (token, terms), own)
         }

@@ -13,7 +13,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 #[cfg(feature = "jwt")]
-use super::Thumbprint;
+use super::BoundTo;
 use super::{Actor, CredentialDigest, Identity, Principal, named};
 use crate::scope::Scopes;
 
@@ -148,8 +148,8 @@ pub(crate) struct ClaimedTimes {
 pub(crate) struct CredentialParts {
     /// Takes part in the id, where nothing else names its owner.
     pub(crate) digest: Option<CredentialDigest>,
-    /// The key it is bound to.
-    pub(crate) bound_to: Option<Thumbprint>,
+    /// What it is bound to.
+    pub(crate) bound_to: BoundTo,
 }
 
 #[cfg(feature = "jwt")]

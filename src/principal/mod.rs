@@ -1,6 +1,7 @@
 //! [`Principal`]: who a request comes from, once a layer has accepted its credential.
 
 mod actor;
+mod bound;
 mod builder;
 mod id;
 mod login;
@@ -17,6 +18,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 pub use self::actor::{Actor, ActorBuilder};
+pub(crate) use self::bound::{BoundTo, Thumbprint};
 pub use self::builder::PrincipalBuilder;
 #[cfg(feature = "jwt")]
 pub(crate) use self::builder::{ClaimedNames, ClaimedTimes, CredentialParts};
@@ -60,8 +62,8 @@ pub(crate) struct Identity {
     client_id: Option<Box<str>>,
     actors: Box<[Actor]>,
     credential_digest: Option<CredentialDigest>,
-    /// The key that the token is bound to.
-    bound_to: Option<Thumbprint>,
+    /// What the token is bound to.
+    bound_to: BoundTo,
     raw_claims: Option<Box<str>>,
     /// How far the clock of the issuer may differ.
     clock_skew: Duration,
@@ -70,9 +72,6 @@ pub(crate) struct Identity {
     /// The generation of revocations under which the credential was last found good.
     found_good: AtomicU64,
 }
-
-/// The SHA-256 thumbprint of a JSON Web Key ([RFC 7638](https://www.rfc-editor.org/rfc/rfc7638)).
-pub(crate) type Thumbprint = [u8; 32];
 
 impl Identity {
     pub(crate) fn provider(&self) -> &str {
@@ -122,10 +121,10 @@ impl Identity {
         self.clock_skew
     }
 
-    /// The key that the token is bound to; see RFC 9449 section 6.
+    /// What the token is bound to.
     #[cfg(feature = "oauth")]
-    pub(crate) fn bound_to(&self) -> Option<&Thumbprint> {
-        self.bound_to.as_ref()
+    pub(crate) fn bound_to(&self) -> &BoundTo {
+        &self.bound_to
     }
 
     /// The claims as text.
@@ -186,7 +185,7 @@ impl Principal {
             expires_at: None,
             asked_at: None,
             credential_digest: None,
-            bound_to: None,
+            bound_to: BoundTo::default(),
             raw_claims: None,
             clock_skew: DEFAULT_SKEW,
             id: OnceLock::new(),
@@ -362,7 +361,7 @@ impl Principal {
 
     /// Whether the token is bound to a key: where it was accepted, a proof came with it (RFC 9449).
     pub(crate) fn is_by_proof(&self) -> bool {
-        self.identity().bound_to.is_some()
+        self.identity().bound_to.key.is_some()
     }
 
     pub(crate) fn with_context(mut self, context: Arc<dyn LayerContext>) -> Self {

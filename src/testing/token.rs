@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::dpop::DpopKey;
 use super::keys::random_name;
 use super::shared::Shared;
+use crate::crypto::sha256;
 use crate::jose::Algorithm;
 
 /// Makes one token of an [`Issuer`](super::Issuer): a good access token
@@ -142,7 +143,24 @@ impl TokenBuilder {
     /// and `token_type` of an [opaque](Self::opaque) one.
     pub fn bound_to(mut self, key: &DpopKey) -> Self {
         self.is_bound = true;
-        self.claim("cnf", json!({ "jkt": key.thumbprint() }))
+        self.confirmed_by("jkt", key.thumbprint())
+    }
+
+    /// Binds the token to the certificate of a client (RFC 8705): sets `cnf`, with the thumbprint of
+    /// this DER. A request shows the certificate by the extension
+    /// [`PeerCertificate::from_der`](crate::peer::PeerCertificate::from_der).
+    pub fn bound_to_certificate(self, der: &[u8]) -> Self {
+        self.confirmed_by("x5t#S256", &URL_SAFE_NO_PAD.encode(sha256(&[der])))
+    }
+
+    /// Adds a member to `cnf`.
+    fn confirmed_by(self, member: &str, value: &str) -> Self {
+        let mut cnf = match self.claims.get("cnf") {
+            Some(Value::Object(cnf)) => cnf.clone(),
+            _ => Map::new(),
+        };
+        cnf.insert(member.to_owned(), value.into());
+        self.claim("cnf", cnf)
     }
 
     /// Leaves a claim out.

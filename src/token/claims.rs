@@ -8,7 +8,7 @@ use super::kinds::{self, OtherKind};
 use crate::error::{AuthError, ConfigError};
 use crate::jose;
 use crate::json::object::{Refused, Value, read_object};
-use crate::principal::Thumbprint;
+use crate::principal::BoundTo;
 use crate::scope::Scopes;
 
 /// The claims this crate judges, borrowed from the payload. A claim of the wrong type was
@@ -67,7 +67,7 @@ impl<'p> Audiences<'p> {
     }
 }
 
-/// The `cnf` claim (RFC 7800): the key the token is bound to.
+/// The `cnf` claim (RFC 7800): what the token is bound to.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Confirmation<'p> {
     /// RFC 9449 section 6.1.
@@ -142,10 +142,10 @@ impl<'p> ClaimReader<'p> {
         named.into_iter().flatten().find(|name| !name.is_empty())
     }
 
-    /// The key that the token is bound to by DPoP.
-    #[cfg_attr(not(feature = "oauth"), allow(dead_code))]
-    pub(crate) fn key(&self) -> Option<Thumbprint> {
-        self.confirmation.as_ref()?.key()
+    /// What the token is bound to.
+    pub(crate) fn bound_to(&self) -> BoundTo {
+        let confirmation = self.confirmation.as_ref();
+        confirmation.map_or_else(BoundTo::default, Confirmation::bound_to)
     }
 
     fn take(&mut self, name: &str, value: Value<'p>, scope: &ScopeClaim) -> Result<(), Refused> {

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::binding::DpopMode;
+use super::binding::BindingModes;
 use super::claims::{ClaimReader, ScopeClaim};
 use super::quirks::{Clients, Quirks};
 use super::spiffe;
@@ -47,8 +47,8 @@ pub(crate) struct TokenProfile {
     /// Whether a proxy at the edge made the token for this resource, and not for a client: what it
     /// hands on is no access token, and no client can have been given it.
     pub(crate) from_edge: bool,
-    /// Whether its tokens may, or must, be bound to a key by DPoP.
-    pub(crate) dpop: DpopMode,
+    /// Whether its tokens may, or must, be bound to a key or a certificate.
+    pub(crate) binding: BindingModes,
     /// What the issuer's tokens say in another way. `None`: nothing.
     pub(crate) quirks: Option<Arc<Quirks>>,
 }
@@ -162,7 +162,7 @@ impl TokenProfile {
             check_kind(claims)?;
         }
         // The answer may have what the token has not.
-        self.dpop.check(claims.confirmation.as_ref(), false)?;
+        self.binding.check(claims.confirmation.as_ref(), false)?;
         self.check_life(claims, now)
     }
 
@@ -219,7 +219,7 @@ impl TokenProfile {
             Mark::AtJwt => Ok(()),
             _ => check_kind(claims),
         };
-        let binding = self.dpop.check(claims.confirmation.as_ref(), false);
+        let binding = self.binding.check(claims.confirmation.as_ref(), false);
         let found = [kind, binding];
         found.into_iter().filter_map(Result::err).collect()
     }
@@ -248,7 +248,7 @@ impl TokenProfile {
 
     /// Whether the token is bound as its issuer's must be, and to no key that nothing here checks.
     fn check_binding(&self, claims: &ClaimReader<'_>) -> Result<(), AuthError> {
-        self.dpop.check(claims.confirmation.as_ref(), true)
+        self.binding.check(claims.confirmation.as_ref(), true)
     }
 
     /// Whether this is the resource, or one of the clients, that the token is for.
@@ -379,7 +379,7 @@ impl TokenProfile {
             names,
             CredentialParts {
                 digest: is_unnamed.then(|| CredentialDigest::of(token)),
-                bound_to: claims.key(),
+                bound_to: claims.bound_to(),
             },
             json,
         ))

@@ -18,7 +18,7 @@ use crate::credential::{Credential, Location, RequestHead};
 use crate::crypto::sha256;
 use crate::error::{AuthError, ConfigError, Reason};
 use crate::jose::{Algorithm, Compact, PayloadBuffer, VerifyingKey};
-use crate::principal::{Principal, Thumbprint};
+use crate::principal::{BoundTo, Principal, Thumbprint};
 use crate::resources::Behind;
 use crate::util::quoted;
 
@@ -91,8 +91,8 @@ pub(in crate::oauth) struct Checked {
 #[derive(Clone, Copy)]
 pub(in crate::oauth) struct Expected<'e> {
     pub(in crate::oauth) token: &'e [u8],
-    /// The key of the token, if it is bound to one.
-    pub(in crate::oauth) key: Option<&'e Thumbprint>,
+    /// What the token is bound to.
+    pub(in crate::oauth) bound_to: &'e BoundTo,
     /// The URL of the resource.
     pub(in crate::oauth) resource: &'e str,
 }
@@ -187,7 +187,7 @@ impl Binding {
         now: Moment,
         accept: impl FnOnce(Fresh<'_>, Option<HeaderValue>) -> T,
     ) -> Result<Option<T>, AuthError> {
-        let (proof, key) = match (presented, expected.key) {
+        let (proof, key) = match (presented, expected.bound_to.key.as_ref()) {
             (Presented::Bearer, None) => return Ok(None),
             // RFC 9449 section 7.2.
             (Presented::Bearer, Some(_)) => {

@@ -1,7 +1,8 @@
-//! Tokens that are bound to a key of their client, by DPoP ([RFC 9449]).
+//! Tokens that are bound to a key of their client, by DPoP ([RFC 9449]), or to its TLS
+//! [certificate](#certificates) ([RFC 8705]).
 //!
-//! A bound token is of no use to a thief: each request needs a proof, a small JWT that the client
-//! signs with its key for this method, this URL and this token.
+//! A bound token is of no use to a thief. With DPoP each request needs a proof, a small JWT that the
+//! client signs with its key for this method, this URL and this token.
 //! [`AuthorizationServer::dpop`](super::AuthorizationServer::dpop) accepts or demands such tokens,
 //! JWTs and opaque ones alike.
 //!
@@ -98,13 +99,93 @@
 //! first. The metadata of a resource have `dpop_signing_alg_values_supported`, and
 //! `dpop_bound_access_tokens_required` where each of its authorization servers requires it.
 //!
-//! A token that is bound to a client certificate as well (`x5t#S256`, RFC 8705) is refused:
-//! certificates are not checked. The `DPoP` header is removed like a credential.
+//! A token that is bound to a client certificate as well needs both: the certificate is judged first.
+//! The `DPoP` header is removed like a credential.
+//!
+//! # Certificates
+//!
+//! [`AuthorizationServer::mtls`](super::AuthorizationServer::mtls) accepts or demands tokens that are
+//! bound to the certificate with which their client connects ([RFC 8705 section 3]): `x5t#S256` of
+//! `cnf` is the SHA-256 hash of the certificate. Such a token comes under `Bearer`, and each request
+//! must come over a connection whose client has shown that certificate and proven its key.
+//!
+//! ```
+//! use bytes::Bytes;
+//! use http::{Request, Response, StatusCode};
+//! use http_body_util::Full;
+//! use tower::{BoxError, ServiceBuilder, ServiceExt};
+//! use tower_mcp_auth::OAuthLayer;
+//! use tower_mcp_auth::oauth::AuthorizationServer;
+//! use tower_mcp_auth::oauth::binding::MtlsMode;
+//! use tower_mcp_auth::peer::{PeerCertificate, SetPeerCertificateLayer};
+//! use tower_mcp_auth::testing::Issuer;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), BoxError> {
+//! const RESOURCE: &str = "https://mcp.example.com/mcp";
+//! let issuer = Issuer::start().await?;
+//! let server = AuthorizationServer::insecure_http_on_loopback(issuer.url())?;
+//! let layer = OAuthLayer::new(RESOURCE, server.mtls(MtlsMode::Required))?;
+//! // Of one connection: see `examples/mtls.rs` for what accepts it.
+//! let connection = |certificate: Option<PeerCertificate>| {
+//!     ServiceBuilder::new()
+//!         .layer(SetPeerCertificateLayer::of_connection(certificate))
+//!         .layer(layer.clone())
+//!         .service_fn(async |_: Request<Full<Bytes>>| {
+//!             Ok::<_, BoxError>(Response::new(Full::<Bytes>::default()))
+//!         })
+//! };
+//!
+//! // The DER of a certificate; a test needs no real one.
+//! let certificate = b"the certificate of alice";
+//! let token = issuer.token().audience(RESOURCE).bound_to_certificate(certificate).sign();
+//! let request = || {
+//!     Request::post("/mcp")
+//!         .header("authorization", format!("Bearer {token}"))
+//!         .body(Full::default())
+//! };
+//!
+//! let own = connection(Some(PeerCertificate::from_der(certificate)));
+//! assert_eq!(own.oneshot(request()?).await?.status(), StatusCode::OK);
+//!
+//! let other = connection(Some(PeerCertificate::from_der(b"another one")));
+//! assert_eq!(other.oneshot(request()?).await?.status(), StatusCode::UNAUTHORIZED);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! - **Where the certificate comes from.** It is the [`PeerCertificate`](crate::peer::PeerCertificate)
+//!   in the extensions of the request, which what accepts TLS connections puts there. Behind a proxy
+//!   it is in a header: [`forwarded_certificates`](super::OAuthLayerBuilder::forwarded_certificates)
+//!   names the proxies and the form. The headers in which proxies hand certificates on are then
+//!   removed from every request, whoever sent them, with
+//!   [`forward_credential`](crate::AuthLayer::forward_credential) as well.
+//! - **What is compared.** The hashes, and nothing else: who made the certificate and whether it
+//!   has expired is not judged here ([RFC 8705 section 6.2]). A client that renews its certificate
+//!   needs a new token.
+//! - **When.** At each request, also where the token is remembered.
+//!
+//! | token | its certificate | another one | none |
+//! |---|---|---|---|
+//! | bound | accepted | `certificate_mismatch` | `missing_certificate` |
+//! | not bound, [`Allowed`](MtlsMode::Allowed) | | accepted | accepted |
+//! | not bound, [`Required`](MtlsMode::Required) | | `unbound_token` | `unbound_token` |
+//! | bound, [`Off`](MtlsMode::Off) | `bound_token` | `bound_token` | `bound_token` |
+//!
+//! Each is 401 `invalid_token`, as are `duplicate_certificate` and `malformed_certificate` of a proxy.
+//! Where proxies are configured and the address of the peer is not known, a bound token is 503
+//! `peer_unknown`. The metadata of a resource have `tls_client_certificate_bound_access_tokens` where
+//! one of its authorization servers allows or requires them.
 //!
 //! [RFC 7638]: https://www.rfc-editor.org/rfc/rfc7638
+//! [RFC 8705]: https://www.rfc-editor.org/rfc/rfc8705
+//! [RFC 8705 section 3]: https://www.rfc-editor.org/rfc/rfc8705#section-3
+//! [RFC 8705 section 6.2]: https://www.rfc-editor.org/rfc/rfc8705#section-6.2
 //! [RFC 9449]: https://www.rfc-editor.org/rfc/rfc9449
 //! [RFC 9449 section 4.3]: https://www.rfc-editor.org/rfc/rfc9449#section-4.3
 
+mod both;
+mod certificates;
 mod check;
 mod nonce;
 mod options;
@@ -113,8 +194,10 @@ mod record;
 mod replay;
 mod target;
 
-pub(super) use self::check::{Binding, Checked, DPOP, Expected, Presented, algorithms};
+pub(super) use self::both::{Bindings, Shown};
+pub(super) use self::certificates::Certificates;
+pub(super) use self::check::{Binding, Checked, DPOP, Expected, algorithms};
 pub use self::options::DpopOptions;
 #[cfg(feature = "config")]
 pub(crate) use self::options::WeakUsedProofs;
-pub use crate::token::binding::DpopMode;
+pub use crate::token::binding::{DpopMode, MtlsMode};

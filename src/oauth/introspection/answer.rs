@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::error::{AuthError, Reason};
 use crate::json::{self, object::read_object};
-use crate::principal::{HasIdentity, Identity, Principal, Thumbprint};
+use crate::principal::{BoundTo, HasIdentity, Identity, Principal};
 use crate::scope::Scopes;
 use crate::token::binding::DpopMode;
 use crate::token::{
@@ -96,21 +96,21 @@ pub(in crate::oauth) struct Good {
     pub(in crate::oauth) principal: Principal,
     /// Where it says so.
     pub(in crate::oauth) valid_until: Option<Duration>,
-    /// A key that it is bound to and that something else than the claims of the principal names.
-    pub(in crate::oauth) also_bound_to: Option<Thumbprint>,
+    /// What it is bound to by something else than the claims of the principal.
+    pub(in crate::oauth) also_bound_to: BoundTo,
 }
 
 impl Good {
-    /// The key that the token is bound to. Whoever names one must name the same one.
-    pub(in crate::oauth) fn bound_to(&self) -> Result<Option<Thumbprint>, AuthError> {
-        let own = self.principal.identity().bound_to().copied();
-        match (own, self.also_bound_to) {
-            (Some(own), Some(other)) if own != other => Err(AuthError::new(Reason::BOUND_TOKEN)
-                .with_detail(
-                    "the token is bound to one key, and the answer about it names another one",
-                )),
-            (own, other) => Ok(own.or(other)),
-        }
+    /// What the token is bound to. Token and answer may each name a part, and must name the same
+    /// key and the same certificate.
+    pub(in crate::oauth) fn bound_to(&self) -> Result<BoundTo, AuthError> {
+        let own = *self.principal.identity().bound_to();
+        own.and(self.also_bound_to).ok_or_else(|| {
+            AuthError::new(Reason::BOUND_TOKEN).with_detail(
+                "the token is bound to one key or certificate, and the answer about it names \
+                 another one",
+            )
+        })
     }
 
     /// For one request.
@@ -118,7 +118,7 @@ impl Good {
         let exp = active.judged.exp;
         Self {
             valid_until: exp.map(|exp| profile.valid_until(exp)),
-            also_bound_to: None,
+            also_bound_to: BoundTo::default(),
             principal: Principal::of(active),
         }
     }
@@ -169,7 +169,7 @@ pub(super) fn judge(
             .map_err(Refusal::everywhere)?;
     }
     // RFC 9449 section 6.2: such an answer says which key the token is bound to.
-    if kind == TokenKind::Dpop && claims.key().is_none() {
+    if kind == TokenKind::Dpop && claims.bound_to().key.is_none() {
         let error = AuthError::new(Reason::UNBOUND_TOKEN)
             .with_detail("token_type is DPoP, and the answer has no cnf with jkt");
         return Err(Refusal::everywhere(error));
@@ -217,7 +217,7 @@ fn read(
         Some(_) => Err(malformed(format!("{name} is not a string"))),
         None => Ok(None),
     };
-    let kind = check_types(text("token_type")?, text("typ")?, profile.dpop)?;
+    let kind = check_types(text("token_type")?, text("typ")?, profile.binding.dpop)?;
     let json = serde_json::to_string(said)
         .map_err(|_| malformed("the claims cannot be written".to_owned()))?;
     Ok((json, kind))
@@ -340,9 +340,9 @@ fn faults(
     // What a signature vouches for was judged with it.
     match vouched {
         Vouched::No => faults.extend(profile.content_faults(mark, claims, audience)),
-        // A key that the answer alone names binds the token as well.
+        // What the answer alone names binds the token as well.
         Vouched::BySignature => {
-            let binding = profile.dpop.check(claims.confirmation.as_ref(), false);
+            let binding = profile.binding.check(claims.confirmation.as_ref(), false);
             faults.extend(binding.err());
         }
     }

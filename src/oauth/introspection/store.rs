@@ -19,7 +19,7 @@ use crate::error::{AuthError, Reason};
 use crate::oauth::fetch::Fetch;
 use crate::oauth::keys::Together;
 use crate::oauth::served::Terms;
-use crate::principal::Principal;
+use crate::principal::{BoundTo, Principal};
 use crate::telemetry::{CallEnd, IntrospectionMeter};
 use crate::token::{Audience, TokenProfile};
 use crate::util::NowAndThen;
@@ -226,7 +226,7 @@ impl Introspector {
         }
         Ok(Good {
             valid_until: judged.exp.map(|exp| self.profile.valid_until(exp)),
-            also_bound_to: None,
+            also_bound_to: BoundTo::default(),
             principal: Principal::of(Arc::new(judged.identity)),
         })
     }
