@@ -5,34 +5,14 @@ use std::sync::{Mutex, PoisonError};
 use serde::Deserialize;
 
 use super::Config;
+use super::binding::Mode;
 use super::engine::used_at;
 use super::read::secret_at;
 use super::secret::SecretSource;
 use super::sections::{Sections, section};
 use crate::error::ConfigError;
 use crate::oauth::OAuthLayerBuilder;
-use crate::oauth::binding::{DpopMode, DpopOptions, WeakUsedProofs};
-
-/// Whether tokens may, or must, be bound to a key.
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Mode {
-    #[default]
-    Off,
-    Allowed,
-    Required,
-}
-
-impl From<Mode> for DpopMode {
-    fn from(mode: Mode) -> Self {
-        match mode {
-            Mode::Off => Self::Off,
-            Mode::Allowed => Self::Allowed,
-            Mode::Required => Self::Required,
-        }
-    }
-}
+use crate::oauth::binding::{DpopOptions, WeakUsedProofs};
 
 section! {
     /// DPoP proofs.
@@ -60,8 +40,8 @@ struct Kept {
 static KEPT: Mutex<Vec<Kept>> = Mutex::new(Vec::new());
 
 impl Config {
-    /// Sets what holds for proofs, where tokens may be bound.
-    pub(super) fn bind(
+    /// Sets what holds for proofs, where tokens may be bound to keys.
+    pub(super) fn bind_to_keys(
         &self,
         builder: OAuthLayerBuilder,
     ) -> Result<OAuthLayerBuilder, ConfigError> {

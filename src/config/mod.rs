@@ -114,6 +114,8 @@
 mod api_keys;
 mod applied;
 #[cfg(feature = "oauth")]
+mod binding;
+#[cfg(feature = "oauth")]
 mod claim_values;
 mod claims;
 #[cfg(feature = "oauth")]
@@ -290,7 +292,10 @@ impl Config {
             "oauth",
         ];
         let made = self.sections.oauth_builder().and_then(|made| {
-            let bound = made.map(|builder| self.bind(builder));
+            let bound = made.map(|builder| {
+                let builder = self.bind_to_keys(builder)?;
+                self.bind_to_certificates(builder)
+            });
             bound.transpose()
         });
         self.applied.settle(&sections, made)

@@ -93,8 +93,9 @@ impl Sections {
             | "max_header_bytes" => {
                 return error.under("oauth");
             }
-            member
-            @ ("dpop_signing_alg_values_supported" | "dpop_bound_access_tokens_required")
+            member @ ("dpop_signing_alg_values_supported"
+            | "dpop_bound_access_tokens_required"
+            | "tls_client_certificate_bound_access_tokens")
                 if self.metadata.is_some() =>
             {
                 return error.at(format!("metadata.{member}"));

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
+use super::binding::Mode;
 use super::claim_values::ClaimValues;
-use super::dpop::Mode;
 use super::introspection::IntrospectionSection;
 use super::presets::Preset;
 use super::read::{algorithms, not_both, whole_file};
@@ -87,6 +87,8 @@ section! {
         introspection_without_audience: bool,
         /// Whether tokens may, or must, be bound to a key of their client (RFC 9449).
         dpop: Mode,
+        /// Whether tokens may, or must, be bound to the certificate of their client (RFC 8705).
+        mtls: Mode,
     }
 }
 
@@ -226,7 +228,7 @@ impl Server {
         if self.introspection_without_audience {
             server = server.introspection_without_audience();
         }
-        Ok(server.dpop(self.dpop.into()))
+        Ok(server.dpop(self.dpop.into()).mtls(self.mtls.into()))
     }
 
     /// The issuer, or what a preset makes of it.
