@@ -1,8 +1,10 @@
 //! The peer's address, trusted proxies, and the host a request was sent to.
 
 mod address;
+mod certificates;
 mod clients;
 mod config;
+mod forwarded_certificates;
 mod forwarded_host;
 mod host;
 mod layers;

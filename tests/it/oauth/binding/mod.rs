@@ -1,4 +1,5 @@
 //! Tokens that are bound to a key: what a proof must be, and what becomes of the others.
+mod certificates;
 mod config;
 mod introspected;
 mod metadata;
