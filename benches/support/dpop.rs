@@ -21,7 +21,7 @@ const COUNTED: usize = 100;
 /// `rounds`; beside the raw check of an ES256 signature.
 pub(crate) fn row(key: &Key, count: usize, rounds: usize) -> Row {
     let client = DpopKey::generate();
-    let token = key.bound_token(0, client.thumbprint());
+    let token = key.bound_token(0, "jkt", client.thumbprint());
     let made = |value: &str| -> Request<Body> {
         let mut request = request(&AUTHORIZATION, &format!("DPoP {token}"));
         let value = HeaderValue::from_str(value).unwrap();

@@ -125,18 +125,18 @@ impl Key {
         self.token_with(number, audience, None)
     }
 
-    /// The same, bound to the key with this thumbprint.
-    pub(crate) fn bound_token(&self, number: usize, thumbprint: &str) -> String {
-        self.token_with(number, RESOURCE, Some(thumbprint))
+    /// The same, bound by this member of `cnf`.
+    pub(crate) fn bound_token(&self, number: usize, member: &str, thumbprint: &str) -> String {
+        self.token_with(number, RESOURCE, Some((member, thumbprint)))
     }
 
-    fn token_with(&self, number: usize, audience: &str, thumbprint: Option<&str>) -> String {
-        let message = self.message(number, audience, thumbprint);
+    fn token_with(&self, number: usize, audience: &str, bound: Option<(&str, &str)>) -> String {
+        let message = self.message(number, audience, bound);
         let signature = B64.encode(self.sign(message.as_bytes()));
         format!("{message}.{signature}")
     }
 
-    fn message(&self, number: usize, audience: &str, thumbprint: Option<&str>) -> String {
+    fn message(&self, number: usize, audience: &str, bound: Option<(&str, &str)>) -> String {
         let header = json!({"alg": self.alg(), "typ": "at+jwt", "kid": KID});
         let now = std::time::SystemTime::now()
             .duration_since(std::time::UNIX_EPOCH)
@@ -156,8 +156,8 @@ impl Key {
             "acr": "urn:mace:incommon:iap:silver",
             "roles": ["reader", "writer"],
         });
-        if let Some(thumbprint) = thumbprint {
-            claims["cnf"] = json!({ "jkt": thumbprint });
+        if let Some((member, thumbprint)) = bound {
+            claims["cnf"] = json!({ member: thumbprint });
         }
         let signature = match self {
             Self::Rs256(_) => 342,

@@ -10,6 +10,7 @@ pub mod provider;
 pub mod revocations;
 pub mod rmcp_dance;
 pub mod store;
+pub mod tls;
 pub mod trace;
 
 use std::path::Path;

@@ -33,7 +33,7 @@ use tower_mcp_auth::api_key::KeyFile;
 use tower_mcp_auth::{ApiKeyLayer, Principal};
 
 /// All that listen: `every_example_is_asked` compares with the folder.
-const EXAMPLES: [&str; 18] = [
+const EXAMPLES: [&str; 19] = [
     "api_key",
     "axum",
     "config_server",
@@ -44,6 +44,7 @@ const EXAMPLES: [&str; 18] = [
     "mcp_server",
     "metrics",
     "mixed",
+    "mtls",
     "quickstart",
     "rate_limit",
     "replicas",
@@ -206,6 +207,10 @@ struct Curl {
     url: String,
     headers: HeaderMap,
     body: Option<String>,
+    /// Files: the authority that is trusted, the certificate that is shown, and its key.
+    authority: Option<String>,
+    certificate: Option<String>,
+    key: Option<String>,
 }
 
 impl Curl {
@@ -215,6 +220,9 @@ impl Curl {
             url: String::new(),
             headers: HeaderMap::new(),
             body: None,
+            authority: None,
+            certificate: None,
+            key: None,
         };
         let mut words = words(line).into_iter().skip(1);
         while let Some(word) = words.next() {
@@ -232,15 +240,31 @@ impl Curl {
                     curl.method = Method::POST;
                     curl.body = Some(value());
                 }
+                "--cacert" => curl.authority = Some(value()),
+                "--cert" => curl.certificate = Some(value()),
+                "--key" => curl.key = Some(value()),
                 url if url.starts_with("http://127.0.0.1:") => curl.url = word,
+                url if url.starts_with("https://127.0.0.1:") => curl.url = word,
                 other => panic!("unknown argument {other:?} in {line}"),
             }
         }
         curl
     }
 
+    /// What sends it: over TLS what trusts that authority alone.
+    fn client(&self) -> reqwest::Client {
+        let read = |path: &String| std::fs::read_to_string(path).expect("a file");
+        let Some(authority) = &self.authority else {
+            return reqwest::Client::new();
+        };
+        let shown = self.certificate.as_ref().zip(self.key.as_ref());
+        let shown = shown.map(|(certificate, key)| read(certificate) + &read(key));
+        common::tls::client(&read(authority), shown.as_deref())
+    }
+
     async fn send(self, title: &str) -> Answer {
-        let mut request = reqwest::Client::new()
+        let mut request = self
+            .client()
             .request(self.method, self.url)
             .timeout(DEADLINE)
             .headers(self.headers);
@@ -401,6 +425,23 @@ async fn axum_answers_as_it_says() {
     answers
         .to("with a good token, but in the URL")
         .assert_refusal(IN_QUERY);
+}
+
+#[tokio::test]
+async fn mtls_answers_as_it_says() {
+    let answers = Example::start("mtls").await.ask_all().await;
+    let accepted = &answers.to("with the token and its certificate").body;
+    assert!(accepted.contains("sub=alice"), "{accepted}");
+    for title in [
+        "the token without a certificate",
+        "with the certificate of the thief",
+        "a token that is not bound",
+    ] {
+        let challenge = answers.to(title).challenge();
+        assert!(challenge.contains(r#"error="invalid_token""#), "{title}");
+    }
+    let said = answers.to("with the certificate of the thief").challenge();
+    assert!(said.contains("another client certificate"), "{said}");
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 //! `tests/interop/README.md`; `cargo test -p dev --test interop -- --ignored` runs
 //! them, after `cargo build --workspace --all-features --examples`.
 
+mod certificates;
 mod clients;
 mod conformance;
 mod contract;

@@ -10,6 +10,9 @@
 // gives an RFC 9068 JWT whose `aud` is that URL. `resource=https://elsewhere.example/mcp` gives a good token for
 // somebody else (wrong audience), any other one `invalid_target`; leaving `resource` out gives an opaque token.
 //
+// Over TLS (the command `tls`) the client `mtls`, with the same secret, has its tokens bound to the certificate that
+// it shows (RFC 8705).
+//
 // Introspection (`/token/introspection`, plain or with `Accept: application/token-introspection+jwt`) is for these:
 //   mcp@example.com:1   secret `s3:cret + 100%`   client_secret_basic, each form-encoded
 //   mcp-post            the same secret           client_secret_post
@@ -20,6 +23,7 @@
 //   ttl SECONDS    lifetime of the tokens issued from now on (600 at the start)   answer: ttl SECONDS
 //   alg NAME       their algorithm: RS256 (at the start), PS256, ES256, ES384, EdDSA    answer: alg NAME
 //   format KIND    tokens for a resource: jwt (at the start) or opaque            answer: format KIND
+//   tls CERT KEY   listens for TLS too, with these files, and asks clients for certificates    answer: tls PORT
 //   key            the private key of mcp-key, PKCS#8 in DER                      answer: key BASE64
 //   backchannel URL [session]   where `app` is told of logouts: of the session, or of the user    answer: backchannel
 //   acr NAME       class of the sign-ins from now on (none at the start)          answer: acr NAME
@@ -28,7 +32,9 @@
 //   rotate         new keys take the place of the old ones                        answer: rotated
 //   rotate keep    new keys sign, the old ones stay in the key set                answer: rotated
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import http from 'node:http';
+import https from 'node:https';
 import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
 import { errors, Provider } from 'oidc-provider';
@@ -91,6 +97,11 @@ function provide(issuer) {
       client_id: 'interop', client_secret: 'interop-secret', token_endpoint_auth_method: 'client_secret_basic',
       grant_types: ['client_credentials'], response_types: [], redirect_uris: [],
     },
+    {
+      client_id: 'mtls', client_secret: 'interop-secret', token_endpoint_auth_method: 'client_secret_basic',
+      grant_types: ['client_credentials'], response_types: [], redirect_uris: [],
+      tls_client_certificate_bound_access_tokens: true,
+    },
     { client_id: APP.id, client_secret: APP.secret, redirect_uris: [APP.redirectUri], ...backchannel },
     resourceServer(ID, 'client_secret_basic', { client_secret: SECRET }),
     resourceServer('mcp-post', 'client_secret_post', { client_secret: SECRET }),
@@ -110,6 +121,10 @@ function provide(issuer) {
       clientCredentials: { enabled: true },
       introspection: { enabled: true },
       jwtIntrospection: { enabled: true },
+      mTLS: {
+        enabled: true, certificateBoundAccessTokens: true,
+        getCertificate: (context) => context.req.socket.getPeerX509Certificate?.()?.toString(),
+      },
       revocation: { enabled: true },
       resourceIndicators: {
         enabled: true,
@@ -150,6 +165,11 @@ server.listen(Number(options.port), '127.0.0.1', () => {
     } else if (command === 'acr') {
       acr = value;
       console.log(`acr ${acr}`);
+    } else if (command === 'tls') {
+      const tls = https.createServer({
+        cert: readFileSync(value), key: readFileSync(more), requestCert: true, rejectUnauthorized: false,
+      }, (request, response) => handle(request, response));
+      tls.listen(0, '127.0.0.1', () => console.log(`tls ${tls.address().port}`));
     } else if (command === 'key') {
       console.log(`key ${clientKey.privateKey.export({ format: 'der', type: 'pkcs8' }).toString('base64')}`);
     } else if (command === 'backchannel') {

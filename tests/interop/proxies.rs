@@ -25,7 +25,7 @@ use tower_mcp_auth::{OAuthLayer, Principal, RequestHead};
 
 use common::rmcp_dance;
 
-const PAGE: &str = include_str!("../../docs/behind-a-proxy.md");
+pub(crate) const PAGE: &str = include_str!("../../docs/behind-a-proxy.md");
 
 /// How long a proxy may take to listen.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -44,7 +44,7 @@ impl Tools {
 }
 
 /// A port that was free a moment ago.
-async fn free_port() -> u16 {
+pub(crate) async fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     listener.local_addr().expect("an address").port()
 }
@@ -85,7 +85,7 @@ fn trusted_block(language: &str) -> String {
     block_of(section, language)
 }
 
-fn block_of(page: &str, language: &str) -> String {
+pub(crate) fn block_of(page: &str, language: &str) -> String {
     let (_, rest) = page
         .split_once(&format!("```{language}\n"))
         .expect("a block");
@@ -94,13 +94,13 @@ fn block_of(page: &str, language: &str) -> String {
 }
 
 /// The text with one thing replaced, which must be there.
-fn replaced(text: &str, from: &str, to: &str) -> String {
+pub(crate) fn replaced(text: &str, from: &str, to: &str) -> String {
     assert!(text.contains(from), "{from:?} is not in {text}");
     text.replace(from, to)
 }
 
 /// A folder for one run of a proxy, and the proxy.
-struct Proxy {
+pub(crate) struct Proxy {
     folder: PathBuf,
     _child: Child,
 }
@@ -240,7 +240,7 @@ async fn nginx_with_the_lines_of_the_documentation_can_be_trusted() {
     is_not_fooled(port).await;
 }
 
-async fn nginx(port: u16, text: &str) -> Proxy {
+pub(crate) async fn nginx(port: u16, text: &str) -> Proxy {
     let whole = |folder: &str| {
         let places: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
             .map(|kind| format!("{kind}_temp_path {folder}/{kind};\n"))
@@ -279,7 +279,7 @@ async fn haproxy_with_the_lines_of_the_documentation_can_be_trusted() {
     is_not_fooled(port).await;
 }
 
-async fn haproxy(port: u16, text: String) -> Proxy {
+pub(crate) async fn haproxy(port: u16, text: String) -> Proxy {
     Proxy::start(
         "haproxy",
         port,

@@ -25,7 +25,7 @@ use tower_mcp_auth::mcp::{
     MacKey, McpListsLayer, McpPolicy, McpScopesLayer, McpStack, OriginLayer, RequestBody,
     SessionBindingLayer,
 };
-use tower_mcp_auth::peer::SetPeerAddrLayer;
+use tower_mcp_auth::peer::{SetPeerAddrLayer, SetPeerCertificateLayer};
 use tower_mcp_auth::provider::{Credential, ProviderInfo, RequestHead, Route};
 use tower_mcp_auth::revocation::Revocation;
 use tower_mcp_auth::scopes::RequireScopesLayer;
@@ -964,6 +964,7 @@ fn every_service_leads_to_its_inner_one_and_prints_it() {
     check!(
         FailedAttemptsLayer::new(|_| None),
         SetPeerAddrLayer::new(|_| None),
+        SetPeerCertificateLayer::of_connection(None),
         origin(),
         hs256_layer(),
         SessionBindingLayer::new(key.clone()),

@@ -107,8 +107,9 @@ impl Bindings {
         };
         match (&self.certificates, &shown.certificate) {
             (Some(certificates), Some(shown)) => certificates.judge(shown, bound_to),
-            // Where none are looked at, no token has one: it is refused for what it says.
-            _ => Err(AuthError::new(Reason::BOUND_TOKEN)),
+            // Such a token was refused for what it says.
+            _ => Err(AuthError::new(Reason::BOUND_TOKEN)
+                .with_detail("the token is bound to a certificate, and none are looked at")),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Layers from a configuration.
 
+mod certificates;
 mod disabled;
 mod documents;
 mod dpop;
