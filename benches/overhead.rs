@@ -24,8 +24,8 @@
 //! turn, which is what memory costs too.
 //!
 //! Aims in microseconds, 3 for HS256, 0.4 for API keys, 1.5 for a refusal, 1.6 for a token
-//! introspected before, 0.5 for a certificate and 15 for one in a header, are those of a machine that
-//! checks an RS256 signature in 15.9: here they are as many times longer as that check is,
+//! introspected before, 0.5 for a certificate and 15 for one in a header, are those of a machine
+//! that checks an RS256 signature in 15.9: here they are as many times longer as that check is,
 //! twice at most.
 
 use std::convert::Infallible;

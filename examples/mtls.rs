@@ -1,5 +1,5 @@
-//! Tokens that are bound to the TLS certificate of their client (RFC 8705), with hyper and rustls: a
-//! stolen one is of no use without the key of the certificate.
+//! Tokens that are bound to the TLS certificate of their client (RFC 8705), with hyper and rustls:
+//! a stolen one is of no use without the key of the certificate.
 //!
 //! Run with
 //!
@@ -7,13 +7,13 @@
 //! cargo run --example mtls
 //! ```
 //!
-//! and paste the `curl` lines it prints. They hold tokens made at start, and name certificates and keys
-//! made at start, in a folder of their own for temporary files.
+//! and paste the `curl` lines it prints. They hold tokens made at start, and name certificates and
+//! keys made at start, in a folder of their own for temporary files.
 //!
 //! ```sh
 //! curl -i --cacert …/server.pem https://127.0.0.1:3000/mcp
-//! curl -i --cacert …/server.pem --cert …/client.pem --key …/client.key https://127.0.0.1:3000/mcp \
-//!   -H 'Authorization: Bearer …'
+//! curl -i --cacert …/server.pem --cert …/client.pem --key …/client.key \
+//!   https://127.0.0.1:3000/mcp -H 'Authorization: Bearer …'
 //! ```
 
 #[path = "support/any_certificate.rs"]

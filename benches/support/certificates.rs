@@ -1,5 +1,5 @@
-//! A token that is bound to a certificate: what it takes to match that, of the connection or from the
-//! header of a proxy.
+//! A token that is bound to a certificate: what it takes to match that, of the connection or from
+//! the header of a proxy.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -55,7 +55,8 @@ struct Header {
     value: String,
 }
 
-/// The same token of the cache with and without its certificate: `bare` is a layer that looks at none.
+/// The same token of the cache with and without its certificate: `bare` is a layer that looks at
+/// none.
 pub(crate) fn rows(key: &Key, count: usize, rounds: usize) -> Vec<Row> {
     let der = der();
     let header = |format, name, value| {

@@ -1,5 +1,5 @@
-//! A verifier for servers that bind tokens to certificates: any certificate will do, and its key must
-//! have signed the handshake.
+//! A verifier for servers that bind tokens to certificates: any certificate will do, and its key
+//! must have signed the handshake.
 
 use tokio_rustls::rustls::client::danger::HandshakeSignatureValid;
 use tokio_rustls::rustls::crypto::{

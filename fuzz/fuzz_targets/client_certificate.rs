@@ -1,8 +1,8 @@
-//! The headers in which proxies hand certificates on against a second reader: what is accepted is one
-//! certificate, and the one that is there.
+//! The headers in which proxies hand certificates on against a second reader: what is accepted is
+//! one certificate, and the one that is there.
 //!
-//! Each line of the input is a line of the header. All of it is the content of a certificate as well,
-//! which has to be read in each form.
+//! Each line of the input is a line of the header. All of it is the content of a certificate as
+//! well, which has to be read in each form.
 #![no_main]
 
 use std::net::IpAddr;

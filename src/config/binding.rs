@@ -1,4 +1,5 @@
-//! Bound tokens as data: whether they may, or must, be bound, and which proxies hand certificates on.
+//! Bound tokens as data: whether they may, or must, be bound, and which proxies hand certificates
+//! on.
 
 use serde::Deserialize;
 

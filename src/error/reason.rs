@@ -354,16 +354,16 @@ reasons! {
     BOUND_TOKEN = "bound_token": Invalid, Other, NOT_VALID,
         client: "Sent a bound token under `Bearer`.",
         fix: "Have the client use the scheme `DPoP` where `dpop` of the authorization server is \
-            on, and set `mtls` where its tokens are bound to certificates; otherwise have the client \
-            ask for bearer tokens.";
+            on, and set `mtls` where its tokens are bound to certificates; otherwise have the \
+            client ask for bearer tokens.";
 
-    /// The token is bound to another certificate than the one that the client has shown. The detail has
-    /// the hashes of both.
+    /// The token is bound to another certificate than the one that the client has shown. The detail
+    /// has the hashes of both.
     CERTIFICATE_MISMATCH = "certificate_mismatch": Invalid, Other,
         "The access token is bound to another client certificate",
         client: "Uses two certificates, has renewed its own, or stole the token.",
-        fix: "If it is not a stolen token, have the client ask for a new one with the certificate that \
-            it uses.";
+        fix: "If it is not a stolen token, have the client ask for a new one with the certificate \
+            that it uses.";
 
     /// A required claim is missing or has another value.
     CLAIM_MISMATCH = "claim_mismatch": Invalid, Other, "The access token is not accepted here",
@@ -742,8 +742,8 @@ reasons! {
     MISSING_CERTIFICATE = "missing_certificate": Invalid, Other,
         "The access token is bound to a client certificate and there is none",
         client: "Connected without its certificate, or stole the token.",
-        fix: "Have the client connect with that certificate, and the server, or the proxy in front of \
-            it, ask clients for one and hand it on.";
+        fix: "Have the client connect with that certificate, and the server, or the proxy in front \
+            of it, ask clients for one and hand it on.";
 
     /// The token names neither an audience nor a client.
     MISSING_CLIENT = "missing_client": Invalid, Other, OTHER_RESOURCE,
@@ -862,8 +862,8 @@ reasons! {
         client: "Is a page in a browser, of another origin.",
         fix: "Allow it with `allow_origin` if pages of that origin are meant to call this server.";
 
-    /// The address of the peer is not known, and it decides whether the header with the certificate of
-    /// the client counts.
+    /// The address of the peer is not known, and it decides whether the header with the certificate
+    /// of the client counts.
     PEER_UNKNOWN = "peer_unknown": Unavailable, Other, UNAVAILABLE,
         client: "Nothing wrong.",
         fix: "Set the address further out, with a `SetPeerAddrLayer`.";

@@ -28,8 +28,8 @@ impl AuthorizationServer {
     /// for opaque tokens.
     ///
     /// The certificate is the [`PeerCertificate`](crate::peer::PeerCertificate) that accepts the
-    /// connection, or the one that a [proxy](OAuthLayerBuilder::forwarded_certificates) hands on. The
-    /// metadata of the resource say that such tokens are accepted.
+    /// connection, or the one that a [proxy](OAuthLayerBuilder::forwarded_certificates) hands on.
+    /// The metadata of the resource say that such tokens are accepted.
     ///
     /// Default: [`MtlsMode::Off`], which refuses tokens that are bound.
     ///
@@ -49,8 +49,8 @@ impl OAuthLayerBuilder {
         self
     }
 
-    /// Names the proxies that end the TLS of clients, and how these hand on their certificates. It is
-    /// for authorization servers with [`mtls`](AuthorizationServer::mtls); without one it is an
+    /// Names the proxies that end the TLS of clients, and how these hand on their certificates. It
+    /// is for authorization servers with [`mtls`](AuthorizationServer::mtls); without one it is an
     /// error.
     ///
     /// Default: none, so that the certificate of the peer counts.
@@ -97,8 +97,9 @@ pub(super) fn check_certificates(
             None => Ok(()),
             Some(_) => Err(ConfigError::new(
                 "forwarded_certificates",
-                "they are for tokens that are bound to certificates, and `mtls` of no authorization \
-                 server is allowed or required: leave `forwarded_certificates` out, or set `mtls`",
+                "they are for tokens that are bound to certificates, and `mtls` of no \
+                 authorization server is allowed or required: leave `forwarded_certificates` out, \
+                 or set `mtls`",
             )),
         };
     }

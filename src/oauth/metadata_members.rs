@@ -102,8 +102,8 @@ impl ProtectedResource {
     }
 
     /// Says whether tokens bound to client certificates (RFC 8705) are supported, where something
-    /// else than this crate checks these. With [`mtls`](super::AuthorizationServer::mtls) of a server
-    /// it is an error.
+    /// else than this crate checks these. With [`mtls`](super::AuthorizationServer::mtls) of a
+    /// server it is an error.
     pub fn tls_client_certificate_bound_access_tokens(self, supported: bool) -> Self {
         self.set(CERTIFICATES, supported)
     }

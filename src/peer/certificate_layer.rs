@@ -1,4 +1,5 @@
-//! `SetPeerCertificateLayer`: puts the peer's certificate where the layers of this crate look for it.
+//! `SetPeerCertificateLayer`: puts the peer's certificate where the layers of this crate look for
+//! it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -25,7 +26,7 @@ type CertificateOf = dyn Fn(RequestHead<'_>) -> Option<PeerCertificate> + Send +
 /// use tower_mcp_auth::peer::{PeerCertificate, SetPeerCertificate, SetPeerCertificateLayer};
 ///
 /// /// Called once for each connection, after its handshake.
-/// fn of_connection<S: Clone>(service: &S, stream: &TlsStream<TcpStream>) -> SetPeerCertificate<S> {
+/// fn wrap<S: Clone>(service: &S, stream: &TlsStream<TcpStream>) -> SetPeerCertificate<S> {
 ///     let leaf = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
 ///     let certificate = leaf.map(|leaf| PeerCertificate::from_der(leaf));
 ///     SetPeerCertificateLayer::of_connection(certificate).layer(service.clone())
@@ -66,7 +67,8 @@ type CertificateOf = dyn Fn(RequestHead<'_>) -> Option<PeerCertificate> + Send +
 ///     }
 /// }
 ///
-/// let layer = SetPeerCertificateLayer::from_extension(|peer: &ConnectInfo<Peer>| peer.0.certificate);
+/// let found = |peer: &ConnectInfo<Peer>| peer.0.certificate;
+/// let layer = SetPeerCertificateLayer::from_extension(found);
 /// let app: Router = Router::new().layer(layer);
 /// let app = app.into_make_service_with_connect_info::<Peer>();
 /// # let _ = app;

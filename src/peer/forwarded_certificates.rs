@@ -16,8 +16,8 @@ const XFCC: &str = "x-forwarded-client-cert";
 const ESCAPED_PEM: &str = "x-ssl-client-cert";
 const BASE64_DER: &str = "x-ssl-client-der";
 
-/// The headers in which proxies hand on certificates, or hashes of them. They are removed from every
-/// request wherever certificates are looked at: what is inside must not believe them.
+/// The headers in which proxies hand on certificates, or hashes of them. They are removed from
+/// every request wherever certificates are looked at: what is inside must not believe them.
 #[cfg_attr(not(feature = "oauth"), allow(dead_code))]
 pub(crate) const CERTIFICATE_HEADERS: [&str; 13] = [
     // RFC 9440.
@@ -44,18 +44,19 @@ pub(crate) const CERTIFICATE_HEADERS: [&str; 13] = [
 ///
 /// One header, in one form, from peers in these networks:
 ///
-/// - From such a peer the header alone says which certificate the client has. Without the header, or
-///   with an empty one, the client has none. The peer's own TLS certificate is that of the proxy, and
-///   never counts.
+/// - From such a peer the header alone says which certificate the client has. Without the header,
+///   or with an empty one, the client has none. The peer's own TLS certificate is that of the
+///   proxy, and never counts.
 /// - From any other peer the header is ignored, and its own certificate counts
 ///   ([`PeerCertificate`]).
 /// - A header that comes twice is refused, and so is one that cannot be read in one way.
 /// - Where the [address](PeerAddr) of the peer is not known, there is an error: put a
 ///   [`SetPeerAddrLayer`](super::SetPeerAddrLayer) outside.
 ///
-/// **The proxy must replace the header**, or remove it where the client has no certificate, whatever
-/// the client sent; and it must have verified that the client has the key of the certificate, as
-/// every TLS server does. `docs/behind-a-proxy.md` has the settings of nginx, HAProxy and Envoy.
+/// **The proxy must replace the header**, or remove it where the client has no certificate,
+/// whatever the client sent; and it must have verified that the client has the key of the
+/// certificate, as every TLS server does. `docs/behind-a-proxy.md` has the settings of nginx,
+/// HAProxy and Envoy.
 ///
 /// ```
 /// use std::net::IpAddr;
@@ -150,8 +151,8 @@ impl ForwardedCertificates {
         ) && header != self.header
         {
             return refuse(format!(
-                "{name:?} is not the header of this `format`, which is `{}`: leave `header_name` out, \
-                 or choose another `format`",
+                "{name:?} is not the header of this `format`, which is `{}`: leave `header_name` \
+                 out, or choose another `format`",
                 self.header
             ));
         }

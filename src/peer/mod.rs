@@ -13,8 +13,8 @@
 //!
 //! [`PeerCertificate`] is the TLS certificate of the peer, if it showed one. What accepts the
 //! connections puts it there, by a [`SetPeerCertificateLayer`] for one. Where TLS ends at a proxy,
-//! [`ForwardedCertificates`] reads that of its client from the header in which this proxy hands it on.
-//! Both are for tokens that are bound to certificates: see
+//! [`ForwardedCertificates`] reads that of its client from the header in which this proxy hands it
+//! on. Both are for tokens that are bound to certificates: see
 //! [`oauth::binding`](crate::oauth::binding#certificates).
 //!
 //! # The host

@@ -146,8 +146,8 @@ impl TokenBuilder {
         self.confirmed_by("jkt", key.thumbprint())
     }
 
-    /// Binds the token to the certificate of a client (RFC 8705): sets `cnf`, with the thumbprint of
-    /// this DER. A request shows the certificate by the extension
+    /// Binds the token to the certificate of a client (RFC 8705): sets `cnf`, with the thumbprint
+    /// of this DER. A request shows the certificate by the extension
     /// [`PeerCertificate::from_der`](crate::peer::PeerCertificate::from_der).
     pub fn bound_to_certificate(self, der: &[u8]) -> Self {
         self.confirmed_by("x5t#S256", &URL_SAFE_NO_PAD.encode(sha256(&[der])))

@@ -96,14 +96,15 @@ impl BindingModes {
         };
         if whole && bound_to.key.is_none() && self.dpop == DpopMode::Required {
             return refuse(
-                "the token has no cnf with jkt, and `dpop` of its authorization server is required: \
-                 the client must ask for its token with a DPoP proof",
+                "the token has no cnf with jkt, and `dpop` of its authorization server is \
+                 required: the client must ask for its token with a DPoP proof",
             );
         }
         if whole && bound_to.certificate.is_none() && self.mtls == MtlsMode::Required {
             return refuse(
                 "the token has no cnf with x5t#S256, and `mtls` of its authorization server is \
-                 required: the client must ask for its token over a connection with its certificate",
+                 required: the client must ask for its token over a connection with its \
+                 certificate",
             );
         }
         Ok(())

@@ -42,19 +42,19 @@ impl Certificates {
         };
         let Some(certificate) = certificate else {
             let by_header = matches!(shown, ShownCertificate::Header { .. });
-            return Err(AuthError::new(Reason::MISSING_CERTIFICATE).with_detail(
-                match by_header {
+            return Err(
+                AuthError::new(Reason::MISSING_CERTIFICATE).with_detail(match by_header {
                     true => {
                         "the token is bound to a certificate (cnf with x5t#S256), and the proxy \
                          handed none on"
                     }
                     false => {
                         "the token is bound to a certificate (cnf with x5t#S256), and no \
-                         `PeerCertificate` is in the request: the client showed none, or what accepts \
-                         its connection does not hand it on"
+                         `PeerCertificate` is in the request: the client showed none, or what \
+                         accepts its connection does not hand it on"
                     }
-                },
-            ));
+                }),
+            );
         };
         match certificate == *bound_to {
             true => Ok(()),
@@ -75,7 +75,7 @@ impl Certificates {
 fn mismatch(bound_to: &Thumbprint, certificate: &Thumbprint) -> AuthError {
     let [bound_to, certificate] = [bound_to, certificate].map(|it| URL_SAFE_NO_PAD.encode(it));
     AuthError::new(Reason::CERTIFICATE_MISMATCH).with_detail(format!(
-        "the token is bound to the certificate with the hash {bound_to}, and that of the client has \
-         {certificate}"
+        "the token is bound to the certificate with the hash {bound_to}, and that of the client \
+         has {certificate}"
     ))
 }

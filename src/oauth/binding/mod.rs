@@ -1,8 +1,8 @@
 //! Tokens that are bound to a key of their client, by DPoP ([RFC 9449]), or to its TLS
 //! [certificate](#certificates) ([RFC 8705]).
 //!
-//! A bound token is of no use to a thief. With DPoP each request needs a proof, a small JWT that the
-//! client signs with its key for this method, this URL and this token.
+//! A bound token is of no use to a thief. With DPoP each request needs a proof, a small JWT that
+//! the client signs with its key for this method, this URL and this token.
 //! [`AuthorizationServer::dpop`](super::AuthorizationServer::dpop) accepts or demands such tokens,
 //! JWTs and opaque ones alike.
 //!
@@ -99,15 +99,15 @@
 //! first. The metadata of a resource have `dpop_signing_alg_values_supported`, and
 //! `dpop_bound_access_tokens_required` where each of its authorization servers requires it.
 //!
-//! A token that is bound to a client certificate as well needs both: the certificate is judged first.
-//! The `DPoP` header is removed like a credential.
+//! A token that is bound to a client certificate as well needs both: the certificate is judged
+//! first. The `DPoP` header is removed like a credential.
 //!
 //! # Certificates
 //!
-//! [`AuthorizationServer::mtls`](super::AuthorizationServer::mtls) accepts or demands tokens that are
-//! bound to the certificate with which their client connects ([RFC 8705 section 3]): `x5t#S256` of
-//! `cnf` is the SHA-256 hash of the certificate. Such a token comes under `Bearer`, and each request
-//! must come over a connection whose client has shown that certificate and proven its key.
+//! [`AuthorizationServer::mtls`](super::AuthorizationServer::mtls) accepts or demands tokens that
+//! are bound to the certificate with which their client connects ([RFC 8705 section 3]): `x5t#S256`
+//! of `cnf` is the SHA-256 hash of the certificate. Such a token comes under `Bearer`, and each
+//! request must come over a connection whose client has shown that certificate and proven its key.
 //!
 //! ```
 //! use bytes::Bytes;
@@ -154,11 +154,12 @@
 //! # }
 //! ```
 //!
-//! - **Where the certificate comes from.** It is the [`PeerCertificate`](crate::peer::PeerCertificate)
-//!   in the extensions of the request, which what accepts TLS connections puts there. Behind a proxy
-//!   it is in a header: [`forwarded_certificates`](super::OAuthLayerBuilder::forwarded_certificates)
-//!   names the proxies and the form. The headers in which proxies hand certificates on are then
-//!   removed from every request, whoever sent them, with
+//! - **Where the certificate comes from.** It is the
+//!   [`PeerCertificate`](crate::peer::PeerCertificate) in the extensions of the request, which what
+//!   accepts TLS connections puts there. Behind a proxy it is in a header:
+//!   [`forwarded_certificates`](super::OAuthLayerBuilder::forwarded_certificates) names the proxies
+//!   and the form. The headers in which proxies hand certificates on are then removed from every
+//!   request, whoever sent them, with
 //!   [`forward_credential`](crate::AuthLayer::forward_credential) as well.
 //! - **What is compared.** The hashes, and nothing else: who made the certificate and whether it
 //!   has expired is not judged here ([RFC 8705 section 6.2]). A client that renews its certificate
@@ -172,10 +173,10 @@
 //! | not bound, [`Required`](MtlsMode::Required) | | `unbound_token` | `unbound_token` |
 //! | bound, [`Off`](MtlsMode::Off) | `bound_token` | `bound_token` | `bound_token` |
 //!
-//! Each is 401 `invalid_token`, as are `duplicate_certificate` and `malformed_certificate` of a proxy.
-//! Where proxies are configured and the address of the peer is not known, a bound token is 503
-//! `peer_unknown`. The metadata of a resource have `tls_client_certificate_bound_access_tokens` where
-//! one of its authorization servers allows or requires them.
+//! Each is 401 `invalid_token`, as are `duplicate_certificate` and `malformed_certificate` of a
+//! proxy. Where proxies are configured and the address of the peer is not known, a bound token is
+//! 503 `peer_unknown`. The metadata of a resource have `tls_client_certificate_bound_access_tokens`
+//! where one of its authorization servers allows or requires them.
 //!
 //! [RFC 7638]: https://www.rfc-editor.org/rfc/rfc7638
 //! [RFC 8705]: https://www.rfc-editor.org/rfc/rfc8705

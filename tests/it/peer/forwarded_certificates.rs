@@ -143,8 +143,9 @@ fn proxies_may_write_it_in_other_ways() {
         (
             Xfcc,
             format!(
-                "By=spiffe://cluster.local/ns/a/sa/b;Hash={hash};Cert=\"{cert}\";Chain=\"{cert}{cert}\";\
-                 Subject=\"CN=a\\\"b,O=x;y\";URI=spiffe://c?d=e;DNS=a.example;DNS=b.example"
+                "By=spiffe://cluster.local/ns/a/sa/b;Hash={hash};Cert=\"{cert}\";\
+                 Chain=\"{cert}{cert}\";Subject=\"CN=a\\\"b,O=x;y\";URI=spiffe://c?d=e;\
+                 DNS=a.example;DNS=b.example"
             ),
         ),
         (Xfcc, format!("Hash=\"{hash}\"")),

@@ -1,4 +1,5 @@
-//! Tokens that the authorization server is asked about: it says which certificate they are bound to.
+//! Tokens that the authorization server is asked about: it says which certificate they are bound
+//! to.
 
 use serde_json::{Value, json};
 use tower_mcp_auth::oauth::Introspection;
