@@ -18,7 +18,7 @@ const BASE64_DER: &str = "x-ssl-client-der";
 
 /// The headers in which proxies hand on certificates, or hashes of them. They are removed from
 /// every request wherever certificates are looked at: what is inside must not believe them.
-#[cfg_attr(not(feature = "oauth"), allow(dead_code))]
+#[cfg(feature = "oauth")]
 pub(crate) const CERTIFICATE_HEADERS: [&str; 13] = [
     // RFC 9440.
     CLIENT_CERT,
@@ -209,6 +209,7 @@ impl ForwardedCertificates {
     }
 
     /// The header that is read.
+    #[cfg(feature = "oauth")]
     pub(crate) fn header(&self) -> &HeaderName {
         &self.header
     }
