@@ -84,5 +84,5 @@ pub(super) fn unless_too_weak(
     let needed = lacking.map(|error| error.scopes().clone());
     let lacking = lacking.cloned().map(AuthError::alone);
     let error = strength.refusal(judged, needed.unwrap_or_default(), lacking);
-    Err(error.proven(principal.clone()))
+    Err(error.with_principal(principal).proven(principal.clone()))
 }

@@ -216,8 +216,9 @@ impl OAuthProvider {
 /// Judges the scopes: last, and anew for each request.
 fn accept(request: GoodRequest, shown: &Shown, terms: &Terms) -> Result<Authenticated, AuthError> {
     let GoodRequest { good, checked } = request;
-    check_scopes(&terms.required_scopes, &good.principal).map_err(|error| said_to(shown, error))?;
-    let accepted = Authenticated::until(good.principal, good.valid_until);
+    let principal = good.principal.by_proof(shown.is_by_proof());
+    check_scopes(&terms.required_scopes, &principal).map_err(|error| said_to(shown, error))?;
+    let accepted = Authenticated::until(principal, good.valid_until);
     Ok(match checked.next_nonce {
         None => accepted,
         // RFC 9449 section 8.2: no cache keeps it.

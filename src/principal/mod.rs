@@ -46,6 +46,8 @@ pub struct Principal {
     /// What a refusal further in must say. Kept beside the identity, not in an extension
     /// of its own: a second insertion would be a fourth allocation per request.
     context: Option<Arc<dyn LayerContext>>,
+    /// Whether a proof came with the token (RFC 9449), whoever names the key of it.
+    by_proof: bool,
 }
 
 /// Who somebody is, as long as no request is concerned.
@@ -200,6 +202,7 @@ impl Principal {
             owner,
             claims: OnceLock::new(),
             context: None,
+            by_proof: false,
         }
     }
 
@@ -359,9 +362,14 @@ impl Principal {
         self.context.as_deref()
     }
 
-    /// Whether the token is bound to a key: where it was accepted, a proof came with it (RFC 9449).
+    /// Whether the token came under the scheme `DPoP`, with a proof (RFC 9449).
     pub(crate) fn is_by_proof(&self) -> bool {
-        self.identity().bound_to.key.is_some()
+        self.by_proof
+    }
+
+    #[cfg(feature = "oauth")]
+    pub(crate) fn by_proof(self, by_proof: bool) -> Self {
+        Self { by_proof, ..self }
     }
 
     pub(crate) fn with_context(mut self, context: Arc<dyn LayerContext>) -> Self {
@@ -390,6 +398,7 @@ impl Clone for Principal {
             owner: Arc::clone(&self.owner),
             claims: OnceLock::new(),
             context: self.context.clone(),
+            by_proof: self.by_proof,
         }
     }
 }

@@ -3,9 +3,12 @@
 use http::Request;
 use http_body_util::Full;
 use serde_json::{Value, json};
+use tower::ServiceBuilder;
 use tower_mcp_auth::Principal;
+use tower_mcp_auth::mcp::{McpPolicy, McpScopesLayer};
 use tower_mcp_auth::oauth::Introspection;
 use tower_mcp_auth::oauth::binding::DpopMode;
+use tower_mcp_auth::scopes::{RequireScopesLayer, Strength};
 
 use super::super::introspection::{ENDPOINT, active, introspection};
 use super::super::support::{Guarded, Page, Web};
@@ -181,6 +184,62 @@ async fn a_jwt_and_the_answer_about_it_name_one_key() {
             }
             let answer = bound.ask_with("DPoP", &token, &[&proof]).await;
             assert_eq!(answer.reason(), with_proof, "{in_token} {in_answer}");
+        }
+    }
+}
+
+/// What a layer further in refuses, or this one for its sign-in, is said to the scheme that was
+/// used, whichever of the two names the key.
+#[tokio::test]
+async fn gates_answer_in_the_scheme_that_was_used() {
+    let scopes = || RequireScopesLayer::new(["mcp:admin"]).unwrap();
+    let policy = || {
+        let policy = McpPolicy::builder().baseline("mcp:admin").unwrap();
+        McpScopesLayer::new(policy.build().unwrap())
+    };
+    let strong = Strength::new().acr(["phr"]).unwrap();
+    let always = || introspection().introspect_jwts().unwrap();
+    let only = || introspection().introspect_jwts_only().unwrap();
+    for ask in [&always as &dyn Fn() -> Introspection, &only] {
+        let (bound, web) = asked(DpopMode::Allowed, ask());
+        let layer = bound.guarded.layer.clone();
+        let own = json!({"jkt": bound.key.thumbprint()});
+        for (in_token, in_answer, scheme) in [
+            (&Value::Null, &own, "DPoP"),
+            (&own, &Value::Null, "DPoP"),
+            (&own, &own, "DPoP"),
+            (&Value::Null, &Value::Null, "Bearer"),
+        ] {
+            let token = bound.issuer.token(json!({ "cnf": in_token }));
+            say(&web, &token, json!({ "cnf": in_answer }));
+            // The second time by what is remembered.
+            for _ in 0..2 {
+                let request = || {
+                    let call = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list"});
+                    Request::post("/mcp")
+                        .header("authorization", format!("{scheme} {token}"))
+                        .header("dpop", bound.proof_for(&token).sign())
+                        .header("content-type", "application/json")
+                        .body(Full::from(call.to_string()))
+                        .unwrap()
+                };
+                let outside = ServiceBuilder::new().layer(layer.clone());
+                let strong = layer.clone().required_strength(strong.clone()).unwrap();
+                let answers = [
+                    common::ask(&outside.clone().layer(scopes()), request()).await,
+                    common::ask(&outside.layer(policy()), request()).await,
+                    common::ask(&strong, request()).await,
+                ];
+                for answer in answers {
+                    let code = format!("error=\"{}", answer.error().reason());
+                    let lines = answer.challenges();
+                    assert_eq!(lines.len(), 2, "{answer:?}");
+                    for line in lines {
+                        let is_of_scheme = line.starts_with(scheme);
+                        assert_eq!(line.contains(&code), is_of_scheme, "{in_token} {line}");
+                    }
+                }
+            }
         }
     }
 }
