@@ -70,13 +70,20 @@ impl AcrOrder {
         Ok(self.0[place..].iter().map(|value| &**value))
     }
 
-    /// These values with all that are stronger, the least demanding first. One that the order does
-    /// not have stands for itself, after the others.
-    pub(super) fn widened(&self, values: &[Box<str>]) -> Vec<Box<str>> {
-        let lowest = values.iter().filter_map(|value| self.place(value)).min();
-        let ranked = lowest.map_or(&[][..], |place| &self.0[place..]);
-        let others = values.iter().filter(|value| self.place(value).is_none());
-        ranked.iter().chain(others).cloned().collect()
+    /// These values with all that are stronger, the least demanding first. Without an order each
+    /// stands for itself.
+    ///
+    /// # Errors
+    /// One that the order does not have.
+    pub(super) fn widened<'v>(&self, values: &'v [Box<str>]) -> Result<Vec<Box<str>>, &'v str> {
+        if self.0.is_empty() {
+            return Ok(values.to_vec());
+        }
+        let mut lowest = self.0.len();
+        for value in values {
+            lowest = lowest.min(self.place(value).ok_or(&**value)?);
+        }
+        Ok(self.0[lowest..].to_vec())
     }
 
     fn place(&self, value: &str) -> Option<usize> {

@@ -222,9 +222,12 @@ impl Requirement {
     }
 
     /// The same where stronger values of `acr` stand for the weaker ones that are asked for.
-    pub(crate) fn in_order(mut self, order: &AcrOrder) -> Self {
-        self.strength = self.strength.in_order(order);
-        self
+    ///
+    /// # Errors
+    /// The value that the order does not have.
+    pub(crate) fn in_order(mut self, order: &AcrOrder) -> Result<Self, String> {
+        self.strength = self.strength.in_order(order)?;
+        Ok(self)
     }
 
     /// Whether scopes were to be named, and none was: nothing to guard a route with.

@@ -141,9 +141,15 @@ impl Strength {
     }
 
     /// The same where stronger values stand for the weaker ones that are asked for.
-    pub(super) fn in_order(mut self, order: &super::AcrOrder) -> Self {
-        self.acr = self.acr.map(|values| order.widened(&values));
-        self
+    ///
+    /// # Errors
+    /// One that the order does not have.
+    pub(super) fn in_order(mut self, order: &super::AcrOrder) -> Result<Self, String> {
+        if let Some(values) = &self.acr {
+            let widened = order.widened(values).map_err(str::to_owned)?;
+            self.acr = Some(widened);
+        }
+        Ok(self)
     }
 
     /// Whether the user signed in like this.

@@ -69,7 +69,7 @@
 //!   value in common are a [`ConfigError`](crate::ConfigError) where they are built, and 403
 //!   `operation_denied` where only a request brings them together: in a batch, or by a check.
 //! - **Order.** No value is stronger than another by itself: an [`AcrOrder`] says so, or
-//!   `acr_order` of a policy in a configuration.
+//!   `acr_order` of a policy in a configuration, which then has all values that its rules name.
 //! - **Users.** A token is a client's own where it has no subject and no username, where the
 //!   subject is the `client_id` (with or without Auth0's `@clients`), where `idtyp` is `app` (Entra
 //!   ID), `gty` is `client-credentials` (Auth0) or `preferred_username` is `service-account-` and

@@ -33,37 +33,56 @@ impl TryFrom<Policy> for McpPolicy {
 
     fn try_from(value: Policy) -> Result<Self, ConfigError> {
         let order = value.acr_order;
+        let in_order = |setting: &'static str, rule: &str, needs: Requirement| {
+            needs.in_order(&order).map_err(|acr| {
+                let what = match rule {
+                    "" => "it".to_owned(),
+                    rule => format!("{rule:?}"),
+                };
+                let why = format!(
+                    "{what} asks for the acr {acr:?}, which `acr_order` does not have: add it \
+                     there, or ask for one that is there"
+                );
+                ConfigError::new(setting, why)
+            })
+        };
         let mut builder = Self::builder()
-            .baseline(value.baseline.in_order(&order))?
-            .client_responses(value.client_responses.in_order(&order))?
-            .notifications(value.notifications.in_order(&order))?
+            .baseline(in_order("baseline", "", value.baseline)?)?
+            .client_responses(in_order("client_responses", "", value.client_responses)?)?
+            .notifications(in_order("notifications", "", value.notifications)?)?
             .hierarchy(value.hierarchy)
             .include_granted(value.include_granted)
             .default_rule(value.default_rule);
         for (pattern, needs) in value.methods.0 {
-            builder = builder.method(&pattern, needs.in_order(&order))?;
+            let needs = in_order("methods", &pattern, needs)?;
+            builder = builder.method(&pattern, needs)?;
         }
         for (pattern, needs) in value.tools.0 {
-            builder = builder.tool(&pattern, needs.in_order(&order))?;
+            let needs = in_order("tools", &pattern, needs)?;
+            builder = builder.tool(&pattern, needs)?;
         }
         for (pattern, needs) in value.prompts.0 {
-            builder = builder.prompt(&pattern, needs.in_order(&order))?;
+            let needs = in_order("prompts", &pattern, needs)?;
+            builder = builder.prompt(&pattern, needs)?;
         }
         for (pattern, needs) in value.resources.0 {
-            builder = builder.resource(&pattern, needs.in_order(&order))?;
+            let needs = in_order("resources", &pattern, needs)?;
+            builder = builder.resource(&pattern, needs)?;
         }
         for (method, needs) in value.http.0 {
             // Methods of HTTP are case-sensitive, and all that are meant here are upper case.
             let known = Method::from_bytes(method.as_bytes())
                 .ok()
                 .filter(|_| method.bytes().all(|byte| byte.is_ascii_uppercase()));
+            let needs = in_order("http", &method, needs)?;
             let method = known.ok_or_else(|| {
                 ConfigError::new("http", format!("{method:?} is no method; write `GET`"))
             })?;
-            builder = builder.http(method, needs.in_order(&order))?;
+            builder = builder.http(method, needs)?;
         }
         if let Some(needs) = value.other_http_methods {
-            builder = builder.other_http_methods(needs.in_order(&order))?;
+            let needs = in_order("other_http_methods", "", needs)?;
+            builder = builder.other_http_methods(needs)?;
         }
         builder.build()
     }

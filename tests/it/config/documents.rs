@@ -346,6 +346,14 @@ fn the_schema_and_the_reader_take_the_same() {
         for value in sections.iter().flat_map(changed) {
             let valid = schema.is_valid(&value);
             let read = Config::from_json(&value.to_string());
+            // No schema says that one value is among others.
+            if let Err(error) = &read
+                && error
+                    .to_string()
+                    .contains("which `acr_order` does not have")
+            {
+                continue;
+            }
             taken += usize::from(read.is_ok());
             if valid != read.is_ok() {
                 differ.insert(format!("{by}: schema {valid}, reader {:?}", read.err()));

@@ -113,9 +113,8 @@ fn by_an_order_each_rule_accepts_what_is_stronger() {
         "tools": {
             "pay": needs(json!(["mfa"])),
             "sign": needs(json!(["phr"])),
-            // Least demanding first, whatever the order they are written in; what has no place
-            // stands for itself.
-            "either": needs(json!(["other", "phr", "mfa"])),
+            // Least demanding first, whatever the order they are written in.
+            "either": needs(json!(["phr", "mfa"])),
         },
         "prompts": { "p": needs(json!(["mfa"])) },
         "resources": { "file:///x": needs(json!(["mfa"])) },
@@ -126,9 +125,7 @@ fn by_an_order_each_rule_accepts_what_is_stronger() {
         "other_http_methods": needs(json!(["mfa"])),
     }));
     let by_hand = by_hand(|policy| {
-        let either = Requirement::authenticated()
-            .acr(["mfa", "phr", "other"])
-            .unwrap();
+        let either = Requirement::authenticated().acr(["mfa", "phr"]).unwrap();
         policy
             .baseline(at_least("pwd"))
             .and_then(|policy| policy.tool("pay", at_least("mfa")))
@@ -217,6 +214,35 @@ fn what_means_nothing_is_refused_by_its_name() {
     ] {
         let error = refused(&json!({ "policy": { "acr_order": order } }));
         assert!(error.path().starts_with("policy"), "{order}: {error}");
+    }
+}
+
+/// A value without a place is a slip of the pen, which no caller would meet. Without an order each
+/// value stands for itself.
+#[test]
+fn a_value_that_the_order_does_not_have_is_refused() {
+    let needs = |acr: Value| json!({ "authenticated": true, "acr": acr });
+    for acr in [json!(["mfs"]), json!(["mfa", "mfs"]), json!("mfs phr")] {
+        for (setting, rules) in [
+            ("baseline", needs(acr.clone())),
+            ("client_responses", needs(acr.clone())),
+            ("notifications", needs(acr.clone())),
+            ("other_http_methods", needs(acr.clone())),
+            ("methods", json!({ "tools/list": needs(acr.clone()) })),
+            ("tools", json!({ "pay": needs(acr.clone()) })),
+            ("prompts", json!({ "pay": needs(acr.clone()) })),
+            ("resources", json!({ "file:///x": needs(acr.clone()) })),
+            ("http", json!({ "GET": needs(acr.clone()) })),
+        ] {
+            let order = json!(["pwd", "mfa", "phr"]);
+            let error = refused(&json!({ "policy": { "acr_order": order, setting: rules } }));
+            assert!(error.path().starts_with("policy"), "{setting}: {error}");
+            let text = error.to_string();
+            for says in [setting, "\"mfs\"", "`acr_order`"] {
+                assert!(text.contains(says), "{setting}: {text}");
+            }
+            policy(&json!({ setting: rules }));
+        }
     }
 }
 
