@@ -5,8 +5,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 /// A SHA-256 digest.
 pub(crate) type Digest = [u8; 32];
 
-/// Up to this many bytes two parts are put together on the stack, which is cheaper than a
-/// context.
+/// Up to this many bytes parts are put together on the stack, which is cheaper than a context.
 #[cfg(feature = "aws-lc-rs")]
 const SHORT: usize = 1024;
 
@@ -21,15 +20,16 @@ pub(crate) fn sha256(parts: &[&[u8]]) -> [u8; 32] {
         out.copy_from_slice(digest::digest(&digest::SHA256, part).as_ref());
         return out;
     }
-    if let [first, second] = parts
-        && first.len() + second.len() <= SHORT
-    {
-        let mut buffer = [0; SHORT];
-        let length = first.len() + second.len();
-        let (one, other) = buffer[..length].split_at_mut(first.len());
-        one.copy_from_slice(first);
-        other.copy_from_slice(second);
-        return sha256(&[&buffer[..length]]);
+    let length: usize = parts.iter().map(|part| part.len()).sum();
+    let mut buffer = [0; SHORT];
+    if let Some(joined) = buffer.get_mut(..length) {
+        let mut rest = &mut joined[..];
+        for part in parts {
+            let (here, after) = rest.split_at_mut(part.len());
+            here.copy_from_slice(part);
+            rest = after;
+        }
+        return sha256(&[joined]);
     }
     let mut context = digest::Context::new(&digest::SHA256);
     for part in parts {

@@ -135,6 +135,12 @@ impl<'t> Compact<'t> {
         std::str::from_utf8(json).map_err(|_| refused(Refused::NotOneObject, "header"))
     }
 
+    /// The header as it was sent.
+    #[cfg(feature = "oauth")]
+    pub(crate) fn header_part(&self) -> &'t [u8] {
+        self.header
+    }
+
     pub(crate) fn signing_input(&self) -> &'t [u8] {
         self.signing_input
     }

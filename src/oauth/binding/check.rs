@@ -6,19 +6,19 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::header::AUTHORIZATION;
 use http::{HeaderName, HeaderValue, Method};
-use quick_cache::sync::Cache;
 
+use super::header::Headers;
 use super::nonce::{Known, Nonces};
 use super::options::DpopOptions;
-use super::proof::{self, ProofClaims, ProofKey, malformed};
+use super::proof::{self, ProofClaims};
 use super::record::{Fresh, Recorded, Recorder, Recording};
 use super::target::Target;
 use crate::clock::{Clock, Moment};
 use crate::credential::{Credential, Location, RequestHead};
 use crate::crypto::sha256;
 use crate::error::{AuthError, ConfigError, Reason};
-use crate::jose::{Algorithm, Compact, PayloadBuffer, VerifyingKey};
-use crate::principal::{BoundTo, Principal, Thumbprint};
+use crate::jose::{Algorithm, PayloadBuffer};
+use crate::principal::{BoundTo, Principal};
 use crate::resources::Behind;
 use crate::util::quoted;
 
@@ -57,8 +57,7 @@ pub(in crate::oauth) struct Binding {
     behind: Behind,
     recorder: Recorder,
     nonces: Option<Nonces>,
-    /// Keys of proofs that were accepted.
-    keys: Option<Cache<Thumbprint, VerifyingKey>>,
+    headers: Headers,
 }
 
 /// How a request presents its token, kept while there is something to wait for.
@@ -105,13 +104,12 @@ impl Binding {
         prefix: Option<&str>,
         clock: Clock,
     ) -> Result<Self, ConfigError> {
-        let keys = options.max_prepared_keys;
         Ok(Self {
             location: Location::scheme(AUTHORIZATION, "DPoP"),
             behind: Behind::new(None, prefix)?,
             recorder: Recorder::new(options.replays, clock),
             nonces: options.nonces,
-            keys: (keys > 0).then(|| Cache::new(keys)),
+            headers: Headers::new(options.max_prepared_keys),
         })
     }
 
@@ -203,16 +201,7 @@ impl Binding {
         };
         let text = proof.only()?;
         let compact = proof::parse(text)?;
-        let proof_key = ProofKey::read(&compact)?;
-        if proof_key.thumbprint != *key {
-            return Err(
-                AuthError::new(Reason::DPOP_KEY_MISMATCH).with_detail(format!(
-                    "the token is bound to the key {}, and the proof is of {}",
-                    URL_SAFE_NO_PAD.encode(key),
-                    URL_SAFE_NO_PAD.encode(proof_key.thumbprint)
-                )),
-            );
-        }
+        let header = self.headers.find(&compact, key)?;
         let mut buffer = PayloadBuffer::default();
         let claims = proof::read_claims(&compact, &mut buffer)?;
         proof.check_target(&claims, expected.resource)?;
@@ -226,7 +215,7 @@ impl Binding {
             }
             None => self.check_time(&claims, now.wall)?,
         };
-        self.check_signature(&compact, &proof_key)?;
+        self.headers.check_signature(&compact, header, key)?;
         let fresh = Fresh {
             resource: expected.resource,
             key,
@@ -289,26 +278,6 @@ impl Binding {
         check_bounds(claims, now)?;
         Ok(ends)
     }
-
-    fn check_signature(&self, proof: &Compact<'_>, key: &ProofKey) -> Result<(), AuthError> {
-        let mut buffer = [0; 1024];
-        let signature = proof.signature(&mut buffer);
-        let signature = signature.map_err(|_| malformed("the signature is not base64url"))?;
-        let (alg, thumbprint) = (key.alg, key.thumbprint);
-        let kept = self.keys.as_ref().and_then(|keys| keys.get(&thumbprint));
-        let kept = kept.filter(|kept| kept.serves(alg));
-        let is_kept = kept.is_some();
-        let prepared = kept.or_else(|| VerifyingKey::prepare(&key.source, &[alg]));
-        let prepared = prepared.ok_or_else(|| malformed("jwk is no key that verifies with alg"))?;
-        if !prepared.verify(alg, proof.signing_input(), signature) {
-            return Err(AuthError::new(Reason::INVALID_DPOP_SIGNATURE)
-                .with_detail(format!("the {alg} signature of the proof does not hold")));
-        }
-        if let Some(keys) = self.keys.as_ref().filter(|_| !is_kept) {
-            keys.insert(thumbprint, prepared);
-        }
-        Ok(())
-    }
 }
 
 impl PresentedProof {
@@ -361,7 +330,9 @@ impl PresentedProof {
 
 /// Whether the proof is for this token.
 fn check_token(claims: &ProofClaims<'_>, token: &[u8]) -> Result<(), AuthError> {
-    match *claims.ath == *URL_SAFE_NO_PAD.encode(sha256(&[token])) {
+    let mut hash = [0; 43];
+    let length = URL_SAFE_NO_PAD.encode_slice(sha256(&[token]), &mut hash);
+    match length == Ok(hash.len()) && claims.ath.as_bytes() == hash {
         true => Ok(()),
         false => Err(AuthError::new(Reason::DPOP_TOKEN_MISMATCH)
             .with_detail("ath is not the hash of the token")),

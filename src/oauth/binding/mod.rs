@@ -188,6 +188,7 @@
 mod both;
 mod certificates;
 mod check;
+mod header;
 mod nonce;
 mod options;
 mod proof;

@@ -146,9 +146,11 @@ impl DpopOptions {
         Ok(self)
     }
 
-    /// How many keys of clients are kept ready; default 10,000, of about 2 KiB each.
+    /// How many keys of clients are kept ready; default 10,000, of about 2 KiB each, and with RSA of
+    /// up to 6 KiB.
     ///
-    /// A key is kept once a proof with it was accepted. With zero each request prepares its own.
+    /// A key is kept once a proof with it was accepted, with the header of that proof: a proof with
+    /// the same header costs little more than its signature. With zero each request reads its own.
     pub fn max_prepared_keys(mut self, keys: usize) -> Self {
         self.max_prepared_keys = keys;
         self

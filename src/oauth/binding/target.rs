@@ -25,9 +25,14 @@ impl Target {
         // An empty port is none.
         let origin = origin.strip_suffix(':').unwrap_or(origin);
         let origin = Origin::parse(origin).ok_or("its scheme or its host is not plain")?;
-        let mut url = origin.scheme.to_ascii_lowercase();
+        let host = origin.authority.host.lower();
+        // With room for a port.
+        let room = origin.scheme.len() + "://".len() + host.len() + ":65535".len() + path.len();
+        let mut url = String::with_capacity(room + 1);
+        url.push_str(origin.scheme);
+        url.make_ascii_lowercase();
         url.push_str("://");
-        url.push_str(&origin.authority.host.lower());
+        url.push_str(&host);
         if let Some(port) = origin.authority.port_beyond(origin.scheme) {
             url.push(':');
             url.push_str(&port.to_string());
