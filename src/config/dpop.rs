@@ -28,16 +28,10 @@ section! {
     }
 }
 
-/// Used proofs of the layers in force, by their resources and how many are kept.
-struct Kept {
-    resources: String,
-    max_used_proofs: usize,
-    used: WeakUsedProofs,
-}
-
-/// Those that some layer has. A reload builds the new layers while the old ones are in force, and
-/// goes on with what these know; without it each proof could be used again.
-static KEPT: Mutex<Vec<Kept>> = Mutex::new(Vec::new());
+/// Used proofs of the layers in force. A reload builds the new layers while the old ones are there,
+/// and goes on with what these know; without it each proof could be used again. All layers of
+/// configurations have the same, whatever their resources and limits are: these may change.
+static KEPT: Mutex<Option<WeakUsedProofs>> = Mutex::new(None);
 
 impl Config {
     /// Sets what holds for proofs, where tokens may be bound to keys.
@@ -89,7 +83,7 @@ impl Config {
             (false, Some(engine)) => {
                 used_at(options, engine).map_err(|error| error.at("shared"))?
             }
-            (false, None) => self.sections.kept(options),
+            (false, None) => kept(options),
         };
         if let Some(source) = &section.nonce_secret {
             let secret = secret_at(source, "oauth.dpop.nonce_secret")?;
@@ -107,32 +101,15 @@ impl Sections {
     fn dpop(&self) -> Option<&DpopSection> {
         self.oauth.as_ref()?.dpop.as_ref()
     }
+}
 
-    /// The options with the memory of the layers in force, if they have one of this size.
-    fn kept(&self, options: DpopOptions) -> DpopOptions {
-        let several = self.resources.items.iter();
-        let several = several.filter_map(|(_, resource)| resource.url.as_deref());
-        let all: Vec<&str> = self
-            .resource
-            .as_deref()
-            .into_iter()
-            .chain(several)
-            .collect();
-        let (resources, max_used_proofs) = (all.join(" "), options.capacity());
-        // Nothing panics under this lock.
-        let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.retain(|kept| kept.used.is_there());
-        let found = kept
-            .iter()
-            .find(|kept| kept.resources == resources && kept.max_used_proofs == max_used_proofs);
-        if let Some(known) = found.and_then(|kept| options.knowing(&kept.used)) {
-            return known;
-        }
-        kept.push(Kept {
-            resources,
-            max_used_proofs,
-            used: options.used_proofs(),
-        });
+/// The options with the memory of the layers in force, if there are any.
+fn kept(options: DpopOptions) -> DpopOptions {
+    // Nothing panics under this lock.
+    let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+    let known = kept.as_ref().and_then(|kept| options.knowing(kept));
+    known.unwrap_or_else(|| {
+        *kept = Some(options.used_proofs());
         options
-    }
+    })
 }

@@ -392,7 +392,8 @@ reasons! {
         client: "Used a proof that was made for another request.",
         fix: "Have the client make a proof for each request.";
 
-    /// The proof has no nonce of this server, or one that is too old.
+    /// The proof has no nonce of this server, or one that is too old. Without a `nonce_secret` one
+    /// is needed in the minutes after a shared store was new, or lost its records.
     DPOP_NONCE_REQUIRED = "dpop_nonce_required": Invalid, Other,
         "The DPoP proof needs a nonce of this server",
         client: "Sent its first request, or one after the nonce changed; it takes the new one from \

@@ -11,7 +11,7 @@ use super::header::Headers;
 use super::nonce::{Known, Nonces};
 use super::options::DpopOptions;
 use super::proof::{self, ProofClaims};
-use super::record::{Fresh, Recorded, Recorder, Recording};
+use super::record::{Fresh, Made, Recorded, Recorder, Recording, WINDOW};
 use super::target::Target;
 use crate::clock::{Clock, Moment};
 use crate::credential::{Credential, Location, RequestHead};
@@ -25,9 +25,7 @@ use crate::util::quoted;
 /// The header of proofs.
 pub(in crate::oauth) const DPOP: HeaderName = HeaderName::from_static("dpop");
 
-/// How far the time of a proof may be from now, both ways.
-const WINDOW: Duration = Duration::from_secs(300);
-/// The same where proofs are accepted more than once.
+/// How far the time of a proof may be from now, both ways, where proofs are accepted more than once.
 const SHORT_WINDOW: Duration = Duration::from_secs(60);
 /// What is allowed for clocks that differ where a proof has `exp` or `nbf`.
 const SKEW: Duration = Duration::from_secs(60);
@@ -204,7 +202,7 @@ impl Binding {
         let header = self.headers.find(&compact, key)?;
         let mut buffer = PayloadBuffer::default();
         let claims = proof::read_claims(&compact, &mut buffer)?;
-        proof.check_target(&claims, expected.resource)?;
+        let target = proof.check_target(&claims, expected.resource)?;
         check_token(&claims, expected.token)?;
         let nonce = self.check_nonce(&claims, expected.resource, now.wall)?;
         let ends = match nonce {
@@ -217,12 +215,14 @@ impl Binding {
         };
         self.headers.check_signature(&compact, header, key)?;
         let fresh = Fresh {
-            resource: expected.resource,
+            url: target.as_str(),
             key,
             jti: &claims.jti,
-            // With a nonce `iat` is of any clock.
-            made_at: nonce.map_or(claims.iat, |known| known.given_at),
-            has_nonce: nonce.is_some(),
+            made: match nonce {
+                // `iat` is of any clock then.
+                Some(known) => Made::ByNonce(known.given_at),
+                None => Made::ByIat(claims.iat, claims.nonce.as_deref()),
+            },
             ends,
         };
         let next = nonce.filter(|known| known.is_old);
@@ -294,8 +294,8 @@ impl PresentedProof {
         }
     }
 
-    /// Whether the proof is for this request.
-    fn check_target(&self, claims: &ProofClaims<'_>, resource: &str) -> Result<(), AuthError> {
+    /// The URL that the proof is for: that of this request.
+    fn check_target(&self, claims: &ProofClaims<'_>, resource: &str) -> Result<Target, AuthError> {
         // Methods are told apart by case (RFC 9110 section 9.1).
         if *claims.htm != *self.method.as_str() {
             return Err(
@@ -312,12 +312,12 @@ impl PresentedProof {
         let named = Target::parse(&claims.htu);
         let named = named.map_err(|why| mismatch(format!("htu: {why}")))?;
         if named == asked {
-            return Ok(());
+            return Ok(named);
         }
         if self.is_all_stripped {
             let prefix = self.path.trim_end_matches('/');
             if Target::of_request(resource, prefix).is_ok_and(|asked| asked == named) {
-                return Ok(());
+                return Ok(named);
             }
         }
         Err(mismatch(format!(

@@ -68,7 +68,7 @@
 //! 6. `iat` is within 300 seconds, before or after. `exp` and `nbf`, which need not be there, allow
 //!    it, give or take 60 seconds.
 //! 7. The signature holds.
-//! 8. The proof was not used before at this resource.
+//! 8. The proof was not used before: one of this key with this `jti`, for this URL.
 //!
 //! # Paths
 //!
@@ -83,7 +83,15 @@
 //! [`max_used_proofs`](DpopOptions::max_used_proofs). Where there are replicas, or where a proof must
 //! not be used again after a restart, they belong in a
 //! [shared store](DpopOptions::replay_store). A layer that takes the place of another one
-//! ([`reload`](crate::reload)) is given a clone of its [`DpopOptions`].
+//! ([`reload`](crate::reload)) is given a clone of its [`DpopOptions`]; layers of a configuration do
+//! that by themselves.
+//!
+//! A store that is new, or has lost its records, does not know what was used. Until it is whole
+//! again requests are 503 `dpop_replays_unavailable`; the shared engine takes a minute. A proof that
+//! was used before may still be dated later, by a clock that is up to 300 seconds ahead. So for 300
+//! seconds more a proof needs a nonce that is made then, also where no
+//! [nonces](DpopOptions::nonce_secret) are set: it is 401 `use_dpop_nonce` without. Clients that do
+//! not know nonces have to wait.
 //!
 //! # Schemes
 //!

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::sync::Weak;
 
 use super::nonce::Nonces;
+#[cfg(feature = "config")]
+use super::replay::Table;
 use super::replay::UsedProofs;
 use crate::error::ConfigError;
 use crate::secret::check_strength;
@@ -95,8 +97,9 @@ impl DpopOptions {
     ///
     /// An answer that does not come is 503 `dpop_replays_unavailable`, and so are requests while the
     /// store does not know yet what was used: of an engine that is new, or has lost its records, for
-    /// a minute. Records live 5 minutes longer
-    /// than their proofs, as the clocks of replicas differ.
+    /// a minute. For 300 seconds more a proof needs a [nonce](super#used-proofs), which replicas
+    /// agree on in the store. Records live 5 minutes longer than their proofs, as the clocks of
+    /// replicas differ.
     ///
     /// # Errors
     /// Used proofs were set to be kept elsewhere, or not at all.
@@ -156,29 +159,25 @@ impl DpopOptions {
         self
     }
 
-    /// How many used proofs are kept in memory; zero where they are kept elsewhere.
-    #[cfg(feature = "config")]
-    pub(crate) fn capacity(&self) -> usize {
-        match &self.replays {
-            Replays::Memory(used) => used.max_entries(),
-            Replays::Shared(_) | Replays::Unchecked => 0,
-        }
-    }
-
     /// What is known of used proofs, as long as others keep it.
     #[cfg(feature = "config")]
     pub(crate) fn used_proofs(&self) -> WeakUsedProofs {
         WeakUsedProofs(match &self.replays {
-            Replays::Memory(used) => Arc::downgrade(used),
+            Replays::Memory(used) => Arc::downgrade(used.table()),
             Replays::Shared(_) | Replays::Unchecked => Weak::new(),
         })
     }
 
-    /// The same options, with these used proofs. `None`: no layer keeps them any more.
+    /// The same options, going on with these used proofs. `None`: no layer keeps them any more, or
+    /// they are kept elsewhere.
     #[cfg(feature = "config")]
     pub(crate) fn knowing(&self, used: &WeakUsedProofs) -> Option<Self> {
+        let Replays::Memory(own) = &self.replays else {
+            return None;
+        };
+        let used = own.in_table(used.0.upgrade()?);
         Some(Self {
-            replays: Replays::Memory(used.0.upgrade()?),
+            replays: Replays::Memory(Arc::new(used)),
             ..self.clone()
         })
     }
@@ -197,14 +196,7 @@ impl DpopOptions {
 
 /// Used proofs in memory that are there as long as others keep them.
 #[cfg(feature = "config")]
-pub(crate) struct WeakUsedProofs(Weak<UsedProofs>);
-
-#[cfg(feature = "config")]
-impl WeakUsedProofs {
-    pub(crate) fn is_there(&self) -> bool {
-        self.0.strong_count() > 0
-    }
-}
+pub(crate) struct WeakUsedProofs(Weak<Table>);
 
 impl Default for DpopOptions {
     fn default() -> Self {

@@ -4,6 +4,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
 use super::options::Replays;
 use super::replay::{Entered, ProofId, UsedProofs};
 use crate::clock::{Clock, Moment};
@@ -14,11 +17,18 @@ use crate::store::{self, Insertion, ReplayStore, StoreKey, StoreValue};
 use crate::telemetry::dpop;
 use crate::util::{NowAndThen, TRACED_CHARS, one_line};
 
-const ID_DOMAIN: &[u8] = b"tower-mcp-auth DPoP proof 1";
+const ID_DOMAIN: &[u8] = b"tower-mcp-auth DPoP proof 2";
+const NONCE_DOMAIN: &[u8] = b"tower-mcp-auth DPoP nonce after a loss 1";
 const RECORD: [u8; 32] = *b"tower-mcp-auth DPoP proof used 1";
 
 /// By how much the clocks of two replicas may differ.
 const REPLICAS: Duration = Duration::from_secs(300);
+
+/// How far the time of a proof may be from now, both ways.
+pub(super) const WINDOW: Duration = Duration::from_secs(300);
+
+/// How many bytes a nonce has that a store keeps: too many to be guessed.
+const NONCE_BYTES: usize = 18;
 
 /// When a client comes back.
 const RETRY: Duration = Duration::from_secs(1);
@@ -27,26 +37,34 @@ const RETRY_FULL: Duration = Duration::from_secs(10);
 
 /// A proof in which nothing is wrong, unless it was used before.
 pub(super) struct Fresh<'p> {
-    /// The URL of the resource.
-    pub(super) resource: &'p str,
+    /// The URL that it is for.
+    pub(super) url: &'p str,
     pub(super) key: &'p Thumbprint,
     pub(super) jti: &'p str,
-    /// Not before this; time since 1970.
-    pub(super) made_at: Duration,
-    /// Whether `made_at` is the time of a nonce.
-    pub(super) has_nonce: bool,
+    pub(super) made: Made<'p>,
     /// Until then it could be used again; time since 1970.
     pub(super) ends: Duration,
 }
 
+/// When a proof was made; times since 1970.
+#[derive(Clone, Copy)]
+pub(super) enum Made<'p> {
+    /// By the clock of its client, which may be ahead by the window; and the nonce in it, for
+    /// which nobody asked unless a store lost something.
+    ByIat(Duration, Option<&'p str>),
+    /// Not before its nonce was given.
+    ByNonce(Duration),
+}
+
 impl Fresh<'_> {
-    /// What tells it from all others. Of the resource too: one store may serve several.
+    /// What tells it from all others. Of the URL, not of the resource: that has another name once
+    /// it is configured so.
     fn id(&self) -> Digest {
-        let length = (self.resource.len() as u64).to_be_bytes();
+        let length = (self.url.len() as u64).to_be_bytes();
         sha256(&[
             ID_DOMAIN,
             &length,
-            self.resource.as_bytes(),
+            self.url.as_bytes(),
             self.key,
             self.jti.as_bytes(),
         ])
@@ -154,64 +172,132 @@ impl Recorder {
 
     /// Writes a record at the store, where there is none.
     fn insert(self, store: Arc<dyn ReplayStore>, proof: &Fresh<'_>, now: Moment) -> Recording {
-        let (id, made_at, has_nonce) = (proof.id(), proof.made_at, proof.has_nonce);
+        let id = StoreKey::new(proof.id());
+        let made = MadeOwned::from(proof.made);
         // A replica whose clock is late accepts it for longer.
         let life = proof.ends.saturating_add(REPLICAS).saturating_sub(now.wall);
         Box::pin(async move {
-            let check_known = || check_known(&*store, made_at, has_nonce, self.clock.now());
-            check_known()?;
-            let inserted = store.insert_if_absent(StoreKey::new(id), StoreValue::new(RECORD), life);
-            match store::within_patience(inserted).await {
-                // The store may have found a loss when it was asked.
-                Ok(Insertion::Inserted) => check_known(),
-                Ok(Insertion::Present(_)) => Err(replayed()),
-                Ok(Insertion::Full) => {
-                    let detail = "the store has no room for used proofs";
-                    if self.warned.full.is_due(self.clock.monotonic()) {
-                        dpop::store_full();
-                    }
-                    Err(unavailable(RETRY_FULL, detail))
-                }
-                Err(error) => {
-                    let why = one_line(&error.to_string(), TRACED_CHARS);
-                    let is_due = self.warned.failed.is_due(self.clock.monotonic());
-                    dpop::store_failed(is_due, &why);
-                    Err(unavailable(RETRY, &why))
-                }
+            let since = self.check_known(&*store, &made).await?;
+            let record = StoreValue::new(RECORD);
+            match self.write(&*store, id, record, life).await? {
+                Some(_) => Err(replayed()),
+                None if store.complete_since() == since => Ok(()),
+                // The store found a loss when it was asked.
+                None => self.check_known(&*store, &made).await.map(drop),
             }
         })
     }
+
+    /// Refuses a proof whose record the store may have lost, and returns since when it knows
+    /// everything.
+    ///
+    /// What was used before a loss was dated by a clock that may be ahead, so `iat` tells an old
+    /// proof from a new one only when that time is over. Until then a nonce does that no proof can
+    /// have from before the loss: replicas agree on it in the store. Until the store is whole there
+    /// is none, and nothing helps. Nonces that are asked for anyway have a time of their own: a
+    /// later one helps, which the client is given once there is one.
+    async fn check_known(
+        &self,
+        store: &dyn ReplayStore,
+        made: &MadeOwned,
+    ) -> Result<Duration, AuthError> {
+        let since = store.complete_since();
+        let (made_at, ahead) = match made {
+            MadeOwned::ByIat(iat, _) => (*iat, WINDOW),
+            MadeOwned::ByNonce(given_at) => (*given_at, Duration::ZERO),
+        };
+        let whole_second = Duration::from_secs(1);
+        let is_young = made_at.saturating_add(whole_second) > since.saturating_add(ahead);
+        if since.is_zero() || is_young {
+            return Ok(since);
+        }
+        let now = self.clock.now();
+        let left = since.saturating_sub(now);
+        if left > Duration::ZERO {
+            let detail = "the shared store is new, or lost what it knew of used proofs";
+            return Err(unavailable(left + whole_second, detail));
+        }
+        let MadeOwned::ByIat(_, given) = made else {
+            let detail = "the shared store lost what it knew of proofs with this nonce";
+            return Err(unavailable(RETRY_FULL, detail));
+        };
+        let nonce = self.nonce_after(store, since, now).await?;
+        match given.as_deref() == Some(&*nonce) {
+            true => Ok(since),
+            false => Err(AuthError::new(Reason::DPOP_NONCE_REQUIRED)
+                .with_detail(
+                    "the proof may be from before the shared store lost what it knew of used \
+                     proofs, or from before it was new",
+                )
+                .with_dpop_nonce(&nonce)),
+        }
+    }
+
+    /// The nonce of a time at which the store was whole again: who is first makes it.
+    async fn nonce_after(
+        &self,
+        store: &dyn ReplayStore,
+        since: Duration,
+        now: Duration,
+    ) -> Result<String, AuthError> {
+        let millis = since.as_millis().to_be_bytes();
+        let key = StoreKey::new(sha256(&[NONCE_DOMAIN, &millis]));
+        let mut random = [0; 32];
+        getrandom::fill(&mut random)
+            .map_err(|_| unavailable(RETRY, "there are no random numbers"))?;
+        let ends = since.saturating_add(WINDOW).saturating_add(REPLICAS);
+        let life = ends.saturating_sub(now);
+        let own = StoreValue::new(random);
+        let there = self.write(store, key, own, life).await?.unwrap_or(own);
+        Ok(URL_SAFE_NO_PAD.encode(&there.as_bytes()[..NONCE_BYTES]))
+    }
+
+    /// Writes a value where there is none, and returns the one that was there.
+    async fn write(
+        &self,
+        store: &dyn ReplayStore,
+        key: StoreKey,
+        value: StoreValue,
+        life: Duration,
+    ) -> Result<Option<StoreValue>, AuthError> {
+        match store::within_patience(store.insert_if_absent(key, value, life)).await {
+            Ok(Insertion::Inserted) => Ok(None),
+            Ok(Insertion::Present(there)) => Ok(Some(there)),
+            Ok(Insertion::Full) => {
+                let detail = "the store has no room for used proofs";
+                if self.warned.full.is_due(self.clock.monotonic()) {
+                    dpop::store_full();
+                }
+                Err(unavailable(RETRY_FULL, detail))
+            }
+            Err(error) => {
+                let why = one_line(&error.to_string(), TRACED_CHARS);
+                let is_due = self.warned.failed.is_due(self.clock.monotonic());
+                dpop::store_failed(is_due, &why);
+                Err(unavailable(RETRY, &why))
+            }
+        }
+    }
 }
 
-/// Refuses a proof whose record the store may have lost: one of a second that had ended when it
-/// began to know everything. A new proof helps, unless that moment is still to come, or the proof
-/// has the time of a nonce: then a later nonce helps, which the client is given once there is one.
-fn check_known(
-    store: &dyn ReplayStore,
-    made_at: Duration,
-    has_nonce: bool,
-    now: Duration,
-) -> Result<(), AuthError> {
-    let since = store.complete_since();
-    if made_at.saturating_add(Duration::from_secs(1)) > since {
-        return Ok(());
+/// [`Made`], for as long as the store takes.
+enum MadeOwned {
+    ByIat(Duration, Option<Box<str>>),
+    ByNonce(Duration),
+}
+
+impl From<Made<'_>> for MadeOwned {
+    fn from(made: Made<'_>) -> Self {
+        match made {
+            Made::ByIat(iat, nonce) => Self::ByIat(iat, nonce.map(Into::into)),
+            Made::ByNonce(given_at) => Self::ByNonce(given_at),
+        }
     }
-    let left = since.saturating_sub(now);
-    if left > Duration::ZERO {
-        let detail = "the shared store is new, or lost what it knew of used proofs";
-        return Err(unavailable(left + Duration::from_secs(1), detail));
-    }
-    if has_nonce {
-        let detail = "the shared store lost what it knew of proofs with this nonce";
-        return Err(unavailable(RETRY_FULL, detail));
-    }
-    Err(AuthError::new(Reason::DPOP_TIME_MISMATCH)
-        .with_detail("the proof was made before the shared store lost what it knew of used proofs"))
 }
 
 fn replayed() -> AuthError {
     AuthError::new(Reason::REPLAYED_DPOP_PROOF)
-        .with_detail("a proof with this jti and of this key was used at this resource before")
+        .with_detail("a proof with this jti and of this key was used for this URL before")
 }
 
 /// It was logged when it happened, because any client can repeat it.

@@ -4,7 +4,7 @@ use std::collections::hash_map::RandomState;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt;
 use std::hash::BuildHasher;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// How much of time one bucket holds, in seconds.
@@ -27,6 +27,12 @@ pub(super) type ProofId = [u8; 16];
 /// counters.
 pub(super) struct UsedProofs {
     max_entries: usize,
+    table: Arc<Table>,
+}
+
+/// What was used. Layers with other limits may share it.
+#[derive(Default)]
+pub(super) struct Table {
     by: RandomState,
     buckets: Mutex<Buckets>,
 }
@@ -67,9 +73,19 @@ impl UsedProofs {
     pub(super) fn new(max_entries: usize) -> Self {
         Self {
             max_entries,
-            by: RandomState::new(),
-            buckets: Mutex::default(),
+            table: Arc::default(),
         }
+    }
+
+    /// The same limit, for what is in this table and what is entered from now on.
+    #[cfg(feature = "config")]
+    pub(super) fn in_table(&self, table: Arc<Table>) -> Self {
+        Self { table, ..*self }
+    }
+
+    #[cfg(feature = "config")]
+    pub(super) fn table(&self) -> &Arc<Table> {
+        &self.table
     }
 
     pub(super) fn max_entries(&self) -> usize {
@@ -85,18 +101,16 @@ impl UsedProofs {
         now: Duration,
     ) -> Entered {
         let minute = ends.as_secs() / BUCKET;
-        let hash = self.by.hash_one(owner);
+        let hash = self.table.by.hash_one(owner);
         // Nothing panics under this lock.
-        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        let buckets = self.table.buckets.lock();
+        let mut buckets = buckets.unwrap_or_else(PoisonError::into_inner);
         buckets.drop_before(now.as_secs() / BUCKET);
         if buckets.dropped.contains(&minute) {
             return Entered::Forgotten;
         }
-        if buckets
-            .live
-            .values()
-            .any(|bucket| bucket.seen.contains(&proof))
-        {
+        let mut live = buckets.live.values();
+        if live.any(|bucket| bucket.seen.contains(&proof)) {
             return Entered::Again;
         }
         if buckets.entries >= self.max_entries {
@@ -110,7 +124,7 @@ impl UsedProofs {
             }
         }
         let bucket = buckets.live.entry(minute).or_insert_with(|| Bucket {
-            seen: HashSet::with_hasher(self.by.clone()),
+            seen: HashSet::with_hasher(self.table.by.clone()),
             owners: vec![0; COUNTERS].into_boxed_slice(),
         });
         bucket.seen.insert(proof);

@@ -17,10 +17,10 @@ const DEADLINE: Duration = Duration::from_secs(30);
 /// What all keys of a test begin with: each has an engine of its own.
 pub(super) const PREFIX: &str = "test";
 
-pub(super) struct Folder(pub(super) PathBuf);
+pub(crate) struct Folder(pub(crate) PathBuf);
 
 impl Folder {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         static NUMBER: AtomicUsize = AtomicUsize::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let name = format!("tower-mcp-auth-redis-{}-{number}", std::process::id());
@@ -158,6 +158,16 @@ impl Server {
         let redis = self.replica().await;
         redis.init().await.expect("it writes");
         redis
+    }
+
+    /// Writes the marker of an engine that has been whole for so long.
+    pub(super) async fn age(&self, time: Duration) {
+        self.first_replica().await;
+        let since = tower_mcp_auth::Clock::system().now() - time;
+        let marker = format!("{{{PREFIX}}}:epoch");
+        let since = since.as_millis().to_string();
+        let told = self.cli(&["HSET", &marker, "since", &since]).await;
+        assert_eq!(told, "0", "the marker was there");
     }
 
     /// How often it was asked to run a script.

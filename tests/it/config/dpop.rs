@@ -106,45 +106,58 @@ fn mistakes_are_told_with_their_place() {
     assert_eq!(error.path(), "metadata.dpop_bound_access_tokens_required");
 }
 
-/// A reload makes new layers while the old ones are in force.
+/// A reload makes new layers while the old ones are in force, be it with other resources and other
+/// limits.
 #[tokio::test]
 async fn what_was_used_is_known_after_a_reload() {
+    const RELOADED: &str = "https://reloaded.example.com/mcp";
     let issuer = Issuer::start().await.unwrap();
-    let resource = "https://reloaded.example.com/mcp";
-    let made = |most: usize| {
-        let value = json!({
-            "resource": resource,
+    let made = |resources: Value, most: usize| {
+        let mut value = json!({
             "authorization_servers": [{
                 "issuer": issuer.url(), "insecure_http_on_loopback": true, "dpop": "required",
             }],
             "oauth": { "dpop": { "max_used_proofs": most } },
         });
+        let member = if resources.is_string() {
+            "resource"
+        } else {
+            "resources"
+        };
+        value[member] = resources;
         config(&value).auth_layer().unwrap()
     };
+    let one = || json!(RELOADED);
+    let whole = || json!("https://reloaded.example.com/");
+    let several = || json!([{ "url": RELOADED }, { "url": "https://reloaded.example.com/b" }]);
     let key = DpopKey::generate();
-    let token = issuer.token().audience(resource).bound_to(&key).sign();
-    let proof = key.proof("POST", resource).access_token(&token).sign();
+    let audiences = [RELOADED, "https://reloaded.example.com/"];
+    let token = issuer.token().claim("aud", audiences).bound_to(&key).sign();
+    let proof = key.proof("POST", RELOADED).access_token(&token).sign();
     let request = || {
         Request::post("/mcp")
+            .header("host", "reloaded.example.com")
             .header("authorization", format!("DPoP {token}"))
             .header("dpop", &proof)
             .body(Full::default())
             .unwrap()
     };
-    let first = made(1000);
-    let answer = common::ask(&first, request()).await;
+    let mut before = made(one(), 1000);
+    let answer = common::ask(&before, request()).await;
     assert_eq!(answer.status, StatusCode::OK);
-    let second = made(1000);
-    let answer = common::ask(&second, request()).await;
-    assert_eq!(answer.error().reason(), "replayed_dpop_proof");
-    // Of another size it begins anew.
-    let answer = common::ask(&made(999), request()).await;
-    assert_eq!(answer.status, StatusCode::OK);
-    drop(first);
-    let answer = common::ask(&made(1000), request()).await;
-    assert_eq!(answer.error().reason(), "replayed_dpop_proof");
-    // Nobody keeps it any more.
-    drop(second);
-    let answer = common::ask(&made(1000), request()).await;
-    assert_eq!(answer.status, StatusCode::OK);
+    for (resources, most) in [
+        (one(), 1000),
+        (one(), 999),
+        (several(), 999),
+        (whole(), 2000),
+        (one(), 1000),
+    ] {
+        let after = made(resources.clone(), most);
+        for layer in [&before, &after] {
+            let answer = common::ask(layer, request()).await;
+            let reason = answer.error().reason();
+            assert_eq!(reason, "replayed_dpop_proof", "{resources} {most}");
+        }
+        before = after;
+    }
 }

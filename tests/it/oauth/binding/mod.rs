@@ -2,6 +2,7 @@
 mod certificates;
 mod config;
 mod introspected;
+mod losses;
 mod metadata;
 mod nonces;
 mod proofs;

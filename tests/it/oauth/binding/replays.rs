@@ -5,27 +5,35 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use common::{FlakyStore, trace};
+use http::Request;
+use http_body_util::Full;
 use serde_json::json;
 use tower_mcp_auth::Clock;
 use tower_mcp_auth::oauth::binding::{DpopMode, DpopOptions};
-use tower_mcp_auth::store::{
-    Insertion, MemoryReplayStore, ReplayStore, StoreFuture, StoreKey, StoreValue,
-};
+use tower_mcp_auth::store::{MemoryReplayStore, ReplayStore};
 use tower_mcp_auth::testing::DpopKey;
 
-use super::super::support::{Answer, RESOURCE, START, Web};
+use super::super::support::{RESOURCE, START, Web};
 use super::{Bound, assert_refused};
 
 fn with(options: DpopOptions) -> Bound {
     Bound::with(DpopMode::Allowed, options)
 }
 
+/// A store that was there before any proof that could be used now.
+fn old_store() -> MemoryReplayStore {
+    let clock = Clock::manual(START - Duration::from_secs(301));
+    let store = MemoryReplayStore::default().clock(clock.clone());
+    assert_eq!(store.complete_since(), clock.now());
+    clock.set_wall(START);
+    store
+}
+
 #[tokio::test]
 async fn a_proof_is_accepted_once() {
-    let shared = MemoryReplayStore::default().clock(Clock::manual(START));
     for options in [
         DpopOptions::new(),
-        DpopOptions::new().replay_store(shared).unwrap(),
+        DpopOptions::new().replay_store(old_store()).unwrap(),
     ] {
         let bound = with(options);
         let proof = bound.proof().claim("jti", "1").sign();
@@ -38,7 +46,15 @@ async fn a_proof_is_accepted_once() {
         let other = bound.proof().claim("jti", "1").claim("x", 1).sign();
         let again = bound.ask(&other).await;
         assert_refused(&again, "invalid_dpop_proof", "replayed_dpop_proof");
-        // Of another client it is not.
+        // For another URL it is not, nor of another client.
+        let url = format!("{RESOURCE}/messages");
+        let proof = bound.key.proof("POST", &url).access_token(&bound.token);
+        let proof = proof.issued_at(START).claim("jti", "1").sign();
+        let request = Request::post("/mcp/messages")
+            .header("authorization", format!("DPoP {}", bound.token))
+            .header("dpop", proof);
+        let request = request.body(Full::default()).unwrap();
+        bound.guarded.ask(request).await.assert(200, "accepted");
         let key = DpopKey::generate();
         let token = bound
             .issuer
@@ -47,7 +63,7 @@ async fn a_proof_is_accepted_once() {
         let proof = proof.issued_at(START).claim("jti", "1").sign();
         let answer = bound.ask_with("DPoP", &token, &[&proof]).await;
         answer.assert(200, "accepted");
-        assert_eq!(bound.guarded.reached(), 2);
+        assert_eq!(bound.guarded.reached(), 3);
     }
 }
 
@@ -222,7 +238,7 @@ async fn of_many_at_once_one_is_served() {
 #[tokio::test]
 async fn what_was_used_is_shared_by_clones_of_options_and_by_a_store() {
     let in_memory = DpopOptions::new();
-    let store = MemoryReplayStore::default().clock(Clock::manual(START));
+    let store = old_store();
     let in_store = || DpopOptions::new().replay_store(store.clone()).unwrap();
     for (options, others, reason) in [
         (in_memory.clone(), in_memory, "replayed_dpop_proof"),
@@ -259,109 +275,6 @@ async fn without_an_answer_of_the_store_requests_are_unavailable() {
     let bound = with(DpopOptions::new().replay_store(full).unwrap());
     let answer = bound.ask(&bound.proof().sign()).await;
     answer.assert(503, "dpop_replays_unavailable");
-}
-
-/// A store that answers as the test says, and keeps how long records live.
-#[derive(Debug)]
-struct Lossy {
-    complete_since: Duration,
-    lives: Arc<std::sync::Mutex<Vec<Duration>>>,
-}
-
-impl ReplayStore for Lossy {
-    fn insert_if_absent(
-        &self,
-        _: StoreKey,
-        _: StoreValue,
-        life: Duration,
-    ) -> StoreFuture<Insertion> {
-        self.lives.lock().unwrap().push(life);
-        Box::pin(async { Ok(Insertion::Inserted) })
-    }
-
-    fn get(&self, _: StoreKey) -> StoreFuture<Option<StoreValue>> {
-        Box::pin(async { Ok(None) })
-    }
-
-    fn complete_since(&self) -> Duration {
-        self.complete_since
-    }
-}
-
-#[tokio::test]
-async fn what_a_store_may_have_lost_is_not_believed() {
-    let lives = Arc::default();
-    let store = Lossy {
-        complete_since: START - Duration::from_secs(10),
-        lives: Arc::clone(&lives),
-    };
-    let bound = with(DpopOptions::new().replay_store(store).unwrap());
-    let now = START.as_secs();
-    for (iat, is_good) in [(now, true), (now - 10, true), (now - 11, false)] {
-        let answer = bound.ask(&bound.proof().claim("iat", iat).sign()).await;
-        match is_good {
-            true => answer.assert(200, "accepted"),
-            false => assert_refused(&answer, "invalid_dpop_proof", "dpop_time_mismatch"),
-        }
-    }
-    // A store that knows everything only from a moment on that is to come.
-    let store = Lossy {
-        complete_since: START + Duration::from_secs(60),
-        lives: Arc::default(),
-    };
-    let other = with(DpopOptions::new().replay_store(store).unwrap());
-    for (iat, is_good) in [(now, false), (now + 59, false), (now + 60, true)] {
-        let answer = other.ask(&other.proof().claim("iat", iat).sign()).await;
-        match is_good {
-            true => answer.assert(200, "accepted"),
-            false => {
-                answer.assert(503, "dpop_replays_unavailable");
-                assert_eq!(answer.retry_after(), Some(61));
-            }
-        }
-    }
-    // As long as a replica whose clock is late accepts the proof.
-    let lives = lives.lock().unwrap().clone();
-    assert_eq!(lives, [600, 590].map(Duration::from_secs));
-}
-
-/// With a nonce `iat` is of any clock, and says nothing of when the proof was made.
-#[tokio::test]
-async fn what_a_store_may_have_lost_is_told_by_the_nonce_where_there_is_one() {
-    let with_store = |complete_since| {
-        let store = Lossy {
-            complete_since,
-            lives: Arc::default(),
-        };
-        let options = DpopOptions::new().replay_store(store).unwrap();
-        let secret = "R7vJ2nWq9sLx4TzK8mYc3FbHd6GpAeU5";
-        with(options.nonce_secret(secret).unwrap())
-    };
-    let nonce = |answer: &Answer| answer.headers["dpop-nonce"].to_str().unwrap().to_owned();
-    let now = START.as_secs();
-    assert_eq!(now % 150, 0);
-    // Clients whose clocks are wrong are served after a loss.
-    let bound = with_store(START - Duration::from_secs(10));
-    let told = nonce(&bound.ask(&bound.proof().sign()).await);
-    for iat in [0, now - 1000, now + 1000] {
-        let proof = bound.proof().nonce(&told).claim("iat", iat).sign();
-        bound.ask(&proof).await.assert(200, "accepted");
-    }
-    // A proof that may have been used before the loss is refused, whatever time it says.
-    let bound = with_store(START + Duration::from_secs(10));
-    bound.guarded.advance(20);
-    let told = nonce(&bound.ask(&bound.proof().sign()).await);
-    let ahead = || bound.proof().nonce(&told).claim("iat", now + 100).sign();
-    let answer = bound.ask(&ahead()).await;
-    answer.assert(503, "dpop_replays_unavailable");
-    assert!(!answer.headers.contains_key("dpop-nonce"));
-    // Until there is a nonce that was given since.
-    bound.guarded.advance(140);
-    let answer = bound.ask(&ahead()).await;
-    answer.assert(503, "dpop_replays_unavailable");
-    let next = nonce(&answer);
-    let proof = bound.proof().nonce(&next).claim("iat", 0).sign();
-    bound.ask(&proof).await.assert(200, "accepted");
 }
 
 #[tokio::test]
