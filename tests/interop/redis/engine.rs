@@ -162,7 +162,7 @@ impl Server {
 
     /// Writes the marker of an engine that has been whole for so long.
     pub(super) async fn age(&self, time: Duration) {
-        self.first_replica().await;
+        drop(self.first_replica().await);
         let since = tower_mcp_auth::Clock::system().now() - time;
         let marker = format!("{{{PREFIX}}}:epoch");
         let since = since.as_millis().to_string();

@@ -2,20 +2,25 @@
 //! it prints, until its input ends.
 
 use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
+use axum::http::{Request, Response, StatusCode};
 use axum::routing::{get, put};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
+use tower::{Layer, ServiceExt, service_fn};
 use tower_mcp_auth::jose::Secret;
-use tower_mcp_auth::redis::Redis;
+use tower_mcp_auth::oauth::AuthorizationServer;
+use tower_mcp_auth::oauth::binding::{DpopMode, DpopOptions};
+use tower_mcp_auth::redis::{Redis, RedisBuilder};
 use tower_mcp_auth::revocation::Revocation;
 use tower_mcp_auth::store::{Insertion, ReplayStore, StoreKey, StoreValue};
-use tower_mcp_auth::{Clock, JwtLayer};
+use tower_mcp_auth::{AuthError, Clock, JwtLayer, OAuthLayer};
 
 const HOUR: Duration = Duration::from_secs(3600);
 const RESOURCE: &str = "https://mcp.example.com/mcp";
@@ -29,6 +34,9 @@ async fn main() {
     let builder = others
         .iter()
         .fold(builder, |builder, url| builder.node(url));
+    // What floods the machine with proofs waits for it.
+    let patience = std::env::var_os("ISSUER").map(|_| Duration::from_secs(2));
+    let builder = patience.into_iter().fold(builder, RedisBuilder::timeout);
     let redis = builder.connect().await.expect("it connects");
     // What is known holds while the store is up, and no longer.
     let revocation = Revocation::shared(redis.clone(), "R7vJ2nWq9sLx4TzK8mYc3FbHd6GpAeU5")
@@ -49,7 +57,9 @@ async fn main() {
         .route("/stream", get(stream))
         .route_service("/revoke", service)
         .layer(auth);
+    let proofs = takes_proofs(&redis);
     let app = Router::new()
+        .route("/replay", put(move |body: String| replay(proofs, body)))
         .route("/init", put(init))
         .route("/health", get(move || health(revocation.clone())))
         .route("/now", get(now))
@@ -62,6 +72,72 @@ async fn main() {
     // Whoever started it is gone.
     let _ = tokio::io::stdin().read_to_end(&mut Vec::new()).await;
     serving.abort();
+}
+
+/// Takes tokens that are bound to keys, of the issuer that the environment names.
+fn takes_proofs(redis: &Redis) -> Option<OAuthLayer> {
+    let issuer = std::env::var("ISSUER").ok()?;
+    let server = AuthorizationServer::insecure_http_on_loopback(issuer).expect("a URL");
+    let options = DpopOptions::new().replay_store(redis.clone());
+    let layer = OAuthLayer::builder(RESOURCE)
+        .and_then(|layer| layer.authorization_server(server.dpop(DpopMode::Required)))
+        .and_then(|layer| layer.dpop_options(options?).build());
+    Some(layer.expect("a layer"))
+}
+
+/// How many requests are under way at once.
+const WORKERS: usize = 64;
+
+/// Lines: a number, a token, and proofs, of which each is sent so often. How often each was
+/// accepted, and how many requests were refused for another reason than a repetition.
+async fn replay(layer: Option<OAuthLayer>, lines: String) -> String {
+    let layer = layer.expect("an issuer");
+    let mut lines = lines.lines().map(str::to_owned);
+    let times: usize = lines.next().expect("a number").parse().expect("a number");
+    let token = format!("DPoP {}", lines.next().expect("a token"));
+    let proofs: Arc<Vec<String>> = Arc::new(lines.collect());
+    let accepted: Arc<Vec<AtomicUsize>> = Arc::new(proofs.iter().map(|_| 0.into()).collect());
+    let (next, others) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let mut workers = Vec::new();
+    for _ in 0..WORKERS {
+        let (layer, token) = (layer.clone(), token.clone());
+        let (proofs, accepted) = (Arc::clone(&proofs), Arc::clone(&accepted));
+        let (next, others) = (Arc::clone(&next), Arc::clone(&others));
+        workers.push(tokio::spawn(async move {
+            let inner = service_fn(async |_| Ok::<_, Infallible>(Response::new(Body::empty())));
+            let service = layer.layer(inner);
+            loop {
+                // All of them in turn, so that the first uses of one are at once everywhere.
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                if number >= times * proofs.len() {
+                    return;
+                }
+                let place = number % proofs.len();
+                let request = Request::post("/mcp")
+                    .header("authorization", &token)
+                    .header("dpop", &proofs[place])
+                    .body(Body::empty())
+                    .expect("a request");
+                let response = service.clone().oneshot(request).await.expect("an answer");
+                match response.extensions().get::<AuthError>() {
+                    None => accepted[place].fetch_add(1, Ordering::Relaxed),
+                    Some(error) if error.reason() == "replayed_dpop_proof" => 0,
+                    Some(error) => {
+                        eprintln!("{error:?}");
+                        others.fetch_add(1, Ordering::Relaxed)
+                    }
+                };
+            }
+        }));
+    }
+    for worker in workers {
+        worker.await.expect("it ends");
+    }
+    let counts = accepted.iter().chain([&*others]);
+    let counts: Vec<String> = counts
+        .map(|count| count.load(Ordering::Relaxed).to_string())
+        .collect();
+    counts.join(" ")
 }
 
 /// Never says anything, and never ends by itself.

@@ -1,6 +1,7 @@
 //! Three replicas, each a process of its own, on one engine.
 
 mod flood;
+mod proofs;
 
 use std::process::Stdio;
 use std::sync::Arc;
@@ -38,8 +39,14 @@ struct Replica {
 
 impl Replica {
     async fn start(engines: &[String]) -> Self {
+        Self::of_issuer(engines, None).await
+    }
+
+    /// One that takes bound tokens of this issuer.
+    async fn of_issuer(engines: &[String], issuer: Option<&str>) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_replica"))
             .args(engines)
+            .envs(issuer.map(|issuer| ("ISSUER", issuer)))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .kill_on_drop(true)
