@@ -2,6 +2,7 @@
 
 use axum::Router;
 use axum::routing::any;
+use tokio::process::Command;
 use tower_mcp_auth::OAuthLayer;
 use tower_mcp_auth::oauth::AuthorizationServer;
 use tower_mcp_auth::oauth::binding::{DpopMode, DpopOptions};
@@ -80,12 +81,25 @@ async fn the_official_client_proves_its_key() {
 #[tokio::test]
 #[ignore = "needs Python packages"]
 async fn proofs_of_joserfc_are_accepted() {
+    let algs = [
+        "ES256", "ES384", "ES512", "EdDSA", "Ed25519", "RS256", "PS256",
+    ];
+    accepted_once(&algs, || python("dpop_client.py")).await;
+}
+
+#[tokio::test]
+#[ignore = "needs npm packages"]
+async fn proofs_of_npm_dpop_are_accepted() {
+    let algs = ["ES256", "Ed25519", "RS256", "PS256"];
+    accepted_once(&algs, || node("dpop-proofs.mjs")).await;
+}
+
+/// Each proof of a program is good for its method, and once.
+async fn accepted_once(algs: &[&str], program: impl Fn() -> Command) {
     let server = Server::start(false).await;
     let http = reqwest::Client::new();
-    for alg in [
-        "ES256", "ES384", "ES512", "EdDSA", "Ed25519", "RS256", "PS256",
-    ] {
-        let mut client = Running::start(python("dpop_client.py").arg(alg));
+    for alg in algs {
+        let mut client = Running::start(program().arg(alg));
         let thumbprint = client.line("key ").await;
         let token = server.token(&thumbprint);
         let url = &server.resource;

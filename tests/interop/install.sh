@@ -11,6 +11,9 @@ for proxy in nginx haproxy caddy; do
   # Debian has the first two in /usr/sbin, which is not on everybody's path.
   PATH="$PATH:/usr/sbin" command -v "$proxy" > /dev/null || missing+=("$proxy")
 done
+# Apache, and the module that checks DPoP proofs.
+modules=/usr/lib/apache2/modules
+[[ -x /usr/sbin/apache2 && -e $modules/mod_oauth2.so ]] || missing+=(apache2-bin libapache2-mod-oauth2)
 # The engine of the shared store, with its command line, and what makes certificates for it.
 command -v redis-server > /dev/null || missing+=(redis-server)
 command -v redis-cli > /dev/null || missing+=(redis-tools)

@@ -3,6 +3,7 @@
 //! `tests/interop/README.md`; `cargo test -p dev --test interop -- --ignored` runs
 //! them, after `cargo build --workspace --all-features --examples`.
 
+mod bound_tokens;
 mod certificates;
 mod clients;
 mod conformance;
@@ -13,6 +14,7 @@ mod fixture;
 mod introspected;
 mod introspection;
 mod mixed;
+mod mod_oauth2;
 mod oidc_provider;
 mod programs;
 mod proxies;

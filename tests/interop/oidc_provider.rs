@@ -9,23 +9,23 @@ use http_body_util::Full;
 use tower::{Layer, ServiceExt, service_fn};
 use tower_mcp_auth::oauth::{AuthorizationServer, Introspection};
 use tower_mcp_auth::revocation::Revocation;
-use tower_mcp_auth::scopes::Strength;
+use tower_mcp_auth::scopes::{AcrOrder, RequireScopesLayer, Requirement, Strength};
 use tower_mcp_auth::{AuthError, Clock, OAuthLayer, Principal};
 
 use crate::introspection::PLAIN_SECRET;
 use crate::programs::{Running, node};
 
-const RESOURCE: &str = "https://mcp.example.com/mcp";
+pub(crate) const RESOURCE: &str = "https://mcp.example.com/mcp";
 pub(crate) const ELSEWHERE: &str = "https://elsewhere.example/mcp";
 
-struct Provider {
+pub(crate) struct Provider {
     program: Running,
-    issuer: String,
-    token_endpoint: String,
+    pub(crate) issuer: String,
+    pub(crate) token_endpoint: String,
 }
 
 impl Provider {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let mut command = node("oidc-provider.mjs");
         command.args(["--port", "0", "--resource", RESOURCE]);
         let mut program = Running::start(&mut command);
@@ -236,6 +236,54 @@ async fn oidc_provider_says_how_its_users_signed_in() {
             .duration_since(UNIX_EPOCH)
             .expect("after 1970");
         clock.set_wall(real + Duration::from_secs(1));
+    }
+}
+
+/// A route that asks for a strong sign-in tells the client which one, and is open with it.
+#[tokio::test]
+#[ignore = "needs Node 22 and npm oidc-provider: see tests/interop/README.md"]
+async fn a_stronger_sign_in_at_oidc_provider_is_asked_for() {
+    let mut provider = Provider::start().await;
+    let layer = provider.layer(&clock());
+    let order = AcrOrder::new(["pwd", "mfa", "phr"]).expect("values");
+    let needs = Requirement::all(["mcp:read"]).and_then(|needs| needs.acr(order.at_least("mfa")?));
+    let route = RequireScopesLayer::new(needs.expect("a requirement")).expect("a layer");
+    let ask = async |token: &str| {
+        let inner = service_fn(async |_: Request<Full<Bytes>>| {
+            Ok::<_, Infallible>(Response::new(Full::<Bytes>::default()))
+        });
+        let request = Request::post("/mcp")
+            .header("authorization", format!("Bearer {token}"))
+            .body(Full::default())
+            .expect("a request");
+        let service = layer.clone().layer(route.clone().layer(inner));
+        service.oneshot(request).await.expect("a response")
+    };
+    for (acr, is_strong) in [
+        ("pwd", false),
+        ("mfa", true),
+        ("phr", true),
+        ("other", false),
+    ] {
+        let said = format!("acr {acr}");
+        provider.program.command(&said, &said).await;
+        let login = format!("login {acr} alice");
+        let token = provider.program.ask(&login, "token ").await;
+        let response = ask(&token).await;
+        if is_strong {
+            assert_eq!(response.status(), StatusCode::OK, "{acr}");
+            continue;
+        }
+        assert_eq!(response.status(), StatusCode::UNAUTHORIZED, "{acr}");
+        let challenge = response.headers()["www-authenticate"].to_str();
+        let challenge = challenge.expect("text");
+        for part in [
+            "error=\"insufficient_user_authentication\"",
+            "acr_values=\"mfa phr\"",
+            "scope=\"mcp:read\"",
+        ] {
+            assert!(challenge.contains(part), "{acr}: {challenge}");
+        }
     }
 }
 

@@ -5,7 +5,7 @@
 mod access;
 mod config;
 mod dpop;
-mod engine;
+pub(crate) mod engine;
 mod keys;
 mod layers;
 mod outages;
