@@ -4,6 +4,7 @@
 //! cargo bench -p dev --bench overhead                                # criterion, then the table
 //! cargo bench -p dev --bench overhead -- --table                     # the table alone
 //! cargo bench -p dev --bench overhead -- --facts                     # memory and a whole server
+//! cargo bench -p dev --bench overhead -- --proofs                    # proofs of DPoP alone
 //! cargo bench -p dev --bench overhead -- --criterion "seen before"   # single candidates
 //! ```
 //!
@@ -133,6 +134,14 @@ fn main() -> ExitCode {
         table::print_facts(&facts(Effort::SMOKE));
         return ExitCode::SUCCESS;
     }
+    if has("--proofs") {
+        let Effort { new, rounds, .. } = Effort::FULL;
+        let key = Key::es256();
+        let rows = [(); 3].map(|()| dpop::row(&key, new, rounds));
+        table::print(&rows);
+        table::print_facts(&proofs(Effort::FULL));
+        return ExitCode::SUCCESS;
+    }
     if has("--facts") {
         table::print_facts(&facts(Effort::FULL));
         return ExitCode::SUCCESS;
@@ -218,10 +227,17 @@ fn facts(effort: Effort) -> Vec<Fact> {
     let mut facts = vec![memory::per_token(effort.populations[1])];
     facts.extend(memory::after_garbage(effort.garbage));
     facts.push(revocation::memory(effort.garbage));
+    facts.extend(proofs(effort));
     facts.extend(introspected::one_call(effort.concurrent));
     facts.extend(introspected::flood(effort.garbage));
     facts.extend(server::requests_per_second(rounds, turns));
     facts
+}
+
+/// As many used proofs as garbage: a million.
+fn proofs(effort: Effort) -> [Fact; 2] {
+    let used = effort.garbage.max(1_000);
+    dpop::full(&Key::es256(), used, effort.new, effort.rounds)
 }
 
 /// `tokens` are cached, and every request brings one of them.
@@ -242,7 +258,8 @@ fn seen_before(store: &TokenStore, tokens: usize, effort: Effort) -> Row {
 /// A few tenants of many, beside the same of a layer that has no others: what their number costs.
 fn tenants(key: &Key, effort: Effort) -> Row {
     let [few, _, many] = effort.populations;
-    let many = many / few;
+    // Those that are visited among them.
+    let many = (many / few).max(few);
     let visits = tenants::visits(key, few);
     let mut layers = [few, many].map(|count| tenants::layer(key, count).layer(Bare));
     let mut sources = [(); 4].map(|()| visits.iter().cycle());
