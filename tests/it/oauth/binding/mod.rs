@@ -1,6 +1,7 @@
 //! Tokens that are bound to a key: what a proof must be, and what becomes of the others.
 mod certificates;
 mod config;
+mod fapi;
 mod introspected;
 mod losses;
 mod metadata;
