@@ -1,5 +1,5 @@
-//! For development and tests: an authorization server on a loopback port, and principals
-//! without a layer.
+//! For development and tests: an authorization server on a loopback port, principals without a
+//! layer, and hostile requests.
 //!
 //! [`Issuer`] is a real OAuth 2.1 authorization server, as small as it can be: metadata
 //! ([RFC 8414] and OpenID Connect Discovery), a key set, a token endpoint
@@ -83,7 +83,19 @@
 //!
 //! # Handlers, without any layer
 //!
-//! [`insert_principal`] puts a principal into a request as a layer would.
+//! [`authenticated`] puts a principal into a request as a layer would, and [`anonymous`] the mark
+//! of a request that a layer let through without one. [`Principal::builder`] makes any principal.
+//! [`insert_principal`] and [`insert_anonymous`] do the same to the extensions alone.
+//!
+//! # Time
+//!
+//! [`fixed_clock`] shows the same time in every run, and moves when the test moves it.
+//!
+//! # Attacks
+//!
+//! [`hostile`] sends a service every attack that this crate knows, and says which got through.
+//!
+//! [`Principal::builder`]: crate::Principal::builder
 //!
 //! [RFC 7591]: https://www.rfc-editor.org/rfc/rfc7591
 //! [RFC 7662]: https://www.rfc-editor.org/rfc/rfc7662
@@ -96,6 +108,7 @@ mod builder;
 mod dpop;
 mod endpoint;
 mod endpoints;
+pub mod hostile;
 mod introspection;
 mod issuer;
 mod keys;
@@ -113,6 +126,8 @@ pub use self::dpop::{DpopKey, DpopProofBuilder};
 pub use self::endpoint::Endpoint;
 pub use self::introspection::IntrospectionAuth;
 pub use self::issuer::Issuer;
-pub use self::principal::{insert_anonymous, insert_principal};
+pub use self::principal::{
+    anonymous, authenticated, fixed_clock, insert_anonymous, insert_principal,
+};
 pub use self::request::RecordedRequest;
 pub use self::token::TokenBuilder;

@@ -293,6 +293,29 @@ impl TokenBuilder {
         token
     }
 
+    /// The issuer, the algorithm, and the header and the claims of the token as it would be.
+    pub(super) fn into_parts(
+        mut self,
+    ) -> (
+        Arc<Shared>,
+        Algorithm,
+        Map<String, Value>,
+        Map<String, Value>,
+    ) {
+        let claims = self.take_claims();
+        let own = self.issuer.keys.signer(self.algorithm);
+        let own = own.expect("the issuer has keys");
+        let mut header = self.header;
+        header
+            .entry("alg")
+            .or_insert_with(|| self.algorithm.name().into());
+        header
+            .entry("kid")
+            .or_insert_with(|| own.kid.clone().into());
+        header.retain(|name, _| !self.omitted.contains(name));
+        (self.issuer, self.algorithm, header, claims)
+    }
+
     fn take_claims(&mut self) -> Map<String, Value> {
         let mut claims = std::mem::take(&mut self.claims);
         match <[String; 1]>::try_from(std::mem::take(&mut self.audience)) {

@@ -124,14 +124,24 @@ impl Key {
         self.private.sign(algorithm, message)
     }
 
+    /// The public key as the key set has it.
+    pub(super) fn published(&self) -> &Value {
+        &self.jwk
+    }
+
     /// Signs with an HMAC algorithm, this key's public half being the secret: what a
     /// verifier is fooled by that lets the token choose the algorithm (RFC 8725 section 2.1).
     fn confuse(&self, algorithm: Algorithm, message: &[u8]) -> Result<Vec<u8>, Failed> {
-        let secret = EncodingKey::from_secret(self.jwk.to_string().as_bytes());
-        (PROVIDER.signer_factory)(&theirs(algorithm)?, &secret)
-            .and_then(|signer| Ok(signer.try_sign(message)?))
-            .map_err(|_| Failed("HMAC did not sign"))
+        hmac(algorithm, self.jwk.to_string().as_bytes(), message)
     }
+}
+
+/// Signs with an HMAC algorithm and a secret of any length, none included.
+pub(super) fn hmac(algorithm: Algorithm, secret: &[u8], message: &[u8]) -> Result<Vec<u8>, Failed> {
+    let secret = EncodingKey::from_secret(secret);
+    (PROVIDER.signer_factory)(&theirs(algorithm)?, &secret)
+        .and_then(|signer| Ok(signer.try_sign(message)?))
+        .map_err(|_| Failed("HMAC did not sign"))
 }
 
 fn theirs(algorithm: Algorithm) -> Result<jsonwebtoken::Algorithm, Failed> {

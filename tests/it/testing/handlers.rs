@@ -6,7 +6,9 @@ use axum::http::{Request, StatusCode};
 use axum::routing::get;
 use tower::ServiceExt;
 use tower_mcp_auth::Principal;
-use tower_mcp_auth::testing::{insert_anonymous, insert_principal};
+use tower_mcp_auth::testing::{
+    anonymous, authenticated, fixed_clock, insert_anonymous, insert_principal,
+};
 
 async fn ask(path: &str, prepare: impl FnOnce(&mut Request<Body>)) -> (StatusCode, String) {
     let app = Router::new()
@@ -63,4 +65,29 @@ async fn nobody_is_refused_only_where_somebody_is_needed() {
         ask("/may", |_| {}).await.0,
         StatusCode::INTERNAL_SERVER_ERROR
     );
+}
+
+#[tokio::test]
+async fn a_request_is_made_one_of_a_principal_and_one_of_nobody() {
+    let take =
+        |request: &mut Request<Body>| std::mem::replace(request, Request::new(Body::empty()));
+    let of_alice = |request: &mut Request<Body>| *request = authenticated(take(request), alice());
+    let of_nobody = |request: &mut Request<Body>| {
+        *request = anonymous(authenticated(take(request), alice()));
+    };
+    assert_eq!(
+        ask("/needs", of_alice).await,
+        (StatusCode::OK, "oauth|sub=alice".to_owned())
+    );
+    assert_eq!(ask("/needs", of_nobody).await.0, StatusCode::UNAUTHORIZED);
+}
+
+#[test]
+fn a_fixed_clock_moves_when_it_is_moved() {
+    let clock = fixed_clock();
+    assert_eq!(clock.now().as_secs(), common::NOW);
+    clock.advance(std::time::Duration::from_secs(5));
+    assert_eq!(clock.now().as_secs(), common::NOW + 5);
+    // Each is one of its own.
+    assert_eq!(fixed_clock().now().as_secs(), common::NOW);
 }

@@ -5,6 +5,7 @@ mod faults;
 mod flows;
 mod foreign_client;
 mod handlers;
+mod hostile;
 mod introspection;
 mod keys;
 mod metadata;
