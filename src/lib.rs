@@ -71,7 +71,7 @@
 //! | `axum` | [`Principal`] and [`Claims`] as extractors | yes |
 //! | `api-key-store` | API keys from a file or a store | yes |
 //! | `cors` | a CORS layer that fits browser clients of MCP | no |
-//! | `testing` | a development issuer on loopback | no |
+//! | `testing` | [`testing`]: a development issuer on loopback, hostile requests | no |
 //! | `toml` | key files in TOML, and `api-key-store` | no |
 //! | `config` | layers from a configuration of any serde format | no |
 //! | `schema` | the JSON Schema of that configuration, and `config` | no |

@@ -83,6 +83,8 @@ pub(super) enum Refusal {
     Challenge,
     /// 400, or 401 with a challenge: `invalid_request` and `invalid_token` are both right.
     Malformed,
+    /// As `Malformed`; or the connection is closed before all of it was sent.
+    TooLong,
     /// Any answer that is not the handler's: 404, 405 and redirects too.
     Closed,
     /// 403 `insufficient_scope`, or 401 with a challenge.

@@ -23,7 +23,7 @@ pub(super) const ATTACKS: &[Attack] = &[
         "huge_token",
         "tokens of a megabyte: dots, letters, a long header, long claims",
         "jwt-go CVE-2025-30204, go-jose CVE-2025-27144, Authlib CVE-2025-61920",
-        Refusal::Malformed,
+        Refusal::TooLong,
         huge,
     ),
     attack(

@@ -10,7 +10,21 @@ use super::attack::Refusal;
 use super::probe::{Seen, contains};
 
 /// What came back, or why nothing did.
-pub(super) type Outcome = Result<Response<Bytes>, String>;
+pub(super) type Outcome = Result<Response<Bytes>, NoAnswer>;
+
+/// Why there is no answer.
+pub(super) enum NoAnswer {
+    /// The connection was closed while the request was sent, or instead of an answer.
+    Closed(String),
+    Other(String),
+}
+
+impl fmt::Display for NoAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Self::Closed(why) | Self::Other(why)) = self;
+        f.write_str(why)
+    }
+}
 
 /// What became of an attack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,7 +73,10 @@ impl fmt::Display for Verdict {
 pub(super) fn judge(refusal: Refusal, outcome: &Outcome, secrets: &[&str]) -> (Verdict, String) {
     let response = match outcome {
         Ok(response) => response,
-        Err(why) => return (Verdict::Unproven, why.clone()),
+        Err(NoAnswer::Closed(why)) if refusal == Refusal::TooLong => {
+            return (Verdict::Held, why.clone());
+        }
+        Err(why) => return (Verdict::Unproven, why.to_string()),
     };
     let status = status_of(response);
     let shown = shown(response, status);
@@ -93,7 +110,7 @@ pub(super) fn judge(refusal: Refusal, outcome: &Outcome, secrets: &[&str]) -> (V
         }
         code if is_refusal(refusal, code, response.body()) => (Verdict::Held, shown),
         // They say of the request what only somebody says who judged it as an admitted one.
-        400..=599 if matches!(refusal, Refusal::Closed) => (Verdict::GotThrough, shown),
+        402 | 406..=428 if refusal == Refusal::Closed => (Verdict::GotThrough, shown),
         400 | 403 | 404 | 405 | 413 | 414 | 421 | 431 | 500.. => (Verdict::Irregular, shown),
         _ => (Verdict::GotThrough, shown),
     }
@@ -109,7 +126,7 @@ fn is_refusal(refusal: Refusal, code: u16, body: &[u8]) -> bool {
         Refusal::Nothing | Refusal::Unreached => true,
         Refusal::Challenge => code == 401,
         // A message that is too long need not be read.
-        Refusal::Malformed => matches!(code, 400 | 401 | 413 | 414 | 431),
+        Refusal::Malformed | Refusal::TooLong => matches!(code, 400 | 401 | 413 | 414 | 431),
         Refusal::Closed => {
             matches!(
                 code,

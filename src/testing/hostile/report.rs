@@ -118,6 +118,8 @@ impl Report {
         if self.is_held() { Ok(self) } else { Err(self) }
     }
 
+    /// For the one line of a test.
+    ///
     /// # Panics
     /// With the table, unless it [is held](Self::is_held).
     #[track_caller]

@@ -12,7 +12,7 @@ use tower_service::Service;
 use url::Url;
 
 use super::attack::{Attack, attacks};
-use super::judge::{Outcome, Verdict, is_admitted, judge};
+use super::judge::{NoAnswer, Outcome, Verdict, is_admitted, judge};
 use super::kit::{Credential, Kit};
 use super::probe::{Probe, Seen};
 use super::report::{Control, Finding, Report};
@@ -96,11 +96,15 @@ where
     async fn send(&mut self, request: Request<Bytes>) -> Outcome {
         let mut service = self.0.clone();
         let ready = poll_fn(|context| service.poll_ready(context)).await;
-        ready.map_err(|error| format!("the service failed: {error}"))?;
+        ready.map_err(failed)?;
         let response = service.call(request.map(RequestBody::new)).await;
-        let response = response.map_err(|error| format!("the service failed: {error}"))?;
+        let response = response.map_err(failed)?;
         Ok(collected(response).await)
     }
+}
+
+fn failed(error: impl Display) -> NoAnswer {
+    NoAnswer::Other(format!("the service failed: {error}"))
 }
 
 /// The answer with so much of its body as there is of it soon.
@@ -172,7 +176,7 @@ async fn control(
     }
     let (is_admitted, answer) = match &outcome {
         Ok(response) => (is_admitted(response), response.status().to_string()),
-        Err(why) => (false, why.clone()),
+        Err(why) => (false, why.to_string()),
     };
     if let Ok(response) = &outcome {
         *has_probe |= Seen::in_headers(response.headers()).is_some();
@@ -231,7 +235,7 @@ async fn send(kit: &Kit<'_>, target: &mut impl Target, request: Request<Bytes>) 
     let patience = kit.settings.patience;
     match timeout(patience, target.send(request)).await {
         Ok(outcome) => outcome,
-        Err(_) => Err(format!("no answer within {patience:?}")),
+        Err(_) => Err(NoAnswer::Other(format!("no answer within {patience:?}"))),
     }
 }
 

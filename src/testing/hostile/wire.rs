@@ -17,7 +17,7 @@ use tokio_rustls::rustls::{self, ClientConfig, crypto};
 use url::{Position, Url};
 
 use super::super::origin::is_loopback;
-use super::judge::Outcome;
+use super::judge::{NoAnswer, Outcome};
 use super::run::{Target, collected};
 use super::shot::RequestBody;
 use crate::error::ConfigError;
@@ -98,12 +98,13 @@ fn connector() -> Result<TlsConnector, rustls::Error> {
 impl Target for Wire {
     async fn send(&mut self, mut request: Request<Bytes>) -> Outcome {
         *request.version_mut() = Version::HTTP_11;
-        let refused = |error: io::Error| format!("no connection: {error}");
+        let refused = |error: io::Error| NoAnswer::Other(format!("no connection: {error}"));
         let stream = self.connect().await.map_err(refused)?;
         let Some(tls) = &self.tls else {
             return exchange(TokioIo::new(stream), request).await;
         };
-        let name = ServerName::try_from(self.host.clone()).map_err(|error| error.to_string())?;
+        let name = ServerName::try_from(self.host.clone());
+        let name = name.map_err(|error| NoAnswer::Other(error.to_string()))?;
         let stream = tls.connect(name, stream).await.map_err(refused)?;
         exchange(TokioIo::new(stream), request).await
     }
@@ -114,12 +115,13 @@ where
     T: Read + Write + Unpin + Send + 'static,
 {
     let shaken = http1::handshake(io).await;
-    let (mut sender, connection) = shaken.map_err(|error| format!("no HTTP: {error}"))?;
+    let (mut sender, connection) =
+        shaken.map_err(|error| NoAnswer::Other(format!("no HTTP: {error}")))?;
     // It ends with the sender.
     let driver = tokio::spawn(connection);
     let outcome = match sender.send_request(request.map(RequestBody::new)).await {
         Ok(response) => Ok(collected(response).await),
-        Err(error) => Err(format!("no answer: {error}")),
+        Err(error) => Err(NoAnswer::Closed(format!("no answer: {error}"))),
     };
     driver.abort();
     outcome

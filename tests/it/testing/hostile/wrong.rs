@@ -5,12 +5,20 @@ use std::fmt::Write as _;
 use std::future::{Ready, ready};
 use std::task::{Context, Poll};
 
+use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
+use aws_lc_rs::hmac;
+use aws_lc_rs::signature::RsaPublicKeyComponents;
 use axum::Router;
 use axum::routing::{any, get};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{Request, Response};
-use tower::{Layer, Service};
+use http_body_util::BodyExt;
+use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_mcp_auth::ApiKeyLayer;
 use tower_mcp_auth::api_key::ApiKey;
+use tower_mcp_auth::jose::Algorithm;
+use tower_mcp_auth::testing::Issuer;
 use tower_mcp_auth::testing::hostile::{Hostile, Probe, RequestBody, Verdict};
 
 use super::handmade::{Fault, Handmade};
@@ -176,10 +184,53 @@ async fn a_refusal_without_a_challenge_is_no_hole_and_not_right_either() {
     );
 }
 
+/// The other kind of key that has a PEM of its own: made by aws-lc, and not by the kit.
+#[tokio::test]
+async fn the_pem_of_an_rsa_key_is_tried_as_a_secret() {
+    let issuer = Issuer::builder().algorithms([Algorithm::RS256]).start();
+    let issuer = issuer.await.unwrap();
+    let jwk = issuer.jwks()["keys"][0].clone();
+    let number = |name: &str| URL_SAFE_NO_PAD.decode(jwk[name].as_str().unwrap()).unwrap();
+    let (n, e) = (number("n"), number("e"));
+    let der: PublicKeyX509Der<'_> = RsaPublicKeyComponents { n, e }.as_der().unwrap();
+    let key = hmac::Key::new(hmac::HMAC_SHA256, der.as_ref());
+
+    let hostile = hostile(&issuer);
+    let right = oauth(&issuer).layer(hostile.probe());
+    let probe = hostile.probe();
+    let service = service_fn(move |request: Request<RequestBody>| {
+        let value = request.headers().get("authorization");
+        let token = value.and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
+        let parts = token.and_then(|token| token.rsplit_once('.'));
+        let is_fooled = parts.is_some_and(|(message, signature)| {
+            let signature = URL_SAFE_NO_PAD.decode(signature).unwrap_or_default();
+            hmac::verify(&key, message.as_bytes(), &signature).is_ok()
+        });
+        let (right, probe) = (right.clone(), probe.clone());
+        async move {
+            if is_fooled {
+                let (head, body) = probe.oneshot(request).await.unwrap().into_parts();
+                return Ok::<_, Infallible>(Response::from_parts(head, body.boxed()));
+            }
+            let (head, body) = right.oneshot(request).await.unwrap().into_parts();
+            Ok(Response::from_parts(head, body.boxed()))
+        }
+    });
+    // A service of one's own task, as a server has it.
+    let attack = tokio::spawn(async move { hostile.attack(service).await });
+    let report = attack.await.unwrap();
+    assert_eq!(report.holes(), ["algorithm_confusion"], "{report}");
+    assert_eq!(report.failures().count(), 1, "{report}");
+    let finding = report.failures().next().unwrap();
+    assert_eq!(finding.variant(), "HS256 with its DER");
+}
+
+type Compare = fn(&str) -> bool;
+
 /// Compares keys by this.
 #[derive(Clone)]
 struct Keys {
-    accepts: fn(&str) -> bool,
+    accepts: Compare,
     probe: Probe,
 }
 
@@ -211,7 +262,7 @@ impl<B> Service<Request<B>> for Keys {
 #[tokio::test]
 async fn keys_that_are_nearly_good_are_found() {
     let hostile = Hostile::new(RESOURCE).unwrap().api_key(API_KEY).unwrap();
-    let rows: [(&str, fn(&str) -> bool, &[&str]); 5] = [
+    let rows: [(&str, Compare, &[&str]); 5] = [
         ("right", |key| key == API_KEY, &[]),
         (
             "prefix",
