@@ -56,7 +56,8 @@
 //! What they decide is told in events, metrics and hooks ([`telemetry`]), and who fails too often
 //! is not heard for a while ([`failed_attempts`]). Behind a proxy, [`peer`] says who the client is.
 //!
-//! Where to go next: [`oauth`], [`jwt`] and [`api_key`] each open with an example that shows
+//! Where to go next: the [`guide`] has a five-minute server, a chapter for clients that do not get in,
+//! and all about running a server. [`oauth`], [`jwt`] and [`api_key`] each open with an example that shows
 //! an accept and a refusal, and so do [`scopes`] and [`mcp`]; [`auth`] says what happens to a
 //! request, step by step.
 //!
@@ -135,6 +136,20 @@ pub mod failed_attempts;
 #[doc(hidden)]
 pub mod fuzzing;
 mod gate;
+// Pages: there is nothing in it to compile, and their code needs all features.
+#[cfg(any(
+    all(doc, not(doctest)),
+    all(
+        doctest,
+        feature = "axum",
+        feature = "config",
+        feature = "cors",
+        feature = "redis",
+        feature = "testing",
+        feature = "toml",
+    )
+))]
+pub mod guide;
 #[cfg(feature = "jwt")]
 #[cfg_attr(docsrs, doc(cfg(feature = "jwt")))]
 pub mod jose;
@@ -192,15 +207,3 @@ pub use self::resources::{Hosts, ResourceSet, Tenant, Tenants};
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
-
-#[cfg(all(doctest, feature = "oauth"))]
-#[doc = include_str!("../docs/tokens-of-other-makers.md")]
-struct TokensOfOtherMakers;
-
-#[cfg(all(doctest, feature = "oauth"))]
-#[doc = include_str!("../docs/mixed-authentication.md")]
-struct MixedAuthentication;
-
-#[cfg(all(doctest, feature = "redis"))]
-#[doc = include_str!("../docs/more-than-one-machine.md")]
-struct MoreThanOneMachine;

@@ -221,8 +221,8 @@ const fn general(kind: AuthErrorKind) -> &'static str {
     }
 }
 
-/// Constants, [`Reason::ALL`] and the facts of each, from rows. The doc comment of a row is what the
-/// reason means, `client` is what the client did, `fix` what to do.
+/// Constants, [`Reason::ALL`] and the facts of each, from rows. The doc comment of a row is what
+/// the reason means, `client` is what the client did, `fix` what to do.
 macro_rules! reasons {
     ($(
         $(#[doc = $line:literal])+
@@ -243,7 +243,8 @@ macro_rules! reasons {
                 };
             )+
 
-            #[doc = include_str!("../../docs/reason-codes.md")]
+            /// Every reason of this crate, sorted by its code. `guide::reason_codes` has a table of
+            /// what each means and what to do.
             pub const ALL: &[Self] = &[$(Self::$name),+];
         }
 

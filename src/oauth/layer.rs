@@ -14,7 +14,9 @@ use crate::resources::Hosts;
 
 /// The layer of an OAuth 2.1 resource server.
 ///
-/// See the [module docs](crate::oauth) for an example.
+/// [`new`](Self::new) takes two strings, [`builder`](Self::builder) has the settings. The
+/// [module docs](crate::oauth) have an example that shows an accept and a reject, the
+/// [guide](crate::guide::why_does_my_client_not_get_in) what to do when a client does not get in.
 #[derive(Clone)]
 #[must_use]
 pub struct OAuthLayer(AuthLayer<OAuthProvider>);

@@ -62,12 +62,13 @@
 //! # let builder = Issuer::builder().algorithms([Algorithm::ES256]);
 //! let issuer = builder.client("mcp-server", "its secret").start().await?;
 //! let token = issuer.token().audience("https://mcp.example.com/mcp").opaque();
-//! let ask = async || -> reqwest::Result<serde_json::Value> {
+//! let ask = async || -> Result<serde_json::Value, Box<dyn std::error::Error>> {
 //!     let request = reqwest::Client::new()
 //!         .post(issuer.endpoint(Endpoint::Introspect))
 //!         .basic_auth("mcp-server", Some("its+secret"))
-//!         .form(&[("token", &token)]);
-//!     request.send().await?.json().await
+//!         .header("content-type", "application/x-www-form-urlencoded")
+//!         .body(format!("token={token}"));
+//!     Ok(serde_json::from_slice(&request.send().await?.bytes().await?)?)
 //! };
 //! assert_eq!(ask().await?["sub"], "alice");
 //!

@@ -94,6 +94,8 @@ valid\" instead of the description. A server for API keys or for JWTs alone answ
 terms; its events have the code. The detail of an event says more than this page: what was
 expected, what came, and how they differ.
 
+What clients show instead, and where to begin: [why does my client not get in?][why-does-my-client-not-get-in.md]
+
 Report-only: whether `dangerously_report_only` lets the request pass, and whether
 `dangerously_report_only_for` takes the code.
 ";
@@ -155,5 +157,6 @@ fn page() -> String {
         listed += reasons.len();
     }
     assert_eq!(listed, Reason::ALL.len());
+    page.push_str("\n[why-does-my-client-not-get-in.md]: why-does-my-client-not-get-in.md\n");
     page
 }

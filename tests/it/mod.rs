@@ -11,6 +11,7 @@ mod credential;
 mod error;
 mod failed_attempts;
 mod frameworks;
+mod guide;
 mod jose;
 mod jwt;
 mod mcp;

@@ -69,7 +69,8 @@
 //!
 //! The facts are those of the documentation each page names, read in November 2026. They were
 //! not tried against the providers themselves: an account is needed for that. What the
-//! documentation does not say, the page says so.
+//! documentation does not say, the page says so. How to see that one works, and the usual first
+//! refusal of each: [`guide::identity_providers`](crate::guide::identity_providers).
 
 pub mod auth0;
 pub mod authentik;

@@ -1,0 +1,98 @@
+//! Chapters: how to begin, how to run a server, and why a client does not get in.
+//!
+//! The same pages are in `docs/` of the repository. Their code is compiled and run with the tests.
+//!
+//! # To begin
+//!
+//! | chapter | what it has |
+//! |---|---|
+//! | [Five-minute server](five_minute_server) | a protected MCP server, scopes for its tools, a test |
+//! | [Concepts](concepts) | the words, and what happens to a request |
+//! | [Choosing a provider](choosing_a_provider) | OAuth, JWT, API keys, several of them, one of your own |
+//! | [Identity providers](identity_providers) | Auth0, Entra ID, Keycloak, Okta and others; how to see that it works |
+//! | [Layers and routers](layers_and_routers) | in which order, and what `route`, `nest` and `merge` protect |
+//! | [MCP](mcp) | scopes of tools, sessions, streams, lists |
+//!
+//! # When a client does not get in
+//!
+//! | chapter | what it has |
+//! |---|---|
+//! | [Why does my client not get in?](why_does_my_client_not_get_in) | symptoms, causes and fixes, by client |
+//! | [Reason codes](reason_codes) | every refusal: meaning, what the client did, what to do |
+//! | [What clients do](what_clients_do) | Inspector, SDKs, `mcp-remote`, agents, as tried |
+//!
+//! # More than the usual
+//!
+//! | chapter | what it has |
+//! |---|---|
+//! | [Several resources and tenants](several_resources) | several MCP servers behind one layer |
+//! | [Mixed authentication](mixed_authentication) | a server that is open in part |
+//! | [Tokens of other makers](tokens_of_other_makers) | claims, types and issuers that differ |
+//! | [Calling other services](calling_other_services) | as the caller, without passing its token on |
+//!
+//! # To run it
+//!
+//! | chapter | what it has |
+//! |---|---|
+//! | [Configuration](configuration) | all of it from TOML, JSON or the environment |
+//! | [Deployment](deployment) | is it ready for production, Kubernetes, probes, replicas |
+//! | [Behind a proxy](behind_a_proxy) | nginx, haproxy, Caddy, Envoy, a path prefix |
+//! | [More than one machine](more_than_one_machine) | Redis or Valkey, and what happens without |
+//! | [Observability](observability) | events, metrics, audit logs, a dashboard |
+//! | [Rotating keys](rotating_keys) | keys and secrets of all kinds, without downtime |
+//! | [Limits](limits) | every bound, its default and its setter |
+//! | [Performance](performance) | what a request costs |
+//!
+//! # To judge it
+//!
+//! | chapter | what it has |
+//! |---|---|
+//! | [Testing](testing) | your server, with a development issuer |
+//! | [Threat model](threat_model) | what is promised, and what is not |
+//! | [Migration](migration) | from middleware of your own, `jwt-authorizer`, options of MCP frameworks |
+
+/// Modules of pages. The links of a page to others are found before those that the page defines for
+/// readers of the repository.
+macro_rules! chapters {
+    ($($name:ident: $page:literal;)+) => {$(
+        #[doc = include_str!("links.md")]
+        #[doc = include_str!($page)]
+        pub mod $name {}
+    )+};
+}
+
+chapters! {
+    behind_a_proxy: "../../docs/behind-a-proxy.md";
+    calling_other_services: "../../docs/calling-other-services.md";
+    choosing_a_provider: "../../docs/choosing-a-provider.md";
+    concepts: "../../docs/concepts.md";
+    deployment: "../../docs/deployment.md";
+    five_minute_server: "../../docs/five-minute-server.md";
+    identity_providers: "../../docs/identity-providers.md";
+    layers_and_routers: "../../docs/layers-and-routers.md";
+    limits: "../../docs/limits.md";
+    mcp: "../../docs/mcp.md";
+    migration: "../../docs/migration.md";
+    mixed_authentication: "../../docs/mixed-authentication.md";
+    more_than_one_machine: "../../docs/more-than-one-machine.md";
+    observability: "../../docs/observability.md";
+    performance: "../../docs/performance.md";
+    reason_codes: "../../docs/reason-codes.md";
+    rotating_keys: "../../docs/rotating-keys.md";
+    several_resources: "../../docs/several-resources.md";
+    testing: "../../docs/testing.md";
+    threat_model: "../../docs/threat-model.md";
+    tokens_of_other_makers: "../../docs/tokens-of-other-makers.md";
+    what_clients_do: "../../docs/what-clients-do.md";
+    why_does_my_client_not_get_in: "../../docs/why-does-my-client-not-get-in.md";
+}
+
+#[doc = include_str!("links.md")]
+#[doc = include_str!("../../docs/configuration.md")]
+///
+/// # Every setting
+///
+/// ```toml
+#[doc = include_str!("../../docs/config.toml")]
+/// ```
+pub mod configuration {}

@@ -1,0 +1,7 @@
+//! The chapters of `docs/`: their links, their numbers, and programs that they print.
+
+// Its `main` is for its readers.
+#[allow(dead_code)]
+mod five_minute_server;
+mod limits;
+mod links;
