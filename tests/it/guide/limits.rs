@@ -198,9 +198,9 @@ fn bounds(within: u64, beyond: u64, accepted: impl Fn(u64) -> bool) -> (u64, u64
         while good.abs_diff(bad) > 1 {
             let middle = good.midpoint(bad);
             if accepted(middle) {
-                good = middle
+                good = middle;
             } else {
-                bad = middle
+                bad = middle;
             }
         }
         good
