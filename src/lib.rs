@@ -73,6 +73,7 @@
 //! | `api-key-store` | API keys from a file or a store | yes |
 //! | `cors` | a CORS layer that fits browser clients of MCP | no |
 //! | `testing` | [`testing`]: a development issuer on loopback, hostile requests | no |
+//! | `doctor` | the program `mcp-auth-doctor` and its module ([`doctor`]), and `config` and `toml` | no |
 //! | `toml` | key files in TOML, and `api-key-store` | no |
 //! | `config` | layers from a configuration of any serde format | no |
 //! | `schema` | the JSON Schema of that configuration, and `config` | no |
@@ -99,6 +100,7 @@
         feature = "axum",
         feature = "config",
         feature = "cors",
+        feature = "doctor",
         feature = "metrics",
         feature = "oauth",
         feature = "redis",
@@ -129,6 +131,9 @@ pub mod config;
 pub mod cors;
 mod credential;
 mod crypto;
+#[cfg(feature = "doctor")]
+#[cfg_attr(docsrs, doc(cfg(feature = "doctor")))]
+pub mod doctor;
 mod error;
 pub mod failed_attempts;
 // `cargo fuzz` sets it; see `fuzz/README.md`.

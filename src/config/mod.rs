@@ -122,6 +122,8 @@ mod claims;
 mod dpop;
 mod engine;
 mod environment;
+#[cfg(feature = "doctor")]
+mod expected;
 mod fault;
 #[cfg(feature = "oauth")]
 mod ids;

@@ -68,6 +68,22 @@ impl OAuthLayerBuilder {
         }
     }
 
+    #[cfg(feature = "doctor")]
+    pub(super) fn resources(&self) -> &[ProtectedResource] {
+        &self.resources
+    }
+
+    #[cfg(feature = "doctor")]
+    pub(super) fn servers(&self) -> &[AuthorizationServer] {
+        &self.servers
+    }
+
+    /// The scopes that every token needs, unless a resource asks for others.
+    #[cfg(feature = "doctor")]
+    pub(super) fn required(&self) -> &[String] {
+        &self.required_scopes
+    }
+
     /// Adds another resource. The host and the path of a request choose between them; see
     /// [several resources](crate::oauth#several-resources).
     ///

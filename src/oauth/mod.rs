@@ -184,6 +184,8 @@ mod builder;
 mod connections;
 mod discovery;
 mod edge;
+#[cfg(feature = "doctor")]
+mod expected;
 mod fetch;
 mod http_fetch;
 mod introspection;
@@ -213,6 +215,8 @@ mod url;
 mod verify;
 
 pub use self::builder::OAuthLayerBuilder;
+#[cfg(feature = "doctor")]
+pub(crate) use self::expected::Expected;
 pub use self::fetch::{Fetch, FetchError, FetchFuture, FetchTimeouts};
 pub use self::http_fetch::HttpFetch;
 pub use self::introspection::{
@@ -228,3 +232,8 @@ pub use self::server::AuthorizationServer;
 pub use self::server_metadata::ServerMetadataService;
 pub use self::token_cache::TokenCacheOptions;
 pub use crate::token::required::ClaimValue;
+
+#[cfg(feature = "doctor")]
+pub(crate) use self::public_addresses::{PublicAddresses, is_public, may_be_public};
+#[cfg(feature = "doctor")]
+pub(crate) use self::url::{Written, is_loopback, parse as parse_url};

@@ -8,7 +8,7 @@ use url::{Host, Url};
 
 /// Resolves names, and leaves out the addresses that are not public. The connection then
 /// goes to an address that was looked at: there is no second look-up to lie to.
-pub(super) struct PublicAddresses;
+pub(crate) struct PublicAddresses;
 
 impl Resolve for PublicAddresses {
     fn resolve(&self, name: Name) -> Resolving {
@@ -25,7 +25,7 @@ impl Resolve for PublicAddresses {
 }
 
 /// Whether the host of a URL is a name, or a public address: addresses are not resolved.
-pub(super) fn may_be_public(url: &Url) -> bool {
+pub(crate) fn may_be_public(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(_)) => true,
         Some(Host::Ipv4(address)) => is_public(address.into()),
@@ -35,7 +35,7 @@ pub(super) fn may_be_public(url: &Url) -> bool {
 }
 
 /// Globally reachable, by the registries of special-purpose addresses (RFC 6890).
-fn is_public(address: IpAddr) -> bool {
+pub(crate) fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => is_public_v4(address),
         IpAddr::V6(address) => is_public_v6(address),

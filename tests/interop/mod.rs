@@ -8,6 +8,7 @@ mod certificates;
 mod clients;
 mod conformance;
 mod contract;
+mod doctor;
 mod dpop;
 mod first_contact;
 mod fixture;

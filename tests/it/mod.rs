@@ -8,6 +8,7 @@ mod api_key;
 mod auth;
 mod config;
 mod credential;
+mod doctor;
 mod error;
 mod failed_attempts;
 mod frameworks;

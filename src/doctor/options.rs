@@ -1,0 +1,171 @@
+//! What to look at, and with what.
+
+use std::fmt;
+
+use http::HeaderValue;
+use reqwest::Certificate;
+use secrecy::{ExposeSecret, SecretString};
+use url::Url;
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::error::ConfigError;
+use crate::oauth::{Expected, parse_url};
+
+/// The page that browser clients come from unless another one is named: that of MCP Inspector.
+const INSPECTOR: &str = "http://localhost:6274";
+
+/// What [`examine`](super::examine) looks at, and with what.
+#[derive(Clone)]
+#[must_use]
+pub struct Options {
+    /// As it was written, which is what `resource` is compared with.
+    pub(super) written: String,
+    pub(super) url: Url,
+    pub(super) token: Option<SecretString>,
+    pub(super) expected: Option<Expected>,
+    /// Where it was named.
+    origin: Option<String>,
+    pub(super) is_mixed: bool,
+    pub(super) may_follow_private: bool,
+    pub(super) roots: Vec<Certificate>,
+    pub(super) clock: Clock,
+}
+
+impl Options {
+    /// Looks at the MCP endpoint at this URL, as clients are given it.
+    ///
+    /// # Errors
+    /// The value is no absolute http or https URL, or has a fragment, a user name or a password.
+    pub fn new(url: impl Into<String>) -> Result<Self, ConfigError> {
+        let written = url.into();
+        let url = parse_url("url", &written)?;
+        if !matches!(url.scheme(), "http" | "https") {
+            let why = format!("{written:?} is neither https nor http");
+            return Err(ConfigError::new("url", why));
+        }
+        Ok(Self {
+            written,
+            url,
+            token: None,
+            expected: None,
+            origin: None,
+            is_mixed: false,
+            may_follow_private: false,
+            roots: Vec::new(),
+            clock: Clock::system(),
+        })
+    }
+
+    /// Judges this access token, and presents it to the server. It is sent to that origin alone,
+    /// over https or loopback, and nothing of it is in the report but the claims that matter.
+    ///
+    /// White space around it is dropped. Default: none.
+    ///
+    /// # Errors
+    /// It is empty, longer than 64 KiB, or has characters that no access token has.
+    pub fn token(mut self, token: impl AsRef<str>) -> Result<Self, ConfigError> {
+        let token = token.as_ref().trim();
+        let refuse = |why: &str| Err(ConfigError::new("token", why));
+        if token.is_empty() {
+            return refuse("it is empty");
+        }
+        if token.len() > 64 * 1024 {
+            return refuse("it is longer than 64 KiB");
+        }
+        if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return refuse(
+                "it has a space or a character that no access token has: give the token alone, \
+                 without `Bearer`",
+            );
+        }
+        self.token = Some(token.into());
+        Ok(self)
+    }
+
+    /// Compares with what a server made from this configuration says and expects: its resources,
+    /// issuers, audiences and required scopes. Default: what the server says of itself.
+    ///
+    /// # Errors
+    /// A setting for access tokens is refused, or there are no authorization servers.
+    pub fn config(mut self, config: &Config) -> Result<Self, ConfigError> {
+        self.expected = Some(config.expected(&self.written)?);
+        Ok(self)
+    }
+
+    /// Asks as a page of this origin does, whose clients must get through. Default: as a page of
+    /// MCP Inspector (`http://localhost:6274`), and that it does not get through is a note.
+    ///
+    /// # Errors
+    /// It is no `scheme://host:port`.
+    pub fn origin(mut self, origin: impl Into<String>) -> Result<Self, ConfigError> {
+        let origin = origin.into();
+        let parsed = parse_url("origin", &origin)?;
+        if parsed.origin().ascii_serialization() != origin {
+            let why = format!("{origin:?} is no origin: write `https://app.example.com`");
+            return Err(ConfigError::new("origin", why));
+        }
+        self.origin = Some(origin);
+        Ok(self)
+    }
+
+    /// Says that requests without a token are served on purpose, because some tools are free.
+    pub fn mixed(mut self) -> Self {
+        self.is_mixed = true;
+        self
+    }
+
+    /// Follows documents of a public server to private addresses and to this machine. Default: a
+    /// hostile server cannot make the doctor ask there.
+    pub fn follow_private(mut self) -> Self {
+        self.may_follow_private = true;
+        self
+    }
+
+    /// Trusts these certificate authorities besides those of the system, as PEM.
+    ///
+    /// # Errors
+    /// It holds no certificate, or one that is not valid.
+    pub fn root_certificates(mut self, pem: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
+        let refuse = |why: &str| ConfigError::new("root_certificates", why);
+        let found = Certificate::from_pem_bundle(pem.as_ref());
+        let found = found.map_err(|_| refuse("this is not PEM"))?;
+        if found.is_empty() {
+            return Err(refuse("there is no certificate"));
+        }
+        self.roots.extend(found);
+        Ok(self)
+    }
+
+    /// Goes by this clock; for tests.
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    pub(super) fn page(&self) -> &str {
+        self.origin.as_deref().unwrap_or(INSPECTOR)
+    }
+
+    /// Whether clients in a browser were asked about.
+    pub(super) fn is_for_pages(&self) -> bool {
+        self.origin.is_some()
+    }
+
+    /// What goes with the request that presents the token.
+    pub(super) fn bearer(&self) -> Option<HeaderValue> {
+        let token = self.token.as_ref()?.expose_secret();
+        let mut value = HeaderValue::try_from(format!("Bearer {token}")).ok()?;
+        value.set_sensitive(true);
+        Some(value)
+    }
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options")
+            .field("url", &self.written)
+            .field("token", &self.token.as_ref().map(|_| "[redacted]"))
+            .finish_non_exhaustive()
+    }
+}

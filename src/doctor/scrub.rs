@@ -1,0 +1,61 @@
+//! Nothing of the token in what is printed, whoever repeats it.
+
+use std::collections::HashSet;
+
+/// A text that has this many characters of the token in a row repeats it.
+const WINDOW: usize = 12;
+
+/// Knows the token by its pieces.
+pub(super) struct Scrub {
+    windows: HashSet<[u8; WINDOW]>,
+    short: Option<Vec<u8>>,
+}
+
+impl Scrub {
+    pub(super) fn of(token: &str) -> Self {
+        let windows = windows(token.as_bytes()).collect();
+        let short = (token.len() < WINDOW).then(|| token.as_bytes().to_vec());
+        Self { windows, short }
+    }
+
+    /// Replaces a text that repeats a piece of it.
+    pub(super) fn clean(&self, text: &mut String) {
+        let bytes = text.as_bytes();
+        let is_in = |short: &Vec<u8>| bytes.windows(short.len()).any(|own| own == &short[..]);
+        let repeats = windows(bytes).any(|own| self.windows.contains(&own))
+            || self.short.as_ref().is_some_and(is_in);
+        if repeats {
+            "(not shown: it repeats the token)".clone_into(text);
+        }
+    }
+}
+
+fn windows(bytes: &[u8]) -> impl Iterator<Item = [u8; WINDOW]> + '_ {
+    bytes
+        .windows(WINDOW)
+        .filter_map(|window| window.try_into().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_piece_of_the_token_is_found_wherever_it_stands() {
+        let scrub = Scrub::of("eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9.c2lnbmF0dXJl");
+        for (text, is_kept) in [
+            ("the token eyJhbGciOiJFUzI1NiJ9 is bad", false),
+            ("zdWIiOiJhbGlj", false),
+            ("eyJhbGci", true),
+            ("https://auth.example.com", true),
+            ("", true),
+        ] {
+            let mut cleaned = text.to_owned();
+            scrub.clean(&mut cleaned);
+            assert_eq!(cleaned == text, is_kept, "{text}");
+        }
+        let mut echoed = "bad token s3cret".to_owned();
+        Scrub::of("s3cret").clean(&mut echoed);
+        assert!(!echoed.contains("s3cret"));
+    }
+}
