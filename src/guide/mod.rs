@@ -18,6 +18,7 @@
 //! | chapter | what it has |
 //! |---|---|
 //! | [Why does my client not get in?](why_does_my_client_not_get_in) | symptoms, causes and fixes, by client |
+//! | [The doctor](doctor) | a program that looks at a live server, and says which line to change |
 //! | [Reason codes](reason_codes) | every refusal: meaning, what the client did, what to do |
 //! | [What clients do](what_clients_do) | Inspector, SDKs, `mcp-remote`, agents, as tried |
 //!
@@ -67,6 +68,7 @@ chapters! {
     choosing_a_provider: "../../docs/choosing-a-provider.md";
     concepts: "../../docs/concepts.md";
     deployment: "../../docs/deployment.md";
+    doctor: "../../docs/doctor.md";
     five_minute_server: "../../docs/five-minute-server.md";
     identity_providers: "../../docs/identity-providers.md";
     layers_and_routers: "../../docs/layers-and-routers.md";

@@ -20,7 +20,7 @@ entry!(
     "The server is plain http, and not on loopback",
     "Tokens can be read on the way; clients refuse it. The token was not sent.",
     "Serve https, and give clients that URL.",
-    Some("OAuthLayer::new(\"https://…\", …): the resource is the public https URL")
+    Some("`OAuthLayer::new(\"https://…\", …)`: the resource is the public https URL")
 );
 
 entry!(
@@ -245,7 +245,7 @@ entry!(
     "Clients refuse to go there. The server takes the scheme from the request that \
          a proxy passes on.",
     "Configure the public URL; derive nothing from the request.",
-    Some("OAuthLayer::new(\"https://…\", …): the resource is the public URL")
+    Some("`OAuthLayer::new(\"https://…\", …)`: the resource is the public URL")
 );
 
 entry!(

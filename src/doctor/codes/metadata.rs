@@ -170,7 +170,7 @@ entry!(
     "The TypeScript SDKs refuse `/mcp/` for `/mcp`; rmcp and the Go SDK refuse \
          either.",
     "Write `\"resource\": \"{url}\"`, and give clients exactly that URL.",
-    Some("OAuthLayer::new(\"{url}\", …)")
+    Some("`OAuthLayer::new(\"{url}\", …)`")
 );
 
 entry!(
@@ -181,7 +181,7 @@ entry!(
     "Every client refuses it. The server takes it from the request that a proxy \
          passes on.",
     "Write `\"resource\": \"{url}\"`: configure the public URL.",
-    Some("OAuthLayer::new(\"{url}\", …)")
+    Some("`OAuthLayer::new(\"{url}\", …)`")
 );
 
 entry!(
@@ -192,7 +192,7 @@ entry!(
     "Every client refuses it. The server names its own port, or the default one in \
          full (`:443`).",
     "Write `\"resource\": \"{url}\"`: configure the public URL.",
-    Some("OAuthLayer::new(\"{url}\", …)")
+    Some("`OAuthLayer::new(\"{url}\", …)`")
 );
 
 entry!(
@@ -203,7 +203,7 @@ entry!(
     "Every client refuses it: the name of the inside, `localhost` for `127.0.0.1`, \
          or upper case.",
     "Write `\"resource\": \"{url}\"`: configure the public URL.",
-    Some("OAuthLayer::new(\"{url}\", …)")
+    Some("`OAuthLayer::new(\"{url}\", …)`")
 );
 
 entry!(
@@ -214,7 +214,7 @@ entry!(
     "Every client refuses it: the prefix that a proxy takes away, or another \
          endpoint.",
     "Write `\"resource\": \"{url}\"`: the path that clients see.",
-    Some("OAuthLayer::new(\"{url}\", …), and `stripped_prefix`")
+    Some("`OAuthLayer::new(\"{url}\", …)`, and `stripped_prefix`")
 );
 
 entry!(
@@ -224,7 +224,7 @@ entry!(
     "`resource` covers more than this endpoint",
     "The Go and C# SDKs refuse it, and a token for it serves every endpoint below.",
     "Write `\"resource\": \"{url}\"`.",
-    Some("OAuthLayer::new(\"{url}\", …)")
+    Some("`OAuthLayer::new(\"{url}\", …)`")
 );
 
 entry!(
