@@ -80,6 +80,8 @@ impl<P: Authenticate + ?Sized> Authenticate for Arc<P> {
 }
 
 /// The answer of a provider.
+// A provider around another one has to handle both.
+#[allow(clippy::exhaustive_enums)]
 pub enum Authentication {
     /// Known at once: no allocation, no await.
     Ready(Result<Authenticated, AuthError>),

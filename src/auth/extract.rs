@@ -87,6 +87,8 @@ impl<S: Sync> FromRequestParts<S> for Principal {
 /// let app: Router = Router::new().route("/", get(handler));
 /// # let _ = app;
 /// ```
+// Handlers take it apart in their arguments.
+#[allow(clippy::exhaustive_structs)]
 #[derive(Clone, Copy, Debug)]
 pub struct Claims<T>(pub T);
 

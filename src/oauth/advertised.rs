@@ -1,6 +1,7 @@
 //! A server by its other names: the `iss` of its tokens, and where clients are sent.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use super::AuthorizationServer;
 use super::keys::Source;
@@ -94,7 +95,7 @@ impl AuthorizationServer {
             return Err(ConfigError::new(SETTING, "call it before `jwks`"));
         }
         self.origin.issuer = issuer.into();
-        self.origin.label = self.origin.issuer.clone();
+        self.origin.label = Arc::clone(&self.origin.issuer);
         Ok(self)
     }
 
