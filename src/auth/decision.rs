@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, Request, Response, StatusCode};
+use http::{HeaderMap, Request, Response, StatusCode};
 
 use super::info::{DocumentFuture, Route};
 use super::lease::{self, Lease};
+use super::removal::{remove, remove_each_spelling};
 use super::settings::Shared;
 use super::strength::unless_too_weak;
 use super::{Authenticate, AuthenticateFuture, Authenticated, Authentication};
@@ -258,7 +259,7 @@ impl Shared {
             true => self.mark_consumed(request.headers_mut()),
             false => remove(&self.consumed_headers, request.headers_mut()),
         }
-        remove(&self.removed_headers, request.headers_mut());
+        remove_each_spelling(&self.removed_headers, request.headers_mut());
         let extensions = request.extensions_mut();
         extensions.remove::<NoPrincipal>();
         let context = self.context_of(&presented.context);
@@ -317,7 +318,7 @@ impl Shared {
         presented: &Presented,
         reported: Option<AuthError>,
     ) -> Afterwards {
-        remove(&self.removed_headers, request.headers_mut());
+        remove_each_spelling(&self.removed_headers, request.headers_mut());
         let context = self.context_of(&presented.context);
         let proven = reported.as_ref().and_then(AuthError::proven_owner);
         let watch = proven.and_then(|owner| self.watch(owner, context));
@@ -358,12 +359,6 @@ impl Shared {
             );
         }
         credential::missing(head, &self.routes.locations)
-    }
-}
-
-fn remove(names: &[HeaderName], headers: &mut HeaderMap) {
-    for name in names {
-        headers.remove(name);
     }
 }
 

@@ -185,7 +185,8 @@ impl ProviderInfo {
     }
 
     /// Adds a header that is removed from every request, forwarded credentials or not: what the
-    /// inner service must not believe, because any client can send it.
+    /// inner service must not believe, because any client can send it. So are its spellings with
+    /// `_` in the place of `-`, which CGI, WSGI and their like take for the same name.
     pub fn removed_header(mut self, name: HeaderName) -> Self {
         self.removed_headers.push(name);
         self

@@ -298,6 +298,7 @@ mod layer;
 mod lease;
 mod macros;
 mod matcher;
+mod removal;
 mod report_only;
 mod routes;
 mod service;

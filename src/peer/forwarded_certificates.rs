@@ -19,7 +19,7 @@ const BASE64_DER: &str = "x-ssl-client-der";
 /// The headers in which proxies hand on certificates, or hashes of them. They are removed from
 /// every request wherever certificates are looked at: what is inside must not believe them.
 #[cfg(feature = "oauth")]
-pub(crate) const CERTIFICATE_HEADERS: [&str; 13] = [
+pub(crate) const CERTIFICATE_HEADERS: [&str; 16] = [
     // RFC 9440.
     CLIENT_CERT,
     "client-cert-chain",
@@ -33,11 +33,14 @@ pub(crate) const CERTIFICATE_HEADERS: [&str; 13] = [
     // Traefik.
     "x-forwarded-tls-client-cert",
     "x-forwarded-tls-client-cert-info",
-    // Load balancers of AWS, App Service of Azure, Cloudflare.
+    // Load balancers and CloudFront of AWS, App Service of Azure, Cloudflare.
     "x-amzn-mtls-clientcert",
     "x-amzn-mtls-clientcert-leaf",
+    "cloudfront-viewer-cert-pem",
+    "cloudfront-viewer-cert-sha256",
     "x-arr-clientcert",
     "cf-client-cert-der-base64",
+    "cf-client-cert-sha256",
 ];
 
 /// The proxies that end the TLS of clients, and the header in which they hand on the certificates.

@@ -104,7 +104,8 @@
 //!
 //! The code of RFC 9449 (`invalid_dpop_proof`, `use_dpop_nonce`, `invalid_token`) stands in the
 //! challenge of the scheme that was used. Where bearer tokens are accepted too, `Bearer` comes
-//! first. The metadata of a resource have `dpop_signing_alg_values_supported`, and
+//! first. Of several resources each refusal names the schemes of all servers of the layer. The
+//! metadata of a resource have `dpop_signing_alg_values_supported`, and
 //! `dpop_bound_access_tokens_required` where each of its authorization servers requires it.
 //!
 //! A token that is bound to a client certificate as well needs both: the certificate is judged
@@ -167,8 +168,9 @@
 //!   accepts TLS connections puts there. Behind a proxy it is in a header:
 //!   [`forwarded_certificates`](super::OAuthLayerBuilder::forwarded_certificates) names the proxies
 //!   and the form. The headers in which proxies hand certificates on are then removed from every
-//!   request, whoever sent them, with
-//!   [`forward_credential`](crate::AuthLayer::forward_credential) as well.
+//!   request, whoever sent them and with `_` in the place of `-` too, with
+//!   [`forward_credential`](crate::AuthLayer::forward_credential) as well. A second layer further
+//!   in finds none of them.
 //! - **What is compared.** The hashes, and nothing else: who made the certificate and whether it
 //!   has expired is not judged here ([RFC 8705 section 6.2]). A client that renews its certificate
 //!   needs a new token.

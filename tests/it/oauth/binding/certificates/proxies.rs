@@ -17,7 +17,7 @@ use super::{Bound, OTHER, OWN, request, server};
 const PROXY: [u8; 4] = [10, 0, 0, 7];
 const STRANGER: [u8; 4] = [192, 0, 2, 66];
 /// All that are known, and the one that is configured here.
-const HEADERS: [&str; 14] = [
+const HEADERS: [&str; 17] = [
     "client-cert",
     "client-cert-chain",
     "x-forwarded-client-cert",
@@ -31,6 +31,9 @@ const HEADERS: [&str; 14] = [
     "x-amzn-mtls-clientcert-leaf",
     "x-arr-clientcert",
     "cf-client-cert-der-base64",
+    "cf-client-cert-sha256",
+    "cloudfront-viewer-cert-pem",
+    "cloudfront-viewer-cert-sha256",
     "x-own-cert",
 ];
 
@@ -166,6 +169,33 @@ async fn the_headers_never_reach_the_inner_service() {
     let token = off.issuer.token(json!({}));
     let answer = common::ask(&off.guarded.layer, with_headers(request(&token, None))).await;
     assert_eq!(answer.admitted().headers.len(), HEADERS.len() + 1);
+}
+
+/// CGI, WSGI and PHP make one name of both spellings, and HAProxy passes the other one on.
+#[tokio::test]
+async fn the_headers_are_removed_in_spellings_with_underscores_too() {
+    let bound = behind_a_proxy(MtlsMode::Allowed);
+    let optional = bound.guarded.layer.clone().optional();
+    for name in HEADERS {
+        for name in [name.replace('-', "_"), name.replacen('-', "_", 1)] {
+            let mut request = from(&bound, Some(PROXY), None, &[OWN]);
+            let header: http::HeaderName = name.parse().unwrap();
+            for value in ["forged", "twice"] {
+                let value = value.parse().unwrap();
+                request.headers_mut().append(&header, value);
+            }
+            request.headers_mut().insert("x_kept", "1".parse().unwrap());
+            let mut nobody = Request::new(Full::default());
+            *nobody.headers_mut() = request.headers().clone();
+            nobody.headers_mut().remove("authorization");
+            for request in [request, nobody] {
+                let answer = common::ask(&optional, request).await;
+                let headers = &answer.reached.as_ref().unwrap().headers;
+                assert!(!headers.contains_key(&header), "{name}");
+                assert_eq!(headers["x_kept"], "1");
+            }
+        }
+    }
 }
 
 /// In front of API keys as well: the headers belong to the layer, not to the credential.
