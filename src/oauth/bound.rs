@@ -89,6 +89,7 @@ pub(super) fn check_bound(
 /// Refuses what contradicts certificates, looked at or not.
 pub(super) fn check_certificates(
     resources: &[ProtectedResource],
+    location: &Location,
     are_looked_at: bool,
     forwarded: Option<&ForwardedCertificates>,
 ) -> Result<(), ConfigError> {
@@ -102,6 +103,18 @@ pub(super) fn check_certificates(
                  or set `mtls`",
             )),
         };
+    }
+    if let Some(forwarded) = forwarded
+        && forwarded.header() == location.header()
+    {
+        return Err(ConfigError::new(
+            "forwarded_certificates",
+            format!(
+                "`{}` cannot hold the certificate, because `header_name` of the layer has the token \
+                 there: name another one",
+                forwarded.header()
+            ),
+        ));
     }
     match resources
         .iter()

@@ -273,7 +273,7 @@ impl OAuthLayerBuilder {
     /// an audience of its own, or accepts tokens without one, is trusted for more than one; or a
     /// resource trusts a server that is not there. The stripped prefix is no path, or proxies or a
     /// prefix are set for one resource. Proxies hand on certificates, and no server has
-    /// [`mtls`](AuthorizationServer::mtls).
+    /// [`mtls`](AuthorizationServer::mtls), or the token stands in their header.
     pub fn build(self) -> Result<OAuthLayer, ConfigError> {
         if self.servers.is_empty() {
             return Err(ConfigError::new(
@@ -329,6 +329,7 @@ impl OAuthLayerBuilder {
         let has_certificates = modes.any(|mode| mode != MtlsMode::Off);
         check_certificates(
             &self.resources,
+            &location,
             has_certificates,
             self.forwarded_certificates.as_ref(),
         )?;

@@ -16,6 +16,15 @@ const XFCC: &str = "x-forwarded-client-cert";
 const ESCAPED_PEM: &str = "x-ssl-client-cert";
 const BASE64_DER: &str = "x-ssl-client-der";
 
+/// Headers that never hold a certificate, and that others read.
+const TAKEN: [&str; 5] = [
+    "dpop",
+    "forwarded",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+];
+
 /// The headers in which proxies hand on certificates, or hashes of them. They are removed from
 /// every request wherever certificates are looked at: what is inside must not believe them.
 #[cfg(feature = "oauth")]
@@ -147,6 +156,11 @@ impl ForwardedCertificates {
             return refuse(
                 "`Authorization` has the token: name the header of the certificate".into(),
             );
+        }
+        if TAKEN.contains(&header.as_str()) {
+            return refuse(format!(
+                "{name:?} has a meaning of its own: name the header of the certificate"
+            ));
         }
         if matches!(
             self.format,

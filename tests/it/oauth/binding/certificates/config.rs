@@ -65,3 +65,26 @@ fn proxies_that_hand_certificates_on_are_for_servers_that_look_at_them() {
     assert!(build(MtlsMode::Allowed).is_ok());
     assert!(build(MtlsMode::Required).is_ok());
 }
+
+#[test]
+fn one_header_does_not_hold_both_the_token_and_the_certificate() {
+    let forwarded = ForwardedCertificates::new(CertificateFormat::EscapedPem, ["10.0.0.7"]);
+    let forwarded = forwarded.unwrap().header_name("X-Own").unwrap();
+    for (name, is_good) in [("x-own", false), ("X-Token", true)] {
+        let builder = OAuthLayer::builder(RESOURCE).unwrap();
+        let builder = builder
+            .authorization_server(server(DpopMode::Off, MtlsMode::Allowed))
+            .unwrap()
+            .forwarded_certificates(forwarded.clone())
+            .header_name(name)
+            .require_bearer(false);
+        match builder.build() {
+            Ok(_) => assert!(is_good, "{name}"),
+            Err(error) => {
+                assert!(!is_good, "{error}");
+                assert_eq!(error.setting(), "forwarded_certificates");
+                assert!(error.to_string().contains("`header_name`"), "{error}");
+            }
+        }
+    }
+}
