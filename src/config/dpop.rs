@@ -17,7 +17,8 @@ use crate::oauth::binding::{DpopOptions, WeakUsedProofs};
 section! {
     /// DPoP proofs.
     DpopSection {
-        /// How many used proofs are kept in memory at most; 1000000 by default.
+        /// How many used proofs are kept in memory at most; 1000000 by default. Configurations of
+        /// one process keep theirs together, and the largest number counts.
         max_used_proofs: Option<usize>,
         /// Accepts a proof as often as it comes.
         dangerously_allow_replays: bool,

@@ -145,14 +145,14 @@ impl Recorder {
         let owner = (issuer, subject, client, is_unnamed.then(|| principal.id()));
         let full = |detail: &str| {
             if self.warned.full.is_due(now.monotonic) {
-                dpop::full(used.max_entries(), detail);
+                dpop::full(used.most(), detail);
             }
             Err(unavailable(RETRY_FULL, detail))
         };
         match used.enter(id, owner, proof.ends, now.wall) {
             Entered::First { filling } => {
                 if filling && self.warned.filling.is_due(now.monotonic) {
-                    dpop::filling(used.max_entries());
+                    dpop::filling(used.most());
                 }
                 Ok(())
             }

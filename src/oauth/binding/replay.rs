@@ -4,7 +4,7 @@ use std::collections::hash_map::RandomState;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt;
 use std::hash::BuildHasher;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 /// How much of time one bucket holds, in seconds.
@@ -26,11 +26,12 @@ pub(super) type ProofId = [u8; 16];
 /// An entry takes about 40 bytes and at most 60, so that a million takes less than 64 MiB with the
 /// counters.
 pub(super) struct UsedProofs {
-    max_entries: usize,
+    max_entries: Arc<usize>,
     table: Arc<Table>,
 }
 
-/// What was used. Layers with other limits may share it.
+/// What was used. Layers with other limits may share it, and the largest one is that of all: what
+/// is used at one of them must not close another.
 #[derive(Default)]
 pub(super) struct Table {
     by: RandomState,
@@ -46,6 +47,8 @@ struct Buckets {
     /// known any more what was used.
     dropped: BTreeSet<u64>,
     entries: usize,
+    /// Of all who share it.
+    limits: Vec<Weak<usize>>,
 }
 
 struct Bucket {
@@ -71,16 +74,22 @@ pub(super) enum Entered {
 
 impl UsedProofs {
     pub(super) fn new(max_entries: usize) -> Self {
-        Self {
-            max_entries,
-            table: Arc::default(),
-        }
+        Self::of(max_entries, Arc::default())
+    }
+
+    fn of(max_entries: usize, table: Arc<Table>) -> Self {
+        let max_entries = Arc::new(max_entries);
+        let mut buckets = table.buckets();
+        buckets.limits.retain(|limit| limit.strong_count() > 0);
+        buckets.limits.push(Arc::downgrade(&max_entries));
+        drop(buckets);
+        Self { max_entries, table }
     }
 
     /// The same limit, for what is in this table and what is entered from now on.
     #[cfg(feature = "config")]
     pub(super) fn in_table(&self, table: Arc<Table>) -> Self {
-        Self { table, ..*self }
+        Self::of(*self.max_entries, table)
     }
 
     #[cfg(feature = "config")]
@@ -89,7 +98,12 @@ impl UsedProofs {
     }
 
     pub(super) fn max_entries(&self) -> usize {
-        self.max_entries
+        *self.max_entries
+    }
+
+    /// How many may be in the table, whose limit is the largest of all who share it.
+    pub(super) fn most(&self) -> usize {
+        self.table.buckets().most()
     }
 
     /// Enters a proof that can be used until `ends`, unless it is there: one step, under one lock.
@@ -102,9 +116,7 @@ impl UsedProofs {
     ) -> Entered {
         let minute = ends.as_secs() / BUCKET;
         let hash = self.table.by.hash_one(owner);
-        // Nothing panics under this lock.
-        let buckets = self.table.buckets.lock();
-        let mut buckets = buckets.unwrap_or_else(PoisonError::into_inner);
+        let mut buckets = self.table.buckets();
         buckets.drop_before(now.as_secs() / BUCKET);
         if buckets.dropped.contains(&minute) {
             return Entered::Forgotten;
@@ -113,11 +125,12 @@ impl UsedProofs {
         if live.any(|bucket| bucket.seen.contains(&proof)) {
             return Entered::Again;
         }
-        if buckets.entries >= self.max_entries {
+        let most = buckets.most();
+        if buckets.entries >= most {
             return Entered::Full;
         }
-        if buckets.entries >= self.max_entries.div_ceil(2) {
-            let share = self.max_entries.div_ceil(10);
+        if buckets.entries >= most.div_ceil(2) {
+            let share = most.div_ceil(10);
             let own: usize = buckets.live.values().map(|bucket| bucket.of(hash)).sum();
             if own >= share {
                 return Entered::FullForOwner;
@@ -133,12 +146,26 @@ impl UsedProofs {
         }
         buckets.entries += 1;
         Entered::First {
-            filling: buckets.entries >= self.max_entries / 5 * 4,
+            filling: buckets.entries >= most / 5 * 4,
         }
     }
 }
 
+impl Table {
+    fn buckets(&self) -> MutexGuard<'_, Buckets> {
+        // Nothing panics under this lock.
+        let buckets = self.buckets.lock();
+        buckets.unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl Buckets {
+    /// How many there may be.
+    fn most(&self) -> usize {
+        let limits = self.limits.iter().filter_map(Weak::upgrade);
+        limits.map(|limit| *limit).max().unwrap_or_default()
+    }
+
     /// Drops what cannot be used any more.
     fn drop_before(&mut self, minute: u64) {
         while let Some(first) = self.live.first_entry().filter(|own| *own.key() < minute) {

@@ -161,3 +161,37 @@ async fn what_was_used_is_known_after_a_reload() {
         before = after;
     }
 }
+
+/// Layers of one process keep used proofs together, and a small limit of one is not the limit of
+/// all: many requests at one layer would close the other.
+#[tokio::test]
+async fn requests_at_one_layer_leave_room_at_another() {
+    let issuer = Issuer::start().await.unwrap();
+    let key = DpopKey::generate();
+    let made = |host: &str, most: usize| {
+        let url = format!("https://{host}/mcp");
+        let layer = config(&json!({
+            "resource": url,
+            "authorization_servers": [{
+                "issuer": issuer.url(), "insecure_http_on_loopback": true, "dpop": "required",
+            }],
+            "oauth": { "dpop": { "max_used_proofs": most } },
+        }));
+        (url, layer.auth_layer().unwrap())
+    };
+    let (large, small) = (
+        made("large.example.com", 5000),
+        made("small.example.com", 3),
+    );
+    for (url, layer) in [&large, &large, &large, &large, &small, &small] {
+        let token = issuer.token().audience(url).bound_to(&key).sign();
+        let proof = key.proof("POST", url).access_token(&token).sign();
+        let request = Request::post("/mcp")
+            .header("authorization", format!("DPoP {token}"))
+            .header("dpop", proof)
+            .body(Full::default())
+            .unwrap();
+        let answer = common::ask(layer, request).await;
+        assert_eq!(answer.status, StatusCode::OK, "{url}");
+    }
+}
