@@ -210,7 +210,14 @@ async fn nginx_with_the_lines_of_the_documentation_hands_certificates_on() {
     let lines = replaced(&lines, "/etc/nginx/server.key", &files.path("server.key"));
     let lines = replaced(&lines, "listen 8443", &format!("listen 127.0.0.1:{port}"));
     let address = server.address;
-    let text = format!("server {{ {lines} location / {{ proxy_pass http://{address}; }} }}");
+    // A line of its own for another header, without which nginx takes over those from outside.
+    let (outer, inner) = lines
+        .split_once("# in each location")
+        .expect("lines of locations");
+    let text = format!(
+        "server {{ {outer}\nlocation / {{ proxy_set_header Host $http_host;\n#{inner}\n\
+         proxy_pass http://{address}; }} }}"
+    );
     let _proxy = nginx(port, &text).await;
     is_bound_to_certificates(&server, &files, port).await;
 }
