@@ -1,4 +1,5 @@
 //! Tokens that are bound to the certificate of their client (RFC 8705).
+mod beside;
 mod config;
 mod introspected;
 mod modes;
