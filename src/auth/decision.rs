@@ -7,7 +7,7 @@ use http::{HeaderMap, Request, Response, StatusCode};
 
 use super::info::{DocumentFuture, Route};
 use super::lease::{self, Lease};
-use super::removal::{remove, remove_each_spelling};
+use super::removal::{mark_sensitive, remove, remove_each_spelling};
 use super::settings::Shared;
 use super::strength::unless_too_weak;
 use super::{Authenticate, AuthenticateFuture, Authenticated, Authentication};
@@ -256,7 +256,7 @@ impl Shared {
             }
         }
         match self.forward_credential {
-            true => self.mark_consumed(request.headers_mut()),
+            true => mark_sensitive(&self.consumed_headers, request.headers_mut()),
             false => remove(&self.consumed_headers, request.headers_mut()),
         }
         remove_each_spelling(&self.removed_headers, request.headers_mut());
@@ -289,7 +289,7 @@ impl Shared {
         case.anonymous(self.head(request, context), &context.audit);
         if self.forward_credential {
             credential::mark_sensitive(&self.routes.locations, request.headers_mut());
-            self.mark_consumed(request.headers_mut());
+            mark_sensitive(&self.consumed_headers, request.headers_mut());
         } else {
             self.strip(request);
         }
@@ -303,12 +303,6 @@ impl Shared {
     fn strip<B>(&self, request: &mut Request<B>) {
         credential::strip(&self.routes.locations, request.headers_mut());
         remove(&self.consumed_headers, request.headers_mut());
-    }
-
-    fn mark_consumed(&self, headers: &mut HeaderMap) {
-        for name in &self.consumed_headers {
-            credential::mark_header_sensitive(name, headers);
-        }
     }
 
     /// Leaves the mark of a request without a principal, and takes out what is never passed on.

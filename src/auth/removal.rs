@@ -1,6 +1,14 @@
-//! Headers that are taken out of requests.
+//! Headers that are taken out of requests, or go on as secrets.
 
 use http::{HeaderMap, HeaderName};
+
+use crate::credential;
+
+pub(super) fn mark_sensitive(names: &[HeaderName], headers: &mut HeaderMap) {
+    for name in names {
+        credential::mark_header_sensitive(name, headers);
+    }
+}
 
 pub(super) fn remove(names: &[HeaderName], headers: &mut HeaderMap) {
     for name in names {
