@@ -18,6 +18,10 @@ pub(super) fn remove(names: &[HeaderName], headers: &mut HeaderMap) {
 
 /// The same, with `_` in the place of `-` as well: CGI, WSGI and their like make one name of both.
 pub(super) fn remove_each_spelling(names: &[HeaderName], headers: &mut HeaderMap) {
+    // As it is for nearly every layer.
+    if names.is_empty() {
+        return;
+    }
     let is_one = |own: &&HeaderName| names.iter().any(|name| is_same(name, own));
     let found: Vec<HeaderName> = headers.keys().filter(is_one).cloned().collect();
     remove(&found, headers);
