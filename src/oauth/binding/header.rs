@@ -11,6 +11,10 @@ use crate::error::{AuthError, Reason};
 use crate::jose::{Algorithm, Compact, VerifyingKey};
 use crate::principal::Thumbprint;
 
+/// The longest header that is kept, in base64url: that of a 4096-bit RSA key has about 1 KiB. A client
+/// could fill the memory with longer ones.
+const LONGEST: usize = 2048;
+
 /// The headers of proofs that were accepted, by the key of their tokens, which is the one in them.
 pub(super) struct Headers(Option<Cache<Thumbprint, Arc<Header>>>);
 
@@ -73,7 +77,11 @@ impl Headers {
             return Err(AuthError::new(Reason::INVALID_DPOP_SIGNATURE)
                 .with_detail(format!("the {alg} signature of the proof does not hold")));
         }
-        if let Some(headers) = self.0.as_ref().filter(|_| is_new) {
+        if let Some(headers) = self
+            .0
+            .as_ref()
+            .filter(|_| is_new && header.text.len() <= LONGEST)
+        {
             headers.insert(*key, header);
         }
         Ok(())

@@ -153,7 +153,8 @@ impl DpopOptions {
     /// up to 6 KiB.
     ///
     /// A key is kept once a proof with it was accepted, with the header of that proof: a proof with
-    /// the same header costs little more than its signature. With zero each request reads its own.
+    /// the same header costs little more than its signature. One that is longer than 2 KiB is read
+    /// each time, and with zero each is.
     pub fn max_prepared_keys(mut self, keys: usize) -> Self {
         self.max_prepared_keys = keys;
         self
