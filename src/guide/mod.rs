@@ -9,7 +9,7 @@
 //! | [Five-minute server](five_minute_server) | a protected MCP server, scopes for its tools, a test |
 //! | [Concepts](concepts) | the words, and what happens to a request |
 //! | [Choosing a provider](choosing_a_provider) | OAuth, JWT, API keys, several of them, one of your own |
-//! | [Identity providers](identity_providers) | Auth0, Entra ID, Keycloak, Okta and others; how to see that it works |
+//! | [Identity providers](identity_providers) | Auth0, Entra ID, Keycloak, Okta and others: code, what to set there, how to see that it works |
 //! | [Layers and routers](layers_and_routers) | in which order, and what `route`, `nest` and `merge` protect |
 //! | [MCP](mcp) | scopes of tools, sessions, streams, lists |
 //!
@@ -29,6 +29,7 @@
 //! | [Several resources and tenants](several_resources) | several MCP servers behind one layer |
 //! | [Mixed authentication](mixed_authentication) | a server that is open in part |
 //! | [Tokens of other makers](tokens_of_other_makers) | claims, types and issuers that differ |
+//! | [Tokens bound to their client](bound_tokens) | DPoP and client certificates |
 //! | [Calling other services](calling_other_services) | as the caller, without passing its token on |
 //!
 //! # To run it
@@ -48,7 +49,7 @@
 //!
 //! | chapter | what it has |
 //! |---|---|
-//! | [Testing](testing) | your server, with a development issuer |
+//! | [Testing](testing) | your server: handlers, a development issuer, hostile requests |
 //! | [Threat model](threat_model) | what is promised, and what is not |
 //! | [Migration](migration) | from middleware of your own, `jwt-authorizer`, options of MCP frameworks |
 
@@ -64,6 +65,7 @@ macro_rules! chapters {
 
 chapters! {
     behind_a_proxy: "../../docs/behind-a-proxy.md";
+    bound_tokens: "../../docs/bound-tokens.md";
     calling_other_services: "../../docs/calling-other-services.md";
     choosing_a_provider: "../../docs/choosing-a-provider.md";
     concepts: "../../docs/concepts.md";
