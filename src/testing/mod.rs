@@ -9,12 +9,12 @@
 //! no network beyond loopback.
 //!
 //! **It is not for production.** It approves every authorization request as the user
-//! `alice`, without asking; a client that nobody registered is a public client. Whoever
-//! reaches its port has a token. So it listens on loopback addresses only, answers web pages
+//! `alice`, without asking; a client that was not registered is a public client. Every process
+//! that reaches its port can get a token. So it listens on loopback addresses only, answers web pages
 //! of loopback origins only (others get 403, `null` among them), keeps everything in memory,
 //! and forgets the oldest of what it keeps.
 //!
-//! # Tokens, without any dance
+//! # Tokens
 //!
 //! ```
 //! use tower_mcp_auth::testing::{Behaviour, Endpoint, Issuer};
@@ -29,16 +29,16 @@
 //!     .sign();
 //! assert_eq!(token.split('.').count(), 3);
 //!
-//! // A lie for every check of yours to find.
+//! // Tokens that a server must refuse.
 //! let expired = issuer.token().audience("https://mcp.example.com/mcp").expired().sign();
 //! let forged = issuer.token().with_wrong_key().sign();
 //! assert_ne!(expired, forged);
 //!
-//! // Keys come and go.
+//! // Keys are rotated and withdrawn.
 //! issuer.rotate();
 //! issuer.withdraw_old_keys();
 //!
-//! // And every server has a bad day.
+//! // Endpoints fail on demand.
 //! issuer.set_behaviour(Endpoint::Jwks, Behaviour::Status(503).times(2));
 //! let jwks = reqwest::get(issuer.endpoint(Endpoint::Jwks)).await?;
 //! assert_eq!(jwks.status(), 503);
@@ -47,11 +47,10 @@
 //! # }
 //! ```
 //!
-//! # Tokens that only the issuer can read
+//! # Opaque tokens
 //!
-//! [`TokenBuilder::opaque`] makes a token that is only a name. Whoever wants to know what it
-//! is worth asks the introspection endpoint, which answers for signed tokens as well, and
-//! takes any [`IntrospectionAuth`].
+//! [`TokenBuilder::opaque`] makes a token that only the issuer can read. The introspection endpoint
+//! answers for it, and for signed tokens as well, and takes any [`IntrospectionAuth`].
 //!
 //! ```
 //! use tower_mcp_auth::testing::{Endpoint, Issuer};
