@@ -6,7 +6,7 @@ use crate::error::ConfigError;
 use crate::telemetry;
 
 /// Every section, and what makes something of it.
-const SECTIONS: [(&str, &str); 18] = [
+const SECTIONS: [(&str, &str); 19] = [
     ("resource", "origin_layer"),
     ("resources", "oauth_layer"),
     ("metadata", "oauth_layer"),
@@ -18,6 +18,7 @@ const SECTIONS: [(&str, &str); 18] = [
     ("proxies", "origin_layer"),
     ("origin", "origin_layer"),
     ("session", "session_layer"),
+    ("quotas", "quota_layer"),
     ("policy", "policy_layers"),
     ("operations", "policy_layers"),
     ("lists", "policy_layers"),

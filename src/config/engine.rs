@@ -2,7 +2,8 @@
 
 use super::Config;
 use crate::error::ConfigError;
-use crate::mcp::SessionBindingLayer;
+use crate::failed_attempts::FailedAttemptsLayer;
+use crate::mcp::{QuotaLayer, SessionBindingLayer};
 #[cfg(feature = "oauth")]
 use crate::oauth::binding::DpopOptions;
 use crate::revocation::Revocation;
@@ -43,6 +44,36 @@ pub(super) fn revoked_at(engine: &Engine, secret: &str) -> Result<Revocation, Co
 
 #[cfg(not(feature = "redis"))]
 pub(super) fn revoked_at(engine: &Engine, _: &str) -> Result<Revocation, ConfigError> {
+    match *engine {}
+}
+
+/// Budgets that all replicas of the engine have together.
+#[cfg(feature = "redis")]
+pub(super) fn counted_at(engine: &Engine, secret: &str) -> Result<QuotaLayer, ConfigError> {
+    QuotaLayer::shared(engine.clone(), secret)
+}
+
+#[cfg(not(feature = "redis"))]
+pub(super) fn counted_at(engine: &Engine, _: &str) -> Result<QuotaLayer, ConfigError> {
+    match *engine {}
+}
+
+/// Has failed attempts counted at the engine.
+#[cfg(feature = "redis")]
+pub(super) fn failures_at(
+    layer: FailedAttemptsLayer,
+    engine: &Engine,
+    secret: &str,
+) -> Result<FailedAttemptsLayer, ConfigError> {
+    layer.shared(engine.clone(), secret)
+}
+
+#[cfg(not(feature = "redis"))]
+pub(super) fn failures_at(
+    _: FailedAttemptsLayer,
+    engine: &Engine,
+    _: &str,
+) -> Result<FailedAttemptsLayer, ConfigError> {
     match *engine {}
 }
 

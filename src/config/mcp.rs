@@ -3,7 +3,7 @@
 use tower_layer::Stack;
 
 use super::claims;
-use super::engine::{Engine, claimed_at};
+use super::engine::{Engine, claimed_at, failures_at};
 use super::read::{missing, not_both, secret_at};
 use super::sections::{Auth, DialectName, HeaderFamily, Operations, Proxies, Sections};
 use super::units::{Name, Span};
@@ -238,6 +238,7 @@ impl Sections {
     pub(super) fn failed_attempts(
         &self,
         mut layer: FailedAttemptsLayer,
+        engine: Option<&Engine>,
     ) -> Result<FailedAttemptsLayer, ConfigError> {
         let section = &self.failed_attempts;
         let under = |error: ConfigError| error.under("failed_attempts");
@@ -260,6 +261,16 @@ impl Sections {
         }
         if let Some(bits) = section.ipv6_prefix {
             layer = layer.ipv6_prefix(bits).map_err(under)?;
+        }
+        if let Some(source) = &section.secret {
+            let path = "failed_attempts.secret";
+            let secret = secret_at(source, path)?;
+            let engine = engine.ok_or_else(|| {
+                let why = "it is for what replicas have in an engine, and there is none: configure \
+                           `shared`, or leave it out";
+                ConfigError::new("secret", why).at(path)
+            })?;
+            layer = failures_at(layer, engine, secret.expose()).map_err(under)?;
         }
         if let Some(grpc) = section.grpc_refusals.or(self.auth.grpc_refusals) {
             layer = layer.grpc_refusals(grpc);

@@ -70,7 +70,8 @@
 //! # Several replicas
 //!
 //! What replicas have in common is in the engine of `shared`, a Redis or Valkey, with the feature
-//! `redis`: claims of sessions, revocations (`revocation.secret`) and API keys (`api_keys.shared`).
+//! `redis`: claims of sessions, revocations (`revocation.secret`), budgets (`quotas.secret`) and API
+//! keys (`api_keys.shared`).
 //! [`connect`](Config::connect) comes before layers are made then, and a
 //! [reload](crate::reload) is `async { Config::from_toml(&text)?.connect().await?.stack() }`; it
 //! goes on with the connection that is there.
@@ -137,6 +138,7 @@ mod oauth;
 mod outline;
 #[cfg(feature = "oauth")]
 mod presets;
+mod quotas;
 mod read;
 mod reading;
 #[cfg(feature = "oauth")]
@@ -171,7 +173,8 @@ use crate::failed_attempts::FailedAttemptsLayer;
 #[cfg(feature = "jwt")]
 use crate::jwt::{JwtLayer, JwtLayerBuilder};
 use crate::mcp::{
-    McpListsLayer, McpScopesLayer, McpStack, OriginLayer, PrincipalSealer, SessionBindingLayer,
+    McpListsLayer, McpScopesLayer, McpStack, OriginLayer, PrincipalSealer, QuotaLayer,
+    SessionBindingLayer,
 };
 #[cfg(feature = "oauth")]
 use crate::oauth::{OAuthLayer, OAuthLayerBuilder};
@@ -210,7 +213,8 @@ pub type ConfiguredAuth = AuthLayer<Arc<dyn Authenticate>>;
 pub type ConfiguredPolicy = Stack<McpListsLayer, McpScopesLayer>;
 
 /// All layers of an MCP server.
-pub type ConfiguredStack = McpStack<ConfiguredAuth, SessionBindingLayer, ConfiguredPolicy>;
+pub type ConfiguredStack =
+    McpStack<ConfiguredAuth, SessionBindingLayer, ConfiguredPolicy, QuotaLayer>;
 
 impl Config {
     /// The layer that authenticates, with every provider that is configured: OAuth before JWT
@@ -442,7 +446,8 @@ impl Config {
     /// address, and keeps it.
     ///
     /// # Errors
-    /// A limit is refused, or a setting of the proxies.
+    /// A limit is refused, or a setting of the proxies; the secret cannot be read, or the
+    /// configuration is not [connected](Self::connect) to the engine that it is for.
     pub fn failed_attempts(
         &self,
         layer: FailedAttemptsLayer,
@@ -451,7 +456,12 @@ impl Config {
             true => &["failed_attempts", "proxies"],
             false => &["failed_attempts"],
         };
-        let made = self.sections.failed_attempts(layer);
+        // What is counted in memory needs no connection.
+        let engine = match self.sections.failed_attempts.secret {
+            Some(_) => self.engine(),
+            None => Ok(None),
+        };
+        let made = engine.and_then(|engine| self.sections.failed_attempts(layer, engine));
         self.applied.settle(sections, made)
     }
 
@@ -494,8 +504,8 @@ impl Config {
             .settle(&["policy", "operations", "lists"], made)
     }
 
-    /// All layers of an MCP server, in the one order that is right. Those for sessions and
-    /// operations let everything pass unless `session` and `policy` are configured.
+    /// All layers of an MCP server, in the one order that is right. Those for budgets, sessions and
+    /// operations let everything pass unless `quotas`, `session` and `policy` are configured.
     ///
     /// `failed_attempts` and `sealer` are in none of these layers: unless they were asked for
     /// before, with [`failed_attempts`](Self::failed_attempts) and [`sealer`](Self::sealer), a
@@ -543,7 +553,10 @@ impl Config {
         let origin = self.origin_layer()?;
         let sessions = self.session_layer()?;
         let sessions = sessions.unwrap_or_else(SessionBindingLayer::disabled);
+        let quotas = self.quota_layer()?;
+        let quotas = quotas.unwrap_or_else(QuotaLayer::disabled);
         let stack = McpStack::new(origin, auth)
+            .quotas(quotas)
             .sessions(sessions)
             .operations(policy);
         self.applied.report();

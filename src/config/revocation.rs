@@ -149,7 +149,8 @@ impl Config {
 }
 
 impl Sections {
-    fn names(&self) -> Vec<String> {
+    /// Its URLs and the name of its session: what it is known by across reloads.
+    pub(super) fn names(&self) -> Vec<String> {
         let session = self.session.as_ref();
         let server = session.and_then(|session| session.server.as_ref());
         let server = server.map(|name| name.as_str().to_owned());

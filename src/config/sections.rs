@@ -62,6 +62,8 @@ section! {
         origin: Origin,
         /// Binds sessions to their principal.
         session: Option<Session>,
+        /// How many calls callers have.
+        quotas: Option<super::quotas::QuotasSection>,
         /// Which scopes each operation needs.
         #[cfg_attr(feature = "schema", schemars(with = "Option<super::schema::Policy>"))]
         policy: Option<McpPolicy>,
@@ -551,6 +553,9 @@ section! {
         max_addresses: Option<usize>,
         /// How many bits of an IPv6 address are one address.
         ipv6_prefix: Option<u8>,
+        /// The secret that addresses are coded with in the engine of `shared`, where failures are
+        /// counted with it, the same at all replicas; at least 32 bytes.
+        secret: Option<SecretSource>,
         /// Whether gRPC requests are refused in gRPC's form; by default they are not.
         grpc_refusals: Option<bool>,
     }

@@ -184,6 +184,7 @@ struct Facts {
 /// What is said of a token where nothing more is.
 pub(super) const NOT_VALID: &str = "The access token is not valid";
 const API_KEY: &str = "The API key is not valid";
+const BUSY: &str = "The server cannot count requests at the moment";
 const AMBIGUOUS_BODY: &str = "The request body is no JSON-RPC message that can be read in one way";
 const HEADERS: &str = "Header mismatch: the MCP headers are missing or differ from the body";
 const HOST: &str = "The request does not name its host in one way";
@@ -801,6 +802,13 @@ reasons! {
         client: "Sent a call without a name.",
         fix: "Have the client name the tool, the prompt or the resource.";
 
+    /// A budget is counted by tenant, and the credential names none.
+    MISSING_TENANT = "missing_tenant": Forbidden, Other,
+        "The credential does not say which tenant it is of",
+        client: "Presented a good token without the claim.",
+        fix: "Have the authorization server write the claim of `tenant_claim`; without \
+              `require_tenant` such callers are counted by themselves.";
+
     /// The operation asks for a sign-in (`acr`, `max_age`), and the credential is no user's.
     MISSING_USER = "missing_user": Forbidden, Proven, "The operation needs a user who signed in",
         client: "Used an API key, or a token that it got for itself.",
@@ -869,6 +877,32 @@ reasons! {
     PEER_UNKNOWN = "peer_unknown": Unavailable, Other, UNAVAILABLE,
         client: "Nothing wrong.",
         fix: "Set the address further out, with a `SetPeerAddrLayer`.";
+
+    /// The request costs more than a budget holds when it is full, so that it is never admitted. The
+    /// detail names the budget.
+    QUOTA_COST_TOO_HIGH = "quota_cost_too_high": PayloadTooLarge, Other,
+        "The request costs more than its budget ever holds",
+        client: "Put too much into one batch.",
+        fix: "Have the client split the batch, or raise the `burst`.";
+
+    /// A budget of the caller is used up. The detail names it, and `RateLimit` says where each of
+    /// them stands.
+    QUOTA_EXCEEDED = "quota_exceeded": TooManyRequests, Other,
+        "A budget of this caller is used up",
+        client: "Called too often; it tries again after `Retry-After`.",
+        fix: "Raise the budget if such callers are meant to call that often.";
+
+    /// There is no room to count one more caller, and none of those that are counted can be
+    /// forgotten.
+    QUOTA_STORE_FULL = "quota_store_full": Unavailable, Other, BUSY,
+        client: "Nothing wrong; it tries again after `Retry-After`.",
+        fix: "Raise `max_entries`, or the memory of the engine; if callers multiply their ids, \
+              count by tenant or subject.";
+
+    /// The store that replicas share did not answer, and what it counts is refused meanwhile.
+    QUOTAS_UNAVAILABLE = "quotas_unavailable": Unavailable, Other, BUSY,
+        client: "Nothing wrong; it tries again after `Retry-After`.",
+        fix: "The detail says why: look at the store. With `replicas` each replica serves its share.";
 
     /// The proof was used before.
     REPLAYED_DPOP_PROOF = "replayed_dpop_proof": Invalid, Other, "The DPoP proof was used before",

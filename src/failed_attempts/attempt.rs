@@ -5,22 +5,22 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use http::Extensions;
 
-use super::client::Client;
 use super::layer::State;
 use crate::error::reason::Standing;
 use crate::error::{AuthError, AuthErrorKind};
+use crate::peer::CountedAddr;
 use crate::refusal::{CountedBy, Counts};
 
 /// One request, which counts once if it fails: when its response comes, or before, where that
 /// waits for the body of the request.
 pub(super) struct Attempt {
     state: Arc<State>,
-    client: Client,
+    client: CountedAddr,
     is_counted: AtomicBool,
 }
 
 impl Attempt {
-    pub(super) fn new(state: Arc<State>, client: Client) -> Arc<Self> {
+    pub(super) fn new(state: Arc<State>, client: CountedAddr) -> Arc<Self> {
         Arc::new(Self {
             state,
             client,

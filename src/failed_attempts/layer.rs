@@ -7,14 +7,15 @@ use std::time::Duration;
 
 use tower_layer::Layer;
 
-use super::client::Client;
 use super::service::FailedAttempts;
+use super::shared::SharedFailures;
 use super::table::{Limit, Table};
 use crate::clock::Clock;
 use crate::credential::RequestHead;
 use crate::error::{AuthError, ConfigError};
-use crate::peer::{PeerAddr, TrustedProxies};
+use crate::peer::{CountedAddr, PeerAddr, TrustedProxies};
 use crate::refusal::RefusalContext;
+use crate::store::QuotaStore;
 use crate::telemetry::DecisionRecord;
 
 /// The default for [`FailedAttemptsLayer::max_failures`].
@@ -73,6 +74,7 @@ struct Settings {
     limit: Limit,
     max_addresses: usize,
     ipv6_prefix: u8,
+    shared: Option<SharedFailures>,
     clock: Clock,
     /// Whether gRPC requests are refused in gRPC's form, where that was said.
     grpc: Option<bool>,
@@ -115,6 +117,7 @@ impl FailedAttemptsLayer {
                     },
                     max_addresses: MAX_ADDRESSES,
                     ipv6_prefix: IPV6_PREFIX,
+                    shared: None,
                     grpc: None,
                     context: RefusalContext::new(Vec::new(), clock.clone()),
                     clock,
@@ -158,7 +161,8 @@ impl FailedAttemptsLayer {
                 "0 would block everybody: give a number of failures",
             ));
         }
-        Ok(self.edit(|settings| settings.limit.failures = failures))
+        self.edit(|settings| settings.limit.failures = failures)
+            .checked("max_failures")
     }
 
     /// How long failures are counted together, from the first one on; default one minute.
@@ -167,7 +171,8 @@ impl FailedAttemptsLayer {
     /// The time is zero.
     pub fn window(self, window: Duration) -> Result<Self, ConfigError> {
         let window = some("window", window)?;
-        Ok(self.edit(|settings| settings.limit.window = window))
+        self.edit(|settings| settings.limit.window = window)
+            .checked("window")
     }
 
     /// How long an address is blocked; default one minute. It is not made longer by what the
@@ -214,6 +219,38 @@ impl FailedAttemptsLayer {
             ));
         }
         Ok(self.edit(|settings| settings.ipv6_prefix = bits))
+    }
+
+    /// Counts failures in a store that all replicas have, too: a
+    /// [`Redis`](crate::redis::Redis), say. See [several
+    /// replicas](crate::failed_attempts#several-replicas).
+    ///
+    /// The secret has 32 bytes or more from a secure random source, and is the same at all replicas.
+    /// Addresses are in the store as codes that are made with it.
+    ///
+    /// # Errors
+    /// The secret has fewer than 32 bytes, or is an obvious placeholder; or the limit is more than
+    /// 10,000 a second, or its window longer than 31 days.
+    pub fn shared(
+        self,
+        store: impl QuotaStore,
+        secret: impl AsRef<[u8]>,
+    ) -> Result<Self, ConfigError> {
+        let shared = SharedFailures::new(store, secret.as_ref())?;
+        self.edit(|settings| settings.shared = Some(shared))
+            .checked("shared")
+    }
+
+    /// Whether the shared store can count by the limit.
+    fn checked(self, setting: &'static str) -> Result<Self, ConfigError> {
+        let settings = &self.state.settings;
+        if settings.shared.is_some()
+            && let Err(error) = SharedFailures::limit(&settings.limit)
+        {
+            let why = format!("the shared store cannot count by this limit: {error}");
+            return Err(ConfigError::new(setting, why));
+        }
+        Ok(self)
     }
 
     /// Calls `hook` with every decision of this layer, as
@@ -265,24 +302,38 @@ fn some(setting: &'static str, time: Duration) -> Result<Duration, ConfigError> 
 
 impl State {
     /// `Ok(None)`: the request has no address.
-    pub(super) fn client(&self, head: RequestHead<'_>) -> Result<Option<Client>, AuthError> {
+    pub(super) fn client(&self, head: RequestHead<'_>) -> Result<Option<CountedAddr>, AuthError> {
         let address = match &self.settings.addresses {
             Addresses::Peer => PeerAddr::of(head),
             Addresses::Client(proxies) => proxies.client(head)?,
             Addresses::Function(address_of) => address_of(head),
         };
-        Ok(address.map(|address| Client::of(address, self.settings.ipv6_prefix)))
+        Ok(address.map(|address| CountedAddr::of(address, self.settings.ipv6_prefix)))
     }
 
     /// How much longer a client is blocked, if it is.
-    pub(super) fn blocked(&self, client: Client) -> Option<Duration> {
+    pub(super) fn blocked(&self, client: CountedAddr) -> Option<Duration> {
         self.table()
             .blocked(client, self.settings.clock.monotonic())
     }
 
-    pub(super) fn failed(&self, client: Client) {
-        let now = self.settings.clock.monotonic();
-        self.table().failed(client, now, self.settings.limit);
+    pub(super) fn failed(self: &Arc<Self>, client: CountedAddr) {
+        let limit = self.settings.limit;
+        self.table().failed(client, self.now(), limit);
+        SharedFailures::count(self, client, limit);
+    }
+
+    /// All replicas together saw too many failures of a client.
+    pub(super) fn block(&self, client: CountedAddr) {
+        self.table().block(client, self.now(), self.settings.limit);
+    }
+
+    pub(super) fn now(&self) -> Duration {
+        self.settings.clock.monotonic()
+    }
+
+    pub(super) fn shared(&self) -> Option<&SharedFailures> {
+        self.settings.shared.as_ref()
     }
 
     pub(super) fn context(&self) -> &RefusalContext {
@@ -310,6 +361,7 @@ impl fmt::Debug for FailedAttemptsLayer {
             .field("limit", &self.state.settings.limit)
             .field("max_addresses", &self.state.settings.max_addresses)
             .field("ipv6_prefix", &self.state.settings.ipv6_prefix)
+            .field("shared", &self.state.settings.shared)
             .finish_non_exhaustive()
     }
 }

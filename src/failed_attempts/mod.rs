@@ -54,12 +54,20 @@
 //! goes only where all eight are. To free one address costs at least eight times the limit in
 //! failures *per set*, and there are thousands.
 //!
+//! # Several replicas
+//!
+//! Each replica counts by itself, so that an attacker has the limit at each of them. With
+//! [`shared`](FailedAttemptsLayer::shared) they count together: a failure is told to the store while its
+//! request is answered, and a replica blocks an address with its first failure there after all
+//! replicas together saw too many. So there is one more guess at each other replica, and no request
+//! waits for the store. There the failures are a bucket that is refilled over the window; without an
+//! answer each replica goes on by itself.
+//!
 //! # Other limits
 //!
-//! How often somebody may ask who is let in is another question, for a rate limiter:
-//! `tower_governor` by [`PrincipalId`](crate::PrincipalId) inside the auth layer and by address
-//! outside, as in `examples/rate_limit.rs`, or `axum-governor`, whose extractor for extensions
-//! can take a [`Principal`](crate::Principal).
+//! How often somebody may ask who is let in is another question, for
+//! [budgets](crate::mcp::quota) inside the auth layer, and for a rate limiter by address outside, as in
+//! `examples/rate_limit.rs`.
 //!
 //! # Example
 //!
@@ -102,9 +110,9 @@
 //! ```
 
 mod attempt;
-mod client;
 mod layer;
 mod service;
+mod shared;
 mod table;
 
 pub use self::layer::FailedAttemptsLayer;

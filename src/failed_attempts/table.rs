@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::client::Client;
+use crate::peer::CountedAddr;
 
 /// Clients of one set.
 const SET: usize = 8;
@@ -37,10 +37,19 @@ impl Set {
         // Nothing panics while it is held.
         self.records.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// Blocks the client of a record of this set.
+    fn block(&self, record: &mut Record, now: Duration, limit: Limit) {
+        record.blocked = true;
+        record.end = now.saturating_add(limit.block_duration);
+        // Rounded up: a millisecond too long only takes the lock.
+        let end = millis(record.end).saturating_add(1);
+        self.blocked_until.fetch_max(end, Ordering::Relaxed);
+    }
 }
 
 struct Record {
-    client: Client,
+    client: CountedAddr,
     failures: u32,
     blocked: bool,
     /// Of the window, or of the block.
@@ -58,7 +67,7 @@ impl Table {
     }
 
     /// How much longer a client is blocked, if it is.
-    pub(super) fn blocked(&self, client: Client, now: Duration) -> Option<Duration> {
+    pub(super) fn blocked(&self, client: CountedAddr, now: Duration) -> Option<Duration> {
         let set = self.set(client);
         if millis(now) >= set.blocked_until.load(Ordering::Relaxed) {
             return None;
@@ -68,23 +77,22 @@ impl Table {
         (record.blocked && now < record.end).then(|| record.end - now)
     }
 
-    /// Counts a failure.
-    pub(super) fn failed(&self, client: Client, now: Duration, limit: Limit) {
+    /// Blocks a client, for what others saw of it. One that is blocked stays so no longer.
+    pub(super) fn block(&self, client: CountedAddr, now: Duration, limit: Limit) {
         let set = self.set(client);
         let mut records = set.records();
-        let at = match records.iter().position(|record| record.client == client) {
-            Some(at) => at,
-            None => {
-                let new = Record {
-                    client,
-                    failures: 0,
-                    blocked: false,
-                    end: Duration::ZERO,
-                };
-                place(&mut records, new, now)
-            }
-        };
-        let record = &mut records[at];
+        let record = of_client(&mut records, client, now);
+        if !record.blocked || now >= record.end {
+            record.failures = limit.failures;
+            set.block(record, now, limit);
+        }
+    }
+
+    /// Counts a failure.
+    pub(super) fn failed(&self, client: CountedAddr, now: Duration, limit: Limit) {
+        let set = self.set(client);
+        let mut records = set.records();
+        let record = of_client(&mut records, client, now);
         if now >= record.end {
             record.failures = 0;
             record.blocked = false;
@@ -96,15 +104,11 @@ impl Table {
         }
         record.failures = record.failures.saturating_add(1);
         if record.failures >= limit.failures {
-            record.blocked = true;
-            record.end = now.saturating_add(limit.block_duration);
-            // Rounded up: a millisecond too long only takes the lock.
-            let end = millis(record.end).saturating_add(1);
-            set.blocked_until.fetch_max(end, Ordering::Relaxed);
+            set.block(record, now, limit);
         }
     }
 
-    fn set(&self, client: Client) -> &Set {
+    fn set(&self, client: CountedAddr) -> &Set {
         let hash = self.hasher.hash_one(client);
         let sets = self.sets.len() as u64;
         // What is below the number of sets fits into the type it came from.
@@ -115,6 +119,21 @@ impl Table {
 
 fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The record of a client, which is a new one where there is none.
+fn of_client(set: &mut Vec<Record>, client: CountedAddr, now: Duration) -> &mut Record {
+    let known = set.iter().position(|record| record.client == client);
+    let at = known.unwrap_or_else(|| {
+        let new = Record {
+            client,
+            failures: 0,
+            blocked: false,
+            end: Duration::ZERO,
+        };
+        place(set, new, now)
+    });
+    &mut set[at]
 }
 
 /// Puts a record in, where need be in place of the one that is worth the least.

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | Which scopes does this operation need? | [`McpScopesLayer`], [`McpListsLayer`] |
 //! | Whose is this session? | [`SessionBindingLayer`] |
+//! | Was it called too often? | [`QuotaLayer`] |
 //! | Was this host meant, and may this page ask? | [`OriginLayer`] |
 //! | In which order? | [`McpStack`] |
 //! | What did the client make of the state I gave it? | [`PrincipalSealer`] |
@@ -228,6 +229,7 @@ mod once;
 mod operation;
 pub mod origin;
 mod policy;
+pub mod quota;
 mod scopes;
 mod sealer;
 pub mod session;
@@ -240,6 +242,7 @@ pub use self::key::MacKey;
 pub use self::lists::{ListsBody, ListsFuture, McpLists, McpListsLayer, Show};
 pub use self::origin::OriginLayer;
 pub use self::policy::{DefaultRule, McpPolicy, McpPolicyBuilder, Operation, PolicyDecision};
+pub use self::quota::{Budget, QuotaLayer};
 pub use self::scopes::{McpScopes, McpScopesLayer, ScopesFuture};
 pub use self::sealer::{PrincipalSealer, RequestDigest, SealError};
 pub use self::session::SessionBindingLayer;

@@ -6,6 +6,7 @@ use super::dialect::DialectRule;
 use super::lists::{McpLists, McpListsLayer, Show};
 use super::origin::{Origin, OriginLayer};
 use super::policy::McpPolicy;
+use super::quota::QuotaLayer;
 use super::scopes::{McpScopes, McpScopesLayer};
 use super::session::SessionBindingLayer;
 use crate::auth::{AuthLayer, Authenticate};
@@ -23,11 +24,13 @@ use crate::telemetry;
 ///    in, and its requests cost nothing.
 /// 3. The auth layer: says who asks. It answers protected resource metadata, before which no
 ///    credential can be asked for.
-/// 4. [`SessionBindingLayer`], if [`sessions`](Self::sessions) says so: needs the principal,
+/// 4. [`QuotaLayer`], if [`quotas`](Self::quotas) says so: needs the principal, and spares what
+///    comes after it.
+/// 5. [`SessionBindingLayer`], if [`sessions`](Self::sessions) says so: needs the principal,
 ///    and reads headers alone.
-/// 5. [`McpScopesLayer`], if [`policy`](Self::policy) says so: needs the principal, and reads
+/// 6. [`McpScopesLayer`], if [`policy`](Self::policy) says so: needs the principal, and reads
 ///    the body.
-/// 6. [`McpListsLayer`], likewise: edits the answers of the server itself, before anything
+/// 7. [`McpListsLayer`], likewise: edits the answers of the server itself, before anything
 ///    compresses them.
 ///
 /// A service of gRPC in the stack wants refusals in its own form: the auth layer then has
@@ -38,7 +41,8 @@ use crate::telemetry;
 /// with access tokens what some scope opens, so that a client can call it, and be asked for
 /// that scope. See [scopes that clients can find](crate::mcp#scopes-that-clients-can-find).
 ///
-/// A rate limit for each principal goes inside the auth layer, one for each address outside.
+/// Budgets for each caller are counted inside the auth layer ([`quotas`](Self::quotas)). A limit for
+/// each address, whoever calls, goes outside.
 ///
 /// The type parameters are not part of the stable interface: they say which layers are in the stack, and
 /// a release may add one. Write `impl Layer<S>`, or let them be inferred.
@@ -112,9 +116,10 @@ use crate::telemetry;
 /// ```
 #[derive(Clone, Debug)]
 #[must_use]
-pub struct McpStack<A, Sessions = Identity, Operations = Identity> {
+pub struct McpStack<A, Sessions = Identity, Operations = Identity, Quotas = Identity> {
     origin: OriginLayer,
     auth: A,
+    quotas: Quotas,
     sessions: Sessions,
     operations: Operations,
 }
@@ -133,29 +138,48 @@ impl<P: Authenticate + Clone> McpStack<AuthLayer<P>> {
         Self {
             origin,
             auth,
+            quotas: Identity::new(),
             sessions: Identity::new(),
             operations: Identity::new(),
         }
     }
 }
 
-impl<A, Operations> McpStack<A, Identity, Operations> {
+impl<A, Sessions, Operations> McpStack<A, Sessions, Operations, Identity> {
+    /// Counts what callers use of their budgets, before anything behind the auth layer works for
+    /// them. What is refused for its session or its scopes counts as well.
+    pub fn quotas(self, quotas: QuotaLayer) -> McpStack<A, Sessions, Operations, QuotaLayer> {
+        McpStack {
+            origin: self.origin,
+            auth: self.auth,
+            quotas,
+            sessions: self.sessions,
+            operations: self.operations,
+        }
+    }
+}
+
+impl<A, Operations, Quotas> McpStack<A, Identity, Operations, Quotas> {
     /// Binds sessions to their principal: for servers of revisions up to 2025-11-25 that have
     /// sessions.
     pub fn sessions(
         self,
         sessions: SessionBindingLayer,
-    ) -> McpStack<A, SessionBindingLayer, Operations> {
+    ) -> McpStack<A, SessionBindingLayer, Operations, Quotas> {
         McpStack {
             origin: self.origin,
             auth: self.auth,
+            quotas: self.quotas,
             sessions,
             operations: self.operations,
         }
     }
 }
 
-impl<P: Authenticate + Clone, Sessions> McpStack<AuthLayer<P>, Sessions, Identity> {
+impl<P, Sessions, Quotas> McpStack<AuthLayer<P>, Sessions, Identity, Quotas>
+where
+    P: Authenticate + Clone,
+{
     /// Judges each operation by the scopes of its principal, takes out of lists what is closed
     /// to them, and tells clients which scopes there are: both layers with this policy, and
     /// with their defaults, and [`announce`](AuthLayer::announce) of the auth layer.
@@ -170,7 +194,7 @@ impl<P: Authenticate + Clone, Sessions> McpStack<AuthLayer<P>, Sessions, Identit
     pub fn policy(
         mut self,
         policy: McpPolicy,
-    ) -> Result<McpStack<AuthLayer<P>, Sessions, PolicyLayers>, ConfigError> {
+    ) -> Result<McpStack<AuthLayer<P>, Sessions, PolicyLayers, Quotas>, ConfigError> {
         let said = self.auth.is_optional().then_some(true);
         self.auth = as_open_as(&policy, self.auth.announce(&policy), said)?;
         let lists = McpListsLayer::new(policy.clone());
@@ -179,7 +203,10 @@ impl<P: Authenticate + Clone, Sessions> McpStack<AuthLayer<P>, Sessions, Identit
     }
 }
 
-impl<P: Authenticate + Clone, Sessions> McpStack<AuthLayer<P>, Sessions, PolicyLayers> {
+impl<P, Sessions, Quotas> McpStack<AuthLayer<P>, Sessions, PolicyLayers, Quotas>
+where
+    P: Authenticate + Clone,
+{
     /// In which form clients are asked to sign in, or for more scope: see
     /// [`McpScopesLayer::dialect`]; default [`Dialect::Http`](super::Dialect::Http).
     pub fn dialect(mut self, dialect: impl Into<DialectRule>) -> Self {
@@ -198,33 +225,36 @@ impl<P: Authenticate + Clone, Sessions> McpStack<AuthLayer<P>, Sessions, PolicyL
     }
 }
 
-impl<A, Sessions> McpStack<A, Sessions, Identity> {
+impl<A, Sessions, Quotas> McpStack<A, Sessions, Identity, Quotas> {
     /// Judges operations with layers of your own setting: an [`McpScopesLayer`], or a
     /// [`Stack`](tower_layer::Stack) of an [`McpListsLayer`], which is the inner one, and an [`McpScopesLayer`].
     ///
     /// The auth layer does not know of them: [`announce`](AuthLayer::announce) their policy.
-    pub fn operations<L>(self, operations: L) -> McpStack<A, Sessions, L> {
+    pub fn operations<L>(self, operations: L) -> McpStack<A, Sessions, L, Quotas> {
         McpStack {
             origin: self.origin,
             auth: self.auth,
+            quotas: self.quotas,
             sessions: self.sessions,
             operations,
         }
     }
 }
 
-impl<S, A, Sessions, Operations> Layer<S> for McpStack<A, Sessions, Operations>
+impl<S, A, Sessions, Operations, Quotas> Layer<S> for McpStack<A, Sessions, Operations, Quotas>
 where
     Operations: Layer<S>,
     Sessions: Layer<Operations::Service>,
-    A: Layer<Sessions::Service>,
+    Quotas: Layer<Sessions::Service>,
+    A: Layer<Quotas::Service>,
 {
     type Service = Origin<A::Service>;
 
     fn layer(&self, inner: S) -> Self::Service {
         let judged = self.operations.layer(inner);
         let bound = self.sessions.layer(judged);
-        self.origin.layer(self.auth.layer(bound))
+        let counted = self.quotas.layer(bound);
+        self.origin.layer(self.auth.layer(counted))
     }
 }
 

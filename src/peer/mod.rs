@@ -95,6 +95,7 @@ mod address;
 mod certificate;
 mod certificate_format;
 mod certificate_layer;
+mod client;
 mod forwarded;
 mod forwarded_certificates;
 mod layer;
@@ -107,6 +108,7 @@ pub use self::address::PeerAddr;
 pub use self::certificate::PeerCertificate;
 pub use self::certificate_format::CertificateFormat;
 pub use self::certificate_layer::{SetPeerCertificate, SetPeerCertificateLayer};
+pub(crate) use self::client::CountedAddr;
 pub use self::forwarded_certificates::ForwardedCertificates;
 #[cfg(feature = "oauth")]
 pub(crate) use self::forwarded_certificates::{CERTIFICATE_HEADERS, ShownCertificate};

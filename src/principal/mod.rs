@@ -111,7 +111,7 @@ impl Identity {
         self.subject.as_deref()
     }
 
-    fn username(&self) -> Option<&str> {
+    pub(crate) fn username(&self) -> Option<&str> {
         self.username.as_deref()
     }
 

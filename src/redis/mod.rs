@@ -22,9 +22,9 @@
 //! Once for each new engine, somebody says that it is new: `redis.init().await?`, in a command of
 //! its own or in a job of the deployment. [Below](#a-new-engine) is why.
 //!
-//! [`Redis`] is a [`ReplayStore`](crate::store::ReplayStore) and a
-//! [`RevocationStore`](crate::store::RevocationStore): [`store`](crate::store) says what they are
-//! for. It needs Redis 5 or newer, or Valkey: one server, or a cluster. One connection carries
+//! [`Redis`] is a [`ReplayStore`](crate::store::ReplayStore), a
+//! [`RevocationStore`](crate::store::RevocationStore) and a
+//! [`QuotaStore`](crate::store::QuotaStore): [`store`](crate::store) says what they are for. It needs Redis 5 or newer, or Valkey: one server, or a cluster. One connection carries
 //! all commands; a question on the path of a request is one script, and one round trip. The page
 //! `docs/more-than-one-machine.md` of the repository has topologies and sizes.
 //!
@@ -62,6 +62,12 @@
 //! ([`settles_in`](crate::store::Snapshot::Last::settles_in)). A new engine has lost nothing, which
 //! is what a call of [`init`](Redis::init) asserts. Records that have ended, by the engine's clock,
 //! are removed with later ones.
+//!
+//! # Budgets
+//!
+//! What a request costs is charged in one script, by the engine's clock. Of budgets an engine that
+//! restarts, fails over or is emptied may have lost what was used, so that each can be used once
+//! more. While it does not answer, the [layer](crate::mcp::quota) decides by what it was told.
 //!
 //! # The epoch
 //!
@@ -119,6 +125,7 @@
 //! |---|---|
 //! | `{PREFIX}:epoch` | a hash: `run`, `since` (ms since 1970), `epoch` (how often it moved), `settled` (ms since 1970), `n` (how many revocations there were) |
 //! | `{PREFIX}:r:` and 43 characters | 32 bytes, with the time to live that its maker asked for |
+//! | `{PREFIX}:q:` and 43 characters | when a bucket of a [budget](crate::mcp::quota) is full again, in microseconds since 1970; it is there until then |
 //! | `{PREFIX}:v` | a sorted set: revocations, 56 bytes each, by their end in seconds since 1970 |
 //! | `{PREFIX}:vs` | a stream of those that were new: `n`, which one it was, and `r`, its 56 bytes |
 //! | `{PREFIX}:keys` | `1`: there are API keys |
@@ -128,7 +135,8 @@
 //! The 43 characters, the 32 and the 56 bytes are codes that layers make with their own key, as in
 //! [every store](crate::store#security): whoever reads the engine learns neither sessions nor
 //! people. All keys of a prefix are in one slot, so in a cluster they are on one shard; a record
-//! takes about 200 bytes, one of a revocation 150, and the stream less than a megabyte.
+//! takes about 200 bytes, one of a revocation or of a bucket 150, and the stream less than a
+//! megabyte.
 
 mod address;
 #[cfg(feature = "api-key-store")]
@@ -142,6 +150,7 @@ mod health;
 mod keeper;
 mod link;
 mod listener;
+mod quotas;
 mod replay;
 mod revocations;
 mod scripts;

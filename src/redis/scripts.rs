@@ -15,6 +15,7 @@ pub(super) enum Script {
     Append,
     ReadSet,
     ReadStream,
+    Charge,
     #[cfg(feature = "api-key-store")]
     FindKey,
     #[cfg(feature = "api-key-store")]
@@ -77,6 +78,7 @@ impl Script {
         Self::Append,
         Self::ReadSet,
         Self::ReadStream,
+        Self::Charge,
         #[cfg(feature = "api-key-store")]
         Self::FindKey,
         #[cfg(feature = "api-key-store")]
@@ -212,6 +214,32 @@ impl Script {
                  local settles = math.max(0, (tonumber(h[2] or '0')) - now)
                  local found = redis.call('XRANGE', KEYS[2], ARGV[3], '+', 'COUNT', ARGV[2])
                  return {now, m[2], {m[2], h[1] or '0', string.format('%.0f', settles), found}}"
+            ),
+            // Keys: buckets. Arguments: run id, and of each bucket what is charged and what it holds,
+            // in microseconds. It is the rule of `QuotaLimit::charge`, with the same numbers: up to
+            // 2^53 they are whole. The end of a key is in whole milliseconds, and never too early.
+            // What is written first asks for memory: all is charged, or nothing.
+            Self::Charge => marked!(
+                "local us, fits, debts = t[1] * 1000000 + t[2], 1, {}
+                 for i = 2, #KEYS do
+                   local tat = tonumber(redis.call('GET', KEYS[i]) or '0') or 0
+                   local price, room = tonumber(ARGV[2 * i - 2]), tonumber(ARGV[2 * i - 1])
+                   debts[i] = math.min(math.max(tat - us, 0), room)
+                   if debts[i] + price > room then fits = 0 end
+                 end
+                 if fits == 0 then\n",
+                writable!(),
+                "end
+                 local answer = {fits, us}
+                 for i = 2, #KEYS do
+                   if fits == 1 then
+                     debts[i] = debts[i] + tonumber(ARGV[2 * i - 2])
+                     redis.call('SET', KEYS[i], string.format('%.0f', us + debts[i]),
+                       'PX', string.format('%.0f', math.ceil(debts[i] / 1000) + 1))
+                   end
+                   answer[i + 1] = debts[i]
+                 end
+                 return {now, m[2], answer}"
             ),
             // Keys: the sign that there are keys, and the record. What is there: whether there are
             // keys, the record, its code, and when the key was last used.

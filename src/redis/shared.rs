@@ -124,8 +124,13 @@ impl Shared {
     }
 
     pub(super) fn key_of(&self, key: StoreKey) -> String {
+        self.named('r', key)
+    }
+
+    /// The key of a record of this kind.
+    pub(super) fn named(&self, kind: char, key: StoreKey) -> String {
         let text = URL_SAFE_NO_PAD.encode(key.as_bytes());
-        format!("{}:r:{text}", self.settings.prefix)
+        format!("{}:{kind}:{text}", self.settings.prefix)
     }
 
     pub(super) fn complete_since(&self) -> Duration {

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::json::APPLICATION_JSON;
-use super::{CutOff, ToolCall};
+use super::{CutOff, ToolCall, whole_seconds};
 use crate::error::AuthError;
 
 /// `HeaderMismatch` of MCP 2026-07-28, "Streamable HTTP", Server Validation.
@@ -77,6 +77,26 @@ pub(super) fn tool_result(
     let id = call.id;
     let message = format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{result}}}"#);
     let mut response = Response::new(message.into());
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, APPLICATION_JSON);
+    response
+}
+
+/// The error that answers a message with the status of HTTP as its code, for clients that hand on
+/// the body alone.
+pub(super) fn refusal(id: Option<&str>, error: &AuthError) -> Response<Bytes> {
+    let status = error.status();
+    let id = id.map_or_else(String::new, |id| format!(r#""id":{id},"#));
+    let seconds = error.retry_after().map(whole_seconds);
+    let error = json!({
+        "code": status.as_u16(),
+        "message": error.description(),
+        "data": { "reason": error.reason(), "retryAfter": seconds },
+    });
+    let body = format!(r#"{{"jsonrpc":"2.0",{id}"error":{error}}}"#);
+    let mut response = Response::new(Bytes::from(body));
+    *response.status_mut() = status;
     response
         .headers_mut()
         .insert(CONTENT_TYPE, APPLICATION_JSON);

@@ -8,6 +8,7 @@ mod grpc;
 mod json;
 mod jsonrpc;
 mod posted;
+mod rate_limit;
 mod report_only;
 mod written;
 mod www_authenticate;
@@ -32,6 +33,7 @@ pub(crate) use self::grpc::Media;
 #[cfg(feature = "oauth")]
 pub(crate) use self::posted::posted_refusal;
 pub(crate) use self::posted::{misdirected, posted, posted_badly, read_posted};
+pub(crate) use self::rate_limit::{RateLimit, show_rate_limits};
 pub(crate) use self::report_only::ReportOnly;
 pub use self::report_only::Reported;
 pub(crate) use self::written::Written;
@@ -49,6 +51,8 @@ pub(crate) enum RefusalForm<'a> {
     /// The result of a tool that failed, where the refusal asks to sign in, once more or for more
     /// scope; of any other one the HTTP form.
     ToolResult(ToolCall<'a>),
+    /// A JSON-RPC error over HTTP, with the `id` of the only request, as JSON.
+    JsonRpc(Option<&'a str>),
 }
 
 /// The call of a tool that is refused.
@@ -114,6 +118,7 @@ pub(crate) fn respond(
             let challenges = www_authenticate::of_result(&error, &context.challenges);
             jsonrpc::tool_result(call, error.description(), &challenges)
         }
+        RefusalForm::JsonRpc(id) => jsonrpc::refusal(id, &error),
         _ if error.kind() == AuthErrorKind::HeaderMismatch => jsonrpc::header_mismatch(&error),
         _ => json::response(error.status(), texts.body),
     };
@@ -219,10 +224,12 @@ pub(crate) fn document_unavailable(retry_after: Duration) -> Response<Bytes> {
 
 /// Delay-seconds are whole (RFC 9110 section 10.2.3): early would be too early.
 fn delay_seconds(delay: Duration) -> HeaderValue {
-    let seconds = delay
-        .as_secs()
-        .saturating_add(u64::from(delay.subsec_nanos() > 0));
-    HeaderValue::from(seconds.max(1))
+    HeaderValue::from(whole_seconds(delay).max(1))
+}
+
+fn whole_seconds(delay: Duration) -> u64 {
+    let more = u64::from(delay.subsec_nanos() > 0);
+    delay.as_secs().saturating_add(more)
 }
 
 /// Lets a browser client that looks for a document in several places see that it is not here.

@@ -1,4 +1,5 @@
-//! State that the replicas of a server share: what was there first, and what is revoked.
+//! State that the replicas of a server share: what was there first, what is revoked, and what is
+//! used of budgets.
 //!
 //! A [`ReplayStore`] keeps small records for a while, and says who was first to write one.
 //! [`MemoryReplayStore`] is one for servers of one process, and [`Redis`](crate::redis::Redis),
@@ -9,6 +10,9 @@
 //!
 //! A [`RevocationStore`] keeps what is revoked, and tells all replicas of it:
 //! [`MemoryRevocationStore`] those of one process, and `Redis` those of several.
+//!
+//! A [`QuotaStore`] keeps what is used of [budgets](crate::mcp::quota): [`MemoryQuotaStore`] in one
+//! process, and `Redis` over all replicas.
 //!
 //! ```
 //! use std::time::Duration;
@@ -40,12 +44,15 @@
 //! A record of a revocation is such a code too. A writer of the store can make none that counts,
 //! but can delete records, which undoes revocations for replicas that start later.
 //!
+//! The key of a bucket is such a code as well. A writer of the store can fill and empty buckets.
+//!
 //! Of logout tokens and DPoP proofs the store has digests (SHA-256). If a record is deleted, its
 //! token can be accepted again, which ends nothing more, or its proof, which repeats a request.
 
 mod memory;
 mod memory_revocation;
 mod outage;
+mod quota;
 mod revocation;
 
 use std::fmt;
@@ -58,6 +65,12 @@ pub use self::memory::MemoryReplayStore;
 pub(crate) use self::memory::WeakMemoryReplayStore;
 pub use self::memory_revocation::MemoryRevocationStore;
 pub use self::outage::AllowOnOutage;
+#[cfg(feature = "config")]
+pub(crate) use self::quota::WeakMemoryQuotaStore;
+pub(crate) use self::quota::{Charge, MOST_AT_ONCE, MOST_REPLICAS, Outcome, check_charges};
+pub use self::quota::{
+    MemoryQuotaStore, QuotaAnswer, QuotaCharge, QuotaLimit, QuotaState, QuotaStore,
+};
 pub(crate) use self::revocation::{Additions, HISTORY, WAIT};
 pub use self::revocation::{
     Appended, ReadOn, RevocationEntry, RevocationRecord, RevocationStore, Snapshot, StorePosition,

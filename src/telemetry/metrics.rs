@@ -43,6 +43,10 @@ names! {
         "Refusals that ask for more scopes, and those that were followed by an acceptance";
     describe_counter STREAMS_ENDED = "mcp_auth_streams_ended_total", Count,
         "Streams ended before their own end, by reason";
+    describe_counter QUOTA_DECISIONS = "mcp_auth_quota_decisions_total", Count,
+        "Requests that were counted against a budget, by budget and outcome";
+    describe_gauge QUOTA_STORE_UP = "mcp_auth_quota_store_up", Count,
+        "Whether the shared store of budgets answered when it was last asked";
     describe_gauge REVOCATION_ENTRIES = "mcp_auth_revocation_entries", Count,
         "Entries of what is revoked";
     describe_counter KEY_FETCHES = "mcp_auth_key_fetches_total", Count,

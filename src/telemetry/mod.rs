@@ -14,11 +14,11 @@
 //! | field | on | value |
 //! |---|---|---|
 //! | `outcome` | all | `accepted`, `anonymous` (let through without a credential), `refused`, or `reported` (let through by a layer that only reports) |
-//! | `layer` | all | what decided: `auth`, `scopes`, `mcp_scopes`, `session`, `origin`, `failed_attempts`, `backchannel_logout`, or `handler` |
+//! | `layer` | all | what decided: `auth`, `scopes`, `mcp_scopes`, `session`, `quota`, `origin`, `failed_attempts`, `backchannel_logout`, or `handler` |
 //! | `provider` | all | `api_key`, `jwt`, `oauth`, [the name of yours](crate::auth::ProviderInfo::new), or `none` |
 //! | `principal` | where one is known | [`Principal::id`](crate::Principal::id), whole |
 //! | `method` | all but `Principal::require` | the method of HTTP |
-//! | `operation` | `mcp_scopes`, `handler` | `tools/call "add"`, say; of a resource the method alone, for a URI may hold secrets |
+//! | `operation` | `mcp_scopes`, `quota`, `handler` | `tools/call "add"`, say; of a resource the method alone, for a URI may hold secrets |
 //! | `reason` | refused, reported | [`AuthError::reason`](crate::AuthError::reason) |
 //! | `status` | refused, reported | [`AuthError::status`](crate::AuthError::status) |
 //! | `detail` | refused, reported | [`AuthError::detail`](crate::AuthError::detail), or empty |
@@ -82,6 +82,14 @@
 //! too old and requests are refused, or accepted where that is allowed, and an `info` that it is up to date again. A `warn` tells of an
 //! entry that the store did not take, and of a store that may have lost some; a full one is an
 //! `error`.
+//!
+//! ## Quotas
+//!
+//! A shared store of [budgets](crate::mcp::quota) that gives no answer is a `warn` once, with `why` and
+//! what the layer does meanwhile (`mode`), and an `info` when it answers again. A `warn` tells once
+//! that the ids a `budget` is counted by can be multiplied by their owners, with the `id` and the `fix`;
+//! that anonymous callers without an address are counted together; and, now and then, that there
+//! is no room for one more caller, or that failed attempts are not told to other replicas, with `why`.
 //!
 //! ## API keys
 //!
@@ -151,6 +159,8 @@
 //! | `mcp_auth_verification_seconds` | histogram | `provider`, `waited` | how long the provider took, with `waited` `true` where it had to ask somebody |
 //! | `mcp_auth_step_ups_total` | counter | `event` | refusals that ask for more scopes (`asked`), and those of them that were followed by an acceptance (`granted`) |
 //! | `mcp_auth_streams_ended_total` | counter | `reason` | streams ended before their own end: `expired` with their credential, `max_life` by `stream_max_life`, `session_claimed` when a principal claimed its anonymous session, `revoked` with their credential, `unavailable` when it is not known any more what is revoked |
+//! | `mcp_auth_quota_decisions_total` | counter | `budget`, `outcome` | requests that a budget was asked for: `admitted`, `refused` by this budget, or `reported` (they went on, and were not charged) |
+//! | `mcp_auth_quota_store_up` | gauge | | 1 where the shared store of budgets answered when it was last asked, 0 where it did not |
 //! | `mcp_auth_revocation_entries` | gauge | | entries of what is revoked, those that are over included |
 //! | `mcp_auth_key_fetches_total` | counter | `issuer`, `outcome` | fetches of key sets, `ok` or `failed` |
 //! | `mcp_auth_keys` | gauge | `issuer` | usable keys held |
@@ -173,6 +183,7 @@ mod meter;
 #[cfg(feature = "metrics")]
 #[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]
 pub mod metrics;
+mod quotas;
 mod record;
 #[cfg(feature = "redis")]
 pub(crate) mod redis;
@@ -195,11 +206,15 @@ pub(crate) use self::events::{
     scopes_hidden, scopes_not_announced, session_claimed, session_store_failed, session_store_full,
     stream_ended, unusable_session_id, weakened,
 };
-pub(crate) use self::meter::Stopwatch;
 #[cfg(feature = "api-key-store")]
 pub(crate) use self::meter::store;
 #[cfg(feature = "oauth")]
 pub(crate) use self::meter::{CallEnd, IntrospectionMeter, KeysMeter, token_cache};
+pub(crate) use self::meter::{QuotaMeter, Stopwatch};
+pub(crate) use self::quotas::{
+    failures_not_shared, quota_id_multiplies, quota_store_failed, quota_store_full, quota_store_up,
+    quota_without_address,
+};
 pub use self::record::{DecisionRecord, Outcome};
 pub(crate) use self::record::{RecordedOperation, Stage};
 pub(crate) use self::revocations::{

@@ -47,6 +47,7 @@ pub(crate) enum Stage {
     Scopes,
     McpScopes,
     Session,
+    Quota,
     Origin,
     FailedAttempts,
     #[cfg(feature = "oauth")]
@@ -61,6 +62,7 @@ impl Stage {
             Self::Scopes => "scopes",
             Self::McpScopes => "mcp_scopes",
             Self::Session => "session",
+            Self::Quota => "quota",
             Self::Origin => "origin",
             Self::FailedAttempts => "failed_attempts",
             #[cfg(feature = "oauth")]
@@ -151,8 +153,8 @@ impl<'a> DecisionRecord<'a> {
         self.outcome
     }
 
-    /// What decided: `auth`, `scopes`, `mcp_scopes`, `session`, `origin`, `failed_attempts`,
-    /// `backchannel_logout`, or `handler`.
+    /// What decided: `auth`, `scopes`, `mcp_scopes`, `session`, `quota`, `origin`,
+    /// `failed_attempts`, `backchannel_logout`, or `handler`.
     pub fn layer(&self) -> &'static str {
         self.stage.as_str()
     }

@@ -1,5 +1,7 @@
 //! The stores in memory, and what `ReplayStore` does for every store.
 
+mod quota;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;

@@ -22,15 +22,16 @@ use tower::{BoxError, Layer, Service, ServiceBuilder, ServiceExt};
 use tower_mcp_auth::auth::{AuthLayer, Authenticate, Authenticated, Authentication, ResponseBody};
 use tower_mcp_auth::failed_attempts::FailedAttemptsLayer;
 use tower_mcp_auth::mcp::{
-    MacKey, McpListsLayer, McpPolicy, McpScopesLayer, McpStack, OriginLayer, RequestBody,
-    SessionBindingLayer,
+    Budget, MacKey, McpListsLayer, McpPolicy, McpScopesLayer, McpStack, OriginLayer, QuotaLayer,
+    RequestBody, SessionBindingLayer,
 };
 use tower_mcp_auth::peer::{SetPeerAddrLayer, SetPeerCertificateLayer};
 use tower_mcp_auth::provider::{Credential, ProviderInfo, RequestHead, Route};
 use tower_mcp_auth::revocation::Revocation;
 use tower_mcp_auth::scopes::RequireScopesLayer;
 use tower_mcp_auth::store::{
-    Insertion, MemoryReplayStore, ReplayStore, StoreError, StoreFuture, StoreKey, StoreValue,
+    Insertion, MemoryReplayStore, QuotaAnswer, QuotaCharge, QuotaLimit, QuotaStore, ReplayStore,
+    StoreError, StoreFuture, StoreKey, StoreValue,
 };
 use tower_mcp_auth::{ApiKeyLayer, AuthError, OAuthLayer, Principal};
 use tower_test::mock;
@@ -344,6 +345,12 @@ async fn another_goes_first<S, R>(
     );
 }
 
+/// A budget of so many calls.
+fn quotas(count: u32) -> QuotaLayer {
+    let budget = Budget::new("calls", count, Duration::from_secs(60)).unwrap();
+    QuotaLayer::in_memory().budget(budget).unwrap()
+}
+
 #[tokio::test]
 async fn a_slow_body_holds_no_permit_of_the_service_behind() {
     let limited = || ConcurrencyLimitLayer::new(1).layer(Counting::default());
@@ -355,6 +362,12 @@ async fn a_slow_body_holds_no_permit_of_the_service_behind() {
         .layer(McpScopesLayer::new(open_policy()))
         .service(limited());
     another_goes_first(operations, posted(body), sender, "operations").await;
+    let (sender, body) = sent();
+    let counted = ServiceBuilder::new()
+        .layer(auth())
+        .layer(quotas(9))
+        .service(limited());
+    another_goes_first(counted, posted(body), sender, "quotas").await;
     let (sender, body) = sent();
     let lists = ServiceBuilder::new()
         .layer(auth())
@@ -442,6 +455,62 @@ async fn claiming(store: WaitingStore) -> (SessionBindingLayer, Request<Full<Byt
     let id = anonymous_session(&layer).await;
     request.headers_mut().insert("mcp-session-id", id);
     (layer, request)
+}
+
+/// A store of budgets that answers when it is told to.
+#[derive(Clone, Debug)]
+struct WaitingQuotas(Arc<Mutex<Option<oneshot::Receiver<Result<bool, StoreError>>>>>);
+
+impl QuotaStore for WaitingQuotas {
+    fn charge(&self, charges: Vec<QuotaCharge>) -> StoreFuture<QuotaAnswer> {
+        let answer = self.0.lock().unwrap().take().unwrap();
+        Box::pin(async move {
+            let admitted = answer.await.unwrap()?;
+            let state = |charge: &QuotaCharge| {
+                let debt = Duration::from_secs(60);
+                let limit: QuotaLimit = charge.limit();
+                limit.state(charge.cost(), admitted, Duration::ZERO, debt)
+            };
+            let states = charges.iter().map(state).collect();
+            Ok(match admitted {
+                true => QuotaAnswer::Admitted(states),
+                false => QuotaAnswer::Refused(states),
+            })
+        })
+    }
+}
+
+#[tokio::test]
+async fn a_store_of_budgets_that_is_waited_for_holds_no_permit_of_the_service_behind() {
+    let rows = [
+        (Ok(true), 200),
+        (Ok(false), 429),
+        (Err(StoreError::new("no")), 503),
+    ];
+    for (answer, status) in rows {
+        let (sender, receiver) = oneshot::channel();
+        let store = WaitingQuotas(Arc::new(Mutex::new(Some(receiver))));
+        let budget = Budget::new("calls", 1, Duration::from_secs(60)).unwrap();
+        let layer = QuotaLayer::shared(store, "R7vJ2nWq9sLx4TzK8mYc3FbHd6GpAeU5").unwrap();
+        let layer = layer.budget(budget).unwrap();
+        let free = Counting::default();
+        let limited = ConcurrencyLimitLayer::new(1).layer(free);
+        let mut service = ServiceBuilder::new()
+            .layer(AuthLayer::new(Answering::accepting()))
+            .layer(layer)
+            .service(limited);
+        let mut waits = task::spawn(ready(&mut service).await.call(bearer()));
+        assert_pending!(waits.poll());
+        // The permit is free for a clone.
+        let mut clone = service.clone();
+        let mut called = task::spawn(ready(&mut clone));
+        let _ = assert_ready!(called.poll());
+        drop(called);
+        drop(clone);
+        sender.send(answer).unwrap();
+        assert!(waits.is_woken());
+        assert_eq!(assert_ready_ok!(waits.poll()).status(), status);
+    }
 }
 
 #[tokio::test]
@@ -548,7 +617,7 @@ async fn a_refusal_that_waits_for_a_body_holds_no_permit_either() {
         };
     }
     // The sender is kept, so that the body does not end.
-    let kept: Vec<_> = (0..7).map(|_| sent()).collect();
+    let kept: Vec<_> = (0..8).map(|_| sent()).collect();
     let (_senders, bodies): (Vec<_>, Vec<_>) = kept.into_iter().unzip();
     let mut bodies = bodies.into_iter();
     let mut next = || posted(bodies.next().unwrap());
@@ -567,6 +636,10 @@ async fn a_refusal_that_waits_for_a_body_holds_no_permit_either() {
     check!("sessions", Stack::new(sessions, accepting()), bound);
     let operations = McpScopesLayer::new(open_policy());
     check!("operations", Stack::new(operations, accepting()), typed);
+    let used_up = quotas(1).requests_only().unwrap();
+    let one = Stack::new(used_up.clone(), accepting()).layer(Counting::default());
+    assert_eq!(one.oneshot(bearer()).await.unwrap().status(), 200);
+    check!("quotas", Stack::new(used_up, accepting()), next());
     // Refused by the store, which has no room.
     let sessions = SessionBindingLayer::new(key());
     let claims = sessions.anonymous_sessions_can_be_claimed(MemoryReplayStore::new(0));
@@ -973,6 +1046,7 @@ fn every_service_leads_to_its_inner_one_and_prints_it() {
         RequireScopesLayer::new("mcp:read").unwrap(),
         McpScopesLayer::new(open_policy()),
         McpListsLayer::new(open_policy()),
+        QuotaLayer::in_memory(),
     );
     // A stack is made of them, the outermost first.
     let stack = McpStack::new(origin(), hs256_layer())

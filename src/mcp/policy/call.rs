@@ -33,7 +33,7 @@ pub enum PolicyDecision {
 }
 
 impl<'a> Operation<'a> {
-    pub(super) fn new(principal: Option<&'a Principal>, message: &'a Message<'a>) -> Self {
+    pub(in crate::mcp) fn new(principal: Option<&'a Principal>, message: &'a Message<'a>) -> Self {
         Self {
             principal,
             message,
@@ -102,7 +102,7 @@ impl<'a> Operation<'a> {
     }
 
     /// Why arguments that were asked for could not be judged.
-    pub(super) fn into_fault(self) -> Option<AuthError> {
+    pub(in crate::mcp) fn into_fault(self) -> Option<AuthError> {
         self.arguments.into_inner()?.err()
     }
 }

@@ -18,7 +18,6 @@ use http::Method;
 use serde_json::json;
 
 use self::needed::Needed;
-use self::rules::{Found, Rules};
 use super::operation::{Kind, Message};
 use crate::credential::RequestHead;
 use crate::error::{AuthError, Reason};
@@ -30,6 +29,8 @@ use crate::util::quoted;
 
 pub use self::builder::McpPolicyBuilder;
 pub use self::call::{Operation, PolicyDecision};
+pub(super) use self::pattern::Pattern;
+pub(super) use self::rules::{Found, Rules};
 
 /// Which scopes each operation of an MCP server needs.
 ///

@@ -7,7 +7,7 @@ use crate::error::ConfigError;
 
 /// What a rule is for: one name, all names with a prefix, or all URIs of a form.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Pattern {
+pub(in crate::mcp) enum Pattern {
     Exact(Box<str>),
     Form(Form),
 }
@@ -15,7 +15,7 @@ pub(super) enum Pattern {
 /// Literal text with variables between, open at the end or not. A variable is one whole
 /// segment of a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Form {
+pub(in crate::mcp) struct Form {
     /// As it was written.
     pub(super) text: Box<str>,
     /// With a variable between each two.
@@ -25,7 +25,7 @@ pub(super) struct Form {
 
 impl Pattern {
     /// A name, or a prefix of names with `*` at its end.
-    pub(super) fn name(setting: &'static str, text: &str) -> Result<Self, ConfigError> {
+    pub(in crate::mcp) fn name(setting: &'static str, text: &str) -> Result<Self, ConfigError> {
         if text.is_empty() {
             return Err(ConfigError::new(
                 setting,
@@ -59,7 +59,7 @@ impl Pattern {
     }
 
     /// A URI, or a form of URIs: `{…}` is one segment of its path, `*` at its end anything.
-    pub(super) fn uri(setting: &'static str, text: &str) -> Result<Self, ConfigError> {
+    pub(in crate::mcp) fn uri(setting: &'static str, text: &str) -> Result<Self, ConfigError> {
         let refuse = |message: &str| Err(ConfigError::new(setting, format!("{text:?} {message}")));
         if text.is_empty() {
             return refuse("is no URI; `*` is every URI");

@@ -9,7 +9,7 @@ use crate::requirement::Requirement;
 
 /// The rules of one kind: for methods, tools, prompts or resources.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Rules {
+pub(in crate::mcp) struct Rules {
     exact: BTreeMap<Box<str>, Requirement>,
     /// The most specific first, once they are [sorted](Self::sort).
     forms: Vec<(Form, Requirement)>,
@@ -21,7 +21,7 @@ pub(super) struct Rules {
 
 /// What the rules say of a resource.
 #[derive(Debug)]
-pub(super) enum Found<'r> {
+pub(in crate::mcp) enum Found<'r> {
     Rule(&'r Requirement),
     NoRule,
     /// The URI could be another one to the server.
@@ -29,7 +29,7 @@ pub(super) enum Found<'r> {
 }
 
 impl Rules {
-    pub(super) fn add(
+    pub(in crate::mcp) fn add(
         &mut self,
         setting: &'static str,
         pattern: Pattern,
@@ -64,7 +64,7 @@ impl Rules {
     }
 
     /// Puts the most specific form first. Rules are found after this only.
-    pub(super) fn sort(&mut self) {
+    pub(in crate::mcp) fn sort(&mut self) {
         self.forms.sort_by(|(one, _), (other, _)| one.order(other));
         self.by_head.clear();
         for (place, (form, _)) in self.forms.iter().enumerate() {
@@ -85,18 +85,18 @@ impl Rules {
         places.map(|place| &self.forms[*place])
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(in crate::mcp) fn is_empty(&self) -> bool {
         self.exact.is_empty() && self.forms.is_empty()
     }
 
-    pub(super) fn find(&self, name: &str) -> Option<&Requirement> {
+    pub(in crate::mcp) fn find(&self, name: &str) -> Option<&Requirement> {
         self.exact.get(name).or_else(|| {
             let (_, needs) = self.candidates(name).find(|(form, _)| form.matches(name))?;
             Some(needs)
         })
     }
 
-    pub(super) fn find_uri(&self, uri: &str) -> Found<'_> {
+    pub(in crate::mcp) fn find_uri(&self, uri: &str) -> Found<'_> {
         if self.is_empty() {
             return Found::NoRule;
         }

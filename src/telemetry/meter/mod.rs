@@ -10,12 +10,14 @@ use self::off as chosen;
 #[cfg(feature = "metrics")]
 use self::on as chosen;
 
-pub(crate) use self::chosen::Stopwatch;
 #[cfg(feature = "api-key-store")]
 pub(crate) use self::chosen::store;
-pub(super) use self::chosen::{IS_ON, decided, list_shortened, revocations, step_up, stream_ended};
+pub(super) use self::chosen::{
+    IS_ON, decided, list_shortened, quota_store_answers, revocations, step_up, stream_ended,
+};
 #[cfg(feature = "oauth")]
 pub(crate) use self::chosen::{IntrospectionMeter, KeysMeter, token_cache};
+pub(crate) use self::chosen::{QuotaMeter, Stopwatch};
 
 /// How a call to somebody outside ended.
 #[cfg(feature = "oauth")]

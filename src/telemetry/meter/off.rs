@@ -15,6 +15,22 @@ pub(in crate::telemetry) fn list_shortened(_: bool) {}
 
 pub(in crate::telemetry) fn revocations(_: usize) {}
 
+pub(in crate::telemetry) fn quota_store_answers(_: bool) {}
+
+#[derive(Clone, Debug)]
+pub(crate) struct QuotaMeter;
+
+#[expect(clippy::unused_self, reason = "beside the one that counts")]
+impl QuotaMeter {
+    pub(crate) fn new(_: &str) -> Self {
+        Self
+    }
+
+    pub(crate) fn admitted(&self) {}
+
+    pub(crate) fn refused(&self, _: bool) {}
+}
+
 #[derive(Clone, Copy)]
 pub(crate) struct Stopwatch;
 

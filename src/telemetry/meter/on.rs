@@ -133,6 +133,7 @@ fn accepted(stage: Stage) -> Option<&'static Key> {
         Stage::Scopes => accepted!(POLICY_DECISIONS, "layer" = "scopes"),
         Stage::McpScopes => accepted!(POLICY_DECISIONS, "layer" = "mcp_scopes"),
         Stage::Session => accepted!(POLICY_DECISIONS, "layer" = "session"),
+        Stage::Quota => accepted!(POLICY_DECISIONS, "layer" = "quota"),
         Stage::Origin => accepted!(POLICY_DECISIONS, "layer" = "origin"),
         Stage::FailedAttempts => accepted!(POLICY_DECISIONS, "layer" = "failed_attempts"),
         #[cfg(feature = "oauth")]
@@ -169,6 +170,46 @@ pub(in crate::telemetry) fn stream_ended(reason: &'static str) {
 pub(in crate::telemetry) fn revocations(entries: usize) {
     with_key(names::REVOCATION_ENTRIES, [NO_LABEL; 3], |recorder, key| {
         set(recorder, key, entries as f64);
+    });
+}
+
+/// Of one budget. Its name is configured; who it is counted for is no label.
+#[derive(Clone, Debug)]
+pub(crate) struct QuotaMeter {
+    admitted: Key,
+    refused: Key,
+    reported: Key,
+}
+
+impl QuotaMeter {
+    pub(crate) fn new(budget: &str) -> Self {
+        let key = |outcome| {
+            let outcome = Label::new("outcome", outcome);
+            let labels = vec![Label::new("budget", budget.to_owned()), outcome];
+            Key::from_parts(names::QUOTA_DECISIONS, labels)
+        };
+        Self {
+            admitted: key("admitted"),
+            refused: key("refused"),
+            reported: key("reported"),
+        }
+    }
+
+    pub(crate) fn admitted(&self) {
+        count_known(&self.admitted);
+    }
+
+    pub(crate) fn refused(&self, is_carried_out: bool) {
+        count_known(match is_carried_out {
+            true => &self.refused,
+            false => &self.reported,
+        });
+    }
+}
+
+pub(in crate::telemetry) fn quota_store_answers(answers: bool) {
+    with_key(names::QUOTA_STORE_UP, [NO_LABEL; 3], |recorder, key| {
+        set(recorder, key, f64::from(u8::from(answers)));
     });
 }
 

@@ -6,6 +6,7 @@ mod documents;
 mod dpop;
 mod errors;
 mod mistakes;
+mod quotas;
 mod resources;
 mod revocation;
 mod secrets;

@@ -10,6 +10,7 @@ mod members;
 mod mixed;
 mod operation;
 mod policy;
+mod quota;
 mod require;
 mod reserved_names;
 mod resources;

@@ -425,6 +425,48 @@ fn entries_of_what_is_revoked_are_counted() {
     recorded.assert(&[("mcp_auth_revocation_entries{}", 2.0)]);
 }
 
+/// Two calls of one, and a store that is asked first.
+async fn quotas() {
+    use tower_mcp_auth::mcp::{Budget, QuotaLayer};
+    use tower_mcp_auth::store::MemoryQuotaStore;
+
+    let store = MemoryQuotaStore::default();
+    let quotas = QuotaLayer::shared(store, "R7vJ2nWq9sLx4TzK8mYc3FbHd6GpAeU5").unwrap();
+    let budget = |name, count| Budget::new(name, count, Duration::from_secs(60)).unwrap();
+    let quotas = quotas
+        .budget(budget("calls", 1))
+        .unwrap()
+        .budget(budget("many", 9));
+    let keys = || ApiKeyLayer::new([common::API_KEY]).unwrap();
+    let reports = keys().dangerously_report_only_for(["quota_exceeded"]);
+    let key = [("x-api-key", common::API_KEY)];
+    let quotas = quotas.unwrap();
+    let stack = ServiceBuilder::new().layer(keys()).layer(quotas.clone());
+    ask(&stack, request(&key)).await.admitted();
+    assert_eq!(ask(&stack, request(&key)).await.status, 429);
+    let stack = ServiceBuilder::new().layer(reports.unwrap()).layer(quotas);
+    assert_eq!(ask(&stack, request(&key)).await.status, 200);
+}
+
+/// By budget, and not by whoever was counted.
+#[test]
+fn budgets_count_what_they_were_asked_and_which_of_them_refused() {
+    let recorded = recorded(async || quotas().await);
+    let decisions = |labels: &str| format!("mcp_auth_quota_decisions_total{{budget={labels}}}");
+    recorded.assert(&[
+        (&decisions("calls,outcome=admitted"), 1.0),
+        (&decisions("calls,outcome=refused"), 1.0),
+        (&decisions("calls,outcome=reported"), 1.0),
+        (&decisions("many,outcome=admitted"), 1.0),
+        ("mcp_auth_quota_store_up{}", 1.0),
+    ]);
+    let all = recorded
+        .0
+        .keys()
+        .filter(|key| key.contains("quota_decisions"));
+    assert_eq!(all.count(), 4);
+}
+
 #[test]
 fn every_documented_name_is_recorded_and_every_recorded_one_documented() {
     let recorded = recorded(async || {
@@ -434,6 +476,7 @@ fn every_documented_name_is_recorded_and_every_recorded_one_documented() {
         key_store().await;
         a_stream_that_ends().await;
         revocation().await;
+        quotas().await;
     });
     let documented: BTreeSet<_> = metrics::names().collect();
     assert_eq!(recorded.names(), documented);

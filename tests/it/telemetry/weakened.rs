@@ -5,13 +5,13 @@ use std::fs;
 
 use tower_mcp_auth::api_key::{ApiKeyStore, CachedApiKeyStore, KeyLookup, LookupFuture};
 use tower_mcp_auth::jose::PublicKey;
-use tower_mcp_auth::mcp::OriginLayer;
+use tower_mcp_auth::mcp::{OriginLayer, QuotaLayer};
 use tower_mcp_auth::oauth::binding::DpopOptions;
 use tower_mcp_auth::oauth::presets::{authentik, clerk, hydra, keycloak};
 use tower_mcp_auth::oauth::{AuthorizationServer, Introspection};
 use tower_mcp_auth::peer::{ProxyHeaders, TrustedProxies};
 use tower_mcp_auth::revocation::Revocation;
-use tower_mcp_auth::store::{MemoryReplayStore, ReplayStore};
+use tower_mcp_auth::store::{MemoryQuotaStore, MemoryReplayStore, ReplayStore};
 use tower_mcp_auth::{ApiKeyLayer, JwtLayer, OAuthLayer};
 use tracing::Level;
 
@@ -46,7 +46,7 @@ fn boxed(made: impl Debug + 'static) -> Box<dyn Debug> {
 type Make = fn() -> Box<dyn Debug>;
 
 /// Each setting, by the name it warns under, and how it is made.
-const SETTINGS: [(&str, Make); 28] = [
+const SETTINGS: [(&str, Make); 30] = [
     ("header_name", || {
         let edge = server().audience("app-1").unwrap();
         let builder = OAuthLayer::builder(RESOURCE).unwrap();
@@ -80,6 +80,14 @@ const SETTINGS: [(&str, Make); 28] = [
     }),
     ("dangerously_allow_on_outage", || {
         boxed(MemoryReplayStore::default().dangerously_allow_on_outage())
+    }),
+    ("dangerously_allow_on_outage", || {
+        let store = MemoryQuotaStore::default();
+        let quotas = QuotaLayer::shared(store, "R7vJ2nWq9sLx4TzK8mYc3FbHd6GpAeU5").unwrap();
+        boxed(quotas.dangerously_allow_on_outage().unwrap())
+    }),
+    ("dangerously_allow_when_full", || {
+        boxed(QuotaLayer::in_memory().dangerously_allow_when_full())
     }),
     ("dangerously_any_host", || {
         boxed(OriginLayer::new(RESOURCE).unwrap().dangerously_any_host())
