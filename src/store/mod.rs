@@ -67,7 +67,9 @@ pub use self::memory_revocation::MemoryRevocationStore;
 pub use self::outage::AllowOnOutage;
 #[cfg(feature = "config")]
 pub(crate) use self::quota::WeakMemoryQuotaStore;
-pub(crate) use self::quota::{Charge, MOST_AT_ONCE, MOST_REPLICAS, Outcome, check_charges};
+#[cfg(feature = "redis")]
+pub(crate) use self::quota::check_charges;
+pub(crate) use self::quota::{Charge, MOST_AT_ONCE, MOST_REPLICAS, Outcome};
 pub use self::quota::{
     MemoryQuotaStore, QuotaAnswer, QuotaCharge, QuotaLimit, QuotaState, QuotaStore,
 };

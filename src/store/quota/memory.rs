@@ -86,16 +86,16 @@ impl MemoryQuotaStore {
 
     /// A code of these parts, for this store.
     pub(crate) fn code<const N: usize>(&self, parts: [&[u8]; N]) -> u128 {
-        let [high, low] = self.shared.hashers.each_ref().map(|state| {
-            let mut hasher = state.build_hasher();
-            for part in parts {
-                // No two lists of parts are one text.
-                hasher.write_usize(part.len());
-                hasher.write(part);
-            }
-            hasher.finish()
-        });
-        u128::from(high) << 64 | u128::from(low)
+        let [first, second] = &self.shared.hashers;
+        let mut hasher = first.build_hasher();
+        for part in parts {
+            // No two lists of parts are one text.
+            hasher.write_usize(part.len());
+            hasher.write(part);
+        }
+        let low = hasher.finish();
+        // One chooses the part of the table, the other the place in it.
+        u128::from(second.hash_one(low)) << 64 | u128::from(low)
     }
 
     /// In microseconds.
