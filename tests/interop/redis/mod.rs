@@ -11,6 +11,7 @@ mod layers;
 mod outages;
 mod plain;
 mod processes;
+mod quotas;
 mod revocations;
 
 use std::time::{Duration, Instant};

@@ -15,11 +15,14 @@ use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
 use tower::{Layer, ServiceExt, service_fn};
 use tower_mcp_auth::jose::Secret;
+use tower_mcp_auth::mcp::{Budget, QuotaLayer};
 use tower_mcp_auth::oauth::AuthorizationServer;
 use tower_mcp_auth::oauth::binding::{DpopMode, DpopOptions};
 use tower_mcp_auth::redis::{Redis, RedisBuilder};
 use tower_mcp_auth::revocation::Revocation;
-use tower_mcp_auth::store::{Insertion, ReplayStore, StoreKey, StoreValue};
+use tower_mcp_auth::store::{
+    Insertion, QuotaAnswer, QuotaCharge, QuotaLimit, QuotaStore, ReplayStore, StoreKey, StoreValue,
+};
 use tower_mcp_auth::{AuthError, Clock, JwtLayer, OAuthLayer};
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -42,13 +45,23 @@ async fn main() {
     let revocation = Revocation::shared(redis.clone(), "R7vJ2nWq9sLx4TzK8mYc3FbHd6GpAeU5")
         .expect("a secret")
         .max_staleness(Duration::ZERO);
+    // Of forty at once and one each second, ten and a quarter here where there is no store.
+    let calls = Budget::new("calls", 60, Duration::from_secs(60)).and_then(|own| own.burst(40));
+    let quotas = QuotaLayer::shared(redis.clone(), "mYc3FbHd6GpAeU5R7vJ2nWq9sLx4TzK8")
+        .and_then(|layer| layer.budget(calls?)?.local_share(4)?.requests_only())
+        .expect("a layer");
     let secret = Secret::new(common::SECRET).expect("a secret");
     let auth = JwtLayer::builder(secret)
         .issuer(ISSUER)
         .audience(RESOURCE)
         .build()
-        .expect("a layer")
-        .revocation(revocation.clone());
+        .expect("a layer");
+    // What is revoked is not known without the store, and budgets are to be seen.
+    let limited = Router::new()
+        .route("/limited", get(async || "served"))
+        .layer(quotas.clone())
+        .layer(auth.clone());
+    let auth = auth.revocation(revocation.clone());
     let service = revocation
         .revocation_service("mcp:revoke")
         .expect("a scope");
@@ -63,8 +76,14 @@ async fn main() {
         .route("/init", put(init))
         .route("/health", get(move || health(revocation.clone())))
         .route("/now", get(now))
+        .route(
+            "/quotas",
+            get(async move || format!("{:?}", quotas.health())),
+        )
+        .route("/charge/{bucket}/{calls}", put(charge))
         .route("/first/{number}/{own}/{begun}", put(claim))
         .with_state(redis)
+        .merge(limited)
         .merge(guarded);
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     println!("{}", listener.local_addr().expect("an address").port());
@@ -201,4 +220,31 @@ async fn claim(
         Ok(_) => StatusCode::INSUFFICIENT_STORAGE,
         Err(_) => StatusCode::SERVICE_UNAVAILABLE,
     }
+}
+
+/// A thousand a second, two thousand at once: the same in the test.
+fn limit() -> QuotaLimit {
+    let limit = QuotaLimit::new(1000, Duration::from_secs(1));
+    limit.and_then(|own| own.burst(2000)).expect("a limit")
+}
+
+/// Many calls at once; how many had no answer, and when the engine admitted the others.
+async fn charge(State(redis): State<Redis>, Path((bucket, calls)): Path<(u8, usize)>) -> String {
+    let calls: Vec<_> = (0..calls)
+        .map(|_| {
+            let one = QuotaCharge::new(StoreKey::new([bucket; 32]), limit(), 1);
+            tokio::spawn(redis.charge(vec![one]))
+        })
+        .collect();
+    let (mut failed, mut admitted) = (0, Vec::new());
+    for call in calls {
+        match call.await.expect("it ends") {
+            Ok(QuotaAnswer::Admitted(states)) => {
+                admitted.push(states[0].now().as_micros().to_string());
+            }
+            Ok(QuotaAnswer::Refused(_)) => {}
+            Ok(_) | Err(_) => failed += 1,
+        }
+    }
+    format!("{failed} {}", admitted.join(" "))
 }

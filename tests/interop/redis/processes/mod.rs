@@ -2,6 +2,7 @@
 
 mod flood;
 mod proofs;
+mod quotas;
 
 use std::process::Stdio;
 use std::sync::Arc;
@@ -76,6 +77,14 @@ impl Replica {
             replica.until_ready().await;
         }
         replicas.try_into().unwrap_or_else(|_| panic!("three"))
+    }
+
+    /// Four on one engine, the first of which says that it is new.
+    async fn four(engines: &[String]) -> [Arc<Self>; 4] {
+        let [one, two, three] = Self::three([engines; 3]).await;
+        let four = Arc::new(Self::start(engines).await);
+        four.until_ready().await;
+        [one, two, three, four]
     }
 
     async fn signal(&self, signal: &str) {

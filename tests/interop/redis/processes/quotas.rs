@@ -1,0 +1,169 @@
+//! Budgets that four processes have together: never passed by one, and used. And their parts, while
+//! the engine is gone.
+
+use tower_mcp_auth::store::QuotaLimit;
+
+use super::super::engine::Cluster;
+use super::*;
+
+const PROCESSES: usize = 4;
+const BUCKETS: usize = 4;
+/// Calls that one process makes at once.
+const BURST: usize = 100;
+const CALLS: usize = 100_000;
+
+/// A thousand a second, two thousand at once: the same in the processes.
+fn limit() -> QuotaLimit {
+    let limit = QuotaLimit::new(1000, Duration::from_secs(1));
+    limit.and_then(|own| own.burst(2000)).unwrap()
+}
+
+impl Replica {
+    /// When the engine admitted which of so many calls, and how many had no answer.
+    async fn charge(&self, bucket: usize, calls: usize) -> (usize, Vec<Duration>) {
+        let path = format!("{}/charge/{bucket}/{calls}", self.url);
+        let answer = self.client.put(path).send().await.expect("an answer");
+        let text = answer.text().await.expect("text");
+        let mut numbers = text
+            .split_whitespace()
+            .map(|number| number.parse().unwrap());
+        let failed = numbers.next().expect("how many failed");
+        let admitted = numbers.map(Duration::from_micros).collect();
+        (usize::try_from(failed).unwrap(), admitted)
+    }
+
+    async fn limited(&self) -> Response {
+        self.get("limited", &token("of-a-user", "")).await
+    }
+
+    async fn quotas(&self) -> String {
+        let request = self.client.get(format!("{}/quotas", self.url));
+        let answer = request.send().await.expect("an answer");
+        answer.text().await.expect("text")
+    }
+}
+
+/// All four call in bursts, each of all buckets.
+async fn hold(what: &str, replicas: [Arc<Replica>; PROCESSES]) {
+    let begun = Instant::now();
+    let tasks: Vec<_> = replicas
+        .iter()
+        .map(|replica| {
+            let replica = Arc::clone(replica);
+            tokio::spawn(async move {
+                let (mut failed, mut admitted) = ([0; BUCKETS], vec![Vec::new(); BUCKETS]);
+                for round in 0..CALLS / PROCESSES / BURST {
+                    let bucket = round % BUCKETS;
+                    let (more, times) = replica.charge(bucket, BURST).await;
+                    failed[bucket] += more;
+                    admitted[bucket].extend(times);
+                }
+                (failed, admitted)
+            })
+        })
+        .collect();
+    let (mut failed, mut admitted) = ([0; BUCKETS], vec![Vec::new(); BUCKETS]);
+    for task in tasks {
+        let (more, times) = task.await.unwrap();
+        for (all, own) in failed.iter_mut().zip(more) {
+            *all += own;
+        }
+        for (all, own) in admitted.iter_mut().zip(times) {
+            all.extend(own);
+        }
+    }
+    let own = limit();
+    for (bucket, mut times) in admitted.into_iter().enumerate() {
+        times.sort_unstable();
+        let mut tat = Duration::ZERO;
+        for now in &times {
+            let state = own.charge(tat, *now, 1);
+            assert!(state.is_admitted(), "{what}: {bucket} is passed at {now:?}");
+            tat = state.tat();
+        }
+        let span = *times.last().unwrap() - times[0];
+        let most = 2000.0 + span.as_secs_f64() * 1000.0;
+        let used = times.len() as f64 / most;
+        let failed = failed[bucket];
+        println!(
+            "{what}: {} of {CALLS} calls to {BUCKETS} buckets in {:?}, bucket {bucket}: {} \
+             admitted in {span:?}, {:.2} % of the most; {failed} without an answer",
+            CALLS / BUCKETS,
+            begun.elapsed(),
+            times.len(),
+            used * 100.0
+        );
+        // What had no answer may have been charged.
+        let lost = failed as f64 / most;
+        assert!(used + lost >= 0.99, "{what}: {bucket} is used to {used}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs redis-server"]
+async fn four_processes_never_pass_a_budget_by_one_and_use_it() {
+    let engine = Server::start(&[]).await;
+    hold("redis", Replica::four(&[engine.url()]).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs valkey-server"]
+async fn four_processes_on_a_cluster_never_pass_a_budget_by_one_and_use_it() {
+    let cluster = Cluster::start().await;
+    let engines = [cluster.nodes[0].url(), cluster.nodes[1].url()];
+    hold("cluster", Replica::four(&engines).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs redis-server"]
+async fn while_the_engine_is_stopped_each_process_serves_its_part_and_says_so() {
+    let engine = Server::start(&[]).await;
+    let engines = [engine.url()];
+    let replicas = Replica::four(&engines).await;
+    let ask_all = async |rounds: usize| {
+        let (begun, mut served) = (Instant::now(), 0);
+        for _ in 0..rounds {
+            for replica in &replicas {
+                let answer = replica.limited().await;
+                match answer.status().as_u16() {
+                    200 => served += 1,
+                    429 => {
+                        let shown = answer.headers()["ratelimit"].to_str().unwrap();
+                        assert!(shown.starts_with("\"calls\";r=0;t="), "{shown}");
+                    }
+                    other => panic!("{other}"),
+                }
+            }
+        }
+        (served, begun.elapsed().as_secs_f64())
+    };
+    let (served, took) = ask_all(20).await;
+    println!("with the engine: {served} in {took:.1} s");
+    assert!(served >= 40 && f64::from(served) <= 40.0 + took + 1.0);
+    for replica in &replicas {
+        assert!(replica.quotas().await.contains("mode: \"shared\""));
+    }
+
+    engine.stop().await;
+    let (served, took) = ask_all(30).await;
+    println!("without: {served} in {took:.1} s");
+    // Ten at once at each, and a quarter a second.
+    assert!(
+        served >= 36 && f64::from(served) <= 40.0 + took + 1.0,
+        "{served} in {took}"
+    );
+    for replica in &replicas {
+        let health = replica.quotas().await;
+        assert!(health.contains("is_exact: false"), "{health}");
+        assert!(health.contains("mode: \"local_share\""), "{health}");
+    }
+
+    engine.go_on().await;
+    for replica in &replicas {
+        until("it counts together again", async || {
+            replica.limited().await;
+            replica.quotas().await.contains("mode: \"shared\"")
+        })
+        .await;
+    }
+}
