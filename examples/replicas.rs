@@ -1,4 +1,5 @@
-//! Two replicas of one MCP server: what is revoked at one is refused at the other.
+//! Two replicas of one MCP server: what is revoked at one is refused at the other, and a budget of
+//! calls is used up at both together.
 //!
 //! Run with
 //!
@@ -30,14 +31,16 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::process::{Child, Command};
 use tokio::time::{sleep, timeout};
 use tower_mcp_auth::OAuthLayer;
+use tower_mcp_auth::mcp::{Budget, QuotaLayer};
 use tower_mcp_auth::oauth::AuthorizationServer;
 use tower_mcp_auth::redis::Redis;
 use tower_mcp_auth::revocation::Revocation;
-use tower_mcp_auth::store::MemoryRevocationStore;
+use tower_mcp_auth::store::{MemoryQuotaStore, MemoryRevocationStore};
 use tower_mcp_auth::testing::Issuer;
 
 /// How long the engine may take to be there.
 const PATIENCE: Duration = Duration::from_secs(10);
+const MINUTE: Duration = Duration::from_secs(60);
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -52,16 +55,22 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let issuer = Issuer::start().await?;
     let store = Store::find().await?;
     // All replicas are given the same one.
-    let secret = random::random()?;
+    let secrets = [random::random()?, random::random()?];
 
     let mut apps = Vec::new();
     for _ in 0..2 {
         let server = AuthorizationServer::insecure_http_on_loopback(issuer.url())?;
-        let revocation = store.revocation(&resource, &secret).await?;
+        let replica = store.replica(&resource).await?;
+        let revocation = replica.revocation(&secrets[0]).await?;
+        // Five calls a minute for each user, at whichever replica.
+        let quotas = replica
+            .quotas(&secrets[1])?
+            .budget(Budget::new("calls", 5, MINUTE)?)?;
         let service = revocation.revocation_service("mcp:revoke")?;
         let auth = OAuthLayer::new(&resource, server)?.revocation(revocation);
         let app = Router::new()
             .route_service("/mcp", mcp::service())
+            .layer(quotas)
             .route_service("/revoke", service)
             .layer(auth);
         apps.push(app);
@@ -77,7 +86,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
 /// What the replicas share.
 enum Store {
-    Memory(MemoryRevocationStore),
+    Memory(MemoryRevocationStore, MemoryQuotaStore),
     Engine {
         url: String,
         /// Ended with the example.
@@ -96,7 +105,10 @@ impl Store {
                 "# there is no REDIS_URL, and no redis-server on the PATH: the replicas share a \
                  store in memory, as they are in one process"
             );
-            return Ok(Self::Memory(MemoryRevocationStore::default()));
+            return Ok(Self::Memory(
+                MemoryRevocationStore::default(),
+                MemoryQuotaStore::default(),
+            ));
         };
         let port = free_port().await?.to_string();
         let server = Command::new(program)
@@ -121,20 +133,44 @@ impl Store {
         })
     }
 
-    /// What one replica knows of the revocations of all.
-    async fn revocation(&self, resource: &str, secret: &str) -> Result<Revocation, Box<dyn Error>> {
-        let revocation = match self {
-            Self::Memory(store) => Revocation::shared(store.clone(), secret)?,
+    /// What one replica has of it: of an engine a connection of its own.
+    async fn replica(&self, resource: &str) -> Result<Replica, Box<dyn Error>> {
+        Ok(match self {
+            Self::Memory(revocations, quotas) => {
+                Replica::Memory(revocations.clone(), quotas.clone())
+            }
             Self::Engine { url, .. } => {
-                // Each replica has a connection of its own.
                 let redis = Redis::connect(url, resource).await?;
                 // Once for each new engine; yours is told in a job of the deployment.
                 redis.init().await?;
-                Revocation::shared(redis, secret)?
+                Replica::Engine(redis)
             }
+        })
+    }
+}
+
+enum Replica {
+    Memory(MemoryRevocationStore, MemoryQuotaStore),
+    Engine(Redis),
+}
+
+impl Replica {
+    /// What this one knows of the revocations of all.
+    async fn revocation(&self, secret: &str) -> Result<Revocation, Box<dyn Error>> {
+        let revocation = match self {
+            Self::Memory(store, _) => Revocation::shared(store.clone(), secret)?,
+            Self::Engine(redis) => Revocation::shared(redis.clone(), secret)?,
         };
         timeout(PATIENCE, revocation.ready()).await?;
         Ok(revocation)
+    }
+
+    /// Budgets that all have together.
+    fn quotas(&self, secret: &str) -> Result<QuotaLayer, Box<dyn Error>> {
+        Ok(match self {
+            Self::Memory(_, store) => QuotaLayer::shared(store.clone(), secret)?,
+            Self::Engine(redis) => QuotaLayer::shared(redis.clone(), secret)?,
+        })
     }
 }
 
@@ -152,7 +188,8 @@ async fn free_port() -> std::io::Result<u16> {
 fn print_requests(issuer: &Issuer, resource: &str, origins: &[&str; 2]) {
     let token = |subject: &str| issuer.token().audience(resource).subject(subject);
     let bearer = |token: String| format!("-H 'Authorization: Bearer {token}'");
-    let [alice, bob] = ["alice", "bob"].map(|subject| bearer(token(subject).sign()));
+    let [alice, bob, carol] =
+        ["alice", "bob", "carol"].map(|subject| bearer(token(subject).sign()));
     let admin = bearer(token("admin").scope("mcp:revoke").sign());
     let call = |origin: &str, bearer: &str| {
         format!(
@@ -183,4 +220,11 @@ fn print_requests(issuer: &Issuer, resource: &str, origins: &[&str; 2]) {
         call(other, &alice)
     );
     println!("# bob is served: 200\n{}\n", call(other, &bob));
+    for number in ["one", "two", "three", "four", "five"] {
+        println!(
+            "# call {number} of carol here: 200\n{}\n",
+            call(one, &carol)
+        );
+    }
+    println!("# and the sixth there: 429\n{}\n", call(other, &carol));
 }

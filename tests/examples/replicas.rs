@@ -18,6 +18,11 @@ async fn asked(command: &mut Command, store: &str) {
             "{challenge}"
         );
     }
+    // The five that were served are among what was asked.
+    let sixth = answers.to("and the sixth there");
+    assert_eq!(sixth.headers["ratelimit-policy"], "\"calls\";q=5;w=60");
+    let left = sixth.headers["ratelimit"].to_str().unwrap();
+    assert!(left.starts_with("\"calls\";r=0;t="), "{left}");
 }
 
 #[tokio::test]
