@@ -17,7 +17,7 @@ pub(crate) type Body = Full<Bytes>;
 #[derive(Clone, Debug)]
 pub(crate) struct Bare;
 
-impl Service<Request<Body>> for Bare {
+impl<B> Service<Request<B>> for Bare {
     type Response = Response<Body>;
     type Error = Infallible;
     type Future = Ready<Result<Response<Body>, Infallible>>;
@@ -26,7 +26,7 @@ impl Service<Request<Body>> for Bare {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
+    fn call(&mut self, request: Request<B>) -> Self::Future {
         black_box(&request);
         ready(Ok(Response::default()))
     }
