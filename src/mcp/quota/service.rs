@@ -78,7 +78,7 @@ impl Quotas {
     }
 
     /// What the head of a request with messages must say.
-    fn check_head(&self, head: RequestHead<'_>) -> Result<bool, AuthError> {
+    fn check_head(head: RequestHead<'_>) -> Result<bool, AuthError> {
         let version = headers::protocol_version(head.headers())?;
         headers::media_type(head.headers())?;
         Ok(headers::is_mirrored(version))
@@ -104,7 +104,7 @@ impl Quotas {
             Ok(messages) => messages,
             Err(error) => {
                 let form = RefusalForm::of(head);
-                return self.refuse(error, caller, head, case, form).into();
+                return Self::refuse(error, caller, head, case, form).into();
             }
         };
         let case = case.on(messages.operation());
@@ -115,7 +115,7 @@ impl Quotas {
         };
         if let Err(error) = mirrors {
             let form = RefusalForm::of(head);
-            return self.refuse(error, caller, head, case, form).into();
+            return Self::refuse(error, caller, head, case, form).into();
         }
         let costs = self.costs(caller, head, Some(messages.as_slice()));
         self.begin_with(costs, caller, head, case, || {
@@ -140,7 +140,7 @@ impl Quotas {
             Ok(costs) => costs,
             Err(error) => {
                 let form = form();
-                return self.refuse(error, caller, head, case, form.of(head)).into();
+                return Self::refuse(error, caller, head, case, form.of(head)).into();
             }
         };
         let verdict = match costs.asks {
@@ -218,12 +218,12 @@ where
         let mut reported = None;
         if quotas.reads(head) {
             let case = Case::new(Stage::Quota, caller.known()).by(&**quotas);
-            let checked = quotas.check_head(head);
+            let checked = Quotas::check_head(head);
             let is_mirrored = match checked {
                 Ok(is_mirrored) => is_mirrored,
                 Err(error) => {
                     let form = RefusalForm::of(head);
-                    match quotas.refuse(error, caller, head, case, form) {
+                    match Quotas::refuse(error, caller, head, case, form) {
                         ControlFlow::Break(refusal) => {
                             let request = request.map(RequestBody::unread);
                             return self.respond(Answer::to(request, refusal));

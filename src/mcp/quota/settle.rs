@@ -44,7 +44,7 @@ impl Quotas {
     ) -> ControlFlow<Response<Bytes>, Passed> {
         let verdict = match verdict {
             Ok(verdict) => verdict,
-            Err(error) => return self.refuse(error, caller, head, case, form),
+            Err(error) => return Self::refuse(error, caller, head, case, form),
         };
         let is_allowed = verdict.outcome == Outcome::Full && self.allows_when_full;
         if verdict.outcome == Outcome::Full {
@@ -68,10 +68,10 @@ impl Quotas {
         if verdict.outcome == Outcome::Full {
             let error = AuthError::unavailable(Reason::QUOTA_STORE_FULL, RETRY)
                 .with_detail("the store of budgets has no room for one more caller");
-            return self.refuse(error, caller, head, case, form);
+            return Self::refuse(error, caller, head, case, form);
         }
         let error = self.exceeded(costs, &verdict);
-        let settled = self.refuse(error, caller, head, case, form);
+        let settled = Self::refuse(error, caller, head, case, form);
         for (place, item) in costs.items().iter().enumerate() {
             if self.state(item, place, &verdict).retry_in().is_some() {
                 self.budgets[item.budget].meter.refused(settled.is_break());
@@ -85,7 +85,6 @@ impl Quotas {
 
     /// Refuses, unless the auth layer only reports.
     pub(super) fn refuse(
-        &self,
         error: AuthError,
         caller: Caller<'_>,
         head: RequestHead<'_>,
