@@ -459,7 +459,9 @@ async fn claiming(store: WaitingStore) -> (SessionBindingLayer, Request<Full<Byt
 
 /// A store of budgets that answers when it is told to.
 #[derive(Clone, Debug)]
-struct WaitingQuotas(Arc<Mutex<Option<oneshot::Receiver<Result<bool, StoreError>>>>>);
+struct WaitingQuotas(Arc<Mutex<Option<oneshot::Receiver<Charged>>>>);
+
+type Charged = Result<bool, StoreError>;
 
 impl QuotaStore for WaitingQuotas {
     fn charge(&self, charges: Vec<QuotaCharge>) -> StoreFuture<QuotaAnswer> {
