@@ -11,7 +11,8 @@ use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 ///
 /// Requested headers are mirrored, because no list is complete: `Mcp-Param-*` headers are
 /// named by tools, and an API key's header by you. `WWW-Authenticate`, `Mcp-Session-Id`,
-/// `DPoP-Nonce` and `Retry-After` are exposed. Cookies are never allowed.
+/// `DPoP-Nonce`, `Retry-After`, `RateLimit` and `RateLimit-Policy` are exposed. Cookies are never
+/// allowed.
 ///
 /// ```
 /// use tower_http::cors::AllowOrigin;
@@ -31,6 +32,8 @@ pub fn layer(origins: impl Into<AllowOrigin>) -> CorsLayer {
             HeaderName::from_static("mcp-session-id"),
             HeaderName::from_static("dpop-nonce"),
             RETRY_AFTER,
+            HeaderName::from_static("ratelimit"),
+            HeaderName::from_static("ratelimit-policy"),
         ])
         .max_age(Duration::from_secs(3600))
 }
