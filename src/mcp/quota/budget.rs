@@ -293,6 +293,22 @@ impl Budget {
         self.key == BudgetKey::Client
     }
 
+    /// Whether a call is ever admitted.
+    pub(super) fn check_cost(&self) -> Result<(), ConfigError> {
+        let most = self.limit.most_at_once();
+        match self.cost {
+            Cost::Fixed(cost) if cost > most => {
+                let name = &self.name;
+                let why = format!(
+                    "a call costs {cost} of `{name}`, which never has more than {most}: raise its \
+                     `burst`, or lower its `cost`"
+                );
+                Err(ConfigError::new("budget", why))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Whether what it costs depends on messages of MCP.
     pub(super) fn reads_messages(&self) -> bool {
         matches!(self.cost, Cost::Of(_)) || !self.targets.is_empty()

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::layer::{CLIENT_FIX, Counted, OnOutage, Quotas, SharedStore};
+use super::health::OnOutage;
+use super::layer::{CLIENT_FIX, Counted, Quotas, SharedStore};
 use super::owner::{Multiplies, Owner, counted};
 use crate::credential::RequestHead;
 use crate::error::{AuthError, Reason};
@@ -18,6 +19,7 @@ use crate::telemetry;
 
 /// When to try again where the store has no room or no answer.
 pub(super) const RETRY: Duration = Duration::from_secs(1);
+const NO_DEBTS: [u64; MOST_AT_ONCE] = [0; MOST_AT_ONCE];
 const DOMAIN: &[u8] = b"tower-mcp-auth quota";
 
 /// What a request is charged.
@@ -62,6 +64,8 @@ pub(super) struct Verdict {
     pub(super) debts: [u64; MOST_AT_ONCE],
     /// Whether what is shared was counted by the part of this replica.
     pub(super) by_share: bool,
+    /// Whether it is known where shared buckets stand.
+    pub(super) knows_shared: bool,
 }
 
 impl Verdict {
@@ -72,8 +76,81 @@ impl Verdict {
     fn admitted() -> Self {
         Self {
             outcome: Outcome::Admitted,
-            debts: [0; MOST_AT_ONCE],
+            debts: NO_DEBTS,
             by_share: false,
+            knows_shared: false,
+        }
+    }
+}
+
+/// The charges of one part.
+#[derive(Default)]
+struct InMemory {
+    charges: [Charge; MOST_AT_ONCE],
+    /// Their places in the costs.
+    places: [usize; MOST_AT_ONCE],
+    len: usize,
+    /// Whether one is more than the bucket ever holds.
+    exceeds: bool,
+}
+
+impl InMemory {
+    fn charges(&self) -> &[Charge] {
+        &self.charges[..self.len]
+    }
+
+    fn tell(&self, debts: &[u64], verdict: &mut Verdict) {
+        for (place, debt) in self.places[..self.len].iter().zip(debts) {
+            verdict.debts[*place] = *debt;
+        }
+    }
+}
+
+/// What is set aside while the store is asked. Given back where nobody waits for the answer: the
+/// request is not served.
+struct Held<'a> {
+    quotas: &'a Quotas,
+    own: &'a InMemory,
+    is_settled: bool,
+}
+
+impl<'a> Held<'a> {
+    /// `None`: there is no room, as the verdict says.
+    fn take(quotas: &'a Quotas, own: &'a InMemory, verdict: &mut Verdict) -> Option<Self> {
+        let mut debts = NO_DEBTS;
+        if own.len > 0 {
+            let (table, now) = (quotas.memory.table(), quotas.memory.now());
+            verdict.outcome = table.hold(own.charges(), now, &mut debts);
+            own.tell(&debts, verdict);
+        }
+        // Lazily: one that is dropped gives back.
+        verdict.is_admitted().then(|| Self {
+            quotas,
+            own,
+            is_settled: false,
+        })
+    }
+
+    fn settle(mut self, verdict: &mut Verdict) {
+        let debts = self.end(verdict.is_admitted());
+        self.own.tell(&debts, verdict);
+    }
+
+    fn end(&mut self, charges_it: bool) -> [u64; MOST_AT_ONCE] {
+        let mut debts = NO_DEBTS;
+        self.is_settled = true;
+        if self.own.len > 0 {
+            let (table, now) = (self.quotas.memory.table(), self.quotas.memory.now());
+            table.settle(self.own.charges(), now, charges_it, &mut debts);
+        }
+        debts
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        if !self.is_settled {
+            self.end(false);
         }
     }
 }
@@ -125,9 +202,10 @@ impl Quotas {
             costs.items[costs.len] = Item {
                 budget: place,
                 cost,
-                key: self
-                    .memory
-                    .code([budget.name.as_bytes(), kind, scope, name]),
+                key: self.memory.bucket(
+                    owner.is_anonymous(),
+                    [budget.name.as_bytes(), kind, scope, name],
+                ),
                 shared: shared.map(of_shared),
             };
             costs.len += 1;
@@ -175,63 +253,65 @@ impl Quotas {
         }
     }
 
-    /// Charges one part in memory, or looks whether there is room.
-    fn count(&self, costs: &Costs, part: Part, charges: bool) -> Verdict {
-        let mut verdict = Verdict {
-            by_share: part == Part::Share,
-            ..Verdict::admitted()
-        };
-        let (mut own, mut places) = ([Charge::default(); MOST_AT_ONCE], [0; MOST_AT_ONCE]);
-        let (mut len, mut fits) = (0, true);
+    /// What one part costs in memory.
+    fn in_memory(&self, costs: &Costs, part: Part) -> InMemory {
+        let mut own = InMemory::default();
         for (place, item) in costs.items().iter().enumerate() {
             if item.shared.is_some() != (part == Part::Share) {
                 continue;
             }
-            let limit = self.limit(item, verdict.by_share);
+            let limit = self.limit(item, part == Part::Share);
             let price = limit.price(item.cost);
-            fits &= price.is_some();
-            own[len] = Charge {
+            own.exceeds |= price.is_none();
+            own.charges[own.len] = Charge {
                 key: item.key,
                 price: price.unwrap_or(0),
                 room: limit.room(),
             };
-            places[len] = place;
-            len += 1;
+            own.places[own.len] = place;
+            own.len += 1;
         }
-        if len == 0 {
+        own
+    }
+
+    /// Charges one part in memory.
+    fn count(&self, costs: &Costs, part: Part) -> Verdict {
+        let own = self.in_memory(costs, part);
+        let mut verdict = Verdict {
+            by_share: part == Part::Share,
+            knows_shared: part == Part::Share,
+            ..Verdict::admitted()
+        };
+        if own.len == 0 {
             return verdict;
         }
-        let (own, mut debts) = (&own[..len], [0; MOST_AT_ONCE]);
-        let (table, now) = (self.memory.table(), self.memory.now());
-        verdict.outcome = match charges && fits {
-            true => table.charge(own, now, &mut debts),
-            false => match table.would_admit(own, now, &mut debts) && fits {
-                true => Outcome::Admitted,
-                false => Outcome::Refused,
-            },
+        let (table, now, mut debts) = (self.memory.table(), self.memory.now(), NO_DEBTS);
+        verdict.outcome = match own.exceeds {
+            false => table.charge(own.charges(), now, &mut debts),
+            true => {
+                table.would_admit(own.charges(), now, &mut debts);
+                Outcome::Refused
+            }
         };
-        for (place, debt) in places[..len].iter().zip(debts) {
-            verdict.debts[*place] = debt;
-        }
+        own.tell(&debts, &mut verdict);
         verdict
     }
 
     /// Decides what needs no question.
     pub(super) fn decide(&self, costs: &Costs) -> Verdict {
-        self.count(costs, Part::Local, true)
+        self.count(costs, Part::Local)
     }
 
-    /// Refuses what has no room here before somebody is asked.
-    pub(super) fn refused_here(&self, costs: &Costs) -> Option<Verdict> {
-        let verdict = self.count(costs, Part::Local, false);
-        (verdict.outcome != Outcome::Admitted).then_some(verdict)
-    }
-
-    /// Asks the shared store, then charges what is in memory: that is refused last where others
-    /// took the room meanwhile, with the shared budgets charged.
+    /// Sets aside what is counted in memory, then asks the shared store: what one of them refuses
+    /// is not charged to the other, whatever else is under way.
     pub(super) async fn ask(self: Arc<Self>, costs: Box<Costs>) -> Result<Verdict, AuthError> {
         let Some(shared) = &self.shared else {
             return Ok(self.decide(&costs));
+        };
+        let local = self.in_memory(&costs, Part::Local);
+        let mut verdict = Verdict::admitted();
+        let Some(held) = Held::take(&self, &local, &mut verdict) else {
+            return Ok(verdict);
         };
         let items = || costs.items().iter();
         let charge = |item: &Item| {
@@ -250,15 +330,7 @@ impl Quotas {
             },
             Err(error) => self.without_store(shared, &error, &costs)?,
         };
-        if verdict.outcome == Outcome::Admitted {
-            let local = self.count(&costs, Part::Local, true);
-            verdict.outcome = local.outcome;
-            for (place, item) in costs.items().iter().enumerate() {
-                if item.shared.is_none() {
-                    verdict.debts[place] = local.debts[place];
-                }
-            }
-        }
+        held.settle(&mut verdict);
         Ok(verdict)
     }
 
@@ -270,7 +342,7 @@ impl Quotas {
     ) -> Result<Verdict, AuthError> {
         let why = shared.outage.failed(error, self.on_outage);
         match self.on_outage {
-            OnOutage::LocalShare(_) => Ok(self.count(costs, Part::Share, true)),
+            OnOutage::LocalShare(_) => Ok(self.count(costs, Part::Share)),
             OnOutage::Allow => Ok(Verdict::admitted()),
             OnOutage::Reject => Err(AuthError::unavailable(Reason::QUOTAS_UNAVAILABLE, RETRY)
                 .with_detail(why)
@@ -281,7 +353,10 @@ impl Quotas {
 
 /// What the store said, in the order of the costs.
 fn taken_in(costs: &Costs, answer: QuotaAnswer, asked: usize) -> Result<Verdict, StoreError> {
-    let mut verdict = Verdict::admitted();
+    let mut verdict = Verdict {
+        knows_shared: true,
+        ..Verdict::admitted()
+    };
     let states = match answer {
         QuotaAnswer::Admitted(states) => states,
         QuotaAnswer::Refused(states) => {

@@ -3,10 +3,27 @@
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::layer::OnOutage;
 use crate::store::StoreError;
 use crate::telemetry;
 use crate::util::{TRACED_CHARS, one_line};
+
+/// What is done while the shared store gives no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum OnOutage {
+    Reject,
+    LocalShare(u32),
+    Allow,
+}
+
+impl OnOutage {
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Reject => "reject",
+            Self::LocalShare(_) => "local_share",
+            Self::Allow => "allow",
+        }
+    }
+}
 
 /// What the last request was told of the shared store.
 #[derive(Debug, Default)]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tower_layer::Layer;
 
 use super::budget::Budget;
-use super::health::{Outage, QuotaHealth};
+use super::health::{OnOutage, Outage, QuotaHealth};
 use super::service::Quota;
 use crate::clock::Clock;
 use crate::error::ConfigError;
@@ -69,24 +69,6 @@ pub(super) struct SharedStore {
     /// Names of callers are in the store as codes.
     pub(super) key: MacKey,
     pub(super) outage: Arc<Outage>,
-}
-
-/// What is done while the shared store gives no answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum OnOutage {
-    Reject,
-    LocalShare(u32),
-    Allow,
-}
-
-impl OnOutage {
-    pub(super) fn as_str(self) -> &'static str {
-        match self {
-            Self::Reject => "reject",
-            Self::LocalShare(_) => "local_share",
-            Self::Allow => "allow",
-        }
-    }
 }
 
 impl QuotaLayer {
@@ -161,9 +143,9 @@ impl QuotaLayer {
     /// Adds a budget. A request needs room in all that are for it.
     ///
     /// # Errors
-    /// There is one with this name, there are 16 already, it is for operations and the layer counts
-    /// [requests alone](Self::requests_only), or the [share](Self::local_share) of a replica would
-    /// be less than one call.
+    /// There is one with this name, there are 16 already, a call costs more than its burst, it is for
+    /// operations and the layer counts [requests alone](Self::requests_only), or the
+    /// [share](Self::local_share) of a replica would be less than one call.
     pub fn budget(self, budget: Budget) -> Result<Self, ConfigError> {
         let refuse = |why: String| Err(ConfigError::new("budget", why));
         self.try_edit(|quotas| {
@@ -183,6 +165,7 @@ impl QuotaLayer {
                      make the layer with `shared`"
                 ));
             }
+            budget.check_cost()?;
             if budget.is_per_client() {
                 telemetry::quota_id_multiplies(name, "client", CLIENT_FIX);
             }
@@ -199,8 +182,9 @@ impl QuotaLayer {
     /// While the shared store gives no answer, this replica serves its part: the limits divided by
     /// the number of replicas. Default: it refuses with 503.
     ///
-    /// The parts begin full, and so does what the store counts afterwards: around an outage a
-    /// budget can be used once more. Give the greatest number of replicas there ever are: with more
+    /// The parts begin full, and are counted by themselves: around an outage a budget can be used
+    /// once more. Where the store comes and goes, what it admits and what the parts admit are
+    /// together at most twice the limit, however often. Give the greatest number of replicas there ever are: with more
     /// of them, they admit more together.
     ///
     /// # Errors

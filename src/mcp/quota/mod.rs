@@ -59,7 +59,8 @@
 //! Redis or Valkey with the feature `redis`. A request is one question, which charges all its
 //! budgets or none, by the clock of the engine. However many replicas there are, never more is
 //! admitted than by one. A [`local`](Budget::local) budget is counted in each replica, and a
-//! request that has no other asks nothing.
+//! request that has no other asks nothing. Of one that has both kinds the local part is set aside
+//! while the store is asked, and what either refuses is charged to neither.
 //!
 //! | the store | what requests get that it counts |
 //! |---|---|
@@ -109,7 +110,7 @@
 //! more than the burst is 413 `quota_cost_too_high`, because waiting would not help. A budget for
 //! [tools](Budget::tool), [prompts](Budget::prompt) or [resources](Budget::resource) counts calls
 //! of these alone. Put one for everything beside it: a server that takes other names for the same
-//! tool is not known here.
+//! tool is not known here, nor one that takes messages by other methods than POST.
 //!
 //! Messages are read as the policy [reads them](crate::mcp#scopes-per-operation), so that nobody
 //! behind this layer finds another call in them: what can be read in two ways is 400, what is no
@@ -131,7 +132,8 @@
 //! ```
 //!
 //! `q` is what there is in a window of `w` seconds, `r` how much is left now, and `t` in how many
-//! seconds it is full again; of a budget that refuses, when there is room. The reason is
+//! seconds it is full again; of a budget that refuses, when there is room. Budgets of a shared store
+//! that was not asked, or did not answer, are left out. The reason is
 //! `quota_exceeded`, or that of [`Budget::reason`]. Where the auth layer
 //! [only reports](crate::AuthLayer::dangerously_report_only_for) it, the request goes on and is
 //! not charged.
@@ -140,7 +142,8 @@
 //!
 //! [`MemoryQuotaStore`](crate::store::MemoryQuotaStore) holds 100,000 buckets by default. Those that
 //! are full again make room; where none is, one more caller is 503 `quota_store_full`, so that
-//! nobody gets a new budget by driving others out.
+//! nobody gets a new budget by driving others out. Anonymous callers have half of it at the most,
+//! because one of them can have many addresses: they leave room for callers with a credential.
 //!
 //! [draft-ietf-httpapi-ratelimit-headers-10]: https://datatracker.ietf.org/doc/html/draft-ietf-httpapi-ratelimit-headers-10
 

@@ -12,6 +12,9 @@ use crate::principal::Principal;
 const IPV6_PREFIX: u8 = 64;
 /// What principals of API keys name as their provider. Who has a key cannot make another one.
 const API_KEY: &str = "api_key";
+/// Kinds of owners that are anonymous.
+const ADDRESS: &str = "address";
+const NOWHERE: &str = "nowhere";
 
 /// Who has a bucket. No two owners have the same parts.
 pub(super) struct Owner<'a> {
@@ -107,17 +110,22 @@ impl<'a> Owner<'a> {
     fn anonymous(address: Option<CountedAddr>) -> Self {
         match address {
             Some(address) => Self {
-                kind: "address",
+                kind: ADDRESS,
                 scope: "",
                 name: Name::Address(address.bytes()),
                 multiplies: None,
             },
             None => {
-                let mut owner = Self::of("nowhere", "", "");
+                let mut owner = Self::of(NOWHERE, "", "");
                 owner.multiplies = Some(Multiplies::NoAddress);
                 owner
             }
         }
+    }
+
+    /// Whether it is a caller without a principal.
+    pub(super) fn is_anonymous(&self) -> bool {
+        matches!(self.kind, ADDRESS | NOWHERE)
     }
 
     pub(super) fn parts(&self) -> [&[u8]; 3] {

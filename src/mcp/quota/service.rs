@@ -143,13 +143,10 @@ impl Quotas {
                 return Self::refuse(error, caller, head, case, form.of(head)).into();
             }
         };
-        let verdict = match costs.asks {
-            false => self.decide(&costs),
-            true => match self.refused_here(&costs) {
-                Some(refused) => refused,
-                None => return Begun::Ask(Box::new(costs), form()),
-            },
-        };
+        if costs.asks {
+            return Begun::Ask(Box::new(costs), form());
+        }
+        let verdict = self.decide(&costs);
         let form = match verdict.is_admitted() {
             // It is not looked at.
             true => Form::OfHead,

@@ -132,7 +132,10 @@ impl Quotas {
     }
 
     fn show(&self, headers: &mut HeaderMap, costs: &Costs, verdict: &Verdict) {
-        let limits = costs.items().iter().enumerate().map(|(place, item)| {
+        let is_known = |item: &Item| item.shared.is_none() || verdict.knows_shared;
+        let known = costs.items().iter().enumerate();
+        let known = known.filter(|(_, item)| is_known(item));
+        let limits = known.map(|(place, item)| {
             let state = self.state(item, place, verdict);
             let limit = self.budgets[item.budget].budget.limit;
             RateLimit {

@@ -17,8 +17,9 @@ use crate::store::{StoreError, StoreFuture};
 /// [`MAX_ENTRIES`](Self::MAX_ENTRIES), of about 100 bytes each. A bucket that is full again is like
 /// one that never was, and makes room for another, the one that is so for the longest time first;
 /// one that is not full is never dropped. Where none is full again the answer is
-/// [`QuotaAnswer::Full`]. Of more than 2,048 entries each of several parts has its own room, so
-/// that the answer can come a few percent early.
+/// [`QuotaAnswer::Full`]. Anonymous callers of a layer have half of the room at the most. Of more than
+/// 2,048 entries each of several parts has its own room, so that the answer can come a few percent
+/// early.
 ///
 /// ```
 /// use std::time::Duration;
@@ -84,8 +85,8 @@ impl MemoryQuotaStore {
         self.shared.table.entries()
     }
 
-    /// A code of these parts, for this store.
-    pub(crate) fn code<const N: usize>(&self, parts: [&[u8]; N]) -> u128 {
+    /// The key of the bucket with these parts, in this store.
+    pub(crate) fn bucket<const N: usize>(&self, is_anonymous: bool, parts: [&[u8]; N]) -> u128 {
         let [first, second] = &self.shared.hashers;
         let mut hasher = first.build_hasher();
         for part in parts {
@@ -95,7 +96,8 @@ impl MemoryQuotaStore {
         }
         let low = hasher.finish();
         // One chooses the part of the table, the other the place in it.
-        u128::from(second.hash_one(low)) << 64 | u128::from(low)
+        let code = u128::from(second.hash_one(low)) << 64 | u128::from(low);
+        Table::key(code, is_anonymous)
     }
 
     /// In microseconds.
@@ -120,7 +122,7 @@ impl MemoryQuotaStore {
             let price = charge.limit.price(charge.cost);
             fits &= price.is_some();
             *own = Charge {
-                key: self.code([charge.key.as_bytes()]),
+                key: self.bucket(false, [charge.key.as_bytes()]),
                 price: price.unwrap_or(0),
                 room: charge.limit.room(),
             };

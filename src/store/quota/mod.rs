@@ -2,6 +2,7 @@
 
 mod limit;
 mod memory;
+mod shard;
 mod table;
 
 use std::fmt;

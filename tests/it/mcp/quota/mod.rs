@@ -1,6 +1,7 @@
 //! Budgets: who is counted by what, what a request costs, and how it is refused.
 
 mod costs;
+mod fairness;
 mod owners;
 mod refusals;
 mod settings;

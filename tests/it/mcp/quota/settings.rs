@@ -35,6 +35,8 @@ fn layers_that_make_no_sense_are_refused() {
         ),
         (many().budget(calls()), "budget"),
         (own().budget(calls().local()), "budget"),
+        // No request would ever be admitted.
+        (own().budget(calls().cost(6).unwrap()), "budget"),
         (
             own()
                 .requests_only()
