@@ -61,6 +61,10 @@ async fn main() {
         .route("/limited", get(async || "served"))
         .layer(quotas.clone())
         .layer(auth.clone());
+    let counted = Router::new()
+        .route("/counted", get(async || "served"))
+        .layer(counted(&redis))
+        .layer(auth.clone());
     let auth = auth.revocation(revocation.clone());
     let service = revocation
         .revocation_service("mcp:revoke")
@@ -84,6 +88,7 @@ async fn main() {
         .route("/first/{number}/{own}/{begun}", put(claim))
         .with_state(redis)
         .merge(limited)
+        .merge(counted)
         .merge(guarded);
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     println!("{}", listener.local_addr().expect("an address").port());
@@ -91,6 +96,14 @@ async fn main() {
     // Whoever started it is gone.
     let _ = tokio::io::stdin().read_to_end(&mut Vec::new()).await;
     serving.abort();
+}
+
+/// A thousand calls of each user, which are not regained while a test runs.
+fn counted(redis: &Redis) -> QuotaLayer {
+    let calls = Budget::new("counted", 1000, HOUR * 24 * 31);
+    QuotaLayer::shared(redis.clone(), "mYc3FbHd6GpAeU5R7vJ2nWq9sLx4TzK8")
+        .and_then(|layer| layer.budget(calls?)?.requests_only())
+        .expect("a layer")
 }
 
 /// Takes tokens that are bound to keys, of the issuer that the environment names.

@@ -23,9 +23,13 @@ const ISSUER: &str = "https://auth.example.com";
 
 /// A token with this id.
 pub(super) fn token(id: &str, scope: &str) -> String {
+    token_of("alice", id, scope)
+}
+
+fn token_of(subject: &str, id: &str, scope: &str) -> String {
     let now = tower_mcp_auth::Clock::system().now().as_secs();
     let claims = json!({
-        "iss": ISSUER, "aud": RESOURCE, "sub": "alice", "jti": id, "scope": scope, "iat": now,
+        "iss": ISSUER, "aud": RESOURCE, "sub": subject, "jti": id, "scope": scope, "iat": now,
         "exp": now + 3600,
     });
     common::token(&claims.to_string())

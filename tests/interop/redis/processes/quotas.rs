@@ -99,6 +99,69 @@ async fn hold(what: &str, replicas: [Arc<Replica>; PROCESSES]) {
     }
 }
 
+/// Requests of four users through the layers of all four, in bursts.
+async fn spend(what: &str, replicas: [Arc<Replica>; PROCESSES]) {
+    const REQUESTS: usize = 10_000;
+    const AT_ONCE: usize = 50;
+    const BUDGET: usize = 1000;
+
+    let begun = Instant::now();
+    let tasks = replicas.into_iter().map(|replica| {
+        tokio::spawn(async move {
+            let (mut served, mut failed) = ([0; BUCKETS], [0; BUCKETS]);
+            for round in 0..REQUESTS / PROCESSES / AT_ONCE {
+                let user = round % BUCKETS;
+                let token = token_of(&format!("user-{user}"), "of-a-user", "");
+                let requests = (0..AT_ONCE).map(|_| {
+                    let (replica, token) = (Arc::clone(&replica), token.clone());
+                    tokio::spawn(async move { replica.get("counted", &token).await.status() })
+                });
+                for request in requests.collect::<Vec<_>>() {
+                    match request.await.unwrap().as_u16() {
+                        200 => served[user] += 1,
+                        429 => {}
+                        503 => failed[user] += 1,
+                        other => panic!("{other}"),
+                    }
+                }
+            }
+            (served, failed)
+        })
+    });
+    let (mut served, mut failed) = ([0; BUCKETS], [0; BUCKETS]);
+    for task in tasks.collect::<Vec<_>>() {
+        let (more, lost) = task.await.unwrap();
+        for user in 0..BUCKETS {
+            served[user] += more[user];
+            failed[user] += lost[user];
+        }
+    }
+    println!(
+        "{what}: of {REQUESTS} requests in {:?} {served:?} were served, {failed:?} had no answer",
+        begun.elapsed()
+    );
+    for (served, failed) in served.into_iter().zip(failed) {
+        assert!(served <= BUDGET, "{what}: it is passed, by {served}");
+        // What had no answer may have been charged.
+        assert!(served + failed >= BUDGET, "{what}: {served} were served");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs redis-server"]
+async fn requests_to_four_processes_use_a_budget_up_and_never_pass_it() {
+    let engine = Server::start(&[]).await;
+    spend("redis", Replica::four(&[engine.url()]).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs valkey-server"]
+async fn requests_to_four_processes_on_a_cluster_use_a_budget_up_and_never_pass_it() {
+    let cluster = Cluster::start().await;
+    let engines = [cluster.nodes[0].url(), cluster.nodes[1].url()];
+    spend("cluster", Replica::four(&engines).await).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs redis-server"]
 async fn four_processes_never_pass_a_budget_by_one_and_use_it() {
