@@ -5,6 +5,7 @@
 //! cargo bench -p dev --bench overhead -- --table                     # the table alone
 //! cargo bench -p dev --bench overhead -- --facts                     # memory and a whole server
 //! cargo bench -p dev --bench overhead -- --proofs                    # proofs of DPoP alone
+//! cargo bench -p dev --bench overhead -- --quotas                    # budgets alone, aims as set
 //! cargo bench -p dev --bench overhead -- --criterion "seen before"   # single candidates
 //! ```
 //!
@@ -143,6 +144,11 @@ fn main() -> ExitCode {
         let rows = [(); 3].map(|()| dpop::row(&key, new, rounds));
         table::print(&rows);
         table::print_facts(&proofs(Effort::FULL));
+        return ExitCode::SUCCESS;
+    }
+    if has("--quotas") {
+        let key = TokenStore::new(Key::es256());
+        table::print(&quotas(&key, Effort::FULL));
         return ExitCode::SUCCESS;
     }
     if has("--facts") {
