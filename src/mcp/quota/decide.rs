@@ -340,7 +340,9 @@ impl Quotas {
         error: &StoreError,
         costs: &Costs,
     ) -> Result<Verdict, AuthError> {
-        let why = shared.outage.failed(error, self.on_outage);
+        let why = shared
+            .outage
+            .failed(error, self.on_outage, self.memory.now());
         match self.on_outage {
             OnOutage::LocalShare(_) => Ok(self.count(costs, Part::Share)),
             OnOutage::Allow => Ok(Verdict::admitted()),

@@ -1,6 +1,6 @@
 //! Whether the replicas count together, as far as this one knows.
 
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::store::StoreError;
@@ -30,9 +30,14 @@ impl OnOutage {
 pub(super) struct Outage {
     /// One of the three below.
     state: AtomicU8,
+    /// When it last gave no answer, in microseconds.
+    failed: AtomicU64,
     why: Mutex<Option<Box<str>>>,
 }
 
+/// How long a replica is not ready after the store gave no answer, in microseconds. One that gets no
+/// requests because of it would never learn that the store is back.
+const NOT_READY: u64 = 10_000_000;
 /// It was not asked yet.
 const UNKNOWN: u8 = 0;
 const UP: u8 = 1;
@@ -56,7 +61,8 @@ impl Outage {
     }
 
     /// Takes in why there was no answer, as it may be told.
-    pub(super) fn failed(&self, error: &StoreError, mode: OnOutage) -> String {
+    pub(super) fn failed(&self, error: &StoreError, mode: OnOutage, now: u64) -> String {
+        self.failed.store(now, Ordering::Relaxed);
         let why = one_line(&error.to_string(), TRACED_CHARS);
         *self.why.lock().unwrap_or_else(PoisonError::into_inner) = Some(why.as_str().into());
         let is_first = self.state.swap(DOWN, Ordering::Relaxed) != DOWN;
@@ -76,7 +82,7 @@ pub struct QuotaHealth {
 }
 
 impl QuotaHealth {
-    pub(super) fn of(shared: Option<(&Arc<Outage>, OnOutage)>) -> Self {
+    pub(super) fn of(shared: Option<(&Arc<Outage>, OnOutage)>, now: u64) -> Self {
         let Some((outage, on_outage)) = shared else {
             return Self {
                 is_exact: true,
@@ -86,16 +92,19 @@ impl QuotaHealth {
             };
         };
         let is_on = outage.is_on();
+        let since = now.saturating_sub(outage.failed.load(Ordering::Relaxed));
         let why = outage.why.lock().unwrap_or_else(PoisonError::into_inner);
         Self {
             is_exact: !is_on,
-            is_ready: !is_on || on_outage != OnOutage::Reject,
+            is_ready: !is_on || on_outage != OnOutage::Reject || since > NOT_READY,
             mode: if is_on { on_outage.as_str() } else { "shared" },
             error: why.clone().filter(|_| is_on),
         }
     }
 
-    /// Whether requests are served that the budgets admit.
+    /// Whether requests are served that the budgets admit; and again 10 seconds after the last one
+    /// that was refused because the store gave no answer, so that a replica to which none are sent
+    /// meanwhile finds out whether it does.
     pub fn is_ready(&self) -> bool {
         self.is_ready
     }

@@ -301,7 +301,8 @@ impl QuotaLayer {
             let shared = quotas.shared.as_ref()?;
             Some((&shared.outage, quotas.on_outage))
         });
-        QuotaHealth::of(shared)
+        let now = self.quotas.as_ref().map(|quotas| quotas.memory.now());
+        QuotaHealth::of(shared, now.unwrap_or(0))
     }
 }
 

@@ -93,6 +93,13 @@ async fn without_an_answer_requests_are_503_and_it_is_told_once() {
         (health.mode(), health.error()),
         ("reject", Some("out of?reach"))
     );
+    // A replica that gets no requests while it is not ready has to get one to find out.
+    clock.advance(Duration::from_secs(10));
+    assert!(!quotas.health().is_ready());
+    clock.advance(Duration::from_millis(1));
+    assert!(quotas.health().is_ready() && !quotas.health().is_exact());
+    assert_eq!(tool(&quotas, "sub~alice", "search").await, 503);
+    assert!(!quotas.health().is_ready());
     store.fail(false);
     assert_eq!(tool(&quotas, "sub~alice", "search").await, 200);
     let told = trace::take();
