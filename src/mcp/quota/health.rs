@@ -35,8 +35,8 @@ pub(super) struct Outage {
     why: Mutex<Option<Box<str>>>,
 }
 
-/// How long a replica is not ready after the store gave no answer, in microseconds. One that gets no
-/// requests because of it would never learn that the store is back.
+/// How long a replica is not ready after the store gave no answer, in microseconds. One that gets
+/// no requests because of it would never learn that the store is back.
 const NOT_READY: u64 = 10_000_000;
 /// It was not asked yet.
 const UNKNOWN: u8 = 0;

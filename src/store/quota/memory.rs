@@ -17,9 +17,9 @@ use crate::store::{StoreError, StoreFuture};
 /// [`MAX_ENTRIES`](Self::MAX_ENTRIES), of about 100 bytes each. A bucket that is full again is like
 /// one that never was, and makes room for another, the one that is so for the longest time first;
 /// one that is not full is never dropped. Where none is full again the answer is
-/// [`QuotaAnswer::Full`]. Anonymous callers of a layer have half of the room at the most. Of more than
-/// 2,048 entries each of several parts has its own room, so that the answer can come a few percent
-/// early.
+/// [`QuotaAnswer::Full`]. Anonymous callers of a layer have half of the room at the most. Of more
+/// than 2,048 entries each of several parts has its own room, so that the answer can come a few
+/// percent early.
 ///
 /// ```
 /// use std::time::Duration;
