@@ -39,6 +39,7 @@
 //! | [Configuration](configuration) | all of it from TOML, JSON or the environment |
 //! | [Deployment](deployment) | is it ready for production, Kubernetes, probes, replicas |
 //! | [Behind a proxy](behind_a_proxy) | nginx, haproxy, Caddy, Envoy, a path prefix |
+//! | [Quotas](quotas) | calls a minute for each user, tenant and tool |
 //! | [More than one machine](more_than_one_machine) | Redis or Valkey, and what happens without |
 //! | [Observability](observability) | events, metrics, audit logs, a dashboard |
 //! | [Rotating keys](rotating_keys) | keys and secrets of all kinds, without downtime |
@@ -81,6 +82,7 @@ chapters! {
     more_than_one_machine: "../../docs/more-than-one-machine.md";
     observability: "../../docs/observability.md";
     performance: "../../docs/performance.md";
+    quotas: "../../docs/quotas.md";
     reason_codes: "../../docs/reason-codes.md";
     rotating_keys: "../../docs/rotating-keys.md";
     several_resources: "../../docs/several-resources.md";

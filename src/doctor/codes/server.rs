@@ -27,7 +27,7 @@ entry!(
     "issuer_unreachable",
     Fault,
     "An authorization server does not answer",
-    "Nobody can sign in. From elsewhere it may be reached: compare networks.",
+    "No client can sign in. From elsewhere it may be reached: compare networks.",
     "Look at its address and its certificate, and name the public issuer.",
     None
 );
