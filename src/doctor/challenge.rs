@@ -1,5 +1,8 @@
 //! `WWW-Authenticate`, read as RFC 9110 section 11.6.1 has it, and as clients misread it.
 
+/// Of a line: more of them take long to compare, and serve no client.
+const MOST_PARTS: usize = 100;
+
 /// One challenge.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Challenge {
@@ -73,7 +76,12 @@ impl<'l> Reader<'l> {
     /// Appends what was read, up to the fault where there is one.
     fn line(&mut self, list: &mut Vec<Challenge>) -> Result<(), String> {
         let mut is_first = true;
+        let mut parts = 0;
         while self.skip_commas() {
+            parts += 1;
+            if parts > MOST_PARTS {
+                return Err(format!("more than {MOST_PARTS} parts"));
+            }
             let name = self.token();
             if name.is_empty() {
                 return Err(format!("no scheme at {:?}", start(self.rest)));

@@ -13,19 +13,24 @@ use http::{HeaderMap, Method, StatusCode};
 use reqwest::Certificate;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout_at};
 use url::Url;
 
 use super::stream;
 use crate::clock::Clock;
 use crate::oauth::{PublicAddresses, is_loopback, is_public, may_be_public};
-use crate::util::http_date;
+use crate::util::{http_date, one_line};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const TIMEOUT: Duration = Duration::from_secs(10);
+/// Of all requests together: a hostile server has no more time than this.
+const TIME_FOR_ALL: Duration = Duration::from_secs(120);
 /// Of a body.
 const MAX_BYTES: usize = 1024 * 1024;
 /// Of requests that are under way.
 const AT_ONCE: usize = 4;
+/// Of what is told of a failure, in characters.
+const MOST_TOLD: usize = 256;
 
 const UNKNOWN: u8 = 0;
 const PRIVATE: u8 = 1;
@@ -71,15 +76,19 @@ pub(super) enum Failure {
     Tls(String),
     Connection(String),
     Timeout,
+    /// The time for all requests was over.
+    Late,
 }
 
 impl Failure {
     pub(super) fn text(&self) -> String {
         match self {
             Self::NotFollowed(why) => format!("not asked: {why}"),
-            Self::Tls(why) => format!("TLS: {why}"),
-            Self::Connection(why) => format!("no connection: {why}"),
+            // A certificate is a text of the server's.
+            Self::Tls(why) => format!("TLS: {}", one_line(why, MOST_TOLD)),
+            Self::Connection(why) => format!("no connection: {}", one_line(why, MOST_TOLD)),
             Self::Timeout => format!("no answer within {} s", TIMEOUT.as_secs()),
+            Self::Late => "the two minutes for all requests are over".to_owned(),
         }
     }
 }
@@ -120,6 +129,8 @@ pub(super) struct Client {
     /// public address and later to a private one stays public.
     place: AtomicU8,
     turns: Arc<Semaphore>,
+    /// When the time for all requests is over.
+    end: Instant,
 }
 
 impl Client {
@@ -149,6 +160,7 @@ impl Client {
             may_follow_private,
             place: AtomicU8::new(UNKNOWN),
             turns: Arc::new(Semaphore::new(AT_ONCE)),
+            end: Instant::now() + TIME_FOR_ALL,
         })
     }
 
@@ -171,6 +183,12 @@ impl Client {
     pub(super) async fn one(&self, call: Call) -> Outcome {
         let _turn = self.turns.acquire().await;
         let client = self.client_for(&call)?;
+        timeout_at(self.end, self.send(client, call))
+            .await
+            .unwrap_or(Err(Failure::Late))
+    }
+
+    async fn send(&self, client: &reqwest::Client, call: Call) -> Outcome {
         let is_get = call.method == Method::GET;
         let is_given = call.whose == Whose::Given;
         let before = self.clock.now();
@@ -294,6 +312,19 @@ mod tests {
             headers: HeaderMap::new(),
             body: Bytes::new(),
             whose,
+        }
+    }
+
+    #[test]
+    fn why_nothing_came_back_is_one_line_that_is_cut() {
+        // Certificates name thousands of hosts, as they like.
+        let nasty = "\u{1b}[2J\n".repeat(10_000);
+        for failure in [Failure::Tls(nasty.clone()), Failure::Connection(nasty)] {
+            let text = failure.text();
+            assert!(
+                text.len() < 400 && !text.contains(char::is_control),
+                "{text:?}"
+            );
         }
     }
 

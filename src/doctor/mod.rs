@@ -46,8 +46,8 @@
 //! - With a [token](Options::token): a session and `tools/list`.
 //!
 //! It registers no client, asks for no token and calls no tool. Redirects are not followed; each
-//! request takes 10 seconds at most, 5 of them to connect, and of a body 1 MiB is read. Documents
-//! of a server at a public address are not followed to private ones.
+//! request takes 10 seconds at most, 5 of them to connect, and all together two minutes; of a body
+//! 1 MiB is read. Documents of a server at a public address are not followed to private ones.
 
 mod challenge;
 mod client;

@@ -158,6 +158,54 @@ async fn a_body_that_drips_is_given_up() {
     assert_codes(&look(&server).await, &["keys_unreachable"], "drip");
 }
 
+#[tokio::test(start_paused = true)]
+async fn who_takes_long_for_each_answer_is_given_up_after_two_minutes() {
+    let server = Fake::start(|asked, reply| {
+        let names = |name: &str| format!("{}/{name}", asked.own);
+        if asked.is_metadata() {
+            let issuers = ["a", "b", "c", "d"].map(names);
+            reply.edit(|own| own["authorization_servers"] = json!(issuers));
+        } else if asked.path == "/keys" {
+            *reply = Reply::json(&json!({ "keys": [] }));
+        } else if let Some(name) = asked
+            .path
+            .strip_prefix("/.well-known/oauth-authorization-server/")
+        {
+            let all = json!({ "issuer": names(name), "jwks_uri": names("keys") });
+            *reply = Reply::json(&all);
+        }
+        reply.after = Duration::from_secs(9);
+    })
+    .await;
+    let started = tokio::time::Instant::now();
+    let report = look_with(&server, &server.token()).await;
+    let took = started.elapsed();
+    assert!(took <= Duration::from_secs(120), "{took:?}");
+    assert!(report.to_string().contains("two minutes"), "{report}");
+    assert_eq!(report.verdict, Verdict::Faulty);
+}
+
+#[tokio::test]
+async fn a_challenge_of_many_parameters_is_not_read_to_its_end() {
+    let server = Fake::start(|_, reply| {
+        if reply.status == 401 {
+            let many: Vec<_> = (0..1000).map(|n| format!("p{n}=1")).collect();
+            reply.set("www-authenticate", format!("Bearer {}", many.join(",")));
+        }
+    })
+    .await;
+    let report = look(&server).await;
+    assert_eq!(
+        report.codes(Severity::Warning).first(),
+        Some(&"challenge_malformed"),
+        "{report}"
+    );
+    assert!(
+        report.to_string().contains("more than 100 parts"),
+        "{report}"
+    );
+}
+
 #[tokio::test]
 async fn what_is_no_http_is_no_server() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

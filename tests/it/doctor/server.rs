@@ -1,6 +1,7 @@
 //! A server by hand that does everything right, until a test twists one answer.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -58,6 +59,8 @@ pub(super) struct Reply {
     pub(super) status: u16,
     pub(super) headers: Vec<(&'static str, String)>,
     pub(super) body: String,
+    /// How long it takes.
+    pub(super) after: Duration,
 }
 
 impl Reply {
@@ -66,6 +69,7 @@ impl Reply {
             status,
             headers: Vec::new(),
             body: String::new(),
+            after: Duration::ZERO,
         }
     }
 
@@ -189,6 +193,7 @@ async fn answer(State(shared): State<Shared>, request: Request) -> Response {
     shared.asked.lock().unwrap().push(asked.clone());
     let mut reply = proper(&asked);
     (shared.twist)(&asked, &mut reply);
+    tokio::time::sleep(reply.after).await;
     let mut response = Response::new(Body::from(reply.body));
     *response.status_mut() = StatusCode::from_u16(reply.status).unwrap();
     for (name, value) in reply.headers {
