@@ -219,8 +219,10 @@ impl Token {
                 limit.map_err(|error| format!("the standard input: {error}"))?;
                 Ok(token)
             }
-            Self::Variable(name) => std::env::var(name)
-                .map_err(|_| format!("the variable {name} is not set, or is no text")),
+            // Its name is not repeated: it may be the token itself.
+            Self::Variable(name) => std::env::var(name).map_err(|_| {
+                "the variable that `--token env:NAME` names is not set, or is no text".to_owned()
+            }),
         }
     }
 }
@@ -275,6 +277,13 @@ mod tests {
             assert!(error.contains(why), "{line}: {error}");
             assert!(!error.contains("eyJ"), "{line}: {error}");
         }
+        // The token itself, where its name belongs.
+        let variable = Token::read("env:eyJhbGciOi").unwrap();
+        let error = variable.get().unwrap_err();
+        assert!(
+            error.contains("is not set") && !error.contains("eyJ"),
+            "{error}"
+        );
         let options = read("ftp://h").unwrap().options("ftp://h");
         assert!(options.unwrap_err().contains("neither https nor http"));
     }

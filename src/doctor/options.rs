@@ -10,7 +10,7 @@ use url::Url;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::error::ConfigError;
-use crate::oauth::{Expected, parse_url};
+use crate::oauth::{Expected, Written, parse_url};
 
 /// The page that browser clients come from unless another one is named: that of MCP Inspector.
 const INSPECTOR: &str = "http://localhost:6274";
@@ -19,7 +19,7 @@ const INSPECTOR: &str = "http://localhost:6274";
 #[derive(Clone)]
 #[must_use]
 pub struct Options {
-    /// As it was written, which is what `resource` is compared with.
+    /// As it was written, but for upper case in its origin; `resource` is compared with it.
     pub(super) written: String,
     pub(super) url: Url,
     pub(super) token: Option<SecretString>,
@@ -39,11 +39,23 @@ impl Options {
     /// The value is no absolute http or https URL, or has a fragment, a user name or a password.
     pub fn new(url: impl Into<String>) -> Result<Self, ConfigError> {
         let written = url.into();
+        // Not repeated: it may be a token in the wrong place.
+        if !written.contains("://") {
+            let why = "it is no absolute URL, `https://mcp.example.com/mcp` say";
+            return Err(ConfigError::new("url", why));
+        }
         let url = parse_url("url", &written)?;
         if !matches!(url.scheme(), "http" | "https") {
             let why = format!("{written:?} is neither https nor http");
             return Err(ConfigError::new("url", why));
         }
+        // As clients send it: they read a URL before they compare it.
+        let origin = Written::split(&written).origin;
+        let written = format!(
+            "{}{}",
+            origin.to_ascii_lowercase(),
+            &written[origin.len()..]
+        );
         Ok(Self {
             written,
             url,

@@ -60,6 +60,14 @@ fn notes(report: &Report) -> Vec<&'static str> {
 }
 
 #[tokio::test]
+async fn upper_case_in_the_origin_is_no_difference() {
+    let server = Fake::good().await;
+    let url = server.url.replace("http", "HTTP");
+    let report = examine(Options::new(url).unwrap()).await;
+    assert_codes(&report, &[], "HTTP");
+}
+
+#[tokio::test]
 async fn a_server_by_hand() {
     let report = look(&Fake::good().await).await;
     assert_codes(&report, &[], "by hand");
