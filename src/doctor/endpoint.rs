@@ -71,7 +71,8 @@ pub(super) async fn look(
             look_at_challenge(anonymous, options, findings, &mut endpoint);
             look_at_others(&seen, findings);
         }
-        StatusCode::NOT_FOUND | StatusCode::GONE => {
+        // An endpoint serves POST: what answers 405 is a page, or of an older protocol.
+        StatusCode::NOT_FOUND | StatusCode::GONE | StatusCode::METHOD_NOT_ALLOWED => {
             findings.add(codes::ENDPOINT_NOT_FOUND, first);
             return endpoint;
         }

@@ -40,7 +40,7 @@ entry!(
     "endpoint_not_found",
     Fault,
     "There is no MCP endpoint at this path",
-    "Clients take the 404 for an ended session, or for a server of another \
+    "Clients take a 404 for an ended session, and a 405 for a server of another \
          protocol.",
     "Give the doctor the URL of the endpoint, with its path; behind a proxy compare \
          the prefix it takes away.",

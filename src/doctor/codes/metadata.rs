@@ -180,7 +180,8 @@ entry!(
     "`resource` differs from the URL in its scheme",
     "Every client refuses it. The server takes it from the request that a proxy \
          passes on.",
-    "Write `\"resource\": \"{url}\"`: configure the public URL.",
+    "If `resource` is right, give clients that URL. Else configure the public URL: \
+         `\"resource\": \"{url}\"`.",
     Some("`OAuthLayer::new(\"{url}\", …)`")
 );
 
@@ -191,7 +192,8 @@ entry!(
     "`resource` differs from the URL in its port",
     "Every client refuses it. The server names its own port, or the default one in \
          full (`:443`).",
-    "Write `\"resource\": \"{url}\"`: configure the public URL.",
+    "If `resource` is right, give clients that URL. Else configure the public URL: \
+         `\"resource\": \"{url}\"`.",
     Some("`OAuthLayer::new(\"{url}\", …)`")
 );
 
@@ -202,7 +204,8 @@ entry!(
     "`resource` differs from the URL in its host",
     "Every client refuses it: the name of the inside, `localhost` for `127.0.0.1`, \
          or upper case.",
-    "Write `\"resource\": \"{url}\"`: configure the public URL.",
+    "If `resource` is right, give clients that URL. Else configure the public URL: \
+         `\"resource\": \"{url}\"`.",
     Some("`OAuthLayer::new(\"{url}\", …)`")
 );
 
@@ -213,7 +216,8 @@ entry!(
     "`resource` differs from the URL in its path",
     "Every client refuses it: the prefix that a proxy takes away, or another \
          endpoint.",
-    "Write `\"resource\": \"{url}\"`: the path that clients see.",
+    "If `resource` is right, give clients that URL. Else configure the path that \
+         clients see: `\"resource\": \"{url}\"`.",
     Some("`OAuthLayer::new(\"{url}\", …)`, and `stripped_prefix`")
 );
 

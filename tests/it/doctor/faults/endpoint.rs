@@ -13,6 +13,15 @@ pub(super) const TABLE: &[Seeded] = &[
         }
     }),
     (
+        "405, as pages have it that are only read",
+        &["endpoint_not_found"],
+        |asked, reply| {
+            if asked.is_mcp() {
+                *reply = Reply::new(405);
+            }
+        },
+    ),
+    (
         "a redirect to the slash",
         &["endpoint_redirects"],
         |asked, reply| {
