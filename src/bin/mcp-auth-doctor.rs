@@ -77,7 +77,10 @@ fn look(url: &str, arguments: &Arguments) -> Result<Report, String> {
         .enable_all()
         .build()
         .map_err(|error| error.to_string())?;
-    Ok(runtime.block_on(examine(options)))
+    let report = runtime.block_on(examine(options));
+    // A name that is still being resolved is not waited for.
+    runtime.shutdown_background();
+    Ok(report)
 }
 
 #[derive(Debug, Default, PartialEq, Eq)]
