@@ -15,7 +15,7 @@ Usage: mcp-auth-doctor [OPTIONS] URL
 
 Options:
   --token -             an access token from the standard input; it is presented to the origin of
-                        URL, to nobody else, and never printed
+                        URL, to no other, and never printed
   --token env:NAME      the same from a variable
   --config FILE         compares with the configuration of tower-mcp-auth in this file
                         (.json, or else TOML)

@@ -184,7 +184,7 @@ impl QuotasSection {
         };
         match self.max_entries {
             Some(0) => {
-                let why = "nobody could be counted: give 1 or more";
+                let why = "no caller could be counted: give 1 or more";
                 return Err(at("max_entries")(ConfigError::new("max_entries", why)));
             }
             Some(entries) if entries > MemoryQuotaStore::MOST_ENTRIES => {

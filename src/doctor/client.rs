@@ -43,12 +43,12 @@ pub(super) struct Call {
     pub(super) url: Url,
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
-    pub(super) whose: Whose,
+    pub(super) source: UrlSource,
 }
 
 /// Where a URL comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Whose {
+pub(super) enum UrlSource {
     /// It was given by who runs the doctor.
     Given,
     /// A document named it.
@@ -190,7 +190,7 @@ impl Client {
 
     async fn send(&self, client: &reqwest::Client, call: Call) -> Outcome {
         let is_get = call.method == Method::GET;
-        let is_given = call.whose == Whose::Given;
+        let is_given = call.source == UrlSource::Given;
         let before = self.clock.now();
         let request = client
             .request(call.method, call.url)
@@ -242,7 +242,7 @@ impl Client {
     }
 
     fn client_for(&self, call: &Call) -> Result<&reqwest::Client, Failure> {
-        if call.whose == Whose::Given {
+        if call.source == UrlSource::Given {
             return Ok(&self.any);
         }
         match call.url.scheme() {
@@ -305,13 +305,13 @@ pub(super) fn is_private(url: &Url) -> bool {
 mod tests {
     use super::*;
 
-    fn call(url: &str, whose: Whose) -> Call {
+    fn call(url: &str, source: UrlSource) -> Call {
         Call {
             method: Method::GET,
             url: url.parse().unwrap(),
             headers: HeaderMap::new(),
             body: Bytes::new(),
-            whose,
+            source,
         }
     }
 
@@ -339,11 +339,14 @@ mod tests {
         ];
         let client = Client::new(Clock::system(), false, &[]).unwrap();
         for url in LOCAL {
-            let refused = client.client_for(&call(url, Whose::Followed));
+            let refused = client.client_for(&call(url, UrlSource::Followed));
             assert!(matches!(refused, Err(Failure::NotFollowed(_))), "{url}");
-            assert!(client.client_for(&call(url, Whose::Given)).is_ok(), "{url}");
+            assert!(
+                client.client_for(&call(url, UrlSource::Given)).is_ok(),
+                "{url}"
+            );
         }
-        let named = call("https://auth.example.com/", Whose::Followed);
+        let named = call("https://auth.example.com/", UrlSource::Followed);
         let chosen = client.client_for(&named).unwrap();
         assert!(
             std::ptr::eq(chosen, &raw const client.public),
@@ -355,7 +358,7 @@ mod tests {
         for client in [client, allowed] {
             for url in LOCAL {
                 assert!(
-                    client.client_for(&call(url, Whose::Followed)).is_ok(),
+                    client.client_for(&call(url, UrlSource::Followed)).is_ok(),
                     "{url}"
                 );
             }
@@ -364,7 +367,7 @@ mod tests {
                 "ftp://auth.example.com/",
                 "file:///etc/passwd",
             ] {
-                let refused = client.client_for(&call(url, Whose::Followed));
+                let refused = client.client_for(&call(url, UrlSource::Followed));
                 assert!(matches!(refused, Err(Failure::NotFollowed(_))), "{url}");
             }
         }

@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_differs_from_the_others_is_wrong() {
+    fn the_clock_that_differs_from_the_others_is_wrong() {
         for (own, issuer, expected) in [
             (Some(0), Some(0), None),
             (Some(60), Some(-60), None),

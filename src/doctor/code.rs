@@ -6,7 +6,7 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Severity {
-    /// Some client fails, or somebody gets in who must not.
+    /// A client fails, or a request is accepted that must not be.
     Fault,
     /// Some client has less than it could, or a specification says SHOULD.
     Warning,

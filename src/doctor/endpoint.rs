@@ -234,7 +234,7 @@ fn look_at_others(seen: &Seen, findings: &mut Findings) {
     }
 }
 
-/// The answer to a token that nobody issued.
+/// The answer to a made-up token.
 pub(super) fn look_at_bad_token(answer: &Answer, what: &str, findings: &mut Findings) {
     let evidence = format!("{what}: {}", answer.status.as_u16());
     match answer.status {

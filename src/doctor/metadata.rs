@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use serde_json::{Map, Value};
 use url::Url;
 
-use super::client::{Answer, Call, Client, Failure, Outcome, Whose};
+use super::client::{Answer, Call, Client, Failure, Outcome, UrlSource};
 use super::code::Code;
 use super::codes;
 use super::endpoint::{Endpoint, pointer_url};
@@ -43,16 +43,16 @@ pub(super) fn place(endpoint: &Url) -> Url {
 pub(super) fn get(url: &Url, given: &Url) -> Call {
     let mut headers = HeaderMap::new();
     headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-    let whose = match url.origin() == given.origin() {
-        true => Whose::Given,
-        false => Whose::Followed,
+    let source = match url.origin() == given.origin() {
+        true => UrlSource::Given,
+        false => UrlSource::Followed,
     };
     let mut call = Call {
         method: Method::GET,
         url: url.clone(),
         headers,
         body: Bytes::new(),
-        whose,
+        source,
     };
     set(&mut call, "mcp-protocol-version", "2025-11-25");
     call

@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use serde_json::json;
 use url::Url;
 
-use super::client::{Call, Client, Outcome, Whose};
+use super::client::{Call, Client, Outcome, UrlSource};
 
 /// A request to the endpoint, as clients of revisions up to 2025-11-25 begin.
 pub(super) fn initialize(url: &Url) -> Call {
@@ -50,7 +50,7 @@ pub(super) fn post(url: &Url, body: &serde_json::Value) -> Call {
         url: url.clone(),
         headers,
         body: body.to_string().into(),
-        whose: Whose::Given,
+        source: UrlSource::Given,
     }
 }
 
@@ -60,7 +60,7 @@ pub(super) fn set(call: &mut Call, name: &'static str, value: &str) {
     }
 }
 
-/// A name that nobody issued.
+/// A made-up name.
 pub(super) fn made_up() -> String {
     let mut bytes = [0; 24];
     // A poor one is made up as well.

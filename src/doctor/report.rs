@@ -113,7 +113,7 @@ pub enum Judgement {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct SeenKey {
-    /// Whose it is.
+    /// UrlSource it is.
     pub issuer: String,
     /// Its id.
     pub kid: Option<String>,
@@ -125,11 +125,11 @@ pub struct SeenKey {
     pub why: Option<String>,
 }
 
-/// The clock of somebody else, by the `Date` of an answer.
+/// The clock of another machine, by the `Date` of an answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct SeenClock {
-    /// Whose it is.
+    /// UrlSource it is.
     pub of: String,
     /// How many seconds it is ahead of the clock here.
     pub ahead_seconds: i64,

@@ -1,4 +1,4 @@
-//! Nothing of the token in what is printed, whoever repeats it.
+//! Removes the token from what is printed, also where a server repeats it.
 
 use std::collections::HashSet;
 
@@ -16,7 +16,7 @@ pub(super) struct Scrub {
 impl Scrub {
     pub(super) fn of(token: &str) -> Self {
         let windows = windows(token.as_bytes()).collect();
-        // What stands in the texts of each report is no secret: `token`, say, as somebody tries it.
+        // What stands in the texts of each report is no secret: `token`, say, given as a trial.
         let is_in = |code: &Code| {
             let texts = [code.what(), code.cause(), code.fix()];
             texts.iter().any(|text| text.contains(token))

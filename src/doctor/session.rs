@@ -1,4 +1,4 @@
-//! The token presented: to the server that was given, and to nobody else.
+//! Presents the token to the server that was given, and to no other.
 
 use std::sync::Arc;
 

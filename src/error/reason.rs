@@ -436,7 +436,7 @@ reasons! {
     /// The header with the certificate of the client is in the request more than once.
     DUPLICATE_CERTIFICATE = "duplicate_certificate": Invalid, Other,
         "The request has more than one client certificate",
-        client: "Sent such a header itself, perhaps to pass for somebody else.",
+        client: "Sent such a header itself, perhaps to pass for another client.",
         fix: "Have the proxy replace the header of its client, instead of adding its own to it.";
 
     /// A credential header is in the request more than once.
@@ -906,7 +906,7 @@ reasons! {
 
     /// The proof was used before.
     REPLAYED_DPOP_PROOF = "replayed_dpop_proof": Invalid, Other, "The DPoP proof was used before",
-        client: "Sent a proof twice, or somebody repeats its requests.",
+        client: "Sent a proof twice, or an attacker repeats its requests.",
         fix: "Have the client make a new one for each request, also for one that it sends again; \
             if it does, look for who repeats them.";
 

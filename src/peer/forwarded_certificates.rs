@@ -86,7 +86,7 @@ pub(crate) const CERTIFICATE_HEADERS: [&str; 16] = [
 /// };
 ///
 /// assert_eq!(thumbprint([10, 0, 0, 7])?, Some([10; 32]));
-/// // Somebody who got past the proxy, and says what the proxy would say.
+/// // A client that got past the proxy, and says what the proxy would say.
 /// assert_eq!(thumbprint([192, 0, 2, 1])?, None);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```

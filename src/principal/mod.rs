@@ -65,6 +65,7 @@ pub(crate) struct Identity {
     actors: Box<[Actor]>,
     credential_digest: Option<CredentialDigest>,
     /// What the token is bound to.
+    #[cfg_attr(not(feature = "oauth"), allow(dead_code))]
     bound_to: BoundTo,
     raw_claims: Option<Box<str>>,
     /// How far the clock of the issuer may differ.

@@ -85,7 +85,7 @@ entry!(
     "made_up_token_accepted",
     Fault,
     "The server accepts a token that the doctor made up",
-    "Anybody gets in.",
+    "Any caller gets in.",
     "Verify signature, issuer, audience and times of each token before the request \
          is served.",
     Some(

@@ -79,7 +79,7 @@ entry!(
     "endpoints_missing",
     Fault,
     "The authorization server does not name its endpoints",
-    "Without `authorization_endpoint` and `token_endpoint` nobody can sign in.",
+    "Without `authorization_endpoint` and `token_endpoint` no user can sign in.",
     "Turn on the authorization code flow there.",
     None
 );
@@ -175,7 +175,7 @@ entry!(
     "private_key_published",
     Fault,
     "A private or symmetric key is published",
-    "Anybody can sign tokens with it.",
+    "Any client can sign tokens with it.",
     "Withdraw it now, rotate, and publish the public half alone.",
     None
 );

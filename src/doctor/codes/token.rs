@@ -72,7 +72,7 @@ entry!(
     "token_wrong_kind",
     Fault,
     "The token is no access token",
-    "An ID or refresh token proves something else, to somebody else.",
+    "An ID or refresh token is meant for other receivers.",
     "Present `access_token` of the token response, not `id_token`.",
     Some("`accepted_typ`, where the maker calls its access tokens otherwise")
 );
@@ -103,7 +103,7 @@ entry!(
     TOKEN_AUDIENCE,
     "token_audience",
     Fault,
-    "The token is for somebody else",
+    "The token is for another server",
     "Its `aud` is not the `resource` of the metadata; servers MUST refuse it.",
     "Send `resource={url}` with the authorization and token requests; where the \
          authorization server writes its own audience, set that in the server.",
@@ -144,7 +144,7 @@ entry!(
     TOKEN_ALGORITHM,
     "token_algorithm",
     Fault,
-    "The token is signed with an algorithm that nobody should accept",
+    "The token is signed with an algorithm that no server should accept",
     "`none` proves nothing, and HMAC needs a secret that no published key is.",
     "Let the authorization server sign with RS256, ES256 or EdDSA.",
     Some("`algorithms`, for a list of your own")

@@ -221,8 +221,8 @@ impl Budget {
         Ok(self)
     }
 
-    /// Counts by OAuth client, whoever uses it. Where clients register themselves, whoever wants
-    /// more budget registers another one: a warning says so.
+    /// Counts by OAuth client, for all its users together. Where clients register themselves, a
+    /// caller gets more budget by another registration: a warning says so.
     ///
     /// # Errors
     /// The budget is counted otherwise.

@@ -106,8 +106,8 @@ impl InMemory {
     }
 }
 
-/// What is set aside while the store is asked. Given back where nobody waits for the answer: the
-/// request is not served.
+/// What is set aside while the store is asked. Given back where the client hangs up: the request
+/// is not served.
 struct Held<'a> {
     quotas: &'a Quotas,
     own: &'a InMemory,

@@ -143,8 +143,8 @@ impl QuotaLayer {
     /// Adds a budget. A request needs room in all that are for it.
     ///
     /// # Errors
-    /// There is one with this name, there are 16 already, a call costs more than its burst, it is for
-    /// operations and the layer counts [requests alone](Self::requests_only), or the
+    /// There is one with this name, there are 16 already, a call costs more than its burst, it is
+    /// for operations and the layer counts [requests alone](Self::requests_only), or the
     /// [share](Self::local_share) of a replica would be less than one call.
     pub fn budget(self, budget: Budget) -> Result<Self, ConfigError> {
         let refuse = |why: String| Err(ConfigError::new("budget", why));
@@ -184,8 +184,8 @@ impl QuotaLayer {
     ///
     /// The parts begin full, and are counted by themselves: around an outage a budget can be used
     /// once more. Where the store comes and goes, what it admits and what the parts admit are
-    /// together at most twice the limit, however often. Give the greatest number of replicas there ever are: with more
-    /// of them, they admit more together.
+    /// together at most twice the limit, however often. Give the greatest number of replicas there
+    /// ever are: with more of them, they admit more together.
     ///
     /// # Errors
     /// The number is 0 or more than 10,000, the burst of a budget is smaller than it, there is no
@@ -218,7 +218,7 @@ impl QuotaLayer {
 
     /// Serves callers for whom there is no room in the store, uncounted. Default: they are 503.
     ///
-    /// Whoever can multiply ids or addresses can fill the store, and is then without limit.
+    /// A caller with many ids or addresses can fill the store, and is then without limit.
     pub fn dangerously_allow_when_full(self) -> Self {
         telemetry::weakened(
             "dangerously_allow_when_full",
@@ -294,7 +294,7 @@ impl QuotaLayer {
         self.edit(|quotas| quotas.memory = quotas.memory.clone().clock(clock))
     }
 
-    /// Whether all replicas count together now. It asks nobody: it is what the last request was
+    /// Whether all replicas count together now. It asks no store: it is what the last request was
     /// told.
     pub fn health(&self) -> QuotaHealth {
         let shared = self.quotas.as_ref().and_then(|quotas| {

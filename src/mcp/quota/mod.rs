@@ -55,8 +55,8 @@
 //!
 //! # Over several replicas
 //!
-//! [`QuotaLayer::shared`] counts in a [`QuotaStore`](crate::store::QuotaStore) that all replicas have:
-//! Redis or Valkey with the feature `redis`. A request is one question, which charges all its
+//! [`QuotaLayer::shared`] counts in a [`QuotaStore`](crate::store::QuotaStore) that all replicas
+//! have: Redis or Valkey with the feature `redis`. A request is one question, which charges all its
 //! budgets or none, by the clock of the engine. However many replicas there are, never more is
 //! admitted than by one. A [`local`](Budget::local) budget is counted in each replica, and a
 //! request that has no other asks nothing. Of one that has both kinds the local part is set aside
@@ -97,10 +97,10 @@
 //! | without either | a digest of the credential |
 //! | without a principal | the address of the client, of IPv6 the first 64 bits |
 //!
-//! [`per_client`](Budget::per_client) and [`shared_by_all`](Budget::shared_by_all) count otherwise. A
-//! budget is as good as the ids are hard to get: where clients register themselves, whoever
-//! registers again is another client, and a credential that names nobody is a caller by itself. A
-//! `warn` tells of both. Anonymous callers without an address
+//! [`per_client`](Budget::per_client) and [`shared_by_all`](Budget::shared_by_all) count otherwise.
+//! A budget is as good as the ids are hard to get: where clients register themselves, each
+//! registration is another client, and a credential without a name is a caller by itself. A `warn`
+//! tells of both. Anonymous callers without an address
 //! ([`SetPeerAddrLayer`](crate::peer::SetPeerAddrLayer)) are counted together.
 //!
 //! # What is counted
@@ -112,9 +112,9 @@
 //! of these alone. Put one for everything beside it: a server that takes other names for the same
 //! tool is not known here, nor one that takes messages by other methods than POST.
 //!
-//! Messages are read as the policy [reads them](crate::mcp#scopes-per-operation), so that nobody
-//! behind this layer finds another call in them: what can be read in two ways is 400, what is no
-//! JSON is 415. For a service that does not speak MCP there is
+//! Messages are read as the policy [reads them](crate::mcp#scopes-per-operation), so that no
+//! service behind this layer finds another call in them: what can be read in two ways is 400, what
+//! is no JSON is 415. For a service that does not speak MCP there is
 //! [`requests_only`](QuotaLayer::requests_only).
 //!
 //! The cost is charged before the service is called, and never given back: neither where that
@@ -132,18 +132,19 @@
 //! ```
 //!
 //! `q` is what there is in a window of `w` seconds, `r` how much is left now, and `t` in how many
-//! seconds it is full again; of a budget that refuses, when there is room. Budgets of a shared store
-//! that was not asked, or did not answer, are left out. The reason is
-//! `quota_exceeded`, or that of [`Budget::reason`]. Where the auth layer
-//! [only reports](crate::AuthLayer::dangerously_report_only_for) it, the request goes on and is
-//! not charged.
+//! seconds it is full again; of a budget that refuses, when there is room. Budgets of a shared
+//! store that was not asked, or did not answer, are left out. The reason is `quota_exceeded`, or
+//! that of [`Budget::reason`]. Where the auth layer [only
+//! reports](crate::AuthLayer::dangerously_report_only_for) it, the request goes on and is not
+//! charged.
 //!
 //! # Memory
 //!
-//! [`MemoryQuotaStore`](crate::store::MemoryQuotaStore) holds 100,000 buckets by default. Those that
-//! are full again make room; where none is, one more caller is 503 `quota_store_full`, so that
-//! nobody gets a new budget by driving others out. Anonymous callers have half of it at the most,
-//! because one of them can have many addresses: they leave room for callers with a credential.
+//! [`MemoryQuotaStore`](crate::store::MemoryQuotaStore) holds 100,000 buckets by default. Those
+//! that are full again make room; where none is, one more caller is 503 `quota_store_full`, so that
+//! no caller gets a new budget by driving others out. Anonymous callers have half of it at the
+//! most, because one of them can have many addresses: they leave room for callers with a
+//! credential.
 //!
 //! [draft-ietf-httpapi-ratelimit-headers-10]: https://datatracker.ietf.org/doc/html/draft-ietf-httpapi-ratelimit-headers-10
 

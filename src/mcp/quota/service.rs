@@ -164,7 +164,7 @@ impl Quotas {
         head: RequestHead<'_>,
         form: &Form,
     ) -> ControlFlow<Response<Bytes>, Passed> {
-        // Still there: nobody else had the request.
+        // Still there: nothing else had the request.
         let Some(caller) = Caller::of(head.extensions()) else {
             return ControlFlow::Break(refusal::no_auth_layer());
         };

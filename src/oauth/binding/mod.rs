@@ -168,7 +168,7 @@
 //!   accepts TLS connections puts there. Behind a proxy it is in a header:
 //!   [`forwarded_certificates`](super::OAuthLayerBuilder::forwarded_certificates) names the proxies
 //!   and the form. The headers in which proxies hand certificates on are then removed from every
-//!   request, whoever sent them and with `_` in the place of `-` too, with
+//!   request, from any peer and with `_` in the place of `-` too, with
 //!   [`forward_credential`](crate::AuthLayer::forward_credential) as well. A second layer further
 //!   in finds none of them.
 //! - **What is compared.** The hashes, and nothing else: who made the certificate and whether it

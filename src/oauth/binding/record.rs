@@ -50,7 +50,7 @@ pub(super) struct Fresh<'p> {
 #[derive(Clone, Copy)]
 pub(super) enum Made<'p> {
     /// By the clock of its client, which may be ahead by the window; and the nonce in it, for
-    /// which nobody asked unless a store lost something.
+    /// which no client was asked unless a store lost something.
     ByIat(Duration, Option<&'p str>),
     /// Not before its nonce was given.
     ByNonce(Duration),

@@ -48,7 +48,7 @@ struct Shared {
     max_entries: usize,
     clock: Clock,
     table: Table,
-    /// Two keys made at random: nobody outside can choose what falls on the bucket of another.
+    /// Two keys made at random: no caller can choose what falls on the bucket of another.
     hashers: [RandomState; 2],
 }
 

@@ -13,7 +13,7 @@ const MOST_SHARDS: usize = 64;
 /// One charge, in microseconds.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Charge {
-    /// A code that nobody outside can choose, as [`Table::key`] makes it.
+    /// A code that no caller can choose, as [`Table::key`] makes it.
     pub(crate) key: u128,
     pub(crate) price: u64,
     /// How much the bucket holds.
@@ -129,8 +129,8 @@ impl Table {
         usize::try_from(high(key) % shards).unwrap_or(0)
     }
 
-    /// The shards of these charges, each once, taken in one order: nobody waits for whom he keeps
-    /// waiting. The one of a charge is in the place of the first charge with the same shard.
+    /// The shards of these charges, each once, taken in one order, so that no two requests wait for
+    /// each other. The one of a charge is in the place of the first charge with the same shard.
     fn lock(&self, charges: &[Charge]) -> Held<'_> {
         let mut order = [usize::MAX; MOST_AT_ONCE];
         for (at, charge) in charges.iter().enumerate() {

@@ -104,7 +104,7 @@ fn none(forge: &Forge) -> Vec<Row<'_>> {
     let mut rows = Vec::new();
     for alg in ["none", "None", "NONE", "nOnE"] {
         let draft = forge.draft().header("alg", alg);
-        let unsigned = draft.clone().by(Signer::Nobody);
+        let unsigned = draft.clone().by(Signer::None);
         rows.push((format!("alg {alg}, no signature"), unsigned));
         rows.push((format!("alg {alg}, a good signature"), draft));
     }

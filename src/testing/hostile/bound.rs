@@ -114,7 +114,7 @@ pub(super) const ATTACKS: &[Attack] = &[
     ),
     attack(
         "proof_of_other_key",
-        "a proof by another key, a private one, a secret, or by nobody",
+        "a proof by another key, a private one, a secret, or without a signature",
         "RFC 9449 section 4.3",
         other_keys,
     ),

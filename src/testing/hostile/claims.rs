@@ -28,7 +28,7 @@ const fn attack(
 pub(super) const ATTACKS: &[Attack] = &[
     attack(
         "audience_missing",
-        "a token for nobody",
+        "a token without an audience",
         "RFC 9068 section 4; Hono CVE-2025-62610",
         |kit| {
             with_claim(kit, "aud", |forge, _| {
@@ -103,7 +103,7 @@ pub(super) const ATTACKS: &[Attack] = &[
     ),
     attack(
         "issuer_missing",
-        "a token of nobody",
+        "a token without an issuer",
         "RFC 9068 section 4; agentgateway #2993",
         |kit| {
             with_claim(kit, "iss", |forge, _| {

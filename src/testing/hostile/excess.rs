@@ -89,11 +89,7 @@ fn encrypted(kit: &Kit<'_>) -> Vec<Shot> {
     };
     let b64 = |text: &str| URL_SAFE_NO_PAD.encode(text);
     let good = forge.good();
-    let plain = forge
-        .draft()
-        .header("alg", "none")
-        .by(Signer::Nobody)
-        .sign();
+    let plain = forge.draft().header("alg", "none").by(Signer::None).sign();
     let wrapped = |header: &str, inner: &str| {
         let tag = b64("0123456789abcdef");
         format!(

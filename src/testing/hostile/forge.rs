@@ -23,7 +23,7 @@ pub(super) struct Forge {
     claims: Members,
     /// The time that tokens are judged by, in seconds since 1970.
     now: u64,
-    /// Nobody published it.
+    /// It is not published.
     stranger: Arc<Key>,
 }
 
@@ -37,10 +37,10 @@ enum Source {
 pub(super) enum Signer {
     /// The one whom the service trusts.
     Good,
-    /// A key of the same kind that nobody published.
+    /// A key of the same kind that is not published.
     Stranger,
-    /// Nobody: the signature is empty.
-    Nobody,
+    /// None: the signature is empty.
+    None,
     /// HMAC with this secret.
     Hmac(Algorithm, Vec<u8>),
     /// The good signature, changed.
@@ -253,7 +253,7 @@ impl Draft<'_> {
         match &self.signer {
             Signer::Good => forge.good_signature(message),
             Signer::Changed(change) => change(forge.good_signature(message)),
-            Signer::Nobody => Vec::new(),
+            Signer::None => Vec::new(),
             Signer::Hmac(algorithm, secret) => {
                 hmac(*algorithm, secret, message).expect("the backend signs")
             }

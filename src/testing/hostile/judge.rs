@@ -50,7 +50,7 @@ impl Verdict {
         self == Self::Held
     }
 
-    /// Whether it is a hole: somebody gets what is not theirs.
+    /// Whether it is a hole: a caller gets what it has no right to.
     pub fn is_hole(self) -> bool {
         matches!(self, Self::GotThrough | Self::Leaked | Self::Fetched)
     }
@@ -109,7 +109,7 @@ pub(super) fn judge(refusal: Refusal, outcome: &Outcome, secrets: &[&str]) -> (V
             (Verdict::Irregular, format!("{shown} without a challenge"))
         }
         code if is_refusal(refusal, code, response.body()) => (Verdict::Held, shown),
-        // They say of the request what only somebody says who judged it as an admitted one.
+        // They say of the request what is said of admitted ones alone.
         402 | 406..=428 if refusal == Refusal::Closed => (Verdict::GotThrough, shown),
         400 | 403 | 404 | 405 | 413 | 414 | 421 | 431 | 500.. => (Verdict::Irregular, shown),
         _ => (Verdict::GotThrough, shown),

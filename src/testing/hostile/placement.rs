@@ -100,7 +100,7 @@ fn in_query(kit: &Kit<'_>) -> Vec<Shot> {
     shots
 }
 
-/// Good ones, or one that nobody knows, which may not be read either.
+/// Good ones, or an unknown one, which may not be read either.
 fn secrets(kit: &Kit<'_>) -> Vec<(&'static str, String)> {
     let good = kit.credentials.iter();
     let mut all: Vec<_> = good.map(|good| (good.kind, good.secret.clone())).collect();

@@ -29,7 +29,7 @@ pub(super) const ATTACKS: &[Attack] = &[
     Attack {
         name: "session_of_other_principal",
         class: Class::Session,
-        description: "the id of a session that exists, with a good token of somebody else",
+        description: "the id of a session that exists, with a good token of another user",
         source: "Python SDK CVE-2026-52869; MCP Security Best Practices, Session Hijacking",
         refusal: Refusal::Closed,
         shots: of_other,

@@ -12,7 +12,7 @@ pub(super) const ATTACKS: &[Attack] = &[
         "signature_missing",
         "a good token without its signature",
         "RFC 8725 section 3.3",
-        |kit| kit.forged(|forge| vec![("no signature", forge.draft().by(Signer::Nobody))]),
+        |kit| kit.forged(|forge| vec![("no signature", forge.draft().by(Signer::None))]),
     ),
     attack(
         "signature_zero",

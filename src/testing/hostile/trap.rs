@@ -1,4 +1,4 @@
-//! A URL that nobody should fetch: what stands in the header of a forged token.
+//! A URL that no server should fetch: what stands in the header of a forged token.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -42,7 +42,7 @@ impl Trap {
         self.url.clone()
     }
 
-    /// How often somebody came.
+    /// How often it was fetched.
     pub(super) fn fetched(&self) -> usize {
         self.fetched.load(Ordering::SeqCst)
     }
