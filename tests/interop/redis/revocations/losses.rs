@@ -327,8 +327,9 @@ async fn a_fail_over_is_a_loss_and_then_it_goes_on() {
     }
     let now = cluster.primary((primary + 1) % 6).await;
     until("it listens there", async || {
-        let _ = replicas[1].read_on(position.clone()).await;
-        listening(&cluster.nodes[now]).await >= 1
+        let reads = replicas[1].read_on(position.clone());
+        let (_, waiting) = tokio::join!(reads, listening(&cluster.nodes[now]));
+        waiting >= 1
     })
     .await;
 }

@@ -72,8 +72,9 @@ async fn what_one_replica_adds_another_reads_at_once_and_in_order() {
     // A second connection is opened for who reads on.
     position = read_on(&other, &position).await.1;
     until("it listens", async || {
-        let _ = other.read_on(position.clone()).await;
-        listening(&engine).await == 1
+        // As long as it reads: the connection waits no longer than the reader.
+        let (_, waiting) = tokio::join!(other.read_on(position.clone()), listening(&engine));
+        waiting == 1
     })
     .await;
     let before = engine.scripts_run().await;
