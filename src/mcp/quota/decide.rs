@@ -156,15 +156,16 @@ impl Drop for Held<'_> {
 }
 
 impl Quotas {
-    /// What a request costs, with its messages or without.
-    pub(super) fn costs(
+    /// What a request costs, with its messages or without. It is written in place, as it is too long
+    /// to be handed on.
+    pub(super) fn find_costs(
         &self,
+        costs: &mut Costs,
         caller: Caller<'_>,
         head: RequestHead<'_>,
         messages: Option<&[Message<'_>]>,
-    ) -> Result<Costs, AuthError> {
+    ) -> Result<(), AuthError> {
         let principal = caller.known();
-        let mut costs = Costs::default();
         let mut address = None;
         for (place, own) in self.budgets.iter().enumerate() {
             let budget = &own.budget;
@@ -210,7 +211,7 @@ impl Quotas {
             };
             costs.len += 1;
         }
-        Ok(costs)
+        Ok(())
     }
 
     fn address(&self, head: RequestHead<'_>) -> Result<Option<CountedAddr>, AuthError> {

@@ -87,7 +87,9 @@ impl Quotas {
     /// A request without messages.
     fn begin(&self, caller: Caller<'_>, head: RequestHead<'_>) -> Begun {
         let case = Case::new(Stage::Quota, caller.known()).by(self);
-        let costs = self.costs(caller, head, None);
+        let mut costs = Costs::default();
+        let found = self.find_costs(&mut costs, caller, head, None);
+        let costs = found.map(|()| &costs);
         self.begin_with(costs, caller, head, case, || Form::OfHead)
     }
 
@@ -117,7 +119,9 @@ impl Quotas {
             let form = RefusalForm::of(head);
             return Self::refuse(error, caller, head, case, form).into();
         }
-        let costs = self.costs(caller, head, Some(messages.as_slice()));
+        let mut costs = Costs::default();
+        let found = self.find_costs(&mut costs, caller, head, Some(messages.as_slice()));
+        let costs = found.map(|()| &costs);
         self.begin_with(costs, caller, head, case, || {
             Form::JsonRpc(match &messages {
                 Messages::One(message) if message.kind == Kind::Request => {
@@ -130,7 +134,7 @@ impl Quotas {
 
     fn begin_with(
         &self,
-        costs: Result<Costs, AuthError>,
+        costs: Result<&Costs, AuthError>,
         caller: Caller<'_>,
         head: RequestHead<'_>,
         case: Case<'_>,
@@ -144,15 +148,15 @@ impl Quotas {
             }
         };
         if costs.asks {
-            return Begun::Ask(Box::new(costs), form());
+            return Begun::Ask(Box::new(*costs), form());
         }
-        let verdict = self.decide(&costs);
+        let verdict = self.decide(costs);
         let form = match verdict.is_admitted() {
             // It is not looked at.
             true => Form::OfHead,
             false => form(),
         };
-        self.settle(&costs, Ok(verdict), caller, head, case, form.of(head))
+        self.settle(costs, Ok(verdict), caller, head, case, form.of(head))
             .into()
     }
 
