@@ -19,19 +19,6 @@ use crate::util::{one_line, quoted};
 /// Of a set; the rest is not looked at.
 const MOST_KEYS: usize = 100;
 
-/// What tokens may be signed with.
-pub(super) const ALGORITHMS: [Algorithm; 9] = [
-    Algorithm::RS256,
-    Algorithm::RS384,
-    Algorithm::RS512,
-    Algorithm::PS256,
-    Algorithm::PS384,
-    Algorithm::PS512,
-    Algorithm::ES256,
-    Algorithm::ES384,
-    Algorithm::EdDSA,
-];
-
 /// What an authorization server publishes.
 #[derive(Debug, Default)]
 pub(super) struct KeySet {
@@ -97,7 +84,7 @@ fn judge(keys: &[Value], issuer: &str, at: &str, findings: &mut Findings) -> Key
         }
         let prepared = JwkParts::read(jwk, KeyUse::Signatures).and_then(|parts| {
             let source = KeySource::Public(PublicKey::from_parts(parts));
-            VerifyingKey::prepare(&source, &ALGORITHMS)
+            VerifyingKey::prepare(&source, &Algorithm::ASYMMETRIC)
                 .ok_or_else(|| "it serves no usual algorithm, or is not valid".to_owned())
         });
         let why = prepared.as_ref().err().cloned();
@@ -118,7 +105,7 @@ fn judge(keys: &[Value], issuer: &str, at: &str, findings: &mut Findings) -> Key
     }
     for (index, key) in set.usable.iter().enumerate() {
         let is_twin = |other: &VerifyingKey| {
-            let common = ALGORITHMS
+            let common = Algorithm::ASYMMETRIC
                 .iter()
                 .any(|alg| other.serves(*alg) && key.serves(*alg));
             other.kid() == key.kid() && other.identity() != key.identity() && common

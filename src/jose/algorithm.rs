@@ -71,6 +71,20 @@ impl Family {
 }
 
 impl Algorithm {
+    /// Those with public keys that every backend verifies.
+    #[cfg(any(feature = "doctor", feature = "testing"))]
+    pub(crate) const ASYMMETRIC: [Self; 9] = [
+        Self::RS256,
+        Self::RS384,
+        Self::RS512,
+        Self::PS256,
+        Self::PS384,
+        Self::PS512,
+        Self::ES256,
+        Self::ES384,
+        Self::EdDSA,
+    ];
+
     /// The name in the `alg` header. `EdDSA` for Ed25519, whichever name a token uses.
     pub fn name(self) -> &'static str {
         match self {

@@ -13,19 +13,6 @@ use crate::json::object;
 /// `client_assertion_type` (RFC 7523 section 2.2).
 pub(super) const TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
-/// What assertions may be signed with.
-pub(super) const ASSERTION_ALGORITHMS: [Algorithm; 9] = [
-    Algorithm::RS256,
-    Algorithm::RS384,
-    Algorithm::RS512,
-    Algorithm::PS256,
-    Algorithm::PS384,
-    Algorithm::PS512,
-    Algorithm::ES256,
-    Algorithm::ES384,
-    Algorithm::EdDSA,
-];
-
 /// How far ahead `exp` may be, in seconds.
 const MAX_LIFETIME: f64 = 3600.0;
 
@@ -76,7 +63,7 @@ fn algorithm(assertion: &str) -> Option<Algorithm> {
     let header = URL_SAFE_NO_PAD.decode(assertion.split('.').next()?).ok()?;
     let header = object(&header).ok()?;
     let algorithm = Algorithm::from_name(header.get("alg")?.as_str()?)?;
-    ASSERTION_ALGORITHMS
+    Algorithm::ASYMMETRIC
         .contains(&algorithm)
         .then_some(algorithm)
 }

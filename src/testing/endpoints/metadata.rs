@@ -4,7 +4,6 @@ use serde_json::{Value, json};
 
 use super::super::endpoint::Endpoint;
 use super::super::shared::Shared;
-use super::assertion::ASSERTION_ALGORITHMS;
 use crate::jose::Algorithm;
 
 /// The metadata (RFC 8414 section 2). The last two members are for clients that read the
@@ -41,7 +40,7 @@ pub(in super::super) fn document(shared: &Shared) -> Value {
     }
     if shared.introspection.names().contains(&"private_key_jwt") {
         document["introspection_endpoint_auth_signing_alg_values_supported"] =
-            ASSERTION_ALGORITHMS.map(Algorithm::name).into();
+            Algorithm::ASYMMETRIC.map(Algorithm::name).into();
     }
     if shared.introspection.signed_for.is_some() {
         // RFC 9701 section 7: without it RS256 is meant.

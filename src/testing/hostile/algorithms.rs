@@ -2,70 +2,57 @@
 
 use serde_json::{Value, json};
 
-use super::attack::{Attack, Class, Refusal};
-use super::forge::{Draft, Forge, Signer};
+use super::attack::{Attack, Class, Group, Refusal};
+use super::forge::{Forge, Row, Signer};
 use super::kit::Kit;
 use super::public_key::forms;
 use super::shot::Shot;
 use crate::jose::Algorithm;
 
-type Row<'f> = (String, Draft<'f>);
-
-pub(super) const fn attack(
-    name: &'static str,
-    description: &'static str,
-    source: &'static str,
-    shots: fn(&Kit<'_>) -> Vec<Shot>,
-) -> Attack {
-    Attack {
-        name,
-        class: Class::Signature,
-        description,
-        source,
-        refusal: Refusal::Challenge,
-        shots,
-    }
-}
+pub(super) const GROUP: Group = Group {
+    class: Class::Signature,
+    refusal: Refusal::Challenge,
+};
 
 pub(super) const ATTACKS: &[Attack] = &[
-    attack(
+    GROUP.attack(
         "algorithm_none",
         "an unsigned token",
         "RFC 8725 section 2.1; Authlib CVE-2026-28802, HarbourJwt CVE-2026-23993",
         |kit| kit.forged(none),
     ),
-    attack(
+    GROUP.attack(
         "algorithm_confusion",
         "a token of HMAC whose secret is the public key",
         "RFC 8725 section 2.1; Hono CVE-2026-22817, fast-jwt CVE-2023-48223, \
          PyJWT CVE-2022-29217, CVE-2026-48523",
         |kit| kit.forged(confused),
     ),
-    attack(
+    GROUP.attack(
         "algorithm_unknown",
         "an algorithm that is none, or not a string, or missing",
         "RFC 8725 section 3.1; RFC 7515 section 4.1.1",
         |kit| kit.forged(unknown),
     ),
-    attack(
+    GROUP.attack(
         "algorithm_mismatch",
         "a good signature under the name of another algorithm",
         "RFC 8725 section 3.1; PyJWT CVE-2026-48523",
         |kit| kit.forged(mismatched),
     ),
-    attack(
+    GROUP.attack(
         "empty_secret",
         "a token of HMAC whose secret is empty, or a guess",
         "fast-jwt CVE-2026-44351; RFC 8725 section 3.5",
         |kit| kit.forged(guessed),
     ),
-    attack(
+    GROUP.attack(
         "other_key",
         "a token of another key, under the id of the good one and others",
         "RFC 8725 section 3.3",
         |kit| kit.forged(strange),
     ),
-    attack(
+    GROUP.attack(
         "embedded_key",
         "a token that holds the key it is signed with",
         "RFC 7515 section 4.1.3; Authlib CVE-2026-27962",
@@ -79,20 +66,20 @@ pub(super) const ATTACKS: &[Attack] = &[
         refusal: Refusal::Challenge,
         shots: by_url,
     },
-    attack(
+    GROUP.attack(
         "key_id_injection",
         "a key id that is a path, a query, a URL, or not a string",
         "RFC 8725 section 3.10",
         |kit| kit.forged(injected),
     ),
-    attack(
+    GROUP.attack(
         "critical_extension",
         "a header member that the verifier must understand, or refuse",
         "RFC 7515 section 4.1.11; PyJWT CVE-2026-32597, Authlib CVE-2025-59420, \
          fast-jwt CVE-2026-35042",
         |kit| kit.forged(critical),
     ),
-    attack(
+    GROUP.attack(
         "unencoded_payload",
         "a token that says its payload is not encoded",
         "RFC 7797; PyJWT CVE-2026-48525",

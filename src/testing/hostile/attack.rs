@@ -17,6 +17,32 @@ pub struct Attack {
     pub(super) shots: fn(&Kit<'_>) -> Vec<Shot>,
 }
 
+/// What the attacks of one group share.
+#[derive(Clone, Copy)]
+pub(super) struct Group {
+    pub(super) class: Class,
+    pub(super) refusal: Refusal,
+}
+
+impl Group {
+    pub(super) const fn attack(
+        self,
+        name: &'static str,
+        description: &'static str,
+        source: &'static str,
+        shots: fn(&Kit<'_>) -> Vec<Shot>,
+    ) -> Attack {
+        Attack {
+            name,
+            class: self.class,
+            description,
+            source,
+            refusal: self.refusal,
+            shots,
+        }
+    }
+}
+
 impl Attack {
     /// Its name, which stays: snake_case.
     pub fn name(&self) -> &'static str {

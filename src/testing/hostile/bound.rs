@@ -6,55 +6,44 @@ use http::Method;
 use serde_json::{Value, json};
 
 use super::super::dpop::{DpopKey, DpopProofBuilder};
-use super::attack::{Attack, Class, Refusal};
+use super::attack::{Attack, Class, Group, Refusal};
 use super::forge::Forge;
 use super::kit::Kit;
 use super::shot::Shot;
 use crate::jose::Algorithm;
 
-const fn attack(
-    name: &'static str,
-    description: &'static str,
-    source: &'static str,
-    shots: fn(&Kit<'_>) -> Vec<Shot>,
-) -> Attack {
-    Attack {
-        name,
-        class: Class::Binding,
-        description,
-        source,
-        // Two proofs, or no proof, are `invalid_dpop_proof`: 401, or 400 with two headers.
-        refusal: Refusal::Malformed,
-        shots,
-    }
-}
+const GROUP: Group = Group {
+    class: Class::Binding,
+    // Two proofs, or no proof, are `invalid_dpop_proof`: 401, or 400 with two headers.
+    refusal: Refusal::Malformed,
+};
 
 pub(super) const ATTACKS: &[Attack] = &[
-    attack(
+    GROUP.attack(
         "bound_token_as_bearer",
         "a token that is bound to a key, or a certificate, without any proof",
         "RFC 9449 section 7.2; RFC 8705 section 3",
         as_bearer,
     ),
-    attack(
+    GROUP.attack(
         "unbound_token_as_dpop",
         "a token that is bound to nothing, with a proof",
         "RFC 9449 section 7.1",
         unbound,
     ),
-    attack(
+    GROUP.attack(
         "proof_missing",
         "a bound token of DPoP without a proof, and with two",
         "RFC 9449 section 4.3",
         missing,
     ),
-    attack(
+    GROUP.attack(
         "proof_replayed",
         "a proof that was used",
         "RFC 9449 section 11.1",
         replayed,
     ),
-    attack(
+    GROUP.attack(
         "proof_of_other_request",
         "a good proof for another method, URL or token",
         "RFC 9449 section 4.3; Auth0 1.9.1",
@@ -77,7 +66,7 @@ pub(super) const ATTACKS: &[Attack] = &[
             )
         },
     ),
-    attack(
+    GROUP.attack(
         "proof_of_other_time",
         "a proof of an hour ago, or of tomorrow",
         "RFC 9449 section 11.1",
@@ -112,7 +101,7 @@ pub(super) const ATTACKS: &[Attack] = &[
             shots
         },
     ),
-    attack(
+    GROUP.attack(
         "proof_of_other_key",
         "a proof by another key, a private one, a secret, or without a signature",
         "RFC 9449 section 4.3",

@@ -2,31 +2,18 @@
 
 use serde_json::{Value, json};
 
-use super::attack::{Attack, Class, Refusal};
-use super::forge::{Draft, Forge};
+use super::attack::{Attack, Class, Group, Refusal};
+use super::forge::{Forge, Row};
 use super::kit::Kit;
 use super::shot::Shot;
 
-type Row<'f> = (String, Draft<'f>);
-
-const fn attack(
-    name: &'static str,
-    description: &'static str,
-    source: &'static str,
-    shots: fn(&Kit<'_>) -> Vec<Shot>,
-) -> Attack {
-    Attack {
-        name,
-        class: Class::Claims,
-        description,
-        source,
-        refusal: Refusal::Challenge,
-        shots,
-    }
-}
+const GROUP: Group = Group {
+    class: Class::Claims,
+    refusal: Refusal::Challenge,
+};
 
 pub(super) const ATTACKS: &[Attack] = &[
-    attack(
+    GROUP.attack(
         "audience_missing",
         "a token without an audience",
         "RFC 9068 section 4; Hono CVE-2025-62610",
@@ -42,7 +29,7 @@ pub(super) const ATTACKS: &[Attack] = &[
             })
         },
     ),
-    attack(
+    GROUP.attack(
         "audience_other",
         "a token for another server",
         "RFC 9700 section 2.3; Argo CD CVE-2023-22482, FastMCP CVE-2025-69196",
@@ -59,7 +46,7 @@ pub(super) const ATTACKS: &[Attack] = &[
             })
         },
     ),
-    attack(
+    GROUP.attack(
         "audience_near",
         "an audience that begins, ends or reads like the right one",
         "RFC 9728 section 6; PyJWT CVE-2024-53861",
@@ -82,7 +69,7 @@ pub(super) const ATTACKS: &[Attack] = &[
             })
         },
     ),
-    attack(
+    GROUP.attack(
         "audience_type",
         "an audience that is no string: the right one within something else",
         "RFC 7519 section 4.1.3",
@@ -101,7 +88,7 @@ pub(super) const ATTACKS: &[Attack] = &[
             })
         },
     ),
-    attack(
+    GROUP.attack(
         "issuer_missing",
         "a token without an issuer",
         "RFC 9068 section 4; agentgateway #2993",
@@ -113,7 +100,7 @@ pub(super) const ATTACKS: &[Attack] = &[
             })
         },
     ),
-    attack(
+    GROUP.attack(
         "issuer_near",
         "an issuer that begins, ends or reads like the right one, or another",
         "RFC 8414 section 3.3; PyJWT CVE-2024-53861",
@@ -129,7 +116,7 @@ pub(super) const ATTACKS: &[Attack] = &[
             })
         },
     ),
-    attack(
+    GROUP.attack(
         "issuer_type",
         "an issuer that is no string: the right one within something else",
         "RFC 7519 section 4.1.1; fast-jwt CVE-2025-30144",
@@ -146,7 +133,7 @@ pub(super) const ATTACKS: &[Attack] = &[
             })
         },
     ),
-    attack(
+    GROUP.attack(
         "expired",
         "a token that was good an hour ago, and one of 1970",
         "RFC 7519 section 4.1.4",
@@ -165,7 +152,7 @@ pub(super) const ATTACKS: &[Attack] = &[
             })
         },
     ),
-    attack(
+    GROUP.attack(
         "expiry_missing",
         "a token that never ends",
         "RFC 9068 section 4",
@@ -181,13 +168,13 @@ pub(super) const ATTACKS: &[Attack] = &[
             })
         },
     ),
-    attack(
+    GROUP.attack(
         "expiry_type",
         "an expiry that is no time",
         "RFC 7519 section 4.1.4; jsonwebtoken CVE-2026-25537",
         |kit| kit.forged(|forge| times(forge, "exp")),
     ),
-    attack(
+    GROUP.attack(
         "not_yet_valid",
         "a token that is good tomorrow",
         "RFC 7519 section 4.1.5",
@@ -202,7 +189,7 @@ pub(super) const ATTACKS: &[Attack] = &[
             })
         },
     ),
-    attack(
+    GROUP.attack(
         "not_before_type",
         "a beginning that is no time",
         "RFC 7519 section 4.1.5; jsonwebtoken CVE-2026-25537",

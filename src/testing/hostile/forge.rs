@@ -158,6 +158,9 @@ impl Forge {
     }
 }
 
+/// A token of an attack, and what is said of it.
+pub(super) type Row<'f> = (String, Draft<'f>);
+
 /// A token in the making: a good one, until it is changed.
 #[derive(Clone)]
 pub(super) struct Draft<'f> {

@@ -2,49 +2,34 @@
 
 use serde_json::{Map, Value, json};
 
-use super::attack::{Attack, Class, Refusal};
-use super::forge::{Draft, Forge};
-use super::kit::Kit;
-use super::shot::Shot;
+use super::attack::{Attack, Class, Group, Refusal};
+use super::forge::{Draft, Forge, Row};
 
-type Row<'f> = (String, Draft<'f>);
-
-const fn attack(
-    name: &'static str,
-    description: &'static str,
-    source: &'static str,
-    shots: fn(&Kit<'_>) -> Vec<Shot>,
-) -> Attack {
-    Attack {
-        name,
-        class: Class::Kind,
-        description,
-        source,
-        refusal: Refusal::Challenge,
-        shots,
-    }
-}
+const GROUP: Group = Group {
+    class: Class::Kind,
+    refusal: Refusal::Challenge,
+};
 
 pub(super) const ATTACKS: &[Attack] = &[
-    attack(
+    GROUP.attack(
         "id_token",
         "an ID token with the audience of the server",
         "RFC 8725 section 3.12; RFC 9068 section 5",
         |kit| kit.forged(id_tokens),
     ),
-    attack(
+    GROUP.attack(
         "refresh_token",
         "a refresh token, by the marks that servers give it",
         "RFC 8725 section 3.12; RFC 7662 section 2.2",
         |kit| kit.forged(refresh_tokens),
     ),
-    attack(
+    GROUP.attack(
         "logout_token",
         "a logout token, or another security event",
         "OpenID Connect Back-Channel Logout 1.0 section 2.4; RFC 8417",
         |kit| kit.forged(events),
     ),
-    attack(
+    GROUP.attack(
         "other_type",
         "a token whose header says that it is something else",
         "RFC 8725 section 3.11; RFC 9068 section 4",

@@ -1,6 +1,6 @@
 //! Tokens whose signature is not that of their claims.
 
-use super::algorithms::attack;
+use super::algorithms::GROUP;
 use super::attack::Attack;
 use super::forge::{Forge, Signer};
 use super::kit::Kit;
@@ -8,13 +8,13 @@ use super::public_key::{number, value};
 use super::shot::Shot;
 
 pub(super) const ATTACKS: &[Attack] = &[
-    attack(
+    GROUP.attack(
         "signature_missing",
         "a good token without its signature",
         "RFC 8725 section 3.3",
         |kit| kit.forged(|forge| vec![("no signature", forge.draft().by(Signer::None))]),
     ),
-    attack(
+    GROUP.attack(
         "signature_zero",
         "a signature of zeros: r and s of ECDSA",
         "Java CVE-2022-21449",
@@ -29,7 +29,7 @@ pub(super) const ATTACKS: &[Attack] = &[
             )
         },
     ),
-    attack(
+    GROUP.attack(
         "signature_changed",
         "a good signature with one bit, or one end, changed",
         "LiteLLM CVE-2026-35030; RFC 8725 section 3.3",
@@ -66,7 +66,7 @@ pub(super) const ATTACKS: &[Attack] = &[
             )
         },
     ),
-    attack(
+    GROUP.attack(
         "signature_der",
         "a signature of ECDSA in the encoding of X.509",
         "RFC 7518 section 3.4; Java CVE-2022-21449",
@@ -78,7 +78,7 @@ pub(super) const ATTACKS: &[Attack] = &[
             }
         },
     ),
-    attack(
+    GROUP.attack(
         "signature_of_other_token",
         "the claims of one token with the signature of another",
         "RFC 8725 section 3.3",
