@@ -129,7 +129,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
 }
 
-/// Serves one connection, whose requests all have the certificate of its handshake.
+/// Serves one connection. All its requests have the certificate of its handshake.
 async fn serve(stream: tokio_rustls::server::TlsStream<TcpStream>, app: Router) {
     let (_, tls) = stream.get_ref();
     // A resumed session has the certificate of its first handshake.
@@ -154,7 +154,7 @@ fn tls(own: &Certificate) -> Result<ServerConfig, tokio_rustls::rustls::Error> {
         )
 }
 
-/// A folder for temporary files that nobody else reads. The keys in it are worth nothing after this
+/// A folder for temporary files that other users cannot read. The keys in it are worth nothing after this
 /// example, and it stays.
 struct Folder(PathBuf);
 

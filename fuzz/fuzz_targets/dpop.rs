@@ -34,7 +34,7 @@ const NOW: u64 = 1_800_000_000;
 /// Where proofs are accepted more than once, which spares a new layer for each input.
 const WINDOW: u64 = 60;
 
-/// Of the Ed25519 keys whose 32 bytes are all 1 or all 2.
+/// Of two Ed25519 keys: 32 bytes of 1, and 32 bytes of 2.
 const ISSUER_X: &str = "iojj3XQJ8ZX9UtstPLpdcspnCb8dlBIb83SIAbQPb1w";
 const CLIENT_X: &str = "gTl3Dqh9F19Wo1Rmw0x-zMuNipG07jeiXfYPW4_Js5Q";
 

@@ -44,7 +44,7 @@ impl From<Mode> for MtlsMode {
 }
 
 section! {
-    /// The certificates of clients whose TLS ends at a proxy.
+    /// Certificates of clients, where TLS ends at a proxy.
     ForwardedSection {
         /// The form of the header in which the proxies hand them on.
         format: Option<Format>,

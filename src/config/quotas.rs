@@ -56,7 +56,7 @@ pub(super) enum Per {
     Server,
 }
 
-/// Whose calls are counted.
+/// The callers that are counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
@@ -86,7 +86,7 @@ section! {
         tenant_claim: Option<Name>,
         /// Refuses credentials without that claim.
         require_tenant: bool,
-        /// Whose calls are counted.
+        /// The callers that are counted.
         callers: Callers,
         /// The tools it is for, or the beginnings of their names (`make_*`).
         tools: Texts,

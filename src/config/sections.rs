@@ -139,7 +139,7 @@ section! {
         jwks_options: JwksOptionsSection,
         /// DPoP proofs.
         dpop: Option<super::dpop::DpopSection>,
-        /// The certificates of clients whose TLS ends at a proxy.
+        /// Certificates of clients, where TLS ends at a proxy.
         forwarded_certificates: Option<super::binding::ForwardedSection>,
         /// How requests to authorization servers are made.
         fetch: FetchSection,

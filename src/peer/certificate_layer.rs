@@ -46,12 +46,21 @@ type CertificateOf = dyn Fn(RequestHead<'_>) -> Option<PeerCertificate> + Send +
 /// use tokio_rustls::server::TlsStream;
 /// use tower_mcp_auth::peer::{PeerCertificate, SetPeerCertificateLayer};
 ///
-/// # struct TlsListener;
+/// # struct TlsListener(tokio::net::TcpListener, tokio_rustls::TlsAcceptor);
 /// # impl Listener for TlsListener {
 /// #     type Io = TlsStream<TcpStream>;
 /// #     type Addr = SocketAddr;
-/// #     async fn accept(&mut self) -> (Self::Io, Self::Addr) { unimplemented!() }
-/// #     fn local_addr(&self) -> std::io::Result<SocketAddr> { unimplemented!() }
+/// #     async fn accept(&mut self) -> (Self::Io, Self::Addr) {
+/// #         loop {
+/// #             let Ok((stream, peer)) = self.0.accept().await else { continue };
+/// #             if let Ok(stream) = self.1.accept(stream).await {
+/// #                 return (stream, peer);
+/// #             }
+/// #         }
+/// #     }
+/// #     fn local_addr(&self) -> std::io::Result<SocketAddr> {
+/// #         self.0.local_addr()
+/// #     }
 /// # }
 /// #[derive(Clone)]
 /// struct Peer {

@@ -1,4 +1,4 @@
-//! Certificates of clients whose TLS ends at real proxies, and tokens that a real authorization
+//! Certificates of clients behind real proxies that end TLS, and tokens that a real authorization
 //! server has bound to certificates.
 
 #[path = "../../examples/support/certificate.rs"]

@@ -1,4 +1,4 @@
-//! Certificates of clients whose TLS ends at a proxy, and headers that somebody else has written.
+//! Certificates of clients behind a proxy that ends TLS, and forged headers.
 
 use std::net::IpAddr;
 
