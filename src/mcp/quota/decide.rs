@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use smallvec::SmallVec;
+
 use super::health::OnOutage;
 use super::layer::{CLIENT_FIX, Counted, Quotas, SharedStore};
 use super::owner::{Multiplies, Owner, counted};
@@ -12,40 +14,33 @@ use crate::mcp::operation::Message;
 use crate::peer::{CountedAddr, PeerAddr};
 use crate::refusal::Caller;
 use crate::store::{
-    Charge, MOST_AT_ONCE, Outcome, QuotaAnswer, QuotaCharge, QuotaLimit, StoreError, StoreKey,
-    within_patience,
+    Charge, Outcome, QuotaAnswer, QuotaCharge, QuotaLimit, StoreError, StoreKey, within_patience,
 };
 use crate::telemetry;
 
 /// When to try again where the store has no room or no answer.
 pub(super) const RETRY: Duration = Duration::from_secs(1);
-const NO_DEBTS: [u64; MOST_AT_ONCE] = [0; MOST_AT_ONCE];
+/// How many budgets are decided without an allocation.
+const FEW: usize = 4;
 const DOMAIN: &[u8] = b"tower-mcp-auth quota";
 
 /// What a request is charged.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Default)]
 pub(super) struct Costs {
-    items: [Item; MOST_AT_ONCE],
-    len: usize,
+    pub(super) items: SmallVec<[Item; FEW]>,
     /// Whether one of them is in the shared store.
     pub(super) asks: bool,
 }
 
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 pub(super) struct Item {
     /// The place of the budget.
     pub(super) budget: usize,
     pub(super) cost: u32,
     /// Of its bucket in memory.
-    key: u128,
+    key: u64,
     /// Of its bucket in the shared store.
     pub(super) shared: Option<StoreKey>,
-}
-
-impl Costs {
-    pub(super) fn items(&self) -> &[Item] {
-        &self.items[..self.len]
-    }
 }
 
 /// Which of them are counted, and where.
@@ -57,11 +52,13 @@ enum Part {
     Share,
 }
 
+type Debts = SmallVec<[u64; FEW]>;
+
 /// Whether there is room, and where the buckets stand.
 pub(super) struct Verdict {
     pub(super) outcome: Outcome,
     /// In the order of the costs, in microseconds.
-    pub(super) debts: [u64; MOST_AT_ONCE],
+    pub(super) debts: Debts,
     /// Whether what is shared was counted by the part of this replica.
     pub(super) by_share: bool,
     /// Whether it is known where shared buckets stand.
@@ -73,10 +70,11 @@ impl Verdict {
         self.outcome == Outcome::Admitted
     }
 
-    fn admitted() -> Self {
+    /// That all of so many are admitted.
+    fn admitted(costs: &Costs) -> Self {
         Self {
             outcome: Outcome::Admitted,
-            debts: NO_DEBTS,
+            debts: SmallVec::from_elem(0, costs.items.len()),
             by_share: false,
             knows_shared: false,
         }
@@ -86,21 +84,20 @@ impl Verdict {
 /// The charges of one part.
 #[derive(Default)]
 struct InMemory {
-    charges: [Charge; MOST_AT_ONCE],
+    charges: SmallVec<[Charge; FEW]>,
     /// Their places in the costs.
-    places: [usize; MOST_AT_ONCE],
-    len: usize,
+    places: SmallVec<[usize; FEW]>,
     /// Whether one is more than the bucket ever holds.
     exceeds: bool,
 }
 
 impl InMemory {
-    fn charges(&self) -> &[Charge] {
-        &self.charges[..self.len]
+    fn no_debts(&self) -> Debts {
+        SmallVec::from_elem(0, self.charges.len())
     }
 
     fn tell(&self, debts: &[u64], verdict: &mut Verdict) {
-        for (place, debt) in self.places[..self.len].iter().zip(debts) {
+        for (place, debt) in self.places.iter().zip(debts) {
             verdict.debts[*place] = *debt;
         }
     }
@@ -117,10 +114,10 @@ struct Held<'a> {
 impl<'a> Held<'a> {
     /// `None`: there is no room, as the verdict says.
     fn take(quotas: &'a Quotas, own: &'a InMemory, verdict: &mut Verdict) -> Option<Self> {
-        let mut debts = NO_DEBTS;
-        if own.len > 0 {
+        let mut debts = own.no_debts();
+        if !own.charges.is_empty() {
             let (table, now) = (quotas.memory.table(), quotas.memory.now());
-            verdict.outcome = table.hold(own.charges(), now, &mut debts);
+            verdict.outcome = table.hold(&own.charges, now, &mut debts);
             own.tell(&debts, verdict);
         }
         // Lazily: one that is dropped gives back.
@@ -136,12 +133,12 @@ impl<'a> Held<'a> {
         self.own.tell(&debts, verdict);
     }
 
-    fn end(&mut self, charges_it: bool) -> [u64; MOST_AT_ONCE] {
-        let mut debts = NO_DEBTS;
+    fn end(&mut self, charges_it: bool) -> Debts {
+        let mut debts = self.own.no_debts();
         self.is_settled = true;
-        if self.own.len > 0 {
+        if !self.own.charges.is_empty() {
             let (table, now) = (self.quotas.memory.table(), self.quotas.memory.now());
-            table.settle(self.own.charges(), now, charges_it, &mut debts);
+            table.settle(&self.own.charges, now, charges_it, &mut debts);
         }
         debts
     }
@@ -200,7 +197,7 @@ impl Quotas {
                 StoreKey::new(shared.key.mac(parts))
             };
             costs.asks |= shared.is_some();
-            costs.items[costs.len] = Item {
+            costs.items.push(Item {
                 budget: place,
                 cost,
                 key: self.memory.bucket(
@@ -208,8 +205,7 @@ impl Quotas {
                     [budget.name.as_bytes(), kind, scope, name],
                 ),
                 shared: shared.map(of_shared),
-            };
-            costs.len += 1;
+            });
         }
         Ok(())
     }
@@ -257,20 +253,19 @@ impl Quotas {
     /// What one part costs in memory.
     fn in_memory(&self, costs: &Costs, part: Part) -> InMemory {
         let mut own = InMemory::default();
-        for (place, item) in costs.items().iter().enumerate() {
+        for (place, item) in costs.items.iter().enumerate() {
             if item.shared.is_some() != (part == Part::Share) {
                 continue;
             }
             let limit = self.limit(item, part == Part::Share);
             let price = limit.price(item.cost);
             own.exceeds |= price.is_none();
-            own.charges[own.len] = Charge {
+            own.charges.push(Charge {
                 key: item.key,
                 price: price.unwrap_or(0),
                 room: limit.room(),
-            };
-            own.places[own.len] = place;
-            own.len += 1;
+            });
+            own.places.push(place);
         }
         own
     }
@@ -281,16 +276,16 @@ impl Quotas {
         let mut verdict = Verdict {
             by_share: part == Part::Share,
             knows_shared: part == Part::Share,
-            ..Verdict::admitted()
+            ..Verdict::admitted(costs)
         };
-        if own.len == 0 {
+        if own.charges.is_empty() {
             return verdict;
         }
-        let (table, now, mut debts) = (self.memory.table(), self.memory.now(), NO_DEBTS);
+        let (table, now, mut debts) = (self.memory.table(), self.memory.now(), own.no_debts());
         verdict.outcome = match own.exceeds {
-            false => table.charge(own.charges(), now, &mut debts),
+            false => table.charge(&own.charges, now, &mut debts),
             true => {
-                table.would_admit(own.charges(), now, &mut debts);
+                table.would_admit(&own.charges, now, &mut debts);
                 Outcome::Refused
             }
         };
@@ -310,11 +305,11 @@ impl Quotas {
             return Ok(self.decide(&costs));
         };
         let local = self.in_memory(&costs, Part::Local);
-        let mut verdict = Verdict::admitted();
+        let mut verdict = Verdict::admitted(&costs);
         let Some(held) = Held::take(&self, &local, &mut verdict) else {
             return Ok(verdict);
         };
-        let items = || costs.items().iter();
+        let items = || costs.items.iter();
         let charge = |item: &Item| {
             let limit = self.limit(item, false);
             Some(QuotaCharge::new(item.shared?, limit, item.cost))
@@ -346,7 +341,7 @@ impl Quotas {
             .failed(error, self.on_outage, self.memory.now());
         match self.on_outage {
             OnOutage::LocalShare(_) => Ok(self.count(costs, Part::Share)),
-            OnOutage::Allow => Ok(Verdict::admitted()),
+            OnOutage::Allow => Ok(Verdict::admitted(costs)),
             OnOutage::Reject => Err(AuthError::unavailable(Reason::QUOTAS_UNAVAILABLE, RETRY)
                 .with_detail(why)
                 .logged()),
@@ -358,7 +353,7 @@ impl Quotas {
 fn taken_in(costs: &Costs, answer: QuotaAnswer, asked: usize) -> Result<Verdict, StoreError> {
     let mut verdict = Verdict {
         knows_shared: true,
-        ..Verdict::admitted()
+        ..Verdict::admitted(costs)
     };
     let states = match answer {
         QuotaAnswer::Admitted(states) => states,
@@ -375,7 +370,7 @@ fn taken_in(costs: &Costs, answer: QuotaAnswer, asked: usize) -> Result<Verdict,
         return Err(StoreError::new("the store says nothing of some budgets"));
     }
     let mut states = states.iter();
-    for (place, item) in costs.items().iter().enumerate() {
+    for (place, item) in costs.items.iter().enumerate() {
         if item.shared.is_some()
             && let Some(state) = states.next()
         {

@@ -148,7 +148,7 @@ impl Quotas {
             }
         };
         if costs.asks {
-            return Begun::Ask(Box::new(*costs), form());
+            return Begun::Ask(Box::new(costs.clone()), form());
         }
         let verdict = self.decide(costs);
         let form = match verdict.is_admitted() {
@@ -178,7 +178,7 @@ impl Quotas {
     }
 
     pub(super) fn ask_for(self: &Arc<Self>, costs: &Costs) -> Asked {
-        Box::pin(Arc::clone(self).ask(Box::new(*costs)))
+        Box::pin(Arc::clone(self).ask(Box::new(costs.clone())))
     }
 }
 

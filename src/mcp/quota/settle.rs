@@ -52,7 +52,7 @@ impl Quotas {
             telemetry::quota_store_full(self.full.is_due(now));
         }
         if verdict.outcome == Outcome::Admitted || is_allowed {
-            for item in costs.items() {
+            for item in &costs.items {
                 self.budgets[item.budget].meter.admitted();
             }
             case.accepted(head, &caller.context.audit);
@@ -72,7 +72,7 @@ impl Quotas {
         }
         let error = self.exceeded(costs, &verdict);
         let settled = Self::refuse(error, caller, head, case, form);
-        for (place, item) in costs.items().iter().enumerate() {
+        for (place, item) in costs.items.iter().enumerate() {
             if self.state(item, place, &verdict).retry_in().is_some() {
                 self.budgets[item.budget].meter.refused(settled.is_break());
             }
@@ -100,14 +100,10 @@ impl Quotas {
 
     /// By the budget that is full for the longest time.
     fn exceeded(&self, costs: &Costs, verdict: &Verdict) -> AuthError {
-        let waits = costs
-            .items()
-            .iter()
-            .enumerate()
-            .filter_map(|(place, item)| {
-                let wait = self.state(item, place, verdict).retry_in()?;
-                Some((wait, item))
-            });
+        let waits = costs.items.iter().enumerate().filter_map(|(place, item)| {
+            let wait = self.state(item, place, verdict).retry_in()?;
+            Some((wait, item))
+        });
         let Some((wait, item)) = waits.max_by_key(|(wait, _)| *wait) else {
             // It costs more than the part of this replica ever holds.
             return AuthError::unavailable(Reason::QUOTAS_UNAVAILABLE, RETRY).with_detail(
@@ -133,7 +129,7 @@ impl Quotas {
 
     fn show(&self, headers: &mut HeaderMap, costs: &Costs, verdict: &Verdict) {
         let is_known = |item: &Item| item.shared.is_none() || verdict.knows_shared;
-        let known = costs.items().iter().enumerate();
+        let known = costs.items.iter().enumerate();
         let known = known.filter(|(_, item)| is_known(item));
         let limits = known.map(|(place, item)| {
             let state = self.state(item, place, verdict);

@@ -48,8 +48,8 @@ struct Shared {
     max_entries: usize,
     clock: Clock,
     table: Table,
-    /// Two keys made at random: no caller can choose what falls on the bucket of another.
-    hashers: [RandomState; 2],
+    /// With a key made at random: no caller can choose what falls on the bucket of another.
+    hasher: RandomState,
 }
 
 impl MemoryQuotaStore {
@@ -70,7 +70,7 @@ impl MemoryQuotaStore {
                 max_entries,
                 clock,
                 table: Table::new(max_entries),
-                hashers: [RandomState::new(), RandomState::new()],
+                hasher: RandomState::new(),
             }),
         }
     }
@@ -86,18 +86,14 @@ impl MemoryQuotaStore {
     }
 
     /// The key of the bucket with these parts, in this store.
-    pub(crate) fn bucket<const N: usize>(&self, is_anonymous: bool, parts: [&[u8]; N]) -> u128 {
-        let [first, second] = &self.shared.hashers;
-        let mut hasher = first.build_hasher();
+    pub(crate) fn bucket<const N: usize>(&self, is_anonymous: bool, parts: [&[u8]; N]) -> u64 {
+        let mut hasher = self.shared.hasher.build_hasher();
         for part in parts {
             // No two lists of parts are one text.
             hasher.write_usize(part.len());
             hasher.write(part);
         }
-        let low = hasher.finish();
-        // One chooses the part of the table, the other the place in it.
-        let code = u128::from(second.hash_one(low)) << 64 | u128::from(low);
-        Table::key(code, is_anonymous)
+        Table::key(hasher.finish(), is_anonymous)
     }
 
     /// In microseconds.

@@ -9,7 +9,7 @@ use super::table::{Charge, MOST_AT_ONCE, Outcome, is_anonymous};
 /// The debts of buckets: until when each is full again.
 pub(super) struct Shard {
     most: usize,
-    places: HashMap<u128, u32, BuildHasherDefault<OwnHash>>,
+    places: HashMap<u64, u32, BuildHasherDefault<OwnHash>>,
     slots: Vec<Slot>,
     /// Slots that no bucket is in.
     vacant: Vec<u32>,
@@ -23,7 +23,7 @@ type Queue = BinaryHeap<Reverse<(u64, u32)>>;
 
 #[derive(Clone, Copy)]
 struct Slot {
-    key: u128,
+    key: u64,
     tat: u64,
     /// What was set aside, and is neither charged nor given back yet.
     held: u64,
@@ -60,22 +60,13 @@ impl Hasher for OwnHash {
         }
     }
 
-    fn write_u128(&mut self, key: u128) {
-        // The other half chooses the shard.
-        self.0 = low(key);
+    fn write_u64(&mut self, key: u64) {
+        self.0 = key;
     }
 
     fn finish(&self) -> u64 {
         self.0
     }
-}
-
-fn low(key: u128) -> u64 {
-    u64::try_from(key & u128::from(u64::MAX)).unwrap_or_default()
-}
-
-pub(super) fn high(key: u128) -> u64 {
-    low(key >> 64)
 }
 
 impl Shard {
@@ -218,7 +209,7 @@ impl Shard {
     }
 
     /// The slot of a key. Room was made for it, where it is new; then it is full until this time.
-    fn slot(&mut self, key: u128, until: u64) -> &mut Slot {
+    fn slot(&mut self, key: u64, until: u64) -> &mut Slot {
         let known = self.places.get(&key).copied();
         let place = known.unwrap_or_else(|| {
             let slot = Slot {

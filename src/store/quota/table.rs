@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::shard::{Shard, high};
+use super::shard::Shard;
 
 /// How many buckets can be charged at once.
 pub(crate) const MOST_AT_ONCE: usize = 16;
@@ -14,7 +14,7 @@ const MOST_SHARDS: usize = 64;
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Charge {
     /// A code that no caller can choose, as [`Table::key`] makes it.
-    pub(crate) key: u128,
+    pub(crate) key: u64,
     pub(crate) price: u64,
     /// How much the bucket holds.
     pub(crate) room: u64,
@@ -30,9 +30,9 @@ pub(crate) enum Outcome {
 }
 
 /// Marks keys of anonymous callers.
-const ANONYMOUS: u128 = 1 << 127;
+const ANONYMOUS: u64 = 1 << 63;
 
-pub(super) fn is_anonymous(key: u128) -> bool {
+pub(super) fn is_anonymous(key: u64) -> bool {
     key & ANONYMOUS != 0
 }
 
@@ -43,7 +43,7 @@ pub(crate) struct Table {
 impl Table {
     /// The key of a bucket with this code. Those of anonymous callers are told apart, because these
     /// have at most half of the room: there are more addresses than tokens.
-    pub(crate) fn key(code: u128, is_anonymous: bool) -> u128 {
+    pub(crate) fn key(code: u64, is_anonymous: bool) -> u64 {
         match is_anonymous {
             true => code | ANONYMOUS,
             false => code & !ANONYMOUS,
@@ -123,10 +123,11 @@ impl Table {
         check(&mut self.lock(charges), self, charges, now, debts)
     }
 
-    fn shard_of(&self, key: u128) -> usize {
+    fn shard_of(&self, key: u64) -> usize {
         let shards = self.shards.len() as u64;
+        // By bits that choose no place within the shard: a map takes the lowest and the highest.
         // What is below the number of shards fits into the type it came from.
-        usize::try_from(high(key) % shards).unwrap_or(0)
+        usize::try_from((key >> 32 & 0xffff) % shards).unwrap_or(0)
     }
 
     /// The shards of these charges, each once, taken in one order, so that no two requests wait for
@@ -165,7 +166,7 @@ fn holder<'h>(
     held: &'h mut Held<'_>,
     table: &Table,
     charges: &[Charge],
-    key: u128,
+    key: u64,
 ) -> &'h mut Shard {
     let own = table.shard_of(key);
     let mut all = charges.iter().map(|charge| table.shard_of(charge.key));
