@@ -9,7 +9,7 @@
 //! | [Five-minute server](five_minute_server) | a protected MCP server, scopes for its tools, a test |
 //! | [Concepts](concepts) | the words, and what happens to a request |
 //! | [Choosing a provider](choosing_a_provider) | OAuth, JWT, API keys, several of them, one of your own |
-//! | [Identity providers](identity_providers) | Auth0, Entra ID, Keycloak, Okta and others: code, what to set there, how to see that it works |
+//! | [Identity providers](identity_providers) | a page each: Auth0, Entra ID, Keycloak, Okta and 18 others |
 //! | [Layers and routers](layers_and_routers) | in which order, and what `route`, `nest` and `merge` protect |
 //! | [MCP](mcp) | scopes of tools, sessions, streams, lists |
 //!
@@ -54,13 +54,15 @@
 //! | [Threat model](threat_model) | what is promised, and what is not |
 //! | [Migration](migration) | from middleware of your own, `jwt-authorizer`, options of MCP frameworks |
 
-/// Modules of pages. The links of a page to others are found before those that the page defines for
-/// readers of the repository.
+/// Modules of pages, and of pages below a page. The links of a page to others are found before those
+/// that the page defines for readers of the repository.
 macro_rules! chapters {
-    ($($name:ident: $page:literal;)+) => {$(
+    ($($name:ident: $page:literal $({ $($below:tt)+ })?;)+) => {$(
         #[doc = include_str!("links.md")]
         #[doc = include_str!($page)]
-        pub mod $name {}
+        pub mod $name {
+            $(chapters! { $($below)+ })?
+        }
     )+};
 }
 
@@ -73,7 +75,30 @@ chapters! {
     deployment: "../../docs/deployment.md";
     doctor: "../../docs/doctor.md";
     five_minute_server: "../../docs/five-minute-server.md";
-    identity_providers: "../../docs/identity-providers.md";
+    identity_providers: "../../docs/identity-providers.md" {
+        auth0: "../../docs/identity-providers/auth0.md";
+        authentik: "../../docs/identity-providers/authentik.md";
+        clerk: "../../docs/identity-providers/clerk.md";
+        cloudflare_access: "../../docs/identity-providers/cloudflare-access.md";
+        cognito: "../../docs/identity-providers/cognito.md";
+        descope: "../../docs/identity-providers/descope.md";
+        entra: "../../docs/identity-providers/entra.md";
+        firebase: "../../docs/identity-providers/firebase.md";
+        github_actions: "../../docs/identity-providers/github-actions.md";
+        gitlab_ci: "../../docs/identity-providers/gitlab-ci.md";
+        google: "../../docs/identity-providers/google.md";
+        hydra: "../../docs/identity-providers/hydra.md";
+        keycloak: "../../docs/identity-providers/keycloak.md";
+        kubernetes: "../../docs/identity-providers/kubernetes.md";
+        logto: "../../docs/identity-providers/logto.md";
+        okta: "../../docs/identity-providers/okta.md";
+        ping_one: "../../docs/identity-providers/ping-one.md";
+        spiffe: "../../docs/identity-providers/spiffe.md";
+        stytch: "../../docs/identity-providers/stytch.md";
+        supabase: "../../docs/identity-providers/supabase.md";
+        workos: "../../docs/identity-providers/workos.md";
+        zitadel: "../../docs/identity-providers/zitadel.md";
+    };
     layers_and_routers: "../../docs/layers-and-routers.md";
     limits: "../../docs/limits.md";
     mcp: "../../docs/mcp.md";

@@ -9,6 +9,9 @@
 //! # Ok::<(), tower_mcp_auth::ConfigError>(())
 //! ```
 //!
+//! Step by step, with a first token and the usual refusals:
+//! [`guide::identity_providers::auth0`](crate::guide::identity_providers::auth0).
+//!
 //! # At Auth0
 //! 1. Create an API whose identifier is the URL of the resource, byte by byte
 //!    (`https://mcp.example.com/mcp`); it becomes the `aud` of its tokens. Another identifier

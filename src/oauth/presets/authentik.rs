@@ -10,6 +10,9 @@
 //! # Ok::<(), tower_mcp_auth::ConfigError>(())
 //! ```
 //!
+//! Step by step, with a first token and the usual refusals:
+//! [`guide::identity_providers::authentik`](crate::guide::identity_providers::authentik).
+//!
 //! # At authentik
 //! 1. Add an application with an OAuth2 provider for this resource alone: its client id is the
 //!    audience of its tokens, and the application's slug is in the issuer. Leave the issuer

@@ -10,20 +10,25 @@
 //! # Ok::<(), tower_mcp_auth::ConfigError>(())
 //! ```
 //!
+//! Step by step, with a first token and the usual refusals:
+//! [`guide::identity_providers::clerk`](crate::guide::identity_providers::clerk).
+//!
 //! # At Clerk
 //! 1. Under "OAuth applications" add an application for each client, and turn "Generate
 //!    access tokens as JWTs" on in the settings. Opaque tokens need [`introspection`].
-//! 2. List the applications' client ids here. Where your instance writes the resource into
-//!    `aud`, call
-//!    [`audience_is_the_resource`](NeedsAudience::audience_is_the_resource) instead.
+//! 2. List the applications' client ids here.
+//! 3. Better, add the URL of the resource under Agents → MCP servers: then tokens have it as
+//!    `aud`, and [`audience_is_the_resource`](NeedsAudience::audience_is_the_resource) takes the
+//!    place of the list.
 //!
 //! # What is particular
 //! Session tokens and ID tokens have the same issuer and the same keys as access tokens, so
-//! the header must say `typ: at+jwt`. Older access tokens have no `aud`.
+//! the header must say `typ: at+jwt`. Without step 3 access tokens have no `aud`.
 //!
 //! Documentation: [token formats](https://clerk.com/docs/guides/development/machine-auth/token-formats),
-//! [verifying OAuth tokens](https://clerk.com/docs/oauth/oauth-verify-tokens), and Clerk's own
-//! published verifier, which asks for `at+jwt`. When a token has an `aud` is not documented.
+//! [verifying OAuth tokens](https://clerk.com/docs/oauth/oauth-verify-tokens),
+//! [MCP servers](https://clerk.com/docs/references/nextjs/build-mcp-server), and Clerk's own
+//! published verifier, which asks for `at+jwt`. No token with an `aud` is shown there in full.
 
 use super::NeedsAudience;
 use super::shape::{Shape, host};

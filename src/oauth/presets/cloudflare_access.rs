@@ -14,6 +14,9 @@
 //! # Ok::<(), tower_mcp_auth::ConfigError>(())
 //! ```
 //!
+//! Step by step, with a first token and the usual refusals:
+//! [`guide::identity_providers::cloudflare_access`](crate::guide::identity_providers::cloudflare_access).
+//!
 //! # At Cloudflare
 //! 1. Protect the host of this server with an application of Access, and copy its Application
 //!    Audience (AUD) tag. Each application has its own; one that is made anew has another.

@@ -10,6 +10,9 @@
 //! # Ok::<(), tower_mcp_auth::ConfigError>(())
 //! ```
 //!
+//! Step by step, with a first token and the usual refusals:
+//! [`guide::identity_providers::cognito`](crate::guide::identity_providers::cognito).
+//!
 //! # At Cognito
 //! 1. Add a resource server whose identifier is the URL of the resource, with custom scopes.
 //!    In tokens they are called `https://mcp.example.com/mcp/read`: the identifier, a slash,

@@ -9,6 +9,9 @@
 //! # Ok::<(), tower_mcp_auth::ConfigError>(())
 //! ```
 //!
+//! Step by step, with a first token and the usual refusals:
+//! [`guide::identity_providers::descope`](crate::guide::identity_providers::descope).
+//!
 //! # At Descope
 //! 1. Add an MCP server with the URL of the resource and its scopes. Its id and that of the
 //!    project are in the issuer.

@@ -11,28 +11,31 @@
 //! # Ok::<(), tower_mcp_auth::ConfigError>(())
 //! ```
 //!
+//! Step by step, with a first token and the usual refusals:
+//! [`guide::identity_providers::entra`](crate::guide::identity_providers::entra).
+//!
 //! # At Entra ID
 //! 1. Register an application for the resource, and set `accessTokenAcceptedVersion` to 2 in
 //!    its manifest: then its tokens are of version 2, whatever endpoint a client uses. With 1
 //!    or nothing they are of version 1.
-//! 2. Under "Expose an API" set an application id URI and add scopes; under "App roles" add
-//!    roles for applications without a user.
-//! 3. Register each client, and give it the scopes. Entra ID has no dynamic registration, and
-//!    refuses a `resource`, which MCP clients send, that does not match the scopes asked for
-//!    (AADSTS9010010).
+//! 2. Under "Expose an API" set the application id URI to the URL of the resource, and add scopes;
+//!    under "App roles" add roles for applications without a user. MCP clients send `resource`:
+//!    Entra ID compares it with that URI, and refuses one that does not match the scopes asked
+//!    for (AADSTS9010010).
+//! 3. Register each client, and give it the scopes. Entra ID has no dynamic registration.
 //!
 //! # What is particular
 //! The audience is the application, never the resource: its id in version 2, its id URI in
 //! version 1 (some have the id there as well; add it with `audience` if yours do). Scopes are
-//! in `scp`, by their short names, while a client must ask for `api://…/mcp.read`. Naming them
-//! in full here makes challenge and metadata name them so:
+//! in `scp`, by their short names, while a client must ask for them with the application id URI in
+//! front. Naming them in full here makes challenge and metadata name them so:
 //!
 //! ```
 //! # use tower_mcp_auth::oauth::presets::entra;
 //! # let (tenant, app) = ("8eaef023-2b34-4da1-9baa-8bc8c9d6a490", "6e74172b-be56-4843-9ff4-e66a39bb12e3");
 //! let server = entra::v2(tenant, app)?
-//!     .scopes_from_claim(["scp"], [("mcp.read", "api://mcp/mcp.read")])?
-//!     .scopes_from_claim(["roles"], [("Mcp.Read.All", "api://mcp/mcp.read")])?;
+//!     .scopes_from_claim(["scp"], [("mcp.read", "https://mcp.example.com/mcp/mcp.read")])?
+//!     .scopes_from_claim(["roles"], [("Mcp.Read.All", "https://mcp.example.com/mcp/mcp.read")])?;
 //! # let _ = server;
 //! # Ok::<(), tower_mcp_auth::ConfigError>(())
 //! ```
@@ -56,8 +59,9 @@
 //!
 //! Documentation: [access tokens](https://learn.microsoft.com/entra/identity-platform/access-tokens),
 //! [their claims](https://learn.microsoft.com/entra/identity-platform/access-token-claims-reference),
-//! [those of agents](https://learn.microsoft.com/entra/agent-id/identity-platform/agent-token-claims)
-//! and [those of ID tokens](https://learn.microsoft.com/entra/identity-platform/id-token-claims-reference).
+//! [those of agents](https://learn.microsoft.com/entra/agent-id/identity-platform/agent-token-claims),
+//! [those of ID tokens](https://learn.microsoft.com/entra/identity-platform/id-token-claims-reference)
+//! and [MCP servers](https://learn.microsoft.com/entra/agent-id/secure-mcp-server-with-entra-id).
 //! Which MCP clients sign in against the issuers that [`v1`] and [`tenants`] publish could not
 //! be found out.
 

@@ -9,6 +9,9 @@
 //! # Ok::<(), tower_mcp_auth::ConfigError>(())
 //! ```
 //!
+//! Step by step, with a first token and the usual refusals:
+//! [`guide::identity_providers::firebase`](crate::guide::identity_providers::firebase).
+//!
 //! # At Firebase
 //! 1. Take the project id from the project's settings. It is the audience of every token of the
 //!    project, and in its issuer.

@@ -10,6 +10,9 @@
 //! # Ok::<(), tower_mcp_auth::ConfigError>(())
 //! ```
 //!
+//! Step by step, with a first token and the usual refusals:
+//! [`guide::identity_providers::github_actions`](crate::guide::identity_providers::github_actions).
+//!
 //! # At GitHub
 //! 1. Give the job `permissions: id-token: write`, and have it ask for a token whose audience
 //!    is the URL of the resource: `core.getIDToken("https://mcp.example.com/mcp")`. Another

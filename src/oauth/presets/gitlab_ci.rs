@@ -10,6 +10,9 @@
 //! # Ok::<(), tower_mcp_auth::ConfigError>(())
 //! ```
 //!
+//! Step by step, with a first token and the usual refusals:
+//! [`guide::identity_providers::gitlab_ci`](crate::guide::identity_providers::gitlab_ci).
+//!
 //! # At GitLab
 //! 1. Have the job ask for a token whose audience is the URL of the resource:
 //!    `id_tokens: { MCP_TOKEN: { aud: "https://mcp.example.com/mcp" } }`. Another audience works

@@ -9,6 +9,9 @@
 //! # Ok::<(), tower_mcp_auth::ConfigError>(())
 //! ```
 //!
+//! Step by step, with a first token and the usual refusals:
+//! [`guide::identity_providers::google`](crate::guide::identity_providers::google).
+//!
 //! # At Google
 //! 1. Under "Clients" of the Google Auth Platform add an OAuth client for each MCP client, and
 //!    list their ids here. Google has no dynamic registration, and no scopes of your own:

@@ -12,6 +12,9 @@
 //! # Ok::<(), tower_mcp_auth::ConfigError>(())
 //! ```
 //!
+//! Step by step, with a first token and the usual refusals:
+//! [`guide::identity_providers::hydra`](crate::guide::identity_providers::hydra).
+//!
 //! # At Hydra
 //! 1. List the URL of the resource in the `audience` of each client, and have your consent
 //!    application grant it (`grant_access_token_audience`). Clients ask with `audience`;

@@ -10,6 +10,9 @@
 //! # Ok::<(), tower_mcp_auth::ConfigError>(())
 //! ```
 //!
+//! Step by step, with a first token and the usual refusals:
+//! [`guide::identity_providers::keycloak`](crate::guide::identity_providers::keycloak).
+//!
 //! # At Keycloak
 //! 1. Add a client scope with a mapper of the type "Audience", with the URL of the resource
 //!    as included custom audience, and make it a default scope of the realm, so that clients

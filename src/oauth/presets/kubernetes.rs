@@ -17,6 +17,9 @@
 //! # Ok::<(), tower_mcp_auth::ConfigError>(())
 //! ```
 //!
+//! Step by step, with a first token and the usual refusals:
+//! [`guide::identity_providers::kubernetes`](crate::guide::identity_providers::kubernetes).
+//!
 //! # In the cluster
 //! 1. Find the issuer: `kubectl get --raw /.well-known/openid-configuration`.
 //! 2. Mount a token for this resource into the pods that call it, a projected volume

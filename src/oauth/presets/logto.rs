@@ -9,6 +9,9 @@
 //! # Ok::<(), tower_mcp_auth::ConfigError>(())
 //! ```
 //!
+//! Step by step, with a first token and the usual refusals:
+//! [`guide::identity_providers::logto`](crate::guide::identity_providers::logto).
+//!
 //! # At Logto
 //! 1. Add an API resource whose indicator is the URL of the resource, and its permissions:
 //!    they are its scopes.

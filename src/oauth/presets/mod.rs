@@ -29,9 +29,10 @@
 //!
 //! Jobs, pods and services have tokens as well, and so have the users of services that put theirs
 //! in front of this one. No client signs in at these issuers, so that they are not in the
-//! metadata. Where everybody has tokens of an issuer, its preset begins with whose are meant:
+//! metadata. Where all users of a platform have tokens of one issuer, its preset asks which of them
+//! are accepted:
 //!
-//! | Issuer | Whose tokens | Audience |
+//! | Issuer | Tokens of | Audience |
 //! | --- | --- | --- |
 //! | [`cloudflare_access`] | an application | its AUD tag |
 //! | [`firebase`] | a project | the project's id |
@@ -48,7 +49,7 @@
 //! # Audiences
 //!
 //! Where a provider gives its tokens no audience, [`NeedsAudience`] stands between, and
-//! asks whose tokens are accepted:
+//! asks which tokens are accepted:
 //!
 //! ```
 //! use tower_mcp_auth::OAuthLayer;
@@ -70,7 +71,7 @@
 //! The facts are those of the documentation each page names, read in November 2026. They were
 //! not tried against the providers themselves: an account is needed for that. What the
 //! documentation does not say, the page says so. How to see that one works, and the usual first
-//! refusal of each: [`guide::identity_providers`](crate::guide::identity_providers).
+//! refusals of each, are on a page each: [`guide::identity_providers`](crate::guide::identity_providers).
 
 pub mod auth0;
 pub mod authentik;

@@ -12,6 +12,9 @@
 //! # Ok::<(), tower_mcp_auth::ConfigError>(())
 //! ```
 //!
+//! Step by step, with a first token and the usual refusals:
+//! [`guide::identity_providers::okta`](crate::guide::identity_providers::okta).
+//!
 //! # At Okta
 //! 1. Under Security → API add a *custom* authorization server, and make the URL of the
 //!    resource its audience. `default` is one as well; its audience `api://default` is then

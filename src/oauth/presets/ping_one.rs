@@ -9,6 +9,9 @@
 //! # Ok::<(), tower_mcp_auth::ConfigError>(())
 //! ```
 //!
+//! Step by step, with a first token and the usual refusals:
+//! [`guide::identity_providers::ping_one`](crate::guide::identity_providers::ping_one).
+//!
 //! # At PingOne
 //! 1. Add a custom resource whose audience is the URL of the resource, with scopes.
 //! 2. Grant each application these scopes.

@@ -10,6 +10,9 @@
 //! # Ok::<(), tower_mcp_auth::ConfigError>(())
 //! ```
 //!
+//! Step by step, with a first token and the usual refusals:
+//! [`guide::identity_providers::spiffe`](crate::guide::identity_providers::spiffe).
+//!
 //! # In the trust domain
 //! 1. Have its SPIRE server publish the trust bundle (`federation.bundle_endpoint`) with the
 //!    profile `https_web`. That of `https_spiffe` needs a certificate that no public authority

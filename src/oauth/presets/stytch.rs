@@ -11,6 +11,9 @@
 //! # Ok::<(), tower_mcp_auth::ConfigError>(())
 //! ```
 //!
+//! Step by step, with a first token and the usual refusals:
+//! [`guide::identity_providers::stytch`](crate::guide::identity_providers::stytch).
+//!
 //! # At Stytch
 //! 1. Use the project's own domain (a branded one, or the default one at
 //!    `customers.stytch.dev`) for every call: tokens got by way of `stytch.com` have an issuer

@@ -10,6 +10,9 @@
 //! # Ok::<(), tower_mcp_auth::ConfigError>(())
 //! ```
 //!
+//! Step by step, with a first token and the usual refusals:
+//! [`guide::identity_providers::supabase`](crate::guide::identity_providers::supabase).
+//!
 //! # At Supabase
 //! 1. Turn the OAuth 2.1 server on, and move the project to asymmetric signing keys (ES256):
 //!    tokens signed with the old shared secret are refused.

@@ -9,6 +9,9 @@
 //! # Ok::<(), tower_mcp_auth::ConfigError>(())
 //! ```
 //!
+//! Step by step, with a first token and the usual refusals:
+//! [`guide::identity_providers::workos`](crate::guide::identity_providers::workos).
+//!
 //! # At WorkOS
 //! 1. Under Connect → Configuration turn on dynamic registration or client id metadata
 //!    documents, and add the URL of the resource, byte by byte, as an MCP resource indicator.

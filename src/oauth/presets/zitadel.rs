@@ -14,6 +14,9 @@
 //! # Ok::<(), tower_mcp_auth::ConfigError>(())
 //! ```
 //!
+//! Step by step, with a first token and the usual refusals:
+//! [`guide::identity_providers::zitadel`](crate::guide::identity_providers::zitadel).
+//!
 //! # At Zitadel
 //! 1. Add a project for this resource alone. Its id is the audience: of tokens of its own
 //!    applications, and of those asked for with the scope

@@ -5,3 +5,4 @@
 mod five_minute_server;
 mod limits;
 mod links;
+mod providers;

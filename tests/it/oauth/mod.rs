@@ -25,7 +25,7 @@ mod network;
 mod nulls;
 mod outage;
 mod place;
-mod presets;
+pub(crate) mod presets;
 mod proxies;
 mod required;
 mod reserved_names;

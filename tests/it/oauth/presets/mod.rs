@@ -3,7 +3,7 @@
 mod clients;
 mod config;
 mod entra;
-pub(super) mod fixture;
+pub(crate) mod fixture;
 mod opaque;
 mod resource;
 mod scopes;
