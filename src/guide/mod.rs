@@ -105,7 +105,6 @@ chapters! {
     migration: "../../docs/migration.md";
     mixed_authentication: "../../docs/mixed-authentication.md";
     more_than_one_machine: "../../docs/more-than-one-machine.md";
-    observability: "../../docs/observability.md";
     performance: "../../docs/performance.md";
     quotas: "../../docs/quotas.md";
     reason_codes: "../../docs/reason-codes.md";
@@ -117,6 +116,12 @@ chapters! {
     what_clients_do: "../../docs/what-clients-do.md";
     why_does_my_client_not_get_in: "../../docs/why-does-my-client-not-get-in.md";
 }
+
+// The picture of the dashboard is in its link: in the documentation no file is beside the page.
+#[doc = include_str!("links.md")]
+#[doc = include_str!("dashboard.md")]
+#[doc = include_str!("../../docs/observability.md")]
+pub mod observability {}
 
 #[doc = include_str!("links.md")]
 #[doc = include_str!("../../docs/configuration.md")]
