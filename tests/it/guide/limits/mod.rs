@@ -1,23 +1,20 @@
 //! The chapter of limits is made here. What has a setting is read from the documented configuration
-//! and compared with what layers have without it; what has none is tried.
+//! and compared with what layers have without it; what is set in code alone is compared with what is
+//! made without it (`in_code`); what has no setting is tried (`tried`).
+
+mod in_code;
+mod tried;
 
 use std::collections::HashMap;
 use std::fmt::{Debug, Write};
 use std::fs;
-use std::time::Duration;
 
 use serde_json::{Value, json};
-use tower_mcp_auth::api_key::ApiKey;
+use tower_mcp_auth::ConfigError;
 use tower_mcp_auth::config::Config;
 use tower_mcp_auth::failed_attempts::FailedAttemptsLayer;
-use tower_mcp_auth::jose::{Algorithm, Secret};
-use tower_mcp_auth::oauth::binding::DpopOptions;
-use tower_mcp_auth::peer::{ProxyHeaders, TrustedProxies};
-use tower_mcp_auth::revocation::Revocation;
-use tower_mcp_auth::store::{MemoryReplayStore, MemoryRevocationStore};
-use tower_mcp_auth::{ApiKeyLayer, ConfigError, JwtLayer, Tenants};
 
-const TOML: &str = include_str!("../../../docs/config.toml");
+const TOML: &str = include_str!("../../../../docs/config.toml");
 const SECRET: &str = "R7vJ2nWq9sLx4TzK8mYc3FbHd6GpAeU5";
 const KEY: &str = "b25lLXJhbmRvbS1rZXktMTIzNA";
 
@@ -28,6 +25,7 @@ enum Made {
     Jwt,
     OAuth,
     Policy,
+    Quotas,
     FailedAttempts,
     Sealer,
     Revocation,
@@ -50,6 +48,10 @@ fn made(made: Made, path: &[&str], settings: &Value) -> Result<String, ConfigErr
         Made::Jwt => config["jwt"] = json!({ "secret": SECRET }),
         Made::Auth => config["api_keys"] = json!({ "keys": [{ "key": KEY }] }),
         Made::Policy => config["policy"] = json!({}),
+        Made::Quotas => {
+            let budget = json!({ "limit": 100, "window": "1m" });
+            config["quotas"] = json!({ "budgets": { "calls": budget } });
+        }
         Made::Sealer => config["sealer"] = json!({ "key": SECRET }),
         Made::FailedAttempts | Made::Revocation => {}
     }
@@ -70,6 +72,7 @@ fn made(made: Made, path: &[&str], settings: &Value) -> Result<String, ConfigErr
         Made::Jwt => text(&config.jwt_builder()?),
         Made::OAuth => text(&config.oauth_builder()?),
         Made::Policy => text(&config.policy_layers()?),
+        Made::Quotas => text(&config.quota_layer()?),
         Made::FailedAttempts => text(&config.failed_attempts(FailedAttemptsLayer::new(|_| None))?),
         Made::Sealer => text(&config.sealer()?),
         Made::Revocation => text(&config.revocation()?),
@@ -126,6 +129,7 @@ impl<'a> Section<'a> {
             "Jwt" => Made::Jwt,
             "OAuth" => Made::OAuth,
             "Policy" => Made::Policy,
+            "Quotas" => Made::Quotas,
             "Revocation" => Made::Revocation,
             "Sealer" => Made::Sealer,
             other => panic!("no maker: {other}"),
@@ -191,147 +195,14 @@ fn rows_with_settings(page: &mut String, documented: &Value) {
     }
 }
 
-/// The least and the most of a range that is accepted.
-fn bounds(within: u64, beyond: u64, accepted: impl Fn(u64) -> bool) -> (u64, u64) {
-    assert!(accepted(within) && !accepted(beyond));
-    let search = |mut good: u64, mut bad: u64| {
-        while good.abs_diff(bad) > 1 {
-            let middle = good.midpoint(bad);
-            if accepted(middle) {
-                good = middle;
-            } else {
-                bad = middle;
-            }
-        }
-        good
-    };
-    let least = if accepted(0) { 0 } else { search(within, 0) };
-    (least, search(within, beyond))
-}
-
-fn rows_without_settings(page: &mut String) {
-    page.push_str(
-        "\n## Bounds of settings, and what cannot be set\n\n| what | bound |\n|---|---|\n",
-    );
-    let mut row = |what: &str, bound: String| {
-        let _ = writeln!(page, "| {what} | {bound} |");
-    };
-    // Of all characters, so that no rule but that of length counts.
-    let text = |length: u64| {
-        let characters = "R7vJ2nWq9sLx4TzK8mYc3FbHd6GpAeU5".chars().cycle();
-        characters
-            .take(length.try_into().unwrap())
-            .collect::<String>()
-    };
-    let jwt = || JwtLayer::builder(Secret::new(text(64)).unwrap());
-    for (name, algorithm) in [
-        ("HS256", Algorithm::HS256),
-        ("HS384", Algorithm::HS384),
-        ("HS512", Algorithm::HS512),
-    ] {
-        let fits = |length| {
-            Secret::new(text(length))
-                .and_then(|secret| JwtLayer::builder(secret).algorithms([algorithm]).build())
-                .is_ok()
-        };
-        let least = (0..=64).find(|length| fits(*length)).unwrap();
-        row(
-            &format!("a secret for {name}"),
-            format!("at least {least} bytes"),
-        );
-    }
-    let (least, most) = bounds(100, 10_000, |length| {
-        ApiKey::new(text(length))
-            .and_then(|key| ApiKeyLayer::new([key]))
-            .is_ok()
-    });
-    row(
-        "an API key (`ApiKey::new`)",
-        format!("{least} to {most} bytes"),
-    );
-    let (_, most) = bounds(60, 100_000, |seconds| {
-        jwt()
-            .clock_skew(Duration::from_secs(seconds))
-            .build()
-            .is_ok()
-    });
-    row("`clock_skew`", format!("at most {most} s"));
-    let kibi = |bytes: u64| match bytes {
-        1024.. => format!("{} KiB", bytes / 1024),
-        less => format!("{less} bytes"),
-    };
-    let (least, most) = bounds(16 << 10, 10 << 20, |bytes| {
-        jwt()
-            .max_header_bytes(256)
-            .max_token_bytes(bytes.try_into().unwrap())
-            .build()
-            .is_ok()
-    });
-    row(
-        "`max_token_bytes`",
-        format!("{} to {}", kibi(least), kibi(most)),
-    );
-    let (least, most) = bounds(1024, 1 << 20, |bytes| {
-        jwt()
-            .max_token_bytes(64 << 10)
-            .max_header_bytes(bytes.try_into().unwrap())
-            .build()
-            .is_ok()
-    });
-    row(
-        "`max_header_bytes`",
-        format!("{} to {}", kibi(least), kibi(most)),
-    );
-    let (least, most) = bounds(1, 1000, |hops| {
-        TrustedProxies::new(ProxyHeaders::XForwarded, ["10.0.0.7"])
-            .and_then(|proxies| proxies.hops(hops.try_into().unwrap()))
-            .is_ok()
-    });
-    row("`hops` of trusted proxies", format!("{least} to {most}"));
-    let (least, most) = bounds(10, 1000, |length| {
-        Tenants::new(["a".repeat(length.try_into().unwrap())]).is_ok()
-    });
-    row(
-        "the name of a tenant",
-        format!("{least} to {most} characters"),
-    );
-    let (least, most) = bounds(10, 1000, |length| {
-        let name = "a".repeat(length.try_into().unwrap());
-        ApiKeyLayer::new([KEY])
-            .unwrap()
-            .forbidden_query_names([name])
-            .is_ok()
-    });
-    row(
-        "a name in `forbidden_query_names`",
-        format!("{least} to {most} characters"),
-    );
-    let number = |count: usize| grouped(count.try_into().unwrap());
-    row(
-        "`MemoryReplayStore::default()`",
-        format!("{} entries", number(MemoryReplayStore::MAX_ENTRIES)),
-    );
-    row(
-        "`MemoryRevocationStore::default()`",
-        format!("{} records", number(MemoryRevocationStore::MAX_RECORDS)),
-    );
-    row(
-        "entries of `Revocation::in_memory()`",
-        number(Revocation::MAX_ENTRIES),
-    );
-    row(
-        "used DPoP proofs in memory (`max_used_proofs`)",
-        number(DpopOptions::MAX_USED_PROOFS),
-    );
-}
-
 #[test]
 fn the_chapter_of_limits_is_the_one_that_is_made() {
     let file = common::root().join("docs/limits.md");
     let documented: HashMap<String, Value> = toml::from_str(TOML).unwrap();
     let mut page = HEAD.to_owned();
     rows_with_settings(&mut page, &json!(documented));
-    rows_without_settings(&mut page);
+    in_code::rows(&mut page);
+    tried::rows(&mut page);
     page.push_str(TAIL);
     if std::env::var_os("WRITE_LIMITS").is_some() {
         fs::write(&file, &page).unwrap();
@@ -360,9 +231,20 @@ const TAIL: &str = "\
 | URIs of a subscription | 1000 |
 | the body of a refused request that is read first | 64 KiB, for half a second |
 | an anonymous session can be claimed | for 10 minutes |
+| the time of a DPoP proof (`iat`), before and after now | 5 min; 1 min with `dangerously_allow_replays` |
+| the id of a DPoP proof (`jti`) | at most 256 bytes |
+| a nonce for DPoP proofs | the current one for 150 s, and good as long again |
+| how long a logout token is good (`max_age`) | 2 min by default, an hour at most |
+| [the doctor][doctor.md]: an answer that it reads | 1 MiB, within 10 s; all of them within 2 min |
+| authorization servers that the doctor asks | 4 |
+| an answer to a hostile request of `testing` | awaited for 5 s by default |
 | `max_claims` of a configuration | 100,000, for a day each |
 
 Redis and Valkey have limits of their own: [more than one machine][more-than-one-machine.md].
 
+What quotas do where there is no room: [quotas][quotas.md].
+
+[doctor.md]: doctor.md
 [more-than-one-machine.md]: more-than-one-machine.md
+[quotas.md]: quotas.md
 ";
