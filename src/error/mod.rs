@@ -30,7 +30,7 @@ pub enum AuthErrorKind {
     Missing,
     /// The request carries its credential in a way that cannot be accepted: 400 `invalid_request`.
     Malformed,
-    /// The credential is expired, forged, unknown or meant for somebody else: 401 `invalid_token`.
+    /// The credential is expired, forged, unknown or meant for another server: 401 `invalid_token`.
     Invalid,
     /// The credential is good and its scopes do not suffice: 403 `insufficient_scope`.
     InsufficientScope,
@@ -53,7 +53,7 @@ pub enum AuthErrorKind {
     UnsupportedMediaType,
     /// A mirrored MCP header and the body disagree: 400.
     HeaderMismatch,
-    /// Too many requests of somebody, or too many that failed: 429.
+    /// Too many requests of one caller, or too many that failed: 429.
     TooManyRequests,
     /// Our own trouble (an authorization server that is down, a limit that is reached): 503.
     Unavailable,

@@ -160,11 +160,10 @@ impl fmt::Debug for Reason {
 pub(crate) enum Standing {
     /// No issued credential is known to be like it: it may be a guess, and counts as one.
     Guess,
-    /// The credential was issued to somebody, and only its time, its scopes or its sign-in are at
-    /// fault. The
+    /// The credential is genuine, and only its time, its scopes or its sign-in are at fault. The
     /// provider proves that, case by case ([`AuthError::proven`](crate::AuthError::proven)).
     Proven,
-    /// Neither: nothing was presented, it was presented badly, it is meant for somebody else or
+    /// Neither: nothing was presented, it was presented badly, it is meant for another server or
     /// was taken back, something else in the request is wrong, or the trouble is ours.
     Other,
     /// Nothing, and report-only mode does not let it pass.
@@ -862,7 +861,7 @@ reasons! {
         fix: "Nothing: it will be accepted from its `not_before` on.";
 
     /// The policy denies the operation to every caller. The detail names the rule.
-    OPERATION_DENIED = "operation_denied": Forbidden, Other, "The operation is not open to anybody",
+    OPERATION_DENIED = "operation_denied": Forbidden, Other, "The operation is denied to every caller",
         client: "Called what no rule opens.",
         fix: "Add a rule if the operation is meant to be used.";
 
