@@ -1,13 +1,13 @@
-//! Layers that know MCP.
+//! Layers for MCP: scopes of tools, lists, sessions, quotas, origins.
 //!
 //! | question | answered by |
 //! |---|---|
 //! | Which scopes does this operation need? | [`McpScopesLayer`], [`McpListsLayer`] |
-//! | Whose is this session? | [`SessionBindingLayer`] |
+//! | Which caller has this session? | [`SessionBindingLayer`] |
 //! | Was it called too often? | [`QuotaLayer`] |
-//! | Was this host meant, and may this page ask? | [`OriginLayer`] |
+//! | Is this host served, and may this web page call? | [`OriginLayer`] |
 //! | In which order? | [`McpStack`] |
-//! | What did the client make of the state I gave it? | [`PrincipalSealer`] |
+//! | Did the client change the state that it keeps? | [`PrincipalSealer`] |
 //!
 //! They go around the MCP endpoint, and all but [`OriginLayer`] inside an auth layer. They
 //! repeat nothing of it: what a refusal must say travels with the request. Where no auth layer
