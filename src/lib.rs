@@ -53,8 +53,9 @@
 //! # Ok::<(), tower_mcp_auth::ConfigError>(())
 //! ```
 //!
-//! What they decide is told in events, metrics and hooks ([`telemetry`]), and who fails too often
-//! is not heard for a while ([`failed_attempts`]). Behind a proxy, [`peer`] says who the client is.
+//! What they decide is told in events, metrics and hooks ([`telemetry`]). An address that fails too
+//! often is refused for a while ([`failed_attempts`]). Behind a proxy, [`peer`] says which address
+//! the client has.
 //!
 //! Where to go next: the [`guide`] has a five-minute server, a chapter for clients that do not get in,
 //! and all about running a server. [`oauth`], [`jwt`] and [`api_key`] each open with an example that shows
@@ -79,7 +80,7 @@
 //! | `schema` | the JSON Schema of that configuration, and `config` | no |
 //! | `redis` | Redis or Valkey as the store that replicas share ([`redis`]); its connections use rustls with aws-lc | no |
 //! | `metrics` | [`telemetry`] speaks to a recorder of the `metrics` facade: Prometheus, say | no |
-//! //!
+//!
 //! API keys that the program holds, scopes and the layers for MCP need no feature. `jwt` and
 //! `oauth` need one of the two backends.
 //!
@@ -154,6 +155,8 @@ mod gate;
         feature = "toml",
     )
 ))]
+// It is for readers, who need no feature for it.
+#[cfg_attr(docsrs, doc(auto_cfg = false))]
 pub mod guide;
 #[cfg(feature = "jwt")]
 #[cfg_attr(docsrs, doc(cfg(feature = "jwt")))]

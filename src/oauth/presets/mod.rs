@@ -1,4 +1,4 @@
-//! Identity providers, each with what it does in its own way.
+//! Settings for identity providers: Auth0, Entra ID, Keycloak, Okta and others.
 //!
 //! A preset is an [`AuthorizationServer`](super::AuthorizationServer) with the settings of
 //! one provider: the form of its issuer, where its keys are, which claims name scopes and
