@@ -547,7 +547,7 @@ section! {
         max_failures: Option<u32>,
         /// The window.
         window: Option<Span>,
-        /// For how long it is not heard then.
+        /// For how long it is refused then.
         block_duration: Option<Span>,
         /// How many addresses are watched.
         max_addresses: Option<usize>,

@@ -1,4 +1,4 @@
-//! A limit for failed attempts: who presents bad credentials too often is not heard for a while.
+//! A limit for failed attempts: too many bad credentials of an address are 429 for a while.
 //!
 //! The layer goes *outside* an auth layer and reads, in the extensions of its refusals, why they
 //! were made. It counts, by the address of the client, what may be a guess at a credential:

@@ -1,4 +1,4 @@
-//! Who the client is, and which host it asked for.
+//! Which address a client has, and which host it asked for.
 //!
 //! Layers that count by address or judge by host ask here, so that there is one answer to each:
 //! [`FailedAttemptsLayer`](crate::failed_attempts::FailedAttemptsLayer),

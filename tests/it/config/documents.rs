@@ -56,7 +56,8 @@ fn the_documented_configuration_makes_all_layers() {
 #[test]
 fn the_page_of_mixed_authentication_makes_all_layers() {
     let page = include_str!("../../../docs/mixed-authentication.md");
-    let text = page.split_once("```toml\n").unwrap().1;
+    let text = page.split_once("\n## Configuration\n").unwrap().1;
+    let text = text.split_once("```toml\n").unwrap().1;
     let text = text.split_once("```").unwrap().0;
     let secret = r#"{ env = "SESSION_KEY" }"#;
     assert!(text.contains(secret));

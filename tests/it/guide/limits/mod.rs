@@ -1,6 +1,6 @@
 //! The chapter of limits is made here. What has a setting is read from the documented configuration
-//! and compared with what layers have without it; what is set in code alone is compared with what is
-//! made without it (`in_code`); what has no setting is tried (`tried`).
+//! and compared with what layers have without it. What is set in code is compared with what is made
+//! without the setter (`in_code`), and what has no setting is tried (`tried`).
 
 mod in_code;
 mod tried;
@@ -221,7 +221,8 @@ const HEAD: &str = "\
 
 Everything that a peer can make larger has a bound: bodies, tokens, key sets, caches, queues, waits.
 What a server sends is kept within bounds that you set; what you set is never changed, but refused
-where it cannot be. This page is made by a test, which compares each default with the code.
+where it cannot be. This page is made by a test, which compares each default that has a setter with the
+code.
 ";
 
 const TAIL: &str = "\
@@ -231,7 +232,8 @@ const TAIL: &str = "\
 | URIs of a subscription | 1000 |
 | the body of a refused request that is read first | 64 KiB, for half a second |
 | an anonymous session can be claimed | for 10 minutes |
-| the time of a DPoP proof (`iat`), before and after now | 5 min; 1 min with `dangerously_allow_replays` |
+| the time of a DPoP proof (`iat`), before and after now | 5 min; \
+1 min with `dangerously_allow_replays` |
 | the id of a DPoP proof (`jti`) | at most 256 bytes |
 | a nonce for DPoP proofs | the current one for 150 s, and good as long again |
 | how long a logout token is good (`max_age`) | 2 min by default, an hour at most |
