@@ -318,14 +318,20 @@ impl State {
     }
 
     pub(super) fn failed(self: &Arc<Self>, client: CountedAddr) {
-        let limit = self.settings.limit;
-        self.table().failed(client, self.now(), limit);
-        SharedFailures::count(self, client, limit);
+        let (limit, now) = (self.settings.limit, self.now());
+        self.table().failed(client, now, limit);
+        SharedFailures::count(self, client, now, limit);
     }
 
-    /// All replicas together saw too many failures of a client.
-    pub(super) fn block(&self, client: CountedAddr) {
-        self.table().block(client, self.now(), self.settings.limit);
+    /// All replicas together saw too many failures of a client, one of which was here at `since`.
+    pub(super) fn block(&self, client: CountedAddr, since: Duration) {
+        let now = self.now();
+        self.table().block(client, since, now, self.settings.limit);
+    }
+
+    /// Whether a client is not heard until the shared store has answered.
+    pub(super) fn waits(&self, client: CountedAddr) -> bool {
+        self.shared().is_some_and(|shared| shared.waits(client))
     }
 
     pub(super) fn now(&self) -> Duration {

@@ -29,6 +29,8 @@
 //! A refusal that waits for [the body of its request](crate::auth#the-body-of-a-refused-request)
 //! is counted when it is decided, or any number of guesses could be made side by side meanwhile.
 //!
+//! A failure counts once for each time the layer stands around a service: put it there once.
+//!
 //! Beyond the limit a request is answered with 429 and `Retry-After` before anything else sees
 //! it, a good one as well. What is under way when the limit is reached is still answered.
 //!
@@ -57,11 +59,24 @@
 //! # Several replicas
 //!
 //! Each replica counts by itself, so that an attacker has the limit at each of them. With
-//! [`shared`](FailedAttemptsLayer::shared) they count together: a failure is told to the store while its
-//! request is answered, and a replica blocks an address with its first failure there after all
-//! replicas together saw too many. So there is one more guess at each other replica, and no request
-//! waits for the store. There the failures are a bucket that is refilled over the window; without an
-//! answer each replica goes on by itself.
+//! [`shared`](FailedAttemptsLayer::shared) they count together: a failure is told to the store while
+//! its request is answered, and a replica blocks an address with its first failure there after all
+//! replicas together saw too many. No request waits for the store. So there are a few more guesses at
+//! each other replica: one after the other it is one, and at once those that are under way. While
+//! four failures of an address are not answered yet, it is 429 with `Retry-After: 1`.
+//!
+//! In the store the failures are a bucket that is refilled over the window: where a block is shorter
+//! than the window, an address that comes back has as many guesses as were refilled meanwhile. A block
+//! begins with its failure, however late the store answers.
+//!
+//! | the store | what is counted |
+//! |---|---|
+//! | answers | the failures at all replicas |
+//! | does not answer, has no room, or is told of more than 1,024 failures at once | those at this replica; a `warn` says why, every 10 seconds at most, and `mcp_auth_failures_not_shared_total` how many |
+//! | was emptied, or restarted without its data | those since then, and what each replica knows |
+//!
+//! Give the layer the same limits at all replicas. Two layers that share a store and a secret count
+//! together, whatever they protect: another secret makes other counts.
 //!
 //! # Other limits
 //!
@@ -114,6 +129,7 @@ mod layer;
 mod service;
 mod shared;
 mod table;
+mod under_way;
 
 pub use self::layer::FailedAttemptsLayer;
 pub use self::service::{FailedAttempts, ResponseFuture};

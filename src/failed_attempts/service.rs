@@ -2,6 +2,7 @@
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::response::Parts;
@@ -15,6 +16,9 @@ use crate::error::{AuthError, Reason};
 use crate::gate::{Gate, Pass, gated_service};
 use crate::refusal::{Answer, RefusalForm, refuse, server_error};
 use crate::telemetry::{self, Case, Stage};
+
+/// When a client may come again that waits for the shared store.
+const UNANSWERED: Duration = Duration::from_secs(1);
 
 gated_service! {
     /// The service made by a [`FailedAttemptsLayer`](super::FailedAttemptsLayer).
@@ -45,12 +49,21 @@ impl Gate for State {
                 return ControlFlow::Break(refuse(error, context, form, head, case));
             }
         };
-        if let Some(left) = self.blocked(client) {
+        let refused = match self.blocked(client) {
+            Some(left) => {
+                let seconds = left.as_secs().saturating_add(1);
+                let why = "the address failed too often, and is heard again in";
+                Some((left, format!("{why} {seconds} s")))
+            }
+            None => self.waits(client).then(|| {
+                let why = "several failures of the address are told to the shared store, which has \
+                           not answered yet";
+                (UNANSWERED, why.to_owned())
+            }),
+        };
+        if let Some((left, why)) = refused {
             let error = AuthError::too_many_requests(Reason::TOO_MANY_FAILED_ATTEMPTS, left)
-                .with_detail(format!(
-                    "the address failed too often, and is heard again in {} s",
-                    left.as_secs().saturating_add(1)
-                ));
+                .with_detail(why);
             return ControlFlow::Break(refuse(error, context, RefusalForm::of(head), head, case));
         }
         case.accepted(head, &context.audit);

@@ -2,11 +2,12 @@
 
 use std::fmt;
 use std::sync::Arc;
-
-use tokio::sync::Semaphore;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use super::layer::State;
 use super::table::Limit;
+use super::under_way::UnderWay;
 use crate::crypto::HmacKey;
 use crate::error::ConfigError;
 use crate::peer::CountedAddr;
@@ -15,8 +16,6 @@ use crate::store::{QuotaAnswer, QuotaCharge, QuotaLimit, QuotaStore, StoreKey, w
 use crate::telemetry;
 use crate::util::{NowAndThen, TRACED_CHARS, one_line};
 
-/// How many failures may be on their way to the store at once. Others are counted here alone.
-const MOST_UNDER_WAY: usize = 1024;
 const DOMAIN: &[u8] = b"tower-mcp-auth failed attempts";
 
 /// Where failures of all replicas are counted.
@@ -25,7 +24,9 @@ pub(super) struct SharedFailures {
     store: Arc<dyn QuotaStore>,
     /// Addresses are in the store as codes.
     key: HmacKey,
-    under_way: Arc<Semaphore>,
+    under_way: Arc<UnderWay>,
+    /// Whether the store gave no answer when it was last asked.
+    is_down: Arc<AtomicBool>,
     failed: Arc<NowAndThen>,
 }
 
@@ -35,7 +36,8 @@ impl SharedFailures {
         Ok(Self {
             store: Arc::new(store),
             key: HmacKey::new(secret),
-            under_way: Arc::new(Semaphore::new(MOST_UNDER_WAY)),
+            under_way: Arc::default(),
+            is_down: Arc::default(),
             failed: Arc::default(),
         })
     }
@@ -45,39 +47,47 @@ impl SharedFailures {
         QuotaLimit::new(limit.failures, limit.window)
     }
 
+    /// Whether a client waits for the store: it may be blocked elsewhere, and would guess at each
+    /// replica as often as it can before the first answer is here. A store without an answer makes
+    /// no client wait.
+    pub(super) fn waits(&self, client: CountedAddr) -> bool {
+        self.under_way.is_at_most(client) && !self.is_down.load(Ordering::Relaxed)
+    }
+
     /// Counts a failure there too, and blocks the client here when all replicas together saw
-    /// too many. No request waits for it.
-    pub(super) fn count(state: &Arc<State>, client: CountedAddr, limit: Limit) {
+    /// too many. Its request does not wait for it.
+    pub(super) fn count(state: &Arc<State>, client: CountedAddr, since: Duration, limit: Limit) {
         let Some(shared) = state.shared() else { return };
         let Ok(runtime) = tokio::runtime::Handle::try_current() else {
-            return;
+            return shared.tell("there is no Tokio runtime to ask it in", state);
         };
-        let (Ok(own), Ok(place)) = (
-            Self::limit(&limit),
-            Arc::clone(&shared.under_way).try_acquire_owned(),
-        ) else {
-            return;
+        let Some(place) = shared.under_way.enter(client) else {
+            return shared.tell("too many failures are on their way to it", state);
         };
+        let Ok(own) = Self::limit(&limit) else { return };
         let bytes = client.bytes();
         let key = StoreKey::new(shared.key.mac([DOMAIN, bytes.as_slice()]));
         let asked = shared.store.charge(vec![QuotaCharge::new(key, own, 1)]);
         let (state, shared) = (Arc::clone(state), shared.clone());
         runtime.spawn(async move {
-            let _place = place;
-            match within_patience(asked).await {
-                Ok(QuotaAnswer::Refused(_)) => state.block(client),
-                Ok(QuotaAnswer::Admitted(states)) => {
+            let answer = within_patience(asked).await;
+            shared.is_down.store(answer.is_err(), Ordering::Relaxed);
+            match answer {
+                Ok(QuotaAnswer::Refused(_)) => state.block(client, since),
+                Ok(QuotaAnswer::Admitted(states)) => match states.as_slice() {
                     // It was the last one.
-                    if states.iter().any(|state| state.remaining() == 0) {
-                        state.block(client);
-                    }
-                }
+                    [own] if own.remaining() == 0 => state.block(client, since),
+                    [_] => {}
+                    _ => shared.tell("it does not say how many there are", &state),
+                },
                 Ok(QuotaAnswer::Full) => shared.tell("it has no room", &state),
                 Err(error) => {
                     let why = one_line(&error.to_string(), TRACED_CHARS);
                     shared.tell(&why, &state);
                 }
             }
+            // The client is blocked before it is heard again.
+            drop(place);
         });
     }
 

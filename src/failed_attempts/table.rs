@@ -39,9 +39,9 @@ impl Set {
     }
 
     /// Blocks the client of a record of this set.
-    fn block(&self, record: &mut Record, now: Duration, limit: Limit) {
+    fn block(&self, record: &mut Record, since: Duration, limit: Limit) {
         record.blocked = true;
-        record.end = now.saturating_add(limit.block_duration);
+        record.end = since.saturating_add(limit.block_duration);
         // Rounded up: a millisecond too long only takes the lock.
         let end = millis(record.end).saturating_add(1);
         self.blocked_until.fetch_max(end, Ordering::Relaxed);
@@ -77,14 +77,18 @@ impl Table {
         (record.blocked && now < record.end).then(|| record.end - now)
     }
 
-    /// Blocks a client, for what others saw of it. One that is blocked stays so no longer.
-    pub(super) fn block(&self, client: CountedAddr, now: Duration, limit: Limit) {
+    /// Blocks a client, for what others saw of it: from its failure on, however late that is
+    /// known. One that is blocked stays so no longer.
+    pub(super) fn block(&self, client: CountedAddr, since: Duration, now: Duration, limit: Limit) {
+        if now >= since.saturating_add(limit.block_duration) {
+            return;
+        }
         let set = self.set(client);
         let mut records = set.records();
         let record = of_client(&mut records, client, now);
         if !record.blocked || now >= record.end {
             record.failures = limit.failures;
-            set.block(record, now, limit);
+            set.block(record, since, limit);
         }
     }
 

@@ -47,6 +47,8 @@ names! {
         "Requests that were counted against a budget, by budget and outcome";
     describe_gauge QUOTA_STORE_UP = "mcp_auth_quota_store_up", Count,
         "Whether the shared store of budgets answered when it was last asked";
+    describe_counter FAILURES_NOT_SHARED = "mcp_auth_failures_not_shared_total", Count,
+        "Failed attempts that the shared store was not told of";
     describe_gauge REVOCATION_ENTRIES = "mcp_auth_revocation_entries", Count,
         "Entries of what is revoked";
     describe_counter KEY_FETCHES = "mcp_auth_key_fetches_total", Count,

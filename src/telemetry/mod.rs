@@ -161,6 +161,7 @@
 //! | `mcp_auth_streams_ended_total` | counter | `reason` | streams ended before their own end: `expired` with their credential, `max_life` by `stream_max_life`, `session_claimed` when a principal claimed its anonymous session, `revoked` with their credential, `unavailable` when it is not known any more what is revoked |
 //! | `mcp_auth_quota_decisions_total` | counter | `budget`, `outcome` | requests that a budget was asked for: `admitted`, `refused` by this budget, or `reported` (they went on, and were not charged) |
 //! | `mcp_auth_quota_store_up` | gauge | | 1 where the shared store of budgets answered when it was last asked, 0 where it did not |
+//! | `mcp_auth_failures_not_shared_total` | counter | | failed attempts that the shared store did not take, so that one replica alone counts them |
 //! | `mcp_auth_revocation_entries` | gauge | | entries of what is revoked, those that are over included |
 //! | `mcp_auth_key_fetches_total` | counter | `issuer`, `outcome` | fetches of key sets, `ok` or `failed` |
 //! | `mcp_auth_keys` | gauge | `issuer` | usable keys held |

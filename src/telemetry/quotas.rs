@@ -36,6 +36,7 @@ pub(crate) fn quota_store_up(again: bool) {
 /// warning.
 pub(crate) fn failures_not_shared(is_due: bool, why: &str) {
     const LAYER: &str = "failed_attempts";
+    meter::failure_not_shared();
     if is_due {
         warn!(target: TARGET, layer = LAYER, why, "failed attempts are counted by this replica alone");
     } else {

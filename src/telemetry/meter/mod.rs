@@ -13,7 +13,8 @@ use self::on as chosen;
 #[cfg(feature = "api-key-store")]
 pub(crate) use self::chosen::store;
 pub(super) use self::chosen::{
-    IS_ON, decided, list_shortened, quota_store_answers, revocations, step_up, stream_ended,
+    IS_ON, decided, failure_not_shared, list_shortened, quota_store_answers, revocations, step_up,
+    stream_ended,
 };
 #[cfg(feature = "oauth")]
 pub(crate) use self::chosen::{IntrospectionMeter, KeysMeter, token_cache};

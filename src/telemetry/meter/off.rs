@@ -17,6 +17,8 @@ pub(in crate::telemetry) fn revocations(_: usize) {}
 
 pub(in crate::telemetry) fn quota_store_answers(_: bool) {}
 
+pub(in crate::telemetry) fn failure_not_shared() {}
+
 #[derive(Clone, Debug)]
 pub(crate) struct QuotaMeter;
 

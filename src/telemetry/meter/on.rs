@@ -213,6 +213,10 @@ pub(in crate::telemetry) fn quota_store_answers(answers: bool) {
     });
 }
 
+pub(in crate::telemetry) fn failure_not_shared() {
+    count(names::FAILURES_NOT_SHARED, [NO_LABEL; 3]);
+}
+
 /// Measures how long a provider takes, where a recorder wants to know: two looks at the clock
 /// are much of what a known credential costs.
 #[derive(Clone, Copy)]

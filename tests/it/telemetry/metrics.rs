@@ -448,6 +448,30 @@ async fn quotas() {
     assert_eq!(ask(&stack, request(&key)).await.status, 200);
 }
 
+/// Two failures, one of which the shared store has no room for.
+async fn failed_attempts() {
+    use tower_mcp_auth::failed_attempts::FailedAttemptsLayer;
+    use tower_mcp_auth::store::MemoryQuotaStore;
+
+    for entries in [0, 1] {
+        let address = std::net::IpAddr::from([192, 0, 2, 1]);
+        let attempts = FailedAttemptsLayer::new(move |_| Some(address))
+            .shared(MemoryQuotaStore::new(entries), common::SECRET)
+            .unwrap();
+        let keys = ApiKeyLayer::new([common::API_KEY]).unwrap();
+        let stack = ServiceBuilder::new().layer(attempts).layer(keys);
+        let bad = [("x-api-key", "bad")];
+        assert_eq!(ask(&stack, request(&bad)).await.status, 401);
+        tokio::task::yield_now().await;
+    }
+}
+
+#[test]
+fn a_failure_that_is_not_told_to_other_replicas_is_counted() {
+    let recorded = recorded(async || failed_attempts().await);
+    recorded.assert(&[("mcp_auth_failures_not_shared_total{}", 1.0)]);
+}
+
 /// By budget, and not by whoever was counted.
 #[test]
 fn budgets_count_what_they_were_asked_and_which_of_them_refused() {
@@ -477,6 +501,7 @@ fn every_documented_name_is_recorded_and_every_recorded_one_documented() {
         a_stream_that_ends().await;
         revocation().await;
         quotas().await;
+        failed_attempts().await;
     });
     let documented: BTreeSet<_> = metrics::names().collect();
     assert_eq!(recorded.names(), documented);

@@ -1,5 +1,7 @@
 //! Too many failed attempts from one address.
 
+mod shared;
+
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
@@ -230,56 +232,6 @@ async fn a_flood_of_addresses_frees_no_blocked_one_and_none_that_failed_twice() 
     assert_eq!(succeed(&limit, ONE).await, 429);
     assert_eq!(fail(&limit, OTHER).await, 401);
     assert_eq!(succeed(&limit, OTHER).await, 429);
-}
-
-/// What was told to the store is known there.
-async fn told() {
-    for _ in 0..4 {
-        tokio::task::yield_now().await;
-    }
-}
-
-#[tokio::test]
-async fn replicas_count_together_in_a_shared_store() {
-    let clock = clock();
-    let store = MemoryQuotaStore::default().clock(clock.clone());
-    let replica = || limit(4, &clock).shared(store.clone(), SECRET).unwrap();
-    let (here, there, third) = (replica(), replica(), replica());
-    for replica in [&here, &there, &here] {
-        assert_eq!(fail(replica, ONE).await, 401);
-        told().await;
-    }
-    assert_eq!(succeed(&there, ONE).await, 200);
-    // The fourth of all is the second there.
-    assert_eq!(fail(&there, ONE).await, 401);
-    told().await;
-    assert_eq!(succeed(&there, ONE).await, 429);
-    // One more guess at each of the others, and no more.
-    for replica in [&here, &third] {
-        assert_eq!(fail(replica, ONE).await, 401);
-        told().await;
-        assert_eq!(fail(replica, ONE).await, 429);
-        assert_eq!(succeed(replica, OTHER).await, 200);
-    }
-    clock.advance(Duration::from_secs(60));
-    assert_eq!(succeed(&here, ONE).await, 200);
-}
-
-#[tokio::test]
-async fn without_an_answer_of_the_store_each_replica_goes_on_by_itself() {
-    let full = MemoryQuotaStore::new(0);
-    let limit = limit(2, &clock()).shared(full, SECRET).unwrap();
-    trace::start();
-    for _ in 0..2 {
-        assert_eq!(fail(&limit, ONE).await, 401);
-        told().await;
-    }
-    assert_eq!(succeed(&limit, ONE).await, 429);
-    let warned = trace::take();
-    let warned = warned
-        .iter()
-        .filter(|event| event.level == tracing::Level::WARN);
-    assert_eq!(warned.count(), 1);
 }
 
 #[tokio::test]
