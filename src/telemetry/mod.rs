@@ -88,7 +88,8 @@
 //! A shared store of [budgets](crate::mcp::quota) that gives no answer is a `warn` once, with `why` and
 //! what the layer does meanwhile (`mode`), and an `info` when it answers again. A `warn` tells once
 //! that the ids a `budget` is counted by can be multiplied by their owners, with the `id` and the `fix`;
-//! that anonymous callers without an address are counted together; and, now and then, that there
+//! that anonymous callers without an address are counted together, and that a layer stands twice around
+//! one service; and, now and then, that there
 //! is no room for one more caller, or that failed attempts are not told to other replicas, with `why`.
 //!
 //! ## API keys
@@ -214,7 +215,7 @@ pub(crate) use self::meter::{CallEnd, IntrospectionMeter, KeysMeter, token_cache
 pub(crate) use self::meter::{QuotaMeter, Stopwatch};
 pub(crate) use self::quotas::{
     failures_not_shared, quota_id_multiplies, quota_store_failed, quota_store_full, quota_store_up,
-    quota_without_address,
+    quota_twice, quota_without_address,
 };
 pub use self::record::{DecisionRecord, Outcome};
 pub(crate) use self::record::{RecordedOperation, Stage};

@@ -58,6 +58,16 @@ pub(crate) fn quota_store_full(is_due: bool) {
     }
 }
 
+/// One layer stands twice around one service.
+pub(crate) fn quota_twice() {
+    warn!(
+        target: TARGET,
+        layer = QUOTA,
+        "a layer of budgets stands twice around one service, and charges each request twice: take \
+         one of them out"
+    );
+}
+
 /// Callers can make themselves as many ids as they like, each with a budget of its own.
 pub(crate) fn quota_id_multiplies(budget: &str, id: &'static str, fix: &'static str) {
     warn!(

@@ -20,7 +20,7 @@ pub use self::guards::{API_KEY, Guard, api_key_guard, guards, jwt_guard};
 pub use self::inner::Inner;
 pub use self::jwt::{NOW, SECRET, SigningKey, clock, good_token, hs256_layer, sign, token};
 pub use self::provider::{Answering, invalid};
-pub use self::store::FlakyStore;
+pub use self::store::{FlakyStore, LateQuotas};
 
 /// The folder of the crate: where `src` and `docs` are.
 pub fn root() -> &'static Path {

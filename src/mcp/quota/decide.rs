@@ -317,7 +317,9 @@ impl Quotas {
         let charges: Vec<QuotaCharge> = items().filter_map(charge).collect();
         let asked = charges.len();
         let mut verdict = match within_patience(shared.store.charge(charges)).await {
-            Ok(answer) => match taken_in(&costs, answer, asked) {
+            Ok(answer) => match taken_in(&costs, answer, asked)
+                .and_then(|verdict| self.explained(&costs, verdict))
+            {
                 Ok(verdict) => {
                     shared.outage.answered();
                     verdict

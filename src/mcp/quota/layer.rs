@@ -9,6 +9,7 @@ use tower_layer::Layer;
 use super::budget::Budget;
 use super::health::{OnOutage, Outage, QuotaHealth};
 use super::service::Quota;
+use super::twice::Marked;
 use crate::clock::Clock;
 use crate::error::ConfigError;
 use crate::mcp::key::MacKey;
@@ -26,7 +27,8 @@ const READ_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A layer that refuses requests whose budget is used up. It belongs inside an auth layer.
 ///
-/// All clones, and all services they make, count together.
+/// All clones, and all services they make, count together. Put it around a service once: see [what is
+/// counted](crate::mcp::quota#what-is-counted).
 ///
 /// See the [module docs](crate::mcp::quota) for an example.
 #[derive(Clone)]
@@ -51,6 +53,7 @@ pub(super) struct Quotas {
     pub(super) read_timeout: Duration,
     pub(super) without_address: Once,
     pub(super) full: Arc<NowAndThen>,
+    pub(super) marked: Marked,
 }
 
 /// A budget, and what is kept for it.
@@ -113,6 +116,7 @@ impl QuotaLayer {
                 read_timeout: READ_TIMEOUT,
                 without_address: Once::default(),
                 full: Arc::default(),
+                marked: Marked::default(),
             })),
         }
     }
@@ -169,6 +173,8 @@ impl QuotaLayer {
             if budget.is_per_client() {
                 telemetry::quota_id_multiplies(name, "client", CLIENT_FIX);
             }
+            // It is another layer now, which may stand inside the one before.
+            quotas.marked = Marked::default();
             quotas.budgets.push(Counted {
                 meter: QuotaMeter::new(name),
                 budget: budget.sorted(),

@@ -65,7 +65,7 @@
 //! | the store | what requests get that it counts |
 //! |---|---|
 //! | answers | exactly what the budgets admit |
-//! | does not answer | 503 `quotas_unavailable`; with [`local_share`](QuotaLayer::local_share) what the part of this replica admits |
+//! | does not answer, or says nothing of some budgets | 503 `quotas_unavailable`; with [`local_share`](QuotaLayer::local_share) what the part of this replica admits |
 //! | was emptied, or restarted without its data | full budgets: each can be used once more |
 //! | has no memory left | 503 `quota_store_full` |
 //!
@@ -100,7 +100,8 @@
 //! [`per_client`](Budget::per_client) and [`shared_by_all`](Budget::shared_by_all) count otherwise.
 //! A budget is as good as the ids are hard to get: where clients register themselves, each
 //! registration is another client, and a credential without a name is a caller by itself. A `warn`
-//! tells of both. Anonymous callers without an address
+//! tells of both. A tenant is a text that is not empty, byte by byte, or a whole number, which is the
+//! tenant of its digits; a claim with another value counts as missing. Anonymous callers without an address
 //! ([`SetPeerAddrLayer`](crate::peer::SetPeerAddrLayer)) are counted together.
 //!
 //! # What is counted
@@ -117,8 +118,17 @@
 //! is no JSON is 415. For a service that does not speak MCP there is
 //! [`requests_only`](QuotaLayer::requests_only).
 //!
+//! A `GET` that opens a stream, a `DELETE` that ends a session, a `HEAD` and an `OPTIONS` that gets
+//! so far are requests without a message, and cost 1 however long their responses last. A body that is too
+//! long, compressed or no JSON is refused before it costs anything.
+//!
 //! The cost is charged before the service is called, and never given back: neither where that
 //! fails, nor where the client hangs up.
+//!
+//! A request is charged once for each time a layer stands around its service. Clones of one layer, and
+//! layers that share a store, a secret and the names of budgets, count together, so that one inside the
+//! other charges twice; of clones a `warn` tells once. Layers with other budgets can stand inside each
+//! other: one for all routes, say, and one for some.
 //!
 //! # Refusals
 //!
@@ -131,7 +141,8 @@
 //! RateLimit: "calls";r=0;t=1
 //! ```
 //!
-//! `q` is what there is in a window of `w` seconds, `r` how much is left now, and `t` in how many
+//! `q` is what there is in a window of `w` seconds, both as the budget was made, with `w` rounded up:
+//! of a window under a second it is 1. `r` is how much is left now, and `t` in how many
 //! seconds it is full again; of a budget that refuses, when there is room. Budgets of a shared
 //! store that was not asked, or did not answer, are left out. The reason is `quota_exceeded`, or
 //! that of [`Budget::reason`]. Where the auth layer [only
@@ -157,6 +168,7 @@ mod owner;
 mod service;
 mod settle;
 mod targets;
+mod twice;
 
 pub use self::budget::Budget;
 pub use self::future::QuotaFuture;

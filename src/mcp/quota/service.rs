@@ -204,11 +204,12 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
+    fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
         let Some(quotas) = &self.quotas else {
             let request = request.map(RequestBody::unread);
             return QuotaFuture::inner(self.inner.call(request), Passed::default());
         };
+        quotas.warn_if_twice(request.extensions_mut());
         let head = RequestHead::of(&request);
         let Some(caller) = Caller::of(head.extensions()) else {
             telemetry::no_auth_layer("QuotaLayer");

@@ -11,7 +11,7 @@ use super::layer::Quotas;
 use crate::credential::RequestHead;
 use crate::error::{AuthError, Reason};
 use crate::refusal::{Caller, RateLimit, RefusalForm, refuse_or_report, show_rate_limits};
-use crate::store::{Outcome, QuotaState};
+use crate::store::{Outcome, QuotaState, StoreError};
 use crate::telemetry::{self, Case};
 
 /// A request that goes on.
@@ -30,6 +30,18 @@ impl Quotas {
         let admitted = verdict.outcome == Outcome::Admitted;
         let debt = Duration::from_micros(verdict.debts[place]);
         limit.state(item.cost, admitted, Duration::ZERO, debt)
+    }
+
+    /// A store that refuses says which budget has no room.
+    pub(super) fn explained(&self, costs: &Costs, verdict: Verdict) -> Result<Verdict, StoreError> {
+        let mut items = costs.items.iter().enumerate();
+        let mut is_full =
+            || items.any(|(place, item)| self.state(item, place, &verdict).retry_in().is_some());
+        if verdict.outcome == Outcome::Refused && !is_full() {
+            let why = "the store refuses, and says of no budget that it has no room";
+            return Err(StoreError::new(why));
+        }
+        Ok(verdict)
     }
 
     /// Carries a verdict out: in the form that the client understands.

@@ -1,87 +1,23 @@
 //! Failures that replicas count together, and a store that is late, wrong, or has no room.
 
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex};
 use std::task::Poll;
 use std::time::Duration;
 
-use tokio::sync::watch;
 use tower::layer::util::Stack;
 use tower_mcp_auth::auth::AuthLayer;
 use tower_mcp_auth::failed_attempts::FailedAttemptsLayer;
 use tower_mcp_auth::mcp::{Budget, QuotaLayer};
 use tower_mcp_auth::peer::PeerAddr;
-use tower_mcp_auth::store::{
-    MemoryQuotaStore, QuotaAnswer, QuotaCharge, QuotaStore, StoreError, StoreFuture, StoreKey,
-};
+use tower_mcp_auth::store::{QuotaAnswer, StoreError};
 use tower_mcp_auth::{AuthErrorKind, Clock};
 use tracing::Level;
 
-use common::{Answering, SECRET, ask, clock, invalid, request, trace};
+use common::{Answering, LateQuotas, SECRET, ask, clock, invalid, request, trace};
 
 use super::{ONE, OTHER, ask_for, fail, limit, succeed};
 
 const MINUTE: Duration = Duration::from_secs(60);
-
-type Answers = dyn Fn(Vec<QuotaCharge>) -> StoreFuture<QuotaAnswer> + Send + Sync;
-
-/// A store that keeps what it was asked, and answers when it may.
-#[derive(Clone)]
-struct Late {
-    may_answer: watch::Sender<bool>,
-    asked: Arc<Mutex<Vec<StoreKey>>>,
-    answers: Arc<Answers>,
-}
-
-impl Late {
-    /// With the answers of a store in memory.
-    fn new(clock: &Clock) -> Self {
-        let store = MemoryQuotaStore::default().clock(clock.clone());
-        Self::of(move |charges| store.charge(charges))
-    }
-
-    fn of(
-        answers: impl Fn(Vec<QuotaCharge>) -> StoreFuture<QuotaAnswer> + Send + Sync + 'static,
-    ) -> Self {
-        Self {
-            may_answer: watch::Sender::new(true),
-            asked: Arc::default(),
-            answers: Arc::new(answers),
-        }
-    }
-
-    fn hang(&self) {
-        self.may_answer.send_replace(false);
-    }
-
-    async fn go_on(&self) {
-        self.may_answer.send_replace(true);
-        told().await;
-    }
-
-    fn asked(&self) -> Vec<StoreKey> {
-        std::mem::take(&mut self.asked.lock().unwrap())
-    }
-}
-
-impl std::fmt::Debug for Late {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Late")
-    }
-}
-
-impl QuotaStore for Late {
-    fn charge(&self, charges: Vec<QuotaCharge>) -> StoreFuture<QuotaAnswer> {
-        let keys = charges.iter().map(QuotaCharge::key);
-        self.asked.lock().unwrap().extend(keys);
-        let answer = (self.answers)(charges);
-        let mut may_answer = self.may_answer.subscribe();
-        Box::pin(async move {
-            may_answer.wait_for(|may| *may).await.unwrap();
-            answer.await
-        })
-    }
-}
 
 /// What was told to the store is known there, and its answer here.
 async fn told() {
@@ -90,7 +26,7 @@ async fn told() {
     }
 }
 
-fn shared(failures: u32, clock: &Clock, store: &Late) -> FailedAttemptsLayer {
+fn shared(failures: u32, clock: &Clock, store: &LateQuotas) -> FailedAttemptsLayer {
     limit(failures, clock)
         .shared(store.clone(), SECRET)
         .unwrap()
@@ -105,7 +41,7 @@ fn warnings() -> Vec<String> {
 #[tokio::test]
 async fn replicas_count_together_in_a_shared_store() {
     let clock = clock();
-    let store = Late::new(&clock);
+    let store = LateQuotas::new(&clock);
     let replica = || shared(4, &clock, &store);
     let (here, there, third) = (replica(), replica(), replica());
     for replica in [&here, &there, &here] {
@@ -132,7 +68,7 @@ async fn replicas_count_together_in_a_shared_store() {
 #[tokio::test]
 async fn before_the_store_has_answered_an_address_has_few_guesses() {
     let clock = clock();
-    let store = Late::new(&clock);
+    let store = LateQuotas::new(&clock);
     let here = shared(60, &clock, &store);
     while fail(&here, ONE).await == 401 {
         told().await;
@@ -150,7 +86,8 @@ async fn before_the_store_has_answered_an_address_has_few_guesses() {
         assert!(error.detail().unwrap().contains("not answered yet"));
         assert_eq!(waits.headers["retry-after"], "1");
         assert_eq!(succeed(&there, OTHER).await, 200);
-        store.go_on().await;
+        store.go_on();
+        told().await;
         let blocked = ask_for(&there, ONE, None).await;
         assert_eq!(blocked.headers["retry-after"], "60");
         store.hang();
@@ -158,7 +95,8 @@ async fn before_the_store_has_answered_an_address_has_few_guesses() {
     // An address of which there is room is heard again.
     let there = shared(60, &clock, &store);
     while fail(&there, OTHER).await == 401 {}
-    store.go_on().await;
+    store.go_on();
+    told().await;
     assert_eq!(succeed(&there, OTHER).await, 200);
 }
 
@@ -179,7 +117,7 @@ async fn without_an_answer_each_replica_goes_on_by_itself() {
     ];
     for (why, answer) in answers {
         let clock = clock();
-        let store = Late::of(move |_| Box::pin(async move { answer() }));
+        let store = LateQuotas::of(move |_| answer());
         let limit = shared(10, &clock, &store);
         trace::start();
         for _ in 0..10 {
@@ -199,7 +137,7 @@ async fn without_an_answer_each_replica_goes_on_by_itself() {
 #[tokio::test(start_paused = true)]
 async fn a_store_that_never_answers_keeps_an_address_waiting_once() {
     let clock = clock();
-    let store = Late::new(&clock);
+    let store = LateQuotas::new(&clock);
     store.hang();
     let limit = shared(10, &clock, &store);
     trace::start();
@@ -218,7 +156,7 @@ async fn a_store_that_never_answers_keeps_an_address_waiting_once() {
 #[tokio::test]
 async fn what_the_store_has_no_time_for_is_counted_here_alone_and_told() {
     let clock = clock();
-    let store = Late::new(&clock);
+    let store = LateQuotas::new(&clock);
     store.hang();
     let limit = shared(2, &clock, &store);
     trace::start();
@@ -231,14 +169,15 @@ async fn what_the_store_has_no_time_for_is_counted_here_alone_and_told() {
     for status in [401, 401, 429] {
         assert_eq!(fail(&limit, ONE).await, status);
     }
-    store.go_on().await;
+    store.go_on();
+    told().await;
     fail(&limit, OTHER).await;
     assert_eq!(store.asked().len(), 1);
 }
 
 #[test]
 fn without_a_runtime_a_failure_is_counted_here_alone_and_told() {
-    let store = Late::new(&clock());
+    let store = LateQuotas::new(&clock());
     let limit = shared(2, &clock(), &store);
     trace::start();
     for status in [401, 401, 429] {
@@ -252,12 +191,13 @@ fn without_a_runtime_a_failure_is_counted_here_alone_and_told() {
 #[tokio::test]
 async fn a_late_answer_makes_no_block_longer() {
     let clock = clock();
-    let store = Late::new(&clock);
+    let store = LateQuotas::new(&clock);
     store.hang();
     let limit = shared(1, &clock, &store);
     assert_eq!(fail(&limit, ONE).await, 401);
     clock.advance(MINUTE);
-    store.go_on().await;
+    store.go_on();
+    told().await;
     assert_eq!(succeed(&limit, ONE).await, 200);
 
     // Another replica, which learns of it half a minute late.
@@ -267,7 +207,8 @@ async fn a_late_answer_makes_no_block_longer() {
     assert_eq!(fail(&limit, OTHER).await, 401);
     assert_eq!(fail(&there, OTHER).await, 401);
     clock.advance(MINUTE / 2);
-    store.go_on().await;
+    store.go_on();
+    told().await;
     for replica in [&limit, &there] {
         let blocked = ask_for(replica, OTHER, None).await;
         assert_eq!(blocked.status, 429);
@@ -278,7 +219,7 @@ async fn a_late_answer_makes_no_block_longer() {
 /// However its address is written, and by whichever replica: and no other has its code.
 #[tokio::test]
 async fn an_address_has_one_code_in_the_store_and_no_two_have_the_same() {
-    let store = Late::new(&clock());
+    let store = LateQuotas::new(&clock());
     let code = async |limit: &FailedAttemptsLayer, address: &str| {
         assert_eq!(fail(limit, address).await, 401);
         told().await;
@@ -320,14 +261,15 @@ async fn an_address_has_one_code_in_the_store_and_no_two_have_the_same() {
     anonymous.extensions_mut().insert(PeerAddr::from(address));
     let answer = ask(&Stack::new(quotas, auth), anonymous).await;
     assert_eq!(answer.status, 200);
-    assert_eq!(store.asked.lock().unwrap().len(), 1);
-    assert!(store.asked().iter().all(|key| !codes.contains(key)));
+    let asked = store.asked();
+    assert_eq!(asked.len(), 1);
+    assert!(asked.iter().all(|key| !codes.contains(key)));
 }
 
 /// A success is not told, and what is no guess neither.
 #[tokio::test]
 async fn the_store_is_told_of_guesses_alone() {
-    let store = Late::new(&clock());
+    let store = LateQuotas::new(&clock());
     let limit = shared(4, &clock(), &store);
     assert_eq!(fail(&limit, ONE).await, 401);
     told().await;
