@@ -14,6 +14,7 @@ use axum::routing::{get, put};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
 use tower::{Layer, ServiceExt, service_fn};
+use tower_mcp_auth::failed_attempts::FailedAttemptsLayer;
 use tower_mcp_auth::jose::Secret;
 use tower_mcp_auth::mcp::{Budget, QuotaLayer};
 use tower_mcp_auth::oauth::AuthorizationServer;
@@ -23,7 +24,7 @@ use tower_mcp_auth::revocation::Revocation;
 use tower_mcp_auth::store::{
     Insertion, QuotaAnswer, QuotaCharge, QuotaLimit, QuotaStore, ReplayStore, StoreKey, StoreValue,
 };
-use tower_mcp_auth::{AuthError, Clock, JwtLayer, OAuthLayer};
+use tower_mcp_auth::{ApiKeyLayer, AuthError, Clock, JwtLayer, OAuthLayer};
 
 const HOUR: Duration = Duration::from_secs(3600);
 const RESOURCE: &str = "https://mcp.example.com/mcp";
@@ -86,7 +87,8 @@ async fn main() {
         )
         .route("/charge/{bucket}/{calls}", put(charge))
         .route("/first/{number}/{own}/{begun}", put(claim))
-        .with_state(redis)
+        .with_state(redis.clone())
+        .merge(guessed(&redis))
         .merge(limited)
         .merge(counted)
         .merge(guarded);
@@ -96,6 +98,23 @@ async fn main() {
     // Whoever started it is gone.
     let _ = tokio::io::stdin().read_to_end(&mut Vec::new()).await;
     serving.abort();
+}
+
+/// Sixty guesses an hour of each address, which a header names.
+fn guessed(redis: &Redis) -> Router {
+    let attempts = FailedAttemptsLayer::new(|head| {
+        let address = head.headers().get("x-address")?.to_str().ok()?;
+        address.parse().ok()
+    });
+    let attempts = attempts
+        .window(HOUR)
+        .and_then(|layer| layer.shared(redis.clone(), "mYc3FbHd6GpAeU5R7vJ2nWq9sLx4TzK8"))
+        .expect("a layer");
+    let keys = ApiKeyLayer::new([common::API_KEY]).expect("a layer");
+    Router::new()
+        .route("/guess", get(async || "served"))
+        .layer(keys)
+        .layer(attempts)
 }
 
 /// A thousand calls of each user, which are not regained while a test runs.

@@ -1,5 +1,6 @@
 //! Three replicas, each a process of its own, on one engine.
 
+mod attempts;
 mod flood;
 mod proofs;
 mod quotas;
