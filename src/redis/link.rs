@@ -147,12 +147,16 @@ impl Link {
             asked.arg(*argument);
         }
         match self.wire.send(&asked).await {
-            // Somebody has flushed them. The hash is of the text, and so the same.
+            // Somebody has flushed them. The hash is of the text, and so the same. Both are sent at
+            // once: a flush between them would be an error.
             Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
-                let mut load = cmd("SCRIPT");
-                load.arg("LOAD").arg(script.text());
-                self.wire.send(&load).await?;
-                self.wire.send(&asked).await
+                let mut both = pipe();
+                both.cmd("SCRIPT").arg("LOAD").arg(script.text());
+                both.add_command(asked);
+                let answers = self.wire.send_all(&both, 2).await?.into_iter();
+                answers
+                    .map(Value::extract_error)
+                    .try_fold(Value::Nil, |_, answer| answer)
             }
             answer => answer,
         }

@@ -140,6 +140,56 @@ async fn a_bucket_is_gone_when_it_is_full_again_and_what_is_none_is_an_error() {
     assert!(error.to_string().contains("is none of ours"), "{error}");
 }
 
+/// Neither is one of its buckets believed to be full, nor is there a new one.
+#[tokio::test]
+#[ignore = "needs redis-server"]
+async fn an_engine_that_was_made_a_replica_has_no_answer() {
+    let engine = Server::start(&[]).await;
+    let redis = engine.first_replica().await;
+    let limit = QuotaLimit::new(1, MINUTE).unwrap();
+    let of = |number| redis.charge(vec![QuotaCharge::new(key(number), limit, 1)]);
+    assert!(matches!(of(1).await, Ok(QuotaAnswer::Admitted(_))));
+    engine.cli(&["REPLICAOF", "127.0.0.1", "1"]).await;
+    for number in [1, 2] {
+        of(number).await.unwrap_err();
+    }
+    engine.cli(&["REPLICAOF", "NO", "ONE"]).await;
+    until_ready(&redis).await;
+    assert!(matches!(of(1).await, Ok(QuotaAnswer::Refused(_))));
+    assert!(matches!(of(2).await, Ok(QuotaAnswer::Admitted(_))));
+}
+
+/// One bucket of forty, and of each other one call, asked for by many at once while the engine
+/// forgets its scripts.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs redis-server"]
+async fn an_engine_that_forgets_its_scripts_admits_no_more() {
+    let engine = Server::start(&[]).await;
+    let redis = engine.first_replica().await;
+    let shared = QuotaLimit::new(40, MINUTE * 60).unwrap();
+    let own = QuotaLimit::new(1, MINUTE).unwrap();
+    let mut calls = tokio::task::JoinSet::new();
+    for number in 0..400 {
+        let charges = vec![
+            QuotaCharge::new(key(0), shared, 1),
+            QuotaCharge::new(key(1 + number), own, 1),
+        ];
+        let redis = redis.clone();
+        calls.spawn(async move { redis.charge(charges).await });
+        if number % 100 == 50 {
+            engine.cli(&["SCRIPT", "FLUSH"]).await;
+        }
+    }
+    let answers = calls.join_all().await;
+    let admitted = |answer: &&_| matches!(answer, Ok(QuotaAnswer::Admitted(_)));
+    assert_eq!(answers.iter().filter(admitted).count(), 40);
+    let failed: Vec<_> = answers
+        .iter()
+        .filter_map(|answer| answer.as_ref().err())
+        .collect();
+    assert!(failed.is_empty(), "{failed:?}");
+}
+
 #[tokio::test]
 #[ignore = "needs redis-server"]
 async fn without_memory_nothing_is_charged_and_what_is_there_counts() {
