@@ -103,7 +103,8 @@ async fn before_the_store_has_answered_an_address_has_few_guesses() {
 /// The limit is that of one replica, and nobody is kept waiting for a store that is down.
 #[tokio::test]
 async fn without_an_answer_each_replica_goes_on_by_itself() {
-    let answers: [(&str, fn() -> Result<QuotaAnswer, StoreError>); 4] = [
+    type Says = fn() -> Result<QuotaAnswer, StoreError>;
+    let answers: [(&str, Says); 4] = [
         ("out of?reach", || Err(StoreError::new("out of\nreach"))),
         ("it has no room", || Ok(QuotaAnswer::Full)),
         ("it does not say how many there are", || {

@@ -200,6 +200,44 @@ fn of_many_at_once_no_more_are_admitted_than_there_are() {
     assert_eq!(admitted.sum::<usize>(), 1000);
 }
 
+/// A million callers from four threads, each of whom asks for what all have together as well.
+#[test]
+fn of_a_million_callers_at_once_no_more_are_admitted_than_have_room() {
+    const EACH: u32 = 250_000;
+
+    let store = MemoryQuotaStore::new(20_000).clock(Clock::manual(START));
+    let (own, all) = (limit(1, MINUTE), limit(5000, MINUTE));
+    let threads: Vec<_> = (0..4)
+        .map(|thread| {
+            let store = store.clone();
+            std::thread::spawn(move || {
+                let (mut both, mut alone) = (0, 0);
+                for number in 1 + thread * EACH..=(thread + 1) * EACH {
+                    let charges = match number % 10 {
+                        0 => vec![charge(number, own, 1), charge(0, all, 1)],
+                        _ => vec![charge(number, own, 1)],
+                    };
+                    let together = charges.len() == 2;
+                    if is_admitted(&asked(&store, charges)) {
+                        both += u32::from(together);
+                        alone += u32::from(!together);
+                        let again = asked(&store, vec![charge(number, own, 1)]);
+                        assert!(matches!(again, QuotaAnswer::Refused(_)));
+                    }
+                }
+                (both, alone)
+            })
+        })
+        .collect();
+    let admitted = threads.into_iter().map(|thread| thread.join().unwrap());
+    let (both, alone) = admitted.fold((0, 0), |sum, own| (sum.0 + own.0, sum.1 + own.1));
+    assert!(both <= 5000, "{both}");
+    // None was driven out, and nearly all room is used: each part has its own.
+    let entries = u32::try_from(store.entries()).unwrap();
+    assert_eq!(entries, both + alone + 1);
+    assert!((18_000..=20_000).contains(&entries), "{entries}");
+}
+
 proptest! {
     /// Over random histories the store in memory says what the rule says of each bucket.
     #[test]

@@ -198,25 +198,15 @@ async fn a_claim_that_names_no_tenant_is_a_missing_one() {
         json!(1.5),
         json!(1e300),
     ];
-    let claims: Vec<_> = odd.iter().map(|claim| ("i", claim.clone())).collect();
+    let claims = odd.map(|claim| ("i", claim));
     let own = || budget("calls", 1).tenant_claim("org_id").unwrap();
     let quotas = with([own()], &clock());
     let needed = with([own().require_tenant().unwrap()], &clock());
-    for place in 0..claims.len() {
+    for (place, (_, claim)) in claims.iter().enumerate() {
         // All of them are of one subject.
         let expected = if place == 0 { 200 } else { 429 };
-        assert_eq!(
-            status(&quotas, &claims, place).await,
-            expected,
-            "{:?}",
-            odd[place]
-        );
-        assert_eq!(
-            status(&needed, &claims, place).await,
-            403,
-            "{:?}",
-            odd[place]
-        );
+        assert_eq!(status(&quotas, &claims, place).await, expected, "{claim}");
+        assert_eq!(status(&needed, &claims, place).await, 403, "{claim}");
     }
 }
 
