@@ -36,17 +36,17 @@
 //!
 //! # Addresses
 //!
-//! The layer counts by the address of the peer, or, behind
-//! [trusted proxies](FailedAttemptsLayer::trusted_proxies), by that of the client, as they tell it
+//! The layer counts by the address of the peer, or, behind [trusted
+//! proxies](FailedAttemptsLayer::trusted_proxies), by that of the client, as they tell it
 //! ([`peer`](crate::peer) says when they are believed). A header that any client can write is never
-//! read; without `trusted_proxies` the limit counts for the proxy. A request without an address is a
-//! logged 500 and never without a limit.
+//! read; without `trusted_proxies` the limit counts for the proxy. A request without an address is
+//! a logged 500 and never without a limit.
 //!
 //! An IPv6 address counts by its first 64 bits, which is what one host has at the least
 //! ([`ipv6_prefix`](FailedAttemptsLayer::ipv6_prefix)); an IPv4 address mapped into IPv6
 //! (`::ffff:0:0/96`) or translated to it (`64:ff9b::/96`) as what it is. Clients that come from the
-//! address of a hosting service or an office share its limit: so leave room for keys and tokens that
-//! are mistyped or replaced.
+//! address of a hosting service or an office share its limit: so leave room for keys and tokens
+//! that are mistyped or replaced.
 //!
 //! # Memory
 //!
@@ -59,15 +59,16 @@
 //! # Several replicas
 //!
 //! Each replica counts by itself, so that an attacker has the limit at each of them. With
-//! [`shared`](FailedAttemptsLayer::shared) they count together: a failure is told to the store while
-//! its request is answered, and a replica blocks an address with its first failure there after all
-//! replicas together saw too many. No request waits for the store. So there are a few more guesses at
-//! each other replica: one after the other it is one, and at once those that are under way. While
-//! four failures of an address are not answered yet, it is 429 with `Retry-After: 1`.
+//! [`shared`](FailedAttemptsLayer::shared) they count together: a failure is told to the store
+//! while its request is answered, and a replica blocks an address with its first failure there
+//! after all replicas together saw too many. No request waits for the store. So there are a few
+//! more guesses at each other replica: one after the other it is one, and at once those that are
+//! under way. While four failures of an address are not answered yet, it is 429 with a
+//! `Retry-After` of 1.
 //!
-//! In the store the failures are a bucket that is refilled over the window: where a block is shorter
-//! than the window, an address that comes back has as many guesses as were refilled meanwhile. A block
-//! begins with its failure, however late the store answers.
+//! In the store the failures are a bucket that is refilled over the window: where a block is
+//! shorter than the window, an address that comes back has as many guesses as were refilled
+//! meanwhile. A block begins with its failure, however late the store answers.
 //!
 //! | the store | what is counted |
 //! |---|---|
@@ -80,8 +81,8 @@
 //!
 //! # Other limits
 //!
-//! How often somebody may ask who is let in is another question, for
-//! [budgets](crate::mcp::quota) inside the auth layer, and for a rate limiter by address outside, as in
+//! How often somebody may ask who is let in is another question, for [budgets](crate::mcp::quota)
+//! inside the auth layer, and for a rate limiter by address outside, as in
 //! `examples/rate_limit.rs`.
 //!
 //! # Example

@@ -24,8 +24,9 @@
 //!
 //! [`Redis`] is a [`ReplayStore`](crate::store::ReplayStore), a
 //! [`RevocationStore`](crate::store::RevocationStore) and a
-//! [`QuotaStore`](crate::store::QuotaStore): [`store`](crate::store) says what they are for. It needs Redis 5 or newer, or Valkey: one server, or a cluster. One connection carries
-//! all commands; a question on the path of a request is one script, and one round trip. The page
+//! [`QuotaStore`](crate::store::QuotaStore): [`store`](crate::store) says what they are for. It
+//! needs Redis 5 or newer, or Valkey: one server, or a cluster. One connection carries all
+//! commands; a question on the path of a request is one script, and one round trip. The page
 //! `docs/more-than-one-machine.md` of the repository has topologies and sizes.
 //!
 //! # What is promised
@@ -67,10 +68,10 @@
 //!
 //! What a request costs is charged in one script, by the engine's clock. Of budgets an engine that
 //! restarts, fails over or is emptied may have lost what was used, so that each can be used once
-//! more. While it does not answer, the [layer](crate::mcp::quota) decides by what it was told. A clock
-//! of the engine that is set by some seconds moves what was used with it: ahead, more is admitted, as if
-//! these seconds had passed; back, callers wait longer, and never longer than an empty bucket takes to
-//! fill.
+//! more. While it does not answer, the [layer](crate::mcp::quota) decides by what it was told. A
+//! clock of the engine that is set by some seconds moves what was used with it: ahead, more is
+//! admitted, as if these seconds had passed; back, callers wait longer, and never longer than an
+//! empty bucket takes to fill.
 //!
 //! # The epoch
 //!
@@ -106,8 +107,8 @@
 //! # The engine's settings
 //!
 //! `maxmemory-policy` must be `noeviction`; with any other, an engine whose memory is short drops
-//! records, and lets in what it has refused. [`connect`](RedisBuilder::connect) reads it, and each new
-//! connection: one that is changed while servers are connected is not seen before. Without
+//! records, and lets in what it has refused. [`connect`](RedisBuilder::connect) reads it, and each
+//! new connection: one that is changed while servers are connected is not seen before. Without
 //! `appendonly yes` or `save`, there is a warning, and [`RedisHealth::is_persistent`] says so.
 //!
 //! # Access control

@@ -100,9 +100,9 @@
 //! [`per_client`](Budget::per_client) and [`shared_by_all`](Budget::shared_by_all) count otherwise.
 //! A budget is as good as the ids are hard to get: where clients register themselves, each
 //! registration is another client, and a credential without a name is a caller by itself. A `warn`
-//! tells of both. A tenant is a text that is not empty, byte by byte, or a whole number, which is the
-//! tenant of its digits; a claim with another value counts as missing. Anonymous callers without an address
-//! ([`SetPeerAddrLayer`](crate::peer::SetPeerAddrLayer)) are counted together.
+//! tells of both. A tenant is a text that is not empty, byte by byte, or a whole number, which is
+//! the tenant of its digits; a claim with another value counts as missing. Anonymous callers
+//! without an address ([`SetPeerAddrLayer`](crate::peer::SetPeerAddrLayer)) are counted together.
 //!
 //! # What is counted
 //!
@@ -119,16 +119,16 @@
 //! [`requests_only`](QuotaLayer::requests_only).
 //!
 //! A `GET` that opens a stream, a `DELETE` that ends a session, a `HEAD` and an `OPTIONS` that gets
-//! so far are requests without a message, and cost 1 however long their responses last. A body that is too
-//! long, compressed or no JSON is refused before it costs anything.
+//! so far are requests without a message, and cost 1 however long their responses last. A body that
+//! is too long, compressed or no JSON is refused before it costs anything.
 //!
 //! The cost is charged before the service is called, and never given back: neither where that
 //! fails, nor where the client hangs up.
 //!
-//! A request is charged once for each time a layer stands around its service. Clones of one layer, and
-//! layers that share a store, a secret and the names of budgets, count together, so that one inside the
-//! other charges twice; of clones a `warn` tells once. Layers with other budgets can stand inside each
-//! other: one for all routes, say, and one for some.
+//! A request is charged once for each time a layer stands around its service. Clones of one layer,
+//! and layers that share a store, a secret and the names of budgets, count together, so that one
+//! inside the other charges twice; of clones a `warn` tells once. Layers with other budgets can
+//! stand inside each other: one for all routes, say, and one for some.
 //!
 //! # Refusals
 //!
