@@ -219,7 +219,6 @@
 //! does not: in axum put the layer into a `.layer()` of its own, which boxes bodies again;
 //! elsewhere let the service take any `B: Body<Data = Bytes>`.
 
-mod body;
 mod dialect;
 mod headers;
 mod key;
@@ -236,7 +235,6 @@ pub mod session;
 mod stack;
 mod unanswered;
 
-pub use self::body::RequestBody;
 pub use self::dialect::{ClientInfo, Dialect, DialectRule};
 pub use self::key::MacKey;
 pub use self::lists::{ListsBody, ListsFuture, McpLists, McpListsLayer, Show};
@@ -249,4 +247,5 @@ pub use self::session::SessionBindingLayer;
 #[cfg(feature = "config")]
 pub(crate) use self::stack::as_open_as;
 pub use self::stack::{McpStack, PolicyLayers};
+pub use crate::gate::RequestBody;
 pub use crate::json::JsonValue;

@@ -19,9 +19,9 @@ use super::service::{Begun, Form};
 use super::settle::Passed;
 use crate::credential::RequestHead;
 use crate::error::AuthError;
+use crate::gate::{ReadBody, Reading};
 use crate::gate::{ResponseBody, readiness};
 use crate::mcp::RequestBody;
-use crate::mcp::body::{ReadBody, Reading};
 use crate::refusal::{Answer, Caller, RefusalForm, Reported, refuse};
 use crate::telemetry::{Case, Stage};
 

@@ -1,4 +1,4 @@
-//! Reading the body of an MCP request within its limits.
+//! The body of a request: read whole within its limits, and passed on as it was.
 
 use std::fmt;
 use std::pin::Pin;
@@ -14,7 +14,7 @@ use tokio::time::Sleep;
 use crate::error::{AuthError, Reason};
 
 pin_project! {
-    /// The body of a request behind a layer of this module: the client's own, or what was
+    /// The body of a request behind a layer that reads bodies: the client's own, or what was
     /// read of it, unchanged.
     ///
     /// A body that was read comes as one frame, with its trailers after it.
@@ -36,19 +36,19 @@ pin_project! {
 
 /// All there was in a body.
 #[derive(Debug, Default)]
-pub(super) struct ReadBody {
-    pub(super) data: Bytes,
+pub(crate) struct ReadBody {
+    pub(crate) data: Bytes,
     trailers: Option<HeaderMap>,
 }
 
 impl<B> RequestBody<B> {
-    pub(super) fn unread(body: B) -> Self {
+    pub(crate) fn unread(body: B) -> Self {
         Self {
             kind: Kind::Unread { body },
         }
     }
 
-    pub(super) fn read(read: ReadBody) -> Self {
+    pub(crate) fn read(read: ReadBody) -> Self {
         Self {
             kind: Kind::Read { read },
         }
@@ -103,7 +103,7 @@ const MAX_EMPTY_FRAMES: u16 = 1024;
 
 pin_project! {
     /// Reads a body whole, within its bounds.
-    pub(super) struct Reading<B> {
+    pub(crate) struct Reading<B> {
         #[pin]
         body: B,
         gathered: Gathered,
@@ -125,7 +125,7 @@ enum Gathered {
 }
 
 impl<B: Body<Data = Bytes>> Reading<B> {
-    pub(super) fn new(body: B, max_bytes: usize, patience: Duration) -> Self {
+    pub(crate) fn new(body: B, max_bytes: usize, patience: Duration) -> Self {
         Self {
             body,
             gathered: Gathered::Nothing,
@@ -136,7 +136,7 @@ impl<B: Body<Data = Bytes>> Reading<B> {
         }
     }
 
-    pub(super) fn poll_read(
+    pub(crate) fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<ReadBody, AuthError>> {
