@@ -19,7 +19,7 @@ use crate::refusal::{Answer, Reported};
 
 /// What decides on requests, by their heads.
 ///
-/// It does not wait: what asks a store or reads a body is no gate.
+/// It does not wait: what asks a store or reads a body is a [`BodyGate`](super::BodyGate).
 pub(crate) trait Gate {
     type Pass: Pass;
 
@@ -130,17 +130,25 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let response = match self.project() {
             Project::Inner { future, pass } => {
-                let (mut head, body) = ready!(future.poll(cx))?.into_parts();
-                match pass.take().map(|pass| pass.leave(&mut head)) {
-                    Some(ControlFlow::Break(response)) => response,
-                    None | Some(ControlFlow::Continue(())) => {
-                        let body = ResponseBody::inner(body);
-                        return Poll::Ready(Ok(Response::from_parts(head, body)));
-                    }
-                }
+                let response = ready!(future.poll(cx))?;
+                leave(pass.take(), response)
             }
-            Project::Respond { answer } => ready!(answer.poll(cx)),
+            Project::Respond { answer } => ready!(answer.poll(cx)).map(ResponseBody::own),
         };
-        Poll::Ready(Ok(response.map(ResponseBody::own)))
+        Poll::Ready(Ok(response))
+    }
+}
+
+/// The response of the inner service, as a pass leaves it.
+pub(super) fn leave<P: Pass, B>(
+    pass: Option<P>,
+    response: Response<B>,
+) -> Response<ResponseBody<B>> {
+    let (mut head, body) = response.into_parts();
+    match pass.map(|pass| pass.leave(&mut head)) {
+        Some(ControlFlow::Break(response)) => response.map(ResponseBody::own),
+        None | Some(ControlFlow::Continue(())) => {
+            Response::from_parts(head, ResponseBody::inner(body))
+        }
     }
 }

@@ -31,9 +31,44 @@ macro_rules! inner_service {
     };
 }
 
-/// The public service of a gate, and its future: they name the gate, which is private.
+/// The public service of a gate, and its future: they name the gate, which is private. With the
+/// name of the future it is a [`BodyGate`](super::BodyGate), and the inner service takes a
+/// [`RequestBody`](super::RequestBody).
 macro_rules! gated_service {
     ($(#[$docs:meta])* $service:ident, $gate:ty) => {
+        $crate::gate::gated_service! {
+            $(#[$docs])* $service, $gate;
+            call ::tower_service::Service::call; body ReqBody: [::http_body::Body];
+            ResponseFuture<[ReqBody], F> of $crate::gate::GatedFuture<
+                <$gate as $crate::gate::Gate>::Pass,
+                ReqBody,
+                F,
+            >;
+            F: [::std::future::Future<Output = Result<::http::Response<ResBody>, E>>]
+        }
+    };
+    ($(#[$docs:meta])* $service:ident, $gate:ty, $future:ident) => {
+        $crate::gate::gated_service! {
+            $(#[$docs])* $service, $gate;
+            call $crate::gate::Gated::call_with_body;
+            body $crate::gate::RequestBody<ReqBody>: [::http_body::Body<Data = ::bytes::Bytes>];
+            $future<[S, ReqBody], F> of $crate::gate::BodyGateFuture<$gate, S, ReqBody, F>;
+            S: [
+                ::tower_service::Service<
+                    ::http::Request<$crate::gate::RequestBody<ReqBody>>,
+                    Response = ::http::Response<ResBody>,
+                    Error = E,
+                    Future = F,
+                > + Clone
+            ]
+        }
+    };
+    (
+        $(#[$docs:meta])* $service:ident, $gate:ty;
+        call $call:path; body $body:ty: [$($read:tt)*];
+        $future:ident<[$($own:ident),*], F> of $inner_future:ty;
+        $asked:ident: [$($asks:tt)*]
+    ) => {
         $(#[$docs])*
         #[derive(Clone)]
         pub struct $service<S> {
@@ -55,45 +90,41 @@ macro_rules! gated_service {
         impl<S, ReqBody, ResBody> ::tower_service::Service<::http::Request<ReqBody>> for $service<S>
         where
             S: ::tower_service::Service<
-                    ::http::Request<ReqBody>,
+                    ::http::Request<$body>,
                     Response = ::http::Response<ResBody>,
                 > + Clone,
-            ReqBody: ::http_body::Body,
+            ReqBody: $($read)*,
         {
             type Response = ::http::Response<$crate::gate::ResponseBody<ResBody>>;
             type Error = S::Error;
-            type Future = ResponseFuture<ReqBody, S::Future>;
+            type Future = $future<$($own,)* S::Future>;
 
             fn poll_ready(
                 &mut self,
                 cx: &mut ::std::task::Context<'_>,
             ) -> ::std::task::Poll<Result<(), S::Error>> {
-                ::tower_service::Service::poll_ready(&mut self.gated, cx)
+                ::tower_service::Service::poll_ready(&mut self.gated.inner, cx)
             }
 
             fn call(&mut self, request: ::http::Request<ReqBody>) -> Self::Future {
-                ResponseFuture {
-                    future: ::tower_service::Service::call(&mut self.gated, request),
+                $future {
+                    future: $call(&mut self.gated, request),
                 }
             }
         }
 
         ::pin_project_lite::pin_project! {
-            #[doc = concat!("The future of [`", stringify!($service), "`].")]
-            pub struct ResponseFuture<ReqBody, F> {
+            #[doc = concat!("The future of a [`", stringify!($service), "`].")]
+            pub struct $future<$($own,)* F> {
                 #[pin]
-                future: $crate::gate::GatedFuture<
-                    <$gate as $crate::gate::Gate>::Pass,
-                    ReqBody,
-                    F,
-                >,
+                future: $inner_future,
             }
         }
 
-        impl<ReqBody, F, ResBody, E> ::std::future::Future for ResponseFuture<ReqBody, F>
+        impl<$($own,)* F, ResBody, E> ::std::future::Future for $future<$($own,)* F>
         where
-            F: ::std::future::Future<Output = Result<::http::Response<ResBody>, E>>,
-            ReqBody: ::http_body::Body,
+            $asked: $($asks)*,
+            ReqBody: $($read)*,
         {
             type Output = Result<::http::Response<$crate::gate::ResponseBody<ResBody>>, E>;
 
@@ -105,9 +136,9 @@ macro_rules! gated_service {
             }
         }
 
-        impl<ReqBody, F> ::std::fmt::Debug for ResponseFuture<ReqBody, F> {
+        impl<$($own,)* F> ::std::fmt::Debug for $future<$($own,)* F> {
             fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
-                f.debug_struct("ResponseFuture").finish_non_exhaustive()
+                f.debug_struct(stringify!($future)).finish_non_exhaustive()
             }
         }
     };

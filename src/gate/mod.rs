@@ -1,6 +1,7 @@
 //! Layers that decide before the inner service is called.
 
 mod body;
+mod body_gate;
 mod gated;
 mod macros;
 pub(crate) mod readiness;
@@ -8,8 +9,8 @@ mod request_body;
 mod stream_end;
 
 pub use self::body::ResponseBody;
+pub(crate) use self::body_gate::{BodyGate, BodyGateFuture, Next};
 pub(crate) use self::gated::{Gate, Gated, GatedFuture, Pass};
 pub(crate) use self::macros::{gated_service, inner_service, own_body};
 pub use self::request_body::RequestBody;
-pub(crate) use self::request_body::{ReadBody, Reading};
 pub(crate) use self::stream_end::{Deadline, EndOfStream, LastWords, StreamEnd, Watch, Watched};

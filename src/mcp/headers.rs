@@ -1,17 +1,53 @@
 //! What the headers of a POST say about its body.
 
+use std::ops::ControlFlow;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, Response};
 
 use super::operation::{Kind, Message, Messages};
+use crate::credential::RequestHead;
 use crate::error::{AuthError, Reason};
+use crate::refusal::{Caller, RefusalForm, refuse_or_report};
 use crate::scopes::{PROTOCOL_VERSION, is_recent};
+use crate::telemetry::Case;
 use crate::util::quoted;
 
 const METHOD: HeaderName = HeaderName::from_static("mcp-method");
 const NAME: HeaderName = HeaderName::from_static("mcp-name");
+
+/// What the head of a POST leaves for its body.
+pub(super) struct Seen {
+    /// Whether headers mirror the body.
+    pub(super) is_mirrored: bool,
+    /// What it would have been refused for.
+    pub(super) reported: Option<AuthError>,
+}
+
+impl Seen {
+    /// What was judged of a head: refuses it, unless the auth layer only reports.
+    pub(super) fn judged(
+        is_mirrored: Result<bool, AuthError>,
+        caller: Caller<'_>,
+        head: RequestHead<'_>,
+        case: Case<'_>,
+    ) -> ControlFlow<Response<Bytes>, Self> {
+        let (is_mirrored, reported) = match is_mirrored {
+            Ok(is_mirrored) => (is_mirrored, None),
+            Err(error) => {
+                let form = RefusalForm::of(head);
+                (false, refuse_or_report(error, caller, form, head, case)?)
+            }
+        };
+        ControlFlow::Continue(Self {
+            is_mirrored,
+            reported,
+        })
+    }
+}
 
 /// The one `MCP-Protocol-Version`, without white space around it; two can be two revisions to
 /// two readers.

@@ -363,10 +363,7 @@ impl<S> Layer<S> for QuotaLayer {
     type Service = Quota<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        Quota {
-            inner,
-            quotas: self.quotas.clone(),
-        }
+        Quota::new(inner, self.quotas.clone())
     }
 }
 

@@ -161,7 +161,6 @@
 
 mod budget;
 mod decide;
-mod future;
 mod health;
 mod layer;
 mod owner;
@@ -171,7 +170,6 @@ mod targets;
 mod twice;
 
 pub use self::budget::Budget;
-pub use self::future::QuotaFuture;
 pub use self::health::QuotaHealth;
 pub use self::layer::QuotaLayer;
-pub use self::service::Quota;
+pub use self::service::{Quota, QuotaFuture};

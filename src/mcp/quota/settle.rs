@@ -4,13 +4,17 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::response::Parts;
 use http::{HeaderMap, Response};
 
 use super::decide::{Costs, Item, RETRY, Verdict};
 use super::layer::Quotas;
 use crate::credential::RequestHead;
 use crate::error::{AuthError, Reason};
-use crate::refusal::{Caller, RateLimit, RefusalForm, refuse_or_report, show_rate_limits};
+use crate::gate::Pass;
+use crate::refusal::{
+    Caller, RateLimit, RefusalForm, Reported, refuse_or_report, show_rate_limits,
+};
 use crate::store::{Outcome, QuotaState, StoreError};
 use crate::telemetry::{self, Case};
 
@@ -18,9 +22,26 @@ use crate::telemetry::{self, Case};
 #[derive(Default)]
 pub(super) struct Passed {
     /// What it would have been refused for.
-    pub(super) reported: Option<AuthError>,
+    reported: Option<AuthError>,
+    /// What its head would have been refused for.
+    pub(super) of_head: Option<AuthError>,
     /// What its response shows.
-    pub(super) shown: Option<Box<HeaderMap>>,
+    shown: Option<Box<HeaderMap>>,
+}
+
+impl Pass for Passed {
+    fn leave(self, head: &mut Parts) -> ControlFlow<Response<Bytes>> {
+        if let Some(shown) = self.shown {
+            for (name, value) in shown.iter() {
+                head.headers.append(name, value.clone());
+            }
+        }
+        // Each is told before those that were told.
+        for error in self.reported.into_iter().chain(self.of_head) {
+            Reported::add(&mut head.extensions, error);
+        }
+        ControlFlow::Continue(())
+    }
 }
 
 impl Quotas {

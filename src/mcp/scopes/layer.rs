@@ -129,10 +129,7 @@ impl<S> Layer<S> for McpScopesLayer {
     type Service = McpScopes<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        McpScopes {
-            inner,
-            rule: self.rule.clone(),
-        }
+        McpScopes::new(inner, self.rule.clone())
     }
 }
 

@@ -1,43 +1,109 @@
-//! The service of the policy layer: judges the head of a request.
+//! The service of the policy layer: judges the head of a request, and each message in its body.
 
+use std::convert::Infallible;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Method, Request, Response};
-use http_body::Body;
-use tower_service::Service;
+use http::response::Parts;
+use http::{Extensions, Method, Response};
 
-use super::ScopesFuture;
-use super::future::{Afterwards, Held};
 use super::layer::Rule;
 use crate::credential::RequestHead;
 use crate::error::AuthError;
-use crate::gate::Reading;
-use crate::gate::{ResponseBody, inner_service, readiness};
-use crate::mcp::RequestBody;
+use crate::gate::{BodyGate, EndOfStream, Next, Pass, gated_service};
 use crate::mcp::dialect::{self, Dialect, SaysSchemes, SessionDialect};
+use crate::mcp::headers::{self, Seen};
+use crate::mcp::lists::NoLists;
 use crate::mcp::operation::{Message, Messages};
+use crate::mcp::session;
 use crate::mcp::unanswered::Unanswered;
-use crate::mcp::{headers, session};
-use crate::refusal::{self, Answer, Caller, Challenge, RefusalForm, ToolCall, refuse_or_report};
+use crate::refusal::{Caller, Challenge, RefusalForm, Reported, ToolCall, refuse_or_report};
 use crate::requirement::AskedScopes;
 use crate::telemetry::{self, Case, Stage};
 
-/// The service made by a [`McpScopesLayer`](super::McpScopesLayer).
-///
-/// A refusal is a response, so the error is the inner service's own and unchanged.
-///
-/// See the [module docs](crate::mcp) for an example.
-#[derive(Clone)]
-pub struct McpScopes<S> {
-    pub(super) inner: S,
-    /// `None`: requests and responses are not touched.
-    pub(super) rule: Option<Arc<Rule>>,
+gated_service! {
+    /// The service made by a [`McpScopesLayer`](super::McpScopesLayer).
+    ///
+    /// A refusal is a response, so the error is the inner service's own and unchanged.
+    ///
+    /// See the [module docs](crate::mcp) for an example.
+    McpScopes, Rule, ScopesFuture
 }
 
-inner_service!(McpScopes, inner);
+impl BodyGate for Rule {
+    const LAYER: &'static str = "McpScopesLayer";
+    type Seen = Seen;
+    type Question = Infallible;
+    type Pass = Passed;
+
+    fn case<'a>(&self, caller: Caller<'a>) -> Case<'a> {
+        Case::new(Stage::McpScopes, caller.known()).by(self)
+    }
+
+    fn bounds(&self) -> (usize, Duration) {
+        (self.max_body_bytes, self.read_timeout)
+    }
+
+    fn check_head(
+        self: &Arc<Self>,
+        caller: Caller<'_>,
+        head: RequestHead<'_>,
+    ) -> ControlFlow<Next<Self>, Seen> {
+        self.check_announced(caller);
+        let case = self.case(caller);
+        let is_post = *head.method() == Method::POST;
+        let judged = self.judge_head(caller, head);
+        if judged.is_ok() && !is_post {
+            case.accepted(head, &caller.context.audit);
+        }
+        let seen = Seen::judged(judged, caller, head, case).map_break(Next::Refuse)?;
+        if is_post {
+            return ControlFlow::Continue(seen);
+        }
+        ControlFlow::Break(Next::Pass(Passed {
+            says_schemes: self.head_dialect(caller, head) == Dialect::Result,
+            reported: [seen.reported, None],
+            ..Passed::default()
+        }))
+    }
+
+    fn check_body(
+        self: &Arc<Self>,
+        caller: Caller<'_>,
+        head: RequestHead<'_>,
+        seen: Seen,
+        body: &[u8],
+    ) -> Next<Self> {
+        let judged = self.judge_body(caller, head, &seen, body);
+        judged
+            .map_continue(|mut passed| {
+                passed.reported[0] = seen.reported;
+                passed
+            })
+            .into()
+    }
+
+    fn poll_answer(
+        &self,
+        question: &mut Infallible,
+        _: RequestHead<'_>,
+        _: &mut Context<'_>,
+    ) -> Poll<ControlFlow<Response<Bytes>, Passed>> {
+        match *question {}
+    }
+
+    fn mark(passed: &Passed, extensions: &mut Extensions) {
+        if passed.no_lists {
+            extensions.insert(NoLists);
+        }
+        if passed.says_schemes {
+            extensions.insert(SaysSchemes);
+        }
+    }
+}
 
 impl Rule {
     /// What the head of a request decides; with whether its headers mirror its body.
@@ -70,22 +136,18 @@ impl Rule {
         }
     }
 
-    pub(super) fn case<'a>(&self, caller: Caller<'a>) -> Case<'a> {
-        Case::new(Stage::McpScopes, caller.known()).by(self)
-    }
-
     /// What its body decides.
-    pub(super) fn judge_body<S>(
+    fn judge_body(
         &self,
         caller: Caller<'_>,
         head: RequestHead<'_>,
-        held: &Held<S>,
+        seen: &Seen,
         body: &[u8],
     ) -> ControlFlow<Response<Bytes>, Passed> {
         let reported = |error, form, case| {
             let outcome = refuse_or_report(error, caller, form, head, case);
             outcome.map_continue(|error| Passed {
-                reported: error,
+                reported: [None, error],
                 ..Passed::default()
             })
         };
@@ -95,7 +157,7 @@ impl Rule {
             Err(error) => return reported(error, RefusalForm::of(head), case),
         };
         let case = case.on(messages.operation());
-        let mirrors = match held.is_mirrored {
+        let mirrors = match seen.is_mirrored {
             true => headers::check_mirrors(head.headers(), &messages),
             false => Ok(()),
         };
@@ -103,14 +165,14 @@ impl Rule {
         let asked = Asked {
             caller,
             head,
-            is_mirrored: held.is_mirrored,
+            is_mirrored: seen.is_mirrored,
             body,
             messages: &messages,
         };
         if let Err(error) = verdict {
             return reported(error, self.form(&asked), case);
         }
-        if !held.is_reported() {
+        if seen.reported.is_none() {
             case.accepted(head, &caller.context.audit);
         }
         let no_lists = messages.as_slice().iter().all(Message::answers_no_list);
@@ -119,8 +181,8 @@ impl Rule {
             says_schemes: !no_lists && self.dialect(&asked) == Dialect::Result,
             session_dialect: self.opened_dialect(&asked),
             // What is mirrored is of a revision in which no stream is resumed.
-            unanswered: Unanswered::of(messages.as_slice(), !held.is_mirrored),
-            reported: None,
+            unanswered: Unanswered::of(messages.as_slice(), !seen.is_mirrored),
+            ..Passed::default()
         })
     }
 
@@ -152,7 +214,7 @@ impl Rule {
     }
 
     /// The dialect of a client as far as the head of its request tells.
-    pub(super) fn head_dialect(&self, caller: Caller<'_>, head: RequestHead<'_>) -> Dialect {
+    fn head_dialect(&self, caller: Caller<'_>, head: RequestHead<'_>) -> Dialect {
         if !leads_on(caller) {
             return Dialect::Http;
         }
@@ -199,100 +261,35 @@ impl<'a> Asked<'a> {
 #[derive(Default)]
 pub(super) struct Passed {
     /// Whether the answer can hold no list.
-    pub(super) no_lists: bool,
+    no_lists: bool,
     /// Whether lists of tools say how to sign in.
-    pub(super) says_schemes: bool,
+    says_schemes: bool,
     /// What the session is told that the request opens.
-    pub(super) session_dialect: Option<SessionDialect>,
+    session_dialect: Option<SessionDialect>,
     /// What is to be answered.
-    pub(super) unanswered: Unanswered,
-    /// The error that is only reported.
-    pub(super) reported: Option<AuthError>,
+    unanswered: Unanswered,
+    /// The errors that are only reported: of its head, and of its body.
+    reported: [Option<AuthError>; 2],
+}
+
+impl Pass for Passed {
+    fn leave(self, head: &mut Parts) -> ControlFlow<Response<Bytes>> {
+        if let Some(words) = self.unanswered.on_stream(&head.headers) {
+            head.extensions.insert(EndOfStream::new(words));
+        }
+        if let Some(dialect) = self.session_dialect {
+            head.extensions.insert(dialect);
+        }
+        // The last one first: each is told before those that were told.
+        for error in self.reported.into_iter().rev().flatten() {
+            Reported::add(&mut head.extensions, error);
+        }
+        ControlFlow::Continue(())
+    }
 }
 
 /// Whether a refusal leads to an authorization server. Where it does not, no client can sign in.
 fn leads_on(caller: Caller<'_>) -> bool {
     let mut challenges = caller.context.challenges.iter();
     challenges.any(Challenge::names_metadata)
-}
-
-impl<S: Clone> McpScopes<S> {
-    fn respond<B, F>(&mut self, answer: Answer<B>) -> ScopesFuture<S, B, F> {
-        if answer.waits() {
-            readiness::give_back(&mut self.inner);
-        }
-        ScopesFuture::respond(answer)
-    }
-}
-
-impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for McpScopes<S>
-where
-    S: Service<Request<RequestBody<ReqBody>>, Response = Response<ResBody>> + Clone,
-    ReqBody: Body<Data = Bytes>,
-{
-    type Response = Response<ResponseBody<ResBody>>;
-    type Error = S::Error;
-    type Future = ScopesFuture<S, ReqBody, S::Future>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.inner.poll_ready(cx)
-    }
-
-    fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
-        let Some(rule) = &self.rule else {
-            let request = request.map(RequestBody::unread);
-            return ScopesFuture::inner(self.inner.call(request), Afterwards::default());
-        };
-        let head = RequestHead::of(&request);
-        let Some(caller) = Caller::of(head.extensions()) else {
-            telemetry::no_auth_layer("McpScopesLayer");
-            let answer = Answer::to(request, refusal::no_auth_layer());
-            return self.respond(answer);
-        };
-        rule.check_announced(caller);
-        let case = rule.case(caller);
-        let judged = rule.judge_head(caller, head);
-        if judged.is_ok() && *request.method() != Method::POST {
-            case.accepted(head, &caller.context.audit);
-        }
-        let mut reported = Vec::new();
-        let is_mirrored = match judged {
-            Ok(is_mirrored) => is_mirrored,
-            Err(error) => {
-                match refuse_or_report(error, caller, RefusalForm::of(head), head, case) {
-                    ControlFlow::Break(refusal) => {
-                        return self.respond(Answer::to(request, refusal));
-                    }
-                    ControlFlow::Continue(error) => {
-                        reported.extend(error);
-                        false
-                    }
-                }
-            }
-        };
-        if *request.method() != Method::POST {
-            let says_schemes = rule.head_dialect(caller, head) == Dialect::Result;
-            let mut request = request.map(RequestBody::unread);
-            if says_schemes {
-                request.extensions_mut().insert(SaysSchemes);
-            }
-            let afterwards = Afterwards {
-                reported,
-                ..Afterwards::default()
-            };
-            return ScopesFuture::inner(self.inner.call(request), afterwards);
-        }
-        let (parts, body) = request.into_parts();
-        let reading = Reading::new(body, rule.max_body_bytes, rule.read_timeout);
-        ScopesFuture::read(
-            reading,
-            Held {
-                parts,
-                is_mirrored,
-                reported,
-                inner: readiness::Held::take(&mut self.inner),
-                rule: Arc::clone(rule),
-            },
-        )
-    }
 }
