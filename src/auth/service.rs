@@ -10,9 +10,10 @@ use tower_service::Service;
 use super::Authenticate;
 use super::decision::{Decision, State};
 use super::future::ResponseFuture;
+use crate::gate::ResponseBody;
 use crate::gate::readiness::{self, Held};
-use crate::gate::{ResponseBody, inner_service};
 use crate::refusal::Answer;
+use crate::util::inner_service;
 
 /// The service made by an [`AuthLayer`](super::AuthLayer).
 ///

@@ -1,35 +1,4 @@
-//! The macros that make the public services: what all have in common, and those of gates.
-
-/// The way from a service to its inner one, and a `Debug` that prints that alone. A service may have
-/// one type parameter besides that of the inner service.
-macro_rules! inner_service {
-    ($service:ident $(<$more:ident>)?, $($inner:ident).+) => {
-        impl<S $(, $more)?> $service<S $(, $more)?> {
-            /// The inner service.
-            pub fn get_ref(&self) -> &S {
-                &self.$($inner).+
-            }
-
-            /// The inner service, to change it.
-            pub fn get_mut(&mut self) -> &mut S {
-                &mut self.$($inner).+
-            }
-
-            /// The inner service, taken out.
-            pub fn into_inner(self) -> S {
-                self.$($inner).+
-            }
-        }
-
-        impl<S: ::std::fmt::Debug $(, $more)?> ::std::fmt::Debug for $service<S $(, $more)?> {
-            fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
-                f.debug_struct(stringify!($service))
-                    .field("inner", self.get_ref())
-                    .finish_non_exhaustive()
-            }
-        }
-    };
-}
+//! The macros that make the public services of gates.
 
 /// The public service of a gate, and its future: they name the gate, which is private. With the
 /// name of the future it is a [`BodyGate`](super::BodyGate), and the inner service takes a
@@ -85,7 +54,7 @@ macro_rules! gated_service {
             }
         }
 
-        $crate::gate::inner_service!($service, gated.inner);
+        $crate::util::inner_service!($service, gated.inner);
 
         impl<S, ReqBody, ResBody> ::tower_service::Service<::http::Request<ReqBody>> for $service<S>
         where
@@ -183,4 +152,4 @@ macro_rules! own_body {
     };
 }
 
-pub(crate) use {gated_service, inner_service, own_body};
+pub(crate) use {gated_service, own_body};

@@ -11,6 +11,6 @@ mod stream_end;
 pub use self::body::ResponseBody;
 pub(crate) use self::body_gate::{BodyGate, BodyGateFuture, Next};
 pub(crate) use self::gated::{Gate, Gated, GatedFuture, Pass};
-pub(crate) use self::macros::{gated_service, inner_service, own_body};
+pub(crate) use self::macros::{gated_service, own_body};
 pub use self::request_body::RequestBody;
 pub(crate) use self::stream_end::{Deadline, EndOfStream, LastWords, StreamEnd, Watch, Watched};

@@ -1,18 +1,11 @@
 //! `SetPeerCertificateLayer`: puts the peer's certificate where the layers of this crate look for
 //! it.
 
-use std::fmt;
 use std::sync::Arc;
-use std::task::{Context, Poll};
-
-use http::Request;
-use tower_layer::Layer;
-use tower_service::Service;
 
 use super::PeerCertificate;
+use super::set::{Find, setting_service};
 use crate::credential::RequestHead;
-
-type CertificateOf = dyn Fn(RequestHead<'_>) -> Option<PeerCertificate> + Send + Sync;
 
 /// A layer that puts [`PeerCertificate`] into the extensions of every request.
 ///
@@ -87,7 +80,7 @@ type CertificateOf = dyn Fn(RequestHead<'_>) -> Option<PeerCertificate> + Send +
 #[derive(Clone)]
 #[must_use]
 pub struct SetPeerCertificateLayer {
-    certificate_of: Arc<CertificateOf>,
+    find: Arc<Find<PeerCertificate>>,
 }
 
 impl SetPeerCertificateLayer {
@@ -100,7 +93,7 @@ impl SetPeerCertificateLayer {
         certificate_of: impl Fn(RequestHead<'_>) -> Option<PeerCertificate> + Send + Sync + 'static,
     ) -> Self {
         Self {
-            certificate_of: Arc::new(certificate_of),
+            find: Arc::new(certificate_of),
         }
     }
 
@@ -121,78 +114,4 @@ impl SetPeerCertificateLayer {
     }
 }
 
-impl<S> Layer<S> for SetPeerCertificateLayer {
-    type Service = SetPeerCertificate<S>;
-
-    fn layer(&self, inner: S) -> Self::Service {
-        SetPeerCertificate {
-            inner,
-            certificate_of: Arc::clone(&self.certificate_of),
-        }
-    }
-}
-
-impl fmt::Debug for SetPeerCertificateLayer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SetPeerCertificateLayer")
-            .finish_non_exhaustive()
-    }
-}
-
-/// The service made by a [`SetPeerCertificateLayer`].
-#[derive(Clone)]
-pub struct SetPeerCertificate<S> {
-    inner: S,
-    certificate_of: Arc<CertificateOf>,
-}
-
-impl<S> SetPeerCertificate<S> {
-    /// The inner service.
-    pub fn get_ref(&self) -> &S {
-        &self.inner
-    }
-
-    /// The inner service, to change it.
-    pub fn get_mut(&mut self) -> &mut S {
-        &mut self.inner
-    }
-
-    /// The inner service, taken out.
-    pub fn into_inner(self) -> S {
-        self.inner
-    }
-}
-
-impl<S: fmt::Debug> fmt::Debug for SetPeerCertificate<S> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SetPeerCertificate")
-            .field("inner", &self.inner)
-            .finish_non_exhaustive()
-    }
-}
-
-impl<S, B> Service<Request<B>> for SetPeerCertificate<S>
-where
-    S: Service<Request<B>>,
-{
-    type Response = S::Response;
-    type Error = S::Error;
-    type Future = S::Future;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.inner.poll_ready(cx)
-    }
-
-    fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        match (self.certificate_of)(RequestHead::of(&request)) {
-            Some(certificate) => {
-                request.extensions_mut().insert(certificate);
-            }
-            // One that was set further out is not the one asked for here.
-            None => {
-                request.extensions_mut().remove::<PeerCertificate>();
-            }
-        }
-        self.inner.call(request)
-    }
-}
+setting_service!(SetPeerCertificateLayer, SetPeerCertificate, PeerCertificate);

@@ -1,18 +1,11 @@
 //! `SetPeerAddrLayer`: puts the peer's address where the layers of this crate look for it.
 
-use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::task::{Context, Poll};
-
-use http::Request;
-use tower_layer::Layer;
-use tower_service::Service;
 
 use super::PeerAddr;
+use super::set::{Find, setting_service};
 use crate::credential::RequestHead;
-
-type AddressOf = dyn Fn(RequestHead<'_>) -> Option<IpAddr> + Send + Sync;
 
 /// A layer that puts [`PeerAddr`] into the extensions of every request.
 ///
@@ -36,7 +29,7 @@ type AddressOf = dyn Fn(RequestHead<'_>) -> Option<IpAddr> + Send + Sync;
 #[derive(Clone)]
 #[must_use]
 pub struct SetPeerAddrLayer {
-    address_of: Arc<AddressOf>,
+    find: Arc<Find<PeerAddr>>,
 }
 
 impl SetPeerAddrLayer {
@@ -49,7 +42,7 @@ impl SetPeerAddrLayer {
         address_of: impl Fn(RequestHead<'_>) -> Option<IpAddr> + Send + Sync + 'static,
     ) -> Self {
         Self {
-            address_of: Arc::new(address_of),
+            find: Arc::new(move |head| address_of(head).map(PeerAddr::from)),
         }
     }
 
@@ -66,77 +59,4 @@ impl SetPeerAddrLayer {
     }
 }
 
-impl<S> Layer<S> for SetPeerAddrLayer {
-    type Service = SetPeerAddr<S>;
-
-    fn layer(&self, inner: S) -> Self::Service {
-        SetPeerAddr {
-            inner,
-            address_of: Arc::clone(&self.address_of),
-        }
-    }
-}
-
-impl fmt::Debug for SetPeerAddrLayer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SetPeerAddrLayer").finish_non_exhaustive()
-    }
-}
-
-/// The service made by a [`SetPeerAddrLayer`].
-#[derive(Clone)]
-pub struct SetPeerAddr<S> {
-    inner: S,
-    address_of: Arc<AddressOf>,
-}
-
-impl<S> SetPeerAddr<S> {
-    /// The inner service.
-    pub fn get_ref(&self) -> &S {
-        &self.inner
-    }
-
-    /// The inner service, to change it.
-    pub fn get_mut(&mut self) -> &mut S {
-        &mut self.inner
-    }
-
-    /// The inner service, taken out.
-    pub fn into_inner(self) -> S {
-        self.inner
-    }
-}
-
-impl<S: fmt::Debug> fmt::Debug for SetPeerAddr<S> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SetPeerAddr")
-            .field("inner", &self.inner)
-            .finish_non_exhaustive()
-    }
-}
-
-impl<S, B> Service<Request<B>> for SetPeerAddr<S>
-where
-    S: Service<Request<B>>,
-{
-    type Response = S::Response;
-    type Error = S::Error;
-    type Future = S::Future;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.inner.poll_ready(cx)
-    }
-
-    fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        match (self.address_of)(RequestHead::of(&request)) {
-            Some(address) => {
-                request.extensions_mut().insert(PeerAddr::from(address));
-            }
-            // One that a layer further out took from elsewhere is not the one asked for here.
-            None => {
-                request.extensions_mut().remove::<PeerAddr>();
-            }
-        }
-        self.inner.call(request)
-    }
-}
+setting_service!(SetPeerAddrLayer, SetPeerAddr, PeerAddr);

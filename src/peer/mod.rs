@@ -102,6 +102,7 @@ mod layer;
 mod network;
 mod proxies;
 mod requested;
+mod set;
 mod x_forwarded;
 
 pub use self::address::PeerAddr;

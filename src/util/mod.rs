@@ -2,6 +2,7 @@
 
 #[cfg(any(feature = "oauth", feature = "api-key-store"))]
 pub(crate) mod cache;
+mod inner_service;
 mod occasionally;
 #[cfg(any(feature = "oauth", feature = "api-key-store"))]
 pub(crate) mod places;
@@ -15,6 +16,7 @@ mod text;
 #[cfg(feature = "oauth")]
 mod time;
 
+pub(crate) use self::inner_service::inner_service;
 pub(crate) use self::occasionally::NowAndThen;
 #[cfg(feature = "oauth")]
 pub(crate) use self::text::is_guid;

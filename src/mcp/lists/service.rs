@@ -10,11 +10,12 @@ use tower_service::Service;
 
 use super::layer::Rule;
 use super::{ListsBody, ListsFuture, NoLists, View};
-use crate::gate::{ResponseBody, inner_service};
+use crate::gate::ResponseBody;
 use crate::mcp::dialect::SaysSchemes;
 use crate::mcp::policy::SignIn;
 use crate::refusal::{self, Caller};
 use crate::telemetry;
+use crate::util::inner_service;
 
 /// The service made by a [`McpListsLayer`](super::McpListsLayer).
 ///

@@ -17,7 +17,7 @@ use super::layer::{Presented, SESSION_ID};
 use super::watch::{ClaimWatch, Watches};
 use crate::credential::RequestHead;
 use crate::error::{AuthError, Reason};
-use crate::gate::{ResponseBody, Watch, inner_service, readiness};
+use crate::gate::{ResponseBody, Watch, readiness};
 use crate::mcp::dialect::{Dialect, SessionDialect};
 use crate::mcp::key::Owner;
 use crate::principal::Principal;
@@ -26,6 +26,7 @@ use crate::refusal::{
 };
 use crate::resource::Resource;
 use crate::telemetry::{self, Case, Stage};
+use crate::util::inner_service;
 
 /// The service made by a [`SessionBindingLayer`](super::SessionBindingLayer).
 ///
