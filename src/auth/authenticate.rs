@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::info::{ProviderInfo, Route};
+use super::info::ProviderInfo;
+use super::route::Route;
 use crate::credential::{Credential, RequestHead};
 use crate::error::AuthError;
 use crate::principal::Principal;

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode};
 
-use super::info::{DocumentFuture, Route};
 use super::lease::{self, Lease};
 use super::removal::{mark_sensitive, remove, remove_each_spelling};
+use super::route::{DocumentFuture, Route};
 use super::settings::Shared;
 use super::strength::unless_too_weak;
 use super::{Authenticate, AuthenticateFuture, Authenticated, Authentication};

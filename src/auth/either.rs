@@ -3,7 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::info::{ProviderInfo, Route};
+use super::info::ProviderInfo;
+use super::route::Route;
 use super::{AuthLayer, Authenticate, Authentication};
 use crate::credential::{Credential, RequestHead};
 use crate::error::ConfigError;

@@ -12,7 +12,7 @@ use tower_service::Service;
 
 use super::AuthenticateFuture;
 use super::decision::{Afterwards, Decision, Presented};
-use super::info::DocumentFuture;
+use super::route::DocumentFuture;
 use super::settings::Shared;
 use crate::gate::ResponseBody;
 use crate::gate::readiness::Held;

@@ -1,20 +1,17 @@
-//! `ProviderInfo`: the facts of a provider; `Route`: where a request goes.
+//! `ProviderInfo`: the facts of a provider.
 
 use std::borrow::Cow;
-use std::fmt;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use bytes::Bytes;
-use http::{HeaderName, Response};
+use http::HeaderName;
 
 use super::CredentialMatcher;
 use crate::clock::Clock;
 use crate::credential::Location;
 #[cfg(doc)]
 use crate::credential::RequestHead;
-use crate::error::{AuthError, ConfigError, Reason};
+use crate::error::{ConfigError, Reason};
 use crate::refusal::Challenge;
 use crate::resource::Resource;
 
@@ -122,7 +119,7 @@ impl ProviderInfo {
     }
 
     /// Says that the provider chooses the resource of each request, by
-    /// [`Route::Resource`]. `listed` are those that are known before. A
+    /// [`Route::Resource`](super::Route::Resource). `listed` are those that are known before. A
     /// [`ResourceSet`](crate::ResourceSet) chooses by host and path.
     ///
     /// Default: it chooses none.
@@ -370,53 +367,4 @@ fn fuller(left: Option<Arc<Resource>>, right: Option<Arc<Resource>>) -> Option<A
     // Of equals the last one counts.
     let both = right.into_iter().chain(left);
     both.max_by_key(|resource| (is_absolute(resource), resource.metadata().is_some()))
-}
-
-/// A document that needs waiting. It is dropped with the request, so work that others wait for as
-/// well belongs in a task of its own.
-pub type DocumentFuture = Pin<Box<dyn Future<Output = Response<Bytes>> + Send + 'static>>;
-
-/// Where a request goes, before a credential is read.
-#[non_exhaustive]
-pub enum Route {
-    /// To the one resource of the provider, or wherever it was sent: authentication goes on.
-    Default,
-    /// To this resource, which refusals then name.
-    Resource(Arc<Resource>),
-    /// To a document that the provider serves itself: the response, without authentication.
-    Document(Response<Bytes>),
-    /// The same, where the response is known later.
-    Pending(DocumentFuture),
-    /// To a document that the inner service may have, and that clients look for before they have
-    /// a credential. The request goes on without one. A 401 of the inner service becomes a 404
-    /// without a challenge.
-    Public,
-    /// Nowhere: 404, without a challenge.
-    Unknown,
-    /// To no resource: the request is refused for this, unless it needs no credential.
-    Refused(AuthError),
-}
-
-impl fmt::Debug for Route {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Default => f.write_str("Default"),
-            Self::Resource(resource) => f.debug_tuple("Resource").field(resource).finish(),
-            Self::Document(response) => f.debug_tuple("Document").field(response).finish(),
-            Self::Pending(_) => f.write_str("Pending"),
-            Self::Refused(error) => f.debug_tuple("Refused").field(error).finish(),
-            Self::Public => f.write_str("Public"),
-            Self::Unknown => f.write_str("Unknown"),
-        }
-    }
-}
-
-/// What a [`ResourceSet`](crate::ResourceSet) chose.
-impl From<Result<Arc<Resource>, AuthError>> for Route {
-    fn from(chosen: Result<Arc<Resource>, AuthError>) -> Self {
-        match chosen {
-            Ok(resource) => Self::Resource(resource),
-            Err(error) => Self::Refused(error),
-        }
-    }
 }
