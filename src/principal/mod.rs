@@ -4,12 +4,13 @@ mod actor;
 mod bound;
 mod builder;
 mod id;
+mod identity;
 mod login;
 
 use std::any::Any;
 use std::borrow::Cow;
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, LazyLock, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -24,7 +25,7 @@ pub use self::builder::PrincipalBuilder;
 pub(crate) use self::builder::{ClaimedNames, ClaimedTimes, CredentialParts};
 pub(crate) use self::id::CredentialDigest;
 pub use self::id::PrincipalId;
-use self::login::Login;
+pub(crate) use self::identity::{HasIdentity, Identity};
 use crate::json::{self, Fault};
 use crate::resource::Resource;
 use crate::scope::Scopes;
@@ -50,120 +51,11 @@ pub struct Principal {
     by_proof: bool,
 }
 
-/// Who somebody is, as long as no request is concerned.
-pub(crate) struct Identity {
-    provider: Cow<'static, str>,
-    pub(crate) scopes: Scopes,
-    issued_at: Option<Duration>,
-    expires_at: Option<Duration>,
-    /// When an authorization server was asked that vouched for it.
-    asked_at: Option<Duration>,
-    issuer: Option<Arc<str>>,
-    subject: Option<Box<str>>,
-    username: Option<Box<str>>,
-    client_id: Option<Box<str>>,
-    actors: Box<[Actor]>,
-    credential_digest: Option<CredentialDigest>,
-    /// What the token is bound to.
-    #[cfg_attr(not(feature = "oauth"), allow(dead_code))]
-    bound_to: BoundTo,
-    raw_claims: Option<Box<str>>,
-    /// How far the clock of the issuer may differ.
-    clock_skew: Duration,
-    id: OnceLock<PrincipalId>,
-    login: OnceLock<Box<Login>>,
-    /// The generation of revocations under which the credential was last found good.
-    found_good: AtomicU64,
-}
-
-impl Identity {
-    pub(crate) fn provider(&self) -> &str {
-        &self.provider
-    }
-
-    pub(crate) fn issuer(&self) -> Option<&str> {
-        self.issuer.as_deref()
-    }
-
-    /// Of an API key when it was made.
-    pub(crate) fn issued_at(&self) -> Option<Duration> {
-        self.issued_at
-    }
-
-    pub(crate) fn expires_at(&self) -> Option<Duration> {
-        self.expires_at
-    }
-
-    pub(crate) fn asked_at(&self) -> Option<Duration> {
-        self.asked_at
-    }
-
-    /// Whether the credential was found good under this generation of revocations. No two are
-    /// the same, whoever counts them; zero is none.
-    pub(crate) fn was_good_under(&self, generation: u64) -> bool {
-        self.found_good.load(Ordering::Relaxed) == generation
-    }
-
-    pub(crate) fn is_good_under(&self, generation: u64) {
-        self.found_good.store(generation, Ordering::Relaxed);
-    }
-
-    pub(crate) fn subject(&self) -> Option<&str> {
-        self.subject.as_deref()
-    }
-
-    pub(crate) fn username(&self) -> Option<&str> {
-        self.username.as_deref()
-    }
-
-    pub(crate) fn client_id(&self) -> Option<&str> {
-        self.client_id.as_deref()
-    }
-
-    pub(crate) fn clock_skew(&self) -> Duration {
-        self.clock_skew
-    }
-
-    /// What the token is bound to.
-    #[cfg(feature = "oauth")]
-    pub(crate) fn bound_to(&self) -> &BoundTo {
-        &self.bound_to
-    }
-
-    /// The claims as text.
-    pub(crate) fn raw_claims(&self) -> Option<&str> {
-        self.raw_claims.as_deref()
-    }
-
-    /// The bytes of its claims, and of what was copied from them.
-    #[cfg(feature = "oauth")]
-    pub(crate) fn weight(&self) -> usize {
-        let copies = [&self.subject, &self.username, &self.client_id];
-        let copied: usize = copies.into_iter().flatten().map(|name| name.len()).sum();
-        let claims = self.raw_claims.as_ref().map_or(0, |json| json.len());
-        let actors: usize = self.actors.iter().map(Actor::weight).sum();
-        claims + copied + actors + self.scopes.as_str().len()
-    }
-}
-
 /// What an auth layer hands on with a principal: a layer further in refuses in the same words.
 /// The rooms above know its type.
 pub(crate) trait LayerContext: Any + Send + Sync {
     /// The protected resource of the layer, or the one the request was routed to.
     fn resource(&self) -> Option<&Resource>;
-}
-
-/// What has an identity: the identity itself, or what a cache keeps with it. Principals share
-/// it with the cache, so that a known credential costs one reference count and not two, each
-/// in a line of memory of its own.
-pub(crate) trait HasIdentity: Send + Sync + 'static {
-    fn identity(&self) -> &Identity;
-}
-
-impl HasIdentity for Identity {
-    fn identity(&self) -> &Identity {
-        self
-    }
 }
 
 /// How far clocks may differ, where no provider says.
