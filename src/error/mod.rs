@@ -1,7 +1,9 @@
 //! The two errors of this crate: [`AuthError`], why a request is refused, and
 //! [`ConfigError`], why a layer cannot be built.
 
+mod aside;
 mod config;
+mod kind;
 pub(crate) mod reason;
 mod sign_in;
 
@@ -12,52 +14,14 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-use self::reason::Standing;
+use self::aside::Aside;
 use self::sign_in::AskedSignIn;
-#[cfg(feature = "oauth")]
-use crate::principal::BoundTo;
 use crate::principal::{Principal, PrincipalId};
 use crate::scope::Scopes;
 
 pub use self::config::ConfigError;
+pub use self::kind::AuthErrorKind;
 pub use self::reason::Reason;
-
-/// The category of an [`AuthError`]; it decides the status of the response.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum AuthErrorKind {
-    /// No credential was presented where one is needed: 401, a challenge without `error`.
-    Missing,
-    /// The request carries its credential in a way that cannot be accepted: 400 `invalid_request`.
-    Malformed,
-    /// The credential is expired, forged, unknown or meant for another server: 401 `invalid_token`.
-    Invalid,
-    /// The credential is good and its scopes do not suffice: 403 `insufficient_scope`.
-    InsufficientScope,
-    /// The credential is good, and its user did not sign in strongly or lately enough: 401
-    /// `insufficient_user_authentication` ([RFC 9470]).
-    ///
-    /// [RFC 9470]: https://www.rfc-editor.org/rfc/rfc9470#section-3
-    InsufficientUserAuthentication,
-    /// The request is refused whoever sends it (a bad `Host` or `Origin`): 403 without a challenge.
-    Forbidden,
-    /// The session does not exist for this principal: 404.
-    UnknownSession,
-    /// Nothing that is protected is at the path: 404.
-    UnknownResource,
-    /// The request was sent to a host that is none of this server: 421.
-    Misdirected,
-    /// The request is larger than what is inspected: 413.
-    PayloadTooLarge,
-    /// The request's media type or encoding cannot be inspected: 415.
-    UnsupportedMediaType,
-    /// A mirrored MCP header and the body disagree: 400.
-    HeaderMismatch,
-    /// Too many requests of one caller, or too many that failed: 429.
-    TooManyRequests,
-    /// Our own trouble (an authorization server that is down, a limit that is reached): 503.
-    Unavailable,
-}
 
 /// Why a request was refused.
 ///
@@ -103,27 +67,6 @@ struct Inner {
     /// In a box, because few errors have it.
     aside: Option<Box<Aside>>,
 }
-
-/// What an error tells the auth layer alone, for a request that may be let pass.
-#[derive(Clone, Default)]
-struct Aside {
-    /// The owner of the credential, as far as it is known.
-    owner: Option<Principal>,
-    /// What the credential is bound to and the owner's claims do not name.
-    #[cfg(feature = "oauth")]
-    bound_to: BoundTo,
-    /// What else stands against the credential.
-    also: Vec<AuthError>,
-}
-
-impl PartialEq for Aside {
-    fn eq(&self, other: &Self) -> bool {
-        let owner = |aside: &Self| aside.owner.as_ref().map(|owner| owner.id().clone());
-        self.also == other.also && owner(self) == owner(other)
-    }
-}
-
-impl Eq for Aside {}
 
 impl AuthError {
     /// Refuses a request for this reason, with its kind and its description.
@@ -217,99 +160,6 @@ impl AuthError {
     pub fn with_principal(mut self, principal: &Principal) -> Self {
         self.0.principal = Some(principal.id().clone());
         self.0.by_proof |= principal.is_by_proof();
-        self
-    }
-
-    /// Says that the credential was issued to this principal, which was proven, and that only
-    /// its time, or the scopes granted with it, are at fault.
-    ///
-    /// Where a layer [only reports](crate::AuthLayer::dangerously_report_only_for) the reason,
-    /// layers for scopes then let the request do what the principal may do, and no more. Without
-    /// this they let it do what needs no scope. For reasons of this crate that say anything else
-    /// of a credential (`audience_mismatch`, `invalid_signature`, …) it changes nothing.
-    ///
-    /// ```
-    /// use tower_mcp_auth::{AuthError, AuthErrorKind, Principal, Reason};
-    ///
-    /// let alice = Principal::builder("badge").subject("alice").build();
-    /// let expired = Reason::custom(AuthErrorKind::Invalid, "badge_expired");
-    /// let error = AuthError::new(expired).proven(alice);
-    /// assert_eq!(error.principal_id().unwrap().to_string(), "badge|sub=alice");
-    /// ```
-    #[must_use]
-    pub fn proven(mut self, principal: Principal) -> Self {
-        self.aside().owner = Some(principal);
-        self
-    }
-
-    /// Adds what else the credential would be refused for.
-    pub(crate) fn and_also(mut self, others: impl IntoIterator<Item = Self>) -> Self {
-        let mut others = others.into_iter().peekable();
-        if others.peek().is_some() {
-            self.aside().also.extend(others);
-        }
-        self
-    }
-
-    /// Adds another one, with what else that says of the credential.
-    pub(crate) fn and_all_of(self, other: Self) -> Self {
-        let more = other.also().to_vec();
-        self.and_also(std::iter::once(other.alone()).chain(more))
-    }
-
-    fn aside(&mut self) -> &mut Aside {
-        self.0.aside.get_or_insert_default()
-    }
-
-    /// What else the credential would be refused for.
-    pub(crate) fn also(&self) -> &[Self] {
-        self.0.aside.as_ref().map_or(&[], |aside| &aside.also)
-    }
-
-    /// The owner the credential claims, proven or not.
-    #[cfg(feature = "oauth")]
-    pub(crate) fn owner(&self) -> Option<&Principal> {
-        self.0.aside.as_ref()?.owner.as_ref()
-    }
-
-    /// Says that the credential is bound to this, whatever the claims of its owner name.
-    #[cfg(feature = "oauth")]
-    pub(crate) fn with_bound_to(mut self, bound_to: BoundTo) -> Self {
-        self.aside().bound_to = bound_to;
-        self
-    }
-
-    #[cfg(feature = "oauth")]
-    pub(crate) fn bound_to(&self) -> BoundTo {
-        let aside = self.0.aside.as_ref();
-        aside.map_or_else(BoundTo::default, |aside| aside.bound_to)
-    }
-
-    /// The same without an owner.
-    pub(crate) fn without_owner(mut self) -> Self {
-        self.aside().owner = None;
-        self
-    }
-
-    /// The owner of the credential, where that was proven.
-    pub(crate) fn proven_owner(&self) -> Option<&Principal> {
-        let aside = self.0.aside.as_ref()?;
-        let owner = aside.owner.as_ref()?;
-        let allows = |error: &Self| {
-            matches!(
-                error.0.reason.standing(),
-                Standing::Proven | Standing::Custom
-            )
-        };
-        (allows(self) && aside.also.iter().all(allows)).then_some(owner)
-    }
-
-    /// Without what only the auth layer needs to know.
-    pub(crate) fn alone(mut self) -> Self {
-        if self.0.aside.is_some() {
-            self.0.principal = self.principal_id().cloned();
-            self.0.aside = None;
-        }
         self
     }
 

@@ -4,8 +4,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::checks::check_scopes;
 use super::claims::ClaimReader;
-use super::profile::{Audience, Mark, TokenProfile, check_scopes};
+use super::profile::{Audience, Mark, TokenProfile};
 use crate::error::AuthError;
 use crate::jose::Header;
 use crate::principal::Principal;

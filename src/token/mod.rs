@@ -5,6 +5,7 @@ mod actors;
 // Only a server that is trusted by its issuer has any.
 #[cfg_attr(not(feature = "oauth"), allow(dead_code, unreachable_pub))]
 pub(crate) mod binding;
+mod checks;
 mod claims;
 mod faults;
 mod kinds;
@@ -25,15 +26,18 @@ mod typ;
 pub(crate) mod well_known;
 
 #[cfg(feature = "oauth")]
+pub(crate) use self::checks::mismatch;
+pub(crate) use self::checks::{check_algorithm, check_scopes, wrong_kind};
+#[cfg(feature = "oauth")]
 pub(crate) use self::claims::numeric_date;
 pub(crate) use self::claims::{ClaimReader, ScopeClaim};
 pub(crate) use self::faults::Proven;
 #[cfg(feature = "oauth")]
 pub(crate) use self::kinds::is_other as is_other_kind;
 pub(crate) use self::peek::{Peeked, may_begin_jws, peek_issuer, peek_key_id};
-pub(crate) use self::profile::{Audience, TokenProfile, check_algorithm, check_scopes, wrong_kind};
 #[cfg(feature = "oauth")]
-pub(crate) use self::profile::{Mark, mismatch};
+pub(crate) use self::profile::Mark;
+pub(crate) use self::profile::{Audience, TokenProfile};
 #[cfg(feature = "oauth")]
 pub(crate) use self::quirks::{Clients, Quirks, ScopeMapping};
 #[cfg(feature = "oauth")]
