@@ -74,11 +74,13 @@
 mod audience;
 mod builder;
 mod file;
+mod key;
 mod keys;
 mod layer;
 mod provider;
 
-pub use self::builder::{JwtKey, JwtLayerBuilder};
+pub use self::builder::JwtLayerBuilder;
 pub use self::file::JwksFile;
+pub use self::key::JwtKey;
 pub use self::layer::JwtLayer;
 pub use self::provider::JwtProvider;

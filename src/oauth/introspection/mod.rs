@@ -11,6 +11,7 @@ mod client_auth;
 mod custom;
 mod endpoint;
 mod limits;
+mod meant;
 mod memory;
 mod oauth_error;
 mod pauses;
@@ -23,8 +24,9 @@ mod wiring;
 
 pub(super) use self::answer::{Good, Vouched};
 pub use self::custom::{Introspect, IntrospectFuture, IntrospectionError, IntrospectionResponse};
+pub(super) use self::meant::{Asked, Question};
 pub(super) use self::routes::OpaqueRoutes;
 pub use self::settings::Introspection;
 pub(super) use self::settings::JwtIntrospection;
-pub(super) use self::store::{Asked, Introspector, Lookup, Question};
+pub(super) use self::store::{Introspector, Lookup};
 pub(super) use self::wiring::Own;
