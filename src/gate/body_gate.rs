@@ -109,12 +109,33 @@ impl<S, G: BodyGate> Gated<S, G> {
                 ControlFlow::Break(Next::Refuse(no_auth_layer()))
             }
         };
-        let next = match checked {
-            ControlFlow::Break(next) => next,
+        match checked {
+            ControlFlow::Break(Next::Pass(pass)) => {
+                let mut request = request.map(RequestBody::unread);
+                G::mark(&pass, request.extensions_mut());
+                BodyGateFuture::Inner {
+                    future: self.inner.call(request),
+                    pass: Some(pass),
+                }
+            }
+            ControlFlow::Break(Next::Refuse(refusal)) => {
+                let answer = Answer::to(request.map(RequestBody::unread), refusal);
+                if answer.waits() {
+                    readiness::give_back(&mut self.inner);
+                }
+                BodyGateFuture::Respond { answer }
+            }
+            ControlFlow::Break(Next::Ask(question)) => BodyGateFuture::ask(Asking {
+                request: request.map(RequestBody::unread),
+                is_read: false,
+                inner: readiness::Held::take(&mut self.inner),
+                gate: Arc::clone(gate),
+                question,
+            }),
             ControlFlow::Continue(seen) => {
                 let (parts, body) = request.into_parts();
                 let (max_bytes, patience) = gate.bounds();
-                return BodyGateFuture::Read {
+                BodyGateFuture::Read {
                     reading: Reading::new(body, max_bytes, patience),
                     held: Some(Held {
                         parts,
@@ -122,32 +143,8 @@ impl<S, G: BodyGate> Gated<S, G> {
                         inner: readiness::Held::take(&mut self.inner),
                         gate: Arc::clone(gate),
                     }),
-                };
-            }
-        };
-        let mut request = request.map(RequestBody::unread);
-        match next {
-            Next::Pass(pass) => {
-                G::mark(&pass, request.extensions_mut());
-                BodyGateFuture::Inner {
-                    future: self.inner.call(request),
-                    pass: Some(pass),
                 }
             }
-            Next::Refuse(refusal) => {
-                let answer = Answer::to(request, refusal);
-                if answer.waits() {
-                    readiness::give_back(&mut self.inner);
-                }
-                BodyGateFuture::Respond { answer }
-            }
-            Next::Ask(question) => BodyGateFuture::ask(Asking {
-                request,
-                is_read: false,
-                inner: readiness::Held::take(&mut self.inner),
-                gate: Arc::clone(gate),
-                question,
-            }),
         }
     }
 }

@@ -194,12 +194,7 @@ impl Quotas {
             }
         };
         if costs.asks {
-            return Next::Ask(Question {
-                asked: Box::pin(Arc::clone(self).ask(Box::new(costs.clone()))),
-                costs: Box::new(costs.clone()),
-                form: form(),
-                of_head: None,
-            });
+            return Next::Ask(self.question(costs, form()));
         }
         let verdict = self.decide(costs);
         let form = match verdict.is_admitted() {
@@ -209,6 +204,17 @@ impl Quotas {
         };
         self.settle(costs, Ok(verdict), caller, head, case, form.of(head))
             .into()
+    }
+
+    // Apart, because what it makes is large, and few requests ask.
+    #[cold]
+    fn question(self: &Arc<Self>, costs: &Costs, form: Form) -> Question {
+        Question {
+            asked: Box::pin(Arc::clone(self).ask(Box::new(costs.clone()))),
+            costs: Box::new(costs.clone()),
+            form,
+            of_head: None,
+        }
     }
 
     /// What the store said of a request.
