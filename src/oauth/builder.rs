@@ -7,6 +7,7 @@ use super::advertised;
 use super::apart;
 use super::binding::{Binding, Bindings, Certificates, DpopMode, DpopOptions, MtlsMode};
 use super::bound::{check_bound, check_certificates};
+use super::configured::{Common, Named};
 use super::edge::{TokenPlace, is_for_clients, is_of_the_edge};
 use super::fetch::Fetch;
 use super::http_fetch::HttpFetch;
@@ -14,10 +15,10 @@ use super::introspection::OpaqueRoutes;
 use super::jwks_options::JwksOptions;
 use super::keys::Together;
 use super::provider::{Inner, OAuthProvider};
-use super::served::{Common, Named, Resources};
+use super::served::Resources;
 use super::server_metadata::{CopyOf, ServerMetadata};
 use super::token_cache::{TokenCacheOptions, Tokens};
-use super::trusted::{Network, TrustedServer};
+use super::trusted::{self, Network, TrustedServer};
 use super::{AuthorizationServer, OAuthLayer, ProtectedResource, timeouts};
 use crate::clock::Clock;
 use crate::error::ConfigError;
@@ -26,7 +27,7 @@ use crate::peer::{ForwardedCertificates, TrustedProxies};
 use crate::refusal::Advertised;
 use crate::resources::{Behind, checked_scopes};
 use crate::telemetry;
-use crate::token::{ScopeClaim, TokenProfile};
+use crate::token::ScopeClaim;
 
 /// The settings of an [`OAuthLayer`] before it is built.
 #[derive(Debug)]
@@ -150,57 +151,6 @@ impl OAuthLayerBuilder {
             return Err(two_servers(issuer));
         }
         self.servers.push(server);
-        Ok(self)
-    }
-
-    /// Trusts one issuer for each tenant of an allow-list: `template`, with `{tenant}`
-    /// replaced. `server` refines each of them; `Ok` leaves the defaults.
-    ///
-    /// ```
-    /// use tower_mcp_auth::OAuthLayer;
-    ///
-    /// let oauth = OAuthLayer::builder("https://mcp.example.com/mcp")?
-    ///     .issuer_template("https://login.example/{tenant}/v2.0", ["contoso", "fabrikam"], Ok)?
-    ///     .build()?;
-    /// # let _ = oauth;
-    /// # Ok::<(), tower_mcp_auth::ConfigError>(())
-    /// ```
-    ///
-    /// # Errors
-    /// The template does not hold `{tenant}` exactly once, there are more than 1,000 tenants,
-    /// a tenant is not 1 to 64 of `A-Z a-z 0-9 . _ -` or is dots only, or a resulting issuer
-    /// is refused.
-    pub fn issuer_template<I>(
-        mut self,
-        template: &str,
-        tenants: I,
-        server: impl Fn(AuthorizationServer) -> Result<AuthorizationServer, ConfigError>,
-    ) -> Result<Self, ConfigError>
-    where
-        I: IntoIterator,
-        I::Item: AsRef<str>,
-    {
-        let refuse = |why: String| Err(ConfigError::new("issuer_template", why));
-        if template.matches("{tenant}").count() != 1 {
-            return refuse(format!(
-                "{template:?} does not hold `{{tenant}}` exactly once"
-            ));
-        }
-        for (index, tenant) in tenants.into_iter().enumerate() {
-            let tenant = tenant.as_ref();
-            if index >= MAX_TENANTS {
-                return refuse(format!("there are more than {MAX_TENANTS} tenants"));
-            }
-            if !is_tenant(tenant) {
-                return refuse(format!(
-                    "{tenant:?} is no tenant: 1 to 64 of A-Z a-z 0-9 . _ - and not dots only"
-                ));
-            }
-            let issuer = AuthorizationServer::new(template.replace("{tenant}", tenant))?;
-            let mut server = server(issuer)?;
-            server.origin.label = template.into();
-            self = self.authorization_server(server)?;
-        }
         Ok(self)
     }
 
@@ -353,7 +303,7 @@ impl OAuthLayerBuilder {
             });
         }
         for server in all.into_iter().flatten() {
-            let mut profile = profile(&server);
+            let mut profile = trusted::profile(&server);
             profile.from_edge = from_edge;
             let issuer = Arc::clone(&server.origin.issuer);
             let network = Network {
@@ -417,16 +367,6 @@ impl OAuthLayerBuilder {
     }
 }
 
-/// The most tenants of one template.
-const MAX_TENANTS: usize = 1000;
-
-fn is_tenant(tenant: &str) -> bool {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
-    (1..=64).contains(&tenant.len())
-        && tenant.bytes().all(allowed)
-        && !tenant.bytes().all(|byte| byte == b'.')
-}
-
 fn two_servers(issuer: &str) -> ConfigError {
     ConfigError::new(
         "authorization_server",
@@ -451,23 +391,4 @@ fn known_as(resources: &[ProtectedResource]) -> Vec<Box<str>> {
     written
         .flat_map(|resource| resource.audiences_of(""))
         .collect()
-}
-
-fn profile(server: &AuthorizationServer) -> TokenProfile {
-    TokenProfile {
-        provider: "oauth",
-        algorithms: server.origin.algorithms.clone(),
-        require_at_jwt: server.require_at_jwt,
-        accepted_types: server.accepted_types.clone(),
-        issuer: Some(Arc::clone(&server.origin.issuer)),
-        trust_domain: server.trust_domain.clone(),
-        clock_skew: server.clock_skew,
-        scope_claim: server.scope_claim.clone(),
-        clients_are_principals: server.clients_are_principals,
-        subject_claim: server.subject_claim.clone(),
-        issues_many_kinds: true,
-        from_edge: false,
-        binding: server.binding,
-        quirks: (!server.quirks.is_none()).then(|| Arc::new(server.quirks.clone())),
-    }
 }

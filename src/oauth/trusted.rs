@@ -146,3 +146,23 @@ impl TrustedServer {
         wanted.then_some(introspector)
     }
 }
+
+/// What tokens of a server must be, as it is configured.
+pub(super) fn profile(server: &AuthorizationServer) -> TokenProfile {
+    TokenProfile {
+        provider: "oauth",
+        algorithms: server.origin.algorithms.clone(),
+        require_at_jwt: server.require_at_jwt,
+        accepted_types: server.accepted_types.clone(),
+        issuer: Some(Arc::clone(&server.origin.issuer)),
+        trust_domain: server.trust_domain.clone(),
+        clock_skew: server.clock_skew,
+        scope_claim: server.scope_claim.clone(),
+        clients_are_principals: server.clients_are_principals,
+        subject_claim: server.subject_claim.clone(),
+        issues_many_kinds: true,
+        from_edge: false,
+        binding: server.binding,
+        quirks: (!server.quirks.is_none()).then(|| Arc::new(server.quirks.clone())),
+    }
+}
