@@ -1,6 +1,5 @@
 //! The API keys of a configuration.
 
-#[cfg(all(feature = "api-key-store", feature = "redis"))]
 use serde::Deserialize;
 
 #[cfg(all(feature = "api-key-store", feature = "redis"))]
@@ -9,12 +8,11 @@ use super::engine::Engine;
 use super::read::secret_at;
 #[cfg(feature = "api-key-store")]
 use super::read::{missing, not_both};
-#[cfg(all(feature = "api-key-store", feature = "redis"))]
 use super::secret::SecretSource;
-#[cfg(all(feature = "api-key-store", feature = "redis"))]
-use super::sections::section;
-use super::sections::{ApiKeys, Key, Scheme, Sections};
-use super::units::{Span, Texts, Time};
+use super::sections::{Sections, section};
+#[cfg(feature = "api-key-store")]
+use super::units::Size;
+use super::units::{Listed, Name, Span, Texts, Time};
 #[cfg(all(feature = "api-key-store", feature = "redis"))]
 use crate::api_key::CachedApiKeyStore;
 use crate::api_key::{ApiKey, ApiKeyLayer, ApiKeyScheme, Pepper};
@@ -23,6 +21,83 @@ use crate::error::ConfigError;
 use crate::redis::RedisApiKeys;
 #[cfg(feature = "oauth")]
 use crate::resources::ResourceSet;
+
+section! {
+    /// API keys: `keys`, `file` or `shared`.
+    ApiKeys {
+        /// The keys: a list, or a map by name.
+        keys: Listed<Key>,
+        /// A file with digests of keys, JSON or TOML, that is read again when it changes.
+        #[cfg(feature = "api-key-store")]
+        file: Option<KeyFileSection>,
+        /// Keys that are in the engine of `shared`.
+        #[cfg(all(feature = "api-key-store", feature = "redis"))]
+        shared: Option<SharedKeys>,
+        /// The secret digests of foreign keys are made with.
+        pepper: Option<SecretSource>,
+        /// The header the key is in.
+        header_name: Option<String>,
+        /// Reads the key from `Authorization`, behind this scheme.
+        authorization_scheme: Option<Scheme>,
+        /// How all keys begin.
+        prefix: Option<String>,
+        /// Accepts keys that name no resource at all of several.
+        dangerously_all_resources: bool,
+        /// How long before its end an accepted key is warned of; zero: not at all.
+        expiry_warning: Option<Span>,
+        /// The realm of the challenge.
+        realm: Option<Name>,
+    }
+}
+
+section! {
+    /// One API key: `key` or `digest`.
+    Key {
+        /// The key itself.
+        key: Option<SecretSource>,
+        /// The digest of a key: `sha256:…`, or `hmac-sha256:…` with a pepper.
+        digest: Option<String>,
+        /// What traces call it.
+        id: Option<Name>,
+        /// The name of the key, for people.
+        name: Option<Name>,
+        /// Whose key it is: the subject of the principal.
+        owner: Option<Name>,
+        /// The scopes it grants.
+        scopes: Texts,
+        /// The URLs of the resources it is for; each key needs them where there are several.
+        resources: Option<Texts>,
+        /// When it was made; revocation of older keys goes by it.
+        created_at: Option<Time>,
+        /// From when on it is good.
+        not_before: Option<Time>,
+        /// From when on it is no longer good.
+        expires_at: Option<Time>,
+        /// Whether it was taken back.
+        revoked: bool,
+    }
+}
+
+#[cfg(feature = "api-key-store")]
+section! {
+    /// A file with keys.
+    KeyFileSection {
+        /// Where it is.
+        path: Option<std::path::PathBuf>,
+        /// How often it is read.
+        interval: Option<Span>,
+        /// How large it may be.
+        max_bytes: Option<Size>,
+    }
+}
+
+/// What stands before a key in `Authorization`.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(super) enum Scheme {
+    ApiKey,
+    Bearer,
+}
 
 #[cfg(all(feature = "api-key-store", feature = "redis"))]
 section! {

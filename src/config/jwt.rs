@@ -1,12 +1,93 @@
 //! The JWT layer of a configuration.
 
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
 use super::read::{algorithms, missing, secret_at};
 use super::secret::SecretSource;
-use super::sections::Jwt;
-use super::units::Span;
+use super::sections::section;
+use super::units::{Name, Size, Span, Texts};
 use crate::error::ConfigError;
 use crate::jose::{PublicKey, Secret};
 use crate::jwt::{JwksFile, JwtKey, JwtLayer, JwtLayerBuilder};
+
+section! {
+    /// JWTs signed with a key that is held here. One of `secret`, `public_key`, `jwk` and
+    /// `jwks_file`.
+    Jwt {
+        /// The secret of an HMAC, at least 32 bytes.
+        secret: Option<SecretSource>,
+        /// A public key as PEM: the text, `env` or `file`.
+        public_key: Option<SecretSource>,
+        /// A public key as JSON Web Key: the text, `env` or `file`.
+        jwk: Option<SecretSource>,
+        /// A file with a set of public keys, which is read again when it changes.
+        jwks_file: Option<JwksFileSection>,
+        /// The id tokens name the key by.
+        key_id: Option<Name>,
+        /// Older keys by their ids; their tokens are still good.
+        also_accept: BTreeMap<String, AcceptedKey>,
+        /// The algorithms tokens may be signed with.
+        algorithms: Option<Texts>,
+        /// The header the token is in.
+        header_name: Option<String>,
+        /// Whether `Bearer` stands before the token.
+        require_bearer: Option<bool>,
+        /// The issuer tokens must have.
+        issuer: Option<String>,
+        /// The audiences, one of which tokens must have.
+        audience: Texts,
+        /// Accepts tokens for whomever they are.
+        dangerously_any_audience: bool,
+        /// Accepts access tokens as RFC 9068 has them alone.
+        require_at_jwt: bool,
+        /// Values of the header `typ` that are accepted as well.
+        accepted_typ: Option<Texts>,
+        /// How far clocks may differ.
+        clock_skew: Option<Span>,
+        /// The scopes every token needs.
+        required_scopes: Option<Texts>,
+        /// The claim with the scopes.
+        scope_claim: Option<String>,
+        /// Whether a token without a subject stands for its client.
+        clients_are_principals: Option<bool>,
+        /// The claim with the subject.
+        subject_claim: Option<Name>,
+        /// The same, which can be given to somebody else.
+        dangerously_subject_claim: Option<Name>,
+        /// The realm of the challenge.
+        realm: Option<Name>,
+        /// How long a token may be.
+        max_token_bytes: Option<Size>,
+        /// How long the JOSE header of a token may be.
+        max_header_bytes: Option<Size>,
+    }
+}
+
+section! {
+    /// An older key; its tokens are still good. One of `secret`, `public_key` and `jwk`.
+    AcceptedKey {
+        /// The secret of an HMAC, at least 32 bytes.
+        secret: Option<SecretSource>,
+        /// A public key as PEM: the text, `env` or `file`.
+        public_key: Option<SecretSource>,
+        /// A public key as JSON Web Key: the text, `env` or `file`.
+        jwk: Option<SecretSource>,
+    }
+}
+
+section! {
+    /// A file with a set of public keys.
+    JwksFileSection {
+        /// Where it is; relative to the working directory.
+        path: Option<std::path::PathBuf>,
+        /// How often it is read; zero: once.
+        interval: Option<Span>,
+        /// How large it may be.
+        max_bytes: Option<Size>,
+    }
+}
 
 impl Jwt {
     pub(super) fn builder(&self) -> Result<JwtLayerBuilder, ConfigError> {

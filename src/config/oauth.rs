@@ -1,13 +1,11 @@
 //! The OAuth layer of a configuration.
 
-use super::read::{not_both, secret_at, together, whole_file};
+use super::read::not_both;
 use super::resources;
-use super::sections::{FetchSection, Metadata, OAuth, Sections};
+use super::sections::{Metadata, OAuth, Sections};
 use super::units::{Span, Texts};
 use crate::error::ConfigError;
-use crate::oauth::{
-    HttpFetch, JwksOptions, OAuthLayerBuilder, ProtectedResource, TokenCacheOptions,
-};
+use crate::oauth::{OAuthLayerBuilder, ProtectedResource, TokenCacheOptions};
 
 impl Sections {
     /// The builder of the layer, if authorization servers are there.
@@ -74,7 +72,7 @@ impl Sections {
             builder
                 .fetch(oauth.fetch.client()?)
                 .token_cache(oauth.token_cache()?)
-                .jwks_options(oauth.jwks_options()?),
+                .jwks_options(oauth.jwks_options.options()?),
         ))
     }
 }
@@ -129,60 +127,6 @@ impl Sections {
             true => error.at("authorization_servers"),
             false => error.at("resources"),
         }
-    }
-}
-
-impl FetchSection {
-    fn client(&self) -> Result<HttpFetch, ConfigError> {
-        let path = |key: &str| format!("oauth.fetch.{key}");
-        let contradicts = |key: &str, other: &str| {
-            let why = format!("`{other}` and `{key}` contradict each other: keep one");
-            ConfigError::new("proxy", why).at(path(key))
-        };
-        let mut client = HttpFetch::new();
-        if self.proxy_from_environment {
-            if self.proxy.is_some() {
-                return Err(contradicts("proxy_from_environment", "proxy"));
-            }
-            if self.public_addresses_only {
-                return Err(contradicts(
-                    "proxy_from_environment",
-                    "public_addresses_only",
-                ));
-            }
-            let from = HttpFetch::from_environment();
-            client = from.map_err(|error| error.at(path("proxy_from_environment")))?;
-        }
-        if let Some(proxy) = &self.proxy {
-            if self.public_addresses_only {
-                return Err(contradicts("proxy", "public_addresses_only"));
-            }
-            let url = secret_at(proxy, &path("proxy"))?;
-            let set = client.proxy(url.expose());
-            client = set.map_err(|error| error.at(path("proxy")))?;
-        }
-        if let Some(file) = &self.root_certificates_file {
-            let place = || path("root_certificates_file");
-            let pem = whole_file(file).map_err(|why| {
-                let why = format!("{}: it {why}", file.display());
-                ConfigError::new("root_certificates", why).at(place())
-            })?;
-            let set = client.root_certificates(pem);
-            client = set.map_err(|error| error.at(place()))?;
-        }
-        if let Some(Span(timeout)) = self.connect_timeout {
-            client = client.connect_timeout(timeout);
-        }
-        if let Some(Span(timeout)) = self.timeout {
-            client = client.timeout(timeout);
-        }
-        if let Some(Span(timeout)) = self.idle_timeout {
-            client = client.idle_timeout(timeout);
-        }
-        if self.public_addresses_only {
-            client = client.public_addresses_only();
-        }
-        Ok(client)
     }
 }
 
@@ -280,63 +224,5 @@ impl OAuth {
             cache = cache.max_ttl(life);
         }
         Ok(cache)
-    }
-
-    fn jwks_options(&self) -> Result<JwksOptions, ConfigError> {
-        let section = &self.jwks_options;
-        let path = |key: &str| format!("oauth.jwks_options.{key}");
-        let mut options = JwksOptions::new();
-        if let Some(Span(timeout)) = section.fetch_timeout {
-            options = options.fetch_timeout(timeout);
-        }
-        if let Some(Span(interval)) = section.min_refetch_interval {
-            options = options.min_refetch_interval(interval);
-        }
-        if let Some(fetches) = section.unknown_key_fetches {
-            options = options.unknown_key_fetches(fetches);
-        }
-        if let Some(fetches) = section.total_unknown_key_fetches {
-            options = options.total_unknown_key_fetches(fetches);
-        }
-        if let Some(Span(after)) = section.rediscovery {
-            options = options.rediscovery(after);
-        }
-        if let Some(Span(stale)) = section.stale_if_error {
-            options = options.stale_if_error(stale);
-        }
-        if let Some(Span(ttl)) = section.default_ttl {
-            options = options.default_ttl(ttl);
-        }
-        match (section.ttl_min, section.ttl_max) {
-            (Some(Span(least)), Some(Span(most))) => options = options.ttl_bounds(least..=most),
-            (None, None) => {}
-            _ => {
-                return Err(together("ttl_min", "ttl_max", path("ttl_min")));
-            }
-        }
-        match (section.backoff_min, section.backoff_max) {
-            (Some(Span(least)), Some(Span(most))) => options = options.backoff(least..=most),
-            (None, None) => {}
-            _ => return Err(together("backoff_min", "backoff_max", path("backoff_min"))),
-        }
-        if let Some(requests) = section.max_waiting_requests {
-            options = options.max_waiting_requests(requests);
-        }
-        if let Some(requests) = section.total_waiting {
-            options = options.total_waiting(requests);
-        }
-        if let Some(size) = section.max_document_bytes {
-            options = options.max_document_bytes(size.bytes(path("max_document_bytes"))?);
-        }
-        if let Some(size) = section.max_set_bytes {
-            options = options.max_set_bytes(size.bytes(path("max_set_bytes"))?);
-        }
-        if let Some(keys) = section.max_keys {
-            options = options.max_keys(keys);
-        }
-        if let Some(keys) = section.total_keys {
-            options = options.total_keys(keys);
-        }
-        Ok(options)
     }
 }

@@ -1,12 +1,12 @@
 //! What stands in a configuration. Whatever is left out has the default of the builders.
 
-#[cfg(feature = "jwt")]
+#[cfg(feature = "oauth")]
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
 use super::secret::SecretSource;
-use super::units::{Listed, Name, Size, Span, Texts, Time};
+use super::units::{Listed, Name, Size, Span, Texts};
 use crate::mcp::{McpPolicy, Show};
 use crate::scopes::Strength;
 
@@ -46,9 +46,9 @@ section! {
         oauth: Option<OAuth>,
         /// JWTs signed with a key that is held here.
         #[cfg(feature = "jwt")]
-        jwt: Option<Jwt>,
+        jwt: Option<super::jwt::Jwt>,
         /// API keys.
-        api_keys: Option<ApiKeys>,
+        api_keys: Option<super::api_keys::ApiKeys>,
         /// What holds for requests whatever their credential.
         auth: Auth,
         /// Credentials that are taken back before they expire; off without this section.
@@ -136,13 +136,13 @@ section! {
         /// Verified tokens that are remembered.
         token_cache: TokenCacheSection,
         /// How key sets are fetched and kept.
-        jwks_options: JwksOptionsSection,
+        jwks_options: super::jwks_options::JwksOptionsSection,
         /// DPoP proofs.
         dpop: Option<super::dpop::DpopSection>,
         /// Certificates of clients, where TLS ends at a proxy.
         forwarded_certificates: Option<super::binding::ForwardedSection>,
         /// How requests to authorization servers are made.
-        fetch: FetchSection,
+        fetch: super::fetch::FetchSection,
     }
 }
 
@@ -159,223 +159,6 @@ section! {
         /// For how long at most.
         max_ttl: Option<Span>,
     }
-}
-
-#[cfg(feature = "oauth")]
-section! {
-    /// How key sets are fetched and kept.
-    JwksOptionsSection {
-        /// How long a fetch may take, over all its requests.
-        fetch_timeout: Option<Span>,
-        /// How long after a fetch there may be one more for an unknown key id.
-        min_refetch_interval: Option<Span>,
-        /// How many fetches for unknown key ids there may be at once, for one server.
-        unknown_key_fetches: Option<u32>,
-        /// The same for all servers together.
-        total_unknown_key_fetches: Option<u32>,
-        /// How long a discovered place of keys is used before it is discovered again.
-        rediscovery: Option<Span>,
-        /// How long keys serve past their life when they cannot be fetched.
-        stale_if_error: Option<Span>,
-        /// How long keys are fresh where the server does not say.
-        default_ttl: Option<Span>,
-        /// How long they are fresh at least and at most, whatever the server says; given together.
-        ttl_min: Option<Span>,
-        ttl_max: Option<Span>,
-        /// How long to wait after a failure at first, and at most; given together.
-        backoff_min: Option<Span>,
-        backoff_max: Option<Span>,
-        /// How many requests may wait.
-        max_waiting_requests: Option<usize>,
-        /// The same for all servers together.
-        total_waiting: Option<usize>,
-        /// How large a metadata document may be.
-        max_document_bytes: Option<Size>,
-        /// How large a key set may be.
-        max_set_bytes: Option<Size>,
-        /// How many keys a set may hold.
-        max_keys: Option<usize>,
-        /// How many keys are held for all servers together.
-        total_keys: Option<usize>,
-    }
-}
-
-#[cfg(feature = "oauth")]
-section! {
-    /// How requests to authorization servers are made.
-    FetchSection {
-        /// How long connecting may take.
-        connect_timeout: Option<Span>,
-        /// How long a request may take.
-        timeout: Option<Span>,
-        /// How long a connection that is not used is kept open.
-        idle_timeout: Option<Span>,
-        /// Certificate authorities that are trusted besides those of the system, as PEM.
-        root_certificates_file: Option<std::path::PathBuf>,
-        /// Sends https through the proxy at this URL, but not to this machine.
-        proxy: Option<SecretSource>,
-        /// Sends https through the proxy that HTTPS_PROXY or ALL_PROXY names, but for NO_PROXY.
-        proxy_from_environment: bool,
-        /// Connects to public addresses alone.
-        public_addresses_only: bool,
-    }
-}
-
-#[cfg(feature = "jwt")]
-section! {
-    /// JWTs signed with a key that is held here. One of `secret`, `public_key`, `jwk` and
-    /// `jwks_file`.
-    Jwt {
-        /// The secret of an HMAC, at least 32 bytes.
-        secret: Option<SecretSource>,
-        /// A public key as PEM: the text, `env` or `file`.
-        public_key: Option<SecretSource>,
-        /// A public key as JSON Web Key: the text, `env` or `file`.
-        jwk: Option<SecretSource>,
-        /// A file with a set of public keys, which is read again when it changes.
-        jwks_file: Option<JwksFileSection>,
-        /// The id tokens name the key by.
-        key_id: Option<Name>,
-        /// Older keys by their ids; their tokens are still good.
-        also_accept: BTreeMap<String, AcceptedKey>,
-        /// The algorithms tokens may be signed with.
-        algorithms: Option<Texts>,
-        /// The header the token is in.
-        header_name: Option<String>,
-        /// Whether `Bearer` stands before the token.
-        require_bearer: Option<bool>,
-        /// The issuer tokens must have.
-        issuer: Option<String>,
-        /// The audiences, one of which tokens must have.
-        audience: Texts,
-        /// Accepts tokens for whomever they are.
-        dangerously_any_audience: bool,
-        /// Accepts access tokens as RFC 9068 has them alone.
-        require_at_jwt: bool,
-        /// Values of the header `typ` that are accepted as well.
-        accepted_typ: Option<Texts>,
-        /// How far clocks may differ.
-        clock_skew: Option<Span>,
-        /// The scopes every token needs.
-        required_scopes: Option<Texts>,
-        /// The claim with the scopes.
-        scope_claim: Option<String>,
-        /// Whether a token without a subject stands for its client.
-        clients_are_principals: Option<bool>,
-        /// The claim with the subject.
-        subject_claim: Option<Name>,
-        /// The same, which can be given to somebody else.
-        dangerously_subject_claim: Option<Name>,
-        /// The realm of the challenge.
-        realm: Option<Name>,
-        /// How long a token may be.
-        max_token_bytes: Option<Size>,
-        /// How long the JOSE header of a token may be.
-        max_header_bytes: Option<Size>,
-    }
-}
-
-#[cfg(feature = "jwt")]
-section! {
-    /// An older key; its tokens are still good. One of `secret`, `public_key` and `jwk`.
-    AcceptedKey {
-        /// The secret of an HMAC, at least 32 bytes.
-        secret: Option<SecretSource>,
-        /// A public key as PEM: the text, `env` or `file`.
-        public_key: Option<SecretSource>,
-        /// A public key as JSON Web Key: the text, `env` or `file`.
-        jwk: Option<SecretSource>,
-    }
-}
-
-#[cfg(feature = "jwt")]
-section! {
-    /// A file with a set of public keys.
-    JwksFileSection {
-        /// Where it is; relative to the working directory.
-        path: Option<std::path::PathBuf>,
-        /// How often it is read; zero: once.
-        interval: Option<Span>,
-        /// How large it may be.
-        max_bytes: Option<Size>,
-    }
-}
-
-section! {
-    /// API keys: `keys`, `file` or `shared`.
-    ApiKeys {
-        /// The keys: a list, or a map by name.
-        keys: Listed<Key>,
-        /// A file with digests of keys, JSON or TOML, that is read again when it changes.
-        #[cfg(feature = "api-key-store")]
-        file: Option<KeyFileSection>,
-        /// Keys that are in the engine of `shared`.
-        #[cfg(all(feature = "api-key-store", feature = "redis"))]
-        shared: Option<super::api_keys::SharedKeys>,
-        /// The secret digests of foreign keys are made with.
-        pepper: Option<SecretSource>,
-        /// The header the key is in.
-        header_name: Option<String>,
-        /// Reads the key from `Authorization`, behind this scheme.
-        authorization_scheme: Option<Scheme>,
-        /// How all keys begin.
-        prefix: Option<String>,
-        /// Accepts keys that name no resource at all of several.
-        dangerously_all_resources: bool,
-        /// How long before its end an accepted key is warned of; zero: not at all.
-        expiry_warning: Option<Span>,
-        /// The realm of the challenge.
-        realm: Option<Name>,
-    }
-}
-
-section! {
-    /// One API key: `key` or `digest`.
-    Key {
-        /// The key itself.
-        key: Option<SecretSource>,
-        /// The digest of a key: `sha256:…`, or `hmac-sha256:…` with a pepper.
-        digest: Option<String>,
-        /// What traces call it.
-        id: Option<Name>,
-        /// The name of the key, for people.
-        name: Option<Name>,
-        /// Whose key it is: the subject of the principal.
-        owner: Option<Name>,
-        /// The scopes it grants.
-        scopes: Texts,
-        /// The URLs of the resources it is for; each key needs them where there are several.
-        resources: Option<Texts>,
-        /// When it was made; revocation of older keys goes by it.
-        created_at: Option<Time>,
-        /// From when on it is good.
-        not_before: Option<Time>,
-        /// From when on it is no longer good.
-        expires_at: Option<Time>,
-        /// Whether it was taken back.
-        revoked: bool,
-    }
-}
-
-#[cfg(feature = "api-key-store")]
-section! {
-    /// A file with keys.
-    KeyFileSection {
-        /// Where it is.
-        path: Option<std::path::PathBuf>,
-        /// How often it is read.
-        interval: Option<Span>,
-        /// How large it may be.
-        max_bytes: Option<Size>,
-    }
-}
-
-/// What stands before a key in `Authorization`.
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub(super) enum Scheme {
-    ApiKey,
-    Bearer,
 }
 
 section! {
