@@ -77,6 +77,7 @@ fn samples(title: &str) -> Vec<Series> {
         "API key store: share of hits" => vec![("keys", 0.78, Noisy)],
         "API key store: questions" => vec![("found", 1.1, Noisy), ("absent", 0.2, Noisy)],
         "API key store: queue" => vec![("questions", 1.0, Noisy)],
+        "Failed attempts: not told to other replicas" => vec![("a second", 0.4, Bump)],
         "Step-up" => vec![("asked", 5.0, Noisy), ("granted", 4.0, Noisy)],
         "Streams ended with their credential" => vec![("streams", 2.0, Noisy)],
         "Revocations kept" => vec![("entries", 31.0, Flat)],
