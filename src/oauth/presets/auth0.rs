@@ -19,9 +19,12 @@
 //! 2. Turn on the tenant's Resource Parameter Compatibility Profile: MCP clients send
 //!    `resource`, where Auth0 by itself looks for `audience`. Without either its access token
 //!    is opaque, and is refused: Auth0 has no introspection endpoint.
-//! 3. Add scopes as permissions of the API. With "RBAC" and "Add Permissions in the Access
-//!    Token", read them with `.scope_claim("permissions")`: what a user may do stands there,
-//!    and `scope` holds what the client asked for.
+//! 3. Add scopes as permissions of the API. `scope` has those that the client asked for; with
+//!    "RBAC" those of them that the user has too. With "Add Permissions in the Access Token"
+//!    `permissions` has all that the user has: `.scope_claim("permissions")` reads that, for
+//!    clients that ask for no scopes.
+//! 4. Clients that register themselves are third-party applications: authorize these for the
+//!    API, and promote the connection that users sign in by to the domain level.
 //!
 //! # What is particular
 //! The issuer ends with a slash. `aud` is a list with `…/userinfo` beside the API where
@@ -30,7 +33,9 @@
 //! has a URL for a name, become scopes by `scopes_from_claim`.
 //!
 //! Documentation: [access token profiles](https://auth0.com/docs/secure/tokens/access-tokens/access-token-profiles)
-//! and [the `resource` parameter](https://auth0.com/ai/docs/mcp/guides/resource-param-compatibility-profile).
+//! [the `resource` parameter](https://auth0.com/ai/docs/mcp/guides/resource-param-compatibility-profile),
+//! [RBAC](https://auth0.com/docs/get-started/apis/enable-role-based-access-control-for-apis)
+//! and [dynamic registration](https://auth0.com/ai/docs/mcp/guides/registering-your-mcp-client-application/dynamic-client-registration).
 
 use super::shape::{Shape, host};
 use crate::error::ConfigError;

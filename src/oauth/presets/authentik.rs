@@ -18,16 +18,19 @@
 //!    audience of its tokens, and the application's slug is in the issuer. Leave the issuer
 //!    mode at "each provider has a different issuer".
 //! 2. Choose a signing key; without one tokens are signed with the client's secret, and
-//!    refused.
+//!    refused. Choose no encryption key.
 //! 3. Turn "include claims in id_token" on where groups are to become scopes: access tokens
 //!    have no scopes of their own. Keep `uid` out of property mappings.
 //!
 //! # What is particular
 //! The issuer ends with a slash. An access token is an ID token with `azp` and `uid` added;
 //! even `nonce` is there. `uid` is what tells it from one, so a token without it is refused.
-//! authentik knows neither dynamic registration nor `resource`.
+//! Dynamic registration (since 2026.8) asks for an access token of authentik, and gives each
+//! client an issuer and an audience of its own, so that its tokens are refused here. `resource`
+//! is not known there.
 //!
-//! Documentation: [OAuth 2.0 provider](https://docs.goauthentik.io/add-secure-apps/providers/oauth2/);
+//! Documentation: [OAuth 2.0 provider](https://docs.goauthentik.io/add-secure-apps/providers/oauth2/)
+//! with its pages on machine-to-machine authentication and dynamic client registration;
 //! the claims are those of its published source (`id_token.py`, `token.py`).
 
 use std::borrow::Cow;

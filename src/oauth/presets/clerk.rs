@@ -14,8 +14,8 @@
 //! [`guide::identity_providers::clerk`](crate::guide::identity_providers::clerk).
 //!
 //! # At Clerk
-//! 1. Under "OAuth applications" add an application for each client, and turn "Generate
-//!    access tokens as JWTs" on in the settings. Opaque tokens need [`introspection`].
+//! 1. Under "OAuth applications" add an application for each client, and see that "Generate
+//!    access tokens as JWTs" is on in the settings. Opaque tokens need [`introspection`].
 //! 2. List the applications' client ids here.
 //! 3. Better, add the URL of the resource under Agents → MCP servers: then tokens have it as
 //!    `aud`, and [`audience_is_the_resource`](NeedsAudience::audience_is_the_resource) takes the
@@ -23,10 +23,11 @@
 //!
 //! # What is particular
 //! Session tokens and ID tokens have the same issuer and the same keys as access tokens, so
-//! the header must say `typ: at+jwt`. Without step 3 access tokens have no `aud`.
+//! the header must say `typ: at+jwt`. Without step 3 access tokens have no `aud`. A JWT is
+//! good for a day, also after it was revoked.
 //!
 //! Documentation: [token formats](https://clerk.com/docs/guides/development/machine-auth/token-formats),
-//! [verifying OAuth tokens](https://clerk.com/docs/oauth/oauth-verify-tokens),
+//! [OAuth at Clerk](https://clerk.com/docs/guides/configure/auth-strategies/oauth/how-clerk-implements-oauth),
 //! [MCP servers](https://clerk.com/docs/references/nextjs/build-mcp-server), and Clerk's own
 //! published verifier, which asks for `at+jwt`. No token with an `aud` is shown there in full.
 

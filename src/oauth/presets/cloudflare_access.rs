@@ -23,6 +23,8 @@
 //! 2. Access puts the token of a request into the header `Cf-Access-Jwt-Assertion`, and into a
 //!    cookie. `Authorization` is what the client sent.
 //! 3. Let nobody reach this server but by way of Access, or of a tunnel.
+//! 4. For MCP clients turn "Managed OAuth" on: Access is then their authorization server, and
+//!    what reaches this server is the same header.
 //!
 //! # What is particular
 //! One team has one issuer and one set of keys for all its applications: the AUD tag alone tells
@@ -33,7 +35,8 @@
 //! clients do not bring these tokens.
 //!
 //! Documentation: [application token](https://developers.cloudflare.com/cloudflare-one/access-controls/applications/http-apps/authorization-cookie/application-token/)
-//! and [validating JWTs](https://developers.cloudflare.com/cloudflare-one/access-controls/applications/http-apps/authorization-cookie/validating-json/).
+//! [validating JWTs](https://developers.cloudflare.com/cloudflare-one/access-controls/applications/http-apps/authorization-cookie/validating-json/)
+//! and [Managed OAuth](https://developers.cloudflare.com/cloudflare-one/access-controls/applications/http-apps/managed-oauth/).
 
 use std::borrow::Cow;
 

@@ -13,8 +13,8 @@
 //! [`guide::identity_providers::descope`](crate::guide::identity_providers::descope).
 //!
 //! # At Descope
-//! 1. Add an MCP server with the URL of the resource and its scopes. Its id and that of the
-//!    project are in the issuer.
+//! 1. Add an MCP server with its scopes, and with the URL of the resource as "MCP Server URL",
+//!    which becomes the `aud`. Its id and that of the project are in the issuer.
 //! 2. Choose how clients register: dynamically, by metadata document, or by hand.
 //! 3. Tokens of some set-ups have other audiences than the URL: see what yours say, and name
 //!    the right one with [`audience`](super::super::AuthorizationServer::audience). The
@@ -23,9 +23,9 @@
 //! # What is particular
 //! All MCP servers of a project share its keys, and tell their tokens apart by the issuer.
 //!
-//! Documentation: [discovery endpoints](https://docs.descope.com/agentic-identity-hub/mcp-servers/discovery-url).
-//! It shows no access token; that the URL of the MCP server is the audience is what Descope's
-//! own [MCP SDK](https://github.com/descope/descope-ai) checks.
+//! Documentation: [discovery endpoints](https://docs.descope.com/agentic-identity-hub/mcp-servers/discovery-url)
+//! and the [Python MCP SDK](https://docs.descope.com/mcp/python-sdk), which says that the URL of
+//! the MCP server is the audience. No access token is shown there in full.
 
 use super::shape::{Shape, segment};
 use crate::error::ConfigError;

@@ -15,14 +15,17 @@
 //! [`guide::identity_providers::entra`](crate::guide::identity_providers::entra).
 //!
 //! # At Entra ID
-//! 1. Register an application for the resource, and set `accessTokenAcceptedVersion` to 2 in
-//!    its manifest: then its tokens are of version 2, whatever endpoint a client uses. With 1
-//!    or nothing they are of version 1.
+//! 1. Register an application for the resource, and set `requestedAccessTokenVersion` to 2 in
+//!    its manifest (below `api`; `accessTokenAcceptedVersion` in the older format): then its
+//!    tokens are of version 2, whatever endpoint a client uses. With 1 or nothing they are of
+//!    version 1.
 //! 2. Under "Expose an API" set the application id URI to the URL of the resource, and add scopes;
-//!    under "App roles" add roles for applications without a user. MCP clients send `resource`:
+//!    under "App roles" add roles for applications without a user. The host of the URI must be a
+//!    verified domain of the tenant, or below one. MCP clients send `resource`:
 //!    Entra ID compares it with that URI, and refuses one that does not match the scopes asked
 //!    for (AADSTS9010010).
-//! 3. Register each client, and give it the scopes. Entra ID has no dynamic registration.
+//! 3. Register each client, and give it the scopes. Entra ID has no dynamic registration, and
+//!    client id metadata documents as a preview.
 //!
 //! # What is particular
 //! The audience is the application, never the resource: its id in version 2, its id URI in
@@ -60,7 +63,8 @@
 //! Documentation: [access tokens](https://learn.microsoft.com/entra/identity-platform/access-tokens),
 //! [their claims](https://learn.microsoft.com/entra/identity-platform/access-token-claims-reference),
 //! [those of agents](https://learn.microsoft.com/entra/agent-id/identity-platform/agent-token-claims),
-//! [those of ID tokens](https://learn.microsoft.com/entra/identity-platform/id-token-claims-reference)
+//! [those of ID tokens](https://learn.microsoft.com/entra/identity-platform/id-token-claims-reference),
+//! [id URIs](https://learn.microsoft.com/entra/identity-platform/identifier-uri-restrictions)
 //! and [MCP servers](https://learn.microsoft.com/entra/agent-id/secure-mcp-server-with-entra-id).
 //! Which MCP clients sign in against the issuers that [`v1`] and [`tenants`] publish could not
 //! be found out.

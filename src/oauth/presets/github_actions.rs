@@ -23,8 +23,9 @@
 //! 3. Say which runs are meant, by [`require_subject`] or by
 //!    [`require_claim`](super::super::AuthorizationServer::require_claim) (`ref`, `environment`,
 //!    `job_workflow_ref`): every workflow of every repository of an owner has such a token,
-//!    those of pull requests among them. Subjects have the ids in them for repositories made
-//!    since July 2026: `repo:acme@65/widgets@74:ref:refs/heads/main`.
+//!    those of pull requests among them. Subjects have the ids in them for repositories that
+//!    were made, renamed or moved after 15 July 2026, and for others that chose it:
+//!    `repo:acme@65/widgets@74:ref:refs/heads/main`.
 //!
 //! # What is particular
 //! Everybody's workflows have tokens of this issuer, for any audience. They are ID tokens by

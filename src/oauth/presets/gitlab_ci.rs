@@ -28,9 +28,9 @@
 //! # What is particular
 //! Everybody's jobs on an instance have tokens of its one issuer, for any audience. The same
 //! keys sign the ID tokens of people who sign in with GitLab: these have no `job_id`, and no
-//! project, and are refused. All claims are strings, ids and flags among them. There is no
-//! scope. The issuer is not in the metadata, because these tokens are not for clients that sign
-//! people in.
+//! project, and are refused. The ids of projects, namespaces and jobs are strings, and so are
+//! the flags. There is no scope. The issuer is not in the metadata, because these tokens are not
+//! for clients that sign people in.
 //!
 //! Documentation: [authentication with ID tokens](https://docs.gitlab.com/ci/secrets/id_token_authentication/).
 

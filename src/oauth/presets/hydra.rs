@@ -18,7 +18,8 @@
 //! # At Hydra
 //! 1. List the URL of the resource in the `audience` of each client, and have your consent
 //!    application grant it (`grant_access_token_audience`). Clients ask with `audience`;
-//!    whether `resource` is understood depends on the release.
+//!    `resource`, which MCP clients send, is ignored: let the consent application read it from
+//!    `request_url`, and grant it where the client's `audience` lists it.
 //! 2. Set `strategies.access_token: jwt` for tokens that are checked without a call. The
 //!    default is opaque tokens, which need [`introspection`].
 //! 3. Leave `strategies.jwt.scope_claim` at `list`. For `string` or `both` call

@@ -18,7 +18,9 @@
 //!    as included custom audience, and make it a default scope of the realm, so that clients
 //!    that register themselves have it too. Without it a token has no audience, or
 //!    `account`, which counts as none.
-//! 2. Scopes of the resource are further client scopes, with "Include in token scope" on.
+//! 2. Scopes of the resource are further client scopes, with "Include in token scope" on. Add
+//!    the same mapper to each: before release 26.8 a client that names scopes as it registers
+//!    has no default ones.
 //! 3. Where no mapper can be added, name the clients:
 //!    [`client_ids`](super::super::AuthorizationServer::client_ids); they are read from `azp`.
 //!
@@ -34,6 +36,7 @@
 //! unless the client that asks is in its audience.
 //!
 //! Documentation: [server administration, audience support](https://www.keycloak.org/docs/latest/server_admin/#audience-support)
+//! [MCP](https://www.keycloak.org/securing-apps/mcp-authz-server)
 //! and [upgrading, introspection](https://www.keycloak.org/docs/latest/upgrading/#token-introspection-now-validates-audience-claim).
 
 use super::shape::{Shape, base, segment};

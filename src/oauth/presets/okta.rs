@@ -21,11 +21,12 @@
 //!    set with [`audience`](super::super::AuthorizationServer::audience).
 //! 2. Add scopes, and a rule of an access policy that grants them.
 //! 3. One authorization server has one audience: give each resource one of its own.
+//! 4. Register the clients: dynamic registration asks for an API token of the organization.
 //!
 //! # What is particular
 //! Scopes are an array in `scp`, and the client is in `cid`. The header has no `typ`. Groups
-//! of a groups claim become scopes by `scopes_from_claim(["groups"], …)`. Okta knows no
-//! `resource` parameter.
+//! of a groups claim become scopes by `scopes_from_claim(["groups"], …)`. That Okta takes a
+//! `resource` parameter into account is not documented: the server decides the audience.
 //!
 //! Documentation: [validate access tokens](https://developer.okta.com/docs/guides/validate-access-tokens/),
 //! which also says that only Okta may validate the tokens of the organization's server.

@@ -18,7 +18,8 @@
 //!    tokens signed with the old shared secret are refused.
 //! 2. Register the clients, and list their ids here. With dynamic registration there is no
 //!    list: better let a custom access token hook write the URL of the resource into `aud`,
-//!    and call [`audience_is_the_resource`](NeedsAudience::audience_is_the_resource).
+//!    and call [`audience_is_the_resource`](NeedsAudience::audience_is_the_resource). Let it do
+//!    so only where it is given a `client_id`: it runs for sessions of your own application too.
 //!    Without a hook only
 //!    [`dangerously_accept_every_client_of_this_issuer`](NeedsAudience::dangerously_accept_every_client_of_this_issuer)
 //!    is left.

@@ -20,12 +20,13 @@
 //!
 //! # What is particular
 //! Access tokens of AuthKit sessions (issuer `https://api.workos.com`) are others, and not
-//! for this. Permissions become scopes by `.scopes_from_claim(["permissions"], …)`; an
-//! organization is required by `.require_claim("org_id", […])`.
+//! for this. An organization is required by `.require_claim("org_id", […])`. Roles and
+//! permissions are not among the documented claims; where tokens have `permissions`, they
+//! become scopes by `.scopes_from_claim(["permissions"], …)`.
 //!
-//! Documentation: [MCP resource indicators](https://workos.com/docs/reference/authkit/oauth-resource)
-//! and [session tokens](https://workos.com/docs/reference/authkit/session-tokens). No token
-//! for a resource is shown there in full.
+//! Documentation: [claims](https://workos.com/docs/authkit/connect/token-claims),
+//! [MCP resource indicators](https://workos.com/docs/reference/authkit/oauth-resource)
+//! and [session tokens](https://workos.com/docs/reference/authkit/session-tokens).
 
 use super::shape::{Shape, host};
 use crate::error::ConfigError;

@@ -22,19 +22,25 @@
 //!    applications, and of those asked for with the scope
 //!    `urn:zitadel:iam:org:project:id:PROJECT:aud`. Name that scope in
 //!    [`scopes_supported`](super::super::ProtectedResource::scopes_supported).
-//! 2. Add an application of the type API with Basic authentication, or with a key
+//! 2. Add an application of the type API to it, with Basic authentication or with a key
 //!    (`private_key_jwt`), for [`introspection`]. Clients that register themselves always get
 //!    opaque tokens; for others the token type is a setting, opaque by default.
 //! 3. Add roles to the project, and "Assert roles on authentication".
 //!
 //! # What is particular
-//! Roles are an *object* whose members are named after them. The project's id is in ID tokens
+//! Roles are an *object* whose members are named after them. They are those of the project that
+//! asks: that of the application of step 2, or of a JWT's client. In JWTs of other clients they
+//! are in `urn:zitadel:iam:org:project:PROJECT:roles`. The project's id is in ID tokens
 //! too; these have no `jti`, which is how they are told, where no scope and no `typ` does.
+//! Zitadel calls a token inactive unless the application or its project is in its audience.
 //!
 //! Access tokens have no scopes, where they are JWTs: let roles give some.
 //!
-//! Documentation: [claims](https://zitadel.com/docs/apis/openidoauth/claims) and
-//! [introspection with Basic](https://zitadel.com/docs/guides/integrate/token-introspection/basic-auth).
+//! Documentation: [claims](https://zitadel.com/docs/apis/openidoauth/claims),
+//! [scopes](https://zitadel.com/docs/apis/openidoauth/scopes),
+//! [introspection with Basic](https://zitadel.com/docs/guides/integrate/token-introspection/basic-auth) and
+//! [dynamic registration](https://zitadel.com/docs/guides/integrate/dynamic-client-registration);
+//! which project the roles are of is from its published source (`userinfo.go`).
 
 use std::borrow::Cow;
 
