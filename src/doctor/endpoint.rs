@@ -46,7 +46,7 @@ pub(super) async fn look(
     let anonymous = match &seen.anonymous {
         Ok(answer) => answer,
         Err(failure) => {
-            findings.add(codes::UNREACHABLE, failure.text());
+            findings.add(failure.code(), failure.text());
             endpoint.is_unseen = true;
             return endpoint;
         }
@@ -272,7 +272,8 @@ fn look_at_open(
         return true;
     };
     if garbage.status.is_success() && !refuses(garbage) {
-        findings.add(codes::NO_AUTHORIZATION, first);
+        let second = format!("with a made-up one: {}", garbage.status.as_u16());
+        findings.add(codes::NO_AUTHORIZATION, format!("{first}; {second}"));
         return false;
     }
     if !options.is_mixed {

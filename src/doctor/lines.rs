@@ -91,7 +91,11 @@ const UVICORN: &[(&[Code], &str)] = &[
          public origin, and `path` of `run` or `http_app` the rest.",
     ),
     (
-        &[codes::METADATA_MISSING, codes::METADATA_NOT_IN_CHALLENGE],
+        &[
+            codes::METADATA_MISSING,
+            codes::METADATA_ONLY_AT_ROOT,
+            codes::METADATA_NOT_IN_CHALLENGE,
+        ],
         "Python SDK `AuthSettings(resource_server_url=\"{url}\", …)`; FastMCP \
          `RemoteAuthProvider(…, base_url=…)`; mounted in another application, mount its routes \
          of `/.well-known` at the root.",

@@ -8,10 +8,11 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use serde_json::{Map, Value};
 use url::Url;
 
-use super::client::{Answer, Call, Client, Failure, Outcome, UrlSource};
+use super::client::{Answer, Call, Client, Outcome, UrlSource};
 use super::code::Code;
 use super::codes;
 use super::endpoint::{Endpoint, pointer_url};
+use super::failure::Failure;
 use super::findings::Findings;
 use super::options::Options;
 use super::probes::set;

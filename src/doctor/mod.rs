@@ -46,16 +46,19 @@
 //! - With a [token](Options::token): a session and `tools/list`.
 //!
 //! It registers no client, asks for no token and calls no tool. Redirects are not followed; each
-//! request takes 10 seconds at most, 5 of them to connect, and all together two minutes; of a body
-//! 1 MiB is read. Documents of a server at a public address are not followed to private ones.
+//! request takes 10 seconds at most, 5 of them to connect, and all together two minutes. Before an
+//! answer 32 interim responses and 256 KiB are read, of its head 64 KiB, of a body 1 MiB. Documents
+//! of a server at a public address are not followed to private ones.
 
 mod challenge;
 mod client;
 mod clocks;
 mod code;
 mod codes;
+mod connection;
 mod cors;
 mod endpoint;
+mod failure;
 mod findings;
 mod forged;
 mod keys;
@@ -105,14 +108,12 @@ pub async fn examine(options: Options) -> Report {
         keys: Vec::new(),
         clocks: Vec::new(),
     };
-    match Client::new(
+    let client = Client::new(
         options.clock.clone(),
         options.may_follow_private,
         &options.roots,
-    ) {
-        Ok(client) => look(&Arc::new(client), &options, &mut findings, &mut report).await,
-        Err(why) => findings.add(codes::UNREACHABLE, format!("no HTTP client: {why}")),
-    }
+    );
+    look(&Arc::new(client), &options, &mut findings, &mut report).await;
     report.made_with = findings.maker;
     report.findings = findings.ranked();
     if report.verdict != Verdict::Unseen {

@@ -3,8 +3,10 @@
 use std::fmt;
 
 use http::HeaderValue;
-use reqwest::Certificate;
 use secrecy::{ExposeSecret, SecretString};
+use tokio_rustls::rustls::RootCertStore;
+use tokio_rustls::rustls::pki_types::CertificateDer;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
 use url::Url;
 
 use crate::clock::Clock;
@@ -14,6 +16,9 @@ use crate::oauth::{Expected, Written, parse_url};
 
 /// The page that browser clients come from unless another one is named: that of MCP Inspector.
 const INSPECTOR: &str = "http://localhost:6274";
+
+/// How a certificate in DER begins: a sequence of more than 255 bytes.
+const DER_SEQUENCE: &[u8] = &[0x30, 0x82];
 
 /// What [`examine`](super::examine) looks at, and with what.
 #[derive(Clone)]
@@ -28,7 +33,7 @@ pub struct Options {
     origin: Option<String>,
     pub(super) is_mixed: bool,
     pub(super) may_follow_private: bool,
-    pub(super) roots: Vec<Certificate>,
+    pub(super) roots: Vec<CertificateDer<'static>>,
     pub(super) clock: Clock,
 }
 
@@ -139,11 +144,28 @@ impl Options {
     /// # Errors
     /// It holds no certificate, or one that is not valid.
     pub fn root_certificates(mut self, pem: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
-        let refuse = |why: &str| ConfigError::new("root_certificates", why);
-        let found = Certificate::from_pem_bundle(pem.as_ref());
-        let found = found.map_err(|_| refuse("this is not PEM"))?;
-        if found.is_empty() {
-            return Err(refuse("there is no certificate"));
+        let refuse = |why: String| Err(ConfigError::new("root_certificates", why));
+        let pem = pem.as_ref();
+        let fix = "give certificates in PEM, from `-----BEGIN CERTIFICATE-----` on";
+        if pem.trim_ascii().is_empty() {
+            return refuse(format!("there is nothing in it: {fix}"));
+        }
+        let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+        let found = match found {
+            Ok(found) if !found.is_empty() => found,
+            Ok(_) if pem.starts_with(DER_SEQUENCE) => {
+                return refuse(format!(
+                    "this is DER, it seems: {fix} (`openssl x509` writes it)"
+                ));
+            }
+            Ok(_) => return refuse(format!("there is no certificate in it: {fix}")),
+            Err(_) => return refuse(format!("this is not PEM: {fix}")),
+        };
+        let mut store = RootCertStore::empty();
+        for (number, certificate) in (1..).zip(&found) {
+            if store.add(certificate.clone()).is_err() {
+                return refuse(format!("certificate {number} in it is not valid: {fix}"));
+            }
         }
         self.roots.extend(found);
         Ok(self)

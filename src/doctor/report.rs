@@ -43,7 +43,7 @@ pub enum Verdict {
     Good,
     /// There is a fault.
     Faulty,
-    /// The server did not answer: nothing is known of it.
+    /// No request was answered: nothing is known of the server.
     Unseen,
 }
 
@@ -113,7 +113,7 @@ pub enum Judgement {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct SeenKey {
-    /// UrlSource it is.
+    /// The authorization server.
     pub issuer: String,
     /// Its id.
     pub kid: Option<String>,
@@ -129,7 +129,7 @@ pub struct SeenKey {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct SeenClock {
-    /// UrlSource it is.
+    /// The URL of the server, or the authorization server.
     pub of: String,
     /// How many seconds it is ahead of the clock here.
     pub ahead_seconds: i64,

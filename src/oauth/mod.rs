@@ -236,6 +236,6 @@ pub use self::token_cache::TokenCacheOptions;
 pub use crate::token::required::ClaimValue;
 
 #[cfg(feature = "doctor")]
-pub(crate) use self::public_addresses::{PublicAddresses, is_public, may_be_public};
+pub(crate) use self::public_addresses::{is_public, may_be_public, public_addresses};
 #[cfg(feature = "doctor")]
 pub(crate) use self::url::{Written, is_loopback, parse as parse_url};

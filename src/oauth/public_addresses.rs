@@ -13,14 +13,19 @@ pub(crate) struct PublicAddresses;
 impl Resolve for PublicAddresses {
     fn resolve(&self, name: Name) -> Resolving {
         Box::pin(async move {
-            // The port is the URL's; this one is a placeholder.
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            let public: Vec<SocketAddr> = found.filter(|found| is_public(found.ip())).collect();
-            if public.is_empty() {
-                return Err(io::Error::other("no public address").into());
-            }
+            let public = public_addresses(name.as_str()).await?;
             Ok(Box::new(public.into_iter()) as Addrs)
         })
+    }
+}
+
+/// The public addresses of a name; it is an error that there are none. The port is a placeholder.
+pub(crate) async fn public_addresses(name: &str) -> io::Result<Vec<SocketAddr>> {
+    let found = tokio::net::lookup_host((name, 0)).await?;
+    let public: Vec<SocketAddr> = found.filter(|found| is_public(found.ip())).collect();
+    match public.is_empty() {
+        true => Err(io::Error::other("no public address")),
+        false => Ok(public),
     }
 }
 

@@ -104,7 +104,7 @@ const SEEDED: &[(&str, &str, &[&str])] = &[
     (
         PYTHON,
         "origin",
-        &["metadata_only_at_root", "resource_wider"],
+        &["resource_wider", "metadata_only_at_root"],
     ),
     (PYTHON, "issuer-slash", &["issuer_mismatch"]),
     (PYTHON, "http-issuer", &["issuer_insecure"]),

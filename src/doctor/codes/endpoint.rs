@@ -8,8 +8,76 @@ entry!(
     Fault,
     "The server does not answer",
     "No client reaches it.",
-    "Look at the address, the certificate, the firewall and the process: the \
-         evidence says how far the doctor came.",
+    "Look at the address, the port, the firewall and the process: the evidence says how far \
+         the doctor came.",
+    None
+);
+
+entry!(
+    INTERIM_RESPONSES,
+    "interim_responses",
+    Fault,
+    "The server sends interim responses, and no answer",
+    "Clients wait for the answer that follows `100 Continue` or `103 Early Hints` (RFC 9110 \
+         section 15.2), until they give up.",
+    "Let the server, or the proxy that adds them, send one final response to each request.",
+    None
+);
+
+entry!(
+    CERTIFICATE_AUTHORITY_UNKNOWN,
+    "certificate_authority_unknown",
+    Fault,
+    "The certificate is of no authority that is known here",
+    "Clients refuse the connection, unless they are told to trust that authority.",
+    "If the authority is your own, give its certificate to the doctor with `--ca FILE`, and to \
+         each client. Otherwise send the whole chain: the server's certificate and those between \
+         it and the authority (`fullchain.pem`).",
+    None
+);
+
+entry!(
+    CERTIFICATE_HOST,
+    "certificate_host",
+    Fault,
+    "The certificate is for another host",
+    "Clients refuse the connection: the certificate does not name the host of the URL. A proxy \
+         may show its default certificate.",
+    "Give clients a URL with a host that the certificate names, or get a certificate that names \
+         the host of `{url}`.",
+    None
+);
+
+entry!(
+    CERTIFICATE_EXPIRED,
+    "certificate_expired",
+    Fault,
+    "The certificate is expired",
+    "Clients refuse the connection.",
+    "Renew it, and let the server or the proxy load the new one. If it is valid still, set the \
+         clock of this machine.",
+    None
+);
+
+entry!(
+    CERTIFICATE_NOT_YET_VALID,
+    "certificate_not_yet_valid",
+    Fault,
+    "The certificate is not valid yet",
+    "Clients refuse the connection.",
+    "Set the clock of this machine if it is late; otherwise get a certificate that is valid now.",
+    None
+);
+
+entry!(
+    TLS_FAILING,
+    "tls_failing",
+    Fault,
+    "TLS with the server fails",
+    "No client gets a connection.",
+    "If the port is one of plain http, give the URL of the port of https. Otherwise \
+         serve TLS 1.2 or 1.3 there, with a certificate for servers, and ask clients for \
+         none.",
     None
 );
 
@@ -74,7 +142,7 @@ entry!(
     NO_AUTHORIZATION,
     "no_authorization",
     Fault,
-    "The server lets in who has no token, and who has a made-up one",
+    "The server serves requests without a token, and with a made-up one",
     "Nothing is protected.",
     "Put the authorization around the whole endpoint.",
     Some("`.layer(OAuthLayer::new(…)?)` after the routes it is to protect")
@@ -99,7 +167,7 @@ entry!(
     "method_unguarded",
     Fault,
     "One way to the endpoint asks for a token, and another does not",
-    "Who takes the other way gets in: each HTTP request needs a token, whatever its \
+    "A caller gets in by the other way: each HTTP request needs a token, whatever its \
          method or revision.",
     "Put the authorization around all methods of the path, before any routing by \
          method or body.",
@@ -209,10 +277,10 @@ entry!(
     CHALLENGE_ERROR_WITHOUT_TOKEN,
     "challenge_error_without_token",
     Note,
-    "The challenge names an error, and there was no token",
-    "RFC 6750 section 3.1: SHOULD NOT. Clients take it for an invalid token, and \
-         cope.",
-    "Leave `error` out where no token came.",
+    "The challenge to a request without a token names an error",
+    "RFC 6750 section 3.1: it SHOULD NOT. Clients read it as an invalid token, and \
+         sign in all the same.",
+    "Leave `error` out where the request has no token.",
     None
 );
 
@@ -253,7 +321,7 @@ entry!(
     "metadata_url_elsewhere",
     Warning,
     "`resource_metadata` is on another origin than the server",
-    "A name of the inside, perhaps, that clients outside do not reach.",
+    "It may be an internal name, which clients outside do not reach.",
     "Configure the public URL: `{metadata}`.",
     Some("`ProtectedResource::advertised_metadata_url`, or the resource itself")
 );
@@ -262,7 +330,7 @@ entry!(
     SCOPE_MALFORMED,
     "scope_malformed",
     Fault,
-    "The scopes of the challenge cannot be asked for",
+    "The scopes of the challenge are malformed",
     "They have characters that RFC 6750 section 3 leaves out: authorization servers \
          refuse them.",
     "Separate scopes by one space, without quotes and commas.",

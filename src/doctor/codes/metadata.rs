@@ -63,7 +63,7 @@ entry!(
     "metadata_not_json",
     Fault,
     "What stands in the place of the metadata is no JSON object",
-    "An error page, perhaps, or the page of a web application that answers every \
+    "It may be an error page, or the page of a web application that answers every \
          path.",
     "Serve the JSON document there.",
     None
@@ -74,7 +74,7 @@ entry!(
     "metadata_content_type",
     Warning,
     "The metadata are not `application/json`",
-    "RFC 9728 section 3.2 asks for it; stricter clients refuse other types.",
+    "RFC 9728 section 3.2 requires it; stricter clients refuse other types.",
     "Send `Content-Type: application/json`.",
     None
 );
@@ -93,9 +93,10 @@ entry!(
     METADATA_ONLY_AT_ROOT,
     "metadata_only_at_root",
     Warning,
-    "The metadata are at the root form alone",
-    "RFC 9728 section 3.1 puts the path of the resource behind the well-known one; \
-         what stands at the root is about the whole origin.",
+    "The metadata are at the root of the origin only",
+    "RFC 9728 section 3.1: the path of the resource stands behind \
+         `/.well-known/oauth-protected-resource`. A document without that path is about \
+         the whole origin.",
     "Serve the document at `{metadata}` too.",
     None
 );
@@ -126,7 +127,7 @@ entry!(
     "metadata_empty",
     Note,
     "A member of the metadata is an empty list",
-    "RFC 9728 section 3.2: members without values are left out. Clients cope.",
+    "RFC 9728 section 3.2: members without values are left out. Clients accept it.",
     "Leave it out.",
     None
 );
@@ -202,8 +203,8 @@ entry!(
     "resource_host",
     Fault,
     "`resource` differs from the URL in its host",
-    "Every client refuses it: the name of the inside, `localhost` for `127.0.0.1`, \
-         or upper case.",
+    "Every client refuses it. The server names itself by an internal name, by \
+         `localhost` instead of `127.0.0.1`, or in upper case.",
     "If `resource` is right, give clients that URL. Else configure the public URL: \
          `\"resource\": \"{url}\"`.",
     Some("`OAuthLayer::new(\"{url}\", …)`")
@@ -214,8 +215,8 @@ entry!(
     "resource_path",
     Fault,
     "`resource` differs from the URL in its path",
-    "Every client refuses it: the prefix that a proxy takes away, or another \
-         endpoint.",
+    "Every client refuses it. A proxy takes a prefix away, or this is the document of \
+         another endpoint.",
     "If `resource` is right, give clients that URL. Else configure the path that \
          clients see: `\"resource\": \"{url}\"`.",
     Some("`OAuthLayer::new(\"{url}\", …)`, and `stripped_prefix`")

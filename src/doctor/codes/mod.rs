@@ -31,6 +31,12 @@ impl Code {
     /// All of them, the cause before what follows from it.
     pub const ALL: &'static [Self] = &[
         UNREACHABLE,
+        INTERIM_RESPONSES,
+        CERTIFICATE_AUTHORITY_UNKNOWN,
+        CERTIFICATE_HOST,
+        CERTIFICATE_EXPIRED,
+        CERTIFICATE_NOT_YET_VALID,
+        TLS_FAILING,
         PLAIN_HTTP,
         ENDPOINT_REDIRECTS,
         ENDPOINT_NOT_FOUND,
@@ -62,6 +68,7 @@ impl Code {
         METADATA_NOT_JSON,
         METADATA_CONTENT_TYPE,
         METADATA_VERSION_GATE,
+        RESOURCE_WIDER,
         METADATA_ONLY_AT_ROOT,
         METADATA_DIFFER,
         METADATA_NULL,
@@ -74,7 +81,6 @@ impl Code {
         RESOURCE_PORT,
         RESOURCE_HOST,
         RESOURCE_PATH,
-        RESOURCE_WIDER,
         AUTHORIZATION_SERVERS_MISSING,
         CONFIGURATION_DIFFERS,
         ISSUER_INVALID,

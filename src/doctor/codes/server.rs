@@ -155,7 +155,7 @@ entry!(
     Fault,
     "The keys of the authorization server cannot be fetched",
     "No signed token can be checked.",
-    "Look at `jwks_uri`, and at who may reach it.",
+    "Look at `jwks_uri`, and at what keeps it from being reached.",
     Some("AuthorizationServer::jwks_uri")
 );
 

@@ -92,7 +92,7 @@ entry!(
     TOKEN_AUDIENCE_MISSING,
     "token_audience_missing",
     Fault,
-    "The token does not say whom it is for",
+    "The token has no audience",
     "MCP requires an audience: servers MUST refuse it.",
     "Send `resource={url}` with the authorization and token requests, or set the \
          audience at the authorization server.",
@@ -227,9 +227,13 @@ entry!(
     "token_refused",
     Fault,
     "The server refuses the token, and nothing visible is wrong with it",
-    "Another audience, issuer or claim is asked for than can be seen from outside.",
+    "The server expects another audience, issuer or claim than can be seen from \
+         outside.",
     "Look into the log of the server for the reason.",
-    Some("the field `reason` of its events; docs/reason-codes.md")
+    Some(
+        "the field `reason` of its events; `mcp-auth-doctor --explain REASON` says what \
+         it means"
+    )
 );
 
 entry!(
@@ -247,7 +251,7 @@ entry!(
     "invalid_token_not_said",
     Note,
     "The 401 for a bad token does not say `invalid_token`",
-    "RFC 6750 section 3.1. Clients cope.",
+    "RFC 6750 section 3.1 asks for it. Clients sign in all the same.",
     "Add `error=\"invalid_token\"`.",
     None
 );
@@ -266,9 +270,9 @@ entry!(
     LIST_EMPTY_FOR_WANT_OF_SCOPE,
     "list_empty_for_want_of_scope",
     Warning,
-    "`tools/list` is empty, and the token lacks scopes that there are",
+    "`tools/list` is empty, and the token lacks scopes that the server knows",
     "Clients show a server without tools, and never ask for more.",
-    "Ask for these scopes at first: name them in the challenge or in \
+    "Let clients ask for these scopes at first: name them in the challenge or in \
          `scopes_supported`.",
     Some("`baseline` of the policy, or `show = \"all\"` of `lists`")
 );
@@ -298,11 +302,14 @@ entry!(
     "cors_absent",
     Note,
     "Pages of other origins cannot use this server",
-    "Clients in a browser fail: Inspector without its proxy, web chats. All others \
-         are not concerned. With `--origin` it is a fault.",
+    "Clients in a browser fail: Inspector without its proxy, and web chats. Other \
+         clients are not affected. With `--origin` it is a fault.",
     "Answer preflights, and send `Access-Control-Allow-Origin`, where clients run \
          in a browser.",
-    Some("cors::layer(AllowOrigin::exact(…)), outermost; `origin.allow_origins`")
+    Some(
+        "cors::layer(AllowOrigin::exact(…)), outermost, and `OriginLayer::allow_origin` \
+         where there is one; in a configuration `origin.allow_origins`"
+    )
 );
 
 entry!(

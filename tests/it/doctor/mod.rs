@@ -4,11 +4,13 @@ mod clocks;
 mod codes;
 mod config;
 mod faults;
+mod floods;
 mod good;
 mod hostile;
 mod secrecy;
 mod server;
 mod servers;
+mod tls;
 mod tokens;
 
 use tower_mcp_auth::doctor::{Options, Report, Severity, examine};

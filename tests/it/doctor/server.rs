@@ -1,5 +1,7 @@
 //! A server by hand that does everything right, until a test twists one answer.
 
+use std::io;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -7,12 +9,17 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::response::Response;
+use axum::serve::Listener;
 use http::{HeaderMap, Method, StatusCode};
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::AbortHandle;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 use tower_mcp_auth::jose::Algorithm;
 use tower_mcp_auth::testing::Issuer;
+
+use crate::oauth::authorities::acceptor;
 
 /// A request as it came.
 #[derive(Clone, Debug)]
@@ -145,7 +152,27 @@ impl Fake {
 
     pub(super) async fn with(issuer: Issuer, twist: Twist) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let own = format!("http://{}", listener.local_addr().unwrap());
+        Self::on(listener, "http", issuer, twist)
+    }
+
+    /// A good one over https at this address, with a certificate of a private authority for
+    /// 127.0.0.1.
+    pub(super) async fn tls(address: &str) -> Self {
+        let issuer = Issuer::builder().algorithms([Algorithm::ES256]);
+        let issuer = issuer.start().await.unwrap();
+        let listener = TcpListener::bind((address, 0)).await.unwrap();
+        let listener = TlsListener {
+            listener,
+            acceptor: acceptor(),
+        };
+        Self::on(listener, "https", issuer, Arc::new(|_, _| {}))
+    }
+
+    fn on<L>(listener: L, scheme: &str, issuer: Issuer, twist: Twist) -> Self
+    where
+        L: Listener<Addr = SocketAddr>,
+    {
+        let own = format!("{scheme}://{}", listener.local_addr().unwrap());
         let shared = Shared {
             own: own.clone(),
             issuer: issuer.clone(),
@@ -175,6 +202,30 @@ impl Fake {
             .audience(&self.url)
             .scope("mcp:read")
             .sign()
+    }
+}
+
+struct TlsListener {
+    listener: TcpListener,
+    acceptor: TlsAcceptor,
+}
+
+impl Listener for TlsListener {
+    type Io = TlsStream<TcpStream>;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Self::Io, SocketAddr) {
+        loop {
+            let (stream, address) = Listener::accept(&mut self.listener).await;
+            // A client that does not trust the certificate goes away.
+            if let Ok(stream) = self.acceptor.accept(stream).await {
+                return (stream, address);
+            }
+        }
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
     }
 }
 

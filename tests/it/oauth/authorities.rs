@@ -15,11 +15,11 @@ use tower_mcp_auth::oauth::{Fetch, HttpFetch};
 
 pub const AUTHORITY: &str = include_str!("fixtures/ca.pem");
 const CERTIFICATE: &str = include_str!("fixtures/server.pem");
-const KEY: &str = include_str!("fixtures/server.key");
+pub const KEY: &str = include_str!("fixtures/server.key");
 
-/// A server on loopback with a certificate of the private authority, which answers with this
-/// document; its port.
-pub async fn serve_https(document: String) -> u16 {
+/// Shows a certificate of the private authority, for `localhost` and 127.0.0.1, that is valid from
+/// 2026 to 2126.
+pub fn acceptor() -> TlsAcceptor {
     let certificate = CertificateDer::from_pem_slice(CERTIFICATE.as_bytes()).unwrap();
     let key = PrivateKeyDer::from_pem_slice(KEY.as_bytes()).unwrap();
     let provider = Arc::new(aws_lc_rs::default_provider());
@@ -29,7 +29,13 @@ pub async fn serve_https(document: String) -> u16 {
         .with_no_client_auth()
         .with_single_cert(vec![certificate], key)
         .unwrap();
-    let acceptor = TlsAcceptor::from(Arc::new(config));
+    TlsAcceptor::from(Arc::new(config))
+}
+
+/// A server on loopback with a certificate of the private authority, which answers with this
+/// document; its port.
+pub async fn serve_https(document: String) -> u16 {
+    let acceptor = acceptor();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     tokio::spawn(async move {

@@ -2,7 +2,7 @@
 mod actors;
 mod advertised;
 mod audiences;
-mod authorities;
+pub(crate) mod authorities;
 mod binding;
 mod cache;
 mod clocks;
