@@ -3,13 +3,15 @@
 use std::io::{Read, Write};
 use std::process::ExitCode;
 
+use tower_mcp_auth::ConfigError;
 use tower_mcp_auth::config::Config;
-use tower_mcp_auth::doctor::{Options, Report, examine};
+use tower_mcp_auth::doctor::{Options, Report, examine, explain, list_codes};
 
 const HELP: &str = "\
 Looks at a live MCP server as clients do, and says what is wrong and which line to change.
 
 Usage: mcp-auth-doctor [OPTIONS] URL
+       mcp-auth-doctor --explain [CODE]
 
   URL                   the MCP endpoint, exactly as clients are given it
 
@@ -24,10 +26,12 @@ Options:
   --ca FILE             trusts the certificate authorities in this file as well (PEM)
   --follow-private      follows documents of a public server to private addresses
   --json                prints JSON, for programs
+  --explain CODE        says what a code of a report means, or a reason code of the log of a
+                        server made with tower-mcp-auth; without CODE, lists all
   -h, --help            prints this
   -V, --version         prints the version
 
-Exit status: 0 there is no fault; 1 there is one; 2 the server did not answer, or the arguments
+Exit status: 0 there is no fault; 1 there is one; 2 no request was answered, or the arguments
 are wrong.
 ";
 
@@ -42,6 +46,11 @@ fn main() -> ExitCode {
             concat!("mcp-auth-doctor ", env!("CARGO_PKG_VERSION"), "\n"),
             0,
         ),
+        What::Explain(None) => print(&list_codes(), 0),
+        What::Explain(Some(ref code)) => match explain(code) {
+            Ok(text) => print(&text, 0),
+            Err(error) => refuse(&message(&error)),
+        },
         What::Look(ref url) => match look(url, &arguments) {
             Ok(report) => {
                 let text = match arguments.json {
@@ -58,6 +67,13 @@ fn main() -> ExitCode {
 fn refuse(why: &str) -> ExitCode {
     eprintln!("mcp-auth-doctor: {why}");
     ExitCode::from(2)
+}
+
+/// Without the name of a setting, which here is an option.
+fn message(error: &ConfigError) -> String {
+    let text = error.to_string();
+    let setting = format!("{}: ", error.path());
+    text.strip_prefix(&setting).unwrap_or(&text).to_owned()
 }
 
 /// A reader that went away is no reason to panic.
@@ -88,6 +104,8 @@ enum What {
     #[default]
     Help,
     Version,
+    /// A code, or all of them.
+    Explain(Option<String>),
     Look(String),
 }
 
@@ -135,6 +153,14 @@ impl Arguments {
                         ..Self::default()
                     });
                 }
+                "--explain" => {
+                    // What else stands there looks at no server.
+                    let code = given.take().or_else(|| arguments.next());
+                    return Ok(Self {
+                        what: What::Explain(code),
+                        ..Self::default()
+                    });
+                }
                 "--token" => read.token = Some(Token::read(&value()?)?),
                 "--config" => read.config = Some(value()?),
                 "--origin" => read.origin = Some(value()?),
@@ -164,7 +190,7 @@ impl Arguments {
     }
 
     fn options(&self, url: &str) -> Result<Options, String> {
-        let text = |error: tower_mcp_auth::ConfigError| error.to_string();
+        let text = |error: ConfigError| error.to_string();
         let mut options = Options::new(url).map_err(text)?;
         if let Some(token) = &self.token {
             options = options.token(token.get()?).map_err(text)?;
@@ -185,8 +211,10 @@ impl Arguments {
             options = options.origin(origin).map_err(text)?;
         }
         if let Some(file) = &self.ca {
-            let pem = std::fs::read(file).map_err(|error| format!("{file}: {error}"))?;
-            options = options.root_certificates(pem).map_err(text)?;
+            let why = |why: &dyn std::fmt::Display| format!("--ca {file}: {why}");
+            let pem = std::fs::read(file).map_err(|error| why(&error))?;
+            let added = options.root_certificates(pem);
+            options = added.map_err(|error| why(&message(&error)))?;
         }
         if self.mixed {
             options = options.mixed();
@@ -259,6 +287,41 @@ mod tests {
         );
         assert_eq!(read("https://h --help").unwrap().what, What::Help);
         assert_eq!(read("-V").unwrap().what, What::Version);
+        for (line, code) in [
+            ("--explain", None),
+            ("--explain expired", Some("expired")),
+            ("--explain=expired https://h", Some("expired")),
+            ("https://h --explain", None),
+        ] {
+            let code = code.map(str::to_owned);
+            assert_eq!(read(line).unwrap().what, What::Explain(code), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_file_of_authorities_is_read_before_any_connection() {
+        let folder = std::env::temp_dir().join(format!("mcp-auth-doctor-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        for (name, content, why) in [
+            ("absent.pem", None, "No such file"),
+            ("empty.pem", Some(""), "there is nothing in it"),
+            ("text.pem", Some("hello"), "there is no certificate in it"),
+            (
+                "cut.pem",
+                Some("-----BEGIN CERTIFICATE-----\nAAAA"),
+                "this is not PEM",
+            ),
+        ] {
+            let file = folder.join(name);
+            if let Some(content) = content {
+                std::fs::write(&file, content).unwrap();
+            }
+            let file = file.to_str().unwrap();
+            let line = format!("https://h/mcp --ca {file}");
+            let error = read(&line).unwrap().options("https://h/mcp").unwrap_err();
+            assert!(error.starts_with(&format!("--ca {file}: {why}")), "{error}");
+        }
+        std::fs::remove_dir_all(&folder).unwrap();
     }
 
     #[test]

@@ -58,6 +58,7 @@ mod codes;
 mod connection;
 mod cors;
 mod endpoint;
+mod explain;
 mod failure;
 mod findings;
 mod forged;
@@ -87,6 +88,7 @@ use self::token::Against;
 use crate::util::{one_line, quoted};
 
 pub use self::code::{Code, Severity};
+pub use self::explain::{explain, list_codes};
 pub use self::options::Options;
 pub use self::report::{Finding, Judgement, Maker, Report, Row, SeenClock, SeenKey, Verdict};
 

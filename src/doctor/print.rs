@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::code::Severity;
-use super::report::{Judgement, Maker, Report, Verdict};
+use super::report::{Judgement, Maker, Report, SeenClock, Verdict};
 
 const WIDTH: usize = 100;
 
@@ -28,7 +28,7 @@ impl fmt::Display for Report {
         }
         self.write_token(f)?;
         self.write_keys(f)?;
-        for clock in self.clocks.iter().filter(|own| own.ahead_seconds != 0) {
+        for clock in self.clocks.iter().filter(|own| is_off(own)) {
             let (of, ahead) = (&clock.of, clock.ahead_seconds);
             writeln!(f, "\nclock of {of}: {ahead:+} s")?;
         }
@@ -38,13 +38,23 @@ impl fmt::Display for Report {
         };
         let (faults, warnings) = (count(Severity::Fault), count(Severity::Warning));
         match self.verdict {
-            Verdict::Unseen => writeln!(f, "\nCould not look: the server did not answer."),
-            Verdict::Good if warnings == 0 => writeln!(f, "\nNo fault, no warning."),
+            Verdict::Unseen => writeln!(
+                f,
+                "\nThe doctor saw nothing of the server: no request was answered."
+            )?,
+            Verdict::Good if warnings == 0 => writeln!(f, "\nNo fault, no warning.")?,
             _ => writeln!(
                 f,
-                "\n{} and {}. docs/doctor.md explains the codes.",
+                "\nIn all {} and {}.",
                 plural(faults, "fault"),
                 plural(warnings, "warning")
+            )?,
+        }
+        match self.findings.is_empty() {
+            true => Ok(()),
+            false => writeln!(
+                f,
+                "`mcp-auth-doctor --explain CODE` says more about a code."
             ),
         }
     }
@@ -97,6 +107,11 @@ impl Maker {
     }
 }
 
+/// `Date` counts in seconds, and some servers write one that is a second old.
+fn is_off(clock: &SeenClock) -> bool {
+    clock.ahead_seconds.abs() > 1
+}
+
 fn plural(count: usize, what: &str) -> String {
     match count {
         0 => format!("no {what}"),
@@ -106,7 +121,7 @@ fn plural(count: usize, what: &str) -> String {
 }
 
 /// A text with its name before it, in lines of a terminal.
-fn paragraph(f: &mut fmt::Formatter<'_>, name: &str, text: &str) -> fmt::Result {
+pub(super) fn paragraph(f: &mut impl fmt::Write, name: &str, text: &str) -> fmt::Result {
     let mut line = format!("  {name:<7}");
     if name.is_empty() {
         line = "  ".to_owned();

@@ -3,6 +3,7 @@
 use http::Extensions;
 
 use crate::error::{AuthError, ConfigError, Reason};
+use crate::util::distance;
 
 /// What would have been refused, in the extensions of the *response*, where a layer only
 /// [reports](crate::AuthLayer::dangerously_report_only).
@@ -101,18 +102,4 @@ fn unknown(code: &str) -> String {
         None => ";".to_owned(),
     };
     format!("{code:?} is no reason code{hint} docs/reason-codes.md lists all")
-}
-
-/// How many characters are to be changed, added or left out (Levenshtein).
-fn distance(one: &str, other: &str) -> usize {
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (above, a) in one.bytes().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], above + 1);
-        for (left, b) in other.bytes().enumerate() {
-            let changed = diagonal + usize::from(a != b);
-            diagonal = row[left + 1];
-            row[left + 1] = changed.min(diagonal + 1).min(row[left] + 1);
-        }
-    }
-    row[other.len()]
 }

@@ -20,6 +20,6 @@ pub(crate) use self::inner_service::inner_service;
 pub(crate) use self::occasionally::NowAndThen;
 #[cfg(feature = "oauth")]
 pub(crate) use self::text::is_guid;
-pub(crate) use self::text::{TRACED_CHARS, is_deceptive, one_line, quoted, repeated};
+pub(crate) use self::text::{TRACED_CHARS, distance, is_deceptive, one_line, quoted, repeated};
 #[cfg(feature = "oauth")]
 pub(crate) use self::time::{http_date, with_jitter};

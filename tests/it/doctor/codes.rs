@@ -4,7 +4,8 @@ use std::collections::HashSet;
 use std::fmt::Write;
 use std::fs;
 
-use tower_mcp_auth::doctor::{Code, Options, Severity, examine};
+use tower_mcp_auth::Reason;
+use tower_mcp_auth::doctor::{Code, Options, Severity, examine, explain, list_codes};
 
 use super::server::Fake;
 
@@ -35,6 +36,80 @@ fn codes_are_unique_and_can_be_explained() {
             );
         }
     }
+}
+
+/// A text without the breaks of its lines.
+fn flat(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn every_code_is_explained_and_listed() {
+    let list = list_codes();
+    for code in Code::ALL {
+        let text = explain(code.code()).unwrap();
+        assert!(flat(&text).contains(code.what()), "{text}");
+        for part in [code.cause(), code.fix(), code.own_fix().unwrap_or_default()] {
+            let end = part.find('{').unwrap_or(part.len());
+            assert!(flat(&text).contains(flat(&part[..end]).as_str()), "{text}");
+        }
+        for placeholder in ["{url}", "{metadata}", "{got}"] {
+            assert!(!text.contains(placeholder), "{text}");
+        }
+        assert!(list.contains(&format!(" {code} ")), "{code}");
+    }
+    for reason in Reason::ALL {
+        let text = explain(reason.code()).unwrap();
+        for part in [reason.explanation(), reason.client(), reason.fix()] {
+            assert!(flat(&text).contains(&flat(part)), "{text}");
+        }
+        assert!(list.contains(&format!(" {reason} ")), "{reason}");
+    }
+    // One of both.
+    let both = explain("token_in_query").unwrap();
+    assert!(both.contains("FAULT token_in_query"), "{both}");
+    assert!(both.contains("400 token_in_query"), "{both}");
+}
+
+#[test]
+fn what_is_no_code_leads_to_those_that_are_spelled_alike() {
+    for (code, near) in [
+        ("audience_missmatch", "`audience_mismatch`"),
+        ("resource_trailing", "`resource_trailing_slash`"),
+        ("expird", "`expired`"),
+        ("audiance", "`token_audience`"),
+        ("xyzzy", "without a code lists all"),
+        ("", "without a code lists all"),
+    ] {
+        let error = explain(code).unwrap_err().to_string();
+        assert!(error.contains(near), "{code}: {error}");
+    }
+    // As it may be written elsewhere.
+    assert_eq!(
+        explain(" Audience-Mismatch\n"),
+        explain("audience_mismatch")
+    );
+    let token = format!("eyJ{}", "a".repeat(100_000));
+    let error = explain(&token).unwrap_err().to_string();
+    assert!(!error.contains("eyJ") && !error.contains("eyj"), "{error}");
+}
+
+#[tokio::test]
+async fn a_report_ends_with_the_command_that_explains() {
+    const COMMAND: &str = "`mcp-auth-doctor --explain CODE` says more about a code.\n";
+    let bad = Fake::start(|asked, reply| {
+        if asked.is_metadata() {
+            reply.set("content-type", "text/plain");
+        }
+    })
+    .await;
+    for url in [&*bad.url, "http://127.0.0.1:1/mcp"] {
+        let report = examine(Options::new(url).unwrap()).await.to_string();
+        assert!(report.ends_with(COMMAND), "{report}");
+    }
+    let good = examine(Options::new(&Fake::good().await.url).unwrap()).await;
+    let says = good.to_string().ends_with(COMMAND);
+    assert_eq!(says, !good.findings.is_empty(), "{good}");
 }
 
 #[test]

@@ -238,6 +238,7 @@ const TAIL: &str = "\
 | a nonce for DPoP proofs | the current one for 150 s, and good as long again |
 | how long a logout token is good (`max_age`) | 2 min by default, an hour at most |
 | [the doctor][doctor.md]: an answer that it reads | 1 MiB, within 10 s; all of them within 2 min |
+| interim responses before an answer to the doctor | 32 |
 | authorization servers that the doctor asks | 4 |
 | an answer to a hostile request of `testing` | awaited for 5 s by default |
 | `max_claims` of a configuration | 100,000, for a day each |
