@@ -200,7 +200,7 @@ impl Client {
                 Ok(frame) => body.extend(frame.into_data().unwrap_or_default()),
                 // What came of a stream counts; of a document it does not.
                 Err(_) if is_stream => break,
-                Err(error) => return Err(Failure::of(&error)),
+                Err(error) => return Err(meter.failure(&error)),
             }
             pieces += 1;
             if body.len() > MAX_BYTES || pieces > MAX_PIECES {

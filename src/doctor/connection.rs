@@ -90,9 +90,13 @@ impl Connector {
             meter: Arc::clone(meter),
         };
         if url.scheme() == "http" {
-            return exchange(stream, request, meter).await;
+            let answer = exchange(stream, request, meter).await;
+            return answer.map_err(|failure| match failure {
+                Failure::Answer(why) => Failure::Answer(format!("{why} (is it a port of https?)")),
+                other => other,
+            });
         }
-        let tls = self.tls.as_ref().map_err(|why| Failure::Tls(why.clone()))?;
+        let tls = self.tls.as_ref().map_err(|why| Failure::no_tls(why))?;
         let stream = tls.connect(server_name(url)?, stream).await;
         let stream = stream.map_err(|error| meter.failure(&error))?;
         exchange(stream, request, meter).await
@@ -230,15 +234,19 @@ impl Meter {
         (count > 0).then(|| Failure::Interim(count, status, why.to_owned()))
     }
 
-    fn failure(&self, error: &(dyn std::error::Error + 'static)) -> Failure {
+    /// What is said of an error on the connection.
+    pub(super) fn failure(&self, error: &(dyn std::error::Error + 'static)) -> Failure {
         if self.is_flooded() {
             let status = self.status.load(Ordering::Relaxed);
             let why = "no end of them was seen".to_owned();
             return Failure::Interim(self.interims.load(Ordering::Relaxed), status, why);
         }
         match self.is_over() {
-            true => Failure::Connection(format!("{} KiB came, and no answer", MOST_BEFORE / 1024)),
-            false => Failure::of(error),
+            true => Failure::Answer(format!("{} KiB came, and no end", MOST_BEFORE / 1024)),
+            false => match Failure::of(error) {
+                Failure::Connection(why) => Failure::Answer(why),
+                other => other,
+            },
         }
     }
 }

@@ -28,6 +28,8 @@ pub(super) enum Failure {
     /// So many interim responses, the last with this status, and what did not follow.
     Interim(usize, u16, String),
     Connection(String),
+    /// There was a connection, and no answer of HTTP on it.
+    Answer(String),
     /// In seconds.
     Timeout(u64),
     /// The time for all requests was over.
@@ -45,6 +47,7 @@ impl Failure {
                 format!("{count} interim responses ({status}), and {why}")
             }
             Self::Connection(why) => format!("no connection: {}", one_line(why, MOST_TOLD)),
+            Self::Answer(why) => format!("no answer of HTTP: {}", one_line(why, MOST_TOLD)),
             Self::Timeout(seconds) => format!("no answer within {seconds} s"),
             Self::Late => "the two minutes for all requests are over".to_owned(),
         }
@@ -103,16 +106,18 @@ impl Failure {
                 codes::CERTIFICATE_NOT_YET_VALID,
                 format!("is not valid before {}", date(*not_before)),
             ),
-            other => {
-                let why = other.to_string();
-                Self::Tls(match why.contains("CaUsedAsEndEntity") {
-                    true => "the certificate is that of an authority (`CA:TRUE`), and servers \
-                             cannot show such: make one with `CA:FALSE`"
-                        .to_owned(),
-                    false => format!("the certificate is not valid: {why}"),
-                })
+            // The error of webpki itself is not in reach.
+            other if other.to_string().contains("CaUsedAsEndEntity") => {
+                named(codes::CERTIFICATE_IS_AUTHORITY, "has `CA:TRUE`".to_owned())
             }
+            other => Self::Tls(format!("the certificate is not valid: {other}")),
         }
+    }
+
+    /// Why nothing can be judged here: the authorities of the system cannot be read, say.
+    pub(super) fn no_tls(why: &str) -> Self {
+        let why = format!("no authority is known here (`--ca FILE` adds one): {why}");
+        Self::Certificate(codes::CERTIFICATE_AUTHORITY_UNKNOWN, why)
     }
 }
 

@@ -37,6 +37,18 @@ entry!(
 );
 
 entry!(
+    CERTIFICATE_IS_AUTHORITY,
+    "certificate_is_authority",
+    Fault,
+    "The certificate is that of an authority, not of a server",
+    "Clients made with rustls refuse such a certificate (`CA:TRUE`), and so does the doctor; others \
+         refuse it unless they are told to trust it.",
+    "Make one with `CA:FALSE` (`openssl req -x509 … -addext basicConstraints=CA:FALSE`), and give it \
+         to the doctor with `--ca FILE`.",
+    None
+);
+
+entry!(
     CERTIFICATE_HOST,
     "certificate_host",
     Fault,

@@ -158,13 +158,15 @@ impl Fake {
     /// A good one over https at this address, with a certificate of a private authority for
     /// 127.0.0.1.
     pub(super) async fn tls(address: &str) -> Self {
+        Self::tls_with(address, acceptor()).await
+    }
+
+    /// The same with another certificate.
+    pub(super) async fn tls_with(address: &str, acceptor: TlsAcceptor) -> Self {
         let issuer = Issuer::builder().algorithms([Algorithm::ES256]);
         let issuer = issuer.start().await.unwrap();
         let listener = TcpListener::bind((address, 0)).await.unwrap();
-        let listener = TlsListener {
-            listener,
-            acceptor: acceptor(),
-        };
+        let listener = TlsListener { listener, acceptor };
         Self::on(listener, "https", issuer, Arc::new(|_, _| {}))
     }
 

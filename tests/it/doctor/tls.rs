@@ -7,7 +7,7 @@ use tower_mcp_auth::doctor::{Judgement, Options, Report, Severity, Verdict, exam
 
 use super::assert_codes;
 use super::server::Fake;
-use crate::oauth::authorities::{AUTHORITY, KEY, serve_https};
+use crate::oauth::authorities::{AUTHORITY, KEY, acceptor_with, serve_https};
 
 fn trusting(url: &str) -> Options {
     Options::new(url)
@@ -54,6 +54,25 @@ async fn a_certificate_for_another_host_is_named_with_its_hosts() {
     let report = examine(trusting(&server.url)).await;
     assert_unseen(&report, "certificate_host", "\"localhost\", \"127.0.0.1\"");
     assert!(report.findings[0].fix.contains(&server.url), "{report}");
+}
+
+#[tokio::test]
+async fn the_certificate_of_an_authority_is_none_for_a_server() {
+    // As `openssl req -x509` makes one.
+    const OWN: &str = include_str!("fixtures/authority.pem");
+    let acceptor = acceptor_with(OWN, include_str!("fixtures/authority.key"));
+    let server = Fake::tls_with("127.0.0.1", acceptor).await;
+    let options = Options::new(&server.url).unwrap().root_certificates(OWN);
+    let report = examine(options.unwrap()).await;
+    assert_unseen(&report, "certificate_is_authority", "CA:TRUE");
+}
+
+#[tokio::test]
+async fn plain_http_to_a_port_of_https_is_named() {
+    let server = Fake::tls("127.0.0.1").await;
+    let url = server.url.replace("https:", "http:");
+    let report = examine(Options::new(url).unwrap()).await;
+    assert_unseen(&report, "unreachable", "is it a port of https?");
 }
 
 #[tokio::test]

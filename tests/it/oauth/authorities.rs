@@ -20,8 +20,13 @@ pub const KEY: &str = include_str!("fixtures/server.key");
 /// Shows a certificate of the private authority, for `localhost` and 127.0.0.1, that is valid from
 /// 2026 to 2126.
 pub fn acceptor() -> TlsAcceptor {
-    let certificate = CertificateDer::from_pem_slice(CERTIFICATE.as_bytes()).unwrap();
-    let key = PrivateKeyDer::from_pem_slice(KEY.as_bytes()).unwrap();
+    acceptor_with(CERTIFICATE, KEY)
+}
+
+/// Shows this certificate; both in PEM.
+pub fn acceptor_with(certificate: &str, key: &str) -> TlsAcceptor {
+    let certificate = CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap();
+    let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
     let provider = Arc::new(aws_lc_rs::default_provider());
     let config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
