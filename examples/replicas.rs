@@ -89,7 +89,7 @@ enum Store {
     Memory(MemoryRevocationStore, MemoryQuotaStore),
     Engine {
         url: String,
-        /// Ended with the example.
+        /// Ended with the example; Ctrl-C ends both.
         _server: Option<Box<Child>>,
     },
 }

@@ -2,9 +2,24 @@
 
 use super::*;
 
+/// An example and what it started, which ends with this: an example that is killed ends nothing.
+struct Group(Option<u32>);
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(id) = self.0 {
+            let mut kill = std::process::Command::new("kill");
+            // It may have ended.
+            drop(kill.args(["-KILL", "--", &format!("-{id}")]).status());
+        }
+    }
+}
+
 /// Sends what the example prints, and finds that it names the store it has.
 async fn asked(command: &mut Command, store: &str) {
-    let example = Example::spawn(command.arg("127.0.0.1:0").stderr(Stdio::null())).await;
+    let command = command.arg("127.0.0.1:0").stderr(Stdio::null());
+    let example = Example::spawn(command.process_group(0)).await;
+    let _group = Group(example.child.id());
     assert!(
         example.printed.iter().any(|line| line.contains(store)),
         "{:?}",
