@@ -56,7 +56,7 @@ pub(crate) fn sha256(parts: &[&[u8]]) -> [u8; 32] {
 pub(crate) type ByDigest = BuildHasherDefault<DigestHasher>;
 
 /// A digest is as good a hash as any: eight of its bytes are taken as they are. For maps
-/// into which no stranger puts what he likes.
+/// with keys that no caller can choose.
 #[derive(Default)]
 pub(crate) struct DigestHasher(u64);
 

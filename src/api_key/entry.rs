@@ -201,7 +201,7 @@ pub(super) fn is_same(found: Option<&[u8; 32]>, digest: &[u8; 32]) -> bool {
 }
 
 /// The key is refused. Every reason takes the same work and gives the client the same
-/// answer: that a key was ever good is none of a stranger's business.
+/// answer: that a key was ever good is not for others to know.
 pub(super) fn refused(
     shape: Option<Shape<'_>>,
     found: Option<&Entry>,

@@ -243,8 +243,8 @@
 //! Decisions are told, and [failed attempts](crate::failed_attempts) counted, before the wait. A layer
 //! of your own that counts refusals by their responses counts late, and may never see that of a
 //! client that hung up; [`on_decision`](AuthLayer::on_decision) is in time. What holds something for each
-//! request under way, outside of these layers, holds it for one that waits as well: strangers
-//! could use up a `ConcurrencyLimitLayer` of 100 with 200 requests a second. Put such a limit
+//! request under way, outside of these layers, holds it for one that waits as well: callers
+//! without a credential could use up a `ConcurrencyLimitLayer` of 100 with 200 requests a second. Put such a limit
 //! inside the auth layer. Where a timeout outside is less than half a second, it is the answer.
 //!
 //! # Example

@@ -23,8 +23,8 @@
 //!     .body(String::new())?;
 //! assert_eq!(service.clone().oneshot(good).await?.status(), StatusCode::OK);
 //!
-//! let stranger = Request::builder().uri("/mcp").body(String::new())?;
-//! assert_eq!(service.oneshot(stranger).await?.status(), StatusCode::UNAUTHORIZED);
+//! let anonymous = Request::builder().uri("/mcp").body(String::new())?;
+//! assert_eq!(service.oneshot(anonymous).await?.status(), StatusCode::UNAUTHORIZED);
 //!
 //! // What is wrong is told with its place.
 //! let error = Config::from_json(r#"{ "auth": { "stream_grace": "5 apples" } }"#).unwrap_err();

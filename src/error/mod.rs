@@ -58,7 +58,7 @@ struct Inner {
     /// Who was refused, where a good credential said so.
     principal: Option<PrincipalId>,
     retry_after: Option<Duration>,
-    /// An event of its own told the operator already; strangers can repeat this one.
+    /// An event of its own told the operator already; any caller can repeat this one.
     logged: bool,
     /// Whether the token came under the scheme `DPoP`. The DPoP challenge then has the code.
     by_proof: bool,

@@ -194,7 +194,7 @@ impl FailedAttemptsLayer {
         if addresses == 0 {
             return Err(ConfigError::new(
                 "max_addresses",
-                "0 counts nobody's failures: leave the layer out for that",
+                "0 counts no failures: leave the layer out for that",
             ));
         }
         if addresses > MOST_ADDRESSES {

@@ -154,10 +154,10 @@ impl AuthorizationServer {
         if self.trust_domain.is_some() && self.introspection.is_some() {
             return Err(ConfigError::new(
                 "introspection",
-                "a trust domain has nobody who answers about its tokens; leave it out",
+                "a trust domain has no server that answers about its tokens; leave it out",
             ));
         }
-        if self.trust_domain.is_some() && self.quirks.clients != Clients::Nobodys {
+        if self.trust_domain.is_some() && self.quirks.clients != Clients::None {
             return Err(ConfigError::new(
                 "client_ids",
                 "tokens of a trust domain name no client, and each must be for an audience; leave \

@@ -48,7 +48,7 @@ impl AuthorizationServer {
         I::Item: Into<String>,
     {
         let refuse = |why: &str| Err(ConfigError::new("client_ids", why));
-        if self.quirks.clients == Clients::Everybodys {
+        if self.quirks.clients == Clients::Any {
             return refuse(
                 "`dangerously_accept_every_client_of_this_issuer` and `client_ids` contradict \
                  each other: keep one",
@@ -86,7 +86,7 @@ impl AuthorizationServer {
             "dangerously_accept_every_client_of_this_issuer",
             self.issuer(),
         );
-        self.quirks.clients = Clients::Everybodys;
+        self.quirks.clients = Clients::Any;
         Ok(self)
     }
 

@@ -248,12 +248,12 @@ impl AuthorizationServer {
             return Some(("audience", "it is the audience of all its answers"));
         }
         match self.quirks.clients {
-            Clients::Nobodys => None,
+            Clients::None => None,
             Clients::OneOf(_) => Some((
                 "client_ids",
                 "tokens without an audience are accepted by their client",
             )),
-            Clients::Everybodys => Some((
+            Clients::Any => Some((
                 "dangerously_accept_every_client_of_this_issuer",
                 "tokens without an audience are accepted",
             )),

@@ -23,7 +23,7 @@ impl Networks {
         match networks.is_empty() {
             false => Ok(Self(networks)),
             true => Err(refuse(
-                "nobody is trusted: list the networks of your proxies, such as `10.0.0.0/8`"
+                "no proxy is trusted: list the networks of your proxies, such as `10.0.0.0/8`"
                     .to_owned(),
             )),
         }

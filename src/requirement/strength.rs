@@ -261,7 +261,7 @@ enum Unmet {
 
 /// What is wrong with values of `acr` that have none in common.
 pub(crate) const EXCLUDED: &str = "the values that are asked for together have none in common, so \
-                                   nobody could meet both: let one list a value of the other, or \
+                                   no caller could meet both: let one list a value of the other, or \
                                    name the stronger ones with an `AcrOrder`";
 
 /// Those of the first that the second accepts as well, in the order of the first.

@@ -29,8 +29,8 @@ pub(crate) fn refused(
         // the operation is as closed as to those with a good one.
         (Verdict::Denied, None) if caller.reported.is_none() => {
             Some(AuthError::missing().with_detail(
-                "the request was let through without a credential, and the operation is open to \
-                 nobody without one",
+                "the request was let through without a credential, and the operation is \
+                 closed without one",
             ))
         }
         (Verdict::Denied, _) => Some(

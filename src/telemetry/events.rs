@@ -40,7 +40,7 @@ macro_rules! went_on {
     };
 }
 
-/// One event per decision. What a stranger can cause at will is `debug`, so that garbage does
+/// One event per decision. What any caller can cause at will is `debug`, so that garbage does
 /// not fill a log; what an operator must mend is `warn`; what is as it should be is `trace`.
 pub(super) fn decided(record: &DecisionRecord<'_>) {
     let Some(error) = record.error else {
@@ -67,7 +67,7 @@ pub(super) fn decided(record: &DecisionRecord<'_>) {
         };
     }
     match error.kind() {
-        // Strangers can cause it, but it is what report-only mode is there for.
+        // Any caller can cause it, but it is what report-only mode is there for.
         _ if record.outcome == Outcome::Reported => {
             refused!(info, "request let pass, only reported");
         }

@@ -3,7 +3,7 @@
 //! # Events
 //!
 //! Every decision is one event of [`tracing`] with the target `tower_mcp_auth`: `trace` where a
-//! request goes on, `debug` where it is refused for a reason that strangers can cause at will,
+//! request goes on, `debug` where it is refused for a reason that any caller can cause at will,
 //! `warn` where the trouble is ours, `info` where a layer that only reports let it pass. No
 //! credential and no path is ever a field, and of claims only those that make the id of a
 //! principal, and what a refusal was for. What a peer chose is escaped and cut to 128 characters.

@@ -53,8 +53,8 @@ pub struct TokenBuilder {
 #[derive(Clone, Copy, Debug)]
 enum Signer {
     Issuer,
-    Stranger,
-    Nobody,
+    WrongKey,
+    None,
 }
 
 impl TokenBuilder {
@@ -216,13 +216,13 @@ impl TokenBuilder {
 
     /// Signs with a key the issuer never published; `kid` still names the issuer's.
     pub fn with_wrong_key(mut self) -> Self {
-        self.signer = Signer::Stranger;
+        self.signer = Signer::WrongKey;
         self
     }
 
     /// Leaves the signature empty and says `"alg": "none"`.
     pub fn unsigned(mut self) -> Self {
-        self.signer = Signer::Nobody;
+        self.signer = Signer::None;
         self
     }
 
@@ -260,8 +260,8 @@ impl TokenBuilder {
         let own = keys.signer(self.algorithm).expect("the issuer has keys");
         let signer = match self.signer {
             Signer::Issuer => Some(Arc::clone(&own)),
-            Signer::Stranger => Some(keys.wrong_key(self.algorithm).expect("a key is made")),
-            Signer::Nobody => None,
+            Signer::WrongKey => Some(keys.wrong_key(self.algorithm).expect("a key is made")),
+            Signer::None => None,
         };
 
         let mut header = self.header;

@@ -53,7 +53,7 @@ impl<'p> Acting<'p> {
             })?;
             let actor = Actor::claimed(subject.as_deref(), issuer.as_deref(), client.as_deref());
             let actor = actor.ok_or(Refused::Says(
-                "act has neither sub nor client_id, so it names nobody",
+                "act has neither sub nor client_id, so it names no actor",
             ))?;
             self.chain.push(actor);
         }

@@ -294,7 +294,7 @@ impl TokenProfile {
     /// Whose tokens are accepted without an audience, if anybody's are.
     fn clients(&self) -> Option<&Clients> {
         let clients = &self.quirks.as_ref()?.clients;
-        (*clients != Clients::Nobodys).then_some(clients)
+        (*clients != Clients::None).then_some(clients)
     }
 
     /// Whether the audience that matched can be a client id, for which ID tokens are issued
@@ -366,7 +366,7 @@ impl TokenProfile {
         let client = claims.client();
         let actors = claims.acting.actors(client)?;
         let names = ClaimedNames::new(subject, username, client).with_actors(actors);
-        // Two strangers with the same client are not one principal, unless machines are
+        // Two unnamed callers with the same client are not one principal, unless machines are
         // all there is.
         let is_machine = self.clients_are_principals && client.is_some();
         let is_unnamed = !names.name_somebody() && !is_machine;

@@ -37,13 +37,13 @@ pub(crate) struct Quirks {
     pub(crate) mappings: Vec<ScopeMapping>,
 }
 
-/// Whose tokens are accepted although they have no audience.
+/// The clients with tokens that are accepted although they have no audience.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Clients {
     #[default]
-    Nobodys,
+    None,
     OneOf(Vec<Box<str>>),
-    Everybodys,
+    Any,
 }
 
 /// Roles or groups, and the scopes they stand for.
@@ -147,9 +147,9 @@ impl Clients {
                 .with_detail("the token has no audience, and no client is named in it either"));
         };
         let is_accepted = match self {
-            Self::Nobodys => false,
+            Self::None => false,
             Self::OneOf(clients) => clients.iter().any(|own| **own == *client),
-            Self::Everybodys => true,
+            Self::Any => true,
         };
         if is_accepted {
             return Ok(());

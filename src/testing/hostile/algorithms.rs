@@ -158,7 +158,7 @@ fn guessed(forge: &Forge) -> Vec<Row<'_>> {
 }
 
 fn strange(forge: &Forge) -> Vec<Row<'_>> {
-    let draft = forge.draft().by_stranger();
+    let draft = forge.draft().by_attacker();
     vec![
         ("the good key id".to_owned(), draft.clone()),
         ("no key id".to_owned(), draft.clone().without_header("kid")),
@@ -170,11 +170,11 @@ fn strange(forge: &Forge) -> Vec<Row<'_>> {
 }
 
 fn embedded(forge: &Forge) -> Vec<Row<'_>> {
-    let mut key = forge.strangers_key();
-    let bare = forge.draft().by_stranger().header("jwk", key.clone());
+    let mut key = forge.attacker_key();
+    let bare = forge.draft().by_attacker().header("jwk", key.clone());
     key["kid"] = "embedded".into();
-    key["alg"] = forge.strangers_algorithm().name().into();
-    let own = forge.draft().by_stranger().header("kid", "embedded");
+    key["alg"] = forge.attacker_algorithm().name().into();
+    let own = forge.draft().by_attacker().header("kid", "embedded");
     let own = own.header("jwk", key.clone());
     vec![
         ("jwk, the good key id".to_owned(), bare.clone()),
@@ -184,14 +184,14 @@ fn embedded(forge: &Forge) -> Vec<Row<'_>> {
             "a key set".to_owned(),
             forge
                 .draft()
-                .by_stranger()
+                .by_attacker()
                 .header("jwks", json!({ "keys": [key] })),
         ),
         (
             "x5c, x5t and x5t#S256 of no certificate".to_owned(),
             forge
                 .draft()
-                .by_stranger()
+                .by_attacker()
                 .header("x5c", json!(["MIIB"]))
                 .header("x5t", "AAAA")
                 .header("x5t#S256", "AAAA"),
@@ -206,7 +206,7 @@ fn by_url(kit: &Kit<'_>) -> Vec<Shot> {
     kit.forged(|forge| {
         let mut rows = Vec::new();
         for name in ["jku", "x5u", "jwks_uri", "kid"] {
-            let draft = forge.draft().by_stranger().header(name, &*kit.trap);
+            let draft = forge.draft().by_attacker().header(name, &*kit.trap);
             rows.push((format!("{name}, signed by its key"), draft.clone()));
             if name != "kid" {
                 let draft = draft.without_header("kid");
@@ -223,12 +223,12 @@ fn by_url(kit: &Kit<'_>) -> Vec<Shot> {
         rows.push(("jku and x5u, the good key id".to_owned(), good));
         let file = forge
             .draft()
-            .by_stranger()
+            .by_attacker()
             .header("jku", "file:///etc/passwd");
         rows.push(("jku of a file".to_owned(), file));
         // Of a claim, too: who goes to the issuer of any token goes where it says.
         let trap = kit.trap.trim_end_matches("/keys");
-        let issuer = forge.draft().by_stranger().claim("iss", trap);
+        let issuer = forge.draft().by_attacker().claim("iss", trap);
         rows.push(("an issuer of its own".to_owned(), issuer));
         rows
     })
@@ -250,12 +250,12 @@ fn injected(forge: &Forge) -> Vec<Row<'_>> {
         let hmac = forge.draft().header("alg", "HS256").header("kid", text);
         let empty = hmac.by(Signer::Hmac(Algorithm::HS256, Vec::new()));
         rows.push((format!("kid {text:?}, an empty secret"), empty));
-        let stranger = forge.draft().by_stranger().header("kid", text);
-        rows.push((format!("kid {text:?}, another key"), stranger));
+        let attacker = forge.draft().by_attacker().header("kid", text);
+        rows.push((format!("kid {text:?}, another key"), attacker));
     }
     for value in [json!(["a"]), json!({}), json!(0), json!(true)] {
         let label = format!("kid {value}, another key");
-        let draft = forge.draft().by_stranger().header("kid", value);
+        let draft = forge.draft().by_attacker().header("kid", value);
         rows.push((label, draft));
     }
     rows

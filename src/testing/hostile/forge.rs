@@ -24,7 +24,7 @@ pub(super) struct Forge {
     /// The time that tokens are judged by, in seconds since 1970.
     now: u64,
     /// It is not published.
-    stranger: Arc<Key>,
+    attacker: Arc<Key>,
 }
 
 enum Source {
@@ -38,7 +38,7 @@ pub(super) enum Signer {
     /// The one whom the service trusts.
     Good,
     /// A key of the same kind that is not published.
-    Stranger,
+    Attacker,
     /// None: the signature is empty.
     None,
     /// HMAC with this secret.
@@ -55,13 +55,13 @@ impl Forge {
         if let Some(issued) = claims.get("iat").and_then(Value::as_u64) {
             claims.insert("iat".to_owned(), issued.saturating_sub(AGE).into());
         }
-        let stranger = shared.keys.wrong_key(algorithm).expect("a key is made");
+        let attacker = shared.keys.wrong_key(algorithm).expect("a key is made");
         Self {
             now: shared.clock.now().as_secs(),
             source: Source::Issuer(shared, algorithm),
             header,
             claims,
-            stranger,
+            attacker,
         }
     }
 
@@ -71,14 +71,14 @@ impl Forge {
         header.insert("alg".to_owned(), "HS256".into());
         header.insert("typ".to_owned(), "JWT".into());
         let exp = claims.get("exp").and_then(Value::as_u64);
-        let stranger = Key::generate(Algorithm::ES256).expect("a key is made");
+        let attacker = Key::generate(Algorithm::ES256).expect("a key is made");
         Self {
             source: Source::Secret(secret.to_vec()),
             header,
             // An hour before the good token ends, which is when it is good.
             now: exp.unwrap_or_default().saturating_sub(3600),
             claims,
-            stranger: Arc::new(stranger),
+            attacker: Arc::new(attacker),
         }
     }
 
@@ -133,13 +133,13 @@ impl Forge {
         }
     }
 
-    /// The public key of the stranger, without an id.
-    pub(super) fn strangers_key(&self) -> Value {
-        self.stranger.members()
+    /// The public key of the attacker, without an id.
+    pub(super) fn attacker_key(&self) -> Value {
+        self.attacker.members()
     }
 
-    /// What the stranger signs with.
-    pub(super) fn strangers_algorithm(&self) -> Algorithm {
+    /// What the attacker signs with.
+    pub(super) fn attacker_algorithm(&self) -> Algorithm {
         match &self.source {
             Source::Issuer(_, algorithm) => *algorithm,
             Source::Secret(_) => Algorithm::ES256,
@@ -231,10 +231,10 @@ impl Draft<'_> {
         self
     }
 
-    /// Signed by the stranger, with an algorithm that fits its key.
-    pub(super) fn by_stranger(self) -> Self {
-        let algorithm = self.forge.strangers_algorithm();
-        self.header("alg", algorithm.name()).by(Signer::Stranger)
+    /// Signed by the attacker, with an algorithm that fits its key.
+    pub(super) fn by_attacker(self) -> Self {
+        let algorithm = self.forge.attacker_algorithm();
+        self.header("alg", algorithm.name()).by(Signer::Attacker)
     }
 
     pub(super) fn sign(&self) -> String {
@@ -260,8 +260,8 @@ impl Draft<'_> {
             Signer::Hmac(algorithm, secret) => {
                 hmac(*algorithm, secret, message).expect("the backend signs")
             }
-            Signer::Stranger => {
-                let signed = forge.stranger.sign(forge.strangers_algorithm(), message);
+            Signer::Attacker => {
+                let signed = forge.attacker.sign(forge.attacker_algorithm(), message);
                 signed.expect("the backend signs")
             }
         }

@@ -26,7 +26,7 @@ impl Drop for Trap {
 impl Trap {
     /// `None`: no token is forged, or there is no port.
     pub(super) async fn start(forge: Option<&Forge>) -> Option<Self> {
-        let keys = json!({ "keys": [forge?.strangers_key()] });
+        let keys = json!({ "keys": [forge?.attacker_key()] });
         let listener = TcpListener::bind("127.0.0.1:0").await.ok()?;
         let url = format!("http://{}/keys", listener.local_addr().ok()?);
         let fetched = Arc::new(AtomicUsize::new(0));

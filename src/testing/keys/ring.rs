@@ -20,7 +20,7 @@ struct State {
     /// In order of age. The newest of an algorithm signs.
     published: Vec<Arc<Key>>,
     /// Never published: made when first asked for.
-    strangers: Vec<Arc<Key>>,
+    unpublished: Vec<Arc<Key>>,
 }
 
 impl KeyRing {
@@ -32,7 +32,7 @@ impl KeyRing {
             algorithms,
             state: Mutex::new(State {
                 published,
-                strangers: Vec::new(),
+                unpublished: Vec::new(),
             }),
         })
     }
@@ -163,7 +163,7 @@ fn fresh(algorithms: &[Algorithm]) -> Result<Vec<Arc<Key>>, Failed> {
 
 fn wrong_key(mut state: MutexGuard<'_, State>, algorithm: Algorithm) -> Result<Arc<Key>, Failed> {
     let fits = |key: &&Arc<Key>| key.algorithm.family() == algorithm.family() || is_hmac(algorithm);
-    if let Some(key) = state.strangers.iter().find(fits) {
+    if let Some(key) = state.unpublished.iter().find(fits) {
         return Ok(Arc::clone(key));
     }
     let algorithm = if is_hmac(algorithm) {
@@ -172,6 +172,6 @@ fn wrong_key(mut state: MutexGuard<'_, State>, algorithm: Algorithm) -> Result<A
         algorithm
     };
     let key = Arc::new(Key::generate(algorithm)?);
-    state.strangers.push(Arc::clone(&key));
+    state.unpublished.push(Arc::clone(&key));
     Ok(key)
 }
