@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
+use http::header::{AUTHORIZATION, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -75,6 +75,7 @@ pub(super) async fn look(
             accepted(judged, findings);
             match list.status {
                 StatusCode::FORBIDDEN => forbidden(&list, "tools/list", judged, findings),
+                StatusCode::TOO_MANY_REQUESTS => limited(&list, "tools/list", findings),
                 _ => tools(&list, judged, known, findings),
             }
         }
@@ -97,10 +98,19 @@ fn outcome(answer: &Answer, judged: &Judged, findings: &mut Findings) -> bool {
         StatusCode::UNAUTHORIZED => refused(answer, judged, findings),
         StatusCode::FORBIDDEN => forbidden(answer, "with the token", judged, findings),
         _ if answer.status.is_server_error() => findings.add(codes::TOKEN_CHECK_FAILING, status),
+        StatusCode::TOO_MANY_REQUESTS => limited(answer, "with the token", findings),
         other if may_be_modern(other) => return false,
         _ => findings.add(codes::SESSION_FAILING, status),
     }
     true
+}
+
+fn limited(answer: &Answer, asked: &str, findings: &mut Findings) {
+    let evidence = match answer.header(RETRY_AFTER) {
+        Some(after) => format!("{asked}: 429 with `Retry-After` {}", quoted(after)),
+        None => format!("{asked}: 429 without `Retry-After`"),
+    };
+    findings.add(codes::RATE_LIMITED, evidence);
 }
 
 fn refused(answer: &Answer, judged: &Judged, findings: &mut Findings) {

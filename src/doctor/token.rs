@@ -74,7 +74,7 @@ impl Judged {
             self.faults.push(Fault {
                 code,
                 evidence: format!(
-                    "{name} is {got}; expected: {}",
+                    "{name}: {got}; expected: {}",
                     one_line(expected, MOST_CHARS)
                 ),
                 got,

@@ -170,7 +170,8 @@ entry!(
     "`resource` differs from the URL by a slash at the end",
     "The TypeScript SDKs refuse `/mcp/` for `/mcp`; rmcp and the Go SDK refuse \
          either.",
-    "Write `\"resource\": \"{url}\"`, and give clients exactly that URL.",
+    "Write `\"resource\": \"{url}\"`, and give clients exactly that URL. Or, where \
+         `resource` is right, give clients that one.",
     Some("`OAuthLayer::new(\"{url}\", …)`")
 );
 

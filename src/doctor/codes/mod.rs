@@ -130,6 +130,7 @@ impl Code {
         TOKEN_IN_QUERY,
         LIST_EMPTY_FOR_WANT_OF_SCOPE,
         LIST_EMPTY,
+        RATE_LIMITED,
         SESSION_FAILING,
         CORS_ABSENT,
         CORS_PREFLIGHT_REFUSED,

@@ -288,6 +288,18 @@ entry!(
 );
 
 entry!(
+    RATE_LIMITED,
+    "rate_limited",
+    Warning,
+    "The server answers 429",
+    "A budget or a rate limit of this user is used up, so that the doctor saw no more. It sends \
+         a few requests with the token, which count.",
+    "Wait as long as `Retry-After` says. Leave room for `initialize`, lists and the end of a \
+         session, or count calls of tools alone.",
+    Some("`Budget::tool(\"*\")`")
+);
+
+entry!(
     SESSION_FAILING,
     "session_failing",
     Warning,

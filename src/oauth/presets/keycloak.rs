@@ -54,7 +54,7 @@ const SHAPE: Shape = Shape {
 /// it has one (`https://id.example.com/auth`).
 ///
 /// # Errors
-/// The URL is not https, or the realm has characters a URL would have to encode.
+/// The URL is not https or has a realm, or the realm has characters a URL would have to encode.
 pub fn server(base_url: &str, realm: &str) -> Result<AuthorizationServer, ConfigError> {
     SHAPE.server(issuer(base_url, realm)?)
 }
@@ -97,5 +97,12 @@ pub fn introspection(base_url: &str, realm: &str) -> Result<Introspection, Confi
 fn issuer(base_url: &str, realm: &str) -> Result<String, ConfigError> {
     let base_url = base("keycloak base URL", base_url)?;
     let realm = segment("keycloak realm", realm)?;
+    // An issuer that was copied.
+    if base_url.contains("/realms/") {
+        return Err(ConfigError::new(
+            "keycloak base URL",
+            "it has a realm already; leave out `/realms/` and what follows",
+        ));
+    }
     Ok(format!("{base_url}/realms/{realm}"))
 }

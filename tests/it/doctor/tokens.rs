@@ -215,7 +215,7 @@ async fn a_server_that_stopped_listening_says_nothing_of_the_token() {
     .await;
     let token = server.issuer.token().audience(&server.url).expired();
     let report = look_with(&server, &token.sign()).await;
-    assert_codes(&report, &["session_failing"], "429");
+    assert_codes(&report, &["rate_limited"], "429");
 }
 
 #[tokio::test]
@@ -311,4 +311,21 @@ async fn a_session_is_opened_used_and_ended() {
     .await;
     let report = look_with(&server, &server.token()).await;
     assert_codes(&report, &["session_failing"], "no list");
+}
+
+#[tokio::test]
+async fn a_budget_that_is_used_up_is_told_of() {
+    let server = Fake::start(|asked, reply| {
+        if asked.body.contains("tools/list") && reply.status == 200 {
+            *reply = Reply::new(429).with("retry-after", "12");
+        }
+    })
+    .await;
+    let report = look_with(&server, &server.token()).await;
+    assert_codes(&report, &["rate_limited"], "no room for a list");
+    let text = report.to_string();
+    assert!(
+        text.contains("tools/list: 429 with `Retry-After` \"12\""),
+        "{text}"
+    );
 }

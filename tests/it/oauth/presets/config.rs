@@ -116,6 +116,11 @@ fn a_preset_takes_no_value_that_would_make_another_url() {
         "keycloak base URL",
         "query",
     );
+    refused(
+        keycloak::server("https://id.example.com/realms/acme", "acme"),
+        "keycloak base URL",
+        "realm already",
+    );
     refused(hydra::server("id.example.com"), "issuer", "absolute URL");
     refused(
         stytch::server("login.example.com", ""),
@@ -305,5 +310,9 @@ fn a_trust_domain_is_not_introspected() {
     let introspection = introspection.client_secret_basic("a", "b").unwrap();
     let server = spiffe::trust_domain("example.org", "https://spire.example.org/bundle");
     let server = server.unwrap().introspection(introspection).unwrap();
-    refused(OAuthLayer::new(RESOURCE, server), "introspection", "nobody");
+    refused(
+        OAuthLayer::new(RESOURCE, server),
+        "introspection",
+        "no server",
+    );
 }
