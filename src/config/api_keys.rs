@@ -61,7 +61,7 @@ section! {
         id: Option<Name>,
         /// The name of the key, for people.
         name: Option<Name>,
-        /// Whose key it is: the subject of the principal.
+        /// The owner of the key: the subject of the principal.
         owner: Option<Name>,
         /// The scopes it grants.
         scopes: Texts,

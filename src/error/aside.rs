@@ -1,5 +1,5 @@
-//! What an error tells the auth layer alone: whose credential it was, and what else stands against
-//! it.
+//! What an error tells the auth layer alone: the principal of the credential, and what else stands
+//! against it.
 
 use super::AuthError;
 use super::reason::Standing;

@@ -155,7 +155,7 @@ impl AuthError {
         }
     }
 
-    /// Says whose credential it was, which is good and does not suffice.
+    /// Names the principal of the credential, which is good and does not suffice.
     #[must_use]
     pub fn with_principal(mut self, principal: &Principal) -> Self {
         self.0.principal = Some(principal.id().clone());

@@ -36,7 +36,7 @@ impl From<JwksFile> for JwtKey {
 }
 
 impl JwtKey {
-    /// The same under this id. `None`: it is a file, whose keys have ids of their own.
+    /// The same under this id. `None`: it is a file, and the keys in it have ids of their own.
     fn named(self, kid: Box<str>) -> Option<KeySource> {
         match self.0 {
             Held::One(KeySource::Secret(secret, _)) => Some(KeySource::Secret(secret, Some(kid))),

@@ -19,7 +19,7 @@ use crate::token::binding::BindingModes;
 #[derive(Clone, Debug)]
 pub(super) struct Terms {
     pub(super) url: Arc<str>,
-    /// Of tokens whose server expects no other.
+    /// The audience of tokens, unless their server expects another one.
     pub(super) audience: Audience,
     pub(super) required_scopes: Scopes,
     /// The numbers of the servers that are trusted. `None`: all are.

@@ -61,7 +61,7 @@ impl Identity {
     }
 
     /// Whether the credential was found good under this generation of revocations. No two are
-    /// the same, whoever counts them; zero is none.
+    /// the same for all that count them; zero is none.
     pub(crate) fn was_good_under(&self, generation: u64) -> bool {
         self.found_good.load(Ordering::Relaxed) == generation
     }

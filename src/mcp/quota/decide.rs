@@ -300,7 +300,7 @@ impl Quotas {
 
     /// Sets aside what is counted in memory, then asks the shared store: what one of them refuses
     /// is not charged to the other, whatever else is under way.
-    pub(super) async fn ask(self: Arc<Self>, costs: Box<Costs>) -> Result<Verdict, AuthError> {
+    pub(super) async fn ask(self: Arc<Self>, costs: Arc<Costs>) -> Result<Verdict, AuthError> {
         let Some(shared) = &self.shared else {
             return Ok(self.decide(&costs));
         };

@@ -50,7 +50,7 @@ impl Form {
 /// What the shared store is asked.
 pub(super) struct Question {
     asked: Pin<Box<dyn Future<Output = Result<Verdict, AuthError>> + Send>>,
-    costs: Box<Costs>,
+    costs: Arc<Costs>,
     form: Form,
     /// What the head of the request would have been refused for.
     of_head: Option<AuthError>,
@@ -209,9 +209,10 @@ impl Quotas {
     // Apart, because what it makes is large, and few requests ask.
     #[cold]
     fn question(self: &Arc<Self>, costs: &Costs, form: Form) -> Question {
+        let costs = Arc::new(costs.clone());
         Question {
-            asked: Box::pin(Arc::clone(self).ask(Box::new(costs.clone()))),
-            costs: Box::new(costs.clone()),
+            asked: Box::pin(Arc::clone(self).ask(Arc::clone(&costs))),
+            costs,
             form,
             of_head: None,
         }

@@ -28,7 +28,7 @@
 //! 3. Add roles to the project, and "Assert roles on authentication".
 //!
 //! # What is particular
-//! Roles are an *object* whose members are named after them. They are those of the project that
+//! Roles are the names of the members of an *object*. They are those of the project that
 //! asks: that of the application of step 2, or of a JWT's client. In JWTs of other clients they
 //! are in `urn:zitadel:iam:org:project:PROJECT:roles`. The project's id is in ID tokens
 //! too; these have no `jti`, which is how they are told, where no scope and no `typ` does.

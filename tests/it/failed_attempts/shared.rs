@@ -100,7 +100,7 @@ async fn before_the_store_has_answered_an_address_has_few_guesses() {
     assert_eq!(succeed(&there, OTHER).await, 200);
 }
 
-/// The limit is that of one replica, and nobody is kept waiting for a store that is down.
+/// The limit is that of one replica, and no client waits for a store that is down.
 #[tokio::test]
 async fn without_an_answer_each_replica_goes_on_by_itself() {
     type Says = fn() -> Result<QuotaAnswer, StoreError>;
