@@ -112,6 +112,8 @@ fn ask(scopes: &McpScopesLayer, method: &str, params: &Value) -> Verdict {
         None => Verdict::Allowed,
         Some((StatusCode::FORBIDDEN, "operation_denied")) => Verdict::Denied,
         Some((StatusCode::BAD_REQUEST, _)) => Verdict::Unclear,
+        // Nor is it read where its escapes make it too long.
+        Some((StatusCode::PAYLOAD_TOO_LARGE, "name_too_long")) => Verdict::Unclear,
         other => panic!("{other:?}"),
     }
 }

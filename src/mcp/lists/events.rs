@@ -37,7 +37,8 @@ impl Events {
         let mut out = Vec::new();
         let mut start = 0;
         while let Some((end, next)) = self.line_end() {
-            let is_blank = end == self.line || !self.started && self.bytes[self.line..end] == *BOM;
+            let is_first = !self.started && self.line == 0;
+            let is_blank = end == self.line || is_first && self.bytes[..end] == *BOM;
             (self.line, self.searched) = (next, next);
             if next - start > max {
                 return Err(Unfit::TooLarge);
@@ -113,7 +114,8 @@ impl Events {
             None => out.extend_from_slice(raw),
             Some(message) => {
                 for line in lines(text).filter(|line| field(line).0 != "data") {
-                    if !line.is_empty() {
+                    // With a mark it is no field, and would be one where it comes to stand first.
+                    if !line.is_empty() && !line.starts_with('\u{feff}') {
                         out.extend_from_slice(line.as_bytes());
                         out.push(b'\n');
                     }

@@ -45,6 +45,10 @@ impl Target {
         if !url[begin..].starts_with('/') {
             return Err("its path does not begin with a slash");
         }
+        // No URL has them, and browsers read a backslash as a slash and leave tabs out.
+        if path.contains(|c: char| c == '\\' || c.is_ascii_control() || c == ' ') {
+            return Err("its path has a backslash, a space or a control character");
+        }
         // Most paths have none, and stay where they are.
         if url[begin..].contains("/.") {
             let path = without_dot_segments(&url[begin..]);
@@ -174,6 +178,11 @@ mod tests {
             "https://a.example/%4",
             "https://a.example/%zz",
             "https://a.example/%+1",
+            "https://a.example/a\\..\\b",
+            "https://a.example/a/.\t./b",
+            "https://a.example/a b",
+            "https://a.example/a\0",
+            "https://a.example/a\x7f",
             "",
         ] {
             assert!(Target::parse(written).is_err(), "{written}");

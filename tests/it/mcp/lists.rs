@@ -489,6 +489,40 @@ async fn a_stream_that_cannot_be_filtered_ends() {
     assert_eq!(body.unwrap(), expected);
 }
 
+/// A line that is nothing but the mark is blank only where the stream begins.
+#[tokio::test]
+async fn a_byte_order_mark_on_a_later_line_ends_no_event() {
+    let layer = McpListsLayer::new(policy());
+    let list = r#"{"id":1,"result":{"tools":[{"name":"delete"}]}}"#;
+    for (stream, expected) in [
+        (
+            format!("data: {list}\n\u{feff}\nid: 1\n\n"),
+            "id: 1\ndata: {\"id\":1,\"result\":{\"tools\":[]}}\n\n".to_owned(),
+        ),
+        // Written first, it would be data.
+        (
+            format!("data: {list}\n\u{feff}data: {list}\n\n"),
+            "data: {\"id\":1,\"result\":{\"tools\":[]}}\n\n".to_owned(),
+        ),
+        // One event, and no message.
+        (
+            format!("data: {list}\n\u{feff}\ndata: x\n\n"),
+            String::new(),
+        ),
+        (
+            format!("\u{feff}\ndata: {list}\n\n"),
+            "\u{feff}\ndata: {\"id\":1,\"result\":{\"tools\":[]}}\n\n".to_owned(),
+        ),
+    ] {
+        for size in [1, 7, stream.len()] {
+            let chunks: Vec<&[u8]> = stream.as_bytes().chunks(size).collect();
+            let (_, _, body) =
+                seen_by("read", &layer, response("text/event-stream", &chunks)).await;
+            assert_eq!(body.unwrap(), expected, "{stream:?} in chunks of {size}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn errors_and_trailers_of_the_body_are_kept() {
     for content_type in ["application/json", "text/event-stream"] {
