@@ -125,9 +125,10 @@ fn read(scopes: &McpScopesLayer, uri: &str) -> Verdict {
 /// Whether some server may open something private by this URI.
 fn is_private(uri: &str) -> bool {
     let url = Url::parse(uri).ok();
+    // Another port is another server. The default one is none by then.
     let by_standard = url.is_some_and(|url| {
         let host = url.host_str().unwrap_or_default();
-        is_closed(url.scheme(), host, url.path())
+        url.port().is_none() && is_closed(url.scheme(), host, url.path())
     });
     by_standard || by_hand(uri).unwrap_or(false)
 }
@@ -138,7 +139,11 @@ fn by_hand(uri: &str) -> Option<bool> {
     let (uri, _) = uri.split_once('?').unwrap_or((uri, ""));
     let (scheme, rest) = uri.split_once("://")?;
     let (server, path) = rest.split_once('/')?;
-    let (host, _) = server.split_once(':').unwrap_or((server, ""));
+    let (host, port) = server.split_once(':').unwrap_or((server, ""));
+    let is_default = port.is_empty() || port == "443" && scheme.eq_ignore_ascii_case("https");
+    if !is_default && scheme != "file" {
+        return None;
+    }
     let [scheme, host] = [scheme, host].map(str::to_ascii_lowercase);
     Some(is_closed(&scheme, &host, path))
 }

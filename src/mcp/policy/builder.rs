@@ -113,8 +113,8 @@ impl McpPolicyBuilder {
     /// URIs compare without their fragment, with scheme and host in lower case and
     /// nothing percent-encoded that need not be (RFC 3986 section 6.2.2). A rule without a
     /// query is for the URI with any query, unless a rule says something of that query. A `/`
-    /// at the end makes another URI, and so does the case of letters in a path: where a server
-    /// does not tell them apart, write rules that cover both.
+    /// at the end makes another URI, and so do the case of letters in a path and a port that is
+    /// not the default one: where a server does not tell them apart, write rules that cover both.
     ///
     /// As soon as there is one rule for resources, two kinds of URIs are refused with 400:
     ///
