@@ -239,7 +239,7 @@ impl OAuthProvider {
             alg,
             iat: claims.iat,
         };
-        let (set, candidates) = match server.keys.lookup(hint, mode.waited) {
+        let (set, candidates) = match server.keys.lookup(hint, mode.waited, now) {
             Lookup::Found(set, candidates) => (set, candidates),
             Lookup::Wait(waiting) => return Ok(NewToken::Wait(waiting)),
             Lookup::Refused(error) => return Err(error),

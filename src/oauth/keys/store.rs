@@ -9,7 +9,7 @@ use super::sets::KeysInUse;
 use super::together::Together;
 use super::waiting::{Waited, Waiting};
 use super::{KeyHealth, KeySet, Origin, Source, Times};
-use crate::clock::Clock;
+use crate::clock::{Clock, Moment};
 use crate::error::{AuthError, ConfigError, Reason};
 use crate::jose::{self, Algorithm, Candidates, VerifyingKey};
 use crate::oauth::fetch::Fetch;
@@ -122,14 +122,20 @@ impl KeyStore {
     }
 
     /// The keys for a token, or what to do about it. The answer is final once a fetch was waited
-    /// for that began after the request came.
-    pub(in crate::oauth) fn lookup(self: &Arc<Self>, hint: KeyHint<'_>, waited: Waited) -> Lookup {
+    /// for that began after the request came. `now` is when the token was looked at.
+    pub(in crate::oauth) fn lookup(
+        self: &Arc<Self>,
+        hint: KeyHint<'_>,
+        waited: Waited,
+        mut now: Moment,
+    ) -> Lookup {
         loop {
             let held = self.keys.held();
-            // `None`: what was judged is no longer held, because a fetch landed in between.
-            if let Some(answer) = self.judge(held.as_ref(), hint, waited) {
+            if let Some(answer) = self.judge(held.as_ref(), hint, waited, now) {
                 return answer;
             }
+            // What was judged is no longer held, because a fetch landed in between.
+            now = self.clock.read();
         }
     }
 
@@ -150,8 +156,8 @@ impl KeyStore {
         held: Option<&Arc<KeySet>>,
         hint: KeyHint<'_>,
         waited: Waited,
+        moment: Moment,
     ) -> Option<Lookup> {
-        let moment = self.clock.read();
         let now = moment.monotonic;
         let Some(set) = held.filter(|set| set.may_serve(now)) else {
             return self.wait_or(held, Need::Keys(hint.kid), now, waited, |attempts, next| {

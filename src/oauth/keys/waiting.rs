@@ -51,7 +51,7 @@ impl KeyStore {
     ) -> Result<(Arc<KeySet>, Candidates), AuthError> {
         let mut waited = Waited::No;
         loop {
-            match self.lookup(hint, waited) {
+            match self.lookup(hint, waited, self.clock.read()) {
                 Lookup::Found(set, candidates) => return Ok((set, candidates)),
                 Lookup::Wait(waiting) => waited = waiting.ended().await,
                 Lookup::Refused(error) => return Err(error),
