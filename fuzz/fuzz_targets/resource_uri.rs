@@ -140,12 +140,10 @@ fn by_hand(uri: &str) -> Option<bool> {
     let (scheme, rest) = uri.split_once("://")?;
     let (server, path) = rest.split_once('/')?;
     let (host, port) = server.split_once(':').unwrap_or((server, ""));
-    let is_default = port.is_empty() || port == "443" && scheme.eq_ignore_ascii_case("https");
-    if !is_default && scheme != "file" {
-        return None;
-    }
     let [scheme, host] = [scheme, host].map(str::to_ascii_lowercase);
-    Some(is_closed(&scheme, &host, path))
+    // A file has no port.
+    let is_same_server = matches!((&*scheme, port), (_, "") | ("https", "443") | ("file", _));
+    Some(is_same_server && is_closed(&scheme, &host, path))
 }
 
 /// A path as the least careful servers resolve it.
