@@ -403,7 +403,8 @@ impl KeyStore {
         let why = unknown.detail().unwrap_or_default();
         let error = AuthError::unavailable(Reason::KEYS_UNAVAILABLE, next.saturating_sub(now))
             .with_detail(format!(
-                "{why}; it was issued after the keys of {:?} were fetched, and no fetch for an                  unknown key may start now",
+                "{why}; it was issued after the keys of {:?} were fetched, and no fetch for an \
+                 unknown key may start now",
                 self.origin.issuer
             ));
         // Forged tokens can repeat it.

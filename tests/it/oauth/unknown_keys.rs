@@ -113,6 +113,8 @@ async fn a_token_that_may_be_of_a_new_key_is_503_until_the_next_fetch() {
         answer.assert(503, "keys_unavailable");
         assert_eq!(answer.retry_after(), Some(20));
         assert!(!answer.headers.contains_key("www-authenticate"));
+        let why = "were fetched, and no fetch for an unknown key may start now";
+        assert!(answer.detail().ends_with(why), "{}", answer.detail());
     }
     // Not issued after the keys were fetched, or without a word about that.
     for claims in [
