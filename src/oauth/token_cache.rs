@@ -129,10 +129,17 @@ impl<'t> TokenId<'t> {
         let digest = sha256(&[rest]);
         Self { text, digest }
     }
+
+    /// The text, for keeping.
+    pub(super) fn text(&self) -> Box<[u8]> {
+        self.text.into()
+    }
 }
 
 /// A token that was verified.
 pub(super) struct VerifiedToken {
+    /// What it is known by, besides its digest.
+    pub(super) text: Box<[u8]>,
     /// The number of its server. Principals hold this, and may outlive their layer: a reference
     /// would keep the server's caches, and the secrets it is asked with.
     pub(super) server: usize,
@@ -182,14 +189,8 @@ impl TokenKey {
     }
 }
 
-/// What is kept of a token.
-pub(super) struct KeptToken {
-    text: Box<[u8]>,
-    token: VerifiedToken,
-}
-
 /// A token that is kept.
-pub(super) struct Known(Arc<KeptToken>);
+pub(super) struct Known(Arc<VerifiedToken>);
 
 impl Known {
     /// Its principal, which shares what the cache keeps.
@@ -202,13 +203,13 @@ impl Deref for Known {
     type Target = VerifiedToken;
 
     fn deref(&self) -> &VerifiedToken {
-        &self.0.token
+        &self.0
     }
 }
 
 /// The tokens kept.
 pub(super) struct Tokens {
-    kept: Cache<Digest, Arc<KeptToken>, Weight, ByDigest>,
+    kept: Cache<Digest, Arc<VerifiedToken>, Weight, ByDigest>,
     max_ttl: Duration,
 }
 
@@ -219,8 +220,8 @@ struct Weight {
     share: u64,
 }
 
-impl Weighter<Digest, Arc<KeptToken>> for Weight {
-    fn weight(&self, _: &Digest, kept: &Arc<KeptToken>) -> u64 {
+impl Weighter<Digest, Arc<VerifiedToken>> for Weight {
+    fn weight(&self, _: &Digest, kept: &Arc<VerifiedToken>) -> u64 {
         kept.weight().max(self.share)
     }
 }
@@ -256,7 +257,7 @@ impl Tokens {
 
     pub(super) fn get(&self, id: &TokenId<'_>, now: Moment) -> Option<Known> {
         let kept = self.kept.get(&id.digest)?;
-        if now.monotonic.saturating_sub(kept.token.since.monotonic) >= self.max_ttl {
+        if now.monotonic.saturating_sub(kept.since.monotonic) >= self.max_ttl {
             self.kept
                 .remove_if(&id.digest, |other| Arc::ptr_eq(other, &kept));
             return None;
@@ -266,8 +267,7 @@ impl Tokens {
     }
 
     pub(super) fn keep(&self, id: &TokenId<'_>, token: VerifiedToken) -> Known {
-        let text = id.text.into();
-        let kept = Arc::new(KeptToken { text, token });
+        let kept = Arc::new(token);
         self.kept.insert(id.digest, Arc::clone(&kept));
         Known(kept)
     }
@@ -281,18 +281,18 @@ impl Tokens {
     }
 }
 
-impl HasIdentity for KeptToken {
+impl HasIdentity for VerifiedToken {
     fn identity(&self) -> &Identity {
-        &self.token.identity
+        &self.identity
     }
 }
 
 /// What an entry takes besides its texts.
 const LEAST_WEIGHT: u64 = 1024;
 
-impl KeptToken {
+impl VerifiedToken {
     fn weight(&self) -> u64 {
-        let texts = self.text.len() + self.token.identity.weight();
+        let texts = self.text.len() + self.identity.weight();
         LEAST_WEIGHT + texts as u64
     }
 }

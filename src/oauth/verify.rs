@@ -278,6 +278,7 @@ impl OAuthProvider {
             None => Principal::of(Arc::new(identity)),
             Some((tokens, id)) => {
                 let token = VerifiedToken {
+                    text: id.text(),
                     server: server.number,
                     exp,
                     nbf,
