@@ -224,7 +224,8 @@ fn is_plain(proof: &[u8], path: &str) -> bool {
     let (Some(head), Some(_)) = (part(), part()) else {
         return false;
     };
-    let Some(claims) = theirs(proof).filter(|_| head == header().to_string()) else {
+    let usual = header().to_string();
+    let Some(claims) = theirs(proof).filter(|_| head == usual) else {
         return false;
     };
     let known = ["jti", "htm", "htu", "iat", "ath"];

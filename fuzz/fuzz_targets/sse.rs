@@ -152,7 +152,7 @@ fn say_how_to_sign_in(media: &str, whole: &[u8], mut plain: Value) {
             if let Some(Value::Object(meta)) = tool.get_mut("_meta") {
                 meta.remove("securitySchemes");
             }
-            let is_empty = |meta: &Value| !meta.as_object().is_some_and(|meta| !meta.is_empty());
+            let is_empty = |meta: &Value| meta.as_object().is_none_or(|meta| meta.is_empty());
             if tool.get("_meta").is_some_and(is_empty) {
                 tool.remove("_meta");
             }
