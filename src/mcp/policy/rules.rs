@@ -1,6 +1,7 @@
 //! The rules of one kind, the most specific first.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Bound;
 
 use super::pattern::{Form, Pattern};
 use super::uri::{canonical, head};
@@ -11,12 +12,16 @@ use crate::requirement::Requirement;
 #[derive(Clone, Debug, Default)]
 pub(in crate::mcp) struct Rules {
     exact: BTreeMap<Box<str>, Requirement>,
+    /// Of the exact names, each length once, the longest first.
+    exact_lengths: Vec<usize>,
     /// The most specific first, once they are [sorted](Self::sort).
     forms: Vec<(Form, Requirement)>,
     /// The places in `forms` of those with this beginning, in their order.
-    by_head: HashMap<Box<str>, Vec<usize>>,
-    /// Of the beginnings, each once, the longest first.
+    by_head: BTreeMap<Box<str>, Vec<usize>>,
+    /// Of the beginnings, each length once, the longest first.
     head_lengths: Vec<usize>,
+    /// The places in `forms`, by the text each was given with.
+    by_text: HashMap<Box<str>, usize>,
 }
 
 /// What the rules say of a resource.
@@ -67,14 +72,14 @@ impl Rules {
     pub(in crate::mcp) fn sort(&mut self) {
         self.forms.sort_by(|(one, _), (other, _)| one.order(other));
         self.by_head.clear();
+        self.by_text.clear();
         for (place, (form, _)) in self.forms.iter().enumerate() {
             let places = self.by_head.entry(form.head().into()).or_default();
             places.push(place);
+            self.by_text.entry(form.text.clone()).or_insert(place);
         }
-        self.head_lengths = self.by_head.keys().map(|head| head.len()).collect();
-        self.head_lengths
-            .sort_unstable_by(|one, other| other.cmp(one));
-        self.head_lengths.dedup();
+        self.exact_lengths = lengths(&self.exact);
+        self.head_lengths = lengths(&self.by_head);
     }
 
     /// The forms that may match a name, by its beginning; the most specific first.
@@ -129,17 +134,19 @@ impl Rules {
         if self.is_empty() {
             return Some((Vec::new(), true));
         }
-        if let Some((_, needs)) = self.forms.iter().find(|(form, _)| *form.text == *template) {
-            return Some((vec![needs], false));
+        if let Some(place) = self.by_text.get(template) {
+            return Some((vec![&self.forms[*place].1], false));
         }
         let head = head(template)?;
-        let meets = |own: &str| own.starts_with(&*head) || head.starts_with(own);
-        let exact = self.exact.iter().filter(|(name, _)| meets(name));
-        let mut found: Vec<&Requirement> = exact.map(|(_, needs)| needs).collect();
-        for (form, needs) in &self.forms {
-            if meets(form.head()) {
-                found.push(needs);
-            }
+        let mut found: Vec<&Requirement> =
+            meeting(&self.exact, &self.exact_lengths, &head).collect();
+        let mut places: Vec<&usize> = meeting(&self.by_head, &self.head_lengths, &head)
+            .flatten()
+            .collect();
+        places.sort_unstable();
+        for place in places {
+            let (form, needs) = &self.forms[*place];
+            found.push(needs);
             if form.covers(&head) {
                 return Some((found, false));
             }
@@ -162,4 +169,31 @@ impl Rules {
     pub(super) fn all_needs(&self) -> impl Iterator<Item = &Requirement> {
         self.all().map(|(_, needs)| needs)
     }
+}
+
+/// The lengths of the keys of a map, each once, the longest first.
+fn lengths<V>(map: &BTreeMap<Box<str>, V>) -> Vec<usize> {
+    let mut lengths: Vec<usize> = map.keys().map(|key| key.len()).collect();
+    lengths.sort_unstable_by(|one, other| other.cmp(one));
+    lengths.dedup();
+    lengths
+}
+
+/// The values of the keys that `head` begins with, and of those that begin with it. `lengths` are
+/// those of all keys.
+fn meeting<'r, V>(
+    map: &'r BTreeMap<Box<str>, V>,
+    lengths: &[usize],
+    head: &str,
+) -> impl Iterator<Item = &'r V> {
+    let shorter = lengths.iter().rev().filter(|length| **length < head.len());
+    let beginnings = shorter.filter_map(|length| head.get(..*length));
+    let at_least = (Bound::Included(head), Bound::Unbounded);
+    let longer = map
+        .range::<str, _>(at_least)
+        .map_while(move |(key, value)| {
+            let begins = key.starts_with(head);
+            begins.then_some(value)
+        });
+    beginnings.filter_map(|own| map.get(own)).chain(longer)
 }
