@@ -10,6 +10,7 @@ use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Unexpect
 use super::fault::step;
 use super::tree::TIME;
 use crate::error::ConfigError;
+use crate::util::rfc3339_time;
 
 /// A duration: `"30s"`, `"1h 30m"`, or whole seconds.
 #[derive(Clone, Copy, Debug)]
@@ -122,7 +123,7 @@ impl Amount for Time {
     const EXPECTED: &'static str = "a time like 2027-01-01T00:00:00Z, or seconds since 1970";
 
     fn from_text(text: &str) -> Option<Self> {
-        humantime::parse_rfc3339(text).ok().map(Self)
+        UNIX_EPOCH.checked_add(rfc3339_time(text)?).map(Self)
     }
 
     fn from_number(number: u64) -> Option<Self> {

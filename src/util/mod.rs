@@ -13,7 +13,7 @@ mod sync;
 #[cfg(feature = "oauth")]
 pub(crate) mod tenure;
 mod text;
-#[cfg(feature = "oauth")]
+#[cfg(any(feature = "oauth", feature = "api-key-store", feature = "config"))]
 mod time;
 
 pub(crate) use self::inner_service::inner_service;
@@ -21,5 +21,7 @@ pub(crate) use self::occasionally::NowAndThen;
 #[cfg(feature = "oauth")]
 pub(crate) use self::text::is_guid;
 pub(crate) use self::text::{TRACED_CHARS, distance, is_deceptive, one_line, quoted, repeated};
+#[cfg(any(feature = "api-key-store", feature = "config"))]
+pub(crate) use self::time::rfc3339_time;
 #[cfg(feature = "oauth")]
 pub(crate) use self::time::{http_date, with_jitter};

@@ -4,12 +4,11 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Map, Value};
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
 use crate::api_key::{ApiKey, KeyDigest};
 use crate::error::ConfigError;
 use crate::json;
+use crate::util::rfc3339_time;
 
 /// What the `toml` crate makes of a time, for formats that have none.
 const TOML_TIME: &str = "$__toml_private_datetime";
@@ -231,22 +230,13 @@ impl Member {
         let text = value
             .as_str()
             .or_else(|| value.as_object()?.get(TOML_TIME)?.as_str());
-        let seconds = match text {
-            Some(text) => seconds(text),
-            None => value.as_u64(),
+        let since_epoch = match text {
+            Some(text) => rfc3339_time(text),
+            None => value.as_u64().map(Duration::from_secs),
         };
-        match seconds.and_then(|at| UNIX_EPOCH.checked_add(Duration::from_secs(at))) {
+        match since_epoch.and_then(|at| UNIX_EPOCH.checked_add(at)) {
             Some(at) => Ok(Some(at)),
             None => self.wrong("a time like 2027-01-01T00:00:00Z, or seconds since 1970,"),
         }
     }
-}
-
-/// Seconds since 1970 of a time of [RFC 3339](https://www.rfc-editor.org/rfc/rfc3339#section-5.6).
-fn seconds(text: &str) -> Option<u64> {
-    // The parser takes any character between date and time.
-    let separator = text.as_bytes().get(10)?;
-    let at = OffsetDateTime::parse(text, &Rfc3339).ok()?;
-    let seconds = u64::try_from(at.unix_timestamp()).ok()?;
-    matches!(separator, b'T' | b't' | b' ').then_some(seconds)
 }

@@ -155,23 +155,20 @@ fn times_of_keys_are_texts_or_seconds() {
         config(&keys).api_key_layer().map(|_| ())
     };
     assert!(key(json!("2029-12-31T23:59:59Z")).is_ok());
+    assert!(key(json!("2030-01-01T01:59:59.5+02:00")).is_ok());
     assert!(key(json!(1_893_455_999)).is_ok());
     // The end is not after the beginning.
     assert!(key(json!("2030-01-01T00:00:00Z")).is_err());
+    assert!(key(json!("2029-12-31T22:00:00-02:00")).is_err());
     assert!(key(json!(1_893_456_000)).is_err());
 }
 
 #[test]
 fn a_time_of_toml_is_a_time() {
-    let toml = format!(
-        "[[api_keys.keys]]\nkey = '{}'\nexpires_at = 2030-01-01T00:00:00Z",
-        crate::config::KEY
-    );
-    assert!(
-        Config::from_toml(&toml)
-            .unwrap()
-            .api_key_layer()
-            .unwrap()
-            .is_some()
-    );
+    for time in ["2030-01-01T00:00:00Z", "2030-01-01 02:00:00+02:00"] {
+        let key = crate::config::KEY;
+        let toml = format!("[[api_keys.keys]]\nkey = '{key}'\nexpires_at = {time}");
+        let config = Config::from_toml(&toml).unwrap();
+        assert!(config.api_key_layer().unwrap().is_some(), "{time}");
+    }
 }
