@@ -52,7 +52,7 @@ pub(crate) fn sha256(parts: &[&[u8]]) -> [u8; 32] {
     hasher.finalize().into()
 }
 
-/// Hashes keys that are digests.
+/// Hashes keys that are digests, or hashes of eight bytes.
 pub(crate) type ByDigest = BuildHasherDefault<DigestHasher>;
 
 /// A digest is as good a hash as any: eight of its bytes are taken as they are. For maps
@@ -65,6 +65,10 @@ impl Hasher for DigestHasher {
         if let Some(first) = bytes.first_chunk() {
             self.0 = u64::from_ne_bytes(*first);
         }
+    }
+
+    fn write_u64(&mut self, digest: u64) {
+        self.0 = digest;
     }
 
     // The length of the array, which `Hash` writes first.

@@ -6,6 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::peer::CountedAddr;
+use crate::util::millis;
 
 /// Clients of one set.
 const SET: usize = 8;
@@ -119,10 +120,6 @@ impl Table {
         let at = usize::try_from(hash % sets).unwrap_or(0);
         &self.sets[at]
     }
-}
-
-fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// The record of a client, which is a new one where there is none.

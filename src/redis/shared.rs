@@ -24,7 +24,7 @@ use super::scripts::Script;
 use super::watch::Watched;
 use crate::error::ConfigError;
 use crate::store::{StoreError, StoreKey};
-use crate::util::{TRACED_CHARS, one_line};
+use crate::util::{TRACED_CHARS, millis, one_line};
 
 /// An engine that has not answered for so long is down.
 const UP: Duration = Duration::from_secs(2);
@@ -76,10 +76,6 @@ impl From<Unanswered> for StoreError {
 
 pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-pub(super) fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 impl Shared {

@@ -14,6 +14,7 @@ use super::settings::Settings;
 use super::{RevocationHealth, Shared};
 use crate::error::{AuthError, Reason};
 use crate::store::{RevocationEntry, RevocationStore};
+use crate::util::millis;
 
 /// A store that has not answered for so long is down.
 const UP: Duration = Duration::from_secs(2);
@@ -198,8 +199,4 @@ impl Drop for Replicas {
 /// Nothing panics under these locks, so what they guard is whole.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

@@ -13,15 +13,19 @@ mod sync;
 #[cfg(feature = "oauth")]
 pub(crate) mod tenure;
 mod text;
-#[cfg(any(feature = "oauth", feature = "api-key-store", feature = "config"))]
 mod time;
+#[cfg(feature = "oauth")]
+mod token_bucket;
 
 pub(crate) use self::inner_service::inner_service;
 pub(crate) use self::occasionally::NowAndThen;
 #[cfg(feature = "oauth")]
 pub(crate) use self::text::is_guid;
 pub(crate) use self::text::{TRACED_CHARS, distance, is_deceptive, one_line, quoted, repeated};
+pub(crate) use self::time::millis;
 #[cfg(any(feature = "api-key-store", feature = "config"))]
 pub(crate) use self::time::rfc3339_time;
 #[cfg(feature = "oauth")]
 pub(crate) use self::time::{http_date, with_jitter};
+#[cfg(feature = "oauth")]
+pub(crate) use self::token_bucket::TokenBucket;

@@ -2,6 +2,11 @@
 
 use std::time::Duration;
 
+/// In whole milliseconds; 584 million years at most.
+pub(crate) fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
 /// A time of [RFC 3339](https://www.rfc-editor.org/rfc/rfc3339#section-5.6) as whole seconds since
 /// 1970, before which there is none.
 #[cfg(any(feature = "api-key-store", feature = "config"))]

@@ -15,7 +15,6 @@ mod meant;
 mod memory;
 mod oauth_error;
 mod pauses;
-mod rate;
 mod routes;
 mod settings;
 mod signed;

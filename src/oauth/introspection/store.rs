@@ -12,7 +12,6 @@ use super::limits::Limits;
 use super::meant::{Asked, Question};
 use super::memory::{Memory, Remembered};
 use super::pauses::Pauses;
-use super::rate::Rate;
 use super::settings::{Introspection, JwtIntrospection};
 use crate::clock::Clock;
 use crate::crypto::{Digest, sha256};
@@ -21,9 +20,9 @@ use crate::oauth::fetch::Fetch;
 use crate::oauth::keys::Together;
 use crate::telemetry::{CallEnd, IntrospectionMeter};
 use crate::token::{Audience, TokenProfile};
-use crate::util::NowAndThen;
 use crate::util::places::{ByClass, Class, Place, Places, Turns};
 use crate::util::single_flight::{Calls, CutOff, FlightOwner, SingleFlight};
+use crate::util::{NowAndThen, TokenBucket};
 
 /// What one issuer said of tokens.
 pub(in crate::oauth) struct Introspector {
@@ -53,7 +52,7 @@ pub(in crate::oauth) struct Introspector {
 
 /// What decides whether a call may start.
 pub(in crate::oauth) struct State {
-    rate: Rate,
+    rate: TokenBucket,
     pub(super) pauses: Pauses,
 }
 
@@ -111,14 +110,13 @@ impl Introspector {
     ) -> Self {
         let limits = settings.limits.clone();
         let issuer = profile.issuer.clone().unwrap_or_default();
-        let now = clock.monotonic();
         Self {
             together,
             source,
             turns: Turns::new(limits.concurrent, limits.concurrent / 2, limits.max_queued),
             memory: Memory::new(&limits),
             flights: SingleFlight::new(State {
-                rate: Rate::new(limits.unknown_token_rate_limit, now),
+                rate: TokenBucket::per_second(limits.unknown_token_rate_limit),
                 pauses: Pauses::default(),
             }),
             waiting: ByClass::new(|| Places::new(limits.max_waiting_requests)),

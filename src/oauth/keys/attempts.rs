@@ -4,10 +4,10 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::budget::Budget;
 use super::together::Together;
 use crate::clock::Moment;
 use crate::oauth::jwks_options::JwksOptions;
+use crate::util::TokenBucket;
 
 /// Why a fetch is asked for; it decides how soon after the last one it may be. The key ids are
 /// those of the tokens it is for.
@@ -44,7 +44,7 @@ pub(in crate::oauth) struct Attempts {
     /// From the last fetch to the refresh of what it brought.
     pub(super) interval: Duration,
     /// For fetches that an unknown key causes.
-    pub(super) budget: Budget,
+    pub(super) budget: TokenBucket,
     pub(super) sought: SoughtKey,
 }
 
@@ -71,7 +71,7 @@ impl Attempts {
             discovers: false,
             place: None,
             interval: Duration::ZERO,
-            budget: Budget::new(limits.unknown_key_fetches, limits.min_refetch_interval),
+            budget: TokenBucket::new(limits.unknown_key_fetches, limits.min_refetch_interval),
             sought: SoughtKey::default(),
         }
     }

@@ -8,7 +8,6 @@
 
 mod access;
 mod attempts;
-mod budget;
 mod freshness;
 mod jwks;
 mod load;

@@ -3,9 +3,9 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::budget::Budget;
 use super::sets::KeySets;
 use crate::oauth::jwks_options::JwksOptions;
+use crate::util::TokenBucket;
 use crate::util::places::{ByClass, Class, Places};
 
 #[derive(Debug)]
@@ -14,7 +14,7 @@ pub(in crate::oauth) struct Together {
     waiting: Arc<Places>,
     /// Requests that wait for an introspection call.
     introspecting: ByClass<Arc<Places>>,
-    fetches: Mutex<Budget>,
+    fetches: Mutex<TokenBucket>,
     pub(super) sets: Arc<KeySets>,
 }
 
@@ -29,7 +29,7 @@ impl Together {
         Self {
             waiting: Places::new(limits.total_waiting),
             introspecting: ByClass::new(|| Places::new(limits.total_waiting)),
-            fetches: Mutex::new(Budget::new(fetches, every)),
+            fetches: Mutex::new(TokenBucket::new(fetches, every)),
             sets: Arc::new(KeySets::new(limits)),
         }
     }
@@ -55,7 +55,7 @@ impl Together {
     }
 
     /// Nothing panics while it is held.
-    fn fetches(&self) -> std::sync::MutexGuard<'_, Budget> {
+    fn fetches(&self) -> std::sync::MutexGuard<'_, TokenBucket> {
         self.fetches.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

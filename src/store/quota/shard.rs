@@ -2,14 +2,14 @@
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
-use std::hash::{BuildHasherDefault, Hasher};
 
 use super::table::{Charge, MOST_AT_ONCE, Outcome, is_anonymous};
+use crate::crypto::ByDigest;
 
 /// The debts of buckets: until when each is full again.
 pub(super) struct Shard {
     most: usize,
-    places: HashMap<u64, u32, BuildHasherDefault<OwnHash>>,
+    places: HashMap<u64, u32, ByDigest>,
     slots: Vec<Slot>,
     /// Slots that no bucket is in.
     vacant: Vec<u32>,
@@ -46,26 +46,6 @@ impl Slot {
             0 => self.tat,
             _ => self.tat.max(now.saturating_add(1)),
         }
-    }
-}
-
-/// A key is a hash already.
-#[derive(Default)]
-struct OwnHash(u64);
-
-impl Hasher for OwnHash {
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
-        }
-    }
-
-    fn write_u64(&mut self, key: u64) {
-        self.0 = key;
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
     }
 }
 

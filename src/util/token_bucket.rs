@@ -1,10 +1,9 @@
-//! Fetches that tokens can cause at will: so many at once, and one more each time some time has
-//! passed.
+//! A token bucket: so many at once, and one more each time some time has passed.
 
 use std::time::Duration;
 
 #[derive(Debug)]
-pub(super) struct Budget {
+pub(crate) struct TokenBucket {
     most: u32,
     every: Duration,
     left: u32,
@@ -12,8 +11,8 @@ pub(super) struct Budget {
     since: Duration,
 }
 
-impl Budget {
-    pub(super) fn new(most: u32, every: Duration) -> Self {
+impl TokenBucket {
+    pub(crate) fn new(most: u32, every: Duration) -> Self {
         Self {
             most,
             every,
@@ -22,8 +21,13 @@ impl Budget {
         }
     }
 
+    /// So many a second, one at least, and as many at once after a quiet second.
+    pub(crate) fn per_second(most: u32) -> Self {
+        Self::new(most, Duration::from_secs(1) / most.max(1))
+    }
+
     /// When one may be taken; in the past, if it may be now.
-    pub(super) fn next(&mut self, now: Duration) -> Duration {
+    pub(crate) fn next(&mut self, now: Duration) -> Duration {
         self.earn(now);
         match self.left {
             0 => self.since.saturating_add(self.every),
@@ -32,7 +36,7 @@ impl Budget {
     }
 
     /// Takes one, if there is one.
-    pub(super) fn take(&mut self, now: Duration) -> bool {
+    pub(crate) fn take(&mut self, now: Duration) -> bool {
         self.earn(now);
         let is_left = self.left > 0;
         self.left = self.left.saturating_sub(1);
@@ -40,7 +44,7 @@ impl Budget {
     }
 
     /// Lets the time to the next one count from now on.
-    pub(super) fn restart(&mut self, now: Duration) {
+    pub(crate) fn restart(&mut self, now: Duration) {
         self.earn(now);
         self.since = now;
     }
