@@ -1,5 +1,6 @@
 //! What becomes of a request: one way for providers that answer at once and for those that wait.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -41,6 +42,15 @@ pub(super) enum Decision {
     Wait(Presented, AuthenticateFuture),
 }
 
+impl From<ControlFlow<Response<Bytes>, Afterwards>> for Decision {
+    fn from(concluded: ControlFlow<Response<Bytes>, Afterwards>) -> Self {
+        match concluded {
+            ControlFlow::Break(response) => Self::Respond(response),
+            ControlFlow::Continue(afterwards) => Self::GoOn(afterwards),
+        }
+    }
+}
+
 /// What a request presented, as long as it is not known who that is.
 pub(super) struct Presented {
     /// The number of the place where the credential stands. `None`: there is none.
@@ -78,8 +88,11 @@ impl<P: Authenticate> State<P> {
                 Decision::GoOn(self.shared.anonymous(request, &presented, never_challenged))
             }
             Ok(Step::Wait(pending)) => Decision::Wait(presented, pending),
-            Ok(Step::Accept(accepted)) => self.shared.conclude(request, &presented, Ok(accepted)),
-            Err(error) => self.shared.conclude(request, &presented, Err(error)),
+            Ok(Step::Accept(accepted)) => self
+                .shared
+                .conclude(request, &presented, Ok(accepted))
+                .into(),
+            Err(error) => self.shared.conclude(request, &presented, Err(error)).into(),
         }
     }
 
@@ -174,7 +187,7 @@ impl Shared {
         request: &mut Request<B>,
         presented: &Presented,
         answer: Result<Authenticated, AuthError>,
-    ) -> Decision {
+    ) -> ControlFlow<Response<Bytes>, Afterwards> {
         if let Some(stopwatch) = presented.stopwatch {
             stopwatch.stop(&self.streams.clock, presented.provider, true);
         }
@@ -184,18 +197,18 @@ impl Shared {
         let error = match answer {
             Ok(accepted) => {
                 case.accepted_as(&accepted.principal, head, &context.audit);
-                return Decision::GoOn(self.admit(request, presented, accepted));
+                return ControlFlow::Continue(self.admit(request, presented, accepted));
             }
             Err(error) => error,
         };
         match context.settle(error) {
             Settled::Refused(error) => {
-                Decision::Respond(refuse(error, context, RefusalForm::of(head), head, case))
+                ControlFlow::Break(refuse(error, context, RefusalForm::of(head), head, case))
             }
             Settled::Passes(error) => {
                 case.reported(&error, head, &context.audit);
                 self.strip(request);
-                Decision::GoOn(self.mark(request, presented, Some(error)))
+                ControlFlow::Continue(self.mark(request, presented, Some(error)))
             }
         }
     }

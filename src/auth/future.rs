@@ -1,6 +1,7 @@
 //! The future of the auth service: waits for the provider, then calls the inner service.
 
 use std::fmt;
+use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -11,7 +12,7 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use super::AuthenticateFuture;
-use super::decision::{Afterwards, Decision, Presented};
+use super::decision::{Afterwards, Presented};
 use super::route::DocumentFuture;
 use super::settings::Shared;
 use crate::gate::ResponseBody;
@@ -134,15 +135,12 @@ where
                         .take()
                         .expect("ResponseFuture polled after completion");
                     match shared.conclude(&mut request, &presented, answer) {
-                        Decision::GoOn(afterwards) => State::GoOn {
+                        ControlFlow::Continue(afterwards) => State::GoOn {
                             accepted: Some(Box::new((afterwards, inner, request))),
                         },
-                        Decision::Respond(response) => State::Respond {
+                        ControlFlow::Break(response) => State::Respond {
                             answer: Answer::to(request, response),
                         },
-                        Decision::Wait(..) | Decision::RespondLater(_) => {
-                            unreachable!("an answer is not waited for again")
-                        }
                     }
                 }
                 StateProj::GoOn { accepted } => {
