@@ -75,7 +75,7 @@
 //! | `cors` | a CORS layer that fits browser clients of MCP | no |
 //! | `testing` | [`testing`]: a development issuer on loopback, hostile requests | no |
 //! | `doctor` | the program `mcp-auth-doctor` and its module ([`doctor`]), and `config` and `toml` | no |
-//! | `toml` | key files in TOML, and `api-key-store` | no |
+//! | `toml` | configurations and key files in TOML, and `api-key-store` | no |
 //! | `config` | layers from a configuration of any serde format | no |
 //! | `schema` | the JSON Schema of that configuration, and `config` | no |
 //! | `redis` | Redis or Valkey as the store that replicas share ([`redis`]); its connections use rustls with aws-lc | no |

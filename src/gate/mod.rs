@@ -1,4 +1,6 @@
-//! Layers that decide before the inner service is called.
+//! What gates are made of: the traits, the service around them, bodies, readiness.
+//!
+//! The gates themselves are in `scopes`, `mcp` and `failed_attempts`.
 
 mod body;
 mod body_gate;

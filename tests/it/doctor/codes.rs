@@ -114,7 +114,8 @@ async fn a_report_ends_with_the_command_that_explains() {
 
 #[test]
 fn the_page_has_the_table_of_the_code() {
-    const BEGIN: &str = "<!-- codes: WRITE_DOCTOR_CODES=1 cargo test -p dev --test it doctor -->\n";
+    const BEGIN: &str =
+        "<!-- codes: WRITE_DOCTOR_CODES=1 cargo test -p dev --all-features --test it doctor -->\n";
     let file = common::root().join("docs/doctor.md");
     let page = fs::read_to_string(&file).unwrap();
     let (before, _) = page.split_once(BEGIN).expect("the mark of the table");
