@@ -1,5 +1,5 @@
-//! The behaviour asked for, row by row. Each test names its row; the other files go into
-//! depth. Rows about authorization servers are tested with `OAuthLayer`.
+//! What is promised of `ApiKeyLayer` and `JwtLayer`, one test for each promise; the other files go
+//! into depth.
 
 use common::{
     API_KEY, Answering, NOW, SECRET, SigningKey, ask, clock, good_token, guards, hs256_layer,
@@ -21,7 +21,7 @@ fn bearer(token: &str) -> String {
 }
 
 #[tokio::test]
-async fn row_01_a_list_of_api_keys_replaceable_while_serving() {
+async fn the_list_of_keys_can_be_replaced_while_serving() {
     let layer = ApiKeyLayer::new([API_KEY, OTHER_KEY]).unwrap();
     ask(&layer, request(&[("x-api-key", API_KEY)]))
         .await
@@ -36,7 +36,7 @@ async fn row_01_a_list_of_api_keys_replaceable_while_serving() {
 }
 
 #[tokio::test]
-async fn row_02_the_header_of_api_keys_has_a_name_x_api_key_by_default() {
+async fn the_header_of_keys_is_x_api_key_unless_another_is_named() {
     let layer = ApiKeyLayer::new([API_KEY]).unwrap();
     ask(&layer, request(&[("X-API-Key", API_KEY)]))
         .await
@@ -51,7 +51,7 @@ async fn row_02_the_header_of_api_keys_has_a_name_x_api_key_by_default() {
 }
 
 #[tokio::test]
-async fn row_03_a_key_is_sent_in_that_header_and_never_in_a_query() {
+async fn a_key_stands_in_its_header_and_never_in_a_query() {
     let layer = ApiKeyLayer::new([API_KEY]).unwrap();
     for name in ["api_key", "apiKey", "apikey", "x-api-key", "X-Api-Key"] {
         let request = request_to::<&str>(&format!("/mcp?{name}={API_KEY}"), &[]);
@@ -66,7 +66,7 @@ async fn row_03_a_key_is_sent_in_that_header_and_never_in_a_query() {
 }
 
 #[tokio::test]
-async fn row_04_a_jwt_is_checked_with_a_secret_or_a_public_key() {
+async fn a_token_is_checked_with_a_secret_or_a_public_key() {
     ask(
         &hs256_layer(),
         request(&[("authorization", bearer(&good_token()))]),
@@ -90,7 +90,7 @@ async fn row_04_a_jwt_is_checked_with_a_secret_or_a_public_key() {
 }
 
 #[tokio::test]
-async fn row_05_the_algorithms_are_a_list_hs256_by_default() {
+async fn the_algorithms_are_a_list_with_hs256_alone_by_default() {
     let hs512 = |claims: &str| {
         sign(
             &SigningKey::hmac(SECRET),
@@ -130,7 +130,7 @@ async fn row_05_the_algorithms_are_a_list_hs256_by_default() {
 }
 
 #[tokio::test]
-async fn row_06_the_header_of_tokens_has_a_name_authorization_by_default() {
+async fn the_header_of_tokens_is_authorization_unless_another_is_named() {
     let value = bearer(&good_token());
     ask(&hs256_layer(), request(&[("Authorization", &value)]))
         .await
@@ -149,7 +149,7 @@ async fn row_06_the_header_of_tokens_has_a_name_authorization_by_default() {
 }
 
 #[tokio::test]
-async fn row_07_bearer_is_required_unless_switched_off() {
+async fn bearer_stands_before_a_token_unless_that_is_switched_off() {
     let (bare, with_scheme) = (good_token(), bearer(&good_token()));
     ask(&hs256_layer(), request(&[("authorization", &bare)]))
         .await
@@ -170,7 +170,7 @@ async fn row_07_bearer_is_required_unless_switched_off() {
 }
 
 #[tokio::test]
-async fn row_08_claims_reach_the_handler() {
+async fn a_handler_reads_claims_as_values_or_as_a_type_of_its_own() {
     let claims = format!(r#"{{"sub":"alice","tenant":"acme","exp":{}}}"#, NOW + 300);
     let answer = ask(
         &hs256_layer(),
@@ -189,7 +189,7 @@ async fn row_08_claims_reach_the_handler() {
 }
 
 #[tokio::test]
-async fn row_18_tokens_in_query_strings_are_refused() {
+async fn a_credential_in_the_query_is_refused_with_and_without_a_good_header() {
     for guard in guards() {
         for name in [
             "access_token",
@@ -211,7 +211,7 @@ async fn row_18_tokens_in_query_strings_are_refused() {
 }
 
 #[tokio::test]
-async fn row_20_challenges_have_an_error_only_where_a_credential_was_sent() {
+async fn a_challenge_has_an_error_only_where_a_credential_was_sent() {
     let answer = ask(&hs256_layer(), request::<&str>(&[])).await;
     answer.missing();
     assert_eq!(answer.challenges(), [r#"Bearer realm="MCP Server""#]);
@@ -228,7 +228,7 @@ async fn row_20_challenges_have_an_error_only_where_a_credential_was_sent() {
 }
 
 #[tokio::test]
-async fn row_22_one_layer_guards_every_path_and_method() {
+async fn one_layer_guards_every_path_and_method() {
     for guard in guards() {
         for path in [
             "/",
@@ -254,7 +254,7 @@ fn of(method: &str, path: &str) -> http::Request<http_body_util::Full<bytes::Byt
 }
 
 #[tokio::test]
-async fn row_23_the_sse_switch_is_off_by_default_where_it_is_used_and_all_need_auth_elsewhere() {
+async fn with_sse_endpoints_the_stream_is_open_unless_it_is_guarded() {
     for guard in guards() {
         ask(&guard.layer, of("GET", "/sse")).await.missing();
         let layer = guard
@@ -270,7 +270,7 @@ async fn row_23_the_sse_switch_is_off_by_default_where_it_is_used_and_all_need_a
 }
 
 #[tokio::test]
-async fn row_24_the_messages_switch_is_on_by_default() {
+async fn with_sse_endpoints_the_messages_are_guarded_unless_they_are_opened() {
     for guard in guards() {
         let layer = guard
             .layer
@@ -285,7 +285,7 @@ async fn row_24_the_messages_switch_is_on_by_default() {
 }
 
 #[tokio::test]
-async fn row_25_the_error_body_of_api_keys() {
+async fn the_body_of_a_refused_key_is_another_than_that_of_a_missing_one() {
     let layer = ApiKeyLayer::new([API_KEY]).unwrap();
     // A key that was not sent is not invalid: the same body as where a token is missing.
     for (headers, body) in [
@@ -307,7 +307,7 @@ async fn row_25_the_error_body_of_api_keys() {
 }
 
 #[tokio::test]
-async fn row_26_the_error_body_of_jwts() {
+async fn missing_broken_and_expired_jwts_have_one_body() {
     let expired = bearer(&token(r#"{"sub":"alice","exp":1}"#));
     for headers in [
         &[][..],
@@ -326,7 +326,7 @@ async fn row_26_the_error_body_of_jwts() {
 }
 
 #[tokio::test]
-async fn row_27_statuses_are_400_401_403_and_503() {
+async fn statuses_are_400_401_403_and_503() {
     for (error, status) in [
         (AuthError::missing(), 401),
         (
@@ -355,7 +355,7 @@ async fn row_27_statuses_are_400_401_403_and_503() {
 }
 
 #[tokio::test]
-async fn row_28_a_refused_request_never_reaches_the_inner_service() {
+async fn a_refused_request_never_reaches_the_inner_service() {
     for guard in guards() {
         for uri in ["/mcp", "/mcp?token=x"] {
             let answer = ask(&guard.layer, guard.bare_request(uri)).await;
@@ -373,7 +373,7 @@ async fn row_28_a_refused_request_never_reaches_the_inner_service() {
 }
 
 #[tokio::test]
-async fn row_29_keys_are_long_and_can_be_rotated() {
+async fn keys_are_long_and_a_new_one_takes_over_from_an_old_one() {
     for key in ["", "short", "your-api-key-here", "aaaaaaaaaaaaaaaaaaaaaaaa"] {
         assert_eq!(ApiKeyLayer::new([key]).unwrap_err().setting(), "keys");
     }
@@ -389,7 +389,7 @@ async fn row_29_keys_are_long_and_can_be_rotated() {
 }
 
 #[tokio::test]
-async fn row_30_secrets_are_strong_and_tokens_expire() {
+async fn secrets_are_strong_and_tokens_expire() {
     for weak in ["secret", "your-secret-key-change-this-in-production"] {
         assert_eq!(Secret::new(weak).unwrap_err().setting(), "secret");
     }
@@ -404,7 +404,7 @@ async fn row_30_secrets_are_strong_and_tokens_expire() {
 }
 
 #[tokio::test]
-async fn row_31_both_endpoints_need_auth_unless_somebody_says_otherwise() {
+async fn without_sse_endpoints_the_stream_and_the_messages_need_a_credential() {
     for guard in guards() {
         ask(&guard.layer, of("GET", "/sse")).await.missing();
         ask(&guard.layer, of("POST", "/messages")).await.missing();
@@ -414,7 +414,7 @@ async fn row_31_both_endpoints_need_auth_unless_somebody_says_otherwise() {
 }
 
 #[tokio::test]
-async fn row_32_outer_layers_see_why_a_request_was_refused() {
+async fn outer_layers_see_why_a_request_was_refused() {
     for guard in guards() {
         let answer = ask(&guard.layer, guard.bare_request("/mcp")).await;
         let error = answer.extensions.get::<AuthError>().unwrap();

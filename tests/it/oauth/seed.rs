@@ -1,5 +1,5 @@
-//! The behaviour this crate was asked for, row by row: the rows that need an authorization
-//! server. Introspection (rows 13, 16 and 17) is not there yet.
+//! What is promised of JWTs of an authorization server, one test for each promise; the other files
+//! go into depth, and tokens that the server is asked about are in `introspection`.
 
 use http::Request;
 use http_body_util::Full;
@@ -16,7 +16,7 @@ async fn accepting() -> (Key, Web, Guarded) {
 }
 
 #[tokio::test]
-async fn row_09_every_revision_of_mcp_is_served_alike() {
+async fn every_revision_of_mcp_is_served_alike() {
     let (key, _, guarded) = accepting().await;
     for version in ["2025-03-26", "2025-06-18", "2025-11-25", "2026-07-28"] {
         let request = Request::post("/mcp")
@@ -28,7 +28,7 @@ async fn row_09_every_revision_of_mcp_is_served_alike() {
 }
 
 #[tokio::test]
-async fn row_10_each_authorization_server_validates_its_own_tokens() {
+async fn two_servers_are_trusted_each_with_its_own_keys() {
     let (one, two) = (Key::new("one"), Key::new("two"));
     let web = Web::with_issuer(&[&one]);
     let second = "https://second.example.com";
@@ -51,7 +51,7 @@ async fn row_10_each_authorization_server_validates_its_own_tokens() {
 }
 
 #[tokio::test]
-async fn row_11_the_resource_is_the_source_of_audience_metadata_and_challenge() {
+async fn the_resource_gives_the_audience_the_url_of_the_metadata_and_the_challenge() {
     let (key, _, guarded) = accepting().await;
     guarded
         .bearer(&key.token(json!({"aud": RESOURCE})))
@@ -70,7 +70,7 @@ async fn row_11_the_resource_is_the_source_of_audience_metadata_and_challenge() 
 }
 
 #[tokio::test]
-async fn row_12_issuer_and_audience_are_always_checked_and_keys_are_discovered() {
+async fn a_token_without_issuer_or_audience_is_refused_and_keys_are_fetched_once() {
     let (key, web, guarded) = accepting().await;
     for (claims, reason) in [
         (json!({"iss": null}), "missing_issuer"),
@@ -84,7 +84,7 @@ async fn row_12_issuer_and_audience_are_always_checked_and_keys_are_discovered()
 }
 
 #[tokio::test]
-async fn row_14_any_compliant_provider_is_a_plain_issuer() {
+async fn issuers_as_providers_write_them_need_no_setting_of_their_own() {
     // Issuers as Auth0, Okta, Cognito, Entra ID, Keycloak and authentik write them.
     for issuer in [
         "https://tenant.auth0.com/",
@@ -112,7 +112,7 @@ async fn row_14_any_compliant_provider_is_a_plain_issuer() {
 }
 
 #[tokio::test]
-async fn row_18_tokens_in_query_strings_are_refused() {
+async fn a_token_in_the_query_is_refused_beside_a_good_one() {
     let (key, _, guarded) = accepting().await;
     let token = key.token(json!({}));
     for uri in [
@@ -127,7 +127,7 @@ async fn row_18_tokens_in_query_strings_are_refused() {
 }
 
 #[tokio::test]
-async fn row_19_a_token_for_another_service_of_the_issuer_is_refused() {
+async fn a_token_for_another_service_of_the_issuer_is_refused() {
     let (key, _, guarded) = accepting().await;
     let other = key.token(json!({"aud": "https://files.example.com"}));
     guarded
@@ -138,7 +138,7 @@ async fn row_19_a_token_for_another_service_of_the_issuer_is_refused() {
 }
 
 #[tokio::test]
-async fn row_20_challenges_follow_rfc_6750() {
+async fn a_challenge_of_an_oauth_layer_has_an_error_only_where_a_token_was_sent() {
     let (key, _, guarded) = accepting().await;
     let none = guarded.ask(Request::new(Full::default())).await;
     assert!(!none.challenge().contains("error"), "{none:?}");
@@ -151,7 +151,7 @@ async fn row_20_challenges_follow_rfc_6750() {
 }
 
 #[tokio::test]
-async fn row_21_the_metadata_is_served_automatically() {
+async fn the_metadata_is_served_without_a_token_and_without_the_inner_service() {
     let (_, _, guarded) = accepting().await;
     let request = Request::get("/.well-known/oauth-protected-resource/mcp");
     let answer = guarded.ask(request.body(Full::default()).unwrap()).await;
