@@ -24,7 +24,6 @@ mod refusal;
 mod reload;
 mod revocation;
 mod secrecy;
-mod seed;
 mod store;
 mod telemetry;
 mod testing;

@@ -1,4 +1,4 @@
-//! `ApiKeyLayer`: which keys can be configured, and whose requests pass.
+//! `ApiKeyLayer`: which keys can be configured, and which requests pass.
 
 use common::{API_KEY, ask, request};
 use tower_mcp_auth::api_key::ApiKey;
@@ -366,4 +366,35 @@ fn debug_shows_neither_keys_nor_digests() {
     ] {
         assert!(!shown.contains(&first), "{shown}");
     }
+}
+
+#[tokio::test]
+async fn the_list_of_keys_can_be_replaced_while_serving() {
+    let layer = ApiKeyLayer::new([API_KEY, OTHER_KEY]).unwrap();
+    ask(&layer, request(&[("x-api-key", API_KEY)]))
+        .await
+        .admitted();
+    ask(&layer, request(&[("x-api-key", OTHER_KEY)]))
+        .await
+        .admitted();
+    layer.keys().replace([OTHER_KEY]).unwrap();
+    let answer = ask(&layer, request(&[("x-api-key", API_KEY)])).await;
+    answer.invalid("unknown_api_key");
+    assert!(!format!("{layer:?}").contains(API_KEY));
+}
+
+#[tokio::test]
+async fn keys_are_long_and_a_new_one_takes_over_from_an_old_one() {
+    for key in ["", "short", "your-api-key-here", "aaaaaaaaaaaaaaaaaaaaaaaa"] {
+        assert_eq!(ApiKeyLayer::new([key]).unwrap_err().setting(), "keys");
+    }
+    // Two live keys of one holder are one principal, so one can go while the other stays.
+    let named = |key| ApiKey::new(key).unwrap().name("ci");
+    let layer = ApiKeyLayer::new([named(API_KEY), named(OTHER_KEY)]).unwrap();
+    let old = ask(&layer, request(&[("x-api-key", API_KEY)])).await;
+    let new = ask(&layer, request(&[("x-api-key", OTHER_KEY)])).await;
+    assert_eq!(old.principal().id(), new.principal().id());
+    layer.keys().replace([named(OTHER_KEY)]).unwrap();
+    let answer = ask(&layer, request(&[("x-api-key", API_KEY)])).await;
+    answer.invalid("unknown_api_key");
 }

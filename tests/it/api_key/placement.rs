@@ -4,7 +4,7 @@ use tower_mcp_auth::ApiKeyLayer;
 use tower_mcp_auth::api_key::ApiKeyScheme;
 
 use crate::api_key::life::new_key;
-use common::{API_KEY, ask, request};
+use common::{API_KEY, ask, request, request_to};
 
 fn layer(scheme: ApiKeyScheme) -> ApiKeyLayer {
     let layer = ApiKeyLayer::new([API_KEY]).unwrap();
@@ -108,4 +108,34 @@ async fn with_a_prefix_other_keys_are_not_looked_at() {
         let error = layer.clone().prefix(bad).unwrap_err();
         assert_eq!(error.setting(), "prefix", "{bad:?}");
     }
+}
+
+#[tokio::test]
+async fn the_header_of_keys_is_x_api_key_unless_another_is_named() {
+    let layer = ApiKeyLayer::new([API_KEY]).unwrap();
+    ask(&layer, request(&[("X-API-Key", API_KEY)]))
+        .await
+        .admitted();
+    let layer = layer.header_name("X-Acme-Key").unwrap();
+    ask(&layer, request(&[("X-Acme-Key", API_KEY)]))
+        .await
+        .admitted();
+    ask(&layer, request(&[("X-API-Key", API_KEY)]))
+        .await
+        .missing();
+}
+
+#[tokio::test]
+async fn a_key_stands_in_its_header_and_never_in_a_query() {
+    let layer = ApiKeyLayer::new([API_KEY]).unwrap();
+    for name in ["api_key", "apiKey", "apikey", "x-api-key", "X-Api-Key"] {
+        let request = request_to::<&str>(&format!("/mcp?{name}={API_KEY}"), &[]);
+        ask(&layer, request).await.malformed("token_in_query");
+    }
+    let in_authorization = request(&[("authorization", format!("Bearer {API_KEY}"))]);
+    ask(&layer, in_authorization).await.missing();
+    let asked_for = layer.header_name("Authorization").unwrap();
+    ask(&asked_for, request(&[("authorization", API_KEY)]))
+        .await
+        .admitted();
 }

@@ -478,3 +478,64 @@ async fn earlier_clones_keep_their_exemptions() {
     exempt(&ask(&two, of("GET", "/health")).await);
     exempt(&ask(&two, of("GET", "/ready")).await);
 }
+
+#[tokio::test]
+async fn one_layer_guards_every_path_and_method() {
+    for guard in guards() {
+        for path in [
+            "/",
+            "/mcp",
+            "/sse",
+            "/messages",
+            "/mcp_message",
+            "/anything/else",
+        ] {
+            for method in ["GET", "POST", "DELETE", "OPTIONS", "HEAD"] {
+                let mut request = guard.bare_request(path);
+                *request.method_mut() = method.parse().unwrap();
+                ask(&guard.layer, request).await.missing();
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn with_sse_endpoints_the_stream_is_open_unless_it_is_guarded() {
+    for guard in guards() {
+        ask(&guard.layer, of("GET", "/sse")).await.missing();
+        let layer = guard
+            .layer
+            .clone()
+            .sse_endpoints(SseEndpoints::new())
+            .unwrap();
+        ask(&layer, of("GET", "/sse")).await.admitted();
+        let on = SseEndpoints::new().sse(true);
+        let layer = guard.layer.clone().sse_endpoints(on).unwrap();
+        ask(&layer, of("GET", "/sse")).await.missing();
+    }
+}
+
+#[tokio::test]
+async fn with_sse_endpoints_the_messages_are_guarded_unless_they_are_opened() {
+    for guard in guards() {
+        let layer = guard
+            .layer
+            .clone()
+            .sse_endpoints(SseEndpoints::new())
+            .unwrap();
+        ask(&layer, of("POST", "/messages")).await.missing();
+        let off = SseEndpoints::new().messages(false);
+        let layer = guard.layer.clone().sse_endpoints(off).unwrap();
+        ask(&layer, of("POST", "/messages")).await.admitted();
+    }
+}
+
+#[tokio::test]
+async fn without_sse_endpoints_the_stream_and_the_messages_need_a_credential() {
+    for guard in guards() {
+        ask(&guard.layer, of("GET", "/sse")).await.missing();
+        ask(&guard.layer, of("POST", "/messages")).await.missing();
+        let error = guard.layer.clone().public_path("/").unwrap_err();
+        assert_eq!(error.setting(), "public_path");
+    }
+}

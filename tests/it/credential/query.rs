@@ -168,3 +168,25 @@ fn names_that_cannot_be_compared_are_not_configured() {
     let layer = guards()[0].layer.clone();
     drop(layer.forbidden_query_names(["x".repeat(64)]).unwrap());
 }
+
+#[tokio::test]
+async fn a_credential_in_the_query_is_refused_with_and_without_a_good_header() {
+    for guard in guards() {
+        for name in [
+            "access_token",
+            "token",
+            "authorization",
+            "api_key",
+            "apikey",
+            "x-api-key",
+        ] {
+            let uri = format!("/mcp?{name}={}", guard.credential);
+            ask(&guard.layer, guard.bare_request(&uri))
+                .await
+                .malformed("token_in_query");
+            ask(&guard.layer, guard.good_request(&uri))
+                .await
+                .malformed("token_in_query");
+        }
+    }
+}

@@ -20,12 +20,12 @@ fn builder() -> JwtLayerBuilder {
     JwtLayer::builder(secret(64)).clock(clock())
 }
 
+fn bearer(token: &str) -> String {
+    format!("Bearer {token}")
+}
+
 async fn present(layer: &JwtLayer, token: &str) -> Answer {
-    ask(
-        layer,
-        request(&[("authorization", format!("Bearer {token}"))]),
-    )
-    .await
+    ask(layer, request(&[("authorization", bearer(token))])).await
 }
 
 /// Alice's claims, and more members.
@@ -671,4 +671,142 @@ fn debug_shows_no_secret() {
     for needle in [&text[..8], &text[56..], &first, &b64(SECRET)[..8]] {
         assert!(!shown.contains(needle), "{shown}");
     }
+}
+
+#[tokio::test]
+async fn a_token_is_checked_with_a_secret_or_a_public_key() {
+    ask(
+        &hs256_layer(),
+        request(&[("authorization", bearer(&good_token()))]),
+    )
+    .await
+    .admitted();
+    let key = SigningKey::p256();
+    let layer = JwtLayer::builder(key.public())
+        .audience("a")
+        .clock(clock())
+        .build()
+        .unwrap();
+    let claims = format!(r#"{{"sub":"alice","aud":"a","exp":{}}}"#, NOW + 300);
+    let token = sign(key, "ES256", r#"{"alg":"ES256"}"#, &claims);
+    ask(&layer, request(&[("authorization", bearer(&token))]))
+        .await
+        .admitted();
+    assert_eq!(Secret::new(&SECRET[..31]).unwrap_err().setting(), "secret");
+    // Neither is guessed from bytes.
+    assert!(PublicKey::from_pem(SECRET).is_err());
+}
+
+#[tokio::test]
+async fn the_algorithms_are_a_list_with_hs256_alone_by_default() {
+    let hs512 = |claims: &str| {
+        sign(
+            &SigningKey::hmac(SECRET),
+            "HS512",
+            r#"{"alg":"HS512"}"#,
+            claims,
+        )
+    };
+    let claims = format!(r#"{{"sub":"alice","exp":{}}}"#, NOW + 300);
+    let answer = ask(
+        &hs256_layer(),
+        request(&[("authorization", bearer(&hs512(&claims)))]),
+    )
+    .await;
+    answer.invalid("algorithm_not_allowed");
+    let both = [Algorithm::HS256, Algorithm::HS512];
+    let layer = JwtLayer::builder(Secret::new(SECRET).unwrap())
+        .algorithms(both)
+        .clock(clock())
+        .build()
+        .unwrap();
+    for token in [hs512(&claims), good_token()] {
+        ask(&layer, request(&[("authorization", bearer(&token))]))
+            .await
+            .admitted();
+    }
+    for list in [
+        &[][..],
+        &[Algorithm::HS256, Algorithm::RS256],
+        &[Algorithm::ES256],
+    ] {
+        let built = JwtLayer::builder(Secret::new(SECRET).unwrap())
+            .algorithms(list.iter().copied())
+            .build();
+        assert_eq!(built.unwrap_err().setting(), "algorithms");
+    }
+}
+
+#[tokio::test]
+async fn the_header_of_tokens_is_authorization_unless_another_is_named() {
+    let value = bearer(&good_token());
+    ask(&hs256_layer(), request(&[("Authorization", &value)]))
+        .await
+        .admitted();
+    let layer = JwtLayer::builder(Secret::new(SECRET).unwrap())
+        .header_name("X-Token")
+        .clock(clock())
+        .build()
+        .unwrap();
+    ask(&layer, request(&[("X-Token", &value)]))
+        .await
+        .admitted();
+    ask(&layer, request(&[("Authorization", &value)]))
+        .await
+        .missing();
+}
+
+#[tokio::test]
+async fn bearer_stands_before_a_token_unless_that_is_switched_off() {
+    let (bare, with_scheme) = (good_token(), bearer(&good_token()));
+    ask(&hs256_layer(), request(&[("authorization", &bare)]))
+        .await
+        .missing();
+    ask(&hs256_layer(), request(&[("authorization", &with_scheme)]))
+        .await
+        .admitted();
+    let layer = JwtLayer::builder(Secret::new(SECRET).unwrap())
+        .require_bearer(false)
+        .clock(clock())
+        .build()
+        .unwrap();
+    ask(&layer, request(&[("authorization", &bare)]))
+        .await
+        .admitted();
+    let answer = ask(&layer, request(&[("authorization", &with_scheme)])).await;
+    answer.malformed("malformed_credential");
+}
+
+#[tokio::test]
+async fn a_handler_reads_claims_as_values_or_as_a_type_of_its_own() {
+    let claims = format!(r#"{{"sub":"alice","tenant":"acme","exp":{}}}"#, NOW + 300);
+    let answer = ask(
+        &hs256_layer(),
+        request(&[("authorization", bearer(&token(&claims)))]),
+    )
+    .await;
+    assert_eq!(answer.principal().claims()["tenant"], "acme");
+    #[derive(serde::Deserialize)]
+    struct Claims {
+        tenant: String,
+    }
+    assert_eq!(
+        answer.principal().claims_as::<Claims>().unwrap().tenant,
+        "acme"
+    );
+}
+
+#[tokio::test]
+async fn secrets_are_strong_and_tokens_expire() {
+    for weak in ["secret", "your-secret-key-change-this-in-production"] {
+        assert_eq!(Secret::new(weak).unwrap_err().setting(), "secret");
+    }
+    let short = Secret::new(&SECRET[..32]).unwrap();
+    let built = JwtLayer::builder(short)
+        .algorithms([Algorithm::HS512])
+        .build();
+    assert_eq!(built.unwrap_err().setting(), "secret");
+    let forever = bearer(&token(r#"{"sub":"alice"}"#));
+    let answer = ask(&hs256_layer(), request(&[("authorization", forever)])).await;
+    answer.invalid("missing_exp");
 }

@@ -133,3 +133,47 @@ async fn nothing_in_a_token_is_ever_requested() {
         web.log()
     );
 }
+
+#[tokio::test]
+async fn a_token_without_issuer_or_audience_is_refused_and_keys_are_fetched_once() {
+    let key = Key::new("a");
+    let web = Web::with_issuer(&[&key]);
+    let guarded = Guarded::new(&web);
+    for (claims, reason) in [
+        (json!({"iss": null}), "missing_issuer"),
+        (json!({"aud": null}), "missing_audience"),
+        (json!({}), "accepted"),
+    ] {
+        let answer = guarded.bearer(&key.token(claims)).await;
+        assert_eq!(answer.reason(), reason);
+    }
+    assert_eq!(web.count(JWKS), 1);
+}
+
+#[tokio::test]
+async fn issuers_as_providers_write_them_need_no_setting_of_their_own() {
+    // Issuers as Auth0, Okta, Cognito, Entra ID, Keycloak and authentik write them.
+    for issuer in [
+        "https://tenant.auth0.com/",
+        "https://org.okta.com/oauth2/default",
+        "https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_abc",
+        "https://login.microsoftonline.com/tenant/v2.0",
+        "https://keycloak.example.com/realms/mcp",
+        "https://authentik.example.com/application/o/mcp/",
+    ] {
+        let key = Key::new("a");
+        let web = Web::new();
+        let base = issuer.strip_suffix('/').unwrap_or(issuer);
+        let document = json!({"issuer": issuer, "jwks_uri": JWKS});
+        web.set(
+            &format!("{base}/.well-known/openid-configuration"),
+            Page::Json(document),
+        );
+        web.publish_keys(&[&key]);
+        let guarded = Guarded::with_server(&web, AuthorizationServer::new(issuer).unwrap());
+        guarded
+            .bearer(&key.token(json!({"iss": issuer})))
+            .await
+            .assert(200, "accepted");
+    }
+}

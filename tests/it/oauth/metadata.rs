@@ -4,7 +4,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::routing::post;
 use http::{HeaderMap, Method, Request, StatusCode};
-use http_body_util::BodyExt;
+use http_body_util::{BodyExt, Full};
 use serde_json::{Value, json};
 use tower::{Layer, ServiceExt};
 use tower_mcp_auth::OAuthLayer;
@@ -496,4 +496,36 @@ async fn without_cors_the_layer_lets_no_preflight_through() {
     let app = app(OAuthLayer::new(RESOURCE, ISSUER).unwrap());
     let (status, ..) = ask(&app, Method::OPTIONS, "/mcp").await;
     assert_eq!(status, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn the_resource_gives_the_audience_the_url_of_the_metadata_and_the_challenge() {
+    let key = Key::new("a");
+    let web = Web::with_issuer(&[&key]);
+    let guarded = Guarded::new(&web);
+    guarded
+        .bearer(&key.token(json!({"aud": RESOURCE})))
+        .await
+        .assert(200, "accepted");
+    let url = guarded.layer.resource().metadata_url();
+    assert_eq!(
+        url,
+        "https://mcp.example.com/.well-known/oauth-protected-resource/mcp"
+    );
+    let answer = guarded.ask(Request::new(Full::default())).await;
+    assert_eq!(
+        answer.challenge(),
+        format!("Bearer resource_metadata=\"{url}\"")
+    );
+}
+
+#[tokio::test]
+async fn the_metadata_is_served_without_a_token_and_without_the_inner_service() {
+    let key = Key::new("a");
+    let web = Web::with_issuer(&[&key]);
+    let guarded = Guarded::new(&web);
+    let request = Request::get("/.well-known/oauth-protected-resource/mcp");
+    let answer = guarded.ask(request.body(Full::default()).unwrap()).await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(guarded.reached(), 0);
 }

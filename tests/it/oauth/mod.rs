@@ -30,7 +30,6 @@ mod proxies;
 mod required;
 mod reserved_names;
 mod resources;
-mod seed;
 mod server_metadata;
 mod strength;
 pub(crate) mod support;

@@ -555,3 +555,85 @@ async fn the_detail_of_a_foreign_issuer_compares_with_the_only_one_or_names_none
         );
     }
 }
+
+#[tokio::test]
+async fn every_revision_of_mcp_is_served_alike() {
+    let key = Key::new("a");
+    let web = Web::with_issuer(&[&key]);
+    let guarded = Guarded::new(&web);
+    for version in ["2025-03-26", "2025-06-18", "2025-11-25", "2026-07-28"] {
+        let request = Request::post("/mcp")
+            .header("mcp-protocol-version", version)
+            .header("authorization", format!("Bearer {}", key.token(json!({}))));
+        let answer = guarded.ask(request.body(Full::default()).unwrap()).await;
+        answer.assert(200, "accepted");
+    }
+}
+
+#[tokio::test]
+async fn two_servers_are_trusted_each_with_its_own_keys() {
+    let (one, two) = (Key::new("one"), Key::new("two"));
+    let web = Web::with_issuer(&[&one]);
+    let second = "https://second.example.com";
+    web.publish_metadata(second);
+    web.set(&format!("{second}/keys"), Page::Json(key_set(&[&two])));
+    let servers = [ISSUER, second].map(|issuer| AuthorizationServer::new(issuer).unwrap());
+    let guarded = Guarded::with_servers(&web, servers);
+    guarded
+        .bearer(&one.token(json!({})))
+        .await
+        .assert(200, "accepted");
+    guarded
+        .bearer(&two.token(json!({"iss": second})))
+        .await
+        .assert(200, "accepted");
+    guarded
+        .bearer(&two.token(json!({})))
+        .await
+        .assert(401, "unknown_key");
+}
+
+#[tokio::test]
+async fn a_token_in_the_query_is_refused_beside_a_good_one() {
+    let key = Key::new("a");
+    let web = Web::with_issuer(&[&key]);
+    let guarded = Guarded::new(&web);
+    let token = key.token(json!({}));
+    for uri in [
+        "/mcp?access_token=x",
+        "/mcp?a=b&accessToken",
+        "/mcp?Authorization=x",
+    ] {
+        let request = Request::post(uri).header("authorization", format!("Bearer {token}"));
+        let answer = guarded.ask(request.body(Full::default()).unwrap()).await;
+        answer.assert(400, "token_in_query");
+    }
+}
+
+#[tokio::test]
+async fn a_token_for_another_service_of_the_issuer_is_refused() {
+    let key = Key::new("a");
+    let web = Web::with_issuer(&[&key]);
+    let guarded = Guarded::new(&web);
+    let other = key.token(json!({"aud": "https://files.example.com"}));
+    guarded
+        .bearer(&other)
+        .await
+        .assert(401, "audience_mismatch");
+    assert_eq!(guarded.reached(), 0);
+}
+
+#[tokio::test]
+async fn a_challenge_of_an_oauth_layer_has_an_error_only_where_a_token_was_sent() {
+    let key = Key::new("a");
+    let web = Web::with_issuer(&[&key]);
+    let guarded = Guarded::new(&web);
+    let none = guarded.ask(Request::new(Full::default())).await;
+    assert!(!none.challenge().contains("error"), "{none:?}");
+    let expired = guarded.bearer(&key.token(json!({"exp": 1}))).await;
+    assert!(
+        expired
+            .challenge()
+            .starts_with("Bearer error=\"invalid_token\", ")
+    );
+}

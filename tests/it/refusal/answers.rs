@@ -4,12 +4,14 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use common::{Answer, Answering, ask, guards, invalid, request, token, trace};
+use common::{
+    API_KEY, Answer, Answering, ask, guards, hs256_layer, invalid, request, token, trace,
+};
 use http::{Method, Request, Version};
 use http_body_util::Full;
 use tower_mcp_auth::auth::{AuthLayer, Authentication};
 use tower_mcp_auth::scopes::Scopes;
-use tower_mcp_auth::{AuthError, AuthErrorKind, Challenge, Reason};
+use tower_mcp_auth::{ApiKeyLayer, AuthError, AuthErrorKind, Challenge, Reason};
 use tracing::Level;
 
 fn bearer() -> Request<Full<Bytes>> {
@@ -567,5 +569,123 @@ async fn one_code_and_one_text_of_two_kinds_are_two_answers() {
             let names_it = |line: &&str| line.contains(code);
             assert!(challenges.iter().all(names_it), "{challenges:?}");
         }
+    }
+}
+
+#[tokio::test]
+async fn a_challenge_has_an_error_only_where_a_credential_was_sent() {
+    let answer = ask(&hs256_layer(), request::<&str>(&[])).await;
+    answer.missing();
+    assert_eq!(answer.challenges(), [r#"Bearer realm="MCP Server""#]);
+    let answer = ask(&hs256_layer(), request(&[("authorization", "Bearer x")])).await;
+    answer.invalid("not_a_jwt");
+    assert!(answer.challenges()[0].contains(r#"error="invalid_token""#));
+    let layer = ApiKeyLayer::new([API_KEY]).unwrap();
+    let answer = ask(&layer, request::<&str>(&[])).await;
+    answer.missing();
+    assert_eq!(
+        answer.challenges(),
+        [r#"ApiKey realm="MCP Server", header="X-API-Key""#]
+    );
+}
+
+#[tokio::test]
+async fn the_body_of_a_refused_key_is_another_than_that_of_a_missing_one() {
+    let layer = ApiKeyLayer::new([API_KEY]).unwrap();
+    // A key that was not sent is not invalid: the same body as where a token is missing.
+    for (headers, body) in [
+        (
+            &[("x-api-key", "b3RoZXIta2V5LWZvci10aGUtdGVzdHM")][..],
+            r#"{"error":"Invalid API key","status":401,"type":"authentication_error"}"#,
+        ),
+        (
+            &[],
+            r#"{"error":"unauthorized","error_description":"Authentication is required","status":401,"type":"authentication_error"}"#,
+        ),
+    ] {
+        let answer = ask(&layer, request(headers)).await;
+        answer.error();
+        assert_eq!(answer.status, 401);
+        assert_eq!(answer.headers["content-type"], "application/json");
+        assert_eq!(answer.text(), body);
+    }
+}
+
+#[tokio::test]
+async fn missing_broken_and_expired_jwts_have_one_body() {
+    let expired = format!("Bearer {}", token(r#"{"sub":"alice","exp":1}"#));
+    for headers in [
+        &[][..],
+        &[("authorization", "Bearer x")],
+        &[("authorization", &*expired)],
+    ] {
+        let answer = ask(&hs256_layer(), request(headers)).await;
+        answer.error();
+        assert_eq!(answer.status, 401);
+        assert_eq!(answer.headers["content-type"], "application/json");
+        assert_eq!(
+            answer.text(),
+            r#"{"error":"Invalid or expired JWT token","status":401,"type":"authentication_error"}"#
+        );
+    }
+}
+
+#[tokio::test]
+async fn statuses_are_400_401_403_and_503() {
+    for (error, status) in [
+        (AuthError::missing(), 401),
+        (
+            AuthError::new(Reason::custom(AuthErrorKind::Malformed, "m")),
+            400,
+        ),
+        (invalid("i"), 401),
+        (AuthError::insufficient_scope("a".parse().unwrap()), 403),
+        (
+            AuthError::new(Reason::custom(AuthErrorKind::Forbidden, "f")),
+            403,
+        ),
+        (
+            AuthError::unavailable(
+                Reason::custom(AuthErrorKind::Unavailable, "u"),
+                Duration::from_secs(1),
+            ),
+            503,
+        ),
+    ] {
+        let layer = AuthLayer::new(Answering::refusing(error));
+        let answer = ask(&layer, request(&[("authorization", "Bearer x")])).await;
+        answer.error();
+        assert_eq!(answer.status, status);
+    }
+}
+
+#[tokio::test]
+async fn a_refused_request_never_reaches_the_inner_service() {
+    for guard in guards() {
+        for uri in ["/mcp", "/mcp?token=x"] {
+            let answer = ask(&guard.layer, guard.bare_request(uri)).await;
+            assert!(answer.reached.is_none());
+        }
+        let answer = ask(&guard.layer, request(&[(guard.header, "Bearer a b")])).await;
+        assert!(answer.reached.is_none());
+        assert!(
+            ask(&guard.layer, guard.good_request("/mcp"))
+                .await
+                .reached
+                .is_some()
+        );
+    }
+}
+
+#[tokio::test]
+async fn outer_layers_see_why_a_request_was_refused() {
+    for guard in guards() {
+        let answer = ask(&guard.layer, guard.bare_request("/mcp")).await;
+        let error = answer.extensions.get::<AuthError>().unwrap();
+        assert_eq!(
+            (error.kind(), error.reason()),
+            (AuthErrorKind::Missing, "missing_credential")
+        );
+        assert!(answer.reached.is_none());
     }
 }
