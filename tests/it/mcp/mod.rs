@@ -1,4 +1,4 @@
-//! Scopes of routes, handlers and MCP operations.
+//! The layers for MCP: operations and what they need, sessions, origins, quotas, the whole stack.
 
 mod announced;
 mod bodies;
@@ -9,14 +9,18 @@ mod lists;
 mod members;
 mod mixed;
 mod operation;
+mod origin;
 mod policy;
+mod probes;
 mod quota;
 mod require;
 mod reserved_names;
 mod resources;
 mod result_dialect;
 mod rmcp;
+mod sealer;
 mod session;
+mod stack;
 mod strength;
 mod support;
 mod uris;

@@ -1,5 +1,4 @@
-//! Sessions, streams and sealed values belong to their principal; hosts and origins to the
-//! server.
+//! Sessions and their streams belong to the principal that opened them.
 
 #[path = "../../../../examples/support/notes.rs"]
 mod notes;
@@ -7,11 +6,7 @@ mod notes;
 mod binding;
 mod claims;
 mod client;
-mod origin;
-mod probes;
 mod rmcp;
-mod sealer;
-mod stack;
 mod streams;
-mod support;
+pub(crate) mod support;
 mod whole;

@@ -1,4 +1,4 @@
-//! `OriginLayer`.
+//! `OriginLayer`: which hosts and which origins pass.
 
 use http::{Method, Request, Version};
 use proptest::prelude::*;

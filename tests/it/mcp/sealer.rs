@@ -1,4 +1,4 @@
-//! `PrincipalSealer`.
+//! `PrincipalSealer`: a sealed value is opened for its principal and its request alone.
 
 use std::time::Duration;
 
