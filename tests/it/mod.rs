@@ -23,6 +23,7 @@ mod redis;
 mod refusal;
 mod reload;
 mod revocation;
+mod scopes;
 mod secrecy;
 mod store;
 mod telemetry;

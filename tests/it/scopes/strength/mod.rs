@@ -15,7 +15,7 @@ use tower_mcp_auth::auth::{AuthLayer, Authenticated, Authentication};
 use tower_mcp_auth::scopes::Strength;
 use tower_mcp_auth::{AuthError, Challenge, Clock, Principal};
 
-use super::support::METADATA;
+use crate::mcp::support::METADATA;
 use common::{Answer, Answering, NOW};
 
 /// A credential with these claims, of alice at the client `app`, who signed in a minute ago.

@@ -73,7 +73,7 @@ fn meets(principal: &Principal, strength: &Strength) -> bool {
 
 proptest! {
     #[test]
-    fn a_join_is_met_by_who_meets_both_and_nobody_else(
+    fn a_join_is_met_by_what_meets_both_and_by_nothing_else(
         one in strengths(),
         other in strengths(),
         third in strengths(),
@@ -124,7 +124,7 @@ fn by_an_order_the_stronger_of_two_is_what_both_accept() {
 }
 
 #[test]
-fn what_nobody_can_meet_is_not_built() {
+fn what_no_sign_in_can_meet_is_not_built() {
     let neither = || needs(&["a"]).and(&needs(&["b"]));
     let setting = |built: Result<(), tower_mcp_auth::ConfigError>| built.unwrap_err().setting();
     assert_eq!(setting(acr(&["a"]).acr(["b"]).map(drop)), "acr");

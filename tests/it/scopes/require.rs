@@ -1,4 +1,4 @@
-//! Scopes of a route, and inside a handler.
+//! Scopes that a route needs, and a step inside a handler.
 
 use axum::Router;
 use axum::routing::get;
@@ -27,7 +27,7 @@ fn bearer(token: &str) -> Request<Full<bytes::Bytes>> {
 }
 
 #[tokio::test]
-async fn a_layer_admits_whoever_has_the_scopes() {
+async fn a_layer_admits_callers_that_have_the_scopes() {
     let all = RequireScopesLayer::new(["read", "write"]).unwrap();
     let either = RequireScopesLayer::new(Requirement::any(["write", "billing"]).unwrap()).unwrap();
     let under = RequireScopesLayer::new("read")
@@ -94,7 +94,7 @@ async fn one_of_several_asks_for_the_first_unless_another_is_there() {
 }
 
 #[tokio::test]
-async fn nobody_is_asked_who_they_are_before_what_they_may() {
+async fn a_caller_without_a_credential_is_asked_for_one_with_the_scopes() {
     let layer = RequireScopesLayer::new("read").unwrap();
     let answer = ask(&behind_auth(layer), request_to::<&str>("/open", &[])).await;
     answer.missing();
@@ -107,7 +107,7 @@ async fn nobody_is_asked_who_they_are_before_what_they_may() {
 }
 
 #[tokio::test]
-async fn what_nobody_may_is_a_403_that_asks_for_nothing() {
+async fn what_is_denied_to_all_is_a_403_that_asks_for_nothing() {
     let layer = RequireScopesLayer::new(Requirement::deny()).unwrap();
     let answer = ask(&behind_auth(layer), bearer("read")).await;
     answer.refused(AuthErrorKind::Forbidden, "operation_denied");
