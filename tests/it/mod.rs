@@ -22,6 +22,7 @@ mod principal;
 mod redis;
 mod refusal;
 mod reload;
+mod requirement;
 mod revocation;
 mod scopes;
 mod secrecy;

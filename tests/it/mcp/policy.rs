@@ -3,6 +3,7 @@
 use http::{Method, Request};
 use http_body_util::Full;
 use serde_json::json;
+use tower::ServiceBuilder;
 use tower_mcp_auth::mcp::{
     DefaultRule, McpPolicy, McpPolicyBuilder, McpScopesLayer, PolicyDecision,
 };
@@ -10,7 +11,7 @@ use tower_mcp_auth::scopes::{IncludeGranted, Requirement, ScopeHierarchy};
 use tower_mcp_auth::testing::insert_anonymous;
 use tower_mcp_auth::{AuthErrorKind, ConfigError};
 
-use crate::mcp::support::{METADATA, call, mcp, post, request, send};
+use crate::mcp::support::{METADATA, auth, call, mcp, post, request, send};
 use common::{Answer, ask};
 
 fn policy() -> McpPolicy {
@@ -652,5 +653,46 @@ async fn a_policy_from_a_value_judges_like_a_built_one() {
     ] {
         let answer = send(&policy, token, &call(tool)).await;
         assert_eq!(outcome(&answer), expected, "{token} {tool}");
+    }
+}
+
+/// (tool, token, status): `-` is a caller without scopes, no token an anonymous one.
+#[tokio::test]
+async fn a_tool_can_need_nothing_a_caller_or_scopes() {
+    let policy = McpPolicy::builder()
+        .tool("open", Requirement::none())
+        .unwrap()
+        .tool("mine", Requirement::authenticated())
+        .unwrap()
+        .tool("write", "w")
+        .unwrap()
+        .build()
+        .unwrap();
+    let layers = ServiceBuilder::new()
+        .layer(auth().optional())
+        .layer(McpScopesLayer::new(policy.clone()));
+    for (tool, token, status) in [
+        ("open", None, 200),
+        ("open", Some("-"), 200),
+        ("mine", None, 401),
+        ("mine", Some("-"), 200),
+        ("write", None, 401),
+        ("write", Some("-"), 403),
+        ("write", Some("w"), 200),
+    ] {
+        let mut request = post("-", call(tool));
+        request.headers_mut().remove("authorization");
+        if let Some(token) = token {
+            let value = format!("Bearer {token}").parse().unwrap();
+            request.headers_mut().insert("authorization", value);
+        }
+        let answer = ask(&layers, request).await;
+        assert_eq!(answer.status, status, "{tool} {token:?}");
+        if (tool, status) == ("mine", 401) {
+            let [challenge] = answer.challenges()[..] else {
+                panic!("{:?}", answer.challenges());
+            };
+            assert!(!challenge.contains("scope="), "{challenge}");
+        }
     }
 }
