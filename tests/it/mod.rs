@@ -29,3 +29,4 @@ mod secrecy;
 mod store;
 mod telemetry;
 mod testing;
+mod token;

@@ -1,5 +1,5 @@
 //! `JwtLayer`: what it takes to pass, and what cannot be configured. The profile of a token
-//! is in `tokens.rs`.
+//! is in `token`.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, UNIX_EPOCH};

@@ -1,7 +1,6 @@
-//! `JwtLayer`: its settings, its keys and the tokens it takes.
+//! `JwtLayer`: its settings and its keys.
 
 mod config;
 mod keys;
 mod layer;
 mod resources;
-mod tokens;

@@ -1,4 +1,4 @@
-//! Which tokens pass, and as whom; the token profile's own tables are beside the verifier.
+//! Which tokens pass, and as whom; the token profile's own tables are in `token`.
 
 use std::time::Duration;
 

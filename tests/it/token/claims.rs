@@ -1052,8 +1052,8 @@ fn required_scopes_are_asked_last() {
         assert_eq!(outcome(&layer, &with(&change)), expected, "{change:?}");
     }
     // Only who holds a good token learns what it lacks.
-    let stranger = Secret::new([SECRET, b"x"].concat()).expect("a secret");
-    let other = builder(stranger).required_scopes(["read"]).build();
+    let longer = Secret::new([SECRET, b"x"].concat()).expect("a secret");
+    let other = builder(longer).required_scopes(["read"]).build();
     assert_eq!(
         outcome(&other.expect("a layer"), &with(&[])),
         "invalid_signature"
