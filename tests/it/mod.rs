@@ -14,6 +14,7 @@ mod failed_attempts;
 mod frameworks;
 mod guide;
 mod jose;
+mod json;
 mod jwt;
 mod mcp;
 mod oauth;

@@ -1,4 +1,4 @@
 //! The profile of access tokens: the claims and the marks that a verified JWT must have.
 
 mod claims;
-mod profile;
+pub(crate) mod profile;

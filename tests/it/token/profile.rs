@@ -1,6 +1,5 @@
 //! The profile a token must fit: which header, which claims, which kind of token.
 
-use common::jwt::b64;
 use common::{Answer, NOW, SECRET, SigningKey, ask, clock, hs256_layer, request, sign, token};
 use tower_mcp_auth::jose::Secret;
 use tower_mcp_auth::jwt::JwtLayerBuilder;
@@ -10,7 +9,7 @@ fn builder() -> JwtLayerBuilder {
     JwtLayer::builder(Secret::new(SECRET).unwrap()).clock(clock())
 }
 
-async fn present(layer: &JwtLayer, token: &str) -> Answer {
+pub(crate) async fn present(layer: &JwtLayer, token: &str) -> Answer {
     ask(
         layer,
         request(&[("authorization", format!("Bearer {token}"))]),
@@ -18,19 +17,19 @@ async fn present(layer: &JwtLayer, token: &str) -> Answer {
     .await
 }
 
-fn claims(more: &str) -> String {
+pub(crate) fn claims(more: &str) -> String {
     let comma = if more.is_empty() { "" } else { "," };
     format!(r#"{{"sub":"alice","exp":{}{comma}{more}}}"#, NOW + 300)
 }
 
 /// Alice's token under a header with these further members.
-fn with_header(members: &str) -> String {
+pub(crate) fn with_header(members: &str) -> String {
     let comma = if members.is_empty() { "" } else { "," };
     let header = format!(r#"{{"alg":"HS256"{comma}{members}}}"#);
     sign(&SigningKey::hmac(SECRET), "HS256", &header, &claims(""))
 }
 
-fn with_claims(members: &str) -> String {
+pub(crate) fn with_claims(members: &str) -> String {
     token(&claims(members))
 }
 
@@ -257,102 +256,6 @@ async fn a_bound_token_is_refused_as_a_plain_bearer_token() {
     for cnf in ["5", "[]", r#""x""#, r#"{"jkt":5}"#] {
         let answer = present(&layer, &with_claims(&format!(r#""cnf":{cnf}"#))).await;
         answer.invalid("malformed_token");
-    }
-}
-
-#[tokio::test]
-async fn what_two_parsers_could_read_differently_is_refused() {
-    let layer = hs256_layer();
-    for members in [
-        r#""aud":"a","aud":"b""#,
-        r#""sub":"mallory""#,
-        r#""exp":1900000000"#,
-        r#""x":1,"x":1"#,
-        r#""x":1,"\u0078":2"#,
-        r#""x":{"a":1,"a":1}"#,
-        r#""x":[[{"a":1,"a":1}]]"#,
-        r#""cnf":{"jkt":"a","jkt":"a"}"#,
-    ] {
-        let answer = present(&layer, &with_claims(members)).await;
-        assert_eq!(answer.status, 401, "{members}");
-        assert!(["duplicate_token_member", "malformed_token"].contains(&answer.error().reason()));
-    }
-    let many: Vec<String> = (0..300).map(|name| format!(r#""c{name}":1"#)).collect();
-    present(&layer, &with_claims(&many.join(",")))
-        .await
-        .admitted();
-    let twice = format!(r#"{},"c0":1"#, many.join(","));
-    present(&layer, &with_claims(&twice))
-        .await
-        .invalid("duplicate_token_member");
-    let late = format!(r#"{},"c299":1"#, many.join(","));
-    present(&layer, &with_claims(&late))
-        .await
-        .invalid("duplicate_token_member");
-
-    for members in [
-        r#""alg":"HS256""#,
-        r#""kid":"a","kid":"a""#,
-        r#""x":1,"x":1"#,
-    ] {
-        present(&layer, &with_header(members))
-            .await
-            .invalid("duplicate_token_member");
-    }
-    for json in [
-        "",
-        "null",
-        "[]",
-        "5",
-        r#""x""#,
-        "{",
-        "{}{}",
-        "{},",
-        "\u{feff}{}",
-        "{'a':1}",
-        "{\"a\":1,}",
-    ] {
-        present(&layer, &token(json))
-            .await
-            .invalid("malformed_token");
-        let token = sign(&SigningKey::hmac(SECRET), "HS256", json, &claims(""));
-        present(&layer, &token).await.invalid("malformed_token");
-    }
-    // Bytes that are no UTF-8, inside a string.
-    let input = format!(
-        "{}.{}",
-        b64(r#"{"alg":"HS256"}"#),
-        b64(b"{\"sub\":\"\xff\",\"exp\":1900000000}")
-    );
-    let signature = SigningKey::hmac(SECRET).sign("HS256", input.as_bytes());
-    let answer = present(&layer, &format!("{input}.{}", b64(signature))).await;
-    answer.invalid("malformed_token");
-}
-
-#[tokio::test]
-async fn numbers_that_not_every_reader_can_hold_are_refused_and_all_others_reach_the_claims() {
-    let layer = hs256_layer();
-    let digits = format!("{}", f64::MAX);
-    for number in [
-        "1e308",
-        "-1e308",
-        "1.7976931348623158e308",
-        "17976931348623157e292",
-        "1.797693134862315708e308",
-        &digits,
-    ] {
-        for claim in [number.to_owned(), format!("[{{\"y\":{number}}}]")] {
-            let answer = present(&layer, &with_claims(&format!(r#""x":{claim}"#))).await;
-            answer.invalid("malformed_token");
-        }
-    }
-    for number in ["9.99e307", "-9.99e307", "1e-400", "18446744073709551616"] {
-        let answer = present(&layer, &with_claims(&format!(r#""x":{number}"#))).await;
-        let principal = answer.principal();
-        let (read, written): (_, f64) = (principal.claims()["x"].as_f64(), number.parse().unwrap());
-        let error = (read.unwrap() - written).abs();
-        assert!(error <= written.abs() * 1e-15, "{number}: {read:?}");
-        assert_eq!(principal.claims()["sub"], "alice");
     }
 }
 

@@ -1,4 +1,4 @@
-//! Members with names that serde_json keeps for itself.
+//! Members with names that serde_json keeps for itself, in messages of MCP.
 //!
 //! With its feature `raw_value` anywhere in the build (axum turns it on) serde_json reads
 //! `{"$serde_json::private::RawValue": "<json>"}` into a `Value` as `<json>`: a layer would judge
@@ -433,7 +433,7 @@ async fn one_message() {
 #[test]
 fn a_message_does_not_end_the_process() {
     let arguments = [
-        "mcp::reserved_names::one_message",
+        "json::messages::one_message",
         "--exact",
         "--ignored",
         "--nocapture",

@@ -216,7 +216,7 @@ async fn one_key_set() {
 #[test]
 fn a_key_set_does_not_end_the_process() {
     let arguments = [
-        "oauth::reserved_names::one_key_set",
+        "json::servers::one_key_set",
         "--exact",
         "--ignored",
         "--nocapture",
