@@ -24,6 +24,7 @@ mod redis;
 mod refusal;
 mod reload;
 mod requirement;
+mod resources;
 mod revocation;
 mod scopes;
 mod secrecy;

@@ -2,4 +2,4 @@
 
 mod exempt;
 mod provider;
-mod several;
+pub(crate) mod several;

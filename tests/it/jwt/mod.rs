@@ -3,4 +3,3 @@
 mod config;
 mod keys;
 mod layer;
-mod resources;

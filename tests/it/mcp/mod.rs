@@ -13,7 +13,6 @@ mod origin;
 mod policy;
 mod probes;
 mod quota;
-mod resources;
 mod result_dialect;
 mod rmcp;
 mod sealer;

@@ -28,7 +28,6 @@ mod place;
 pub(crate) mod presets;
 mod proxies;
 mod required;
-mod resources;
 mod server_metadata;
 mod strength;
 pub(crate) mod support;

@@ -7,6 +7,5 @@ mod details;
 mod optional;
 mod proven;
 mod report_only;
-mod resources;
 mod routing;
-mod support;
+pub(crate) mod support;

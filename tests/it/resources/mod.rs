@@ -1,5 +1,8 @@
 //! Several resources behind one layer: chosen by host and path, and nothing crosses.
 
+mod jwt;
+mod mcp;
+mod several;
 mod told_apart;
 
 use std::net::IpAddr;

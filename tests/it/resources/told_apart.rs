@@ -208,7 +208,7 @@ fn a_resource_that_no_request_could_name_is_refused_beside_others() {
 }
 
 #[tokio::test]
-async fn a_resource_whose_scheme_is_in_upper_case_is_at_its_host() {
+async fn a_resource_with_a_scheme_in_upper_case_is_at_its_host() {
     let web = Web::new();
     let resources = [plain("HTTPS://B.example.com/mcp"), plain(A)];
     let guarded = guarded(&web, of(resources).unwrap());
@@ -309,7 +309,7 @@ async fn what_lies_behind_the_copy_of_server_metadata_is_no_resource() {
 }
 
 #[tokio::test]
-async fn a_public_path_is_not_that_of_a_resource_whose_prefix_was_taken_away() {
+async fn a_public_path_is_not_that_of_a_resource_after_its_prefix_was_taken_away() {
     let web = Web::new();
     let resources = [template(
         "https://mcp.example.com/team/{tenant}/mcp",

@@ -14,8 +14,8 @@ use tower_mcp_auth::oauth::{OAuthLayerBuilder, ProtectedResource};
 use tower_mcp_auth::provider::*;
 use tower_mcp_auth::{ApiKeyLayer, ConfigError, OAuthLayer, Reported, ResourceSet, Tenants};
 
-use crate::auth::several::network::{ISSUER, Web};
 use crate::auth::several::support::*;
+use crate::oauth::support::{ISSUER, Web};
 use common::{Answer, ask, request_to};
 
 const A: &str = "https://a.example.com/mcp";
@@ -464,7 +464,7 @@ async fn a_provider_of_ones_own_chooses_from_a_set() {
 
 /// What a provider does not say of itself is found out when it does it.
 #[tokio::test]
-async fn keys_are_judged_whoever_chooses_and_whatever_it_says() {
+async fn keys_are_judged_whichever_provider_chooses_and_whatever_it_says() {
     let (of_a, of_none) = (new_key(), new_key());
     let key = |new: &GeneratedKey| match std::ptr::eq(new, &of_a) {
         true => named(new, &[A]),
@@ -506,7 +506,7 @@ async fn keys_are_judged_whoever_chooses_and_whatever_it_says() {
 }
 
 #[tokio::test]
-async fn what_is_only_reported_is_nobodys_at_every_resource() {
+async fn what_is_only_reported_is_anonymous_at_every_resource() {
     let web = web();
     let new = new_key();
     let keys = keys_of([named(&new, &[A]).scopes(["mcp:read"]).unwrap()]);
