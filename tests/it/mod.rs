@@ -7,11 +7,13 @@
 mod api_key;
 mod auth;
 mod config;
+mod cors;
 mod credential;
 mod doctor;
 mod error;
 mod failed_attempts;
 mod frameworks;
+mod gate;
 mod guide;
 mod jose;
 mod json;

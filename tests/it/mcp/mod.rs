@@ -1,7 +1,6 @@
 //! The layers for MCP: operations and what they need, sessions, origins, quotas, the whole stack.
 
 mod announced;
-mod bodies;
 mod details;
 mod dialects;
 mod headers;

@@ -19,7 +19,7 @@ mod lifetimes;
 mod logout;
 mod loopback;
 mod makers;
-mod metadata;
+pub(crate) mod metadata;
 mod metadata_places;
 mod network;
 mod nulls;

@@ -213,7 +213,7 @@ async fn a_body_that_breaks_never_reaches_the_service() {
 }
 
 #[tokio::test]
-async fn the_body_of_nobody_is_not_read_where_everybody_needs_a_scope() {
+async fn the_body_of_an_anonymous_caller_is_not_read_where_all_need_a_scope() {
     let policy = McpPolicy::builder()
         .baseline("read")
         .unwrap()
@@ -221,7 +221,7 @@ async fn the_body_of_nobody_is_not_read_where_everybody_needs_a_scope() {
         .unwrap();
     let layer = McpScopesLayer::new(policy);
     let mut body = Slow::of(&["not even JSON"]);
-    // A small one is read, for its end alone: see `unread.rs`.
+    // A small one is read, for its end alone: see `refusal/unread.rs`.
     body.size = Some(1 << 20);
     let asked = Arc::clone(&body.asked);
     let mut request = request(body);
