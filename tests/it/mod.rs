@@ -1,4 +1,6 @@
-//! The crate through its public interface: a module for each room of `src`, and the frameworks.
+//! The crate through its public interface: a module for each room of `src` that is a folder, and
+//! `cors`; `frameworks` and `secrecy` go across them. The tests of `clock` are in `oauth::clocks`,
+//! those of `util` in `tests/loom`.
 //!
 //! ```text
 //! cargo test -p dev --test it -- oauth::keys
