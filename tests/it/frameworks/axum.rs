@@ -15,6 +15,7 @@ struct Answer {
     body: String,
     challenge: Option<String>,
     error: Option<AuthErrorKind>,
+    reason: Option<&'static str>,
 }
 
 async fn ask(app: &Router, method: &str, path: &str, token: Option<&str>) -> Answer {
@@ -32,6 +33,7 @@ async fn ask(app: &Router, method: &str, path: &str, token: Option<&str>) -> Ans
         status: response.status(),
         challenge: challenge.map(|line| line.to_str().unwrap().to_owned()),
         error: response.extensions().get().map(AuthError::kind),
+        reason: response.extensions().get().map(AuthError::reason),
         body: String::from_utf8(
             response
                 .into_body()
@@ -320,8 +322,12 @@ async fn claims_of_the_caller_are_an_argument_of_the_handler() {
     let answer = ask(&app, "GET", "/tenant", Some(&token)).await;
     assert_eq!(answer.status, StatusCode::FORBIDDEN);
     assert_eq!(
-        (answer.challenge, answer.error),
-        (None, Some(AuthErrorKind::Forbidden))
+        (answer.challenge, answer.error, answer.reason),
+        (
+            None,
+            Some(AuthErrorKind::Forbidden),
+            Some("insufficient_claims")
+        )
     );
     assert!(!answer.body.contains("alice") && answer.body.contains("lacks claims"));
 

@@ -434,6 +434,26 @@ async fn a_provider_of_ones_own_says_that_it_judges_resources() {
 }
 
 #[tokio::test]
+async fn a_token_at_a_resource_that_another_provider_made_up_is_503() {
+    let web = web();
+    let badges = Badges {
+        chosen: Some("https://elsewhere.example.com/mcp"),
+        ..Badges::judging("x-badge")
+    };
+    let layer = AuthLayer::new(badges).or(oauth_for_two(&web)).unwrap();
+    let layer = layer.boxed();
+    for resource in [A, B, "https://elsewhere.example.com/mcp"] {
+        let token = format!("Bearer {}", SIGNER.token(json!({ "aud": resource })));
+        let asked = asked("a.example.com", "/mcp", ("authorization", &token));
+        let answer = ask(&layer, asked).await;
+        let error = answer.error();
+        let said = (answer.status.as_u16(), error.reason());
+        assert_eq!(said, (503, "resource_not_chosen"), "{resource}");
+        assert!(answer.challenges().is_empty(), "{answer:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_provider_of_ones_own_chooses_from_a_set() {
     let set = ResourceSet::new().resource(A).unwrap().resource(B).unwrap();
     let provider = Badges {
