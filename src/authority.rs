@@ -1,5 +1,6 @@
-//! What `Host`, `Origin` and headers of proxies hold, read strictly: a spelling that two readers
-//! could take for two hosts is none.
+//! Strict readers of the authorities in `Host`, `Origin` and the headers of proxies.
+//!
+//! A spelling that two readers could take for two hosts is rejected.
 
 use std::borrow::Cow;
 use std::fmt;

@@ -1,5 +1,4 @@
-//! Bound tokens as data: whether they may, or must, be bound, and which proxies hand certificates
-//! on.
+//! The settings of bound tokens, and of the proxies that hand certificates on.
 
 use serde::Deserialize;
 

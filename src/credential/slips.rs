@@ -1,5 +1,6 @@
-//! What an operator is told of a credential that is not where, or not as, it should be. Nothing
-//! of a value is repeated: what stands in the wrong place may be the right secret.
+//! Warnings of credentials that are misplaced or malformed.
+//!
+//! Nothing of a value is repeated: a value in the wrong place may be the right secret.
 
 use http::header::{AUTHORIZATION, ORIGIN};
 use http::{HeaderMap, HeaderName, Method};

@@ -1,5 +1,7 @@
-//! The one way out of the doctor: bounded requests, no redirects, and no private address behind
-//! a public server.
+//! The HTTP client of the doctor, through which every request of it goes.
+//!
+//! Requests are bounded, redirects are not followed, and a public server leads to no private
+//! address.
 
 use std::net::IpAddr;
 use std::sync::Arc;

@@ -1,5 +1,6 @@
-//! The doctor: looks at a live MCP server from outside, as each kind of client does, and says
-//! what is wrong, why, and which line to change.
+//! The doctor: checks a live MCP server from outside, as each kind of client does.
+//!
+//! It says what is wrong, why, and which line to change.
 //!
 //! It is what the program `mcp-auth-doctor` runs, and works on servers of any maker.
 //! `docs/doctor.md` in the package has the program, the form of its output, and the table of

@@ -1,4 +1,4 @@
-//! What was found.
+//! `Report`: the findings of the doctor, the gravest first.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,4 @@
-//! What an error tells the auth layer alone: the principal of the credential, and what else stands
-//! against it.
+//! What an error tells the auth layer alone: the principal, and the further faults.
 
 use super::AuthError;
 use super::reason::Standing;

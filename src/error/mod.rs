@@ -1,5 +1,6 @@
-//! The two errors of this crate: [`AuthError`], why a request is refused, and
-//! [`ConfigError`], why a layer cannot be built.
+//! The two errors of this crate: [`AuthError`] and [`ConfigError`].
+//!
+//! The first says why a request is refused, the second why a layer cannot be built.
 
 mod aside;
 mod config;

@@ -1,5 +1,4 @@
-//! One middleware for what decides before the inner service is called, and edits the head of the
-//! response after it.
+//! The middleware that decides at the head of a request and edits the head of the response.
 
 use std::ops::ControlFlow;
 use std::pin::Pin;

@@ -1,5 +1,6 @@
-//! How a stream is ended before its own end: when, and with which last words. A layer further in
-//! knows the words, and the auth layer says them.
+//! How a stream is ended before its own end: when, and with which last words.
+//!
+//! A layer further in knows the words, and the auth layer says them.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -1,5 +1,7 @@
-//! The backend that checks signatures. With both compiled in, aws-lc verifies: features are
-//! additive, and turning one on changes nothing for those who did not ask.
+//! The backend that checks signatures.
+//!
+//! With both compiled in, aws-lc verifies: features are additive, and turning one on changes
+//! nothing for those who did not ask.
 
 #[cfg(feature = "aws-lc-rs")]
 pub(super) use self::aws_lc::Prepared;

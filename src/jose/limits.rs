@@ -1,5 +1,6 @@
-//! How long a token and its parts may be. Lengths are judged before anything is hashed or
-//! decoded.
+//! How long a token and its parts may be.
+//!
+//! Lengths are judged before anything is hashed or decoded.
 
 use std::ops::RangeInclusive;
 

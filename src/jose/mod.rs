@@ -1,5 +1,6 @@
-//! Verifying one compact JWS ([RFC 7515], [RFC 7519]): keys, algorithms and
-//! signatures; nothing of tokens.
+//! Verifying one compact JWS ([RFC 7515], [RFC 7519]): keys, algorithms and signatures.
+//!
+//! What a token must say is not judged here.
 //!
 //! Header and claims are read once, by this crate. The backend (feature `aws-lc-rs`, or
 //! `rust-crypto` where that is off) checks signatures and nothing else.

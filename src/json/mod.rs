@@ -1,5 +1,6 @@
-//! A reader of JSON that goes over the text once, takes what it is asked for and checks the
-//! rest without building it.
+//! A reader of JSON that goes over the text once and builds only what is asked for.
+//!
+//! The rest is checked without building it.
 //!
 //! It accepts no more than RFC 8259 does: where two readers could see two things, a text is
 //! refused instead of guessed at.

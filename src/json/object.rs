@@ -1,5 +1,7 @@
-//! Strict JSON: what two parsers could read differently, or what costs more than it may,
-//! is refused. Duplicate members at any depth, and nesting beyond a limit.
+//! Strict JSON objects: what is ambiguous or too costly is rejected.
+//!
+//! That is duplicate members at any depth, which two parsers could read differently, and nesting
+//! beyond a limit.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;

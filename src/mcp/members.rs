@@ -1,5 +1,6 @@
-//! The members of a message that decide what is judged, by level; each may come once, in
-//! this spelling alone.
+//! The members of a message that decide what is judged, by level.
+//!
+//! Each may come once, in this spelling alone.
 
 use super::operation::confused;
 use crate::error::{AuthError, Reason};

@@ -1,5 +1,7 @@
-//! Tells whether a request went over a new connection, which the client does not say: only one
-//! that was kept open may have been closed before the request was sent.
+//! Detects whether a request went over a new connection.
+//!
+//! The client does not say it. Only a connection that was kept open may have been closed before the
+//! request was sent.
 
 use std::cell::Cell;
 use std::pin::Pin;

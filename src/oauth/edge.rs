@@ -1,5 +1,6 @@
-//! A token that a proxy at the edge puts into a header of its own: where it is read, and that
-//! clients are told nothing of it.
+//! The token that a proxy at the edge puts into a header of its own.
+//!
+//! The file says where it is read, and that clients are told nothing of it.
 
 use http::header::AUTHORIZATION;
 

@@ -1,5 +1,7 @@
-//! The settings for tokens of makers that follow RFC 9068 less closely: what their types are, who their
-//! subject is, and what else must be true where nothing marks them.
+//! The settings for tokens of makers that follow RFC 9068 less closely.
+//!
+//! They say which types are accepted, who the subject is, and what else must be true where nothing
+//! marks the tokens.
 
 use super::AuthorizationServer;
 use crate::error::ConfigError;

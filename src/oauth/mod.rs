@@ -1,5 +1,4 @@
-//! OAuth 2.1 resource server: access tokens of an authorization server, checked with its
-//! published keys.
+//! OAuth 2.1 resource server: access tokens, checked with their issuer's published keys.
 //!
 //! Two strings are enough: [`OAuthLayer::new`]`(resource, issuer)`. The layer
 //!

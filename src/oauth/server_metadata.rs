@@ -1,5 +1,6 @@
-//! A copy of an authorization server's metadata at the origin of the resource, for clients of MCP
-//! 2025-03-26.
+//! An authorization server's metadata, copied to the origin of the resource.
+//!
+//! Clients of MCP 2025-03-26 look there.
 
 mod keep;
 

@@ -1,5 +1,6 @@
-//! The time limits of requests and of what is made of requests: the smaller of two that meet wins,
-//! and what was set in vain is told at start.
+//! The time limits of requests, and of what is made of requests.
+//!
+//! The smaller of two that meet wins, and what was set in vain is told at start.
 
 use std::time::Duration;
 

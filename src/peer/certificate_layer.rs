@@ -1,5 +1,4 @@
-//! `SetPeerCertificateLayer`: puts the peer's certificate where the layers of this crate look for
-//! it.
+//! `SetPeerCertificateLayer`: puts the peer's certificate where layers look for it.
 
 use std::sync::Arc;
 

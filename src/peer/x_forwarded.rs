@@ -1,5 +1,6 @@
-//! `X-Forwarded-For`, `X-Forwarded-Host` and `X-Forwarded-Proto`: lists of plain values, one for
-//! each proxy.
+//! The `X-Forwarded-…` headers: lists of plain values, one for each proxy.
+//!
+//! They are `X-Forwarded-For`, `X-Forwarded-Host` and `X-Forwarded-Proto`.
 
 use std::net::IpAddr;
 

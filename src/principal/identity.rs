@@ -1,4 +1,4 @@
-//! Who somebody is, as long as no request is concerned.
+//! The identity in a principal: all of it that depends on no request.
 
 use std::borrow::Cow;
 use std::sync::Arc;

@@ -1,5 +1,6 @@
-//! What runs inside the engine: one script for each question, so each is one step and one round
-//! trip.
+//! The scripts that run inside the engine: one for each question.
+//!
+//! So each question is one step and one round trip.
 //!
 //! Each takes the key of the marker first and the run id of the engine process as its first
 //! argument, and answers `{time in ms, since, …}`, or `{time, "none"}` without a marker, or

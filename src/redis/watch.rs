@@ -1,5 +1,6 @@
-//! Records that are waited for. One task looks for all of them: 10,000 streams are ten questions
-//! a second.
+//! Records that are waited for.
+//!
+//! One task looks for all of them: 10,000 streams are ten questions a second.
 
 use std::collections::HashMap;
 use std::pin::pin;

@@ -1,4 +1,4 @@
-//! Whose request it is, as a layer further in sees it.
+//! The caller of a request, as a layer further in sees it.
 
 use std::sync::Arc;
 

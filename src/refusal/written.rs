@@ -1,5 +1,7 @@
-//! What refusals over HTTP say, written once: body and challenges depend on kind and description,
-//! unless a refusal names scopes, asks for a sign-in or has a text of its own.
+//! What refusals over HTTP say, written once and cached.
+//!
+//! Body and challenges depend on kind and description, unless a refusal names scopes, asks for a
+//! sign-in or has a text of its own.
 //!
 //! Bad credentials can come in floods; bench `overhead`, row "refused".
 

@@ -1,4 +1,4 @@
-//! `WWW-Authenticate`.
+//! Writes the challenges of `WWW-Authenticate`.
 //!
 //! Real clients read this header with regular expressions, so its form is narrower than
 //! RFC 9110 allows: one line a scheme, `Bearer` first and `DPoP` after it, every value quoted, `", "` between

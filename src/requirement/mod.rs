@@ -1,5 +1,6 @@
-//! What something needs of its caller, as a value: scopes, and how they signed in. What asks for it
-//! and what grants it is elsewhere.
+//! What an operation requires of its caller, as a value: scopes, and the sign-in.
+//!
+//! What asks for it and what grants it is elsewhere.
 
 mod acr_order;
 mod asked;

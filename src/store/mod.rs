@@ -1,5 +1,4 @@
-//! State that the replicas of a server share: what was there first, what is revoked, and what is
-//! used of budgets.
+//! Stores that the replicas of a server share: replays, revocations and budgets.
 //!
 //! A [`ReplayStore`] keeps small records for a while, and says who was first to write one.
 //! [`MemoryReplayStore`] is one for servers of one process, and [`Redis`](crate::redis::Redis),

@@ -1,5 +1,6 @@
-//! For development and tests: an authorization server on a loopback port, principals without a
-//! layer, and hostile requests.
+//! For development and tests: an authorization server, principals, and hostile requests.
+//!
+//! The server listens on a loopback port, and principals need no layer.
 //!
 //! [`Issuer`] is a real OAuth 2.1 authorization server, as small as it can be: metadata
 //! ([RFC 8414] and OpenID Connect Discovery), a key set, a token endpoint

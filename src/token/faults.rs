@@ -1,5 +1,6 @@
-//! All that stands against a token, not the first thing alone: for a layer that lets pass what
-//! is refused for some reasons, and only for these.
+//! All that stands against a token, not the first thing alone.
+//!
+//! It is for a layer that lets pass what is refused for some reasons, and only for these.
 
 use std::sync::Arc;
 use std::time::Duration;

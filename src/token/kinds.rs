@@ -1,5 +1,6 @@
-//! The marks by which makers of authorization servers tell kinds of tokens apart, beside the
-//! header `typ` and `token_use`.
+//! The marks by which makers of authorization servers tell kinds of tokens apart.
+//!
+//! They stand beside the header `typ` and `token_use`.
 //!
 //! One key signs them all, as a rule: an ID token or a refresh token is told from an access
 //! token by what it says of itself, or not at all. Names and values compare without regard to

@@ -1,5 +1,6 @@
-//! The profile of access tokens (RFC 9068, and the marks of other kinds of tokens): claims and
-//! what they must say, whoever verified the signature.
+//! The profile of access tokens (RFC 9068): claims, and what they must say.
+//!
+//! It holds with any verifier of the signature, and knows the marks of other kinds of tokens.
 
 mod actors;
 // Only a server that is trusted by its issuer has any.

@@ -1,5 +1,6 @@
-//! What can be read of a token before anybody vouches for it. It decides who judges the
-//! token, and nothing else.
+//! What can be read of a token before it is verified.
+//!
+//! It decides who judges the token, and nothing else.
 
 use super::spiffe::trust_domain_of;
 use crate::jose::TokenLimits;

@@ -1,5 +1,6 @@
-//! What `places`, `single_flight` and `tenure` share between threads. Their model test has loom's
-//! instead.
+//! The synchronization primitives of `places`, `single_flight` and `tenure`, of std.
+//!
+//! Their model test has loom's instead.
 
 #[cfg(feature = "oauth")]
 pub(super) use std::sync::atomic::AtomicU64;

@@ -1,4 +1,4 @@
-//! Of the endpoint and its challenge.
+//! The codes of findings about the endpoint and its challenge.
 
 use crate::doctor::code::{Code, Entry, Severity};
 

@@ -1,4 +1,4 @@
-//! Of the metadata of the resource.
+//! The codes of findings about the metadata of the resource.
 
 use crate::doctor::code::{Code, Entry, Severity};
 

@@ -1,4 +1,4 @@
-//! Of the authorization server and its keys.
+//! The codes of findings about the authorization server and its keys.
 
 use crate::doctor::code::{Code, Entry, Severity};
 

@@ -1,4 +1,4 @@
-//! Of clocks, tokens, lists and pages.
+//! The codes of findings about clocks, tokens, lists and pages.
 
 use crate::doctor::code::{Code, Entry, Severity};
 

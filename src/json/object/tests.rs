@@ -1,4 +1,4 @@
-//! serde_json, told to be as strict, says what is to be read.
+//! Tests of the strict reader against serde_json, which is told to be as strict.
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 

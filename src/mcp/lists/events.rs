@@ -1,5 +1,6 @@
-//! Server-sent events, one after another
-//! (<https://html.spec.whatwg.org/multipage/server-sent-events.html>).
+//! Reads server-sent events one after another, and filters each.
+//!
+//! <https://html.spec.whatwg.org/multipage/server-sent-events.html>
 
 use super::Shows;
 use super::filter::filter;

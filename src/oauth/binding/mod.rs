@@ -1,5 +1,4 @@
-//! Tokens that are bound to a key of their client, by DPoP ([RFC 9449]), or to its TLS
-//! [certificate](#certificates) ([RFC 8705]).
+//! Bound tokens: by DPoP ([RFC 9449]), or by a TLS [certificate](#certificates) ([RFC 8705]).
 //!
 //! A bound token is of no use to a thief. With DPoP each request needs a proof, a small JWT that
 //! the client signs with its key for this method, this URL and this token.

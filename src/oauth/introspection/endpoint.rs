@@ -1,5 +1,4 @@
-//! The introspection endpoint of RFC 7662: where it is, what it is asked, what its answers
-//! mean.
+//! The introspection endpoint (RFC 7662): where it is, what it is asked, what answers mean.
 
 use std::fmt;
 use std::sync::Arc;

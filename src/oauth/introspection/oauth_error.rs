@@ -1,5 +1,6 @@
-//! The error that a refusal names: in its body (RFC 6749 section 5.2), or in its challenge
-//! (RFC 6750 section 3).
+//! Whether a refusal names this server: `invalid_client` or `unauthorized_client`.
+//!
+//! The error stands in the body (RFC 6749 section 5.2) or in the challenge (RFC 6750 section 3).
 
 use bytes::Bytes;
 use http::Response;

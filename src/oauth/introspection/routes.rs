@@ -1,5 +1,6 @@
-//! Which authorization server a token without an issuer belongs to. It is shown to that one
-//! and to no other.
+//! Which authorization server a token without an issuer belongs to.
+//!
+//! It is shown to that one and to no other.
 
 use std::sync::Arc;
 

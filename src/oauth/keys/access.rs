@@ -1,5 +1,6 @@
-//! What goes with a fetch of keys, where a server asks for more: read from files each time,
-//! because both change while the server runs.
+//! The credentials and roots of a fetch of keys, for servers that ask for them.
+//!
+//! Both are read from files each time, because both change while the server runs.
 
 use std::fs::File;
 use std::io::Read;

@@ -1,5 +1,4 @@
-//! Microsoft Entra ID: `entra::v2(tenant, client_id)`, `entra::v1(tenant, app_id_uri)` and
-//! `entra::tenants(tenants, client_id)`.
+//! Microsoft Entra ID: `entra::v2(…)`, `entra::v1(…)` and `entra::tenants(…)`.
 //!
 //! ```
 //! use tower_mcp_auth::{OAuthLayer, oauth::presets::entra};

@@ -1,5 +1,4 @@
-//! Kubernetes service accounts: `kubernetes::in_cluster(issuer, service_accounts)` and
-//! `kubernetes::server(issuer, service_accounts)`.
+//! Kubernetes service accounts: `kubernetes::in_cluster(…)` and `kubernetes::server(…)`.
 //!
 //! ```
 //! use tower_mcp_auth::{OAuthLayer, oauth::presets::kubernetes};

@@ -1,5 +1,4 @@
-//! The copy itself: fetched once for all that ask, kept for its time, and fetched anew before that is
-//! over.
+//! The cached copy: fetched once for all, and renewed before its time is over.
 
 use std::fmt;
 use std::pin::Pin;
