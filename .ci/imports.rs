@@ -1,6 +1,6 @@
 //! Checks the direction of imports in `src`: rooms import downwards only, and neither rooms nor
-//! folders within a room form a circle. Every file begins with a `//!` line, and `tracing` is named in
-//! `telemetry` alone. `.ci/run` compiles and runs it.
+//! folders within a room form a circle. Every file begins with a `//!` line that is a sentence, and
+//! `tracing` and `metrics` are named in `telemetry` alone. `.ci/run` compiles and runs it.
 //!
 //! ```text
 //! rustc -o target/imports .ci/imports.rs && target/imports [--list] [FOLDER]
@@ -63,10 +63,12 @@ struct Crate {
     modules: BTreeSet<Module>,
     /// What a name in a module stands for.
     aliases: BTreeMap<(Module, String), Module>,
-    /// Files that do not say at the top what they are for.
+    /// Files that do not say at the top, in one line, what they are for.
     silent: Vec<PathBuf>,
     /// Files that write events themselves.
     tracing: Vec<PathBuf>,
+    /// Files that record metrics themselves.
+    metrics: Vec<PathBuf>,
 }
 
 fn main() -> ExitCode {
@@ -91,12 +93,17 @@ fn main() -> ExitCode {
     faults.extend(
         all.silent
             .iter()
-            .map(|file| format!("{}: the first line is no `//!`", file.display())),
+            .map(|file| format!("{}: the first line is no sentence of `//!`", file.display())),
     );
     faults.extend(
         all.tracing
             .iter()
             .map(|file| format!("{}: events are written in telemetry", file.display())),
+    );
+    faults.extend(
+        all.metrics
+            .iter()
+            .map(|file| format!("{}: metrics are recorded in telemetry", file.display())),
     );
     for fault in &faults {
         println!("{fault}");
@@ -152,15 +159,17 @@ impl Crate {
             module.pop();
         }
         let text = std::fs::read_to_string(path).expect("a text");
-        if !text.starts_with("//!") {
+        if !is_sentence(text.lines().next().unwrap_or_default()) {
             self.silent.push(file.clone());
         }
         let tokens = tokens(&text);
         // `principal` is below `telemetry`, which knows it.
         let may_trace = matches!(room(&module), Some("telemetry" | "principal"));
-        let traces = |pair: &[String]| pair[0] == "tracing" && pair[1] == "::";
-        if !may_trace && tokens.windows(2).any(traces) {
+        if !may_trace && names_crate(&tokens, "tracing") {
             self.tracing.push(file.clone());
+        }
+        if room(&module) != Some("telemetry") && names_crate(&tokens, "metrics") {
+            self.metrics.push(file.clone());
         }
         let mut imports = Vec::new();
         let mut at = 0;
@@ -415,6 +424,23 @@ fn absolute(module: &[String], path: &[String]) -> Option<Module> {
         }
     }
     Some(base)
+}
+
+/// Whether a line of a module's doc ends with its sentence. One that ends with a colon has a list
+/// or a table after it.
+fn is_sentence(line: &str) -> bool {
+    line.starts_with("//! ") && line.ends_with(['.', ':', '?', '!'])
+}
+
+/// Whether paths begin with the crate `name`. A module may have that name, and is not meant.
+fn names_crate(tokens: &[String], name: &str) -> bool {
+    tokens.windows(2).enumerate().any(|(at, pair)| {
+        let is_inner = at > 1
+            && tokens[at - 1] == "::"
+            && is_name(&tokens[at - 2])
+            && !matches!(tokens[at - 2].as_str(), "use" | "return" | "in");
+        pair[0] == name && pair[1] == "::" && !is_inner
+    })
 }
 
 fn is_name(token: &str) -> bool {
