@@ -24,7 +24,7 @@
 //!
 //! For MCP there is more to hold together: sessions belong to their principal
 //! ([`mcp::SessionBindingLayer`]), streams end with their token
-//! ([`auth`](auth#the-end-of-streams)), state that clients keep is sealed
+//! ([`auth`](auth#stream-termination)), state that clients keep is sealed
 //! ([`mcp::PrincipalSealer`]), foreign hosts and pages are kept out ([`mcp::OriginLayer`]); and
 //! [`mcp::McpStack`] puts the layers in order.
 //!

@@ -15,7 +15,7 @@ const PREFIX_CHARS: std::ops::RangeInclusive<usize> = 2..=32;
 
 /// A key in the format of [`ApiKey::generate`](super::ApiKey::generate), taken apart.
 ///
-/// For a scanner of repositories and logs: what fits the [format](crate::api_key#the-format)
+/// For a scanner of repositories and logs: what fits the [format](crate::api_key#key-format)
 /// and has a good checksum is a key, and what it is called can be looked up. Whether it is
 /// live, only its server knows. `Debug` prints prefix and id.
 ///

@@ -95,7 +95,7 @@ impl ApiKey {
     }
 
     /// Makes a new key that begins with `prefix`, the name of your service say: see
-    /// [the format](crate::api_key#the-format).
+    /// [the format](crate::api_key#key-format).
     ///
     /// # Errors
     /// The prefix is not 2 to 32 lower-case letters and digits, beginning with a letter,

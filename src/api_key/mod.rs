@@ -62,7 +62,7 @@
 //! # }
 //! ```
 //!
-//! # The format
+//! # Key format
 //!
 //! [`ApiKey::generate`] makes keys like
 //! `acme_V5f2Q0sYx8Lk_0pZ3nD6wJt9RrB1cFh7Ug4KmE8aXy2Qs0ztSHr`:
@@ -84,7 +84,7 @@
 //! The checksum is no protection: anybody can make one. It tells a typo from a key that was
 //! never there, and spares the store.
 //!
-//! # Keys from elsewhere
+//! # Imported keys
 //!
 //! A key of another make is welcome, if it is random. In memory its digest is a plain one; in
 //! a file or a store it is an HMAC with a [`Pepper`] that is kept outside of it, because
@@ -147,7 +147,7 @@
 //! # }
 //! ```
 //!
-//! # Rotation
+//! # Key rotation
 //!
 //! Give the owner a second key, change the clients, see by [`ApiKeyLayer::on_use`] that the
 //! first is not used any more, and revoke it. All keys of an owner are one

@@ -136,7 +136,7 @@ impl Authenticated {
 
     /// Sets when the credential stops being accepted, as time since 1970-01-01 UTC: its
     /// expiry, and what is allowed for clocks that differ. Streamed answers end then; see
-    /// [the end of streams](crate::auth#the-end-of-streams).
+    /// [the end of streams](crate::auth#stream-termination).
     ///
     /// Default: [`Principal::expires_at`].
     #[must_use]

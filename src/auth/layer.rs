@@ -324,14 +324,14 @@ impl<P: Authenticate + Clone> AuthLayer<P> {
 
     /// How much longer than its credential an answer may take, where it is no stream that is
     /// meant to stay open; default 10 minutes. See
-    /// [the end of streams](crate::auth#the-end-of-streams).
+    /// [the end of streams](crate::auth#stream-termination).
     pub fn stream_grace(mut self, grace: Duration) -> Self {
         self.shared_mut().streams.grace = grace;
         self
     }
 
     /// How long a stream may stay open whose credential does not expire; default without end.
-    /// See [the end of streams](crate::auth#the-end-of-streams). Streams of requests that
+    /// See [the end of streams](crate::auth#stream-termination). Streams of requests that
     /// passed without a principal are not among them.
     ///
     /// # Errors

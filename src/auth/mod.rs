@@ -82,7 +82,7 @@
 //! the layer (public paths, the end of streams, …) that differ are an error: set them after
 //! `or`.
 //!
-//! # Around other services
+//! # Response body types
 //!
 //! A layer changes the type of the response's body, as tower-http's do. An axum `Router` takes
 //! that in its `.layer()`; elsewhere a line more is needed.
@@ -170,7 +170,7 @@
 //! # Ok::<(), tower_mcp_auth::ConfigError>(())
 //! ```
 //!
-//! # The end of streams
+//! # Stream termination
 //!
 //! A stream that goes on for hours would outlive the token it was opened with, and what it
 //! says would go to somebody who may not hear it any more. So an answer of unknown size ends
@@ -215,7 +215,7 @@
 //!   does the same: with nginx, `proxy_buffering off` and `send_timeout 3s`, the connection to the
 //!   server ended after 3 s.
 //!
-//! # The body of a refused request
+//! # Bodies of refused requests
 //!
 //! A request can be refused by its head alone, while its body is still on its way. Over
 //! HTTP/1 the next request of the connection begins behind that body, so every layer of this

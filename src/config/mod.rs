@@ -38,7 +38,7 @@
 //! `docs/config.toml` in the package shows every setting; the JSON Schema, made by
 //! `json_schema` with the feature `schema`, is `docs/config.schema.json`.
 //!
-//! # How values are written
+//! # Value syntax
 //!
 //! | what | how |
 //! |---|---|

@@ -36,7 +36,7 @@
 //! # }
 //! ```
 //!
-//! # What it asks
+//! # Requests it sends
 //!
 //! - The endpoint: `initialize` and a request of revision 2026-07-28 without a token, a stream by
 //!   `GET`, tokens that it makes up (in the header, in the query, and a JWT without signature), a

@@ -26,7 +26,7 @@
 //! auth layer [only reports](crate::AuthLayer::dangerously_report_only) is no refusal, and not
 //! counted.
 //!
-//! A refusal that waits for [the body of its request](crate::auth#the-body-of-a-refused-request)
+//! A refusal that waits for [the body of its request](crate::auth#bodies-of-refused-requests)
 //! is counted when it is decided, or any number of guesses could be made side by side meanwhile.
 //!
 //! A failure counts once for each time the layer stands around a service: put it there once.

@@ -16,7 +16,7 @@ pin_project! {
     /// The body of a response: the inner service's, or that of a refusal.
     ///
     /// A body of unknown size ends when the credential of its request does: see
-    /// [the end of streams](crate::auth#the-end-of-streams).
+    /// [the end of streams](crate::auth#stream-termination).
     pub struct ResponseBody<B> {
         #[pin]
         kind: Kind<B>,

@@ -2,7 +2,7 @@
 //!
 //! The same pages are in `docs/` of the repository. Their code is compiled and run with the tests.
 //!
-//! # To begin
+//! # Getting started
 //!
 //! | chapter | what it has |
 //! |---|---|
@@ -13,7 +13,7 @@
 //! | [Layers and routers](layers_and_routers) | in which order, and what `route`, `nest` and `merge` protect |
 //! | [MCP](mcp) | scopes of tools, sessions, streams, lists |
 //!
-//! # When a client does not get in
+//! # Troubleshooting
 //!
 //! | chapter | what it has |
 //! |---|---|
@@ -22,7 +22,7 @@
 //! | [Reason codes](reason_codes) | every refusal: meaning, what the client did, what to do |
 //! | [What clients do](what_clients_do) | Inspector, SDKs, `mcp-remote`, agents, as tried |
 //!
-//! # More than the usual
+//! # Advanced topics
 //!
 //! | chapter | what it has |
 //! |---|---|
@@ -32,7 +32,7 @@
 //! | [Tokens bound to their client](bound_tokens) | DPoP and client certificates |
 //! | [Calling other services](calling_other_services) | as the caller, without passing its token on |
 //!
-//! # To run it
+//! # Operations
 //!
 //! | chapter | what it has |
 //! |---|---|
@@ -46,7 +46,7 @@
 //! | [Limits](limits) | every bound, its default and its setter |
 //! | [Performance](performance) | what a request costs |
 //!
-//! # To judge it
+//! # Testing and security
 //!
 //! | chapter | what it has |
 //! |---|---|
@@ -126,7 +126,7 @@ pub mod observability {}
 #[doc = include_str!("links.md")]
 #[doc = include_str!("../../docs/configuration.md")]
 ///
-/// # Every setting
+/// # All settings
 ///
 /// ```toml
 #[doc = include_str!("../../docs/config.toml")]

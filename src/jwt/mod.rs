@@ -8,7 +8,7 @@
 //! was configured, and nothing marks it as another kind of token (an ID token, say). Sizes,
 //! nesting and duplicate members are judged before any signature.
 //!
-//! # Changing a key
+//! # Key rotation
 //!
 //! Give keys an id (`kid`), and accept the old and the new one until the last token of the old
 //! one has expired: [`also_accept`](JwtLayerBuilder::also_accept). Public keys can stand in a

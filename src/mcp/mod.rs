@@ -83,7 +83,7 @@
 //! # }
 //! ```
 //!
-//! # Scopes that clients can find
+//! # Scope discovery
 //!
 //! A client asks for the scopes that the challenge of a 401 names, or else for those that the
 //! metadata advertise, or else for none (MCP 2025-11-25 and 2026-07-28, Scope Selection
@@ -168,7 +168,7 @@
 //! - Bind sessions ([`SessionBindingLayer`]). Without, an anonymous caller who has the id of a
 //!   principal's session can open its stream and end it.
 //!
-//! ## How clients are asked to sign in
+//! ## Dialects
 //!
 //! Two families of clients act on different answers ([`Dialect`]):
 //!
@@ -211,7 +211,7 @@
 //! A client that signs in has a session already, which is anonymous. See
 //! [signing in in the middle of a session](session#signing-in-in-the-middle-of-a-session).
 //!
-//! # Bodies
+//! # Request bodies
 //!
 //! The body type changes, as with tower-http's `RequestBodyLimitLayer`. Services that take
 //! any body (rmcp's, an axum router, a tonic server, generic ones) fit behind

@@ -39,7 +39,7 @@ use crate::telemetry;
 /// With a [`policy`](Self::policy) the auth layer tells clients which scopes there are, in the
 /// metadata and in the challenge of a 401, where none were set by hand; and lists show callers
 /// with access tokens what some scope opens, so that a client can call it, and be asked for
-/// that scope. See [scopes that clients can find](crate::mcp#scopes-that-clients-can-find).
+/// that scope. See [scopes that clients can find](crate::mcp#scope-discovery).
 ///
 /// Budgets for each caller are counted inside the auth layer ([`quotas`](Self::quotas)). A limit for
 /// each address, whoever calls, goes outside.

@@ -17,7 +17,7 @@
 //! issuers of workloads and edges: GitHub Actions, GitLab CI, Kubernetes, SPIFFE, Cloudflare Access
 //! and Firebase.
 //!
-//! # What is advertised
+//! # Advertised metadata
 //!
 //! Clients are told where to get a token by the metadata of the resource. By default all of it follows
 //! from two strings; these settings part what belongs together elsewhere:

@@ -4,7 +4,7 @@
 //! key still serves are judged at every request, so a cached token is never answered
 //! otherwise than an uncached one.
 //!
-//! # How a token is known again
+//! # Cache key
 //!
 //! An entry is found by the SHA-256 digest of the token's signature, and serves if what the
 //! signature was made over, header and payload, is byte for byte what it was. The two parts
@@ -23,7 +23,7 @@
 //! This holds because the digested part is a signature. An opaque token does not belong
 //! here: a dot in it may leave a short rest, which can be guessed from its digest.
 //!
-//! # What this buys
+//! # Performance
 //!
 //! A look-up takes a lock that others share, and no list is kept of it. That is why the map is one
 //! of `quick_cache` and not of moka, which keys and introspection use: a token seen before is what

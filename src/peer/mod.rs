@@ -4,12 +4,12 @@
 //! [`FailedAttemptsLayer`](crate::failed_attempts::FailedAttemptsLayer),
 //! [`OriginLayer`](crate::mcp::OriginLayer), and what you write yourself.
 //!
-//! # The peer
+//! # Peer address
 //!
 //! [`PeerAddr`] is the other end of the connection. The server puts it into the extensions of each
 //! request, or a [`SetPeerAddrLayer`] outside finds it where the server put it.
 //!
-//! # The certificate
+//! # Peer certificate
 //!
 //! [`PeerCertificate`] is the TLS certificate of the peer, if it showed one. What accepts the
 //! connections puts it there, by a [`SetPeerCertificateLayer`] for one. Where TLS ends at a proxy,
@@ -17,7 +17,7 @@
 //! on. Both are for tokens that are bound to certificates: see
 //! [`oauth::binding`](crate::oauth::binding#certificates).
 //!
-//! # The host
+//! # Requested host
 //!
 //! [`requested`] reads `Host` or the authority of the request target, strictly: two hosts, none, or
 //! one that readers take for different hosts is 400. Names compare in lower case.

@@ -20,7 +20,7 @@
 //! ```
 //!
 //! Once for each new engine, somebody says that it is new: `redis.init().await?`, in a command of
-//! its own or in a job of the deployment. [Below](#a-new-engine) is why.
+//! its own or in a job of the deployment. [Below](#initialization) is why.
 //!
 //! [`Redis`] is a [`ReplayStore`](crate::store::ReplayStore), a
 //! [`RevocationStore`](crate::store::RevocationStore) and a
@@ -29,7 +29,7 @@
 //! commands; a question on the path of a request is one script, and one round trip. The page
 //! `docs/more-than-one-machine.md` of the repository has topologies and sizes.
 //!
-//! # What is promised
+//! # Guarantees
 //!
 //! | the engine | what requests get |
 //! |---|---|
@@ -73,7 +73,7 @@
 //! admitted, as if these seconds had passed; back, callers wait longer, and never longer than an
 //! empty bucket takes to fill.
 //!
-//! # The epoch
+//! # Epoch
 //!
 //! An engine that restarts, or a replica that takes the place of its primary, may have lost what
 //! was acknowledged, and nothing tells. So the engine has a marker with the id of its process (the
@@ -97,14 +97,14 @@
 //! with `min-replicas-max-lag 10` does, and a replica must not be promoted by hand while clients
 //! reach the old primary.
 //!
-//! # A new engine
+//! # Initialization
 //!
 //! An engine that was flushed looks like a new one, and so does a wrong address, or a database
 //! number with a digit too many. A server that starts and finds no marker cannot tell, so it asks a
 //! person: [`Redis::init`] writes the marker. A server that runs has seen the marker, knows that
 //! records are lost, and writes a new one by itself.
 //!
-//! # The engine's settings
+//! # Engine settings
 //!
 //! `maxmemory-policy` must be `noeviction`; with any other, an engine whose memory is short drops
 //! records, and lets in what it has refused. [`connect`](RedisBuilder::connect) reads it, and each
@@ -124,7 +124,7 @@
 //!
 //! `+config|get` is there to learn whether snapshots are taken, and can be left out.
 //!
-//! # What is in the engine
+//! # Stored keys
 //!
 //! | key | what |
 //! |---|---|
@@ -216,7 +216,7 @@ impl Redis {
     /// Says that an engine without a marker is new, by writing the marker.
     ///
     /// Call it once for an engine, and not at each start of a server: see
-    /// [a new engine](crate::redis#a-new-engine). Where there is a marker, nothing changes. Other
+    /// [a new engine](crate::redis#initialization). Where there is a marker, nothing changes. Other
     /// replicas see it within a second.
     ///
     /// # Errors

@@ -39,7 +39,7 @@
 //! # }
 //! ```
 //!
-//! # What holds for a request
+//! # Requests during a reload
 //!
 //! - A request that arrives (is given to `call`) after a reload returned is judged by the new
 //!   layer, on every clone of the service, one that was found ready before included: its
@@ -52,7 +52,7 @@
 //! The service inside is cloned, as it was given, for each new layer. What it holds (sessions
 //! of an MCP server, pools) stays as long as its clones share it.
 //!
-//! # What a new layer does not know
+//! # State after a reload
 //!
 //! A layer made anew begins with empty caches: key sets, tokens verified before, answers of
 //! introspection. Until they are full again requests take the slow way, and if the

@@ -48,7 +48,7 @@
 //! [reload](crate::reload). One that is [in memory](Revocation::in_memory) is of one process: others
 //! are not told, and a new process knows nothing of what was revoked before.
 //!
-//! # What can be revoked
+//! # Entries
 //!
 //! | entry | which credentials | by | kept for |
 //! |---|---|---|---|
@@ -80,7 +80,7 @@
 //! Where a provider of your own gave claims that [cannot be read](crate::Principal::claims), an entry
 //! may be for them: while there are entries for a token, a grant or a session, they are refused.
 //!
-//! # How long entries are kept
+//! # Retention
 //!
 //! As long as a credential that they name could be good. So tokens must have an end: where revocation
 //! is on, one that lives longer than [`max_token_lifetime`](Revocation::max_token_lifetime) (24 h) is
@@ -92,7 +92,7 @@
 //! by their owner for 5 minutes after they expired, and then as unproven ones: their entries may be
 //! gone.
 //!
-//! # What ends
+//! # Effect on requests and streams
 //!
 //! Requests are judged where the layer has come to its answer, whichever provider gave it, and
 //! whether or not that was remembered: `401` with `revoked_token` or `revoked_api_key`. A
@@ -100,14 +100,14 @@
 //! brings its credential.
 //!
 //! A request that was let in goes on. Its response ends where it is of unknown size, as it would when
-//! the credential [expires](crate::auth#the-end-of-streams), and without grace. That is
+//! the credential [expires](crate::auth#stream-termination), and without grace. That is
 //! noticed when the stream is polled next, for which it is woken. A JSON-RPC request that is still
 //! without an answer gets an error with code 401. Neither
 //! [`dangerously_streams_outlive_credentials`](crate::AuthLayer::dangerously_streams_outlive_credentials)
 //! nor [`stream_grace`](crate::AuthLayer::stream_grace) changes it. A layer that
 //! [reports](crate::AuthLayer::dangerously_report_only) these refusals ends no streams.
 //!
-//! # The service
+//! # Revocation service
 //!
 //! [`revocation_service`](Revocation::revocation_service) takes entries over HTTP: `POST` with a body of
 //! `application/json`, 16 KiB at most. Around it there has to be an auth layer; a request that passed
@@ -154,7 +154,7 @@
 //! delete records, and a replica that begins afterwards does not know of them: a store is as trusted
 //! as the server. [`health`](Revocation::health) says how old what is known is.
 //!
-//! # What else adds entries
+//! # Back-channel logout
 //!
 //! With the feature `oauth`, an authorization server that supports OpenID Connect Back-Channel
 //! Logout tells when a session ends.
@@ -162,7 +162,7 @@
 //! logout tokens, which adds an entry for the session, or for what the subject was issued until
 //! then. It needs no auth layer around it; see [logout](crate::oauth::logout).
 //!
-//! # Costs
+//! # Performance
 //!
 //! A credential remembers under which entries it was found good. As long as none is added, a
 //! credential that is [cached](crate::oauth::TokenCacheOptions) costs two loads. Otherwise it is a

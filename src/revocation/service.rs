@@ -30,7 +30,7 @@ const JSON: &str = "application/json";
 
 impl Revocation {
     /// A service that takes entries over HTTP, from callers with all of these scopes, separated
-    /// by spaces; see [the service](crate::revocation#the-service).
+    /// by spaces; see [the service](crate::revocation#revocation-service).
     ///
     /// ```
     /// use axum::Router;

@@ -104,7 +104,7 @@
 //! `generation`; a failed one is an `error` with the `generation` that stays, the `setting` and
 //! the `error`.
 //!
-//! ## Mistakes of a deployment
+//! ## Misconfiguration
 //!
 //! Each is a `warn`, once for a layer, at the first request that shows it: an auth layer that
 //! stands twice around one service (or inside another one that reads the same header), with the

@@ -82,13 +82,13 @@
 //! # }
 //! ```
 //!
-//! # Handlers, without any layer
+//! # Unit tests of handlers
 //!
 //! [`authenticated`] puts a principal into a request as a layer would, and [`anonymous`] the mark
 //! of a request that a layer let through without one. [`Principal::builder`] makes any principal.
 //! [`insert_principal`] and [`insert_anonymous`] do the same to the extensions alone.
 //!
-//! # Time
+//! # Clock
 //!
 //! [`fixed_clock`] shows the same time in every run, and moves when the test moves it.
 //!

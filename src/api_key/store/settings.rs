@@ -17,7 +17,7 @@ use crate::telemetry;
 /// for 10 s. A key is never used past its end. Requests with the same key share one
 /// question, which goes on when they go away.
 ///
-/// # When the store is gone
+/// # Store outages
 ///
 /// While the store gives no answer, a key that it called good is served for up to 60 s after that
 /// ([`max_staleness`](Self::max_staleness)), and never past its end. Then it is 503. Every other

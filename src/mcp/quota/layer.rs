@@ -28,7 +28,7 @@ const READ_TIMEOUT: Duration = Duration::from_secs(30);
 /// A layer that refuses requests whose budget is used up. It belongs inside an auth layer.
 ///
 /// All clones, and all services they make, count together. Put it around a service once: see [what
-/// is counted](crate::mcp::quota#what-is-counted).
+/// is counted](crate::mcp::quota#costs).
 ///
 /// See the [module docs](crate::mcp::quota) for an example.
 #[derive(Clone)]

@@ -53,7 +53,7 @@
 //! # }
 //! ```
 //!
-//! # Over several replicas
+//! # Several replicas
 //!
 //! [`QuotaLayer::shared`] counts in a [`QuotaStore`](crate::store::QuotaStore) that all replicas
 //! have: Redis or Valkey with the feature `redis`. A request is one question, which charges all its
@@ -87,7 +87,7 @@
 //! # }
 //! ```
 //!
-//! # Who is counted
+//! # Callers
 //!
 //! | caller | counted by |
 //! |---|---|
@@ -104,7 +104,7 @@
 //! the tenant of its digits; a claim with another value counts as missing. Anonymous callers
 //! without an address ([`SetPeerAddrLayer`](crate::peer::SetPeerAddrLayer)) are counted together.
 //!
-//! # What is counted
+//! # Costs
 //!
 //! Each message of MCP costs 1, or what [`cost`](Budget::cost) and [`cost_by`](Budget::cost_by)
 //! say, and each other request 1. A batch costs what its messages cost together; one that costs

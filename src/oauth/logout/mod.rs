@@ -61,7 +61,7 @@
 //! # }
 //! ```
 //!
-//! # Where it is mounted
+//! # Mounting
 //!
 //! At the path that is registered at the authorization server as `backchannel_logout_uri`, outside
 //! the routes that the auth layer protects: the logout token is the authentication, and there is
@@ -115,7 +115,7 @@
 //! Front-Channel Logout is another protocol, which loads pages in the browser of the user; this
 //! service does not speak it.
 //!
-//! # What ends
+//! # Revoked tokens
 //!
 //! | the logout token has | entry | what ends |
 //! |---|---|---|
@@ -134,7 +134,7 @@
 //! logout: a user who signs in again at once has to ask for another one. Where the layer takes the
 //! subject from another claim (`subject_claim`), so does this service.
 //!
-//! # What is checked
+//! # Logout token validation
 //!
 //! The checks of section 2.6, each with a text of its own, and all of them before anything is
 //! revoked:
@@ -158,7 +158,7 @@
 //! The token is bounded by [`max_token_bytes`](super::OAuthLayerBuilder::max_token_bytes), the
 //! body by 16 KiB and 10 seconds. Other parameters of the form are ignored.
 //!
-//! # Answers
+//! # Responses
 //!
 //! | status | when |
 //! |---|---|

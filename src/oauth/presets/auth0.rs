@@ -12,7 +12,7 @@
 //! Step by step, with a first token and the usual refusals:
 //! [`guide::identity_providers::auth0`](crate::guide::identity_providers::auth0).
 //!
-//! # At Auth0
+//! # Setup at Auth0
 //! 1. Create an API whose identifier is the URL of the resource, byte by byte
 //!    (`https://mcp.example.com/mcp`); it becomes the `aud` of its tokens. Another identifier
 //!    works with [`audience`](super::super::AuthorizationServer::audience).
@@ -26,7 +26,7 @@
 //! 4. Clients that register themselves are third-party applications: authorize these for the
 //!    API, and promote the connection that users sign in by to the domain level.
 //!
-//! # What is particular
+//! # Differences from the defaults
 //! The issuer ends with a slash. `aud` is a list with `…/userinfo` beside the API where
 //! `openid` was asked for. The client stands in `azp`, or in `client_id` with the RFC 9068
 //! profile: turn that on and call `require_at_jwt`, where you can. Roles of a custom claim, which

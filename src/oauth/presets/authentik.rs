@@ -13,7 +13,7 @@
 //! Step by step, with a first token and the usual refusals:
 //! [`guide::identity_providers::authentik`](crate::guide::identity_providers::authentik).
 //!
-//! # At authentik
+//! # Setup at authentik
 //! 1. Add an application with an OAuth2 provider for this resource alone: its client id is the
 //!    audience of its tokens, and the application's slug is in the issuer. Leave the issuer
 //!    mode at "each provider has a different issuer".
@@ -22,7 +22,7 @@
 //! 3. Turn "include claims in id_token" on where groups are to become scopes: access tokens
 //!    have no scopes of their own. Keep `uid` out of property mappings.
 //!
-//! # What is particular
+//! # Differences from the defaults
 //! The issuer ends with a slash. An access token is an ID token with `azp` and `uid` added;
 //! even `nonce` is there. `uid` is what tells it from one, so a token without it is refused.
 //! Dynamic registration (since 2026.8) asks for an access token of authentik, and gives each

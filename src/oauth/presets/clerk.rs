@@ -13,7 +13,7 @@
 //! Step by step, with a first token and the usual refusals:
 //! [`guide::identity_providers::clerk`](crate::guide::identity_providers::clerk).
 //!
-//! # At Clerk
+//! # Setup at Clerk
 //! 1. Under "OAuth applications" add an application for each client, and see that "Generate
 //!    access tokens as JWTs" is on in the settings. Opaque tokens need [`introspection`].
 //! 2. List the applications' client ids here.
@@ -21,7 +21,7 @@
 //!    `aud`, and [`audience_is_the_resource`](NeedsAudience::audience_is_the_resource) takes the
 //!    place of the list.
 //!
-//! # What is particular
+//! # Differences from the defaults
 //! Session tokens and ID tokens have the same issuer and the same keys as access tokens, so
 //! the header must say `typ: at+jwt`. Without step 3 access tokens have no `aud`. A JWT is
 //! good for a day, also after it was revoked.

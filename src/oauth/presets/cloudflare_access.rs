@@ -17,7 +17,7 @@
 //! Step by step, with a first token and the usual refusals:
 //! [`guide::identity_providers::cloudflare_access`](crate::guide::identity_providers::cloudflare_access).
 //!
-//! # At Cloudflare
+//! # Setup at Cloudflare
 //! 1. Protect the host of this server with an application of Access, and copy its Application
 //!    Audience (AUD) tag. Each application has its own; one that is made anew has another.
 //! 2. Access puts the token of a request into the header `Cf-Access-Jwt-Assertion`, and into a
@@ -26,7 +26,7 @@
 //! 4. For MCP clients turn "Managed OAuth" on: Access is then their authorization server, and
 //!    what reaches this server is the same header.
 //!
-//! # What is particular
+//! # Differences from the defaults
 //! One team has one issuer and one set of keys for all its applications: the AUD tag alone tells
 //! for which one somebody signed in. `type` must be `app`; that of the session of the whole team
 //! is `org`, and it is refused. A service token has an empty `sub` and its client id in

@@ -13,7 +13,7 @@
 //! Step by step, with a first token and the usual refusals:
 //! [`guide::identity_providers::cognito`](crate::guide::identity_providers::cognito).
 //!
-//! # At Cognito
+//! # Setup at Cognito
 //! 1. Add a resource server whose identifier is the URL of the resource, with custom scopes.
 //!    In tokens they are called `https://mcp.example.com/mcp/read`: the identifier, a slash,
 //!    the scope.
@@ -24,7 +24,7 @@
 //!    then have the resource as `aud`. It takes the Essentials or Plus plan, and tokens of the
 //!    client-credentials grant never have it.
 //!
-//! # What is particular
+//! # Differences from the defaults
 //! Access tokens have no `aud` by default, and no `typ`; `token_use` must be `access`, and an
 //! ID token's is not. Groups become scopes by `scopes_from_claim(["cognito:groups"], …)`.
 //! There is no introspection endpoint: a revoked token is good until it expires.

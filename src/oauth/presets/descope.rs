@@ -12,7 +12,7 @@
 //! Step by step, with a first token and the usual refusals:
 //! [`guide::identity_providers::descope`](crate::guide::identity_providers::descope).
 //!
-//! # At Descope
+//! # Setup at Descope
 //! 1. Add an MCP server with its scopes, and with the URL of the resource as "MCP Server URL",
 //!    which becomes the `aud`. Its id and that of the project are in the issuer.
 //! 2. Choose how clients register: dynamically, by metadata document, or by hand.
@@ -20,7 +20,7 @@
 //!    the right one with [`audience`](super::super::AuthorizationServer::audience). The
 //!    project's id is not: all tokens of the project can have it, so it counts as none.
 //!
-//! # What is particular
+//! # Differences from the defaults
 //! All MCP servers of a project share its keys, and tell their tokens apart by the issuer.
 //!
 //! Documentation: [discovery endpoints](https://docs.descope.com/agentic-identity-hub/mcp-servers/discovery-url)

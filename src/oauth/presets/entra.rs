@@ -13,7 +13,7 @@
 //! Step by step, with a first token and the usual refusals:
 //! [`guide::identity_providers::entra`](crate::guide::identity_providers::entra).
 //!
-//! # At Entra ID
+//! # Setup at Entra ID
 //! 1. Register an application for the resource, and set `requestedAccessTokenVersion` to 2 in
 //!    its manifest (below `api`; `accessTokenAcceptedVersion` in the older format): then its
 //!    tokens are of version 2, whatever endpoint a client uses. With 1 or nothing they are of
@@ -26,7 +26,7 @@
 //! 3. Register each client, and give it the scopes. Entra ID has no dynamic registration, and
 //!    client id metadata documents as a preview.
 //!
-//! # What is particular
+//! # Differences from the defaults
 //! The audience is the application, never the resource: its id in version 2, its id URI in
 //! version 1 (some have the id there as well; add it with `audience` if yours do). Scopes are
 //! in `scp`, by their short names, while a client must ask for them with the application id URI in

@@ -12,7 +12,7 @@
 //! Step by step, with a first token and the usual refusals:
 //! [`guide::identity_providers::firebase`](crate::guide::identity_providers::firebase).
 //!
-//! # At Firebase
+//! # Setup at Firebase
 //! 1. Take the project id from the project's settings. It is the audience of every token of the
 //!    project, and in its issuer.
 //! 2. Turn off the ways to sign in that are not meant. **With anonymous sign-in everybody has a
@@ -21,7 +21,7 @@
 //!    `email_verified`, and see `firebase.sign_in_provider` of
 //!    [`Principal::claims`](crate::Principal::claims).
 //!
-//! # What is particular
+//! # Differences from the defaults
 //! The tokens are ID tokens, and no others are there. One set of keys signs those of all projects
 //! of the world: issuer and audience alone tell yours. `sub` must name somebody, and `auth_time`
 //! must be there, and not after `iat`. Tenants of Identity Platform share the project, its issuer

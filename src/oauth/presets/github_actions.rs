@@ -13,7 +13,7 @@
 //! Step by step, with a first token and the usual refusals:
 //! [`guide::identity_providers::github_actions`](crate::guide::identity_providers::github_actions).
 //!
-//! # At GitHub
+//! # Setup at GitHub
 //! 1. Give the job `permissions: id-token: write`, and have it ask for a token whose audience
 //!    is the URL of the resource: `core.getIDToken("https://mcp.example.com/mcp")`. Another
 //!    audience works with [`audience`](super::super::AuthorizationServer::audience). By default
@@ -27,7 +27,7 @@
 //!    were made, renamed or moved after 15 July 2026, and for others that chose it:
 //!    `repo:acme@65/widgets@74:ref:refs/heads/main`.
 //!
-//! # What is particular
+//! # Differences from the defaults
 //! Everybody's workflows have tokens of this issuer, for any audience. They are ID tokens by
 //! their documentation, for no client: the ids that they all have tell them. There is no scope:
 //! give some with

@@ -13,7 +13,7 @@
 //! Step by step, with a first token and the usual refusals:
 //! [`guide::identity_providers::gitlab_ci`](crate::guide::identity_providers::gitlab_ci).
 //!
-//! # At GitLab
+//! # Setup at GitLab
 //! 1. Have the job ask for a token whose audience is the URL of the resource:
 //!    `id_tokens: { MCP_TOKEN: { aud: "https://mcp.example.com/mcp" } }`. Another audience works
 //!    with [`audience`](super::super::AuthorizationServer::audience).
@@ -25,7 +25,7 @@
 //!    (`project_path:acme/widgets:ref_type:branch:ref:main`): every job of every branch has such
 //!    a token.
 //!
-//! # What is particular
+//! # Differences from the defaults
 //! Everybody's jobs on an instance have tokens of its one issuer, for any audience. The same
 //! keys sign the ID tokens of people who sign in with GitLab: these have no `job_id`, and no
 //! project, and are refused. The ids of projects, namespaces and jobs are strings, and so are

@@ -12,14 +12,14 @@
 //! Step by step, with a first token and the usual refusals:
 //! [`guide::identity_providers::google`](crate::guide::identity_providers::google).
 //!
-//! # At Google
+//! # Setup at Google
 //! 1. Under "Clients" of the Google Auth Platform add an OAuth client for each MCP client, and
 //!    list their ids here. Google has no dynamic registration, and no scopes of your own:
 //!    `openid`, `email` and the scopes of its APIs are all there are.
 //! 2. Ask for the scopes by their names in tokens: `https://www.googleapis.com/auth/userinfo.email`
 //!    stands for `email`.
 //!
-//! # What is particular
+//! # Differences from the defaults
 //! Access tokens are opaque and begin with `ya29.`. Each new one is asked about at the
 //! token-info endpoint, which knows no RFC 7662: with a `GET`, the token in the query, and
 //! nothing that proves who asks. Its `aud` is the client, and must be one of those listed.

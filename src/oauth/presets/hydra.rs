@@ -15,7 +15,7 @@
 //! Step by step, with a first token and the usual refusals:
 //! [`guide::identity_providers::hydra`](crate::guide::identity_providers::hydra).
 //!
-//! # At Hydra
+//! # Setup at Hydra
 //! 1. List the URL of the resource in the `audience` of each client, and have your consent
 //!    application grant it (`grant_access_token_audience`). Clients ask with `audience`;
 //!    `resource`, which MCP clients send, is ignored: let the consent application read it from
@@ -25,7 +25,7 @@
 //! 3. Leave `strategies.jwt.scope_claim` at `list`. For `string` or `both` call
 //!    `.scope_claim("scope")`.
 //!
-//! # What is particular
+//! # Differences from the defaults
 //! Write the issuer as Hydra's `urls.self.issuer` has it, slash at its end included. Scopes
 //! are an array in `scp`; claims of the consent application are below `ext`, so its roles
 //! become scopes by `scopes_from_claim(["ext", "roles"], …)`. An answer about a refresh token

@@ -13,7 +13,7 @@
 //! Step by step, with a first token and the usual refusals:
 //! [`guide::identity_providers::keycloak`](crate::guide::identity_providers::keycloak).
 //!
-//! # At Keycloak
+//! # Setup at Keycloak
 //! 1. Add a client scope with a mapper of the type "Audience", with the URL of the resource
 //!    as included custom audience, and make it a default scope of the realm, so that clients
 //!    that register themselves have it too. Without it a token has no audience, or
@@ -24,7 +24,7 @@
 //! 3. Where no mapper can be added, name the clients:
 //!    [`client_ids`](super::super::AuthorizationServer::client_ids); they are read from `azp`.
 //!
-//! # What is particular
+//! # Differences from the defaults
 //! Roles are in `realm_access.roles`, and in `resource_access.CLIENT.roles` for those of a
 //! client. The kind of a token is in its *claim* `typ`: `Bearer`, and not `ID` or `Refresh`.
 //! Where this server reaches Keycloak by another name than its users do, use

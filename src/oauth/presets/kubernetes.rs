@@ -19,7 +19,7 @@
 //! Step by step, with a first token and the usual refusals:
 //! [`guide::identity_providers::kubernetes`](crate::guide::identity_providers::kubernetes).
 //!
-//! # In the cluster
+//! # Setup in the cluster
 //! 1. Find the issuer: `kubectl get --raw /.well-known/openid-configuration`.
 //! 2. Mount a token for this resource into the pods that call it, a projected volume
 //!    (`serviceAccountToken`) with `audience: https://mcp.example.com/mcp` and a short
@@ -29,7 +29,7 @@
 //! 3. For [`in_cluster`] let the service account of this server read the keys. By default
 //!    all of them may (`system:service-account-issuer-discovery`).
 //!
-//! # What is particular
+//! # Differences from the defaults
 //! **A token of a pod that was deleted stays valid here until it expires.** Only the API server
 //! knows that a pod, a service account or a secret is gone; who checks signatures does not. The
 //! pod or secret that a token is bound to is not looked up either. Keep the life of tokens short;

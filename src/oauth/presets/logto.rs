@@ -12,14 +12,14 @@
 //! Step by step, with a first token and the usual refusals:
 //! [`guide::identity_providers::logto`](crate::guide::identity_providers::logto).
 //!
-//! # At Logto
+//! # Setup at Logto
 //! 1. Add an API resource whose indicator is the URL of the resource, and its permissions:
 //!    they are its scopes.
 //! 2. Give users and applications roles with these permissions.
 //! 3. Clients ask with `resource`. Without it a token is opaque and for no resource;
 //!    [`introspection`] can ask about it, and its answer is then to be judged by the client.
 //!
-//! # What is particular
+//! # Differences from the defaults
 //! Keys are ES384 by default. Tokens within an organization have `organization_id`: require
 //! it with [`require_claim`](super::super::AuthorizationServer::require_claim).
 //!

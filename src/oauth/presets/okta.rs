@@ -15,7 +15,7 @@
 //! Step by step, with a first token and the usual refusals:
 //! [`guide::identity_providers::okta`](crate::guide::identity_providers::okta).
 //!
-//! # At Okta
+//! # Setup at Okta
 //! 1. Under Security → API add a *custom* authorization server, and make the URL of the
 //!    resource its audience. `default` is one as well; its audience `api://default` is then
 //!    set with [`audience`](super::super::AuthorizationServer::audience).
@@ -23,7 +23,7 @@
 //! 3. One authorization server has one audience: give each resource one of its own.
 //! 4. Register the clients: dynamic registration asks for an API token of the organization.
 //!
-//! # What is particular
+//! # Differences from the defaults
 //! Scopes are an array in `scp`, and the client is in `cid`. The header has no `typ`. Groups
 //! of a groups claim become scopes by `scopes_from_claim(["groups"], …)`. That Okta takes a
 //! `resource` parameter into account is not documented: the server decides the audience.

@@ -12,12 +12,12 @@
 //! Step by step, with a first token and the usual refusals:
 //! [`guide::identity_providers::ping_one`](crate::guide::identity_providers::ping_one).
 //!
-//! # At PingOne
+//! # Setup at PingOne
 //! 1. Add a custom resource whose audience is the URL of the resource, with scopes.
 //! 2. Grant each application these scopes.
 //! 3. For [`introspection`] use the resource's own id and secret.
 //!
-//! # What is particular
+//! # Differences from the defaults
 //! All tokens are JWTs, signed with RS256; ID tokens with the same key. PingFederate,
 //! PingAM and Advanced Identity Cloud are other products with other endpoints: build their
 //! server from [`AuthorizationServer::new`].

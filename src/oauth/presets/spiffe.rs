@@ -13,7 +13,7 @@
 //! Step by step, with a first token and the usual refusals:
 //! [`guide::identity_providers::spiffe`](crate::guide::identity_providers::spiffe).
 //!
-//! # In the trust domain
+//! # Setup in the trust domain
 //! 1. Have its SPIRE server publish the trust bundle (`federation.bundle_endpoint`) with the
 //!    profile `https_web`. That of `https_spiffe` needs a certificate that no public authority
 //!    knows: see [`jwks_root_certificates_file`] for one that a private authority issued.
@@ -21,7 +21,7 @@
 //!    as `spiffe://example.org/mcp`, works with
 //!    [`audience`](super::super::AuthorizationServer::audience).
 //!
-//! # What is particular
+//! # Differences from the defaults
 //! A JWT-SVID names no issuer: the trust domain of its `sub` is one. So a token without `iss`
 //! whose `sub` begins with `spiffe://example.org/` is one of this server, and
 //! [`Principal::issuer`](crate::Principal::issuer) is `spiffe://example.org`. A token that has an

@@ -14,7 +14,7 @@
 //! Step by step, with a first token and the usual refusals:
 //! [`guide::identity_providers::stytch`](crate::guide::identity_providers::stytch).
 //!
-//! # At Stytch
+//! # Setup at Stytch
 //! 1. Use the project's own domain (a branded one, or the default one at
 //!    `customers.stytch.dev`) for every call: tokens got by way of `stytch.com` have an issuer
 //!    that is no URL, and are refused.
@@ -22,7 +22,7 @@
 //!    `access_token_custom_audience` on each to the URL of the resource, and call
 //!    [`audience_is_the_resource`](NeedsAudience::audience_is_the_resource).
 //!
-//! # What is particular
+//! # Differences from the defaults
 //! The `aud` of every token is the project, which says nothing of the resource: it counts as
 //! none. Scopes are a string, `scope`; without one a token is refused, because nothing else
 //! tells it from an ID token.

@@ -13,7 +13,7 @@
 //! Step by step, with a first token and the usual refusals:
 //! [`guide::identity_providers::supabase`](crate::guide::identity_providers::supabase).
 //!
-//! # At Supabase
+//! # Setup at Supabase
 //! 1. Turn the OAuth 2.1 server on, and move the project to asymmetric signing keys (ES256):
 //!    tokens signed with the old shared secret are refused.
 //! 2. Register the clients, and list their ids here. With dynamic registration there is no
@@ -24,7 +24,7 @@
 //!    [`dangerously_accept_every_client_of_this_issuer`](NeedsAudience::dangerously_accept_every_client_of_this_issuer)
 //!    is left.
 //!
-//! # What is particular
+//! # Differences from the defaults
 //! The `aud` of every token is `authenticated`, which says nothing of the resource: it counts
 //! as none. There is no claim for scopes: let the hook write one (`scope`), or require none.
 //! Tokens of a session of your own application have no `client_id`, and are refused; so is

@@ -12,13 +12,13 @@
 //! Step by step, with a first token and the usual refusals:
 //! [`guide::identity_providers::workos`](crate::guide::identity_providers::workos).
 //!
-//! # At WorkOS
+//! # Setup at WorkOS
 //! 1. Under Connect → Configuration turn on dynamic registration or client id metadata
 //!    documents, and add the URL of the resource, byte by byte, as an MCP resource indicator.
 //! 2. A client that sends no `resource` gets a token whose audience is a client id; it is
 //!    refused. Make the indicator the default one for such clients.
 //!
-//! # What is particular
+//! # Differences from the defaults
 //! Access tokens of AuthKit sessions (issuer `https://api.workos.com`) are others, and not
 //! for this. An organization is required by `.require_claim("org_id", […])`. Roles and
 //! permissions are not among the documented claims; where tokens have `permissions`, they

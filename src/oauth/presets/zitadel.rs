@@ -17,7 +17,7 @@
 //! Step by step, with a first token and the usual refusals:
 //! [`guide::identity_providers::zitadel`](crate::guide::identity_providers::zitadel).
 //!
-//! # At Zitadel
+//! # Setup at Zitadel
 //! 1. Add a project for this resource alone. Its id is the audience: of tokens of its own
 //!    applications, and of those asked for with the scope
 //!    `urn:zitadel:iam:org:project:id:PROJECT:aud`. Name that scope in
@@ -27,7 +27,7 @@
 //!    opaque tokens; for others the token type is a setting, opaque by default.
 //! 3. Add roles to the project, and "Assert roles on authentication".
 //!
-//! # What is particular
+//! # Differences from the defaults
 //! Roles are the names of the members of an *object*. They are those of the project that
 //! asks: that of the application of step 2, or of a JWT's client. In JWTs of other clients they
 //! are in `urn:zitadel:iam:org:project:PROJECT:roles`. The project's id is in ID tokens

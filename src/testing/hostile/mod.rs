@@ -69,7 +69,7 @@
 //!
 //! Without any of them only those attacks are sent that need no credential.
 //!
-//! # Judgement
+//! # Verdicts
 //!
 //! 1. **The good credential first, and again at the end.** It must be answered with 2xx, or nothing is
 //!    proven: a service that refuses everything refuses every attack too.
@@ -87,7 +87,7 @@
 //!
 //! What a service does on purpose is left out by name ([`without`](Hostile::without)).
 //!
-//! # A server by its URL
+//! # Remote servers
 //!
 //! [`attack_url`](Hostile::attack_url) attacks a server on a loopback address, as its clients reach
 //! it. Any other one only after [`i_run_this_server`](Hostile::i_run_this_server).

@@ -294,7 +294,7 @@ async fn the_good_token_of_a_page_passes_and_its_refusals_are_as_it_says() {
     for (name, server, refusals) in rows() {
         let (server, page) = (server.unwrap(), page(name));
         let claims: Value = serde_json::from_str(between(&page, "```json\n", "```")).unwrap();
-        let refused = between(&page, "## When it is refused", "All codes:");
+        let refused = between(&page, "## Troubleshooting", "All codes:");
         let signer: &Signer = if name == "supabase" { &ES256 } else { &RS256 };
         let mut key = signer.jwk("k");
         key["use"] = json!(if name == "spiffe" { "jwt-svid" } else { "sig" });
@@ -355,9 +355,9 @@ fn every_preset_has_a_page_with_the_same_heads_and_reasons_that_there_are() {
         let mut rest = &*text;
         for head in [
             "\n```rust\n",
-            "\n## What to set there\n",
-            "\n## How to see that it works\n",
-            "\n## When it is refused\n",
+            "\n## Setup\n",
+            "\n## Verification\n",
+            "\n## Troubleshooting\n",
         ] {
             (_, rest) = rest.split_once(head).expect(&name);
         }
