@@ -10,10 +10,10 @@ use crate::secret::check_strength;
 
 /// What is kept of an API key: `sha256:` or `hmac-sha256:` and 64 hexadecimal digits.
 ///
-/// The first is for keys made by [`ApiKey::generate`](super::ApiKey::generate): nobody can
-/// guess 190 random bits, so nobody can guess a key by its digest. The second is for every
-/// other, foreign key: whoever gets hold of the digests, and not of the [`Pepper`], cannot
-/// try keys on them.
+/// The first is for keys made by [`ApiKey::generate`](super::ApiKey::generate): 190
+/// random bits cannot be guessed, so neither can a key by its digest. The second is for every
+/// other, foreign key: a thief of the digests without the [`Pepper`] cannot try
+/// keys on them.
 ///
 /// `Display` writes what a store keeps, [`FromStr`] reads it; `Debug` shows the kind alone.
 ///
@@ -107,7 +107,7 @@ impl FromStr for KeyDigest {
         };
         kind.zip(from_hex(digits))
             .map(|(kind, bytes)| Self { kind, bytes })
-            // Not repeated: where a digest was expected, somebody may have put a key.
+            // Not repeated: where a digest was expected, there may be a key.
             .ok_or_else(|| {
                 ConfigError::new(
                     "digest",

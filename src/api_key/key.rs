@@ -65,7 +65,7 @@ pub struct ApiKey {
 impl ApiKey {
     /// Takes a key, wherever it was made, and keeps its digest in memory.
     ///
-    /// A plain digest is good enough there: whoever can read the memory of a server can read
+    /// A plain digest is good enough there: a reader of a server's memory can read
     /// the keys its clients send as well. What is kept in a file or a database is a
     /// [`KeyDigest`]. Keys need at least 128 random bits; [`generate`](Self::generate) makes
     /// such.
@@ -309,7 +309,7 @@ pub(super) fn check(key: &str) -> Result<(), ConfigError> {
     Ok(())
 }
 
-/// What everybody may know of a generated key.
+/// The public part of a generated key.
 fn public_start(key: &ParsedKey<'_>) -> Box<str> {
     format!("{}_{}", key.prefix(), key.id()).into()
 }

@@ -172,7 +172,7 @@ impl ApiKeyLayer {
         Ok(self)
     }
 
-    /// Accepts keys that name no resource at all of several, whoever they were given to.
+    /// Accepts keys that name no resource at all of several, whatever they were issued for.
     ///
     /// Keys that [name resources](ApiKey::resources) are good at these alone all the same.
     /// Default: where a layer has several resources, or stands beside one that has, a key must

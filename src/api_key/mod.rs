@@ -81,14 +81,14 @@
 //! \b[a-z][a-z0-9]*(?:_[a-z0-9]+)*_[0-9A-Za-z]{12}_[0-9A-Za-z]{38}\b
 //! ```
 //!
-//! The checksum is no protection: anybody can make one. It tells a typo from a key that was
+//! The checksum is no protection: it needs no secret. It tells a typo from a key that was
 //! never there, and spares the store.
 //!
 //! # Imported keys
 //!
 //! A key of another make is welcome, if it is random. In memory its digest is a plain one; in
 //! a file or a store it is an HMAC with a [`Pepper`] that is kept outside of it, because
-//! nobody knows how well the key was made: see [`KeyDigest`].
+//! it is not known how well the key was made: see [`KeyDigest`].
 //!
 //! # Resources
 //!

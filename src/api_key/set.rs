@@ -63,7 +63,7 @@ impl KeySet {
         Ok(set)
     }
 
-    /// Refuses a set that nobody can use, or that needs a pepper and has none.
+    /// Refuses a set that no caller can use, or that needs a pepper and has none.
     pub(super) fn check(&self, pepper: Option<&Pepper>) -> Result<(), ConfigError> {
         if self.keys.is_empty() {
             return Err(ConfigError::new(
@@ -84,7 +84,7 @@ impl KeySet {
         Ok(())
     }
 
-    /// Refuses a set with a key nobody could use, because it begins with something else.
+    /// Refuses a set with a key that no caller could use, because it begins with something else.
     pub(super) fn check_prefix(&self, prefix: Option<&str>) -> Result<(), ConfigError> {
         let Some(prefix) = prefix else { return Ok(()) };
         let fits = |start: &str| start.starts_with(prefix) || prefix.starts_with(start);
@@ -208,8 +208,8 @@ fn text(key: &[u8]) -> &str {
     std::str::from_utf8(key).unwrap_or_default()
 }
 
-/// A plain digest that was given may only be that of a generated key, so that nobody keeps
-/// foreign keys like that.
+/// A plain digest that was given may only be that of a generated key, so that foreign
+/// keys are not kept like that.
 fn may_be_of(entry: &Entry, is_generated: bool) -> bool {
     match entry.kind() {
         None => true,

@@ -64,7 +64,7 @@ impl<A: Authenticate, B: Authenticate> Authenticate for Either<A, B> {
             // To one provider that may be any document; the other one serves it.
             chosen => match (chosen, self.right.route(head)) {
                 (_, own @ (Route::Document(_) | Route::Pending(_))) => own,
-                // Whoever chooses resources says where there is none.
+                // The provider that chooses resources says where there is none.
                 (refused @ Route::Refused(_), _) | (_, refused @ Route::Refused(_)) => refused,
                 (chosen, _) => chosen,
             },

@@ -109,7 +109,7 @@ impl Exemptions {
 ///
 /// With this value a layer asks for a credential on the messages endpoint and **not** on
 /// the SSE endpoint, because many clients of that transport cannot send headers with
-/// their `EventSource`. Whoever opens the stream then reads what the server sends on it:
+/// their `EventSource`. Every client that opens the stream then reads what the server sends on it:
 /// prefer [`sse(true)`](Self::sse), and the streamable HTTP transport before that. Without
 /// this value (the default of every layer) both need a credential.
 ///

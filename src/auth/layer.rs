@@ -125,7 +125,7 @@ impl<P: Authenticate + Clone> AuthLayer<P> {
     /// Lets `GET` and `HEAD` of `/` pass without a credential.
     ///
     /// Behind `nest_service("/mcp", …)` the layer sees `/mcp` as `/`: there this opens the
-    /// event stream of the server to everybody. Where `/` is the path of the protected resource
+    /// event stream of the server to every caller. Where `/` is the path of the protected resource
     /// itself, it needs a credential all the same.
     pub fn dangerously_public_root(mut self) -> Self {
         telemetry::weakened(
@@ -220,7 +220,7 @@ impl<P: Authenticate + Clone> AuthLayer<P> {
     ///
     /// Default: true for a layer that stands alone; false in an
     /// [`McpStack`](crate::mcp::McpStack) and in a configuration. The `Content-Type` of the
-    /// request alone makes it one of gRPC, so whoever sends `application/grpc-web` is refused
+    /// request alone makes it one of gRPC, so a client that sends `application/grpc-web` is refused
     /// with status 200, which a detector that goes by the status does not see. Where no
     /// service behind the layer speaks gRPC, switch it off.
     pub fn grpc_refusals(mut self, grpc: bool) -> Self {
@@ -270,8 +270,8 @@ impl<P: Authenticate + Clone> AuthLayer<P> {
     /// [`RequireScopesLayer`](crate::scopes::RequireScopesLayer).
     ///
     /// [`McpStack::policy`](crate::mcp::McpStack::policy) and a configuration do it by
-    /// themselves. Only what leads clients to metadata of its own has somebody to tell, an
-    /// [`OAuthLayer`](crate::OAuthLayer); elsewhere it changes nothing.
+    /// themselves. Only an [`OAuthLayer`](crate::OAuthLayer) leads clients to metadata of its
+    /// own, and announces them; elsewhere it changes nothing.
     ///
     /// - The metadata advertise what a caller could need, unless
     ///   [`scopes_supported`](crate::oauth::ProtectedResource::scopes_supported) was called.
@@ -343,7 +343,7 @@ impl<P: Authenticate + Clone> AuthLayer<P> {
 
     /// Lets streams go on after the credential they were opened with has expired.
     ///
-    /// Whoever was let in once then hears everything that is said on the stream for as long
+    /// A caller that was let in once then hears everything that is said on the stream for as long
     /// as the connection lives. [`stream_max_life`](Self::stream_max_life) holds for all
     /// streams instead, if it is set.
     pub fn dangerously_streams_outlive_credentials(mut self) -> Self {

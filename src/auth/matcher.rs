@@ -51,7 +51,7 @@ enum Form {
 }
 
 impl CredentialMatcher {
-    /// All that stands there. Nobody else can take anything from the same place.
+    /// All that stands there. No other provider can take anything from the same place.
     pub fn any(location: Location) -> Self {
         Self::new(location, Form::Any)
     }
@@ -87,7 +87,7 @@ impl CredentialMatcher {
         Self::new(location, Form::Jwt(None))
     }
 
-    /// What is no JWT, and has nobody's prefix.
+    /// What is no JWT, and has no provider's prefix.
     #[cfg(feature = "jwt")]
     #[cfg_attr(docsrs, doc(cfg(feature = "jwt")))]
     pub fn opaque(location: Location) -> Self {

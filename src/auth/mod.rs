@@ -51,15 +51,15 @@
 //! What tells credentials apart, in this order:
 //!
 //! 1. The header, and the scheme in it. Two credentials in one request are refused; headers
-//!    and schemes that no provider reads are nobody's credential, and left alone.
+//!    and schemes that no provider reads are no credential, and left alone.
 //! 2. A prefix: [`ApiKeyLayer::prefix`](crate::ApiKeyLayer::prefix), and the `token_prefix` of
 //!    introspection. What has it goes to its owner, good or bad, and where its owner does not
-//!    read, to nobody (`misplaced_credential`): an API key sent as a `Bearer` token reaches no
+//!    read, to no provider (`misplaced_credential`): an API key sent as a `Bearer` token reaches no
 //!    introspection endpoint. Without a prefix nothing tells such a key from an opaque token,
 //!    so give one. No prefix may begin another provider's in the same header, nor be one with
 //!    which a JWT can begin (`ey`).
 //! 3. The issuer of a JWT, read without trust: the provider of that issuer checks it. A JWT
-//!    from nobody's issuer is refused with `issuer_mismatch`, one without an issuer with
+//!    from no configured issuer is refused with `issuer_mismatch`, one without an issuer with
 //!    `missing_issuer`, and neither reaches a provider.
 //! 4. What is left are opaque tokens, for the one provider that takes them; if none does, the
 //!    provider written first that reads there refuses what is left.
@@ -173,7 +173,7 @@
 //! # Stream termination
 //!
 //! A stream that goes on for hours would outlive the token it was opened with, and what it
-//! says would go to somebody who may not hear it any more. So an answer of unknown size ends
+//! says would go to a caller that may not hear it any more. So an answer of unknown size ends
 //! with the credential of its request, at `exp` and the clock skew:
 //!
 //! - An event stream that was opened with `GET`, and the answer to a `subscriptions/listen` of

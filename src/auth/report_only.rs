@@ -9,7 +9,7 @@ use crate::telemetry;
 
 impl<P: Authenticate + Clone> AuthLayer<P> {
     /// Carries out no refusal, and tells of each instead: for the roll-out of a layer. **Until
-    /// it is taken out again, the server is open to everybody.**
+    /// it is taken out again, the server is open to every caller.**
     ///
     /// A request that would be refused goes on, without a principal, and without its
     /// credentials, even with [`forward_credential`](Self::forward_credential). The response
@@ -39,7 +39,7 @@ impl<P: Authenticate + Clone> AuthLayer<P> {
     ///
     /// A token that is let pass for its claims (`audience_mismatch`, `expired`, …) has a good
     /// signature: it is verified first. What is found out without a key (`issuer_mismatch`,
-    /// `not_a_jwt`, …) anybody can cause.
+    /// `not_a_jwt`, …) every caller can cause.
     ///
     /// What such a request may do further in depends on the credential:
     ///

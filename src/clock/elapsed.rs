@@ -24,7 +24,7 @@ pub(super) struct Elapsed {
     /// How far the wall clock was ahead of the other hand when they were last compared.
     ahead: AtomicI64,
     missed: AtomicU64,
-    /// Held by whoever takes in a leap.
+    /// Held by the thread that takes in a leap.
     comparing: Mutex<()>,
 }
 
@@ -39,7 +39,7 @@ impl Elapsed {
 
     pub(super) fn read(&self, read: impl Fn() -> Hands) -> Moment {
         let hands = read();
-        // `missed` is stored first, so whoever sees that a leap was taken in sees it counted.
+        // `missed` is stored first, so a thread that sees that a leap was taken in sees it counted.
         let ahead = self.ahead.load(Ordering::Acquire);
         if hands.ahead().abs_diff(ahead) <= TOLERANCE {
             return self.moment(hands);
@@ -53,7 +53,7 @@ impl Elapsed {
             .comparing
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        // Read again: somebody else may have taken in the leap that was seen.
+        // Read again: another thread may have taken in the leap that was seen.
         let hands = read();
         let leap = hands
             .ahead()

@@ -38,7 +38,7 @@ section! {
         issuer: Option<String>,
         /// The audiences, one of which tokens must have.
         audience: Texts,
-        /// Accepts tokens for whomever they are.
+        /// Accepts tokens for any audience.
         dangerously_any_audience: bool,
         /// Accepts access tokens as RFC 9068 has them alone.
         require_at_jwt: bool,
@@ -54,7 +54,7 @@ section! {
         clients_are_principals: Option<bool>,
         /// The claim with the subject.
         subject_claim: Option<Name>,
-        /// The same, which can be given to somebody else.
+        /// The same, which can be reassigned.
         dangerously_subject_claim: Option<Name>,
         /// The realm of the challenge.
         realm: Option<Name>,

@@ -60,7 +60,7 @@ impl Auth {
         if self.optional == Some(true) {
             layer = layer.optional();
         }
-        // Whoever sends the media type would choose the form otherwise.
+        // The sender of the media type would choose the form otherwise.
         layer = match self.grpc_refusals {
             Some(grpc) => layer.grpc_refusals(grpc),
             None => layer.grpc_refusals_unless_set(false),

@@ -354,7 +354,7 @@ impl Config {
     #[cfg_attr(docsrs, doc(cfg(feature = "oauth")))]
     pub async fn stack_prewarmed(&self) -> Result<ConfiguredStack, ConfigError> {
         let oauth = self.oauth_layer()?;
-        // Whatever else is wrong is told without asking anybody.
+        // Whatever else is wrong is reported without a request.
         let stack =
             self.stack_around(self.auth_layer_with(oauth.clone().map(OAuthLayer::boxed))?)?;
         if let Some(oauth) = oauth {

@@ -101,7 +101,7 @@ fn variable(name: &str) -> Result<SecretText, String> {
 /// The secret in a file; the errors follow its name.
 fn content(path: &Path) -> Result<SecretText, String> {
     let failed = |error: std::io::Error| format!("cannot be read: {error}");
-    // Opening a pipe would wait for somebody who writes.
+    // Opening a pipe would wait for a writer.
     if !std::fs::metadata(path).map_err(failed)?.is_file() {
         return Err("is no regular file".to_owned());
     }

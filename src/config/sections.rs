@@ -218,7 +218,7 @@ section! {
         headers: Option<HeaderFamily>,
         /// The networks they are in, or their addresses.
         networks: Texts,
-        /// Trusts whoever sends the headers, instead.
+        /// Trusts the headers of any peer, instead.
         dangerously_any_peer: bool,
         /// How many of them stand one behind the other.
         hops: Option<usize>,

@@ -61,7 +61,7 @@ section! {
         clients_are_principals: Option<bool>,
         /// The claim with the subject.
         subject_claim: Option<Name>,
-        /// The same, which can be given to somebody else.
+        /// The same, which can be reassigned.
         dangerously_subject_claim: Option<Name>,
         /// Whose tokens are accepted where they have no audience.
         client_ids: Option<Texts>,
@@ -102,7 +102,7 @@ section! {
     }
 }
 
-/// A key set; whoever takes the wrong one puts private keys here.
+/// A key set; by mistake, private keys can be put here.
 #[derive(Clone, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(inline))]

@@ -307,7 +307,7 @@ fn parse<'a>(value: &'a [u8], location: &Location) -> Result<Option<&'a [u8]>, A
 
 /// What follows `scheme`, if the value is of that scheme.
 fn after_scheme<'a>(value: &'a [u8], scheme: &str) -> Option<&'a [u8]> {
-    // As nearly everybody writes it, which costs one comparison.
+    // As nearly all clients write it, which costs one comparison.
     if let Some(rest @ [b' ', ..]) = value.strip_prefix(scheme.as_bytes()) {
         return Some(rest);
     }

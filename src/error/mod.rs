@@ -164,7 +164,7 @@ impl AuthError {
         self
     }
 
-    /// The same of whoever is known to ask, if the error does not say already.
+    /// The same of a caller that is known, if the error does not say already.
     pub(crate) fn asked_by(self, principal: Option<&Principal>) -> Self {
         match principal {
             Some(principal) if self.principal_id().is_none() => self.with_principal(principal),

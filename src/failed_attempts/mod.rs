@@ -81,7 +81,7 @@
 //!
 //! # Other limits
 //!
-//! How often somebody may ask who is let in is another question, for [budgets](crate::mcp::quota)
+//! How often an accepted caller may ask is another question, for [budgets](crate::mcp::quota)
 //! inside the auth layer, and for a rate limiter by address outside, as in
 //! `examples/rate_limit.rs`.
 //!

@@ -21,7 +21,7 @@ pub(super) struct Limit {
 
 pub(super) struct Table {
     sets: Box<[Set]>,
-    /// Keyed at random: nobody outside can tell which clients share a set.
+    /// Keyed at random: no client can tell which clients share a set.
     hasher: RandomState,
 }
 

@@ -17,7 +17,7 @@ pub(crate) enum Held<S> {
 }
 
 impl<S: Clone> Held<S> {
-    /// Takes the service that was polled ready, and leaves a clone, which is not: somebody may
+    /// Takes the service that was polled ready, and leaves a clone, which is not: the caller may
     /// hold on to the outer service until this request ends, and the permit with it.
     /// <https://docs.rs/tower/latest/tower/trait.Service.html#be-careful-when-cloning-inner-services>
     pub(crate) fn take(inner: &mut S) -> Self {

@@ -40,7 +40,7 @@ impl EndOfStream {
         Self(Arc::new(Mutex::new(Some(Box::new(words)))))
     }
 
-    /// Takes the words out of a response. None are for a body that somebody encoded in between.
+    /// Takes the words out of a response. None are for a body that was encoded in between.
     pub(crate) fn take<B>(response: &mut Response<B>) -> Option<Box<dyn LastWords>> {
         let Self(words) = response.extensions_mut().remove()?;
         let words = words.lock().unwrap_or_else(PoisonError::into_inner).take();

@@ -194,8 +194,8 @@ fn two_dots(token: &[u8]) -> Option<(usize, usize)> {
 }
 
 /// Whether a token is a JWS by its shape: three parts, and the first is a JSON object. What
-/// is not belongs to whoever can say what it means. A first part that is too long for a header
-/// is not decoded: it is a header that is refused.
+/// is not belongs to the provider that can say what it means. A first part that is too long for a
+/// header is not decoded: it is a header that is refused.
 pub(crate) fn is_jws(token: &[u8], limits: TokenLimits) -> bool {
     let Some(header) = jws_header(token) else {
         return false;
@@ -278,7 +278,7 @@ impl<'h> Header<'h> {
                 }
                 "kid" => header.kid = Some(value.text("kid")?),
                 "typ" => header.typ = Typ::of(&value.text("typ")?),
-                // RFC 7515 section 4.1.11: whoever does not understand a critical member
+                // RFC 7515 section 4.1.11: a recipient that does not understand a critical member
                 // must refuse. This crate understands none, whatever the value.
                 "crit" => {
                     refused = Some((Reason::CRITICAL_HEADER, "crit: no extension is understood"));

@@ -16,7 +16,7 @@ use crate::util::quoted;
 
 /// The secret of HMAC algorithms. It is wiped when dropped, and `Debug` does not print it.
 ///
-/// Whoever can verify with it can also sign: share it with nobody but the issuer.
+/// A verifier that has it can also sign: share it with the issuer alone.
 ///
 /// ```
 /// use tower_mcp_auth::jose::Secret;
@@ -160,7 +160,7 @@ impl PublicKey {
         VerifyingKey::verify_source(&source, alg, message, signature)
     }
 
-    /// What the key verifies where nobody says otherwise.
+    /// What the key verifies by default.
     fn default_algorithm(&self) -> Algorithm {
         self.alg.unwrap_or(match self.material.family() {
             Family::P256 => Algorithm::ES256,
@@ -262,7 +262,7 @@ impl VerifyingKey {
         };
         Some(Self {
             identity: KeyIdentity::of(source),
-            // Who shares a secret calls it something, and whoever else has it calls it nothing.
+            // Of two parties that share a secret, one may give it an id and the other none.
             serves_any_id: matches!(source, KeySource::Secret(_, None)),
             kid: kid.as_deref().map(Arc::from),
             prepared,

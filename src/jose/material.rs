@@ -162,7 +162,7 @@ impl Material {
 }
 
 /// Whether an Ed25519 key is one of the points of order 1, 2, 4 and 8, in any encoding: with
-/// such a key somebody without a private one can sign, as with an RSA exponent of 1. Neither
+/// such a key a signer without a private one can sign, as with an RSA exponent of 1. Neither
 /// backend refuses them.
 fn has_small_order(point: &[u8; 32]) -> bool {
     // The y coordinates of order 8, little-endian; the top bit is the sign of x.

@@ -1,4 +1,4 @@
-//! A JSON value of our own, which no feature of serde_json in somebody's build can change.
+//! A JSON value of our own, which no feature of serde_json in another crate's build can change.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -13,8 +13,8 @@ use super::{Fault, Scanner};
 
 /// A JSON value that can be read and not changed.
 ///
-/// No feature of `serde_json` changes it, whoever turns that on: a number is a number here with
-/// `arbitrary_precision` too. An index that leads nowhere gives `null`, as in `serde_json`:
+/// No feature of `serde_json` changes it, in whichever crate it is on: a number is a number here
+/// with `arbitrary_precision` too. An index that leads nowhere gives `null`, as in `serde_json`:
 ///
 /// ```
 /// use tower_mcp_auth::mcp::{Operation, PolicyDecision};

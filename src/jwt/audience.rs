@@ -28,7 +28,7 @@ pub(super) struct AudienceSettings {
 }
 
 impl AudienceSettings {
-    /// `are_secrets`: who can sign tokens can read them, so nobody else's are among them.
+    /// `are_secrets`: who can sign tokens can read them, so no other party's are among them.
     /// `required_scopes` are what challenges ask for at each resource.
     pub(super) fn check(
         self,

@@ -137,10 +137,10 @@ impl JwtLayerBuilder {
         self
     }
 
-    /// Accepts tokens of a public key whomever they are meant for.
+    /// Accepts tokens of a public key for any audience.
     ///
-    /// Whoever signs with that key signs for others too: a token one of them was given
-    /// works here.
+    /// The owner of that key signs for other services too: a token for one of them works
+    /// here.
     pub fn dangerously_any_audience(mut self) -> Self {
         telemetry::weakened(
             "dangerously_any_audience",
@@ -234,8 +234,8 @@ impl JwtLayerBuilder {
     ///
     /// It must be a string, or a whole number, which stands for its digits. A token without it
     /// is refused (`missing_subject`). With `"sub"`, a token must have that one. `oid` goes
-    /// with `tid`, and the subject is `{tid}/{oid}`. A claim that can be changed or given to
-    /// somebody else takes [`dangerously_subject_claim`](Self::dangerously_subject_claim).
+    /// with `tid`, and the subject is `{tid}/{oid}`. A claim that can be changed or
+    /// reassigned takes [`dangerously_subject_claim`](Self::dangerously_subject_claim).
     ///
     /// ```
     /// use tower_mcp_auth::JwtLayer;

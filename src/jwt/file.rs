@@ -25,7 +25,7 @@ use crate::util::quoted;
 /// A file that cannot be used, or has no usable key, leaves the last good keys in place, and an
 /// `error` is traced, once. Write a new file and rename it, so that half of one is never read.
 ///
-/// Whoever can write the file can sign tokens.
+/// A writer of the file can sign tokens.
 ///
 /// ```
 /// use tower_mcp_auth::JwtLayer;
@@ -100,7 +100,7 @@ struct Taken {
 }
 
 impl FileKeys {
-    /// The keys; sees to it that somebody looks after the file.
+    /// The keys; sees to it that the file is watched.
     pub(super) fn watched(&self) -> Guard<Arc<KeyRing>> {
         self.0.watched().ring.load()
     }

@@ -33,7 +33,7 @@
 //! let service = ServiceBuilder::new()
 //!     .layer(JwtLayer::builder(secret).audience("https://mcp.example.com").build()?)
 //!     .service_fn(async |request: Request<Full<Bytes>>| {
-//!         let principal = Principal::from_extensions(request.extensions()).ok_or("nobody")?;
+//!         let principal = Principal::from_extensions(request.extensions()).ok_or("no principal")?;
 //!         let subject = principal.subject().unwrap_or("no subject").to_owned();
 //!         Ok::<_, BoxError>(Response::new(Full::<Bytes>::from(subject)))
 //!     });

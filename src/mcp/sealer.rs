@@ -49,7 +49,7 @@ const HEAD_BYTES: usize = KEY_ID_BYTES + 8 + 32;
 /// // Second round: the same request, and the state.
 /// assert_eq!(sealer.open(&alice, &request, &state)?, b"asked");
 ///
-/// // It is nothing to anybody else, nor with another request.
+/// // It is of no use to another principal, nor with another request.
 /// let mallory = Principal::builder("oauth").subject("mallory").build();
 /// assert!(sealer.open(&mallory, &request, &state).is_err());
 /// let other = RequestDigest::new("tools/call", "destroy", arguments.as_object());

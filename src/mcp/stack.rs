@@ -42,7 +42,7 @@ use crate::telemetry;
 /// that scope. See [scopes that clients can find](crate::mcp#scope-discovery).
 ///
 /// Budgets for each caller are counted inside the auth layer ([`quotas`](Self::quotas)). A limit for
-/// each address, whoever calls, goes outside.
+/// each address, for all its callers together, goes outside.
 ///
 /// The type parameters are not part of the stable interface: they say which layers are in the stack, and
 /// a release may add one. Write `impl Layer<S>`, or let them be inferred.
@@ -82,7 +82,7 @@ use crate::telemetry;
 ///
 /// With a [`policy`](Self::policy) the stack changes the type of the request's body, and what
 /// `axum::middleware::from_fn` makes takes axum's own alone. In a `.layer()` each, axum turns one
-/// into the other; in one `ServiceBuilder` nobody does.
+/// into the other; in one `ServiceBuilder` nothing does.
 ///
 /// ```
 /// use axum::Router;

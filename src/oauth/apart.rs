@@ -115,7 +115,7 @@ impl<'r> Trusting<'r> {
                         }
                     }
                 }
-                // Nobody knows which tenants there will be.
+                // It is not known which tenants there will be.
                 Some(None) => found = Self::Several,
             }
         }

@@ -42,8 +42,8 @@ impl OAuthLayerBuilder {
     /// ```
     ///
     /// **The proxy must be the only way in, or must overwrite the header whatever the client sent.**
-    /// The signature keeps anybody from making such a token up; a token that was seen once can be sent
-    /// again by whoever reaches this server past the proxy, until it expires.
+    /// The signature keeps such a token from being made up; a token that was seen once can be sent
+    /// again by any peer that reaches this server past the proxy, until it expires.
     ///
     /// What is missing then is not the client's to bring. So no metadata are served, a refusal has
     /// no `WWW-Authenticate`, and what would be told in them is an error: `scopes_supported`,

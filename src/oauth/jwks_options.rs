@@ -93,8 +93,8 @@ impl JwksOptions {
     /// How many fetches there may be at once for unknown key ids of one server; 3, and one more
     /// per [`min_refetch_interval`](Self::min_refetch_interval), counted from the last fetch.
     ///
-    /// Anybody can send such an id. While there is no fetch left, a token that was issued (by its
-    /// unproven `iat`) after the last successful fetch began is answered with 503 and
+    /// Every caller can send such an id. While there is no fetch left, a token that was issued (by
+    /// its unproven `iat`) after the last successful fetch began is answered with 503 and
     /// `Retry-After`: its key may be new. Others are 401 `unknown_key`.
     pub fn unknown_key_fetches(mut self, fetches: u32) -> Self {
         self.unknown_key_fetches = fetches;

@@ -46,7 +46,7 @@ impl AuthorizationServer {
         Ok(self)
     }
 
-    /// Refuses what would send a token where nobody said it may go.
+    /// Refuses what would send a token where the configuration does not allow it.
     pub(super) fn check_key_set_access(&self) -> Result<(), ConfigError> {
         let access = &self.origin.access;
         let set = [

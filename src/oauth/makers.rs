@@ -52,13 +52,13 @@ impl AuthorizationServer {
     /// `tid` must be there as well, and the subject is `{tid}/{oid}`.
     ///
     /// The subject is a part of [`PrincipalId`](crate::PrincipalId), which limits and sessions
-    /// go by. A claim that can be changed or given to somebody else (`email`, `upn`,
+    /// go by. A claim that can be changed or reassigned (`email`, `upn`,
     /// `preferred_username`) takes
     /// [`dangerously_subject_claim`](Self::dangerously_subject_claim).
     ///
     /// # Errors
     /// The name is empty, or that of a claim that names no subject, or of one that can be
-    /// given to somebody else; or `dangerously_subject_claim` was set.
+    /// reassigned; or `dangerously_subject_claim` was set.
     pub fn subject_claim(mut self, name: impl AsRef<str>) -> Result<Self, ConfigError> {
         SubjectClaim::named(name.as_ref())?.replace(&mut self.subject_claim)?;
         Ok(self)
@@ -67,8 +67,8 @@ impl AuthorizationServer {
     /// The same with a claim that can change hands: `email`, `upn`.
     ///
     /// Who has an address next is the principal that had it before, with its sessions and
-    /// limits, and with whatever your service keeps for it; who can change it becomes somebody
-    /// else. There is a warning at start.
+    /// limits, and with whatever your service keeps for it; who can change it becomes another
+    /// principal. There is a warning at start.
     ///
     /// # Errors
     /// The name is empty, or that of a claim that names no subject; or
@@ -124,12 +124,12 @@ impl AuthorizationServer {
     ///
     /// It needs a claim that must be there besides
     /// ([`require_claim`](Self::require_claim), [`require_subject`](Self::require_subject)):
-    /// whoever can have the issuer make a token for any audience could come in otherwise. A
+    /// who can have the issuer make a token for any audience could come in otherwise. A
     /// token that says of itself that it is of another kind is refused as ever: by `at_hash`,
     /// `c_hash`, `s_hash` and `events`, and by the marks of ID, refresh, offline and logout
     /// tokens. There is a warning at start.
     ///
-    /// Where the audience is the client id of an application, whoever signs in to that
+    /// Where the audience is the client id of an application, every user who signs in to that
     /// application has an ID token for it, which is accepted here then.
     ///
     /// # Errors

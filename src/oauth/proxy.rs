@@ -47,7 +47,7 @@ impl Proxy {
         let Some((name, url)) = url else {
             return Ok(None);
         };
-        // As everybody reads these variables.
+        // As other programs read these variables.
         let url = match url.contains("://") {
             true => url,
             false => format!("http://{url}"),

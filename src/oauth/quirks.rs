@@ -65,7 +65,7 @@ impl AuthorizationServer {
         Ok(self)
     }
 
-    /// Accepts tokens without an audience whoever their client is, as long as they name one:
+    /// Accepts tokens without an audience from any client, as long as they name one:
     /// where clients register themselves and cannot be listed.
     ///
     /// Any client of this issuer that a user once consented to can then act for that user

@@ -309,7 +309,7 @@ fn check(resource: &str) -> Result<(), ConfigError> {
     Ok(())
 }
 
-/// Tells of what is legal and breaks somebody.
+/// Warns of what is legal and breaks some clients.
 fn warn(resource: &str) {
     for warning in unusual(resource) {
         telemetry::weakened("resource", warning);
@@ -323,7 +323,7 @@ pub(super) fn metadata_path(url: &str) -> String {
     format!("{WELL_KNOWN}{path}")
 }
 
-/// What is legal and breaks somebody.
+/// What is legal and breaks some clients.
 fn unusual(resource: &str) -> Vec<&'static str> {
     let Written {
         origin,

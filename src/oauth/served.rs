@@ -259,7 +259,7 @@ impl Several {
         }
         match self.served(self.resources.find(whole, Reach::Below)) {
             Err(Unknown::Host) => Route::Refused(unknown_host(asked)),
-            // Whoever looks for metadata is not to be sent looking for metadata.
+            // A client that looks for metadata must not be sent to look for metadata.
             _ if self.common.tells_clients && metadata::is_well_known(asked.path) => Route::Unknown,
             Ok(served) => Route::Resource(served),
             Err(Unknown::Path) => Route::Refused(unknown_path(whole)),

@@ -93,7 +93,7 @@ impl AuthorizationServer {
 
     /// A server that is reached by plain `http`, and is not on loopback.
     ///
-    /// The host is that of its issuer, inside a cluster, say. Whoever can answer for that host can
+    /// The host is that of its issuer, inside a cluster, say. Who can answer for that host can
     /// sign tokens.
     ///
     /// # Errors
@@ -375,7 +375,7 @@ impl AuthorizationServer {
     /// that is reached inside a cluster, say. Call it before
     /// [`jwks_uri`](Self::jwks_uri) and [`introspection`](Self::introspection).
     ///
-    /// Whoever can answer for that host can sign tokens.
+    /// Who can answer for that host can sign tokens.
     ///
     /// # Errors
     /// The value is not a host alone, in lower case and without a port: it would never match.

@@ -12,13 +12,13 @@
 //! collides: as with a digest of the whole token, of which most of the work is left out.
 //!
 //! No usable token is in memory. Header and payload hold the claims, which are kept for the
-//! principal in any case; without the signature nobody accepts them. Of the signature there
-//! is the digest alone. To find a signature from it is to forge one: nobody who reads this
-//! memory is nearer to it than somebody who was told the claims.
+//! principal in any case; without the signature they are accepted nowhere. Of the signature
+//! there is the digest alone. To find a signature from it is to forge one: a reader of this
+//! memory is no nearer to it than a reader of the claims.
 //!
-//! What somebody sees from outside is time. Whether a signature is cached learns only who
-//! has it; how far header and payload agree, learns from the comparison only who sends a
-//! signature that belongs to them. Neither is a step towards a token.
+//! A caller sees the time that it takes. Whether a signature is cached learns only a caller that
+//! has it. How far header and payload agree learns only one that sends a signature belonging to
+//! them. Neither is a step towards a token.
 //!
 //! This holds because the digested part is a signature. An opaque token does not belong
 //! here: a dot in it may leave a short rest, which can be guessed from its digest.

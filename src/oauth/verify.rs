@@ -201,7 +201,7 @@ impl OAuthProvider {
             let refusal = profile.check_type(&header).err();
             let bound = profile.binding.check(claims.confirmation.as_ref(), false);
             return match refusal.or(bound.err()) {
-                // Nobody has vouched for the token yet.
+                // The token is not verified yet.
                 Some(error) if !mode.needs_proof => Err(error),
                 refusal => {
                     let own = OwnJudgement {
@@ -405,7 +405,7 @@ impl OAuthProvider {
     }
 }
 
-/// Accepts a JWT found good here, where nobody else is to be asked.
+/// Accepts a JWT found good here, where no server is to be asked.
 fn confirm(jwt: GoodJwt, token: &[u8], terms: &Terms) -> Result<Verdict, AuthError> {
     match jwt.second_opinion {
         Some(introspector) => {

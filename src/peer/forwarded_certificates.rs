@@ -125,7 +125,7 @@ impl ForwardedCertificates {
     /// (`::ffff:10.0.0.0/104`) is the IPv4 network.
     ///
     /// # Errors
-    /// There is no network, one cannot be read, has bits beyond its prefix, or is everybody.
+    /// There is no network, one cannot be read, has bits beyond its prefix, or is every address.
     pub fn new<N>(format: CertificateFormat, networks: N) -> Result<Self, ConfigError>
     where
         N: IntoIterator,

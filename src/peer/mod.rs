@@ -28,7 +28,7 @@
 //! [`TrustedProxies`] alone:
 //!
 //! - You name the headers that your proxies write. The others are never read.
-//! - They count where the peer's address is known and in one of the networks. From everybody else
+//! - They count where the peer's address is known and in one of the networks. From other peers
 //!   they are ignored, and the request's own `Host` and the peer's address are what there is.
 //! - Of a list the last element counts, which your proxy wrote; what its client sent stands before
 //!   it. With [`hops`](TrustedProxies::hops) it is the element that far from the end, as long as all
@@ -44,11 +44,11 @@
 //! **Each proxy must replace or append to each of the headers**, whatever its client sent. Of a header
 //! that the proxy leaves alone the last element is the client's: nginx passes `X-Forwarded-Host` on
 //! unless it is told otherwise. Where the proxy passes `Host` on, turn
-//! [`forwarded_host`](TrustedProxies::forwarded_host) off. And nobody else may connect from the
+//! [`forwarded_host`](TrustedProxies::forwarded_host) off. And no other peer may connect from the
 //! networks: list proxies, not whole data centres.
 //!
 //! The headers stay in the request. What is inside must not read them, because they are there
-//! whoever sent them: it asks [`TrustedProxies::client`] and [`requested`].
+//! for every sender: it asks [`TrustedProxies::client`] and [`requested`].
 //!
 //! # Example
 //!
@@ -85,7 +85,7 @@
 //! };
 //!
 //! assert_eq!(send([10, 0, 0, 7]).await?.status(), StatusCode::OK);
-//! // Somebody who got past the proxy, and says what the proxy would say.
+//! // A peer that got past the proxy, and says what the proxy would say.
 //! assert_eq!(send([192, 0, 2, 1]).await?.status(), StatusCode::FORBIDDEN);
 //! # Ok(())
 //! # }

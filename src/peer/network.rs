@@ -11,7 +11,7 @@ use crate::util::quoted;
 pub(super) struct Networks(Vec<Network>);
 
 impl Networks {
-    /// `instead` is what to do instead of listing everybody.
+    /// `instead` is what to do instead of listing every address.
     pub(super) fn parse<N>(networks: N, instead: &str) -> Result<Self, ConfigError>
     where
         N: IntoIterator,

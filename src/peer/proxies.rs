@@ -55,7 +55,7 @@ impl TrustedProxies {
     /// single address. IPv4 mapped into IPv6 (`::ffff:10.0.0.0/104`) is the IPv4 network.
     ///
     /// # Errors
-    /// There is no network, one cannot be read, has bits beyond its prefix, or is everybody.
+    /// There is no network, one cannot be read, has bits beyond its prefix, or is every address.
     pub fn new<N>(headers: ProxyHeaders, networks: N) -> Result<Self, ConfigError>
     where
         N: IntoIterator,
@@ -68,8 +68,8 @@ impl TrustedProxies {
 
     /// Trusts every peer, known or not, with a warning.
     ///
-    /// It is for servers that only a proxy reaches, from addresses nobody knows in advance. Whoever
-    /// gets past that proxy chooses its address, and the host that it is served.
+    /// It is for servers that only a proxy reaches, from addresses not known in advance. A client
+    /// that gets past that proxy chooses its address, and the host that it is served.
     pub fn dangerously_any_peer(headers: ProxyHeaders) -> Self {
         telemetry::weakened(
             "dangerously_any_peer",
@@ -107,8 +107,8 @@ impl TrustedProxies {
 
     /// Whether a host that a proxy names counts; default true.
     ///
-    /// Turn it off where the proxy passes `Host` on and leaves `X-Forwarded-Host` to whoever sends
-    /// it, as nginx does unless it is told otherwise.
+    /// Turn it off where the proxy passes `Host` on and leaves `X-Forwarded-Host` to the client,
+    /// as nginx does unless it is told otherwise.
     pub fn forwarded_host(mut self, counts: bool) -> Self {
         Arc::make_mut(&mut self.state).host = counts;
         self

@@ -11,7 +11,7 @@
 /// let agent = Actor::builder().subject("planner").issuer("https://agents.example.com").build();
 /// let principal = Principal::builder("oauth").subject("alice").actors([agent]).build();
 /// assert_eq!(principal.actors()[0].subject(), Some("planner"));
-/// // Whoever acts for alice, the principal is alice.
+/// // Whichever actor acts for alice, the principal is alice.
 /// assert_eq!(principal.id().to_string(), "oauth|sub=alice");
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -45,7 +45,7 @@ impl Actor {
         self.client_id.as_deref()
     }
 
-    /// The actor that claims name. `None`: they name nobody.
+    /// The actor that claims name. `None`: they name none.
     #[cfg(feature = "jwt")]
     pub(crate) fn claimed(
         subject: Option<&str>,

@@ -1,4 +1,4 @@
-//! What a credential is bound to: whoever presents it must show that it has that.
+//! What a credential is bound to: a caller that presents it must show that it has that.
 
 /// A SHA-256 thumbprint: of a JSON Web Key ([RFC 7638](https://www.rfc-editor.org/rfc/rfc7638)), or
 /// of a certificate ([RFC 8705](https://www.rfc-editor.org/rfc/rfc8705#section-3.1)).

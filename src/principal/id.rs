@@ -25,7 +25,7 @@ impl PrincipalId {
         let parts = [
             ("iss", identity.issuer.as_deref()),
             ("sub", identity.subject()),
-            // A username names somebody only where no subject does.
+            // A username names a principal only where no subject does.
             (
                 "username",
                 match identity.subject {

@@ -12,7 +12,7 @@ use super::id::{CredentialDigest, PrincipalId};
 use super::login::Login;
 use crate::scope::Scopes;
 
-/// Who somebody is, as long as no request is concerned.
+/// The identity in a principal: all of it that depends on no request.
 pub(crate) struct Identity {
     pub(super) provider: Cow<'static, str>,
     pub(crate) scopes: Scopes,

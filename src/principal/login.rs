@@ -24,7 +24,7 @@ pub(super) struct Login {
 }
 
 /// Values of any type: one of a wrong type proves nothing, and is no reason to refuse a token of
-/// which nobody asks it.
+/// which it is not asked.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Claims {

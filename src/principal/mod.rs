@@ -47,7 +47,7 @@ pub struct Principal {
     /// What a refusal further in must say. Kept beside the identity, not in an extension
     /// of its own: a second insertion would be a fourth allocation per request.
     context: Option<Arc<dyn LayerContext>>,
-    /// Whether a proof came with the token (RFC 9449), whoever names the key of it.
+    /// Whether a proof came with the token (RFC 9449), wherever its key is named.
     by_proof: bool,
 }
 
@@ -103,7 +103,7 @@ impl Principal {
         self.owner.identity()
     }
 
-    /// What holds the identity, shared with whoever else keeps it.
+    /// What holds the identity, shared with all that keep it.
     pub(crate) fn owner(&self) -> &Arc<dyn HasIdentity> {
         &self.owner
     }

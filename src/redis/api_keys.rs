@@ -65,7 +65,7 @@ const TRIES: usize = 5;
 ///
 /// # Security
 ///
-/// Whoever can write to the engine, and has not the secret, mints no key and changes none: a record
+/// A writer to the engine without the secret mints no key and changes none: a record
 /// whose code does not fit is 503. They can delete keys, and put back an older record of a key,
 /// such as one from before it was revoked: keys that must stay revoked have an end as well.
 ///

@@ -31,7 +31,7 @@ pub(super) struct Link {
 }
 
 impl Link {
-    /// A connection that somebody is woken about when it ends.
+    /// A connection that wakes a task when it ends.
     pub(super) async fn open(
         settings: &Settings,
         node: &Node,
@@ -147,7 +147,7 @@ impl Link {
             asked.arg(*argument);
         }
         match self.wire.send(&asked).await {
-            // Somebody has flushed them. The hash is of the text, and so the same. Both are sent at
+            // They were flushed. The hash is of the text, and so the same. Both are sent at
             // once: a flush between them would be an error.
             Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
                 let mut both = pipe();

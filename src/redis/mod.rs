@@ -19,8 +19,8 @@
 //! # }
 //! ```
 //!
-//! Once for each new engine, somebody says that it is new: `redis.init().await?`, in a command of
-//! its own or in a job of the deployment. [Below](#initialization) is why.
+//! Once for each new engine, an operator says that it is new: `redis.init().await?`, in a command
+//! of its own or in a job of the deployment. [Below](#initialization) is why.
 //!
 //! [`Redis`] is a [`ReplayStore`](crate::store::ReplayStore), a
 //! [`RevocationStore`](crate::store::RevocationStore) and a
@@ -39,10 +39,10 @@
 //! | fails over to a replica | the same |
 //! | is emptied (`FLUSHALL`) while servers run | the same |
 //! | is new, or empty when a server starts | 503 until [`init`](Redis::init) |
-//! | has no memory left | what is there counts; nobody new is first, and nothing is dropped |
+//! | has no memory left | what is there counts; no new record is first, and nothing is dropped |
 //! | has a clock that differs by more than 30 s from a server's | 503 at that server |
 //!
-//! Nobody is served because nothing is known, and no trouble of the engine is a 401.
+//! No request is served because nothing is known, and no trouble of the engine is a 401.
 //!
 //! # Revocations
 //!
@@ -138,7 +138,7 @@
 //! | `{PREFIX}:k-ends` | a sorted set: digests of API keys by their end, in seconds since 1970 |
 //!
 //! The 43 characters, the 32 and the 56 bytes are codes that layers make with their own key, as in
-//! [every store](crate::store#security): whoever reads the engine learns neither sessions nor
+//! [every store](crate::store#security): a reader of the engine learns neither sessions nor
 //! people. All keys of a prefix are in one slot, so in a cluster they are on one shard; a record
 //! takes about 200 bytes, one of a revocation or of a bucket 150, and the stream less than a
 //! megabyte.
@@ -248,7 +248,7 @@ impl Redis {
         WeakRedis(Arc::downgrade(&self.shared))
     }
 
-    /// What is known of the engine now. It asks nobody: there is a probe every second.
+    /// What is known of the engine now. It sends no request: there is a probe every second.
     pub fn health(&self) -> RedisHealth {
         self.shared.health()
     }

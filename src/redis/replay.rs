@@ -65,7 +65,7 @@ impl ReplayStore for Redis {
     }
 }
 
-/// What is there. A record that somebody else wrote is no record.
+/// What is there. A record that another program wrote is no record.
 fn read(there: Option<Value>) -> Result<Option<StoreValue>, StoreError> {
     let unusable = || StoreError::new("the engine has a record that is none of ours");
     match there {

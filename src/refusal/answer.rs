@@ -41,7 +41,7 @@ pub(crate) struct Answer<B> {
 }
 
 impl<B> Answer<B> {
-    /// A response to a request whose body nobody has to read.
+    /// A response to a request with a body that need not be read.
     pub(crate) fn at_once(response: Response<Bytes>) -> Self {
         Self {
             response: Some(response),

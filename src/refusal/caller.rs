@@ -76,7 +76,7 @@ impl<'a> Caller<'a> {
         self.principal.or(self.proven)
     }
 
-    /// What was reported of a credential that was not proven to be anybody's.
+    /// What was reported of a credential that was not proven.
     fn unproven(self) -> Option<&'a AuthError> {
         self.reported.filter(|_| self.known().is_none())
     }

@@ -297,7 +297,7 @@ fn required(scopes: &Scopes, asked: &[AskedScopes]) -> Scopes {
 }
 
 /// The scopes that a document of metadata advertises. Clones share those that were announced:
-/// all documents of a layer, whoever serves them.
+/// all documents of a layer, whichever service serves them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Advertised {
     by_hand: Option<Scopes>,

@@ -152,7 +152,7 @@ impl RefusalContext {
             .unwrap_or_else(|| Self::bare())
     }
 
-    /// For a principal that somebody else than a layer of this crate put into a request.
+    /// For a principal that was put into a request by no layer of this crate.
     fn bare() -> &'static Self {
         static BARE: LazyLock<RefusalContext> =
             LazyLock::new(|| RefusalContext::new(vec![Challenge::bearer()], Clock::system()));

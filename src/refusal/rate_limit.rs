@@ -22,8 +22,8 @@ pub(crate) struct RateLimit<'a> {
     pub(crate) resets_in: Duration,
 }
 
-/// Adds both fields, with one member for each limit. The key that tells callers apart is nobody
-/// else's to know, so there is no `pk`.
+/// Adds both fields, with one member for each limit. The key that tells callers apart is not
+/// for clients, so there is no `pk`.
 pub(crate) fn show_rate_limits<'a>(
     headers: &mut HeaderMap,
     limits: impl Iterator<Item = RateLimit<'a>>,

@@ -30,7 +30,7 @@ impl Place {
 
     pub(crate) fn read(&self) -> Result<(Vec<u8>, Metadata), String> {
         let failed = |error: std::io::Error| format!("cannot be read: {error}");
-        // Opening a pipe would wait for somebody who writes.
+        // Opening a pipe would wait for a writer.
         if !std::fs::metadata(&self.path).map_err(failed)?.is_file() {
             return Err("is no regular file".to_owned());
         }
@@ -67,8 +67,8 @@ pub(crate) struct Watched<C> {
     polling: AtomicBool,
 }
 
-/// Contents are compared, not times: those of two writes can be the same, and nobody who can
-/// write the file has to be trusted with them.
+/// Contents are compared, not times: those of two writes can be the same, and a writer of the
+/// file need not be trusted with them.
 #[derive(PartialEq, Eq)]
 enum Seen {
     Content([u8; 32]),
@@ -95,7 +95,7 @@ impl<C: Content> Watched<C> {
         &self.content
     }
 
-    /// What there is now; sees to it that somebody looks after the file.
+    /// What there is now; sees to it that the file is watched.
     pub(crate) fn watched(self: &Arc<Self>) -> &C {
         if !self.polling.load(Ordering::Relaxed) && !self.place.interval.is_zero() {
             self.start_polling();

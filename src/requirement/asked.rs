@@ -34,7 +34,7 @@ pub struct AskedScopes {
 }
 
 impl AskedScopes {
-    /// Every scope that some operation needs; of what is denied to everybody, none.
+    /// Every scope that some operation needs; of what is denied to every caller, none.
     pub fn all(&self) -> &Scopes {
         &self.all
     }

@@ -120,7 +120,7 @@ impl Strength {
     /// What suffices for both: the values of `acr` that both accept, all methods, and the shorter
     /// `max_age`.
     ///
-    /// Where both accept no value in common, nobody meets it: layers and policies refuse to be
+    /// Where both accept no value in common, no caller meets it: layers and policies refuse to be
     /// built with such a one, and requests are refused with 403.
     #[must_use]
     pub fn and(mut self, other: &Self) -> Self {
@@ -135,7 +135,8 @@ impl Strength {
         self.acr.is_none() && self.max_age.is_none()
     }
 
-    /// Whether sets of `acr` values were joined that exclude each other, so that nobody meets it.
+    /// Whether sets of `acr` values were joined that exclude each other, so that no caller meets
+    /// it.
     pub(crate) fn excludes_all(&self) -> bool {
         self.acr.as_ref().is_some_and(Vec::is_empty)
     }

@@ -196,7 +196,7 @@ impl Map {
                  `max_age` beside it have no effect",
             ));
         }
-        // What was to be filled in must not open an operation to everybody.
+        // What was to be filled in must not open an operation to every caller.
         if !deny && !none && !authenticated && !names_scopes && strength.is_none() {
             return Err(E::custom(
                 "a map gives `all`, `any`, `acr`, `max_age`, or one of `none`, `authenticated` and \

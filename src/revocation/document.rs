@@ -22,7 +22,7 @@ enum Document {
     ApiKeys(ApiKeys),
 }
 
-/// `null`, or a name, and never left out: whoever forgets the issuer would revoke nothing.
+/// `null`, or a name, and never left out: an entry with a forgotten issuer would revoke nothing.
 fn issuer<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     Option::deserialize(deserializer)
 }

@@ -191,7 +191,7 @@ impl Index {
 
     /// Adds an entry.
     ///
-    /// Whoever reads the generation afterwards finds the entry: it is there first.
+    /// A thread that reads the generation afterwards finds the entry: it is there first.
     pub(super) fn add(&self, key: Key, record: Record, now: u64) -> Result<Added, Full> {
         let mut writer = self.writer();
         let before = self.get(key);

@@ -136,7 +136,7 @@ impl Revocation {
                 }
             };
             let Some(value) = value else { continue };
-            // An empty one names nobody.
+            // An empty one names no subject or client.
             let issuer = identity.issuer();
             let issuer = issuer.filter(|issuer| !is_key && !issuer.is_empty());
             let record = self.shared.index.get(Key::of(kind, issuer, value));

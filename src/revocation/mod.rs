@@ -66,7 +66,7 @@
 //! `api_key`.
 //!
 //! Without a moment an entry refuses all that it names, new tokens too, as long as it is kept:
-//! whoever should stay out is to be disabled at the authorization server.
+//! a user who should stay out is to be disabled at the authorization server.
 //! [`issued_before`](Entry::issued_before) lets those pass that are issued afterwards: for a user who
 //! signs in again. Of both, each holds for its own time.
 //!

@@ -48,7 +48,7 @@ impl ScopeHierarchy {
         let named: Option<Scopes> = scope.parse().ok();
         match named.filter(|scopes| !scopes.is_empty()) {
             Some(scopes) => self.judge(principal, &scopes.into(), case),
-            // What nobody can be granted is refused, and named in no challenge.
+            // What no caller can be granted is refused, and named in no challenge.
             None => {
                 let error = AuthError::insufficient_scope(Scopes::default())
                     .with_detail("the handler asks for what is no scope, which cannot be granted");
@@ -230,7 +230,7 @@ mod axum {
     /// The principal of a request that has the scopes `R`; refused like by a
     /// [`RequireScopesLayer`](crate::scopes::RequireScopesLayer) otherwise.
     ///
-    /// Without any scope in `R` everybody is refused.
+    /// Without any scope in `R` every caller is refused.
     ///
     /// ```
     /// use tower_mcp_auth::scopes::{ScopedPrincipal, RequiredScopes};
@@ -278,7 +278,7 @@ mod axum {
         async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, PrincipalRejection> {
             let caller = Caller::of(&parts.extensions)
                 .ok_or_else(|| PrincipalRejection::no_auth_layer("ScopedPrincipal"))?;
-            // Scopes that no client can have are met by nobody.
+            // Scopes that no client can have are met by no caller.
             let needs = Requirement::all(R::SCOPES)
                 .ok()
                 .filter(|needs| !needs.is_of_empty_list())

@@ -24,7 +24,7 @@ impl Audit {
         }
     }
 
-    /// Whether an acceptance concerns anybody.
+    /// Whether an acceptance is listened to.
     pub(super) fn hears_of_acceptance(&self) -> bool {
         !self.hooks.is_empty() || !self.step_ups.is_empty()
     }

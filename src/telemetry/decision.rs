@@ -7,7 +7,7 @@ use crate::credential::RequestHead;
 use crate::error::{AuthError, AuthErrorKind};
 use crate::principal::Principal;
 
-/// A request before somebody who decides.
+/// A request before the layer that decides.
 #[derive(Clone, Copy)]
 pub(crate) struct Case<'a> {
     stage: Stage,

@@ -23,7 +23,7 @@ const SESSION: &str = "session";
 /// The field of a span that is filled in.
 const PRINCIPAL: &str = "principal";
 
-/// The fields are read if somebody listens.
+/// The fields are read if a subscriber listens.
 macro_rules! went_on {
     ($level:ident, $record:expr, $text:literal) => {
         $level!(
@@ -84,8 +84,8 @@ fn went_on(record: &DecisionRecord<'_>) {
     }
 }
 
-/// The same for an acceptance that answers no refusal. Nothing is put together where nobody
-/// listens, as for most requests.
+/// The same for an acceptance that answers no refusal. Nothing is put together without a
+/// subscriber, as for most requests.
 pub(super) fn accepted<'a>(record: impl Fn() -> DecisionRecord<'a>) {
     went_on!(trace, record(), "request accepted");
 }
@@ -109,7 +109,7 @@ fn needed(error: &AuthError) -> Option<&str> {
 
 /// Names the principal in the span of the request, where that has a place for it.
 pub(super) fn principal(principal: &Principal) {
-    // Where nobody listens, nobody is asked for a span.
+    // Without a subscriber there is no span to ask for.
     if LevelFilter::current() == LevelFilter::OFF {
         return;
     }

@@ -32,8 +32,8 @@ pub(crate) fn quota_store_up(again: bool) {
     }
 }
 
-/// The shared store of failed attempts gave no answer. Anybody can repeat it: `is_due` makes it a
-/// warning.
+/// The shared store of failed attempts gave no answer. Every client can repeat it: `is_due` makes
+/// it a warning.
 pub(crate) fn failures_not_shared(is_due: bool, why: &str) {
     const LAYER: &str = "failed_attempts";
     meter::failure_not_shared();

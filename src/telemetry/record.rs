@@ -169,7 +169,7 @@ impl<'a> DecisionRecord<'a> {
     }
 
     /// The principal: of an accepted request, and of one that a layer further in refused. To
-    /// layers further in also whoever a credential was issued to that was only reported to have
+    /// layers further in also the owner of a credential that was only reported to have
     /// expired.
     pub fn principal(&self) -> Option<&'a Principal> {
         self.principal

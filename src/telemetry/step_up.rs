@@ -41,7 +41,7 @@ pub(super) struct StepUps {
     /// When the last of them ends, in milliseconds by the clock.
     end: AtomicU64,
     open: Mutex<HashMap<u64, Open>>,
-    /// Keyed at random, so that nobody can make one operation pass for another.
+    /// Keyed at random, so that no caller can make one operation pass for another.
     hasher: RandomState,
     clock: Clock,
 }
@@ -65,7 +65,7 @@ impl StepUps {
     }
 
     /// Notes a refusal; a repeated one keeps its id, and with it its place. Who has as many as
-    /// one may have makes room among their own, and nobody else's is forgotten for them.
+    /// one may have makes room among their own, and none of another caller is forgotten for them.
     pub(super) fn asked(&self, who: impl Hash, what: impl Hash) -> StepUpId {
         let (who, key) = (self.hasher.hash_one(who), self.hasher.hash_one(what));
         let now = self.clock.monotonic();

@@ -128,7 +128,7 @@ impl IssuerBuilder {
     /// Signs the answers of introspection for those who ask with
     /// `Accept: application/token-introspection+jwt`
     /// ([RFC 9701](https://www.rfc-editor.org/rfc/rfc9701)); `audience` is their `aud`. By
-    /// default nothing is signed, whoever asks.
+    /// default nothing is signed, whichever client asks.
     pub fn signed_introspection(mut self, audience: impl Into<String>) -> Self {
         self.introspection.signed_for = Some(audience.into());
         self

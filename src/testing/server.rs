@@ -75,7 +75,7 @@ async fn answer(
     }
     let (head, incoming) = request.into_parts();
     let received = receive(incoming).await;
-    // Without an await between them: whoever sees the request counted sees it recorded.
+    // Without an await between them: a test that sees the request counted sees it recorded.
     if let Ok(body) = &received {
         let request = RecordedRequest::new(head.clone(), body.clone());
         shared.recorder.record(endpoint, request);
@@ -137,7 +137,7 @@ fn allow(endpoint: Endpoint, headers: &mut HeaderMap) {
     }
 }
 
-/// Refuses a page of somebody else, who would have a token otherwise.
+/// Refuses a page of another origin, which would have a token otherwise.
 fn foreign() -> Response<Bytes> {
     // Silence is what makes a page of one's own on another host hard to debug.
     let mut response = endpoints::json(

@@ -195,7 +195,7 @@ impl TokenBuilder {
     /// Signs with `algorithm` instead of the issuer's first.
     ///
     /// If no key of the issuer is for it, another of the same kind signs (an RS256 key for
-    /// PS256, say), else a key nobody published. With HS256, HS384 or HS512 the secret is
+    /// PS256, say), else an unpublished key. With HS256, HS384 or HS512 the secret is
     /// the newest public key, as its JWK has it in the key set: the classic confusion of algorithms.
     pub fn algorithm(mut self, algorithm: Algorithm) -> Self {
         self.algorithm = algorithm;

@@ -6,7 +6,7 @@ use crate::error::{AuthError, Reason};
 use crate::json::object::{Refused, Value};
 use crate::principal::Actor;
 
-/// The longest chain of actors. Only the first decides, and each is a hop that somebody made.
+/// The longest chain of actors. Only the first decides, and each is a hop that a service made.
 const MOST: usize = 4;
 
 /// What stands before the claims that Entra ID adds to those of OpenID Connect.

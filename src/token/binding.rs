@@ -46,8 +46,8 @@ pub(crate) struct BindingModes {
 }
 
 impl BindingModes {
-    /// Judges what a token says it is bound to, whoever presents it. `whole`: what is not there is
-    /// not said elsewhere.
+    /// Judges what a token says it is bound to, whatever its caller has. `whole`: what is not there
+    /// is not said elsewhere.
     pub(crate) fn check(
         self,
         confirmation: Option<&Confirmation<'_>>,

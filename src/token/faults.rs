@@ -28,7 +28,7 @@ pub(crate) struct Proven<'t> {
 impl TokenProfile {
     /// Judges a JWT whose signature holds, all but its scopes, and returns `exp`. An error has
     /// with it what else stands against the token, its scopes included, and whose it is, unless
-    /// somebody else has a say in that, who is not asked about a bad token. `by_answer`: whom it
+    /// another server has a say in that, which is not asked about a bad token. `by_answer`: whom it
     /// is for is judged by what its server says of it.
     pub(crate) fn judge_all(
         &self,

@@ -196,7 +196,7 @@ impl TokenProfile {
         })
     }
 
-    /// Judges what the claims say of the token, whoever vouches for them: its kind, whom it
+    /// Judges what the claims say of the token, whatever verified them: its kind, whom it
     /// is for, and how it is bound to a key.
     pub(crate) fn check_content(
         &self,
@@ -291,7 +291,7 @@ impl TokenProfile {
         self.clients().is_some()
     }
 
-    /// Whose tokens are accepted without an audience, if anybody's are.
+    /// The clients with tokens that are accepted without an audience, if there are any.
     fn clients(&self) -> Option<&Clients> {
         let clients = &self.quirks.as_ref()?.clients;
         (*clients != Clients::None).then_some(clients)

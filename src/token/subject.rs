@@ -53,7 +53,7 @@ const NO_SUBJECTS: [&str; 30] = [
     "rh",
 ];
 
-/// What users or administrators can change, and what somebody else may have next: names and
+/// What users or administrators can change, and what another user may have next: names and
 /// addresses, with nothing but letters and digits.
 const REASSIGNED: [&str; 44] = [
     "email",
@@ -106,7 +106,7 @@ impl SubjectClaim {
     pub(crate) const SETTING: &'static str = "subject_claim";
     pub(crate) const DANGEROUS: &'static str = "dangerously_subject_claim";
 
-    /// A claim that names the same somebody for ever.
+    /// A claim that names the same subject for ever.
     pub(crate) fn named(name: &str) -> Result<Self, ConfigError> {
         let claim = Self::checked(Self::SETTING, name)?;
         if is_reassigned(name) {
@@ -122,7 +122,7 @@ impl SubjectClaim {
         Ok(claim)
     }
 
-    /// Any claim that can name somebody.
+    /// Any claim that can name a subject.
     pub(crate) fn dangerously_named(name: &str) -> Result<Self, ConfigError> {
         Self::checked(Self::DANGEROUS, name)
     }
@@ -203,7 +203,7 @@ impl SubjectClaim {
     }
 }
 
-/// A text, or the digits of a whole number. One that is empty names nobody.
+/// A text, or the digits of a whole number. One that is empty names no subject.
 fn named(value: Value<'_>) -> Result<Option<Cow<'_, str>>, ()> {
     match value {
         Value::Null => Ok(None),
@@ -220,7 +220,7 @@ fn is_whole(number: &str) -> bool {
     number != "-0" && digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// Whether somebody else may have tomorrow what is in this claim. A name with a namespace is
+/// Whether another user may have tomorrow what is in this claim. A name with a namespace is
 /// judged by its last part.
 fn is_reassigned(name: &str) -> bool {
     let last = name.rsplit(['/', ':', '|', '.']).next().unwrap_or(name);

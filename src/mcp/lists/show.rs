@@ -6,7 +6,7 @@ use crate::mcp::policy::{Reach, Sight};
 use crate::principal::Principal;
 use crate::refusal::Caller;
 
-/// Which items a list shows of those that are not denied to everybody.
+/// Which items a list shows of those that are not denied to every caller.
 ///
 /// A client that builds its tools from a list can call, and be asked for the scopes of, only what
 /// it is shown. What takes a stronger or more recent sign-in is shown to every user who has the

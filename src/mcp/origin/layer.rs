@@ -178,7 +178,7 @@ impl OriginLayer {
     ///
     /// A page whose name was made to point here is then told apart by its `Origin` alone,
     /// which browsers leave out of some requests. For servers that only a proxy reaches, and
-    /// that the proxy gives names nobody knows in advance.
+    /// that the proxy gives names not known in advance.
     pub fn dangerously_any_host(mut self) -> Self {
         Arc::make_mut(&mut self.state).rules.any_host = true;
         telemetry::weakened(

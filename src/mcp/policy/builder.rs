@@ -128,8 +128,8 @@ impl McpPolicyBuilder {
     ///   name in http and its like. A rule for exactly this text is an exception.
     ///
     /// A completion for a URI template needs what every rule needs that a URI of it can fall
-    /// under, unless a rule is written like the template; a list shows it to whoever may use
-    /// one of them.
+    /// under, unless a rule is written like the template; a list shows it to every caller that
+    /// may use one of them.
     ///
     /// # Errors
     /// As for [`method`](Self::method); and the URI has a plainer spelling.

@@ -44,7 +44,7 @@ impl<'a> Operation<'a> {
     /// Who calls; `None` on a request that was let through without a credential.
     ///
     /// Where a layer [only reports](crate::AuthLayer::dangerously_report_only_for) that a
-    /// credential expired, whoever it was issued to, as the scopes it was granted count then.
+    /// credential expired, the principal it was issued to, as its scopes count then.
     /// The request itself has no principal.
     pub fn principal(&self) -> Option<&Principal> {
         self.principal

@@ -239,7 +239,7 @@ impl McpPolicy {
         answer.map_err(|error| self.explained(error, messages))
     }
 
-    /// Says which rule closes an operation to everybody, or that none is for it.
+    /// Says which rule closes an operation to every caller, or that none is for it.
     #[cold]
     fn explained(&self, error: AuthError, messages: &[Message<'_>]) -> AuthError {
         if error.as_reason() != Reason::OPERATION_DENIED {

@@ -57,8 +57,8 @@ impl Table {
         Ok(())
     }
 
-    /// Why an operation is closed to everybody, if its rules close it. A URI is not shown: it may
-    /// hold secrets.
+    /// Why an operation is closed to every caller, if its rules close it. A URI is not shown: it
+    /// may hold secrets.
     pub(super) fn closes(&self, message: &Message<'_>) -> Option<String> {
         let unlisted = self.default_rule == DefaultRule::Deny;
         let why = |found: Option<&Requirement>, what: String| match found {

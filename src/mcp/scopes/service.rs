@@ -113,8 +113,8 @@ impl Rule {
             self.policy.judge_http(caller, head)?;
             return Ok(false);
         }
-        // Nobody's body is read before they have said who they are, if they must at all, and
-        // if that is not over: what the body asks for may be closed to everybody.
+        // No body is read before the caller is known, if it must be at all, and if that is not
+        // over: what the body asks for may be closed to every caller.
         if caller.principal.is_none() && caller.reported.is_none() {
             self.policy.judge_base(caller, head)?;
         }

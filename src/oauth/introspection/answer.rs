@@ -16,7 +16,7 @@ use crate::token::{
 };
 use crate::util::quoted;
 
-/// What vouches for a token before anybody is asked.
+/// What vouches for a token before its server is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::oauth) enum Vouched {
     No,
@@ -227,7 +227,7 @@ fn malformed(detail: String) -> AuthError {
     AuthError::new(Reason::MALFORMED_TOKEN).with_detail(detail)
 }
 
-/// The members that name somebody.
+/// The members that name a user or a client.
 const NAMES: [&str; 4] = ["sub", "client_id", "azp", "username"];
 
 /// Puts the text of a whole number in the place of a name that is one, and of any other that does
@@ -351,7 +351,7 @@ fn faults(
     faults
 }
 
-/// Refuses what is known to be no access token; a type nobody knows is let through, because
+/// Refuses what is known to be no access token; an unknown type is let through, because
 /// servers name theirs as they like.
 fn check_types(
     token_type: Option<&str>,

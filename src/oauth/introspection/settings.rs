@@ -193,7 +193,7 @@ impl Introspection {
     }
 
     /// Proves nothing to an endpoint that is not on loopback: an administrative port inside
-    /// a cluster, say. Whoever reaches that port can try tokens on it.
+    /// a cluster, say. Every peer that reaches that port can try tokens on it.
     ///
     /// # Errors
     /// Another way was set before.

@@ -178,7 +178,7 @@ impl Introspection {
     }
 
     /// The opaque tokens the server takes: those with one of these prefixes, or, where there
-    /// is none, all that nobody else takes. `None`: it takes none.
+    /// is none, all that no other server takes. `None`: it takes none.
     pub(super) fn opaque_prefixes(&self) -> Option<&[Box<str>]> {
         self.opaque_tokens.then_some(&*self.prefixes)
     }

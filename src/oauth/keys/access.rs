@@ -60,7 +60,7 @@ fn bearer(path: &Path) -> Result<HeaderValue, String> {
 
 fn read(path: &Path, most: u64) -> Result<Vec<u8>, String> {
     let failed = |error: std::io::Error| format!("the file {path:?} cannot be read: {error}");
-    // Opening a pipe would wait for somebody who writes, and some devices never end.
+    // Opening a pipe would wait for a writer, and some devices never end.
     if !std::fs::metadata(path).map_err(failed)?.is_file() {
         return Err(format!("{path:?} is no regular file"));
     }

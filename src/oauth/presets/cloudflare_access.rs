@@ -22,13 +22,13 @@
 //!    Audience (AUD) tag. Each application has its own; one that is made anew has another.
 //! 2. Access puts the token of a request into the header `Cf-Access-Jwt-Assertion`, and into a
 //!    cookie. `Authorization` is what the client sent.
-//! 3. Let nobody reach this server but by way of Access, or of a tunnel.
+//! 3. Let no client reach this server but by way of Access, or of a tunnel.
 //! 4. For MCP clients turn "Managed OAuth" on: Access is then their authorization server, and
 //!    what reaches this server is the same header.
 //!
 //! # Differences from the defaults
 //! One team has one issuer and one set of keys for all its applications: the AUD tag alone tells
-//! for which one somebody signed in. `type` must be `app`; that of the session of the whole team
+//! for which one a user signed in. `type` must be `app`; that of the session of the whole team
 //! is `org`, and it is refused. A service token has an empty `sub` and its client id in
 //! `common_name`: such a principal is that client, and has no subject. `sub` is another one after
 //! a user was removed and added again. There is no scope. The issuer is not in the metadata:

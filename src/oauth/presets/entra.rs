@@ -129,7 +129,7 @@ pub fn v1(tenant: &str, app_id_uri: &str) -> Result<AuthorizationServer, ConfigE
 /// Each tenant is an issuer of its own, with its own keys: none can sign for another. They are
 /// fetched with the tenant's first token; `warm_up` fetches those of all at once. A
 /// principal's id has the tenant in it. The metadata name `…/organizations/v2.0`, which signs
-/// in the users of any tenant, and not the tenants: that list is nobody else's business.
+/// in the users of any tenant, and not the tenants: that list is not for clients.
 ///
 /// # Errors
 /// There is no tenant, there are more than 1,000, one is listed twice, or one of the values is

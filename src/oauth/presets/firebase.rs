@@ -15,15 +15,15 @@
 //! # Setup at Firebase
 //! 1. Take the project id from the project's settings. It is the audience of every token of the
 //!    project, and in its issuer.
-//! 2. Turn off the ways to sign in that are not meant. **With anonymous sign-in everybody has a
-//!    token, and with open registration everybody who asks.** Say who is meant with a custom
+//! 2. Turn off the ways to sign in that are not meant. **With anonymous sign-in every client gets a
+//!    token, and with open registration every user who asks.** Say who is meant with a custom
 //!    claim and [`require_claim`](super::super::AuthorizationServer::require_claim), or require
 //!    `email_verified`, and see `firebase.sign_in_provider` of
 //!    [`Principal::claims`](crate::Principal::claims).
 //!
 //! # Differences from the defaults
 //! The tokens are ID tokens, and no others are there. One set of keys signs those of all projects
-//! of the world: issuer and audience alone tell yours. `sub` must name somebody, and `auth_time`
+//! of the world: issuer and audience alone tell yours. `sub` must not be empty, and `auth_time`
 //! must be there, and not after `iat`. Tenants of Identity Platform share the project, its issuer
 //! and its audience. Session cookies have another issuer, and custom tokens another signer: both
 //! are refused, as is what the emulator issues, which is not signed. A token is good for an hour

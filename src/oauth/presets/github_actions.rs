@@ -28,7 +28,7 @@
 //!    `repo:acme@65/widgets@74:ref:refs/heads/main`.
 //!
 //! # Differences from the defaults
-//! Everybody's workflows have tokens of this issuer, for any audience. They are ID tokens by
+//! All workflows at GitHub have tokens of this issuer, for any audience. They are ID tokens by
 //! their documentation, for no client: the ids that they all have tell them. There is no scope:
 //! give some with
 //! [`scopes_from_claim`](super::super::AuthorizationServer::scopes_from_claim). The issuer is

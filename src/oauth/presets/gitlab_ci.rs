@@ -26,7 +26,7 @@
 //!    a token.
 //!
 //! # Differences from the defaults
-//! Everybody's jobs on an instance have tokens of its one issuer, for any audience. The same
+//! All jobs on an instance have tokens of its one issuer, for any audience. The same
 //! keys sign the ID tokens of people who sign in with GitLab: these have no `job_id`, and no
 //! project, and are refused. The ids of projects, namespaces and jobs are strings, and so are
 //! the flags. There is no scope. The issuer is not in the metadata, because these tokens are not

@@ -26,7 +26,7 @@
 //! Answers are remembered like all others; Google documents the endpoint for debugging, and
 //! may limit calls.
 //!
-//! **No JWT of Google is accepted**, on purpose: whoever has a Google Cloud account can get
+//! **No JWT of Google is accepted**, on purpose: every Google Cloud account can get
 //! ID tokens of a service account for any audience, that of this resource included.
 //!
 //! Documentation: [OAuth 2.0 for Google APIs](https://developers.google.com/identity/protocols/oauth2)

@@ -37,7 +37,7 @@
 //!
 //! Keys come from the API server, by the cluster's certificate authority and with the token of
 //! this pod, both read again for each fetch: they rotate. The subject is
-//! `system:serviceaccount:NAMESPACE:NAME`. Whoever may create pods, or tokens, in a namespace
+//! `system:serviceaccount:NAMESPACE:NAME`. Who may create pods, or tokens, in a namespace
 //! can act as each of its service accounts. Tokens in secrets, of the old kind, have another
 //! issuer and no end, and are refused. There is no scope, and the issuer is not in the metadata.
 //!

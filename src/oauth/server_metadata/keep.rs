@@ -106,7 +106,7 @@ impl ServerMetadata {
         let under_way = kept.join(&());
         let may_begin = under_way.is_none() && now >= kept.not_before;
         if let Some((json, left)) = self.fresh(&kept, now) {
-            // Ahead of time, so that nobody waits for it.
+            // Ahead of time, so that no request waits for it.
             if may_begin && left <= self.life() / 5 {
                 drop(self.begin(kept, now));
             }

@@ -20,7 +20,7 @@ pub(super) use self::chosen::{
 pub(crate) use self::chosen::{IntrospectionMeter, KeysMeter, token_cache};
 pub(crate) use self::chosen::{QuotaMeter, Stopwatch};
 
-/// How a call to somebody outside ended.
+/// How a call to another server ended.
 #[cfg(feature = "oauth")]
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum CallEnd {

@@ -235,7 +235,7 @@ impl Stopwatch {
             let histogram = recorder.register_histogram(key, &METADATA);
             match took {
                 Some(took) => histogram.record(took),
-                // Records nothing, and finds out whether somebody listens.
+                // Records nothing, and finds out whether a recorder listens.
                 None => histogram.record_many(Heard, 0),
             }
         };
@@ -262,7 +262,7 @@ fn is_heard() -> bool {
     HEARD.load(Ordering::Relaxed) || with_recorder(|recorder| size_of_val(recorder) > 0)
 }
 
-/// A value that is asked for only where somebody takes it in.
+/// A value that is asked for only where a recorder takes it in.
 struct Heard;
 
 impl IntoF64 for Heard {

@@ -18,7 +18,7 @@ pub(super) struct Caller {
 }
 
 /// Authenticates a client by Basic, by the parameters of the body, or takes the word of a
-/// public one (RFC 6749 section 2.3). A client nobody registered is a public one.
+/// public one (RFC 6749 section 2.3). An unregistered client is a public one.
 pub(super) fn authenticate(
     shared: &Shared,
     headers: &HeaderMap,
@@ -97,7 +97,7 @@ pub(super) fn is_redirect_uri(uri: &str) -> bool {
     is_safe && !is_document && url.fragment().is_none() && uri.bytes().all(|b| b.is_ascii_graphic())
 }
 
-/// Whether a client may be redirected to `uri`; `None` is a client nobody registered.
+/// Whether a client may be redirected to `uri`; `None` is an unregistered client.
 pub(super) fn may_redirect(client: Option<&Client>, uri: &str) -> bool {
     let asked = match Url::parse(uri) {
         Ok(url) if is_redirect_uri(uri) => url,

@@ -89,7 +89,7 @@ fn wants_signed(headers: &HeaderMap) -> bool {
         .any(|media_type| media_type.trim().eq_ignore_ascii_case(SIGNED))
 }
 
-/// RFC 9701 section 5: neither `sub` nor `exp`, so that nobody takes it for an access token.
+/// RFC 9701 section 5: neither `sub` nor `exp`, so that it is not taken for an access token.
 fn sign(shared: &Arc<Shared>, audience: &str, document: Value) -> String {
     TokenBuilder::new(Arc::clone(shared))
         .header("typ", "token-introspection+jwt")

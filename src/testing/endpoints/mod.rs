@@ -73,7 +73,7 @@ pub(super) fn json(
     response
 }
 
-/// An answer that carries a secret, so nobody stores it (RFC 6749 section 5.1).
+/// An answer that carries a secret, so no cache stores it (RFC 6749 section 5.1).
 fn respond(result: Result<(StatusCode, Value), OAuthError>) -> Response<Bytes> {
     match result {
         Ok((status, body)) => no_store(json(status, "application/json", &body)),

@@ -222,7 +222,7 @@ impl Hostile {
         Ok(self)
     }
 
-    /// Paths that are open to everybody. They are not asked for a credential, and are what
+    /// Paths that are open to every caller. They are not asked for a credential, and are what
     /// requests for closed paths are dressed up as.
     ///
     /// # Errors

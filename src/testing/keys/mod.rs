@@ -151,7 +151,7 @@ fn theirs(algorithm: Algorithm) -> Result<jsonwebtoken::Algorithm, Failed> {
         .map_err(|_| Failed("jsonwebtoken does not know the algorithm"))
 }
 
-/// A random name nobody guesses: an id, a code, a secret.
+/// A random name that cannot be guessed: an id, a code, a secret.
 pub(super) fn random_name() -> String {
     let mut bytes = [0; 24];
     backend::fill(&mut bytes).expect("the system has random numbers");

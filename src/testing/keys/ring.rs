@@ -82,7 +82,7 @@ impl KeyRing {
         json!({ "keys": keys })
     }
 
-    /// The key that signs with `algorithm`; or one of its kind; or one nobody published.
+    /// The key that signs with `algorithm`; or one of its kind; or an unpublished one.
     /// For an HMAC algorithm, the key whose public half serves as the secret.
     pub(in super::super) fn signer(&self, algorithm: Algorithm) -> Result<Arc<Key>, Failed> {
         let state = self.state();
