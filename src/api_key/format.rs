@@ -51,7 +51,7 @@ impl<'a> ParsedKey<'a> {
         })
     }
 
-    /// What says whose keys these are.
+    /// What names the service of these keys.
     pub fn prefix(&self) -> &'a str {
         self.prefix
     }

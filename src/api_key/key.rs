@@ -20,7 +20,7 @@ use crate::secret::is_placeholder;
 /// The shortest and the longest key, in bytes.
 pub(super) const LENGTHS: std::ops::RangeInclusive<usize> = 16..=512;
 
-/// One API key: its digest, and whose it is, what it may do, and when.
+/// One API key: its digest and owner, what it may do, and when.
 ///
 /// The key itself is forgotten as soon as it is hashed; `Debug` prints neither key nor
 /// digest.
@@ -146,7 +146,7 @@ impl ApiKey {
         self
     }
 
-    /// Whose the key is: the subject of the [`Principal`]. All keys of an owner are one
+    /// The owner of the key: the subject of the [`Principal`]. All keys of an owner are one
     /// principal, so that sessions and limits survive a rotation. An empty one is none.
     #[must_use]
     pub fn owner(mut self, owner: impl Into<Arc<str>>) -> Self {

@@ -28,7 +28,7 @@ impl ApiKeyUse<'_> {
         self.entry.name()
     }
 
-    /// Whose key it is, if that is known.
+    /// The owner of the key, if that is known.
     pub fn owner(&self) -> Option<&str> {
         self.entry.owner()
     }

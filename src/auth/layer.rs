@@ -330,7 +330,7 @@ impl<P: Authenticate + Clone> AuthLayer<P> {
         self
     }
 
-    /// How long a stream may stay open whose credential does not expire; default without end.
+    /// How long a stream may stay open with a credential that does not expire; default without end.
     /// See [the end of streams](crate::auth#stream-termination). Streams of requests that
     /// passed without a principal are not among them.
     ///

@@ -48,7 +48,7 @@ impl Streams {
         Ok(())
     }
 
-    /// The lease of the answer to `request`, whose credential is good until `valid_until`.
+    /// The lease of the answer to `request`, with a credential that is good until `valid_until`.
     pub(super) fn lease<B>(
         &self,
         request: &Request<B>,

@@ -101,7 +101,7 @@ macro_rules! auth_layer_newtype {
             }
 
             /// See [`AuthLayer::stream_max_life`](crate::auth::AuthLayer::stream_max_life): how
-            /// long a stream may stay open whose credential does not expire.
+            /// long a stream may stay open with a credential that does not expire.
             ///
             /// # Errors
             /// The time is zero.

@@ -11,7 +11,7 @@
 //! 4. The one credential is read from the headers the provider names. Two of them, or one
 //!    that is malformed, are refused with 400; none, with 401 and a challenge, unless
 //!    credentials are [`optional`](AuthLayer::optional).
-//! 5. The provider says whose it is. If it need not wait, this costs neither a box nor a
+//! 5. The provider makes the principal. If it need not wait, this costs neither a box nor a
 //!    clone of the inner service. If it must, the readiness of the inner service is given back
 //!    (a permit of a limit, a place in a queue), and waited for again after the answer. The same
 //!    is done by every layer of this crate that waits for a body.
@@ -194,7 +194,7 @@
 //! `Last-Event-ID`, and a new token. A body of known size, or with a `Content-Length`, is
 //! left alone: it could only be cut. Streams are looked at with every frame, and woken by a
 //! timer of Tokio while they wait; outside a Tokio runtime they end with the next frame. A
-//! runtime whose timers are switched off panics.
+//! runtime without timers panics.
 //!
 //! ## Streams that are not read
 //!

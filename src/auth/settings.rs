@@ -46,7 +46,7 @@ pub(super) struct Shared {
     /// Whether the provider chooses the resource of each request.
     pub(super) selects: bool,
     contexts: Contexts,
-    /// Of a resource whose path something outside can cut short.
+    /// Of a resource with a path that something outside can cut short.
     pub(super) resource_path: Option<ResourcePath>,
 }
 

@@ -65,7 +65,7 @@ enum Setting {
 }
 
 impl Environment {
-    /// The variables of this process whose names begin with `prefix`, in capitals as given.
+    /// The variables of this process with names that begin with `prefix`, in capitals as given.
     ///
     /// # Errors
     /// The prefix is empty, a value is not UTF-8, a part of a name is empty, or one variable

@@ -206,7 +206,7 @@ impl fmt::Debug for Config {
     }
 }
 
-/// An auth layer whose provider a configuration chose.
+/// An auth layer with a provider that a configuration chose.
 pub type ConfiguredAuth = AuthLayer<Arc<dyn Authenticate>>;
 
 /// The layers that judge operations and filter lists.

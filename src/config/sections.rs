@@ -184,7 +184,7 @@ section! {
         grpc_refusals: Option<bool>,
         /// How much longer than its credential an answer may take.
         stream_grace: Option<Span>,
-        /// How long a stream may stay open whose credential does not expire.
+        /// How long a stream may stay open with a credential that does not expire.
         stream_max_life: Option<Span>,
         /// Lets streams go on after their credential has expired.
         dangerously_streams_outlive_credentials: bool,
@@ -256,7 +256,7 @@ section! {
     Session {
         /// The key session ids are bound with, at least 32 bytes.
         key: Option<SecretSource>,
-        /// Older keys, whose sessions go on: a list, or a map by name.
+        /// Older keys: their sessions go on. A list, or a map by name.
         also_accept: Listed<SecretSource>,
         /// The name of the server, where several share the key; the resource by default.
         server: Option<Name>,
@@ -312,7 +312,7 @@ section! {
     Sealer {
         /// The key it is sealed with, at least 32 bytes.
         key: Option<SecretSource>,
-        /// Older keys, whose seals are still good: a list, or a map by name.
+        /// Older keys: their seals are still good. A list, or a map by name.
         also_accept: Listed<SecretSource>,
         /// What is sealed, where one key seals several things.
         purpose: Option<Name>,

@@ -63,11 +63,11 @@ section! {
         subject_claim: Option<Name>,
         /// The same, which can be reassigned.
         dangerously_subject_claim: Option<Name>,
-        /// Whose tokens are accepted where they have no audience.
+        /// The clients with tokens that are accepted without an audience.
         client_ids: Option<Texts>,
         /// Accepts tokens without audience of every client.
         dangerously_accept_every_client_of_this_issuer: bool,
-        /// For a preset whose tokens have no audience by default: they have one here.
+        /// For a preset with tokens that have no audience by default: they have one here.
         audience_is_the_resource: bool,
         /// The claim with the client.
         client_claim: Option<String>,

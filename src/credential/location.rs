@@ -23,7 +23,7 @@ impl Location {
         Self::scheme(AUTHORIZATION, "Bearer")
     }
 
-    /// A header whose value is `scheme`, spaces, and the credential. The scheme matches
+    /// A header with the value `scheme`, spaces, and the credential. The scheme matches
     /// without regard to ASCII case; a value of another scheme is no credential.
     pub fn scheme(header: HeaderName, scheme: &'static str) -> Self {
         Self {
@@ -32,7 +32,7 @@ impl Location {
         }
     }
 
-    /// A header whose whole value is the credential.
+    /// A header with the credential as its whole value.
     pub fn bare(header: HeaderName) -> Self {
         Self {
             header,

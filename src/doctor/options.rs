@@ -110,7 +110,7 @@ impl Options {
         Ok(self)
     }
 
-    /// Asks as a page of this origin does, whose clients must get through. Default: as a page of
+    /// Asks as a page of this origin does; clients in it must get through. Default: as a page of
     /// MCP Inspector (`http://localhost:6274`), and that it does not get through is a note.
     ///
     /// # Errors

@@ -19,7 +19,7 @@ pub struct ConfigError {
 
 impl ConfigError {
     /// An error about `setting`; for implementors of
-    /// [`Authenticate`](crate::auth::Authenticate) whose own settings can be refused.
+    /// [`Authenticate`](crate::auth::Authenticate) with settings of its own that can be refused.
     ///
     /// The message says what is wrong and how to mend it, without repeating a secret.
     pub fn new(setting: &'static str, message: impl Into<String>) -> Self {

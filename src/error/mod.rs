@@ -284,8 +284,8 @@ impl AuthError {
         &self.0.scopes
     }
 
-    /// Whose credential it was, where that is good: it does not suffice, or something else is
-    /// wrong; or where it [was proven](Self::proven), and only its time is over.
+    /// The principal of the credential, where that is good: it does not suffice, or something else
+    /// is wrong; or where it [was proven](Self::proven), and only its time is over.
     pub fn principal_id(&self) -> Option<&PrincipalId> {
         let proven = || self.proven_owner().map(Principal::id);
         self.0.principal.as_ref().or_else(proven)

@@ -129,8 +129,8 @@ impl FailedAttemptsLayer {
 
     /// Counts by the address of the client, as [these proxies](TrustedProxies::client) tell it.
     ///
-    /// A header of theirs that cannot be read is 400. A client whose address a proxy keeps to
-    /// itself (`for=unknown`) is a logged 500, as is every request without an address.
+    /// A header of theirs that cannot be read is 400. A client with an address that a proxy
+    /// hides (`for=unknown`) is a logged 500, as is every request without an address.
     ///
     /// # Errors
     /// The layer was made with [`new`](Self::new), and has a function that finds the address.

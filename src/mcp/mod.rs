@@ -99,7 +99,7 @@
 //!
 //! Lists show callers with access tokens all that some scope opens ([`Show`]), so that a host
 //! which builds its tools from `tools/list` can call one and be asked for its scope. Callers
-//! whose scopes cannot grow, those with API keys or tokens of a [`JwtLayer`](crate::JwtLayer),
+//! with scopes that cannot grow, those with API keys or tokens of a [`JwtLayer`](crate::JwtLayer),
 //! see what was granted to them.
 //!
 //! ```

@@ -177,7 +177,7 @@ impl<'a> Message<'a> {
 }
 
 impl Message<'_> {
-    /// Whether it asks for something whose answer has another shape than a list.
+    /// Whether it asks for something with an answer of another shape than a list.
     pub(super) fn answers_no_list(&self) -> bool {
         matches!(
             &*self.method,

@@ -258,7 +258,7 @@ where
     }
 }
 
-/// Lets anonymous requests pass an auth layer whose policy opens something to them; `said` is what
+/// Lets anonymous requests pass an auth layer if its policy opens something to them; `said` is what
 /// was set by hand.
 ///
 /// # Errors

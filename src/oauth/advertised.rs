@@ -15,9 +15,9 @@ impl AuthorizationServer {
     /// Names another URL than the issuer to clients, in `authorization_servers` of the metadata.
     ///
     /// For a server that registers clients and passes them on to the one that issues the tokens,
-    /// and for one whose metadata are not where its issuer says (user flows of Azure AD B2C). Tokens
-    /// are accepted from the issuer as ever, and keys are found where they were. Clients compare this
-    /// URL with the `issuer` of the metadata they find there
+    /// and for one with metadata elsewhere than its issuer says (user flows of Azure AD B2C).
+    /// Tokens are accepted from the issuer as ever, and keys are found where they were. Clients
+    /// compare this URL with the `issuer` of the metadata they find there
     /// ([RFC 8414 section 3.3](https://www.rfc-editor.org/rfc/rfc8414#section-3.3)), so write it
     /// exactly as it stands in them.
     ///
@@ -53,7 +53,7 @@ impl AuthorizationServer {
 
     /// Accepts tokens with this `iss` instead of the issuer. It is a name, and never fetched.
     ///
-    /// For AD FS, whose access tokens have an `iss` that clients cannot go to:
+    /// For AD FS: its access tokens have an `iss` that clients cannot go to.
     ///
     /// ```
     /// use tower_mcp_auth::oauth::AuthorizationServer;
@@ -66,7 +66,7 @@ impl AuthorizationServer {
     /// # Ok::<(), tower_mcp_auth::ConfigError>(())
     /// ```
     ///
-    /// Clients are sent to the issuer, whose metadata say where the keys are. They must name the
+    /// Clients are sent to the issuer. Its metadata say where the keys are, and must name the
     /// same `access_token_issuer`; where they name none, set [`jwks_uri`](Self::jwks_uri). Call it
     /// before [`jwks`](Self::jwks).
     ///

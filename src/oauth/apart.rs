@@ -9,8 +9,8 @@ use crate::resources::{Pattern, Tenants};
 
 /// # Errors
 /// A resource trusts a server that is not there; a document would be that of all tenants; two
-/// resources accept one audience; or a server whose tokens are accepted whatever resource they are
-/// for is trusted for more than one.
+/// resources accept one audience; or a server with tokens that are accepted whatever resource they
+/// are for is trusted for more than one.
 pub(super) fn check(
     resources: &[ProtectedResource],
     servers: &[AuthorizationServer],
@@ -44,7 +44,7 @@ pub(super) fn check(
     check_own_audiences(resources, &trusting)
 }
 
-/// Clients of each resource are sent to the server whose metadata are copied, at `advertised`.
+/// Clients of each resource are sent to the server with the copied metadata, at `advertised`.
 ///
 /// # Errors
 /// A resource, or a tenant that is listed, does not trust that server.

@@ -21,7 +21,7 @@ pub(in crate::oauth) const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_se
 /// implementation keeps the limits of a request, follows no redirect, and returns a response of
 /// any status as it is.
 pub trait Fetch: fmt::Debug + Send + Sync + 'static {
-    /// Sends `request`. An answer whose body is larger than `max_bytes` is an error, found
+    /// Sends `request`. An answer with a body larger than `max_bytes` is an error, found
     /// without reading on: a part of a key set is not one.
     fn fetch(&self, request: Request<Bytes>, max_bytes: usize) -> FetchFuture;
 

@@ -184,7 +184,7 @@ impl HttpFetch {
     /// Refuses addresses that are not public: loopback, private and link-local ones, those
     /// of cloud metadata services among them. Default off.
     ///
-    /// Meant for servers whose issuers are configured by tenants. Proxies are not used then,
+    /// Meant for servers with issuers that tenants configure. Proxies are not used then,
     /// because a proxy would do the resolving.
     pub fn public_addresses_only(mut self) -> Self {
         self.public_addresses_only = true;

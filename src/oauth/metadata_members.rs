@@ -164,7 +164,7 @@ impl ProtectedResource {
         Ok(self.set(name, value))
     }
 
-    /// The document of the resource at `url`, whose tokens come from `issuers`.
+    /// The document of the resource at `url`, with tokens from `issuers`.
     pub(super) fn document<'i>(
         &self,
         url: &str,

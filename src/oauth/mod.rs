@@ -25,7 +25,7 @@
 //! | setting | for |
 //! |---|---|
 //! | [`AuthorizationServer::advertised_as`] | a proxy that registers clients in front of the issuer, user flows of Azure AD B2C |
-//! | [`AuthorizationServer::token_issuer`] | AD FS, whose tokens have an `iss` that nothing answers at |
+//! | [`AuthorizationServer::token_issuer`] | AD FS: its tokens have an `iss` that nothing answers at |
 //! | [`ProtectedResource::advertised_metadata_url`] | gateways that own the root of their host |
 //! | [`ProtectedResource::metadata_at_root`] | clients that look at the root form alone |
 //! | [`OAuthLayerBuilder::copy_server_metadata`] | clients of MCP 2025-03-26 |
@@ -101,8 +101,8 @@
 //! # Several resources
 //!
 //! One layer can serve several resources: a [list](OAuthLayerBuilder::resource) of them, or a
-//! [template](ProtectedResource::from_template) with a place for a tenant, whose name is a label of the
-//! host or a segment of the path. Each has a metadata document, challenges and an audience of its
+//! [template](ProtectedResource::from_template) with a place for a tenant: its name is a label of
+//! the host or a segment of the path. Each has a metadata document, challenges and an audience of its
 //! own, and, where that is set, [authorization servers](ProtectedResource::authorization_servers)
 //! and [scopes](ProtectedResource::required_scopes).
 //!
@@ -159,8 +159,9 @@
 //!   one, because the service behind may read `/admin`. The layer must see the whole path: it
 //!   belongs outside of `nest`.
 //! - **Audience.** Two resources never accept a common one, or the layer is not built. A server with
-//!   an [audience of its own](AuthorizationServer::audience), or whose tokens need none, is trusted
-//!   for one resource at most. A token that is cached is judged for the resource of each request.
+//!   an [audience of its own](AuthorizationServer::audience), or with tokens that need none, is
+//!   trusted for one resource at most. A token that is cached is judged for the resource of each
+//!   request.
 //! - **Beside other providers.** What [`or`](OAuthLayer::or) adds must judge the resource too:
 //!   API keys [name theirs](crate::api_key::ApiKey::resources).
 //! - **Limits.** Keys, introspection and their limits are those of a server, which all resources that

@@ -48,7 +48,7 @@ pub(super) struct Inner {
     pub(super) servers: HashMap<Arc<str>, Arc<TrustedServer>>,
     /// The same by their numbers.
     pub(super) numbered: Box<[Arc<TrustedServer>]>,
-    /// Where scopes are looked for before it is known whose token it is.
+    /// Where scopes are looked for before the server of the token is known.
     pub(super) scope_claim: ScopeClaim,
     pub(super) limits: TokenLimits,
     pub(super) tokens: Option<Tokens>,
@@ -204,7 +204,7 @@ impl OAuthProvider {
         if let Some(recording) = good.checked.recording.take() {
             let next = good.checked.next_nonce.as_ref().map(HeaderValue::to_str);
             recording.await.map_err(|error| {
-                // A client whose nonce does not help is given the one that does.
+                // A client with a nonce that does not help is given the one that does.
                 let next = next.into_iter().flatten();
                 said_to(shown, next.fold(error, AuthError::with_dpop_nonce))
             })?;

@@ -12,7 +12,7 @@ use crate::telemetry;
 use crate::token::required::ClaimValue;
 use crate::token::{Clients, Required, ScopeMapping};
 
-/// One tenant of a server whose tokens name their tenant in the issuer.
+/// One tenant of a server with tokens that name their tenant in the issuer.
 #[derive(Clone, Debug)]
 pub(super) struct Tenant {
     pub(super) issuer: Arc<str>,

@@ -55,7 +55,7 @@ pub struct AuthorizationServer {
     pub(super) clients_are_principals: bool,
     pub(super) subject_claim: Option<SubjectClaim>,
     pub(super) quirks: Quirks,
-    /// Whose tokens are accepted instead of the issuer's own.
+    /// The tenants with tokens that are accepted instead of the issuer's own.
     pub(super) tenants: Vec<Tenant>,
     pub(super) introspection: Option<Introspection>,
     pub(super) introspection_without_audience: bool,

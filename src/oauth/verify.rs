@@ -51,7 +51,7 @@ enum NewToken {
 /// What is found here of a token that its authorization server has to call active as well.
 #[derive(Default)]
 pub(super) struct OwnJudgement {
-    /// Whose it is, or what it is refused for once the server has vouched for it. `None`: the
+    /// Its principal, or what it is refused for once the server has vouched for it. `None`: the
     /// answer says.
     found: Option<Result<Good, AuthError>>,
     /// What it is bound to by itself where the answer says the rest.
@@ -313,7 +313,7 @@ impl OAuthProvider {
         claims.read(payload, &self.inner.scope_claim)?;
         let server = self.server(claims, terms)?;
         let profile = &server.profile;
-        // Whose tokens have their scopes elsewhere is known only now.
+        // Which server has scopes elsewhere in its tokens is known only now.
         if profile.scope_claim != self.inner.scope_claim {
             *claims = ClaimReader::default();
             claims.read(payload, &profile.scope_claim)?;

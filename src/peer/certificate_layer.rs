@@ -96,7 +96,7 @@ impl SetPeerCertificateLayer {
         }
     }
 
-    /// The certificate of one connection, whose requests are all that pass. `None`: the peer
+    /// The certificate of one connection: all requests that pass are of it. `None`: the peer
     /// showed none.
     pub fn of_connection(certificate: Option<PeerCertificate>) -> Self {
         Self::new(move |_| certificate)

@@ -1,4 +1,4 @@
-//! `ForwardedCertificates`: the certificate of a client whose TLS ends at a proxy.
+//! `ForwardedCertificates`: the certificate of a client, where its TLS ends at a proxy.
 
 use http::header::AUTHORIZATION;
 use http::{HeaderName, HeaderValue};

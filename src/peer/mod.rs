@@ -38,8 +38,8 @@
 //!   one, an address or a host that is none, a scheme that is neither `http` nor `https`. `Forwarded`
 //!   is read by its grammar from its beginning, so an open quote hides nothing. No escapes are read
 //!   in values that count, because no host and no address needs one.
-//! - Without a host in the headers, that of the request counts. A client whose address the proxy does
-//!   not tell (`for=unknown`, `for=_hidden`) has none.
+//! - Without a host in the headers, that of the request counts. A client that the proxy gives
+//!   no address (`for=unknown`, `for=_hidden`) has none.
 //!
 //! **Each proxy must replace or append to each of the headers**, whatever its client sent. Of a header
 //! that the proxy leaves alone the last element is the client's: nginx passes `X-Forwarded-Host` on

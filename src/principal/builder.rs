@@ -172,7 +172,7 @@ impl ClaimedNames {
         Self { actors, ..self }
     }
 
-    /// Whether they say whose the credential is.
+    /// Whether they name the owner of the credential.
     pub(crate) fn name_somebody(&self) -> bool {
         self.subject.is_some() || self.username.is_some()
     }
@@ -180,7 +180,7 @@ impl ClaimedNames {
 
 #[cfg(feature = "jwt")]
 impl Identity {
-    /// Whose a token is: `json` are its claims, which were read and found good, and `names` the
+    /// The owner of a token: `json` are its claims, which were read and found good, and `names` the
     /// names found in them. All of it at once, because a builder is copied at each step.
     pub(crate) fn claimed(
         provider: &'static str,

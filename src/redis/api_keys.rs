@@ -66,8 +66,8 @@ const TRIES: usize = 5;
 /// # Security
 ///
 /// A writer to the engine without the secret mints no key and changes none: a record
-/// whose code does not fit is 503. They can delete keys, and put back an older record of a key,
-/// such as one from before it was revoked: keys that must stay revoked have an end as well.
+/// with a code that does not fit is 503. They can delete keys, and put back an older record of a
+/// key, such as one from before it was revoked: keys that must stay revoked have an end as well.
 ///
 /// An engine that was emptied has no sign that there are keys, and a lookup is then 503 and not
 /// 401. A restart can lose what was written in the last second, a revocation too, unless the engine

@@ -106,7 +106,7 @@
 //!
 //! # Engine settings
 //!
-//! `maxmemory-policy` must be `noeviction`; with any other, an engine whose memory is short drops
+//! `maxmemory-policy` must be `noeviction`; with any other, an engine that is short of memory drops
 //! records, and lets in what it has refused. [`connect`](RedisBuilder::connect) reads it, and each
 //! new connection: one that is changed while servers are connected is not seen before. Without
 //! `appendonly yes` or `save`, there is a warning, and [`RedisHealth::is_persistent`] says so.

@@ -251,7 +251,7 @@ impl Script {
                  return {now, m[2], {redis.call('EXISTS', KEYS[2]), k[1], k[2], k[3]}}"
             ),
             // Keys: the sign, the record, and the index of ends. Arguments: run id, record, its
-            // code, the code of the record in whose place it comes, or nothing where any will do,
+            // code, the code of the record that it replaces, or nothing where any will do,
             // the digest, and the end in seconds or nothing. Whether it was written. What ended a
             // day ago leaves the index.
             #[cfg(feature = "api-key-store")]

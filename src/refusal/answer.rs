@@ -49,7 +49,7 @@ impl<B> Answer<B> {
         }
     }
 
-    /// A response to a request whose body was given up.
+    /// A response to a request with a body that was given up.
     pub(crate) fn and_close(mut response: Response<Bytes>, version: Version) -> Self {
         if shares_connection(version) {
             close(&mut response, version);

@@ -31,7 +31,7 @@ pub(crate) enum Cause {
     Reported,
 }
 
-/// Whose request it is, as a layer further in sees it.
+/// The caller of a request, as a layer further in sees it.
 #[derive(Clone, Copy)]
 pub(crate) struct Caller<'a> {
     /// Who was accepted. `None` for a request that was let through without a principal.
@@ -82,7 +82,7 @@ impl<'a> Caller<'a> {
     }
 
     /// Whether a request is let pass that is to be refused for this. What was reported of its
-    /// credential opens nothing further in: only a gate whose own reason is reported does.
+    /// credential opens nothing further in: only a gate does, if its own reason is reported.
     fn reports(self, error: &AuthError) -> bool {
         // To an unproven caller a gate says that the credential is missing, where it would say
         // to a proven one that scopes are.

@@ -50,7 +50,7 @@ impl Challenge {
     }
 
     /// The same for the `DPoP` scheme of
-    /// [RFC 9449](https://www.rfc-editor.org/rfc/rfc9449#section-7.1), whose proofs are signed with
+    /// [RFC 9449](https://www.rfc-editor.org/rfc/rfc9449#section-7.1), with proofs signed by
     /// one of these algorithms, separated by spaces.
     #[cfg(feature = "oauth")]
     pub(crate) fn with_proofs(mut self, algorithms: impl Into<Cow<'static, str>>) -> Self {

@@ -18,7 +18,7 @@ const ENDED_UNDER_WAY: i32 = 401;
 /// JSON-RPC 2.0 section 5.1.
 const INTERNAL_ERROR: i32 = -32603;
 
-/// `id` is JSON already, and found to be so. Without one whose request it is was not settled:
+/// `id` is JSON already, and found to be so. Without one the request was not identified:
 /// clients choke on `"id": null`, and take an error without `id` for the answer to the request
 /// they posted.
 fn write(id: Option<&str>, code: i32, message: &str) -> Bytes {
@@ -31,7 +31,7 @@ fn text(id: Option<&str>, code: i32, message: &str) -> String {
     format!(r#"{{"jsonrpc":"2.0",{id}"error":{{"code":{code},"message":{message}}}}}"#)
 }
 
-/// The answer to a request whose stream ends with its credential; its `id` as JSON. One line.
+/// The answer to a request if its stream ends with its credential; its `id` as JSON. One line.
 pub(crate) fn ended_under_way(id: &str, why: CutOff) -> String {
     let message = match why {
         CutOff::Expired => "the access token expired while this ran; ask again",

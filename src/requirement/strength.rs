@@ -10,10 +10,10 @@ use crate::util::quoted;
 /// How strongly and how lately the user must have signed in
 /// ([RFC 9470](https://www.rfc-editor.org/rfc/rfc9470)).
 ///
-/// A caller whose sign-in does not suffice is refused with 401 `insufficient_user_authentication`,
-/// and the challenge says what does, in `acr_values` and `max_age`. A caller that is no user, with
-/// an API key or a token that a client got for itself, is refused with 403 `missing_user`, since
-/// no sign-in can help.
+/// A caller with a sign-in that does not suffice is refused with 401
+/// `insufficient_user_authentication`, and the challenge says what does, in `acr_values` and
+/// `max_age`. A caller that is no user, with an API key or a token that a client got for itself, is
+/// refused with 403 `missing_user`, since no sign-in can help.
 ///
 /// ```
 /// use std::time::Duration;
@@ -99,7 +99,7 @@ impl Strength {
     /// Asks for a sign-in, told by the claim `auth_time`, that is at most so long ago, in whole
     /// seconds; a fraction is dropped. Of several calls the shortest time counts.
     ///
-    /// A token without `auth_time` does not suffice, and neither does one whose `auth_time` is
+    /// A token without `auth_time` does not suffice, and neither does one with an `auth_time`
     /// further ahead than clocks may differ: `clock_skew` of its authorization server, 60 s
     /// elsewhere. The age itself is compared exactly, so give clients some minutes.
     ///

@@ -40,7 +40,7 @@ pub(crate) enum Found<'m, 'r, T> {
 #[derive(Clone, Debug)]
 pub(crate) struct ResourceMap<T> {
     hosts: HashMap<Box<str>, Vec<Site<T>>>,
-    /// Templates whose tenant is in the host.
+    /// Templates with the tenant in the host.
     templates: Vec<HostTemplate<T>>,
 }
 
@@ -50,7 +50,7 @@ struct Site<T> {
     port: Option<u16>,
     default_port: u16,
     paths: HashMap<Box<str>, T>,
-    /// Templates whose tenant is in the path.
+    /// Templates with the tenant in the path.
     templates: Vec<PathTemplate<T>>,
     /// How many segments the longest path has.
     deepest: usize,
@@ -200,7 +200,7 @@ impl<T> ResourceMap<T> {
         at_site.or_else(|| of_host().map(|other| &other.target))
     }
 
-    /// Whether anything is at this host and port; at a URL whose scheme has this default port, if
+    /// Whether anything is at this host and port; at a URL with this default port of its scheme, if
     /// there is one.
     pub(crate) fn has_host(&self, host: &str, port: Option<u16>, default: Option<u16>) -> bool {
         let is_scheme = |own: u16| default.is_none_or(|default| own == default);

@@ -149,8 +149,8 @@ impl Entry {
         self
     }
 
-    /// Allows the moment to be so far ahead: an issuer named it whose clock may be ahead by as
-    /// much.
+    /// Allows the moment to be so far ahead: the clock of the issuer that named it may be
+    /// ahead by as much.
     #[cfg(feature = "oauth")]
     pub(crate) fn allowed_ahead(mut self, skew: Duration) -> Self {
         self.ahead = skew;

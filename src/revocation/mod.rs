@@ -70,9 +70,9 @@
 //! [`issued_before`](Entry::issued_before) lets those pass that are issued afterwards: for a user who
 //! signs in again. Of both, each holds for its own time.
 //!
-//! - The moment is in the seconds of the issuer, as `iat` is. A token is refused whose `iat` is up to
-//!   [`revocation_skew`](Revocation::revocation_skew) (5 s) after it: a token that was issued in these
-//!   seconds has to be asked for again.
+//! - The moment is in the seconds of the issuer, as `iat` is. A token is refused with an `iat` up
+//!   to [`revocation_skew`](Revocation::revocation_skew) (5 s) after it: a token that was issued in
+//!   these seconds has to be asked for again.
 //! - It grows only. One beyond the present and the skew is an error.
 //! - A token without `iat` counts as one from before, as does an introspection response without one,
 //!   unless [`trust_fresh_introspection`](Revocation::trust_fresh_introspection) is set.

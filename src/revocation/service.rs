@@ -90,7 +90,7 @@ impl RevocationService {
         };
         let hierarchy = ScopeHierarchy::default();
         let needs = std::iter::once(&*self.needs);
-        // One whose credential was let pass by a layer that only reports is none.
+        // One with a credential that a layer only reported is none.
         let judged = caller.judged().filter(|_| caller.principal.is_some());
         // It needs scopes and nothing else, so that no other verdict lacks any.
         let of_layer = &caller.context.strength;

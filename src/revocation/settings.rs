@@ -94,7 +94,7 @@ impl Revocation {
     /// long as the process runs, but for those of a token that [says](super::Entry::expires_at)
     /// when it expires.
     ///
-    /// For opaque tokens whose authorization server says no more than that they are active, and for
+    /// For opaque tokens of which their server says no more than that they are active, and for
     /// credentials of a provider of your own.
     pub fn unlimited_token_lifetime(self) -> Self {
         self.edit(|settings| settings.lifetime = Lifetime::Unlimited)
@@ -121,8 +121,8 @@ impl Revocation {
     /// [moment](super::Entry::issued_before) before which tokens are revoked; default false.
     ///
     /// Such a token may have been issued before, so the server must know of the revocation
-    /// itself. It counts when the server was asked. Nothing changes for a JWT whose signature is
-    /// checked here, which is known by its own claims.
+    /// itself. It counts when the server was asked. Nothing changes for a JWT with a signature
+    /// that is checked here: it is known by its own claims.
     pub fn trust_fresh_introspection(self, trust: bool) -> Self {
         self.edit(|settings| settings.trust_fresh = trust)
     }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer};
 
 pub(crate) const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 
-/// The first revision whose clients keep the scopes they have.
+/// The first revision with clients that keep the scopes they have.
 const KEEPS: &str = "2026-07-28";
 
 /// Whether a refusal for scopes names those already granted as well.

@@ -8,8 +8,8 @@ use super::{IncludeGranted, RequireScopes};
 use crate::error::ConfigError;
 use crate::requirement::{AskedScopes, EXCLUDED, Requirement, ScopeHierarchy};
 
-/// A layer that lets through only requests whose principal has these scopes, and signed in as it
-/// says.
+/// A layer that lets through only requests of principals that have these scopes, and signed in as
+/// it says.
 ///
 /// It goes inside an auth layer. See the [module docs](crate::scopes) for an example.
 #[derive(Clone, Debug)]

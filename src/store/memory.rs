@@ -18,10 +18,10 @@ use crate::clock::Clock;
 /// How many groups watchers are woken in. A record wakes those of one.
 const GROUPS: usize = 64;
 
-/// A [`ReplayStore`] in the memory of one process, for servers whose sessions live there too.
+/// A [`ReplayStore`] in the memory of one process, for servers with sessions that live there too.
 ///
 /// Clones share their records. It holds so many records at most, by default
-/// [`MAX_ENTRIES`](Self::MAX_ENTRIES), of about 200 bytes each. Those whose life is over make room;
+/// [`MAX_ENTRIES`](Self::MAX_ENTRIES), of about 200 bytes each. Expired ones make room;
 /// where there is none it answers [`Insertion::Full`], and never drops a record that lives.
 /// It is [complete](ReplayStore::complete_since) since it was first asked anything.
 ///
@@ -72,7 +72,7 @@ impl Records {
         }
     }
 
-    /// Drops the record whose life ends first, if it is over.
+    /// Drops the record that expires first, if it is expired.
     fn drop_one(&mut self, now: Duration) -> bool {
         let Some(&(ends, key)) = self.by_end.first() else {
             return false;

@@ -143,7 +143,7 @@ pub(crate) fn stream_ended(reason: &'static str) {
     debug!(target: TARGET, reason, "stream ended");
 }
 
-/// The service behind the layer opened a session whose id no client could give back.
+/// The service behind the layer opened a session with an id that no client could give back.
 pub(crate) fn unusable_session_id() {
     tracing::error!(
         target: TARGET,

@@ -9,7 +9,7 @@
 //! principal, and what a refusal was for. What a peer chose is escaped and cut to 128 characters.
 //!
 //! A document that a layer answers itself (protected resource metadata) is no decision, nor is a
-//! request whose client went away before there was one.
+//! request if its client went away before there was one.
 //!
 //! | field | on | value |
 //! |---|---|---|
@@ -65,8 +65,8 @@
 //!
 //! The [claim](crate::mcp::session#signing-in-in-the-middle-of-a-session) of an anonymous session is
 //! an `info` with `layer` (`session`) and the `principal`. A store without room for one is a `warn`,
-//! and so is one that gives no answer, with `why`; each every 10 seconds at most. One whose silence
-//! [lets in](crate::store::ReplayStore::dangerously_allow_on_outage) says so as often.
+//! and so is one that gives no answer, with `why`; each every 10 seconds at most. One that
+//! [lets in](crate::store::ReplayStore::dangerously_allow_on_outage) by its silence says so as often.
 //!
 //! ## Revocation
 //!
@@ -157,7 +157,7 @@
 //! |---|---|---|---|
 //! | `mcp_auth_requests_total` | counter | `provider`, `outcome`, `reason` | requests that an auth layer judged; `reason` is `none` for `accepted` and `anonymous` |
 //! | `mcp_auth_policy_decisions_total` | counter | `layer`, `outcome`, `reason` | decisions of the other layers, and refusals of handlers; for `mcp_lists` the lists that were `shortened` or `emptied` |
-//! | `mcp_auth_verification_seconds` | histogram | `provider`, `waited` | how long the provider took, with `waited` `true` where it had to ask somebody |
+//! | `mcp_auth_verification_seconds` | histogram | `provider`, `waited` | how long the provider took, with `waited` `true` where it had to ask another server or a store |
 //! | `mcp_auth_step_ups_total` | counter | `event` | refusals that ask for more scopes (`asked`), and those of them that were followed by an acceptance (`granted`) |
 //! | `mcp_auth_streams_ended_total` | counter | `reason` | streams ended before their own end: `expired` with their credential, `max_life` by `stream_max_life`, `session_claimed` when a principal claimed its anonymous session, `revoked` with their credential, `unavailable` when it is not known any more what is revoked |
 //! | `mcp_auth_quota_decisions_total` | counter | `budget`, `outcome` | requests that a budget was asked for: `admitted`, `refused` by this budget, or `reported` (they went on, and were not charged) |

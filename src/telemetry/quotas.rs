@@ -80,7 +80,7 @@ pub(crate) fn quota_id_multiplies(budget: &str, id: &'static str, fix: &'static 
     );
 }
 
-/// Anonymous callers whose address is not known have one bucket together.
+/// Anonymous callers without a known address have one bucket together.
 pub(crate) fn quota_without_address(budget: &str) {
     warn!(
         target: TARGET,

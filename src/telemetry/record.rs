@@ -159,7 +159,7 @@ impl<'a> DecisionRecord<'a> {
         self.stage.as_str()
     }
 
-    /// The provider that was asked, or whose principal it is; `none` where neither is known.
+    /// The provider that was asked, or that made the principal; `none` where neither is known.
     pub fn provider(&self) -> &'a str {
         match (self.stage, self.principal) {
             (Stage::Auth { provider }, _) => provider,

@@ -93,8 +93,8 @@ pub fn anonymous<B>(mut request: Request<B>) -> Request<B> {
 }
 
 /// A clock that shows 2027-01-15 08:00:00 UTC in every run, until it is
-/// [moved](Clock::advance): for a layer and for the [`Issuer`](super::Issuer) whose tokens it
-/// reads, which then expire when the test says so.
+/// [moved](Clock::advance): for a layer and for the [`Issuer`](super::Issuer) of the tokens
+/// that it reads, which then expire when the test says so.
 ///
 /// ```
 /// use std::time::Duration;
@@ -140,7 +140,7 @@ pub fn fixed_clock() -> Clock {
 }
 
 /// Marks a request as one that a layer let through without a credential: an exempt path,
-/// or a layer whose authentication is optional.
+/// or a layer with optional authentication.
 ///
 /// ```
 /// use http::Request;

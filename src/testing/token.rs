@@ -226,7 +226,7 @@ impl TokenBuilder {
         self
     }
 
-    /// An opaque token: a random name of 32 characters without a dot, whose claims stay with
+    /// An opaque token: a random name of 32 characters without a dot. Its claims stay with
     /// the issuer. [Introspection](super::Endpoint::Introspect) answers with them, until
     /// `exp` or [`Issuer::revoke`](super::Issuer::revoke).
     ///

@@ -13,7 +13,7 @@ use crate::jose::Header;
 use crate::principal::Principal;
 use crate::scope::Scopes;
 
-/// A token whose issue was proven, and what else decides on it.
+/// A token that its issuer was proven to issue, and what else decides on it.
 pub(crate) struct Proven<'t> {
     pub(crate) claims: &'t ClaimReader<'t>,
     /// What the claims were read from.
@@ -26,8 +26,8 @@ pub(crate) struct Proven<'t> {
 }
 
 impl TokenProfile {
-    /// Judges a JWT whose signature holds, all but its scopes, and returns `exp`. An error has
-    /// with it what else stands against the token, its scopes included, and whose it is, unless
+    /// Judges a JWT with a good signature, all but its scopes, and returns `exp`. An error has
+    /// with it what else stands against the token, its scopes included, and its principal, unless
     /// another server has a say in that, which is not asked about a bad token. `by_answer`: whom it
     /// is for is judged by what its server says of it.
     pub(crate) fn judge_all(
@@ -63,7 +63,8 @@ impl TokenProfile {
         Err(self.settled(faults, token, others_decide))
     }
 
-    /// The first of these faults, with the others and whose token it is. There is at least one.
+    /// The first of these faults, with the others and the principal of the token. There is at least
+    /// one.
     pub(crate) fn settled(
         &self,
         mut faults: Vec<AuthError>,

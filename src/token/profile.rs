@@ -346,7 +346,7 @@ impl TokenProfile {
         exp.saturating_add(self.clock_skew)
     }
 
-    /// Whose a token is that passed; `claims` were read from `json`.
+    /// The identity of a token that passed; `claims` were read from `json`.
     pub(crate) fn identity(
         &self,
         claims: &ClaimReader<'_>,

@@ -20,7 +20,7 @@ use crate::util::quoted;
 pub(crate) struct Quirks {
     /// Which claim names the client, where it is not `client_id`.
     pub(crate) client_claim: Option<Cow<'static, str>>,
-    /// Whose tokens are accepted where they have no audience.
+    /// The clients with tokens that are accepted without an audience.
     pub(crate) clients: Clients,
     /// Audiences all tokens of the issuer have: they say nothing, and count as none.
     pub(crate) ignore_audiences: Vec<Box<str>>,

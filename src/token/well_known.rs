@@ -89,7 +89,7 @@ impl Found<'_> {
     }
 }
 
-/// A URL whose path has the well-known document of this name.
+/// A URL with the well-known document of this name in its path.
 fn split<'u>(url: &'u str, name: &str) -> Option<Found<'u>> {
     let url = &url[..url.find(['?', '#']).unwrap_or(url.len())];
     let mark = format!("/.well-known/{name}");

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use moka::sync::Cache;
 
-/// How long moka is told to keep an entry whose use ends after `life`. It refuses a thousand
+/// How long moka is told to keep an entry that is used for `life`. It refuses a thousand
 /// years.
 pub(crate) fn kept_for(life: Duration) -> Duration {
     const LONGEST: Duration = Duration::from_secs(365 * 86_400);

@@ -1,4 +1,4 @@
-//! The callers whose list became empty, each reported once.
+//! The callers with a list that became empty, each reported once.
 
 use std::collections::{HashSet, VecDeque};
 use std::hash::{BuildHasher, RandomState};

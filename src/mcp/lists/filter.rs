@@ -17,7 +17,7 @@ const LISTS: [(&str, &str, Item); 4] = [
 
 /// Filters a message, or a batch of them; `None` where nothing in it changes.
 ///
-/// A list is known by its shape alone, an answer whose `result` has one of the members, so
+/// A list is known by its shape alone, an answer with one of the members in its `result`, so
 /// that it does not matter which request it answers, or on which stream.
 ///
 /// # Errors

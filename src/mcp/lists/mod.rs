@@ -22,7 +22,7 @@ pub use self::layer::McpListsLayer;
 pub use self::service::McpLists;
 pub use self::show::Show;
 
-/// The mark on a request whose one JSON answer can hold no list.
+/// The mark on a request if its one JSON answer can hold no list.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct NoLists;
 

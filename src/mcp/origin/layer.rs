@@ -119,8 +119,8 @@ impl OriginLayer {
     /// address, with or without a port: for probes of an orchestrator or a load balancer, which
     /// ask by the address of the pod.
     ///
-    /// A page cannot make use of it: the browser of a page whose name was made to point here
-    /// sends that name. Nothing else opens; names, other methods and other paths are judged as
+    /// A page cannot make use of it: the browser of a page with a name that was made to point
+    /// here sends that name. Nothing else opens; names, other methods and other paths are judged as
     /// ever, and so is an `Origin` that is there. The path compares as in
     /// [`AuthLayer::public_path`](crate::AuthLayer::public_path), and an HTTP/1 request with an
     /// absolute target is no such request.
@@ -176,7 +176,7 @@ impl OriginLayer {
 
     /// Lets any `Host` through, with a warning; origins are still checked.
     ///
-    /// A page whose name was made to point here is then told apart by its `Origin` alone,
+    /// A page with a name that was made to point here is then told apart by its `Origin` alone,
     /// which browsers leave out of some requests. For servers that only a proxy reaches, and
     /// that the proxy gives names not known in advance.
     pub fn dangerously_any_host(mut self) -> Self {

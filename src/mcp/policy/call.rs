@@ -85,8 +85,8 @@ impl<'a> Operation<'a> {
     /// `params.arguments`, read when first asked for.
     ///
     /// `None` where there are none, and where they cannot be judged: longer than 1 MiB, or
-    /// with one member twice or a number of 1e308 or more. A call whose arguments were asked
-    /// for and could not be judged is refused with 413 or 400, whatever the check says then.
+    /// with one member twice or a number of 1e308 or more. A call with arguments that were
+    /// asked for and could not be judged is refused with 413 or 400, whatever the check says then.
     pub fn arguments(&self) -> Option<&JsonValue<'a>> {
         let text = self.message.arguments?;
         let read = || match text.len() {

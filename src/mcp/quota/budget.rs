@@ -138,8 +138,9 @@ impl Budget {
     /// its principal. It must not block.
     ///
     /// 0 counts as 1, and more than 1,000,000 as that. What costs more than the burst is never
-    /// admitted. A call whose arguments were asked for, and are too long or ambiguous to be judged,
-    /// is refused with 413 or 400, as a [`check`](crate::mcp::McpPolicyBuilder::check) does it.
+    /// admitted. A call with arguments that were asked for, and are too long or ambiguous to be
+    /// judged, is refused with 413 or 400, as a [`check`](crate::mcp::McpPolicyBuilder::check) does
+    /// it.
     pub fn cost_by<F>(mut self, cost: F) -> Self
     where
         F: Fn(&Operation<'_>) -> u32 + Send + Sync + 'static,
@@ -148,8 +149,8 @@ impl Budget {
         self
     }
 
-    /// For calls of this tool, or of all whose names begin with what stands before a `*` at the
-    /// end. With others that are named they have one budget together.
+    /// For calls of this tool, or of all with names that begin with what stands before a `*` at
+    /// the end. With others that are named they have one budget together.
     ///
     /// Names are compared as a [policy](crate::mcp::McpPolicy) compares them, byte by byte, as the
     /// one strict reader of messages found them.

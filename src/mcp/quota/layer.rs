@@ -25,7 +25,7 @@ const MAX_BODY_BYTES: usize = 4 * 1024 * 1024;
 /// The default for [`QuotaLayer::read_timeout`].
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A layer that refuses requests whose budget is used up. It belongs inside an auth layer.
+/// A layer that refuses requests if their budget is used up. It belongs inside an auth layer.
 ///
 /// All clones, and all services they make, count together. Put it around a service once: see [what
 /// is counted](crate::mcp::quota#costs).

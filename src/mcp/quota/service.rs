@@ -139,7 +139,7 @@ impl Quotas {
         self.begin_with(costs, caller, head, case, || Form::OfHead)
     }
 
-    /// A request whose body was read.
+    /// A request with a body that was read.
     fn begin_read(
         self: &Arc<Self>,
         caller: Caller<'_>,

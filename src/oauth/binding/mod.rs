@@ -115,7 +115,8 @@
 //! [`AuthorizationServer::mtls`](super::AuthorizationServer::mtls) accepts or demands tokens that
 //! are bound to the certificate with which their client connects ([RFC 8705 section 3]): `x5t#S256`
 //! of `cnf` is the SHA-256 hash of the certificate. Such a token comes under `Bearer`, and each
-//! request must come over a connection whose client has shown that certificate and proven its key.
+//! request must come over a connection on which the client has shown that certificate and proven
+//! its key.
 //!
 //! ```
 //! use bytes::Bytes;

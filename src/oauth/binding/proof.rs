@@ -109,8 +109,8 @@ impl ProofKey {
     }
 }
 
-/// The thumbprint of RFC 7638 section 3, of a key whose members were read: their texts are of
-/// base64url, and need no escapes.
+/// The thumbprint of RFC 7638 section 3, of a key from the members that were read: their texts are
+/// of base64url, and need no escapes.
 fn thumbprint(jwk: &serde_json::Map<String, serde_json::Value>) -> Option<Thumbprint> {
     let text = |name: &str| jwk.get(name)?.as_str();
     // The members that the kind of key requires, in the order of their names.

@@ -174,7 +174,7 @@ impl Recorder {
     fn insert(self, store: Arc<dyn ReplayStore>, proof: &Fresh<'_>, now: Moment) -> Recording {
         let id = StoreKey::new(proof.id());
         let made = MadeOwned::from(proof.made);
-        // A replica whose clock is late accepts it for longer.
+        // A replica with a late clock accepts it for longer.
         let life = proof.ends.saturating_add(REPLICAS).saturating_sub(now.wall);
         Box::pin(async move {
             let since = self.check_known(&*store, &made).await?;
@@ -188,7 +188,7 @@ impl Recorder {
         })
     }
 
-    /// Refuses a proof whose record the store may have lost, and returns since when it knows
+    /// Refuses a proof if the store may have lost its record, and returns since when it knows
     /// everything.
     ///
     /// What was used before a loss was dated by a clock that may be ahead, so `iat` tells an old

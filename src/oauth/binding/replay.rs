@@ -101,7 +101,7 @@ impl UsedProofs {
         *self.max_entries
     }
 
-    /// How many may be in the table, whose limit is the largest of all who share it.
+    /// How many may be in the table: the largest limit of all that share it.
     pub(super) fn most(&self) -> usize {
         self.table.buckets().most()
     }

@@ -2,8 +2,8 @@
 //!
 //! What `memory` can answer is answered in `store`, which also decides whether a call may start
 //! (`pauses`, `rate`); `call` is one call, detached from the requests that wait for it; `routes`
-//! knows whose an opaque token is. `endpoint` speaks RFC 7662 (`signed`: RFC 9701) and `custom`
-//! whatever a user's own code speaks; `answer` judges what either of them brings.
+//! knows the server of an opaque token. `endpoint` speaks RFC 7662 (`signed`: RFC 9701) and
+//! `custom` whatever a user's own code speaks; `answer` judges what either of them brings.
 
 mod answer;
 mod call;

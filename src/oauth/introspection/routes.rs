@@ -70,7 +70,7 @@ impl OpaqueRoutes {
         self.prefixed.is_empty() && self.other.is_none()
     }
 
-    /// What opaque tokens begin with, where that tells whose they are.
+    /// What opaque tokens begin with, where that tells their server.
     pub(in crate::oauth) fn prefixes(&self) -> impl Iterator<Item = &str> {
         self.prefixed.iter().map(|(prefix, _)| &**prefix)
     }

@@ -19,7 +19,7 @@ use crate::oauth::keys::{KeyStore, Together};
 use crate::oauth::url::{UrlPolicy, is_loopback};
 use crate::token::{Audience, TokenProfile};
 
-/// The server that is asked, and on whose behalf.
+/// The server that is asked, and what asking it needs.
 pub(in crate::oauth) struct Own<'a> {
     pub(in crate::oauth) profile: &'a TokenProfile,
     pub(in crate::oauth) keys: &'a Arc<KeyStore>,

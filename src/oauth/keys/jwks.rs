@@ -145,7 +145,7 @@ fn is_of_another_kind(jwk: &Map<String, Value>, key_use: KeyUse) -> bool {
 }
 
 fn read(members: &Map<String, Value>, issuer: &str, key_use: KeyUse) -> Result<PublicKey, String> {
-    // Entra ID publishes the keys of several issuers in one set, and says whose each is. The
+    // Entra ID publishes the keys of several issuers in one set, and names the issuer of each. The
     // name is not registered, so a value that is no URL means something else.
     if let Some(Value::String(own)) = members.get("issuer")
         && own.contains("://")
@@ -156,7 +156,7 @@ fn read(members: &Map<String, Value>, issuer: &str, key_use: KeyUse) -> Result<P
     JwkParts::read(members, key_use).map(PublicKey::from_parts)
 }
 
-/// Whether a key whose issuer is `own`, a template perhaps, may sign for `issuer`.
+/// Whether a key with the issuer `own`, a template perhaps, may sign for `issuer`.
 fn is_of(own: &str, issuer: &str) -> bool {
     let Some((before, after)) = own.split_once("{tenantid}") else {
         return own == issuer;

@@ -162,7 +162,7 @@ impl BackchannelLogoutService {
         Ok(self.edit(|shared| shared.max_age = age))
     }
 
-    /// Accepts tokens whose header has the `typ` `JWT` or none; default only `logout+jwt`.
+    /// Accepts tokens with the `typ` `JWT` or none in their header; default only `logout+jwt`.
     ///
     /// The specification recommends that type, and some servers do not write it: Keycloak before 25
     /// writes `JWT`. Such a token is told from an ID token by its `events` alone.

@@ -13,7 +13,7 @@
 //! [`guide::identity_providers::auth0`](crate::guide::identity_providers::auth0).
 //!
 //! # Setup at Auth0
-//! 1. Create an API whose identifier is the URL of the resource, byte by byte
+//! 1. Create an API with the URL of the resource as its identifier, byte by byte
 //!    (`https://mcp.example.com/mcp`); it becomes the `aud` of its tokens. Another identifier
 //!    works with [`audience`](super::super::AuthorizationServer::audience).
 //! 2. Turn on the tenant's Resource Parameter Compatibility Profile: MCP clients send

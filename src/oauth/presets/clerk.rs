@@ -42,7 +42,7 @@ const SHAPE: Shape = Shape {
     ..Shape::PLAIN
 };
 
-/// The instance whose frontend API is at this domain: `acme.clerk.accounts.dev`, or
+/// The instance with its frontend API at this domain: `acme.clerk.accounts.dev`, or
 /// `clerk.example.com`.
 ///
 /// # Errors

@@ -14,7 +14,7 @@
 //! [`guide::identity_providers::cognito`](crate::guide::identity_providers::cognito).
 //!
 //! # Setup at Cognito
-//! 1. Add a resource server whose identifier is the URL of the resource, with custom scopes.
+//! 1. Add a resource server with the URL of the resource as its identifier, and custom scopes.
 //!    In tokens they are called `https://mcp.example.com/mcp/read`: the identifier, a slash,
 //!    the scope.
 //! 2. Add an app client for each MCP client, and list their ids here. Cognito has no dynamic

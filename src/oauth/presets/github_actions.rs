@@ -14,10 +14,10 @@
 //! [`guide::identity_providers::github_actions`](crate::guide::identity_providers::github_actions).
 //!
 //! # Setup at GitHub
-//! 1. Give the job `permissions: id-token: write`, and have it ask for a token whose audience
-//!    is the URL of the resource: `core.getIDToken("https://mcp.example.com/mcp")`. Another
-//!    audience works with [`audience`](super::super::AuthorizationServer::audience). By default
-//!    it is the URL of the repository's owner, which every service is shown.
+//! 1. Give the job `permissions: id-token: write`, and have it ask for a token with the
+//!    URL of the resource as its audience: `core.getIDToken("https://mcp.example.com/mcp")`.
+//!    Another audience works with [`audience`](super::super::AuthorizationServer::audience). By
+//!    default it is the URL of the repository's owner, which every service is shown.
 //! 2. Find the ids: `gh api users/acme --jq .id`, `gh api repos/acme/widgets --jq .id`. Names
 //!    can be given up and taken by others; ids stay.
 //! 3. Say which runs are meant, by [`require_subject`] or by

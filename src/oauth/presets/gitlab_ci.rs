@@ -14,7 +14,7 @@
 //! [`guide::identity_providers::gitlab_ci`](crate::guide::identity_providers::gitlab_ci).
 //!
 //! # Setup at GitLab
-//! 1. Have the job ask for a token whose audience is the URL of the resource:
+//! 1. Have the job ask for a token with the URL of the resource as its audience:
 //!    `id_tokens: { MCP_TOKEN: { aud: "https://mcp.example.com/mcp" } }`. Another audience works
 //!    with [`audience`](super::super::AuthorizationServer::audience).
 //! 2. Find the ids on the pages of project and group. A namespace is the group a project stands

@@ -82,7 +82,7 @@ where
         .jwks_root_certificates_file(AUTHORITIES)
 }
 
-/// Service accounts of a cluster whose issuer publishes its keys: EKS, GKE, AKS.
+/// Service accounts of a cluster with an issuer that publishes its keys: EKS, GKE, AKS.
 ///
 /// # Errors
 /// As for [`in_cluster`].

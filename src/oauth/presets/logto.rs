@@ -13,7 +13,7 @@
 //! [`guide::identity_providers::logto`](crate::guide::identity_providers::logto).
 //!
 //! # Setup at Logto
-//! 1. Add an API resource whose indicator is the URL of the resource, and its permissions:
+//! 1. Add an API resource with the URL of the resource as its indicator, and its permissions:
 //!    they are its scopes.
 //! 2. Give users and applications roles with these permissions.
 //! 3. Clients ask with `resource`. Without it a token is opaque and for no resource;

@@ -1,12 +1,12 @@
-//! Servers whose tokens name no resource.
+//! Servers with tokens that name no resource.
 
 use std::fmt;
 
 use crate::error::ConfigError;
 use crate::oauth::AuthorizationServer;
 
-/// A server whose tokens do not say which resource they are for. It becomes an
-/// [`AuthorizationServer`] when it is said whose tokens are accepted; no layer takes it
+/// A server with tokens that do not say which resource they are for. It becomes an
+/// [`AuthorizationServer`] when it is said which clients are accepted; no layer takes it
 /// before.
 ///
 /// ```compile_fail

@@ -13,7 +13,7 @@
 //! [`guide::identity_providers::ping_one`](crate::guide::identity_providers::ping_one).
 //!
 //! # Setup at PingOne
-//! 1. Add a custom resource whose audience is the URL of the resource, with scopes.
+//! 1. Add a custom resource with the URL of the resource as its audience, and scopes.
 //! 2. Grant each application these scopes.
 //! 3. For [`introspection`] use the resource's own id and secret.
 //!

@@ -116,7 +116,7 @@ pub(super) fn segment<'s>(setting: &'static str, segment: &'s str) -> Result<&'s
     ))
 }
 
-/// The ids of those whose tokens are meant, as tokens of shared issuers write them: strings.
+/// The ids of those with accepted tokens, as tokens of shared issuers write them: strings.
 pub(super) fn required_ids(
     setting: &'static str,
     ids: impl IntoIterator<Item = u64>,

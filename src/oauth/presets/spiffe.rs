@@ -17,18 +17,18 @@
 //! 1. Have its SPIRE server publish the trust bundle (`federation.bundle_endpoint`) with the
 //!    profile `https_web`. That of `https_spiffe` needs a certificate that no public authority
 //!    knows: see [`jwks_root_certificates_file`] for one that a private authority issued.
-//! 2. Have workloads ask for an SVID whose audience is the URL of the resource. Another one, such
-//!    as `spiffe://example.org/mcp`, works with
+//! 2. Have workloads ask for an SVID with the URL of the resource as its audience. Another one,
+//!    such as `spiffe://example.org/mcp`, works with
 //!    [`audience`](super::super::AuthorizationServer::audience).
 //!
 //! # Differences from the defaults
 //! A JWT-SVID names no issuer: the trust domain of its `sub` is one. So a token without `iss`
-//! whose `sub` begins with `spiffe://example.org/` is one of this server, and
+//! and with a `sub` that begins with `spiffe://example.org/` is one of this server, and
 //! [`Principal::issuer`](crate::Principal::issuer) is `spiffe://example.org`. A token that has an
 //! `iss` is one of that issuer: where SPIRE writes one (`jwt_issuer`), use
 //! [`trust_domain_with_issuer`].
 //!
-//! Keys are those of the bundle whose `use` is `jwt-svid`, each with a `kid`, which tokens must
+//! Keys are those of the bundle with the `use` `jwt-svid`, each with a `kid`, which tokens must
 //! name; others in it are passed over. How long the bundle is fresh says its
 //! `spiffe_refresh_hint`, within the bounds of [`ttl_bounds`]. The header must say `JWT`, `JOSE`
 //! or nothing. Every SVID of the trust domain for the audience is accepted, until

@@ -15,7 +15,7 @@
 //! # Setup at WorkOS
 //! 1. Under Connect → Configuration turn on dynamic registration or client id metadata
 //!    documents, and add the URL of the resource, byte by byte, as an MCP resource indicator.
-//! 2. A client that sends no `resource` gets a token whose audience is a client id; it is
+//! 2. A client that sends no `resource` gets a token for a client id as audience; it is
 //!    refused. Make the indicator the default one for such clients.
 //!
 //! # Differences from the defaults
@@ -37,7 +37,7 @@ const SHAPE: Shape = Shape {
     ..Shape::PLAIN
 };
 
-/// The environment whose AuthKit is at this domain: `acme.authkit.app`, or a custom domain.
+/// The environment with its AuthKit at this domain: `acme.authkit.app`, or a custom domain.
 ///
 /// # Errors
 /// The domain is not a host alone, in lower case.

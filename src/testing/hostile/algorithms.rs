@@ -1,4 +1,4 @@
-//! Tokens whose header chooses the algorithm, or the key.
+//! Tokens with a header that chooses the algorithm, or the key.
 
 use serde_json::{Value, json};
 

@@ -104,7 +104,7 @@ impl<'h> Kit<'h> {
         rows.iter().map(shot).collect()
     }
 
-    /// With a good credential, whose proof is new.
+    /// With a good credential, and a new proof for it.
     pub(super) fn admitted(
         &self,
         label: impl Into<Cow<'static, str>>,

@@ -266,8 +266,8 @@ impl Hostile {
 
     /// Lets [`attack_url`](Self::attack_url) attack a server that is not on a loopback address.
     ///
-    /// **Only a server of your own**, or one whose operator asked you to. The good credentials go
-    /// there as well; so it must be `https`.
+    /// **Only a server of your own**, or one of an operator that asked you to. The good credentials
+    /// go there as well; so it must be `https`.
     pub fn i_run_this_server(mut self) -> Self {
         self.is_mine = true;
         self

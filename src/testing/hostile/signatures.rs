@@ -1,4 +1,4 @@
-//! Tokens whose signature is not that of their claims.
+//! Tokens with a signature that is not that of their claims.
 
 use super::algorithms::GROUP;
 use super::attack::Attack;

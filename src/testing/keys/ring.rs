@@ -83,7 +83,7 @@ impl KeyRing {
     }
 
     /// The key that signs with `algorithm`; or one of its kind; or an unpublished one.
-    /// For an HMAC algorithm, the key whose public half serves as the secret.
+    /// For an HMAC algorithm, the key with the public half that serves as the secret.
     pub(in super::super) fn signer(&self, algorithm: Algorithm) -> Result<Arc<Key>, Failed> {
         let state = self.state();
         let mut newest_first = state.published.iter().rev();
