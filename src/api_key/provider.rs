@@ -21,14 +21,14 @@ use super::protects::Protects;
 use super::set::KeySet;
 #[cfg(feature = "api-key-store")]
 use super::store::{Asked, CachedApiKeyStore, Lookup, StoreCache};
-use super::used::{ApiKeyUse, Hook, Told};
+use super::used::{ApiKeyUse, Hook, UseNotifier};
 #[cfg(feature = "api-key-store")]
 use crate::auth::Authenticated;
 use crate::auth::{Authenticate, Authentication, CredentialMatcher, ProviderInfo, Route};
 use crate::clock::Clock;
 use crate::credential::{
-    Credential, Location, RequestHead, check_header_name, is_b64token, looks_like_jwt,
-    stands_for_nothing,
+    Credential, Location, RequestHead, check_header_name, is_b64token, is_placeholder,
+    looks_like_jwt,
 };
 use crate::error::{AuthError, ConfigError, Reason};
 use crate::refusal::Challenge;
@@ -49,7 +49,7 @@ pub struct ApiKeyProvider {
     protects: Protects,
     /// Whether a key that names no resource is good at all of them.
     all_resources: bool,
-    told: Told,
+    notifier: UseNotifier,
     clock: Clock,
 }
 
@@ -107,7 +107,7 @@ impl ApiKeyProvider {
             realm: "MCP Server".into(),
             protects: Protects::default(),
             all_resources: false,
-            told: Told::default(),
+            notifier: UseNotifier::default(),
             clock: Clock::system(),
         }
     }
@@ -285,11 +285,11 @@ impl ApiKeyProvider {
         interval: Duration,
         hook: impl Fn(&ApiKeyUse<'_>) + Send + Sync + 'static,
     ) {
-        self.told.hook = Some(Hook::new(interval, hook));
+        self.notifier.hook = Some(Hook::new(interval, hook));
     }
 
     pub(super) fn set_expiry_warning(&mut self, before: Duration) {
-        self.told.expiry = ExpiryWarning::new(before);
+        self.notifier.expiry = ExpiryWarning::new(before);
     }
 
     pub(super) fn set_clock(&mut self, clock: Clock) {
@@ -305,7 +305,7 @@ impl ApiKeyProvider {
         let (keys, pepper) = (memory.keys.load(), memory.pepper.as_ref());
         let found = keys.find(credential.as_bytes(), pepper, &self.clock, demand);
         Authentication::Ready(match found {
-            Ok(entry) => Ok(self.told.accept(entry, &self.clock)),
+            Ok(entry) => Ok(self.notifier.accept(entry, &self.clock)),
             Err(error) => Err(with_form(error, credential.as_bytes())),
         })
     }
@@ -314,12 +314,12 @@ impl ApiKeyProvider {
     fn ask(&self, cache: &Arc<StoreCache>, key: &str, demand: Demand<'_>) -> Authentication {
         match cache.lookup(key, &self.clock, demand) {
             Lookup::Found(entry) => {
-                Authentication::Ready(Ok(self.told.accept(&entry, &self.clock)))
+                Authentication::Ready(Ok(self.notifier.accept(&entry, &self.clock)))
             }
             Lookup::Refused(error) => Authentication::Ready(Err(with_form(error, key.as_bytes()))),
             Lookup::Wait(asked) => Authentication::Pending(Box::pin(wait(
                 asked,
-                self.told.clone(),
+                self.notifier.clone(),
                 self.clock.clone(),
                 demand.to_owned(),
             ))),
@@ -330,18 +330,18 @@ impl ApiKeyProvider {
 #[cfg(feature = "api-key-store")]
 async fn wait(
     asked: Asked,
-    told: Told,
+    notifier: UseNotifier,
     clock: Clock,
     demand: OwnedDemand,
 ) -> Result<Authenticated, AuthError> {
     let entry = asked.answer(&clock, demand.get()).await?;
-    Ok(told.accept(&entry, &clock))
+    Ok(notifier.accept(&entry, &clock))
 }
 
 /// The error of a key that is not known, with what it may be instead.
 fn with_form(error: AuthError, key: &[u8]) -> AuthError {
     // Looked at for all, so that all take the same time.
-    let form = match (looks_like_jwt(key), stands_for_nothing(key)) {
+    let form = match (looks_like_jwt(key), is_placeholder(key)) {
         (true, _) => "it has the form of a JWT: a token sent as an API key?",
         (_, true) => "it is a word of programs for nothing: the variable of the client has no key",
         _ => return error,

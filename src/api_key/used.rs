@@ -86,14 +86,14 @@ impl Hook {
     }
 }
 
-/// What is told of accepted keys.
+/// What follows the use of a key: the hook, and the warning of its end.
 #[derive(Clone, Default)]
-pub(super) struct Told {
+pub(super) struct UseNotifier {
     pub(super) hook: Option<Hook>,
     pub(super) expiry: ExpiryWarning,
 }
 
-impl Told {
+impl UseNotifier {
     /// The key of this entry is good.
     pub(super) fn accept(&self, entry: &Entry, clock: &Clock) -> Authenticated {
         if let Some(hook) = &self.hook {

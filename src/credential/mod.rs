@@ -18,7 +18,7 @@ use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, Request, Uri,
 pub(crate) use self::header_name::check as check_header_name;
 pub use self::location::Location;
 pub(crate) use self::query::QueryNames;
-pub(crate) use self::slips::{looks_like_jwt, stands_for_nothing};
+pub(crate) use self::slips::{is_placeholder, looks_like_jwt};
 use crate::error::{AuthError, Reason};
 use crate::resource::Resource;
 

@@ -104,9 +104,9 @@ fn unfinished(value: &[u8]) -> Option<&'static str> {
     quoted.then_some("quotes stand around it, and they are no part of a credential")
 }
 
-/// What a token that has the characters of one says where it is none.
-pub(crate) fn stands_for_nothing(token: &[u8]) -> bool {
-    const NOTHING: [&[u8]; 9] = [
+/// Whether a token is a word that programs write where they have none.
+pub(crate) fn is_placeholder(token: &[u8]) -> bool {
+    const PLACEHOLDERS: [&[u8]; 9] = [
         b"undefined",
         b"null",
         b"none",
@@ -117,7 +117,9 @@ pub(crate) fn stands_for_nothing(token: &[u8]) -> bool {
         b"token",
         b"access_token",
     ];
-    NOTHING.iter().any(|word| token.eq_ignore_ascii_case(word))
+    PLACEHOLDERS
+        .iter()
+        .any(|word| token.eq_ignore_ascii_case(word))
 }
 
 /// Whether it has the form of a JWT: three parts of base64url, of which the first can begin an

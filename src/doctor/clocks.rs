@@ -28,13 +28,13 @@ pub(super) fn look(
         see(&server.issuer, server.ahead);
     }
     let is_off = |clock: &SeenClock| clock.ahead_seconds.unsigned_abs() > TOLERATED;
-    let told = |clock: &SeenClock| format!("{}: {:+} s", clock.of, clock.ahead_seconds);
+    let describe = |clock: &SeenClock| format!("{}: {:+} s", clock.of, clock.ahead_seconds);
     let Some(first) = clocks.first() else {
         return clocks;
     };
     let agrees = |own: &SeenClock| own.ahead_seconds.abs_diff(first.ahead_seconds) <= TOLERATED;
     if clocks.len() > 1 && clocks.iter().all(|own| is_off(own) && agrees(own)) {
-        findings.add(codes::OWN_CLOCK_OFF, told(first));
+        findings.add(codes::OWN_CLOCK_OFF, describe(first));
         return clocks;
     }
     for (index, clock) in clocks.iter().enumerate() {
@@ -43,7 +43,7 @@ pub(super) fn look(
                 true => codes::CLOCK_OFF,
                 false => codes::ISSUER_CLOCK_OFF,
             };
-            findings.add(code, told(clock));
+            findings.add(code, describe(clock));
         }
     }
     clocks

@@ -42,9 +42,9 @@ pub(super) async fn look(
     let Ok(answer) = client.one(call).await else {
         return;
     };
-    // Where any request is refused with the wrong status, that was told.
-    let is_told = findings.has(codes::WRONG_STATUS_WITHOUT_TOKEN);
-    if !(is_told && endpoint.status == Some(answer.status)) {
+    // Where any request is refused with the wrong status, that was reported.
+    let is_reported = findings.has(codes::WRONG_STATUS_WITHOUT_TOKEN);
+    if !(is_reported && endpoint.status == Some(answer.status)) {
         look_at_bad_token(
             &answer,
             "a JWT that was made up, without a signature",

@@ -240,16 +240,16 @@ fn choose<'f>(
     .into_iter()
     .partition(|(_, what)| matches!(what, Found::Wrong(..)));
     let is_named = |place: &Url| Some(place) == pointer || place == by_path;
-    let mut is_told = false;
+    let mut is_reported = false;
     for (place, what) in wrong {
         if let Found::Wrong(code, evidence) = what
             && is_named(place)
         {
-            is_told = true;
+            is_reported = true;
             findings.add(*code, evidence.clone());
         }
     }
-    if is_told {
+    if is_reported {
         return good;
     }
     for (_, what) in absent {

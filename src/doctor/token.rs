@@ -139,7 +139,7 @@ pub(super) fn judge(against: &Against<'_>) -> Option<Judged> {
     signature(&mut judged, &compact, &header, &claims, against);
     scope(&mut judged, against);
     binding(&mut judged, &claims);
-    tell(&mut judged, &header, &claims);
+    report_claims(&mut judged, &header, &claims);
     Some(judged)
 }
 
@@ -235,18 +235,28 @@ fn times(judged: &mut Judged, claims: &ClaimReader<'_>, now: i64) {
         }
         Some(exp) => {
             let fault = (apart(exp) <= -LEEWAY).then_some(codes::TOKEN_EXPIRED);
-            judged.check("exp", "a time to come", &told(exp, apart(exp)), fault);
+            judged.check(
+                "exp",
+                "a time to come",
+                &describe_time(exp, apart(exp)),
+                fault,
+            );
         }
     }
     for (name, at) in [("nbf", claims.nbf), ("iat", claims.iat)] {
         if let Some(at) = at.map(seconds) {
             let fault = (apart(at) > LEEWAY).then_some(codes::TOKEN_NOT_YET_VALID);
-            judged.check(name, "a time that is past", &told(at, apart(at)), fault);
+            judged.check(
+                name,
+                "a time that is past",
+                &describe_time(at, apart(at)),
+                fault,
+            );
         }
     }
 }
 
-fn told(at: i64, apart: i64) -> String {
+fn describe_time(at: i64, apart: i64) -> String {
     match apart < 0 {
         true => format!("{at}, {} s ago by the server's clock", -apart),
         false => format!("{at}, in {apart} s by the server's clock"),
@@ -338,7 +348,7 @@ fn binding(judged: &mut Judged, claims: &ClaimReader<'_>) {
 }
 
 /// The claims that matter.
-fn tell(judged: &mut Judged, header: &Header<'_>, claims: &ClaimReader<'_>) {
+fn report_claims(judged: &mut Judged, header: &Header<'_>, claims: &ClaimReader<'_>) {
     let seconds = |at: Option<std::time::Duration>| at.map(|at| at.as_secs().to_string());
     let aud: Vec<&str> = claims.aud.iter().collect();
     let typ = match &header.typ {

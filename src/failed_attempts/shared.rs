@@ -59,10 +59,10 @@ impl SharedFailures {
     pub(super) fn count(state: &Arc<State>, client: CountedAddr, since: Duration, limit: Limit) {
         let Some(shared) = state.shared() else { return };
         let Ok(runtime) = tokio::runtime::Handle::try_current() else {
-            return shared.tell("there is no Tokio runtime to ask it in", state);
+            return shared.warn("there is no Tokio runtime to ask it in", state);
         };
         let Some(place) = shared.under_way.enter(client) else {
-            return shared.tell("too many failures are on their way to it", state);
+            return shared.warn("too many failures are on their way to it", state);
         };
         let Ok(own) = Self::limit(&limit) else { return };
         let bytes = client.bytes();
@@ -78,12 +78,12 @@ impl SharedFailures {
                     // It was the last one.
                     [own] if own.remaining() == 0 => state.block(client, since),
                     [_] => {}
-                    _ => shared.tell("it does not say how many there are", &state),
+                    _ => shared.warn("it does not say how many there are", &state),
                 },
-                Ok(QuotaAnswer::Full) => shared.tell("it has no room", &state),
+                Ok(QuotaAnswer::Full) => shared.warn("it has no room", &state),
                 Err(error) => {
                     let why = one_line(&error.to_string(), TRACED_CHARS);
-                    shared.tell(&why, &state);
+                    shared.warn(&why, &state);
                 }
             }
             // The client is blocked before it is heard again.
@@ -91,7 +91,7 @@ impl SharedFailures {
         });
     }
 
-    fn tell(&self, why: &str, state: &State) {
+    fn warn(&self, why: &str, state: &State) {
         telemetry::failures_not_shared(self.failed.is_due(state.now()), why);
     }
 }

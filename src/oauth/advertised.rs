@@ -112,12 +112,12 @@ impl AuthorizationServer {
     }
 }
 
-/// Tells of the servers that clients are sent to under another name than the issuer of their tokens.
-pub(super) fn tell(servers: &[AuthorizationServer]) {
-    let mut told = HashSet::new();
+/// Logs the servers that clients are sent to under another name than the issuer of their tokens.
+pub(super) fn log(servers: &[AuthorizationServer]) {
+    let mut logged = HashSet::new();
     for server in servers.iter().filter(|own| own.is_advertised_elsewhere()) {
         // The tenants of a template count as their template.
-        if told.insert(&server.origin.label) {
+        if logged.insert(&server.origin.label) {
             telemetry::advertised_elsewhere(&server.origin.issuer, server.advertised());
         }
     }

@@ -267,7 +267,7 @@ impl OAuthLayerBuilder {
         if !tells_clients {
             let copy = self.copy_of.as_ref().map(CopyOf::setting);
             self.token_place
-                .check_untold(&self.resources, &self.servers, copy)?;
+                .check_not_advertised(&self.resources, &self.servers, copy)?;
         }
         let mut modes = self.servers.iter().map(|server| server.binding.dpop);
         let takes_bearers = modes.clone().any(|mode| mode != DpopMode::Required);
@@ -285,7 +285,7 @@ impl OAuthLayerBuilder {
         )?;
         apart::check(&self.resources, &self.servers)?;
         let known_as = known_as(&self.resources);
-        advertised::tell(&self.servers);
+        advertised::log(&self.servers);
         let scope_claim = first_scope_claim(&self.servers);
         let together = Arc::new(Together::new(&self.jwks_options));
         let (mut servers, mut numbered) = (HashMap::new(), Vec::new());

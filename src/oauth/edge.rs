@@ -90,22 +90,22 @@ impl TokenPlace {
     }
 
     /// Refuses what is meant for clients, where these bring no token.
-    pub(super) fn check_untold(
+    pub(super) fn check_not_advertised(
         &self,
         resources: &[ProtectedResource],
         servers: &[AuthorizationServer],
         copy: Option<&str>,
     ) -> Result<(), ConfigError> {
-        let told = resources
+        let advertised = resources
             .iter()
-            .find_map(ProtectedResource::told_to_clients)
+            .find_map(ProtectedResource::advertised_setting)
             .or(copy);
-        let told = told.or_else(|| {
+        let advertised = advertised.or_else(|| {
             let mut servers = servers.iter();
-            let is_told = servers.any(|server| server.advertised_as.is_some());
-            is_told.then_some("advertised_as")
+            let is_set = servers.any(|server| server.advertised_as.is_some());
+            is_set.then_some("advertised_as")
         });
-        match told {
+        match advertised {
             None => Ok(()),
             Some(setting) => Err(ConfigError::new(
                 match self.header_name {

@@ -204,7 +204,7 @@ impl ProtectedResource {
     }
 
     /// The first setting that clients would learn of by the document or by challenges.
-    pub(super) fn told_to_clients(&self) -> Option<&str> {
+    pub(super) fn advertised_setting(&self) -> Option<&str> {
         if self.advertised_metadata_url.is_some() {
             return Some("advertised_metadata_url");
         }

@@ -1,6 +1,6 @@
 //! The time limits of requests, and of what is made of requests.
 //!
-//! The smaller of two that meet wins, and what was set in vain is told at start.
+//! The smaller of two that meet wins, and a warning at start names what was set in vain.
 
 use std::time::Duration;
 
@@ -60,7 +60,7 @@ pub(super) fn check(
     });
     // It never takes a whole request.
     if let Some(connect) = connect.filter(|connect| connect.value > request.value) {
-        tell(connect, request);
+        warn(connect, request);
     }
     let fetches = copies_metadata || servers.iter().any(AuthorizationServer::fetches_keys);
     let keys = Limit::new("JwksOptions::fetch_timeout", jwks_options.fetch_timeout);
@@ -68,19 +68,19 @@ pub(super) fn check(
         let timeout = server.introspection.as_ref()?.timeout_of_requests()?;
         Some(Limit::new("Introspection::timeout", timeout))
     });
-    let mut told: Vec<Limit> = Vec::new();
+    let mut warned: Vec<Limit> = Vec::new();
     for limit in fetches.then_some(keys).into_iter().chain(asked) {
         // Many servers are set alike.
-        if !told.contains(&limit) {
-            tell(limit, request);
-            told.push(limit);
+        if !warned.contains(&limit) {
+            warn(limit, request);
+            warned.push(limit);
         }
     }
     Ok(())
 }
 
-/// Tells of the larger of two, if it was set.
-fn tell(one: Limit, other: Limit) {
+/// Warns of the larger of two, if it was set.
+fn warn(one: Limit, other: Limit) {
     let (smaller, larger) = match one.value < other.value {
         true => (one, other),
         false => (other, one),

@@ -173,7 +173,7 @@ impl ClaimedNames {
     }
 
     /// Whether they name the owner of the credential.
-    pub(crate) fn name_somebody(&self) -> bool {
+    pub(crate) fn name_principal(&self) -> bool {
         self.subject.is_some() || self.username.is_some()
     }
 }

@@ -112,7 +112,7 @@ impl Shared {
                 is_well
             }
         };
-        self.tell();
+        self.report();
         is_well
     }
 
@@ -142,14 +142,14 @@ impl Shared {
         }
     }
 
-    /// Says it once when the engine goes down, and once when it is back.
-    pub(super) fn tell(&self) {
+    /// Reports it once when the engine goes down, and once when it is back.
+    pub(super) fn report(&self) {
         let is_up = self.is_up(self.link.load().as_deref());
         if is_up {
-            if self.is_told_down.swap(false, Ordering::SeqCst) {
+            if self.is_reported_down.swap(false, Ordering::SeqCst) {
                 telemetry::up(&self.settings.prefix);
             }
-        } else if !self.is_told_down.swap(true, Ordering::SeqCst) {
+        } else if !self.is_reported_down.swap(true, Ordering::SeqCst) {
             let why = locked(&self.trouble).clone().unwrap_or_default();
             telemetry::down(&self.settings.prefix, &why);
         }

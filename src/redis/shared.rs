@@ -48,7 +48,7 @@ pub(super) struct Shared {
     pub(super) trouble: Mutex<Option<Box<str>>>,
     /// Who is asked first for a connection.
     pub(super) hint: Mutex<Option<Node>>,
-    pub(super) is_told_down: AtomicBool,
+    pub(super) is_reported_down: AtomicBool,
     pub(super) connecting: AsyncMutex<()>,
     pub(super) entering: AsyncMutex<()>,
     pub(super) wake: Arc<Notify>,
@@ -95,7 +95,7 @@ impl Shared {
             hands: Mutex::default(),
             trouble: Mutex::default(),
             hint: Mutex::default(),
-            is_told_down: AtomicBool::default(),
+            is_reported_down: AtomicBool::default(),
             connecting: AsyncMutex::default(),
             entering: AsyncMutex::default(),
             wake: Arc::default(),
@@ -105,7 +105,7 @@ impl Shared {
         if let Err(Fault::Config(error)) = shared.connect().await {
             return Err(error);
         }
-        shared.tell();
+        shared.report();
         shared.keep();
         Ok(shared)
     }

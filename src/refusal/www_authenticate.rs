@@ -27,8 +27,8 @@ pub(super) fn lines(error: &AuthError, challenges: &[Challenge]) -> Vec<HeaderVa
         && ordered.iter().any(|own| own.is_of_tokens(by_proof));
     // `Params` lets nothing through that a header value cannot hold.
     let written = |challenge: &Challenge| {
-        let is_told = !is_of_one || !challenge.is_of_tokens(!by_proof);
-        let code = code(error).filter(|_| is_told);
+        let has_error = !is_of_one || !challenge.is_of_tokens(!by_proof);
+        let code = code(error).filter(|_| has_error);
         HeaderValue::from_str(&line(error, challenge, code)).ok()
     };
     ordered.into_iter().filter_map(written).collect()

@@ -33,12 +33,12 @@ fn authority(url: &str) -> Result<&str, &'static str> {
         begin.eq_ignore_ascii_case(scheme).then_some(rest)
     });
     let rest = after_scheme.ok_or("it is no absolute https or http URL")?;
-    let is_strange =
+    let is_forbidden =
         |c: char| c.is_control() || c.is_whitespace() || matches!(c, '"' | '<' | '>' | '\\' | '`');
     if rest.contains(['{', '}']) {
         return Err("it is a template: name the URL of each tenant that is meant");
     }
-    if rest.contains(is_strange) {
+    if rest.contains(is_forbidden) {
         return Err("it has a character that no URL has");
     }
     if rest.contains('#') {

@@ -31,7 +31,7 @@ pub(super) struct Replicas {
     /// What the store has not acknowledged.
     unsent: Mutex<HashSet<Key>>,
     trouble: Mutex<Option<Box<str>>>,
-    is_told_old: AtomicBool,
+    is_reported_old: AtomicBool,
     /// Wakes those who wait for the first snapshot.
     pub(super) completed: Notify,
     task: Mutex<Option<AbortHandle>>,
@@ -46,14 +46,14 @@ impl Replicas {
             asked_at: AtomicU64::default(),
             unsent: Mutex::default(),
             trouble: Mutex::default(),
-            is_told_old: AtomicBool::default(),
+            is_reported_old: AtomicBool::default(),
             completed: Notify::new(),
             task: Mutex::default(),
         }
     }
 
     /// The same store, of which nothing is known yet.
-    pub(super) fn anew(&self) -> Self {
+    pub(super) fn unread(&self) -> Self {
         Self::new(Arc::clone(&self.store), self.sealer.clone())
     }
 
@@ -134,7 +134,7 @@ impl Replicas {
     /// Whether it has become too old, or is not any more, since this was last asked.
     pub(super) fn turned(&self, settings: &Settings) -> Option<Turned> {
         let is_old = self.is_old(settings);
-        let was_old = self.is_told_old.swap(is_old, Ordering::AcqRel);
+        let was_old = self.is_reported_old.swap(is_old, Ordering::AcqRel);
         match (was_old, is_old) {
             (false, true) => Some(Turned::Old(self.why())),
             (true, false) => Some(Turned::Fresh),

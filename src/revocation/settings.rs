@@ -58,7 +58,10 @@ impl Revocation {
     fn edit(self, edit: impl FnOnce(&mut Settings)) -> Self {
         let mut settings = self.shared.settings.clone();
         edit(&mut settings);
-        Self::with(settings, self.shared.replicas.as_ref().map(Replicas::anew))
+        Self::with(
+            settings,
+            self.shared.replicas.as_ref().map(Replicas::unread),
+        )
     }
 
     /// How many entries there are at most; default [`MAX_ENTRIES`](Self::MAX_ENTRIES). A million

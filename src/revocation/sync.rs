@@ -36,7 +36,7 @@ pub(super) async fn keep(shared: Weak<Shared>, store: Arc<dyn RevocationStore>) 
         backlog: Vec::new(),
         is_again: false,
         most: BATCH,
-        is_told_full: false,
+        is_reported_full: false,
     };
     loop {
         // At the same time: a store that takes nothing can be read, and while nothing is new there
@@ -67,7 +67,7 @@ pub(super) async fn keep(shared: Weak<Shared>, store: Arc<dyn RevocationStore>) 
         if let Err(error) = &turn {
             replicas.failed(error.to_string());
         }
-        shared.tell(replicas);
+        shared.report(replicas);
         drop(shared);
         match turn {
             Ok(()) => pause = first,
@@ -209,7 +209,7 @@ struct Writer {
     is_again: bool,
     /// How many entries are written at once: fewer where the store has little room.
     most: usize,
-    is_told_full: bool,
+    is_reported_full: bool,
 }
 
 impl Writer {
@@ -223,7 +223,7 @@ impl Writer {
     ) -> Result<(), StoreError> {
         for _ in 0..batches {
             let Some(batch) = self.next_batch(shared) else {
-                self.is_told_full = false;
+                self.is_reported_full = false;
                 return Ok(());
             };
             let written = match self.is_again {
@@ -247,8 +247,8 @@ impl Writer {
                 Appended::Full if batch.records.len() > 1 => self.most = batch.records.len() / 2,
                 Appended::Full => {
                     self.most = 1;
-                    if !self.is_told_full {
-                        self.is_told_full = true;
+                    if !self.is_reported_full {
+                        self.is_reported_full = true;
                         telemetry::revocation_store_full();
                     }
                     // It is tried again after the others.
@@ -366,9 +366,9 @@ const FOREIGN: &str = "a record of the store was not written with the secret of 
                        replicas have one secret, and other servers have another prefix";
 
 impl Shared {
-    /// Says it once when what is known has become too old, and once when it is not any more, also
+    /// Reports it once when what is known has become too old, and once when it is not any more, also
     /// where credentials are accepted by it.
-    fn tell(&self, replicas: &Replicas) {
+    fn report(&self, replicas: &Replicas) {
         match replicas.turned(&self.settings) {
             None => {}
             Some(Turned::Fresh) => telemetry::revocations_known(self.index.entries()),

@@ -13,7 +13,7 @@ use crate::util::quoted;
 
 /// How a claim tells the kind of its token.
 #[derive(Clone, Copy)]
-enum Tells {
+enum Mark {
     /// By its text, one of [`OTHERS`]. It has this meaning and no other, so that what is no
     /// text is refused.
     Kind,
@@ -28,52 +28,52 @@ enum Tells {
 }
 
 /// The claims, in lower case.
-const MARKS: [(&str, Tells); 36] = [
+const MARKS: [(&str, Mark); 36] = [
     // Keycloak: `Bearer`, `DPoP`, `ID`, `Refresh`, `Offline`, `Logout`.
-    ("typ", Tells::Kind),
+    ("typ", Mark::Kind),
     // flask-jwt-extended: `access` and `refresh`; Cloudflare Access: `app`.
-    ("type", Tells::Kind),
+    ("type", Mark::Kind),
     // djangorestframework-simplejwt: `access` and `refresh`; Casdoor: `access-token`.
-    ("token_type", Tells::Kind),
-    ("token-type", Tells::Kind),
-    ("tokentype", Tells::Kind),
+    ("token_type", Mark::Kind),
+    ("token-type", Mark::Kind),
+    ("tokentype", Mark::Kind),
     // ForgeRock: `access_token`, `id_token`, `refresh_token`.
-    ("tokenname", Tells::Kind),
-    ("token_name", Tells::Kind),
+    ("tokenname", Mark::Kind),
+    ("token_name", Mark::Kind),
     // Cognito's, in other spellings; in its own it is judged by itself.
-    ("token_use", Tells::Kind),
-    ("token-use", Tells::Kind),
-    ("tokenuse", Tells::Kind),
-    ("token_usage", Tells::Word),
-    ("tokenusage", Tells::Word),
-    ("token_kind", Tells::Word),
-    ("tokenkind", Tells::Word),
-    ("token_purpose", Tells::Word),
-    ("tokenpurpose", Tells::Word),
-    ("kind", Tells::Word),
-    ("use", Tells::Word),
-    ("usage", Tells::Word),
-    ("purpose", Tells::Word),
+    ("token_use", Mark::Kind),
+    ("token-use", Mark::Kind),
+    ("tokenuse", Mark::Kind),
+    ("token_usage", Mark::Word),
+    ("tokenusage", Mark::Word),
+    ("token_kind", Mark::Word),
+    ("tokenkind", Mark::Word),
+    ("token_purpose", Mark::Word),
+    ("tokenpurpose", Mark::Word),
+    ("kind", Mark::Word),
+    ("use", Mark::Word),
+    ("usage", Mark::Word),
+    ("purpose", Mark::Word),
     // FusionAuth: `at`.
-    ("tty", Tells::Word),
+    ("tty", Mark::Word),
     // Spring Security OAuth: the id of the access token that a refresh token belongs to.
-    ("ati", Tells::Presence),
+    ("ati", Mark::Presence),
     // OpenID Connect Core sections 3.1.3.6 and 3.3.2.11, FAPI, RFC 8417.
-    ("at_hash", Tells::Presence),
-    ("c_hash", Tells::Presence),
-    ("s_hash", Tells::Presence),
-    ("events", Tells::Presence),
-    ("refresh", Tells::Flag),
-    ("is_refresh", Tells::Flag),
-    ("isrefresh", Tells::Flag),
-    ("refresh_token", Tells::Flag),
-    ("refreshtoken", Tells::Flag),
-    ("is_refresh_token", Tells::Flag),
-    ("isrefreshtoken", Tells::Flag),
+    ("at_hash", Mark::Presence),
+    ("c_hash", Mark::Presence),
+    ("s_hash", Mark::Presence),
+    ("events", Mark::Presence),
+    ("refresh", Mark::Flag),
+    ("is_refresh", Mark::Flag),
+    ("isrefresh", Mark::Flag),
+    ("refresh_token", Mark::Flag),
+    ("refreshtoken", Mark::Flag),
+    ("is_refresh_token", Mark::Flag),
+    ("isrefreshtoken", Mark::Flag),
     // Descope: `DS` is a session token, `DSR` the one that renews it.
-    ("drn", Tells::Is("dsr")),
-    ("token_class", Tells::Word),
-    ("tokenclass", Tells::Word),
+    ("drn", Mark::Is("dsr")),
+    ("token_class", Mark::Word),
+    ("tokenclass", Mark::Word),
 ];
 
 /// The kinds that are no access tokens, in lower case and with nothing but letters and digits.
@@ -144,18 +144,18 @@ impl OtherKind {
 
 /// What a claim says of the kind of its token; it is not null.
 pub(crate) fn judge(name: &str, value: &Value<'_>) -> Option<OtherKind> {
-    let (claim, tells) = mark(name)?;
-    match (tells, value) {
-        (Tells::Presence, _) => Some(OtherKind::Has(claim)),
-        (Tells::Kind | Tells::Word, Value::Text(text)) => {
+    let (claim, mark) = find_mark(name)?;
+    match (mark, value) {
+        (Mark::Presence, _) => Some(OtherKind::Has(claim)),
+        (Mark::Kind | Mark::Word, Value::Text(text)) => {
             is_other(text).then(|| OtherKind::Says(claim, quoted(text)))
         }
-        (Tells::Kind, _) => Some(OtherKind::NotText(claim)),
-        (Tells::Word, Value::ArrayOf(text)) => {
+        (Mark::Kind, _) => Some(OtherKind::NotText(claim)),
+        (Mark::Word, Value::ArrayOf(text)) => {
             is_other(text).then(|| OtherKind::Says(claim, quoted(text)))
         }
-        (Tells::Flag, Value::Boolean(true)) => Some(OtherKind::Says(claim, "true".to_owned())),
-        (Tells::Is(own), Value::Text(text)) => text
+        (Mark::Flag, Value::Boolean(true)) => Some(OtherKind::Says(claim, "true".to_owned())),
+        (Mark::Is(own), Value::Text(text)) => text
             .eq_ignore_ascii_case(own)
             .then(|| OtherKind::Says(claim, quoted(text))),
         _ => None,
@@ -164,7 +164,7 @@ pub(crate) fn judge(name: &str, value: &Value<'_>) -> Option<OtherKind> {
 
 /// Whether a claim of this name tells kinds of tokens apart.
 pub(crate) fn is_mark(name: &str) -> bool {
-    mark(name).is_some()
+    find_mark(name).is_some()
 }
 
 /// Whether this is the name of a kind that is no access token.
@@ -194,7 +194,7 @@ pub(crate) fn is_other(kind: &str) -> bool {
     kind.is_ascii() && OTHERS.iter().any(|other| folded.clone().eq(other.bytes()))
 }
 
-fn mark(name: &str) -> Option<(&'static str, Tells)> {
+fn find_mark(name: &str) -> Option<(&'static str, Mark)> {
     // Nearly all claims have another length, or another first letter at that length.
     let first = name.as_bytes().first()?;
     if FIRST_LETTERS.get(name.len())? & letter(*first) == 0 {

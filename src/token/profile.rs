@@ -369,7 +369,7 @@ impl TokenProfile {
         // Two unnamed callers with the same client are not one principal, unless machines are
         // all there is.
         let is_machine = self.clients_are_principals && client.is_some();
-        let is_unnamed = !names.name_somebody() && !is_machine;
+        let is_unnamed = !names.name_principal() && !is_machine;
         Ok(Identity::claimed(
             self.provider,
             issuer,

@@ -96,7 +96,7 @@ impl InMemory {
         SmallVec::from_elem(0, self.charges.len())
     }
 
-    fn tell(&self, debts: &[u64], verdict: &mut Verdict) {
+    fn copy_debts(&self, debts: &[u64], verdict: &mut Verdict) {
         for (place, debt) in self.places.iter().zip(debts) {
             verdict.debts[*place] = *debt;
         }
@@ -118,7 +118,7 @@ impl<'a> Held<'a> {
         if !own.charges.is_empty() {
             let (table, now) = (quotas.memory.table(), quotas.memory.now());
             verdict.outcome = table.hold(&own.charges, now, &mut debts);
-            own.tell(&debts, verdict);
+            own.copy_debts(&debts, verdict);
         }
         // Lazily: one that is dropped gives back.
         verdict.is_admitted().then(|| Self {
@@ -130,7 +130,7 @@ impl<'a> Held<'a> {
 
     fn settle(mut self, verdict: &mut Verdict) {
         let debts = self.end(verdict.is_admitted());
-        self.own.tell(&debts, verdict);
+        self.own.copy_debts(&debts, verdict);
     }
 
     fn end(&mut self, charges_it: bool) -> Debts {
@@ -289,7 +289,7 @@ impl Quotas {
                 Outcome::Refused
             }
         };
-        own.tell(&debts, &mut verdict);
+        own.copy_debts(&debts, &mut verdict);
         verdict
     }
 

@@ -50,7 +50,7 @@ pub(super) const ATTACKS: &[Attack] = &[
         "other_key",
         "a token of another key, under the id of the good one and others",
         "RFC 8725 section 3.3",
-        |kit| kit.forged(strange),
+        |kit| kit.forged(signed_by_attacker),
     ),
     GROUP.attack(
         "embedded_key",
@@ -157,7 +157,7 @@ fn guessed(forge: &Forge) -> Vec<Row<'_>> {
     secrets.into_iter().map(row).collect()
 }
 
-fn strange(forge: &Forge) -> Vec<Row<'_>> {
+fn signed_by_attacker(forge: &Forge) -> Vec<Row<'_>> {
     let draft = forge.draft().by_attacker();
     vec![
         ("the good key id".to_owned(), draft.clone()),
