@@ -14,7 +14,7 @@ use crate::peer::CountedAddr;
 use crate::secret::check_strength;
 use crate::store::{QuotaAnswer, QuotaCharge, QuotaLimit, QuotaStore, StoreKey, within_patience};
 use crate::telemetry;
-use crate::util::{NowAndThen, TRACED_CHARS, one_line};
+use crate::util::{Occasionally, TRACED_CHARS, one_line};
 
 const DOMAIN: &[u8] = b"tower-mcp-auth failed attempts";
 
@@ -27,7 +27,7 @@ pub(super) struct SharedFailures {
     under_way: Arc<UnderWay>,
     /// Whether the store gave no answer when it was last asked.
     is_down: Arc<AtomicBool>,
-    failed: Arc<NowAndThen>,
+    failed: Arc<Occasionally>,
 }
 
 impl SharedFailures {

@@ -10,14 +10,14 @@ use super::{
 };
 use crate::clock::Clock;
 use crate::telemetry;
-use crate::util::{NowAndThen, TRACED_CHARS, one_line};
+use crate::util::{Occasionally, TRACED_CHARS, one_line};
 
 /// A [`ReplayStore`] that answers when the one inside does not: see
 /// [`ReplayStore::dangerously_allow_on_outage`].
 #[must_use]
 pub struct AllowOnOutage<S> {
     store: Arc<S>,
-    warned: Arc<NowAndThen>,
+    warned: Arc<Occasionally>,
 }
 
 impl<S> Clone for AllowOnOutage<S> {

@@ -18,7 +18,7 @@ mod time;
 mod token_bucket;
 
 pub(crate) use self::inner_service::inner_service;
-pub(crate) use self::occasionally::NowAndThen;
+pub(crate) use self::occasionally::Occasionally;
 #[cfg(feature = "oauth")]
 pub(crate) use self::text::is_guid;
 pub(crate) use self::text::{TRACED_CHARS, distance, is_deceptive, one_line, quoted, repeated};

@@ -11,12 +11,12 @@ const EVERY: u64 = 10;
 /// Each kind of fault has one of its own: a flood that reaches a limit must not silence the
 /// warning that the server behind it is down.
 #[derive(Debug, Default)]
-pub(crate) struct NowAndThen {
+pub(crate) struct Occasionally {
     /// The second of the last warning; 0 before the first.
     last: AtomicU64,
 }
 
-impl NowAndThen {
+impl Occasionally {
     /// Whether it is time; then it is for this caller alone. `now` is monotonic.
     pub(crate) fn is_due(&self, now: Duration) -> bool {
         let (now, last) = (now.as_secs(), self.last.load(Ordering::Relaxed));

@@ -1,5 +1,6 @@
-//! What stands in a key file. Read by hand, so that an error names the place and never
-//! repeats a value: where a digest belongs, somebody may have put a key.
+//! The documents of key files, read by hand so that an error names the place and no value.
+//!
+//! Where a digest belongs, there may be a key.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

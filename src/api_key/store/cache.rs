@@ -24,7 +24,7 @@ use crate::telemetry::{self, store};
 use crate::util::cache::{clear, kept_for};
 use crate::util::places::{Class, Place, Places, Turns};
 use crate::util::single_flight::{Calls, CutOff, FlightOwner, SingleFlight};
-use crate::util::{NowAndThen, one_line};
+use crate::util::{Occasionally, one_line};
 
 /// How much of a text that is the store's in part is kept, in characters.
 const MAX_TEXT: usize = 1024;
@@ -43,7 +43,7 @@ pub(in crate::api_key) struct StoreCache {
     waiting: Arc<Places>,
     pepper: Option<Pepper>,
     /// When there was a warning last of each kind of trouble.
-    warned: [NowAndThen; Trouble::COUNT],
+    warned: [Occasionally; Trouble::COUNT],
     pub(super) found: Cache<Digest, Found>,
     /// By the monotonic clock, until when. Apart, so that a flood of unknown keys does not push
     /// out those in use.

@@ -18,7 +18,7 @@ use crate::peer::TrustedProxies;
 use crate::secret::check_strength;
 use crate::store::{MOST_AT_ONCE, MOST_REPLICAS, MemoryQuotaStore, QuotaLimit, QuotaStore};
 use crate::telemetry::{self, QuotaMeter};
-use crate::util::NowAndThen;
+use crate::util::Occasionally;
 
 /// The default for [`QuotaLayer::max_body_bytes`].
 const MAX_BODY_BYTES: usize = 4 * 1024 * 1024;
@@ -52,7 +52,7 @@ pub(super) struct Quotas {
     pub(super) max_body_bytes: usize,
     pub(super) read_timeout: Duration,
     pub(super) without_address: Once,
-    pub(super) full: Arc<NowAndThen>,
+    pub(super) full: Arc<Occasionally>,
     pub(super) marked: Marked,
 }
 

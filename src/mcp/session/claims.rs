@@ -13,7 +13,7 @@ use crate::error::{AuthError, Reason};
 use crate::mcp::key::{MacKey, Owner};
 use crate::store::{self, Insertion, ReplayStore, StoreError, StoreKey, StoreValue};
 use crate::telemetry;
-use crate::util::{NowAndThen, TRACED_CHARS, one_line};
+use crate::util::{Occasionally, TRACED_CHARS, one_line};
 
 const SESSION_DOMAIN: &[u8] = b"tower-mcp-auth claimed session 1";
 const CLAIMER_DOMAIN: &[u8] = b"tower-mcp-auth session claimer 1";
@@ -61,8 +61,8 @@ impl ClaimedSession {
 #[derive(Debug)]
 pub(super) struct Claims {
     store: Arc<dyn ReplayStore>,
-    full: NowAndThen,
-    failed: NowAndThen,
+    full: Occasionally,
+    failed: Occasionally,
 }
 
 /// An anonymous session that can be claimed, or was.
@@ -91,8 +91,8 @@ impl Claims {
     pub(super) fn new(store: impl ReplayStore) -> Self {
         Self {
             store: Arc::new(store),
-            full: NowAndThen::default(),
-            failed: NowAndThen::default(),
+            full: Occasionally::default(),
+            failed: Occasionally::default(),
         }
     }
 

@@ -15,7 +15,7 @@ use crate::error::{AuthError, Reason};
 use crate::principal::{Principal, Thumbprint};
 use crate::store::{self, Insertion, ReplayStore, StoreKey, StoreValue};
 use crate::telemetry::dpop;
-use crate::util::{NowAndThen, TRACED_CHARS, one_line};
+use crate::util::{Occasionally, TRACED_CHARS, one_line};
 
 const ID_DOMAIN: &[u8] = b"tower-mcp-auth DPoP proof 2";
 const NONCE_DOMAIN: &[u8] = b"tower-mcp-auth DPoP nonce after a loss 1";
@@ -92,9 +92,9 @@ pub(super) struct Recorder {
 /// When there was a warning last of each kind of trouble.
 #[derive(Debug, Default)]
 struct Warned {
-    filling: NowAndThen,
-    full: NowAndThen,
-    failed: NowAndThen,
+    filling: Occasionally,
+    full: Occasionally,
+    failed: Occasionally,
 }
 
 impl Recorder {

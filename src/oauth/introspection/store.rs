@@ -22,7 +22,7 @@ use crate::telemetry::{CallEnd, IntrospectionMeter};
 use crate::token::{Audience, TokenProfile};
 use crate::util::places::{ByClass, Class, Place, Places, Turns};
 use crate::util::single_flight::{Calls, CutOff, FlightOwner, SingleFlight};
-use crate::util::{NowAndThen, TokenBucket};
+use crate::util::{Occasionally, TokenBucket};
 
 /// What one issuer said of tokens.
 pub(in crate::oauth) struct Introspector {
@@ -38,7 +38,7 @@ pub(in crate::oauth) struct Introspector {
     pub(super) clock: Clock,
     pub(super) turns: Turns,
     /// When there was a warning last of each kind of trouble.
-    pub(super) warned: [NowAndThen; Trouble::COUNT],
+    pub(super) warned: [Occasionally; Trouble::COUNT],
     settings: Introspection,
     /// What the servers of one layer share.
     pub(super) together: Arc<Together>,

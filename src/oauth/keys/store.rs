@@ -15,7 +15,7 @@ use crate::jose::{self, Algorithm, Candidates, VerifyingKey};
 use crate::oauth::fetch::Fetch;
 use crate::oauth::jwks_options::JwksOptions;
 use crate::telemetry::KeysMeter;
-use crate::util::NowAndThen;
+use crate::util::Occasionally;
 use crate::util::places::{Place, Places};
 use crate::util::single_flight::{Calls, SingleFlight, Ticket};
 
@@ -40,13 +40,13 @@ pub(super) type Attempting<'a> = Calls<'a, (), (), Attempts>;
 /// When there was a warning last of each fault that requests, or short lifetimes, can repeat.
 #[derive(Debug, Default)]
 pub(super) struct Warned {
-    crowded: NowAndThen,
+    crowded: Occasionally,
     /// No fetch for an unknown key is left.
-    spent: NowAndThen,
+    spent: Occasionally,
     /// More keys of one id are published than a token is tried with.
-    pub(super) ambiguous: NowAndThen,
+    pub(super) ambiguous: Occasionally,
     /// A private key is published.
-    pub(super) private: NowAndThen,
+    pub(super) private: Occasionally,
 }
 
 /// What a token says of its key, none of it proven.
