@@ -1,5 +1,8 @@
 //! `WWW-Authenticate`, read as RFC 9110 section 11.6.1 has it, and as clients misread it.
 
+use http::HeaderMap;
+use http::header::WWW_AUTHENTICATE;
+
 /// Of a line: more of them take long to compare, and serve no client.
 const MOST_PARTS: usize = 100;
 
@@ -47,11 +50,19 @@ pub(super) struct Challenges {
 }
 
 impl Challenges {
+    /// Of a response.
+    pub(super) fn of(headers: &HeaderMap) -> Self {
+        let lines = headers.get_all(WWW_AUTHENTICATE).iter();
+        // Quoted text may have any bytes above those of ASCII.
+        Self::read(lines.map(|line| String::from_utf8_lossy(line.as_bytes())))
+    }
+
     /// Reads the lines of the header.
-    pub(super) fn read<'l>(lines: impl IntoIterator<Item = &'l str>) -> Self {
+    fn read(lines: impl IntoIterator<Item: AsRef<str>>) -> Self {
         let mut all = Self::default();
         for line in lines {
-            let mut reader = Reader { rest: line.trim() };
+            let rest = line.as_ref();
+            let mut reader = Reader { rest };
             if let Err(fault) = reader.line(&mut all.list) {
                 all.fault.get_or_insert(fault);
             }
@@ -75,41 +86,57 @@ struct Reader<'l> {
 impl<'l> Reader<'l> {
     /// Appends what was read, up to the fault where there is one.
     fn line(&mut self, list: &mut Vec<Challenge>) -> Result<(), String> {
-        let mut is_first = true;
         let mut parts = 0;
-        while self.skip_commas() {
+        // Whether the last scheme can have parameters: it has no token68, and a space follows it.
+        let mut takes_params = false;
+        let mut is_after_comma = true;
+        loop {
+            is_after_comma |= self.skip_commas();
+            if self.rest.is_empty() {
+                return Ok(());
+            }
             parts += 1;
             if parts > MOST_PARTS {
                 return Err(format!("more than {MOST_PARTS} parts"));
             }
+            let at = self.rest;
             let name = self.token();
             if name.is_empty() {
-                return Err(format!("no scheme at {:?}", start(self.rest)));
+                return Err(format!("no scheme at {:?}", start(at)));
             }
-            let after = self.rest.trim_start_matches([' ', '\t']);
-            if let Some(value) = after.strip_prefix('=').filter(|_| !is_first) {
+            let is_spaced = self.skip_spaces();
+            if let Some(value) = self.rest.strip_prefix('=') {
+                let current = list.last_mut().filter(|_| takes_params);
+                let current = current.ok_or_else(|| format!("no scheme before {:?}", start(at)))?;
                 self.rest = value;
                 let value = self.value(name)?;
-                let current = list.last_mut().ok_or("a parameter before any scheme")?;
                 add(current, name, value)?;
                 self.comma()?;
-                continue;
+            } else if is_after_comma {
+                list.push(Challenge {
+                    scheme: name.to_owned(),
+                    params: Vec::new(),
+                });
+                takes_params = is_spaced && !self.token68();
+            } else {
+                return Err(format!("no comma before {:?}", start(at)));
             }
-            is_first = false;
-            list.push(Challenge {
-                scheme: name.to_owned(),
-                params: Vec::new(),
-            });
-            self.rest = after;
-            self.token68();
+            is_after_comma = false;
         }
-        Ok(())
     }
 
-    /// Whether anything is left.
+    /// Whether there was one.
     fn skip_commas(&mut self) -> bool {
-        self.rest = self.rest.trim_start_matches([' ', '\t', ',']);
-        !self.rest.is_empty()
+        let before = self.rest;
+        self.rest = before.trim_start_matches([' ', '\t', ',']);
+        before[..before.len() - self.rest.len()].contains(',')
+    }
+
+    /// Whether there was one.
+    fn skip_spaces(&mut self) -> bool {
+        let before = self.rest.len();
+        self.rest = self.rest.trim_start_matches([' ', '\t']);
+        self.rest.len() < before
     }
 
     fn token(&mut self) -> &'l str {
@@ -119,15 +146,17 @@ impl<'l> Reader<'l> {
         token
     }
 
-    /// Passes by what Negotiate and Basic write.
-    fn token68(&mut self) {
+    /// Passes by what Negotiate and Basic write, and says whether there is such.
+    fn token68(&mut self) -> bool {
         let is_68 = |c: char| c.is_ascii_alphanumeric() || "-._~+/".contains(c);
         let end = self.rest.find(|c| !is_68(c)).unwrap_or(self.rest.len());
         let after = self.rest[end..].trim_start_matches('=');
-        let is_alone = after.is_empty() || after.starts_with(',');
-        if end > 0 && is_alone {
+        let after = after.trim_start_matches([' ', '\t']);
+        let is_alone = end > 0 && (after.is_empty() || after.starts_with(','));
+        if is_alone {
             self.rest = after;
         }
+        is_alone
     }
 
     fn value(&mut self, name: &str) -> Result<String, String> {
@@ -211,6 +240,9 @@ mod tests {
         assert_eq!(bearer.param("error_description"), Some("say \"x\", y=z"));
         assert_eq!(all.list[2].param("algs"), Some("ES256"));
         assert_eq!(read("Bearer").schemes(), ["Bearer"]);
+        let spaced = read("Negotiate abc== , Bearer , scope=\"a\"");
+        assert_eq!(spaced.fault, None);
+        assert_eq!(spaced.bearer().unwrap().param("scope"), Some("a"));
         let two = Challenges::read(["Basic realm=\"x\"", "Bearer error=\"y\""]);
         assert_eq!(two.schemes(), ["Basic", "Bearer"]);
     }
@@ -230,6 +262,10 @@ mod tests {
             ("Bearer scope=\"a\" error=\"b\"", "no comma before"),
             ("Bearer scope=\"a\", scope=\"b\"", "scope is there twice"),
             ("\"Bearer\"", "no scheme"),
+            ("Bearer, scope=\"a\"", "no scheme before"),
+            ("Bearer abc=, scope=\"a\"", "no scheme before"),
+            ("Bearer Basic scope=\"a\"", "no comma before"),
+            ("Bearer/abc", "no scheme at"),
             (
                 "Bearer error=\"x\", scope=",
                 "scope is not in double quotes",

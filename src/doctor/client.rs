@@ -81,8 +81,8 @@ impl Answer {
     /// All lines of a header, joined as RFC 9110 section 5.3 has it.
     pub(super) fn list(&self, name: impl http::header::AsHeaderName) -> String {
         let lines = self.headers.get_all(name).iter();
-        let lines: Vec<&str> = lines.filter_map(|line| line.to_str().ok()).collect();
-        lines.join(", ")
+        let lines = lines.map(|line| String::from_utf8_lossy(line.as_bytes()));
+        lines.collect::<Vec<_>>().join(", ")
     }
 
     /// Without its parameters, in lower case.

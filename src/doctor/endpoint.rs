@@ -103,17 +103,12 @@ pub(super) async fn look(
         }
         _ => {
             findings.add(codes::WRONG_STATUS_WITHOUT_TOKEN, first);
-            endpoint.challenge = challenges(anonymous).bearer().cloned();
+            endpoint.challenge = Challenges::of(&anonymous.headers).bearer().cloned();
         }
     }
     look_at_query(&seen, anonymous, findings);
     endpoint.goes_on = !findings.has(codes::API_KEYS_ONLY);
     endpoint
-}
-
-fn challenges(answer: &Answer) -> Challenges {
-    let lines = answer.headers.get_all(WWW_AUTHENTICATE).iter();
-    Challenges::read(lines.filter_map(|line| line.to_str().ok()))
 }
 
 fn look_at_challenge(
@@ -122,7 +117,7 @@ fn look_at_challenge(
     findings: &mut Findings,
     endpoint: &mut Endpoint,
 ) {
-    let challenges = challenges(answer);
+    let challenges = Challenges::of(&answer.headers);
     if !answer.headers.contains_key(WWW_AUTHENTICATE) {
         findings.add(codes::CHALLENGE_MISSING, "401 without it");
         return;
@@ -239,7 +234,7 @@ pub(super) fn look_at_bad_token(answer: &Answer, what: &str, findings: &mut Find
     let evidence = format!("{what}: {}", answer.status.as_u16());
     match answer.status {
         StatusCode::UNAUTHORIZED => {
-            let challenges = challenges(answer);
+            let challenges = Challenges::of(&answer.headers);
             let says = |own: &Challenge| own.param("error") == Some("invalid_token");
             if challenges.bearer().is_some_and(|own| !says(own)) {
                 findings.add(codes::INVALID_TOKEN_NOT_SAID, evidence);
@@ -280,7 +275,7 @@ fn look_at_open(
         findings.add(codes::ANONYMOUS_ACCEPTED, first);
     }
     look_at_bad_token(garbage, "a made-up token", findings);
-    let challenges = challenges(garbage);
+    let challenges = Challenges::of(&garbage.headers);
     if let Some(bearer) = challenges.bearer() {
         look_at_pointer(bearer, challenges.fault.is_some(), options, findings);
         endpoint.challenge = Some(bearer.clone());

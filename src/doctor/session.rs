@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::header::{AUTHORIZATION, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{AUTHORIZATION, RETRY_AFTER};
 use http::{HeaderValue, Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -139,8 +139,7 @@ fn forbidden(answer: &Answer, what: &str, judged: &Judged, findings: &mut Findin
 
 /// What the challenge says, quoted.
 fn said(answer: &Answer, name: &str) -> Option<String> {
-    let lines = answer.headers.get_all(WWW_AUTHENTICATE).iter();
-    let challenges = Challenges::read(lines.filter_map(|line| line.to_str().ok()));
+    let challenges = Challenges::of(&answer.headers);
     challenges.bearer()?.param(name).map(quoted)
 }
 

@@ -163,6 +163,27 @@ pub(super) const TABLE: &[Seeded] = &[
         },
     ),
     (
+        "a word between the scheme and its parameters",
+        &["challenge_malformed"],
+        |asked, reply| {
+            edit_challenge(asked, reply, |own| own.replace("Bearer ", "Bearer Basic "));
+        },
+    ),
+    (
+        "parameters of a scheme that has a token68",
+        &["challenge_malformed"],
+        |asked, reply| {
+            edit_challenge(asked, reply, |own| own.replace("Bearer ", "Bearer YII=, "));
+        },
+    ),
+    (
+        "no space after the scheme",
+        &["challenge_malformed"],
+        |asked, reply| {
+            edit_challenge(asked, reply, |own| own.replace("Bearer ", "Bearer, "));
+        },
+    ),
+    (
         "another scheme first",
         &["challenge_not_first"],
         |asked, reply| {

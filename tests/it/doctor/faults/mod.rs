@@ -37,6 +37,20 @@ async fn each_fault_is_named_and_nothing_else_is() {
 }
 
 #[tokio::test]
+async fn a_challenge_may_be_written_as_the_grammar_allows() {
+    let edits: [fn(&str) -> String; 2] = [
+        // A space before a comma.
+        |own| format!("{own}, Negotiate YII= , Basic realm=\"x\""),
+        // Text that is not ASCII.
+        |own| own.replace("Bearer ", "Bearer realm=\"K\u{fc}che\", "),
+    ];
+    for edit in edits {
+        let server = Fake::start(move |asked, reply| edit_challenge(asked, reply, edit)).await;
+        assert_codes(&look(&server).await, &[], "by the grammar");
+    }
+}
+
+#[tokio::test]
 async fn the_cause_stands_before_what_follows_from_it() {
     let server = Fake::start(|asked, reply| {
         edit_metadata(asked, reply, |own| {
