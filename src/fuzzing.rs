@@ -1,7 +1,11 @@
 //! Doors for the fuzz targets to readers that nothing else reaches alone. No part of the interface.
 
+#[cfg(feature = "doctor")]
+use http::HeaderMap;
 use serde_json::{Map, Value};
 
+#[cfg(feature = "doctor")]
+use crate::doctor::challenge::{Challenge, Challenges};
 use crate::jose::{self, TokenLimits};
 use crate::json::object::{self, Refused};
 use crate::json::{self, JsonValue};
@@ -59,4 +63,16 @@ pub fn is_jws(token: &[u8]) -> bool {
 /// Whether a JWS can begin with `prefix`.
 pub fn may_begin_jws(prefix: &str) -> bool {
     token::may_begin_jws(prefix)
+}
+
+/// Names and values.
+#[cfg(feature = "doctor")]
+type Params = Vec<(String, String)>;
+
+/// What the doctor reads in `WWW-Authenticate`: each scheme with its parameters, and a fault.
+#[cfg(feature = "doctor")]
+pub fn challenges(headers: &HeaderMap) -> (Vec<(String, Params)>, Option<String>) {
+    let Challenges { list, fault } = Challenges::of(headers);
+    let parts = |own: Challenge| (own.scheme, own.params);
+    (list.into_iter().map(parts).collect(), fault)
 }

@@ -8,10 +8,10 @@ const MOST_PARTS: usize = 100;
 
 /// One challenge.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Challenge {
-    pub(super) scheme: String,
+pub(crate) struct Challenge {
+    pub(crate) scheme: String,
     /// Names in lower case, in the order they came.
-    params: Vec<(String, String)>,
+    pub(crate) params: Vec<(String, String)>,
 }
 
 impl Challenge {
@@ -44,14 +44,14 @@ impl Challenge {
 
 /// All challenges of a response, and what is wrong with their form.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Challenges {
-    pub(super) list: Vec<Challenge>,
-    pub(super) fault: Option<String>,
+pub(crate) struct Challenges {
+    pub(crate) list: Vec<Challenge>,
+    pub(crate) fault: Option<String>,
 }
 
 impl Challenges {
     /// Of a response.
-    pub(super) fn of(headers: &HeaderMap) -> Self {
+    pub(crate) fn of(headers: &HeaderMap) -> Self {
         let lines = headers.get_all(WWW_AUTHENTICATE).iter();
         // Quoted text may have any bytes above those of ASCII.
         Self::read(lines.map(|line| String::from_utf8_lossy(line.as_bytes())))
