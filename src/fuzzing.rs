@@ -1,15 +1,15 @@
 //! Doors for the fuzz targets to readers that nothing else reaches alone. No part of the interface.
 
-#[cfg(feature = "doctor")]
+#[cfg(feature = "oauth")]
 use http::HeaderMap;
 use serde_json::{Map, Value};
 
-#[cfg(feature = "doctor")]
-use crate::doctor::challenge::{Challenge, Challenges};
 use crate::jose::{self, TokenLimits};
 use crate::json::object::{self, Refused};
 use crate::json::{self, JsonValue};
 use crate::token;
+#[cfg(feature = "oauth")]
+use crate::util::challenges::{Challenge, Challenges};
 
 /// One value, as the arguments of a call are read; the fault by its name.
 pub fn json_value(text: &str, max_depth: u32) -> Result<JsonValue<'_>, String> {
@@ -66,11 +66,11 @@ pub fn may_begin_jws(prefix: &str) -> bool {
 }
 
 /// Names and values.
-#[cfg(feature = "doctor")]
+#[cfg(feature = "oauth")]
 type Params = Vec<(String, String)>;
 
-/// What the doctor reads in `WWW-Authenticate`: each scheme with its parameters, and a fault.
-#[cfg(feature = "doctor")]
+/// What is read in `WWW-Authenticate`: each scheme with its parameters, and a fault.
+#[cfg(feature = "oauth")]
 pub fn challenges(headers: &HeaderMap) -> (Vec<(String, Params)>, Option<String>) {
     let Challenges { list, fault } = Challenges::of(headers);
     let parts = |own: Challenge| (own.scheme, own.params);

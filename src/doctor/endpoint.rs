@@ -6,7 +6,7 @@ use http::StatusCode;
 use http::header::{LOCATION, WWW_AUTHENTICATE};
 use url::Url;
 
-use super::challenge::{Challenge, Challenges, are_scopes};
+use super::challenge::are_scopes;
 use super::client::{Answer, Client, is_private};
 use super::codes;
 use super::findings::Findings;
@@ -15,6 +15,7 @@ use super::probes::Seen;
 use super::report::Maker;
 use super::stream;
 use crate::oauth::is_loopback;
+use crate::util::challenges::{Challenge, Challenges};
 use crate::util::quoted;
 
 /// What there is to know of the endpoint.

@@ -51,7 +51,7 @@
 //! answer 32 interim responses and 256 KiB are read, of its head 64 KiB, of a body 1 MiB. Documents
 //! of a server at a public address are not followed to private ones.
 
-pub(crate) mod challenge;
+mod challenge;
 mod client;
 mod clocks;
 mod code;

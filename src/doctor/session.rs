@@ -6,7 +6,6 @@ use http::header::{AUTHORIZATION, RETRY_AFTER};
 use http::{HeaderValue, Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::challenge::Challenges;
 use super::client::{Answer, Call, Client, Outcome};
 use super::code::Code;
 use super::codes;
@@ -16,6 +15,7 @@ use super::probes::{initialize, modern, post, set};
 use super::stream;
 use super::token::Judged;
 use crate::oauth::is_loopback;
+use crate::util::challenges::Challenges;
 use crate::util::quoted;
 
 /// What servers that accept a token should have refused it for.

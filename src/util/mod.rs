@@ -2,6 +2,8 @@
 
 #[cfg(any(feature = "oauth", feature = "api-key-store"))]
 pub(crate) mod cache;
+#[cfg(feature = "oauth")]
+pub(crate) mod challenges;
 mod inner_service;
 mod occasionally;
 #[cfg(any(feature = "oauth", feature = "api-key-store"))]

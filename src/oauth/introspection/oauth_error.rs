@@ -4,10 +4,10 @@
 
 use bytes::Bytes;
 use http::Response;
-use http::header::WWW_AUTHENTICATE;
 use serde_json::Value;
 
 use crate::json;
+use crate::util::challenges::{Challenge, Challenges};
 
 /// The errors that speak of who asks, and of nothing else.
 const OURS: [&str; 2] = ["invalid_client", "unauthorized_client"];
@@ -18,61 +18,24 @@ pub(super) fn names_us(response: &Response<Bytes>) -> bool {
         Ok(members) => matches!(members.get("error"), Some(Value::String(error)) if is_ours(error)),
         Err(_) => false,
     };
-    let challenges = response.headers().get_all(WWW_AUTHENTICATE);
-    let mut challenges = challenges.iter().filter_map(|value| value.to_str().ok());
-    in_body() || challenges.any(|challenge| errors_in(challenge).any(|error| is_ours(&error)))
+    // Of a description nothing is read: it may repeat anything.
+    let in_challenge = |challenge: &Challenge| challenge.param("error").is_some_and(is_ours);
+    in_body()
+        || Challenges::of(response.headers())
+            .list
+            .iter()
+            .any(in_challenge)
 }
 
 fn is_ours(error: &str) -> bool {
     OURS.contains(&error)
 }
 
-/// The values of the parameters `error` of challenges (RFC 9110 section 11.6.1). What stands in
-/// quotes is skipped: a description may repeat anything.
-fn errors_in(challenge: &str) -> impl Iterator<Item = String> {
-    let mut rest = challenge;
-    std::iter::from_fn(move || {
-        while !rest.is_empty() {
-            let name = rest.trim_start_matches([' ', '\t', ',']);
-            let end = name.find([' ', '\t', ',', '=', '"']).unwrap_or(name.len());
-            let (name, after) = name.split_at(end);
-            let after = after.trim_start_matches([' ', '\t']);
-            let Some(value) = after.strip_prefix('=') else {
-                // A scheme, or a quotation mark that belongs nowhere.
-                rest = after.strip_prefix('"').unwrap_or(after);
-                continue;
-            };
-            let (value, after) = value_in(value.trim_start_matches([' ', '\t']));
-            rest = after;
-            if name.eq_ignore_ascii_case("error") {
-                return Some(value);
-            }
-        }
-        None
-    })
-}
-
-/// A token, or a quoted string without its quotes and escapes; and what follows.
-fn value_in(text: &str) -> (String, &str) {
-    let Some(quoted) = text.strip_prefix('"') else {
-        let end = text.find([' ', '\t', ',']).unwrap_or(text.len());
-        return (text[..end].to_owned(), &text[end..]);
-    };
-    let mut value = String::new();
-    let mut characters = quoted.char_indices();
-    while let Some((at, character)) = characters.next() {
-        match character {
-            '"' => return (value, &quoted[at + 1..]),
-            '\\' => value.extend(characters.next().map(|(_, escaped)| escaped)),
-            _ => value.push(character),
-        }
-    }
-    // Without an end: no value that is to be believed.
-    (String::new(), "")
-}
-
 #[cfg(test)]
 mod tests {
+    use http::HeaderMap;
+    use http::header::WWW_AUTHENTICATE;
+
     use super::*;
 
     #[test]
@@ -97,15 +60,22 @@ mod tests {
                 &[],
             ),
             ("Bearer error=\"invalid\\_client\"", &["invalid_client"]),
-            ("Bearer error=\"invalid_client", &[""]),
+            ("Bearer error=\"invalid_client", &[]),
             ("Basic dGVzdA==", &[]),
             ("\"\"\"", &[]),
             ("", &[]),
         ];
         for (challenge, errors) in table {
+            let mut headers = HeaderMap::new();
+            headers.insert(WWW_AUTHENTICATE, challenge.parse().unwrap());
+            let list = Challenges::of(&headers).list;
+            let found: Vec<&str> = list.iter().filter_map(|own| own.param("error")).collect();
+            assert_eq!(found, errors, "{challenge}");
+            let mut response = Response::new(Bytes::new());
+            *response.headers_mut() = headers;
             assert_eq!(
-                errors_in(challenge).collect::<Vec<_>>(),
-                errors,
+                names_us(&response),
+                errors.contains(&OURS[0]),
                 "{challenge}"
             );
         }
