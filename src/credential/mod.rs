@@ -354,7 +354,8 @@ pub(crate) fn is_b64token(value: &[u8]) -> bool {
     }
     // This runs over every token of every request, so it has neither branches nor truth
     // values, which the compiler could not keep in bytes: zero is a character that belongs,
-    // and sixteen are checked at a time.
+    // and sixteen are checked at a time. One by one, a known token of 900 bytes costs 1.07 µs, not
+    // 0.65 (bench `overhead`, rows "seen before").
     const WIDTH: usize = 16;
     let (whole, rest) = body.as_chunks::<WIDTH>();
     let mut seen = [0; WIDTH];

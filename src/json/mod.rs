@@ -5,9 +5,13 @@
 //! It accepts no more than RFC 8259 does: where two readers could see two things, a text is
 //! refused instead of guessed at.
 //!
+//! # Performance
+//!
 //! What is inlined by force are the steps of a loop that keeps a scanner in registers; what
 //! is seldom needed takes a scanner by value and gives it back, so that its address is never
-//! asked for. A token's claims are read in half the time that way.
+//! asked for. It buys 0.14 of the 1.5 µs that a new token costs beside its signature. Looking
+//! through the text first, so that strings are read to the next quote, buys 0.10; looking for
+//! quotes eight bytes at a time, against `memchr`, 0.12 (bench `overhead`, rows "never seen").
 
 #[cfg(feature = "jwt")]
 pub(crate) mod object;

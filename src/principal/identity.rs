@@ -110,7 +110,7 @@ impl Identity {
 
 /// What has an identity: the identity itself, or what a cache keeps with it. Principals share
 /// it with the cache, so that a known credential costs one reference count and not two, each
-/// in a line of memory of its own.
+/// in a line of memory of its own (bench `overhead`, rows "seen before").
 pub(crate) trait HasIdentity: Send + Sync + 'static {
     fn identity(&self) -> &Identity;
 }
