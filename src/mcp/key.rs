@@ -46,7 +46,7 @@ impl MacKey {
     /// A random key that no other process has and that ends with this one.
     ///
     /// What was made with it is refused after a restart and by every replica, so this is for
-    /// servers of one process, whose sessions end with it as well.
+    /// servers of one process: their sessions end with it as well.
     ///
     /// # Errors
     /// The system has no source of random bytes.
@@ -163,7 +163,7 @@ impl<'a> Owner<'a> {
     pub(super) fn parts(self) -> [&'a [u8]; 3] {
         let (kind, id): (&[u8], &[u8]) = match self.principal {
             Some(id) => (b"principal", id.as_str().as_bytes()),
-            None => (b"nobody", b"anonymous"),
+            None => (b"none", b"anonymous"),
         };
         [kind, id, self.resource.unwrap_or_default().as_bytes()]
     }

@@ -20,7 +20,7 @@ use crate::mcp::key::{KEY_ID_BYTES, Keyring, MacKey, Owner};
 
 const DOMAIN: &[u8] = b"tower-mcp-auth session 3";
 /// The kind of owner that a session has which can be claimed.
-const CLAIMABLE: &[u8] = b"nobody yet";
+const CLAIMABLE: &[u8] = b"unclaimed";
 const INNER_BYTES: usize = 256;
 const WHOLE_BYTES: usize = 512;
 
@@ -32,7 +32,7 @@ const SEAL_BYTES: usize = CODE_AT + 32;
 const SEAL_CHARS: usize = SEAL_BYTES / 3 * 4;
 const _: () = assert!(SEAL_BYTES.is_multiple_of(3) && INNER_BYTES + 1 + SEAL_CHARS <= WHOLE_BYTES);
 
-/// The keys, and the server whose sessions they bind.
+/// The keys, and the server that they bind sessions of.
 #[derive(Clone, Debug)]
 pub(super) struct Binder {
     pub(super) keys: Keyring,

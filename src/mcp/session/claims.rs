@@ -135,7 +135,7 @@ impl Claims {
             return Err(lost());
         }
         let can_be_claimed = now < opened.saturating_add(WINDOW);
-        // A replica whose clock is late has sessions for longer.
+        // A replica with a late clock has sessions for longer.
         let life = ends.saturating_add(SKEW).saturating_sub(now);
         Ok(Question {
             session,
@@ -198,7 +198,7 @@ impl Claims {
     /// cannot be any more; the store is asked after this, so no claim is missed.
     pub(super) fn watch(self: &Arc<Self>, session: Anonymous, clock: &Clock) -> Option<ClaimWatch> {
         let Anonymous { key, opened } = session;
-        // A replica whose clock is late takes claims for longer.
+        // A replica with a late clock takes claims for longer.
         let ends = opened.saturating_add(WINDOW).saturating_add(SKEW);
         let watched = || watch::Session {
             claims: Arc::clone(self),

@@ -17,9 +17,9 @@
 //!    no revision with sessions has such a name.
 //! 3. Otherwise two `Mcp-Session-Id` or two `Last-Event-ID` headers are a 400, and an id
 //!    that was not bound to *this* principal at *this* resource by one of the live keys is a 404:
-//!    forged, cut, never bound, somebody else's, or of another resource. It is the same 404
+//!    forged, cut, never bound, of another owner or of another resource. It is the same 404
 //!    whichever it was, on every method, and clients answer it by opening a new session.
-//! 4. `Last-Event-ID` without a session id is that 404 too: what would be resumed is nobody's.
+//! 4. `Last-Event-ID` without a session id is that 404 too: what would be resumed has no owner.
 //! 5. Every response with an `Mcp-Session-Id` has it replaced by the bound one. An id that
 //!    cannot be bound (not visible ASCII, over 256 bytes, more than one) is our own server's
 //!    mistake: 500, and an error in the log.
@@ -58,14 +58,14 @@
 //! - A layer without claims does not know anonymous sessions of one with them, nor the other way
 //!   round: to switch them off gives no session back to those who lost it.
 //!
-//! Claims are records in a [store](crate::store). One in memory is for servers whose sessions live in
+//! Claims are records in a [store](crate::store). One in memory is for servers with their sessions in
 //! one process, as most do: after a restart all anonymous sessions that were open before are a 404,
 //! because their claims are lost. Layers that replace each other share one store: a clone of it. A
 //! store without room takes no claim, which is a 404 and a warning. One that does not answer is
 //! 503 `session_store_unavailable`, to principals and anonymous callers in an anonymous session
 //! alike; streams of theirs that were let go on do so until the claim is known.
 //!
-//! ## What remains
+//! ## Residual risks
 //!
 //! Others who knew the id before the claim may have been in the session, and what they left there
 //! is there still: subscriptions, a log level, values that tools keep by session. A request of

@@ -90,7 +90,7 @@ where
     }
 }
 
-/// What becomes of a request whose session id was looked at.
+/// What becomes of a request after its session id was looked at.
 enum Begun {
     Refuse(Response<Bytes>),
     Pass(Opened),
@@ -150,10 +150,10 @@ impl Binder {
     }
 }
 
-/// Whose the session is that a response may name.
+/// The owner of the session that a response may name.
 pub(super) struct Opened {
     binder: Arc<Binder>,
-    /// `None`: nobody's in particular.
+    /// `None`: an anonymous caller.
     principal: Option<Principal>,
     resource: Option<Arc<Resource>>,
     reported: Option<AuthError>,
