@@ -21,6 +21,7 @@ pub(crate) use self::query::QueryNames;
 pub(crate) use self::slips::{is_placeholder, looks_like_jwt};
 use crate::error::{AuthError, Reason};
 use crate::resource::Resource;
+use crate::util::is_tchar;
 
 /// A credential as it was presented: its characters are good, and nothing else is known of
 /// it.
@@ -385,9 +386,4 @@ fn distance_to_b64token(byte: u8) -> u8 {
     let middle = byte.wrapping_sub(b'-').saturating_sub(b'9' - b'-');
     let rare = (byte ^ b'_').min(byte ^ b'+').min(byte ^ b'~');
     letter.min(middle).min(rare)
-}
-
-/// RFC 9110 section 5.6.2.
-fn is_tchar(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }

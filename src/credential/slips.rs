@@ -5,7 +5,8 @@
 use http::header::{AUTHORIZATION, ORIGIN};
 use http::{HeaderMap, HeaderName, Method};
 
-use super::{Location, RequestHead, is_b64token, is_tchar, trim};
+use super::{Location, RequestHead, is_b64token, trim};
+use crate::util::is_tchar;
 
 /// Schemes by which clients authenticate
 /// (<https://www.iana.org/assignments/http-authschemes>, and some that are in use). Others are

@@ -44,19 +44,8 @@ pub(super) fn are_scopes(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use http::header::WWW_AUTHENTICATE;
-    use http::{HeaderMap, HeaderValue};
-
     use super::*;
-
-    fn read(lines: &[&str]) -> Challenges {
-        let lines = lines
-            .iter()
-            .map(|line| HeaderValue::from_str(line).unwrap());
-        Challenges::of(&HeaderMap::from_iter(
-            lines.map(|line| (WWW_AUTHENTICATE, line)),
-        ))
-    }
+    use crate::util::challenges::headers;
 
     #[test]
     fn a_description_that_looks_like_a_parameter_is_found() {
@@ -73,7 +62,11 @@ mod tests {
             ("Bearer error_description=\"need scope x\"", false),
         ] {
             assert_eq!(
-                read(&[line]).bearer().unwrap().misread().is_some(),
+                Challenges::of(&headers(&[line]))
+                    .bearer()
+                    .unwrap()
+                    .misread()
+                    .is_some(),
                 found,
                 "{line}"
             );

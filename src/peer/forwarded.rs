@@ -8,6 +8,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use http::HeaderMap;
 use http::header::FORWARDED;
 
+use crate::util::is_tchar;
+
 /// The most proxies one behind the other.
 pub(super) const MAX_HOPS: usize = 16;
 
@@ -67,7 +69,10 @@ fn element(mut rest: &str) -> Result<(Element<'_>, Option<&str>), &'static str> 
     let mut is_empty = true;
     loop {
         rest = skip_space(rest);
-        let end = rest.find(|c: char| !is_tchar(c)).unwrap_or(rest.len());
+        let end = rest
+            .bytes()
+            .position(|byte| !is_tchar(byte))
+            .unwrap_or(rest.len());
         let (name, value) = rest.split_at(end);
         if !name.is_empty() {
             is_empty = false;
@@ -110,7 +115,10 @@ fn element(mut rest: &str) -> Result<(Element<'_>, Option<&str>), &'static str> 
 /// have one.
 fn read_value(text: &str) -> Result<(&str, &str), &'static str> {
     let Some(quoted) = text.strip_prefix('"') else {
-        let end = text.find(|c: char| !is_tchar(c)).unwrap_or(text.len());
+        let end = text
+            .bytes()
+            .position(|byte| !is_tchar(byte))
+            .unwrap_or(text.len());
         return match end {
             0 => Err("a parameter has no value"),
             _ => Ok(text.split_at(end)),
@@ -131,11 +139,6 @@ fn read_value(text: &str) -> Result<(&str, &str), &'static str> {
 
 fn skip_space(text: &str) -> &str {
     text.trim_start_matches([' ', '\t'])
-}
-
-/// RFC 9110 section 5.6.2.
-fn is_tchar(c: char) -> bool {
-    c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c)
 }
 
 /// The address of a node (RFC 7239 section 6): `Ok(None)` where it has one that is not told.

@@ -3,6 +3,8 @@
 use http::HeaderMap;
 use http::header::WWW_AUTHENTICATE;
 
+use super::is_tchar;
+
 /// Of a line: more of them take long to compare, and serve no client.
 const MOST_PARTS: usize = 100;
 
@@ -108,7 +110,7 @@ impl<'l> Reader<'l> {
     }
 
     fn token(&mut self) -> &'l str {
-        let end = self.rest.find(|c: char| !is_tchar(c));
+        let end = self.rest.bytes().position(|byte| !is_tchar(byte));
         let (token, rest) = self.rest.split_at(end.unwrap_or(self.rest.len()));
         self.rest = rest;
         token
@@ -133,7 +135,7 @@ impl<'l> Reader<'l> {
             let end = self.rest.find([',', ' ', '\t']).unwrap_or(self.rest.len());
             let (value, rest) = self.rest.split_at(end);
             self.rest = rest;
-            return match !value.is_empty() && value.chars().all(is_tchar) {
+            return match !value.is_empty() && value.bytes().all(is_tchar) {
                 true => Ok(value.to_owned()),
                 false => Err(format!("the value of {name} is not in double quotes")),
             };
@@ -175,15 +177,15 @@ fn start(text: &str) -> String {
     text.chars().take(16).collect()
 }
 
-/// RFC 9110 section 5.6.2.
-fn is_tchar(c: char) -> bool {
-    c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c)
+/// The header with these lines.
+#[cfg(test)]
+pub(crate) fn headers(lines: &[&str]) -> HeaderMap {
+    let lines = lines.iter().map(|line| line.parse().unwrap());
+    HeaderMap::from_iter(lines.map(|line| (WWW_AUTHENTICATE, line)))
 }
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
-
     use super::*;
 
     fn schemes(all: &Challenges) -> Vec<&str> {
@@ -191,12 +193,7 @@ mod tests {
     }
 
     fn read(lines: &[&str]) -> Challenges {
-        let lines = lines
-            .iter()
-            .map(|line| HeaderValue::from_str(line).unwrap());
-        Challenges::of(&HeaderMap::from_iter(
-            lines.map(|line| (WWW_AUTHENTICATE, line)),
-        ))
+        Challenges::of(&headers(lines))
     }
 
     #[test]

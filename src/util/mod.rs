@@ -23,7 +23,9 @@ pub(crate) use self::inner_service::inner_service;
 pub(crate) use self::occasionally::Occasionally;
 #[cfg(feature = "oauth")]
 pub(crate) use self::text::is_guid;
-pub(crate) use self::text::{TRACED_CHARS, distance, is_deceptive, one_line, quoted, repeated};
+pub(crate) use self::text::{
+    TRACED_CHARS, distance, is_deceptive, is_tchar, one_line, quoted, repeated,
+};
 pub(crate) use self::time::millis;
 #[cfg(any(feature = "api-key-store", feature = "config"))]
 pub(crate) use self::time::rfc3339_time;

@@ -1,4 +1,4 @@
-//! Values of others in texts: quoted, escaped and cut.
+//! Values of others in texts: quoted, escaped and cut; and the characters of a token.
 
 use std::fmt::Write as _;
 
@@ -88,4 +88,9 @@ pub(crate) fn distance(one: &str, other: &str) -> usize {
         }
     }
     row[other.len()]
+}
+
+/// Whether a byte may stand in a token (RFC 9110 section 5.6.2).
+pub(crate) fn is_tchar(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }

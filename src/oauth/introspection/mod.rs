@@ -1,7 +1,7 @@
 //! Asking the authorization server about a token (RFC 7662).
 //!
 //! What `memory` can answer is answered in `store`, which also decides whether a call may start
-//! (`pauses`, `rate`); `call` is one call, detached from the requests that wait for it; `routes`
+//! (`pauses`, and a token bucket); `call` is one call, detached from the requests that wait for it; `routes`
 //! knows the server of an opaque token. `endpoint` speaks RFC 7662 (`signed`: RFC 9701) and
 //! `custom` whatever a user's own code speaks; `answer` judges what either of them brings.
 

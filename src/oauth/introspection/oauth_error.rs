@@ -33,10 +33,8 @@ fn is_ours(error: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderMap;
-    use http::header::WWW_AUTHENTICATE;
-
     use super::*;
+    use crate::util::challenges::headers;
 
     #[test]
     fn errors_are_read_from_challenges() {
@@ -66,8 +64,7 @@ mod tests {
             ("", &[]),
         ];
         for (challenge, errors) in table {
-            let mut headers = HeaderMap::new();
-            headers.insert(WWW_AUTHENTICATE, challenge.parse().unwrap());
+            let headers = headers(&[challenge]);
             let list = Challenges::of(&headers).list;
             let found: Vec<&str> = list.iter().filter_map(|own| own.param("error")).collect();
             assert_eq!(found, errors, "{challenge}");
