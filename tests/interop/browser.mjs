@@ -5,7 +5,7 @@
 //   node browser.mjs FILE URL
 //
 // adds URL to FILE as a line, and follows it wherever it leads, the program's own callback included.
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomInt } from 'node:crypto';
 import { appendFileSync, chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import path from 'node:path';
@@ -154,14 +154,19 @@ export function browserIn(folder) {
   return { command, urls };
 }
 
-/** A port that was free a moment ago. */
-export function freePort() {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = server.address();
-      server.close(() => resolve(port));
-    });
-  });
+/** Whether a server can listen there now. */
+const isFree = (port) => new Promise((resolve) => {
+  const server = createServer();
+  server.once('error', () => resolve(false));
+  server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
+});
+
+/** A port that was free a moment ago. Below those that the tests choose, and connections are given by themselves. */
+export async function freePort() {
+  for (;;) {
+    const port = randomInt(10_000, 20_000);
+    if (await isFree(port)) return port;
+  }
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

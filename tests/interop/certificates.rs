@@ -23,8 +23,8 @@ use tower_mcp_auth::testing::Issuer;
 use tower_mcp_auth::{AuthError, OAuthLayer};
 
 use crate::introspection::PLAIN_SECRET;
-use crate::programs::{Running, node};
-use crate::proxies::{PAGE, block_of, free_port, haproxy, nginx, replaced};
+use crate::programs::{Running, free_port, node};
+use crate::proxies::{PAGE, block_of, haproxy, nginx, replaced};
 use certificate::Certificate;
 
 const RESOURCE: &str = "https://mcp.example.com/mcp";

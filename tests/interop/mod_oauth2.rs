@@ -20,7 +20,7 @@ use tower_mcp_auth::oauth::binding::DpopMode;
 use tower_mcp_auth::testing::{DpopKey, DpopProofBuilder, Issuer};
 use tower_mcp_auth::{AuthError, Clock, OAuthLayer};
 
-use crate::proxies::free_port;
+use crate::programs::free_port;
 use crate::redis::engine::Folder;
 
 const MODULES: &str = "/usr/lib/apache2/modules";

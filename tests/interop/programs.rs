@@ -2,9 +2,11 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::net::TcpListener;
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::time::timeout;
 
@@ -72,7 +74,8 @@ pub(crate) fn django() -> Command {
     command
 }
 
-/// An example of this crate, as `cargo build --workspace --examples` builds it.
+/// An example of this crate, as `cargo build --workspace --examples` builds it. It logs errors alone,
+/// so that what is printed of tests is what failed.
 pub(crate) fn example(name: &str) -> Command {
     let mut path = std::env::current_exe().expect("the path of this test");
     path.pop();
@@ -84,7 +87,21 @@ pub(crate) fn example(name: &str) -> Command {
         "{} is missing: `cargo build --workspace --all-features --examples` builds it",
         path.display()
     );
-    Command::new(path)
+    let mut command = Command::new(path);
+    command.env("RUST_LOG", "error");
+    command
+}
+
+/// A port that was free a moment ago. Below those that connections are given by themselves.
+pub(crate) async fn free_port() -> u16 {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    loop {
+        let number = NEXT.fetch_add(1, Ordering::Relaxed) + std::process::id() as usize * 37;
+        let port = 20_000 + u16::try_from(number % 2000).expect("small");
+        if TcpListener::bind(("127.0.0.1", port)).await.is_ok() {
+            return port;
+        }
+    }
 }
 
 /// Runs a program to its end and returns what it printed.

@@ -25,6 +25,8 @@ use tower_mcp_auth::{OAuthLayer, Principal, RequestHead};
 
 use common::rmcp_dance;
 
+use crate::programs::free_port;
+
 pub(crate) const PAGE: &str = include_str!("../../docs/behind-a-proxy.md");
 
 /// How long a proxy may take to listen.
@@ -41,12 +43,6 @@ impl Tools {
         let subject = principal.and_then(Principal::subject);
         subject.unwrap_or("nobody").to_owned()
     }
-}
-
-/// A port that was free a moment ago.
-pub(crate) async fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    listener.local_addr().expect("an address").port()
 }
 
 /// A server that listens on an address and believes to be at `resource`.

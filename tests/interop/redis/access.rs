@@ -10,9 +10,9 @@ use tower_mcp_auth::api_key::ApiKey;
 use tower_mcp_auth::redis::{Redis, RedisApiKeys};
 use tower_mcp_auth::store::{Insertion, ReplayStore, RevocationEntry, RevocationStore};
 
-use super::engine::{Folder, PREFIX, Server, free_port};
+use super::engine::{Folder, PREFIX, Server};
 use super::{HOUR, insert, key, until, value};
-use crate::programs;
+use crate::programs::{self, free_port};
 
 /// The commands that a user may do, without those of API keys, and those of one who has API keys
 /// and no revocations: by the page, and as the docs of the module have them.

@@ -5,12 +5,12 @@ use std::process::Stdio;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 use tokio::time::{sleep, timeout};
 use tower_mcp_auth::redis::Redis;
 
-use crate::programs;
+use crate::programs::{self, free_port};
 
 const DEADLINE: Duration = Duration::from_secs(30);
 
@@ -37,18 +37,6 @@ impl Folder {
 impl Drop for Folder {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-/// A port that was free a moment ago. Below those that connections are given by themselves.
-pub(super) async fn free_port() -> u16 {
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    loop {
-        let number = NEXT.fetch_add(1, Ordering::Relaxed) + std::process::id() as usize * 37;
-        let port = 20_000 + u16::try_from(number % 2000).expect("small");
-        if TcpListener::bind(("127.0.0.1", port)).await.is_ok() {
-            return port;
-        }
     }
 }
 
