@@ -1,6 +1,6 @@
 //! The settings of `OAuthLayer` before it is built.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::advertised;
@@ -288,7 +288,7 @@ impl OAuthLayerBuilder {
         advertised::log(&self.servers);
         let scope_claim = first_scope_claim(&self.servers);
         let together = Arc::new(Together::new(&self.jwks_options));
-        let (mut servers, mut numbered) = (HashMap::new(), Vec::new());
+        let (mut servers, mut numbered) = (BTreeMap::new(), Vec::new());
         let mut opaque = OpaqueRoutes::default();
         let mut named = Vec::new();
         let by_tenant = |server: &AuthorizationServer| server.clone().by_tenant();

@@ -6,21 +6,15 @@ use super::provider::OAuthProvider;
 use super::served::Terms;
 use crate::error::AuthError;
 
-/// A token that is good and presented as it must be, all but its scopes.
-pub(super) struct GoodRequest {
-    pub(super) good: Good,
-    pub(super) checked: Checked,
-}
-
 impl OAuthProvider {
     /// Judges how a good token is presented.
     pub(super) fn present(
         &self,
-        good: Good,
+        good: &Good,
         shown: &Shown,
         token: &[u8],
         terms: &Terms,
-    ) -> Result<GoodRequest, AuthError> {
+    ) -> Result<Checked, AuthError> {
         let judged = good.bound_to().and_then(|bound_to| {
             let expected = Expected {
                 token,
@@ -30,10 +24,7 @@ impl OAuthProvider {
             let (bindings, clock) = (&self.inner.bindings, &self.inner.clock);
             bindings.check(shown, expected, &good.principal, clock)
         });
-        match judged {
-            Err(error) => Err(said_to(shown, error)),
-            Ok(checked) => Ok(GoodRequest { good, checked }),
-        }
+        judged.map_err(|error| said_to(shown, error))
     }
 
     /// What a token is refused for. Where its owner is known, the request may be let pass, and is
@@ -53,7 +44,7 @@ impl OAuthProvider {
         let good = Good {
             principal: owner.clone(),
             valid_until: None,
-            also_bound_to: error.bound_to(),
+            also_bound_to: error.bound_to().kept(),
         };
         let judged = good.bound_to().and_then(|bound_to| {
             let expected = Expected {

@@ -1,6 +1,6 @@
 //! The provider of access tokens: one server, or several chosen by issuer.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::iter;
 use std::sync::Arc;
@@ -9,10 +9,10 @@ use std::time::Duration;
 use http::HeaderValue;
 use http::header::CACHE_CONTROL;
 
-use super::binding::{self, Binding, Bindings, DPOP, Shown};
-use super::introspection::{Introspector, OpaqueRoutes};
+use super::binding::{self, Binding, Bindings, Checked, DPOP, Shown};
+use super::introspection::{Good, Introspector, OpaqueRoutes};
 use super::keys::{KeyHealth, Waited};
-use super::presented::{GoodRequest, said_to};
+use super::presented::said_to;
 use super::resource::ProtectedResource;
 use super::served::{Resources, Terms};
 use super::server_metadata::{self, ServerMetadata};
@@ -45,7 +45,7 @@ pub(super) struct Inner {
     pub(super) location: Location,
     /// The copy of a server's metadata, where there is to be one.
     pub(super) server_metadata: Option<Arc<ServerMetadata>>,
-    pub(super) servers: HashMap<Arc<str>, Arc<TrustedServer>>,
+    pub(super) servers: BTreeMap<Arc<str>, Arc<TrustedServer>>,
     /// The same by their numbers.
     pub(super) numbered: Box<[Arc<TrustedServer>]>,
     /// Where scopes are looked for before the server of the token is known.
@@ -146,22 +146,18 @@ impl OAuthProvider {
 
     /// The state of each issuer's keys, for a readiness probe; of those that have any.
     pub fn health(&self) -> Vec<(Arc<str>, KeyHealth)> {
-        let mut health: Vec<_> = self
-            .inner
-            .servers
-            .iter()
+        let servers = self.inner.servers.iter();
+        servers
             .filter(|(_, server)| server.has_keys())
             .map(|(issuer, server)| (Arc::clone(issuer), server.keys.health()))
-            .collect();
-        health.sort_by(|(one, _), (other, _)| one.cmp(other));
-        health
+            .collect()
     }
 }
 
 /// How far a request has come that is to wait.
 enum Begun {
     Waits(Verdict),
-    Presented(GoodRequest),
+    Presented(Good, Checked),
 }
 
 /// What is kept of a request that waits.
@@ -193,29 +189,34 @@ impl OAuthProvider {
         let terms = self.inner.resources.terms(request.chosen.as_ref());
         let terms = terms.ok_or_else(no_resource)?;
         let (shown, token) = (&request.shown, &*request.token);
-        let mut good = match begun {
-            Begun::Presented(good) => good,
+        let (good, mut checked) = match begun {
+            Begun::Presented(good, checked) => (good, checked),
             Begun::Waits(verdict) => {
                 let good = self.wait(token, terms, verdict, request.mode).await;
                 let good = good.map_err(|error| self.refused(error, shown, token, terms))?;
-                self.present(good, shown, token, terms)?
+                let checked = self.present(&good, shown, token, terms)?;
+                (good, checked)
             }
         };
-        if let Some(recording) = good.checked.recording.take() {
-            let next = good.checked.next_nonce.as_ref().map(HeaderValue::to_str);
+        if let Some(recording) = checked.recording.take() {
+            let next = checked.next_nonce.as_ref().map(HeaderValue::to_str);
             recording.await.map_err(|error| {
                 // A client with a nonce that does not help is given the one that does.
                 let next = next.into_iter().flatten();
                 said_to(shown, next.fold(error, AuthError::with_dpop_nonce))
             })?;
         }
-        accept(good, shown, terms)
+        accept(good, checked, shown, terms)
     }
 }
 
 /// Judges the scopes: last, and anew for each request.
-fn accept(request: GoodRequest, shown: &Shown, terms: &Terms) -> Result<Authenticated, AuthError> {
-    let GoodRequest { good, checked } = request;
+fn accept(
+    good: Good,
+    checked: Checked,
+    shown: &Shown,
+    terms: &Terms,
+) -> Result<Authenticated, AuthError> {
     let principal = good.principal.by_proof(shown.is_by_proof());
     check_scopes(&terms.required_scopes, &principal).map_err(|error| said_to(shown, error))?;
     let accepted = Authenticated::until(principal, good.valid_until);
@@ -286,27 +287,26 @@ impl Authenticate for OAuthProvider {
             return Authentication::Ready(Err(no_resource()));
         };
         let begun = match self.verify(token, terms, mode) {
-            Ok(Verdict::Good(good)) => self
-                .present(good, &shown, token, terms)
-                .map(Begun::Presented),
-            Ok(waits) => Ok(Begun::Waits(waits)),
-            Err(error) => Err(self.refused(error, &shown, token, terms)),
+            Ok(Verdict::Good(good)) => match self.present(&good, &shown, token, terms) {
+                Ok(checked) if checked.recording.is_none() => {
+                    return Authentication::Ready(accept(good, checked, &shown, terms));
+                }
+                Ok(checked) => Begun::Presented(good, checked),
+                Err(error) => return Authentication::Ready(Err(error)),
+            },
+            Ok(waits) => Begun::Waits(waits),
+            Err(error) => {
+                let error = self.refused(error, &shown, token, terms);
+                return Authentication::Ready(Err(error));
+            }
         };
-        match begun {
-            Err(error) => Authentication::Ready(Err(error)),
-            Ok(Begun::Presented(good)) if good.checked.recording.is_none() => {
-                Authentication::Ready(accept(good, &shown, terms))
-            }
-            Ok(begun) => {
-                let request = Waiting {
-                    shown,
-                    token: token.to_vec(),
-                    chosen: head.resource().cloned(),
-                    mode,
-                };
-                Authentication::Pending(Box::pin(self.clone().finish(request, begun)))
-            }
-        }
+        let request = Waiting {
+            shown,
+            token: token.to_vec(),
+            chosen: head.resource().cloned(),
+            mode,
+        };
+        Authentication::Pending(Box::pin(self.clone().finish(request, begun)))
     }
 }
 

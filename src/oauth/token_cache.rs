@@ -266,10 +266,9 @@ impl Tokens {
         (*kept.text == *id.text).then_some(Known(kept))
     }
 
-    pub(super) fn keep(&self, id: &TokenId<'_>, token: VerifiedToken) -> Known {
-        let kept = Arc::new(token);
-        self.kept.insert(id.digest, Arc::clone(&kept));
-        Known(kept)
+    pub(super) fn keep(&self, id: &TokenId<'_>, token: Arc<VerifiedToken>) -> Known {
+        self.kept.insert(id.digest, Arc::clone(&token));
+        Known(token)
     }
 
     pub(super) fn invalidate(&self, id: &TokenId<'_>) {

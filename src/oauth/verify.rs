@@ -25,8 +25,8 @@ pub(super) enum Verdict {
     Good(Good),
     /// Ask again when this fetch of keys has ended.
     Wait(Waiting),
-    /// The authorization server decides.
-    Ask(Asked, OwnJudgement),
+    /// The authorization server decides. Apart, because every token known is moved as this is.
+    Ask(Box<(Asked, OwnJudgement)>),
 }
 
 /// How a token is checked.
@@ -45,7 +45,7 @@ enum NewToken {
     Wait(Waiting),
     /// There are no keys to check it with, or it holds its signature and leaves the rest to the
     /// answer. What is to be refused even if the server calls it active has an error.
-    Ask(Arc<Introspector>, OwnJudgement),
+    Ask(Box<(Arc<Introspector>, OwnJudgement)>),
 }
 
 /// What is found here of a token that its authorization server has to call active as well.
@@ -63,11 +63,11 @@ impl OwnJudgement {
     fn with(self, said: Good) -> Result<Good, AuthError> {
         match self.found {
             None => Ok(Good {
-                also_bound_to: self.bound_to,
+                also_bound_to: self.bound_to.kept(),
                 ..said
             }),
             Some(found) => Ok(Good {
-                also_bound_to: said.bound_to()?,
+                also_bound_to: said.bound_to()?.kept(),
                 ..found?
             }),
         }
@@ -76,7 +76,7 @@ impl OwnJudgement {
     /// What its server refuses it for: the token may be bound to what the answer does not name.
     fn refused(&self, error: AuthError) -> AuthError {
         let found = self.found.as_ref().and_then(|found| found.as_ref().ok());
-        let own = found.map(|good| *good.principal.identity().bound_to());
+        let own = found.map(|good| good.principal.identity().bound_to());
         let own = own.unwrap_or_default().or(self.bound_to);
         match own.is_anything() {
             true => error.with_bound_to(own),
@@ -131,7 +131,10 @@ impl OAuthProvider {
         match judged.map_err(refused)? {
             NewToken::Good(good) => confirm(good, token, terms),
             NewToken::Wait(waiting) => Ok(Verdict::Wait(waiting)),
-            NewToken::Ask(introspector, own) => ask(&introspector, (token, terms), own),
+            NewToken::Ask(asked) => {
+                let (introspector, own) = *asked;
+                ask(&introspector, (token, terms), own)
+            }
         }
     }
 
@@ -166,7 +169,8 @@ impl OAuthProvider {
         }
         match verdict {
             Verdict::Good(good) => Ok(good),
-            Verdict::Ask(asked, own) => {
+            Verdict::Ask(asked) => {
+                let (asked, own) = *asked;
                 let said = asked.answer(token, terms).await;
                 let said = said.map_err(|error| own.refused(with_scopes(error, terms)))?;
                 own.with(said)
@@ -208,7 +212,7 @@ impl OAuthProvider {
                         found: refusal.map(Err),
                         bound_to: claims.bound_to(),
                     };
-                    Ok(NewToken::Ask(Arc::clone(introspector), own))
+                    Ok(NewToken::Ask(Box::new((Arc::clone(introspector), own))))
                 }
             };
         }
@@ -269,33 +273,32 @@ impl OAuthProvider {
                 found: None,
                 bound_to: claims.bound_to(),
             };
-            return Ok(NewToken::Ask(Arc::clone(introspector), own));
+            return Ok(NewToken::Ask(Box::new((Arc::clone(introspector), own))));
         }
-        let (nbf, iat) = (claims.nbf, claims.iat);
-        let identity = profile.identity(&claims, payload, token)?;
-        let second_opinion = server.second_opinion(&identity.scopes).cloned();
         let principal = match cache {
-            None => Principal::of(Arc::new(identity)),
+            None => Principal::of(Arc::new(profile.identity(&claims, payload, token)?)),
             Some((tokens, id)) => {
-                let token = VerifiedToken {
+                let token = Arc::new(VerifiedToken {
                     text: id.text(),
                     server: server.number,
                     exp,
-                    nbf,
-                    iat,
+                    nbf: claims.nbf,
+                    iat: claims.iat,
                     key: TokenKey::new(&set, key, header.kid.is_some(), alg),
                     at: Arc::clone(&terms.url),
                     since: now,
-                    identity,
-                };
+                    identity: profile.identity(&claims, payload, token)?,
+                });
                 tokens.keep(&id, token).into_principal()
             }
         };
+        let scopes = &principal.identity().scopes;
+        let second_opinion = server.second_opinion(scopes).cloned();
         Ok(NewToken::Good(GoodJwt {
             good: Good {
                 principal,
                 valid_until: Some(profile.valid_until(exp)),
-                also_bound_to: BoundTo::default(),
+                also_bound_to: None,
             },
             second_opinion,
         }))
@@ -398,7 +401,7 @@ impl OAuthProvider {
             good: Good {
                 principal: known.into_principal(),
                 valid_until,
-                also_bound_to: BoundTo::default(),
+                also_bound_to: None,
             },
             second_opinion,
         }))
@@ -437,7 +440,7 @@ fn ask(
     match introspector.lookup(question) {
         introspection::Lookup::Active(said) => own.with(said).map(Verdict::Good),
         introspection::Lookup::Refused(error) => Err(own.refused(with_scopes(error, terms))),
-        introspection::Lookup::Wait(asked) => Ok(Verdict::Ask(asked, own)),
+        introspection::Lookup::Wait(asked) => Ok(Verdict::Ask(Box::new((asked, own)))),
     }
 }
 

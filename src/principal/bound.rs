@@ -13,6 +13,14 @@ pub(crate) struct BoundTo {
     pub(crate) certificate: Option<Thumbprint>,
 }
 
+impl BoundTo {
+    /// For keeping: most credentials are bound to nothing, and all of them are kept and moved.
+    #[cfg(feature = "jwt")]
+    pub(crate) fn kept(self) -> Option<Box<Self>> {
+        (self != Self::default()).then(|| Box::new(self))
+    }
+}
+
 #[cfg(feature = "oauth")]
 impl BoundTo {
     pub(crate) fn is_anything(&self) -> bool {

@@ -182,6 +182,7 @@ impl ClaimedNames {
 impl Identity {
     /// The owner of a token: `json` are its claims, which were read and found good, and `names` the
     /// names found in them. All of it at once, because a builder is copied at each step.
+    #[inline]
     pub(crate) fn claimed(
         provider: &'static str,
         issuer: Option<Arc<str>>,
@@ -203,7 +204,7 @@ impl Identity {
             client_id: names.client_id,
             actors: names.actors,
             credential_digest: credential.digest,
-            bound_to: credential.bound_to,
+            bound_to: credential.bound_to.kept(),
             raw_claims: Some(json.into()),
             clock_skew: times.clock_skew,
             id: OnceLock::new(),

@@ -28,7 +28,7 @@ pub(crate) struct Identity {
     pub(super) credential_digest: Option<CredentialDigest>,
     /// What the token is bound to.
     #[cfg_attr(not(feature = "oauth"), allow(dead_code))]
-    pub(super) bound_to: BoundTo,
+    pub(super) bound_to: Option<Box<BoundTo>>,
     pub(super) raw_claims: Option<Box<str>>,
     /// How far the clock of the issuer may differ.
     pub(super) clock_skew: Duration,
@@ -88,8 +88,8 @@ impl Identity {
 
     /// What the token is bound to.
     #[cfg(feature = "oauth")]
-    pub(crate) fn bound_to(&self) -> &BoundTo {
-        &self.bound_to
+    pub(crate) fn bound_to(&self) -> BoundTo {
+        self.bound_to.as_deref().copied().unwrap_or_default()
     }
 
     /// The claims as text.

@@ -19,7 +19,9 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 pub use self::actor::{Actor, ActorBuilder};
-pub(crate) use self::bound::{BoundTo, Thumbprint};
+#[cfg(feature = "jwt")]
+pub(crate) use self::bound::BoundTo;
+pub(crate) use self::bound::Thumbprint;
 pub use self::builder::PrincipalBuilder;
 #[cfg(feature = "jwt")]
 pub(crate) use self::builder::{ClaimedNames, ClaimedTimes, CredentialParts};
@@ -80,7 +82,7 @@ impl Principal {
             expires_at: None,
             asked_at: None,
             credential_digest: None,
-            bound_to: BoundTo::default(),
+            bound_to: None,
             raw_claims: None,
             clock_skew: DEFAULT_SKEW,
             id: OnceLock::new(),

@@ -97,15 +97,18 @@ pub(in crate::oauth) struct Good {
     /// Where it says so.
     pub(in crate::oauth) valid_until: Option<Duration>,
     /// What it is bound to by something else than the claims of the principal.
-    pub(in crate::oauth) also_bound_to: BoundTo,
+    pub(in crate::oauth) also_bound_to: Option<Box<BoundTo>>,
 }
 
 impl Good {
     /// What the token is bound to. Token and answer may each name a part, and must name the same
     /// key and the same certificate.
     pub(in crate::oauth) fn bound_to(&self) -> Result<BoundTo, AuthError> {
-        let own = *self.principal.identity().bound_to();
-        own.and(self.also_bound_to).ok_or_else(|| {
+        let own = self.principal.identity().bound_to();
+        let Some(also) = self.also_bound_to.as_deref() else {
+            return Ok(own);
+        };
+        own.and(*also).ok_or_else(|| {
             AuthError::new(Reason::BOUND_TOKEN).with_detail(
                 "the token is bound to one key or certificate, and the answer about it names \
                  another one",
@@ -118,7 +121,7 @@ impl Good {
         let exp = active.judged.exp;
         Self {
             valid_until: exp.map(|exp| profile.valid_until(exp)),
-            also_bound_to: BoundTo::default(),
+            also_bound_to: None,
             principal: Principal::of(active),
         }
     }

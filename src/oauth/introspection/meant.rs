@@ -8,7 +8,7 @@ use super::call::Answer;
 use super::store::{Introspector, unavailable};
 use crate::error::{AuthError, Reason};
 use crate::oauth::served::Terms;
-use crate::principal::{BoundTo, Principal};
+use crate::principal::Principal;
 use crate::util::places::Place;
 use crate::util::single_flight::Ticket;
 
@@ -70,7 +70,7 @@ impl Introspector {
         }
         Ok(Good {
             valid_until: judged.exp.map(|exp| self.profile.valid_until(exp)),
-            also_bound_to: BoundTo::default(),
+            also_bound_to: None,
             principal: Principal::of(Arc::new(judged.identity)),
         })
     }
