@@ -3,7 +3,7 @@
 //! ```sh
 //! cargo bench -p dev --bench overhead                                # criterion, then the table
 //! cargo bench -p dev --bench overhead -- --table                     # the table alone
-//! cargo bench -p dev --bench overhead -- --facts                     # memory and a whole server
+//! cargo bench -p dev --bench overhead -- --facts                     # floods and a whole server
 //! cargo bench -p dev --bench overhead -- --proofs                    # proofs of DPoP alone
 //! cargo bench -p dev --bench overhead -- --quotas                    # budgets alone, aims as set
 //! cargo bench -p dev --bench overhead -- --criterion "seen before"   # single candidates
@@ -44,31 +44,38 @@ use tower_mcp_auth::auth::AuthService;
 use tower_mcp_auth::oauth::{OAuthProvider, TokenCacheOptions};
 
 use support::certificates;
-use support::dpop;
 use support::drive::{Bare, Body, put_through, request};
+use support::facts::{self, Fact};
+use support::flood;
 use support::floor::Floor;
 use support::introspected;
 use support::least::Least;
 use support::measure::{Candidate, added, take_turns, timed};
-use support::memory;
+use support::proofs;
 use support::quota;
+use support::raw::{RawCheck, Signed, TokenStore};
+use support::resident;
 use support::revocation::{self, Kinds};
 use support::server;
-use support::table::{self, Bound, Fact, Row};
+use support::table::{self, Bound, Row};
 use support::tenants::{self, Visit};
-use support::tokens::{Key, Signed, TokenStore};
+use support::tokens::Key;
 
 mod support {
     pub(crate) mod browse;
     pub(crate) mod certificates;
     pub(crate) mod dpop;
     pub(crate) mod drive;
+    pub(crate) mod facts;
+    pub(crate) mod flood;
     pub(crate) mod floor;
     pub(crate) mod introspected;
     pub(crate) mod least;
     pub(crate) mod measure;
-    pub(crate) mod memory;
+    pub(crate) mod proofs;
     pub(crate) mod quota;
+    pub(crate) mod raw;
+    pub(crate) mod resident;
     pub(crate) mod revocation;
     pub(crate) mod server;
     pub(crate) mod table;
@@ -81,8 +88,8 @@ const CHECK_OF_AIMS: f64 = 15_900.0;
 
 /// Requests made ahead and measured together, few enough to stay in the nearest caches.
 const BATCH: usize = 64;
-/// Requests over which allocations are counted.
-const COUNTED: usize = 512;
+/// New tokens before those that are measured.
+const AHEAD: usize = 1024;
 /// Tokens in a cache that is full, fewer than those that come before it is measured.
 const FULL_CACHE: u64 = 500;
 
@@ -137,15 +144,15 @@ fn main() -> ExitCode {
     // Cargo says `--bench` where it was asked for benches, and nothing where for tests.
     if !has("--bench") {
         table::print(&compare(Effort::SMOKE));
-        table::print_facts(&facts(Effort::SMOKE));
+        facts::print(&facts(Effort::SMOKE));
         return ExitCode::SUCCESS;
     }
     if has("--proofs") {
         let Effort { new, rounds, .. } = Effort::FULL;
         let key = Key::es256();
-        let rows = [(); 3].map(|()| dpop::row(&key, new, rounds));
+        let rows = [(); 3].map(|()| proofs::row(&key, new, rounds));
         table::print(&rows);
-        table::print_facts(&proofs(Effort::FULL));
+        facts::print(&[proofs(Effort::FULL)]);
         return ExitCode::SUCCESS;
     }
     if has("--quotas") {
@@ -154,7 +161,7 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     if has("--facts") {
-        table::print_facts(&facts(Effort::FULL));
+        facts::print(&facts(Effort::FULL));
         return ExitCode::SUCCESS;
     }
     if !has("--table") {
@@ -165,7 +172,7 @@ fn main() -> ExitCode {
     }
     let rows = compare(Effort::FULL);
     let slow = table::print(&rows);
-    let missed = table::print_facts(&facts(Effort::FULL)) || slow;
+    let missed = facts::print(&facts(Effort::FULL)) || slow;
     if missed && std::env::var_os("ENFORCE_TARGETS").is_some_and(|value| value == "1") {
         eprintln!("a target was missed");
         return ExitCode::FAILURE;
@@ -211,7 +218,7 @@ fn pass(keys: &[TokenStore; 3], effort: Effort) -> Vec<Row> {
         }
     }
     rows.push(tenants(keys[1].key(), effort));
-    rows.push(dpop::row(keys[1].key(), effort.new, effort.rounds));
+    rows.push(proofs::row(keys[1].key(), effort.new, effort.rounds));
     let (key, known) = (keys[1].key(), effort.known);
     rows.extend(certificates::rows(key, known, effort.rounds));
     rows.extend(revocations(&keys[1], effort));
@@ -241,20 +248,18 @@ fn pass(keys: &[TokenStore; 3], effort: Effort) -> Vec<Row> {
 
 fn facts(effort: Effort) -> Vec<Fact> {
     let (rounds, turns) = effort.server;
-    let mut facts = vec![memory::per_token(effort.populations[1])];
-    facts.extend(memory::after_garbage(effort.garbage));
-    facts.push(revocation::memory(effort.garbage));
-    facts.extend(proofs(effort));
-    facts.extend(introspected::one_call(effort.concurrent));
-    facts.extend(introspected::flood(effort.garbage));
+    let mut facts = Vec::from_iter(resident::after_garbage(effort.garbage));
+    facts.push(proofs(effort));
+    facts.extend(flood::one_call(effort.concurrent));
+    facts.extend(flood::flood(effort.garbage));
     facts.extend(server::requests_per_second(rounds, turns));
     facts
 }
 
 /// As many used proofs as garbage: a million.
-fn proofs(effort: Effort) -> [Fact; 2] {
+fn proofs(effort: Effort) -> Fact {
     let used = effort.garbage.max(1_000);
-    dpop::full(&Key::es256(), used, effort.new, effort.rounds)
+    proofs::full(&Key::es256(), used, effort.new, effort.rounds)
 }
 
 /// `tokens` are cached, and every request brings one of them.
@@ -279,22 +284,9 @@ fn tenants(key: &Key, effort: Effort) -> Row {
     let many = (many / few).max(few);
     let visits = tenants::visits(key, few);
     let mut layers = [few, many].map(|count| tenants::layer(key, count).layer(Bare));
-    let mut sources = [(); 4].map(|()| visits.iter().cycle());
-    let [first, second, third, fourth] = &mut sources;
+    let mut sources = [(); 3].map(|()| visits.iter().cycle());
+    let [first, second, third] = &mut sources;
     let [of_few, of_many] = &mut layers;
-    let allocations = {
-        let mut made = |service: &mut AuthService<Bare, OAuthProvider>| {
-            let mut requests: Vec<_> = fourth.by_ref().take(COUNTED).map(Visit::request).collect();
-            allocation_counter::measure(|| {
-                for request in requests.drain(..) {
-                    put_through(service, request, 200);
-                }
-            })
-        };
-        made(of_many);
-        let counted = made(of_many);
-        counted.count_total as f64 / COUNTED as f64
-    };
     let mut candidates = [
         Candidate::new(|| visit(&mut Bare, effort.known, first)),
         Candidate::new(|| visit(of_many, effort.known, second)),
@@ -312,8 +304,6 @@ fn tenants(key: &Key, effort: Effort) -> Row {
         least: None,
         floor: Some(("a layer with few tenants", added(bare, floor))),
         bound: Bound::Ratio(1.1),
-        allocations,
-        most_allocations: None,
     }
 }
 
@@ -351,11 +341,6 @@ fn revocations(store: &TokenStore, effort: Effort) -> Vec<Row> {
         });
         let (mut plain, mut layers) = revocation::layers(key, both);
         let takes_turns = !name.starts_with("unchanged");
-        let mut source = scattered(&values);
-        let allocations = {
-            let own = allocations(&mut layers[0], &AUTHORIZATION, values.len(), &mut source);
-            own - allocations(&mut plain, &AUTHORIZATION, values.len(), &mut source)
-        };
         let mut sources = [(); 2].map(|()| scattered(&values));
         let [first, second] = &mut sources;
         let mut turn = 0;
@@ -379,8 +364,6 @@ fn revocations(store: &TokenStore, effort: Effort) -> Vec<Row> {
             least: None,
             floor: None,
             bound,
-            allocations,
-            most_allocations: Some(1.0),
         }
     };
     candidates.into_iter().map(row).collect()
@@ -393,13 +376,6 @@ fn quotas(store: &TokenStore, effort: Effort) -> Vec<Row> {
     let rows = [("one budget", 1, 300.0), ("three budgets", 3, 900.0)];
     let row = |(name, budgets, most)| {
         let (mut plain, mut counted) = quota::layers(key, budgets);
-        let mut source = scattered(&values);
-        let allocations = {
-            // The first of each caller makes its bucket.
-            allocations(&mut counted, &AUTHORIZATION, values.len(), &mut source);
-            let own = allocations(&mut counted, &AUTHORIZATION, values.len(), &mut source);
-            own - allocations(&mut plain, &AUTHORIZATION, values.len(), &mut source)
-        };
         let mut sources = [(); 2].map(|()| scattered(&values));
         let [first, second] = &mut sources;
         let mut candidates = [
@@ -418,8 +394,6 @@ fn quotas(store: &TokenStore, effort: Effort) -> Vec<Row> {
             least: None,
             floor: None,
             bound: Bound::Nanoseconds(most),
-            allocations,
-            most_allocations: Some(0.0),
         }
     };
     rows.into_iter().map(row).collect()
@@ -477,11 +451,6 @@ fn repeated(
         floor.insert(Floor::digest(token.as_bytes()));
     }
 
-    let allocations = {
-        let mut source = scattered(&values);
-        let own = allocations(&mut guarded, &AUTHORIZATION, COUNTED, &mut source);
-        own - allocations(&mut Bare, &AUTHORIZATION, COUNTED, &mut source)
-    };
     let mut least = Least::new(Bare, &AUTHORIZATION, "Bearer ", &values);
     let mut sources = [(); 4].map(|()| scattered(&values));
     let [first, second, third, fourth] = &mut sources;
@@ -515,33 +484,29 @@ fn repeated(
         floor: Some(("SHA-256 + moka look-up", added(bare, floor))),
         // Among many tokens every look-up waits for memory.
         bound: Bound::Ratio(if tokens.len() > 1_000 { 1.5 } else { 1.25 }),
-        allocations,
-        most_allocations: Some(3.0),
     }
 }
 
 /// Every request brings a token of its own; it is verified, and kept: in the place of another where
 /// the cache is `full` with so many, as in a server that has run for a while.
 fn never_seen(store: &TokenStore, full: Option<u64>, most: f64, effort: Effort) -> Row {
-    let total = effort.new * effort.rounds + 2 * COUNTED;
+    let total = effort.new * effort.rounds + AHEAD;
     let (key, tokens) = (store.key(), store.tokens(total));
     let values: Vec<String> = tokens.iter().map(|it| format!("Bearer {it}")).collect();
     let signed: Vec<Signed> = tokens.iter().map(|it| Signed::new(it)).collect();
-    let raw = key.raw_check();
+    let raw = RawCheck::new(key);
     let mut cache = TokenCacheOptions::new();
     if let Some(tokens) = full {
         cache = cache.max_tokens(tokens);
     }
     let mut guarded = key.oauth_layer(cache).layer(Bare);
 
-    // The first of them warm what is made once, fill a small cache, and are counted.
+    // The first of them warm what is made once, and fill a small cache.
     let mut new = values.iter().map(String::as_str);
-    let own = allocations(&mut guarded, &AUTHORIZATION, COUNTED, &mut new);
-    let bare = allocations(&mut Bare, &AUTHORIZATION, COUNTED, &mut scattered(&values));
-    let allocations = own - bare;
+    serve(&mut guarded, &AUTHORIZATION, AHEAD, &mut new);
 
     let mut bare_source = scattered(&values);
-    let mut raw_source = signed.iter().skip(2 * COUNTED);
+    let mut raw_source = signed.iter().skip(AHEAD);
     let mut candidates = [
         Candidate::new(|| serve(&mut Bare, &AUTHORIZATION, effort.new, &mut bare_source)),
         Candidate::new(|| serve(&mut guarded, &AUTHORIZATION, effort.new, &mut new)),
@@ -567,8 +532,6 @@ fn never_seen(store: &TokenStore, full: Option<u64>, most: f64, effort: Effort) 
         least: None,
         floor: Some(("raw signature check", raw.time())),
         bound: Bound::Ratio(most),
-        allocations,
-        most_allocations: Some(12.0),
     }
 }
 
@@ -578,13 +541,8 @@ fn hs256(effort: Effort) -> Row {
     let tokens = key.tokens(0, 1_000);
     let values: Vec<String> = tokens.iter().map(|it| format!("Bearer {it}")).collect();
     let signed: Vec<Signed> = tokens.iter().map(|it| Signed::new(it)).collect();
-    let raw = key.raw_check();
+    let raw = RawCheck::new(&key);
     let mut guarded = Key::jwt_layer().layer(Bare);
-    let allocations = {
-        let mut source = scattered(&values);
-        let own = allocations(&mut guarded, &AUTHORIZATION, COUNTED, &mut source);
-        own - allocations(&mut Bare, &AUTHORIZATION, COUNTED, &mut source)
-    };
     let mut sources = [scattered(&values), scattered(&values)];
     let [first, second] = &mut sources;
     let mut raw_source = signed.iter().cycle();
@@ -610,8 +568,6 @@ fn hs256(effort: Effort) -> Row {
         least: None,
         floor: Some(("raw signature check", raw.time())),
         bound: Bound::Nanoseconds(3_000.0),
-        allocations,
-        most_allocations: Some(12.0),
     }
 }
 
@@ -649,8 +605,6 @@ fn refused(effort: Effort) -> Row {
         least: None,
         floor: None,
         bound: Bound::Nanoseconds(1_500.0),
-        allocations: 0.0,
-        most_allocations: None,
     }
 }
 
@@ -672,11 +626,6 @@ fn api_key(keys: usize, in_use: usize, effort: Effort) -> Row {
     let mut guarded = ApiKeyLayer::new(entries).unwrap().layer(Bare);
     let mut least = Least::new(Bare, &header, "", &values);
     let values = &values[..in_use];
-    let allocations = {
-        let mut source = scattered(values);
-        let own = allocations(&mut guarded, &header, COUNTED, &mut source);
-        own - allocations(&mut Bare, &header, COUNTED, &mut source)
-    };
     let mut sources = [(); 3].map(|()| scattered(values));
     let [first, second, third] = &mut sources;
     let mut candidates = [
@@ -696,8 +645,6 @@ fn api_key(keys: usize, in_use: usize, effort: Effort) -> Row {
         least: Some(added(bare, least)),
         floor: None,
         bound: Bound::Nanoseconds(400.0),
-        allocations,
-        most_allocations: None,
     }
 }
 
@@ -737,31 +684,4 @@ where
             put_through(service, request, 200);
         })
     })
-}
-
-/// Heap allocations per request, the request's own not included; counted once what
-/// is made at first is there.
-fn allocations<'v, S, B>(
-    service: &mut S,
-    header: &HeaderName,
-    total: usize,
-    values: &mut impl Iterator<Item = &'v str>,
-) -> f64
-where
-    S: Service<Request<Body>, Response = Response<B>, Error = Infallible>,
-{
-    let mut made = || -> Vec<_> {
-        let values = values.by_ref().take(total);
-        values.map(|value| request(header, value)).collect()
-    };
-    for request in made() {
-        put_through(service, request, 200);
-    }
-    let mut requests = made();
-    let counted = allocation_counter::measure(|| {
-        for request in requests.drain(..) {
-            put_through(service, request, 200);
-        }
-    });
-    counted.count_total as f64 / total as f64
 }

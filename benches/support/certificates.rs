@@ -135,18 +135,6 @@ fn row(
     put_through(&mut guarded, bound.clone(), 200);
 
     let copies = |request: &Request<Body>, count| -> Vec<_> { vec![request.clone(); count] };
-    let mut both = [copies(&plain, count), copies(&bound, count)];
-    let [without, with] = &mut both;
-    let own = allocation_counter::measure(|| {
-        for request in with.drain(..) {
-            put_through(&mut guarded, request, 200);
-        }
-    });
-    let others = allocation_counter::measure(|| {
-        for request in without.drain(..) {
-            put_through(&mut unbound, request, 200);
-        }
-    });
     let mut candidates = [
         Candidate::new(|| {
             timed(copies(&plain, count), |request| {
@@ -171,7 +159,5 @@ fn row(
         least: None,
         floor: None,
         bound: Bound::Nanoseconds(most),
-        allocations: (own.count_total as f64 - others.count_total as f64) / count as f64,
-        most_allocations: None,
     }
 }

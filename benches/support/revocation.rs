@@ -11,7 +11,6 @@ use tower_mcp_auth::store::MemoryRevocationStore;
 
 use super::drive::Bare;
 use super::introspected::runtime;
-use super::table::{Fact, Limit};
 use super::tokens::Key;
 
 pub(crate) type Guarded = AuthService<Bare, OAuthProvider>;
@@ -65,19 +64,4 @@ pub(crate) fn layers<const N: usize>(
     let plain: OAuthLayer = key.oauth_layer(TokenCacheOptions::new());
     let layers = revocations.map(|revocation| plain.clone().revocation(revocation).layer(Bare));
     (plain.layer(Bare), layers)
-}
-
-/// What so many entries take up at the most, while they come.
-pub(crate) fn memory(entries: usize) -> Fact {
-    let mut revocation = None;
-    let counted = allocation_counter::measure(|| {
-        revocation = Some(with_entries(entries, Kinds::All));
-    });
-    assert_eq!(revocation.map(|it| it.entries()), Some(entries));
-    Fact {
-        label: "Memory of 1,000,000 revocations",
-        value: counted.bytes_max as f64 / f64::from(1 << 20),
-        unit: "MiB",
-        limit: Limit::Most(128.0),
-    }
 }

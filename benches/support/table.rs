@@ -15,8 +15,6 @@ pub(crate) struct Row {
     /// What it cannot go below, and its cost.
     pub(crate) floor: Option<(&'static str, f64)>,
     pub(crate) bound: Bound,
-    pub(crate) allocations: f64,
-    pub(crate) most_allocations: Option<f64>,
 }
 
 /// What is to be reached.
@@ -49,86 +47,25 @@ impl Row {
     }
 
     fn missed(&self) -> bool {
-        let too_slow = match self.bound {
+        match self.bound {
             Bound::Ratio(most) => self.ratio().is_some_and(|ratio| ratio > most),
             Bound::Nanoseconds(most) => self.added > most,
-        };
-        // A mean over many requests: now and then moka tidies up.
-        let too_many = self
-            .most_allocations
-            .is_some_and(|most| self.allocations > most + 0.05);
-        too_slow || too_many
+        }
     }
 
     fn target(&self) -> String {
-        let time = match self.bound {
+        match self.bound {
             Bound::Ratio(most) => format!("{most:.2} x"),
             Bound::Nanoseconds(most) => format!("{:.2} us", most / 1000.0),
-        };
-        match self.most_allocations {
-            Some(most) => format!("{time}, {most:.0} allocs"),
-            None => time,
         }
     }
-}
-
-/// One figure by itself.
-pub(crate) struct Fact {
-    pub(crate) label: &'static str,
-    pub(crate) value: f64,
-    pub(crate) unit: &'static str,
-    pub(crate) limit: Limit,
-}
-
-/// What a figure is to be.
-#[derive(Clone, Copy)]
-pub(crate) enum Limit {
-    Most(f64),
-    Least(f64),
-    None,
-}
-
-impl Fact {
-    fn missed(&self) -> bool {
-        match self.limit {
-            Limit::Most(most) => self.value > most,
-            Limit::Least(least) => self.value < least,
-            Limit::None => false,
-        }
-    }
-}
-
-/// Prints the figures, and whether a target was missed.
-pub(crate) fn print_facts(facts: &[Fact]) -> bool {
-    println!();
-    for fact in facts {
-        let Fact {
-            label, value, unit, ..
-        } = fact;
-        let verdict = if fact.missed() { "MISSED" } else { "ok" };
-        let limit = match fact.limit {
-            Limit::Most(most) => format!("at most {most} {unit}  {verdict}"),
-            Limit::Least(least) => format!("at least {least} {unit}  {verdict}"),
-            Limit::None => String::new(),
-        };
-        println!("{label:<52} {value:>9.1} {unit:<4} {limit}");
-    }
-    facts.iter().any(Fact::missed)
 }
 
 /// Prints the table, and whether a target was missed.
 pub(crate) fn print(rows: &[Row]) -> bool {
     println!(
-        "{:<36} {:>8} {:>8} {:>8} {:>8} {:>8} {:>7} {:>7}  {:<19}",
-        "CPU time in us; heap allocations",
-        "bare",
-        "layer",
-        "added",
-        "least",
-        "floor",
-        "ratio",
-        "allocs",
-        "at most",
+        "{:<40} {:>8} {:>8} {:>8} {:>8} {:>8} {:>7}  {:<8}",
+        "CPU time in us", "bare", "layer", "added", "least", "floor", "ratio", "at most",
     );
     for row in rows {
         let floor = row.floor.map_or(String::new(), |(_, floor)| micros(floor));
@@ -136,7 +73,7 @@ pub(crate) fn print(rows: &[Row]) -> bool {
             .ratio()
             .map_or(String::new(), |ratio| format!("{ratio:.3}"));
         println!(
-            "{:<36} {:>8} {:>8} {:>8} {:>8} {:>8} {:>7} {:>7.2}  {:<19} {}",
+            "{:<40} {:>8} {:>8} {:>8} {:>8} {:>8} {:>7}  {:<8} {}",
             row.label(),
             micros(row.bare),
             micros(row.layer),
@@ -144,7 +81,6 @@ pub(crate) fn print(rows: &[Row]) -> bool {
             row.least.map(micros).unwrap_or_default(),
             floor,
             ratio,
-            row.allocations,
             row.target(),
             if row.missed() { "MISSED" } else { "ok" },
         );

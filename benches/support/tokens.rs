@@ -1,14 +1,9 @@
 //! Keys, and tokens of about 900 bytes signed with them: each with another `jti`.
 
-use std::cell::RefCell;
-
 use aws_lc_rs::hmac;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
-use aws_lc_rs::signature::{
-    self, EcdsaKeyPair, Ed25519KeyPair, KeyPair, ParsedPublicKey, RsaKeyPair,
-    RsaPublicKeyComponents,
-};
+use aws_lc_rs::signature::{self, EcdsaKeyPair, Ed25519KeyPair, KeyPair, RsaKeyPair};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as B64;
 use serde_json::{Value, json};
@@ -19,7 +14,7 @@ use tower_mcp_auth::{JwtLayer, OAuthLayer};
 pub(crate) const RESOURCE: &str = "https://mcp.example.com/mcp";
 const ISSUER: &str = "https://auth.example.com/tenants/contoso";
 const KID: &str = "2026-11-signing-key";
-const SECRET: &[u8] = b"only for the benchmark, and no secret to anybody";
+pub(crate) const SECRET: &[u8] = b"only for the benchmark, and no secret to anybody";
 /// What a token should have, header, dots and signature included.
 const BYTES: usize = 900;
 
@@ -29,53 +24,6 @@ pub(crate) enum Key {
     Es256(EcdsaKeyPair),
     EdDsa(Ed25519KeyPair),
     Hs256,
-}
-
-/// A key, and the tokens made with it: to sign 100,000 with RSA takes a minute.
-pub(crate) struct TokenStore {
-    key: Key,
-    made: RefCell<Vec<String>>,
-}
-
-impl TokenStore {
-    pub(crate) fn new(key: Key) -> Self {
-        let made = RefCell::default();
-        Self { key, made }
-    }
-
-    pub(crate) fn key(&self) -> &Key {
-        &self.key
-    }
-
-    /// The first `count` tokens of the key.
-    pub(crate) fn tokens(&self, count: usize) -> Vec<String> {
-        let mut made = self.made.borrow_mut();
-        let missing = count.saturating_sub(made.len());
-        let more = self.key.tokens(made.len(), missing);
-        made.extend(more);
-        made[..count].to_vec()
-    }
-}
-
-/// A token taken apart once, for the raw check of its signature.
-pub(crate) struct Signed {
-    message: Vec<u8>,
-    signature: Vec<u8>,
-}
-
-/// The floor under a token never seen: the signature's check, its key parsed once.
-pub(crate) enum RawCheck {
-    Public(ParsedPublicKey),
-    Hmac(Box<hmac::Key>),
-}
-
-impl RawCheck {
-    pub(crate) fn check(&self, token: &Signed) -> bool {
-        match self {
-            Self::Public(key) => key.verify_sig(&token.message, &token.signature).is_ok(),
-            Self::Hmac(key) => hmac::verify(key, &token.message, &token.signature).is_ok(),
-        }
-    }
 }
 
 impl Key {
@@ -196,30 +144,6 @@ impl Key {
         }
     }
 
-    pub(crate) fn raw_check(&self) -> RawCheck {
-        RawCheck::Public(match self {
-            Self::Rs256(key) => {
-                let public = key.public_key();
-                RsaPublicKeyComponents {
-                    n: public.modulus().big_endian_without_leading_zero(),
-                    e: public.exponent().big_endian_without_leading_zero(),
-                }
-                .to_parsed_public_key(&signature::RSA_PKCS1_2048_8192_SHA256)
-                .unwrap()
-            }
-            Self::Es256(key) => {
-                let public = key.public_key().as_ref();
-                ParsedPublicKey::new(&signature::ECDSA_P256_SHA256_FIXED, public).unwrap()
-            }
-            Self::EdDsa(key) => {
-                ParsedPublicKey::new(&signature::ED25519, key.public_key().as_ref()).unwrap()
-            }
-            Self::Hs256 => {
-                return RawCheck::Hmac(Box::new(hmac::Key::new(hmac::HMAC_SHA256, SECRET)));
-            }
-        })
-    }
-
     fn key_set(&self) -> Value {
         let mut jwk = match self {
             Self::Rs256(key) => {
@@ -274,15 +198,5 @@ impl Key {
             .audience(RESOURCE)
             .build()
             .unwrap()
-    }
-}
-
-impl Signed {
-    pub(crate) fn new(token: &str) -> Self {
-        let (message, signature) = token.rsplit_once('.').unwrap();
-        Self {
-            message: message.into(),
-            signature: B64.decode(signature).unwrap(),
-        }
     }
 }

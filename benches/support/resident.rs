@@ -1,36 +1,12 @@
-//! What stays in memory.
+//! How large the process is.
 
 use http::header::AUTHORIZATION;
 use tower::Layer;
 use tower_mcp_auth::oauth::TokenCacheOptions;
 
 use super::drive::{Bare, put_through, request};
-use super::table::{Fact, Limit};
+use super::facts::{Fact, Limit};
 use super::tokens::Key;
-
-/// What a cached token takes up beyond its claims.
-pub(crate) fn per_token(tokens: usize) -> Fact {
-    let key = Key::eddsa();
-    let tokens = key.tokens(0, tokens);
-    let claims: usize = tokens.iter().map(|token| claims_len(token)).sum();
-    let cache = TokenCacheOptions::new()
-        .max_tokens(200_000)
-        .max_bytes(1 << 30);
-    let mut guarded = key.oauth_layer(cache).layer(Bare);
-    let counted = allocation_counter::measure(|| {
-        for token in tokens.iter().chain(&tokens) {
-            let value = format!("Bearer {token}");
-            put_through(&mut guarded, request(&AUTHORIZATION, &value), 200);
-        }
-    });
-    let bytes = (counted.bytes_current - claims as i64) as f64 / tokens.len() as f64;
-    Fact {
-        label: "Memory of a cached token beyond its claims",
-        value: bytes,
-        unit: "B",
-        limit: Limit::Most(2048.0),
-    }
-}
 
 /// By how much `count` garbage tokens, no two alike, leave the process larger. `None` where
 /// the system does not tell the size of a process as Linux does.
@@ -62,11 +38,6 @@ pub(crate) fn after_garbage(count: usize) -> Option<Fact> {
         unit: "MiB",
         limit: Limit::Most(16.0),
     })
-}
-
-fn claims_len(token: &str) -> usize {
-    let payload = token.split('.').nth(1).unwrap();
-    payload.len() * 3 / 4
 }
 
 pub(crate) fn resident_bytes() -> Option<f64> {
