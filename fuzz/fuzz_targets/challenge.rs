@@ -1,4 +1,4 @@
-//! `WWW-Authenticate`, as the doctor reads it, against a reader that takes lines apart at their
+//! `WWW-Authenticate`, as this crate reads it, against a reader that takes lines apart at their
 //! commas; and what this crate writes into it is read back.
 //!
 //! Each line of the input is a line of the header, and also a text for a challenge of this crate.

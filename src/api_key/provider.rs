@@ -27,7 +27,7 @@ use crate::auth::Authenticated;
 use crate::auth::{Authenticate, Authentication, CredentialMatcher, ProviderInfo, Route};
 use crate::clock::Clock;
 use crate::credential::{
-    Credential, Location, RequestHead, check_header_name, is_b64token, is_placeholder,
+    Credential, Location, RequestHead, check_header_name, is_b64token, is_filler_word,
     looks_like_jwt,
 };
 use crate::error::{AuthError, ConfigError, Reason};
@@ -341,7 +341,7 @@ async fn wait(
 /// The error of a key that is not known, with what it may be instead.
 fn with_form(error: AuthError, key: &[u8]) -> AuthError {
     // Looked at for all, so that all take the same time.
-    let form = match (looks_like_jwt(key), is_placeholder(key)) {
+    let form = match (looks_like_jwt(key), is_filler_word(key)) {
         (true, _) => "it has the form of a JWT: a token sent as an API key?",
         (_, true) => "it is a word of programs for nothing: the variable of the client has no key",
         _ => return error,

@@ -18,7 +18,7 @@ use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, Request, Uri,
 pub(crate) use self::header_name::check as check_header_name;
 pub use self::location::Location;
 pub(crate) use self::query::QueryNames;
-pub(crate) use self::slips::{is_placeholder, looks_like_jwt};
+pub(crate) use self::slips::{is_filler_word, looks_like_jwt};
 use crate::error::{AuthError, Reason};
 use crate::resource::Resource;
 use crate::util::is_tchar;

@@ -106,8 +106,8 @@ fn unfinished(value: &[u8]) -> Option<&'static str> {
 }
 
 /// Whether a token is a word that programs write where they have none.
-pub(crate) fn is_placeholder(token: &[u8]) -> bool {
-    const PLACEHOLDERS: [&[u8]; 9] = [
+pub(crate) fn is_filler_word(token: &[u8]) -> bool {
+    const WORDS: [&[u8]; 9] = [
         b"undefined",
         b"null",
         b"none",
@@ -118,9 +118,7 @@ pub(crate) fn is_placeholder(token: &[u8]) -> bool {
         b"token",
         b"access_token",
     ];
-    PLACEHOLDERS
-        .iter()
-        .any(|word| token.eq_ignore_ascii_case(word))
+    WORDS.iter().any(|word| token.eq_ignore_ascii_case(word))
 }
 
 /// Whether it has the form of a JWT: three parts of base64url, of which the first can begin an

@@ -9,7 +9,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use super::algorithm::Algorithm;
 use super::base64url;
 use super::limits::TokenLimits;
-use crate::credential::is_placeholder;
+use crate::credential::is_filler_word;
 use crate::error::{AuthError, Reason};
 use crate::json::object::{Refused, is_object, read_object};
 
@@ -236,7 +236,7 @@ fn not_compact(token: &[u8]) -> AuthError {
     match memchr::memchr_iter(b'.', token).count() {
         4 => AuthError::new(Reason::ENCRYPTED_TOKEN)
             .with_detail("five parts: encrypted tokens are not accepted"),
-        0 if is_placeholder(token) => AuthError::new(Reason::NOT_A_JWT).with_detail(
+        0 if is_filler_word(token) => AuthError::new(Reason::NOT_A_JWT).with_detail(
             "a word of programs for nothing (`undefined`, `null`): the variable of the client has \
              no token",
         ),

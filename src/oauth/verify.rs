@@ -25,7 +25,8 @@ pub(super) enum Verdict {
     Good(Good),
     /// Ask again when this fetch of keys has ended.
     Wait(Waiting),
-    /// The authorization server decides. Apart, because every token known is moved as this is.
+    /// The authorization server decides. Boxed, because a good token is moved in this enum, which
+    /// is as large as its largest variant.
     Ask(Box<(Asked, OwnJudgement)>),
 }
 
