@@ -6,7 +6,7 @@
 //! ```
 //!
 //! With `ENFORCE_TARGETS=1` a missed target fails the run. Times are CPU time of the thread;
-//! the candidates take turns, and a figure is the median over all rounds. What is judged goes
+//! the candidates take turns, and a figure is the first decile over all rounds. What is judged goes
 //! through the whole layer, with a service behind it that does nothing; its own cost is
 //! measured beside it and taken off.
 

@@ -341,6 +341,13 @@ fn revocations(store: &TokenStore, effort: Effort) -> Vec<Row> {
         });
         let (mut plain, mut layers) = revocation::layers(key, both);
         let takes_turns = !name.starts_with("unchanged");
+        // The tokens are known from then on.
+        serve(
+            &mut plain,
+            &AUTHORIZATION,
+            values.len(),
+            &mut scattered(&values),
+        );
         let mut sources = [(); 2].map(|()| scattered(&values));
         let [first, second] = &mut sources;
         let mut turn = 0;
@@ -376,6 +383,13 @@ fn quotas(store: &TokenStore, effort: Effort) -> Vec<Row> {
     let rows = [("one budget", 1, 300.0), ("three budgets", 3, 900.0)];
     let row = |(name, budgets, most)| {
         let (mut plain, mut counted) = quota::layers(key, budgets);
+        // The tokens are known from then on, and each caller has its bucket.
+        serve(
+            &mut counted,
+            &AUTHORIZATION,
+            values.len(),
+            &mut scattered(&values),
+        );
         let mut sources = [(); 2].map(|()| scattered(&values));
         let [first, second] = &mut sources;
         let mut candidates = [

@@ -36,7 +36,8 @@ pub(crate) fn print(facts: &[Fact]) -> bool {
             Limit::Most(most) => format!("at most {most} {unit}  {verdict}"),
             Limit::None => String::new(),
         };
-        println!("{label:<52} {value:>9.1} {unit:<4} {limit}");
+        let decimals = usize::from(*unit == "x") + 1;
+        println!("{label:<52} {value:>9.decimals$} {unit:<4} {limit}");
     }
     facts.iter().any(Fact::missed)
 }

@@ -43,7 +43,7 @@ pub(crate) fn added(to: &Candidate<'_>, by: &Candidate<'_>) -> f64 {
 }
 
 /// Runs `work` on each of `inputs`, and returns nanoseconds per input. Nothing counts allocations
-/// in these benches: that takes time too, at each of them, and no server does it.
+/// in these benches: that takes time too, at each allocation, and no server does it.
 pub(crate) fn timed<T>(inputs: Vec<T>, mut work: impl FnMut(T)) -> f64 {
     let count = inputs.len();
     let start = ThreadTime::now();

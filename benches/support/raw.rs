@@ -1,4 +1,4 @@
-//! The floor under a token never seen: the bare check of its signature.
+//! Tokens of a key, and the floor under one never seen: the bare check of its signature.
 
 use std::cell::RefCell;
 

@@ -161,10 +161,13 @@ const isFree = (port) => new Promise((resolve) => {
   server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
 });
 
-/** A port that was free a moment ago. Below those that the tests choose, and connections are given by themselves. */
+/**
+ * A port that was free a moment ago. Below those that the tests choose, and connections are given by themselves; above
+ * the last one that `fetch` refuses, 10080.
+ */
 export async function freePort() {
   for (;;) {
-    const port = randomInt(10_000, 20_000);
+    const port = randomInt(11_000, 20_000);
     if (await isFree(port)) return port;
   }
 }

@@ -2,8 +2,9 @@
 //
 // It opens a browser by itself. `steps` is empty: it sends its requests alone.
 //
-// It listens for the browser only once it has opened it, by default at a port between 3335 and 49150 that
-// it derives from the URL. Where another program has that one, it listens at the next, and waits for ever.
+// Where its first GET was not answered with 401, and whenever it signs in again, it listens for the browser only once
+// it has opened it: by default at a port between 3335 and 49150 that it derives from the URL. Where another program
+// has that one, it listens at the next, and waits for ever.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';

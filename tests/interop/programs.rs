@@ -74,8 +74,9 @@ pub(crate) fn django() -> Command {
     command
 }
 
-/// An example of this crate, as `cargo build --workspace --examples` builds it. It logs errors alone,
-/// so that what is printed of tests is what failed.
+/// An example of this crate, as `cargo build --workspace --examples` builds it.
+///
+/// It logs errors alone, so that what is printed of tests is what failed.
 pub(crate) fn example(name: &str) -> Command {
     let mut path = std::env::current_exe().expect("the path of this test");
     path.pop();
