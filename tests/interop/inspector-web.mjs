@@ -49,14 +49,22 @@ await run(async (url, report) => {
   const browser = await chromium.launch({ executablePath: CHROMIUM, args: ['--no-sandbox'] });
   const page = await browser.newPage();
   page.setDefaultTimeout(30_000);
-  page.on('request', (request) => {
-    const { searchParams } = new URL(request.url());
-    if (request.isNavigationRequest() && searchParams.has('code_challenge')) opened.push(request.url());
-  });
+  const isSignIn = (request) => request.isNavigationRequest()
+    && new URL(request.url()).searchParams.has('code_challenge');
+  page.on('request', (request) => { if (isSignIn(request)) opened.push(request.url()); });
+  // The page is at its callback for a moment: the wait for it begins before what leads there.
+  const callback = () => page.waitForURL(({ pathname }) => pathname === '/oauth/callback', { waitUntil: 'commit' });
   await page.goto(await served(url, folder));
-  // What is clicked lies under a drawn switch.
-  await page.getByLabel('Connect or disconnect').first().click({ force: true });
-  await page.waitForURL((address) => address.pathname === '/oauth/callback');
+  // What is clicked lies under a drawn switch, so that it is not waited for by itself.
+  const connect = page.getByLabel('Connect or disconnect').first();
+  await connect.waitFor();
+  const connected = callback();
+  // A click is lost while the page is set up.
+  while (!opened.length) {
+    await connect.click({ force: true });
+    await page.waitForRequest(isSignIn, { timeout: 8_000 }).catch(() => {});
+  }
+  await connected;
 
   const named = (tool) => page.getByText(tool, { exact: true }).first();
   const execute = page.getByRole('button', { name: 'Execute Tool' });
@@ -72,7 +80,7 @@ await run(async (url, report) => {
       // The page is drawn anew once it is connected, and then shows its servers again.
       const tab = page.getByText('Tools', { exact: true }).first();
       while (!(await named('get_notes').isVisible())) {
-        await tab.click({ force: true });
+        await tab.click({ force: true, timeout: 2_000 }).catch(() => {});
         await named('get_notes').waitFor({ timeout: 2_000 }).catch(() => {});
       }
       return page.getByText(names).allInnerTexts();
@@ -84,8 +92,7 @@ await run(async (url, report) => {
       await named(tool).click();
       await executed();
       if (await authorize.isVisible()) {
-        await authorize.click();
-        await page.waitForURL((address) => address.pathname === '/oauth/callback');
+        await Promise.all([callback(), authorize.click()]);
         // It comes back to the tool, which its user starts again.
         await executed();
       }
