@@ -22,7 +22,7 @@ use tower_mcp_auth::api_key::ApiKey;
 use tower_mcp_auth::oauth::TokenCacheOptions;
 use tower_mcp_auth::testing::insert_principal;
 
-use support::dpop::{self, Sender, USERS};
+use support::dpop::{self, Sender};
 use support::drive::{self, Bare, put_through, request};
 use support::facts::{self, Fact, Limit};
 use support::introspected;
@@ -89,7 +89,7 @@ fn requests(effort: Effort) -> Vec<Fact> {
     let keys = [Key::rs256(), Key::es256(), Key::eddsa()];
     let [_, key, _] = &keys;
     let mut facts = Vec::new();
-    let mut fact = |label, value: f64, limit| {
+    let mut fact = |label: String, value: f64, limit| {
         facts.push(Fact {
             label,
             // A mean over many requests: now and then moka tidies up, and a map grows.
@@ -99,43 +99,30 @@ fn requests(effort: Effort) -> Vec<Fact> {
         });
     };
     for key in &keys {
-        let [seen, growing, full] = match key {
-            Key::Rs256(_) => [
-                "RS256, seen before",
-                "RS256, never seen, the cache grows",
-                "RS256, never seen, the cache is full",
-            ],
-            Key::Es256(_) => [
-                "ES256, seen before",
-                "ES256, never seen, the cache grows",
-                "ES256, never seen, the cache is full",
-            ],
-            _ => [
-                "EdDSA, seen before",
-                "EdDSA, never seen, the cache grows",
-                "EdDSA, never seen, the cache is full",
-            ],
-        };
+        let of_alg = |what: &str| format!("{}, {what}", key.alg());
         let values = bearers(&key.tokens(0, 2 * COUNTED));
         let (first, second) = values.split_at(COUNTED);
-        for (label, cache) in [
-            (growing, TokenCacheOptions::new()),
-            (full, TokenCacheOptions::new().max_tokens(FULL_CACHE)),
+        for (what, cache) in [
+            ("never seen, the cache grows", TokenCacheOptions::new()),
+            (
+                "never seen, the cache is full",
+                TokenCacheOptions::new().max_tokens(FULL_CACHE),
+            ),
         ] {
             let mut guarded = key.oauth_layer(cache).layer(Bare);
             count(&mut guarded, made(&AUTHORIZATION, first));
             let counted = count(&mut guarded, made(&AUTHORIZATION, second));
-            fact(label, counted, Limit::Most(12.0));
+            fact(of_alg(what), counted, Limit::Most(12.0));
         }
         let mut guarded = key.oauth_layer(TokenCacheOptions::new()).layer(Bare);
         let counted = known(&mut guarded, &AUTHORIZATION, first);
-        fact(seen, counted, Limit::Most(3.0));
+        fact(of_alg("seen before"), counted, Limit::Most(3.0));
     }
 
     let hs256 = Key::Hs256;
     let values = bearers(&hs256.tokens(0, COUNTED));
     let counted = known(&mut Key::jwt_layer().layer(Bare), &AUTHORIZATION, &values);
-    fact("HS256, never seen", counted, Limit::Most(12.0));
+    fact("HS256, never seen".to_owned(), counted, Limit::Most(12.0));
 
     for (label, length) in [("opaque 43 B, known", 43), ("opaque 900 B, known", 900)] {
         let tokens = introspected::tokens(length, effort.tokens);
@@ -144,7 +131,7 @@ fn requests(effort: Effort) -> Vec<Fact> {
         introspected::ask_all(&guarded, &tokens, 200);
         let counted = known(&mut guarded, &AUTHORIZATION, &bearers(&tokens));
         assert_eq!(server.calls(), tokens.len());
-        fact(label, counted, Limit::Most(3.0));
+        fact(label.to_owned(), counted, Limit::Most(3.0));
     }
 
     let header = HeaderName::from_static("x-api-key");
@@ -154,21 +141,25 @@ fn requests(effort: Effort) -> Vec<Fact> {
     let entries = values.iter().map(|value| ApiKey::new(value).unwrap());
     let mut guarded = ApiKeyLayer::new(entries).unwrap().layer(Bare);
     let counted = known(&mut guarded, &header, &values);
-    fact("API key", counted, Limit::Most(3.0));
+    fact("API key".to_owned(), counted, Limit::Most(3.0));
 
     // The token is known; the proof is not.
     let (mut guarded, sender) = (dpop::guarded(key), Sender::new(key, 0));
     let proven = || (0..COUNTED).map(|_| sender.request()).collect();
     count(&mut guarded, proven());
     let counted = count(&mut guarded, proven());
-    fact("ES256, with a proof", counted, Limit::None);
+    fact("ES256, with a proof".to_owned(), counted, Limit::None);
 
     let visits = tenants::visits(key, effort.tokens.min(64));
     let mut guarded = tenants::layer(key, effort.tokens).layer(Bare);
     let visited = || visits.iter().cycle().take(COUNTED).map(Visit::request);
     count(&mut guarded, visited().collect());
     let counted = count(&mut guarded, visited().collect());
-    fact("ES256, one of many tenants", counted, Limit::None);
+    fact(
+        "ES256, one of many tenants".to_owned(),
+        counted,
+        Limit::None,
+    );
 
     // What they add to a layer that knows the token.
     let values = bearers(&key.tokens(0, COUNTED));
@@ -182,7 +173,7 @@ fn requests(effort: Effort) -> Vec<Fact> {
         let (mut plain, [mut layer]) = revocation::layers(key, [revocation]);
         let own = known(&mut layer, &AUTHORIZATION, &values);
         let added = own - known(&mut plain, &AUTHORIZATION, &values);
-        fact(label, added, Limit::Most(1.0));
+        fact(label.to_owned(), added, Limit::Most(1.0));
     }
     for (label, kinds) in [
         ("revocation, judged anew, token ids", Kinds::Tokens),
@@ -195,13 +186,13 @@ fn requests(effort: Effort) -> Vec<Fact> {
         known(&mut other, &AUTHORIZATION, &values);
         let own = count(&mut layer, made(&AUTHORIZATION, &values));
         let added = own - known(&mut plain, &AUTHORIZATION, &values);
-        fact(label, added, Limit::Most(1.0));
+        fact(label.to_owned(), added, Limit::Most(1.0));
     }
     for (label, budgets) in [("one budget", 1), ("three budgets", 3)] {
         let (mut plain, mut counted) = quota::layers(key, budgets);
         let own = known(&mut counted, &AUTHORIZATION, &values);
         let added = own - known(&mut plain, &AUTHORIZATION, &values);
-        fact(label, added, Limit::Most(0.0));
+        fact(label.to_owned(), added, Limit::Most(0.0));
     }
     facts
 }
@@ -243,8 +234,8 @@ where
 /// What stays in memory, or is there at once.
 fn kept(effort: Effort) -> Vec<Fact> {
     let size = judged::message(LARGE).len() as f64;
-    let of_size = |label, has_length, most| Fact {
-        label,
+    let of_size = |label: &str, has_length, most| Fact {
+        label: label.to_owned(),
         value: peak(has_length) / size,
         unit: "x",
         limit: Limit::Most(most),
@@ -275,7 +266,7 @@ fn per_token(tokens: usize) -> Fact {
     });
     let bytes = (counted.bytes_current - claims as i64) as f64 / tokens.len() as f64;
     Fact {
-        label: "A cached token beyond its claims",
+        label: "A cached token beyond its claims".to_owned(),
         value: bytes,
         unit: "B",
         limit: Limit::Most(2048.0),
@@ -295,7 +286,7 @@ fn revocations(entries: usize) -> Fact {
     });
     assert_eq!(revocation.map(|it| it.entries()), Some(entries));
     Fact {
-        label: "1,000,000 revocations",
+        label: "1,000,000 revocations".to_owned(),
         value: counted.bytes_max as f64 / f64::from(1 << 20),
         unit: "MiB",
         limit: Limit::Most(128.0),
@@ -306,21 +297,18 @@ fn revocations(entries: usize) -> Fact {
 fn proofs(used: usize) -> Fact {
     let key = Key::es256();
     let mut guarded = dpop::guarded(&key);
-    let senders: Vec<Sender> = (0..USERS).map(|number| Sender::new(&key, number)).collect();
     let counted = allocation_counter::measure(|| {
-        for sender in senders.iter().cycle().take(used) {
-            put_through(&mut guarded, sender.request(), 200);
-        }
+        dpop::use_proofs(&key, &mut guarded, used);
     });
     Fact {
-        label: "1,000,000 used proofs",
+        label: "1,000,000 used proofs".to_owned(),
         value: counted.bytes_max as f64 / f64::from(1 << 20),
         unit: "MiB",
         limit: Limit::Most(64.0),
     }
 }
 
-/// A body whose frames are made when they are asked for.
+/// A body that copies a frame each time it is polled.
 struct Wire {
     left: Bytes,
     has_length: bool,

@@ -524,12 +524,7 @@ fn never_seen(store: &TokenStore, full: Option<u64>, most: f64, effort: Effort) 
     let mut candidates = [
         Candidate::new(|| serve(&mut Bare, &AUTHORIZATION, effort.new, &mut bare_source)),
         Candidate::new(|| serve(&mut guarded, &AUTHORIZATION, effort.new, &mut new)),
-        Candidate::new(|| {
-            batches(effort.new, |count| {
-                let inputs = raw_source.by_ref().take(count).collect();
-                timed(inputs, |token| assert!(raw.check(token)))
-            })
-        }),
+        Candidate::new(|| batches(effort.new, |count| raw.check_next(count, &mut raw_source))),
     ];
     take_turns(&mut candidates, effort.rounds);
     let [bare, layer, raw] = &candidates;
@@ -563,12 +558,7 @@ fn hs256(effort: Effort) -> Row {
     let mut candidates = [
         Candidate::new(|| serve(&mut Bare, &AUTHORIZATION, effort.known, first)),
         Candidate::new(|| serve(&mut guarded, &AUTHORIZATION, effort.known, second)),
-        Candidate::new(|| {
-            batches(effort.known, |count| {
-                let inputs = raw_source.by_ref().take(count).collect();
-                timed(inputs, |token| assert!(raw.check(token)))
-            })
-        }),
+        Candidate::new(|| batches(effort.known, |count| raw.check_next(count, &mut raw_source))),
     ];
     take_turns(&mut candidates, effort.rounds);
     let [bare, layer, raw] = &candidates;

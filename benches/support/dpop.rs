@@ -9,13 +9,13 @@ use tower_mcp_auth::oauth::OAuthProvider;
 use tower_mcp_auth::oauth::binding::DpopMode;
 use tower_mcp_auth::testing::DpopKey;
 
-use super::drive::{Bare, Body, request};
+use super::drive::{Bare, Body, put_through, request};
 use super::tokens::{Key, RESOURCE};
 
 const DPOP: HeaderName = HeaderName::from_static("dpop");
 
 /// How many users share the memory of used proofs: one alone does not get all of it.
-pub(crate) const USERS: usize = 16;
+const USERS: usize = 16;
 
 pub(crate) type Guarded = AuthService<Bare, OAuthProvider>;
 
@@ -56,4 +56,13 @@ impl Sender {
     pub(crate) fn request(&self) -> Request<Body> {
         self.with(&self.proof())
     }
+}
+
+/// Uses so many proofs up, and returns the clients that took turns.
+pub(crate) fn use_proofs(key: &Key, guarded: &mut Guarded, count: usize) -> Vec<Sender> {
+    let senders: Vec<Sender> = (0..USERS).map(|number| Sender::new(key, number)).collect();
+    for sender in senders.iter().cycle().take(count) {
+        put_through(guarded, sender.request(), 200);
+    }
+    senders
 }

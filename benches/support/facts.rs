@@ -2,7 +2,7 @@
 
 /// One figure by itself.
 pub(crate) struct Fact {
-    pub(crate) label: &'static str,
+    pub(crate) label: String,
     pub(crate) value: f64,
     pub(crate) unit: &'static str,
     pub(crate) limit: Limit,

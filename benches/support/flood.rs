@@ -26,7 +26,7 @@ pub(crate) fn one_call(count: usize) -> [Fact; 1] {
     });
     assert_eq!(accepted, count);
     [Fact {
-        label: "Calls for 10,000 concurrent requests of one token",
+        label: "Calls for 10,000 concurrent requests of one token".to_owned(),
         value: server.calls() as f64,
         unit: "",
         limit: Limit::Most(1.0),
@@ -67,14 +67,14 @@ pub(crate) fn flood(count: usize) -> Vec<Fact> {
     let typical = |samples: Vec<f64>| quantile(samples.into_iter(), 0.5);
     let mut facts = vec![
         Fact {
-            label: "Calls a second under a flood of garbage tokens",
+            label: "Calls a second under a flood of garbage tokens".to_owned(),
             // What a quiet second saved up is no rate.
             value: (calls - f64::from(CALLS_PER_SECOND)).max(0.0) / seconds,
             unit: "",
             limit: Limit::Most(f64::from(CALLS_PER_SECOND)),
         },
         Fact {
-            label: "A good token during the flood, times as long",
+            label: "A good token during the flood, times as long".to_owned(),
             value: typical(flooded) / typical(quiet),
             unit: "x",
             limit: Limit::None,
@@ -82,7 +82,7 @@ pub(crate) fn flood(count: usize) -> Vec<Fact> {
     ];
     if let (Some(before), Some(after)) = (before, resident_bytes()) {
         facts.push(Fact {
-            label: "Process after that flood, larger by",
+            label: "Process after that flood, larger by".to_owned(),
             value: (after - before) / f64::from(1 << 20),
             unit: "MiB",
             limit: Limit::Most(16.0),

@@ -1,6 +1,6 @@
 //! A proof with each request: one check of a signature, and what else it takes.
 
-use super::dpop::{Guarded, Sender, USERS, guarded};
+use super::dpop::{self, Guarded, Sender, guarded};
 use super::drive::{Bare, put_through};
 use super::facts::{Fact, Limit};
 use super::measure::{Candidate, added, take_turns, timed};
@@ -17,13 +17,10 @@ pub(crate) fn row(key: &Key, count: usize, rounds: usize) -> Row {
 /// A request when there are `used` proofs.
 pub(crate) fn full(key: &Key, used: usize, count: usize, rounds: usize) -> Fact {
     let mut guarded = guarded(key);
-    let senders: Vec<Sender> = (0..USERS).map(|number| Sender::new(key, number)).collect();
-    for sender in senders.iter().cycle().take(used - count * rounds - 1) {
-        put_through(&mut guarded, sender.request(), 200);
-    }
+    let senders = dpop::use_proofs(key, &mut guarded, used - count * rounds - 1);
     let row = compare(key, &mut guarded, &senders[0], count, rounds);
     Fact {
-        label: "One more of 1,000,000 proofs, by checks of ES256",
+        label: "One more of 1,000,000 proofs, by checks of ES256".to_owned(),
         value: row.ratio().unwrap_or(f64::INFINITY),
         unit: "x",
         limit: Limit::Most(1.2),
@@ -52,10 +49,7 @@ fn compare(key: &Key, guarded: &mut Guarded, sender: &Sender, count: usize, roun
                 put_through(guarded, request, 200);
             })
         }),
-        Candidate::new(|| {
-            let inputs = raw_source.by_ref().take(count).collect();
-            timed(inputs, |token: &Signed| assert!(raw.check(token)))
-        }),
+        Candidate::new(|| raw.check_next(count, &mut raw_source)),
     ];
     take_turns(&mut candidates, rounds);
     let [bare, layer, raw] = &candidates;

@@ -7,6 +7,7 @@ use aws_lc_rs::signature::{self, KeyPair, ParsedPublicKey, RsaPublicKeyComponent
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as B64;
 
+use super::measure::timed;
 use super::tokens::{Key, SECRET};
 
 /// A key, and the tokens made with it: to sign 100,000 with RSA takes a minute.
@@ -77,6 +78,16 @@ impl RawCheck {
             Self::Public(key) => key.verify_sig(&token.message, &token.signature).is_ok(),
             Self::Hmac(key) => hmac::verify(key, &token.message, &token.signature).is_ok(),
         }
+    }
+
+    /// Checks the next `count` of these, nanoseconds per token.
+    pub(crate) fn check_next<'s>(
+        &self,
+        count: usize,
+        tokens: &mut impl Iterator<Item = &'s Signed>,
+    ) -> f64 {
+        let tokens = tokens.take(count).collect();
+        timed(tokens, |token| assert!(self.check(token)))
     }
 }
 

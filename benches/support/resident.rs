@@ -33,7 +33,7 @@ pub(crate) fn after_garbage(count: usize) -> Option<Fact> {
     (1_000..1_000 + count).for_each(&mut put);
     let after = resident_bytes()?;
     Some(Fact {
-        label: "Process after 1,000,000 garbage tokens, larger by",
+        label: "Process after 1,000,000 garbage tokens, larger by".to_owned(),
         value: (after - before) / f64::from(1 << 20),
         unit: "MiB",
         limit: Limit::Most(16.0),

@@ -66,8 +66,8 @@ pub(crate) fn requests_per_second(rounds: usize, turns: usize) -> [Fact; 3] {
         layer_cpu.push(bare.cpu / with.cpu);
         least.push(bare.wall / with_least.wall);
     }
-    let fact = |label, ratios: Vec<f64>, limit| Fact {
-        label,
+    let fact = |label: &str, ratios: Vec<f64>, limit| Fact {
+        label: label.to_owned(),
         value: 100.0 * (1.0 - quantile(ratios.into_iter(), 0.5)),
         unit: "%",
         limit,

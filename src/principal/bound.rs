@@ -13,20 +13,20 @@ pub(crate) struct BoundTo {
     pub(crate) certificate: Option<Thumbprint>,
 }
 
-impl BoundTo {
-    /// For keeping: most credentials are bound to nothing, and all of them are kept and moved.
-    #[cfg(feature = "jwt")]
-    pub(crate) fn kept(self) -> Option<Box<Self>> {
-        (self != Self::default()).then(|| Box::new(self))
-    }
-}
-
-#[cfg(feature = "oauth")]
+#[cfg(feature = "jwt")]
 impl BoundTo {
     pub(crate) fn is_anything(&self) -> bool {
         self.key.is_some() || self.certificate.is_some()
     }
 
+    /// For keeping: most credentials are bound to nothing, and all of them are kept and moved.
+    pub(crate) fn kept(self) -> Option<Box<Self>> {
+        self.is_anything().then(|| Box::new(self))
+    }
+}
+
+#[cfg(feature = "oauth")]
+impl BoundTo {
     /// What either names, this one first.
     pub(crate) fn or(self, other: Self) -> Self {
         Self {
