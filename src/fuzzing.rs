@@ -8,6 +8,7 @@ use crate::jose::{self, TokenLimits};
 use crate::json::object::{self, Refused};
 use crate::json::{self, JsonValue};
 use crate::token;
+use crate::util;
 #[cfg(feature = "oauth")]
 use crate::util::challenges::{Challenge, Challenges};
 
@@ -63,6 +64,11 @@ pub fn is_jws(token: &[u8]) -> bool {
 /// Whether a JWS can begin with `prefix`.
 pub fn may_begin_jws(prefix: &str) -> bool {
     token::may_begin_jws(prefix)
+}
+
+/// The data of complete events, as the doctor reads a stream.
+pub fn complete_events(stream: &[u8]) -> Vec<String> {
+    util::event_stream::complete_events(&String::from_utf8_lossy(stream))
 }
 
 /// Names and values.

@@ -1,5 +1,6 @@
 //! Lists in answers: however a stream is cut into chunks, the same comes out; no reader sees
-//! what is closed, and what is no list passes as it is.
+//! what is closed, and what is no list passes as it is. What the doctor reads of a stream is what
+//! the standard does.
 //!
 //! A byte 0xFF, which no text has, cuts the input.
 #![no_main]
@@ -22,7 +23,7 @@ use sse_stream::SseStream;
 use tower::{ServiceBuilder, service_fn};
 use tower_mcp_auth::mcp::{DefaultRule, Dialect, McpListsLayer, McpPolicy, McpScopesLayer, Show};
 use tower_mcp_auth::scopes::Requirement;
-use tower_mcp_auth::{AuthLayer, Location};
+use tower_mcp_auth::{AuthLayer, Location, fuzzing};
 use tower_mcp_auth_fuzz::json::Facts;
 use tower_mcp_auth_fuzz::{Anybody, call};
 
@@ -103,6 +104,20 @@ fn events(whole: &[u8], cut: &[&[u8]], bytes: &[&[u8]]) {
     if is_fit {
         same_events(&closed, &one);
     }
+    let has_data = |event: &Event| !event.data.is_empty();
+    let standard = |stream: &[u8]| {
+        read(stream)
+            .into_iter()
+            .filter(has_data)
+            .map(|event| event.data)
+    };
+    let all = fuzzing::complete_events(&closed);
+    assert!(all.iter().cloned().eq(standard(&closed)));
+    // Without what closed it, the last event may be missing. A line without its end completes none.
+    let complete = fuzzing::complete_events(whole);
+    assert!(all.starts_with(&complete) && all.len() <= complete.len() + 1);
+    let begun = [whole, b"data: begun"].concat();
+    assert_eq!(fuzzing::complete_events(&begun), complete);
 }
 
 fn answer(media: &str, whole: &[u8], cut: &[&[u8]], bytes: &[&[u8]]) {

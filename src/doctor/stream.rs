@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::client::Answer;
 use crate::json::object;
+use crate::util::event_stream::complete_events;
 
 /// Whether the stream has brought an answer, so that nothing more is waited for.
 pub(super) fn has_answer(body: &[u8]) -> bool {
@@ -22,22 +23,12 @@ fn is_answer(message: &Map<String, Value>) -> bool {
     message.contains_key("result") || message.contains_key("error")
 }
 
-/// The objects in the data of events that are whole.
+/// The objects in the data of complete events.
 fn events(body: &[u8]) -> impl Iterator<Item = Map<String, Value>> {
-    let text = String::from_utf8_lossy(body).replace("\r\n", "\n");
-    let whole = text.rfind("\n\n").map_or(0, |end| end);
-    let objects: Vec<_> = text[..whole]
-        .split("\n\n")
-        .filter_map(|event| {
-            let data: Vec<&str> = event
-                .lines()
-                .filter_map(|line| line.strip_prefix("data:"))
-                .map(|data| data.strip_prefix(' ').unwrap_or(data))
-                .collect();
-            object(data.join("\n").as_bytes()).ok()
-        })
-        .collect();
-    objects.into_iter()
+    let events = complete_events(&String::from_utf8_lossy(body));
+    events
+        .into_iter()
+        .filter_map(|data| object(data.as_bytes()).ok())
 }
 
 #[cfg(test)]
@@ -56,6 +47,7 @@ mod tests {
                 true,
             ),
             ("data: {\"result\":\n\n", false),
+            ("data: {\"result\":{}}\r\r", true),
         ] {
             let body = format!("{start}{rest}");
             assert_eq!(has_answer(body.as_bytes()), is_there, "{rest:?}");

@@ -4,6 +4,7 @@
 pub(crate) mod cache;
 #[cfg(feature = "oauth")]
 pub(crate) mod challenges;
+pub(crate) mod event_stream;
 mod inner_service;
 mod occasionally;
 #[cfg(any(feature = "oauth", feature = "api-key-store"))]

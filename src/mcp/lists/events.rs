@@ -4,6 +4,7 @@
 
 use super::Shows;
 use super::filter::filter;
+use crate::util::event_stream::{BYTE_ORDER_MARK, data_of, field, lines};
 
 /// The bytes of the event that is not complete yet.
 #[derive(Debug, Default)]
@@ -23,8 +24,6 @@ pub(super) enum Unfit {
     Unreadable,
 }
 
-const BOM: &[u8] = b"\xEF\xBB\xBF";
-
 impl Events {
     /// Takes more of the stream, and gives out the events it completes, without what is not
     /// shown.
@@ -39,7 +38,8 @@ impl Events {
         let mut start = 0;
         while let Some((end, next)) = self.line_end() {
             let is_first = !self.started && self.line == 0;
-            let is_blank = end == self.line || is_first && self.bytes[..end] == *BOM;
+            let is_blank =
+                end == self.line || is_first && self.bytes[..end] == *BYTE_ORDER_MARK.as_bytes();
             (self.line, self.searched) = (next, next);
             if next - start > max {
                 return Err(Unfit::TooLarge);
@@ -96,7 +96,7 @@ impl Events {
     ) -> Result<(), Unfit> {
         let raw = &self.bytes[range];
         let text = match self.started {
-            false => raw.strip_prefix(BOM).unwrap_or(raw),
+            false => raw.strip_prefix(BYTE_ORDER_MARK.as_bytes()).unwrap_or(raw),
             true => raw,
         };
         self.started |= !raw.is_empty();
@@ -116,7 +116,7 @@ impl Events {
             Some(message) => {
                 for line in lines(text).filter(|line| field(line).0 != "data") {
                     // With a mark it is no field, and would be one where it comes to stand first.
-                    if !line.is_empty() && !line.starts_with('\u{feff}') {
+                    if !line.is_empty() && !line.starts_with(BYTE_ORDER_MARK) {
                         out.extend_from_slice(line.as_bytes());
                         out.push(b'\n');
                     }
@@ -131,28 +131,4 @@ impl Events {
         }
         Ok(())
     }
-}
-
-fn lines(text: &str) -> impl Iterator<Item = &str> {
-    // A CRLF gives an empty line too many, which means nothing inside of an event.
-    text.split(['\n', '\r'])
-}
-
-fn field(line: &str) -> (&str, &str) {
-    let (name, value) = line.split_once(':').unwrap_or((line, ""));
-    (name, value.strip_prefix(' ').unwrap_or(value))
-}
-
-fn data_of(event: &str) -> String {
-    let mut data = String::new();
-    let mut first = true;
-    for line in lines(event) {
-        if let ("data", value) = field(line) {
-            if !std::mem::take(&mut first) {
-                data.push('\n');
-            }
-            data.push_str(value);
-        }
-    }
-    data
 }
