@@ -13,7 +13,8 @@ use super::report::{Judgement, Row};
 use super::resource::is_same;
 use super::servers::Server;
 use crate::jose::{
-    Alg, Compact, Family, Header, HeaderBuffer, PayloadBuffer, TokenLimits, Typ, may_be_jws, select,
+    Alg, Compact, Family, Header, HeaderBuffer, PayloadBuffer, SignatureBuffer, TokenLimits, Typ,
+    may_be_jws, select,
 };
 use crate::token::{ClaimReader, ScopeClaim, is_other_kind};
 use crate::util::one_line;
@@ -302,7 +303,7 @@ fn signature(
         return judged.check("kid", &ids.join(" or "), named, fault);
     };
     judged.check("kid", "a published key", named, None);
-    let mut buffer = [0; 1024];
+    let mut buffer = SignatureBuffer::default();
     let holds = compact.signature(&mut buffer).is_ok_and(|signature| {
         let message = compact.signing_input();
         let mut tried = candidates.iter();

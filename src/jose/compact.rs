@@ -7,11 +7,11 @@ use base64::alphabet::URL_SAFE;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
 use super::algorithm::Algorithm;
-use super::base64url;
 use super::limits::TokenLimits;
 use crate::credential::is_filler_word;
 use crate::error::{AuthError, Reason};
 use crate::json::object::{Refused, is_object, read_object};
+use crate::util::base64url;
 
 /// A token taken apart: nothing of it is read or verified.
 pub(crate) struct Compact<'t> {
@@ -40,6 +40,10 @@ pub(crate) struct Buffer<const USUAL: usize> {
 
 pub(crate) type HeaderBuffer = Buffer<384>;
 pub(crate) type PayloadBuffer = Buffer<1024>;
+pub(crate) type SignatureBuffer = Buffer<256>;
+
+/// The longest signature in bytes: of an RSA key of 8192 bits.
+const LONGEST_SIGNATURE: usize = 1024;
 
 impl<const USUAL: usize> Default for Buffer<USUAL> {
     fn default() -> Self {
@@ -152,9 +156,15 @@ impl<'t> Compact<'t> {
         std::str::from_utf8(payload).map_err(|_| refused(Refused::NotOneObject, "claims"))
     }
 
-    /// The bytes of the signature, in `buffer`: 1024 are an RSA signature of 8192 bits.
-    pub(crate) fn signature<'b>(&self, buffer: &'b mut [u8; 1024]) -> Result<&'b [u8], AuthError> {
-        base64url::decode(self.signature, buffer).ok_or_else(|| not_base64("signature"))
+    /// The bytes of the signature, decoded to `buffer`.
+    pub(crate) fn signature<'b>(
+        &self,
+        buffer: &'b mut SignatureBuffer,
+    ) -> Result<&'b [u8], AuthError> {
+        if base64url::decoded_len(self.signature.len()) > LONGEST_SIGNATURE {
+            return Err(not_base64("signature"));
+        }
+        buffer.decode(self.signature, "signature")
     }
 }
 

@@ -20,7 +20,6 @@
 
 mod algorithm;
 mod backend;
-pub(crate) mod base64url;
 mod compact;
 mod key;
 mod limits;
@@ -40,7 +39,7 @@ pub(crate) use self::compact::begins_like_object;
 #[cfg(feature = "oauth")]
 pub(crate) use self::compact::may_be_jws;
 pub(crate) use self::compact::{
-    Alg, Compact, Header, HeaderBuffer, PayloadBuffer, Typ, is_jws, refused,
+    Alg, Compact, Header, HeaderBuffer, PayloadBuffer, SignatureBuffer, Typ, is_jws, refused,
 };
 pub(crate) use self::key::{Candidates, KeySource, VerifyingKey, select};
 #[cfg(feature = "oauth")]

@@ -8,7 +8,9 @@ use arc_swap::Guard;
 
 use super::file::FileKeys;
 use crate::error::{AuthError, Reason};
-use crate::jose::{Algorithm, Candidates, Compact, Header, KeySource, VerifyingKey, select};
+use crate::jose::{
+    Algorithm, Candidates, Compact, Header, KeySource, SignatureBuffer, VerifyingKey, select,
+};
 use crate::token::check_algorithm;
 
 /// Where the keys are.
@@ -102,7 +104,7 @@ impl KeyRing {
         candidates: &Candidates,
         alg: Algorithm,
     ) -> Result<(), AuthError> {
-        let mut buffer = [0; 1024];
+        let mut buffer = SignatureBuffer::default();
         let signature = token.signature(&mut buffer)?;
         let message = token.signing_input();
         let holds = |index: usize| self.keys[index].verify(alg, message, signature);

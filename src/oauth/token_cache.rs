@@ -11,10 +11,10 @@
 //! together are the whole token, so another token is known by mistake only where SHA-256
 //! collides: as with a digest of the whole token, of which most of the work is left out.
 //!
-//! No usable token is in memory. Header and payload hold the claims, which are kept for the
-//! principal in any case; without the signature they are accepted nowhere. Of the signature
-//! there is the digest alone. To find a signature from it is to forge one: a reader of this
-//! memory is no nearer to it than a reader of the claims.
+//! No usable token is in memory. Of a short token header and payload are kept, which the claims are
+//! read from; of a long one the claims. Without the signature they are accepted nowhere, and of that
+//! there is the digest alone. To find a signature from it is to forge one: a reader of this memory
+//! is no nearer to it than a reader of the claims.
 //!
 //! A caller sees the time that it takes. Whether a signature is cached learns only a caller that
 //! has it. How far header and payload agree learns only one that sends a signature belonging to
@@ -43,7 +43,7 @@ use super::keys::{KeySet, KeysInUse};
 use crate::clock::Moment;
 use crate::crypto::{ByDigest, Digest, sha256};
 use crate::jose::{Algorithm, KeyIdentity, VerifyingKey};
-use crate::principal::{HasIdentity, Identity, Principal};
+use crate::principal::{HasIdentity, Identity, Principal, RawClaims};
 
 /// The settings of the cache of verified tokens.
 ///
@@ -130,16 +130,17 @@ impl<'t> TokenId<'t> {
         Self { text, digest }
     }
 
-    /// The text, for keeping.
-    pub(super) fn text(&self) -> Box<[u8]> {
-        self.text.into()
+    /// The claims, for keeping. Where the text is kept, they are read from it.
+    pub(super) fn claims(&self, payload: &str) -> RawClaims {
+        match self.text {
+            [] => RawClaims::Json(payload.into()),
+            text => RawClaims::signed(text.into()),
+        }
     }
 }
 
 /// A token that was verified.
 pub(super) struct VerifiedToken {
-    /// What it is known by, besides its digest.
-    pub(super) text: Box<[u8]>,
     /// The number of its server. Principals hold this, and may outlive their layer: a reference
     /// would keep the server's caches, and the secrets it is asked with.
     pub(super) server: usize,
@@ -151,6 +152,7 @@ pub(super) struct VerifiedToken {
     pub(super) at: Arc<str>,
     /// When it was verified.
     pub(super) since: Moment,
+    /// With what it is known by, besides its digest.
     pub(super) identity: Identity,
 }
 
@@ -263,7 +265,7 @@ impl Tokens {
             return None;
         }
         // Another text under a known signature is no reason to drop the good one.
-        (*kept.text == *id.text).then_some(Known(kept))
+        (kept.identity.signed_text() == id.text).then_some(Known(kept))
     }
 
     pub(super) fn keep(&self, id: &TokenId<'_>, token: Arc<VerifiedToken>) -> Known {
@@ -291,7 +293,6 @@ const LEAST_WEIGHT: u64 = 1024;
 
 impl VerifiedToken {
     fn weight(&self) -> u64 {
-        let texts = self.text.len() + self.identity.weight();
-        LEAST_WEIGHT + texts as u64
+        LEAST_WEIGHT + self.identity.weight() as u64
     }
 }

@@ -10,7 +10,7 @@ use super::keys::{KeyStore, Together};
 use super::served::Terms;
 use crate::clock::Clock;
 use crate::error::ConfigError;
-use crate::jose::{Compact, Header};
+use crate::jose::{Compact, Header, SignatureBuffer};
 use crate::scope::Scopes;
 use crate::token::{Audience, ClaimReader, TokenProfile};
 
@@ -118,7 +118,7 @@ impl TrustedServer {
         let Some(set) = held.as_ref().filter(|_| self.has_keys()) else {
             return false;
         };
-        let mut buffer = [0; 1024];
+        let mut buffer = SignatureBuffer::default();
         let (alg, signature) = (
             self.profile.check_algorithm(header),
             token.signature(&mut buffer),

@@ -11,7 +11,7 @@ use super::token_cache::{TokenId, TokenKey, Tokens, VerifiedToken};
 use super::trusted::TrustedServer;
 use crate::clock::Moment;
 use crate::error::{AuthError, Reason};
-use crate::jose::{Compact, HeaderBuffer, PayloadBuffer, is_jws, may_be_jws};
+use crate::jose::{Compact, HeaderBuffer, PayloadBuffer, SignatureBuffer, is_jws, may_be_jws};
 use crate::principal::{BoundTo, Principal};
 use crate::scope::Scopes;
 use crate::telemetry;
@@ -236,7 +236,7 @@ impl OAuthProvider {
                 }
             }
         };
-        let mut buffer = [0; 1024];
+        let mut buffer = SignatureBuffer::default();
         let signature = compact.signature(&mut buffer)?;
 
         let hint = KeyHint {
@@ -279,8 +279,8 @@ impl OAuthProvider {
         let principal = match cache {
             None => Principal::of(Arc::new(profile.identity(&claims, payload, token)?)),
             Some((tokens, id)) => {
+                let raw = id.claims(payload);
                 let token = Arc::new(VerifiedToken {
-                    text: id.text(),
                     server: server.number,
                     exp,
                     nbf: claims.nbf,
@@ -288,7 +288,7 @@ impl OAuthProvider {
                     key: TokenKey::new(&set, key, header.kid.is_some(), alg),
                     at: Arc::clone(&terms.url),
                     since: now,
-                    identity: profile.identity(&claims, payload, token)?,
+                    identity: profile.identity_with(raw, &claims, payload, token)?,
                 });
                 tokens.keep(&id, token).into_principal()
             }

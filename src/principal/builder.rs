@@ -14,6 +14,7 @@ use serde_json::{Map, Value};
 
 #[cfg(feature = "jwt")]
 use super::BoundTo;
+use super::raw_claims::RawClaims;
 use super::{Actor, CredentialDigest, Identity, Principal, named};
 use crate::scope::Scopes;
 
@@ -86,7 +87,8 @@ impl PrincipalBuilder {
             let iat = claims.get("iat").and_then(Value::as_f64);
             self.0.issued_at = iat.and_then(|iat| Duration::try_from_secs_f64(iat).ok());
         }
-        self.0.raw_claims = serde_json::to_string(claims).ok().map(Into::into);
+        let json = serde_json::to_string(claims).ok();
+        self.0.raw_claims = json.map(|json| RawClaims::Json(json.into()));
         self
     }
 
@@ -180,8 +182,8 @@ impl ClaimedNames {
 
 #[cfg(feature = "jwt")]
 impl Identity {
-    /// The owner of a token: `json` are its claims, which were read and found good, and `names` the
-    /// names found in them. All of it at once, because a builder is copied at each step.
+    /// The owner of a token: its `claims` were read and found good, and `names` are those found in
+    /// them. All of it at once, because a builder is copied at each step.
     #[inline]
     pub(crate) fn claimed(
         provider: &'static str,
@@ -190,7 +192,7 @@ impl Identity {
         times: ClaimedTimes,
         names: ClaimedNames,
         credential: CredentialParts,
-        json: &str,
+        claims: RawClaims,
     ) -> Self {
         Self {
             provider: Cow::Borrowed(provider),
@@ -205,7 +207,7 @@ impl Identity {
             actors: names.actors,
             credential_digest: credential.digest,
             bound_to: credential.bound_to.kept(),
-            raw_claims: Some(json.into()),
+            raw_claims: Some(claims),
             clock_skew: times.clock_skew,
             id: OnceLock::new(),
             login: OnceLock::new(),

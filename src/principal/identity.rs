@@ -10,6 +10,7 @@ use super::actor::Actor;
 use super::bound::BoundTo;
 use super::id::{CredentialDigest, PrincipalId};
 use super::login::Login;
+use super::raw_claims::RawClaims;
 use crate::scope::Scopes;
 
 /// The identity in a principal: all of it that depends on no request.
@@ -29,7 +30,7 @@ pub(crate) struct Identity {
     /// What the token is bound to.
     #[cfg_attr(not(feature = "oauth"), allow(dead_code))]
     pub(super) bound_to: Option<Box<BoundTo>>,
-    pub(super) raw_claims: Option<Box<str>>,
+    pub(super) raw_claims: Option<RawClaims>,
     /// How far the clock of the issuer may differ.
     pub(super) clock_skew: Duration,
     pub(super) id: OnceLock<PrincipalId>,
@@ -94,15 +95,22 @@ impl Identity {
 
     /// The claims as text.
     pub(crate) fn raw_claims(&self) -> Option<&str> {
-        self.raw_claims.as_deref()
+        self.raw_claims.as_ref().map(RawClaims::json)
     }
 
-    /// The bytes of its claims, and of what was copied from them.
+    /// Header and payload of its token, where the claims are read from these.
+    #[cfg(feature = "oauth")]
+    pub(crate) fn signed_text(&self) -> &[u8] {
+        let claims = self.raw_claims.as_ref();
+        claims.map_or(&[], RawClaims::signed_text)
+    }
+
+    /// The most bytes of its claims, and of what was copied from them.
     #[cfg(feature = "oauth")]
     pub(crate) fn weight(&self) -> usize {
         let copies = [&self.subject, &self.username, &self.client_id];
         let copied: usize = copies.into_iter().flatten().map(|name| name.len()).sum();
-        let claims = self.raw_claims.as_ref().map_or(0, |json| json.len());
+        let claims = self.raw_claims.as_ref().map_or(0, RawClaims::weight);
         let actors: usize = self.actors.iter().map(Actor::weight).sum();
         claims + copied + actors + self.scopes.as_str().len()
     }

@@ -6,6 +6,7 @@ mod builder;
 mod id;
 mod identity;
 mod login;
+mod raw_claims;
 
 use std::any::Any;
 use std::borrow::Cow;
@@ -28,6 +29,8 @@ pub(crate) use self::builder::{ClaimedNames, ClaimedTimes, CredentialParts};
 pub(crate) use self::id::CredentialDigest;
 pub use self::id::PrincipalId;
 pub(crate) use self::identity::{HasIdentity, Identity};
+#[cfg(feature = "jwt")]
+pub(crate) use self::raw_claims::RawClaims;
 use crate::json::{self, Fault};
 use crate::resource::Resource;
 use crate::scope::Scopes;
@@ -190,7 +193,7 @@ impl Principal {
     /// itself (`$serde_json::private::…`). They are empty then, with an event of level `error`;
     /// [`claims_as`](Self::claims_as) returns the error.
     pub fn claims(&self) -> &Map<String, Value> {
-        let Some(raw) = &self.identity().raw_claims else {
+        let Some(raw) = self.identity().raw_claims() else {
             return &NO_CLAIMS;
         };
         self.claims.get_or_init(|| {
@@ -230,7 +233,7 @@ impl Principal {
     /// The claims do not have the shape of `T`, or cannot be read: see
     /// [`claims`](Self::claims).
     pub fn claims_as<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
-        let raw = self.identity().raw_claims.as_deref().unwrap_or("{}");
+        let raw = self.identity().raw_claims().unwrap_or("{}");
         serde_json::from_str(readable(raw)?)
     }
 
@@ -246,7 +249,7 @@ impl Principal {
         self.context()?.resource()
     }
 
-    /// The bytes of its claims, and of what was copied from them.
+    /// The most bytes of its claims, and of what was copied from them.
     #[cfg(feature = "oauth")]
     pub(crate) fn weight(&self) -> usize {
         self.identity().weight()

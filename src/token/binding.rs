@@ -2,8 +2,8 @@
 
 use super::claims::Confirmation;
 use crate::error::{AuthError, Reason};
-use crate::jose::base64url;
 use crate::principal::{BoundTo, Thumbprint};
+use crate::util::base64url;
 
 /// Whether access tokens of an authorization server may, or must, be bound to a key of their
 /// client by DPoP ([RFC 9449](https://www.rfc-editor.org/rfc/rfc9449)).

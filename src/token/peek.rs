@@ -4,9 +4,9 @@
 
 use super::spiffe::trust_domain_of;
 use crate::jose::TokenLimits;
-use crate::jose::base64url;
 use crate::jose::{Compact, HeaderBuffer, is_jws};
 use crate::json::object::{Value, read_object};
+use crate::util::base64url;
 
 /// Where a token says it is from.
 #[derive(Debug, PartialEq, Eq)]

@@ -21,7 +21,9 @@ use super::typ::AcceptedTypes;
 use crate::error::{AuthError, ConfigError, Reason};
 use crate::jose::Algorithm;
 use crate::jose::{Header, Typ};
-use crate::principal::{ClaimedNames, ClaimedTimes, CredentialDigest, CredentialParts, Identity};
+use crate::principal::{
+    ClaimedNames, ClaimedTimes, CredentialDigest, CredentialParts, Identity, RawClaims,
+};
 use crate::scope::Scopes;
 use crate::util::quoted;
 
@@ -353,6 +355,17 @@ impl TokenProfile {
         json: &str,
         token: &[u8],
     ) -> Result<Identity, AuthError> {
+        self.identity_with(RawClaims::Json(json.into()), claims, json, token)
+    }
+
+    /// The same, which keeps its claims as `raw`.
+    pub(crate) fn identity_with(
+        &self,
+        raw: RawClaims,
+        claims: &ClaimReader<'_>,
+        json: &str,
+        token: &[u8],
+    ) -> Result<Identity, AuthError> {
         let scopes = claims.scope.as_deref().map(Scopes::from_claim);
         let scopes = scopes.unwrap_or_default();
         let issuer = match &self.issuer {
@@ -384,7 +397,7 @@ impl TokenProfile {
                 digest: is_unnamed.then(|| CredentialDigest::of(token)),
                 bound_to: claims.bound_to(),
             },
-            json,
+            raw,
         ))
     }
 }

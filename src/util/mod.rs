@@ -1,5 +1,7 @@
 //! Small tools that know nothing of this crate.
 
+#[cfg(feature = "jwt")]
+pub(crate) mod base64url;
 #[cfg(any(feature = "oauth", feature = "api-key-store"))]
 pub(crate) mod cache;
 #[cfg(feature = "oauth")]

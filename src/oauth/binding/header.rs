@@ -8,7 +8,7 @@ use quick_cache::sync::Cache;
 
 use super::proof::{ProofKey, malformed};
 use crate::error::{AuthError, Reason};
-use crate::jose::{Algorithm, Compact, VerifyingKey};
+use crate::jose::{Algorithm, Compact, SignatureBuffer, VerifyingKey};
 use crate::principal::Thumbprint;
 
 /// The longest header that is kept, in base64url: that of a 4096-bit RSA key has about 1 KiB. A client
@@ -65,7 +65,7 @@ impl Headers {
         found: Found,
         key: &Thumbprint,
     ) -> Result<(), AuthError> {
-        let mut buffer = [0; 1024];
+        let mut buffer = SignatureBuffer::default();
         let signature = proof.signature(&mut buffer);
         let signature = signature.map_err(|_| malformed("the signature is not base64url"))?;
         let (header, is_new) = match found {

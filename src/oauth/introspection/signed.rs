@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::answer::keep_long_names;
 use crate::error::AuthError;
-use crate::jose::{Compact, HeaderBuffer, PayloadBuffer, TokenLimits, Typ};
+use crate::jose::{Compact, HeaderBuffer, PayloadBuffer, SignatureBuffer, TokenLimits, Typ};
 use crate::json::{self, object, object::read_object};
 use crate::oauth::keys::{KeyHint, KeyStore};
 use crate::token::{ClaimReader, ScopeClaim, TokenProfile, mismatch};
@@ -58,7 +58,7 @@ impl Signed {
         claims.read(payload, &ScopeClaim::default()).map_err(said)?;
         self.check(&claims, now)?;
 
-        let mut buffer = [0; 1024];
+        let mut buffer = SignatureBuffer::default();
         let signature = compact.signature(&mut buffer).map_err(said)?;
         let hint = KeyHint {
             kid: header.kid.as_deref(),

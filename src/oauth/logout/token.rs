@@ -6,7 +6,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use super::service::Shared;
 use crate::crypto::sha256;
 use crate::error::{AuthError, AuthErrorKind, Reason};
-use crate::jose::{self, Compact, Header, HeaderBuffer, PayloadBuffer, Typ};
+use crate::jose::{self, Compact, Header, HeaderBuffer, PayloadBuffer, SignatureBuffer, Typ};
 use crate::json::object::{Refused, Value, read_object};
 use crate::oauth::keys::KeyHint;
 use crate::oauth::trusted::TrustedServer;
@@ -98,7 +98,7 @@ impl Shared {
         let jti = jti.ok_or_else(|| invalid("The logout token has no jti"))?;
         let entries = self.entries(issuer, &claims, &own, payload, server, iat)?;
 
-        let mut buffer = [0; 1024];
+        let mut buffer = SignatureBuffer::default();
         let signature = compact.signature(&mut buffer)?;
         let hint = KeyHint {
             kid: header.kid.as_deref(),

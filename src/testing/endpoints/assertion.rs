@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::super::endpoint::Endpoint;
 use super::super::shared::Shared;
 use super::OAuthError;
-use crate::jose::{Algorithm, Compact, PayloadBuffer, PublicKey, TokenLimits};
+use crate::jose::{Algorithm, Compact, PayloadBuffer, PublicKey, SignatureBuffer, TokenLimits};
 use crate::json::object;
 
 /// `client_assertion_type` (RFC 7523 section 2.2).
@@ -37,7 +37,7 @@ pub(super) fn check<'k>(
         .filter(|sub| text("iss") == Some(sub) && named.is_none_or(|named| named == *sub))
         .ok_or(refused("iss, sub and client_id are not the same"))?;
     let algorithm = algorithm(assertion).ok_or(refused("alg is none of those in the metadata"))?;
-    let mut buffer = [0; 1024];
+    let mut buffer = SignatureBuffer::default();
     let signature = compact
         .signature(&mut buffer)
         .map_err(|_| refused("the signature is not base64url"))?;

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde_json::{Value, json};
 
 use super::{Failed, Key, is_hmac};
-use crate::jose::{Algorithm, Compact, HeaderBuffer, PayloadBuffer, TokenLimits};
+use crate::jose::{Algorithm, Compact, HeaderBuffer, PayloadBuffer, SignatureBuffer, TokenLimits};
 
 /// The most keys that are published at once; the oldest go first.
 const MAX_KEYS: usize = 100;
@@ -112,7 +112,7 @@ impl KeyRing {
         let compact = Compact::parse(token.as_bytes(), TokenLimits::DEFAULT).ok()?;
         let header = compact.header(&mut header).ok()?;
         let kid = header.kid.as_deref();
-        let mut buffer = [0; 1024];
+        let mut buffer = SignatureBuffer::default();
         let signature = compact.signature(&mut buffer).ok()?;
         let state = self.state();
         // By the key's algorithm, whatever the header says: these are our own tokens.

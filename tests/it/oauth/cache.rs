@@ -208,6 +208,40 @@ async fn scopes_are_judged_at_every_request() {
     }
 }
 
+/// Header and payload are kept of a token where they have 1 KiB at most; of a longer one, its
+/// claims.
+#[tokio::test]
+async fn claims_are_the_same_whether_a_token_is_known_and_however_long_it_is() {
+    let key = Key::new("a");
+    let web = Web::with_issuer(&[&key]);
+    let cached = guarded(&web, TokenCacheOptions::new());
+    let uncached = guarded(&web, TokenCacheOptions::disabled());
+    for (length, is_short) in [(0, true), (300, true), (700, false), (5_000, false)] {
+        let claims = json!({"note": "\u{fc}".repeat(length / 2), "n": {"deep": [1.5, null]}});
+        let token = key.token(claims.clone());
+        assert_eq!(token.rfind('.').unwrap() <= 1024, is_short, "{length}");
+        let told = async |guarded: &Guarded| {
+            let answer = guarded.bearer(&token).await;
+            answer.assert(200, "accepted");
+            answer.who.unwrap()
+        };
+        let expected = told(&uncached).await.claims().clone();
+        assert_eq!(expected["note"], claims["note"]);
+        assert_eq!(expected["iss"], ISSUER);
+        let place = |who: &Principal| who.subject().unwrap().as_ptr().addr();
+        // Of the first nothing is asked.
+        let new = told(&cached).await;
+        for time in ["first asked for", "asked for again"] {
+            let known = told(&cached).await;
+            assert_eq!(place(&known), place(&new), "{length}");
+            assert_eq!(*known.claims(), expected, "{length}, {time}");
+            let whole: serde_json::Map<_, _> = known.claims_as().unwrap();
+            assert_eq!(whole, expected, "{length}, {time}");
+        }
+        assert_eq!(*new.claims(), expected, "{length}");
+    }
+}
+
 /// What is kept is the principal itself: one that lies elsewhere in memory was judged anew.
 #[tokio::test]
 async fn the_cache_keeps_nothing_past_its_life() {
