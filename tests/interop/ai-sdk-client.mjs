@@ -12,6 +12,13 @@ await run(async (url, report) => {
   // What it wants to be kept beside the tokens.
   provider.saveAuthorizationServerInformation = (information) => { provider.server = information; };
   provider.authorizationServerInformation = () => provider.server;
+  // It listens and asks at once, each without a token, and opens another page where the second 401 comes after the
+  // first was opened: the first waits for both.
+  const open = provider.redirectToAuthorization.bind(provider);
+  provider.redirectToAuthorization = async (page) => {
+    await recorder.answered();
+    await open(page);
+  };
   const authorized = async (ask) => {
     try {
       return await ask();

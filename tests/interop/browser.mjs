@@ -32,10 +32,20 @@ function audienceOf(headers) {
 /** Sees every request, those of the authorization flow included. */
 export class Recorder {
   #steps = [];
+  #unanswered = new Set();
   /** The `scope` of every authorization request, in order. */
   authorizations = [];
 
-  fetch = async (input, init) => {
+  fetch = (input, init) => {
+    const answer = this.#ask(input, init).finally(() => this.#unanswered.delete(answer));
+    this.#unanswered.add(answer);
+    return answer;
+  };
+
+  /** Waits until all requests have an answer that were sent so far. */
+  async answered() { await Promise.allSettled(this.#unanswered); }
+
+  async #ask(input, init) {
     const request = input instanceof Request ? input : undefined;
     const { origin, pathname } = new URL(request?.url ?? input);
     const step = {
@@ -48,7 +58,7 @@ export class Recorder {
     const response = await fetch(input, init);
     step.status = response.status;
     return response;
-  };
+  }
 
   opened(url) { this.authorizations.push(scopeOf(url)); }
 
