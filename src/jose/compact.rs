@@ -213,11 +213,8 @@ pub(crate) fn is_jws(token: &[u8], limits: TokenLimits) -> bool {
     if !limits.fits_header(header) {
         return true;
     }
-    let mut json = vec![0; base64url::decoded_len(header.len())];
-    match base64url::decode(header, &mut json) {
-        Some(json) => is_object(json),
-        None => decode_loosely(header).is_some_and(|json| is_object(&json)),
-    }
+    let json = base64url::decode_to_vec(header).or_else(|| decode_loosely(header));
+    json.is_some_and(|json| is_object(&json))
 }
 
 /// As a loose reader would, who passes over what is no letter and over bits left over, and to

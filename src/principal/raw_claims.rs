@@ -60,8 +60,7 @@ impl RawClaims {
 fn decoded(text: &[u8]) -> Box<str> {
     let payload = text.rsplit(|byte| *byte == b'.').next();
     let payload = payload.unwrap_or_default();
-    let mut json = vec![0; base64url::decoded_len(payload.len())];
-    let is_decoded = base64url::decode(payload, &mut json).is_some();
-    let json = String::from_utf8(json).ok().filter(|_| is_decoded);
+    let json = base64url::decode_to_vec(payload);
+    let json = json.and_then(|json| String::from_utf8(json).ok());
     json.unwrap_or_default().into()
 }

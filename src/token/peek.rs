@@ -31,9 +31,8 @@ pub(crate) fn peek_issuer(token: &[u8], limits: TokenLimits) -> Peeked {
         return Peeked::NotJws;
     }
     let payload = token.split(|byte| *byte == b'.').nth(1).unwrap_or_default();
-    let mut json = vec![0; base64url::decoded_len(payload.len())];
-    base64url::decode(payload, &mut json)
-        .and_then(issuer)
+    base64url::decode_to_vec(payload)
+        .and_then(|json| issuer(&json))
         .unwrap_or(Peeked::Unreadable)
 }
 

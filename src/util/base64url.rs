@@ -42,6 +42,11 @@ pub(crate) fn decode<'o>(text: &[u8], out: &'o mut [u8]) -> Option<&'o [u8]> {
     out.get(..length)
 }
 
+/// Decodes `text` on the heap. `None`: it is not base64url.
+pub(crate) fn decode_to_vec(text: &[u8]) -> Option<Vec<u8>> {
+    engine::ENGINE.decode(text).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -68,6 +73,10 @@ mod tests {
         ] {
             let mut out = vec![0; room];
             assert_eq!(decode(text.as_bytes(), &mut out), bytes, "{text}");
+            if room >= decoded_len(text.len()) {
+                let on_heap = decode_to_vec(text.as_bytes());
+                assert_eq!(on_heap.as_deref(), bytes, "{text}");
+            }
         }
     }
 
