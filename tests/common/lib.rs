@@ -1,11 +1,13 @@
-//! What the tests share: a service behind the layer that tells what it saw, requests and
-//! answers, tokens signed without the crate's help, providers of a test's own, what every store of revocations
-//! does, traces.
+//! What the tests share: a service behind the layer that tells what it saw, requests and answers,
+//! servers on the loopback, tokens signed without the crate's help, providers of a test's own, what
+//! every store of revocations does, traces.
 
 pub mod answer;
 pub mod guards;
 pub mod inner;
 pub mod jwt;
+pub mod loopback;
+pub mod mcp_server;
 pub mod provider;
 pub mod revocations;
 pub mod rmcp_dance;
@@ -14,6 +16,9 @@ pub mod tls;
 pub mod trace;
 
 use std::path::Path;
+use std::pin::Pin;
+
+use tokio::task::JoinHandle;
 
 pub use self::answer::{Answer, ask, assert_explained, request, request_to};
 pub use self::guards::{API_KEY, Guard, api_key_guard, guards, jwt_guard};
@@ -27,4 +32,12 @@ pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
         .expect("the tests are a folder of the crate")
+}
+
+/// Runs in the background.
+///
+/// The task is boxed: for each type of task, tokio is 190 functions to compile.
+pub fn spawn<T: Send + 'static>(task: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
+    let boxed: Pin<Box<dyn Future<Output = T> + Send>> = Box::pin(task);
+    tokio::spawn(boxed)
 }

@@ -1,7 +1,7 @@
 //! The client of rmcp finds its way to a token, from nothing but the URL of a server.
 
 use reqwest::redirect::Policy;
-use rmcp::service::{RoleClient, RunningService};
+use rmcp::service::{ClientInitializeError, RoleClient, RunningService};
 use rmcp::transport::StreamableHttpClientTransport;
 use rmcp::transport::auth::{
     AuthClient, AuthorizationManager, AuthorizationRequest, InMemoryCredentialStore, OAuthState,
@@ -72,6 +72,19 @@ pub async fn connect(url: &str, client: Authorized) -> RunningService<RoleClient
     let config = StreamableHttpClientTransportConfig::with_uri(url);
     let transport = StreamableHttpClientTransport::with_client(client, config);
     ().serve(transport).await.expect("a session")
+}
+
+/// Opens a session with this token, or without one.
+pub async fn connect_with(
+    url: &str,
+    token: Option<&str>,
+) -> Result<RunningService<RoleClient, ()>, ClientInitializeError> {
+    let mut config = StreamableHttpClientTransportConfig::with_uri(url);
+    if let Some(token) = token {
+        config = config.auth_header(token);
+    }
+    let transport = StreamableHttpClientTransport::from_config(config);
+    ().serve(transport).await
 }
 
 /// What a browser would do with the authorization endpoint: here it redirects at once.

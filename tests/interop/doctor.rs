@@ -1,24 +1,19 @@
 //! The doctor on servers of other makers: good ones, and each with one seeded fault.
 
-use std::sync::Arc;
-
-use axum::Router;
 use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 use http::StatusCode;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, WWW_AUTHENTICATE};
-use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
-use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
-use rmcp::{tool, tool_router};
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
 use tower_mcp_auth::doctor::{Judgement, Options, Report, Severity, examine};
 use tower_mcp_auth::jose::Algorithm;
 use tower_mcp_auth::testing::{Behaviour, Endpoint, Issuer, TokenBuilder};
 
 use crate::programs::{Running, node, python};
+use common::loopback;
+use common::mcp_server::{mcp_app, with_sessions};
 
 const TYPESCRIPT: &str = "doctor-typescript.mjs";
 const PYTHON: &str = "doctor_python.py";
@@ -256,17 +251,6 @@ async fn faults_of_the_authorization_server_are_told_of_at_servers_of_other_make
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-#[derive(Clone)]
-struct Tools;
-
-#[tool_router(server_handler)]
-impl Tools {
-    #[tool(description = "Says it again")]
-    async fn echo(&self) -> String {
-        "echo".to_owned()
-    }
-}
-
 /// What the guard by hand knows.
 #[derive(Clone)]
 struct Guard {
@@ -277,8 +261,7 @@ struct Guard {
 
 /// A server of rmcp whose guard was written by hand.
 async fn by_hand(issuer: &Issuer, fault: &str) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let origin = format!("http://{}", listener.local_addr().expect("an address"));
+    let (listener, origin) = loopback::bind().await;
     let url = format!("{origin}/mcp");
     let place = match fault {
         "root" => "/.well-known/oauth-protected-resource",
@@ -300,22 +283,17 @@ async fn by_hand(issuer: &Issuer, fault: &str) -> String {
         issuer: issuer.clone(),
         fault: fault.to_owned(),
     };
-    let mut config = StreamableHttpServerConfig::default();
+    let mut config = with_sessions(true);
     if fault == "hosts" {
         config = config.with_allowed_hosts(["mcp.example.com"]);
     }
-    let manager = Arc::new(LocalSessionManager::default());
-    let service = StreamableHttpService::new(|| Ok(Tools), manager, config);
-    let router = match fault {
+    let server = mcp_app(&[("echo", |_| "echo".to_owned())], config);
+    let server = match fault {
         // It checks hosts before anybody asks for a token.
-        "hosts" => Router::new().route_service("/mcp", service),
-        _ => {
-            let router = Router::new().route_service("/mcp", service);
-            router.layer(from_fn_with_state(guard, check))
-        }
+        "hosts" => server,
+        _ => server.layer(from_fn_with_state(guard, check)),
     };
-    let app = router.route(place, get(document));
-    tokio::spawn(async move { axum::serve(listener, app).await });
+    loopback::serve(listener, server.route(place, get(document)));
     url
 }
 

@@ -19,10 +19,8 @@ struct Server {
 impl Server {
     async fn start(nonces: bool) -> Self {
         let issuer = Issuer::start().await.expect("an issuer");
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await;
-        let listener = listener.expect("a port");
-        let address = listener.local_addr().expect("an address");
-        let resource = format!("http://{address}/mcp");
+        let (listener, origin) = common::loopback::bind().await;
+        let resource = format!("{origin}/mcp");
         let mut options = DpopOptions::new();
         if nonces {
             let set = options.nonce_secret("R7vJ2nWq9sLx4TzK8mYc3FbHd6GpAeU5");
@@ -35,7 +33,7 @@ impl Server {
             .and_then(|layer| layer.dpop_options(options).build())
             .expect("a layer");
         let app = Router::new().fallback(any(async || "ok")).layer(layer);
-        tokio::spawn(async move { axum::serve(listener, app).await });
+        common::loopback::serve(listener, app);
         Self { issuer, resource }
     }
 

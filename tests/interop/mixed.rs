@@ -2,18 +2,11 @@
 //! the open tool, and sign in at the first that needs it. `docs/what-clients-do.md` says the same
 //! in words.
 
-use std::sync::Arc;
-
 use axum::Router;
 use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
 use http::header::AUTHORIZATION;
-use http::request::Parts;
-use rmcp::handler::server::tool::Extension;
-use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
-use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
-use rmcp::{tool, tool_router};
-use tokio::net::TcpListener;
+use rmcp::transport::streamable_http_server::StreamableHttpServerConfig;
 use tokio::process::Command;
 use tokio::sync::watch;
 use tower_mcp_auth::mcp::{
@@ -23,43 +16,24 @@ use tower_mcp_auth::oauth::{AuthorizationServer, ProtectedResource};
 use tower_mcp_auth::scopes::Requirement;
 use tower_mcp_auth::store::MemoryReplayStore;
 use tower_mcp_auth::testing::Issuer;
-use tower_mcp_auth::{ConfigError, OAuthLayer, Principal};
+use tower_mcp_auth::{ConfigError, OAuthLayer};
 
 use crate::contract::Visit;
 use crate::programs::{Running, node, python_of, run};
+use common::loopback;
+use common::mcp_server::{Tool, mcp_app, subject};
 
 /// The tools, in the order in which they are called.
 const CALLED: [&str; 3] = ["search", "my_notes", "add_note"];
 const READ: &str = "notes:read";
 const WRITE: &str = "notes:write";
 
-#[derive(Clone)]
-struct Notes;
-
-/// Each tool says who calls it.
-#[tool_router(server_handler)]
-impl Notes {
-    #[tool(description = "Searches the manual")]
-    async fn search(&self, Extension(parts): Extension<Parts>) -> String {
-        caller(&parts)
-    }
-
-    #[tool(description = "Lists your notes")]
-    async fn my_notes(&self, Extension(parts): Extension<Parts>) -> String {
-        caller(&parts)
-    }
-
-    #[tool(description = "Adds a note")]
-    async fn add_note(&self, Extension(parts): Extension<Parts>) -> String {
-        caller(&parts)
-    }
-}
-
-fn caller(parts: &Parts) -> String {
-    let principal = Principal::from_extensions(&parts.extensions);
-    let subject = principal.and_then(Principal::subject);
-    subject.unwrap_or("anonymous").to_owned()
-}
+/// Each says who calls it.
+const TOOLS: &[Tool] = &[
+    ("search", subject),
+    ("my_notes", subject),
+    ("add_note", subject),
+];
 
 /// What becomes of the session that a client has when it signs in, up to revision 2025-11-25.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,9 +89,7 @@ fn app(
     let config = StreamableHttpServerConfig::default()
         .disable_allowed_hosts()
         .with_legacy_session_mode(sessions != Sessions::None);
-    let manager = Arc::<LocalSessionManager>::default();
-    let service = StreamableHttpService::new(|| Ok(Notes), manager, config);
-    Ok(Router::new().route_service("/mcp", service).layer(stack))
+    Ok(mcp_app(TOOLS, config).layer(stack))
 }
 
 /// A server with its issuer, and what it sees.
@@ -130,9 +102,8 @@ struct Served {
 
 async fn serve(sessions: Sessions, advertised: Advertised) -> Served {
     let issuer = Issuer::start().await.expect("an issuer");
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let address = listener.local_addr().expect("an address");
-    let url = format!("http://{address}/mcp");
+    let (listener, origin) = loopback::bind().await;
+    let url = format!("{origin}/mcp");
     let (sees, seen) = watch::channel(Vec::new());
     let see = from_fn(move |request: Request, next: Next| {
         let sees = sees.clone();
@@ -152,7 +123,7 @@ async fn serve(sessions: Sessions, advertised: Advertised) -> Served {
         }
     });
     let app = app(&url, &issuer, sessions, advertised).expect("a stack");
-    tokio::spawn(async { axum::serve(listener, app.layer(see)).await });
+    loopback::serve(listener, app.layer(see));
     Served {
         url,
         _issuer: issuer,

@@ -291,12 +291,9 @@ async fn a_stronger_sign_in_at_oidc_provider_is_asked_for() {
 async fn receive_logouts(provider: &mut Provider, layer: &OAuthLayer, client: &str, what: &str) {
     let service = layer.backchannel_logout(&provider.issuer, client);
     let app = axum::Router::new().route_service("/logout", service.expect("a service"));
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
-        .await
-        .expect("a port");
-    let address = listener.local_addr().expect("an address");
-    tokio::spawn(async move { axum::serve(listener, app).await });
-    let command = format!("backchannel http://{address}/logout {what}");
+    let (listener, origin) = common::loopback::bind().await;
+    common::loopback::serve(listener, app);
+    let command = format!("backchannel {origin}/logout {what}");
     provider.program.command(&command, "backchannel").await;
 }
 

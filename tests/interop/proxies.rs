@@ -3,17 +3,11 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{ConnectInfo, Request};
 use axum::routing::get;
-use http::request::Parts;
-use rmcp::handler::server::tool::Extension;
-use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
-use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
-use rmcp::{tool, tool_router};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
@@ -21,9 +15,10 @@ use tower_mcp_auth::mcp::{McpPolicy, McpStack, OriginLayer};
 use tower_mcp_auth::oauth::AuthorizationServer;
 use tower_mcp_auth::peer::{ProxyHeaders, SetPeerAddrLayer, TrustedProxies, requested};
 use tower_mcp_auth::testing::Issuer;
-use tower_mcp_auth::{OAuthLayer, Principal, RequestHead};
+use tower_mcp_auth::{OAuthLayer, RequestHead};
 
-use common::rmcp_dance;
+use common::mcp_server::{mcp_app, subject, with_sessions};
+use common::{loopback, rmcp_dance};
 
 use crate::programs::free_port;
 
@@ -31,19 +26,6 @@ pub(crate) const PAGE: &str = include_str!("../../docs/behind-a-proxy.md");
 
 /// How long a proxy may take to listen.
 const DEADLINE: Duration = Duration::from_secs(30);
-
-#[derive(Clone)]
-struct Tools;
-
-#[tool_router(server_handler)]
-impl Tools {
-    #[tool(description = "Says who calls")]
-    async fn whoami(&self, Extension(parts): Extension<Parts>) -> String {
-        let principal = Principal::from_extensions(&parts.extensions);
-        let subject = principal.and_then(Principal::subject);
-        subject.unwrap_or("nobody").to_owned()
-    }
-}
 
 /// A server that listens on an address and believes to be at `resource`.
 async fn serve(resource: &str) -> (String, Issuer) {
@@ -56,15 +38,11 @@ async fn serve(resource: &str) -> (String, Issuer) {
     let stack = McpStack::new(origin, auth)
         .policy(policy.expect("a policy"))
         .expect("a stack");
-    let service = StreamableHttpService::new(
-        || Ok(Tools),
-        Arc::<LocalSessionManager>::default(),
-        StreamableHttpServerConfig::default().disable_allowed_hosts(),
-    );
-    let app = Router::new().route_service("/mcp", service).layer(stack);
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let config = with_sessions(true).disable_allowed_hosts();
+    let app = mcp_app(&[("whoami", subject)], config).layer(stack);
+    let (listener, _) = loopback::bind().await;
     let address = listener.local_addr().expect("an address").to_string();
-    tokio::spawn(async { axum::serve(listener, app).await });
+    loopback::serve(listener, app);
     (address, issuer)
 }
 

@@ -1,44 +1,29 @@
 //! The stack of the README, as printed there, around a server of rmcp with two tools.
 
-use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::Router;
-use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
-use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
-use rmcp::{tool, tool_router};
-use tokio::net::TcpListener;
 use tower_mcp_auth::mcp::{MacKey, McpPolicy, McpStack, OriginLayer, SessionBindingLayer};
 use tower_mcp_auth::oauth::AuthorizationServer;
 use tower_mcp_auth::testing::{Endpoint, Issuer};
 use tower_mcp_auth::{Clock, ConfigError, OAuthLayer};
+
+use common::loopback;
+use common::mcp_server::{McpServer, Tool, mcp_server, with_sessions};
 
 const README: &str = include_str!("../../README.md");
 
 /// How long access tokens are good for.
 pub(crate) const TOKEN_LIFETIME: Duration = Duration::from_secs(3600);
 
-type Server = StreamableHttpService<Notes, LocalSessionManager>;
-
-#[derive(Clone)]
-struct Notes;
-
-#[tool_router(server_handler)]
-impl Notes {
-    #[tool(description = "Reads the notes")]
-    async fn get_notes(&self) -> String {
-        "buy milk".to_owned()
-    }
-
-    #[tool(description = "Writes a note")]
-    async fn write_note(&self) -> String {
-        "written".to_owned()
-    }
-}
+const TOOLS: &[Tool] = &[
+    ("get_notes", |_| "buy milk".to_owned()),
+    ("write_note", |_| "written".to_owned()),
+];
 
 /// The README's function, with what is of its reader as parameters.
 #[rustfmt::skip]
-fn app(resource: &str, oauth: OAuthLayer, secret: &str, mcp_server: Server) -> Result<Router, ConfigError> {
+fn app(resource: &str, oauth: OAuthLayer, secret: &str, mcp_server: McpServer) -> Result<Router, ConfigError> {
     let policy = McpPolicy::builder()
         .tool("get_*", "mcp:read")? // by name, prefix, or URI for resources
         .tool("*", "mcp:write")?
@@ -69,18 +54,13 @@ impl Served {
             .token_lifetime(TOKEN_LIFETIME);
         let issuer = issuer.start().await.expect("an issuer");
 
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let address = listener.local_addr().expect("an address");
-        let url = format!("http://{address}/mcp");
-        let service = StreamableHttpService::new(
-            || Ok(Notes),
-            Arc::default(),
-            StreamableHttpServerConfig::default().disable_allowed_hosts(),
-        );
+        let (listener, origin) = loopback::bind().await;
+        let url = format!("{origin}/mcp");
+        let service = mcp_server(TOOLS, with_sessions(true).disable_allowed_hosts());
         let oauth = oauth(&url, &issuer, &clock).expect("a layer");
         let secret = "R7vJ2nWq9sLx4TzK8mYc3FbHd6GpAeU5";
         let app = app(&url, oauth, secret, service).expect("a stack");
-        tokio::spawn(async { axum::serve(listener, app).await });
+        loopback::serve(listener, app);
         Self { url, issuer, clock }
     }
 

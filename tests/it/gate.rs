@@ -243,7 +243,7 @@ async fn the_service_that_was_ready_is_the_one_called() {
         .await
         .unwrap();
     // The mock panics where a service is called that was not polled ready.
-    let answer = tokio::spawn(service.call(request(Slow::of(&[&call("get")]))));
+    let answer = common::spawn(service.call(request(Slow::of(&[&call("get")]))));
     let (seen, respond) = handle.next_request().await.unwrap();
     assert_eq!(seen.method(), "POST");
     respond.send_response(http::Response::new(Slow::default()));

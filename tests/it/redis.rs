@@ -115,13 +115,13 @@ async fn start(peer: Peer) -> Peers {
         most: Arc::clone(&most),
         all: Arc::clone(&all),
     };
-    tokio::spawn(async move {
+    common::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
             all.fetch_add(1, Ordering::SeqCst);
             let now = open.fetch_add(1, Ordering::SeqCst) + 1;
             most.fetch_max(now, Ordering::SeqCst);
             let open = Arc::clone(&open);
-            tokio::spawn(async move {
+            common::spawn(async move {
                 serve(peer, stream).await;
                 open.fetch_sub(1, Ordering::SeqCst);
             });
@@ -167,7 +167,7 @@ async fn a_peer_that_is_no_engine_keeps_nobody_waiting() {
         Peer::Endless,
         Peer::Full,
     ];
-    let tried = peers.map(|peer| tokio::spawn(keeps_nobody_waiting(peer)));
+    let tried = peers.map(|peer| common::spawn(keeps_nobody_waiting(peer)));
     for tried in tried {
         tried.await.unwrap();
     }

@@ -121,10 +121,10 @@ async fn watchers_are_woken_by_their_record_alone() {
 async fn of_many_at_once_one_is_first_and_every_watcher_learns_of_it() {
     let store = MemoryReplayStore::default();
     for number in 0..200 {
-        let watchers = [(); 4].map(|()| tokio::spawn(Arc::new(store.clone()).watch(key(number))));
+        let watchers = [(); 4].map(|()| common::spawn(Arc::new(store.clone()).watch(key(number))));
         let tasks = [1, 2, 3, 4].map(|own| {
             let store = store.clone();
-            tokio::spawn(async move { insert(&store, number, own, HOUR).await })
+            common::spawn(async move { insert(&store, number, own, HOUR).await })
         });
         let mut first = 0;
         for task in tasks {

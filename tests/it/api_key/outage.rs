@@ -142,7 +142,7 @@ async fn a_store_that_hangs_and_a_queue_that_is_full_are_no_end_of_a_good_key() 
     present(&layer, known.expose()).await.admitted();
     clock.advance(SECOND * 31);
     store.mode(Mode::Hold);
-    let waiting = tokio::spawn({
+    let waiting = common::spawn({
         let (layer, unknown) = (layer.clone(), new_key());
         async move { present(&layer, unknown.expose()).await }
     });

@@ -320,7 +320,7 @@ async fn requests_with_one_key_share_one_question_that_outlives_them() {
     let requests: Vec<_> = (0..20)
         .map(|_| {
             let (layer, key) = (layer.clone(), new.expose().to_owned());
-            tokio::spawn(async move { present(&layer, &key).await.admitted().uri.clone() })
+            common::spawn(async move { present(&layer, &key).await.admitted().uri.clone() })
         })
         .collect();
     settle().await;
@@ -335,7 +335,7 @@ async fn requests_with_one_key_share_one_question_that_outlives_them() {
     let unknown = new_key();
     let alone = {
         let (layer, key) = (layer.clone(), unknown.expose().to_owned());
-        tokio::spawn(async move { present(&layer, &key).await })
+        common::spawn(async move { present(&layer, &key).await })
     };
     settle().await;
     alone.abort();
@@ -434,7 +434,7 @@ async fn a_flood_of_unknown_keys_does_not_lock_out_those_in_use() {
     let flood: Vec<_> = (0..10)
         .map(|_| {
             let layer = layer.clone();
-            tokio::spawn(async move { present(&layer, new_key().expose()).await })
+            common::spawn(async move { present(&layer, new_key().expose()).await })
         })
         .collect();
     settle().await;
@@ -462,7 +462,7 @@ async fn requests_that_wait_are_bounded() {
     let waiting: Vec<_> = (0..2)
         .map(|_| {
             let (layer, key) = (layer.clone(), new.expose().to_owned());
-            tokio::spawn(async move { present(&layer, &key).await })
+            common::spawn(async move { present(&layer, &key).await })
         })
         .collect();
     settle().await;
@@ -485,7 +485,7 @@ async fn each_kind_of_trouble_with_a_store_is_reported_by_itself() {
     store.mode(Mode::Hold);
     let clock = clock();
     let layer = store.layer_with(&clock, |keys| keys.max_waiting_requests(1));
-    let waiting = tokio::spawn({
+    let waiting = common::spawn({
         let (layer, key) = (layer.clone(), new.expose().to_owned());
         async move { present(&layer, &key).await }
     });
@@ -560,7 +560,7 @@ async fn what_is_forgotten_is_asked_again_also_of_a_question_under_way() {
     layer.keys().invalidate_all();
     let under_way = {
         let (layer, key) = (layer.clone(), other.expose().to_owned());
-        tokio::spawn(async move { present(&layer, &key).await })
+        common::spawn(async move { present(&layer, &key).await })
     };
     settle().await;
     store.set(other.digest(), other.to_api_key().revoked(true));

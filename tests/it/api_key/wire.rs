@@ -25,7 +25,7 @@ async fn exchange(layer: &ApiKeyLayer, key: &str) -> String {
     ));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let server = tokio::spawn(async move {
+    let server = common::spawn(async move {
         let (stream, _) = listener.accept().await.unwrap();
         let served = TowerToHyperService::new(service);
         let connection = auto::Builder::new(TokioExecutor::new());

@@ -8,9 +8,9 @@ use tower_mcp_auth::doctor::{Options, Report, Severity, Verdict, examine};
 async fn look_at_flood(start: &'static str, piece: &'static str) -> Report {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/mcp", listener.local_addr().unwrap());
-    let serving = tokio::spawn(async move {
+    let serving = common::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
-            tokio::spawn(async move {
+            common::spawn(async move {
                 let _ = stream.read(&mut [0; 4096]).await;
                 let _ = stream.write_all(start.as_bytes()).await;
                 let many = piece.repeat(1000);
@@ -47,7 +47,7 @@ async fn interim_responses_without_end_are_named() {
 async fn interim_responses_and_then_silence_are_named() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/mcp", listener.local_addr().unwrap());
-    tokio::spawn(async move {
+    common::spawn(async move {
         let mut kept = Vec::new();
         while let Ok((mut stream, _)) = listener.accept().await {
             let _ = stream.write_all(b"HTTP/1.1 103 Early Hints\r\n\r\n").await;
@@ -69,7 +69,7 @@ async fn a_few_interim_responses_are_no_fault() {
     let few = "HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n".repeat(8);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/mcp", listener.local_addr().unwrap());
-    tokio::spawn(async move {
+    common::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
             let _ = stream.read(&mut [0; 4096]).await;
             let answer = format!("{few}HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n");

@@ -1,12 +1,6 @@
 //! Good servers raise no alarm.
 
-use std::sync::Arc;
-
 use axum::Router;
-use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
-use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
-use rmcp::{tool, tool_router};
-use tokio::net::TcpListener;
 use tower_http::cors::AllowOrigin;
 use tower_mcp_auth::api_key::ApiKey;
 use tower_mcp_auth::doctor::{Judgement, Options, Report, Severity, examine};
@@ -18,37 +12,17 @@ use tower_mcp_auth::{ApiKeyLayer, OAuthLayer, Tenants, cors};
 
 use super::server::Fake;
 use super::{assert_codes, look};
+use common::loopback::{bind, serve};
+use common::mcp_server::{McpServer, mcp_server, with_sessions};
 
 /// Where clients in a browser come from.
 const PAGE: &str = "https://app.example.com";
 
-#[derive(Clone)]
-struct Tools;
-
-#[tool_router(server_handler)]
-#[allow(clippy::unused_self)] // the macro calls it as a method
-impl Tools {
-    #[tool(description = "says hello")]
-    fn hello(&self) -> String {
-        "hello".to_owned()
-    }
-}
-
-fn service(sessions: bool) -> StreamableHttpService<Tools, LocalSessionManager> {
-    let config = StreamableHttpServerConfig::default()
-        .with_legacy_session_mode(sessions)
-        .with_json_response(!sessions);
-    StreamableHttpService::new(|| Ok(Tools), Arc::default(), config)
-}
-
-async fn bind() -> (TcpListener, String) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let origin = format!("http://{}", listener.local_addr().unwrap());
-    (listener, origin)
-}
-
-fn serve(listener: TcpListener, app: Router) {
-    tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+fn service(sessions: bool) -> McpServer {
+    mcp_server(
+        &[("hello", |_| "hello".to_owned())],
+        with_sessions(sessions),
+    )
 }
 
 fn trusted(issuer: &Issuer) -> AuthorizationServer {

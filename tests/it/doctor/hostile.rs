@@ -135,7 +135,7 @@ async fn who_never_answers_is_given_up() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/mcp", listener.local_addr().unwrap());
     let started = tokio::time::Instant::now();
-    tokio::spawn(async move {
+    common::spawn(async move {
         let mut kept = Vec::new();
         while let Ok((stream, _)) = listener.accept().await {
             kept.push(stream);
@@ -210,7 +210,7 @@ async fn a_challenge_of_many_parameters_is_not_read_to_its_end() {
 async fn what_is_no_http_is_no_server() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/mcp", listener.local_addr().unwrap());
-    tokio::spawn(async move {
+    common::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
             let mut start = [0; 64];
             let _ = stream.read(&mut start).await;

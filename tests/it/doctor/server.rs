@@ -188,7 +188,7 @@ impl Fake {
             url: format!("{own}/mcp"),
             issuer,
             asked,
-            task: tokio::spawn(serving).abort_handle(),
+            task: common::spawn(serving).abort_handle(),
         }
     }
 

@@ -282,7 +282,7 @@ async fn a_user_timeout_of_tcp_ends_a_stream_that_is_not_read() {
     let listener = listener.tap_io(move |stream| {
         let _ = SockRef::from(&*stream).set_tcp_user_timeout(Some(timeout));
     });
-    let server = tokio::spawn(axum::serve(listener, app).into_future());
+    let server = common::spawn(axum::serve(listener, app).into_future());
 
     let mut client = TcpStream::connect(address).await.unwrap();
     let request = format!("GET / HTTP/1.1\r\nhost: x\r\nx-api-key: {API_KEY}\r\n\r\n");

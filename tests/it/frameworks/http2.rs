@@ -38,7 +38,7 @@ impl Client {
         let (client, server) = tokio::io::duplex(1 << 20);
         let builder = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
         let service = TowerToHyperService::new(service);
-        tokio::spawn(builder.serve_connection(TokioIo::new(server), service));
+        common::spawn(builder.serve_connection(TokioIo::new(server), service));
         let mut client = Self(client);
         client
             .0

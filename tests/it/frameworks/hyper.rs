@@ -30,11 +30,11 @@ async fn serve() -> SocketAddr {
     let service = layer.layer(tower::service_fn(whoami));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    tokio::spawn(async move {
+    common::spawn(async move {
         loop {
             let (stream, _) = listener.accept().await.unwrap();
             let service = TowerToHyperService::new(service.clone());
-            tokio::spawn(async move {
+            common::spawn(async move {
                 let builder = auto::Builder::new(TokioExecutor::new());
                 let _ = builder
                     .serve_connection(TokioIo::new(stream), service)
@@ -208,7 +208,7 @@ fn connect() -> tokio::io::DuplexStream {
     let builder = hyper::server::conn::http1::Builder::new();
     let connection =
         builder.serve_connection(TokioIo::new(server), TowerToHyperService::new(service));
-    tokio::spawn(connection);
+    common::spawn(connection);
     client
 }
 

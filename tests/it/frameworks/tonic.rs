@@ -70,7 +70,7 @@ macro_rules! serve {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let server = Server::builder().layer($layer).add_service(Greeter);
-        tokio::spawn(server.serve_with_incoming(TcpIncoming::from(listener)));
+        common::spawn(server.serve_with_incoming(TcpIncoming::from(listener)));
         Channel::from_shared(format!("http://{address}"))
             .unwrap()
             .connect()

@@ -426,7 +426,7 @@ async fn one_message() {
         .body(Full::<Bytes>::from(deep(150)))
         .unwrap();
     // On a worker, with the stack that tokio gives it.
-    let answer = tokio::spawn(service.oneshot(request)).await.unwrap();
+    let answer = common::spawn(service.oneshot(request)).await.unwrap();
     println!("{}", answer.unwrap().status());
 }
 

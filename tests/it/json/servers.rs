@@ -206,7 +206,7 @@ async fn one_key_set() {
         .build()
         .unwrap();
     assert!(
-        tokio::spawn(async move { layer.warm_up().await })
+        common::spawn(async move { layer.warm_up().await })
             .await
             .unwrap()
             .is_err()

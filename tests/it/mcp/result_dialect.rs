@@ -6,22 +6,13 @@
 //! an `error` and an `error_description`.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use ::rmcp::handler::server::tool::Extension;
-use ::rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
-use ::rmcp::transport::streamable_http_server::{
-    StreamableHttpServerConfig, StreamableHttpService,
-};
-use ::rmcp::{tool, tool_router};
-use axum::Router;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
-use http::request::Parts;
 use reqwest::redirect::Policy;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use tokio::net::TcpListener;
+use tower_mcp_auth::OAuthLayer;
 use tower_mcp_auth::mcp::{
     Dialect, DialectRule, MacKey, McpPolicy, McpStack, OriginLayer, SessionBindingLayer,
 };
@@ -29,8 +20,10 @@ use tower_mcp_auth::oauth::{AuthorizationServer, ProtectedResource};
 use tower_mcp_auth::scopes::Requirement;
 use tower_mcp_auth::store::MemoryReplayStore;
 use tower_mcp_auth::testing::{Endpoint, Issuer};
-use tower_mcp_auth::{OAuthLayer, Principal};
 use url::Url;
+
+use common::loopback;
+use common::mcp_server::{Tool, mcp_app, subject, with_sessions};
 
 const WITH_SESSIONS: &str = "2025-11-25";
 const WITHOUT_SESSIONS: &str = "2026-07-28";
@@ -39,32 +32,12 @@ const RESULT_CLIENT: &str = "openai-mcp";
 const REDIRECT_URL: &str = "http://127.0.0.1:8976/callback";
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 
-#[derive(Clone)]
-struct Notes;
-
-#[tool_router(server_handler)]
-impl Notes {
-    #[tool(description = "anyone")]
-    async fn search(&self, Extension(parts): Extension<Parts>) -> String {
-        said_by(&parts)
-    }
-
-    #[tool(description = "callers")]
-    async fn my_notes(&self, Extension(parts): Extension<Parts>) -> String {
-        said_by(&parts)
-    }
-
-    #[tool(description = "writers")]
-    async fn add_note(&self, Extension(parts): Extension<Parts>) -> String {
-        said_by(&parts)
-    }
-}
-
-fn said_by(parts: &Parts) -> String {
-    let principal = Principal::from_extensions(&parts.extensions);
-    let subject = principal.and_then(Principal::subject);
-    subject.unwrap_or("anonymous").to_owned()
-}
+/// Each says who calls it.
+const TOOLS: &[Tool] = &[
+    ("search", subject),
+    ("my_notes", subject),
+    ("add_note", subject),
+];
 
 struct Served {
     issuer: Issuer,
@@ -80,8 +53,8 @@ enum Sessions {
 
 async fn serve(dialect: DialectRule, sessions: Sessions) -> Served {
     let issuer = Issuer::start().await.unwrap();
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}/mcp", listener.local_addr().unwrap());
+    let (listener, origin) = loopback::bind().await;
+    let url = format!("{origin}/mcp");
     let policy = McpPolicy::builder()
         .tool("search", Requirement::none())
         .and_then(|policy| policy.tool("my_notes", Requirement::authenticated()))
@@ -105,11 +78,8 @@ async fn serve(dialect: DialectRule, sessions: Sessions) -> Served {
     .policy(policy)
     .unwrap()
     .dialect(dialect);
-    let config = StreamableHttpServerConfig::default().disable_allowed_hosts();
-    let service =
-        StreamableHttpService::new(|| Ok(Notes), Arc::<LocalSessionManager>::default(), config);
-    let app = Router::new().route_service("/mcp", service).layer(stack);
-    tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+    let config = with_sessions(true).disable_allowed_hosts();
+    loopback::serve(listener, mcp_app(TOOLS, config).layer(stack));
     Served { issuer, url }
 }
 

@@ -1,50 +1,22 @@
 //! A server of rmcp behind the layers, on loopback, asked by rmcp's own client.
 
-use std::sync::Arc;
-
 use ::rmcp::model::CallToolRequestParams;
-use ::rmcp::service::{RoleClient, RunningService};
-use ::rmcp::transport::StreamableHttpClientTransport;
-use ::rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
-use ::rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
-use ::rmcp::transport::streamable_http_server::{
-    StreamableHttpServerConfig, StreamableHttpService,
-};
-use ::rmcp::{ServiceExt, tool, tool_router};
 use axum::Router;
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
 use tower::ServiceBuilder;
 use tower_mcp_auth::mcp::{McpListsLayer, McpPolicy, McpScopesLayer};
 
 use crate::mcp::support::{METADATA, auth, call};
+use common::loopback;
+use common::mcp_server::{Tool, mcp_server, with_sessions};
+use common::rmcp_dance::connect_with;
 
-#[derive(Clone)]
-struct Tools;
-
-#[tool_router(server_handler)]
-#[allow(clippy::unused_self)] // the macro calls them as methods
-impl Tools {
-    #[tool(description = "anybody")]
-    fn ping(&self) -> String {
-        "pong".to_owned()
-    }
-
-    #[tool(description = "readers")]
-    fn get_file(&self) -> String {
-        "got".to_owned()
-    }
-
-    #[tool(description = "writers")]
-    fn put_file(&self) -> String {
-        "put".to_owned()
-    }
-
-    #[tool(description = "administrators")]
-    fn delete_file(&self) -> String {
-        "deleted".to_owned()
-    }
-}
+const TOOLS: &[Tool] = &[
+    ("ping", |_| "pong".to_owned()),
+    ("get_file", |_| "got".to_owned()),
+    ("put_file", |_| "put".to_owned()),
+    ("delete_file", |_| "deleted".to_owned()),
+];
 
 fn policy() -> McpPolicy {
     serde_json::from_value(json!({
@@ -56,27 +28,14 @@ fn policy() -> McpPolicy {
 
 /// With sessions and event streams, or without and with JSON.
 async fn serve(sessions: bool) -> String {
-    let config = StreamableHttpServerConfig::default()
-        .with_legacy_session_mode(sessions)
-        .with_json_response(!sessions);
-    let manager = Arc::new(LocalSessionManager::default());
-    let server = StreamableHttpService::new(|| Ok(Tools), manager, config);
     let guarded = ServiceBuilder::new()
         .layer(auth())
         .layer(McpScopesLayer::new(policy()))
         .layer(McpListsLayer::new(policy()))
-        .service(server);
-    let app = Router::new().nest_service("/mcp", guarded);
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
-    format!("http://{address}/mcp")
-}
-
-async fn connect(uri: &str, token: &str) -> RunningService<RoleClient, ()> {
-    let config = StreamableHttpClientTransportConfig::with_uri(uri).auth_header(token);
-    let transport = StreamableHttpClientTransport::from_config(config);
-    ().serve(transport).await.unwrap()
+        .service(mcp_server(TOOLS, with_sessions(sessions)));
+    let (listener, origin) = loopback::bind().await;
+    loopback::serve(listener, Router::new().nest_service("/mcp", guarded));
+    format!("{origin}/mcp")
 }
 
 #[tokio::test]
@@ -89,7 +48,7 @@ async fn a_client_sees_and_calls_what_its_scopes_allow() {
             ("write", &["get_file", "ping", "put_file"]),
             ("admin", &["delete_file", "get_file", "ping", "put_file"]),
         ] {
-            let client = connect(&uri, token).await;
+            let client = connect_with(&uri, Some(token)).await.unwrap();
             let tools = client.list_all_tools().await.unwrap();
             let mut seen: Vec<&str> = tools.iter().map(|tool| &*tool.name).collect();
             seen.sort_unstable();
@@ -100,7 +59,7 @@ async fn a_client_sees_and_calls_what_its_scopes_allow() {
             }
             client.cancel().await.unwrap();
         }
-        let client = connect(&uri, "read").await;
+        let client = connect_with(&uri, Some("read")).await.unwrap();
         let call = CallToolRequestParams::new("delete_file");
         assert!(client.call_tool(call).await.is_err());
         client.cancel().await.unwrap();

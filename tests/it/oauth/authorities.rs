@@ -43,10 +43,10 @@ pub async fn serve_https(document: String) -> u16 {
     let acceptor = acceptor();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
-    tokio::spawn(async move {
+    common::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
             let (acceptor, document) = (acceptor.clone(), document.clone());
-            tokio::spawn(async move {
+            common::spawn(async move {
                 let Ok(mut stream) = acceptor.accept(stream).await else {
                     return;
                 };

@@ -46,11 +46,11 @@ impl Server {
             seen: Arc::default(),
         };
         let own = server.clone();
-        tokio::spawn(async move {
+        common::spawn(async move {
             for connection in 0.. {
                 let (stream, _) = listener.accept().await.unwrap();
                 let most = answers[connection.min(answers.len() - 1)];
-                tokio::spawn(own.clone().serve(stream, connection, most));
+                common::spawn(own.clone().serve(stream, connection, most));
             }
         });
         server

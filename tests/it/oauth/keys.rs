@@ -74,7 +74,7 @@ async fn a_client_that_goes_away_does_not_take_the_fetch_with_it() {
     let guarded = Guarded::new(&web);
     let token = key.token(json!({}));
     web.hold(true);
-    let first = tokio::spawn({
+    let first = common::spawn({
         let (guarded, token) = (guarded.clone(), token.clone());
         async move { guarded.bearer(&token).await }
     });

@@ -122,7 +122,7 @@ async fn a_slow_issuer_delays_no_token_of_a_fast_one() {
     let (fast, slow) = (issuer(&clock).await, issuer(&clock).await);
     slow.set_behaviour(Endpoint::Jwks, Behaviour::Hang);
     let guarded = trusting(&[&fast, &slow], &clock);
-    let late = tokio::spawn({
+    let late = common::spawn({
         let (guarded, token) = (guarded.clone(), token(&slow));
         async move { guarded.bearer(&token).await }
     });

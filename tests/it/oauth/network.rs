@@ -32,10 +32,10 @@ impl Wire {
         let url = format!("http://{}/keys", listener.local_addr().unwrap());
         let connections = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&connections);
-        tokio::spawn(async move {
+        common::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 counted.fetch_add(1, Ordering::SeqCst);
-                tokio::spawn(serve(stream, answer.clone(), then));
+                common::spawn(serve(stream, answer.clone(), then));
             }
         });
         Self { url, connections }

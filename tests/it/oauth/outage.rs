@@ -255,7 +255,7 @@ async fn a_server_that_hangs_delays_no_token_of_another() {
         .await
         .assert(200, "accepted");
     web.hold(true);
-    let waiting = tokio::spawn({
+    let waiting = common::spawn({
         let (guarded, token) = (guarded.clone(), slow.token(json!({"iss": other})));
         async move { guarded.bearer(&token).await }
     });

@@ -134,7 +134,7 @@ async fn warm_up_waits_for_the_fetch_under_way_and_fetches_again() {
     guarded.bearer(&token).await.assert(200, "accepted");
     settle().await;
     assert_eq!(web.count(JWKS), 2, "a refresh is under way");
-    let warm_up = tokio::spawn({
+    let warm_up = common::spawn({
         let layer = guarded.layer.clone();
         async move { layer.warm_up().await }
     });

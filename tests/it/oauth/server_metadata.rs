@@ -390,7 +390,7 @@ async fn all_that_ask_share_one_fetch_and_it_outlives_them() {
     // Those that began it are gone.
     requests.abort_all();
     while requests.join_next().await.is_some() {}
-    let last = tokio::spawn({
+    let last = common::spawn({
         let copying = copying.clone();
         async move { copying.get().await }
     });
@@ -487,7 +487,7 @@ async fn those_that_wait_are_bounded_and_take_no_place_of_tokens() {
     }
     assert_eq!(refused, 3);
     let token = format!("Bearer {}", key.token(json!({})));
-    let with_token = tokio::spawn({
+    let with_token = common::spawn({
         let copying = copying.clone();
         async move {
             copying

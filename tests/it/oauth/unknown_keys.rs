@@ -201,12 +201,12 @@ async fn a_token_that_joined_a_fetch_for_another_has_one_of_its_own() {
     let known = old.token(json!({}));
     guarded.bearer(&known).await.assert(200, "accepted");
     web.hold(true);
-    let forger = tokio::spawn({
+    let forger = common::spawn({
         let (guarded, token) = (guarded.clone(), forged("forged", 0));
         async move { guarded.bearer(&token).await }
     });
     settle().await;
-    let waiting = tokio::spawn({
+    let waiting = common::spawn({
         let (guarded, token) = (guarded.clone(), new.token(json!({})));
         async move { guarded.bearer(&token).await }
     });

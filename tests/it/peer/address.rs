@@ -83,7 +83,7 @@ async fn in_axum_it_takes_one_layer() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
     let app = app.into_make_service_with_connect_info::<SocketAddr>();
-    tokio::spawn(async { axum::serve(listener, app).await });
+    common::spawn(async { axum::serve(listener, app).await });
     let answer = reqwest::get(&url).await.unwrap();
     assert_eq!(answer.text().await.unwrap(), "127.0.0.1");
 }

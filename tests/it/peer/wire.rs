@@ -24,7 +24,7 @@ async fn say(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infall
 async fn over_http1(request: &str) -> String {
     let (mut client, server) = tokio::io::duplex(1 << 16);
     let builder = hyper::server::conn::http1::Builder::new();
-    tokio::spawn(builder.serve_connection(TokioIo::new(server), service_fn(say)));
+    common::spawn(builder.serve_connection(TokioIo::new(server), service_fn(say)));
     client.write_all(request.as_bytes()).await.unwrap();
     let mut answer = String::new();
     client.read_to_string(&mut answer).await.unwrap();
@@ -70,13 +70,13 @@ async fn every_way_to_name_a_host_in_http2_is_seen() {
     ] {
         let (client, server) = tokio::io::duplex(1 << 16);
         let builder = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
-        tokio::spawn(builder.serve_connection(TokioIo::new(server), service_fn(say)));
+        common::spawn(builder.serve_connection(TokioIo::new(server), service_fn(say)));
         let io = TokioIo::new(client);
         let (mut sender, connection) =
             hyper::client::conn::http2::handshake(TokioExecutor::new(), io)
                 .await
                 .unwrap();
-        tokio::spawn(connection);
+        common::spawn(connection);
         let mut request = Request::get(uri);
         if let Some(host) = host {
             request = request.header("host", host);

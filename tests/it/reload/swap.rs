@@ -258,7 +258,7 @@ async fn ten_thousand_requests_and_a_hundred_reloads_lose_nothing() {
     let tasks = (0..REQUESTS).map(|number| {
         let (mut service, handle) = (service.clone(), handle.clone());
         let answered = Arc::clone(&answered);
-        tokio::spawn(async move {
+        common::spawn(async move {
             let service = service.ready().await.unwrap();
             let before = handle.status().generation();
             let tag = service.call(number).await.unwrap();
@@ -525,7 +525,7 @@ async fn a_layer_that_panics_serves_nobody_and_is_replaced_like_any_other() {
     handle.reload(Broken(None));
     // What was taken out does not go on serving.
     for _ in 0..2 {
-        let asked = tokio::spawn(service.clone().oneshot(0));
+        let asked = common::spawn(service.clone().oneshot(0));
         assert!(asked.await.unwrap_err().is_panic());
     }
     handle.reload(Broken(Some(Tag::new(3))));

@@ -24,7 +24,7 @@ async fn no_request_that_begins_after_its_entry_is_accepted() {
         let is_revoked = Arc::new(AtomicBool::new(false));
         let askers = [(); 4].map(|()| {
             let (layer, token, is_revoked) = (layer.clone(), token.clone(), is_revoked.clone());
-            tokio::spawn(async move {
+            common::spawn(async move {
                 for _ in 0..200 {
                     let must_refuse = is_revoked.load(Ordering::SeqCst);
                     let answer = ask(&layer, bearer(&token)).await;
@@ -34,7 +34,7 @@ async fn no_request_that_begins_after_its_entry_is_accepted() {
         });
         let noise = {
             let revocation = revocation.clone();
-            tokio::spawn(async move {
+            common::spawn(async move {
                 for number in 0..200 {
                     let id = format!("other-{number}");
                     revocation.revoke(Entry::token(ISSUER, &id)).await.unwrap();

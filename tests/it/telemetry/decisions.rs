@@ -319,7 +319,7 @@ async fn a_hook_that_panics_lets_nothing_pass() {
     let inner = Inner::default();
     let service = tower::Layer::layer(&layer, inner.handle());
     let request = request(&[("authorization", bearer("a"))]);
-    let asked = tokio::spawn(tower::ServiceExt::oneshot(service, request)).await;
+    let asked = common::spawn(tower::ServiceExt::oneshot(service, request)).await;
     assert!(asked.unwrap_err().is_panic());
     assert_eq!(inner.calls(), 0);
 }

@@ -91,7 +91,7 @@ async fn hanging_requests_go_on_when_the_behaviour_changes() {
     let url = issuer.endpoint(Endpoint::Jwks);
     issuer.set_behaviour(Endpoint::Jwks, Behaviour::Hang);
     let waiting: Vec<_> = (0..20)
-        .map(|_| tokio::spawn(http().get(&url).send()))
+        .map(|_| common::spawn(http().get(&url).send()))
         .collect();
     while issuer.requests(Endpoint::Jwks) < 20 {
         tokio::time::sleep(Duration::from_millis(5)).await;
@@ -105,7 +105,7 @@ async fn hanging_requests_go_on_when_the_behaviour_changes() {
 
     // Only the first hangs; it, too, is let go.
     issuer.set_behaviour(Endpoint::Jwks, Behaviour::Hang.times(1));
-    let first = tokio::spawn(http().get(&url).send());
+    let first = common::spawn(http().get(&url).send());
     while issuer.requests(Endpoint::Jwks) < 21 {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }

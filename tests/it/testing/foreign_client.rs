@@ -9,11 +9,11 @@ use serde_json::json;
 use tower_mcp_auth::testing::{Endpoint, Issuer};
 
 use super::{claims, http, quick};
+use common::loopback;
 
 /// A resource that refuses everything and says whom it trusts; its URL.
 async fn resource(issuer: &Issuer) -> String {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let origin = format!("http://{}", listener.local_addr().unwrap());
+    let (listener, origin) = loopback::bind().await;
     let resource = format!("{origin}/mcp");
     let metadata = json!({
         "resource": resource,
@@ -30,7 +30,7 @@ async fn resource(issuer: &Issuer) -> String {
             (StatusCode::UNAUTHORIZED, challenge).into_response()
         }
     });
-    tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+    loopback::serve(listener, app);
     resource
 }
 

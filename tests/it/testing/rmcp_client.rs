@@ -1,67 +1,42 @@
 //! rmcp on both sides: its client does the whole OAuth dance with a server of rmcp behind
 //! [`OAuthLayer`] and the development issuer.
 
-use common::rmcp_dance;
-
-use std::sync::Arc;
-
 use axum::Router;
 use http::request::Parts;
-use rmcp::handler::server::tool::Extension;
 use rmcp::model::CallToolRequestParams;
-use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
-use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
-use rmcp::{tool, tool_router};
-use tokio::net::TcpListener;
 use tower_mcp_auth::mcp::{McpPolicy, McpStack, OriginLayer};
 use tower_mcp_auth::oauth::{AuthorizationServer, ProtectedResource};
 use tower_mcp_auth::testing::{Endpoint, Issuer};
 use tower_mcp_auth::{OAuthLayer, Principal};
 
-#[derive(Clone)]
-struct Tools;
+use common::mcp_server::{Tool, mcp_app, subject, with_sessions};
+use common::{loopback, rmcp_dance};
 
-#[tool_router(server_handler)]
-impl Tools {
-    #[tool(description = "Says who calls, and what they may do")]
-    async fn whoami(&self, Extension(parts): Extension<Parts>) -> String {
-        let principal = Principal::from_extensions(&parts.extensions).expect("a principal");
-        assert!(!parts.headers.contains_key("authorization"));
-        format!(
-            "{} {}",
-            principal.subject().expect("a subject"),
-            principal.scopes()
-        )
-    }
+const TOOLS: &[Tool] = &[
+    ("never", |_| "never".to_owned()),
+    ("whoami", whoami),
+    ("write", |_| "written".to_owned()),
+];
 
-    #[tool(description = "Requirement more than the first token has")]
-    async fn write(&self) -> String {
-        "written".to_owned()
-    }
-
-    #[tool(description = "Closed to everybody")]
-    async fn never(&self) -> String {
-        "never".to_owned()
-    }
+/// Who calls, and what they may do.
+fn whoami(parts: &Parts) -> String {
+    let principal = Principal::from_extensions(&parts.extensions).expect("a principal");
+    assert!(!parts.headers.contains_key("authorization"));
+    format!("{} {}", subject(parts), principal.scopes())
 }
 
 /// A server with sessions that needs the scope `mcp:read`, and its issuer.
 async fn server() -> (String, Issuer) {
     let issuer = Issuer::start().await.expect("an issuer");
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let url = format!("http://{}/mcp", listener.local_addr().expect("an address"));
+    let (listener, origin) = loopback::bind().await;
+    let url = format!("{origin}/mcp");
     let server = AuthorizationServer::insecure_http_on_loopback(issuer.url());
     let auth = OAuthLayer::builder(&url)
         .and_then(|layer| layer.authorization_server(server?))
         .and_then(|layer| layer.required_scopes(["mcp:read"]).build())
         .expect("a layer");
-    let service = StreamableHttpService::new(
-        || Ok(Tools),
-        Arc::<LocalSessionManager>::default(),
-        StreamableHttpServerConfig::default(),
-    );
-    let app = Router::new().route_service("/mcp", service).layer(auth);
-    tokio::spawn(async { axum::serve(listener, app).await });
+    let app = mcp_app(TOOLS, with_sessions(true)).layer(auth);
+    loopback::serve(listener, app);
     (url, issuer)
 }
 
@@ -114,8 +89,7 @@ async fn rmcp_client_completes_the_dance_from_a_challenge() {
 #[tokio::test]
 async fn rmcp_client_completes_the_dance_behind_a_gateway_with_a_stage() {
     let issuer = Issuer::start().await.expect("an issuer");
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let gateway = format!("http://{}", listener.local_addr().expect("an address"));
+    let (listener, gateway) = loopback::bind().await;
     let url = format!("{gateway}/prod/mcp");
     let metadata = format!("{gateway}/prod/.well-known/oauth-protected-resource/mcp");
     let resource = ProtectedResource::new(&url)
@@ -126,14 +100,9 @@ async fn rmcp_client_completes_the_dance_behind_a_gateway_with_a_stage() {
         .and_then(|layer| layer.authorization_server(server?))
         .and_then(|layer| layer.required_scopes(["mcp:read"]).build())
         .expect("a layer");
-    let service = StreamableHttpService::new(
-        || Ok(Tools),
-        Arc::<LocalSessionManager>::default(),
-        StreamableHttpServerConfig::default(),
-    );
-    let behind = Router::new().route_service("/mcp", service).layer(auth);
+    let behind = mcp_app(TOOLS, with_sessions(true)).layer(auth);
     let app = Router::new().nest_service("/prod", behind);
-    tokio::spawn(async { axum::serve(listener, app).await });
+    loopback::serve(listener, app);
     // Where clients look by themselves there is nothing.
     let derived = format!("{gateway}/.well-known/oauth-protected-resource/prod/mcp");
     let found = reqwest::get(derived).await.expect("an answer");
@@ -149,8 +118,8 @@ async fn rmcp_client_completes_the_dance_behind_a_gateway_with_a_stage() {
 /// The stack of the README, with the scopes that are advertised, if not those of the policy.
 async fn stacked_server(advertised: Option<&str>) -> (String, Issuer) {
     let issuer = Issuer::start().await.expect("an issuer");
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let url = format!("http://{}/mcp", listener.local_addr().expect("an address"));
+    let (listener, origin) = loopback::bind().await;
+    let url = format!("{origin}/mcp");
     let server = AuthorizationServer::insecure_http_on_loopback(issuer.url());
     let mut resource = ProtectedResource::new(&url).expect("a resource");
     if let Some(scope) = advertised {
@@ -166,13 +135,8 @@ async fn stacked_server(advertised: Option<&str>) -> (String, Issuer) {
     let stack = McpStack::new(OriginLayer::new(&url).expect("a layer"), auth)
         .policy(policy)
         .expect("a stack");
-    let service = StreamableHttpService::new(
-        || Ok(Tools),
-        Arc::<LocalSessionManager>::default(),
-        StreamableHttpServerConfig::default(),
-    );
-    let app = Router::new().route_service("/mcp", service).layer(stack);
-    tokio::spawn(async { axum::serve(listener, app).await });
+    let app = mcp_app(TOOLS, with_sessions(true)).layer(stack);
+    loopback::serve(listener, app);
     (url, issuer)
 }
 

@@ -546,7 +546,7 @@ async fn concurrent_requests_of_many_principals_do_not_mix() {
     let tasks: Vec<_> = (0..64)
         .map(|number| {
             let layer = layer.clone();
-            tokio::spawn(async move {
+            common::spawn(async move {
                 let principal = |number: usize| {
                     let subject = format!("user-{number}");
                     Who::Principal(Principal::builder("oauth").subject(subject).build())

@@ -390,7 +390,7 @@ async fn of_many_principals_at_once_exactly_one_claims() {
         });
         let claims = principals.map(|who| {
             let (layer, id) = (layer.clone(), id.clone());
-            tokio::spawn(async move { post(&layer, &who, &id).await })
+            common::spawn(async move { post(&layer, &who, &id).await })
         });
         let mut became = Vec::new();
         for claim in claims.collect::<Vec<_>>() {

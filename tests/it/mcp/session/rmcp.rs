@@ -1,60 +1,44 @@
 //! rmcp's own sessions through the layer, over sockets of the loopback: rmcp's client, and
 //! requests written by hand.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use http::request::Parts;
 use reqwest::{Method, StatusCode};
-use rmcp::handler::server::tool::Extension;
 use rmcp::model::CallToolRequestParams;
-use rmcp::transport::StreamableHttpClientTransport;
-use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
-use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
-use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
-use rmcp::{ServiceExt, tool, tool_router};
 use serde_json::json;
-use tokio::net::TcpListener;
 use tokio::time::timeout;
 use tower_mcp_auth::mcp::{OriginLayer, SessionBindingLayer};
-use tower_mcp_auth::{Clock, JwtLayer, Principal};
+use tower_mcp_auth::{Clock, JwtLayer};
 
 use crate::mcp::session::client::{Client, WITH_SESSIONS, token_of};
 use crate::mcp::session::support::key;
-use common::{SECRET, clock};
+use common::mcp_server::{mcp_server, subject, with_sessions};
+use common::rmcp_dance::connect_with;
+use common::{SECRET, clock, loopback};
 
-#[derive(Clone)]
-struct Tools;
-
-#[tool_router(server_handler)]
-#[allow(clippy::unused_self)] // the macro calls it as a method
-impl Tools {
-    #[tool(description = "who am I, and in which session")]
-    fn whoami(&self, Extension(parts): Extension<Parts>) -> String {
-        let principal = Principal::from_extensions(&parts.extensions).unwrap();
-        let session = parts.headers.get("mcp-session-id");
-        let session = session.map_or("none", |id| id.to_str().unwrap());
-        format!("{} {session}", principal.subject().unwrap())
-    }
+/// The caller, and the session.
+fn whoami(parts: &Parts) -> String {
+    let session = parts.headers.get("mcp-session-id");
+    let session = session.map_or("none", |id| id.to_str().unwrap());
+    format!("{} {session}", subject(parts))
 }
 
 /// Host and origin, then the token, then the session: an rmcp server with sessions.
 async fn serve(clock: &Clock) -> String {
-    let config =
-        StreamableHttpServerConfig::default().with_sse_keep_alive(Some(Duration::from_millis(20)));
-    let service =
-        StreamableHttpService::new(|| Ok(Tools), Arc::<LocalSessionManager>::default(), config);
+    let config = with_sessions(true).with_sse_keep_alive(Some(Duration::from_millis(20)));
+    let service = mcp_server(&[("whoami", whoami)], config);
     let secret = tower_mcp_auth::jose::Secret::new(SECRET).unwrap();
     let auth = JwtLayer::builder(secret).clock(clock.clone()).build();
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let uri = format!("http://{}/mcp", listener.local_addr().unwrap());
+    let (listener, origin) = loopback::bind().await;
+    let uri = format!("{origin}/mcp");
     let app = Router::new()
         .nest_service("/mcp", service)
         .layer(SessionBindingLayer::new(key(0)))
         .layer(auth.unwrap())
         .layer(OriginLayer::new(&uri).unwrap());
-    tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+    loopback::serve(listener, app);
     uri
 }
 
@@ -62,10 +46,8 @@ async fn serve(clock: &Clock) -> String {
 async fn the_client_of_rmcp_notices_nothing() {
     let uri = serve(&clock()).await;
     for subject in ["alice", "mallory"] {
-        let config =
-            StreamableHttpClientTransportConfig::with_uri(&*uri).auth_header(token_of(subject, ""));
-        let transport = StreamableHttpClientTransport::from_config(config);
-        let client = ().serve(transport).await.unwrap();
+        let token = token_of(subject, "");
+        let client = connect_with(&uri, Some(&token)).await.unwrap();
         assert_eq!(client.list_all_tools().await.unwrap().len(), 1);
         let call = CallToolRequestParams::new("whoami");
         let result = client.call_tool(call).await.unwrap();

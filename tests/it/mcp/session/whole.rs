@@ -6,7 +6,6 @@ use std::time::Duration;
 use axum::Router;
 use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
 use tokio::time::timeout;
 use tower_mcp_auth::jose::Secret;
 use tower_mcp_auth::mcp::{McpStack, OriginLayer, PrincipalSealer, SessionBindingLayer};
@@ -17,12 +16,12 @@ use crate::mcp::session::client::{
 };
 use crate::mcp::session::notes;
 use crate::mcp::session::support::key;
-use common::{SECRET, clock};
+use common::{SECRET, clock, loopback};
 
 async fn serve(clock: &Clock) -> String {
     let auth = JwtLayer::builder(Secret::new(SECRET).unwrap()).clock(clock.clone());
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let uri = format!("http://{}/mcp", listener.local_addr().unwrap());
+    let (listener, origin) = loopback::bind().await;
+    let uri = format!("{origin}/mcp");
     let stack = McpStack::new(OriginLayer::new(&uri).unwrap(), auth.build().unwrap())
         .sessions(SessionBindingLayer::new(key(0)))
         .policy(notes::policy().unwrap())
@@ -30,7 +29,7 @@ async fn serve(clock: &Clock) -> String {
     let sealer = PrincipalSealer::new(key(0)).clock(clock.clone());
     let service = notes::service(sealer, Duration::from_millis(20));
     let app = Router::new().route_service("/mcp", service).layer(stack);
-    tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+    loopback::serve(listener, app);
     uri
 }
 

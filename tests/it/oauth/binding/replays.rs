@@ -219,7 +219,7 @@ async fn of_many_at_once_one_is_served() {
     for _ in 0..4 {
         let (bound, proofs) = (Arc::clone(&bound), Arc::clone(&proofs));
         let served = Arc::clone(&served);
-        tasks.push(tokio::spawn(async move {
+        tasks.push(common::spawn(async move {
             for proof in proofs.iter().cycle().take(each) {
                 let answer = bound.ask(proof).await;
                 if answer.status == 200 {

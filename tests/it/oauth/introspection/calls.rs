@@ -211,7 +211,7 @@ async fn a_request_after_a_revocation_does_not_share_the_answer_of_one_before_it
         let web = web([(OPAQUE, active(json!({})))]);
         let guarded = guarded(&web, introspection());
         web.hold(true);
-        let asking = tokio::spawn({
+        let asking = common::spawn({
             let guarded = guarded.clone();
             async move { guarded.bearer(OPAQUE).await }
         });
@@ -222,7 +222,7 @@ async fn a_request_after_a_revocation_does_not_share_the_answer_of_one_before_it
         } else {
             guarded.layer.invalidate_token(OPAQUE);
         }
-        let later = tokio::spawn({
+        let later = common::spawn({
             let guarded = guarded.clone();
             async move { guarded.bearer(OPAQUE).await }
         });
@@ -246,7 +246,7 @@ async fn ten_thousand_requests_with_one_token_cause_one_call() {
         let requests: Vec<_> = (0..10_000)
             .map(|_| {
                 let guarded = guarded.clone();
-                tokio::spawn(async move { guarded.bearer(OPAQUE).await.status })
+                common::spawn(async move { guarded.bearer(OPAQUE).await.status })
             })
             .collect();
         settle().await;
@@ -264,12 +264,12 @@ async fn a_client_that_goes_away_cancels_nothing() {
     let web = web([(OPAQUE, active(json!({})))]);
     let guarded = guarded(&web, introspection());
     web.hold(true);
-    let first = tokio::spawn({
+    let first = common::spawn({
         let guarded = guarded.clone();
         async move { guarded.bearer(OPAQUE).await }
     });
     settle().await;
-    let second = tokio::spawn({
+    let second = common::spawn({
         let guarded = guarded.clone();
         async move { guarded.bearer(OPAQUE).await }
     });
@@ -318,7 +318,7 @@ async fn calls_under_way_and_queued_are_bounded() {
     web.hold(true);
     let ask = |number| {
         let guarded = guarded.clone();
-        tokio::spawn(async move { guarded.bearer(&token(number)).await })
+        common::spawn(async move { guarded.bearer(&token(number)).await })
     };
     let requests: Vec<_> = (0..7).map(ask).collect();
     settle().await;
@@ -386,12 +386,12 @@ async fn good_tokens_have_their_turn_while_unknown_ones_fill_the_queue() {
     let garbage: Vec<_> = (0..50)
         .map(|number| {
             let guarded = guarded.clone();
-            tokio::spawn(async move { guarded.bearer(&token(number)).await })
+            common::spawn(async move { guarded.bearer(&token(number)).await })
         })
         .collect();
     settle().await;
     assert_eq!(web.count(ENDPOINT), 1 + 4);
-    let good = tokio::spawn({
+    let good = common::spawn({
         let guarded = guarded.clone();
         async move { guarded.bearer(OPAQUE).await }
     });
@@ -412,7 +412,7 @@ async fn waiting_requests_are_bounded() {
     let requests: Vec<_> = (0..2)
         .map(|_| {
             let guarded = guarded.clone();
-            tokio::spawn(async move { guarded.bearer(OPAQUE).await })
+            common::spawn(async move { guarded.bearer(OPAQUE).await })
         })
         .collect();
     settle().await;

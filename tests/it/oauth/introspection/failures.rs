@@ -308,7 +308,7 @@ async fn each_kind_of_trouble_is_reported_by_itself() {
         if told == "requests wait" {
             web.hold(true);
         }
-        let first = tokio::spawn({
+        let first = common::spawn({
             let guarded = guarded.clone();
             async move { guarded.bearer("an-opaque-token-of-a-flood").await }
         });

@@ -246,7 +246,7 @@ async fn one_call_a_second_looks_whether_it_is_better_even_if_it_takes_long() {
     web.hold(true);
     let ask = |number| {
         let guarded = guarded.clone();
-        tokio::spawn(async move { guarded.bearer(&token(number)).await })
+        common::spawn(async move { guarded.bearer(&token(number)).await })
     };
     let waiting: Vec<_> = (1..10).map(ask).collect();
     settle().await;
@@ -405,7 +405,7 @@ async fn tokens_that_are_not_known_take_half_of_the_calls() {
         web.hold(true);
         let ask = |number| {
             let guarded = guarded.clone();
-            tokio::spawn(async move { guarded.bearer(&token(number)).await })
+            common::spawn(async move { guarded.bearer(&token(number)).await })
         };
         let waiting: Vec<_> = (0..20).map(ask).collect();
         settle().await;
@@ -426,7 +426,7 @@ async fn requests_with_other_tokens_do_not_take_the_places_of_known_ones() {
     web.hold(true);
     let ask = |token: &'static str| {
         let guarded = guarded.clone();
-        tokio::spawn(async move { guarded.bearer(token).await })
+        common::spawn(async move { guarded.bearer(token).await })
     };
     let others: Vec<_> = (0..5).map(|_| ask("another-opaque-token")).collect();
     settle().await;

@@ -31,7 +31,7 @@ async fn revoke_is_seen_by_all_that_come_later() {
     let hammers: Vec<_> = (0..3)
         .map(|_| {
             let (guarded, stop) = (guarded.clone(), Arc::clone(&stop));
-            tokio::spawn(async move {
+            common::spawn(async move {
                 let mut kept = Vec::new();
                 while !stop.load(Ordering::Relaxed) {
                     let answer = guarded.bearer(OPAQUE).await;
@@ -100,7 +100,7 @@ async fn an_answer_that_was_under_way_when_its_token_was_revoked_is_not_kept() {
             .unwrap()
             .introspection(introspection);
         let guarded = Guarded::with_server(&web, server.unwrap());
-        let asking = tokio::spawn({
+        let asking = common::spawn({
             let guarded = guarded.clone();
             async move { guarded.bearer(OPAQUE).await }
         });

@@ -1,11 +1,6 @@
 //! Right middlewares, in which nothing is found.
 
-use std::sync::Arc;
-
 use axum::Router;
-use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
-use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
-use rmcp::{tool, tool_router};
 use serde_json::json;
 use tower::Layer;
 use tower_mcp_auth::api_key::ApiKey;
@@ -17,6 +12,7 @@ use tower_mcp_auth::testing::hostile::{Class, Hostile, Report};
 use tower_mcp_auth::{ApiKeyLayer, JwtLayer, OAuthLayer};
 
 use super::{RESOURCE, hostile, issuer, oauth, server};
+use common::mcp_server::{Tool, mcp_app, with_sessions};
 use common::{API_KEY, NOW, SECRET};
 
 /// How many requests there were of a class.
@@ -172,32 +168,14 @@ async fn nothing_gets_through_where_there_are_several_resources() {
     }
 }
 
-#[derive(Clone)]
-struct Tools;
-
-#[tool_router(server_handler)]
-#[allow(clippy::unused_self)] // the macro calls them as methods
-impl Tools {
-    #[tool(description = "readers")]
-    fn get_file(&self) -> String {
-        "got".to_owned()
-    }
-
-    #[tool(description = "nobody here")]
-    fn delete_file(&self) -> String {
-        "deleted".to_owned()
-    }
-}
-
 /// A stack around rmcp, with sessions and without.
 fn stacks(issuer: &Issuer) -> [Router; 2] {
     [true, false].map(|sessions| {
-        let config = StreamableHttpServerConfig::default()
-            .disable_allowed_hosts()
-            .with_legacy_session_mode(sessions)
-            .with_json_response(!sessions);
-        let manager = Arc::new(LocalSessionManager::default());
-        let server = StreamableHttpService::new(|| Ok(Tools), manager, config);
+        let tools: &[Tool] = &[
+            ("get_file", |_| "got".to_owned()),
+            ("delete_file", |_| "deleted".to_owned()),
+        ];
+        let config = with_sessions(sessions).disable_allowed_hosts();
         let policy = McpPolicy::builder().baseline("mcp:read").unwrap();
         let policy = policy
             .tool("delete_*", "files:delete")
@@ -207,8 +185,7 @@ fn stacks(issuer: &Issuer) -> [Router; 2] {
         let stack = McpStack::new(OriginLayer::new(RESOURCE).unwrap(), oauth(issuer));
         let stack = stack.sessions(SessionBindingLayer::new(MacKey::new(SECRET).unwrap()));
         let health = axum::routing::get(async || "well");
-        Router::new()
-            .route_service("/mcp", server)
+        mcp_app(tools, config)
             .layer(stack.policy(policy).unwrap())
             .route("/health", health)
     })

@@ -11,16 +11,12 @@ use tower_mcp_auth::testing::hostile::Hostile;
 
 use super::handmade::{Fault, Handmade};
 use super::{RESOURCE, hostile, issuer, server};
+use common::loopback::{self, serve};
 
 /// An address, for a resource of its own.
 async fn listen() -> (TcpListener, String) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}/mcp", listener.local_addr().unwrap());
-    (listener, url)
-}
-
-fn serve(listener: TcpListener, app: Router) {
-    tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+    let (listener, origin) = loopback::bind().await;
+    (listener, format!("{origin}/mcp"))
 }
 
 async fn guarded(issuer: &Issuer) -> String {

@@ -217,7 +217,7 @@ async fn the_pem_of_an_rsa_key_is_tried_as_a_secret() {
         }
     });
     // A service of one's own task, as a server has it.
-    let attack = tokio::spawn(async move { hostile.attack(service).await });
+    let attack = common::spawn(async move { hostile.attack(service).await });
     let report = attack.await.unwrap();
     assert_eq!(report.holes(), ["algorithm_confusion"], "{report}");
     assert_eq!(report.failures().count(), 1, "{report}");

@@ -86,10 +86,10 @@ impl Server {
         let address = listener.local_addr().unwrap();
         let (tell, handshakes) = unbounded_channel();
         let layer = bound.guarded.layer.clone();
-        tokio::spawn(async move {
+        common::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let (acceptor, tell, layer) = (acceptor.clone(), tell.clone(), layer.clone());
-                tokio::spawn(async move {
+                common::spawn(async move {
                     let Ok(stream) = acceptor.accept(stream).await else {
                         let _ = tell.send(None);
                         return;
@@ -203,7 +203,7 @@ async fn ask(
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
         .await
         .map_err(std::io::Error::other)?;
-    let connection = tokio::spawn(connection);
+    let connection = common::spawn(connection);
     let mut reasons = Vec::new();
     for token in tokens {
         let request = Request::post("/mcp")

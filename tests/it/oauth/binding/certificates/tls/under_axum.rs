@@ -66,7 +66,7 @@ async fn under_axum_the_certificate_is_in_what_is_known_of_the_connection() {
         ))
         .layer(tower::util::MapResponseLayer::new(with_reason));
     let app = app.into_make_service_with_connect_info::<Peer>();
-    tokio::spawn(async move { axum::serve(listener, app).await });
+    common::spawn(async move { axum::serve(listener, app).await });
     let token = server.token(&own);
     for (shows, expected) in [
         (Shows::certificate(&own), "accepted"),
