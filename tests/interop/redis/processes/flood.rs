@@ -5,6 +5,8 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use tokio::task::JoinHandle;
+
 use super::super::engine::Cluster;
 use super::super::outages::slow_way;
 use super::*;
@@ -147,6 +149,13 @@ async fn flooded(what: &str, replicas: [Arc<Replica>; 3], happens: impl AsyncFnO
             replica.until_ready().await;
         }
         sleep(Duration::from_secs(1)).await;
+        // A busy machine takes longer. What fails ends early, and says why below.
+        until(&format!("{what}: a flood"), async || {
+            let mut counts = [&flood.served, &flood.refused, &flood.claims].into_iter();
+            counts.all(|count| count.load(Ordering::SeqCst) > 100)
+                || tasks.iter().any(JoinHandle::is_finished)
+        })
+        .await;
     };
     flooding.await;
     flood.ends.store(true, Ordering::SeqCst);
