@@ -10,6 +10,12 @@ pub async fn bind() -> (TcpListener, String) {
     (listener, format!("http://{address}"))
 }
 
+/// A free port, and the URL by which clients reach `/mcp` there.
+pub async fn bind_mcp() -> (TcpListener, String) {
+    let (listener, origin) = bind().await;
+    (listener, format!("{origin}/mcp"))
+}
+
 /// Serves in the background, until the runtime ends.
 pub fn serve(listener: TcpListener, app: Router) {
     tokio::spawn(async move { axum::serve(listener, app).await.expect("it serves") });

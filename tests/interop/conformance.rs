@@ -14,6 +14,7 @@ use tower_mcp_auth::testing::Issuer;
 
 use crate::fixture::Everything;
 use crate::programs::{Running, node, run};
+use common::loopback::bind_mcp;
 
 #[tokio::test]
 #[ignore = "needs Node 22 and npm @modelcontextprotocol/conformance: see tests/interop/README.md"]
@@ -45,12 +46,12 @@ async fn is_the_same(requirements: &str) -> Vec<String> {
     let folder = folder.join(requirements);
     std::fs::create_dir_all(&folder).expect("a folder");
 
-    let (listener, url) = listen().await;
+    let (listener, url) = bind_mcp().await;
     let bare = tokio::spawn(serve(listener, app()));
     let of_bare = suite(&url, requirements, folder.join("bare")).await;
     bare.abort();
 
-    let (listener, url) = listen().await;
+    let (listener, url) = bind_mcp().await;
     let issuer = Issuer::start().await.expect("an issuer");
     let server = AuthorizationServer::insecure_http_on_loopback(issuer.url());
     let layer = server.and_then(|server| OAuthLayer::new(&url, server));
@@ -85,12 +86,6 @@ async fn is_the_same(requirements: &str) -> Vec<String> {
         .lines()
         .filter_map(|line| line.strip_suffix(" SUCCESS"));
     successes.map(str::to_owned).collect()
-}
-
-async fn listen() -> (TcpListener, String) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let address = listener.local_addr().expect("an address");
-    (listener, format!("http://{address}/mcp"))
 }
 
 fn app() -> Router {

@@ -19,8 +19,7 @@ struct Server {
 impl Server {
     async fn start(nonces: bool) -> Self {
         let issuer = Issuer::start().await.expect("an issuer");
-        let (listener, origin) = common::loopback::bind().await;
-        let resource = format!("{origin}/mcp");
+        let (listener, resource) = common::loopback::bind_mcp().await;
         let mut options = DpopOptions::new();
         if nonces {
             let set = options.nonce_secret("R7vJ2nWq9sLx4TzK8mYc3FbHd6GpAeU5");

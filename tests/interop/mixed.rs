@@ -102,8 +102,7 @@ struct Served {
 
 async fn serve(sessions: Sessions, advertised: Advertised) -> Served {
     let issuer = Issuer::start().await.expect("an issuer");
-    let (listener, origin) = loopback::bind().await;
-    let url = format!("{origin}/mcp");
+    let (listener, url) = loopback::bind_mcp().await;
     let (sees, seen) = watch::channel(Vec::new());
     let see = from_fn(move |request: Request, next: Next| {
         let sees = sees.clone();

@@ -54,8 +54,7 @@ impl Served {
             .token_lifetime(TOKEN_LIFETIME);
         let issuer = issuer.start().await.expect("an issuer");
 
-        let (listener, origin) = loopback::bind().await;
-        let url = format!("{origin}/mcp");
+        let (listener, url) = loopback::bind_mcp().await;
         let service = mcp_server(TOOLS, with_sessions(true).disable_allowed_hosts());
         let oauth = oauth(&url, &issuer, &clock).expect("a layer");
         let secret = "R7vJ2nWq9sLx4TzK8mYc3FbHd6GpAeU5";

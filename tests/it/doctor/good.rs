@@ -12,7 +12,7 @@ use tower_mcp_auth::{ApiKeyLayer, OAuthLayer, Tenants, cors};
 
 use super::server::Fake;
 use super::{assert_codes, look};
-use common::loopback::{bind, serve};
+use common::loopback::{bind, bind_mcp, serve};
 use common::mcp_server::{McpServer, mcp_server, with_sessions};
 
 /// Where clients in a browser come from.
@@ -56,8 +56,7 @@ async fn a_server_by_hand() {
 #[tokio::test]
 async fn the_quickstart_with_and_without_sessions_and_cors() {
     for (sessions, with_cors) in [(true, true), (false, true), (true, false)] {
-        let (listener, origin) = bind().await;
-        let url = format!("{origin}/mcp");
+        let (listener, url) = bind_mcp().await;
         let issuer = Issuer::builder().path("/tenant").start().await.unwrap();
         let app = Router::new()
             .route_service("/mcp", service(sessions))
@@ -112,8 +111,7 @@ async fn a_server_that_keeps_pages_out_is_no_fault_unless_they_are_asked_about()
 
 #[tokio::test]
 async fn a_stack_with_scopes() {
-    let (listener, origin) = bind().await;
-    let url = format!("{origin}/mcp");
+    let (listener, url) = bind_mcp().await;
     let issuer = Issuer::start().await.unwrap();
     let policy = McpPolicy::builder()
         .tool("hello", "mcp:read")
@@ -140,8 +138,7 @@ async fn a_stack_with_scopes() {
 
 #[tokio::test]
 async fn a_server_that_is_open_in_part() {
-    let (listener, origin) = bind().await;
-    let url = format!("{origin}/mcp");
+    let (listener, url) = bind_mcp().await;
     let issuer = Issuer::start().await.unwrap();
     let policy = McpPolicy::builder()
         .tool("hello", Requirement::none())

@@ -20,7 +20,7 @@ fn whoami(parts: &Parts) -> String {
     let credential = parts.headers.contains_key("authorization");
     match Principal::from_extensions(&parts.extensions) {
         Some(principal) => format!("{} {credential}", principal.id()),
-        None => format!("nobody {credential}"),
+        None => format!("anonymous {credential}"),
     }
 }
 

@@ -53,8 +53,7 @@ enum Sessions {
 
 async fn serve(dialect: DialectRule, sessions: Sessions) -> Served {
     let issuer = Issuer::start().await.unwrap();
-    let (listener, origin) = loopback::bind().await;
-    let url = format!("{origin}/mcp");
+    let (listener, url) = loopback::bind_mcp().await;
     let policy = McpPolicy::builder()
         .tool("search", Requirement::none())
         .and_then(|policy| policy.tool("my_notes", Requirement::authenticated()))

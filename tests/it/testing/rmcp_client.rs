@@ -28,8 +28,7 @@ fn whoami(parts: &Parts) -> String {
 /// A server with sessions that needs the scope `mcp:read`, and its issuer.
 async fn server() -> (String, Issuer) {
     let issuer = Issuer::start().await.expect("an issuer");
-    let (listener, origin) = loopback::bind().await;
-    let url = format!("{origin}/mcp");
+    let (listener, url) = loopback::bind_mcp().await;
     let server = AuthorizationServer::insecure_http_on_loopback(issuer.url());
     let auth = OAuthLayer::builder(&url)
         .and_then(|layer| layer.authorization_server(server?))
@@ -118,8 +117,7 @@ async fn rmcp_client_completes_the_dance_behind_a_gateway_with_a_stage() {
 /// The stack of the README, with the scopes that are advertised, if not those of the policy.
 async fn stacked_server(advertised: Option<&str>) -> (String, Issuer) {
     let issuer = Issuer::start().await.expect("an issuer");
-    let (listener, origin) = loopback::bind().await;
-    let url = format!("{origin}/mcp");
+    let (listener, url) = loopback::bind_mcp().await;
     let server = AuthorizationServer::insecure_http_on_loopback(issuer.url());
     let mut resource = ProtectedResource::new(&url).expect("a resource");
     if let Some(scope) = advertised {

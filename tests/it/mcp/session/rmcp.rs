@@ -31,8 +31,7 @@ async fn serve(clock: &Clock) -> String {
     let service = mcp_server(&[("whoami", whoami)], config);
     let secret = tower_mcp_auth::jose::Secret::new(SECRET).unwrap();
     let auth = JwtLayer::builder(secret).clock(clock.clone()).build();
-    let (listener, origin) = loopback::bind().await;
-    let uri = format!("{origin}/mcp");
+    let (listener, uri) = loopback::bind_mcp().await;
     let app = Router::new()
         .nest_service("/mcp", service)
         .layer(SessionBindingLayer::new(key(0)))

@@ -20,8 +20,7 @@ use common::{SECRET, clock, loopback};
 
 async fn serve(clock: &Clock) -> String {
     let auth = JwtLayer::builder(Secret::new(SECRET).unwrap()).clock(clock.clone());
-    let (listener, origin) = loopback::bind().await;
-    let uri = format!("{origin}/mcp");
+    let (listener, uri) = loopback::bind_mcp().await;
     let stack = McpStack::new(OriginLayer::new(&uri).unwrap(), auth.build().unwrap())
         .sessions(SessionBindingLayer::new(key(0)))
         .policy(notes::policy().unwrap())

@@ -3,7 +3,6 @@
 use axum::Router;
 use axum::routing::any;
 use http::Method;
-use tokio::net::TcpListener;
 use tower_mcp_auth::OAuthLayer;
 use tower_mcp_auth::mcp::{McpStack, OriginLayer};
 use tower_mcp_auth::testing::Issuer;
@@ -11,16 +10,10 @@ use tower_mcp_auth::testing::hostile::Hostile;
 
 use super::handmade::{Fault, Handmade};
 use super::{RESOURCE, hostile, issuer, server};
-use common::loopback::{self, serve};
-
-/// An address, for a resource of its own.
-async fn listen() -> (TcpListener, String) {
-    let (listener, origin) = loopback::bind().await;
-    (listener, format!("{origin}/mcp"))
-}
+use common::loopback::{bind_mcp, serve};
 
 async fn guarded(issuer: &Issuer) -> String {
-    let (listener, url) = listen().await;
+    let (listener, url) = bind_mcp().await;
     let auth = OAuthLayer::new(&url, server(issuer)).unwrap();
     let stack = McpStack::new(OriginLayer::new(&url).unwrap(), auth);
     let answer = any(async || "done");
@@ -39,7 +32,7 @@ async fn nothing_gets_through_a_server_on_loopback() {
 #[tokio::test]
 async fn requests_arrive_as_they_were_written() {
     let issuer = issuer().await;
-    let (listener, url) = listen().await;
+    let (listener, url) = bind_mcp().await;
     let hostile = hostile(&issuer).public(["/health"]).unwrap();
     let wrong = Handmade::new(Fault::MatchesOpenPathAnywhere, &issuer, hostile.probe());
     serve(listener, Router::new().fallback_service(wrong));
@@ -53,7 +46,7 @@ async fn requests_arrive_as_they_were_written() {
 #[tokio::test]
 async fn the_path_is_that_of_the_url() {
     let issuer = issuer().await;
-    let (listener, url) = listen().await;
+    let (listener, url) = bind_mcp().await;
     let auth = OAuthLayer::new(RESOURCE, server(&issuer)).unwrap();
     let answer = any(async |method: Method| method.to_string());
     serve(
@@ -97,7 +90,7 @@ async fn only_servers_of_this_machine_are_attacked_unasked() {
 
 #[tokio::test]
 async fn a_server_that_is_not_there_proves_nothing() {
-    let (listener, url) = listen().await;
+    let (listener, url) = bind_mcp().await;
     drop(listener);
     let report = Hostile::new(&url).unwrap().attack_url(&url).await.unwrap();
     assert!(!report.is_held());
