@@ -21,7 +21,7 @@ Options:
   --token env:NAME      the same from a variable
   --config FILE         compares with the configuration of tower-mcp-auth in this file
                         (.json, or else TOML)
-  --origin ORIGIN       asks as a page of this origin does, whose clients must get through
+  --origin ORIGIN       asks as a page of this origin does, and it must get through
   --mixed               requests without a token are served on purpose
   --ca FILE             trusts the certificate authorities in this file as well (PEM)
   --follow-private      follows documents of a public server to private addresses

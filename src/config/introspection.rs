@@ -48,7 +48,7 @@ section! {
         token_max_length: Option<usize>,
         /// Which JWTs it is asked about.
         jwts: Option<Jwts>,
-        /// The scopes whose JWTs it is asked about.
+        /// It is asked about JWTs that have one of these scopes.
         jwts_with_scopes: Texts,
         /// Takes no opaque tokens.
         no_opaque_tokens: bool,

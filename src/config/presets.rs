@@ -153,9 +153,9 @@ impl Preset {
                     || !section.audience.0.is_empty()
                     || section.dangerously_accept_every_client_of_this_issuer;
                 if !more && !section.audience_is_the_resource {
-                    let why = "tokens of this provider name no audience: say whose are accepted \
-                               with `client_ids`, or `audience` or `audience_is_the_resource` \
-                               where they name one";
+                    let why = "tokens of this provider name no audience: list the accepted \
+                               clients in `client_ids`, or set `audience` or \
+                               `audience_is_the_resource` where tokens name one";
                     return Err(ConfigError::new("client_ids", why).at(path));
                 }
                 if section.audience_is_the_resource && more {

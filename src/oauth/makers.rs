@@ -173,8 +173,8 @@ impl AuthorizationServer {
         if !self.quirks.any_token_for.is_empty() && !is_narrowed {
             return Err(ConfigError::new(
                 ANY_TOKEN,
-                "whoever can have this issuer make a token for the audience would come in: say \
-                 whose tokens are meant, with `require_claim` or `require_subject`",
+                "every caller with a token of this issuer for the audience would be accepted: \
+                 restrict them with `require_claim` or `require_subject`",
             ));
         }
         Ok(())

@@ -406,8 +406,8 @@ pub(super) fn ignore_audience(audience: &str) -> ConfigError {
         "audience",
         format!(
             "all tokens of this issuer have the audience {audience:?}, so it counts as none: name \
-             whose tokens are accepted with `client_ids`, or have the server issue tokens for \
-             this resource"
+             the accepted clients with `client_ids`, or have the server issue tokens for this \
+             resource"
         ),
     )
 }

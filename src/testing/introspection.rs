@@ -105,7 +105,7 @@ impl Default for Introspection {
 impl Introspection {
     pub(super) fn check(&self) -> Result<(), &'static str> {
         if self.auth.is_empty() {
-            return Err("introspection_auth: nobody could ask; none() lets everybody");
+            return Err("introspection_auth: empty, so no client could ask; none() admits all");
         }
         let is_empty = |auth: &IntrospectionAuth| match &auth.0 {
             Method::Bearer(token) => token.is_empty(),

@@ -19,7 +19,7 @@ use crate::telemetry;
 pub(crate) use self::document::{read_one, write_one};
 pub(super) use self::watch::FileKeys;
 
-/// A file of keys: their digests, and whose they are, what they may do, and when.
+/// A file of API keys: for each its digest, owner, scopes and validity.
 ///
 /// The name ends in `.json`, or with the feature `toml` in `.toml`:
 ///

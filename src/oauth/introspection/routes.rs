@@ -98,7 +98,7 @@ impl OpaqueRoutes {
         })?;
         if !trusts(*number) {
             return Err(AuthError::new(Reason::UNKNOWN_TOKEN).with_detail(format!(
-                "no JWT, and {:?}, whose it would be, is not trusted for this resource",
+                "no JWT; it would be a token of {:?}, which is not trusted for this resource",
                 server.issuer
             )));
         }
