@@ -161,7 +161,8 @@ impl KeySet {
 pub struct KeyHealth {
     /// How many usable keys are held.
     pub keys: usize,
-    /// Whether they may serve now: past their lifetime and the time after it they may not.
+    /// Whether they may serve now. Past their lifetime they may not, unless a refresh failed:
+    /// then for an hour more, by default.
     pub serving: bool,
     /// How long ago keys were fetched, if they ever were.
     pub age: Option<Duration>,

@@ -237,8 +237,19 @@ impl KeyStore {
         (!fits).then_some(ticket)
     }
 
-    pub(in crate::oauth) fn health(&self) -> KeyHealth {
+    /// The state of the keys. A probe has them fetched as a request does, because a server that is
+    /// not ready gets no requests. Those of a template are for the requests of their tenants.
+    pub(in crate::oauth) fn health(self: &Arc<Self>) -> KeyHealth {
         let now = self.clock.monotonic();
+        let is_of_template = self.origin.label != self.origin.issuer;
+        // Without a runtime nothing can be fetched.
+        if !is_of_template && tokio::runtime::Handle::try_current().is_ok() {
+            match self.keys.held().filter(|set| set.may_serve(now)) {
+                Some(set) if now < set.times.wanted_at => {}
+                Some(set) => self.refresh_in_background(&set, now),
+                None => self.fetch_in_background(now),
+            }
+        }
         let attempts = self.attempts();
         let set = self.keys.held();
         KeyHealth {
@@ -366,6 +377,11 @@ impl KeyStore {
             set.held_back.store(true, Ordering::Relaxed);
             return;
         }
+        self.fetch_in_background(now);
+    }
+
+    /// Fetches keys in the background, unless that is under way or too early.
+    fn fetch_in_background(self: &Arc<Self>, now: Duration) {
         // Where the lock is held, a fetch begins or ends.
         let Some(mut attempts) = self.flights.try_lock() else {
             return;

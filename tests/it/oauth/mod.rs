@@ -26,6 +26,7 @@ mod nulls;
 mod outage;
 mod place;
 pub(crate) mod presets;
+mod probes;
 mod proxies;
 mod required;
 mod server_metadata;
