@@ -86,7 +86,11 @@ impl Drop for Applied {
 }
 
 fn bits<'n>(names: impl Iterator<Item = &'n str>) -> u32 {
-    let bit = |name: &str| SECTIONS.iter().position(|(section, _)| *section == name);
+    let bit = |name: &str| {
+        let row = SECTIONS.iter().position(|(section, _)| *section == name);
+        debug_assert!(row.is_some(), "{name} has no row in SECTIONS");
+        row
+    };
     names
         .filter_map(bit)
         .fold(0, |bits, index| bits | 1 << index)
