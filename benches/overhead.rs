@@ -6,6 +6,7 @@
 //! cargo bench -p dev --bench overhead -- --facts                     # floods and a whole server
 //! cargo bench -p dev --bench overhead -- --proofs                    # proofs of DPoP alone
 //! cargo bench -p dev --bench overhead -- --quotas                    # budgets alone, aims as set
+//! cargo bench -p dev --bench overhead -- --server                    # a whole server alone
 //! cargo bench -p dev --bench overhead -- --criterion "seen before"   # single candidates
 //! ```
 //!
@@ -158,6 +159,11 @@ fn main() -> ExitCode {
     if has("--quotas") {
         let key = TokenStore::new(Key::es256());
         table::print(&quotas(&key, Effort::FULL));
+        return ExitCode::SUCCESS;
+    }
+    if has("--server") {
+        let (rounds, turns) = Effort::FULL.server;
+        facts::print(&server::requests_per_second(rounds, turns));
         return ExitCode::SUCCESS;
     }
     if has("--facts") {
