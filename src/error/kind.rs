@@ -20,7 +20,8 @@ pub enum AuthErrorKind {
     ///
     /// [RFC 9470]: https://www.rfc-editor.org/rfc/rfc9470#section-3
     InsufficientUserAuthentication,
-    /// The request is refused for any caller (a bad `Host` or `Origin`): 403 without a challenge.
+    /// No scope would help: a bad `Host` or `Origin`, a denied operation, a token without the user,
+    /// tenant or claims that are needed. 403 without a challenge.
     Forbidden,
     /// The session does not exist for this principal: 404.
     UnknownSession,
