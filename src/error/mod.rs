@@ -61,6 +61,8 @@ struct Inner {
     retry_after: Option<Duration>,
     /// An event of its own told the operator already; any caller can repeat this one.
     logged: bool,
+    /// Its authorization server vouched for the credential, so it is no guess.
+    issued: bool,
     /// Whether the token came under the scheme `DPoP`. The DPoP challenge then has the code.
     by_proof: bool,
     /// A new nonce for the proofs of the client.
@@ -85,6 +87,7 @@ impl AuthError {
             principal: None,
             retry_after: None,
             logged: false,
+            issued: false,
             by_proof: false,
             dpop_nonce: None,
             aside: None,
@@ -186,6 +189,18 @@ impl AuthError {
     #[cfg(feature = "oauth")]
     pub(crate) fn is_general(&self) -> bool {
         self.0.description == reason::NOT_VALID
+    }
+
+    /// Says that the authorization server called the credential active: it is no guess, whatever
+    /// is wrong with it.
+    #[cfg(feature = "oauth")]
+    pub(crate) fn of_issued(mut self) -> Self {
+        self.0.issued = true;
+        self
+    }
+
+    pub(crate) fn is_of_issued(&self) -> bool {
+        self.0.issued
     }
 
     /// Adds the scopes a challenge asks for.

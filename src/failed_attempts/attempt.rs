@@ -72,5 +72,6 @@ fn is_failed_attempt(error: &AuthError) -> bool {
             error.as_reason().standing(),
             Standing::Guess | Standing::Custom
         )
+        && !error.is_of_issued()
         && error.principal_id().is_none()
 }

@@ -17,6 +17,7 @@
 //!   visitors send that), twice, in characters that are not accepted, in a wrong header;
 //! - a credential that expired, is not good yet or was revoked, and one that is meant for another
 //!   audience, issuer or use;
+//! - a token that its authorization server calls active, whatever else the answer says;
 //! - whatever is wrong with a request of a known principal
 //!   ([`AuthError::principal_id`](crate::AuthError::principal_id)): too few scopes, a malformed
 //!   message, an unknown session;

@@ -70,6 +70,14 @@ impl Refusal {
         Self { at, ..self }
     }
 
+    /// The same of a token that its server called active.
+    pub(super) fn of_issued(self) -> Self {
+        Self {
+            error: self.error.of_issued(),
+            at: self.at,
+        }
+    }
+
     /// The same wherever the token is presented.
     pub(super) fn everywhere(error: AuthError) -> Self {
         Self { error, at: None }

@@ -1,4 +1,4 @@
-//! One call, from its turn to what it means.
+//! One introspection request, from its turn to what its response means.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -157,6 +157,7 @@ impl Introspector {
             },
             // What time will mend must not be kept.
             Err(refusal) => {
+                let refusal = refusal.of_issued();
                 let error = &refusal.error;
                 if matches!(
                     error.as_reason(),

@@ -64,7 +64,7 @@ impl Introspector {
         let token = std::str::from_utf8(question.token).unwrap_or_default();
         let (expected, now) = (self.expected(question.terms), self.clock.now());
         let judged = judge(said, token, question.vouched, &expected, now);
-        let mut judged = judged.map_err(|refusal| refusal.error)?;
+        let mut judged = judged.map_err(|refusal| refusal.error.of_issued())?;
         if let Some(asked_at) = asked_at {
             judged = judged.vouched_for(asked_at);
         }

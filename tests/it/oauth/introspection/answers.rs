@@ -1,8 +1,13 @@
 //! Which answers let a token in, and what handlers see of them.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
+use common::{ask, request};
 use serde_json::{Value, json};
+use tower::layer::util::Stack;
+use tower_mcp_auth::AuthErrorKind;
+use tower_mcp_auth::failed_attempts::FailedAttemptsLayer;
 use tower_mcp_auth::oauth::AuthorizationServer;
 
 use super::*;
@@ -312,6 +317,32 @@ async fn what_is_read_is_what_handlers_see() {
     // The same as the principal with this text.
     let text = answer(&active(json!({"sub": "42", "client_id": "7"}))).await;
     assert_eq!(text.who.expect("accepted").id(), who.id());
+}
+
+/// Or clients of one address would be blocked for what their authorization server writes.
+#[tokio::test]
+async fn an_odd_answer_about_an_active_token_is_no_guess() {
+    let odd = active(json!({"iat": "2026-01-01T00:00:00Z"}));
+    for (said, reason, counts) in [
+        (odd, "malformed_token", false),
+        (json!({"active": false}), "inactive_token", true),
+    ] {
+        let web = web([(OPAQUE, said)]);
+        let guarded = guarded(&web, introspection());
+        let limit = FailedAttemptsLayer::new(|_| Some(IpAddr::from([192, 0, 2, 1])));
+        let limit = limit.max_failures(2).unwrap();
+        let stack = Stack::new(guarded.layer.clone(), limit);
+        let value = format!("Bearer {OPAQUE}");
+        // The answer is remembered, and counts each time or not at all.
+        for turn in 0..4 {
+            let answer = ask(&stack, request(&[("authorization", &value)])).await;
+            let (kind, reason) = match counts && turn >= 2 {
+                true => (AuthErrorKind::TooManyRequests, "too_many_failed_attempts"),
+                false => (AuthErrorKind::Invalid, reason),
+            };
+            answer.refused(kind, reason);
+        }
+    }
 }
 
 #[tokio::test]
