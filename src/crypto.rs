@@ -1,4 +1,4 @@
-//! SHA-256, by the backend that is compiled in, and maps of its digests.
+//! SHA-256 and HMAC-SHA-256 by the compiled backend, and maps of digests.
 
 use std::hash::{BuildHasherDefault, Hasher};
 

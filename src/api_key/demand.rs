@@ -1,4 +1,4 @@
-//! What a request asks of a key, besides that it is known.
+//! The conditions that a request puts on a key, besides that it is known.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! The resources of a layer of keys, as far as it says.
+//! The resources that a layer of API keys protects, where it names them.
 
 use std::sync::Arc;
 

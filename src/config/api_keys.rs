@@ -4,10 +4,10 @@ use serde::Deserialize;
 
 #[cfg(all(feature = "api-key-store", feature = "redis"))]
 use super::Config;
-use super::engine::Engine;
-use super::read::secret_at;
+use super::common::secret_at;
 #[cfg(feature = "api-key-store")]
-use super::read::{missing, not_both};
+use super::common::{missing, not_both};
+use super::engine::Engine;
 use super::secret::SecretSource;
 use super::sections::{Sections, section};
 #[cfg(feature = "api-key-store")]

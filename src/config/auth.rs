@@ -1,9 +1,9 @@
 //! The auth layer of a configuration, and the layers of its providers.
 
 use super::api_keys::Protects;
+use super::common::missing;
 #[cfg(feature = "jwt")]
 use super::jwt::Jwt;
-use super::read::missing;
 use super::{Config, ConfiguredAuth};
 use crate::api_key::ApiKeyLayer;
 use crate::auth::{AuthLayer, Authenticate};

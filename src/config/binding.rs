@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::Config;
-use super::read::missing;
+use super::common::missing;
 use super::sections::section;
 use super::units::{Name, Texts};
 use crate::error::ConfigError;

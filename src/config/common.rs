@@ -1,4 +1,4 @@
-//! What several sections read alike.
+//! Readers of values that several sections have.
 
 #[cfg(any(feature = "oauth", feature = "redis"))]
 use std::path::Path;

@@ -6,8 +6,8 @@ use serde::Deserialize;
 
 use super::Config;
 use super::binding::Mode;
+use super::common::secret_at;
 use super::engine::used_at;
-use super::read::secret_at;
 use super::secret::SecretSource;
 use super::sections::{Sections, section};
 use crate::error::ConfigError;

@@ -2,8 +2,8 @@
 
 use super::Config;
 use super::binding::Mode;
+use super::common::missing;
 use super::fetch::FetchSection;
-use super::read::missing;
 use crate::error::ConfigError;
 use crate::oauth::Expected;
 

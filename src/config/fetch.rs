@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::read::{secret_at, whole_file};
+use super::common::{secret_at, whole_file};
 use super::secret::SecretSource;
 use super::sections::section;
 use super::units::Span;

@@ -2,8 +2,8 @@
 
 use serde::Deserialize;
 
+use super::common::{algorithm, secret_at};
 use super::presets::Preset;
-use super::read::{algorithm, secret_at};
 use super::secret::SecretSource;
 use super::sections::section;
 use super::units::{Name, Size, Span, Texts};

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::read::together;
+use super::common::together;
 use super::sections::section;
 use super::units::{Size, Span};
 use crate::error::ConfigError;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::read::{algorithms, missing, secret_at};
+use super::common::{algorithms, missing, secret_at};
 use super::secret::SecretSource;
 use super::sections::section;
 use super::units::{Name, Size, Span, Texts};

@@ -2,10 +2,10 @@
 
 use tower_layer::Stack;
 
-use super::claims;
+use super::common::{missing, not_both, secret_at};
 use super::engine::{Engine, claimed_at, failures_at};
-use super::read::{missing, not_both, secret_at};
 use super::sections::{Auth, DialectName, HeaderFamily, Operations, Proxies, Sections};
+use super::session_claims;
 use super::units::{Name, Span};
 use crate::auth::{AuthLayer, Authenticate, SseEndpoints};
 use crate::error::ConfigError;
@@ -329,7 +329,7 @@ impl Sections {
             layer = claimed_at(layer, engine, allow);
         } else if is_claimed {
             let max = session.max_claims.unwrap_or(MemoryReplayStore::MAX_ENTRIES);
-            let store = claims::store(name.unwrap_or_default(), max);
+            let store = session_claims::store(name.unwrap_or_default(), max);
             layer = layer.anonymous_sessions_can_be_claimed(store);
         }
         Ok(Some(layer))

@@ -119,7 +119,7 @@ mod auth;
 mod binding;
 #[cfg(feature = "oauth")]
 mod claim_values;
-mod claims;
+mod common;
 #[cfg(feature = "oauth")]
 mod dpop;
 mod engine;
@@ -141,11 +141,10 @@ mod mcp;
 #[cfg(feature = "oauth")]
 mod oauth;
 mod outline;
+mod parse;
 #[cfg(feature = "oauth")]
 mod presets;
 mod quotas;
-mod read;
-mod reading;
 #[cfg(feature = "oauth")]
 mod resources;
 mod revocation;
@@ -155,6 +154,7 @@ mod secret;
 mod sections;
 #[cfg(feature = "oauth")]
 mod server;
+mod session_claims;
 #[cfg(feature = "redis")]
 mod shared;
 mod tree;

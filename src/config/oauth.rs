@@ -1,6 +1,6 @@
 //! The OAuth layer of a configuration.
 
-use super::read::not_both;
+use super::common::not_both;
 use super::resources;
 use super::sections::{Metadata, OAuth, Sections};
 use super::units::{Span, Texts};

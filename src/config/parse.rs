@@ -1,4 +1,4 @@
-//! A configuration from text, or from any format.
+//! Parses a configuration from text, or from any format of serde.
 
 use std::sync::Arc;
 

@@ -5,8 +5,8 @@ use std::sync::{Mutex, PoisonError};
 use serde::Deserialize;
 
 use super::Config;
+use super::common::{missing, secret_at};
 use super::engine::{Engine, counted_at};
-use super::read::{missing, secret_at};
 use super::secret::SecretSource;
 use super::sections::{Sections, section};
 use super::units::{Listed, Name, Size, Span, Texts};

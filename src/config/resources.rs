@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::read::missing;
+use super::common::missing;
 use super::sections::{Metadata, Sections, section};
 use super::units::{Listed, Name, Texts};
 use crate::error::ConfigError;

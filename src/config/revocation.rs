@@ -7,8 +7,8 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::Config;
+use super::common::{missing, secret_at};
 use super::engine::{Engine, revoked_at};
-use super::read::{missing, secret_at};
 use super::secret::{SecretSource, SecretText};
 use super::sections::{Sections, section};
 use super::units::{Life, Name, Span};

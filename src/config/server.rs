@@ -8,9 +8,9 @@ use serde::Deserialize;
 
 use super::binding::Mode;
 use super::claim_values::ClaimValues;
+use super::common::{algorithms, not_both, whole_file};
 use super::introspection::IntrospectionSection;
 use super::presets::Preset;
-use super::read::{algorithms, not_both, whole_file};
 use super::sections::section;
 use super::units::{Listed, Name, Span, Texts};
 use crate::error::ConfigError;

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use serde::Deserialize;
 
 use super::Config;
-use super::read::{missing, secret_at, whole_file};
+use super::common::{missing, secret_at, whole_file};
 use super::secret::SecretSource;
 use super::sections::{Sections, section};
 use super::units::{Name, Span, Texts};

@@ -1,4 +1,4 @@
-//! The line to change, for servers of other makers.
+//! The line of code or configuration to change, for servers made with other software.
 
 use super::code::Code;
 use super::codes;

@@ -1,4 +1,4 @@
-//! Services of this crate that are posted small documents: what they read, and how they answer.
+//! Reading small posted documents and answering them, for the services of revocation and logout.
 
 use std::fmt;
 use std::future::poll_fn;

@@ -1,4 +1,4 @@
-//! Why something is not revoked.
+//! `RevokeError`: why something is not revoked.
 
 use std::error::Error;
 use std::fmt;

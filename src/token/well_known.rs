@@ -1,4 +1,4 @@
-//! Addresses of documents, given where what they are about is asked for.
+//! Addresses of metadata documents, given where an issuer, a key set or a resource is expected.
 
 use crate::error::ConfigError;
 

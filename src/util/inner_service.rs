@@ -1,4 +1,4 @@
-//! What all public services have in common.
+//! `get_ref`, `get_mut`, `into_inner` and `Debug` of a service around another one.
 
 /// The way from a service to its inner one, and a `Debug` that prints that alone. A service may have
 /// one type parameter besides that of the inner service.

@@ -1,4 +1,4 @@
-//! Reading the file again.
+//! Reads the key file again when its content has changed.
 
 use std::fmt;
 use std::fs::Metadata;

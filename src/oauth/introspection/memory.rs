@@ -1,4 +1,4 @@
-//! What was said of tokens, for as long as it may be used.
+//! The cache of introspection responses.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What the keys of all servers of one layer share, so that many tenants do not multiply it.
+//! Limits that the key sets of all servers of a layer share, so that tenants do not multiply them.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
