@@ -243,12 +243,9 @@ impl KeyStore {
         let now = self.clock.monotonic();
         let is_of_template = self.origin.label != self.origin.issuer;
         // Without a runtime nothing can be fetched.
-        if !is_of_template && tokio::runtime::Handle::try_current().is_ok() {
-            match self.keys.held().filter(|set| set.may_serve(now)) {
-                Some(set) if now < set.times.wanted_at => {}
-                Some(set) => self.refresh_in_background(&set, now),
-                None => self.fetch_in_background(now),
-            }
+        let may_fetch = !is_of_template && tokio::runtime::Handle::try_current().is_ok();
+        if may_fetch && self.serving(now).is_none() {
+            self.fetch_in_background(now);
         }
         let attempts = self.attempts();
         let set = self.keys.held();
