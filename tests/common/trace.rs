@@ -6,6 +6,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt::{Debug, Write as _};
+use std::rc::Rc;
 use std::sync::Once;
 
 use tracing::field::{Field, Visit};
@@ -14,6 +15,7 @@ use tracing::{Event, Level, Metadata, Subscriber};
 
 thread_local! {
     static SEEN: RefCell<Vec<Traced>> = const { RefCell::new(Vec::new()) };
+    static REACTION: RefCell<Option<Rc<dyn Fn()>>> = const { RefCell::new(None) };
 }
 
 /// One event.
@@ -34,7 +36,15 @@ impl Traced {
 pub fn start() {
     static INSTALL: Once = Once::new();
     INSTALL.call_once(|| tracing::subscriber::set_global_default(Recorder).unwrap());
+    REACTION.set(None);
     take();
+}
+
+/// Starts to record, and calls this from within each event of this crate on this thread, as a
+/// subscriber may.
+pub fn react(reaction: impl Fn() + 'static) {
+    start();
+    REACTION.set(Some(Rc::new(reaction)));
 }
 
 /// The events since [`start`], or since the last call, but for those of requests that went on;
@@ -47,10 +57,11 @@ pub fn take() -> Vec<Traced> {
 
 /// The same, and those of requests that went on.
 pub fn take_all() -> Vec<Traced> {
-    take_everything()
-        .into_iter()
-        .filter(|event| event.target.starts_with("tower_mcp_auth"))
-        .collect()
+    take_everything().into_iter().filter(is_ours).collect()
+}
+
+fn is_ours(event: &Traced) -> bool {
+    event.target.starts_with("tower_mcp_auth")
 }
 
 /// The same, and what other crates told.
@@ -81,7 +92,12 @@ impl Subscriber for Recorder {
             target: event.metadata().target().to_owned(),
             fields: fields.0,
         };
+        let is_ours = is_ours(&traced);
         SEEN.with_borrow_mut(|seen| seen.push(traced));
+        let reaction = REACTION.with_borrow(Option::clone);
+        if let Some(reaction) = reaction.filter(|_| is_ours) {
+            reaction();
+        }
     }
 
     fn enter(&self, _: &Id) {}

@@ -230,6 +230,8 @@ impl StoreCache {
                     return or_stale(error, NoAnswer::Outage);
                 }
                 let Some(queued) = Place::of(self.turns.calls(class)) else {
+                    // Events are written without the lock: a subscriber may call this layer.
+                    drop(calls);
                     let why = "too many questions to the key store";
                     let error = self.limited(now, Trouble::Queue, why);
                     return or_stale(error, NoAnswer::Other);
@@ -240,8 +242,8 @@ impl StoreCache {
                     clock,
                 };
                 let (ticket, flight) = calls.begin(self, digest, question);
-                store::queue(self.turns.size());
                 drop(calls);
+                store::queue(self.turns.size());
                 flight.launch(Arc::clone(self).put(wanted, class, queued));
                 ticket
             }
@@ -249,12 +251,9 @@ impl StoreCache {
         Lookup::Wait(Asked::new(ticket, waiting, self, digest, id))
     }
 
-    fn fail(&self, pause: &mut Pause, now: Duration, error: &ApiKeyStoreError) -> AuthError {
+    fn failed(&self, now: Duration, error: &ApiKeyStoreError) -> AuthError {
         let why = one_line(&error.text, MAX_TEXT);
         self.report(now, Trouble::Failed, &why);
-        if error.pause {
-            pause.until = now.saturating_add(PAUSE);
-        }
         unavailable(Reason::API_KEY_STORE_FAILED, PAUSE).with_detail(why)
     }
 
@@ -283,14 +282,11 @@ impl FlightOwner for StoreCache {
     /// Keeps what a question brought, unless its key was forgotten in between.
     fn land(
         &self,
-        mut calls: Calls<'_, Digest, Answer, Pause>,
+        calls: Calls<'_, Digest, Answer, Pause>,
         question: &Question,
         current: bool,
         said: Result<Said, CutOff>,
     ) -> Answer {
-        let (digest, clock) = (question.wanted.digest(), &question.clock);
-        let (now, wall) = (clock.monotonic(), clock.now());
-        store::queue(self.turns.size());
         let said = said.unwrap_or_else(|cut_off| {
             Said::Error(match cut_off {
                 CutOff::NoRuntime => {
@@ -299,14 +295,32 @@ impl FlightOwner for StoreCache {
                 CutOff::Dropped => ApiKeyStoreError::failed("the question was cut off"),
             })
         });
-        store::called(match &said {
+        let end = match &said {
             Said::Key(Some(_)) => "found",
             Said::Key(None) => "absent",
             Said::Error(_) | Said::NoTurn => "failed",
-        });
+        };
+        let answer = self.keep(calls, question, current, said);
+        store::queue(self.turns.size());
+        store::called(end);
+        answer
+    }
+}
+
+impl StoreCache {
+    fn keep(
+        &self,
+        mut calls: Calls<'_, Digest, Answer, Pause>,
+        question: &Question,
+        current: bool,
+        said: Said,
+    ) -> Answer {
+        let (digest, clock) = (question.wanted.digest(), &question.clock);
+        let (now, wall) = (clock.monotonic(), clock.now());
         let found = match said {
             Said::Key(found) => found,
             Said::NoTurn => {
+                drop(calls);
                 let why = "no turn for a question in time";
                 let error = self.limited(now, Trouble::Turn, why);
                 return self.without_answer(digest, clock, NoAnswer::Other, error);
@@ -316,7 +330,11 @@ impl FlightOwner for StoreCache {
                     true => NoAnswer::Outage,
                     false => NoAnswer::Other,
                 };
-                let error = self.fail(&mut calls, now, &error);
+                if error.pause {
+                    calls.until = now.saturating_add(PAUSE);
+                }
+                drop(calls);
+                let error = self.failed(now, &error);
                 return self.without_answer(digest, clock, why, error);
             }
         };

@@ -89,6 +89,13 @@ impl Trouble {
     pub(super) const COUNT: usize = Self::Refused as usize + 1;
 }
 
+/// Why no call may start.
+enum Bar {
+    Pause { left: Duration, why: Box<str> },
+    Queue { most: usize },
+    Rate,
+}
+
 /// What memory can say of a token.
 pub(in crate::oauth) enum Lookup {
     Active(Good),
@@ -229,11 +236,15 @@ impl Introspector {
                 }
                 let queued = match self.admit(&mut calls, class) {
                     Ok(queued) => queued,
-                    Err(error) => return Lookup::Refused(error),
+                    Err(bar) => {
+                        // Events are written without the lock: a subscriber may call this layer.
+                        drop(calls);
+                        return Lookup::Refused(self.barred(bar));
+                    }
                 };
                 let (ticket, flight) = calls.begin(self, digest, digest);
-                self.meter.queue(self.turns.size());
                 drop(calls);
+                self.meter.queue(self.turns.size());
                 let about = About {
                     token: token.into(),
                     digest,
@@ -279,30 +290,41 @@ impl Introspector {
     }
 
     /// Takes a place for a call that starts now, or says why none may.
-    fn admit(&self, state: &mut State, class: Class) -> Result<Place, AuthError> {
+    fn admit(&self, state: &mut State, class: Class) -> Result<Place, Bar> {
         let now = self.clock.monotonic();
         if let Some((left, why)) = state.pauses.left(class, now) {
-            let error = unavailable(Reason::INTROSPECTION_FAILED, left);
-            let detail = format!("calls to {:?} pause: {why}", self.issuer);
-            return Err(error.with_detail(detail));
+            let why = why.into();
+            return Err(Bar::Pause { left, why });
         }
         let calls = self.turns.calls(class);
         let Some(queued) = Place::of(calls) else {
-            let detail = format!(
-                "{} calls to {:?} are under way or queued already",
-                calls.most, self.issuer
-            );
-            return Err(self.limited(Trouble::Queue, detail));
+            return Err(Bar::Queue { most: calls.most });
         };
         if class == Class::Unknown && !state.rate.take(now) {
-            let detail = format!(
-                "{} calls a second to {:?} about tokens not seen before",
-                self.limits.unknown_token_rate_limit, self.issuer
-            );
-            return Err(self.limited(Trouble::Rate, detail));
+            return Err(Bar::Rate);
         }
         state.pauses.begin(class, now);
         Ok(queued)
+    }
+
+    /// The refusal of a request where no call may start.
+    fn barred(&self, bar: Bar) -> AuthError {
+        let issuer = &self.issuer;
+        match bar {
+            Bar::Pause { left, why } => unavailable(Reason::INTROSPECTION_FAILED, left)
+                .with_detail(format!("calls to {issuer:?} pause: {why}")),
+            Bar::Queue { most } => self.limited(
+                Trouble::Queue,
+                format!("{most} calls to {issuer:?} are under way or queued already"),
+            ),
+            Bar::Rate => self.limited(
+                Trouble::Rate,
+                format!(
+                    "{} calls a second to {issuer:?} about tokens not seen before",
+                    self.limits.unknown_token_rate_limit
+                ),
+            ),
+        }
     }
 
     /// The server answered about this token.
@@ -339,19 +361,33 @@ impl FlightOwner for Introspector {
     /// Keeps what a call brought, unless its token was forgotten in between.
     fn land(
         &self,
-        mut calls: Calls<'_, Digest, Answer, State>,
+        calls: Calls<'_, Digest, Answer, State>,
         digest: &Digest,
         current: bool,
         brought: Result<Brought, CutOff>,
     ) -> Answer {
-        let (digest, now) = (*digest, self.clock.monotonic());
         let brought = brought.unwrap_or_else(Brought::cut_off);
-        self.meter.queue(self.turns.size());
-        self.meter.called(match &brought {
+        let end = match &brought {
             Brought::Active { .. } => CallEnd::Active,
             Brought::Refused { .. } => CallEnd::Refused,
             Brought::Nothing { .. } => CallEnd::Failed,
-        });
+        };
+        let answer = self.keep(calls, *digest, current, brought);
+        self.meter.queue(self.turns.size());
+        self.meter.called(end);
+        answer
+    }
+}
+
+impl Introspector {
+    fn keep(
+        &self,
+        mut calls: Calls<'_, Digest, Answer, State>,
+        digest: Digest,
+        current: bool,
+        brought: Brought,
+    ) -> Answer {
+        let now = self.clock.monotonic();
         match brought {
             Brought::Active { judged, life } => {
                 calls.pauses.knows_one();

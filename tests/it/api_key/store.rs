@@ -1,6 +1,8 @@
 //! Keys kept elsewhere: what is asked, how often, and what an outage does.
 
+use std::cell::Cell;
 use std::collections::HashMap;
+use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -451,6 +453,41 @@ async fn a_flood_of_unknown_keys_does_not_lock_out_those_in_use() {
     let count = |reason| reasons.iter().filter(|other| **other == reason).count();
     assert_eq!(count("api_key_store_limited"), 7, "{reasons:?}");
     assert_eq!(count("unknown_api_key"), 3, "{reasons:?}");
+}
+
+#[tokio::test]
+async fn a_subscriber_may_call_the_layer_from_within_an_event() {
+    let store = Script::default();
+    let clock = clock();
+    let layer = store.layer_with(&clock, |keys| {
+        keys.max_concurrent_lookups(1).unwrap().max_queued(0)
+    });
+    let (events, of_events) = (Rc::new(Cell::new(0)), layer.clone());
+    trace::react({
+        let events = Rc::clone(&events);
+        move || {
+            of_events.keys().invalidate_all();
+            events.set(events.get() + 1);
+        }
+    });
+
+    store.mode(Mode::Broken);
+    let answer = present(&layer, new_key().expose()).await;
+    unavailable(&answer, "api_key_store_failed");
+    let failed = events.replace(0);
+    assert!(failed > 0);
+
+    store.mode(Mode::Hold);
+    let held = common::spawn({
+        let layer = layer.clone();
+        async move { present(&layer, new_key().expose()).await }
+    });
+    settle().await;
+    let answer = present(&layer, new_key().expose()).await;
+    unavailable(&answer, "api_key_store_limited");
+    assert!(events.get() > 0);
+    store.open(1);
+    assert_eq!(held.await.unwrap().error().reason(), "unknown_api_key");
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! How often the authorization server is asked, and how long its answers are used.
 
+use std::cell::Cell;
+use std::rc::Rc;
 use std::time::Duration;
 
 use serde_json::json;
@@ -344,6 +346,40 @@ async fn calls_under_way_and_queued_are_bounded() {
     }
     assert_eq!(accepted, 2);
     guarded.bearer(&token(9)).await.assert(200, "accepted");
+}
+
+#[tokio::test]
+async fn a_subscriber_may_call_the_layer_from_within_an_event() {
+    let web = Web::with_issuer(&[]);
+    knows_all(&web);
+    let bounded = introspection()
+        .max_concurrent_requests(2)
+        .unwrap()
+        .max_queued(0);
+    let guarded = guarded(&web, bounded);
+    let (events, of_events) = (Rc::new(Cell::new(0)), guarded.layer.clone());
+    common::trace::react({
+        let events = Rc::clone(&events);
+        move || {
+            of_events.invalidate_all();
+            events.set(events.get() + 1);
+        }
+    });
+    web.hold(true);
+    let ask = |number| {
+        let guarded = guarded.clone();
+        common::spawn(async move { guarded.bearer(&token(number)).await })
+    };
+    let held: Vec<_> = (0..2).map(ask).collect();
+    settle().await;
+    let refused = guarded.bearer(&token(2)).await;
+    refused.assert(503, "introspection_limited");
+    assert!(refused.detail().contains("queued already"), "{refused:?}");
+    assert!(events.get() > 0);
+    web.hold(false);
+    for request in held {
+        request.await.unwrap().assert(200, "accepted");
+    }
 }
 
 #[tokio::test]
