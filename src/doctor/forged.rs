@@ -26,6 +26,10 @@ pub(super) async fn look(
     let Some(issuer) = metadata.issuers.first() else {
         return;
     };
+    // A token of an unknown issuer would be refused for that, whatever its signature is.
+    let configured = options.expected.iter().flat_map(|own| &own.servers);
+    let mut of_tokens = configured.filter(|own| own.issuer == *issuer);
+    let issuer = of_tokens.next().map_or(issuer, |own| &own.token_issuer);
     let resource = metadata.resource.as_ref().unwrap_or(&options.written);
     let now = options.clock.now();
     let claims = json!({

@@ -16,6 +16,7 @@ use crate::jose::{
     Alg, Compact, Family, Header, HeaderBuffer, PayloadBuffer, SignatureBuffer, TokenLimits, Typ,
     may_be_jws, select,
 };
+use crate::oauth::ExpectedServer;
 use crate::token::{ClaimReader, ScopeClaim, is_other_kind};
 use crate::util::one_line;
 
@@ -195,7 +196,8 @@ fn issuer(judged: &mut Judged, claims: &ClaimReader<'_>, against: &Against<'_>) 
             .filter_map(|own| own.named.as_deref()),
     );
     if let Some(configured) = &against.options.expected {
-        expected = configured.issuers.iter().map(|own| &**own).collect();
+        let servers = configured.servers.iter();
+        expected = servers.map(|own| &*own.token_issuer).collect();
     }
     expected.dedup();
     let got = claims.iss.as_deref().unwrap_or("none");
@@ -210,10 +212,19 @@ fn issuer(judged: &mut Judged, claims: &ClaimReader<'_>, against: &Against<'_>) 
 fn audience(judged: &mut Judged, claims: &ClaimReader<'_>, against: &Against<'_>) {
     let own = against.metadata.resource.as_deref();
     let mut expected = vec![own.unwrap_or(&against.options.written)];
+    let got: Vec<&str> = claims.aud.iter().collect();
     if let Some(configured) = &against.options.expected {
         expected = configured.audiences.iter().map(|own| &**own).collect();
+        let client = claims.client_id.as_deref().or(claims.azp.as_deref());
+        let issuer = claims.iss.as_deref();
+        let takes_client = |own: &ExpectedServer| {
+            Some(&*own.token_issuer) == issuer && own.clients.check(client).is_ok()
+        };
+        if got.is_empty() && configured.servers.iter().any(takes_client) {
+            let client = format!("none, and the client {}", client.unwrap_or_default());
+            return judged.check("aud", "one, or a client that needs none", &client, None);
+        }
     }
-    let got: Vec<&str> = claims.aud.iter().collect();
     let is_it = |aud: &&&str| expected.iter().any(|own| own == *aud || is_same(own, aud));
     let fault = match got.is_empty() {
         true => Some(codes::TOKEN_AUDIENCE_MISSING),
@@ -285,7 +296,14 @@ fn signature(
     };
     judged.check("alg", EXPECTED, alg.name(), None);
     let iss = claims.iss.as_deref().unwrap_or_default();
-    let is_its = |own: &&Server| own.issuer == iss || own.named.as_deref() == Some(iss);
+    let configured = against.options.expected.iter().flat_map(|own| &own.servers);
+    // Where its keys are published, if the file says that this is elsewhere.
+    let publisher = configured
+        .filter(|own| own.token_issuer == iss)
+        .map(|own| &*own.issuer)
+        .next();
+    let publisher = publisher.unwrap_or(iss);
+    let is_its = |own: &&Server| own.issuer == publisher || own.named.as_deref() == Some(iss);
     let keys = against.servers.iter().find(is_its);
     let Some(keys) = keys.and_then(|server| server.keys.as_ref()) else {
         return judged.row(

@@ -76,7 +76,7 @@ impl<'c> Configured<'c> {
     }
 
     /// The issuers that are trusted. `None`: all are.
-    fn issuers(self) -> Option<&'c [Arc<str>]> {
+    pub(super) fn issuers(self) -> Option<&'c [Arc<str>]> {
         let of_tenant = self
             .tenant
             .and_then(|(_, tenant)| tenant.issuers.as_deref());
@@ -84,7 +84,7 @@ impl<'c> Configured<'c> {
     }
 
     /// The scopes that tokens need. `None`: those of the layer.
-    fn required_scopes(self) -> Option<&'c Scopes> {
+    pub(super) fn required_scopes(self) -> Option<&'c Scopes> {
         let of_tenant = self
             .tenant
             .and_then(|(_, tenant)| tenant.required_scopes.as_ref());

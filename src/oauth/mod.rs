@@ -218,7 +218,7 @@ mod verify;
 
 pub use self::builder::OAuthLayerBuilder;
 #[cfg(feature = "doctor")]
-pub(crate) use self::expected::Expected;
+pub(crate) use self::expected::{Expected, ExpectedServer};
 pub use self::fetch::{Fetch, FetchError, FetchFuture, FetchTimeouts};
 pub use self::http_fetch::HttpFetch;
 pub use self::introspection::{

@@ -228,12 +228,6 @@ impl ProtectedResource {
         self.tenants.is_some()
     }
 
-    /// The scopes that its tokens need, instead of those of the layer.
-    #[cfg(feature = "doctor")]
-    pub(super) fn own_scopes(&self) -> Option<&Scopes> {
-        self.terms.required_scopes.as_ref()
-    }
-
     /// The URL for this tenant; of one that is no template, the URL.
     pub(super) fn url_of(&self, tenant: &str) -> String {
         self.pattern.of(tenant)

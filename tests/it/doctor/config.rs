@@ -1,7 +1,7 @@
 //! What a configuration file expects, against what is deployed.
 
 use tower_mcp_auth::config::Config;
-use tower_mcp_auth::doctor::{Options, Report, examine};
+use tower_mcp_auth::doctor::{Judgement, Options, Report, examine};
 
 use super::assert_codes;
 use super::server::Fake;
@@ -75,6 +75,70 @@ async fn a_token_is_judged_by_the_audiences_of_the_file() {
         &[],
         "its own",
     );
+}
+
+#[tokio::test]
+async fn a_token_is_judged_by_the_issuers_and_clients_of_the_file() {
+    let server = Fake::good().await;
+    let row = |report: &Report, name: &str| {
+        let row = report.token.iter().find(|row| row.name == name);
+        row.map(|row| row.judgement)
+    };
+    let elsewhere = "https://tokens.example.com";
+    let token = server
+        .issuer
+        .token()
+        .claim("iss", elsewhere)
+        .audience(&server.url)
+        .scope("mcp:read")
+        .sign();
+    let config = format!("{SAME}\ntoken_issuer = '{elsewhere}'");
+    let report = against(&server, &config, Some(&token)).await;
+    assert_eq!(row(&report, "iss"), Some(Judgement::Good));
+    assert_eq!(row(&report, "signature"), Some(Judgement::Good));
+    let report = against(&server, SAME, Some(&token)).await;
+    assert_eq!(row(&report, "iss"), Some(Judgement::Bad));
+
+    let token = server
+        .issuer
+        .token()
+        .without_claim("aud")
+        .client_id("agent")
+        .scope("mcp:read")
+        .sign();
+    for (clients, codes) in [
+        ("client_ids = ['agent']", &[][..]),
+        ("dangerously_accept_every_client_of_this_issuer = true", &[]),
+        ("client_ids = ['other']", &["foreign_audience_accepted"]),
+        ("", &["foreign_audience_accepted"]),
+    ] {
+        let report = against(&server, &format!("{SAME}\n{clients}"), Some(&token)).await;
+        assert_codes(&report, codes, clients);
+    }
+}
+
+#[tokio::test]
+async fn a_token_is_judged_by_what_the_file_says_of_the_tenant() {
+    let server = Fake::good().await;
+    let (base, tenant) = server.url.rsplit_once('/').unwrap();
+    let config = format!(
+        "[[authorization_servers]]\nissuer = 'ISSUER'\ninsecure_http_on_loopback = true\n\
+         [[authorization_servers]]\nissuer = 'https://auth.example.com'\n\
+         [resources.all]\nurl = '{base}/{{tenant}}'\ntenants = ['{tenant}']\n\
+         tenant_settings.{tenant} = {{ authorization_servers = ['https://auth.example.com'], \
+         required_scopes = ['mcp:all'] }}"
+    );
+    let token = server
+        .issuer
+        .token()
+        .audience(&server.url)
+        .scope("mcp:read")
+        .sign();
+    let report = against(&server, &config, Some(&token)).await;
+    for (name, judgement) in [("iss", Judgement::Bad), ("scope", Judgement::Unknown)] {
+        let row = report.token.iter().find(|row| row.name == name).unwrap();
+        assert_eq!(row.judgement, judgement, "{row:?}");
+    }
 }
 
 #[test]
