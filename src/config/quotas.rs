@@ -99,9 +99,10 @@ section! {
     }
 }
 
-/// The counts of a server, by its name and their size.
+/// The counts of a server, by its URLs and their size: two configurations that have a URL in common
+/// are of the same server.
 struct Kept {
-    server: String,
+    urls: Vec<String>,
     max_entries: usize,
     store: WeakMemoryQuotaStore,
 }
@@ -110,19 +111,22 @@ struct Kept {
 /// goes on with what these have counted; without it each reload would fill all budgets.
 static KEPT: Mutex<Vec<Kept>> = Mutex::new(Vec::new());
 
-fn store(server: &str, max_entries: usize) -> MemoryQuotaStore {
+fn store(urls: Vec<String>, max_entries: usize) -> MemoryQuotaStore {
     // Nothing panics under this lock.
     let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
     kept.retain(|kept| kept.store.upgrade().is_some());
-    let found = kept
-        .iter()
-        .find(|kept| kept.server == server && kept.max_entries == max_entries);
-    if let Some(store) = found.and_then(|kept| kept.store.upgrade()) {
+    let is_same = |kept: &&mut Kept| {
+        kept.max_entries == max_entries && kept.urls.iter().any(|url| urls.contains(url))
+    };
+    if let Some(kept) = kept.iter_mut().find(is_same)
+        && let Some(store) = kept.store.upgrade()
+    {
+        kept.urls = urls;
         return store;
     }
     let store = MemoryQuotaStore::new(max_entries);
     kept.push(Kept {
-        server: server.to_owned(),
+        urls,
         max_entries,
         store: store.downgrade(),
     });
@@ -133,7 +137,7 @@ impl Config {
     /// The layer that counts calls, if `quotas` are configured, with the `proxies`.
     ///
     /// What is counted is in the engine of `shared`, or else in memory. There it outlives a
-    /// [reload](crate::reload) that changes neither the resources nor `max_entries`.
+    /// [reload](crate::reload) that keeps one of the resources, and does not change `max_entries`.
     ///
     /// # Errors
     /// A budget is refused, or there is none; the secret is missing or cannot be read; or the
@@ -151,7 +155,11 @@ impl Sections {
         let Some(section) = &self.quotas else {
             return Ok(None);
         };
-        let mut layer = section.layer(engine, &self.names().join(" "))?;
+        let mut urls = self.urls();
+        if urls.is_empty() {
+            urls.push(self.server_name().unwrap_or_default());
+        }
+        let mut layer = section.layer(engine, urls)?;
         if let Some(proxies) = self.trusted_proxies()? {
             layer = layer.trusted_proxies(proxies);
         }
@@ -164,7 +172,7 @@ fn at(setting: &'static str) -> impl Fn(ConfigError) -> ConfigError {
 }
 
 impl QuotasSection {
-    fn layer(&self, engine: Option<&Engine>, server: &str) -> Result<QuotaLayer, ConfigError> {
+    fn layer(&self, engine: Option<&Engine>, urls: Vec<String>) -> Result<QuotaLayer, ConfigError> {
         if self.budgets.items.is_empty() {
             let why = "there is nothing to count: give a budget, or leave the section out";
             return Err(missing("budgets", "quotas.budgets", why));
@@ -195,7 +203,7 @@ impl QuotasSection {
             _ => {}
         }
         let entries = self.max_entries.unwrap_or(MemoryQuotaStore::MAX_ENTRIES);
-        layer = layer.memory(store(server, entries));
+        layer = layer.memory(store(urls, entries));
         for (step, budget) in &self.budgets.items {
             let place = format!("quotas.budgets{step}");
             let made = budget.make(step, &place)?;

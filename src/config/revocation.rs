@@ -86,6 +86,18 @@ impl Kept {
         }
     }
 
+    /// Whether there is anything of it.
+    fn is_alive(&self) -> bool {
+        match &self.held {
+            Held::Here(_) => true,
+            Held::Shared(weak) => weak.upgrade().is_some(),
+        }
+    }
+
+    fn is_shared(&self) -> bool {
+        matches!(self.held, Held::Shared(_))
+    }
+
     fn is_of(&self, names: &[String]) -> bool {
         self.names.iter().any(|name| names.contains(name))
     }
@@ -149,16 +161,27 @@ impl Config {
 }
 
 impl Sections {
-    /// Its URLs and the name of its session: what it is known by across reloads.
-    pub(super) fn names(&self) -> Vec<String> {
-        let session = self.session.as_ref();
-        let server = session.and_then(|session| session.server.as_ref());
-        let server = server.map(|name| name.as_str().to_owned());
-        let mut names: Vec<String> = self.resource.iter().cloned().chain(server).collect();
+    /// The URLs of its resources.
+    pub(super) fn urls(&self) -> Vec<String> {
+        let urls = self.resource.iter().cloned();
         #[cfg(feature = "oauth")]
-        for (_, resource) in &self.resources.items {
-            names.extend(resource.url.clone());
-        }
+        let urls = {
+            let items = self.resources.items.iter();
+            urls.chain(items.filter_map(|(_, resource)| resource.url.clone()))
+        };
+        urls.collect()
+    }
+
+    /// The name of its session.
+    pub(super) fn server_name(&self) -> Option<String> {
+        let server = self.session.as_ref()?.server.as_ref()?;
+        Some(server.as_str().to_owned())
+    }
+
+    /// Its URLs and the name of its session: what it is known by across reloads.
+    fn names(&self) -> Vec<String> {
+        let mut names = self.urls();
+        names.extend(self.server_name());
         if names.is_empty() {
             names.push(String::new());
         }
@@ -183,34 +206,42 @@ impl Sections {
             return Ok(None);
         };
         let (identity, secret) = section.identity(engine)?;
+        all.retain(Kept::is_alive);
         all.retain(|kept| kept.is_of(&names) || !kept.is_dispensable(None));
-        let is_needed = |kept: &Kept| kept.is_of(&names) && !kept.is_dispensable(identity.place);
-        let mut needed = (0..all.len()).filter(|at| is_needed(&all[*at]));
-        let (at, another) = (needed.next(), needed.next());
-        if another.is_some() {
-            let why = "its resources and the name of its session are those of several servers of \
-                       this process, and what was revoked at all but one of them would be \
-                       forgotten: restart the process to make one server of them";
-            return Err(ConfigError::new("revocation", why));
-        }
-        let at = at.or_else(|| all.iter().position(|kept| kept.is_of(&names)));
-        if let Some(at) = at {
-            let kept = &mut all[at];
-            let same = kept.identity == identity;
-            match kept.revocation().filter(|_| same) {
-                Some(held) => {
-                    kept.names = names;
-                    return Ok(Some(held));
-                }
-                None if kept.is_dispensable(identity.place) => {
-                    all.remove(at);
-                }
-                None => {
-                    let why = "its settings differ from those in force, and what was revoked would \
-                               be forgotten with them: restart the server to change them, or put \
-                               them back";
-                    return Err(ConfigError::new("revocation", why));
-                }
+        let place = identity.place;
+        let find = |wanted: &dyn Fn(&Kept) -> bool| {
+            all.iter()
+                .position(|kept| kept.is_of(&names) && wanted(kept))
+        };
+        // One with entries before one without.
+        let same = find(&|kept| kept.identity == identity && !kept.is_dispensable(place))
+            .or_else(|| find(&|kept| kept.identity == identity));
+        let is_needed = |(at, kept): &(usize, &Kept)| {
+            // Where this one is at that place already, the other goes on to send there.
+            let is_beside = same.is_some() && place.is_some() && kept.identity.place == place;
+            Some(*at) != same && kept.is_of(&names) && !is_beside && !kept.is_dispensable(place)
+        };
+        let needed = all.iter().enumerate().filter(is_needed).count();
+        match (same, needed) {
+            (Some(at), 0) => {
+                let kept = &mut all[at];
+                kept.names = names;
+                return Ok(kept.revocation());
+            }
+            // One at an engine stays beside the new one, until no layer has it: these layers may
+            // fail to come into force.
+            (None, 0) => all.retain(|kept| !kept.is_of(&names) || kept.is_shared()),
+            (None, 1) => {
+                let why = "its settings differ from those in force, and what was revoked would \
+                           be forgotten with them: restart the server to change them, or put \
+                           them back";
+                return Err(ConfigError::new("revocation", why));
+            }
+            _ => {
+                let why = "its resources and the name of its session are those of several servers \
+                           of this process, and what was revoked at all but one of them would be \
+                           forgotten: restart the process to make one server of them";
+                return Err(ConfigError::new("revocation", why));
             }
         }
         let made = section.make(engine, secret.as_ref())?;

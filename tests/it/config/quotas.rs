@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tower::ServiceBuilder;
 use tower_mcp_auth::config::Config;
 use tower_mcp_auth::mcp::{Budget, QuotaLayer};
 use tower_mcp_auth::store::MemoryQuotaStore;
@@ -279,6 +280,18 @@ async fn a_reload_goes_on_with_what_was_counted() {
     assert_eq!(ask(&after, call()).await.status, 429);
     let after = config(&section(1, 100)).stack().unwrap();
     assert_eq!(ask(&after, call()).await.status, 429);
+    // Neither the name of its session nor a further resource makes it another server.
+    let mut named = section(2, 100);
+    named["session"] = json!({ "key": SECRET, "server": "another" });
+    let after = config(&named).stack().unwrap();
+    assert_eq!(ask(&after, call()).await.status, 429);
+    let mut more = section(2, 100);
+    let url = more.as_object_mut().unwrap().remove("resource").unwrap();
+    more["resources"] = json!([{ "url": "https://a-further-one.example.com/mcp" }, { "url": url }]);
+    let made = config(&more).quota_layer().unwrap().unwrap();
+    let layer = config(&section(2, 100)).auth_layer().unwrap();
+    let guarded = ServiceBuilder::new().layer(layer).layer(made);
+    assert_eq!(ask(&guarded, call()).await.status, 429);
     // Of another size it is another one.
     let after = config(&section(2, 101)).stack().unwrap();
     assert_eq!(ask(&after, call()).await.status, 200);

@@ -194,6 +194,61 @@ async fn a_reload_that_would_forget_entries_is_refused() {
 }
 
 #[tokio::test]
+async fn a_reload_that_fails_leaves_the_one_in_force_where_it_is_found() {
+    const OTHER: &str = "another-secret-of-at-least-32-bytes-0";
+    let connected = async |secret: &str, staleness: &str, session: &str| {
+        let section = json!({ "secret": secret, "max_staleness": staleness });
+        let mut of = server("failed-reloads", &section);
+        // Nothing listens there.
+        of["shared"] = json!({ "redis": { "url": "redis://127.0.0.1:1" } });
+        of["session"] = json!({ "key": session });
+        config(&of).connect().await.unwrap()
+    };
+    let old = connected(SECRET, "9s", SECRET).await;
+    let in_force = old.auth_layer().unwrap();
+    let failing = connected(SECRET, "5s", "short").await;
+    for _ in 0..2 {
+        assert_eq!(failing.stack().unwrap_err().path(), "session.key");
+    }
+    // The engine has not taken this, so it is known here alone.
+    let held = revocation(&old);
+    let unsent = held.revoke(Entry::api_key("one")).await;
+    assert!(unsent.is_err());
+    assert_eq!(revocation(&old).entries(), 1);
+    assert_eq!(
+        revocation(&connected(SECRET, "9s", SECRET).await).entries(),
+        1
+    );
+    for (secret, staleness) in [(OTHER, "9s"), (SECRET, "5s")] {
+        let other = connected(secret, staleness, SECRET).await;
+        let error = other.revocation().unwrap_err();
+        assert_eq!(error.path(), "revocation", "{error}");
+    }
+    drop((in_force, old, held));
+}
+
+#[tokio::test]
+async fn a_reload_with_other_settings_can_come_into_force_and_be_taken_back() {
+    let connected = async |staleness: &str| {
+        let section = json!({ "secret": SECRET, "max_staleness": staleness });
+        let mut of = server("taken-back", &section);
+        of["shared"] = json!({ "redis": { "url": "redis://127.0.0.1:1" } });
+        config(&of).connect().await.unwrap()
+    };
+    let (first, second) = (connected("9s").await, connected("5s").await);
+    // Both are in force for a while.
+    let (of_first, of_second) = (revocation(&first), revocation(&second));
+    assert_ne!(format!("{of_first:?}"), format!("{of_second:?}"));
+    for (config, held) in [(&first, &of_first), (&second, &of_second)] {
+        assert_eq!(format!("{:?}", revocation(config)), format!("{held:?}"));
+    }
+    // What the second has is not lost where it stays.
+    of_second.revoke(Entry::api_key("one")).await.unwrap_err();
+    assert_eq!(revocation(&second).entries(), 1);
+    first.revocation().map(drop).unwrap();
+}
+
+#[tokio::test]
 async fn a_reload_that_makes_one_server_of_two_forgets_nothing() {
     let [one, other] = ["joined-one", "joined-other"].map(|name| server(name, &json!({})));
     let both = json!({
