@@ -79,7 +79,7 @@ impl Config {
     /// data, such as [`fetch`](OAuthLayerBuilder::fetch).
     ///
     /// Used DPoP proofs are in the engine of `shared`, or else in memory. There they outlive a
-    /// [reload](crate::reload) that changes neither the resources nor `max_used_proofs`.
+    /// [reload](crate::reload).
     ///
     /// # Errors
     /// A setting is refused, or a secret cannot be read; or tokens may be bound, and the
@@ -123,7 +123,8 @@ impl Config {
     }
 
     /// The builder of the JWT layer, if `jwt` is configured. Without authorization servers it
-    /// chooses between `resources`, if there are several.
+    /// chooses between `resources`, if there are several; one that is listed alone is the audience,
+    /// unless `jwt` says another.
     ///
     /// # Errors
     /// A setting is refused, or a secret cannot be read.
@@ -134,19 +135,34 @@ impl Config {
         let made = jwt.map(Jwt::builder).transpose();
         let made = self.applied.settle(&["jwt"], made)?;
         #[cfg(feature = "oauth")]
-        if let Some(builder) = made {
-            let resources = self.sections.resource_set();
-            let settled: &[_] = match &resources {
-                Ok(Some(_)) => &["resources", "proxies"],
-                _ => &[],
-            };
-            let resources = self.applied.settle(settled, resources)?;
-            return Ok(Some(match resources {
-                Some(resources) => builder.resources(resources),
-                None => builder,
-            }));
-        }
+        let made = match jwt.zip(made) {
+            Some((jwt, builder)) => Some(self.for_resources(jwt, builder)?),
+            None => None,
+        };
         Ok(made)
+    }
+
+    /// With what tokens must be for, where `resources` say it.
+    #[cfg(feature = "oauth")]
+    fn for_resources(
+        &self,
+        jwt: &Jwt,
+        builder: JwtLayerBuilder,
+    ) -> Result<JwtLayerBuilder, ConfigError> {
+        let several = self.applied.settle(&[], self.sections.resource_set())?;
+        if let Some(resources) = several {
+            self.applied.settle(&["resources", "proxies"], Ok(()))?;
+            return Ok(builder.resources(resources));
+        }
+        let one = self.applied.settle(&[], self.sections.only_listed())?;
+        let Some(resource) = one else {
+            return Ok(builder);
+        };
+        self.applied.settle(&["resources"], Ok(()))?;
+        Ok(match jwt.says_audience() {
+            true => builder,
+            false => builder.audience(resource.resource()),
+        })
     }
 
     /// The JWT layer alone, without the settings of `auth`, if `jwt` is configured.

@@ -155,6 +155,12 @@ impl Jwt {
         Ok(builder)
     }
 
+    /// Whether it says whom tokens must be for, be it anybody.
+    #[cfg(feature = "oauth")]
+    pub(super) fn says_audience(&self) -> bool {
+        !self.audience.0.is_empty() || self.dangerously_any_audience
+    }
+
     fn key(&self) -> Result<JwtKey, ConfigError> {
         let Some(section) = &self.jwks_file else {
             let given = [&self.secret, &self.public_key, &self.jwk];

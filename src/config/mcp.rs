@@ -127,11 +127,27 @@ impl Sections {
         self.proxies.as_ref()?.stripped_prefix.as_deref()
     }
 
+    /// Whether there is what the prefix is for: several resources, or access tokens, which may need
+    /// proofs.
+    #[cfg(feature = "oauth")]
+    fn reads_stripped_prefix(&self) -> bool {
+        self.has_several_resources() || !self.authorization_servers.items.is_empty()
+    }
+
+    #[cfg(not(feature = "oauth"))]
+    fn reads_stripped_prefix(&self) -> bool {
+        false
+    }
+
     pub(super) fn trusted_proxies(&self) -> Result<Option<TrustedProxies>, ConfigError> {
         let Some(section) = &self.proxies else {
             return Ok(None);
         };
         let under = |error: ConfigError| error.under("proxies");
+        if section.stripped_prefix.is_some() && !self.reads_stripped_prefix() {
+            let why = "there is one resource, which is that of every request: leave it out";
+            return Err(under(ConfigError::new("stripped_prefix", why)));
+        }
         let why = "say which headers the proxies write, `Forwarded` or `X-Forwarded`";
         let headers = match section.headers {
             Some(HeaderFamily::Forwarded) => ProxyHeaders::Forwarded,
@@ -216,7 +232,7 @@ impl Sections {
         let secret = secret_at(key, "sealer.key")?;
         let key = MacKey::new(secret.expose()).map_err(|error| error.at("sealer.key"))?;
         let mut sealer = PrincipalSealer::new(key);
-        for (step, key) in &section.also_accept.items {
+        for (step, key) in &section.also_accept.0.items {
             let path = format!("sealer.also_accept{step}");
             let secret = secret_at(key, &path)?;
             let accepted = MacKey::new(secret.expose()).and_then(|key| sealer.also_accept(key));
@@ -293,7 +309,7 @@ impl Sections {
         let secret = secret_at(key, "session.key")?;
         let key = MacKey::new(secret.expose()).map_err(|error| error.at("session.key"))?;
         let mut layer = SessionBindingLayer::new(key);
-        for (step, key) in &session.also_accept.items {
+        for (step, key) in &session.also_accept.0.items {
             let path = format!("session.also_accept{step}");
             let secret = secret_at(key, &path)?;
             let accepted = MacKey::new(secret.expose()).and_then(|key| layer.also_accept(key));

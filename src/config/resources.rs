@@ -79,6 +79,7 @@ impl Sections {
 
     /// The resources that JWTs and API keys are for, where there are several and no access tokens.
     pub(super) fn resource_set(&self) -> Result<Option<ResourceSet>, ConfigError> {
+        self.check_without_servers()?;
         if !self.authorization_servers.items.is_empty() || !self.has_several_resources() {
             return Ok(None);
         }
@@ -97,11 +98,34 @@ impl Sections {
         }))
     }
 
+    /// What says something of access tokens stands beside no resource where there are none.
+    fn check_without_servers(&self) -> Result<(), ConfigError> {
+        if !self.authorization_servers.items.is_empty() {
+            return Ok(());
+        }
+        let mut listed = self.resources.items.iter();
+        listed.try_for_each(|(step, section)| section.check_without_servers(step))
+    }
+
+    /// The resource that is listed alone, where there are no access tokens.
+    pub(super) fn only_listed(&self) -> Result<Option<ProtectedResource>, ConfigError> {
+        let listed = self.resources.items.first();
+        let without_servers = self.authorization_servers.items.is_empty();
+        let Some((step, section)) =
+            listed.filter(|_| without_servers && !self.has_several_resources())
+        else {
+            return Ok(None);
+        };
+        self.check_no_other()?;
+        section.resource(&format!("resources{step}")).map(Some)
+    }
+
     /// The URL of the only resource, and where it stands.
     pub(super) fn only_resource(&self) -> Result<Option<(&str, String)>, ConfigError> {
         if !self.resources.items.is_empty() {
             self.check_no_other()?;
         }
+        self.check_without_servers()?;
         let listed = self.resources.items.first();
         let listed = listed.filter(|_| !self.has_several_resources());
         let listed = listed.and_then(|(step, resource)| {
@@ -166,8 +190,7 @@ impl ResourceSection {
         }
     }
 
-    /// Adds it to resources that are for no access tokens.
-    fn add_to(&self, set: ResourceSet, path: &str) -> Result<ResourceSet, ConfigError> {
+    fn check_without_servers(&self, step: &str) -> Result<(), ConfigError> {
         for (key, is_set) in [
             ("audience", self.audience.is_some()),
             (
@@ -180,9 +203,14 @@ impl ResourceSection {
         ] {
             if is_set {
                 let why = "it is for access tokens of `authorization_servers`, and there are none";
-                return Err(ConfigError::new(key, why).at(format!("{path}.{key}")));
+                return Err(ConfigError::new(key, why).at(format!("resources{step}.{key}")));
             }
         }
+        Ok(())
+    }
+
+    /// Adds it to resources that are for no access tokens.
+    fn add_to(&self, set: ResourceSet, path: &str) -> Result<ResourceSet, ConfigError> {
         // Its own errors come first.
         let resource = self.resource(path)?;
         let url = resource.resource();

@@ -12,6 +12,7 @@ use super::Config;
 use super::claim_values::ClaimValues;
 #[cfg(feature = "oauth")]
 use super::ids::Ids;
+use super::secret::{OlderKeys, SecretSource};
 use super::sections::Sections;
 use super::units::{Life, Listed, Name, Size, Span, Texts, Time};
 use crate::error::Reason;
@@ -206,6 +207,27 @@ impl<T: JsonSchema> JsonSchema for Listed<T> {
             "anyOf": [
                 { "type": "array", "items": item },
                 { "type": "object", "additionalProperties": item },
+            ],
+        })
+    }
+}
+
+impl JsonSchema for OlderKeys {
+    fn schema_name() -> Cow<'static, str> {
+        "OlderKeys".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let key = generator.subschema_for::<SecretSource>();
+        schema!({
+            "description": "Older keys: a list, or a map by name.",
+            "anyOf": [
+                { "type": "array", "items": key },
+                {
+                    "type": "object",
+                    "additionalProperties": key,
+                    "propertyNames": { "not": { "enum": Self::PLACES } },
+                },
             ],
         })
     }

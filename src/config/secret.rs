@@ -10,6 +10,7 @@ use secrecy::zeroize::Zeroize;
 use secrecy::{ExposeSecret, ExposeSecretMut, SecretBox};
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 
+use super::units::Listed;
 use crate::error::ConfigError;
 use crate::secret::open_to_others;
 use crate::telemetry;
@@ -258,6 +259,32 @@ impl<'de> Deserialize<'de> for SecretSource {
         }
 
         deserializer.deserialize_any(Sources)
+    }
+}
+
+/// Older keys, which are still good: a list, or a map by name.
+///
+/// A name is no place: `{ file = "…" }` would be a key by the name of `file`, and the path the key.
+#[derive(Clone, Debug, Default)]
+pub(super) struct OlderKeys(pub(super) Listed<SecretSource>);
+
+impl OlderKeys {
+    /// How a place is written, which is no name.
+    pub(super) const PLACES: [&str; 2] = ["env", "file"];
+}
+
+impl<'de> Deserialize<'de> for OlderKeys {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let keys = Listed::deserialize(deserializer)?;
+        let is_place =
+            |(step, _): &(String, _)| Self::PLACES.iter().any(|place| step[1..] == **place);
+        match keys.items.iter().any(is_place) {
+            true => Err(D::Error::custom(
+                "`env` and `file` name no key here: write a list, `[{ file = \"…\" }]`, or give \
+                 the key a name, `{ old = { file = \"…\" } }`",
+            )),
+            false => Ok(Self(keys)),
+        }
     }
 }
 

@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::secret::SecretSource;
-use super::units::{Listed, Name, Size, Span, Texts};
+use super::secret::{OlderKeys, SecretSource};
+#[cfg(feature = "oauth")]
+use super::units::Listed;
+use super::units::{Name, Size, Span, Texts};
 use crate::mcp::{McpPolicy, Show};
 use crate::scopes::Strength;
 
@@ -257,7 +259,7 @@ section! {
         /// The key session ids are bound with, at least 32 bytes.
         key: Option<SecretSource>,
         /// Older keys: their sessions go on. A list, or a map by name.
-        also_accept: Listed<SecretSource>,
+        also_accept: OlderKeys,
         /// The name of the server, where several share the key; the resource by default.
         server: Option<Name>,
         /// Whether a principal can take over an anonymous session; not by default.
@@ -313,7 +315,7 @@ section! {
         /// The key it is sealed with, at least 32 bytes.
         key: Option<SecretSource>,
         /// Older keys: their seals are still good. A list, or a map by name.
-        also_accept: Listed<SecretSource>,
+        also_accept: OlderKeys,
         /// What is sealed, where one key seals several things.
         purpose: Option<Name>,
         /// How long a seal is good.

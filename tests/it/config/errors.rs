@@ -246,6 +246,15 @@ fn what_is_wrong_is_reported_with_its_path() {
             json!({ "api_keys": { "keys": [{ "key": KEY }] }, "session": { "key": SECRET, "also_accept": ["short"] } }),
             "session.also_accept[0]",
         ),
+        // A place of a key, not a key by the name of `file` that is its path.
+        (
+            json!({ "session": { "key": SECRET, "also_accept": { "file": "/run/secrets/mcp-server/session-old" } } }),
+            "session.also_accept",
+        ),
+        (
+            json!({ "sealer": { "key": SECRET, "also_accept": { "env": "THE_SEALER_KEY_OF_THE_LAST_MONTH" } } }),
+            "sealer.also_accept",
+        ),
         (
             json!({ "api_keys": { "keys": [{ "key": KEY }] }, "session": { "key": SECRET, "max_claims": 7 } }),
             "session.max_claims",

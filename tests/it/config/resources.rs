@@ -201,6 +201,77 @@ async fn a_proxy_names_the_host_for_keys_too() {
     }
 }
 
+#[tokio::test]
+async fn one_that_is_listed_alone_is_the_audience_of_jwts() {
+    let elsewhere = "https://other.example.com/mcp";
+    let key = common::SigningKey::hmac(SECRET);
+    let token = |audience: &str| {
+        let exp = u64::MAX >> 12;
+        let claims = format!(r#"{{"sub":"alice","exp":{exp},"aud":"{audience}"}}"#);
+        let token = sign(&key, "HS256", r#"{"alg":"HS256"}"#, &claims);
+        format!("Bearer {token}")
+    };
+    for (jwt, here, other) in [
+        (json!({ "secret": SECRET }), 200, 401),
+        (
+            json!({ "secret": SECRET, "audience": [elsewhere] }),
+            401,
+            200,
+        ),
+        (
+            json!({ "secret": SECRET, "dangerously_any_audience": true }),
+            200,
+            200,
+        ),
+    ] {
+        let value = json!({ "resources": [{ "url": RESOURCE }], "jwt": jwt });
+        let layer = config(&value).auth_layer().unwrap();
+        for (audience, status) in [(RESOURCE, here), (elsewhere, other)] {
+            let request = request_to("/mcp", &[("authorization", &token(audience))]);
+            let answer = ask(&layer, request).await;
+            assert_eq!(answer.status, status, "{value} {audience}");
+        }
+    }
+}
+
+#[test]
+fn settings_for_access_tokens_are_refused_at_one_resource_too() {
+    let keys = json!({ "keys": [{ "key": KEY }] });
+    for (key, setting) in [
+        ("audience", json!("x")),
+        ("authorization_servers", json!([ISSUER])),
+        ("required_scopes", json!(["x"])),
+        ("metadata", json!({})),
+    ] {
+        for providers in [
+            json!({ "jwt": { "secret": SECRET } }),
+            json!({ "api_keys": keys }),
+            json!({ "jwt": { "secret": SECRET }, "api_keys": keys }),
+        ] {
+            let mut value = providers;
+            value["resources"] = json!([{ "url": RESOURCE, key: setting }]);
+            let error = config(&value).auth_layer().map(drop).unwrap_err();
+            assert_eq!(error.path(), format!("resources[0].{key}"), "{value}");
+        }
+    }
+}
+
+#[test]
+fn a_prefix_is_refused_where_no_resource_is_chosen() {
+    for prefix in ["/team", "team"] {
+        for resource in [
+            json!({ "resource": RESOURCE }),
+            json!({ "resources": [{ "url": RESOURCE }] }),
+        ] {
+            let mut value = resource;
+            value["proxies"] = json!({ "stripped_prefix": prefix });
+            value["api_keys"] = json!({ "keys": [{ "key": KEY }] });
+            let error = config(&value).stack().map(drop).unwrap_err();
+            assert_eq!(error.path(), "proxies.stripped_prefix", "{value}");
+        }
+    }
+}
+
 #[test]
 fn what_is_wrong_with_resources_of_keys_is_reported_with_its_path() {
     let keys = || json!({ "keys": [{ "key": KEY, "resources": RESOURCE }] });
