@@ -84,8 +84,16 @@ impl<P: Authenticate> State<P> {
             Route::Unknown => return Decision::Respond(refusal::no_document()),
         }
         match self.authenticate(request, aim, &mut presented) {
-            Ok(Step::Anonymous(never_challenged)) => {
-                Decision::GoOn(self.shared.anonymous(request, &presented, never_challenged))
+            Ok(Step::Anonymous) => {
+                let cause = Cause::Anonymous;
+                Decision::GoOn(self.shared.anonymous(request, &presented, cause))
+            }
+            Ok(Step::Exempt { is_document }) => {
+                let afterwards = self.shared.anonymous(request, &presented, Cause::Exempt);
+                Decision::GoOn(Afterwards {
+                    never_challenged: is_document,
+                    ..afterwards
+                })
             }
             Ok(Step::Wait(pending)) => Decision::Wait(presented, pending),
             Ok(Step::Accept(accepted)) => self
@@ -116,19 +124,19 @@ impl<P: Authenticate> State<P> {
         // taken out of it here: not even a public path may pass it on.
         shared.query_names.check(head.uri(), locations)?;
         if shared.is_exempt(head, context, matches!(aim, Aim::Nothing(_))) {
-            return Ok(Step::Anonymous(false));
+            return Ok(Step::Exempt { is_document: false });
         }
         if let Some(path) = &shared.resource_path {
             path.look_at(head.uri().path());
         }
         match aim {
             Aim::Resource => {}
-            Aim::Document => return Ok(Step::Anonymous(true)),
+            Aim::Document => return Ok(Step::Exempt { is_document: true }),
             Aim::Nothing(error) => return Err(error),
         }
         let (place, credential) = match credential::read(locations, head.headers())? {
             Some(found) => found,
-            None if shared.context.is_optional => return Ok(Step::Anonymous(false)),
+            None if shared.context.is_optional => return Ok(Step::Anonymous),
             None => return Err(shared.missing(head, context)),
         };
         let leaf = shared.routes.leaf(&credential)?;
@@ -159,8 +167,12 @@ enum Aim {
 }
 
 enum Step {
-    /// Without a credential; and whether a 401 of the inner service becomes a 404.
-    Anonymous(bool),
+    /// Without a credential.
+    Anonymous,
+    /// Not asked who it is from. `is_document`: a 401 of the inner service becomes a 404.
+    Exempt {
+        is_document: bool,
+    },
     Accept(Authenticated),
     Wait(AuthenticateFuture),
 }
@@ -208,7 +220,7 @@ impl Shared {
             Settled::Passes(error) => {
                 case.reported(&error, head, &context.audit);
                 self.strip(request);
-                ControlFlow::Continue(self.mark(request, presented, Some(error)))
+                ControlFlow::Continue(self.mark(request, presented, Cause::Reported, Some(error)))
             }
         }
     }
@@ -295,7 +307,7 @@ impl Shared {
         &self,
         request: &mut Request<B>,
         presented: &Presented,
-        never_challenged: bool,
+        cause: Cause,
     ) -> Afterwards {
         let case = Case::auth(presented.provider);
         let context = self.context_of(&presented.context);
@@ -306,10 +318,7 @@ impl Shared {
         } else {
             self.strip(request);
         }
-        Afterwards {
-            never_challenged,
-            ..self.mark(request, presented, None)
-        }
+        self.mark(request, presented, cause, None)
     }
 
     /// Takes out what the inner service must not see of a request without a principal.
@@ -323,6 +332,7 @@ impl Shared {
         &self,
         request: &mut Request<B>,
         presented: &Presented,
+        cause: Cause,
         reported: Option<AuthError>,
     ) -> Afterwards {
         remove_each_spelling(&self.removed_headers, request.headers_mut());
@@ -339,10 +349,7 @@ impl Shared {
         }
         extensions.insert(NoPrincipal {
             context: Arc::clone(context),
-            cause: match &reported {
-                None => Cause::Anonymous,
-                Some(_) => Cause::Reported,
-            },
+            cause,
             error: reported.clone().map(AuthError::alone),
             proven,
         });

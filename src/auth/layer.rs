@@ -139,6 +139,8 @@ impl<P: Authenticate + Clone> AuthLayer<P> {
     /// Sets the switches for the two endpoints of the old HTTP+SSE transport, and warns of
     /// each endpoint they leave open.
     ///
+    /// A policy does not judge who opens the stream, where that is open; it judges each message.
+    ///
     /// # Errors
     /// A path is no exact path, both paths are the same, or one left open is the path of
     /// the protected resource.

@@ -25,8 +25,10 @@ pub(crate) struct NoPrincipal {
 /// Why a request was let through without a principal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cause {
-    /// It needed no credential, and was not asked for one.
+    /// It needed no credential, and had none.
     Anonymous,
+    /// It was not asked who it is from: its path is public, or that of a document.
+    Exempt,
     /// Its credential is not accepted, which is only reported.
     Reported,
 }
@@ -41,6 +43,8 @@ pub(crate) struct Caller<'a> {
     pub(crate) context: &'a RefusalContext,
     /// Why there is no principal, where a bad credential was only reported.
     pub(crate) reported: Option<&'a AuthError>,
+    /// Whether the request was not asked who it is from.
+    pub(crate) is_exempt: bool,
 }
 
 impl<'a> Caller<'a> {
@@ -51,6 +55,7 @@ impl<'a> Caller<'a> {
             proven: None,
             context: RefusalContext::of(principal),
             reported: None,
+            is_exempt: false,
         }
     }
 
@@ -65,9 +70,10 @@ impl<'a> Caller<'a> {
             proven: mark.proven.as_ref(),
             context: &mark.context,
             reported: match mark.cause {
-                Cause::Anonymous => None,
+                Cause::Anonymous | Cause::Exempt => None,
                 Cause::Reported => mark.error.as_ref(),
             },
+            is_exempt: mark.cause == Cause::Exempt,
         })
     }
 

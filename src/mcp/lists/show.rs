@@ -18,15 +18,18 @@ use crate::refusal::Caller;
 #[non_exhaustive]
 pub enum Show {
     /// [`Reachable`](Self::Reachable) for access tokens of an
-    /// [`OAuthLayer`](crate::OAuthLayer), and for requests without a credential that one let
-    /// through; [`Granted`](Self::Granted) for callers that cannot get more scopes: API keys,
-    /// a [`JwtLayer`](crate::JwtLayer), providers of your own.
+    /// [`OAuthLayer`](crate::OAuthLayer), for requests without a credential that one let
+    /// through, and on streams that are open to every caller
+    /// ([`SseEndpoints`](crate::auth::SseEndpoints)), because their reader is not known;
+    /// [`Granted`](Self::Granted) for callers that cannot get more scopes: API keys, a
+    /// [`JwtLayer`](crate::JwtLayer), providers of your own.
     #[default]
     ByCaller,
     /// What some scope opens, whether the caller has it or not. A call of what was not granted
     /// is the 403 that asks for it.
     Reachable,
-    /// What the caller may use now.
+    /// What the caller may use now. On a stream that is open to every caller that is nothing but
+    /// what anonymous callers may.
     Granted,
 }
 
@@ -43,10 +46,11 @@ impl Show {
     }
 }
 
-/// Whether an authorization server can give the caller more scopes.
+/// Whether the caller can have more scopes than are known of: an authorization server gives them, or
+/// the answers on a stream are to requests of others.
 fn can_grow(caller: Caller<'_>) -> bool {
     match caller.known() {
         Some(principal) => principal.provider() == "oauth",
-        None => caller.context.learnable().is_some(),
+        None => caller.is_exempt || caller.context.learnable().is_some(),
     }
 }

@@ -42,7 +42,9 @@ impl McpPolicyBuilder {
         }
     }
 
-    /// Sets what every request needs, whatever it asks for; nothing by default.
+    /// Sets what every request needs, whatever it asks for; nothing by default. A `GET` or `HEAD`
+    /// that the auth layer opens to every caller needs nothing: of a
+    /// [public path](crate::auth::AuthLayer::public_path), say.
     ///
     /// # Errors
     /// The scopes are refused; see [`Requirement`].

@@ -110,7 +110,10 @@ impl Rule {
     fn judge_head(&self, caller: Caller<'_>, head: RequestHead<'_>) -> Result<bool, AuthError> {
         let version = headers::protocol_version(head.headers())?;
         if *head.method() != Method::POST {
-            self.policy.judge_http(caller, head)?;
+            // What the auth layer opened to every caller is no operation: a probe, say.
+            if !caller.is_exempt {
+                self.policy.judge_http(caller, head)?;
+            }
             return Ok(false);
         }
         // No body is read before the caller is known, if it must be at all, and if that is not

@@ -1,11 +1,16 @@
 //! Health probes by the address of a pod, and what does not open with them.
 
+use std::convert::Infallible;
+
 use http::{Method, Request, Version};
-use tower::{Layer, Service, ServiceExt};
+use http_body_util::BodyExt;
+use tower::{Layer, Service, ServiceBuilder, ServiceExt};
 use tower_mcp_auth::api_key::ApiKeyProvider;
-use tower_mcp_auth::auth::AuthLayer;
+use tower_mcp_auth::auth::{AuthLayer, SseEndpoints};
 use tower_mcp_auth::config::Config;
-use tower_mcp_auth::mcp::{McpStack, OriginLayer, SessionBindingLayer};
+use tower_mcp_auth::mcp::{
+    McpListsLayer, McpPolicy, McpScopesLayer, McpStack, OriginLayer, SessionBindingLayer, Show,
+};
 use tower_mcp_auth::{ApiKeyLayer, AuthError, OAuthLayer};
 
 use crate::mcp::session::support::{Body, Server, key};
@@ -230,6 +235,84 @@ async fn a_public_path_answers_probes_by_address_and_nothing_else_does() {
         let inner = configured.auth_layer().unwrap().layer(server());
         let answer = ask(layers.layer(inner), what).await;
         assert_eq!(answer, expected, "configured, by hand: {told}");
+    }
+}
+
+#[tokio::test]
+async fn a_policy_closes_no_path_that_is_open_to_every_caller() {
+    let policy = || {
+        let policy = McpPolicy::builder().baseline("mcp:read").unwrap();
+        let policy = policy.http(Method::GET, "mcp:stream").unwrap();
+        policy.tool("*", "mcp:write").unwrap().build().unwrap()
+    };
+    let stack = McpStack::new(origin(), auth()).policy(policy()).unwrap();
+    let oauth = OAuthLayer::new(RESOURCE, "https://auth.example.com").unwrap();
+    let of_tokens = McpStack::new(origin(), oauth).policy(policy()).unwrap();
+    let sse = auth().sse_endpoints(SseEndpoints::new()).unwrap();
+    let with_sse = McpStack::new(origin(), sse).policy(policy()).unwrap();
+    let named = &[("host", "mcp.example.com")];
+    let other_document = "/.well-known/oauth-protected-resource/other";
+    let of = |method, target| Ask {
+        method,
+        ..get(target, named)
+    };
+    let answer = |status| (status, "");
+    let missing = (401, "missing_credential");
+    for (what, expected) in [
+        (get("/health", ADDRESS), answer(200)),
+        (of("HEAD", "/health"), answer(200)),
+        (get("/mcp", named), missing),
+        (get("/sse", named), missing),
+        (of("POST", "/health"), missing),
+        (of("DELETE", "/health"), missing),
+    ] {
+        let told = format!("{} {}", what.method, what.target);
+        let answer = ask(stack.layer(Server::default()), what).await;
+        assert_eq!(answer, expected, "{told}");
+    }
+    let asked = ask(with_sse.layer(Server::default()), get("/sse", named)).await;
+    assert_eq!(asked, answer(200), "the stream is open");
+    let asked = ask(with_sse.layer(Server::default()), of("POST", "/messages")).await;
+    assert_eq!(asked, missing, "messages are not");
+    let asked = ask(
+        of_tokens.layer(Server::default()),
+        get(other_document, named),
+    )
+    .await;
+    assert_eq!(asked, answer(200), "of another service");
+}
+
+#[tokio::test]
+async fn lists_on_a_stream_that_is_open_to_every_caller_have_what_some_caller_may_use() {
+    const LIST: &str =
+        "data: {\"id\":1,\"result\":{\"tools\":[{\"name\":\"get_a\"},{\"name\":\"never\"}]}}\n\n";
+    let policy = || {
+        let policy = McpPolicy::builder().tool("get_*", "read").unwrap();
+        policy.build().unwrap()
+    };
+    for (show, expected) in [
+        (Show::ByCaller, vec!["get_a"]),
+        (Show::Reachable, vec!["get_a"]),
+        (Show::Granted, vec![]),
+    ] {
+        let service = ServiceBuilder::new()
+            .layer(auth().sse_endpoints(SseEndpoints::new()).unwrap())
+            .layer(McpScopesLayer::new(policy()))
+            .layer(McpListsLayer::new(policy()).show(show))
+            .service_fn(async |_| {
+                let response =
+                    http::Response::builder().header("content-type", "text/event-stream");
+                Ok::<_, Infallible>(response.body(Body::from(LIST)).unwrap())
+            });
+        let request = Request::get("/sse").body(Body::default()).unwrap();
+        let response = service.oneshot(request).await.unwrap();
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        let text = std::str::from_utf8(&body).unwrap();
+        let shown: Vec<&str> = ["get_a", "never"]
+            .into_iter()
+            .filter(|name| text.contains(name))
+            .collect();
+        assert_eq!(shown, expected, "{show:?}: {text}");
     }
 }
 
