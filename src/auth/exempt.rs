@@ -221,11 +221,31 @@ fn check_resource(
     path: &str,
     resources: &[Arc<Resource>],
 ) -> Result<(), ConfigError> {
-    if resources.iter().any(|own| own.path() == path) {
-        return Err(ConfigError::new(
-            setting,
-            format!("{path:?} is the path of the protected resource itself"),
-        ));
+    let Some(own) = resources.iter().find(|own| leads_to(own, path)) else {
+        return Ok(());
+    };
+    let is_whole = path.trim_end_matches('/').len() == own.path().trim_end_matches('/').len();
+    let why = match is_whole {
+        true => format!("{path:?} is the path of the protected resource itself"),
+        false => format!(
+            "{path:?} is the end of the path of the protected resource, {:?}, and all of it that is \
+             seen where a proxy or `nest_service` takes the beginning away",
+            own.path()
+        ),
+    };
+    Err(ConfigError::new(setting, why))
+}
+
+/// Whether a path is that of a resource, or what is left of it where a proxy took its beginning
+/// away. A slash more or less at the end is the same place to routers.
+pub(super) fn leads_to(resource: &Resource, path: &str) -> bool {
+    let (own, path) = (
+        resource.path().trim_end_matches('/'),
+        path.trim_end_matches('/'),
+    );
+    match path.is_empty() {
+        // The root: what is at its own path is another place, unless that is the root as well.
+        true => own.is_empty(),
+        false => own.ends_with(path),
     }
-    Ok(())
 }

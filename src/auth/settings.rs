@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use http::HeaderName;
 
 use super::AuthLayer;
-use super::exempt::Exemptions;
+use super::exempt::{self, Exemptions};
 use super::info::ProviderInfo;
 use super::lease::Streams;
 use super::routes::Routes;
@@ -198,14 +198,7 @@ impl Shared {
         is_nowhere: bool,
     ) -> bool {
         let path = head.uri().path();
-        let is_own = |own: &Arc<Resource>| match context.is_of_chosen() {
-            false => own.path() == path,
-            // It leads there as a whole, and a proxy may have taken its beginning away.
-            true => {
-                let bare = |path: &'_ str| path.trim_end_matches('/').len();
-                own.path()[..bare(own.path())].ends_with(&path[..bare(path)])
-            }
-        };
+        let is_own = |own: &Arc<Resource>| exempt::leads_to(own, path);
         self.exempt.cover(&head, is_nowhere) && !context.resource.as_ref().is_some_and(is_own)
     }
 

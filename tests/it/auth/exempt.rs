@@ -330,6 +330,16 @@ fn the_path_of_the_protected_resource_cannot_be_made_public() {
     let layer = || AuthLayer::new(Answering::accepting().resource_path("/mcp"));
     assert_eq!(setting(layer().public_path("/mcp")), "public_path");
     drop(layer().public_path("/health").unwrap());
+    // A router may take both for one place.
+    assert_eq!(setting(layer().public_path("/mcp/")), "public_path");
+    // What is left of it behind `nest_service("/team", …)`.
+    let nested = || AuthLayer::new(Answering::accepting().resource_path("/team/mcp"));
+    for path in ["/team/mcp", "/team/mcp/", "/mcp", "/mcp/"] {
+        assert_eq!(setting(nested().public_path(path)), "public_path", "{path}");
+    }
+    for path in ["/team", "/cp", "/team/mcp/health", "/x/mcp"] {
+        drop(nested().public_path(path).unwrap());
+    }
 
     let open = SseEndpoints::new().paths("/mcp", "/messages");
     assert_eq!(
