@@ -1,7 +1,6 @@
 //! Public keys in a file.
 
 use std::fmt;
-use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -79,8 +78,9 @@ impl JwksFile {
         let Place { path, .. } = &self.place;
         let refuse = |why: String| ConfigError::new("jwks_file", format!("{path:?} {why}"));
         let (bytes, _) = self.place.read().map_err(refuse)?;
-        let ring = read(path, &bytes, algorithms.as_deref()).map_err(refuse)?;
-        let content = Taken {
+        let (ring, skipped) = read(&bytes, algorithms.as_deref()).map_err(refuse)?;
+        report_skipped(path, &skipped);
+        let content = Keys {
             ring: ArcSwap::from_pointee(ring),
             algorithms,
         };
@@ -91,10 +91,10 @@ impl JwksFile {
 
 /// The keys of a file, as they were when it was last good.
 #[derive(Clone)]
-pub(super) struct FileKeys(Arc<Watched<Taken>>);
+pub(super) struct FileKeys(Arc<Watched<Keys>>);
 
 /// What is made of the file.
-struct Taken {
+struct Keys {
     ring: ArcSwap<KeyRing>,
     algorithms: Option<Vec<Algorithm>>,
 }
@@ -106,18 +106,39 @@ impl FileKeys {
     }
 }
 
-impl Content for Taken {
+impl Content for Keys {
     const NAME: &'static str = "key set file";
 
-    fn take(&self, path: &Path, bytes: &[u8], _: &Metadata) -> Result<usize, String> {
-        let ring = read(path, bytes, self.algorithms.as_deref())?;
-        let count = ring.len();
+    /// How many keys there are, and those that are not used.
+    type Taken = (usize, Vec<Skipped>);
+
+    fn take(&self, bytes: &[u8]) -> Result<Self::Taken, String> {
+        let (ring, skipped) = read(bytes, self.algorithms.as_deref())?;
+        let keys = ring.len();
         self.ring.store(Arc::new(ring));
-        Ok(count)
+        Ok((keys, skipped))
+    }
+
+    fn report(path: &Path, (keys, skipped): Self::Taken) {
+        report_skipped(path, &skipped);
+        telemetry::file::read(Self::NAME, path, keys);
     }
 }
 
-fn read(path: &Path, bytes: &[u8], algorithms: Option<&[Algorithm]>) -> Result<KeyRing, String> {
+/// A key of the file that is not used.
+struct Skipped {
+    index: usize,
+    kid: String,
+    why: String,
+}
+
+fn report_skipped(path: &Path, skipped: &[Skipped]) {
+    for Skipped { index, kid, why } in skipped {
+        telemetry::file::key_skipped(path, *index, kid, why);
+    }
+}
+
+fn read(bytes: &[u8], algorithms: Option<&[Algorithm]>) -> Result<(KeyRing, Vec<Skipped>), String> {
     let mut document = object(bytes).map_err(|why| format!("is no key set: {why}"))?;
     let Some(Value::Array(jwks)) = document.remove("keys") else {
         return Err("is no key set: it has no list `keys`".to_owned());
@@ -125,20 +146,21 @@ fn read(path: &Path, bytes: &[u8], algorithms: Option<&[Algorithm]>) -> Result<K
     if jwks.len() > MAX_KEYS {
         return Err(format!("has {} keys, at most {MAX_KEYS}", jwks.len()));
     }
-    let mut ring = KeyRing::default();
+    let (mut ring, mut skipped) = (KeyRing::default(), Vec::new());
     for (index, jwk) in jwks.iter().enumerate() {
         let members = jwk.as_object().ok_or_else(|| "it is no object".to_owned());
         let parts = members.and_then(|jwk| JwkParts::read(jwk, KeyUse::Signatures));
         let key = parts.map(PublicKey::from_parts);
         if let Err(why) = key.and_then(|key| ring.add(&KeySource::Public(key), algorithms)) {
             let kid = jwk["kid"].as_str().map(quoted).unwrap_or_default();
-            telemetry::file::key_skipped(path, index, &kid, &why);
+            skipped.push(Skipped { index, kid, why });
         }
     }
     if ring.len() == 0 {
-        return Err("has no usable key".to_owned());
+        let first = skipped.first().map(|first| format!(": {}", first.why));
+        return Err(format!("has no usable key{}", first.unwrap_or_default()));
     }
-    Ok(ring)
+    Ok((ring, skipped))
 }
 
 impl fmt::Debug for FileKeys {

@@ -52,9 +52,17 @@ pub(crate) trait Content: Send + Sync + 'static {
     /// What events call the file.
     const NAME: &'static str;
 
-    /// Puts what is in the file in place of what there was, and says how many keys it has. An
-    /// error leaves all as it was.
-    fn take(&self, path: &Path, bytes: &[u8], metadata: &Metadata) -> Result<usize, String>;
+    /// What events say of a file that was taken.
+    type Taken;
+
+    /// Puts what is in the file in place of what there was. An error leaves all as it was.
+    fn take(&self, bytes: &[u8]) -> Result<Self::Taken, String>;
+
+    /// Tells who else may use a file that was read.
+    fn report_access(_path: &Path, _metadata: &Metadata) {}
+
+    /// Tells of a file that was taken.
+    fn report(path: &Path, taken: Self::Taken);
 }
 
 /// A file, as it was when it was last good.
@@ -122,10 +130,16 @@ impl<C: Content> Watched<C> {
         }
         *seen = now;
         let path = &self.place.path;
-        let taken = read.and_then(|(bytes, metadata)| self.content.take(path, &bytes, &metadata));
+        let taken = read.map(|(bytes, metadata)| (self.content.take(&bytes), metadata));
+        // Events are written without the lock: a subscriber may call this layer.
+        drop(seen);
+        let taken = taken.and_then(|(taken, metadata)| {
+            C::report_access(path, &metadata);
+            taken
+        });
         match taken {
-            Ok(keys) => {
-                telemetry::file::read(C::NAME, path, keys);
+            Ok(taken) => {
+                C::report(path, taken);
                 Ok(())
             }
             Err(why) => {

@@ -43,15 +43,19 @@ pub(super) fn read(bytes: &[u8], extension: &str) -> Result<Vec<ApiKey>, String>
 }
 
 fn read_json(bytes: &[u8]) -> Result<Value, String> {
-    // serde_json puts something else in the place of an object with such a name, as often as
-    // there is one inside of another.
-    if let Ok(text) = std::str::from_utf8(bytes)
-        && json::check(text, json::MAX_DEPTH) == Err(json::Fault::Reserved)
-    {
-        return Err(format!(
-            "has a member with a name that begins with {:?}",
-            json::RESERVED
-        ));
+    // serde_json puts something else in the place of an object with a reserved name, and of members
+    // that are there twice it takes the last: a key that was revoked would be good again.
+    let strictly =
+        std::str::from_utf8(bytes).map(|text| json::JsonValue::read(text, json::MAX_DEPTH));
+    match strictly {
+        Ok(Err(json::Fault::Reserved)) => {
+            return Err(format!(
+                "has a member with a name that begins with {:?}",
+                json::RESERVED
+            ));
+        }
+        Ok(Err(json::Fault::Twice)) => return Err("has a member twice".to_owned()),
+        _ => {}
     }
     serde_json::from_slice(bytes).map_err(|error| {
         let (line, column) = (error.line(), error.column());

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::fs::Metadata;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::{KeyFile, understand, warn_of_others};
@@ -10,37 +10,53 @@ use crate::api_key::digest::Pepper;
 use crate::api_key::memory::Memory;
 use crate::error::ConfigError;
 use crate::reload::watched::{Content, Watched};
+use crate::telemetry;
 
 /// The keys of a file, as they were when it was last good.
 #[derive(Clone)]
-pub(in crate::api_key) struct FileKeys(Arc<Watched<Taken>>);
+pub(in crate::api_key) struct FileKeys(Arc<Watched<Keys>>);
 
 /// What is made of the file.
-struct Taken {
+struct Keys {
+    path: PathBuf,
     memory: Memory,
     pepper: Option<Pepper>,
 }
 
-impl Content for Taken {
+impl Content for Keys {
     const NAME: &'static str = "API key file";
 
-    fn take(&self, path: &Path, bytes: &[u8], metadata: &Metadata) -> Result<usize, String> {
-        warn_of_others(path, metadata);
-        let keys = understand(path, bytes, self.pepper.as_ref())?;
+    /// How many keys there are.
+    type Taken = usize;
+
+    fn take(&self, bytes: &[u8]) -> Result<usize, String> {
+        let keys = understand(&self.path, bytes, self.pepper.as_ref())?;
         let count = keys.len();
         self.memory.replace(keys);
         Ok(count)
+    }
+
+    fn report_access(path: &Path, metadata: &Metadata) {
+        warn_of_others(path, metadata);
+    }
+
+    fn report(path: &Path, keys: usize) {
+        telemetry::file::read(Self::NAME, path, keys);
+        if keys == 0 {
+            telemetry::file::without_keys(path);
+        }
     }
 }
 
 impl FileKeys {
     pub(super) fn new(file: KeyFile, bytes: &[u8], memory: Memory) -> Self {
         let KeyFile { place, pepper } = file;
-        Self(Arc::new(Watched::new(
-            place,
-            bytes,
-            Taken { memory, pepper },
-        )))
+        let keys = Keys {
+            path: place.path.clone(),
+            memory,
+            pepper,
+        };
+        Self(Arc::new(Watched::new(place, bytes, keys)))
     }
 
     /// The keys as they were read last.

@@ -1,5 +1,6 @@
 //! Keys in a file: what it may hold, and what happens when it changes.
 
+use std::cell::Cell;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -189,6 +190,14 @@ fn a_bad_file_is_refused_by_the_place_and_without_a_value() {
         (
             r#"{"keys": [{"$serde_json::private::RawValue": "1"}]}"#.to_owned(),
             "has a member with a name that begins with",
+        ),
+        (
+            key(r#""revoked": true, "revoked": false"#),
+            "has a member twice",
+        ),
+        (
+            r#"{"keys": [], "keys": []}"#.to_owned(),
+            "has a member twice",
         ),
         ("{\n\"keys\": [\n".to_owned(), "is not JSON: line 3"),
         (format!("{{\"keys\": [{secret}"), "is not JSON: line 1"),
@@ -580,4 +589,39 @@ proptest! {
         let file = Temp::holding(if toml { "toml" } else { "json" }, &text);
         let _ = ApiKeyLayer::from_file(KeyFile::new(file.path()));
     }
+}
+
+#[test]
+fn a_subscriber_may_read_the_file_again_from_within_an_event() {
+    let file = Temp::holding("json", &json(&[&new_key().digest()]));
+    let layer = file.layer();
+    let of_events = layer.clone();
+    let is_within = Cell::new(false);
+    trace::react(move || {
+        if !is_within.replace(true) {
+            drop(of_events.keys().reload());
+            is_within.set(false);
+        }
+    });
+    layer.keys().reload().unwrap();
+    file.write("{");
+    layer.keys().reload().unwrap_err();
+    assert!(!trace::take().is_empty());
+}
+
+#[test]
+fn a_file_without_keys_is_warned_of_whenever_it_is_read() {
+    let is_warned = || {
+        let warns = |event: &trace::Traced| event.level == Level::WARN;
+        trace::take().iter().any(warns)
+    };
+    let file = Temp::holding("json", &json(&[&new_key().digest()]));
+    trace::start();
+    let layer = file.layer();
+    assert!(!is_warned());
+    file.write(&json(&[]));
+    layer.keys().reload().unwrap();
+    assert!(is_warned());
+    drop(file.layer());
+    assert!(is_warned());
 }
