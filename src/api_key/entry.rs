@@ -14,7 +14,7 @@ use super::key::ApiKey;
 use super::resources::{KeyResources, Misplaced};
 use crate::error::{AuthError, ConfigError, Reason};
 use crate::principal::{Identity, Principal};
-use crate::util::quoted;
+use crate::util::{millis, quoted};
 
 /// When a key is good.
 #[derive(Clone, Debug, Default)]
@@ -186,9 +186,9 @@ impl Entry {
 /// Whether the last time was this long ago, for one caller alone.
 fn is_due(last_at: &AtomicU64, now: Duration, interval: Duration) -> bool {
     // Zero is before the first, and the clock can begin there.
-    let now = now.as_secs().saturating_add(1);
+    let now = millis(now).saturating_add(1);
     let last = last_at.load(Ordering::Relaxed);
-    let due = last == 0 || now >= last.saturating_add(interval.as_secs());
+    let due = last == 0 || now >= last.saturating_add(millis(interval));
     due && last_at
         .compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed)
         .is_ok()

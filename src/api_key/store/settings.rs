@@ -155,9 +155,16 @@ impl CachedApiKeyStore {
     }
 
     /// How long the store may take; 2 s. Beyond it, 503.
-    pub fn timeout(mut self, timeout: Duration) -> Self {
+    ///
+    /// # Errors
+    /// It is zero.
+    pub fn timeout(mut self, timeout: Duration) -> Result<Self, ConfigError> {
+        if timeout.is_zero() {
+            let why = "with zero no question would ever be answered";
+            return Err(ConfigError::new("timeout", why));
+        }
         self.limits.timeout = timeout;
-        self
+        Ok(self)
     }
 
     /// How many questions may be under way at once; 32. A quarter of them is for keys the

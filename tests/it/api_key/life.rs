@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::future::ready;
 use std::pin::pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -291,7 +292,20 @@ async fn a_use_is_told_once_in_an_interval_and_only_of_accepted_keys() {
         ask(&layer, with_key(API_KEY)).await.error();
     }
     assert_eq!(take(), ["alice laptop 0"]);
-    clock.advance(Duration::from_secs(59));
+    let uses = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&uses);
+    let often = ApiKeyLayer::new(keys.clone())
+        .unwrap()
+        .clock(clock.clone())
+        .on_use(Duration::from_millis(500), move |_| {
+            count.fetch_add(1, Ordering::SeqCst);
+        });
+    for (millis, told) in [(0, 1), (499, 1), (1, 2), (499, 2), (1, 3)] {
+        clock.advance(Duration::from_millis(millis));
+        ask(&often, with_key(one.expose())).await.admitted();
+        assert_eq!(uses.load(Ordering::SeqCst), told, "{millis}");
+    }
+    clock.advance(Duration::from_secs(58));
     ask(&layer, with_key(one.expose())).await.admitted();
     ask(&layer, with_key(other.expose())).await.admitted();
     assert_eq!(take(), ["- - 59"]);

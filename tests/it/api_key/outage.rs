@@ -121,7 +121,7 @@ async fn a_store_that_hangs_and_a_queue_that_is_full_are_no_end_of_a_good_key() 
     let clock = clock();
     let layer = store.layer_with(&clock, |keys| {
         let keys = keys.max_concurrent_lookups(1).unwrap();
-        keys.timeout(MS * 20).queue_timeout(MS * 20)
+        keys.timeout(MS * 20).unwrap().queue_timeout(MS * 20)
     });
     present(&layer, known.expose()).await.admitted();
     present(&layer, other.expose()).await.admitted();

@@ -428,6 +428,7 @@ async fn a_flood_of_unknown_keys_does_not_lock_out_those_in_use() {
         keys.max_queued(2)
             .queue_timeout(Duration::from_secs(1))
             .timeout(Duration::from_secs(60))
+            .unwrap()
     });
     present(&layer, known.expose()).await.admitted();
     clock.advance(Duration::from_secs(31));
@@ -453,6 +454,17 @@ async fn a_flood_of_unknown_keys_does_not_lock_out_those_in_use() {
     let count = |reason| reasons.iter().filter(|other| **other == reason).count();
     assert_eq!(count("api_key_store_limited"), 7, "{reasons:?}");
     assert_eq!(count("unknown_api_key"), 3, "{reasons:?}");
+}
+
+#[test]
+fn what_no_question_could_keep_to_is_refused() {
+    let keys = || CachedApiKeyStore::new(Script::default());
+    for (setting, made) in [
+        ("timeout", keys().timeout(Duration::ZERO)),
+        ("max_concurrent_lookups", keys().max_concurrent_lookups(0)),
+    ] {
+        assert_eq!(made.unwrap_err().setting(), setting);
+    }
 }
 
 #[tokio::test]

@@ -119,7 +119,7 @@ pub(super) fn rows(page: &mut String) {
                 CachedApiKeyStore::max_keys,
             ),
             ("a question", 2, "timeout", "", |store, time| {
-                store.timeout(Duration::from_secs(time))
+                store.timeout(Duration::from_secs(time)).unwrap()
             }),
             (
                 "questions at once",

@@ -166,6 +166,7 @@ fn keys_that_cannot_go_together_are_refused() {
                 .build(),
         ),
         ("also_accept", with().also_accept("", secret(OLD)).build()),
+        ("key_id", builder(NEW).key_id("").build()),
         (
             "also_accept",
             with().also_accept("b", JwksFile::new("keys.json")).build(),
