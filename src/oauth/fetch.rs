@@ -136,6 +136,8 @@ impl fmt::Debug for RootCertificates {
 /// What goes with a request, besides what always does.
 #[derive(Debug, Default)]
 pub(super) struct Extras {
+    /// Whether it is for a key set.
+    pub(super) is_key_set: bool,
     pub(super) authorization: Option<HeaderValue>,
     pub(super) root_certificates: Option<RootCertificates>,
 }
@@ -162,8 +164,13 @@ pub(super) async fn get_anything(
     extras: &Extras,
 ) -> Result<Response<Bytes>, String> {
     let request = || {
+        // Kubernetes publishes its keys by their own type, and refuses requests for others with 406.
+        let accepted = match extras.is_key_set {
+            true => "application/jwk-set+json, application/json",
+            false => "application/json",
+        };
         let mut request = Request::get(place)
-            .header(http::header::ACCEPT, "application/json")
+            .header(http::header::ACCEPT, accepted)
             .body(Bytes::new())
             .map_err(|_| "not a URL that can be requested".to_owned())?;
         if let Some(authorization) = &extras.authorization {

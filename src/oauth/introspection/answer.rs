@@ -175,9 +175,12 @@ pub(super) fn judge(
         .read(&json, scope_claim)
         .map_err(Refusal::everywhere)?;
     if let Some(quirks) = &profile.quirks {
+        let client = claims.client_id.clone();
         quirks
             .amend(&mut claims, &said)
             .map_err(Refusal::everywhere)?;
+        // So do servers that name the client otherwise in their tokens (section 2.2).
+        claims.client_id = claims.client_id.or(client);
     }
     // RFC 9449 section 6.2: such an answer says which key the token is bound to.
     if kind == TokenKind::Dpop && claims.bound_to().key.is_none() {

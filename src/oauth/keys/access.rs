@@ -40,6 +40,7 @@ impl KeySetAccess {
         Ok(Extras {
             authorization,
             root_certificates: roots.map(|pem| RootCertificates(pem.into())),
+            ..Extras::default()
         })
     }
 }

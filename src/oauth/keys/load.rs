@@ -12,7 +12,7 @@ use super::store::{Attempting, KeyStore};
 use super::{KeySet, Origin, Source, Times};
 use crate::jose::VerifyingKey;
 use crate::oauth::discovery::{self, Limits, Wanted};
-use crate::oauth::fetch::get;
+use crate::oauth::fetch::{Extras, get};
 use crate::oauth::jwks_options::JwksOptions;
 use crate::telemetry;
 use crate::util::one_line;
@@ -186,7 +186,10 @@ impl KeyStore {
             access,
             ..
         } = &self.origin;
-        let extras = access.read().await.map_err(in_set)?;
+        let extras = Extras {
+            is_key_set: true,
+            ..access.read().await.map_err(in_set)?
+        };
         let response = get(jwks_uri, max_set_bytes, &*self.fetch, &extras)
             .await
             .map_err(in_set)?;

@@ -101,6 +101,27 @@ async fn keys_arrive_over_a_real_connection_whatever_their_content_type() {
 }
 
 #[tokio::test]
+async fn documents_are_asked_for_by_their_types() {
+    let key = Key::new("a");
+    let web = Web::with_issuer(&[&key]);
+    let guarded = Guarded::new(&web);
+    guarded
+        .bearer(&key.token(json!({})))
+        .await
+        .assert(200, "accepted");
+    // Kubernetes refuses requests that do not list the type of key sets, and compares up to a comma.
+    for (url, accepted) in [
+        (JWKS, "application/jwk-set+json, application/json"),
+        (
+            "https://auth.example.com/.well-known/oauth-authorization-server",
+            "application/json",
+        ),
+    ] {
+        assert_eq!(web.last(url).headers["accept"], accepted, "{url}");
+    }
+}
+
+#[tokio::test]
 async fn redirects_are_not_followed() {
     let key = Key::new("a");
     let set = key_set(&[&key]).to_string();

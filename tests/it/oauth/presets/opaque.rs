@@ -253,6 +253,35 @@ async fn each_endpoint_is_where_its_provider_has_it() {
     }
 }
 
+/// Answers name the client by RFC 7662, whatever its tokens call it.
+#[tokio::test]
+async fn an_answer_names_the_client_as_the_standard_does() {
+    const ENDPOINT: &str = "https://acme.okta.com/oauth2/default/v1/introspect";
+    let server = || {
+        let introspection = okta::introspection("acme.okta.com", "default").unwrap();
+        let introspection = introspection.client_secret_basic("client", "kf8Zq-3vT-x0W");
+        let server = okta::server("acme.okta.com", "default").unwrap();
+        server.introspection(introspection.unwrap()).unwrap()
+    };
+    for (named, client) in [
+        (json!({ "client_id": "app" }), Some("app")),
+        (json!({ "client_id": "app", "cid": null }), Some("app")),
+        (json!({ "client_id": "app", "cid": "own" }), Some("own")),
+        (json!({}), None),
+    ] {
+        let said = json!({
+            "active": true, "iss": server().issuer(), "aud": RESOURCE, "scope": "mcp:read",
+            "sub": "ada", "exp": exp(), "token_type": "Bearer",
+        });
+        let web = Web::new();
+        says(&web, ENDPOINT, OPAQUE, changed(said, &named));
+        let answer = Guarded::with_server(&web, server()).bearer(OPAQUE).await;
+        answer.assert(200, "accepted");
+        let principal = answer.who.as_ref().unwrap();
+        assert_eq!(principal.client_id(), client, "{named}");
+    }
+}
+
 /// They have no audience, no subject and no roles; the answer has.
 #[tokio::test]
 async fn keycloak_lightweight_tokens_are_judged_by_what_the_realm_says_of_them() {
