@@ -202,6 +202,9 @@ impl Sections {
             layer = layer.trusted_proxies(proxies);
         }
         if self.origin.dangerously_any_host {
+            let is_listed = !self.origin.allow_hosts.0.is_empty();
+            not_both(is_listed, "allow_hosts", "dangerously_any_host")
+                .map_err(|error| error.under("origin"))?;
             layer = layer.dangerously_any_host();
         }
         Ok(layer)

@@ -962,7 +962,7 @@ reasons! {
     TOKEN_LIVES_TOO_LONG = "token_lives_too_long": Invalid, Other, NOT_VALID,
         client: "Presented what the authorization server issued.",
         fix: "Have the authorization server issue shorter ones, or raise `max_token_lifetime` of \
-            the revocation.";
+            the revocation, and revoke again what was revoked before.";
 
     /// The token is larger than is read.
     TOKEN_TOO_LARGE = "token_too_large": Invalid, Other, NOT_VALID,

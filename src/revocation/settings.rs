@@ -81,6 +81,10 @@ impl Revocation {
     /// it may be gone: have the authorization server write `iat`. Without `exp` it ends this long
     /// after `iat`; with neither it is refused.
     ///
+    /// An entry keeps the end that it had when it was made. Where entries outlive the process, in a
+    /// store that replicas share, revoke again after this was raised: tokens that were refused as too
+    /// long are accepted from then on, and may outlive the entries for them.
+    ///
     /// # Errors
     /// The time is zero.
     pub fn max_token_lifetime(self, lifetime: Duration) -> Result<Self, ConfigError> {

@@ -246,6 +246,10 @@ fn what_is_wrong_is_reported_with_its_path() {
             json!({ "api_keys": { "keys": [{ "key": KEY }] }, "session": { "key": SECRET, "also_accept": ["short"] } }),
             "session.also_accept[0]",
         ),
+        (
+            json!({ "resource": RESOURCE, "api_keys": { "keys": [{ "key": KEY }] }, "origin": { "allow_hosts": ["x.example.com"], "dangerously_any_host": true } }),
+            "origin.dangerously_any_host",
+        ),
         // A place of a key, not a key by the name of `file` that is its path.
         (
             json!({ "session": { "key": SECRET, "also_accept": { "file": "/run/secrets/mcp-server/session-old" } } }),
