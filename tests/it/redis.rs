@@ -159,7 +159,7 @@ async fn serve(peer: Peer, mut stream: TcpStream) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_peer_that_is_no_engine_keeps_nobody_waiting() {
+async fn a_peer_that_is_no_engine_keeps_no_request_waiting() {
     let peers = [
         Peer::Silent,
         Peer::Closing,
@@ -167,13 +167,13 @@ async fn a_peer_that_is_no_engine_keeps_nobody_waiting() {
         Peer::Endless,
         Peer::Full,
     ];
-    let tried = peers.map(|peer| common::spawn(keeps_nobody_waiting(peer)));
+    let tried = peers.map(|peer| common::spawn(keeps_no_request_waiting(peer)));
     for tried in tried {
         tried.await.unwrap();
     }
 }
 
-async fn keeps_nobody_waiting(peer: Peer) {
+async fn keeps_no_request_waiting(peer: Peer) {
     let peers = start(peer).await;
     let url = format!("redis://user:{PASSWORD}@127.0.0.1:{}", peers.port);
     let begun = Instant::now();

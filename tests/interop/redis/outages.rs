@@ -241,7 +241,7 @@ pub(super) async fn slow_way(port: u16, delay: Duration, cut: Arc<AtomicBool>) -
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs redis-server"]
-async fn a_way_that_is_cut_keeps_nobody() {
+async fn a_way_that_is_cut_keeps_no_request() {
     let engine = Server::start(&[]).await;
     drop(engine.first_replica().await);
     let cut = Arc::new(AtomicBool::new(false));

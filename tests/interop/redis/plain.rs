@@ -157,7 +157,7 @@ async fn a_database_that_the_engine_does_not_have_is_refused() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs redis-server"]
-async fn without_memory_nobody_new_is_first_and_nothing_is_dropped() {
+async fn without_memory_no_new_caller_is_first_and_nothing_is_dropped() {
     let engine = Server::start(&[]).await;
     let redis = engine.first_replica().await;
     assert_eq!(insert(&redis, 1, 1).await, Ok(Insertion::Inserted));

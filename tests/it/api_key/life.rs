@@ -179,7 +179,7 @@ async fn the_keys_of_an_owner_are_one_principal_and_each_can_be_told() {
 }
 
 #[tokio::test]
-async fn a_key_nobody_owns_is_the_same_stranger_however_it_was_configured() {
+async fn a_key_without_an_owner_is_one_principal_however_it_was_configured() {
     let (one, other) = (new_key(), new_key());
     let layers = [
         ApiKeyLayer::new([one.to_api_key(), other.to_api_key()]).unwrap(),

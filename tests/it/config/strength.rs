@@ -247,7 +247,7 @@ fn a_value_that_the_order_does_not_have_is_refused() {
 }
 
 #[test]
-fn what_nobody_can_meet_is_refused() {
+fn what_no_caller_can_meet_is_refused() {
     let needs = |acr: &str| json!({ "authenticated": true, "acr": [acr] });
     let error = refused(&json!({
         "policy": { "baseline": needs("a"), "tools": { "x": needs("b") } },

@@ -12,7 +12,7 @@ use super::{assert_codes, look};
 const LONG_AGO: &str = "Sat, 09 Jun 2018 21:18:47 GMT";
 
 #[tokio::test]
-async fn a_server_whose_clock_is_off_is_told_apart_from_a_machine_whose_is() {
+async fn the_wrong_clock_of_a_server_is_told_apart_from_that_of_this_machine() {
     let server = Fake::start(|asked, reply| {
         if asked.is_mcp() {
             reply.set("date", LONG_AGO);

@@ -117,7 +117,7 @@ async fn only_bad_credentials_count() {
 
 /// A client that is known, and sends what is no message, guesses nothing.
 #[tokio::test]
-async fn what_is_wrong_with_a_request_of_somebody_known_is_no_attempt() {
+async fn what_is_wrong_with_a_request_of_a_known_caller_is_no_attempt() {
     let limit = limit(1, &clock());
     let policy = McpPolicy::builder().tool("add", "write").unwrap();
     let stack = ServiceBuilder::new()

@@ -198,7 +198,7 @@ async fn what_googles_proxy_hands_on_is_accepted() {
 }
 
 #[tokio::test]
-async fn a_refusal_challenges_nobody_and_there_are_no_metadata() {
+async fn a_refusal_has_no_challenge_and_there_are_no_metadata() {
     let key = Key::new("k1");
     let plain = layer(&key);
     let layer: AuthLayer<_> = plain.clone().into();

@@ -248,7 +248,7 @@ async fn an_object_is_one_within_its_tenant() {
 }
 
 #[test]
-fn a_claim_that_names_nobody_for_good_is_not_configured() {
+fn a_claim_that_names_no_lasting_subject_is_not_configured() {
     let safe = |name: &str| server().subject_claim(name);
     let dangerous = |name: &str| server().dangerously_subject_claim(name);
     for name in [
@@ -352,7 +352,7 @@ fn job(changes: &Value) -> Value {
 }
 
 #[tokio::test]
-async fn any_token_for_an_audience_is_accepted_where_a_claim_narrows_whose() {
+async fn any_token_for_an_audience_is_accepted_where_a_claim_narrows_its_owners() {
     let key = Key::new("a");
     let web = Web::with_issuer(&[&key]);
     let open = || {

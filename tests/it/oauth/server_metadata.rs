@@ -454,7 +454,7 @@ async fn metadata_that_were_withdrawn_are_served_no_more() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_server_that_hangs_holds_nobody_for_long() {
+async fn a_server_that_hangs_holds_no_request_for_long() {
     let options = JwksOptions::new().fetch_timeout(Duration::from_secs(4));
     let copying = Copying::with(web(Page::Hang), options);
     copying.web.set(OPENID, Page::Hang);

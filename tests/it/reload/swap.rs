@@ -517,7 +517,7 @@ impl<S> Layer<S> for Broken {
 }
 
 #[tokio::test]
-async fn a_layer_that_panics_serves_nobody_and_is_replaced_like_any_other() {
+async fn a_layer_that_panics_serves_no_request_and_is_replaced_like_any_other() {
     let (layer, handle) = ReloadLayer::new(Broken(Some(Tag::new(1))));
     let service = layer.layer(service_fn(async |_: u64| Ok::<_, Infallible>(())));
     assert_eq!(service.clone().oneshot(0).await.unwrap(), 1);

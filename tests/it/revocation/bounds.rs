@@ -141,7 +141,7 @@ async fn names_of_any_length_are_told_apart() {
 }
 
 #[tokio::test]
-async fn an_event_tells_of_each_entry_and_names_nobody() {
+async fn an_event_tells_of_each_entry_and_names_no_caller() {
     let revocation = Revocation::in_memory()
         .max_entries(1)
         .clock(Clock::manual(START));

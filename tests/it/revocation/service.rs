@@ -363,7 +363,7 @@ async fn a_full_index_is_a_conflict() {
 }
 
 #[tokio::test]
-async fn whoever_may_revoke_can_revoke_themselves() {
+async fn callers_that_may_revoke_can_revoke_themselves() {
     let (revocation, service, layer) = setup(&["mcp:revoke"]);
     let service = layer.revocation(revocation).layer(service);
     let own = r#"{"api_key":{"id":"k-1"}}"#;

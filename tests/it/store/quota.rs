@@ -142,7 +142,7 @@ fn a_million_callers_leave_it_within_its_bound() {
 
 /// Who has used something keeps it, however many others come.
 #[test]
-fn a_flood_of_callers_drives_nobody_out() {
+fn a_flood_of_callers_drives_no_caller_out() {
     let clock = Clock::manual(START);
     let store = MemoryQuotaStore::new(16).clock(clock.clone());
     let (own, other) = (limit(5, MINUTE), limit(60, MINUTE));

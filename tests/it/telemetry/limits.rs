@@ -87,7 +87,7 @@ async fn a_limit_inside_counts_principals_whatever_their_key_or_address() {
 }
 
 #[tokio::test]
-async fn a_limit_outside_counts_addresses_whoever_asks() {
+async fn a_limit_outside_counts_addresses_for_any_caller() {
     let mut config = GovernorConfigBuilder::default().key_extractor(ByNetwork);
     let config = config.per_second(600).burst_size(2).finish().unwrap();
     let app = Router::new()

@@ -50,7 +50,7 @@ async fn a_principal_is_where_the_extractor_looks() {
 }
 
 #[tokio::test]
-async fn nobody_is_refused_only_where_somebody_is_needed() {
+async fn anonymous_callers_are_refused_only_where_a_principal_is_needed() {
     let nobody = |request: &mut Request<Body>| {
         insert_principal(request.extensions_mut(), alice());
         insert_anonymous(request.extensions_mut());
@@ -68,7 +68,7 @@ async fn nobody_is_refused_only_where_somebody_is_needed() {
 }
 
 #[tokio::test]
-async fn a_request_is_made_one_of_a_principal_and_one_of_nobody() {
+async fn a_request_is_made_one_of_a_principal_and_an_anonymous_one() {
     let take =
         |request: &mut Request<Body>| std::mem::replace(request, Request::new(Body::empty()));
     let of_alice = |request: &mut Request<Body>| *request = authenticated(take(request), alice());

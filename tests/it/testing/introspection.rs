@@ -394,7 +394,7 @@ async fn the_metadata_tell_how_to_ask() {
 }
 
 #[tokio::test]
-async fn settings_that_let_nobody_in_are_refused() {
+async fn settings_that_let_no_caller_in_are_refused() {
     for methods in [
         vec![],
         vec![IntrospectionAuth::bearer("")],

@@ -138,7 +138,7 @@ async fn every_algorithm_verifies_against_the_published_keys() {
 }
 
 #[tokio::test]
-async fn a_key_without_its_kind_is_nobodys() {
+async fn a_key_without_its_kind_is_no_providers() {
     let issuer = quick().start().await.unwrap();
     let token = issuer.token().algorithm(Algorithm::EdDSA).sign();
     assert!(!holds(&token, &issuer.jwks()));

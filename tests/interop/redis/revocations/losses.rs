@@ -30,7 +30,7 @@ async fn told(redis: &Redis, from: &StorePosition) -> ReadOn {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs redis-server"]
-async fn who_misses_entries_that_somebody_deleted_is_behind() {
+async fn a_reader_that_misses_deleted_entries_is_behind() {
     let ids = async |engine: &Server| -> Vec<String> {
         let entries = engine.cli(&["XRANGE", STREAM, "-", "+"]).await;
         let ids = entries.lines().filter(|line| line.contains('-'));

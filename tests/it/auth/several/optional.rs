@@ -99,7 +99,7 @@ async fn a_principal_of_a_layer_further_out_does_not_stay() {
 }
 
 #[tokio::test]
-async fn extractors_see_nobody() {
+async fn extractors_see_no_principal() {
     let app = Router::new()
         .route(
             "/may",
@@ -138,7 +138,7 @@ fn message(method: &str, tool: &str) -> Request<Full<Bytes>> {
 }
 
 #[tokio::test]
-async fn where_scopes_are_needed_nobody_is_asked_who_they_are() {
+async fn where_scopes_are_needed_no_caller_is_asked_for_an_identity() {
     let auth = AuthLayer::new(Answering::accepting()).optional();
     let scopes = RequireScopesLayer::new(["mcp:read"]).unwrap();
     let guarded = ServiceBuilder::new().layer(auth.clone()).layer(scopes);
@@ -178,7 +178,7 @@ async fn open(
 }
 
 #[tokio::test]
-async fn a_session_of_nobody_is_nobodys_and_a_principals_is_not() {
+async fn an_anonymous_session_is_open_to_all_and_a_principals_is_not() {
     let auth = AuthLayer::new(Answering::accepting()).optional();
     let key = MacKey::new("R7vJ2nWq9sLx4TzK8mYc3FbHd6GpAeU5").unwrap();
     let service = ServiceBuilder::new()

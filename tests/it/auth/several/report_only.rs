@@ -571,7 +571,7 @@ async fn lists_are_not_filtered() {
 }
 
 #[tokio::test]
-async fn lists_are_filtered_for_nobody_who_is_still_refused() {
+async fn lists_are_not_filtered_for_callers_that_are_still_refused() {
     const LIST: &str = r#"{"jsonrpc":"2.0","id":1,"result":{"tools":[{"name":"t"}]}}"#;
     for (reasons, shown) in [
         (&["insufficient_scope"][..], false),

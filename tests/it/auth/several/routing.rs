@@ -119,7 +119,7 @@ async fn a_key_never_reaches_the_introspection_endpoint() {
 }
 
 #[tokio::test]
-async fn a_jwt_of_another_issuer_is_shown_to_nobody() {
+async fn a_jwt_of_another_issuer_is_shown_to_no_server() {
     let web = web();
     let foreign = [jwt_of(JWT_ISSUER), jwt_of("https://evil.example.com")];
     // Nor where its header is one that nobody reads.
@@ -156,7 +156,7 @@ async fn providers_of_different_headers_need_no_prefix_and_no_issuer() {
 }
 
 #[tokio::test]
-async fn a_key_with_a_prefix_is_shown_to_nobody_where_tokens_stand() {
+async fn a_key_with_a_prefix_is_shown_to_no_server_where_tokens_stand() {
     let web = web();
     let clock = clock();
     let oauth = || oauth(&web, &clock);
@@ -191,7 +191,7 @@ async fn a_key_with_a_prefix_is_shown_to_nobody_where_tokens_stand() {
 }
 
 #[tokio::test]
-async fn two_credentials_are_refused_and_headers_nobody_reads_are_left_alone() {
+async fn two_credentials_are_refused_and_headers_that_are_not_read_are_left_alone() {
     let web = web();
     let clock = clock();
     let layer = oauth(&web, &clock).or(keys(&clock)).unwrap().boxed();

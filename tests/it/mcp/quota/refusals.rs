@@ -258,7 +258,7 @@ fn auth_of_scopes() -> AuthLayer<Answering> {
 }
 
 #[tokio::test]
-async fn where_there_is_no_room_to_count_it_is_503_and_nobody_is_driven_out() {
+async fn where_there_is_no_room_to_count_it_is_503_and_no_caller_is_driven_out() {
     let clock = clock();
     let of_two = || {
         let store = MemoryQuotaStore::new(2).clock(clock.clone());

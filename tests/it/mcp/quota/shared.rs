@@ -47,7 +47,7 @@ async fn replicas_count_together_with_one_question_for_each_request() {
 }
 
 #[tokio::test]
-async fn a_local_budget_asks_nobody_and_refuses_before_anybody_is_asked() {
+async fn a_local_budget_asks_no_store_and_refuses_before_one_is_asked() {
     let clock = clock();
     let store = FlakyQuotas::new(&clock);
     let layer = QuotaLayer::shared(store.clone(), SECRET).unwrap();

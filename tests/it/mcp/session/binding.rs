@@ -123,7 +123,7 @@ async fn the_owner_uses_a_session_on_every_method() {
 }
 
 #[tokio::test]
-async fn nobody_else_uses_it() {
+async fn is_used_by_no_other() {
     let layer = layer();
     let anonymous_in_name = Who::Principal(Principal::builder("anonymous").build());
     let machine = |client: &str| {

@@ -200,7 +200,7 @@ async fn post(layer: &SessionBindingLayer, who: &Who, id: &str) -> Became {
 }
 
 #[tokio::test]
-async fn an_anonymous_session_is_claimed_by_nobody_unless_it_is_set() {
+async fn an_anonymous_session_is_not_claimed_unless_it_is_set() {
     let layer = SessionBindingLayer::new(key(0));
     let id = open(&layer, &Who::Anonymous).await;
     assert_eq!(post(&layer, &alice(), &id).await, Unknown);
@@ -595,7 +595,7 @@ async fn a_store_out_of_reach_is_503_on_each_path() {
 
 /// What the setting says that is let in, and no more.
 #[tokio::test(start_paused = true)]
-async fn a_store_whose_silence_lets_in_has_everybody_be_first() {
+async fn a_store_that_lets_in_by_silence_has_each_caller_be_first() {
     let clock = clock();
     let store = FlakyStore::default();
     let layer = layer_over(&clock, store.clone().dangerously_allow_on_outage());

@@ -285,7 +285,7 @@ async fn a_client_that_goes_away_cancels_nothing() {
 }
 
 #[tokio::test]
-async fn the_same_token_asked_about_elsewhere_or_by_somebody_else_is_another_entry() {
+async fn the_same_token_asked_about_elsewhere_or_by_another_client_is_another_entry() {
     // Two layers share nothing; one layer with two servers shares no entry.
     let web = web([("org_opaque-token-1", active(json!({})))]);
     let other = "https://login.example.org/introspect";

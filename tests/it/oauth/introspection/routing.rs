@@ -233,7 +233,7 @@ async fn a_prefix_leads_to_its_server_and_the_rest_to_the_one_without() {
 }
 
 #[test]
-fn servers_whose_opaque_tokens_cannot_be_distinguished_are_refused() {
+fn servers_with_opaque_tokens_that_look_alike_are_refused() {
     let prefixed = |prefix: &str| server(introspection().token_prefix(prefix).unwrap());
     for servers in [
         vec![server(introspection()), other(None)],

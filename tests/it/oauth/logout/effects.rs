@@ -63,7 +63,7 @@ async fn without_a_session_all_that_the_subject_has_until_then_ends() {
 }
 
 #[tokio::test]
-async fn the_moment_is_that_of_the_issuer_whose_clock_may_be_ahead_or_late() {
+async fn the_moment_is_that_of_the_issuer_with_a_clock_ahead_or_late() {
     for ahead in [-180, -30, 30, 60] {
         let setup = Setup::new().await;
         let at = |more: i64| START.as_secs().checked_add_signed(ahead + more).unwrap();

@@ -229,7 +229,7 @@ fn tenants_have_keys_of_their_own_and_no_introspection() {
 }
 
 #[test]
-fn shared_issuers_ask_whose_tokens_are_meant() {
+fn shared_issuers_ask_for_the_owners_of_tokens() {
     let none: [u64; 0] = [];
     let gitlab = "https://gitlab.com";
     for (made, setting) in [

@@ -38,7 +38,7 @@ fn is_let_in(answer: &common::Answer) -> bool {
 }
 
 #[tokio::test]
-async fn settings_that_let_requests_pass_make_nobody_of_the_bearer() {
+async fn settings_that_let_requests_pass_make_the_bearer_anonymous() {
     let no_cache = TokenCacheOptions::disabled();
     for bound in [
         Bound::new(MtlsMode::Allowed),

@@ -265,7 +265,7 @@ async fn a_token_is_good_over_connections_with_its_certificate() {
 
 /// A certificate is public: who shows it without its key has no connection.
 #[tokio::test]
-async fn somebodys_certificate_without_its_key_is_no_handshake() {
+async fn a_foreign_certificate_without_its_key_is_no_handshake() {
     let (victim, thief) = (certificate("victim"), certificate("thief"));
     for version in VERSIONS {
         let mut server = Server::start(|_| {}).await;
