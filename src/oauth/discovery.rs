@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::StatusCode;
 use serde_json::{Map, Value};
+use tokio::time::Instant;
 
 use super::fetch::{Extras, Fetch, get_anything};
 use super::url::{UrlPolicy, Written};
@@ -139,7 +140,7 @@ impl From<String> for Miss {
 
 /// A search through the places, in the time it has.
 struct Search {
-    left: Duration,
+    ends: Instant,
     attempts: Vec<String>,
     /// Whether there was nothing at every place.
     is_absent: bool,
@@ -148,21 +149,21 @@ struct Search {
 impl Search {
     fn new(limits: Limits) -> Self {
         Self {
-            left: limits.within,
+            ends: Instant::now() + limits.within,
             attempts: Vec::new(),
             is_absent: true,
         }
     }
 
     /// What is found at the next place. One that swallows connections must leave time for those
-    /// after it, and for what is found: each gets half of what is left.
-    async fn within<T>(&mut self, found: impl Future<Output = Result<T, Miss>>) -> Result<T, Miss> {
-        self.left /= 2;
-        match tokio::time::timeout(self.left, found).await {
+    /// after it, and for what is found: each gets half of what is left then.
+    async fn within<T>(&self, found: impl Future<Output = Result<T, Miss>>) -> Result<T, Miss> {
+        let left = self.ends.saturating_duration_since(Instant::now()) / 2;
+        match tokio::time::timeout(left, found).await {
             Ok(found) => found,
             Err(_) => Err(Miss::Failed(format!(
                 "no answer within {} ms",
-                self.left.as_millis()
+                left.as_millis()
             ))),
         }
     }

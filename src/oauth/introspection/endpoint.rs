@@ -128,6 +128,8 @@ impl Endpoint {
                 self.discovery_deadline.as_millis()
             )),
         };
+        // It may have taken longer than a failure is remembered.
+        let now = self.clock.monotonic();
         match discovered {
             Ok(place) => {
                 let place: Arc<str> = place.into();

@@ -475,6 +475,22 @@ async fn an_unknown_key_names_when_the_next_fetch_may_be() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn places_that_answer_at_once_take_no_time_from_the_others() {
+    let issuer = format!("{ISSUER}/realms/a");
+    let web = Web::new();
+    let third = format!("{issuer}/.well-known/openid-configuration");
+    web.set(&third, Page::Hang);
+    let server = AuthorizationServer::new(&issuer).unwrap();
+    let guarded = Guarded::with_server(&web, server);
+    let token = Key::new("a").token(json!({ "iss": issuer }));
+    let answer = guarded.bearer(&token).await;
+    answer.assert(503, "keys_unavailable");
+    // Half of five seconds: those before it were 404.
+    let told = format!("{third}: no answer within 2500 ms");
+    assert!(answer.detail().contains(&told), "{}", answer.detail());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_place_that_never_answers_leaves_time_for_the_next() {
     let key = Key::new("a");
     let web = Web::with_issuer(&[&key]);
