@@ -105,6 +105,7 @@ impl Sections {
             | "default_ttl"
             | "max_document_bytes"
             | "max_set_bytes"
+            | "total_waiting"
             | "max_keys"
             | "total_keys" => {
                 return error.under("oauth.jwks_options");

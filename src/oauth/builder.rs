@@ -1,6 +1,6 @@
 //! The settings of `OAuthLayer` before it is built.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::advertised;
@@ -315,6 +315,12 @@ impl OAuthLayerBuilder {
             let number = numbered.len();
             let server = TrustedServer::new(number, server, profile, &known_as, network)?;
             if let Some(introspector) = &server.introspector {
+                if self.jwks_options.total_waiting == 0 {
+                    return Err(ConfigError::new(
+                        "total_waiting",
+                        "with zero no request could wait for introspection: give 1 or more",
+                    ));
+                }
                 opaque.add(number, introspector)?;
             }
             let server = Arc::new(server);
@@ -327,11 +333,13 @@ impl OAuthLayerBuilder {
             [only] => Advertised::new(only.scopes().cloned()),
             _ => Advertised::default(),
         };
-        let places = named.iter().enumerate();
+        let mut by_issuer: HashMap<Arc<str>, Vec<usize>> = HashMap::new();
+        for (at, server) in named.iter().enumerate() {
+            let places = by_issuer.entry(Arc::clone(&server.issuer)).or_default();
+            places.push(at);
+        }
         let common = Common {
-            by_issuer: places
-                .map(|(at, server)| (Arc::clone(&server.issuer), at))
-                .collect(),
+            by_issuer,
             servers: named,
             required_scopes,
             advertised: advertised.clone(),

@@ -54,8 +54,9 @@ pub(super) struct Named {
 #[derive(Clone, Debug)]
 pub(super) struct Common {
     pub(super) servers: Vec<Named>,
-    /// The places of these by their issuers.
-    pub(super) by_issuer: HashMap<Arc<str>, usize>,
+    /// The places of these by the issuers of their metadata. One that issues under two names is there
+    /// twice.
+    pub(super) by_issuer: HashMap<Arc<str>, Vec<usize>>,
     pub(super) required_scopes: Scopes,
     pub(super) advertised: Advertised,
     /// Whether clients bring the tokens, and are told of them.
@@ -100,7 +101,9 @@ impl Common {
         };
         let mut places: Vec<usize> = issuers
             .iter()
-            .filter_map(|issuer| self.by_issuer.get(issuer).copied())
+            .filter_map(|issuer| self.by_issuer.get(issuer))
+            .flatten()
+            .copied()
             .collect();
         places.sort_unstable();
         places.dedup();

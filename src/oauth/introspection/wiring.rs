@@ -100,6 +100,12 @@ impl Introspection {
         if self.limits.timeout.is_zero() {
             return refuse("timeout", "with zero no call would ever succeed");
         }
+        if self.limits.max_waiting_requests == 0 {
+            return refuse(
+                "max_waiting_requests",
+                "with zero no request could wait for an answer: give 1 or more",
+            );
+        }
         if self.limits.max_response_bytes == 0 {
             return refuse("max_response_bytes", "with zero no answer would fit");
         }

@@ -115,11 +115,12 @@ impl ServerMetadata {
         if under_way.is_none() && !may_begin {
             return Known::Now(self.last_resort(&kept, now));
         }
-        let Some(place) = Place::of(&self.waiting) else {
-            return Known::Now(Outcome::Unavailable(Duration::ZERO));
-        };
+        let last_resort = self.last_resort(&kept, now);
         let ticket = under_way.unwrap_or_else(|| self.begin(kept, now));
-        self.wait(ticket, place)
+        match Place::of(&self.waiting) {
+            Some(place) => self.wait(ticket, place),
+            None => Known::Now(last_resort),
+        }
     }
 
     /// Fetches them now, and waits for the end.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use tower_mcp_auth::oauth::presets::entra;
-use tower_mcp_auth::oauth::{AuthorizationServer, Introspection};
+use tower_mcp_auth::oauth::{AuthorizationServer, Introspection, ProtectedResource};
 use tower_mcp_auth::{ConfigError, OAuthLayer};
 use tracing::Level;
 
@@ -313,6 +313,30 @@ fn two_servers_with_one_issuer_of_tokens_are_refused_whatever_they_are_called() 
     // One server that issues under two names is two issuers.
     let both = trusts([named(ADFS, Some(TRUST)), named(ADFS, None)]);
     assert_eq!(both.unwrap().health().len(), 2);
+}
+
+#[tokio::test]
+async fn a_resource_that_lists_a_server_trusts_both_of_its_names() {
+    let key = Key::new("a");
+    let own_name = AuthorizationServer::new(ADFS).unwrap().scope_claim("scp");
+    let own_name = own_name.and_then(|server| server.client_claim("appid"));
+    let own_name = own_name.unwrap().jwks_uri(ADFS_KEYS).unwrap();
+    for servers in [[adfs(), own_name.clone()], [own_name, adfs()]] {
+        let resource = ProtectedResource::new(RESOURCE).unwrap();
+        let resource = resource.authorization_servers([ADFS]);
+        let mut builder = OAuthLayer::builder(resource).unwrap();
+        for server in servers {
+            builder = builder.authorization_server(server).unwrap();
+        }
+        let web = adfs_web(&key, &json!({}));
+        let mut guarded = Guarded::new(&web);
+        let builder = builder.fetch(web.clone()).clock(guarded.clock.clone());
+        guarded.layer = builder.build().unwrap();
+        for iss in [TRUST, ADFS] {
+            let token = adfs_token(&key, iss);
+            guarded.bearer(&token).await.assert(200, "accepted");
+        }
+    }
 }
 
 #[test]

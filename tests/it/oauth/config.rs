@@ -469,5 +469,13 @@ fn limits_with_which_no_token_could_pass() {
         .min_refetch_interval(zero);
     let builder = OAuthLayer::builder(RESOURCE).unwrap();
     let builder = builder.authorization_server(ISSUER).unwrap();
-    assert!(builder.jwks_options(strict).build().is_ok());
+    assert!(builder.jwks_options(strict.clone()).build().is_ok());
+    // For an answer about a token requests wait.
+    let introspection = Introspection::at("https://auth.example.com/introspect").unwrap();
+    let introspection = introspection.client_secret_basic("a", "kf8Zq-3vT-x0W");
+    let server = AuthorizationServer::new(ISSUER).unwrap();
+    let server = server.introspection(introspection.unwrap()).unwrap();
+    let builder = OAuthLayer::builder(RESOURCE).unwrap();
+    let builder = builder.authorization_server(server).unwrap();
+    refused(builder.jwks_options(strict).build(), "total_waiting");
 }

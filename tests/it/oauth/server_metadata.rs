@@ -357,6 +357,21 @@ async fn a_copy_is_kept_for_its_time_and_renewed_before_that_is_over() {
 }
 
 #[tokio::test]
+async fn where_no_request_may_wait_a_copy_is_fetched_all_the_same() {
+    let options = JwksOptions::new().max_waiting_requests(0);
+    let copying = Copying::with(web(raw(DOCUMENT)), options);
+    copying.get().await.none(503);
+    settle().await;
+    copying.get().await.copy(DOCUMENT, 3600);
+    // Past its time the old one is served while the new one is fetched.
+    copying.advance(3600);
+    copying.get().await.old_copy(DOCUMENT);
+    settle().await;
+    copying.get().await.copy(DOCUMENT, 3600);
+    assert_eq!(copying.asked(), 2);
+}
+
+#[tokio::test]
 async fn its_time_is_that_of_what_discovery_found() {
     for (rediscovery, fresh) in [(60, 60), (1, 1), (0, 1), (86_400, 3600)] {
         let options = JwksOptions::new().rediscovery(Duration::from_secs(rediscovery));

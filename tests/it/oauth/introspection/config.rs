@@ -173,6 +173,8 @@ fn values_that_make_no_sense() {
     );
     let never = introspection().timeout(Duration::ZERO);
     refused(trusts(never), "timeout");
+    let none = introspection().max_waiting_requests(0);
+    refused(trusts(none), "max_waiting_requests");
     let nothing = introspection().max_response_bytes(0);
     refused(trusts(nothing), "max_response_bytes");
     #[allow(clippy::reversed_empty_ranges)]
