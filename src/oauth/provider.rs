@@ -149,8 +149,9 @@ impl OAuthProvider {
     /// A call within a Tokio runtime has keys fetched as a request does: in the background, where
     /// none may serve or a refresh is due, and after a failure no sooner than a request would. So a
     /// replica that is only probed has keys, and has them again when the issuer is back. Those of an
-    /// [`issuer_template`](super::OAuthLayerBuilder::issuer_template) are fetched by the requests of
-    /// their tenants alone: leave them out of a readiness probe.
+    /// [`issuer_template`](super::OAuthLayerBuilder::issuer_template), and of the tenants of
+    /// [`entra::tenants`](super::presets::entra::tenants), are fetched by the requests of their
+    /// tenants alone, because there may be thousands: leave them out of a readiness probe.
     pub fn health(&self) -> Vec<(Arc<str>, KeyHealth)> {
         let servers = self.inner.servers.iter();
         servers

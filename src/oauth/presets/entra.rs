@@ -127,8 +127,8 @@ pub fn v1(tenant: &str, app_id_uri: &str) -> Result<AuthorizationServer, ConfigE
 /// Tokens of version 2 for an application of several tenants, from these tenants alone.
 ///
 /// Each tenant is an issuer of its own, with its own keys: none can sign for another. They are
-/// fetched with the tenant's first token; `warm_up` fetches those of all at once. A
-/// principal's id has the tenant in it. The metadata name `…/organizations/v2.0`, which signs
+/// fetched with the tenant's first token, and not by a readiness probe; `warm_up` fetches those of
+/// all at once. A principal's id has the tenant in it. The metadata name `…/organizations/v2.0`, which signs
 /// in the users of any tenant, and not the tenants: that list is not for clients.
 ///
 /// # Errors

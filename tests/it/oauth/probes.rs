@@ -4,8 +4,11 @@ use std::time::Duration;
 
 use serde_json::json;
 use tower_mcp_auth::OAuthLayer;
+use tower_mcp_auth::oauth::presets::entra;
 
 use crate::oauth::support::*;
+
+const TENANT: &str = "8eaef023-2b34-4da1-9baa-8bc8c9d6a490";
 
 /// What a probe says, and the fetch that it began.
 async fn is_ready(guarded: &Guarded) -> bool {
@@ -96,6 +99,9 @@ async fn the_issuers_of_tenants_are_not_asked() {
         .build()
         .unwrap();
     assert!(!is_ready(&guarded).await);
+    let listed = entra::tenants([TENANT], "00001111-aaaa-2222-bbbb-3333cccc4444");
+    let listed = Guarded::with_server(&web, listed.unwrap());
+    assert!(!is_ready(&listed).await);
     assert_eq!(web.log(), Vec::<String>::new());
 }
 
