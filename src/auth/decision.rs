@@ -14,7 +14,7 @@ use super::strength::unless_too_weak;
 use super::{Authenticate, AuthenticateFuture, Authenticated, Authentication};
 use crate::credential::{self, RequestHead};
 use crate::error::{AuthError, AuthErrorKind};
-use crate::gate::{EndOfStream, ResponseBody, Watch};
+use crate::gate::{EndOfStream, KnownLength, ResponseBody, Watch};
 use crate::principal::Principal;
 use crate::refusal::{
     self, Caller, Cause, NoPrincipal, RefusalContext, RefusalForm, ReportOnly, Reported, Settled,
@@ -403,9 +403,10 @@ impl Afterwards {
             Reported::add(response.extensions_mut(), error.alone());
         }
         let mut watch = self.watch.take();
-        let mut deadline = match self.lease.take() {
+        let has_end = response.extensions().get::<KnownLength>().is_some();
+        let mut deadline = match self.lease.take().filter(|_| !has_end) {
             Some(lease) => lease.deadline(response.headers()),
-            None if watch.is_some() => lease::without_end(response.headers()),
+            None if watch.is_some() && !has_end => lease::without_end(response.headers()),
             None => None,
         };
         if deadline.is_none() {

@@ -16,3 +16,8 @@ pub(crate) use self::gated::{Gate, Gated, GatedFuture, Pass};
 pub(crate) use self::macros::{gated_service, own_body};
 pub use self::request_body::RequestBody;
 pub(crate) use self::stream_end::{Deadline, EndOfStream, LastWords, StreamEnd, Watch, Watched};
+
+/// In the extensions of a response: its length was known before a layer took parts of it out, so it
+/// has an end of its own, and what ends streams leaves it alone.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct KnownLength;

@@ -68,12 +68,14 @@ impl<B> ListsBody<B> {
         }
     }
 
-    pub(super) fn events(inner: B, view: View) -> Self {
+    /// Filters it event by event. `passes_unread`: no list was asked for, so an event that cannot
+    /// be read is none.
+    pub(super) fn events(inner: B, view: View, passes_unread: bool) -> Self {
         Self {
             inner,
             mode: Mode::Events {
                 view: Box::new(view),
-                events: Events::default(),
+                events: Events::new(passes_unread),
             },
         }
     }

@@ -15,6 +15,8 @@ pub(super) struct Events {
     /// Up to where no end of that line was found.
     searched: usize,
     started: bool,
+    /// Whether what cannot be read passes: the request asked for no list.
+    passes_unread: bool,
 }
 
 /// Why a stream cannot go on.
@@ -25,6 +27,13 @@ pub(super) enum Unfit {
 }
 
 impl Events {
+    pub(super) fn new(passes_unread: bool) -> Self {
+        Self {
+            passes_unread,
+            ..Self::default()
+        }
+    }
+
     /// Takes more of the stream, and gives out the events it completes, without what is not
     /// shown.
     pub(super) fn feed(
@@ -100,7 +109,9 @@ impl Events {
             true => raw,
         };
         self.started |= !raw.is_empty();
-        let text = std::str::from_utf8(text).map_err(|_| Unfit::Unreadable)?;
+        let Ok(text) = std::str::from_utf8(text) else {
+            return self.unread(raw, out);
+        };
         let data = data_of(text);
         // A message is an object or an array; what is neither names the endpoint of the old
         // transport, or is a comment.
@@ -108,7 +119,10 @@ impl Events {
             .trim_start_matches(['\u{feff}', ' ', '\t', '\n', '\r'])
             .starts_with(['{', '[']);
         let filtered = match is_message {
-            true => filter(&data, view).map_err(|_| Unfit::Unreadable)?,
+            true => match filter(&data, view) {
+                Ok(filtered) => filtered,
+                Err(_) => return self.unread(raw, out),
+            },
             false => None,
         };
         match filtered {
@@ -129,6 +143,14 @@ impl Events {
                 out.push(b'\n');
             }
         }
+        Ok(())
+    }
+
+    fn unread(&self, raw: &[u8], out: &mut Vec<u8>) -> Result<(), Unfit> {
+        if !self.passes_unread {
+            return Err(Unfit::Unreadable);
+        }
+        out.extend_from_slice(raw);
         Ok(())
     }
 }

@@ -11,7 +11,7 @@ use http_body::Body;
 use pin_project_lite::pin_project;
 
 use super::{ListsBody, View};
-use crate::gate::ResponseBody;
+use crate::gate::{KnownLength, ResponseBody};
 use crate::refusal;
 use crate::telemetry;
 
@@ -162,15 +162,20 @@ fn filtered<B: Body>(
         let body = ListsBody::own(response.into_body(), bytes);
         return Response::from_parts(own, ResponseBody::inner(body));
     }
+    let is_known = response.headers().contains_key(CONTENT_LENGTH)
+        || response.body().size_hint().exact().is_some();
     let mut response = response.map(|body| {
         ResponseBody::inner(match media {
-            Media::Events => ListsBody::events(body, view),
+            Media::Events => ListsBody::events(body, view, no_lists),
             Media::Unsaid => ListsBody::json(body, view, false),
             Media::Json | Media::Both => ListsBody::json(body, view, true),
         })
     });
     for gone in WHOLE {
         response.headers_mut().remove(gone);
+    }
+    if is_known {
+        response.extensions_mut().insert(KnownLength);
     }
     response
 }

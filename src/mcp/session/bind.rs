@@ -150,9 +150,20 @@ impl Facts {
     }
 }
 
-/// Whether `bound` is `inner` with a seal.
-pub(super) fn is_bound_of(bound: &[u8], inner: &[u8]) -> bool {
-    bound.len() == inner.len() + 1 + SEAL_CHARS && bound.starts_with(inner)
+/// Whether an id that was presented is the server's `inner`, with a seal or, where that was only
+/// reported, without.
+pub(super) fn is_of(presented: &HeaderValue, inner: &HeaderValue) -> bool {
+    let (presented, inner) = (presented.as_bytes(), inner.as_bytes());
+    let after = presented.strip_prefix(inner);
+    after.is_some_and(|after| after.is_empty() || after.len() == 1 + SEAL_CHARS)
+}
+
+/// The id that a request presents, whatever it is.
+pub(super) fn presented(headers: &HeaderMap) -> Option<HeaderValue> {
+    let id = headers.get(SESSION_ID)?;
+    let mut id = HeaderValue::from_bytes(trim(id.as_bytes())).ok()?;
+    id.set_sensitive(true);
+    Some(id)
 }
 
 /// Opens a session id without checking its principal, where a mismatch is only reported:

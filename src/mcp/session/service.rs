@@ -17,7 +17,7 @@ use super::layer::{Presented, SESSION_ID};
 use super::watch::{ClaimWatch, Watches};
 use crate::credential::RequestHead;
 use crate::error::{AuthError, Reason};
-use crate::gate::{ResponseBody, Watch, readiness};
+use crate::gate::{KnownLength, ResponseBody, Watch, readiness};
 use crate::mcp::dialect::{Dialect, SessionDialect};
 use crate::mcp::key::Owner;
 use crate::principal::Principal;
@@ -122,6 +122,9 @@ impl Binder {
             Ok(Some(presented)) => presented,
             Ok(None) => return opened.decided(Ok(()), request),
             Err(error) => {
+                // Where this is only reported, a new seal would make the session this caller's, also
+                // when it is not any more.
+                opened.presented = bind::presented(request.headers());
                 let begun = opened.decided(Err(error), request);
                 if matches!(begun, Begun::Pass(_)) {
                     bind::unseal(request.headers_mut());
@@ -157,7 +160,7 @@ pub(super) struct Opened {
     principal: Option<Principal>,
     resource: Option<Arc<Resource>>,
     reported: Option<AuthError>,
-    /// The bound id that the request presented.
+    /// The id that the request presented: bound, unless that was only reported.
     presented: Option<HeaderValue>,
     /// Whether streams of anonymous callers end with a claim.
     watches: bool,
@@ -225,8 +228,7 @@ impl Opened {
             return None;
         }
         // The session the request is in: a new seal would make it younger, or another owner's.
-        let is_same =
-            |bound: &mut HeaderValue| bind::is_bound_of(bound.as_bytes(), inner.as_bytes());
+        let is_same = |presented: &mut HeaderValue| bind::is_of(presented, inner);
         if let Some(presented) = self.presented.take_if(is_same) {
             headers.insert(SESSION_ID, presented);
             return Some(None);
@@ -263,7 +265,9 @@ impl Opened {
         if let Some(error) = self.reported.take() {
             Reported::add(&mut head.extensions, error);
         }
+        let has_end = head.extensions.get::<KnownLength>().is_some();
         ControlFlow::Continue(match (self.watch.take(), of_new) {
+            _ if has_end => None,
             (None, None) => None,
             (Some(watch), None) | (None, Some(watch)) => Some(Box::new(watch)),
             (Some(of_old), Some(of_new)) => Some(Box::new(Watches(vec![of_old, of_new]))),

@@ -588,6 +588,42 @@ async fn an_answer_that_is_no_list_is_not_read_where_the_request_tells() {
 }
 
 #[tokio::test]
+async fn what_cannot_be_read_passes_on_the_stream_of_a_call_and_ends_that_of_a_list() {
+    let open = McpPolicy::builder()
+        .default_rule(DefaultRule::Baseline)
+        .build()
+        .unwrap();
+    let deep = format!("{}{}", "[".repeat(130), "]".repeat(130));
+    for event in [
+        format!("data: {{\"id\":1,\"result\":{{\"structuredContent\":{deep}}}}}\n\n"),
+        "data: {\"id\":1,\"result\":{\"structuredContent\":NaN}}\n\n".to_owned(),
+    ] {
+        let list = crate::mcp::support::request("tools/list", &json!({}));
+        for (body, passes) in [(call("x"), true), (list, false)] {
+            let event = event.clone();
+            let service = ServiceBuilder::new()
+                .layer(auth())
+                .layer(McpScopesLayer::new(open.clone()))
+                .layer(McpListsLayer::new(policy()))
+                .service(service_fn({
+                    let event = event.clone();
+                    move |_| {
+                        let event = event.clone();
+                        async move {
+                            let response = response("text/event-stream", &[event.as_bytes()]);
+                            Ok::<_, Infallible>(response)
+                        }
+                    }
+                }));
+            let response = service.oneshot(post("read", body)).await.unwrap();
+            let seen = response.into_body().collect().await.unwrap().to_bytes();
+            assert_eq!(seen == event, passes, "{seen:?}");
+            assert_eq!(seen.is_empty(), !passes, "{seen:?}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn without_an_auth_layer_it_is_a_logged_500() {
     trace::start();
     let service = McpListsLayer::new(policy()).layer(service_fn(|_: Request<()>| async {

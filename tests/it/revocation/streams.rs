@@ -14,7 +14,7 @@ use tower::{Layer as _, ServiceBuilder, ServiceExt};
 use tower_mcp_auth::Clock;
 use tower_mcp_auth::api_key::ApiKey;
 use tower_mcp_auth::auth::ResponseBody;
-use tower_mcp_auth::mcp::{McpPolicy, McpScopesLayer};
+use tower_mcp_auth::mcp::{DefaultRule, McpListsLayer, McpPolicy, McpScopesLayer};
 use tower_mcp_auth::revocation::{Entry, Revocation};
 
 use super::*;
@@ -154,6 +154,37 @@ async fn streams_of_api_keys_end_and_so_do_those_that_may_outlive_their_credenti
         assert!(next.is_woken());
         is_over(assert_ready!(next.poll()));
     }
+}
+
+#[tokio::test]
+async fn a_list_of_known_length_is_not_cut() {
+    const LIST: &str = r#"{"id":1,"result":{"tools":[{"name":"a"}]}}"#;
+    let clock = Clock::manual(START);
+    let revocation = Revocation::in_memory().clock(clock.clone());
+    let key = ApiKey::new(API_KEY).unwrap().id("k-1");
+    let auth = api_keys(key, &clock).revocation(revocation.clone());
+    let policy = McpPolicy::builder().default_rule(DefaultRule::Baseline);
+    let policy = policy.build().unwrap();
+    let service = ServiceBuilder::new()
+        .layer(auth)
+        .layer(McpScopesLayer::new(policy.clone()))
+        .layer(McpListsLayer::new(policy))
+        .service_fn(move |_| {
+            let revocation = revocation.clone();
+            async move {
+                revocation.revoke(Entry::api_key("k-1")).await.unwrap();
+                let response = Response::builder().header(CONTENT_TYPE, "application/json");
+                Ok::<_, Infallible>(response.body(Full::from(LIST)).unwrap())
+            }
+        });
+    let mut request = with_key();
+    *request.method_mut() = Method::POST;
+    *request.body_mut() = Full::from(r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#);
+    let json = HeaderValue::from_static("application/json");
+    request.headers_mut().insert(CONTENT_TYPE, json);
+    let response = service.oneshot(request).await.unwrap();
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    assert_eq!(body, LIST);
 }
 
 #[tokio::test]

@@ -22,7 +22,9 @@ use tower::{Layer, Service, ServiceBuilder, ServiceExt};
 use tower_mcp_auth::api_key::ApiKey;
 use tower_mcp_auth::auth::ResponseBody;
 use tower_mcp_auth::mcp::session::ClaimedSession;
-use tower_mcp_auth::mcp::{MacKey, SessionBindingLayer};
+use tower_mcp_auth::mcp::{
+    DefaultRule, MacKey, McpListsLayer, McpPolicy, McpScopesLayer, SessionBindingLayer,
+};
 use tower_mcp_auth::store::{
     Insertion, MemoryReplayStore, ReplayStore, StoreFuture, StoreKey, StoreValue,
 };
@@ -1076,6 +1078,74 @@ async fn a_layer_that_only_reports_lets_pass_and_reports() {
     // What is ours to mend is never let pass.
     store.fail(true);
     assert_eq!(ask(Some(alices), Some(&id)).await.status(), 503);
+}
+
+#[tokio::test]
+async fn a_session_that_was_only_reported_is_not_bound_to_its_caller() {
+    let (alices, mallorys) = ("Zm9yIHRoZSBleGFtcGxlIG9ubHk", "YW5vdGhlciBvZiB0aGUga2V5cw");
+    let keys = [alices, mallorys].map(|key| ApiKey::new(key).unwrap().name(key));
+    let enforcing = ApiKeyLayer::new(keys).unwrap();
+    let reporting = enforcing.clone();
+    let reporting = reporting.dangerously_report_only_for(["unknown_session"]);
+    let reporting = reporting.unwrap();
+    for sessions in [SessionBindingLayer::new(key(0)), layer(&clock())] {
+        let behind = Behind {
+            names: true,
+            ..Behind::default()
+        };
+        let ask = async |auth: &ApiKeyLayer, key: &str, session: Option<&str>| {
+            let service = auth.layer(sessions.layer(behind.clone()));
+            let mut request = Request::post("/mcp").header("x-api-key", key);
+            if let Some(session) = session {
+                request = request.header(SESSION, session);
+            }
+            let request = request.body(Full::default()).unwrap();
+            let response = service.oneshot(request).await.unwrap();
+            let named = response.headers().get(SESSION);
+            let named = named.map(|id| id.to_str().unwrap().to_owned());
+            (response.status().as_u16(), named.unwrap_or_default())
+        };
+        let (_, own) = ask(&enforcing, alices, None).await;
+        assert_ne!(own, "one");
+        for presented in [own.clone(), "one".to_owned(), format!(" {own} ")] {
+            let (status, named) = ask(&reporting, mallorys, Some(&presented)).await;
+            assert_eq!((status, &*named), (200, presented.trim()));
+            let (status, _) = ask(&enforcing, mallorys, Some(&named)).await;
+            assert_eq!(status, 404, "{presented:?}");
+        }
+        assert_eq!(ask(&enforcing, alices, Some(&own)).await, (200, own));
+    }
+}
+
+/// A list is taken apart by a layer further in, and its length was known all the same.
+#[tokio::test]
+async fn an_answer_of_known_length_does_not_wait_for_the_store() {
+    let policy = McpPolicy::builder().default_rule(DefaultRule::Baseline);
+    let policy = policy.build().unwrap();
+    let store = FlakyStore::default();
+    store.fail(true);
+    let service = ServiceBuilder::new()
+        .layer(layer_over(&clock(), store))
+        .layer(McpScopesLayer::new(policy.clone()))
+        .layer(McpListsLayer::new(policy))
+        .service_fn(async |_| {
+            let response = Response::builder().header(SESSION, "one");
+            let response = response.header("content-type", "application/json");
+            Ok::<_, Infallible>(
+                response
+                    .body(Full::from(r#"{"id":1,"result":{}}"#))
+                    .unwrap(),
+            )
+        });
+    let mut request = request::<&str>(&Who::Anonymous, &Method::POST, &[]);
+    *request.body_mut() = Full::from(r#"{"jsonrpc":"2.0","id":1,"method":"initialize"}"#);
+    let headers = request.headers_mut();
+    headers.insert("content-type", HeaderValue::from_static("application/json"));
+    let response = service.oneshot(request).await.unwrap();
+    assert_ne!(response.headers()[SESSION], "one");
+    let mut body = response.into_body();
+    let mut next = task::spawn(body.frame());
+    assert!(assert_ready!(next.poll()).is_some());
 }
 
 #[tokio::test]
