@@ -247,7 +247,8 @@ impl McpPolicyBuilder {
     /// Asks this function about every request and notification, after the rules, for what
     /// rules cannot say: the arguments of a call, the tenant of a principal.
     ///
-    /// It can ask for more than the rules, never for less, and must not block.
+    /// It can ask for more than the rules, never for less, and must not block. Of several, each is
+    /// asked, and what they ask for adds up.
     ///
     /// It judges calls, and a list has none, so what it would deny or ask more for is listed as
     /// the rules have it. The scopes it asks for are in no rule and are not
@@ -274,7 +275,7 @@ impl McpPolicyBuilder {
     where
         F: Fn(&Operation<'_>) -> PolicyDecision + Send + Sync + 'static,
     {
-        self.table.check = Some(Arc::new(check));
+        self.table.checks.push(Arc::new(check));
         self
     }
 

@@ -118,7 +118,7 @@ struct Table {
     hierarchy: ScopeHierarchy,
     include_granted: IncludeGranted,
     default_rule: DefaultRule,
-    check: Option<Arc<Check>>,
+    checks: Vec<Arc<Check>>,
 }
 
 /// An item of a list.
@@ -220,18 +220,17 @@ impl McpPolicy {
             table.collect(message, &mut needed)?;
         }
         let mut added = Vec::new();
-        if let Some(check) = &table.check {
+        if !table.checks.is_empty() {
             let asked = messages.iter().filter(|m| m.kind != Kind::Answer);
             for message in asked {
                 let call = Operation::new(caller.known(), message);
-                let decision = check(&call);
+                added.extend(table.checks.iter().filter_map(|check| match check(&call) {
+                    PolicyDecision::Allow => None,
+                    PolicyDecision::Require(needs) => Some(needs),
+                    PolicyDecision::Deny => Some(Requirement::deny()),
+                }));
                 if let Some(fault) = call.into_fault() {
                     return Err(fault);
-                }
-                match decision {
-                    PolicyDecision::Allow => {}
-                    PolicyDecision::Require(needs) => added.push(needs),
-                    PolicyDecision::Deny => added.push(Requirement::deny()),
                 }
             }
         }
@@ -386,7 +385,7 @@ impl fmt::Debug for McpPolicy {
             .field("hierarchy", &table.hierarchy)
             .field("include_granted", &table.include_granted)
             .field("default_rule", &table.default_rule)
-            .field("check", &table.check.as_ref().map(|_| "<fn>"))
+            .field("checks", &table.checks.len())
             .finish()
     }
 }

@@ -504,6 +504,39 @@ async fn another_name_of_a_host_does_not_lead_to_a_wider_rule() {
 }
 
 #[tokio::test]
+async fn what_several_checks_ask_for_adds_up() {
+    let needs = |scope| PolicyDecision::Require(Requirement::all([scope]).unwrap());
+    for (decisions, expected) in [
+        ([PolicyDecision::Allow, PolicyDecision::Allow], "ok"),
+        (
+            [PolicyDecision::Deny, PolicyDecision::Allow],
+            "operation_denied",
+        ),
+        (
+            [PolicyDecision::Allow, PolicyDecision::Deny],
+            "operation_denied",
+        ),
+        ([needs("x"), PolicyDecision::Deny], "operation_denied"),
+        ([needs("x"), PolicyDecision::Allow], "read x"),
+        ([PolicyDecision::Allow, needs("y")], "read y"),
+        ([needs("x"), needs("y")], "read x y"),
+    ] {
+        let told = format!("{decisions:?}");
+        let [first, second] = decisions;
+        let policy = McpPolicy::builder()
+            .tool("*", "read")
+            .unwrap()
+            .include_granted(IncludeGranted::Never)
+            .check(move |_| first.clone())
+            .check(move |_| second.clone())
+            .build()
+            .unwrap();
+        let answer = send(&policy, "read", &call("tool")).await;
+        assert_eq!(outcome(&answer), expected, "{told}");
+    }
+}
+
+#[tokio::test]
 async fn a_check_adds_what_a_table_cannot_say() {
     let policy = McpPolicy::builder()
         .baseline("read")
