@@ -333,7 +333,7 @@ impl<P: Authenticate + Clone> AuthLayer<P> {
     }
 
     /// How long a stream may stay open with a credential that does not expire; default without end.
-    /// See [the end of streams](crate::auth#stream-termination). Streams of requests that
+    /// The [grace](Self::stream_grace) does not add to it. See [the end of streams](crate::auth#stream-termination). Streams of requests that
     /// passed without a principal are not among them.
     ///
     /// # Errors

@@ -118,10 +118,10 @@ impl Lease {
             Kind::Get => content_type.is_some_and(is_event_stream),
             Kind::Other => false,
         };
-        let grace = if ends_at_once {
-            Duration::ZERO
-        } else {
-            self.grace
+        // The grace is for calls that began with a credential which ended.
+        let grace = match ends_at_once || self.why == StreamEnd::MaxLife {
+            true => Duration::ZERO,
+            false => self.grace,
         };
         let grpc = media(headers);
         let ends = self.ends.saturating_add(grace);

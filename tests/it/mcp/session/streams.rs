@@ -364,6 +364,25 @@ async fn providers_say_when_their_credential_ends() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_longest_life_has_no_grace() {
+    for method in [Method::GET, Method::POST] {
+        let clocks = Clocks::new();
+        let layer = AuthLayer::new(Until::new(&clocks));
+        let layer = layer.stream_max_life(50 * SECOND).unwrap();
+        let layer = layer.stream_grace(600 * SECOND).boxed();
+        let service = Streaming::of(SSE);
+        let mut body = open(&layer, service.clone(), request(method.clone(), 0)).await;
+        let _feeder = service.feeder();
+        let mut next = task::spawn(body.frame());
+        assert_pending!(next.poll());
+        clocks.advance(49 * SECOND).await;
+        assert_pending!(next.poll(), "{method}");
+        clocks.advance(SECOND).await;
+        assert!(assert_ready!(next.poll()).is_none(), "{method}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn streams_of_an_api_key_end_with_the_key_by_the_clock_of_its_layer() {
     let key = "5kq0Vb8JtXyRz3GmWc7NdHf2LpSa9UeT";
     let clocks = Clocks::new();
