@@ -68,16 +68,12 @@ pub(super) fn sources(
                  the file",
             );
         }
+        (Held::One(_), Some("")) => {
+            return refuse("key_id", "the key id is empty: give one, or leave it out");
+        }
         (Held::One(key), None) => Some(key.clone()),
         (Held::One(_), Some(kid)) => key.clone().named(kid.into()),
     };
-    if first
-        .as_ref()
-        .and_then(KeySource::key_id)
-        .is_some_and(|kid| kid.is_empty())
-    {
-        return refuse("key_id", "the key id is empty: give one, or leave it out");
-    }
     let mut sources: Vec<KeySource> = first.into_iter().collect();
     for (kid, key) in also_accepted {
         if kid.is_empty() {

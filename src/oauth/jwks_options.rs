@@ -158,7 +158,7 @@ impl JwksOptions {
 
     /// How many requests may wait for the keys of all servers of a layer together; 32,768. More
     /// get 503. So many again may wait for introspection with tokens that were good lately, and
-    /// so many with other tokens.
+    /// so many with other tokens: at least one, where there is introspection.
     pub fn total_waiting(mut self, requests: usize) -> Self {
         self.total_waiting = requests;
         self

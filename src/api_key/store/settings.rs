@@ -197,9 +197,18 @@ impl CachedApiKeyStore {
     }
 
     /// How many requests may wait for answers; 16,384. More get 503.
-    pub fn max_waiting_requests(mut self, requests: usize) -> Self {
+    ///
+    /// # Errors
+    /// It is zero.
+    pub fn max_waiting_requests(mut self, requests: usize) -> Result<Self, ConfigError> {
+        if requests == 0 {
+            return Err(ConfigError::new(
+                "max_waiting_requests",
+                "with zero no request could wait for an answer",
+            ));
+        }
         self.limits.max_waiting_requests = requests;
-        self
+        Ok(self)
     }
 }
 

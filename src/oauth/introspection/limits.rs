@@ -122,7 +122,8 @@ impl Introspection {
     }
 
     /// How many requests may wait for answers; 16,384, and as many more with tokens that were
-    /// answered active within ten minutes. Beyond it, 503.
+    /// answered active within ten minutes. Beyond it, 503. At least one: zero is refused by
+    /// [`AuthorizationServer::introspection`](crate::oauth::AuthorizationServer::introspection).
     pub fn max_waiting_requests(mut self, requests: usize) -> Self {
         self.limits.max_waiting_requests = requests;
         self

@@ -138,7 +138,7 @@ async fn a_store_that_hangs_and_a_queue_that_is_full_are_no_end_of_a_good_key() 
 
     // Requests that wait are bounded, and there is one.
     let store = Script::with([known.to_api_key()], &[&known]);
-    let layer = store.layer_with(&clock, |keys| keys.max_waiting_requests(1));
+    let layer = store.layer_with(&clock, |keys| keys.max_waiting_requests(1).unwrap());
     present(&layer, known.expose()).await.admitted();
     clock.advance(SECOND * 31);
     store.mode(Mode::Hold);

@@ -462,6 +462,7 @@ fn what_no_question_could_keep_to_is_refused() {
     for (setting, made) in [
         ("timeout", keys().timeout(Duration::ZERO)),
         ("max_concurrent_lookups", keys().max_concurrent_lookups(0)),
+        ("max_waiting_requests", keys().max_waiting_requests(0)),
     ] {
         assert_eq!(made.unwrap_err().setting(), setting);
     }
@@ -507,7 +508,7 @@ async fn requests_that_wait_are_bounded() {
     let new = new_key();
     let store = Script::with([new.to_api_key()], &[&new]);
     store.mode(Mode::Hold);
-    let layer = store.layer_with(&clock(), |keys| keys.max_waiting_requests(2));
+    let layer = store.layer_with(&clock(), |keys| keys.max_waiting_requests(2).unwrap());
     let waiting: Vec<_> = (0..2)
         .map(|_| {
             let (layer, key) = (layer.clone(), new.expose().to_owned());
@@ -533,7 +534,7 @@ async fn each_kind_of_trouble_with_a_store_is_reported_by_itself() {
     let store = Script::with([new.to_api_key()], &[&new]);
     store.mode(Mode::Hold);
     let clock = clock();
-    let layer = store.layer_with(&clock, |keys| keys.max_waiting_requests(1));
+    let layer = store.layer_with(&clock, |keys| keys.max_waiting_requests(1).unwrap());
     let waiting = common::spawn({
         let (layer, key) = (layer.clone(), new.expose().to_owned());
         async move { present(&layer, &key).await }

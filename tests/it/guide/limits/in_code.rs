@@ -147,7 +147,7 @@ pub(super) fn rows(page: &mut String) {
                 16_384,
                 "max_waiting_requests",
                 "",
-                |store, most| store.max_waiting_requests(size(most)),
+                |store, most| store.max_waiting_requests(size(most)).unwrap(),
             ),
         ],
     );
