@@ -225,8 +225,11 @@ impl Sections {
         match (same, needed) {
             (Some(at), 0) => {
                 let kept = &mut all[at];
-                kept.names = names;
-                return Ok(kept.revocation());
+                // Its last handle may have been dropped just now.
+                if let Some(held) = kept.revocation() {
+                    kept.names = names;
+                    return Ok(Some(held));
+                }
             }
             // One at an engine stays beside the new one, until no layer has it: these layers may
             // fail to come into force.
