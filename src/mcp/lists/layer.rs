@@ -106,7 +106,8 @@ impl McpListsLayer {
     ///
     /// The JSON answers to POSTs in which a [`McpScopesLayer`](crate::mcp::McpScopesLayer)
     /// outside found only `tools/call`, `prompts/get`, `resources/read` and
-    /// `completion/complete` are no lists: they are neither read nor bounded.
+    /// `completion/complete` are no lists: they are neither read nor bounded. Of their event
+    /// streams an event that cannot be read passes as it is.
     ///
     /// # Errors
     /// The limit is 0.

@@ -168,15 +168,18 @@ pub(super) fn presented(headers: &HeaderMap) -> Option<HeaderValue> {
 
 /// Opens a session id without checking its principal, where a mismatch is only reported:
 /// the server knows the id without it.
+///
+/// Of several ids it leaves the one that [`presented`] gives: a server that reads another one would
+/// name that, and it would be bound to this caller.
 pub(super) fn unseal(headers: &mut HeaderMap) {
-    let bound = headers.get(SESSION_ID).map(|bound| trim(bound.as_bytes()));
-    let Some((inner, _)) = bound.and_then(split) else {
+    let Some(presented) = presented(headers) else {
         return;
     };
-    if let Ok(mut inner) = HeaderValue::from_bytes(inner) {
-        inner.set_sensitive(true);
-        headers.insert(SESSION_ID, inner);
-    }
+    let inner = split(presented.as_bytes());
+    let inner = inner.and_then(|(inner, _)| HeaderValue::from_bytes(inner).ok());
+    let mut inner = inner.unwrap_or(presented);
+    inner.set_sensitive(true);
+    headers.insert(SESSION_ID, inner);
 }
 
 /// The server's id, and the seal after it, genuine or not.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use http::header::CONTENT_LENGTH;
 use http::response::Parts;
 use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body::Body;
@@ -122,8 +123,8 @@ impl Binder {
             Ok(Some(presented)) => presented,
             Ok(None) => return opened.decided(Ok(()), request),
             Err(error) => {
-                // Where this is only reported, a new seal would make the session this caller's, also
-                // when it is not any more.
+                // Where this is only reported, a new seal would make the session this caller's, and
+                // leave it so when sessions of others are refused again.
                 opened.presented = bind::presented(request.headers());
                 let begun = opened.decided(Err(error), request);
                 if matches!(begun, Begun::Pass(_)) {
@@ -265,7 +266,9 @@ impl Opened {
         if let Some(error) = self.reported.take() {
             Reported::add(&mut head.extensions, error);
         }
-        let has_end = head.extensions.get::<KnownLength>().is_some();
+        // What a proxy passes on may say its length in the head alone.
+        let has_end = head.headers.contains_key(CONTENT_LENGTH)
+            || head.extensions.get::<KnownLength>().is_some();
         ControlFlow::Continue(match (self.watch.take(), of_new) {
             _ if has_end => None,
             (None, None) => None,

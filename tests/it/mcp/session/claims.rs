@@ -79,6 +79,8 @@ struct Behind {
     names: bool,
     /// Whether each response is a stream.
     streams: bool,
+    /// The `Content-Length` of each response.
+    length: Option<&'static str>,
     feeders: Arc<Mutex<Vec<UnboundedSender<&'static str>>>>,
     seen: Arc<Mutex<Vec<Parts>>>,
     /// Each response comes when it is sent.
@@ -104,6 +106,10 @@ impl Service<Request<Full<Bytes>>> for Behind {
             let (feeder, feed) = unbounded_channel();
             self.feeders.lock().unwrap().push(feeder);
             *response.body_mut() = Feed(Some(feed));
+        }
+        if let Some(length) = self.length {
+            let length = HeaderValue::from_static(length);
+            response.headers_mut().insert("content-length", length);
         }
         self.seen.lock().unwrap().push(request.into_parts().0);
         let delay = self.delays.lock().unwrap().pop();
@@ -326,6 +332,25 @@ async fn streams_of_anonymous_callers_end_with_the_claim() {
             assert!(body.is_end_stream());
         }
     }
+}
+
+#[tokio::test]
+async fn an_answer_with_a_content_length_goes_on_after_the_claim() {
+    let layer = layer(&clock());
+    let id = open(&layer, &Who::Anonymous).await;
+    let behind = Behind {
+        streams: true,
+        length: Some("2"),
+        ..Behind::default()
+    };
+    let headers = [(SESSION, &*id)];
+    let answer = send(&layer, &behind, &Who::Anonymous, &Method::POST, &headers).await;
+    let mut body = answer.into_body();
+    assert_eq!(post(&layer, &alice(), &id).await, Claimed(true));
+    let feeder = behind.feeders.lock().unwrap().pop().unwrap();
+    feeder.send("on").unwrap();
+    let frame = assert_ready!(task::spawn(body.frame()).poll()).unwrap();
+    assert_eq!(frame.unwrap().into_data().unwrap(), "on");
 }
 
 #[tokio::test]
@@ -1114,6 +1139,30 @@ async fn a_session_that_was_only_reported_is_not_bound_to_its_caller() {
             assert_eq!(status, 404, "{presented:?}");
         }
         assert_eq!(ask(&enforcing, alices, Some(&own)).await, (200, own));
+    }
+}
+
+/// The server must not be in another session than the one that was remembered.
+#[tokio::test]
+async fn of_several_ids_that_are_only_reported_the_server_sees_the_first() {
+    let auth = ApiKeyLayer::new([ApiKey::new("Zm9yIHRoZSBleGFtcGxlIG9ubHk").unwrap()]);
+    let auth = auth.unwrap().optional();
+    let reporting = auth.dangerously_report_only_for(["unknown_session", "duplicate_session_id"]);
+    let reporting = reporting.unwrap();
+    let sessions = SessionBindingLayer::new(key(0));
+    let bound = open(&sessions, &alice()).await;
+    for (ids, expected) in [
+        (["other", "one"], "other"),
+        (["other", &*bound], "other"),
+        ([&*bound, "other"], "one"),
+    ] {
+        let behind = Behind::default();
+        let service = reporting.layer(sessions.layer(behind.clone()));
+        let request = request(&Who::Unjudged, &Method::POST, &ids.map(|id| (SESSION, id)));
+        assert_eq!(service.oneshot(request).await.unwrap().status(), 200);
+        let head = behind.seen.lock().unwrap().pop().unwrap();
+        let seen: Vec<&HeaderValue> = head.headers.get_all(SESSION).iter().collect();
+        assert_eq!(seen, [expected], "{ids:?}");
     }
 }
 

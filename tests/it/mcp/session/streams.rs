@@ -20,7 +20,7 @@ use tower_mcp_auth::api_key::ApiKey;
 use tower_mcp_auth::auth::{
     AuthLayer, Authenticate, Authenticated, Authentication, ProviderInfo, ResponseBody,
 };
-use tower_mcp_auth::mcp::{McpPolicy, McpScopesLayer};
+use tower_mcp_auth::mcp::{McpListsLayer, McpPolicy, McpScopesLayer};
 use tower_mcp_auth::{ApiKeyLayer, Clock, Credential, JwtLayer, Principal, RequestHead};
 
 use common::{NOW, SECRET, token};
@@ -520,6 +520,32 @@ async fn a_body_of_known_size_is_not_cut() {
         for _ in 0..3 {
             assert_eq!(body.frame().await.is_none(), cut, "{header:?}");
         }
+    }
+}
+
+/// Its layer takes the length away, which was known all the same.
+#[tokio::test(start_paused = true)]
+async fn a_list_of_known_length_is_not_cut() {
+    for (length, cut) in [(Some("2"), false), (None, true)] {
+        let clocks = Clocks::new();
+        let mut service = Streaming::of("application/json");
+        if let Some(length) = length {
+            let length = HeaderValue::from_static(length);
+            service.headers.insert("content-length", length);
+        }
+        let policy = McpPolicy::builder().build().unwrap();
+        let layers = ServiceBuilder::new()
+            .layer(clocks.jwt().stream_grace(Duration::ZERO))
+            .layer(McpListsLayer::new(policy));
+        let layered = layers.service(service.clone());
+        let response = layered.oneshot(request(Method::POST, 300)).await.unwrap();
+        assert!(!response.headers().contains_key("content-length"));
+        let mut body = Box::pin(response.into_body());
+        let feeder = service.feeder();
+        say(&feeder, "{}");
+        drop(feeder);
+        clocks.advance(Duration::from_secs(361)).await;
+        assert_eq!(body.frame().await.is_none(), cut, "{length:?}");
     }
 }
 
