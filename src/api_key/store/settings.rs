@@ -41,9 +41,10 @@ use crate::telemetry;
 ///
 /// let keys = CachedApiKeyStore::new(Empty)
 ///     .positive_ttl(Duration::from_secs(5))
-///     .timeout(Duration::from_secs(1));
+///     .timeout(Duration::from_secs(1))?;
 /// let layer = ApiKeyLayer::from_store(keys);
 /// # let _ = layer;
+/// # Ok::<(), tower_mcp_auth::ConfigError>(())
 /// ```
 #[derive(Clone)]
 #[must_use]
