@@ -127,24 +127,17 @@ impl Sections {
         self.proxies.as_ref()?.stripped_prefix.as_deref()
     }
 
-    /// Whether there is what the prefix is for: several resources, or access tokens, which may need
-    /// proofs.
-    #[cfg(feature = "oauth")]
-    fn reads_stripped_prefix(&self) -> bool {
-        self.has_several_resources() || !self.authorization_servers.items.is_empty()
-    }
-
-    #[cfg(not(feature = "oauth"))]
-    fn reads_stripped_prefix(&self) -> bool {
-        false
-    }
-
     pub(super) fn trusted_proxies(&self) -> Result<Option<TrustedProxies>, ConfigError> {
         let Some(section) = &self.proxies else {
             return Ok(None);
         };
         let under = |error: ConfigError| error.under("proxies");
-        if section.stripped_prefix.is_some() && !self.reads_stripped_prefix() {
+        // It is for several resources, and for access tokens, which may need proofs.
+        #[cfg(feature = "oauth")]
+        let is_read = self.has_several_resources() || !self.authorization_servers.items.is_empty();
+        #[cfg(not(feature = "oauth"))]
+        let is_read = false;
+        if section.stripped_prefix.is_some() && !is_read {
             let why = "there is one resource, which is that of every request: leave it out";
             return Err(under(ConfigError::new("stripped_prefix", why)));
         }
