@@ -140,7 +140,8 @@ impl From<String> for Miss {
 
 /// A search through the places, in the time it has.
 struct Search {
-    ends: Instant,
+    began: Instant,
+    within: Duration,
     attempts: Vec<String>,
     /// Whether there was nothing at every place.
     is_absent: bool,
@@ -149,7 +150,8 @@ struct Search {
 impl Search {
     fn new(limits: Limits) -> Self {
         Self {
-            ends: Instant::now() + limits.within,
+            began: Instant::now(),
+            within: limits.within,
             attempts: Vec::new(),
             is_absent: true,
         }
@@ -158,7 +160,8 @@ impl Search {
     /// What is found at the next place. One that swallows connections must leave time for those
     /// after it, and for what is found: each gets half of what is left then.
     async fn within<T>(&self, found: impl Future<Output = Result<T, Miss>>) -> Result<T, Miss> {
-        let left = self.ends.saturating_duration_since(Instant::now()) / 2;
+        // Not from the moment it ends: a limit without end has none.
+        let left = self.within.saturating_sub(self.began.elapsed()) / 2;
         match tokio::time::timeout(left, found).await {
             Ok(found) => found,
             Err(_) => Err(Miss::Failed(format!(

@@ -372,6 +372,64 @@ async fn a_place_that_swallows_connections_leaves_time_for_the_next_one() {
 }
 
 #[tokio::test]
+async fn a_time_limit_may_be_without_end() {
+    let key = Key::new("a");
+    let web = Web::with_issuer(&[&key]);
+    let place = format!("{ISSUER}/.well-known/oauth-authorization-server");
+    let document = json!({
+        "issuer": ISSUER, "jwks_uri": JWKS, "introspection_endpoint": ENDPOINT,
+    });
+    web.set(&place, Page::Json(document));
+    say_always(&web, &active(json!({})));
+    let asks = Introspection::discovered()
+        .client_secret_basic("mcp-server", "s3cret-of-ours")
+        .unwrap()
+        .timeout(Duration::MAX);
+    let server = AuthorizationServer::new(ISSUER).unwrap();
+    let mut guarded = Guarded::new(&web);
+    guarded.layer = OAuthLayer::builder(RESOURCE)
+        .unwrap()
+        .authorization_server(server.introspection(asks).unwrap())
+        .unwrap()
+        .clock(guarded.clock.clone())
+        .fetch(web.clone())
+        .jwks_options(JwksOptions::new().fetch_timeout(Duration::MAX))
+        .build()
+        .unwrap();
+    let token = key.token(json!({}));
+    guarded.bearer(&token).await.assert(200, "accepted");
+    guarded.bearer(OPAQUE).await.assert(200, "accepted");
+}
+
+/// A discovery may take longer than its failure is remembered.
+#[tokio::test]
+async fn a_failed_discovery_is_remembered_for_a_second_from_its_end() {
+    let place = format!("{ISSUER}/.well-known/oauth-authorization-server");
+    let web = Web::new();
+    let asks = Introspection::discovered()
+        .client_secret_basic("mcp-server", "s3cret-of-ours")
+        .unwrap();
+    let server = AuthorizationServer::new(ISSUER).unwrap();
+    let guarded = Guarded::with_server(&web, server.introspection(asks).unwrap());
+    web.hold(true);
+    let first = common::spawn({
+        let guarded = guarded.clone();
+        async move { guarded.bearer(OPAQUE).await }
+    });
+    settle().await;
+    assert_eq!(web.count(&place), 1);
+    guarded.advance(2);
+    web.hold(false);
+    first.await.unwrap().assert(503, "introspection_failed");
+    for (passed, looked_up) in [(0, 1), (1, 2)] {
+        guarded.advance(passed);
+        let answer = guarded.bearer(OPAQUE).await;
+        answer.assert(503, "introspection_failed");
+        assert_eq!(web.count(&place), looked_up, "{passed}");
+    }
+}
+
+#[tokio::test]
 async fn an_endpoint_is_discovered_as_often_as_keys_are() {
     let place = format!("{ISSUER}/.well-known/oauth-authorization-server");
     let web = Web::new();
