@@ -16,7 +16,7 @@ use tower_mcp_auth::oauth::{
 };
 use tower_mcp_auth::{Clock, OAuthLayer};
 
-use crate::oauth::introspection::ED25519;
+use crate::oauth::introspection::clients::ED25519;
 use crate::oauth::support::*;
 
 /// A server that answers the first requests on each connection, keeps it open, and closes it

@@ -2,7 +2,7 @@
 
 mod answers;
 mod calls;
-mod clients;
+pub mod clients;
 mod config;
 mod custom;
 mod failures;
@@ -18,8 +18,6 @@ use tower_mcp_auth::OAuthLayer;
 use tower_mcp_auth::oauth::{AuthorizationServer, Introspection};
 
 use crate::oauth::support::*;
-
-pub use self::clients::ED25519;
 
 pub const ENDPOINT: &str = "https://auth.example.com/introspect";
 /// A token that says nothing to anybody but its server.

@@ -25,8 +25,10 @@ use super::handmade::{Fault, Handmade};
 use super::{RESOURCE, hostile, issuer, oauth};
 use common::API_KEY;
 
-/// A fault, and the attacks that find it.
-const FAULTS: &[(Fault, &[&str])] = &[
+/// Faults, and the attacks that find each.
+type Faults = [(Fault, &'static [&'static str])];
+
+const OF_TOKENS: &Faults = &[
     (Fault::Nothing, &[]),
     (Fault::AcceptsNone, &["algorithm_none"]),
     (Fault::ConfusesKeys, &["algorithm_confusion"]),
@@ -95,6 +97,9 @@ const FAULTS: &[(Fault, &[&str])] = &[
     (Fault::TakesRefreshTokens, &["refresh_token"]),
     (Fault::IgnoresBinding, &["bound_token_as_bearer"]),
     (Fault::TakesLastMember, &["duplicate_member"]),
+];
+
+const OF_REQUESTS: &Faults = &[
     (Fault::ReadsQuery, &["query_credential", "two_credentials"]),
     (Fault::TakesFirstHeader, &["two_credentials"]),
     (Fault::TakesAnyScheme, &["scheme_spelling"]),
@@ -129,13 +134,22 @@ fn sorted(names: &[&'static str]) -> Vec<&'static str> {
     names
 }
 
-// The one that follows URLs waits for an answer, which somebody else must give.
+// The middleware that follows URLs waits for an answer, which another thread must give.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn each_fault_is_found_by_the_attacks_on_it_and_by_no_other() {
+async fn each_fault_with_tokens_is_found_by_the_attacks_on_it_and_by_no_other() {
+    each_is_found(OF_TOKENS).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_fault_with_requests_is_found_by_the_attacks_on_it_and_by_no_other() {
+    each_is_found(OF_REQUESTS).await;
+}
+
+async fn each_is_found(faults: &Faults) {
     let issuer = issuer().await;
     let hostile = hostile(&issuer).public(["/health"]).unwrap();
     let mut wrong = String::new();
-    for (fault, expected) in FAULTS {
+    for (fault, expected) in faults {
         let service = Handmade::new(*fault, &issuer, hostile.probe());
         let report = hostile.attack(service).await;
         let found = sorted(&report.holes());
