@@ -12,7 +12,7 @@ use tower::Service;
 
 use super::floor::{DigestHasher, Floor};
 
-/// Shared and not copied, as large as what is known of somebody.
+/// Shared and not copied, as large as what is known of a caller.
 type Facts = Arc<[u8; 200]>;
 
 /// See the [module](self).

@@ -4,7 +4,7 @@
 //! The server has one thread, and a client in another thread keeps it busy: on each of its
 //! connections the next request follows the answer. The client never sleeps. If it did, the
 //! server would have to wake it, which costs several times what a layer does, and more often
-//! the slower the server is; with clients on other machines it wakes nobody.
+//! the slower the server is; with clients on other machines it wakes none.
 
 use std::convert::Infallible;
 use std::io::{Read, Write};

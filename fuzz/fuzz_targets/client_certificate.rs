@@ -15,7 +15,7 @@ use tower_mcp_auth::peer::{CertificateFormat, ForwardedCertificates, PeerAddr, P
 use tower_mcp_auth::{AuthError, RequestHead};
 
 const PROXY: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 7));
-const STRANGER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 66));
+const UNTRUSTED: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 66));
 
 const FORMATS: [(CertificateFormat, &str); 4] = [
     (CertificateFormat::ClientCert, "client-cert"),
@@ -36,7 +36,7 @@ fuzz_target!(|input: &[u8]| {
         return;
     };
     for (format, name) in FORMATS {
-        assert_eq!(read(format, name, STRANGER, &lines), Ok(None));
+        assert_eq!(read(format, name, UNTRUSTED, &lines), Ok(None));
         let read = read(format, name, PROXY, &lines);
         let [line] = &lines[..] else {
             assert_eq!(read, Err("duplicate_certificate"));

@@ -13,7 +13,7 @@ use tower_mcp_auth::{AuthError, RequestHead};
 use url::Url;
 
 const PROXY: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 7));
-const STRANGER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 66));
+const UNTRUSTED: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 66));
 const OWN: &str = "own.example";
 /// What the proxy appends, and what that says.
 const ELEMENT: &str = r#"for="[2001:db8::17]:4711";host="A.example:8443";proto=https"#;
@@ -51,7 +51,7 @@ fn read<'a>(proxies: &TrustedProxies, request: &'a Request<()>) -> Read<'a> {
     };
     let client = proxies.client(head).map_err(refused).ok();
     let requested = requested(head, Some(proxies)).map_err(refused).ok();
-    // Whoever cannot tell the client cannot tell the host either.
+    // Where the client is not known, the host is not either.
     assert!(client.is_some() || requested.is_none());
     client.zip(requested)
 }
@@ -87,9 +87,9 @@ fn alone(lines: &[HeaderValue]) {
     is_own(
         read(
             &proxies(ProxyHeaders::Forwarded),
-            &request(STRANGER, &named),
+            &request(UNTRUSTED, &named),
         ),
-        STRANGER,
+        UNTRUSTED,
     );
     is_own(
         read(&proxies(ProxyHeaders::XForwarded), &request(PROXY, &named)),
@@ -118,9 +118,9 @@ fn alone(lines: &[HeaderValue]) {
         is_own(
             read(
                 &proxies(ProxyHeaders::XForwarded),
-                &request(STRANGER, &named),
+                &request(UNTRUSTED, &named),
             ),
-            STRANGER,
+            UNTRUSTED,
         );
         is_own(
             read(&proxies(ProxyHeaders::Forwarded), &request(PROXY, &named)),
@@ -167,7 +167,7 @@ fn before_the_proxy(lines: &[HeaderValue]) {
             .flat_map(|(name, own)| with(name, own));
         let all: Vec<_> = all.collect();
         let sent = request(PROXY, &all);
-        // A line that is not ASCII is no list, whoever wrote its end.
+        // A line that is not ASCII is no list, whichever proxy wrote its end.
         let is_ascii = !is_in_line || lines.last().is_some_and(|line| line.to_str().is_ok());
         match read(&proxies(ProxyHeaders::XForwarded), &sent) {
             Some(read) => is_the_proxys(read),

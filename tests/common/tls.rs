@@ -2,7 +2,7 @@
 
 use reqwest::{Certificate, Client, Identity};
 
-/// A client that trusts this authority and nobody else, in PEM. `identity`: the certificate that it
+/// A client that trusts this authority and no other, in PEM. `identity`: the certificate that it
 /// shows, and its key. Every request has a connection of its own; its TLS sessions are resumed.
 pub fn client(authority: &str, identity: Option<&str>) -> Client {
     let authority = Certificate::from_pem(authority.as_bytes()).expect("a certificate");

@@ -174,7 +174,7 @@ async fn config_server_reads_its_configuration_again_without_dropping_a_request(
     let initialized = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
     assert_eq!(in_session(initialized, Some(&session)).await.status(), 202);
 
-    // From here on somebody always asks.
+    // From here on there is always a request.
     let (stop, asked) = (
         Arc::new(AtomicBool::new(false)),
         Arc::new(AtomicUsize::new(0)),
@@ -221,7 +221,7 @@ async fn config_server_reads_its_configuration_again_without_dropping_a_request(
             "policy",
         ),
         (configuration("") + "[operations_two]\n", "operations_two"),
-        // Nobody listens there: keys that are held are worth more.
+        // There is no listener: keys that are held are worth more.
         (
             configuration("").replace(
                 "[authorization_servers.main]\n",

@@ -50,8 +50,11 @@ async fn each_tenant_answers_as_the_example_says() {
         assert!(example.printed.contains(&url));
     }
     for title in ["a tenant that there is not", "a host that there is not"] {
-        let nobody = answers.to(title);
-        assert!(!nobody.headers.contains_key("www-authenticate"), "{title}");
+        let anonymous = answers.to(title);
+        assert!(
+            !anonymous.headers.contains_key("www-authenticate"),
+            "{title}"
+        );
     }
 }
 

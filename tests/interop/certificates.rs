@@ -310,7 +310,7 @@ async fn oidc_provider_binds_tokens_to_the_certificates_of_its_clients() {
     let port = program.ask(&tls, "tls ").await;
     let shown = own.pem() + &own.key_pem();
     let client = common::tls::client(&files.own.pem(), Some(&shown));
-    let nobody = common::tls::client(&files.own.pem(), None);
+    let bare = common::tls::client(&files.own.pem(), None);
     let ask = async |client: &reqwest::Client| -> serde_json::Value {
         let form = [
             ("grant_type", "client_credentials"),
@@ -353,6 +353,6 @@ async fn oidc_provider_binds_tokens_to_the_certificates_of_its_clients() {
         }
     }
     // It issues none without a certificate.
-    let answer = ask(&nobody).await;
+    let answer = ask(&bare).await;
     assert!(answer["access_token"].is_null(), "{answer}");
 }

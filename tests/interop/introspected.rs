@@ -141,7 +141,7 @@ async fn oidc_provider_issues_both_kinds_to_one_server() {
     assert_eq!(outcome(&both, &jwt).await, OK);
     assert_eq!(outcome(&both, &opaque).await, OK);
 
-    // It has no second opinion about what it signed, which is nobody's fault but ours.
+    // It has no second opinion about what it signed, which is a fault of this side alone.
     let twice = basic().and_then(Introspection::introspect_jwts);
     let twice = layer(&server, &clock, twice, |server| server);
     let expected = unavailable("introspection_unsupported");
@@ -250,7 +250,7 @@ async fn django_has_no_keys() {
     let token = server.token(&[("resource", RESOURCE)]).await;
     assert_eq!(outcome(&keyless, &token).await, OK);
 
-    // Without that setting there should be keys, and without keys nobody can tell.
+    // Without that setting there should be keys, and without keys it cannot be known.
     let layer = layer(&server, &clock, basic(), |server| server);
     let expected = unavailable("keys_unavailable");
     assert_eq!(outcome(&layer, &jwt).await, expected);

@@ -69,7 +69,7 @@ impl Served {
         self.clock.advance(TOKEN_LIFETIME * 2);
     }
 
-    /// How often somebody stood at the authorization endpoint.
+    /// How often a user stood at the authorization endpoint.
     pub(crate) fn authorizations(&self) -> usize {
         self.issuer.requests(Endpoint::Authorize)
     }

@@ -77,7 +77,7 @@ fn nothing_crosses(origin: &str, visits: &[Visit]) {
     }
 }
 
-/// How often somebody stood at the authorization endpoint, at each visit.
+/// How often a user stood at the authorization endpoint, at each visit.
 fn authorizations(visits: &[Visit]) -> Vec<usize> {
     let each = visits.iter().map(|visit| visit.authorizations.len());
     each.collect()

@@ -213,7 +213,7 @@ async fn keeps_no_request_waiting(peer: Peer) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_engine_that_is_not_there_yet_is_no_error() {
-    // Nobody listens there.
+    // There is no listener.
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     drop(listener);

@@ -213,7 +213,7 @@ async fn a_request_that_waits_for_a_document_holds_nothing_of_the_inner_service(
     let mut other = service.clone();
     let mut waits = task::spawn(ready(&mut service).await.call(plain()));
     assert_pending!(waits.poll());
-    // Whoever holds on to the service holds no permit with it.
+    // A service that is kept holds no permit.
     let mut other = task::spawn(async { ready(&mut other).await.call(plain()).await });
     let other = assert_ready!(other.poll()).unwrap();
     assert_eq!((other.status().as_u16(), inner.calls()), (200, 1));

@@ -112,8 +112,8 @@ async fn replicas_of_one_configuration_share_claims_and_keys_over_restarts_and_r
     for (key, owner) in [(&alice, "alice"), (&mallory, "mallory")] {
         keys.put(&key.to_api_key().owner(owner)).await.unwrap();
     }
-    let stranger = ApiKey::generate("acme").unwrap();
-    let (status, _) = post(&here, Some(&stranger), None).await;
+    let foreign = ApiKey::generate("acme").unwrap();
+    let (status, _) = post(&here, Some(&foreign), None).await;
     assert_eq!(status, StatusCode::UNAUTHORIZED);
 
     // A session that is claimed here belongs to its principal there.
@@ -129,7 +129,7 @@ async fn replicas_of_one_configuration_share_claims_and_keys_over_restarts_and_r
     };
     refused().await;
 
-    // A reload has the same connection, also where nobody kept the configuration.
+    // A reload has the same connection, also where the configuration was dropped.
     drop(config);
     for _ in 0..3 {
         let text = text(&engine, "1s");
@@ -152,13 +152,13 @@ async fn replicas_of_one_configuration_share_claims_and_keys_over_restarts_and_r
     })
     .await;
 
-    // While the engine is gone nobody is let in by mistake, and nobody has to sign in again.
+    // While the engine is gone no caller is let in by mistake, or has to sign in again.
     engine.kill().await;
     let redis = changed.redis().unwrap().clone();
     until_down(&redis).await;
     assert_eq!(post(&here, Some(&alice), None).await.0, StatusCode::OK);
     for (key, session) in [
-        (Some(&stranger), None),
+        (Some(&foreign), None),
         (None, session),
         (Some(&alice), session),
     ] {
@@ -181,7 +181,7 @@ async fn replicas_of_one_configuration_share_claims_and_keys_over_restarts_and_r
         post(&late_stack, Some(&alice), None).await.0 == StatusCode::OK
     })
     .await;
-    let (status, _) = post(&here, Some(&stranger), None).await;
+    let (status, _) = post(&here, Some(&foreign), None).await;
     assert_eq!(status, StatusCode::UNAUTHORIZED);
     assert_eq!(
         post(&here, Some(&alice), session).await.0,
@@ -317,7 +317,7 @@ async fn what_one_replica_revokes_is_revoked_at_all_over_restarts_and_reloads() 
     for (key, expected) in [(&first, 401), (&second, 401), (&third, 200)] {
         assert_eq!(status(key).await, expected);
     }
-    // A server that starts now knows nothing, and lets nobody in.
+    // A server that starts now knows nothing, and lets no caller in.
     let late = Config::from_toml(&late).unwrap().connect().await.unwrap();
     let started = late.stack().unwrap().layer(service_fn(behind));
     let late_status = async |key| {

@@ -1,4 +1,4 @@
-//! API keys on a real engine, and records that nobody with the secret has written.
+//! API keys on a real engine, and records that no holder of the secret has written.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -55,7 +55,7 @@ async fn keys_are_put_rotated_used_and_revoked() {
     let keys = RedisApiKeys::new(&redis, SECRETS[0]).unwrap();
     let other = RedisApiKeys::new(&engine.replica().await, SECRETS[0]).unwrap();
     let (first, second) = (new(), new());
-    // Nobody knows what an engine without any keys has lost.
+    // What an engine without any keys has lost is unknown.
     assert_eq!(status(&keys, &first).await, 503);
     let key = first.to_api_key().owner("alice").name("laptop");
     let key = key.scopes(["mcp:read", "mcp:write"]).unwrap();

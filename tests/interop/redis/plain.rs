@@ -100,7 +100,7 @@ async fn a_question_is_one_round_trip_and_streams_are_few() {
     let asked = (engine.scripts_run().await - before) as f64 / begun.elapsed().as_secs_f64();
     println!("{STREAMS} streams: {asked:.1} questions a second");
     assert!(asked < 15.0, "{asked}");
-    // By another replica, so that nobody is woken but by the question.
+    // By another replica, so that no wait ends but by the question.
     let other = engine.replica().await;
     assert_eq!(insert(&other, 15_000, 1).await, Ok(Insertion::Inserted));
     let begun = Instant::now();

@@ -95,7 +95,7 @@ async fn main() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     println!("{}", listener.local_addr().expect("an address").port());
     let serving = tokio::spawn(async { axum::serve(listener, app).await });
-    // Whoever started it is gone.
+    // The process that started it is gone.
     let _ = tokio::io::stdin().read_to_end(&mut Vec::new()).await;
     serving.abort();
 }

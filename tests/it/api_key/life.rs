@@ -1,4 +1,4 @@
-//! When a key is good, whose it is, and that it was used.
+//! When a key is good, who owns it, and that it was used.
 
 use std::convert::Infallible;
 use std::future::ready;

@@ -208,7 +208,7 @@ async fn a_layer_that_knows_no_resource_accepts_no_key_that_names_some() {
         assert!(detail.contains("`ApiKeyLayer::resource`"), "{detail}");
         let answer = ask(&layer, with_key(&known[1].key)).await;
         is(&answer, Ok(None), source);
-        // Hosts and paths say nothing: nobody compares them.
+        // Hosts and paths say nothing: they are not compared.
         let asked = at_host("a.example.com", "/mcp", &known[0].key);
         is(&ask(&layer, asked).await, Err(MISMATCH), source);
     }
@@ -390,8 +390,8 @@ async fn a_request_to_no_resource_reaches_neither_keys_nor_service() {
         let answer = ask(&layer, at_host(host, path, new.expose())).await;
         is(&answer, Ok(Some(A)), host);
     }
-    let nobody = request_to("/mcp", &[("host", "b.example.com")]);
-    let answer = ask(&layer, nobody).await;
+    let anonymous = request_to("/mcp", &[("host", "b.example.com")]);
+    let answer = ask(&layer, anonymous).await;
     answer.missing();
     assert_eq!(
         answer.challenges(),
@@ -770,7 +770,7 @@ async fn keys_that_are_given_later_name_their_resources_too() {
     let with_names = || named.to_api_key().resources([A, B]).unwrap();
     let without = || unnamed.to_api_key().id("the-id");
     let layer = ApiKeyLayer::new([with_names()]).unwrap();
-    // Where nobody asks for names, none are needed.
+    // Where names are not asked for, none are needed.
     layer.keys().replace([without()]).unwrap();
     layer.keys().replace([with_names()]).unwrap();
     let several = layer.clone().resources(both()).unwrap();

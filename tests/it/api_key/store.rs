@@ -333,7 +333,7 @@ async fn requests_with_one_key_share_one_question_that_outlives_them() {
     let mut requests = requests.into_iter();
     requests.next().unwrap().await.unwrap();
 
-    // Nobody waits any more, and the answer is kept all the same.
+    // No request waits any more, and the answer is kept all the same.
     let unknown = new_key();
     let alone = {
         let (layer, key) = (layer.clone(), unknown.expose().to_owned());

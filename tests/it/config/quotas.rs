@@ -13,7 +13,7 @@ use common::ask;
 
 const MINUTE: Duration = Duration::from_secs(60);
 /// Nothing listens there.
-const NOBODY: &str = "redis://127.0.0.1:1";
+const UNREACHABLE: &str = "redis://127.0.0.1:1";
 
 fn with(section: &Value, more: &Value) -> Value {
     let mut value = json!({
@@ -205,7 +205,7 @@ fn what_is_refused_is_told_with_its_place() {
 
 #[tokio::test]
 async fn in_the_engine_of_shared_there_is_a_secret_and_perhaps_a_part_of_each_replica() {
-    let shared = json!({ "shared": { "redis": { "url": NOBODY } } });
+    let shared = json!({ "shared": { "redis": { "url": UNREACHABLE } } });
     let section = |more: Value| {
         let mut section = of_budget(&json!({}));
         let members = more.as_object().unwrap().clone();

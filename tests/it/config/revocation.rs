@@ -137,7 +137,7 @@ async fn what_is_revoked_is_refused_by_each_layer_and_after_a_reload() {
     ask(&old, request(&[("authorization", &*bearer)]))
         .await
         .admitted();
-    // Whoever asks has the same.
+    // Asked again, it is the same.
     let entry = Entry::api_key("one");
     revocation(&twin).revoke(entry).await.unwrap();
     let entry = Entry::subject("https://issuer.example.com", "bob");
@@ -155,7 +155,7 @@ async fn what_is_revoked_is_refused_by_each_layer_and_after_a_reload() {
     value["session"] = json!({ "key": SECRET, "server": "reloaded" });
     refuses(&config(&value).auth_layer().unwrap()).await;
     drop((old, first, twin));
-    // Nobody has it any more, and it is there all the same.
+    // No layer has it any more, and it is there all the same.
     value["resource"] = json!("https://moved.example.com/mcp");
     refuses(&config(&value).auth_layer().unwrap()).await;
     assert_eq!(revocation(&config(&value)).entries(), 2);
@@ -172,7 +172,7 @@ async fn a_reload_that_would_forget_entries_is_refused() {
     let old = config(&with(json!({ "max_entries": 3 })));
     let held = revocation(&old);
     let other = with(json!({ "max_entries": 4 }));
-    // Somebody has it, and may revoke something yet.
+    // It is still held, and may revoke something yet.
     let error = config(&other).auth_layer().unwrap_err();
     assert_eq!(error.path(), "revocation");
     assert!(error.to_string().contains("restart"), "{error}");
@@ -187,7 +187,7 @@ async fn a_reload_that_would_forget_entries_is_refused() {
         .await
         .invalid("revoked_api_key");
 
-    // Without entries, and nobody who has it, nothing is forgotten.
+    // Without entries, and without a holder, nothing is forgotten.
     let with = |settings: Value| config(&server("changes-nothing", &settings));
     drop(revocation(&with(json!({ "max_entries": 3 }))));
     drop(revocation(&with(json!({ "max_entries": 4 }))));

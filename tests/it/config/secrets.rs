@@ -5,7 +5,7 @@ use tower_mcp_auth::config::Config;
 
 use crate::config::{KEY, RESOURCE, SECRET, all_layers};
 
-/// What nobody may read: as a text, as a name, as a number.
+/// What must not be read: as a text, as a name, as a number.
 const TEXT: &str = "hunter2-Correct-Horse-Battery";
 const NUMBER: u64 = 7_316_490_852_731_649;
 

@@ -11,7 +11,7 @@ use crate::config::{KEY, RESOURCE, SECRET, config};
 use common::{ask, request};
 
 /// Nothing listens there.
-const NOBODY: &str = "redis://127.0.0.1:1";
+const UNREACHABLE: &str = "redis://127.0.0.1:1";
 const PASSWORD: &str = "8sPq2v9xWz";
 /// The certificate of an authority.
 const AUTHORITY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/it/oauth/fixtures/ca.pem");
@@ -55,7 +55,7 @@ async fn what_is_refused_has_its_place_and_no_secret() {
         ),
         (
             "shared.redis.nodes[1]",
-            redis(json!({ "nodes": [NOBODY, "rediss://127.0.0.1:2"] })),
+            redis(json!({ "nodes": [UNREACHABLE, "rediss://127.0.0.1:2"] })),
         ),
         (
             "shared.redis.nodes[0]",
@@ -67,7 +67,7 @@ async fn what_is_refused_has_its_place_and_no_secret() {
         ),
         (
             "shared.redis.password",
-            json!({ "url": NOBODY, "username": "mcp" }),
+            json!({ "url": UNREACHABLE, "username": "mcp" }),
         ),
         ("shared.redis.ca", redis(json!({ "ca": "/no/such/file" }))),
         (
@@ -112,7 +112,7 @@ async fn what_is_refused_has_its_place_and_no_secret() {
 
 #[tokio::test]
 async fn layers_are_made_of_what_is_connected() {
-    let shared = json!({ "redis": { "url": NOBODY } });
+    let shared = json!({ "redis": { "url": UNREACHABLE } });
     let all = with(
         &shared,
         &json!({ "session": claimed(), "revocation": { "secret": SECRET } }),
@@ -160,10 +160,10 @@ async fn the_prefix_is_made_of_one_resource_and_has_to_be_said_with_several() {
         let prefix = shown.split_once("prefix: \"").unwrap().1;
         Ok(prefix.split_once('"').unwrap().0.to_owned())
     };
-    let shown = format!("{:?}", Redis::connect(NOBODY, RESOURCE).await.unwrap());
+    let shown = format!("{:?}", Redis::connect(UNREACHABLE, RESOURCE).await.unwrap());
     let shared = |prefix: Option<&str>| match prefix {
-        Some(prefix) => json!({ "redis": { "url": NOBODY, "prefix": prefix } }),
-        None => json!({ "redis": { "url": NOBODY } }),
+        Some(prefix) => json!({ "redis": { "url": UNREACHABLE, "prefix": prefix } }),
+        None => json!({ "redis": { "url": UNREACHABLE } }),
     };
     let made = of(json!({ "resource": RESOURCE, "shared": shared(None) })).await;
     assert!(shown.contains(&format!("{:?}", made.clone().unwrap())));
@@ -186,7 +186,7 @@ async fn the_prefix_is_made_of_one_resource_and_has_to_be_said_with_several() {
 #[tokio::test]
 async fn keys_in_the_engine_are_asked_for_as_their_settings_say() {
     let value = |settings: Value| {
-        let mut value = with(&json!({ "redis": { "url": NOBODY } }), &json!({}));
+        let mut value = with(&json!({ "redis": { "url": UNREACHABLE } }), &json!({}));
         value["api_keys"] = json!({ "shared": settings });
         value
     };
@@ -254,7 +254,7 @@ async fn settings_of_claims_stand_beside_the_engine_or_in_its_place() {
         session.as_object_mut().unwrap().extend(members);
         session
     };
-    let redis = json!({ "redis": { "url": NOBODY } });
+    let redis = json!({ "redis": { "url": UNREACHABLE } });
     let cases = [
         (&redis, json!({ "max_claims": 5 }), Some("max_claims")),
         (&redis, json!({}), None),
@@ -287,7 +287,7 @@ async fn settings_of_claims_stand_beside_the_engine_or_in_its_place() {
 
 #[tokio::test]
 async fn an_engine_that_is_not_there_is_503() {
-    let mut value = with(&json!({ "redis": { "url": NOBODY } }), &json!({}));
+    let mut value = with(&json!({ "redis": { "url": UNREACHABLE } }), &json!({}));
     value["api_keys"] = json!({ "shared": { "secret": SECRET } });
     let config = config(&value).connect().await.unwrap();
     let layer = config.auth_layer().unwrap();

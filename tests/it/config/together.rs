@@ -331,7 +331,7 @@ fn a_section_that_nothing_was_made_of_is_reported() {
     drop(whole);
     assert!(told().is_empty());
 
-    // One by one: whoever makes some is told what is missing when all is done.
+    // One by one: a caller that makes some is told what is missing when all is done.
     let whole = config(&value);
     let _keys = whole.auth_layer().unwrap();
     assert!(told().is_empty());
@@ -433,8 +433,8 @@ async fn a_stack_without_sessions_or_policy_lets_pass_what_they_would_look_at() 
             assert_eq!(foreign.status(), status, "{names:?}");
         }
         // Who comes in is asked in any case.
-        let stranger = service.oneshot(request(None, OTHER)).await.unwrap();
-        assert_eq!(stranger.status(), StatusCode::UNAUTHORIZED, "{names:?}");
+        let foreign = service.oneshot(request(None, OTHER)).await.unwrap();
+        assert_eq!(foreign.status(), StatusCode::UNAUTHORIZED, "{names:?}");
     }
 }
 

@@ -146,7 +146,7 @@ async fn a_good_token_is_good_in_every_row() {
         .all(|own| own.judgement == Judgement::Good);
     assert!(all, "{report}");
     assert_eq!(report.claims["aud"], server.url);
-    // Whose it is does not matter.
+    // The subject does not matter.
     assert!(!report.claims.contains_key("sub"));
 }
 

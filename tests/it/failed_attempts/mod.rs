@@ -132,14 +132,14 @@ async fn what_is_wrong_with_a_request_of_a_known_caller_is_no_attempt() {
     let answer = ask(&stack, request).await;
     answer.malformed("not_json");
     assert_eq!(succeed(&limit, ONE).await, 200);
-    // Nor does somebody who is not known, by a request that is malformed.
-    let nobody = ServiceBuilder::new()
+    // Nor does an anonymous caller, by a request that is malformed.
+    let anonymous = ServiceBuilder::new()
         .layer(limit.clone())
         .layer(AuthLayer::new(Answering::accepting()));
     let mut request = from(ONE);
     let second = "Bearer y".parse().unwrap();
     request.headers_mut().append("authorization", second);
-    ask(&nobody, request)
+    ask(&anonymous, request)
         .await
         .malformed("duplicate_credential");
     assert_eq!(succeed(&limit, ONE).await, 200);

@@ -116,7 +116,7 @@ async fn never(_: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible
     panic!("a refused request was passed on")
 }
 
-/// Time stands still as long as somebody has work: the server has seen all that was sent.
+/// Time stands still as long as there is work: the server has seen all that was sent.
 async fn settle() {
     for _ in 0..200 {
         tokio::task::yield_now().await;

@@ -168,7 +168,7 @@ async fn a_refused_request_does_not_cost_the_connection_it_came_by() {
             "POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n{authorization}\r\n"
         );
         client.write_all(head.as_bytes()).await.unwrap();
-        // Time stands still as long as somebody has work: the server has read the head.
+        // Time stands still as long as there is work: the server has read the head.
         for _ in 0..100 {
             tokio::task::yield_now().await;
         }

@@ -58,7 +58,7 @@ fn every_algorithm_verifies_and_a_flipped_bit_fails() {
 
 #[test]
 fn another_key_of_the_same_kind_does_not_verify() {
-    let stranger = Pairs::generate();
+    let foreign = Pairs::generate();
     for alg in [
         Algorithm::RS256,
         Algorithm::PS256,
@@ -70,7 +70,7 @@ fn another_key_of_the_same_kind_does_not_verify() {
         if !ALL.contains(&alg) {
             continue;
         }
-        let token = stranger.token(alg, &named(alg.name()), CLAIMS);
+        let token = foreign.token(alg, &named(alg.name()), CLAIMS);
         assert_eq!(
             outcome(&layer_for(alg), &token),
             "invalid_signature",

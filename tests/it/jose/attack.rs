@@ -1,4 +1,4 @@
-//! Hostile tokens that cost a stranger nothing: what they may cost this side.
+//! Hostile tokens that cost their sender nothing: what they may cost this side.
 //!
 //! Time is CPU time of the thread, which other work on the machine does not change. Each bound is
 //! an order of magnitude over what it takes unoptimized, and far under quadratic work.
@@ -289,7 +289,7 @@ fn an_unsigned_token_learns_nothing_of_the_claims_wanted() {
     }
 }
 
-/// A claim name nobody checks for must not be able to stand in for one that is checked.
+/// A claim name that is not checked for must not be able to stand in for one that is checked.
 #[test]
 fn the_scope_claim_does_not_hide_other_claims() {
     let layer = builder(secret())
@@ -359,7 +359,7 @@ fn unicode_neither_panics_nor_matches() {
                 };
                 let claims = format!(r#"{{"exp":1800003600,{rest},{name:?}:{json}}}"#);
                 let got = outcome(&strict(), &token(HS256, &claims));
-                // A kind nobody knows says nothing, and what is no scope is left out.
+                // A kind that is not known says nothing, and what is no scope is left out.
                 let is_left_out = matches!(name, "typ" | "scope");
                 assert_eq!(got == "accepted", is_left_out, "{name} {text:?}: {got}");
             }

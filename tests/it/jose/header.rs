@@ -151,7 +151,7 @@ fn kid_rules() {
     let absent = || token(r#"{"alg":"HS256"}"#, CLAIMS);
     for (key, kid, expected) in [
         (None, None, "accepted"),
-        // Who shares a secret calls it something, and whoever else has it need not.
+        // Who shares a secret calls it something, and another holder need not.
         (None, Some("k1"), "accepted"),
         (None, Some(""), "accepted"),
         (Some("k1"), None, "accepted"),
@@ -208,8 +208,8 @@ fn kid_rules() {
 /// RFC 7515 section 4.1 lets a token bring or point to its key; here it does not.
 #[test]
 fn keys_in_the_header_are_ignored() {
-    let stranger = Pairs::generate();
-    let theirs = stranger.jwk(Algorithm::ES256);
+    let foreign = Pairs::generate();
+    let theirs = foreign.jwk(Algorithm::ES256);
     let ours = PAIRS.jwk(Algorithm::ES256);
     let members = [
         ("jwk", theirs.clone()),
@@ -218,7 +218,7 @@ fn keys_in_the_header_are_ignored() {
         ("jku", json!("https://attacker.example/jwks.json")),
         ("jku", json!("file:///etc/passwd")),
         ("x5u", json!("https://attacker.example/cert.pem")),
-        ("x5c", json!([b64(stranger.spki(Algorithm::ES256))])),
+        ("x5c", json!([b64(foreign.spki(Algorithm::ES256))])),
         ("x5c", json!("not even an array")),
         ("x5t", json!("AAAA")),
         ("x5t#S256", json!("AAAA")),
@@ -237,7 +237,7 @@ fn keys_in_the_header_are_ignored() {
         let header = header.to_string();
         let good = PAIRS.token(Algorithm::ES256, &header, CLAIMS);
         assert_eq!(outcome(&layer, &good), "accepted", "{header}");
-        let forged = stranger.token(Algorithm::ES256, &header, CLAIMS);
+        let forged = foreign.token(Algorithm::ES256, &header, CLAIMS);
         assert_eq!(outcome(&layer, &forged), "invalid_signature", "{header}");
     }
 }

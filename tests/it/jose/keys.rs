@@ -213,7 +213,7 @@ fn private_keys_are_refused_in_every_wrapping() {
             }
         }
     }
-    // Beside a good key as well: whoever sent it should know.
+    // Beside a good key as well: its sender should know.
     let good = PAIRS.pem(Algorithm::RS256);
     let both = format!("{good}{}", pem("PRIVATE KEY", &private_keys()[0].1));
     assert!(PublicKey::from_pem(both).is_err());

@@ -142,7 +142,7 @@ fn rfc7515_appendix_a_tokens_pass_until_they_expire() {
         assert_eq!(outcome(&layer(BEFORE_EXPIRY + 61), token), "expired");
         assert_eq!(outcome(&layer(NOW), token), "expired", "{name}");
     }
-    // Nobody's example verifies with somebody else's key.
+    // No example verifies with the key of another one.
     let others = layer(a2, BEFORE_EXPIRY);
     assert_eq!(outcome(&others, RFC7515_ES256), "algorithm_not_allowed");
     let other_rsa = layer(jwk(&rsa(RFC7517_RSA_N)), BEFORE_EXPIRY);

@@ -269,7 +269,7 @@ fn hmac_vectors() {
                 if group.tag_size == size * 8 {
                     count.judge(&what, test.result, passed);
                 } else {
-                    // A tag cut in half is good to Wycheproof and to nobody here.
+                    // A tag cut in half is good to Wycheproof, and not here.
                     assert!(!passed, "{what}: a truncated tag passed");
                     truncated += 1;
                 }

@@ -543,7 +543,7 @@ async fn no_two_principals_share_an_id() {
         r#""username":"a""#,
         r#""username":"a","client_id":"x""#,
         r#""sub":"username=a""#,
-        // Strangers: nobody's name is in them.
+        // Unrelated: there is no name in them.
         r#""client_id":"x""#,
         r#""client_id":"x","jti":"2""#,
         r#""azp":"x""#,
@@ -576,13 +576,13 @@ async fn a_client_is_a_principal_only_where_machines_are_all_there_is() {
     let one = id(&machines, r#""client_id":"c","jti":"1""#).await;
     let two = id(&machines, r#""client_id":"c","jti":"2""#).await;
     assert_eq!((one.as_str(), &one), ("jwt|client=c", &two));
-    // A subject is still a subject, and a stranger a stranger.
+    // A subject is still a subject, and two without one are still two.
     assert_ne!(id(&machines, r#""client_id":"c","sub":"a""#).await, one);
-    let strangers = [
+    let unrelated = [
         id(&machines, r#""jti":"1""#).await,
         id(&machines, r#""jti":"2""#).await,
     ];
-    assert_ne!(strangers[0], strangers[1]);
+    assert_ne!(unrelated[0], unrelated[1]);
     // An empty name is none, in whatever claim it stands.
     for empty in [
         r#""client_id":"""#,

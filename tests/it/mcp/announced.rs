@@ -227,7 +227,7 @@ fn rows() -> Vec<Row> {
             "w",
             "w",
         ),
-        // What is denied is told to nobody, and what its method needs comes with a tool.
+        // What is denied is not told, and what its method needs comes with a tool.
         (
             json!({ "tools": { "x": { "deny": true }, "y": "a" }, "http": { "PUT": { "deny": true } } }),
             None,

@@ -149,7 +149,7 @@ fn check(body: &[u8]) -> Result<(), TestCaseError> {
         );
         return Ok(());
     };
-    // What serde_json refuses, numbers without end above all, nobody executes.
+    // What serde_json refuses, numbers without end above all, no server executes.
     let Ok(value) = serde_json::from_slice::<Value>(body) else {
         return Ok(());
     };

@@ -204,7 +204,7 @@ async fn an_operation_needs_the_base_its_method_and_what_it_acts_on() {
             listen(&["file:///shared/a", "file:///etc/x"]),
             "operation_denied",
         ),
-        // Whoever follows a task is told its result.
+        // A caller that follows a task is told its result.
         ("read", follow(json!(["7"])), "ok"),
         ("-", follow(json!(["7"])), "read"),
         (

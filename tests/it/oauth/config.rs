@@ -461,7 +461,7 @@ fn limits_with_which_no_token_could_pass() {
         let builder = builder.authorization_server(ISSUER).unwrap();
         refused(builder.jwks_options(wrong).build(), setting);
     }
-    // Nobody waits, and nothing is kept past its life: both can be meant.
+    // No request waits, and nothing is kept past its life: both can be meant.
     let strict = limits()
         .max_waiting_requests(0)
         .total_waiting(0)

@@ -153,7 +153,7 @@ async fn an_assertion_of_the_edge_is_accepted_and_authorization_is_left_alone() 
     assert_eq!(inside[HEADER], token);
     assert!(inside[HEADER].is_sensitive() && !inside["authorization"].is_sensitive());
 
-    // Nobody's request keeps it too.
+    // An anonymous request keeps it too.
     let optional = forwarding.forward_credential(false).optional();
     let seen = ask(&optional, "/mcp", &[("authorization", JUDGED)]).await;
     let (inside, who) = seen.inside.unwrap();
@@ -525,7 +525,7 @@ fn headers_that_are_none_and_what_clients_would_be_told_are_refused() {
         .unwrap();
     let error = refused(builder(advertised).header_name(HEADER));
     assert!(error.contains("advertised_as"), "{error}");
-    // The name of an issuer is told to nobody.
+    // The name of an issuer is not told.
     let named = edge().token_issuer("acme").unwrap();
     assert!(builder(named).header_name(HEADER).build().is_ok());
     // One header cannot have a scheme for one provider and none for the other.

@@ -164,9 +164,9 @@ async fn an_id_announced_by_an_unknown_caller_delays_the_key_by_a_cooldown_at_mo
         .await
         .assert(200, "accepted");
     guarded.advance(30);
-    let stranger = Key::new("new");
+    let foreign = Key::new("new");
     guarded
-        .bearer(&stranger.token(json!({})))
+        .bearer(&foreign.token(json!({})))
         .await
         .assert(401, "unknown_key");
 

@@ -155,7 +155,7 @@ async fn keys_serve_while_a_refresh_that_was_held_back_is_under_way() {
     assert!(drill.guarded.layer.health()[0].1.serving);
 }
 
-/// A set that nobody used since is not in use, however short it lives.
+/// A set that was not used since is not in use, however short it lives.
 #[tokio::test]
 async fn idle_keys_of_a_short_life_are_refreshed_before_they_serve() {
     for lifetime in LIFETIMES {

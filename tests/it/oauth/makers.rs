@@ -184,13 +184,13 @@ async fn the_claim_that_is_named_is_the_subject() {
         (json!([7]), "malformed_token"),
         (json!({"id": 7}), "malformed_token"),
     ] {
-        // What else names somebody does not stand in.
+        // What else names a user does not stand in.
         let claims = json!({"user_id": user_id, "sub": "alice", "username": "alice"});
         let answer = guarded.bearer(&key.token(claims)).await;
         answer.assert(401, reason);
         assert!(answer.detail().contains("user_id"), "{}", answer.detail());
     }
-    // Whoever writes it otherwise writes another claim.
+    // Written otherwise it is another claim.
     for claims in [json!({"userId": 7}), json!({"User_id": 7})] {
         let answer = guarded.bearer(&key.token(claims)).await;
         answer.assert(401, "missing_subject");
@@ -454,7 +454,7 @@ fn any_token_needs_an_audience_and_a_claim() {
     refused(shared, setting, "counts as none");
     let built = |server: AuthorizationServer| OAuthLayer::new(RESOURCE, server);
     refused(built(open("a").unwrap()), setting, "require_claim");
-    // What every token has says nothing of whose it is.
+    // What every token has says nothing of its subject.
     for claim in ["iss", "aud"] {
         let server = open("a").unwrap().require_claim(claim, ["a"]).unwrap();
         refused(built(server), setting, "require_subject");

@@ -172,7 +172,7 @@ fn the_paths_are_all_ends_of_the_url_with_the_whole_well_known_part() {
             format!("{WELL_KNOWN}/mcp"),
         ]
     );
-    // On the host of somebody else.
+    // On a host of another owner.
     assert_eq!(
         paths(&format!("https://docs.example{WELL_KNOWN}")),
         [WELL_KNOWN]

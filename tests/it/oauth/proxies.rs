@@ -41,7 +41,7 @@ impl Proxy {
     }
 }
 
-/// A port on which nobody listens.
+/// A port without a listener.
 async fn closed_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     listener.local_addr().unwrap().port()

@@ -196,7 +196,7 @@ async fn the_document_is_copied_byte_by_byte() {
     assert_eq!(seen.headers["content-length"], DOCUMENT.len().to_string());
     assert_eq!(copying.asked(), 1);
 
-    // Whoever mounts it has the same.
+    // Mounted by hand it is the same.
     let service = copying.layer.server_metadata_service();
     let request = Request::get("/x").body(Full::<Bytes>::default()).unwrap();
     let response = service.oneshot(request).await.unwrap();
@@ -337,7 +337,7 @@ async fn a_copy_is_kept_for_its_time_and_renewed_before_that_is_over() {
     copying.get().await.copy(DOCUMENT, 1600);
     settle().await;
     assert_eq!(copying.asked(), 1);
-    // In the background, and nobody waits.
+    // In the background, and no request waits.
     copying.advance(900);
     copying.web.hold(true);
     for _ in 0..10 {
@@ -349,7 +349,7 @@ async fn a_copy_is_kept_for_its_time_and_renewed_before_that_is_over() {
     settle().await;
     copying.get().await.copy(&other, 3600);
 
-    // One that nobody asked for in its time is not served past it.
+    // One that was not asked for in its time is not served past it.
     copying.web.set(OAUTH, raw(DOCUMENT));
     copying.advance(3600);
     copying.get().await.copy(DOCUMENT, 3600);
@@ -747,7 +747,7 @@ async fn trouble_is_told_once_for_each_fetch() {
     assert!(warned[0].field("why").contains("status 500"), "{warned:?}");
 }
 
-/// Without a runtime a fetch cannot be made, and nobody waits for it.
+/// Without a runtime a fetch cannot be made, and no request waits for it.
 #[test]
 fn outside_a_runtime_it_is_503() {
     let copying = Copying::new(web(raw(DOCUMENT)));

@@ -44,7 +44,7 @@ async fn jwts_and_introspected_tokens_say_the_same_of_a_sign_in() {
         (json!({ "auth_time": NOW - 301 }), WEAK, 401),
         (json!({ "auth_time": null }), WEAK, 401),
         (json!({ "auth_time": NOW + 61 }), WEAK, 401),
-        // Tokens of a client: its own, or of nobody.
+        // Tokens of a client: its own, or without a subject.
         (json!({ "sub": "app" }), "missing_user", 403),
         (json!({ "sub": null }), "missing_user", 403),
         // Whatever else is wrong with a token comes first, but for its scopes.

@@ -259,7 +259,7 @@ fn servers_that_are_set_alike_are_told_of_once_and_others_are_not() {
     }
 }
 
-/// A client of somebody's own.
+/// A client that a user brings.
 #[derive(Debug)]
 struct Own(Option<Duration>);
 

@@ -92,11 +92,11 @@ async fn the_issuer_is_one_exact_string() {
 
 #[tokio::test]
 async fn a_forged_token_with_a_known_key_id_is_refused() {
-    let (key, stranger) = (Key::new("a"), Key::new("a"));
+    let (key, foreign) = (Key::new("a"), Key::new("a"));
     let web = Web::with_issuer(&[&key]);
     let guarded = Guarded::new(&web);
     guarded
-        .bearer(&stranger.token(json!({})))
+        .bearer(&foreign.token(json!({})))
         .await
         .assert(401, "invalid_signature");
     let token = key.token(json!({}));
@@ -141,7 +141,7 @@ async fn times_are_judged_with_sixty_seconds_of_skew_to_the_second() {
 
 #[tokio::test]
 async fn too_little_scope_is_403_and_only_a_good_token_learns_it() {
-    let (key, stranger) = (Key::new("a"), Key::new("a"));
+    let (key, foreign) = (Key::new("a"), Key::new("a"));
     let web = Web::with_issuer(&[&key]);
     let mut guarded = Guarded::new(&web);
     guarded.layer = OAuthLayer::builder(RESOURCE)
@@ -165,9 +165,9 @@ async fn too_little_scope_is_403_and_only_a_good_token_learns_it() {
              error_description=\"The operation needs scopes that were not granted\""
         )
     );
-    let stranger = stranger.token(json!({"scope": "mcp:read mcp:write"}));
+    let foreign = foreign.token(json!({"scope": "mcp:read mcp:write"}));
     guarded
-        .bearer(&stranger)
+        .bearer(&foreign)
         .await
         .assert(401, "invalid_signature");
     let both = key.token(json!({"scope": "mcp:write  mcp:read other"}));
@@ -297,7 +297,7 @@ async fn the_strict_profile_asks_for_at_jwt() {
 
 #[tokio::test]
 async fn a_token_of_a_tenant_is_checked_by_that_tenants_keys() {
-    let (key, stranger) = (Key::new("a"), Key::new("a"));
+    let (key, foreign) = (Key::new("a"), Key::new("a"));
     let web = Web::new();
     let tenant = |name: &str| format!("https://login.example/{name}/v2.0");
     let place = "https://login.example/.well-known/oauth-authorization-server/contoso/v2.0";
@@ -315,7 +315,7 @@ async fn a_token_of_a_tenant_is_checked_by_that_tenants_keys() {
         .unwrap();
     let contoso = key.token(json!({"iss": tenant("contoso")}));
     guarded.bearer(&contoso).await.assert(200, "accepted");
-    let forged = stranger.token(json!({"iss": tenant("contoso")}));
+    let forged = foreign.token(json!({"iss": tenant("contoso")}));
     guarded
         .bearer(&forged)
         .await

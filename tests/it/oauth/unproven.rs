@@ -1,4 +1,4 @@
-//! What somebody learns who has no token of this resource: nothing of what is accepted.
+//! What a caller learns that has no token of this resource: nothing of what is accepted.
 
 use std::collections::HashSet;
 

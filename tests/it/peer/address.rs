@@ -40,7 +40,7 @@ async fn the_layer_finds_the_address_where_the_server_put_it() {
     assert_eq!(peer.unwrap().ip(), IpAddr::from([192, 0, 2, 1]));
 }
 
-/// An address that somebody further out took from elsewhere is none.
+/// An address that a layer further out took from elsewhere is none.
 #[tokio::test]
 async fn the_layer_leaves_no_other_address() {
     let elsewhere = PeerAddr::from(IpAddr::from([10, 0, 0, 7]));

@@ -41,7 +41,7 @@ async fn the_layer_puts_the_certificate_of_the_connection_into_each_request() {
         (found, None, None),
         (shared, None, None),
     ] {
-        // One that somebody further out took from elsewhere is none.
+        // One that a layer further out took from elsewhere is none.
         for before in [None, Some(elsewhere)] {
             let mut request = request::<&str>(&[]);
             if let Some(before) = before {

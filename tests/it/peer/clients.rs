@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::{CLIENT, PROXY, STRANGER, client, client_of, forwarded, x_forwarded};
+use super::{CLIENT, PROXY, UNTRUSTED, client, client_of, forwarded, x_forwarded};
 
 type Client = Result<Option<&'static str>, &'static str>;
 
@@ -24,7 +24,7 @@ fn from_anybody_but_a_proxy_headers_are_ignored() {
     let garbage = [("x-forwarded-for", "?"), ("forwarded", "\"")];
     for proxies in [forwarded(), x_forwarded()] {
         for headers in [&claims[..], &garbage, &[]] {
-            for peer in [STRANGER, "2001:db8::1"] {
+            for peer in [UNTRUSTED, "2001:db8::1"] {
                 let told = client_of(&proxies, Some(peer), headers);
                 assert_eq!(told, Ok(Some(peer.into())));
             }
@@ -81,7 +81,7 @@ fn forwarded_is_read_by_its_grammar() {
         ("for=\"unknown:4711\"", Ok(None)),
         ("for=\"_hidden:_port\"", Ok(None)),
         ("proto=https", Ok(None)),
-        // What nobody can have meant.
+        // What cannot have been meant.
         ("", BAD),
         (" ", BAD),
         (";", BAD),

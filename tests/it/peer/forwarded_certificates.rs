@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use tower_mcp_auth::peer::{CertificateFormat, ForwardedCertificates, PeerCertificate};
 use tower_mcp_auth::{AuthError, AuthErrorKind, RequestHead};
 
-use super::{PROXY, STRANGER, from};
+use super::{PROXY, UNTRUSTED, from};
 
 use CertificateFormat::{Base64Der, ClientCert, EscapedPem, Xfcc};
 
@@ -119,12 +119,12 @@ fn the_header_counts_from_its_proxies_alone() {
             Err("duplicate_certificate"),
         ),
         (Some(PROXY), &[("client-cert", &*value)], Ok(None)),
-        // Whatever somebody says who is no proxy, its own certificate counts.
-        (Some(STRANGER), &[header], Ok(thumbprint(&own))),
-        (Some(STRANGER), &[], Ok(thumbprint(&own))),
-        (Some(STRANGER), &[header, header], Ok(thumbprint(&own))),
+        // Whatever a peer says that is no proxy, its own certificate counts.
+        (Some(UNTRUSTED), &[header], Ok(thumbprint(&own))),
+        (Some(UNTRUSTED), &[], Ok(thumbprint(&own))),
+        (Some(UNTRUSTED), &[header, header], Ok(thumbprint(&own))),
         (
-            Some(STRANGER),
+            Some(UNTRUSTED),
             &[("x-ssl-client-der", "!")],
             Ok(thumbprint(&own)),
         ),
@@ -137,7 +137,7 @@ fn the_header_counts_from_its_proxies_alone() {
         let found = forwarded.thumbprint(RequestHead::of(&request));
         let found = found.map_err(|error| reason(&error));
         assert_eq!(found, expected, "{peer:?} {headers:?}");
-        if peer == Some(STRANGER) {
+        if peer == Some(UNTRUSTED) {
             request.extensions_mut().remove::<PeerCertificate>();
             let found = forwarded.thumbprint(RequestHead::of(&request));
             assert_eq!(found, Ok(None));

@@ -3,7 +3,7 @@
 use tower_mcp_auth::RequestHead;
 use tower_mcp_auth::peer::{TrustedProxies, requested};
 
-use super::{Headers, PROXY, STRANGER, forwarded, from, host_of, x_forwarded};
+use super::{Headers, PROXY, UNTRUSTED, forwarded, from, host_of, x_forwarded};
 
 type Host = Result<&'static str, &'static str>;
 
@@ -18,7 +18,7 @@ fn check(proxies: &TrustedProxies, headers: Headers<'_>, expected: Host) {
     let told = told.as_deref().map_err(|code| *code);
     assert_eq!(told, expected, "{headers:?}");
     // From anybody else nothing of it counts, and nothing of it is looked at.
-    for peer in [Some(STRANGER), None] {
+    for peer in [Some(UNTRUSTED), None] {
         let request = from(peer, headers);
         let own = host_of(None, &request);
         assert_eq!(host_of(Some(proxies), &request), own, "{headers:?}");
@@ -152,7 +152,7 @@ fn with_several_proxies_the_element_of_the_outermost_counts() {
             "host=evil.example, for=203.0.113.9;host=a.example, for=10.0.0.8;host=inner",
             Ok("- a.example"),
         ),
-        // Somebody who goes around the outer proxy writes what it would write.
+        // A peer that goes around the outer proxy writes what it would write.
         (
             "for=203.0.113.9;host=evil.example, for=192.0.2.66;host=inner.example",
             Ok("- inner.example"),
@@ -200,7 +200,7 @@ fn with_several_proxies_the_element_of_the_outermost_counts() {
         ];
         check(&two(), &headers, expected);
     }
-    // Without addresses nobody says that there was a second proxy.
+    // Without addresses nothing says that there was a second proxy.
     let headers = [OWN, ("x-forwarded-host", "evil.example, a.example")];
     check(&two(), &headers, Ok("- a.example"));
 }
@@ -251,7 +251,7 @@ fn what_a_proxy_says_is_marked() {
         (&[OWN, ("x-forwarded-host", "127.0.0.1:3000")], true),
         (&[OWN, ("x-forwarded-proto", "https")], true),
     ] {
-        for (peer, trusted) in [(PROXY, true), (STRANGER, false)] {
+        for (peer, trusted) in [(PROXY, true), (UNTRUSTED, false)] {
             let request = from(Some(peer), headers);
             let proxies = x_forwarded();
             let requested = requested(RequestHead::of(&request), Some(&proxies)).unwrap();

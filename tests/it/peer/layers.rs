@@ -12,7 +12,7 @@ use tower_mcp_auth::{AuthErrorKind, Reason};
 
 use common::{Answer, Answering, ask, clock, invalid, trace};
 
-use super::{CLIENT, Headers, PROXY, STRANGER, forwarded, from, x_forwarded};
+use super::{CLIENT, Headers, PROXY, UNTRUSTED, forwarded, from, x_forwarded};
 
 const RESOURCE: &str = "https://mcp.example.com/mcp";
 const OWN: (&str, &str) = ("host", "127.0.0.1:3000");
@@ -61,8 +61,8 @@ async fn the_origin_layer_judges_the_host_that_a_proxy_names() {
             &[OWN, ("forwarded", "host=mcp.example.com")],
             "403 host_not_allowed",
         ),
-        (Some(STRANGER), &[OWN, NAMED], "403 host_not_allowed"),
-        (Some(STRANGER), &[allowed, foreign], "passed"),
+        (Some(UNTRUSTED), &[OWN, NAMED], "403 host_not_allowed"),
+        (Some(UNTRUSTED), &[allowed, foreign], "passed"),
         (None, &[OWN, NAMED], "403 host_not_allowed"),
         (None, &[allowed], "passed"),
         (
@@ -75,7 +75,7 @@ async fn the_origin_layer_judges_the_host_that_a_proxy_names() {
             &[("host", "mcp.example.com."), NAMED],
             "403 host_not_allowed",
         ),
-        // The origin is the browser's, whoever passes it on.
+        // The origin is the browser's, whichever peer passes it on.
         (
             Some(PROXY),
             &[OWN, NAMED, ("origin", "https://evil.example")],
@@ -103,7 +103,7 @@ async fn the_origin_layer_judges_the_host_that_a_proxy_names() {
 async fn a_refused_host_says_why_no_proxy_was_asked() {
     let layer = origin(x_forwarded());
     for (peer, said) in [
-        (Some(STRANGER), Some("192.0.2.66, is none of the trusted")),
+        (Some(UNTRUSTED), Some("192.0.2.66, is none of the trusted")),
         (None, Some("SetPeerAddrLayer")),
         (Some(PROXY), None),
     ] {
@@ -153,7 +153,7 @@ async fn failures_count_by_the_peer_unless_proxies_are_trusted() {
     let other = [("x-forwarded-for", "203.0.113.10")];
     assert_eq!(fail(&limit, Some(PROXY), &one).await.status, 401);
     assert_eq!(succeed(&limit, Some(PROXY), &other).await, 429);
-    assert_eq!(succeed(&limit, Some(STRANGER), &one).await, 200);
+    assert_eq!(succeed(&limit, Some(UNTRUSTED), &one).await, 200);
 }
 
 #[tokio::test]
@@ -168,9 +168,9 @@ async fn behind_a_proxy_failures_count_by_its_client() {
         (PROXY, "198.51.100.1, 203.0.113.9", 429),
         (PROXY, "203.0.113.9:4711", 429),
         (PROXY, "::ffff:203.0.113.9", 429),
-        // nor make somebody else pay.
+        // nor make another peer pay.
         (PROXY, "203.0.113.9, 203.0.113.10", 200),
-        (STRANGER, CLIENT, 200),
+        (UNTRUSTED, CLIENT, 200),
         // It may come without the proxy,
         (CLIENT, "198.51.100.1", 429),
         // and others still come through it.

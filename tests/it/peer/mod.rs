@@ -22,7 +22,7 @@ use tower_mcp_auth::{AuthError, AuthErrorKind, RequestHead};
 /// A proxy.
 const PROXY: &str = "10.0.0.7";
 /// None.
-const STRANGER: &str = "192.0.2.66";
+const UNTRUSTED: &str = "192.0.2.66";
 /// A client of the proxy.
 const CLIENT: &str = "203.0.113.9";
 

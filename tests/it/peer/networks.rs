@@ -71,7 +71,7 @@ fn any_peer_may_be_a_proxy_where_that_is_said() {
     for peer in [Some("192.0.2.1"), Some("2001:db8::1"), None] {
         assert_eq!(client_of(&any, peer, &headers), Ok(Some(CLIENT.into())));
     }
-    // Nobody who is behind them is a proxy less.
+    // No client behind them makes one proxy less.
     let two = any.hops(2).unwrap();
     let first = Ok(Some("198.51.100.1".into()));
     assert_eq!(client_of(&two, None, &headers), first);
@@ -121,8 +121,8 @@ fn what_is_no_network_is_refused_with_what_to_write() {
         assert_eq!(error.setting(), "networks", "{text}");
         assert!(error.to_string().contains(fix), "{text}: {error}");
     }
-    let nobody: [&str; 0] = [];
-    let error = TrustedProxies::new(ProxyHeaders::Forwarded, nobody).unwrap_err();
+    let no_network: [&str; 0] = [];
+    let error = TrustedProxies::new(ProxyHeaders::Forwarded, no_network).unwrap_err();
     assert_eq!(error.setting(), "networks");
 }
 

@@ -204,7 +204,7 @@ async fn tokens_of_a_layer_without_an_issuer_are_named_without_one() {
     let clock = Clock::manual(START);
     let secret = tower_mcp_auth::jose::Secret::new(common::SECRET).unwrap();
     let builder = JwtLayer::builder(secret).clock(clock.clone());
-    // An empty one names nobody.
+    // An empty one names no subject.
     let tokens = [json!(null), json!("")].map(|issuer| {
         let said = claims(json!({"iss": issuer, "aud": null}));
         common::token(&said.to_string())

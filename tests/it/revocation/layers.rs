@@ -116,7 +116,7 @@ async fn a_layer_that_reports_lets_pass_what_it_is_told_and_nothing_for_a_second
     for (changes, passes) in [(json!({}), only_revoked), (expired, also_expired)] {
         for (report, passes) in report.into_iter().zip(passes) {
             for (tokens, revocation) in providers(&claims(changes.clone()), |it| it) {
-                // The others do not look at times, or are not told whose an expired one is.
+                // The others do not look at times, or are not told of whom an expired one is.
                 if !["jwt", "oauth"].contains(&tokens.name) {
                     continue;
                 }

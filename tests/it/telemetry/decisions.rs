@@ -150,7 +150,7 @@ async fn the_hook_hears_of_answers_that_were_waited_for() {
     }
 }
 
-/// Nobody was let in or kept out.
+/// No caller was let in or kept out.
 #[tokio::test]
 async fn who_goes_away_while_they_wait_and_who_reads_metadata_is_no_decision() {
     let audit = Audit::default();
@@ -421,7 +421,7 @@ async fn what_is_only_reported_is_one_decision_with_its_reason() {
             "scopes reported jwt jwt|sub=alice insufficient_scope",
         ]
     );
-    // Nobody was asked to come back with more.
+    // No caller was asked to come back with more.
     let events = trace::take_all();
     assert!(events.iter().all(|event| event.field("step_up").is_empty()));
 }

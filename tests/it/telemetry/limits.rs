@@ -81,7 +81,7 @@ async fn a_limit_inside_counts_principals_whatever_their_key_or_address() {
     assert_eq!(status(&app, ALICE_TOO, [192, 0, 2, 2]).await, 200);
     assert_eq!(status(&app, ALICE, [192, 0, 2, 3]).await, 429);
     assert_eq!(status(&app, BOB, [192, 0, 2, 1]).await, 200);
-    // Who is not let in uses up nobody's share.
+    // A caller that is not let in uses up no share.
     assert_eq!(status(&app, "guessed", [192, 0, 2, 1]).await, 401);
     assert_eq!(status(&app, BOB, [192, 0, 2, 1]).await, 200);
 }

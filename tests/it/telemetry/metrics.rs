@@ -472,7 +472,7 @@ fn a_failure_that_is_not_told_to_other_replicas_is_counted() {
     recorded.assert(&[("mcp_auth_failures_not_shared_total{}", 1.0)]);
 }
 
-/// By budget, and not by whoever was counted.
+/// By budget, and not by the caller that was counted.
 #[test]
 fn budgets_count_what_they_were_asked_and_which_of_them_refused() {
     let recorded = recorded(async || quotas().await);
@@ -577,7 +577,7 @@ fn no_client_can_make_a_new_label() {
     assert_eq!(few.0.len(), many.0.len());
 }
 
-/// Answers nobody.
+/// Gives no answer.
 #[derive(Debug)]
 struct Down;
 
@@ -605,8 +605,8 @@ fn the_tenants_of_a_template_count_as_their_template() {
 #[test]
 fn an_accepted_request_allocates_nothing_for_its_metrics() {
     // Other tests may have put in a subscriber, which allocates.
-    let nobody = tracing::subscriber::NoSubscriber::default();
-    let _nobody = tracing::subscriber::set_default(nobody);
+    let silent = tracing::subscriber::NoSubscriber::default();
+    let _silent = tracing::subscriber::set_default(silent);
     let guard = common::api_key_guard();
     let runtime = tokio::runtime::Builder::new_current_thread();
     let runtime = { runtime }.build().unwrap();
@@ -681,7 +681,7 @@ impl ::metrics::Recorder for Sizeless {
     }
 }
 
-/// Where nobody listens nothing is measured, so who comes later must be noticed.
+/// Without a recorder nothing is measured, so one that comes later must be noticed.
 #[test]
 fn a_recorder_that_comes_after_the_first_requests_hears_of_all_later_ones() {
     let runtime = tokio::runtime::Builder::new_current_thread();

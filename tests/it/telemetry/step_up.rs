@@ -144,7 +144,7 @@ async fn what_was_not_answered_is_forgotten_when_it_is_over() {
     let stack = stack(&clock);
     step_up(&stack, "/a", &bearer("read")).await.unwrap();
     clock.advance(Duration::from_secs(3600));
-    // Forgotten by this one, and known to nobody any more.
+    // Forgotten by this one, and not known anywhere any more.
     assert_eq!(step_up(&stack, "/b", &bearer("write")).await, None);
     assert_eq!(step_up(&stack, "/a", &bearer("write")).await, None);
 }

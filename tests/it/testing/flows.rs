@@ -150,8 +150,8 @@ async fn the_whole_dance() {
         ("client_id", client_id),
         ("refresh_token", refresh_token),
     ];
-    let (_, stranger) = token(&issuer, &with(form.clone(), "client_id", "somebody")).await;
-    assert_eq!(stranger["error"], "invalid_grant");
+    let (_, foreign) = token(&issuer, &with(form.clone(), "client_id", "somebody")).await;
+    assert_eq!(foreign["error"], "invalid_grant");
     let (_, more) = token(&issuer, &with(form.clone(), "scope", "admin")).await;
     assert_eq!(more["error"], "invalid_scope");
     let (status, answer) = token(&issuer, &with(form.clone(), "scope", "mcp:read")).await;
@@ -269,7 +269,7 @@ async fn what_is_sent_back_and_what_is_shown() {
         assert_eq!(back.get("code"), None);
     }
 
-    // Shown: nobody is sent to an address that was not checked.
+    // Shown: no user is sent to an address that was not checked.
     let mut twice = request(&client);
     twice.push(("redirect_uri", "https://evil.example/"));
     let shown = [
@@ -303,6 +303,6 @@ async fn what_is_sent_back_and_what_is_shown() {
         "http://localhost:1/callback",
     );
     assert_eq!(authorize(&issuer, &other_port).await.status(), 302);
-    // Nobody registered this one; it is public, and loopback is all it gets.
+    // This one was never registered; it is public, and loopback is all it gets.
     returned(&authorize(&issuer, &request("nobody")).await);
 }

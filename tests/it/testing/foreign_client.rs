@@ -1,4 +1,4 @@
-//! rmcp's client, which nobody here wrote, against the issuer.
+//! rmcp's client, which was written elsewhere, against the issuer.
 
 use axum::extract::Request;
 use axum::http::{StatusCode, header};

@@ -51,13 +51,13 @@ async fn a_principal_is_where_the_extractor_looks() {
 
 #[tokio::test]
 async fn anonymous_callers_are_refused_only_where_a_principal_is_needed() {
-    let nobody = |request: &mut Request<Body>| {
+    let anonymous = |request: &mut Request<Body>| {
         insert_principal(request.extensions_mut(), alice());
         insert_anonymous(request.extensions_mut());
     };
-    assert_eq!(ask("/needs", nobody).await.0, StatusCode::UNAUTHORIZED);
+    assert_eq!(ask("/needs", anonymous).await.0, StatusCode::UNAUTHORIZED);
     assert_eq!(
-        ask("/may", nobody).await,
+        ask("/may", anonymous).await,
         (StatusCode::OK, "nobody".to_owned())
     );
     // Neither: as if the layer were forgotten.

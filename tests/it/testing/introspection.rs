@@ -16,7 +16,7 @@ const NOW: u64 = 1_800_000_000;
 const ID: &str = "mcp@example.com:1";
 const SECRET: &str = "s3:cret+ä";
 
-/// Nobody has to prove anything.
+/// No caller has to prove anything.
 async fn open(clock: &Clock) -> Issuer {
     quick()
         .clock(clock.clone())

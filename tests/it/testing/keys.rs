@@ -145,7 +145,7 @@ async fn a_key_without_its_kind_is_no_providers() {
     assert_eq!(issuer.jwks()["keys"].as_array().unwrap().len(), 1);
 }
 
-/// RFC 7638: whoever computes the thumbprint finds the key id.
+/// RFC 7638: the thumbprint, computed anywhere, is the key id.
 #[tokio::test]
 async fn key_ids_are_thumbprints() {
     let issuer = Issuer::start().await.unwrap();

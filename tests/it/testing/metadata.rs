@@ -244,7 +244,7 @@ async fn the_default_has_three_keys() {
     }
 }
 
-/// Whoever gets a token from this issuer is `alice`: a page that a developer looks at must not.
+/// Every user of this issuer is `alice`: a page that a developer looks at must not.
 #[tokio::test]
 async fn pages_of_other_machines_get_nothing() {
     let issuer = quick().start().await.unwrap();

@@ -181,7 +181,7 @@ async fn rmcp_client_steps_up_through_a_tool_it_was_shown() {
     let result = write().await.expect("a result");
     assert_eq!(result.content[0].as_text().expect("a text").text, "written");
 
-    // And both from now on: nobody is asked a third time.
+    // And both from now on: the user is not asked a third time.
     let (_, whoami) = rmcp_dance::ask(&client).await;
     assert_eq!(whoami, "alice mcp:read mcp:write");
     assert_eq!(issuer.requests(Endpoint::Authorize), 2);

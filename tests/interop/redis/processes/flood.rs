@@ -45,7 +45,7 @@ impl Flood {
                     let acknowledged = (number, Instant::now());
                     self.revoked.lock().unwrap().push(acknowledged);
                 }
-                // It holds there, and nobody was told that it holds elsewhere. Or the admin's
+                // It holds there, and no caller was told that it holds elsewhere. Or the admin's
                 // own token cannot be judged.
                 503 => {}
                 other => panic!("{other} for a revocation"),

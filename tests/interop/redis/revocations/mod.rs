@@ -147,7 +147,7 @@ async fn who_reads_on_asks_twice_a_second_and_two_share_a_connection() {
     for reader in readers {
         timeout(PATIENCE, reader).await.unwrap().unwrap();
     }
-    // It is closed when nobody reads any more, and is there again for who does.
+    // It is closed after its last reader, and opened again for the next one.
     until("it is closed", async || clients().await == 2).await;
     until("it is there again", async || {
         let _ = redis.read_on(end(&redis).await).await;

@@ -1,4 +1,4 @@
-//! `.optional()`: who presents nothing passes as nobody, and only they.
+//! `.optional()`: a caller that presents nothing passes as anonymous, and no other.
 
 use axum::Router;
 use axum::routing::get;
@@ -29,7 +29,7 @@ async fn who_presents_nothing_passes_without_a_principal() {
             let answer = ask(&layer, request(headers)).await;
             assert_eq!(answer.text(), "nobody", "{}: {headers:?}", guard.name);
             for (name, value) in headers {
-                // What nobody reads is left alone.
+                // What no provider reads is left alone.
                 assert_eq!(answer.admitted().headers[*name], *value);
             }
         }

@@ -451,7 +451,7 @@ async fn a_token_on_which_its_server_has_a_say_is_not_proven_by_its_signature() 
 }
 
 /// `late.a.b` was issued to alice with the scopes `a` and `b`, and `late-m.a` to mallory; what
-/// is `bad` is nobody's that is known. Others are good ones of alice.
+/// is `bad` has no known owner. Others are good ones of alice.
 fn auth(reasons: &[&str]) -> Layer {
     let provider = Answering::new(|credential| {
         let (kind, scopes) = credential.value().split_once('.').unwrap_or(("bad", ""));

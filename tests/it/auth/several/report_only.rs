@@ -1,4 +1,4 @@
-//! Observe mode: what would be refused passes, as nobody's, and is told.
+//! Observe mode: what would be refused passes as anonymous, and is told.
 
 use axum::Router;
 use axum::routing::get;
@@ -28,7 +28,7 @@ fn reasons_of(extensions: &http::Extensions) -> Vec<&str> {
     errors.map(AuthError::reason).collect()
 }
 
-/// It passed, as nobody's, and this is told.
+/// It passed as anonymous, and this is told.
 #[track_caller]
 fn reported(answer: &Answer, reasons: &[&str]) {
     assert_eq!(answer.text(), "nobody");
@@ -195,7 +195,7 @@ async fn an_unproven_jwt_does_not_pass_for_its_type() {
         .dangerously_report_only_for(["wrong_token_type"])
         .unwrap()
         .boxed();
-    // Nobody issued it: the authorization server does not know it.
+    // It was never issued: the authorization server does not know it.
     let answer = bearer(&layer, &jwt_of(ISSUER)).await;
     answer.invalid("inactive_token");
 }
@@ -405,7 +405,7 @@ async fn layers_for_scopes_observe_too() {
             ask(&operations, post("read", CALL)).await,
         ] {
             if all {
-                // Whoever lacks a scope keeps the name.
+                // A caller that lacks a scope keeps the name.
                 assert_eq!(answer.principal().subject(), Some("alice"));
                 assert_eq!(reasons_of(&answer.extensions), ["insufficient_scope"]);
             } else {

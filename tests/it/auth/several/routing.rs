@@ -80,7 +80,7 @@ async fn a_bad_credential_is_refused_by_the_provider_of_its_shape() {
             )),
             "expired",
         ),
-        // Whoever says he is from the issuer of the other provider is judged by that one.
+        // A token that names the issuer of the other provider is judged by that one.
         (&jwt_of(ISSUER), "algorithm_not_allowed"),
         (
             &SIGNER.token(serde_json::json!({"iss": JWT_ISSUER})),
@@ -112,7 +112,7 @@ async fn a_key_never_reaches_the_introspection_endpoint() {
     }
     assert_eq!(asked(&web), 0, "{:?}", web.log());
 
-    // A token that is nobody's key does reach it: the count above counts.
+    // A token that is no known key does reach it: the count above counts.
     let (_, layer) = orders(&web).remove(0);
     bearer(&layer, OPAQUE).await;
     assert_eq!(asked(&web), 1);
@@ -122,7 +122,7 @@ async fn a_key_never_reaches_the_introspection_endpoint() {
 async fn a_jwt_of_another_issuer_is_shown_to_no_server() {
     let web = web();
     let foreign = [jwt_of(JWT_ISSUER), jwt_of("https://evil.example.com")];
-    // Nor where its header is one that nobody reads.
+    // Nor where its header is one that no provider reads.
     let deep = format!("{{\"x\":{}{}}}", "[".repeat(200), "]".repeat(200));
     let unreadable = foreign.each_ref().map(|token| {
         let (_, rest) = token.split_once('.').unwrap();

@@ -206,7 +206,7 @@ async fn what_a_call_costs_can_be_fixed() {
     assert_eq!(left(&quotas, "sub~alice").await, 2);
     let quotas = with([own()], &clock()).requests_only().unwrap();
     for status in [200, 200, 429] {
-        // Nobody reads what it says.
+        // What it says is not read.
         let answer = send(&quotas, "sub~alice", "no message").await;
         assert_eq!(answer.status, status);
     }

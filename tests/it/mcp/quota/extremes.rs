@@ -65,7 +65,7 @@ fn parsed(value: &str, wanted: [&str; 2]) -> Vec<(String, [u64; 2])> {
     members.collect::<Option<_>>().expect(value)
 }
 
-/// Whoever waits as long as it is told is admitted, and nobody is told to come at once.
+/// A caller that waits as long as it is told is admitted, and none is told to come at once.
 #[tokio::test]
 async fn what_a_refusal_says_can_be_read_and_is_true() {
     let rows = [

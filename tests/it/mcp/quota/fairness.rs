@@ -67,7 +67,7 @@ async fn whom_there_is_no_room_for_here_is_not_charged_elsewhere() {
     assert_eq!(left(&of_tenants(&store), "sub~bob.org~x").await, 7);
 }
 
-/// Whoever hangs up is not served. Until then what is set aside is not free, nor is its bucket.
+/// A caller that hangs up is not served. Until then what is set aside is not free, nor is its bucket.
 #[tokio::test]
 async fn what_was_set_aside_is_free_again_once_the_caller_hangs_up() {
     let (clock, store) = (clock(), FlakyQuotas::new(&clock()));

@@ -54,7 +54,7 @@ async fn callers_are_counted_by_what_they_cannot_multiply() {
             expected,
             "{one} {other}"
         );
-        // Whoever else asks is counted as before.
+        // Another caller is counted as before.
         assert_eq!(tool(&quotas, one, "search").await, 429, "{one}");
     }
 }
@@ -152,7 +152,7 @@ async fn a_budget_can_be_for_callers_with_a_principal_or_for_those_without() {
     assert_eq!(left(&quotas, "sub~alice").await, 3);
 }
 
-/// Whoever can make ids has as many budgets as ids.
+/// A caller that can make ids has as many budgets as ids.
 #[tokio::test]
 async fn ids_that_callers_can_multiply_are_warned_of_once() {
     let warned = |told: &[trace::Traced]| -> Vec<[String; 2]> {

@@ -248,9 +248,9 @@ async fn in_the_stack_it_stands_behind_the_auth_layer_and_before_the_policy() {
     send("a").await.admitted();
     assert_eq!(send("a").await.status, 429);
     assert_eq!(send("-").await.status, 429);
-    // Who is nobody is told so.
-    let nobody = message(&call("search"), &[]);
-    assert_eq!(ask(&stack, nobody).await.status, 401);
+    // An anonymous caller is told so.
+    let anonymous = message(&call("search"), &[]);
+    assert_eq!(ask(&stack, anonymous).await.status, 401);
 }
 
 fn auth_of_scopes() -> AuthLayer<Answering> {

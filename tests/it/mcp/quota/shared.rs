@@ -187,7 +187,7 @@ async fn the_secret_and_the_name_are_parts_of_a_bucket() {
     assert_eq!(left(&other, "sub~alice").await, 8);
 }
 
-/// Whoever hangs up while the store is asked may have been charged, and was not served.
+/// A caller that hangs up while the store is asked may have been charged, and was not served.
 #[tokio::test]
 async fn a_request_that_is_dropped_while_the_store_is_asked_is_not_served() {
     let clock = clock();

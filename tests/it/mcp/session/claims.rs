@@ -297,16 +297,16 @@ async fn streams_of_anonymous_callers_end_with_the_claim() {
                 streams: true,
                 ..Behind::default()
             };
-            let nobody = Who::Anonymous;
-            let mut answer = send(&layer, &behind, &nobody, &Method::POST, &[]).await;
+            let anonymous = Who::Anonymous;
+            let mut answer = send(&layer, &behind, &anonymous, &Method::POST, &[]).await;
             let id = answer.headers()[SESSION].to_str().unwrap().to_owned();
             let headers = [(SESSION, &*id)];
             match stream {
                 Stream::Get => {
-                    answer = send(&layer, &behind, &nobody, &Method::GET, &headers).await;
+                    answer = send(&layer, &behind, &anonymous, &Method::GET, &headers).await;
                 }
                 Stream::Post => {
-                    answer = send(&layer, &behind, &nobody, &Method::POST, &headers).await;
+                    answer = send(&layer, &behind, &anonymous, &Method::POST, &headers).await;
                 }
                 Stream::Opening => {}
             }
@@ -431,7 +431,7 @@ async fn of_many_principals_at_once_exactly_one_claims() {
 
 #[tokio::test]
 async fn time_decides_who_is_served() {
-    // The age of the session; whether it was claimed at once; alice, mallory and nobody then.
+    // The age of the session; whether it was claimed at once; alice, mallory and an anonymous caller then.
     let table = [
         (Duration::ZERO, false, [Claimed(true), Unknown, Unknown]),
         (MINUTE * 10 - MS, false, [Claimed(true), Unknown, Unknown]),
@@ -647,7 +647,7 @@ async fn a_store_that_lets_in_by_silence_has_each_caller_be_first() {
     for who in [mallory(), Who::Anonymous] {
         assert_eq!(post(&layer, &who, &id).await, Unknown, "{who:?}");
     }
-    // Later nobody can tell whose it is.
+    // Later it cannot be known who owns it.
     store.fail(true);
     clock.advance(MINUTE * 11);
     for who in [alice(), mallory()] {
@@ -784,7 +784,7 @@ async fn a_stream_is_guarded_while_the_store_is_out_of_reach() {
     let headers = [(SESSION, &*id)];
     let get = || send(&layer, &behind, &Who::Anonymous, &Method::GET, &headers);
     let feeder = || behind.feeders.lock().unwrap().pop().unwrap();
-    // Nothing is said until it is known that nobody has claimed the session meanwhile.
+    // Nothing is said until it is known that no caller has claimed the session meanwhile.
     let mut held = get().await.into_body();
     feeder().send("held").unwrap();
     let mut open = get().await.into_body();
@@ -1097,7 +1097,7 @@ async fn a_layer_that_only_reports_lets_pass_and_reports() {
         let found = seen.extensions.get::<ClaimedSession>();
         assert_eq!(found.map(ClaimedSession::is_new), claimed);
     }
-    // The stream of whoever is let pass again goes on.
+    // The stream of a caller that is let pass again goes on.
     says.send("on").unwrap();
     assert!(assert_ready!(task::spawn(opened.body_mut().frame()).poll()).is_some());
     // What is ours to mend is never let pass.

@@ -256,8 +256,8 @@ async fn the_algorithm_is_asymmetric_and_known() {
 #[tokio::test]
 async fn the_signature_holds() {
     let bound = Bound::new();
-    let stranger = DpopKey::generate();
-    let forged = bound.proof().signed_with(&stranger).sign();
+    let foreign = DpopKey::generate();
+    let forged = bound.proof().signed_with(&foreign).sign();
     let answer = bound.ask(&forged).await;
     assert_refused(&answer, "invalid_dpop_proof", "invalid_dpop_signature");
     // Also once the key is known.
@@ -271,9 +271,7 @@ async fn the_signature_holds() {
         let answer = bound.ask(&format!("{input}.{signature}")).await;
         assert_refused(&answer, "invalid_dpop_proof", "invalid_dpop_signature");
     }
-    let answer = bound
-        .ask(&bound.proof().signed_with(&stranger).sign())
-        .await;
+    let answer = bound.ask(&bound.proof().signed_with(&foreign).sign()).await;
     assert_refused(&answer, "invalid_dpop_proof", "invalid_dpop_signature");
     bound.ask(&good).await.assert(200, "accepted");
 }

@@ -125,12 +125,12 @@ async fn a_clock_that_is_set_lets_no_proof_in_twice() {
 #[tokio::test]
 async fn a_refused_proof_is_not_used_up() {
     let bound = with(DpopOptions::new().max_used_proofs(1).unwrap());
-    let stranger = DpopKey::generate();
+    let foreign = DpopKey::generate();
     for proof in [
         bound.proof().claim("htm", "GET"),
         bound.proof().claim("ath", "x"),
         bound.proof().claim("iat", 1),
-        bound.proof().signed_with(&stranger),
+        bound.proof().signed_with(&foreign),
     ] {
         assert_eq!(bound.ask(&proof.claim("jti", "1").sign()).await.status, 401);
     }

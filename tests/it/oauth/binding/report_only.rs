@@ -1,4 +1,4 @@
-//! Where a layer only reports, a bound token without its proof is nobody's.
+//! Where a layer only reports, a bound token without its proof is anonymous.
 
 use http::Request;
 use http_body_util::Full;
@@ -7,7 +7,7 @@ use tower_mcp_auth::{AuthError, Principal, Reported};
 
 use super::Bound;
 
-/// A request that expired, which is let pass, and whose proof decides whose it is.
+/// A request that expired, which is let pass, and whose proof decides who it is of.
 #[tokio::test]
 async fn what_is_let_pass_for_another_reason_still_needs_its_proof() {
     let bound = Bound::new();
@@ -38,7 +38,7 @@ async fn what_is_let_pass_for_another_reason_still_needs_its_proof() {
         let request = request.body(Full::default()).unwrap();
         let answer = common::ask(&layer, request).await;
         match reason {
-            // It passes, as nobody's: the proof was not used up.
+            // It passes as anonymous: the proof was not used up.
             None => {
                 let inside = answer.admitted();
                 assert!(Principal::from_extensions(&inside.extensions).is_none());

@@ -118,7 +118,7 @@ async fn a_server_that_does_not_answer_costs_five_seconds_and_then_nothing() {
             .assert(503, "introspection_failed");
         assert_eq!(started.elapsed().as_secs(), 5);
     }
-    // For a while nobody else has to wait that long.
+    // For a while no other request has to wait that long.
     let started = tokio::time::Instant::now();
     let paused = guarded.bearer("a-third-opaque-token").await;
     paused.assert(503, "introspection_failed");

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::*;
 
-/// Whoever comes after `invalidate_token` has returned learns nothing from before, whatever others do.
+/// A request after `invalidate_token` has returned learns nothing from before, whatever others do.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn revoke_is_seen_by_all_that_come_later() {
     use std::sync::Arc;

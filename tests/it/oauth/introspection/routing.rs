@@ -1,4 +1,4 @@
-//! Whose a token is, by its shape: it is shown to no server it does not belong to.
+//! The owner of a token, by its shape: it is shown to no server it does not belong to.
 
 use std::time::Duration;
 

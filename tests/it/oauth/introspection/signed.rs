@@ -62,7 +62,7 @@ async fn a_signed_answer_is_asked_for_and_read() {
 
 #[tokio::test]
 async fn what_a_signed_answer_must_be() {
-    let (key, stranger) = (Key::new("k"), Key::new("k"));
+    let (key, foreign) = (Key::new("k"), Key::new("k"));
     for (header, claims, status) in [
         (json!({}), json!({}), 200),
         (
@@ -103,7 +103,7 @@ async fn what_a_signed_answer_must_be() {
         assert_eq!(got.status, status, "{header} {claims}: {}", got.detail());
     }
     let web = Web::with_issuer(&[&key]);
-    web.set(ENDPOINT, page(answer(&stranger, json!({}), json!({}))));
+    web.set(ENDPOINT, page(answer(&foreign, json!({}), json!({}))));
     asked(&web)
         .bearer(OPAQUE)
         .await

@@ -13,7 +13,7 @@ const NONCE: &str = "The logout token has a nonce";
 const UNREAD: &str = "The logout token cannot be read";
 const TWICE: &str = "The logout token has a member twice";
 const EMPTY: &str = "The sub or the sid of the logout token is empty";
-const NOBODY: &str = "The logout token has neither sub nor sid";
+const NO_SUBJECT: &str = "The logout token has neither sub nor sid";
 const NO_IAT: &str = "The logout token has no iat";
 const NO_EXP: &str = "The logout token has no exp";
 const NO_JTI: &str = "The logout token has no jti";
@@ -92,8 +92,8 @@ fn faulty(setup: &Setup) -> Vec<(String, &'static str)> {
         (with("nonce", "n".into()), NONCE),
         (with("nonce", Value::Null), NONCE),
         // Who is signed out.
-        (good().without_claim("sub"), NOBODY),
-        (with("sub", Value::Null), NOBODY),
+        (good().without_claim("sub"), NO_SUBJECT),
+        (with("sub", Value::Null), NO_SUBJECT),
         (with("sub", "".into()), EMPTY),
         (with("sid", "".into()), EMPTY),
         (with("sid", 17.into()), UNREAD),

@@ -276,7 +276,7 @@ fn supabase() -> Provider {
     }
 }
 
-/// Refused whoever the clients are that are accepted.
+/// Refused whichever clients are accepted.
 fn supabase_refusals() -> Vec<(&'static str, Value, &'static str)> {
     vec![
         (

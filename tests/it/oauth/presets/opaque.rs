@@ -384,7 +384,7 @@ async fn keycloak_lightweight_tokens_are_judged_by_what_the_realm_says_of_them()
             assert_eq!(web.count(endpoint), 1, "{name}");
         }
     }
-    // Where the token itself is judged, nobody is asked about what is refused anyway.
+    // Where the token itself is judged, no server is asked about what is refused anyway.
     let server = realm()
         .introspection(introspect().introspect_jwts().unwrap())
         .unwrap();
@@ -410,7 +410,7 @@ async fn keycloak_lightweight_tokens_are_judged_by_what_the_realm_says_of_them()
         guarded.bearer(&token).await.assert(401, reason);
     }
     assert_eq!(web.count(endpoint), 0);
-    // Without introspection such a token is for nobody.
+    // Without introspection no provider takes such a token.
     let guarded = Guarded::with_server(&web, realm());
     guarded.bearer(&good).await.assert(401, "missing_audience");
 }

@@ -531,7 +531,7 @@ async fn a_trust_domain_stands_beside_other_servers_and_takes_nothing_of_theirs(
         .bearer(&forged)
         .await
         .assert(401, "invalid_signature");
-    // Without an issuer and without a trust domain it is nobody's, as ever.
+    // Without an issuer and without a trust domain it has no owner, as ever.
     let nobodys = key.token(json!({"iss": null}));
     guarded.bearer(&nobodys).await.assert(401, "missing_issuer");
 }

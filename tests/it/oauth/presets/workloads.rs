@@ -14,7 +14,7 @@ use crate::oauth::presets::support::{Guarded, Page, RESOURCE, START, Web};
 
 const TAG: &str = "32eafc7626e974616deaf0dc3ce63d7bcbed58a2731e84d06bc3cdf1b53c4228";
 
-/// What refuses each of these presets' tokens, whoever made them.
+/// What refuses each of these presets' tokens, of any maker.
 fn hostile() -> Vec<(&'static str, Value, &'static str)> {
     vec![
         ("at_hash", json!({"at_hash": "x"}), "wrong_token_type"),
@@ -510,7 +510,7 @@ async fn kubernetes_service_accounts_pass_by_name_or_by_namespace() {
             ],
         )
         .await;
-    // Further patterns narrow: they bring nobody in.
+    // Further patterns narrow: they let no further subject in.
     let narrowed = server(&["agents/*"]).require_subject([
         "system:serviceaccount:*:planner",
         "system:serviceaccount:tools:runner",

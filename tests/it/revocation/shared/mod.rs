@@ -274,12 +274,12 @@ async fn a_record_of_another_secret_is_not_passed_over() {
     let health = one.health();
     assert!(health.error().unwrap().contains("secret"), "{health:?}");
     // A server with another secret under the same keys is told the same.
-    let stranger = Revocation::shared(shop.clone(), SECRETS[1]).unwrap();
-    let stranger = stranger.clock(clock.clone());
-    let layer = guarded(&stranger);
+    let foreign = Revocation::shared(shop.clone(), SECRETS[1]).unwrap();
+    let foreign = foreign.clock(clock.clone());
+    let layer = guarded(&foreign);
     a_while().await;
     assert_eq!(refused(&layer).await, UNKNOWN);
-    assert!(!stranger.health().is_ready());
+    assert!(!foreign.health().is_ready());
 }
 
 #[tokio::test(start_paused = true)]

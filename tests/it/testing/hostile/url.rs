@@ -79,7 +79,7 @@ async fn only_servers_of_this_machine_are_attacked_unasked() {
             "{url}: {error}"
         );
     }
-    // Credentials do not go abroad in the clear, whoever runs the server.
+    // Credentials do not go abroad in the clear, whichever server it is.
     let hostile = hostile.i_run_this_server();
     let error = hostile
         .attack_url("http://192.0.2.1/mcp")

@@ -12,7 +12,7 @@ use super::{NOW, clock, outcome};
 const ID: &str = "mcp@example.com:1";
 const TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
-/// A key nobody here signs with.
+/// A key that is not signed with here.
 pub(super) fn key() -> PublicKey {
     // RFC 7517 appendix A.1.
     PublicKey::from_jwk(

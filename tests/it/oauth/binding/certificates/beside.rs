@@ -112,7 +112,7 @@ async fn what_an_answer_refuses_needs_the_certificate_of_the_token() {
     }
 }
 
-/// The outer layer has removed the header, so that the inner one believes nobody.
+/// The outer layer has removed the header, so that the inner one believes no peer.
 #[tokio::test]
 async fn a_layer_within_another_lets_no_bound_token_in_by_a_header() {
     let proxies = || {

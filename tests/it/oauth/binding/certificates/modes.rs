@@ -277,7 +277,7 @@ async fn each_server_has_a_mode_of_its_own() {
     }
 }
 
-/// A token that is let pass for another reason is nobody's without its certificate.
+/// A token that is let pass for another reason is anonymous without its certificate.
 #[tokio::test]
 async fn what_is_let_pass_for_another_reason_still_needs_its_certificate() {
     let bound = Bound::new(MtlsMode::Allowed);
@@ -306,7 +306,7 @@ async fn what_is_let_pass_for_another_reason_still_needs_its_certificate() {
             }
         }
     }
-    // Where all is reported, it passes as nobody's.
+    // Where all is reported, it passes as anonymous.
     let layer = bound.guarded.layer.clone().dangerously_report_only();
     let answer = common::ask(&layer, request(&bound.token, None)).await;
     assert!(Principal::from_extensions(&answer.admitted().extensions).is_none());

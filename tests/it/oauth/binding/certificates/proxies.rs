@@ -15,7 +15,7 @@ use super::super::parameter;
 use super::{Bound, OTHER, OWN, request, server};
 
 const PROXY: [u8; 4] = [10, 0, 0, 7];
-const STRANGER: [u8; 4] = [192, 0, 2, 66];
+const UNTRUSTED: [u8; 4] = [192, 0, 2, 66];
 /// All that are known, and the one that is configured here.
 const HEADERS: [&str; 17] = [
     "client-cert",
@@ -84,11 +84,11 @@ async fn the_certificate_in_the_header_is_that_of_the_client() {
             // The proxy's own certificate is never that of its client.
             (Some(PROXY), Some(OWN), &[], "missing_certificate"),
             (Some(PROXY), Some(OWN), &[OTHER], "certificate_mismatch"),
-            // Whoever gets past the proxy says what it likes.
-            (Some(STRANGER), None, &[OWN], "missing_certificate"),
-            (Some(STRANGER), Some(OTHER), &[OWN], "certificate_mismatch"),
-            (Some(STRANGER), Some(OWN), &[OTHER], "accepted"),
-            (Some(STRANGER), Some(OWN), &[OTHER, OTHER], "accepted"),
+            // A peer that gets past the proxy says what it likes.
+            (Some(UNTRUSTED), None, &[OWN], "missing_certificate"),
+            (Some(UNTRUSTED), Some(OTHER), &[OWN], "certificate_mismatch"),
+            (Some(UNTRUSTED), Some(OWN), &[OTHER], "accepted"),
+            (Some(UNTRUSTED), Some(OWN), &[OTHER, OTHER], "accepted"),
         ] {
             let request = from(&bound, peer, tls, headers);
             let answer = bound.guarded.ask(request).await;
@@ -120,7 +120,7 @@ async fn a_peer_that_is_not_known_is_an_error_that_says_so() {
 async fn the_headers_never_reach_the_inner_service() {
     let with_headers = |mut request: Request<Full<bytes::Bytes>>| {
         for name in HEADERS {
-            // Nobody's certificate, but of the one that is read.
+            // No certificate at all, but in the header that is read.
             let value = STANDARD.encode(OWN).parse().unwrap();
             request.headers_mut().insert(name, value);
         }
@@ -143,7 +143,7 @@ async fn the_headers_never_reach_the_inner_service() {
         (layer().optional(), false),
         (layer().public_path("/open").unwrap(), false),
     ] {
-        for peer in [PROXY, STRANGER] {
+        for peer in [PROXY, UNTRUSTED] {
             let request = from(&bound, Some(peer), Some(OWN), &[]);
             let answer = common::ask(&layer, with_headers(request)).await;
             check(&answer.admitted().headers, is_forwarded);
@@ -164,7 +164,7 @@ async fn the_headers_never_reach_the_inner_service() {
         let answer = common::ask(&layer, request).await;
         check(&answer.reached.as_ref().unwrap().headers, false);
     }
-    // Where certificates are not looked at, the headers are somebody else's.
+    // Where certificates are not looked at, the headers are for another reader.
     let off = Bound::new(MtlsMode::Off);
     let token = off.issuer.token(json!({}));
     let answer = common::ask(&off.guarded.layer, with_headers(request(&token, None))).await;
@@ -185,10 +185,10 @@ async fn the_headers_are_removed_in_spellings_with_underscores_too() {
                 request.headers_mut().append(&header, value);
             }
             request.headers_mut().insert("x_kept", "1".parse().unwrap());
-            let mut nobody = Request::new(Full::default());
-            *nobody.headers_mut() = request.headers().clone();
-            nobody.headers_mut().remove("authorization");
-            for request in [request, nobody] {
+            let mut anonymous = Request::new(Full::default());
+            *anonymous.headers_mut() = request.headers().clone();
+            anonymous.headers_mut().remove("authorization");
+            for request in [request, anonymous] {
                 let answer = common::ask(&optional, request).await;
                 let headers = &answer.reached.as_ref().unwrap().headers;
                 assert!(!headers.contains_key(&header), "{name}");

@@ -317,7 +317,7 @@ async fn a_resumed_session_has_the_certificate_of_its_first_handshake() {
     }
 }
 
-/// Who resumes a session without a certificate has none, whoever else is connected.
+/// Who resumes a session without a certificate has none, whichever others are connected.
 #[tokio::test]
 async fn a_resumed_session_without_a_certificate_has_none() {
     let own = certificate("own");
