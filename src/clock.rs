@@ -2,10 +2,11 @@
 
 mod elapsed;
 
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use self::elapsed::{Elapsed, Hands};
+use crate::util::locked;
 
 /// The source of time of a layer: the system's, or one moved by hand in tests.
 ///
@@ -147,9 +148,8 @@ impl Clock {
 }
 
 impl Manual {
-    /// Nothing panics while it is held.
     fn hands(&self) -> std::sync::MutexGuard<'_, Hands> {
-        self.hands.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.hands)
     }
 
     /// What moved is taken in at once: two settings of the wall clock are not one.

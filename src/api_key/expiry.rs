@@ -1,13 +1,14 @@
 //! Warnings of API keys that expire soon, and how often they are given.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::entry::Entry;
 use crate::clock::Clock;
 use crate::crypto::Digest;
 use crate::telemetry;
+use crate::util::locked;
 
 /// How long before its end a key is warned of.
 const DEFAULT: Duration = Duration::from_secs(14 * 86_400);
@@ -63,8 +64,7 @@ impl ExpiryWarning {
     }
 
     fn is_due(&self, entry: &Entry, now: Duration) -> bool {
-        // Nothing panics under this lock.
-        let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut warned = locked(&self.warned);
         let now = now.as_secs();
         let is_over = |at: u64| now >= at.saturating_add(EVERY.as_secs());
         if warned.get(entry.digest()).is_some_and(|at| !is_over(*at)) {

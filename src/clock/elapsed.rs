@@ -1,10 +1,11 @@
 //! Time that has passed, by both hands of a clock.
 
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use super::Moment;
+use crate::util::locked;
 
 /// How far the hands may drift apart before it counts. They are read one after the other, and
 /// time servers slew the one.
@@ -49,10 +50,7 @@ impl Elapsed {
 
     #[cold]
     fn compare(&self, read: impl Fn() -> Hands) -> Moment {
-        let _comparing = self
-            .comparing
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let _comparing = locked(&self.comparing);
         // Read again: another thread may have taken in the leap that was seen.
         let hands = read();
         let leap = hands

@@ -1,6 +1,6 @@
 //! DPoP as data: which tokens may be bound, and where used proofs are kept.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use serde::Deserialize;
 
@@ -13,6 +13,7 @@ use super::sections::{Sections, section};
 use crate::error::ConfigError;
 use crate::oauth::OAuthLayerBuilder;
 use crate::oauth::binding::{DpopOptions, WeakUsedProofs};
+use crate::util::locked;
 
 section! {
     /// DPoP proofs.
@@ -106,8 +107,7 @@ impl Sections {
 
 /// The options with the memory of the layers in force, if there are any.
 fn kept(options: DpopOptions) -> DpopOptions {
-    // Nothing panics under this lock.
-    let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut kept = locked(&KEPT);
     let known = kept.as_ref().and_then(|kept| options.knowing(kept));
     known.unwrap_or_else(|| {
         *kept = Some(options.used_proofs());

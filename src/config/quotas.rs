@@ -1,6 +1,6 @@
 //! Budgets as data, and their counts, which outlive a reload.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use serde::Deserialize;
 
@@ -13,6 +13,7 @@ use super::units::{Listed, Name, Size, Span, Texts};
 use crate::error::ConfigError;
 use crate::mcp::{Budget, QuotaLayer};
 use crate::store::{MemoryQuotaStore, WeakMemoryQuotaStore};
+use crate::util::locked;
 
 section! {
     /// How many calls callers have.
@@ -112,8 +113,7 @@ struct Kept {
 static KEPT: Mutex<Vec<Kept>> = Mutex::new(Vec::new());
 
 fn store(urls: Vec<String>, max_entries: usize) -> MemoryQuotaStore {
-    // Nothing panics under this lock.
-    let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut kept = locked(&KEPT);
     kept.retain(|kept| kept.store.upgrade().is_some());
     let is_same = |kept: &&mut Kept| {
         kept.max_entries == max_entries && kept.urls.iter().any(|url| urls.contains(url))

@@ -1,6 +1,6 @@
 //! Credentials that are taken back: the `Revocation` of a configuration, which reloads keep.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 #[cfg(feature = "oauth")]
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ use crate::crypto::{Digest, sha256};
 use crate::error::ConfigError;
 use crate::revocation::{Revocation, WeakRevocation};
 use crate::telemetry;
+use crate::util::locked;
 
 section! {
     /// Credentials that are taken back before they expire.
@@ -190,8 +191,7 @@ impl Sections {
 
     fn revocation(&self, engine: Option<&Engine>) -> Result<Option<Revocation>, ConfigError> {
         let names = self.names();
-        // Nothing panics under this lock.
-        let mut all = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = locked(&KEPT);
         let Some(section) = &self.revocation else {
             let held = all.iter().filter(|kept| kept.is_of(&names));
             let entries = held.filter_map(Kept::revocation).map(|held| held.entries());

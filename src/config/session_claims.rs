@@ -1,8 +1,9 @@
 //! The stores of claimed sessions, each of which outlives a reload.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use crate::store::{MemoryReplayStore, WeakMemoryReplayStore};
+use crate::util::locked;
 
 /// The store of a server, by its name and size.
 struct Kept {
@@ -20,8 +21,7 @@ static KEPT: Mutex<Vec<Kept>> = Mutex::new(Vec::new());
 /// What is in it are codes made with the key of sessions: servers that share a name and not the
 /// key do not meet there.
 pub(super) fn store(server: &str, max_claims: usize) -> MemoryReplayStore {
-    // Nothing panics under this lock.
-    let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut kept = locked(&KEPT);
     kept.retain(|kept| kept.store.upgrade().is_some());
     let found = kept
         .iter()

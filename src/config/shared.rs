@@ -1,7 +1,7 @@
 //! What the replicas of a server share: the settings of the engine, and its connection.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use serde::Deserialize;
 
@@ -13,6 +13,7 @@ use super::units::{Name, Span, Texts};
 use crate::crypto::{Digest, sha256};
 use crate::error::ConfigError;
 use crate::redis::{Redis, RedisBuilder, WeakRedis};
+use crate::util::locked;
 
 section! {
     /// What the replicas of this server share.
@@ -94,7 +95,7 @@ impl Shared {
             return Ok(redis);
         }
         let connected = builder.connect().await.map_err(placed)?;
-        let mut all = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = locked(&KEPT);
         // Another one may have been faster.
         let faster = all.iter().find(|(known, _)| *known == digest);
         if let Some(redis) = faster.and_then(|(_, redis)| redis.upgrade()) {
@@ -107,8 +108,7 @@ impl Shared {
 
 /// The connection with these settings, if it is still in use.
 fn kept(digest: &Digest) -> Option<Redis> {
-    // Nothing panics under this lock.
-    let mut all = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut all = locked(&KEPT);
     all.retain(|(_, redis)| redis.upgrade().is_some());
     let found = all.iter().find(|(known, _)| known == digest);
     found.and_then(|(_, redis)| redis.upgrade())

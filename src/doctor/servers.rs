@@ -14,7 +14,7 @@ use super::metadata::{Metadata, get, texts};
 use super::options::Options;
 use super::resource::is_same;
 use crate::json::object;
-use crate::oauth::{Written, is_loopback};
+use crate::oauth::{Written, is_loopback, metadata_urls};
 use crate::util::quoted;
 
 /// Of `authorization_servers`.
@@ -30,26 +30,6 @@ pub(super) struct Server {
     /// What its own metadata call it.
     pub(super) named: Option<String>,
     pub(super) keys: Option<KeySet>,
-}
-
-/// Where clients look, in their order; then a place where some servers have it all the same.
-fn places(issuer: &str) -> Vec<Url> {
-    let Written { origin, path, .. } = Written::split(issuer);
-    let path = path.trim_end_matches('/');
-    let mut places: Vec<Url> = Vec::new();
-    for place in [
-        format!("{origin}/.well-known/oauth-authorization-server{path}"),
-        format!("{origin}/.well-known/openid-configuration{path}"),
-        format!("{origin}{path}/.well-known/openid-configuration"),
-        format!("{origin}{path}/.well-known/oauth-authorization-server"),
-    ] {
-        if let Ok(place) = place.parse()
-            && !places.contains(&place)
-        {
-            places.push(place);
-        }
-    }
-    places
 }
 
 /// Looks at each of them.
@@ -90,7 +70,8 @@ async fn look_at(
         findings.add(codes::ISSUER_INSECURE, written);
         return server;
     }
-    let places = places(issuer);
+    let places = metadata_urls(issuer);
+    let places: Vec<Url> = places.iter().filter_map(|it| it.parse().ok()).collect();
     let calls = places.iter().map(|place| get(place, &options.url));
     let outcomes = client.all(calls.collect()).await;
     server.ahead = outcomes.iter().flatten().find_map(|answer| answer.ahead);

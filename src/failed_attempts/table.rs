@@ -2,11 +2,11 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use crate::peer::CountedAddr;
-use crate::util::millis;
+use crate::util::{locked, millis};
 
 /// Clients of one set.
 const SET: usize = 8;
@@ -35,8 +35,7 @@ struct Set {
 
 impl Set {
     fn records(&self) -> MutexGuard<'_, Vec<Record>> {
-        // Nothing panics while it is held.
-        self.records.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.records)
     }
 
     /// Blocks the client of a record of this set.

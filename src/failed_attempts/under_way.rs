@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::peer::CountedAddr;
+use crate::util::locked;
 
 /// How many there may be. Others are counted by this replica alone.
 const MOST: usize = 1024;
@@ -56,10 +57,7 @@ impl UnderWay {
     }
 
     fn of_clients(&self) -> MutexGuard<'_, OfClients> {
-        // Nothing panics while it is held.
-        self.of_clients
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        locked(&self.of_clients)
     }
 }
 

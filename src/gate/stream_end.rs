@@ -3,7 +3,7 @@
 //! A layer further in knows the words, and the auth layer says them.
 
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ use tokio::time::{Instant, Sleep};
 use crate::clock::Clock;
 use crate::refusal;
 use crate::refusal::{CutOff, Media};
+use crate::util::locked;
 
 /// Clocks are set, and machines sleep: a timer is never trusted for longer.
 const LONGEST_SLEEP: Duration = Duration::from_secs(3600);
@@ -43,7 +44,7 @@ impl EndOfStream {
     /// Takes the words out of a response. None are for a body that was encoded in between.
     pub(crate) fn take<B>(response: &mut Response<B>) -> Option<Box<dyn LastWords>> {
         let Self(words) = response.extensions_mut().remove()?;
-        let words = words.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let words = locked(&words).take();
         words.filter(|_| !response.headers().contains_key(CONTENT_ENCODING))
     }
 }

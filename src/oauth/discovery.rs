@@ -65,21 +65,21 @@ pub(super) struct Limits {
 /// The places metadata may be at, in the order they are tried: RFC 8414 section 3.1
 /// (inserted), then the same for OpenID Connect, then OpenID Connect Discovery 1.0 section
 /// 4 (appended), then RFC 8414 appended, which some servers do.
-pub(super) fn places(issuer: &str) -> Vec<String> {
+pub(crate) fn metadata_urls(issuer: &str) -> Vec<String> {
     let Written { origin, path, .. } = Written::split(issuer);
     let path = path.strip_suffix('/').unwrap_or(path);
-    let mut places = Vec::with_capacity(4);
-    for place in [
+    let mut urls = Vec::with_capacity(4);
+    for url in [
         format!("{origin}/.well-known/oauth-authorization-server{path}"),
         format!("{origin}/.well-known/openid-configuration{path}"),
         format!("{origin}{path}/.well-known/openid-configuration"),
         format!("{origin}{path}/.well-known/oauth-authorization-server"),
     ] {
-        if !places.contains(&place) {
-            places.push(place);
+        if !urls.contains(&url) {
+            urls.push(url);
         }
     }
-    places
+    urls
 }
 
 /// Finds a URL. The error tells of every place that was tried.
@@ -91,7 +91,7 @@ pub(super) async fn find(
     fetch: &dyn Fetch,
 ) -> Result<Box<str>, String> {
     let mut search = Search::new(limits);
-    for place in places(issuer) {
+    for place in metadata_urls(issuer) {
         let found = search.within(read(wanted, &place, issuer, limits, policy, fetch));
         match found.await {
             Ok(url) => return Ok(url),
@@ -108,7 +108,7 @@ pub(super) async fn document(
     fetch: &dyn Fetch,
 ) -> Result<Option<Bytes>, String> {
     let mut search = Search::new(limits);
-    for place in places(issuer) {
+    for place in metadata_urls(issuer) {
         let found = async {
             let served = served(&place, limits, fetch).await?;
             metadata_of(issuer, &served)?;

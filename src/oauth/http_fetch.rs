@@ -2,7 +2,7 @@
 
 use std::error::Error;
 use std::io;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -18,6 +18,7 @@ use super::fetch::{
 use super::proxy::Proxy;
 use super::public_addresses::{PublicAddresses, may_be_public};
 use crate::error::ConfigError;
+use crate::util::locked;
 
 /// The default [`Fetch`]: HTTPS with the system's root certificates, no proxy, no redirects, no
 /// compression, no cookies; 2 s to connect, 5 s in all, and a body over its limit refused whole.
@@ -201,7 +202,7 @@ impl HttpFetch {
     /// seldom, so each has a connection of its own.
     fn client_trusting(&self, url: &Url, roots: &RootCertificates) -> Result<Client, FetchError> {
         let proxy = self.proxy_for(url);
-        let mut trusting = self.trusting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut trusting = locked(&self.trusting);
         let proxied = proxy.is_some();
         let is_it = |own: &&Trusting| own.proxied == proxied && own.roots == *roots;
         if let Some(own) = trusting.iter().find(is_it) {

@@ -236,6 +236,8 @@ pub use self::token_cache::TokenCacheOptions;
 pub use crate::token::required::ClaimValue;
 
 #[cfg(feature = "doctor")]
+pub(crate) use self::discovery::metadata_urls;
+#[cfg(feature = "doctor")]
 pub(crate) use self::public_addresses::{is_public, may_be_public, public_addresses};
 #[cfg(feature = "doctor")]
 pub(crate) use self::url::{Written, is_loopback, parse as parse_url};

@@ -11,10 +11,10 @@ use super::fault::{Fault, text};
 use super::keeper::PROBE;
 use super::link::Link;
 use super::scripts::Script;
-use super::shared::{Shared, UNUSABLE, locked, store_error};
+use super::shared::{Shared, UNUSABLE, store_error};
 use crate::store::StoreError;
 use crate::telemetry::redis as telemetry;
-use crate::util::millis;
+use crate::util::{locked, millis};
 
 /// How much the clocks of the engine and of a replica may differ.
 const CLOCKS: Duration = Duration::from_secs(30);

@@ -12,8 +12,9 @@ use super::address::Node;
 use super::fault::Fault;
 use super::link::Link;
 use super::scripts::Script;
-use super::shared::{Shared, UNUSABLE, Unanswered, failed, locked, store_error};
+use super::shared::{Shared, UNUSABLE, Unanswered, failed, store_error};
 use crate::telemetry::redis as telemetry;
+use crate::util::locked;
 
 /// How often the engine is probed when no request needs it.
 pub(super) const PROBE: Duration = Duration::from_secs(1);

@@ -14,9 +14,10 @@ use tokio::task::AbortHandle;
 use tokio::time::{sleep, timeout};
 
 use super::link::{Link, OPENING};
-use super::shared::{Shared, locked};
+use super::shared::Shared;
 use super::wire::Wire;
 use crate::store::WAIT;
+use crate::util::locked;
 
 /// How much longer than it was told to wait the engine may take.
 const SLACK: Duration = Duration::from_millis(500);

@@ -19,6 +19,7 @@ use crate::store::{
     Additions, Appended, HISTORY, ReadOn, RevocationEntry, RevocationRecord, RevocationStore,
     Snapshot, StoreError, StoreFuture, StorePosition, WAIT,
 };
+use crate::util::seconds_up;
 
 /// How many entries are added at once. The engine does nothing else meanwhile.
 const MAX_BATCH: usize = 1000;
@@ -375,9 +376,7 @@ fn record(value: &Value) -> Option<RevocationRecord> {
 
 /// In whole seconds, and not before the end.
 fn score(end: Duration) -> String {
-    let seconds = end
-        .as_secs()
-        .saturating_add(u64::from(end.subsec_nanos() > 0));
+    let seconds = seconds_up(end);
     match seconds < MAX_END {
         true => seconds.to_string(),
         false => "+inf".to_owned(),

@@ -1,7 +1,7 @@
 //! What is known of an engine, and how it is asked.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use ::redis::{RedisError, Value};
@@ -24,7 +24,7 @@ use super::scripts::Script;
 use super::watch::Watched;
 use crate::error::ConfigError;
 use crate::store::{StoreError, StoreKey};
-use crate::util::{TRACED_CHARS, millis, one_line};
+use crate::util::{TRACED_CHARS, locked, millis, one_line};
 
 /// An engine that has not answered for so long is down.
 const UP: Duration = Duration::from_secs(2);
@@ -72,10 +72,6 @@ impl From<Unanswered> for StoreError {
             Unanswered::Foreign(error) | Unanswered::Failed(error) => error,
         }
     }
-}
-
-pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Shared {

@@ -5,11 +5,12 @@
 use std::collections::HashMap;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::sync::Notify;
 
 use crate::store::StoreKey;
+use crate::util::locked;
 
 #[derive(Default)]
 pub(super) struct Watched(Mutex<HashMap<StoreKey, Waited>>);
@@ -33,9 +34,8 @@ pub(super) struct Waiter<'a> {
 }
 
 impl Watched {
-    /// Nothing panics while it is held.
     fn lock(&self) -> MutexGuard<'_, HashMap<StoreKey, Waited>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.0)
     }
 
     pub(super) fn wait(&self, key: StoreKey) -> Waiter<'_> {

@@ -7,8 +7,9 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::json::APPLICATION_JSON;
-use super::{CutOff, ToolCall, whole_seconds};
+use super::{CutOff, ToolCall};
 use crate::error::AuthError;
+use crate::util::seconds_up;
 
 /// `HeaderMismatch` of MCP 2026-07-28, "Streamable HTTP", Server Validation.
 const HEADER_MISMATCH: i32 = -32020;
@@ -88,7 +89,7 @@ pub(super) fn tool_result(
 pub(super) fn refusal(id: Option<&str>, error: &AuthError) -> Response<Bytes> {
     let status = error.status();
     let id = id.map_or_else(String::new, |id| format!(r#""id":{id},"#));
-    let seconds = error.retry_after().map(whole_seconds);
+    let seconds = error.retry_after().map(seconds_up);
     let error = json!({
         "code": status.as_u16(),
         "message": error.description(),

@@ -42,6 +42,7 @@ use crate::clock::Clock;
 use crate::credential::RequestHead;
 use crate::error::{AuthError, AuthErrorKind, Reason};
 use crate::telemetry::Case;
+use crate::util::seconds_up;
 
 /// The form a refusal takes: what the client asked with decides it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -224,12 +225,7 @@ pub(crate) fn document_unavailable(retry_after: Duration) -> Response<Bytes> {
 
 /// Delay-seconds are whole (RFC 9110 section 10.2.3): early would be too early.
 fn delay_seconds(delay: Duration) -> HeaderValue {
-    HeaderValue::from(whole_seconds(delay).max(1))
-}
-
-fn whole_seconds(delay: Duration) -> u64 {
-    let more = u64::from(delay.subsec_nanos() > 0);
-    delay.as_secs().saturating_add(more)
+    HeaderValue::from(seconds_up(delay).max(1))
 }
 
 /// Lets a browser client that looks for a document in several places see that it is not here.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::whole_seconds;
+use crate::util::seconds_up;
 
 const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const LIMIT: HeaderName = HeaderName::from_static("ratelimit");
@@ -37,8 +37,8 @@ pub(crate) fn show_rate_limits<'a>(
             remaining,
             ..
         } = limit;
-        let window = whole_seconds(limit.window);
-        let seconds = whole_seconds(limit.resets_in);
+        let window = seconds_up(limit.window);
+        let seconds = seconds_up(limit.resets_in);
         let _ = write!(policy, "{comma}\"{name}\";q={quota};w={window}");
         let _ = write!(state, "{comma}\"{name}\";r={remaining};t={seconds}");
     }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
@@ -10,6 +10,7 @@ use arc_swap::ArcSwap;
 use crate::clock::Clock;
 use crate::error::ConfigError;
 use crate::telemetry;
+use crate::util::locked;
 
 /// The layer in force, and the number of its generation.
 pub(super) struct Current<L> {
@@ -46,9 +47,8 @@ impl<L> Shared<L> {
         self.current.load_full()
     }
 
-    /// Nothing panics under this lock, so what it guards is whole.
     fn history(&self) -> MutexGuard<'_, History> {
-        self.history.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.history)
     }
 
     pub(super) fn debug(&self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result

@@ -1,7 +1,7 @@
 //! The service of a reloadable layer.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
 use arc_swap::ArcSwap;
@@ -10,6 +10,7 @@ use tower_service::Service;
 
 use super::ResponseFuture;
 use super::handle::Shared;
+use crate::util::locked;
 
 /// The service made by a [`ReloadLayer`](super::ReloadLayer); `T` is what the layer inside
 /// makes of `S`.
@@ -87,7 +88,7 @@ where
     #[cold]
     fn build(&self, generation: u64) -> Built<T> {
         // A layer that panicked left nothing half done.
-        let _one = self.building.lock().unwrap_or_else(PoisonError::into_inner);
+        let _one = locked(&self.building);
         let built = self.built.load_full();
         if built.generation >= generation {
             return Built::clone(&built);

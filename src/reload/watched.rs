@@ -4,11 +4,12 @@ use std::fs::{File, Metadata};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use crate::crypto::sha256;
 use crate::telemetry;
+use crate::util::locked;
 
 /// Which file it is, and how it is read.
 #[derive(Clone, Debug)]
@@ -119,7 +120,7 @@ impl<C: Content> Watched<C> {
 
     /// Takes the file as it is now; what it was when last seen is not told again.
     fn poll(&self, anyway: bool) -> Result<(), String> {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut seen = locked(&self.seen);
         let (now, read) = match self.place.read() {
             Ok((bytes, metadata)) => (Seen::Content(sha256(&[&bytes])), Ok((bytes, metadata))),
             Err(why) => (Seen::Unreadable(why.clone()), Err(why)),

@@ -6,6 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockW
 
 use super::entry::Kind;
 use crate::crypto::{ByDigest, sha256};
+use crate::util::locked;
 
 /// How many maps there are. A map that grows, or is looked through for what is over, holds up
 /// those alone that ask it.
@@ -255,11 +256,11 @@ impl Index {
         self.kinds.store(kinds, Ordering::Release);
     }
 
-    /// Nothing panics under these locks, so what they guard is whole.
     fn writer(&self) -> MutexGuard<'_, Writer> {
-        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.writer)
     }
 
+    /// Nothing panics under these locks, so what they guard is whole.
     fn read(&self, shard: usize) -> RwLockReadGuard<'_, Shard> {
         let shard = self.shards[shard].read();
         shard.unwrap_or_else(PoisonError::into_inner)

@@ -201,6 +201,7 @@ pub use self::service::{RevocationBody, RevocationService};
 use self::settings::{Lifetime, MAX_SKEW, Settings};
 use self::watch::Changed;
 use crate::telemetry;
+use crate::util::seconds_up;
 
 /// What is revoked, for the auth layers that it is given to.
 ///
@@ -269,7 +270,7 @@ impl Revocation {
                 ..Record::default()
             },
             Some(before) => Record {
-                before: whole_seconds(before),
+                before: seconds_up(before),
                 before_until: until,
                 ..Record::default()
             },
@@ -334,7 +335,7 @@ impl Settings {
             return u64::MAX;
         }
         if let (Kind::Token, Some(expires_at)) = (entry.kind, entry.expires_at) {
-            return whole_seconds(expires_at.saturating_add(MAX_SKEW));
+            return seconds_up(expires_at.saturating_add(MAX_SKEW));
         }
         match self.lifetime {
             Lifetime::Unlimited => u64::MAX,
@@ -342,16 +343,10 @@ impl Settings {
             // is judged.
             Lifetime::AtMost(longest) => {
                 let skew = MAX_SKEW * 2 + self.skew;
-                whole_seconds(now.saturating_add(longest).saturating_add(skew))
+                seconds_up(now.saturating_add(longest).saturating_add(skew))
             }
         }
     }
-}
-
-/// A part of a second counts as a whole one.
-fn whole_seconds(time: Duration) -> u64 {
-    let part = u64::from(time.subsec_nanos() > 0);
-    time.as_secs().saturating_add(part)
 }
 
 impl fmt::Debug for Revocation {

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -14,7 +14,7 @@ use super::settings::Settings;
 use super::{RevocationHealth, Shared};
 use crate::error::{AuthError, Reason};
 use crate::store::{RevocationEntry, RevocationStore};
-use crate::util::millis;
+use crate::util::{locked, millis};
 
 /// A store that has not answered for so long is down.
 const UP: Duration = Duration::from_secs(2);
@@ -194,9 +194,4 @@ impl Drop for Replicas {
             task.abort();
         }
     }
-}
-
-/// Nothing panics under these locks, so what they guard is whole.
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -6,7 +6,7 @@ use std::future::poll_fn;
 use std::pin::pin;
 #[cfg(feature = "config")]
 use std::sync::Weak;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::task::{Poll, ready};
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use tokio::sync::Notify;
 
 use super::{Insertion, ReplayStore, StoreFuture, StoreKey, StoreValue, WatchFuture};
 use crate::clock::Clock;
+use crate::util::locked;
 
 /// How many groups watchers are woken in. A record wakes those of one.
 const GROUPS: usize = 64;
@@ -138,9 +139,8 @@ impl Default for MemoryReplayStore {
 }
 
 impl Shared {
-    /// Nothing panics under this lock, so what it guards is whole.
     fn records(&self) -> MutexGuard<'_, Records> {
-        self.records.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.records)
     }
 
     fn since(&self) -> Duration {

@@ -5,7 +5,7 @@ use std::fmt;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ use super::{
     Snapshot, StoreError, StoreFuture, StorePosition, WAIT, sleep,
 };
 use crate::clock::Clock;
+use crate::util::locked;
 
 /// A [`RevocationStore`] in the memory of one process, for servers that share it and for tests.
 ///
@@ -147,9 +148,8 @@ impl Default for MemoryRevocationStore {
 }
 
 impl Shared {
-    /// Nothing panics under this lock, so what it guards is whole.
     fn records(&self) -> MutexGuard<'_, Records> {
-        self.records.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.records)
     }
 
     fn append(&self, entries: &[RevocationEntry]) -> Appended {

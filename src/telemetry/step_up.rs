@@ -4,11 +4,11 @@ use std::collections::HashMap;
 use std::fmt;
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use crate::clock::Clock;
-use crate::util::millis;
+use crate::util::{locked, millis};
 
 /// How many refusals wait for their acceptance at most.
 const MAX_OPEN: usize = 1024;
@@ -137,9 +137,8 @@ impl StepUps {
         getrandom::u64().unwrap_or_else(|_| RandomState::new().hash_one(()))
     }
 
-    /// Nothing panics while it is held.
     fn open(&self) -> MutexGuard<'_, HashMap<u64, Open>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.open)
     }
 }
 

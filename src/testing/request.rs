@@ -1,7 +1,7 @@
 //! Recorded requests.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use http::request::Parts;
@@ -9,6 +9,7 @@ use http::{HeaderMap, Method};
 use url::form_urlencoded;
 
 use super::endpoint::Endpoint;
+use crate::util::locked;
 
 /// The request an endpoint of an [`Issuer`](super::Issuer) was asked with: for tests of what
 /// a client sends.
@@ -96,6 +97,6 @@ impl Recorder {
 
     fn slot(&self, endpoint: Endpoint) -> std::sync::MutexGuard<'_, Option<RecordedRequest>> {
         let slot = &self.0[endpoint as usize];
-        slot.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(slot)
     }
 }

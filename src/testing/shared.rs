@@ -1,6 +1,6 @@
 //! What the development issuer's server and its handles share.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use super::behaviour::Faults;
@@ -10,6 +10,7 @@ use super::keys::KeyRing;
 use super::request::Recorder;
 use super::store::Store;
 use crate::clock::Clock;
+use crate::util::locked;
 
 pub(super) struct Shared {
     pub(super) url: String,
@@ -28,6 +29,6 @@ pub(super) struct Shared {
 
 impl Shared {
     pub(super) fn store(&self) -> MutexGuard<'_, Store> {
-        self.store.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.store)
     }
 }

@@ -7,6 +7,12 @@ pub(crate) fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
+/// In seconds, a part of which counts as a whole one.
+pub(crate) fn seconds_up(time: Duration) -> u64 {
+    let part = u64::from(time.subsec_nanos() > 0);
+    time.as_secs().saturating_add(part)
+}
+
 /// A time of [RFC 3339](https://www.rfc-editor.org/rfc/rfc3339#section-5.6) as whole seconds since
 /// 1970, before which there is none.
 #[cfg(any(feature = "api-key-store", feature = "config"))]

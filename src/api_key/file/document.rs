@@ -10,6 +10,8 @@ use crate::api_key::{ApiKey, KeyDigest};
 use crate::error::ConfigError;
 use crate::json;
 use crate::util::rfc3339_time;
+#[cfg(feature = "redis")]
+use crate::util::seconds_up;
 
 /// What the `toml` crate makes of a time, for formats that have none.
 const TOML_TIME: &str = "$__toml_private_datetime";
@@ -120,8 +122,7 @@ pub(crate) fn write_one(key: &ApiKey) -> Result<(KeyDigest, String), ConfigError
     }
     // In whole seconds, a later beginning and an earlier end.
     if let Some(at) = key.validity.not_before {
-        let up = u64::from(at.subsec_nanos() > 0);
-        put("not_before", at.as_secs().saturating_add(up).into());
+        put("not_before", seconds_up(at).into());
     }
     if let Some(at) = key.validity.expires_at {
         put("expires_at", at.as_secs().into());

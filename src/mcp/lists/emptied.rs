@@ -2,10 +2,11 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::hash::{BuildHasher, RandomState};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use crate::mcp::policy::Item;
 use crate::principal::PrincipalId;
+use crate::util::locked;
 
 /// How many callers are remembered; of more, the first ones are told of again.
 const REMEMBERED: usize = 4096;
@@ -27,7 +28,7 @@ impl Emptied {
     /// Whether it is the first time. `None` is a caller without a principal.
     pub(super) fn is_first(&self, caller: Option<&PrincipalId>, item: Item) -> bool {
         let digest = self.hasher.hash_one((caller, item.list()));
-        let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut warned = locked(&self.warned);
         if !warned.known.insert(digest) {
             return false;
         }

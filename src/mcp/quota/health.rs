@@ -1,11 +1,11 @@
 //! Whether the replicas count together, as far as this one knows.
 
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use crate::store::StoreError;
 use crate::telemetry;
-use crate::util::{TRACED_CHARS, one_line};
+use crate::util::{TRACED_CHARS, locked, one_line};
 
 /// What is done while the shared store gives no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,7 +64,7 @@ impl Outage {
     pub(super) fn failed(&self, error: &StoreError, mode: OnOutage, now: u64) -> String {
         self.failed.store(now, Ordering::Relaxed);
         let why = one_line(&error.to_string(), TRACED_CHARS);
-        *self.why.lock().unwrap_or_else(PoisonError::into_inner) = Some(why.as_str().into());
+        *locked(&self.why) = Some(why.as_str().into());
         let is_first = self.state.swap(DOWN, Ordering::Relaxed) != DOWN;
         telemetry::quota_store_failed(is_first, &why, mode.as_str());
         why
@@ -93,7 +93,7 @@ impl QuotaHealth {
         };
         let is_on = outage.is_on();
         let since = now.saturating_sub(outage.failed.load(Ordering::Relaxed));
-        let why = outage.why.lock().unwrap_or_else(PoisonError::into_inner);
+        let why = locked(&outage.why);
         Self {
             is_exact: !is_on,
             is_ready: !is_on || on_outage != OnOutage::Reject || since > NOT_READY,

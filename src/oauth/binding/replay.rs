@@ -4,8 +4,10 @@ use std::collections::hash_map::RandomState;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt;
 use std::hash::BuildHasher;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Duration;
+
+use crate::util::locked;
 
 /// How much of time one bucket holds, in seconds.
 const BUCKET: u64 = 60;
@@ -153,9 +155,7 @@ impl UsedProofs {
 
 impl Table {
     fn buckets(&self) -> MutexGuard<'_, Buckets> {
-        // Nothing panics under this lock.
-        let buckets = self.buckets.lock();
-        buckets.unwrap_or_else(PoisonError::into_inner)
+        locked(&self.buckets)
     }
 }
 

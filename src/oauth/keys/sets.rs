@@ -2,7 +2,7 @@
 
 use std::cell::OnceCell;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use moka::policy::EvictionPolicy;
@@ -13,6 +13,7 @@ use crate::error::{AuthError, Reason};
 use crate::jose::{Algorithm, Candidates, KeyIdentity, VerifyingKey};
 use crate::oauth::jwks_options::JwksOptions;
 use crate::util::cache::kept_for;
+use crate::util::locked;
 use crate::util::tenure::Tenure;
 
 /// For each key that may be held there are so many bytes, on average.
@@ -94,8 +95,7 @@ impl KeySets {
     /// Keeps a set in the place of its issuer's last one. Where need be, those of others that may
     /// not serve any more make way; what then is too much is refused.
     fn put(&self, issuer: &Arc<str>, set: Arc<KeySet>, now: Duration) -> Result<(), String> {
-        // Nothing panics while it is held.
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = locked(&self.held);
         let (before, own) = (self.get(issuer), Size::of(&set));
         let before = before.map(|set| Size::of(&set)).unwrap_or_default();
         let mut all = held.minus(before).plus(own);

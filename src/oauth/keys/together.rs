@@ -1,12 +1,12 @@
 //! Limits that the key sets of all servers of a layer share, so that tenants do not multiply them.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::sets::KeySets;
 use crate::oauth::jwks_options::JwksOptions;
-use crate::util::TokenBucket;
 use crate::util::places::{ByClass, Class, Places};
+use crate::util::{TokenBucket, locked};
 
 #[derive(Debug)]
 pub(in crate::oauth) struct Together {
@@ -54,8 +54,7 @@ impl Together {
         self.fetches().take(now)
     }
 
-    /// Nothing panics while it is held.
     fn fetches(&self) -> std::sync::MutexGuard<'_, TokenBucket> {
-        self.fetches.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.fetches)
     }
 }

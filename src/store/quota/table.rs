@@ -1,8 +1,9 @@
 //! Buckets in bounded memory: those that are full again make room, and no other does.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use super::shard::Shard;
+use crate::util::locked;
 
 /// How many buckets can be charged at once.
 pub(crate) const MOST_AT_ONCE: usize = 16;
@@ -190,9 +191,4 @@ fn check(
         fits &= debt.saturating_add(charge.price) <= charge.room;
     }
     fits
-}
-
-/// Nothing panics while it is held.
-fn locked(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
-    shard.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,11 +1,12 @@
 //! The keys of one issuer.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use serde_json::{Value, json};
 
 use super::{Failed, Key, is_hmac};
 use crate::jose::{Algorithm, Compact, HeaderBuffer, PayloadBuffer, SignatureBuffer, TokenLimits};
+use crate::util::locked;
 
 /// The most keys that are published at once; the oldest go first.
 const MAX_KEYS: usize = 100;
@@ -135,7 +136,7 @@ impl KeyRing {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.state)
     }
 }
 
